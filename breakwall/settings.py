@@ -1,0 +1,211 @@
+"""Every setting, read from the environment (prefix ``BREAKWALL_``) and, in development, from ``.env``.
+
+`load_settings` is the edge where the environment is read. It reports every bad variable at once and
+never repeats a value: values hold passwords.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+PREFIX = "BREAKWALL_"
+NESTED = "__"
+
+DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps")
+STORE_SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", *DATABASE_SCHEMES)
+
+
+class SettingsError(Exception):
+    """One or more settings are unusable.
+
+    Attributes:
+        problems: one line for each, naming the variable and what would be right, without its value.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _url(*schemes: str) -> AfterValidator:
+    wanted = ", ".join(f"{scheme}://" for scheme in schemes)
+
+    def check(value: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(value.get_secret_value())
+            _ = parts.port
+        except ValueError:
+            raise ValueError(f"is not a URL; it should start with one of {wanted}") from None
+        if parts.scheme not in schemes or "://" not in value.get_secret_value():
+            raise ValueError(f"should be a URL that starts with one of {wanted}")
+        needs_host = {"http", "https", "redis", "rediss", "amqp", "amqps"}
+        if parts.scheme in needs_host and not parts.hostname:
+            raise ValueError(f"names no host: {parts.scheme}://host:port/… would be right")
+        return value
+
+    return AfterValidator(check)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class BreakerSettings(_Section):
+    """When the payment service's circuit opens and how it closes again. Times are seconds."""
+
+    failure_threshold: int = Field(3, ge=1, le=10_000)
+    failure_rate: float = Field(0.5, gt=0, le=1)
+    window: float = Field(60.0, gt=0, le=3600)
+    recovery_timeout: float = Field(30.0, gt=0, le=86_400)
+    half_open_max_calls: int = Field(3, ge=1, le=1000)
+
+
+class RetrySettings(_Section):
+    """The worker's backoff: full jitter below ``min(cap, base * 2**n)``. Times are seconds."""
+
+    base: float = Field(1.0, gt=0, le=3600)
+    cap: float = Field(600.0, gt=0, le=86_400)
+    max_attempts: int = Field(30, ge=1, le=10_000)
+
+
+class DispatchSettings(_Section):
+    """The worker's loop that publishes due orders. Times are seconds.
+
+    ``interval``: pause between two looks. ``batch``: orders published in one look. ``window``: above this
+    many waiting messages nothing more is published. ``republish_after``: a message that has not been
+    worked on for so long is taken for lost.
+    """
+
+    interval: float = Field(1.0, gt=0, le=60)
+    batch: int = Field(200, ge=1, le=10_000)
+    window: int = Field(1000, ge=1, le=1_000_000)
+    republish_after: float = Field(60.0, gt=0, le=86_400)
+
+
+class Settings(_Section):
+    """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
+
+    data_dir: Path = Path(".breakwall")
+    database_url: Annotated[SecretStr, _url(*DATABASE_SCHEMES)] | None = None
+    broker_url: Annotated[SecretStr, _url(*BROKER_SCHEMES)] | None = None
+    breaker_store_url: Annotated[SecretStr, _url(*STORE_SCHEMES)] | None = None
+    payment_gateway: Literal["http"] = "http"
+    payment_url: Annotated[SecretStr, _url("http", "https")] = SecretStr("http://127.0.0.1:8090")
+    payment_timeout: float = Field(10.0, gt=0, le=300)
+    payment_deduplicates: bool = False
+    payment_key_life: float = Field(86_400.0, gt=0)
+    payment_settle_seconds: float = Field(30.0, ge=0, le=86_400)
+    breaker: BreakerSettings = BreakerSettings()
+    retry: RetrySettings = RetrySettings()
+    dispatch: DispatchSettings = DispatchSettings()
+    api_tokens: SecretStr | None = None
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether orders are in the data folder's own SQLite file, which is migrated on first use."""
+        return self.database_url is None
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Whether the broker is the Valkey server that a worker starts in the data folder."""
+        return self.broker_url is None
+
+    @cached_property
+    def home(self) -> Path:
+        """The data folder, absolute."""
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """The orders database's SQLAlchemy URL. Holds a password: never log it."""
+        if self.database_url is None:
+            return f"sqlite:///{self.home / 'breakwall.db'}"
+        return self.database_url.get_secret_value()
+
+    @property
+    def broker_socket(self) -> Path:
+        """Where the embedded broker listens."""
+        return self.home / "broker.sock"
+
+    @property
+    def broker(self) -> str:
+        """The broker's kombu URL. Holds a password: never log it."""
+        if self.broker_url is None:
+            return f"redis+socket://{quote(str(self.broker_socket))}"
+        return self.broker_url.get_secret_value()
+
+    @property
+    def breaker_store(self) -> str:
+        """Where the circuit's shared state is: by default, beside the orders."""
+        if self.breaker_store_url is None:
+            return self.database
+        return self.breaker_store_url.get_secret_value()
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
+    """Read the settings from ``environ`` (default: the process's own, over ``.env`` in the working folder).
+
+    Raises:
+        SettingsError: naming every variable that is unknown or unusable, and what would be right.
+    """
+    if environ is None:
+        from_file = dotenv_values(dotenv or Path(".env"))
+        environ = {**{k: v for k, v in from_file.items() if v is not None}, **os.environ}
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    unknown = [name for name in given if name not in _names()]
+    problems = [_unknown(name) for name in sorted(unknown)]
+    try:
+        settings = Settings(**_nest({k: v for k, v in given.items() if k not in unknown}))
+    except ValidationError as error:
+        problems += [_problem(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _names() -> list[str]:
+    return list(_walk(Settings, PREFIX))
+
+
+def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _walk(kind, f"{prefix}{name.upper()}{NESTED}")
+        else:
+            yield f"{prefix}{name.upper()}"
+
+
+def _nest(given: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        *sections, leaf = name.removeprefix(PREFIX).lower().split(NESTED)
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[leaf] = text
+    return values
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, _names(), n=1, cutoff=0.8)
+    hint = f"did you mean {near[0]}?" if near else "README.md lists the settings."
+    return f"{name}: no such setting; {hint}"
+
+
+def _problem(loc: tuple[int | str, ...], message: str) -> str:
+    # A union (`… | None`) adds the branch's name to the place; only names of fields are ours.
+    parts = [str(part).upper() for part in loc if str(part).isidentifier()]
+    name = PREFIX + NESTED.join(parts)
+    known = next((known for known in sorted(_names(), key=len, reverse=True) if name.startswith(known)), name)
+    return f"{known}: {message.removeprefix('Value error, ')}"

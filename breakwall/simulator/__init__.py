@@ -1,0 +1,4 @@
+"""A payment service that fails on command, with a durable ledger of its own.
+
+A separate process: shares no code with what is tested against it.
+"""
