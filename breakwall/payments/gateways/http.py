@@ -1,0 +1,238 @@
+"""A payment service that speaks Breakwall's HTTP protocol (docs/adr/0004-total-deadline.md).
+
+``POST {url}/api/charge`` charges, ``GET {url}/api/charges/{key}`` looks an earlier charge up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx2
+
+from breakwall import __version__
+
+from .answers import DeadlinePassedError, Phase, PoolFullError, StrayAnswerError, classify, classify_error
+from .base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
+from .deadline import Call, DeadlineTransport, bounded_by
+from .lookups import classify_look_up, classify_look_up_error
+from .resolver import Resolver
+
+_VISIBLE = "!#$&'()*+,/:;<=>?@[]^`{|}\"\\"
+"""The visible ASCII characters that `quote` would not leave as they are, without the percent sign."""
+
+Result = TypeVar("Result", Answer, LookUpAnswer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+class HttpGateway:
+    """A `Gateway` over HTTP; share one between all threads of a process.
+
+    Nothing is retried, no redirect is followed, no proxy is taken from the environment. A child made by
+    ``fork`` gets connections of its own.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        profile: GatewayProfile,
+        max_connections: int = 100,
+        pool_wait: float = 1.0,
+        keepalive: float = 1.0,
+        max_body: int = 65_536,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            url: where the service is, ``https://user:password@host:port/prefix``; user, password, port
+                and prefix are optional. User and password are sent as HTTP basic authentication.
+            profile: what the service promises.
+            max_connections: calls at once; at least the number of threads that charge.
+            pool_wait: seconds to wait for a free connection. Short, because a call that got its
+                connection late would end as unknown.
+            keepalive: seconds that an idle connection is kept. Below every usual server's own limit
+                (gunicorn's 2 s is the shortest), so that we rarely write into one that is being closed.
+            max_body: bytes of an answer that are read; a longer one counts as unreadable.
+            tls: instead of the system's certificate authorities (or ``SSL_CERT_FILE``).
+
+        Raises:
+            ValueError: the URL is not one, without repeating it.
+        """
+        self.profile = profile
+        self._base, self._auth = _split(url)
+        if tls is None and self._base.scheme == "https":
+            tls = httpx2.create_ssl_context()
+        self._tls, self._keepalive, self._pool_wait = tls, keepalive, pool_wait
+        self._max_connections, self._max_body = max_connections, max_body
+        self._open()
+        _gateways.add(self)
+
+    def __repr__(self) -> str:
+        return f"HttpGateway({str(self._base)!r})"
+
+    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+        """Charge once; see `Gateway.charge`.
+
+        Raises:
+            ValueError: the request has no idempotency key.
+        """
+        headers = {"Idempotency-Key": wire_key(request.idempotency_key), "Content-Type": "application/json"}
+        order = {
+            "order_id": request.order_id,
+            "user_id": request.user_id,
+            "amount": request.amount,
+            "currency": request.currency,
+        }
+        outgoing = self._request("POST", "/api/charge", headers, json.dumps(order).encode())
+        return self._exchange(outgoing, deadline, classify, classify_error)
+
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+        """Ask for an earlier charge; see `Gateway.look_up`.
+
+        Raises:
+            ValueError: the key is empty.
+        """
+        outgoing = self._request("GET", f"/api/charges/{quote(wire_key(idempotency_key), safe='')}", {}, b"")
+        return self._exchange(outgoing, deadline, classify_look_up, classify_look_up_error)
+
+    def close(self) -> None:
+        """Close the connections. Safe to call twice."""
+        self._client.close()
+        self._resolver.close()
+        _gateways.discard(self)
+
+    def _open(self) -> None:
+        self._resolver = Resolver()
+        self._slots = threading.BoundedSemaphore(self._max_connections)
+        transport = DeadlineTransport(
+            self._resolver, max_connections=self._max_connections, keepalive=self._keepalive, tls=self._tls
+        )
+        self._client = httpx2.Client(
+            transport=transport,
+            auth=self._auth,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # a small compressed body could fill the memory
+                "User-Agent": f"breakwall/{__version__}",
+            },
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> httpx2.Request:
+        url = f"{str(self._base).rstrip('/')}{path}"
+        return self._client.build_request(method, url, headers=headers, content=content)
+
+    def _exchange(
+        self,
+        request: httpx2.Request,
+        deadline: float,
+        answered: Callable[..., Result],
+        failed: Callable[..., Result],
+    ) -> Result:
+        call = Call(deadline)
+        try:
+            with self._slot(call), bounded_by(call):
+                reply = self._send(request, call)
+        # Whatever a service sends, it must not raise out of here; the phase says what it means.
+        except Exception as error:
+            return failed(error, call.phase)
+        return answered(reply.status, reply.headers, reply.body, now=time.time())
+
+    @contextmanager
+    def _slot(self, call: Call) -> Iterator[None]:
+        if (left := call.left()) <= 0:
+            raise DeadlinePassedError
+        slots = self._slots  # a fork in between replaces them
+        if not slots.acquire(timeout=min(left, self._pool_wait)):
+            raise PoolFullError
+        try:
+            yield
+        finally:
+            slots.release()
+
+    def _send(self, request: httpx2.Request, call: Call) -> _Reply:
+        request.extensions["timeout"] = httpx2.Timeout(max(call.left(), 0.0)).as_dict()
+        response = self._client.send(request, stream=True)
+        try:
+            body = _read(response, self._max_body)
+            if call.phase is not Phase.SENT or not call.heard:
+                # What else is on this connection may not be ours either: it must not be used again.
+                response.extensions["network_stream"].close()
+                raise StrayAnswerError
+        finally:
+            response.close()
+        return _Reply(response.status_code, {name.lower(): v for name, v in response.headers.items()}, body)
+
+    def _after_fork(self) -> None:
+        # The parent still uses the old sockets: they are left alone. Its locks may be held for ever.
+        self._open()
+
+
+def wire_key(idempotency_key: str) -> str:
+    """The key as the ``Idempotency-Key`` header carries it.
+
+    Visible ASCII without a percent sign goes as it is; the rest is percent-encoded UTF-8, so that every
+    key can be sent and no two become the same.
+
+    Raises:
+        ValueError: the key is empty.
+    """
+    if not idempotency_key:
+        raise ValueError("a charge needs an idempotency key")
+    key = quote(idempotency_key, safe=_VISIBLE, errors="surrogatepass")
+    # A path of dots would be taken for a folder by the look-up.
+    return key if key.strip(".") else key.replace(".", "%2E")
+
+
+def _split(url: str) -> tuple[httpx2.URL, httpx2.BasicAuth | None]:
+    """The address without its user and password, and those two apart: httpx2 logs addresses whole."""
+    try:
+        parsed = httpx2.URL(url)
+    except (httpx2.InvalidURL, TypeError):
+        raise ValueError("the payment service's URL is not one: http://host:port would be right") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ValueError("the payment service's URL must start with http:// or https:// and name a host")
+    if parsed.query or parsed.fragment:
+        raise ValueError("the payment service's URL must end with its path, without ? and #")
+    auth = httpx2.BasicAuth(parsed.username, parsed.password) if parsed.userinfo else None
+    return parsed.copy_with(username=None, password=None), auth
+
+
+def _read(response: httpx2.Response, limit: int) -> bytes | None:
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+_gateways: weakref.WeakSet[HttpGateway] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for gateway in list(_gateways):
+        gateway._after_fork()  # noqa: SLF001 - the same module
+
+
+os.register_at_fork(after_in_child=_after_fork)

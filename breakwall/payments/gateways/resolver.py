@@ -1,0 +1,90 @@
+"""Host names to addresses, within a deadline.
+
+``getaddrinfo`` takes no timeout and can hang for half a minute when the name servers do not answer. One
+daemon thread for each gateway asks it, started with the first name that is not an address; callers wait
+for its answer no longer than they have time. A hung look-up is shared by all who wait for it, and the
+thread never holds up the end of the process.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any
+
+Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+FRESH = 10.0
+"""Seconds that an answer is used for: short enough to follow a fail-over made in DNS."""
+
+
+class Resolver:
+    """Resolves names for one gateway; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._questions: SimpleQueue[tuple[str, int, Future[list[Address]]] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._answers: dict[tuple[str, int], tuple[float, Future[list[Address]]]] = {}
+
+    def resolve(self, host: str, port: int, *, timeout: float) -> list[Address]:
+        """The host's addresses in the system's order of preference.
+
+        Raises:
+            TimeoutError: no answer within ``timeout`` seconds.
+            OSError: the name does not resolve.
+        """
+        try:
+            return _ask(host, port, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            pass  # a name, not an address
+        try:
+            return self._answer(host, port).result(timeout)
+        except TimeoutError:
+            raise TimeoutError(f"the name {host} did not resolve in time") from None
+
+    def forget(self, host: str, port: int) -> None:
+        """Ask again next time: none of the addresses took a connection."""
+        with self._lock:
+            if (kept := self._answers.get((host, port))) and kept[1].done():
+                del self._answers[host, port]
+
+    def close(self) -> None:
+        """Let the thread end."""
+        with self._lock:
+            if self._thread is not None:
+                self._questions.put(None)
+            self._thread = None
+
+    def _answer(self, host: str, port: int) -> Future[list[Address]]:
+        with self._lock:
+            asked, answer = self._answers.get((host, port), (0.0, None))
+            if answer is not None and (not answer.done() or _usable(answer, asked)):
+                return answer
+            answer = Future()
+            self._answers[host, port] = (time.monotonic(), answer)
+            self._questions.put((host, port, answer))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="payment-resolver", daemon=True)
+                self._thread.start()
+            return answer
+
+    def _work(self) -> None:
+        while (question := self._questions.get()) is not None:
+            host, port, answer = question
+            try:
+                answer.set_result(_ask(host, port))
+            except Exception as error:  # whatever it is, the caller who waits must learn it
+                answer.set_exception(error)
+
+
+def _usable(answer: Future[list[Address]], asked: float) -> bool:
+    return answer.exception() is None and time.monotonic() - asked < FRESH
+
+
+def _ask(host: str, port: int, flags: int = 0) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, address) for family, _, _, _, address in found]
