@@ -1,0 +1,71 @@
+"""One attempt, from its permit to its recorded result; the producer and the worker both make it here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from breakwall.breaker import Permit
+from breakwall.payments.decisions import RetryPolicy, after_attempt
+from breakwall.payments.gateways.base import Answer, Gateway, Health
+from breakwall.payments.ledger import Attempt, Ledger
+from breakwall.payments.orders import OrderStatus
+
+
+class Charger:
+    """Sends attempts whose rows are written, and records what came of them.
+
+    Args:
+        gateway: whom to charge with.
+        ledger: where results go.
+        policy: when an attempt without a final answer is due again.
+        draw: uniform random numbers from 0 to 1, for the jitter.
+    """
+
+    def __init__(
+        self, gateway: Gateway, ledger: Ledger, policy: RetryPolicy, draw: Callable[[], float]
+    ) -> None:
+        self.gateway = gateway
+        self.ledger = ledger
+        self.policy = policy
+        self.draw = draw
+
+    def send(self, attempt: Attempt, permit: Permit, *, deadline: float) -> tuple[OrderStatus, str | None]:
+        """Charge, tell the breaker, record; no transaction is open meanwhile.
+
+        Returns the order's state and, once it is paid, the charge's id.
+
+        Raises:
+            DatabaseUnavailableError: the answer could not be recorded. The claim's lease runs out, and a
+                later claim settles the order.
+        """
+        with given_back_on_error(permit):
+            answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
+        tell_breaker(permit, answer.health)
+        return self._record(attempt, answer), answer.charge_id
+
+    def _record(self, attempt: Attempt, answer: Answer) -> OrderStatus:
+        profile = self.gateway.profile
+        verdict = after_attempt(answer, attempt.claim.progress, profile, self.policy, self.draw())
+        return self.ledger.record(attempt, answer, verdict)
+
+
+def tell_breaker(permit: Permit, health: Health) -> None:
+    """Settle the permit with what the answer says about the service."""
+    match health:
+        case Health.SUCCESS:
+            permit.record_success()
+        case Health.FAILURE:
+            permit.record_failure()
+        case Health.NEUTRAL:
+            permit.release()
+
+
+@contextmanager
+def given_back_on_error(permit: Permit) -> Iterator[None]:
+    """Give the permit back when something else than the payment service fails while it is held."""
+    try:
+        yield
+    except BaseException:
+        permit.release()
+        raise

@@ -1,0 +1,73 @@
+"""The database's clock, as SQL: due times, leases and key ages never depend on a host's clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, DateTime, Dialect, Float, bindparam, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC: ``timestamptz`` on PostgreSQL, sortable text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Clock(Protocol):
+    """Where the ledger takes its time from; tests and simulations pass one that they turn by hand."""
+
+    def after(self, seconds: float) -> ColumnElement[datetime]:
+        """The moment ``seconds`` from now (negative: ago), as an SQL expression."""
+        ...
+
+
+class DatabaseClock:
+    """The clock of the server that runs the statement."""
+
+    def after(self, seconds: float) -> ColumnElement[datetime]:
+        return _DatabaseTime(literal(float(seconds), Float()))
+
+
+class ManualClock:
+    """A clock that moves only when told to, for tests and simulations."""
+
+    def __init__(self, start: datetime = datetime(2026, 11, 27, tzinfo=UTC)) -> None:
+        self.now = start
+
+    def after(self, seconds: float) -> ColumnElement[datetime]:
+        moment = self.now + timedelta(seconds=seconds)
+        return bindparam(None, moment, type_=UtcDateTime(), unique=True)
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class _DatabaseTime(FunctionElement[datetime]):
+    inherit_cache = True
+    type = UtcDateTime()
+
+
+@compiles(_DatabaseTime, "postgresql")
+def _postgresql(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(_DatabaseTime, "sqlite")
+def _sqlite(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
+    # SQLAlchemy stores microseconds; SQLite's own clock gives milliseconds.
+    seconds = compiler.process(element.clauses, **kw)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"

@@ -1,0 +1,163 @@
+"""Short transactions on SQLite or PostgreSQL, and one clear error when the database is not there."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0
+"""How long a transaction waits for another one's lock: many times the length of any of ours."""
+
+
+class DatabaseUnavailableError(Exception):
+    """The orders database does not answer, so nothing was accepted or changed by this call."""
+
+
+class SchemaError(Exception):
+    """The database's tables are not those of this version."""
+
+
+class Database:
+    """The orders database. Safe for threads, and for a fork.
+
+    Args:
+        url: an SQLAlchemy URL, ``sqlite:///…`` or ``postgresql://…``.
+        prepare: called once with the engine before the first transaction; raises `SchemaError` when the
+            tables are not usable.
+        pool_size: connections that are kept; more are opened while more threads ask.
+    """
+
+    def __init__(
+        self, url: str, *, prepare: Callable[[Engine], None] | None = None, pool_size: int = 10
+    ) -> None:
+        self.engine = open_engine(url, pool_size=pool_size)
+        self._prepare = prepare
+        self._preparing = threading.Lock()
+        _after_fork_in_child(self)
+
+    def __repr__(self) -> str:
+        return f"Database({self.engine.url.render_as_string(hide_password=True)!r})"
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction and commit it.
+
+        Raises:
+            DatabaseUnavailableError: the database cannot be reached; nothing is known to be committed.
+            SchemaError: from ``prepare``.
+        """
+        return self._run(work, {})
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction that takes no write lock. Raises as `write` does."""
+        return self._run(work, {"sqlite_begin": "DEFERRED"})
+
+    def close(self) -> None:
+        """Close every idle connection. The database can be used again afterwards."""
+        self.engine.dispose()
+
+    def forget_connections(self) -> None:
+        """Leave the connections to the process that opened them; for the child of a fork."""
+        self.engine.dispose(close=False)
+        self._preparing = threading.Lock()
+
+    def _run(self, work: Callable[[Connection], T], options: dict[str, Any]) -> T:
+        try:
+            self._prepare_once()
+            try:
+                return self._transact(work, options)
+            except _StaleConnectionError:
+                # The server restarted since the pool last spoke to it. Nothing reached a commit, and
+                # the pool has just dropped every old connection: once more is enough.
+                return self._transact(work, options)
+        except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
+            raise DatabaseUnavailableError(_reason(error)) from error
+
+    def _transact(self, work: Callable[[Connection], T], options: dict[str, Any]) -> T:
+        with self.engine.connect().execution_options(**options) as connection:
+            try:
+                result = work(connection)
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise _StaleConnectionError(_reason(error)) from error
+                raise
+            connection.commit()
+            return result
+
+    def _prepare_once(self) -> None:
+        if self._prepare is None:
+            return
+        with self._preparing:
+            if self._prepare is not None:
+                self._prepare(self.engine)
+                self._prepare = None
+
+
+class _StaleConnectionError(Exception):
+    pass
+
+
+def open_engine(url: str, *, pool_size: int = 10) -> Engine:
+    """Make an engine whose every wait is bounded, for either database."""
+    parsed = make_url(url)
+    pool = {"pool_size": pool_size, "max_overflow": 100, "pool_timeout": 2.0}
+    if parsed.get_backend_name() == "sqlite":
+        return _immediate(create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **pool))
+    return create_engine(parsed, connect_args=_postgresql_bounds(), **pool)
+
+
+def _immediate(engine: Engine) -> Engine:
+    """Begin with ``BEGIN IMMEDIATE``: a deferred one fails instead of waiting when it comes to write."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: object) -> None:
+        connection.isolation_level = None  # The driver begins nothing by itself.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _postgresql_bounds() -> dict[str, Any]:
+    # A host that vanishes without a word is noticed by TCP after about five seconds.
+    return {
+        "connect_timeout": 3,
+        "options": "-c statement_timeout=30000 -c lock_timeout=5000"
+        " -c idle_in_transaction_session_timeout=30000",
+        "tcp_user_timeout": 5000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
+    }
+
+
+def _after_fork_in_child(database: Database) -> None:
+    known = weakref.ref(database)
+
+    def forget() -> None:
+        if (mine := known()) is not None:
+            mine.forget_connections()
+
+    os.register_at_fork(after_in_child=forget)
+
+
+def _reason(error: Exception) -> str:
+    # The driver's message names host and user, never the password; the statement stays out of it.
+    cause = getattr(error, "orig", None) or error
+    first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+    return (
+        f"the orders database does not answer ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."
+    )

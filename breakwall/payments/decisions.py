@@ -1,0 +1,171 @@
+"""What to do with an order, decided without I/O: before it is sent again, and after an answer.
+
+The rules follow from two facts: which attempts are still unsettled, and what the gateway promises
+(`GatewayProfile`). The ledger writes down what is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from breakwall.payments.gateways.base import (
+    Advice,
+    Answer,
+    GatewayProfile,
+    LookUpAnswer,
+    LookUpResult,
+    Outcome,
+)
+from breakwall.payments.orders import OrderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential backoff with full jitter. Times are seconds.
+
+    Full jitter (a uniform draw from zero to the bound) spreads a crowd better than a fixed delay with
+    some noise; see Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
+    """
+
+    base: float = 1.0
+    cap: float = 600.0
+    max_attempts: int = 30
+
+    def backoff(self, tries: int, draw: float) -> float:
+        """The delay after ``tries`` tries; ``draw`` is a uniform random number from 0 to 1."""
+        # Beyond 2**63 the bound is the cap for any settings that are allowed.
+        return draw * min(self.cap, self.base * 2.0 ** min(tries, 63))
+
+    def delay(self, tries: int, retry_after: float | None, draw: float) -> float:
+        """The backoff, but never earlier than the service asked for; jitter is added to what it asked."""
+        backoff = self.backoff(tries, draw)
+        return backoff if retry_after is None else max(backoff, retry_after + draw * self.base)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an order has come, as far as the rules ask.
+
+    Attributes:
+        retries: the worker's attempts since the order was last sent round.
+        look_ups: look-ups that gave no usable answer since then.
+        unsettled: whether an earlier attempt may have charged.
+        unsettled_age: seconds since the newest such attempt ended; 0 without one.
+        key_age: seconds since the key in use was first sent; 0 before that.
+        cancel_requested: a person asked to cancel it.
+    """
+
+    retries: int = 0
+    look_ups: int = 0
+    unsettled: bool = False
+    unsettled_age: float = 0.0
+    key_age: float = 0.0
+    cancel_requested: bool = False
+
+
+class Step(Enum):
+    """What a worker that holds the claim does next."""
+
+    SEND = auto()
+    LOOK_UP = auto()
+    CANCEL = auto()
+    BURY = auto()
+    REVIEW = auto()
+
+
+def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> Step:
+    """Choose what may safely be done with a claimed order.
+
+    An unsettled attempt is looked up before anything is sent, unless the gateway promises that the same
+    key does not charge again and still remembers it. Nothing else lets an unsettled order go on.
+    """
+    exhausted = progress.retries >= policy.max_attempts
+    if not progress.unsettled:
+        if progress.cancel_requested:
+            return Step.CANCEL
+        return Step.BURY if exhausted else Step.SEND
+    wants_to_send = not exhausted and not progress.cancel_requested
+    if wants_to_send and profile.deduplicates and progress.key_age < profile.key_life:
+        return Step.SEND
+    if profile.looks_up and progress.look_ups < policy.max_attempts:
+        return Step.LOOK_UP
+    return Step.REVIEW
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state that an answer leads to; ``delay`` (seconds) is when a queued order is due again."""
+
+    status: OrderStatus
+    delay: float = 0.0
+
+
+def after_attempt(
+    answer: Answer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, draw: float
+) -> Verdict:
+    """Judge the answer to a charge; ``progress`` counts the attempt that was just made.
+
+    ``progress.unsettled`` speaks of the attempts *before* this one: a proof that this one charged nothing
+    proves nothing about those.
+    """
+    if answer.outcome is Outcome.SUCCEEDED:
+        return Verdict(OrderStatus.PAID)
+    if answer.outcome is Outcome.DECLINED:
+        return Verdict(OrderStatus.DECLINED)
+    unsettled = progress.unsettled or not answer.outcome.proves_no_charge
+    if answer.advice is Advice.REVIEW:
+        return Verdict(OrderStatus.REVIEW)
+    if not unsettled:
+        if progress.cancel_requested:
+            return Verdict(OrderStatus.CANCELLED)
+        if answer.advice is Advice.STOP or progress.retries >= policy.max_attempts:
+            return Verdict(OrderStatus.DEAD)
+    elif answer.advice is Advice.STOP and not profile.looks_up:
+        return Verdict(OrderStatus.REVIEW)
+    tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
+    return Verdict(OrderStatus.QUEUED, policy.delay(tries, answer.retry_after, draw))
+
+
+class Found(Enum):
+    """What a look-up means: the order is settled, the charge is proven absent, it is too early to say, or
+    no usable answer came back."""
+
+    SETTLED = auto()
+    ABSENT = auto()
+    TOO_EARLY = auto()
+    UNAVAILABLE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A look-up, judged. ``verdict`` is None when the charge is proven absent: the order may go on."""
+
+    found: Found
+    verdict: Verdict | None = None
+
+
+def after_look_up(
+    answer: LookUpAnswer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, draw: float
+) -> Sighting:
+    """Judge a look-up. "No such charge" is believed only once the settle time has passed."""
+    match answer.result:
+        case LookUpResult.SUCCEEDED:
+            return Sighting(Found.SETTLED, Verdict(OrderStatus.PAID))
+        case LookUpResult.DECLINED:
+            return Sighting(Found.SETTLED, Verdict(OrderStatus.DECLINED))
+        case LookUpResult.ABSENT if progress.unsettled_age >= profile.settle_seconds:
+            return Sighting(Found.ABSENT)
+        case LookUpResult.ABSENT:
+            remaining = profile.settle_seconds - progress.unsettled_age
+            return Sighting(Found.TOO_EARLY, Verdict(OrderStatus.QUEUED, remaining + draw * policy.base))
+    # Still running over there, or no usable answer: again after a backoff, but not for ever.
+    if progress.look_ups + 1 >= policy.max_attempts:
+        return Sighting(Found.UNAVAILABLE, Verdict(OrderStatus.REVIEW))
+    delay = policy.delay(progress.look_ups, answer.retry_after, draw)
+    return Sighting(Found.UNAVAILABLE, Verdict(OrderStatus.QUEUED, delay))
+
+
+def jittered(seconds: float, draw: float, spread: float = 0.1) -> float:
+    """A delay that does not let a crowd come back at one instant: up to ``spread`` longer."""
+    return seconds * (1 + spread * draw)

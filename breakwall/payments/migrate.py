@@ -1,0 +1,68 @@
+"""Bringing the orders database to this version's tables, and refusing one that is not there yet."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, inspect, text
+
+from breakwall.migrations import HEAD
+from breakwall.payments.database import SchemaError
+
+_SCRIPTS = Path(__file__).parent.parent / "migrations"
+
+# One number for "somebody migrates Breakwall", within the database that is being migrated.
+_ADVISORY_LOCK = 0x62726561
+
+
+def current_revision(engine: Engine) -> str | None:
+    """The revision that the database is at; None for one that was never migrated."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return revision
+
+
+def check_schema(engine: Engine) -> None:
+    """Raise `SchemaError` unless the database is at this version's revision."""
+    revision = current_revision(engine)
+    if revision != HEAD:
+        found = "was never migrated" if revision is None else f"is at revision {revision}"
+        raise SchemaError(
+            f"the orders database {found}, this version needs {HEAD}: run `breakwall db upgrade`"
+        )
+
+
+def upgrade(engine: Engine) -> str:
+    """Migrate to `HEAD` and return it. Safe when several processes do it at once."""
+    # Alembic takes a tenth of a second to import, and most processes never migrate.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, HEAD)
+    return HEAD
+
+
+def prepare_home(home: Path, engine: Engine) -> None:
+    """Make the data folder and its database on first use, once however many processes start."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _locked(home / "migrate.lock"):
+        if current_revision(engine) != HEAD:
+            upgrade(engine)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,141 @@
+"""The tables. `breakwall/migrations` builds them; a test holds the two together.
+
+Two partial indexes carry the load however many finished orders there are: what is due, and whose lease
+has run out. Neither holds a finished order.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    literal_column,
+    or_,
+    text,
+)
+
+from breakwall.payments.clock import UtcDateTime
+from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.orders import MAX_LENGTH, OrderStatus
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: list[str]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("idempotency_key", String(MAX_LENGTH), nullable=False, unique=True),
+    Column("user_id", String(MAX_LENGTH), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("status", String(16), nullable=False),
+    # Attempts of any kind, and of those the worker's own. A deferral sends nothing and uses up nothing.
+    Column("attempt_count", Integer, nullable=False, server_default=text("0")),
+    Column("retry_count", Integer, nullable=False, server_default=text("0")),
+    Column("deferral_count", Integer, nullable=False, server_default=text("0")),
+    Column("look_up_count", Integer, nullable=False, server_default=text("0")),
+    Column("crash_count", Integer, nullable=False, server_default=text("0")),
+    # What the counts were when an operator last sent the order round: the budget is counted from there.
+    Column("retry_floor", Integer, nullable=False, server_default=text("0")),
+    Column("look_up_floor", Integer, nullable=False, server_default=text("0")),
+    # The claim: whoever holds the newest fence may write until the lease runs out.
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("lease_until", UtcDateTime),
+    # When the next attempt is due, and when the dispatcher next publishes the order. They differ while a
+    # message for the order is believed to be on its way.
+    Column("next_attempt_at", UtcDateTime),
+    Column("dispatch_at", UtcDateTime),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("charge_id", String(MAX_LENGTH)),
+    Column("last_error", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    CheckConstraint("amount > 0", name="amount_is_positive"),
+    CheckConstraint(_one_of("status", [status.value for status in OrderStatus]), name="status_is_known"),
+    CheckConstraint("(status = 'in_flight') = (lease_until IS NOT NULL)", name="a_claim_has_a_lease"),
+    CheckConstraint("(status = 'queued') = (next_attempt_at IS NOT NULL)", name="a_queued_order_is_due"),
+    CheckConstraint("(status = 'queued') = (dispatch_at IS NOT NULL)", name="a_queued_order_is_dispatched"),
+    CheckConstraint("(status = 'paid') = (charge_id IS NOT NULL)", name="paid_has_a_charge"),
+)
+
+Index(
+    "ix_orders_dispatch",
+    orders.c.dispatch_at,
+    orders.c.id,
+    postgresql_where=orders.c.status == text("'queued'"),
+    sqlite_where=orders.c.status == text("'queued'"),
+)
+Index(
+    "ix_orders_lease",
+    orders.c.lease_until,
+    orders.c.id,
+    postgresql_where=orders.c.status == text("'in_flight'"),
+    sqlite_where=orders.c.status == text("'in_flight'"),
+)
+Index("ix_orders_status_created", orders.c.status, orders.c.created_at)
+Index(
+    "ix_orders_settled",
+    orders.c.settled_at,
+    postgresql_where=orders.c.settled_at.is_not(None),
+    sqlite_where=orders.c.settled_at.is_not(None),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("order_id", String(32), ForeignKey("orders.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("source", String(16), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("gateway_key", String(MAX_LENGTH), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("outcome", String(16)),
+    Column("code", String(64)),
+    Column("detail", Text),
+    Column("charge_id", String(MAX_LENGTH)),
+    CheckConstraint("source IN ('producer', 'worker')", name="source_is_known"),
+    CheckConstraint(_one_of("outcome", [outcome.value for outcome in Outcome]), name="outcome_is_known"),
+    CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="an_end_has_an_outcome"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("order_id", String(32), ForeignKey("orders.id"), nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    CheckConstraint("kind IN ('two_charges', 'charged_after_cancel')", name="kind_is_known"),
+)
+
+# Literals, not parameters: a planner uses a partial index only for a value that it can see.
+QUEUED: ColumnElement[str] = literal_column("'queued'")
+IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")
+
+UNSETTLED = or_(attempts.c.outcome.is_(None), attempts.c.outcome == Outcome.UNKNOWN)
+"""Attempts that may have charged."""
