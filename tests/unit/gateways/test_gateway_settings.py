@@ -1,0 +1,73 @@
+"""How an `HttpGateway` is made, and what it never shows."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from breakwall.payments.gateways import GatewayProfile, gateway_from_settings
+from breakwall.payments.gateways.http import HttpGateway, wire_key
+from breakwall.settings import load_settings
+
+PROFILE = GatewayProfile(deduplicates=False, key_life=1, looks_up=True, settle_seconds=1)
+
+
+def test_the_settings_say_what_the_service_promises() -> None:
+    settings = load_settings(
+        {
+            "BREAKWALL_PAYMENT_URL": "http://pay.example:8090/v2",
+            "BREAKWALL_PAYMENT_DEDUPLICATES": "true",
+            "BREAKWALL_PAYMENT_KEY_LIFE": "3600",
+            "BREAKWALL_PAYMENT_SETTLE_SECONDS": "12",
+        }
+    )
+    gateway = gateway_from_settings(settings)
+    assert gateway.profile == GatewayProfile(True, 3600, True, 12)
+    assert repr(gateway) == "HttpGateway('http://pay.example:8090/v2')"
+
+
+def test_importing_the_words_does_not_import_an_http_client() -> None:
+    code = "import sys, breakwall.payments.gateways; sys.exit('httpx2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_password_in_the_url_is_not_shown() -> None:
+    assert "s3cret" not in repr(HttpGateway("https://shop:s3cret@pay.example", profile=PROFILE))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "pay.example", "ftp://pay.example", "http://", "http://h:port", "http://h/?a=1", "http://h/#x"],
+)
+def test_a_url_that_is_none_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ValueError, match="payment service's URL") as refused:
+        HttpGateway(url.replace("http://h", "http://u:s3cret@h"), profile=PROFILE)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_plain_keys_travel_as_they_are() -> None:
+    assert (
+        wire_key("cart-17_A.b~!#$&'()*+,/:;<=>?@[]^`{|}\"\\") == "cart-17_A.b~!#$&'()*+,/:;<=>?@[]^`{|}\"\\"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "sent"),
+    [("주문", "%EC%A3%BC%EB%AC%B8"), ("a b", "a%20b"), ("a%20b", "a%2520b"), ("..", "%2E%2E")],
+)
+def test_other_keys_are_percent_encoded(key: str, sent: str) -> None:
+    assert wire_key(key) == sent
+
+
+def test_an_empty_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="idempotency key"):
+        wire_key("")
+
+
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=2, unique=True))
+def test_two_keys_never_become_one(keys: list[str]) -> None:
+    first, second = map(wire_key, keys)
+    assert first != second
+    assert all(33 <= ord(letter) < 127 for letter in first)

@@ -1,0 +1,97 @@
+"""What each answer to a look-up means."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from breakwall.payments.gateways import Health, LookUpAnswer, LookUpResult
+from breakwall.payments.gateways.answers import Phase, PoolFullError
+from breakwall.payments.gateways.lookups import classify_look_up, classify_look_up_error
+
+
+def look(status: int, body: dict[str, object] | bytes | None = b"", **headers: str) -> LookUpAnswer:
+    raw = json.dumps(body).encode() if isinstance(body, dict) else body
+    return classify_look_up(status, {n.replace("_", "-"): v for n, v in headers.items()}, raw, now=0.0)
+
+
+def test_a_charge_that_succeeded_is_found_with_its_id() -> None:
+    seen = look(200, {"status": "succeeded", "charge_id": "ch_9"})
+    assert seen == LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, "ch_9")
+
+
+@pytest.mark.parametrize(
+    ("said", "result"), [("declined", LookUpResult.DECLINED), ("processing", LookUpResult.PROCESSING)]
+)
+def test_declined_and_processing_need_no_id(said: str, result: LookUpResult) -> None:
+    assert (look(200, {"status": said}).result, look(200, {"status": said}).health) == (
+        result,
+        Health.SUCCESS,
+    )
+
+
+def test_a_decline_found_later_carries_its_code() -> None:
+    assert look(200, {"status": "declined", "code": "card_expired"}).code == "card_expired"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", None, {}, {"status": "succeeded"}, {"status": "unheard_of"}]
+)
+def test_an_unreadable_200_is_no_answer(body: dict[str, object] | bytes | None) -> None:
+    assert (look(200, body).result, look(200, body).health) == (LookUpResult.UNAVAILABLE, Health.FAILURE)
+
+
+@pytest.mark.parametrize("body", [b"", b'{"error": "no such charge"}'])
+def test_a_404_of_the_service_itself_means_absent(body: bytes) -> None:
+    assert (look(404, body).result, look(404, body).health) == (LookUpResult.ABSENT, Health.SUCCESS)
+
+
+@pytest.mark.parametrize("body", [b"<html>Not Found</html>", b"404 page not found", b'"no"', b"[]", None])
+def test_a_404_that_is_not_the_services_own_is_not_believed(body: bytes | None) -> None:
+    seen = look(404, body)
+    assert (seen.result, seen.health) == (LookUpResult.UNAVAILABLE, Health.NEUTRAL)
+    assert "BREAKWALL_PAYMENT_URL" in seen.detail
+
+
+def test_an_empty_404_that_calls_itself_html_is_not_believed() -> None:
+    assert look(404, b"", content_type="text/HTML; charset=utf-8").result is LookUpResult.UNAVAILABLE
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_service_without_the_endpoint_is_not_ill(status: int) -> None:
+    seen = look(status)
+    assert (seen.result, seen.health) == (LookUpResult.UNAVAILABLE, Health.NEUTRAL)
+    assert "no look-up" in seen.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "health"),
+    [(status, Health.NEUTRAL) for status in (302, 401, 403, 410, 429)]
+    + [(status, Health.FAILURE) for status in (204, 408, 500, 503)],
+)
+def test_everything_else_is_unavailable(status: int, health: Health) -> None:
+    assert (look(status).result, look(status).health) == (LookUpResult.UNAVAILABLE, health)
+
+
+def test_retry_after_is_honoured() -> None:
+    assert look(429, retry_after="4").retry_after == look(503, retry_after="4").retry_after == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "health"),
+    [
+        (PoolFullError(), Phase.WAITING, Health.NEUTRAL),
+        (ConnectionRefusedError(), Phase.CONNECTING, Health.FAILURE),
+        (TimeoutError(), Phase.SENT, Health.FAILURE),
+    ],
+)
+def test_an_error_is_unavailable(error: Exception, phase: Phase, health: Health) -> None:
+    seen = classify_look_up_error(error, phase)
+    assert (seen.result, seen.health) == (LookUpResult.UNAVAILABLE, health)
+
+
+@given(status=st.integers(100, 999), body=st.none() | st.binary(), kind=st.text())
+def test_absent_is_only_said_for_a_404(status: int, body: bytes | None, kind: str) -> None:
+    seen = classify_look_up(status, {"content-type": kind}, body, now=0.0)
+    assert seen.result is not LookUpResult.ABSENT or status == 404
