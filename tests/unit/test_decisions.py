@@ -1,0 +1,204 @@
+"""The rules that decide what happens to an order, without a database or a network."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from breakwall.payments.decisions import (
+    Found,
+    Progress,
+    RetryPolicy,
+    Step,
+    after_attempt,
+    after_look_up,
+    jittered,
+    next_step,
+)
+from breakwall.payments.gateways.base import (
+    Advice,
+    Answer,
+    GatewayProfile,
+    Health,
+    LookUpAnswer,
+    LookUpResult,
+    Outcome,
+)
+from breakwall.payments.orders import OrderStatus
+
+POLICY = RetryPolicy(base=1.0, cap=60.0, max_attempts=5)
+PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, settle_seconds=30.0)
+KEYED = GatewayProfile(deduplicates=True, key_life=3600.0, looks_up=True, settle_seconds=30.0)
+BLIND = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=False, settle_seconds=30.0)
+
+outcomes = st.sampled_from(Outcome)
+advices = st.sampled_from(Advice)
+profiles = st.sampled_from([PLAIN, KEYED, BLIND])
+progresses = st.builds(
+    Progress,
+    retries=st.integers(0, 8),
+    look_ups=st.integers(0, 8),
+    unsettled=st.booleans(),
+    unsettled_age=st.floats(0, 1000),
+    key_age=st.floats(0, 10_000),
+    cancel_requested=st.booleans(),
+)
+draws = st.floats(0, 1)
+
+
+def answer(outcome: Outcome, advice: Advice = Advice.RETRY, retry_after: float | None = None) -> Answer:
+    charge = "ch_1" if outcome is Outcome.SUCCEEDED else None
+    return Answer(outcome, Health.SUCCESS, charge_id=charge, advice=advice, retry_after=retry_after)
+
+
+class TestBackoff:
+    def test_doubles_its_bound_with_each_try(self) -> None:
+        assert [POLICY.backoff(tries, 1.0) for tries in range(5)] == [1, 2, 4, 8, 16]
+
+    def test_never_exceeds_the_cap(self) -> None:
+        assert POLICY.backoff(10_000, 1.0) == 60
+
+    @given(tries=st.integers(0, 100), draw=draws)
+    def test_is_spread_over_the_whole_range_below_its_bound(self, tries: int, draw: float) -> None:
+        assert POLICY.backoff(tries, draw) == draw * POLICY.backoff(tries, 1.0)
+
+    @given(tries=st.integers(0, 100), draw=draws, asked=st.floats(0, 86_400))
+    def test_is_never_earlier_than_the_service_asked_for(self, tries: int, draw: float, asked: float) -> None:
+        assert POLICY.delay(tries, asked, draw) >= asked
+
+    @given(seconds=st.floats(0, 1e6), draw=draws)
+    def test_jitter_only_ever_lengthens_a_wait(self, seconds: float, draw: float) -> None:
+        assert seconds <= jittered(seconds, draw) <= seconds * 1.1 + 1e-6
+
+
+class TestNextStep:
+    def test_sends_when_nothing_is_unsettled(self) -> None:
+        assert next_step(Progress(), PLAIN, POLICY) is Step.SEND
+
+    def test_looks_up_before_every_resend_where_the_key_is_not_trusted(self) -> None:
+        assert next_step(Progress(unsettled=True), PLAIN, POLICY) is Step.LOOK_UP
+
+    def test_resends_the_same_key_within_its_life_where_the_gateway_deduplicates(self) -> None:
+        assert next_step(Progress(unsettled=True, key_age=3599), KEYED, POLICY) is Step.SEND
+
+    def test_looks_up_past_the_keys_life(self) -> None:
+        assert next_step(Progress(unsettled=True, key_age=3600), KEYED, POLICY) is Step.LOOK_UP
+
+    def test_asks_a_person_where_there_is_neither_key_nor_look_up(self) -> None:
+        assert next_step(Progress(unsettled=True), BLIND, POLICY) is Step.REVIEW
+
+    def test_asks_a_person_when_look_ups_stay_fruitless(self) -> None:
+        assert next_step(Progress(unsettled=True, look_ups=5), PLAIN, POLICY) is Step.REVIEW
+
+    def test_buries_an_exhausted_order_that_is_proven_uncharged(self) -> None:
+        assert next_step(Progress(retries=5), PLAIN, POLICY) is Step.BURY
+
+    def test_looks_an_exhausted_unsettled_order_up_even_where_the_key_is_trusted(self) -> None:
+        assert next_step(Progress(retries=5, unsettled=True), KEYED, POLICY) is Step.LOOK_UP
+
+    def test_cancels_only_what_is_proven_uncharged(self) -> None:
+        assert next_step(Progress(cancel_requested=True), KEYED, POLICY) is Step.CANCEL
+        assert next_step(Progress(cancel_requested=True, unsettled=True), KEYED, POLICY) is Step.LOOK_UP
+
+    @given(progress=progresses, profile=profiles)
+    def test_never_sends_an_unsettled_order_unless_the_key_protects_it(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        if next_step(progress, profile, POLICY) is Step.SEND and progress.unsettled:
+            assert profile.deduplicates
+            assert progress.key_age < profile.key_life
+
+    @given(progress=progresses, profile=profiles)
+    def test_never_ends_an_unsettled_order_as_dead_or_cancelled(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        if progress.unsettled:
+            assert next_step(progress, profile, POLICY) not in {Step.BURY, Step.CANCEL}
+
+
+class TestAfterAttempt:
+    @pytest.mark.parametrize(
+        "outcome", [Outcome.NOT_SENT, Outcome.FAILED, Outcome.THROTTLED, Outcome.UNKNOWN]
+    )
+    def test_queues_what_did_not_settle(self, outcome: Outcome) -> None:
+        verdict = after_attempt(answer(outcome), Progress(retries=1), PLAIN, POLICY, 0.5)
+        assert (verdict.status, verdict.delay) == (OrderStatus.QUEUED, 1.0)
+
+    def test_honours_retry_after(self) -> None:
+        throttled = answer(Outcome.THROTTLED, retry_after=120)
+        assert after_attempt(throttled, Progress(), PLAIN, POLICY, 0.5).delay == 120.5
+
+    def test_looks_again_soon_at_a_charge_that_still_runs(self) -> None:
+        running = answer(Outcome.UNKNOWN, Advice.LOOK_AGAIN)
+        assert after_attempt(running, Progress(retries=4), KEYED, POLICY, 1.0).delay == POLICY.base
+
+    def test_a_last_attempt_proven_uncharged_is_dead(self) -> None:
+        verdict = after_attempt(answer(Outcome.FAILED), Progress(retries=5), PLAIN, POLICY, 0)
+        assert verdict.status is OrderStatus.DEAD
+
+    def test_a_refused_request_is_dead_at_once(self) -> None:
+        refused = answer(Outcome.FAILED, Advice.STOP)
+        assert after_attempt(refused, Progress(), PLAIN, POLICY, 0).status is OrderStatus.DEAD
+
+    def test_an_exhausted_order_with_an_unknown_attempt_is_not_dead(self) -> None:
+        verdict = after_attempt(answer(Outcome.UNKNOWN), Progress(retries=5), PLAIN, POLICY, 0)
+        assert verdict.status is OrderStatus.QUEUED
+
+    def test_a_proof_for_this_attempt_proves_nothing_for_an_earlier_one(self) -> None:
+        verdict = after_attempt(answer(Outcome.FAILED), Progress(retries=5, unsettled=True), KEYED, POLICY, 0)
+        assert verdict.status is OrderStatus.QUEUED
+
+    def test_a_requested_cancellation_holds_once_nothing_was_charged(self) -> None:
+        progress = Progress(cancel_requested=True)
+        assert (
+            after_attempt(answer(Outcome.FAILED), progress, PLAIN, POLICY, 0).status is OrderStatus.CANCELLED
+        )
+
+    @given(outcome=outcomes, advice=advices, progress=progresses, profile=profiles, draw=draws)
+    def test_only_a_success_is_paid_and_only_proof_ends_an_order_uncharged(
+        self, outcome: Outcome, advice: Advice, progress: Progress, profile: GatewayProfile, draw: float
+    ) -> None:
+        verdict = after_attempt(answer(outcome, advice), progress, profile, POLICY, draw)
+        assert (verdict.status is OrderStatus.PAID) == (outcome is Outcome.SUCCEEDED)
+        if verdict.status in {OrderStatus.DEAD, OrderStatus.CANCELLED}:
+            assert outcome.proves_no_charge
+            assert not progress.unsettled
+
+
+class TestAfterLookUp:
+    def test_believes_no_such_charge_only_after_the_settle_time(self) -> None:
+        early = after_look_up(
+            LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS),
+            Progress(unsettled=True, unsettled_age=29),
+            PLAIN,
+            POLICY,
+            0.0,
+        )
+        late = after_look_up(
+            LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS),
+            Progress(unsettled=True, unsettled_age=30),
+            PLAIN,
+            POLICY,
+            0.0,
+        )
+        assert early.found is Found.TOO_EARLY
+        assert early.verdict is not None
+        assert early.verdict.delay == 1.0
+        assert late.found is Found.ABSENT
+
+    @pytest.mark.parametrize("result", [LookUpResult.PROCESSING, LookUpResult.UNAVAILABLE])
+    def test_gives_up_on_fruitless_look_ups_and_asks_a_person(self, result: LookUpResult) -> None:
+        last = after_look_up(
+            LookUpAnswer(result, Health.SUCCESS), Progress(unsettled=True, look_ups=4), PLAIN, POLICY, 0
+        )
+        assert last.verdict is not None
+        assert last.verdict.status is OrderStatus.REVIEW
+
+    @given(result=st.sampled_from(LookUpResult), progress=progresses, profile=profiles, draw=draws)
+    def test_never_ends_an_order_as_dead_or_cancelled(
+        self, result: LookUpResult, progress: Progress, profile: GatewayProfile, draw: float
+    ) -> None:
+        sighting = after_look_up(LookUpAnswer(result, Health.SUCCESS), progress, profile, POLICY, draw)
+        if sighting.verdict is not None:
+            assert sighting.verdict.status not in {OrderStatus.DEAD, OrderStatus.CANCELLED}
