@@ -1,0 +1,41 @@
+"""What the integration tests of the HTTP gateway share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from breakwall.payments.gateways import Answer, ChargeRequest, GatewayProfile
+from breakwall.payments.gateways.http import HttpGateway
+
+PROFILE = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, settle_seconds=30)
+ORDER = ChargeRequest("o-1", "u-1", 10_000, "KRW", "cart-17")
+
+MARGIN = 0.25
+"""Seconds past the deadline that scheduling may cost on a busy machine."""
+
+Result = TypeVar("Result")
+
+
+def charge(gateway: HttpGateway, seconds: float = 5.0, order: ChargeRequest = ORDER) -> Answer:
+    return gateway.charge(order, deadline=time.monotonic() + seconds)
+
+
+def within(seconds: float, call: Callable[[float], Result]) -> Result:
+    """``call(deadline)``'s result; fails where it came later than the deadline."""
+    start = time.monotonic()
+    result = call(start + seconds)
+    elapsed = time.monotonic() - start
+    assert elapsed <= seconds + MARGIN, f"took {elapsed:.3f} s of {seconds} s"
+    return result
+
+
+@contextmanager
+def gateway_to(url: str, **options: object) -> Iterator[HttpGateway]:
+    gateway = HttpGateway(url, profile=PROFILE, **options)  # type: ignore[arg-type] # each test gives its own
+    try:
+        yield gateway
+    finally:
+        gateway.close()
