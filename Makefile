@@ -1,0 +1,53 @@
+# Bare `make` lists what there is. Everything runs in .venv, which the first target that needs it makes.
+
+PYTHON ?= $(shell tools/find-python 3.11 3.12 3.13 3.14)
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-pythons check format clean bench-breaker
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## make .venv with the breakwall command
+
+demo: $(VENV)/.installed  ## watch an outage of the payment service being survived, in under a minute
+	@$(BIN)/breakwall demo $(DEMO)
+
+test: $(VENV)/.tested  ## run every test; brings the servers it needs
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(TESTS)
+
+test-pythons:  ## run the fast tests on each other Python that is present
+	tools/test-pythons
+
+check: $(VENV)/.tested  ## run every linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.tested  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-breaker: $(VENV)/.tested  ## the breaker's cost beside its peers', in one run
+	$(BIN)/python bench/breaker_call.py
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .venvs .breakwall .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Breakwall needs Python 3.11 or newer: install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+	@echo "Installing Breakwall into $(VENV) (once; about half a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[postgres]'
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/bin/python pyproject.toml
+	@echo "Installing Breakwall and its test tools into $(VENV) (once; about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.installed $@
