@@ -29,16 +29,6 @@ def pytest_report_header() -> str:
     return "servers: " + "; ".join((_plan_postgres(), _plan_redis(), rabbitmq_sources.plan()))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With ``--dist loadgroup`` one pytest-xdist worker gets all tests of RabbitMQ, the slow starter."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        if "rabbitmq_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("rabbitmq"))
-
-
 @pytest.fixture(scope="session")
 def workshop() -> Iterator[Workshop]:
     workshop = Workshop()

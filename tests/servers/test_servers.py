@@ -123,7 +123,7 @@ print(workshop.folder, flush=True)
 """
 
 
-@pytest.mark.parametrize("rabbit", [False, pytest.param(True, marks=pytest.mark.xdist_group("rabbitmq"))])
+@pytest.mark.parametrize("rabbit", [False, True])
 def test_nothing_is_left_of_the_servers_when_pytest_is_killed(rabbit: bool) -> None:
     if rabbit and rabbitmq_sources.scripts_present() is None:
         pytest.skip("RabbitMQ: no binary is present")
