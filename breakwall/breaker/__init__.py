@@ -1,2 +1,27 @@
 """The circuit breaker, a library of its own: knows no payment, no Celery, and imports nothing of the rest.
+
+Anything here may be imported from `breakwall.breaker`; the modules below it are its own business.
 """
+
+from breakwall.breaker.breaker import CircuitBreaker
+from breakwall.breaker.circuit import CallOutcome, CircuitState, Override, OverrideMode
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.errors import CircuitBreakerError
+from breakwall.breaker.measures import BreakerMetrics, BreakerStatus
+from breakwall.breaker.permit import Permit
+from breakwall.breaker.stores import Store, store_from_url
+
+__all__ = [
+    "BreakerMetrics",
+    "BreakerStatus",
+    "CallOutcome",
+    "CircuitBreaker",
+    "CircuitBreakerConfig",
+    "CircuitBreakerError",
+    "CircuitState",
+    "Override",
+    "OverrideMode",
+    "Permit",
+    "Store",
+    "store_from_url",
+]

@@ -1,0 +1,104 @@
+"""What a member wants done to the circuit, as values: a swap that lost its race applies them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from breakwall.breaker import circuit as machine
+from breakwall.breaker.circuit import CallOutcome, Circuit, Override
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.evidence import Report
+
+
+class Change(Protocol):
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent again when it is not known whether it arrived."""
+        ...
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Calls that ended; counted twice they could open a healthy circuit."""
+
+    report: Report
+    repeatable = False
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+        return machine.record(circuit, config, now, luck, self.report)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A probe asks for its lease; nobody waits for the answer to a second request."""
+
+    lease_id: str
+    repeatable = False
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+        return machine.grant(circuit, config, now, self.lease_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A probe ended."""
+
+    lease_id: str
+    outcome: CallOutcome
+    repeatable = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+        return machine.settle(circuit, config, now, luck, self.lease_id, self.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A caller has seen that time alone opened the circuit."""
+
+    repeatable = False
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+        return machine.advance(circuit, config, now, luck)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOpen:
+    """The service asked to be left alone for ``seconds``. Dropped if the circuit has moved on since."""
+
+    generation: int
+    seconds: float
+    repeatable = False
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+        if circuit.generation != self.generation:
+            return circuit
+        return machine.hold_open(circuit, now, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class SetOverride:
+    """An operator's word, or None to lift it; ``seconds`` from now it expires, if given."""
+
+    mode: machine.OverrideMode | None
+    reason: str
+    actor: str
+    seconds: float | None
+    repeatable = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+        if self.mode is None:
+            return machine.overridden(circuit, None)
+        until = None if self.seconds is None else now + self.seconds
+        return machine.overridden(circuit, Override(self.mode, self.reason, self.actor, now, until))
+
+
+def applied(
+    changes: list[Change], circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float
+) -> Circuit:
+    """The circuit after all of them, in order."""
+    for change in changes:
+        circuit = change.apply(circuit, config, now, luck)
+    return circuit

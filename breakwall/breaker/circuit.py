@@ -1,0 +1,282 @@
+"""The circuit breaker's state machine: a frozen value and pure transitions.
+
+Nothing here reads a clock, does I/O or draws a random number: ``now`` (seconds, the store's clock) and
+``luck`` (0 up to 1, for the jitter) are arguments. Stores only load a `Circuit` and swap it for the next,
+so the same decisions hold in one process and in a fleet. `docs/breaker.md` has the diagram.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.evidence import Evidence, Report, Verdict
+
+# A probe's answer usually comes much sooner than its lease ends: worth asking again by then.
+PROBE_PATIENCE = 1.0
+
+
+class CircuitState(StrEnum):
+    """``CLOSED`` lets every call through, ``OPEN`` none, ``HALF_OPEN`` a few probes."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class CallOutcome(StrEnum):
+    """What one call says about the service: ``NEUTRAL`` is nothing at all."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NEUTRAL = "neutral"
+
+
+class OverrideMode(StrEnum):
+    """An operator's word over the computed state.
+
+    ``FORCED_OPEN`` refuses every call. ``FORCED_CLOSED`` refuses none. ``OBSERVING`` refuses none either,
+    but reports what it would have refused: a trial run of the configuration.
+    """
+
+    FORCED_OPEN = "forced_open"
+    FORCED_CLOSED = "forced_closed"
+    OBSERVING = "observing"
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Set for the whole fleet. ``expires_at`` None: until it is lifted. Times are the store's clock."""
+
+    mode: OverrideMode
+    reason: str
+    actor: str
+    set_at: float
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A probe's permit. After ``expires_at`` its holder is taken for dead and the place is free."""
+
+    id: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """All that the members of a fleet share about one service.
+
+    Attributes:
+        state: as stored. An ``OPEN`` circuit whose interval has run out stays so until the first probe
+            takes its lease; `decide` tells the effective state.
+        generation: grows by one with each transition. A result from an older one changes nothing.
+        evidence: outcomes of the current closed generation.
+        opened_at, open_until: the open interval; None while closed.
+        reopenings: failed recoveries since the circuit was last closed; each doubles the interval.
+        leases: the probes that are out.
+        probes_succeeded: in this half-open generation.
+        opened_by: the failures in the window that opened it; 0 while closed.
+        open_count: how often the circuit has opened, ever.
+        last_failure_at: when a failure was last reported.
+        override: an operator's word, if there is one.
+    """
+
+    state: CircuitState = CircuitState.CLOSED
+    generation: int = 0
+    evidence: Evidence = field(default_factory=Evidence)
+    opened_at: float | None = None
+    open_until: float | None = None
+    reopenings: int = 0
+    leases: tuple[Lease, ...] = ()
+    probes_succeeded: int = 0
+    opened_by: int = 0
+    open_count: int = 0
+    last_failure_at: float | None = None
+    override: Override | None = None
+
+    def holds(self, lease_id: str) -> bool:
+        return any(lease.id == lease_id for lease in self.leases)
+
+    def failure_count(self, config: CircuitBreakerConfig, now: float) -> int:
+        """Failures and slow calls in the window, or, unless closed, those that opened the circuit."""
+        return self.opened_by or self.evidence.count(config, now).bad
+
+    def override_at(self, now: float) -> Override | None:
+        """The override in force at ``now``."""
+        if self.override is None or self.override.expires_at is None:
+            return self.override
+        return self.override if now < self.override.expires_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the circuit's computed state has for a caller at one instant; overrides are not in it.
+
+    Attributes:
+        state: the effective state: an open circuit that would admit a probe is ``HALF_OPEN``.
+        slots: how many calls it would let through: None is any number.
+        retry_after: seconds until asking again makes sense; 0.0 when a call would be let through.
+    """
+
+    state: CircuitState
+    slots: int | None
+    retry_after: float = 0.0
+
+
+def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Decision:
+    """Whether a call may go now. Changes nothing: a probe asks with `grant`."""
+    current = advance(circuit, config, now)
+    if current.state is CircuitState.CLOSED:
+        return Decision(CircuitState.CLOSED, None)
+    if current.state is CircuitState.OPEN:
+        wait = _open_until(current) - now
+        if wait > 0:
+            return Decision(CircuitState.OPEN, 0, wait)
+        return Decision(CircuitState.HALF_OPEN, config.half_open_max_calls)
+    slots = config.half_open_max_calls - len(current.leases) - current.probes_succeeded
+    if slots > 0:
+        return Decision(CircuitState.HALF_OPEN, slots)
+    first_free = min((lease.expires_at for lease in current.leases), default=now)
+    return Decision(CircuitState.HALF_OPEN, 0, min(first_free - now, PROBE_PATIENCE))
+
+
+def advance(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float = 0.0) -> Circuit:
+    """What time alone has done: a suspicion that nobody refuted opens, a dead prober's lease is free."""
+    if circuit.state is CircuitState.CLOSED and circuit.evidence.suspected_at is not None:
+        return _judged(circuit, config, now, luck)
+    if circuit.leases:
+        alive = tuple(lease for lease in circuit.leases if now < lease.expires_at)
+        return circuit if alive == circuit.leases else replace(circuit, leases=alive)
+    return circuit
+
+
+def record(
+    circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float, report: Report
+) -> Circuit:
+    """The outcomes of calls that were let through while closed."""
+    if report.bad:
+        circuit = replace(circuit, last_failure_at=max(now, circuit.last_failure_at or now))
+    if circuit.state is not CircuitState.CLOSED or report.generation != circuit.generation:
+        return circuit
+    grown = replace(circuit, evidence=circuit.evidence.add(report, config, now))
+    return _judged(grown, config, now, luck)
+
+
+def grant(circuit: Circuit, config: CircuitBreakerConfig, now: float, lease_id: str) -> Circuit:
+    """With a probe's lease in it, when one is to be had; look with `Circuit.holds`."""
+    current = advance(circuit, config, now)
+    if current.holds(lease_id) or not decide(current, config, now).slots:
+        return circuit
+    granted = Lease(lease_id, now + config.lease_seconds)
+    if current.state is CircuitState.HALF_OPEN:
+        return replace(current, leases=(*current.leases, granted))
+    return replace(
+        current,
+        state=CircuitState.HALF_OPEN,
+        generation=current.generation + 1,
+        leases=(granted,),
+        probes_succeeded=0,
+    )
+
+
+def settle(
+    circuit: Circuit,
+    config: CircuitBreakerConfig,
+    now: float,
+    luck: float,
+    lease_id: str,
+    outcome: CallOutcome,
+) -> Circuit:
+    """A probe's end. A lease that has run out, is settled already or is of another generation is nothing."""
+    current = advance(circuit, config, now)
+    if not current.holds(lease_id):
+        return circuit
+    left = tuple(lease for lease in current.leases if lease.id != lease_id)
+    if outcome is CallOutcome.FAILURE:
+        failed = replace(current, last_failure_at=now, reopenings=current.reopenings + 1)
+        return _opened(failed, config, now, luck)
+    if outcome is CallOutcome.NEUTRAL:
+        return replace(current, leases=left)
+    if current.probes_succeeded + 1 >= config.half_open_max_calls:
+        return _closed(current)
+    return replace(current, leases=left, probes_succeeded=current.probes_succeeded + 1)
+
+
+def hold_open(circuit: Circuit, now: float, seconds: float) -> Circuit:
+    """Open, or stay open, for at least ``seconds`` from now: the service said when to come back."""
+    until = now + seconds
+    if circuit.state is CircuitState.OPEN:
+        return replace(circuit, open_until=max(until, _open_until(circuit)))
+    return _opened_until(circuit, now, until)
+
+
+def overridden(circuit: Circuit, override: Override | None) -> Circuit:
+    """With an operator's word set, or lifted; the computed state goes on beside it."""
+    return replace(circuit, override=override)
+
+
+def shifted(circuit: Circuit, seconds: float) -> Circuit:
+    """The same circuit told by a clock that is ``seconds`` ahead; the evidence stays, it is short-lived."""
+
+    def moved(at: float | None) -> float | None:
+        return None if at is None else at + seconds
+
+    return replace(
+        circuit,
+        opened_at=moved(circuit.opened_at),
+        open_until=moved(circuit.open_until),
+        leases=tuple(Lease(lease.id, lease.expires_at + seconds) for lease in circuit.leases),
+        last_failure_at=moved(circuit.last_failure_at),
+    )
+
+
+def _judged(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+    verdict = circuit.evidence.verdict(config, now)
+    if verdict is Verdict.FAILING:
+        return _opened(circuit, config, now, luck)
+    since = (circuit.evidence.suspected_at or now) if verdict is Verdict.SUSPECT else None
+    if since == circuit.evidence.suspected_at:
+        return circuit
+    return replace(circuit, evidence=replace(circuit.evidence, suspected_at=since))
+
+
+def _opened(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+    # Beyond 2**32 the limit has long decided, and a float would overflow in the end.
+    full = min(config.recovery_timeout * 2.0 ** min(circuit.reopenings, 32), config.longest_open)
+    return _opened_until(circuit, now, now + full * (1 - config.jitter * luck))
+
+
+def _opened_until(circuit: Circuit, now: float, until: float) -> Circuit:
+    return replace(
+        circuit,
+        state=CircuitState.OPEN,
+        generation=circuit.generation + 1,
+        evidence=Evidence(),
+        opened_at=now,
+        open_until=until,
+        leases=(),
+        probes_succeeded=0,
+        opened_by=sum(bucket.bad for bucket in circuit.evidence.buckets) or circuit.opened_by,
+        open_count=circuit.open_count + 1,
+    )
+
+
+def _closed(circuit: Circuit) -> Circuit:
+    return replace(
+        circuit,
+        state=CircuitState.CLOSED,
+        generation=circuit.generation + 1,
+        evidence=Evidence(),
+        opened_at=None,
+        open_until=None,
+        reopenings=0,
+        leases=(),
+        probes_succeeded=0,
+        opened_by=0,
+    )
+
+
+def _open_until(circuit: Circuit) -> float:
+    return circuit.open_until if circuit.open_until is not None else 0.0

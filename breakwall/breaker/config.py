@@ -1,0 +1,123 @@
+"""What a user of the breaker chooses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+Exceptions = type[BaseException] | tuple[type[BaseException], ...]
+
+# Long enough to spare a service that stays down, short enough that its return is noticed.
+DEFAULT_GROWTH_LIMIT = 4
+# What the call itself may not use up: starting it, and telling the store how it went.
+LEAST_LEASE_MARGIN = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreakerConfig:
+    """How one circuit judges its service. All times are seconds.
+
+    Everybody who shares a circuit should give it the same configuration.
+
+    Attributes:
+        failure_threshold: failures within the window, counted over all processes, before the circuit
+            may open.
+        recovery_timeout: how long the circuit stays open before it lets probes through. Each failed
+            probe doubles it, up to ``max_recovery_timeout``.
+        expected_exception: what counts as a failure of the service. Any other `Exception` counts as a
+            success, because the service answered; `KeyboardInterrupt`, `asyncio.CancelledError` and the
+            like are neutral.
+        timeout: the bound on one call, which the caller's own client enforces; the breaker derives from
+            it how long a probe may be out before it is taken for dead.
+        half_open_max_calls: how many probes may be out at a time over all processes, and how many must
+            succeed for the circuit to close.
+        failure_rate: the share of failures, above 0 and at most 1, at which the circuit may open. It is
+            taken over the whole window, and also over its latest part, see ``recent_calls``.
+        window: for how long an outcome counts.
+        minimum_calls: with fewer outcomes than this the circuit stays closed, whatever they are.
+        recent_calls: once the latest part of the window holds so many outcomes, that part alone can open
+            the circuit. An outage after a busy minute is thus seen within as many calls, and not only
+            when it has outweighed that minute. The 20 is Hystrix's request volume threshold.
+        slow_call_duration: a call that takes longer counts as a failure, whatever it returns.
+        neutral_exception: exceptions that say nothing about the service (our own full pool, a bad
+            address). They are looked at before ``expected_exception``.
+        max_recovery_timeout: the longest open interval; by default four times ``recovery_timeout``.
+        jitter: each open interval ends up to this share of it early, at random, so that circuits which
+            opened together do not probe together.
+        refresh_interval: how old a process's copy of a shared circuit may grow.
+        store_timeout: how long a call may wait for the store before it goes on without.
+
+    Raises:
+        ValueError: naming the field and what would be right.
+    """
+
+    failure_threshold: int = 5
+    recovery_timeout: float = 30.0
+    expected_exception: Exceptions = Exception
+    timeout: float = 10.0
+    half_open_max_calls: int = 1
+    failure_rate: float = 0.5
+    window: float = 60.0
+    minimum_calls: int = 1
+    recent_calls: int = 20
+    slow_call_duration: float | None = None
+    neutral_exception: Exceptions = ()
+    max_recovery_timeout: float | None = None
+    jitter: float = 0.1
+    refresh_interval: float = 0.2
+    store_timeout: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("failure_threshold", "half_open_max_calls", "minimum_calls", "recent_calls"):
+            _check_count(name, getattr(self, name))
+        for name in ("recovery_timeout", "timeout", "window", "refresh_interval", "store_timeout"):
+            _check_seconds(name, getattr(self, name))
+        if self.slow_call_duration is not None:
+            _check_seconds("slow_call_duration", self.slow_call_duration)
+        _check_share("failure_rate", self.failure_rate)
+        if self.failure_rate == 0:
+            raise ValueError("failure_rate should be above 0: at 0 every circuit would open")
+        _check_share("jitter", self.jitter)
+        _check_exceptions("expected_exception", self.expected_exception)
+        _check_exceptions("neutral_exception", self.neutral_exception)
+        if self.max_recovery_timeout is not None:
+            _check_seconds("max_recovery_timeout", self.max_recovery_timeout)
+            if self.max_recovery_timeout < self.recovery_timeout:
+                raise ValueError("max_recovery_timeout should be at least recovery_timeout")
+
+    @property
+    def longest_open(self) -> float:
+        """The longest open interval, in seconds."""
+        if self.max_recovery_timeout is None:
+            return self.recovery_timeout * DEFAULT_GROWTH_LIMIT
+        return self.max_recovery_timeout
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a probe may be out: a little beyond the bound on the call."""
+        return self.timeout + max(LEAST_LEASE_MARGIN, self.timeout / 10)
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} should be a whole number of at least 1")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if not _is_number(value) or value <= 0:  # type: ignore[operator]  # _is_number says that it compares
+        raise ValueError(f"{name} should be a number of seconds above 0")
+
+
+def _check_share(name: str, value: object) -> None:
+    if not _is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]  # as above
+        raise ValueError(f"{name} should be a number from 0 to 1")
+
+
+def _check_exceptions(name: str, value: object) -> None:
+    kinds = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        raise ValueError(f"{name} should be an exception class or a tuple of exception classes")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,28 @@
+"""What the breaker raises."""
+
+from __future__ import annotations
+
+from breakwall.breaker.circuit import CircuitState
+
+
+class CircuitBreakerError(Exception):
+    """The call was refused; nothing was sent.
+
+    Attributes:
+        name: the circuit's name.
+        state: ``OPEN``, or ``HALF_OPEN`` when all probes are out.
+        retry_after: seconds after which asking again makes sense.
+        reason: an operator's, when the circuit is forced open.
+    """
+
+    def __init__(self, name: str, state: CircuitState, retry_after: float, reason: str | None = None) -> None:
+        # All of them as arguments: an exception that crosses processes is rebuilt from `args`.
+        super().__init__(name, state, retry_after, reason)
+        self.name = name
+        self.state = state
+        self.retry_after = retry_after
+        self.reason = reason
+
+    def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
+        return f"circuit {self.name!r} is {self.state.value}{why}; retry in {self.retry_after:.1f} s"

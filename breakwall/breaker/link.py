@@ -1,0 +1,112 @@
+"""How operations reach a store: on one daemon thread for each remote store, so that nobody has to wait.
+
+A driver's own time-outs bound most hangs, but not all of them and not tightly. A caller waits for the
+future of an operation as long as it likes to and then goes on; the operation ends in the background.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import weakref
+from collections.abc import Callable
+
+from breakwall.breaker.stores import Store
+
+Job = Callable[[], None]
+Jobs = queue.SimpleQueue[tuple[Job, Job] | None]
+
+_links: weakref.WeakKeyDictionary[Store, Link] = weakref.WeakKeyDictionary()
+_links_lock = threading.Lock()
+
+
+class Link:
+    """The way to one store, shared by the breakers that use it. `attach` and `detach` count them."""
+
+    def __init__(self, store: Store) -> None:
+        self._remote = store.remote
+        self._close_store = weakref.WeakMethod(store.close)
+        self._users = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._inline = threading.Lock()
+        self._jobs: Jobs = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def attach(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def detach(self, patience: float) -> None:
+        """The last user's leaving closes the connections and ends the thread, after what is under way."""
+        with self._lock:
+            self._users -= 1
+            thread, self._thread = (self._thread, None) if self._users == 0 else (None, self._thread)
+            if thread is not None:
+                self._jobs.put(None)
+                self._jobs = queue.SimpleQueue()
+        if thread is not None:
+            thread.join(patience)
+
+    def run(self, job: Job, then: Job) -> None:
+        """Run ``job`` and, outside of every lock, ``then``: now for a store in memory, else on the thread.
+
+        Neither may raise. Jobs run one at a time.
+        """
+        if not self._remote:
+            with self._inline:
+                job()
+            then()
+            return
+        with self._lock:
+            self._jobs.put((job, then))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=_work, args=(self._jobs, self._close_store), name="breakwall-breaker", daemon=True
+                )
+                self._thread.start()
+
+    def is_this_thread(self) -> bool:
+        """Whether the caller is the link's own thread, which must not wait for itself."""
+        return threading.current_thread() is self._thread
+
+    def stop(self) -> None:
+        """End the thread, when the store is no more."""
+        self._jobs.put(None)
+
+    def after_fork(self) -> None:
+        """The thread is the parent's; this process starts its own when it needs one."""
+        self._reset()
+
+
+def _work(jobs: Jobs, close_store: weakref.WeakMethod[Job]) -> None:
+    while (work := jobs.get()) is not None:
+        job, then = work
+        job()
+        then()
+        # Not kept while waiting for the next ones: they hold the breaker that they are for.
+        del work, job, then
+    close = close_store()
+    if close is not None:
+        close()
+
+
+def link_for(store: Store) -> Link:
+    """The one link of this process to ``store``."""
+    with _links_lock:
+        if store not in _links:
+            link = _links[store] = Link(store)
+            weakref.finalize(store, link.stop)
+        return _links[store]
+
+
+def after_fork() -> None:
+    """Reset every link, and let every store forget its parent's connections."""
+    global _links_lock
+    # The parent may have held it at the instant of the fork.
+    _links_lock = threading.Lock()
+    for store, link in list(_links.items()):
+        store.forget_connections()
+        link.after_fork()

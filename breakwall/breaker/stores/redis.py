@@ -1,0 +1,79 @@
+"""Circuits in Redis or Valkey: one hash a circuit, and one short script for everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from breakwall.breaker.stores import Record
+
+PREFIX = "breakwall:breaker:"
+
+# redis-py waits for ever, or tries again for seconds, unless told otherwise. Nobody waits so long for this
+# thread; the limit is for how soon it notices that the server is back.
+SOCKET_TIMEOUT = 1.0
+
+# Compares and sets when a version is given, and answers with what is there and the server's time. All in
+# one script, so that a swap, its result and the time it happened at are one round trip.
+SCRIPT = """
+local won = 0
+local stored = redis.call('HMGET', KEYS[1], 'version', 'circuit')
+if ARGV[1] == 'swap' and (stored[1] or '') == ARGV[2] then
+  redis.call('HSET', KEYS[1], 'version', ARGV[3], 'circuit', ARGV[4])
+  stored = {ARGV[3], ARGV[4]}
+  won = 1
+end
+return {won, stored[1] or '', stored[2] or '', redis.call('TIME')}
+"""
+
+
+class RedisStore:
+    """A server at ``url``, in redis-py's form (``redis://``, ``rediss://``, ``unix://``).
+
+    Raises:
+        ValueError: redis-py cannot read the URL.
+    """
+
+    remote = True
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = self._connect()
+        self._inherited: list[redis.Redis] = []
+
+    def load(self, name: str) -> Record:
+        return self._run(name, "load")[1]
+
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+        return self._run(name, "swap", seen, version, text)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def forget_connections(self) -> None:
+        # Kept alive so that nothing closes, in the child, sockets that the parent still speaks through.
+        self._inherited.append(self._client)
+        self._client = self._connect()
+
+    def __repr__(self) -> str:
+        return "RedisStore()"
+
+    def _connect(self) -> redis.Redis:
+        client: redis.Redis = redis.Redis.from_url(
+            self._url,
+            decode_responses=True,
+            socket_timeout=SOCKET_TIMEOUT,
+            socket_connect_timeout=SOCKET_TIMEOUT,
+            # A retry by the client could apply a swap whose first answer was lost, and call it a conflict.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._script = client.register_script(SCRIPT)
+        return client
+
+    def _run(self, name: str, *args: str) -> tuple[bool, Record]:
+        answer: Any = self._script(keys=[PREFIX + name], args=list(args), client=self._client)
+        won, version, text, (seconds, micros) = answer
+        return bool(won), Record(version, text or None, int(seconds) + int(micros) / 1e6)

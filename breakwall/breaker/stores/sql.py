@@ -1,0 +1,169 @@
+"""Circuits in a table of any database that SQLAlchemy speaks to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+
+from breakwall.breaker.stores import ABSENT, Record
+
+metadata = sa.MetaData()
+
+circuits = sa.Table(
+    "breakwall_circuits",
+    metadata,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("version", sa.String(32), nullable=False),
+    sa.Column("circuit", sa.Text, nullable=False),
+)
+
+# Seconds since the epoch on the database's own clock, for every statement anew.
+CLOCKS = {
+    "postgresql": "extract(epoch from clock_timestamp())",
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
+}
+
+# For SQLite's one writer at a time; and for a server, so that the thread that waits for a dead one notices.
+SQLITE_BUSY_TIMEOUT = 1.0
+POSTGRESQL_LIMITS = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 2000,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+}
+
+
+class SQLStore:
+    """A database at an SQLAlchemy URL.
+
+    Every statement is a transaction of its own. On SQLite such an ``UPDATE`` takes the write lock at its
+    start, as ``BEGIN IMMEDIATE`` would, and waits its turn for it.
+
+    Raises:
+        ValueError: SQLAlchemy cannot read the URL.
+    """
+
+    remote = True
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = make_url(url)
+            self._engine = self._connect()
+        except ArgumentError:
+            raise ValueError(
+                "a breaker store's URL should be memory://, redis://… or an SQLAlchemy URL"
+            ) from None
+        self._inherited: list[Engine] = []
+        self._ready = False
+
+    def load(self, name: str) -> Record:
+        with self._connection() as connection:
+            return self._read(connection, name)
+
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+        with self._connection() as connection:
+            if seen == ABSENT:
+                won = _insert(connection, name, version, text)
+            else:
+                won = _update(connection, name, seen, version, text)
+            return won, self._read(connection, name)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def forget_connections(self) -> None:
+        # Kept alive: closing a connection in the child would end it for the parent, and on SQLite could
+        # take away its write-ahead log.
+        self._inherited.append(self._engine)
+        self._engine = self._connect()
+
+    def __repr__(self) -> str:
+        return f"SQLStore({self._url.get_backend_name()!r})"
+
+    def _connect(self) -> Engine:
+        dialect = self._url.get_backend_name()
+        self._now: sa.Label[Any] = sa.literal_column(CLOCKS.get(dialect, "CURRENT_TIMESTAMP")).label("now")
+        engine = sa.create_engine(
+            self._url,
+            isolation_level="AUTOCOMMIT",
+            connect_args=_connect_args(self._url),
+            hide_parameters=True,
+        )
+        if dialect == "sqlite":
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            if not self._ready:
+                self._make_table()
+            with self._engine.connect() as connection:
+                yield connection
+            self._ready = True
+        except DBAPIError:
+            # Whatever it was, the table may be gone with it: a file replaced, a database restored.
+            self._ready = False
+            raise
+
+    def _make_table(self) -> None:
+        # Two processes may both find no table and both make it; the one that comes second is told so in
+        # one of several ways, and finds the table.
+        with contextlib.suppress(DBAPIError):
+            metadata.create_all(self._engine)
+        if not sa.inspect(self._engine).has_table(circuits.name):
+            metadata.create_all(self._engine)
+
+    def _read(self, connection: Connection, name: str) -> Record:
+        one = sa.select(sa.literal(1).label("one")).subquery()
+        found = connection.execute(
+            sa.select(self._now, circuits.c.version, circuits.c.circuit).select_from(
+                one.outerjoin(circuits, circuits.c.name == name)
+            )
+        ).one()
+        return Record(found.version or ABSENT, found.circuit, _seconds(found.now))
+
+
+def _insert(connection: Connection, name: str, version: str, text: str) -> bool:
+    try:
+        connection.execute(circuits.insert().values(name=name, version=version, circuit=text))
+    except IntegrityError:
+        return False
+    return True
+
+
+def _update(connection: Connection, name: str, seen: str, version: str, text: str) -> bool:
+    result = connection.execute(
+        circuits.update()
+        .where(circuits.c.name == name, circuits.c.version == seen)
+        .values(version=version, circuit=text)
+    )
+    return result.rowcount == 1
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": SQLITE_BUSY_TIMEOUT}
+    if url.get_backend_name() == "postgresql" and url.get_driver_name() == "psycopg":
+        return {name: limit for name, limit in POSTGRESQL_LIMITS.items() if name not in url.query}
+    return {}
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] not in {"wal", "memory"}:
+        cursor.execute("PRAGMA journal_mode=WAL")
+    # A crash of the machine may cost the last moments of a circuit, never its integrity; and no write of
+    # ours then waits for the disk.
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _seconds(now: Any) -> float:
+    return now.timestamp() if hasattr(now, "timestamp") else float(now)
