@@ -1,0 +1,222 @@
+"""The backlog in numbers: what waits, for how long, and when it will be gone.
+
+All of it comes from the orders table: a broker's queue is empty while every order waits for its backoff.
+The broker's own depth stands beside it, because a standing difference between the two is a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from sqlalchemy import Connection, Select, func, literal_column, or_, select
+
+from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState
+from breakwall.payments.clock import Clock, DatabaseClock
+from breakwall.payments.database import Database
+from breakwall.payments.schema import QUEUED, incidents, orders
+from breakwall.settings import Settings
+
+DRAIN_WINDOW = 60.0
+"""Seconds of completions that the drain's speed is judged by: long enough to be steady, short enough that
+the first minute after an outage is not judged by the outage."""
+
+LEAST_SPAN = 1.0
+"""Seconds; completions of a shorter time say nothing about a speed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """One look at everything that is not finished. Durations are seconds, the others numbers of orders.
+
+    Attributes:
+        at: when it was taken, by the database's clock; aware, in UTC.
+        queued: waiting for the worker, whether due or not.
+        due: of those, the ones whose next attempt is due now.
+        in_flight: claimed: being charged right now, or by a process that died and whose claim runs out.
+        review: their outcome cannot be settled without a person.
+        dead: given up on, proven not charged.
+        oldest_age_seconds: since the oldest waiting order was accepted; 0.0 while none waits.
+        next_due_seconds: until the next waiting order is due; 0.0 when one is, None while none waits.
+        drained_last_minute: orders that had waited and were settled within `DRAIN_WINDOW`.
+        drain_eta_seconds: until the queue is empty at that speed, if nothing more comes in and nothing
+            fails again; never less than until the last waiting order is due. 0.0 while none waits, None
+            when nobody can tell: the circuit is open, or nothing was drained of late.
+        broker_messages: waiting at the broker; None when it does not answer.
+        incidents: charges that a person has to look at, ever: two for one order, or one after a cancel.
+        breaker: the payment service's circuit.
+    """
+
+    at: datetime
+    queued: int
+    due: int
+    in_flight: int
+    review: int
+    dead: int
+    oldest_age_seconds: float
+    next_due_seconds: float | None
+    drained_last_minute: int
+    drain_eta_seconds: float | None
+    broker_messages: int | None
+    incidents: int
+    breaker: BreakerStatus
+
+    def as_document(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {**asdict(self), "at": self.at.isoformat()}
+
+
+class Monitor:
+    """Takes snapshots of the backlog; changes nothing, the breaker least of all. Safe for threads.
+
+    Args:
+        database: where the orders are.
+        breaker: the payment service's circuit; only its status is read.
+        depth: messages that wait at the broker, or None; bounded in time.
+        clock: what ages are measured by.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        breaker: CircuitBreaker,
+        depth: Callable[[], int | None],
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self._database = database
+        self._breaker = breaker
+        self._depth = depth
+        self._clock = clock or DatabaseClock()
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Watch what the settings name."""
+        from breakwall.broker import queue_depth
+        from breakwall.wiring import open_breaker, open_database
+
+        return cls(open_database(settings), open_breaker(settings), lambda: queue_depth(settings))
+
+    def snapshot(self) -> Backlog:
+        """Look once.
+
+        Raises:
+            DatabaseUnavailableError: without the orders there is no backlog to show.
+            SchemaError: the database is not at this version.
+        """
+        counted = self._database.read(self._count)
+        breaker = self._breaker.status()
+        eta = drain_eta(
+            counted.queued,
+            drained=counted.drained,
+            span=counted.span,
+            last_due=counted.last_due,
+            stopped=breaker.state is CircuitState.OPEN,
+        )
+        return Backlog(
+            at=counted.at,
+            queued=counted.queued,
+            due=counted.due,
+            in_flight=counted.others.get("in_flight", 0),
+            review=counted.others.get("review", 0),
+            dead=counted.others.get("dead", 0),
+            oldest_age_seconds=counted.oldest_age,
+            next_due_seconds=counted.next_due,
+            drained_last_minute=counted.drained,
+            drain_eta_seconds=eta,
+            broker_messages=self._depth(),
+            incidents=counted.incidents,
+            breaker=breaker,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._breaker.close()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _count(self, connection: Connection) -> _Counted:
+        now = self._clock.after(0)
+        waiting = connection.execute(
+            select(
+                now.label("now"),
+                func.count().label("queued"),
+                func.count().filter(orders.c.next_attempt_at <= now).label("due"),
+                func.min(orders.c.created_at).label("oldest"),
+                func.min(orders.c.next_attempt_at).label("next_due"),
+                func.max(orders.c.next_attempt_at).label("last_due"),
+            ).where(orders.c.status == QUEUED)
+        ).one()
+        drained = connection.execute(_drained(self._clock)).one()
+        return _Counted(
+            at=waiting.now,
+            queued=waiting.queued,
+            due=waiting.due,
+            others={row.status: row.number for row in connection.execute(_OTHERS)},
+            oldest_age=_seconds(waiting.oldest, waiting.now),
+            next_due=None if waiting.next_due is None else _seconds(waiting.now, waiting.next_due),
+            last_due=_seconds(waiting.now, waiting.last_due),
+            drained=drained.number,
+            span=_seconds(drained.first, waiting.now),
+            incidents=connection.scalar(select(func.count()).select_from(incidents)) or 0,
+        )
+
+
+def drain_eta(queued: int, *, drained: int, span: float, last_due: float, stopped: bool) -> float | None:
+    """Seconds until ``queued`` orders are gone, see `Backlog.drain_eta_seconds`.
+
+    Args:
+        drained: orders settled of late.
+        span: seconds since the first of those.
+        last_due: seconds until the last waiting order is due.
+        stopped: nothing is let through to the payment service.
+    """
+    if queued == 0:
+        return 0.0
+    if stopped or drained == 0:
+        return None
+    return max(queued * max(span, LEAST_SPAN) / drained, last_due)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    at: datetime
+    queued: int
+    due: int
+    others: dict[str, int]
+    oldest_age: float
+    next_due: float | None
+    last_due: float
+    drained: int
+    span: float
+    incidents: int
+
+
+# Literals, not parameters, so that a planner sees which partial index serves. Finished orders, of which
+# there may be millions, are in none of these conditions.
+_OTHERS = (
+    select(orders.c.status, func.count().label("number"))
+    .where(orders.c.status.in_([literal_column(f"'{name}'") for name in ("in_flight", "review", "dead")]))
+    .group_by(orders.c.status)
+)
+
+
+def _drained(clock: Clock) -> Select[Any]:
+    had_waited = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
+    return select(func.count().label("number"), func.min(orders.c.settled_at).label("first")).where(
+        orders.c.settled_at >= clock.after(-DRAIN_WINDOW),
+        orders.c.status != literal_column("'cancelled'"),
+        had_waited,
+    )
+
+
+def _seconds(since: datetime | None, until: datetime | None) -> float:
+    """From one moment to the next; 0.0 for one that is not there or has passed."""
+    return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())

@@ -1,0 +1,252 @@
+"""The backlog snapshot, the same on SQLite and on PostgreSQL. Time is a clock turned by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import event, insert, text, update
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.monitor.backlog import DRAIN_WINDOW, Backlog, Monitor
+from breakwall.payments.clock import ManualClock
+from breakwall.payments.database import Database
+from breakwall.payments.decisions import Verdict
+from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.interventions import Interventions
+from breakwall.payments.ledger import Attempt, Ledger
+from breakwall.payments.migrate import upgrade
+from breakwall.payments.orders import Order, OrderStatus
+from breakwall.payments.schema import incidents, orders
+
+PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+FAILED = Answer(Outcome.FAILED, Health.FAILURE, code="http_500")
+
+
+def order(key: str) -> Order:
+    return Order(user_id="u1", amount=10_000, currency="KRW", idempotency_key=key)
+
+
+class Site:
+    """A ledger with orders in it, a breaker, a broker of so many messages, and a monitor over them."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        upgrade(self.database.engine)
+        self.clock = ManualClock()
+        self.ledger = Ledger(self.database, lease=15.0, clock=self.clock)
+        self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=1))
+        self.messages: int | None = 0
+        self.monitor = Monitor(self.database, self.breaker, lambda: self.messages, clock=self.clock)
+
+    def queue(self, *keys: str, delay: float = 0.0) -> list[str]:
+        return list(self.ledger.accept_queued([order(key) for key in keys], delay=delay).new.values())
+
+    def work_on(self, order_id: str, answer: Answer, status: OrderStatus, delay: float = 0.0) -> None:
+        claim = self.ledger.claim(order_id)
+        assert claim is not None
+        attempt = self.ledger.begin_attempt(claim)
+        assert attempt is not None
+        self.ledger.record(attempt, answer, Verdict(status, delay))
+
+    def pay(self, order_id: str) -> None:
+        self.work_on(order_id, PAID, OrderStatus.PAID)
+
+    def pay_at_once(self, key: str) -> None:
+        attempt = self.ledger.accept_sending(order(key))
+        assert isinstance(attempt, Attempt)
+        self.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID))
+
+    def open_circuit(self) -> None:
+        self.breaker.acquire().record_failure()
+
+    def look(self) -> Backlog:
+        return self.monitor.snapshot()
+
+
+@pytest.fixture
+def site(database_url: str) -> Iterator[Site]:
+    site = Site(database_url)
+    yield site
+    site.monitor.close()
+
+
+def test_an_empty_site_has_no_backlog(site: Site) -> None:
+    seen = site.look()
+    assert (seen.queued, seen.due, seen.in_flight, seen.review, seen.dead, seen.incidents) == (0,) * 6
+    assert (seen.oldest_age_seconds, seen.next_due_seconds, seen.drain_eta_seconds) == (0.0, None, 0.0)
+
+
+def test_waiting_orders_are_counted_due_or_not(site: Site) -> None:
+    site.queue("a", "b")
+    site.queue("c", delay=60)
+    assert (site.look().queued, site.look().due) == (3, 2)
+
+
+def test_an_order_is_due_once_its_time_has_come(site: Site) -> None:
+    site.queue("a", delay=60)
+    site.clock.advance(60)
+    assert site.look().due == 1
+
+
+def test_every_unfinished_state_has_its_count(site: Site) -> None:
+    claimed, reviewed, *buried = site.queue("a", "b", "c", "d")
+    site.ledger.claim(claimed)
+    site.work_on(reviewed, FAILED, OrderStatus.REVIEW)
+    for order_id in buried:
+        site.work_on(order_id, FAILED, OrderStatus.DEAD)
+    seen = site.look()
+    assert (seen.in_flight, seen.review, seen.dead, seen.queued) == (1, 1, 2, 0)
+
+
+def test_the_oldest_age_is_counted_from_acceptance_not_from_the_last_attempt(site: Site) -> None:
+    (first,) = site.queue("a")
+    site.clock.advance(100)
+    site.work_on(first, FAILED, OrderStatus.QUEUED, delay=5)
+    site.queue("b")
+    site.clock.advance(20)
+    assert site.look().oldest_age_seconds == 120.0
+
+
+def test_the_age_of_a_finished_order_is_nobodys_backlog(site: Site) -> None:
+    (first,) = site.queue("a")
+    site.clock.advance(100)
+    site.pay(first)
+    assert site.look().oldest_age_seconds == 0.0
+
+
+def test_the_next_due_order_is_told_while_none_is_due(site: Site) -> None:
+    site.queue("a", delay=40)
+    site.queue("b", delay=90)
+    site.clock.advance(10)
+    assert site.look().next_due_seconds == 30.0
+
+
+def test_the_queue_is_gone_after_as_long_as_its_share_of_what_was_drained_took(site: Site) -> None:
+    drained = site.queue(*(f"d{i}" for i in range(10)))
+    site.queue(*(f"w{i}" for i in range(20)))
+    for order_id in drained:
+        site.pay(order_id)
+    site.clock.advance(5)
+    assert site.look().drained_last_minute == 10
+    assert site.look().drain_eta_seconds == pytest.approx(10.0)
+
+
+def test_no_drain_is_predicted_before_anything_was_drained(site: Site) -> None:
+    site.queue("a")
+    assert site.look().drain_eta_seconds is None
+
+
+def test_no_drain_is_predicted_while_the_circuit_is_open(site: Site) -> None:
+    (first, _) = site.queue("a", "b")
+    site.pay(first)
+    site.open_circuit()
+    assert site.look().drain_eta_seconds is None
+
+
+def test_no_drain_is_predicted_from_what_was_drained_long_ago(site: Site) -> None:
+    (first, _) = site.queue("a", "b")
+    site.pay(first)
+    site.clock.advance(DRAIN_WINDOW + 1)
+    assert site.look().drain_eta_seconds is None
+
+
+def test_orders_that_were_paid_at_once_or_cancelled_say_nothing_about_the_drain(site: Site) -> None:
+    _, deferred = site.queue("a", "b")
+    site.pay_at_once("c")
+    site.ledger.defer(deferred, 5)
+    Interventions(site.database, clock=site.clock).cancel(deferred)
+    assert site.look().drained_last_minute == 0
+
+
+def test_a_queue_is_not_gone_before_its_last_order_is_due(site: Site) -> None:
+    (first,) = site.queue("a")
+    site.queue("b", delay=600)
+    site.pay(first)
+    assert site.look().drain_eta_seconds == 600.0
+
+
+def test_the_brokers_depth_and_its_silence_are_passed_on(site: Site) -> None:
+    site.messages = 7
+    assert site.look().broker_messages == 7
+    site.messages = None
+    assert site.look().broker_messages is None
+
+
+def test_charges_to_refund_are_counted(site: Site) -> None:
+    (first,) = site.queue("a")
+    at = site.clock.now
+    site.database.write(
+        lambda connection: connection.execute(
+            insert(incidents).values(order_id=first, kind="two_charges", detail="ch_1, ch_2", at=at)
+        )
+    )
+    assert site.look().incidents == 1
+
+
+def test_looking_leaves_the_breaker_as_it_is(site: Site) -> None:
+    site.open_circuit()
+    before = site.breaker.status()
+    for _ in range(3):
+        site.look()
+    after = site.breaker.status()
+    assert (after.state, after.generation, after.slots) == (before.state, before.generation, before.slots)
+
+
+def test_the_document_is_plain_json_with_the_fields_of_the_contract(site: Site) -> None:
+    site.queue("a")
+    document = json.loads(json.dumps(site.look().as_document()))
+    assert document["breaker"]["state"] == "closed"
+    assert {
+        "queued",
+        "due",
+        "in_flight",
+        "review",
+        "dead",
+        "oldest_age_seconds",
+        "broker_messages",
+        "breaker",
+        "drain_eta_seconds",
+    } <= set(document)
+
+
+def test_no_look_reads_the_finished_orders(site: Site) -> None:
+    """Each statement's plan uses an index; with them read, a look would take longer every day."""
+    _finish_many(site, 3000)
+    statements: list[tuple[str, object]] = []
+    remember = event.listens_for(site.database.engine, "before_cursor_execute")
+    remember(lambda conn, cursor, sql, parameters, context, many: statements.append((sql, parameters)))
+    site.look()
+    looks = [(sql, parameters) for sql, parameters in statements if "FROM orders" in sql]
+    assert len(looks) == 3
+    for sql, parameters in looks:
+        plan = _plan(site, sql, parameters)
+        assert "ix_orders" in plan, plan
+        assert "Seq Scan" not in plan, plan
+        assert "SCAN orders" not in plan.replace("SCAN orders USING", ""), plan
+
+
+def _finish_many(site: Site, number: int) -> None:
+    ids: list[str] = []
+    for start in range(0, number, 500):
+        ids += site.queue(*(f"old{start + i}" for i in range(500)))
+    paid = {
+        "status": "paid",
+        "charge_id": "ch",
+        "next_attempt_at": None,
+        "dispatch_at": None,
+        "settled_at": site.clock.now,
+    }
+    site.database.write(lambda connection: connection.execute(update(orders).values(paid)))
+    site.clock.advance(10 * DRAIN_WINDOW)
+    if site.database.engine.dialect.name == "postgresql":
+        # Its autovacuum does so by itself; on SQLite nobody does.
+        site.database.write(lambda connection: connection.execute(text("ANALYZE orders")))
+
+
+def _plan(site: Site, sql: str, parameters: object) -> str:
+    explain = "EXPLAIN " if site.database.engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
+    with site.database.engine.connect() as connection:
+        rows = connection.exec_driver_sql(explain + sql, parameters)  # type: ignore[arg-type]  # as recorded
+        return "\n".join(" ".join(map(str, row)) for row in rows)
