@@ -1,4 +1,46 @@
 """Accepts orders: charges through the breaker, queues what cannot be charged now.
 
-May import `breakwall`, never `worker`.
+May import `breakwall`, never `worker`. Import `Order`, `OrderProducer` and the errors from here.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+    from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order, OrderStatus
+    from breakwall.settings import SettingsError
+    from producers.producer import OrderProducer, PlaceResult
+
+__all__ = [
+    "DatabaseUnavailableError",
+    "IdempotencyConflictError",
+    "InvalidOrderError",
+    "Order",
+    "OrderProducer",
+    "OrderStatus",
+    "PlaceResult",
+    "SchemaError",
+    "SettingsError",
+]
+
+_HOMES = {
+    "DatabaseUnavailableError": "breakwall.payments.database",
+    "IdempotencyConflictError": "breakwall.payments.orders",
+    "InvalidOrderError": "breakwall.payments.orders",
+    "Order": "breakwall.payments.orders",
+    "OrderProducer": "producers.producer",
+    "OrderStatus": "breakwall.payments.orders",
+    "PlaceResult": "producers.producer",
+    "SchemaError": "breakwall.payments.database",
+    "SettingsError": "breakwall.settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily: the command line mounts this package's commands without paying for SQLAlchemy.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

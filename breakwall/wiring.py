@@ -1,0 +1,53 @@
+"""Puts the parts together from the settings: the one place that knows which class serves which setting."""
+
+from __future__ import annotations
+
+import random
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
+from breakwall.payments.charging import Charger
+from breakwall.payments.database import Database
+from breakwall.payments.decisions import RetryPolicy
+from breakwall.payments.gateways import gateway_from_settings
+from breakwall.payments.ledger import Ledger
+from breakwall.payments.migrate import check_schema, prepare_home
+from breakwall.settings import Settings
+
+PAYMENT_CIRCUIT = "payment"
+
+LEASE_MARGIN = 5.0
+"""Seconds that a claim outlives the longest call: a pause of the process, and the result's transaction."""
+
+
+def open_database(settings: Settings) -> Database:
+    """The orders database. The embedded one is migrated on first use, any other is only checked."""
+    if not settings.embedded_database:
+        return Database(settings.database, prepare=check_schema)
+    return Database(settings.database, prepare=lambda engine: prepare_home(settings.home, engine))
+
+
+def open_breaker(settings: Settings) -> CircuitBreaker:
+    """The payment service's circuit, shared by every process with the same store."""
+    if settings.breaker_store_url is None and settings.embedded_database:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    chosen = settings.breaker
+    config = CircuitBreakerConfig(
+        failure_threshold=chosen.failure_threshold,
+        failure_rate=chosen.failure_rate,
+        window=chosen.window,
+        recovery_timeout=chosen.recovery_timeout,
+        half_open_max_calls=chosen.half_open_max_calls,
+        timeout=settings.payment_timeout,
+    )
+    return CircuitBreaker(PAYMENT_CIRCUIT, config, store=store_from_url(settings.breaker_store))
+
+
+def open_ledger(settings: Settings, database: Database) -> Ledger:
+    """The ledger, with leases that outlive a call."""
+    return Ledger(database, lease=settings.payment_timeout + LEASE_MARGIN)
+
+
+def open_charger(settings: Settings, ledger: Ledger) -> Charger:
+    """What sends attempts to the configured payment service."""
+    policy = RetryPolicy(settings.retry.base, settings.retry.cap, settings.retry.max_attempts)
+    return Charger(gateway_from_settings(settings), ledger, policy, random.random)

@@ -1,0 +1,184 @@
+"""Accepting an order: charge it now, or store it for the worker. Follow `OrderProducer.place`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, Self
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
+from breakwall.payments.charging import Charger, given_back_on_error
+from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.decisions import jittered
+from breakwall.payments.ledger import Accepted, Attempt, Ledger
+from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from breakwall.settings import Settings
+
+BATCH = 500
+"""Orders that `OrderProducer.enqueue` stores in one transaction: short, and few of them."""
+
+
+class Publisher(Protocol):
+    """Tells the workers about queued orders. Bounded in time; never raises, because it is only a hint."""
+
+    def publish(self, order_id: str) -> bool: ...
+
+    def publish_many(self, order_ids: list[str]) -> int: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceResult:
+    """What became of an order that was handed in.
+
+    Attributes:
+        order_id: Breakwall's id of the order.
+        status: its state now; compares equal to the design's names, ``"paid"``, ``"queued"``, ….
+        charge_id: the payment service's id of the charge, once it is paid.
+        replayed: the idempotency key was known and nothing was done; this is the earlier order's state.
+    """
+
+    order_id: str
+    status: OrderStatus
+    charge_id: str | None = None
+    replayed: bool = False
+
+
+class OrderProducer:
+    """Accepts orders. Safe for threads; one per process is enough.
+
+    Args:
+        ledger: where orders are stored.
+        charger: what charges them.
+        breaker: asked before each charge.
+        publisher: tells the workers what was queued.
+        timeout: seconds that one charge may take, all in all.
+        draw: uniform random numbers from 0 to 1, for the jitter.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        charger: Charger,
+        breaker: CircuitBreaker,
+        publisher: Publisher,
+        *,
+        timeout: float,
+        draw: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._charger = charger
+        self._breaker = breaker
+        self._publisher = publisher
+        self._timeout = timeout
+        self._draw = draw
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> Self:
+        """Build a producer from the environment, or from settings that are already read.
+
+        Raises:
+            SettingsError: naming every variable that is unusable.
+        """
+        from breakwall.broker import Publisher as BrokerPublisher
+        from breakwall.settings import load_settings
+        from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
+
+        chosen = settings or load_settings()
+        ledger = open_ledger(chosen, open_database(chosen))
+        charger = open_charger(chosen, ledger)
+        return cls(
+            ledger,
+            charger,
+            open_breaker(chosen),
+            BrokerPublisher(chosen),
+            timeout=chosen.payment_timeout,
+            draw=charger.draw,
+        )
+
+    def place(self, order: Order) -> PlaceResult:
+        """Accept one order and, if the circuit lets it, charge it now.
+
+        Blocks at most for the payment timeout and a second. Placing the same order again, with the same
+        idempotency key, does nothing and returns the first one's state.
+
+        Raises:
+            DatabaseUnavailableError: nothing was accepted; place the order again with the same key.
+            IdempotencyConflictError: the key belongs to another order.
+        """
+        deadline = time.monotonic() + self._timeout
+        try:
+            permit = self._breaker.acquire()
+        except CircuitBreakerError as refusal:
+            return self._queue_refused(order, refusal.retry_after)
+        with given_back_on_error(permit):
+            accepted = self._ledger.accept_sending(order)
+        if isinstance(accepted, StoredOrder):
+            permit.release()
+            return _replay(accepted)
+        return self._charge(accepted, permit, deadline)
+
+    def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
+        """Store orders for the worker without charging them here, `BATCH` to a transaction.
+
+        Returns a result for each, in their order. All the same rules of idempotency hold.
+
+        Raises:
+            DatabaseUnavailableError: the batches before this one were accepted; enqueue all again.
+            IdempotencyConflictError: as above, for the first order whose key belongs to another one.
+        """
+        waiting = iter(orders)
+        results: list[PlaceResult] = []
+        while batch := list(islice(waiting, BATCH)):
+            results += self._enqueue_batch(batch)
+        return results
+
+    def close(self) -> None:
+        """Hand in what the breaker has still to tell the others, and close every connection."""
+        self._breaker.close()
+        self._publisher.close()
+        self._charger.gateway.close()
+        self._ledger.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _charge(self, attempt: Attempt, permit: Permit, deadline: float) -> PlaceResult:
+        order_id = attempt.claim.order_id
+        try:
+            status, charge_id = self._charger.send(attempt, permit, deadline=deadline)
+        except DatabaseUnavailableError:
+            # Accepted, and perhaps charged. Its claim runs out, and a worker settles it.
+            return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
+        if status is OrderStatus.QUEUED:
+            self._publisher.publish(order_id)
+        return PlaceResult(order_id, status, charge_id)
+
+    def _queue_refused(self, order: Order, retry_after: float) -> PlaceResult:
+        delay = jittered(retry_after, self._draw())
+        accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1)
+        for order_id in accepted.new.values():
+            self._publisher.publish(order_id)
+        return _result(order, accepted)
+
+    def _enqueue_batch(self, batch: list[Order]) -> list[PlaceResult]:
+        accepted = self._ledger.accept_queued(batch)
+        self._publisher.publish_many(list(accepted.new.values()))
+        return [_result(order, accepted) for order in batch]
+
+
+def _result(order: Order, accepted: Accepted) -> PlaceResult:
+    known = accepted.known.get(order.idempotency_key)
+    if known is not None:
+        return _replay(known)
+    return PlaceResult(accepted.new[order.idempotency_key], OrderStatus.QUEUED)
+
+
+def _replay(known: StoredOrder) -> PlaceResult:
+    return PlaceResult(known.id, known.status, known.charge_id, replayed=True)

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.site import Site
+
+
+@pytest.fixture
+def site(database_url: str) -> Iterator[Site]:
+    site = Site(database_url)
+    yield site
+    site.producer.close()

@@ -1,0 +1,98 @@
+"""A site in one process: the real parts around a scripted gateway, and a clock turned by hand."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
+from breakwall.breaker.stores.memory import MemoryStore
+from breakwall.payments.charging import Charger
+from breakwall.payments.clock import ManualClock
+from breakwall.payments.database import Database
+from breakwall.payments.decisions import RetryPolicy
+from breakwall.payments.due import DueOrders
+from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.interventions import Interventions
+from breakwall.payments.ledger import Ledger
+from breakwall.payments.migrate import upgrade
+from breakwall.payments.orders import Order, StoredOrder
+from breakwall.payments.queries import get_order, list_attempts
+from producers.producer import OrderProducer
+from tests.gateway import ScriptedGateway
+from worker.retry import Retrier
+
+LEASE = 15.0
+TIMEOUT = 10.0
+
+
+class RecordingPublisher:
+    """Remembers what it was to publish."""
+
+    def __init__(self) -> None:
+        self.published: list[str] = []
+
+    def publish(self, order_id: str) -> bool:
+        self.published.append(order_id)
+        return True
+
+    def publish_many(self, order_ids: list[str]) -> int:
+        self.published += order_ids
+        return len(order_ids)
+
+    def close(self) -> None:
+        pass
+
+
+class Site:
+    """One producer and one worker over one database."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        upgrade(self.database.engine)
+        self.clock = ManualClock()
+        self.seconds = 0.0
+        self.gateway = ScriptedGateway()
+        self.publisher = RecordingPublisher()
+        config = CircuitBreakerConfig(
+            failure_threshold=3, recovery_timeout=30.0, half_open_max_calls=3, timeout=TIMEOUT, jitter=0.0
+        )
+        store = MemoryStore(lambda: self.seconds)
+        self.breaker = CircuitBreaker("payment", config, store, clock=lambda: self.seconds)
+        self.ledger = Ledger(self.database, lease=LEASE, clock=self.clock)
+        policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=3)
+        charger = Charger(self.gateway, self.ledger, policy, lambda: 1.0)  # type: ignore[arg-type]
+        self.producer = OrderProducer(
+            self.ledger, charger, self.breaker, self.publisher, timeout=TIMEOUT, draw=lambda: 0.0
+        )
+        self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
+        self.due = DueOrders(self.database, clock=self.clock)
+        self.people = Interventions(self.database, clock=self.clock)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.seconds += seconds
+
+    def open_circuit(self) -> None:
+        while self.breaker.status().retry_after == 0:
+            self.breaker.acquire().record_failure()
+
+    def open_circuit_again(self) -> None:
+        """Let the open interval run out, and every probe fail."""
+        self.advance(self.breaker.status().retry_after)
+        self.open_circuit()
+
+    def breaker_forgets(self) -> None:
+        """Let probes succeed until the circuit is closed, with an empty window."""
+        for _ in range(3):
+            with suppress(CircuitBreakerError):
+                self.breaker.acquire().record_success()
+
+    def get(self, key: str = "cart-1") -> StoredOrder:
+        return get_order(self.database, key)
+
+    def outcomes(self, key: str = "cart-1") -> list[Outcome | None]:
+        return [attempt.outcome for attempt in list_attempts(self.database, self.get(key).id)]
+
+
+def order(key: str = "cart-1", amount: int = 10_000) -> Order:
+    return Order(user_id="u1", amount=amount, currency="KRW", idempotency_key=key)

@@ -1,0 +1,177 @@
+"""What the worker does with one queued order, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.orders import OrderStatus
+from tests.contract.site import LEASE, Site, order
+from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, NO_ANSWER, PAID
+
+
+def queued(site: Site) -> str:
+    return site.producer.enqueue([order()])[0].order_id
+
+
+def lost(site: Site) -> str:
+    """An order whose first attempt may have charged, due again now."""
+    site.gateway.answers.append(LOST)
+    order_id = site.producer.place(order()).order_id
+    site.advance(1.0)
+    return order_id
+
+
+def test_a_queued_order_is_charged_and_paid(site: Site) -> None:
+    order_id = queued(site)
+    site.gateway.answers.append(PAID)
+    assert site.retrier.run(order_id) is OrderStatus.PAID
+    assert (site.get().charge_id, site.get().retry_count) == ("ch_1", 1)
+
+
+def test_retry_count_is_in_the_database_before_the_retry_is_sent(site: Site) -> None:
+    order_id = queued(site)
+    seen: list[int] = []
+    site.gateway.answers.append(PAID)
+    site.gateway.during = lambda: seen.append(site.get().retry_count)
+    site.retrier.run(order_id)
+    assert seen == [1]
+
+
+def test_a_doubled_message_charges_nothing(site: Site) -> None:
+    order_id = queued(site)
+    site.gateway.answers.append(PAID)
+    site.retrier.run(order_id)
+    assert site.retrier.run(order_id) is None
+    assert len(site.gateway.charged) == 1
+
+
+def test_a_message_delivered_while_the_order_is_worked_on_charges_nothing(site: Site) -> None:
+    order_id = queued(site)
+    site.gateway.answers.append(PAID)
+    site.gateway.during = lambda: site.retrier.run(order_id) and None
+    site.retrier.run(order_id)
+    assert len(site.gateway.charged) == 1
+
+
+def test_a_decline_is_final(site: Site) -> None:
+    order_id = queued(site)
+    site.gateway.answers.append(DECLINED)
+    assert site.retrier.run(order_id) is OrderStatus.DECLINED
+
+
+def test_a_failed_retry_backs_off_further_each_time(site: Site) -> None:
+    order_id = queued(site)
+    delays = []
+    for _ in range(2):
+        site.gateway.answers.append(DOWN)
+        site.retrier.run(order_id)
+        due = site.get().next_attempt_at
+        assert due is not None
+        delays.append((due - site.clock.now).total_seconds())
+        site.advance(delays[-1])
+    assert delays == [2.0, 4.0]
+
+
+def test_an_order_whose_attempts_are_used_up_uncharged_is_dead(site: Site) -> None:
+    order_id = queued(site)
+    refused = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401")
+    site.gateway.answers.extend([refused] * 3)
+    for _ in range(3):
+        status = site.retrier.run(order_id)
+        site.advance(60)
+    assert status is OrderStatus.DEAD
+    assert site.get().last_error == "http_401"
+
+
+def test_an_open_circuit_defers_and_uses_nothing_up(site: Site) -> None:
+    order_id = queued(site)
+    site.open_circuit()
+    assert site.retrier.run(order_id) is OrderStatus.QUEUED
+    stored = site.get()
+    assert (stored.retry_count, stored.deferral_count) == (0, 1)
+    assert site.gateway.charged == []
+
+
+def test_an_outage_of_any_length_kills_no_order(site: Site) -> None:
+    order_id = queued(site)
+    site.open_circuit()
+    for _ in range(100):
+        site.retrier.run(order_id)
+        site.open_circuit_again()
+    assert site.get().status is OrderStatus.QUEUED
+    assert site.get().retry_count == 0
+
+
+class TestAnUnknownOutcome:
+    def test_is_looked_up_and_never_sent_again_when_the_charge_is_found(self, site: Site) -> None:
+        order_id = lost(site)
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert site.gateway.looked_up == ["cart-1"]
+        assert len(site.gateway.charged) == 1
+        assert site.get().retry_count == 0
+
+    def test_is_not_sent_again_before_the_settle_time(self, site: Site) -> None:
+        order_id = lost(site)
+        site.gateway.look_ups.append(ABSENT)
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        assert len(site.gateway.charged) == 1
+        assert site.outcomes() == [Outcome.UNKNOWN]
+
+    def test_is_sent_again_once_the_charge_is_proven_absent(self, site: Site) -> None:
+        order_id = lost(site)
+        site.advance(30)
+        site.gateway.look_ups.append(ABSENT)
+        site.gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert site.outcomes() == [Outcome.FAILED, Outcome.SUCCEEDED]
+
+    def test_goes_to_a_person_when_no_look_up_ever_answers(self, site: Site) -> None:
+        order_id = lost(site)
+        for _ in range(3):
+            site.gateway.look_ups.append(NO_ANSWER)
+            status = site.retrier.run(order_id)
+            site.advance(60)
+            site.breaker_forgets()
+        assert status is OrderStatus.REVIEW
+        assert len(site.gateway.charged) == 1
+
+    def test_is_sent_again_with_the_same_key_where_the_gateway_deduplicates(self, site: Site) -> None:
+        site.gateway.profile = KEYED
+        order_id = lost(site)
+        site.gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert [sent.idempotency_key for sent in site.gateway.charged] == ["cart-1", "cart-1"]
+        assert site.gateway.looked_up == []
+
+    def test_of_a_crashed_worker_is_looked_up_too(self, site: Site) -> None:
+        order_id = queued(site)
+        claim = site.ledger.claim(order_id)
+        assert claim is not None
+        site.ledger.begin_attempt(claim)
+        site.advance(LEASE)
+        site.due.reclaim_expired()
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert site.gateway.charged == []
+
+    def test_asks_the_breaker_before_it_looks(self, site: Site) -> None:
+        order_id = lost(site)
+        site.open_circuit()
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        assert site.gateway.looked_up == []
+
+
+class TestCancelling:
+    def test_an_order_proven_uncharged_is_cancelled_when_its_turn_comes(self, site: Site) -> None:
+        order_id = lost(site)
+        site.people.cancel("cart-1")
+        site.advance(30)
+        site.gateway.look_ups.append(ABSENT)
+        assert site.retrier.run(order_id) is OrderStatus.CANCELLED
+        assert len(site.gateway.charged) == 1
+
+    def test_an_order_that_was_charged_after_all_is_paid(self, site: Site) -> None:
+        order_id = lost(site)
+        site.people.cancel("cart-1")
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID

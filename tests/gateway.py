@@ -1,0 +1,59 @@
+"""A gateway whose answers a test writes down, for tests of what is done with them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from breakwall.payments.gateways.base import (
+    Answer,
+    ChargeRequest,
+    GatewayProfile,
+    Health,
+    LookUpAnswer,
+    LookUpResult,
+    Outcome,
+)
+
+PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+DECLINED = Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
+DOWN = Answer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
+LOST = Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
+
+FOUND = LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+ABSENT = LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS)
+NO_ANSWER = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="http_503")
+
+PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, settle_seconds=30.0)
+KEYED = GatewayProfile(deduplicates=True, key_life=86_400.0, looks_up=True, settle_seconds=30.0)
+
+
+class ScriptedGateway:
+    """Answers charges and look-ups with what it was given, and remembers what it was asked.
+
+    ``during`` is called while a charge is under way, to look at the world from there. It keeps the
+    protocol's own promise: past the deadline nothing is sent.
+    """
+
+    def __init__(self, profile: GatewayProfile = PLAIN) -> None:
+        self.profile = profile
+        self.answers: deque[Answer] = deque()
+        self.look_ups: deque[LookUpAnswer] = deque()
+        self.charged: list[ChargeRequest] = []
+        self.looked_up: list[str] = []
+        self.during: Callable[[], None] = lambda: None
+
+    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+        if time.monotonic() >= deadline:
+            return Answer(Outcome.NOT_SENT, Health.NEUTRAL, code="deadline")
+        self.charged.append(request)
+        self.during()
+        return self.answers.popleft()
+
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+        self.looked_up.append(idempotency_key)
+        return self.look_ups.popleft()
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,140 @@
+"""The dispatcher's one look: what it publishes, and what it leaves alone. No database, no broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.settings import DispatchSettings
+from worker.dispatcher import Dispatcher, DispatchLoop
+
+
+@dataclass
+class Site:
+    """Everything around a dispatcher, as plain numbers that a test sets."""
+
+    waiting: list[str] = field(default_factory=lambda: [f"order-{n}" for n in range(1000)])
+    slots: int | None = None
+    depth: int | None = 0
+    broker_takes: int = 10_000
+    published: list[str] = field(default_factory=list)
+    looks_at_due: int = 0
+    reclaims: int = 0
+
+    def dispatcher(self, **settings: Any) -> Dispatcher:
+        return Dispatcher(
+            self,  # type: ignore[arg-type]  # the four methods of DueOrders that it uses
+            SimpleNamespace(status=lambda: SimpleNamespace(slots=self.slots)),  # type: ignore[arg-type]
+            self,
+            lambda: self.depth,
+            DispatchSettings(**{"batch": 100, "window": 500, **settings}),
+        )
+
+    def reclaim_expired(self) -> list[str]:
+        self.reclaims += 1
+        return []
+
+    def take_due(self, limit: int, *, republish_after: float) -> list[str]:
+        self.looks_at_due += 1
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return taken
+
+    def give_back_due(self, order_ids: list[str]) -> None:
+        self.waiting = order_ids + self.waiting
+
+    def publish_many(self, order_ids: list[str]) -> int:
+        sent = order_ids[: self.broker_takes]
+        self.published += sent
+        return len(sent)
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def test_publishes_a_batch_of_what_is_due(site: Site) -> None:
+    assert site.dispatcher().run_once() == 100
+    assert site.published == [f"order-{n}" for n in range(100)]
+
+
+def test_looks_at_no_order_while_the_circuit_is_open(site: Site) -> None:
+    site.slots = 0
+    assert site.dispatcher().run_once() == 0
+    assert site.looks_at_due == 0
+
+
+def test_publishes_no_more_orders_than_the_circuit_has_probes(site: Site) -> None:
+    site.slots = 3
+    assert site.dispatcher().run_once() == 3
+
+
+def test_counts_messages_that_wait_already_as_probes(site: Site) -> None:
+    site.slots, site.depth = 3, 2
+    assert site.dispatcher().run_once() == 1
+
+
+def test_keeps_the_brokers_queue_within_its_window(site: Site) -> None:
+    site.depth = 450
+    assert site.dispatcher().run_once() == 50
+    site.depth = 500
+    assert site.dispatcher().run_once() == 0
+
+
+def test_takes_nothing_while_the_broker_does_not_answer(site: Site) -> None:
+    site.depth = None
+    assert site.dispatcher().run_once() == 0
+    assert site.looks_at_due == 0
+
+
+def test_gives_back_what_the_broker_did_not_take(site: Site) -> None:
+    site.broker_takes = 40
+    assert site.dispatcher().run_once() == 40
+    assert site.waiting[0] == "order-40"
+
+
+def test_takes_dead_workers_orders_back_even_while_the_circuit_is_open(site: Site) -> None:
+    site.slots = 0
+    site.dispatcher().run_once()
+    assert site.reclaims == 1
+
+
+class TestLoop:
+    def run_until(self, dispatcher: Any, looks: int) -> list[str]:
+        """Run a loop until its dispatcher has looked so often; returns what it reported."""
+        reports: list[str] = []
+        loop = DispatchLoop(dispatcher, interval=0.001, batch=100, report=reports.append)
+        dispatcher.stop_after = (looks, loop)
+        loop.start()
+        loop.join(10)
+        return reports
+
+    class Failing:
+        """Fails at its first look and stops the loop after a number of looks."""
+
+        stop_after: tuple[int, DispatchLoop]
+        looks = 0
+
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def run_once(self) -> int:
+            self.looks += 1
+            wanted, loop = self.stop_after
+            if self.looks == wanted:
+                loop.ask_to_stop()
+            if self.looks == 1:
+                raise self.error
+            return 0
+
+    @pytest.mark.parametrize("error", [DatabaseUnavailableError("gone"), ValueError("a bug")])
+    def test_a_look_that_fails_is_reported_and_the_loop_goes_on(self, error: Exception) -> None:
+        dispatcher = self.Failing(error)
+        reports = self.run_until(dispatcher, looks=3)
+        assert dispatcher.looks == 3
+        assert len(reports) == 1
+        assert str(error) in reports[0]

@@ -1,0 +1,81 @@
+"""The Celery app: one task, and two steps in the life of a worker."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Celery, bootsteps, signals
+from celery.utils.log import get_task_logger
+
+from breakwall.broker import TASK, celery_config
+from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+from breakwall.settings import Settings
+from worker.dispatcher import DispatchLoop
+from worker.runtime import Runtime
+
+task_log = get_task_logger("breakwall.worker")
+log = logging.getLogger("breakwall.worker")
+
+
+def create_app(settings: Settings) -> Celery:
+    """Build the app that `celery -A worker worker` and `breakwall worker` run."""
+    app = Celery("breakwall")
+    app.conf.update(celery_config(settings))
+    app.breakwall = Runtime(settings)
+    app.steps["worker"].update({EmbeddedBrokerStep, DispatcherStep})
+    app.task(name=TASK, bind=True)(retry_payment)
+    return app
+
+
+def retry_payment(task: Any, order_id: str) -> str | None:
+    """Work on one queued order; the message carries its id and nothing else.
+
+    A database that does not answer loses nothing: the order's row is untouched or its claim runs out,
+    and the dispatcher publishes it again. So the message is done with either way.
+    """
+    try:
+        status: str | None = task.app.breakwall.retrier.run(order_id)
+    except (DatabaseUnavailableError, SchemaError) as error:
+        task_log.warning("order %s is put off: %s", order_id, error)
+        return None
+    task_log.info("order %s: %s", order_id, status or "nothing to do")
+    return status
+
+
+class EmbeddedBrokerStep(bootsteps.StartStopStep):
+    """With no broker configured, run one (or share the one that another worker runs)."""
+
+    def start(self, worker: Any) -> None:
+        worker.app.breakwall.start_embedded_broker()
+
+    def stop(self, worker: Any) -> None:
+        """`close_runtime` stops it: the consumer still acknowledges after the steps have stopped."""
+
+
+class DispatcherStep(bootsteps.StartStopStep):
+    """Publish what is due, in a thread of the worker's main process: no second process is needed."""
+
+    requires = (EmbeddedBrokerStep, "celery.worker.components:Pool")
+    loop: DispatchLoop | None = None
+
+    def start(self, worker: Any) -> None:
+        runtime = worker.app.breakwall
+        chosen = runtime.settings.dispatch
+        self.loop = DispatchLoop(
+            runtime.dispatcher, interval=chosen.interval, batch=chosen.batch, report=log.warning
+        )
+        self.loop.start()
+
+    def stop(self, worker: Any) -> None:
+        if self.loop is not None:
+            self.loop.ask_to_stop()
+            self.loop.join(10)
+
+
+@signals.worker_shutdown.connect
+def close_runtime(sender: Any, **_: Any) -> None:
+    """Close what the worker opened, after everything that uses it has stopped."""
+    runtime = getattr(sender.app, "breakwall", None)
+    if runtime is not None:
+        runtime.close()

@@ -1,0 +1,13 @@
+"""Where `celery -A worker` finds the app; the settings are read from the environment here."""
+
+import sys
+
+from breakwall.settings import SettingsError, load_settings
+from worker.app import create_app
+
+try:
+    app = create_app(load_settings())
+except SettingsError as error:
+    # Celery would print a traceback for anything but an exit.
+    print(error, file=sys.stderr)  # noqa: T201 - there is no logging yet, nor a command line of ours
+    raise SystemExit(2) from None

@@ -1,0 +1,118 @@
+"""Publishes the orders that are due and have no live message, and takes back those of dead workers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+from breakwall.payments.due import DueOrders
+from breakwall.settings import DispatchSettings
+
+
+class Publisher(Protocol):
+    """Sends messages within bounds; returns how many were sent, and never raises."""
+
+    def publish_many(self, order_ids: list[str]) -> int: ...
+
+
+class Dispatcher:
+    """One look at what is due, `run_once`; the loop around it is `DispatchLoop`.
+
+    Args:
+        due: the orders that wait.
+        breaker: read, never asked for a permit: while it refuses, nothing is published, so that an outage
+            costs one look at its state however long the queue is.
+        publisher: sends the messages.
+        depth: messages that wait at the broker; None when it does not answer.
+        settings: how much and how often.
+    """
+
+    def __init__(
+        self,
+        due: DueOrders,
+        breaker: CircuitBreaker,
+        publisher: Publisher,
+        depth: Callable[[], int | None],
+        settings: DispatchSettings,
+    ) -> None:
+        self._due = due
+        self._breaker = breaker
+        self._publisher = publisher
+        self._depth = depth
+        self._settings = settings
+
+    def run_once(self) -> int:
+        """Take back expired claims, then publish as many due orders as there is room for; returns how many.
+
+        Raises:
+            DatabaseUnavailableError: nothing was published.
+        """
+        self._due.reclaim_expired()
+        room = self._room()
+        if room <= 0:
+            return 0
+        chosen = self._due.take_due(room, republish_after=self._settings.republish_after)
+        sent = self._publisher.publish_many(chosen) if chosen else 0
+        if sent < len(chosen):
+            self._due.give_back_due(chosen[sent:])
+        return sent
+
+    def _room(self) -> int:
+        """How many orders may be published: few while the circuit probes, none while it is open."""
+        slots = self._breaker.status().slots
+        if slots == 0:
+            return 0
+        depth = self._depth()
+        if depth is None:
+            return 0
+        room = min(self._settings.batch, self._settings.window - depth)
+        return room if slots is None else min(room, slots - depth)
+
+
+class DispatchLoop:
+    """Runs a dispatcher in a thread of its own until it is stopped.
+
+    Args:
+        dispatcher: what to run.
+        interval: seconds between two looks; a full batch is followed by the next look at once.
+        batch: how many orders make a full batch.
+        report: told, in a sentence, when a look failed; the loop goes on.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, *, interval: float, batch: int, report: Callable[[str], None]
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._interval = interval
+        self._batch = batch
+        self._report = report
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="breakwall-dispatcher", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """End the loop after the look that it is at; does not wait for it."""
+        self._stopped.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the loop has ended, at most ``timeout`` seconds."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            full = self._look() >= self._batch
+            self._stopped.wait(0 if full else self._interval)
+
+    def _look(self) -> int:
+        try:
+            return self._dispatcher.run_once()
+        except (DatabaseUnavailableError, SchemaError) as error:
+            self._report(str(error))
+        except Exception as error:
+            self._report(f"the dispatcher failed and goes on: {type(error).__name__}: {error}")
+        return 0

@@ -1,0 +1,89 @@
+"""What the worker does with one queued order. Follow `Retrier.run`."""
+
+from __future__ import annotations
+
+import time
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
+from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
+from breakwall.payments.decisions import Found, Step, after_look_up, jittered, next_step
+from breakwall.payments.ledger import Claim
+from breakwall.payments.orders import OrderStatus
+
+_REASONS = {
+    Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; it is proven that nothing was charged."),
+    Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; it is proven that nothing was charged."),
+    Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged and looking it up gave no answer."),
+}
+
+
+class Retrier:
+    """Claims an order, asks the breaker, and sends or looks up. Safe for threads.
+
+    Args:
+        charger: sends attempts and records their results.
+        breaker: asked before every request.
+        timeout: seconds that one request may take, all in all.
+    """
+
+    def __init__(self, charger: Charger, breaker: CircuitBreaker, *, timeout: float) -> None:
+        self._charger = charger
+        self._ledger = charger.ledger
+        self._gateway = charger.gateway
+        self._breaker = breaker
+        self._timeout = timeout
+
+    def run(self, order_id: str) -> OrderStatus | None:
+        """Work on one order. Returns its state afterwards; None when there was nothing to do.
+
+        A doubled, early or late message finds nothing to claim. While the circuit is open an order is
+        put off in one statement, without a claim.
+
+        Raises:
+            DatabaseUnavailableError: the order stays as it is, or its claim runs out.
+        """
+        wait = self._breaker.status().retry_after
+        if wait > 0:
+            return OrderStatus.QUEUED if self._ledger.defer(order_id, self._jittered(wait)) else None
+        claim = self._ledger.claim(order_id)
+        return None if claim is None else self._work(claim)
+
+    def _work(self, claim: Claim) -> OrderStatus | None:
+        step = next_step(claim.progress, self._gateway.profile, self._charger.policy)
+        if step in _REASONS:
+            status, reason = _REASONS[step]
+            return status if self._ledger.close_claim(claim, status, reason) else None
+        try:
+            permit = self._breaker.acquire()
+        except CircuitBreakerError as refusal:
+            self._ledger.release(claim, self._jittered(refusal.retry_after))
+            return OrderStatus.QUEUED
+        return self._send(claim, permit) if step is Step.SEND else self._look_up(claim, permit)
+
+    def _send(self, claim: Claim, permit: Permit) -> OrderStatus | None:
+        # From before the transaction, so that the lease it sets outlives the call by the whole margin.
+        deadline = time.monotonic() + self._timeout
+        with given_back_on_error(permit):
+            attempt = self._ledger.begin_attempt(claim)
+        if attempt is None:
+            permit.release()
+            return None
+        status, _ = self._charger.send(attempt, permit, deadline=deadline)
+        return status
+
+    def _look_up(self, claim: Claim, permit: Permit) -> OrderStatus | None:
+        with given_back_on_error(permit):
+            key = claim.request.idempotency_key
+            answer = self._gateway.look_up(key, deadline=time.monotonic() + self._timeout)
+        tell_breaker(permit, answer.health)
+        sighting = after_look_up(
+            answer, claim.progress, self._gateway.profile, self._charger.policy, self._charger.draw()
+        )
+        if sighting.verdict is not None:
+            fruitless = sighting.found is Found.UNAVAILABLE
+            return self._ledger.record_look_up(claim, answer, sighting.verdict, fruitless=fruitless)
+        proven = self._ledger.prove_absent(claim)
+        return None if proven is None else self._work(proven)
+
+    def _jittered(self, seconds: float) -> float:
+        return jittered(seconds, self._charger.draw())

@@ -1,0 +1,68 @@
+"""What one worker process works with, built once from the settings."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.broker import EmbeddedBroker, Publisher, queue_depth, start_embedded_broker
+from breakwall.payments.charging import Charger
+from breakwall.payments.database import Database
+from breakwall.payments.due import DueOrders
+from breakwall.settings import Settings
+from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
+from worker.dispatcher import Dispatcher
+from worker.retry import Retrier
+
+
+class Runtime:
+    """The worker's collaborators. Nothing is opened before it is used; a fork is safe at any time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._embedded_broker: EmbeddedBroker | None = None
+
+    @cached_property
+    def database(self) -> Database:
+        return open_database(self.settings)
+
+    @cached_property
+    def breaker(self) -> CircuitBreaker:
+        return open_breaker(self.settings)
+
+    @cached_property
+    def charger(self) -> Charger:
+        return open_charger(self.settings, open_ledger(self.settings, self.database))
+
+    @cached_property
+    def retrier(self) -> Retrier:
+        return Retrier(self.charger, self.breaker, timeout=self.settings.payment_timeout)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.settings)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        return Dispatcher(
+            DueOrders(self.database),
+            self.breaker,
+            self.publisher,
+            lambda: queue_depth(self.settings),
+            self.settings.dispatch,
+        )
+
+    def start_embedded_broker(self) -> None:
+        """Run the broker that is used when none is configured, or share another worker's."""
+        self._embedded_broker = start_embedded_broker(self.settings)
+
+    def close(self) -> None:
+        """Hand in what the breaker has still to tell the others, and close what was opened."""
+        opened = self.__dict__
+        if "charger" in opened:
+            self.charger.gateway.close()
+        for name in ("breaker", "publisher", "database"):
+            if name in opened:
+                opened[name].close()
+        if self._embedded_broker is not None:
+            self._embedded_broker.stop()
