@@ -112,6 +112,22 @@ def test_an_answer_that_was_there_before_the_question_is_not_taken(serve: Serve)
         assert charge(gateway).charge_id == "ch_3"
 
 
+def test_after_a_stray_answer_the_connection_is_not_used_again(serve: Serve) -> None:
+    def one_answer_too_many(connection: Connection) -> None:
+        connection.request()
+        connection.send(paid(1) + paid(99))
+        connection.request()
+        if connection.request():  # the second answer comes when the third question is there
+            connection.send(paid(2))
+
+    server = serve(one_answer_too_many)
+    with gateway_to(server.url, keepalive=60) as gateway:
+        assert charge(gateway).charge_id == "ch_1"
+        assert charge(gateway).outcome is Outcome.UNKNOWN
+        assert charge(gateway).charge_id != "ch_2"
+    assert server.connections == 2
+
+
 def test_our_own_full_pool_sends_nothing_and_blames_nobody(serve: Serve) -> None:
     arrived = threading.Event()
 
