@@ -1,0 +1,103 @@
+"""Transactions that hold, and one clear error when the database is not there."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from breakwall.payments.database import Database, DatabaseUnavailableError
+from tests.servers import PostgresServer
+
+INCREMENT = """
+import sys
+from sqlalchemy import text
+from breakwall.payments.database import Database
+
+database = Database(sys.argv[1])
+lock = " FOR UPDATE" if "postgres" in sys.argv[1] else ""
+
+def increment(connection):
+    seen = connection.scalar(text("SELECT n FROM counter" + lock))
+    connection.execute(text("UPDATE counter SET n = :n"), {"n": seen + 1})
+
+for _ in range(100):
+    database.write(increment)
+"""
+
+
+def count(connection: Connection) -> int:
+    return int(connection.scalar(text("SELECT n FROM counter")) or 0)
+
+
+def with_counter(url: str) -> Database:
+    database = Database(url)
+    database.write(lambda connection: connection.execute(text("CREATE TABLE counter (n INTEGER)")))
+    database.write(lambda connection: connection.execute(text("INSERT INTO counter VALUES (0)")))
+    return database
+
+
+def test_four_processes_read_and_write_without_an_error_or_a_lost_update(database_url: str) -> None:
+    database = with_counter(database_url)
+    writers = [subprocess.Popen([sys.executable, "-c", INCREMENT, database_url]) for _ in range(4)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
+    assert database.read(count) == 400
+    database.close()
+
+
+def test_a_transaction_that_fails_changes_nothing(database_url: str) -> None:
+    database = with_counter(database_url)
+
+    def fail(connection: Connection) -> None:
+        connection.execute(text("UPDATE counter SET n = 7"))
+        raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError):
+        database.write(fail)
+    assert database.read(count) == 0
+    database.close()
+
+
+def test_a_restarted_server_is_not_noticed(postgres_server: PostgresServer, postgres_url: str) -> None:
+    database = with_counter(postgres_url)
+    postgres_server.restart()
+    assert database.read(count) == 0
+    database.close()
+
+
+def test_a_server_that_is_down_is_one_clear_error_without_the_password() -> None:
+    database = Database("postgresql+psycopg://user:hunter2@127.0.0.1:1/nowhere")
+    with pytest.raises(DatabaseUnavailableError) as unavailable:
+        database.read(count)
+    assert "BREAKWALL_DATABASE_URL" in str(unavailable.value)
+    assert "hunter2" not in str(unavailable.value) + repr(database)
+
+
+def test_a_sqlite_folder_that_is_not_there_is_the_same_error(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        Database(f"sqlite:///{tmp_path}/missing/x.db").read(count)
+
+
+def test_a_reader_does_not_wait_for_a_writer_on_sqlite(sqlite_url: str) -> None:
+    database = with_counter(sqlite_url)
+    writer = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert database.read(count) == 0
+    writer.close()
+    database.close()
+
+
+def test_a_forked_child_opens_connections_of_its_own(database_url: str) -> None:
+    database = with_counter(database_url)
+    child = os.fork()
+    if child == 0:
+        database.write(lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert database.read(count) == 1
+    database.close()
