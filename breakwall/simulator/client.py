@@ -1,0 +1,82 @@
+"""Steering a running simulator over its control port."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+
+class SimulatorError(Exception):
+    """The simulator refused, in its own words, or could not be reached."""
+
+
+class SimulatorControl:
+    """Faults, ledger and counts of the simulator whose control port is at ``url``."""
+
+    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = timeout
+        # The environment's proxies have no business between two processes of one machine.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def faults(self) -> dict[str, Any]:
+        """What goes wrong at the moment."""
+        return self._object("GET", "/faults")
+
+    def set_faults(self, **changes: object) -> dict[str, Any]:
+        """Change the named faults, as in ``set_faults(down=True, latency=[0.1, 0.5])``; returns all of them.
+
+        Raises:
+            SimulatorError: a fault is unknown or its value unusable; nothing is changed.
+        """
+        return self._object("PATCH", "/faults", changes)
+
+    def clear_faults(self) -> None:
+        """Nothing goes wrong any more."""
+        self._object("PUT", "/faults", {})
+
+    def stats(self) -> dict[str, Any]:
+        """``requests, charges, declines, distinct_orders, double_charges, charges_per_second, running`` and
+        ``injected``, the number of each fault done."""
+        return self._object("GET", "/stats")
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every charge and decline, oldest first.
+
+        Each has ``charge_id, key, order_id, user_id, amount, currency, status, code, at``.
+        """
+        return [json.loads(line) for line in self._ask("GET", "/ledger", None).splitlines()]
+
+    def healthy(self) -> bool:
+        """Whether the simulator answers; its service may be down on purpose all the same."""
+        try:
+            return bool(self._object("GET", "/healthz")["status"] == "ok")
+        except SimulatorError:
+            return False
+
+    def _object(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self._ask(method, path, body))
+        return said
+
+    def _ask(self, method: str, path: str, body: object) -> bytes:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - the address of our own simulator
+            self._url + path, data, {"Content-Type": "application/json"}, method=method
+        )
+        try:
+            with self._opener.open(request, timeout=self._timeout) as answer:
+                said: bytes = answer.read()
+                return said
+        except urllib.error.HTTPError as error:
+            raise SimulatorError(_words(error.read(), error.code)) from None
+        except OSError as error:
+            raise SimulatorError(f"no simulator answers at {self._url}: {error}") from None
+
+
+def _words(body: bytes, status: int) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {status}"

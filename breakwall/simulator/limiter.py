@@ -1,0 +1,34 @@
+"""Refuses what comes faster than the throttle allows."""
+
+from __future__ import annotations
+
+import threading
+
+from .faults import Throttle
+
+
+class Limiter:
+    """A token bucket that holds one second's worth, full at first; its owner passes the time in."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._throttle: Throttle | None = None
+        self._tokens = 0.0
+        self._at = 0.0
+
+    def admits(self, throttle: Throttle | None, now: float) -> bool:
+        """Whether one more request may come in at ``now`` (seconds of a monotonic clock)."""
+        if throttle is None:
+            return True
+        rate = throttle.rate_per_second
+        if rate is None:
+            return False
+        with self._lock:
+            if throttle != self._throttle:
+                self._throttle, self._tokens, self._at = throttle, max(rate, 1.0), now
+            self._tokens = min(self._tokens + (now - self._at) * rate, max(rate, 1.0))
+            self._at = now
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True
