@@ -1,0 +1,192 @@
+"""One connection to the broker over which messages are sent within a bound of time, whatever the broker does.
+
+Celery builds and sends the messages. What is ours is the bound: Celery's own retries of a publish can take
+many seconds, and on RabbitMQ a publish returns before the broker has the message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from breakwall.broker.config import QUEUE, TASK, celery_config, is_amqp
+from breakwall.settings import Settings
+
+Result = TypeVar("Result")
+
+STEP = 0.4
+"""Seconds that each wait for the broker may take: to connect, to answer a command, to confirm. A broker that
+hangs is given up after one such wait, on a new connection after two at most."""
+
+MESSAGES_AT_ONCE = 500
+"""Messages of one round trip: large enough for thousands a second, small enough for one `STEP`."""
+
+
+PROMPT = 0.1
+"""Seconds: a failure that comes sooner, on a connection that worked before, means that it was dropped while
+idle and that a second try is worth it. A broker that hangs takes longer, and has had its time."""
+
+
+class UnconfirmedError(Exception):
+    """The broker has the message perhaps, or dropped it: it did not confirm in time, or refused."""
+
+
+class Line(ABC):
+    """Connects when used, again after an error. Not thread-safe: one user at a time.
+
+    `send` and `depth` raise whatever kombu, redis or amqp raise; the caller decides what an error means.
+    """
+
+    def __init__(self, app: Any, *, transport_options: dict[str, Any]) -> None:
+        self._app = app
+        self._connection = app.connection_for_write(
+            connect_timeout=STEP, heartbeat=0, transport_options=transport_options
+        )
+        self._producer: Any = None
+        self._proven = False
+
+    @abstractmethod
+    def _transmit(self, order_ids: Sequence[str]) -> None: ...
+
+    def send(self, order_ids: Sequence[str]) -> None:
+        """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
+
+        On an error any of them may have arrived: a doubled message finds nothing to claim.
+        """
+        self._do(lambda: self._transmit(order_ids))
+
+    def depth(self) -> int:
+        """How many messages wait. Those that a worker holds are not counted."""
+        return self._do(self._count)
+
+    def close(self) -> None:
+        """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
+        self._producer = None
+        self._proven = False
+        with contextlib.suppress(Exception):
+            self._connection.collect()
+
+    def _do(self, operation: Callable[[], Result]) -> Result:
+        started = time.monotonic()
+        worth_a_second_try = self._proven
+        try:
+            return self._do_once(operation)
+        except Exception:
+            if not worth_a_second_try or time.monotonic() - started > PROMPT:
+                raise
+        return self._do_once(operation)
+
+    def _do_once(self, operation: Callable[[], Result]) -> Result:
+        try:
+            self._open()
+            result = operation()
+        except Exception:
+            self.close()
+            raise
+        self._proven = True
+        return result
+
+    def _count(self) -> int:
+        try:
+            return int(self._producer.channel.queue_declare(QUEUE, passive=True).message_count)
+        except self._connection.channel_errors as error:
+            # Redis has no key for an empty list, and RabbitMQ no queue before the first publish.
+            if str(getattr(error, "reply_code", "")) != "404":
+                raise
+            self._producer = None  # RabbitMQ has closed the channel
+            return 0
+
+    def _open(self) -> None:
+        if self._producer is None:
+            self._connection.ensure_connection(max_retries=0)
+            self._producer = self._app.amqp.Producer(self._connection.channel(), auto_declare=False)
+
+    def _post(self, order_id: str, **options: Any) -> None:
+        """Hand one message to kombu. The order's id is the task's id too: the same order, the same task."""
+        message = self._app.amqp.create_task_message(
+            order_id, TASK, args=(order_id,), ignore_result=True, origin="breakwall"
+        )
+        self._app.amqp.send_task_message(
+            self._producer, TASK, message, queue=QUEUE, declare=[], retry=False, **options
+        )
+
+
+class RedisLine(Line):
+    """Redis and Valkey: all messages in one pipeline, which is one round trip."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(app, transport_options={"socket_timeout": STEP, "socket_connect_timeout": STEP})
+
+    def _transmit(self, order_ids: Sequence[str]) -> None:
+        with self._producer.batch(max_size=MESSAGES_AT_ONCE):
+            for order_id in order_ids:
+                self._post(order_id)
+
+
+class AmqpLine(Line):
+    """RabbitMQ: all messages are written, then all confirmations awaited."""
+
+    def __init__(self, app: Any) -> None:
+        # kombu's own confirm_publish waits for each message before it writes the next.
+        super().__init__(
+            app, transport_options={"confirm_publish": False, "read_timeout": STEP, "write_timeout": STEP}
+        )
+        self._prepared: Any = None
+        self._tag = 0
+        self._awaited: set[int] = set()
+        self._refused = False
+
+    def _transmit(self, order_ids: Sequence[str]) -> None:
+        self._prepare(self._producer.channel)
+        for order_id in order_ids:
+            self._tag += 1
+            self._awaited.add(self._tag)
+            self._post(order_id, mandatory=True)
+        self._await_confirmation()
+
+    def _prepare(self, channel: Any) -> None:
+        if channel is self._prepared:
+            return
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_refusal)
+        channel.events["basic_return"].add(self._on_refusal)
+        # RabbitMQ drops a message for a queue that does not exist.
+        self._app.amqp.queues[QUEUE](channel).declare()
+        self._prepared, self._tag, self._awaited, self._refused = channel, 0, set(), False
+
+    def _await_confirmation(self) -> None:
+        deadline = time.monotonic() + STEP
+        while self._awaited and not self._refused:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise UnconfirmedError("the broker did not confirm in time")
+            self._connection.drain_events(timeout=left)
+        if self._refused:
+            raise UnconfirmedError("the broker refused a message")
+
+    def _on_ack(self, tag: int, multiple: bool) -> None:
+        if multiple:
+            self._awaited = {awaited for awaited in self._awaited if awaited > tag}
+        else:
+            self._awaited.discard(tag)
+
+    def _on_refusal(self, *_: Any) -> None:
+        self._refused = True
+
+
+def client_app(settings: Settings) -> Any:
+    """A Celery app that only sends: it does not become the process's current app."""
+    from celery import Celery
+
+    app = Celery("breakwall", set_as_current=False)
+    app.conf.update(celery_config(settings))
+    return app
+
+
+def new_line(settings: Settings, app: Any) -> Line:
+    """An unopened line to the settings' broker."""
+    return AmqpLine(app) if is_amqp(settings) else RedisLine(app)
