@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker import EmbeddedBroker, Publisher, queue_depth, start_embedded_broker
+from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
 from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
@@ -43,12 +43,16 @@ class Runtime:
         return Publisher(self.settings)
 
     @cached_property
+    def depth(self) -> QueueDepth:
+        return QueueDepth(self.settings)
+
+    @cached_property
     def dispatcher(self) -> Dispatcher:
         return Dispatcher(
             DueOrders(self.database),
             self.breaker,
             self.publisher,
-            lambda: queue_depth(self.settings),
+            self.depth,
             self.settings.dispatch,
         )
 
@@ -61,7 +65,7 @@ class Runtime:
         opened = self.__dict__
         if "charger" in opened:
             self.charger.gateway.close()
-        for name in ("breaker", "publisher", "database"):
+        for name in ("breaker", "publisher", "depth", "database"):
             if name in opened:
                 opened[name].close()
         if self._embedded_broker is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, case, func, insert, select, true, update
+from sqlalchemy import Connection, Row, and_, case, false, func, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall.payments.clock import Clock, DatabaseClock
@@ -303,22 +303,30 @@ class Ledger:
 
     def _pay(self, connection: Connection, claim: Claim, charge_id: str | None) -> OrderStatus:
         """Proof of payment counts whoever brings it and whatever the order's state is by now."""
+        paid = {**self._state(Verdict(OrderStatus.PAID)), "charge_id": charge_id, "last_error": None}
+        as_expected = connection.execute(
+            update(orders).where(*_held(claim), orders.c.cancel_requested.is_(false())).values(paid)
+        )
+        if as_expected.rowcount == 0:
+            self._pay_against_expectation(connection, claim.order_id, paid)
+        return OrderStatus.PAID
+
+    def _pay_against_expectation(self, connection: Connection, order_id: str, paid: dict[str, Any]) -> None:
         before = connection.execute(
             select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
-            .where(orders.c.id == claim.order_id)
+            .where(orders.c.id == order_id)
             .with_for_update()
         ).one()
+        charge_id = paid["charge_id"]
         if before.status == OrderStatus.PAID:
             if before.charge_id != charge_id:
                 detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"
-                self._report(connection, claim.order_id, "two_charges", detail)
-            return OrderStatus.PAID
+                self._report(connection, order_id, "two_charges", detail)
+            return
         if before.cancel_requested:
             detail = f"charged as {charge_id} although it was to be cancelled: refund it"
-            self._report(connection, claim.order_id, "charged_after_cancel", detail)
-        paid = {**self._state(Verdict(OrderStatus.PAID)), "charge_id": charge_id, "last_error": None}
-        connection.execute(update(orders).where(orders.c.id == claim.order_id).values(paid))
-        return OrderStatus.PAID
+            self._report(connection, order_id, "charged_after_cancel", detail)
+        connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
 
     def _report(self, connection: Connection, order_id: str, kind: str, detail: str) -> None:
         connection.execute(
