@@ -6,6 +6,18 @@ first use, not by importing this.
 
 from breakwall.broker.config import QUEUE, TASK, celery_config
 from breakwall.broker.depth import QueueDepth, queue_depth
+from breakwall.broker.embedded import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.publisher import Publisher
+from breakwall.broker.server import BrokerNotStartedError
 
-__all__ = ["QUEUE", "TASK", "Publisher", "QueueDepth", "celery_config", "queue_depth"]
+__all__ = [
+    "QUEUE",
+    "TASK",
+    "BrokerNotStartedError",
+    "EmbeddedBroker",
+    "Publisher",
+    "QueueDepth",
+    "celery_config",
+    "queue_depth",
+    "start_embedded_broker",
+]
