@@ -227,7 +227,8 @@ class Replica:
             self._offset = answer.record.now - answer.received_at
             self._stretch = max(1, self._stretch // 2)
             self._due = answer.received_at + self._config.refresh_interval
-            if self._lane is None or self._lane.generation != circuit.generation or self._pending:
+            new = self._lane is None or self._lane.generation != circuit.generation
+            if self._pending or (new and circuit.state is CircuitState.CLOSED):
                 # A member's first outcome, and what came while the store was slow, travel with the next
                 # call: the others weigh an outage by who else has been heard.
                 self._due = answer.received_at

@@ -1,0 +1,202 @@
+"""The state machine, one property a test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from breakwall.breaker import CallOutcome, CircuitBreakerConfig, CircuitState
+from breakwall.breaker.circuit import Circuit, advance, decide, grant, hold_open, record, settle
+from breakwall.breaker.evidence import Report
+
+CONFIG = CircuitBreakerConfig(
+    failure_threshold=3, recovery_timeout=30, timeout=10, half_open_max_calls=2, jitter=0.1, window=60
+)
+NOW = 1_700_000_000.0
+LUCK = 0.0
+
+
+def reported(circuit: Circuit, now: float = NOW, *, member: str = "a", **counts: int) -> Circuit:
+    return record(circuit, CONFIG, now, LUCK, Report(circuit.generation, member, **counts))
+
+
+def opened(now: float = NOW) -> Circuit:
+    return reported(Circuit(), now, failures=3)
+
+
+def half_open(*leases: str, now: float = NOW) -> Circuit:
+    circuit = opened(now - 30)
+    for lease_id in leases:
+        circuit = grant(circuit, CONFIG, now, lease_id)
+    return circuit
+
+
+def settled(circuit: Circuit, lease_id: str, outcome: CallOutcome, now: float = NOW) -> Circuit:
+    return settle(circuit, CONFIG, now, LUCK, lease_id, outcome)
+
+
+class TestClosed:
+    def test_a_new_circuit_lets_any_number_of_calls_through(self) -> None:
+        decision = decide(Circuit(), CONFIG, NOW)
+        assert (decision.state, decision.slots, decision.retry_after) == (CircuitState.CLOSED, None, 0.0)
+
+    def test_it_stays_closed_one_failure_short_of_the_threshold(self) -> None:
+        assert reported(Circuit(), failures=2).state is CircuitState.CLOSED
+
+    def test_it_opens_at_the_threshold(self) -> None:
+        assert reported(reported(Circuit(), failures=2), failures=1).state is CircuitState.OPEN
+
+    def test_it_stays_closed_below_the_failure_rate(self) -> None:
+        assert reported(Circuit(), successes=4, failures=3).state is CircuitState.CLOSED
+
+    def test_it_opens_at_exactly_the_failure_rate(self) -> None:
+        assert reported(Circuit(), successes=3, failures=3).state is CircuitState.OPEN
+
+    def test_slow_calls_count_as_failures(self) -> None:
+        assert reported(Circuit(), slow=2, failures=1).state is CircuitState.OPEN
+
+    def test_failures_older_than_the_window_do_not_count(self) -> None:
+        old = reported(Circuit(), NOW, failures=2)
+        assert reported(old, NOW + 61, failures=1).state is CircuitState.CLOSED
+
+    def test_a_report_from_another_generation_is_no_evidence(self) -> None:
+        late = Report(generation=7, member="a", failures=3)
+        assert record(Circuit(), CONFIG, NOW, LUCK, late).evidence == Circuit().evidence
+
+
+class TestOpen:
+    def test_it_refuses_and_says_for_how_long(self) -> None:
+        decision = decide(opened(), CONFIG, NOW + 10)
+        assert (decision.state, decision.slots, decision.retry_after) == (CircuitState.OPEN, 0, 20.0)
+
+    def test_no_lease_is_granted(self) -> None:
+        assert grant(opened(), CONFIG, NOW + 29.9, "p") == opened()
+
+    def test_when_the_interval_is_over_it_offers_all_probes(self) -> None:
+        decision = decide(opened(), CONFIG, NOW + 30)
+        assert (decision.state, decision.slots, decision.retry_after) == (CircuitState.HALF_OPEN, 2, 0.0)
+
+    def test_jitter_ends_the_interval_early_and_never_late(self) -> None:
+        lucky = record(Circuit(), CONFIG, NOW, 1.0, Report(0, "a", failures=3))
+        assert lucky.open_until == pytest.approx(NOW + 27)
+
+    def test_it_remembers_how_many_failures_opened_it(self) -> None:
+        assert opened().failure_count(CONFIG, NOW) == 3
+
+    def test_failures_that_end_now_are_seen_and_change_nothing_else(self) -> None:
+        seen = record(opened(), CONFIG, NOW + 1, LUCK, Report(0, "a", failures=1))
+        assert seen == replace(opened(), last_failure_at=NOW + 1)
+
+
+class TestHalfOpen:
+    def test_the_first_probe_begins_a_generation(self) -> None:
+        circuit = half_open("p")
+        assert (circuit.state, circuit.generation) == (CircuitState.HALF_OPEN, 2)
+
+    def test_no_more_probes_than_configured_are_out_at_a_time(self) -> None:
+        circuit = half_open("p", "q", "r")
+        assert not circuit.holds("r")
+        assert decide(circuit, CONFIG, NOW).slots == 0
+
+    def test_a_refusal_says_to_wait_a_little(self) -> None:
+        assert 0 < decide(half_open("p", "q"), CONFIG, NOW).retry_after <= 1
+
+    def test_asking_twice_for_the_same_lease_takes_one_place(self) -> None:
+        assert len(half_open("p", "p").leases) == 1
+
+    def test_enough_successes_close_it(self) -> None:
+        one = settled(half_open("p", "q"), "p", CallOutcome.SUCCESS)
+        assert one.state is CircuitState.HALF_OPEN
+        assert settled(one, "q", CallOutcome.SUCCESS).state is CircuitState.CLOSED
+
+    def test_a_success_leaves_no_more_places_than_successes_are_missing(self) -> None:
+        one = settled(half_open("p", "q"), "p", CallOutcome.SUCCESS)
+        assert decide(one, CONFIG, NOW).slots == 0
+
+    def test_one_failure_opens_it_for_twice_as_long(self) -> None:
+        circuit = settled(half_open("p", "q"), "p", CallOutcome.FAILURE)
+        assert (circuit.state, circuit.open_until) == (CircuitState.OPEN, NOW + 60)
+
+    def test_the_open_interval_stops_growing_at_its_limit(self) -> None:
+        circuit = replace(half_open("p"), reopenings=5000)
+        assert settled(circuit, "p", CallOutcome.FAILURE).open_until == NOW + 120
+
+    def test_closing_forgets_that_the_interval_had_grown(self) -> None:
+        grown = replace(half_open("p", "q"), reopenings=3)
+        closed = settled(settled(grown, "p", CallOutcome.SUCCESS), "q", CallOutcome.SUCCESS)
+        assert reported(closed, failures=3).open_until == NOW + 30
+
+    def test_a_neutral_end_gives_the_place_back(self) -> None:
+        circuit = settled(half_open("p", "q"), "p", CallOutcome.NEUTRAL)
+        assert decide(circuit, CONFIG, NOW).slots == 1
+
+    def test_settling_a_lease_twice_is_nothing(self) -> None:
+        once = settled(half_open("p", "q"), "p", CallOutcome.SUCCESS)
+        assert settled(once, "p", CallOutcome.SUCCESS) == once
+
+    def test_a_dead_probers_place_is_free_after_its_lease(self) -> None:
+        circuit = half_open("p", "q")
+        assert decide(circuit, CONFIG, NOW + CONFIG.lease_seconds).slots == 2
+
+    def test_a_lease_that_has_run_out_settles_nothing(self) -> None:
+        circuit = half_open("p")
+        late = NOW + CONFIG.lease_seconds
+        assert settled(circuit, "p", CallOutcome.FAILURE, late) == circuit
+
+    def test_a_lease_outlives_the_bound_on_the_call(self) -> None:
+        assert half_open("p").leases[0].expires_at > NOW + CONFIG.timeout
+
+
+class TestHeldOpen:
+    def test_a_closed_circuit_opens_until_the_service_wants_to_be_asked_again(self) -> None:
+        assert decide(hold_open(Circuit(), NOW, 120), CONFIG, NOW).retry_after == 120
+
+    def test_an_open_circuit_is_never_shortened(self) -> None:
+        assert hold_open(opened(), NOW, 5).open_until == NOW + 30
+
+
+class TestSuspicion:
+    """One member fails while another succeeds: its successes may only not have arrived yet."""
+
+    def disputed(self) -> Circuit:
+        return reported(reported(Circuit(), member="b", successes=1), failures=3)
+
+    def test_it_does_not_open_at_once(self) -> None:
+        assert self.disputed().state is CircuitState.CLOSED
+
+    def test_it_opens_when_nobody_has_refuted_it_for_a_refresh_interval(self) -> None:
+        later = NOW + CONFIG.refresh_interval
+        assert advance(self.disputed(), CONFIG, later).state is CircuitState.OPEN
+
+    def test_successes_that_arrive_refute_it(self) -> None:
+        refuted = reported(self.disputed(), member="b", successes=9)
+        assert advance(refuted, CONFIG, NOW + 1).state is CircuitState.CLOSED
+        assert refuted.evidence.suspected_at is None
+
+    def test_a_second_member_that_fails_confirms_it_at_once(self) -> None:
+        assert reported(self.disputed(), member="c", failures=1).state is CircuitState.OPEN
+
+
+class TestRecentCalls:
+    """An outage after a busy minute."""
+
+    def busy(self) -> Circuit:
+        return reported(Circuit(), successes=1000)
+
+    def test_the_latest_calls_open_it_although_the_window_is_full_of_successes(self) -> None:
+        assert reported(self.busy(), NOW + 5, failures=20).state is CircuitState.OPEN
+
+    def test_a_few_failures_do_not(self) -> None:
+        assert reported(self.busy(), NOW + 5, failures=19).state is CircuitState.CLOSED
+
+    def test_every_transition_clears_the_window(self) -> None:
+        assert not opened().evidence.buckets
+
+
+class TestMinimumCalls:
+    def test_fewer_outcomes_than_that_never_open_it(self) -> None:
+        config = replace(CONFIG, minimum_calls=10)
+        few = record(Circuit(), config, NOW, LUCK, Report(0, "a", failures=9))
+        assert few.state is CircuitState.CLOSED
+        assert record(few, config, NOW, LUCK, Report(0, "a", failures=1)).state is CircuitState.OPEN

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from breakwall.breaker import CircuitBreakerConfig
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("failure_threshold", 0),
+        ("failure_threshold", 2.5),
+        ("failure_threshold", True),
+        ("half_open_max_calls", -1),
+        ("minimum_calls", 0),
+        ("recent_calls", 0),
+        ("recovery_timeout", 0),
+        ("recovery_timeout", "30"),
+        ("timeout", math.inf),
+        ("window", math.nan),
+        ("window", -1),
+        ("refresh_interval", 0),
+        ("store_timeout", None),
+        ("slow_call_duration", 0),
+        ("failure_rate", 0),
+        ("failure_rate", 1.1),
+        ("jitter", -0.1),
+        ("expected_exception", "OSError"),
+        ("expected_exception", (OSError, 3)),
+        ("neutral_exception", int),
+        ("max_recovery_timeout", 5),
+    ],
+)
+def test_a_bad_value_is_refused_with_the_fields_name_and_what_would_be_right(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{field} should be "):
+        CircuitBreakerConfig(**{field: value})
+
+
+def test_the_longest_open_interval_is_four_times_the_first_unless_said_otherwise() -> None:
+    assert CircuitBreakerConfig(recovery_timeout=30).longest_open == 120
+    assert CircuitBreakerConfig(recovery_timeout=30, max_recovery_timeout=45).longest_open == 45
+
+
+def test_several_kinds_of_exception_may_be_expected() -> None:
+    CircuitBreakerConfig(expected_exception=(OSError, TimeoutError))
