@@ -48,6 +48,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "result_serializer": "json",
         "event_serializer": "json",
         "accept_content": ["json"],
+        "worker_consumer": "breakwall.broker.consumer:RetryConsumer",
         "worker_pool": "threads",
         "worker_concurrency": CONCURRENCY,
         # What is prefetched cannot be taken back by a pause, and is not seen by other workers.
@@ -99,9 +100,6 @@ def _amqp(settings: Settings) -> dict[str, Any]:
         "task_queues": [retry_queue()],
         "broker_heartbeat": 30,
         "broker_transport_options": {"confirm_publish": True},
-        # Celery declares 28 queues for countdowns, which nothing here uses, beside any quorum queue;
-        # as classic queues they cost next to nothing.
-        "broker_native_delayed_delivery_queue_type": "classic",
     }
 
 
