@@ -6,10 +6,9 @@ The broker's own depth stands beside it, because a standing difference between t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, Self
+from datetime import UTC, datetime
+from typing import Any, Protocol, Self
 
 from sqlalchemy import Connection, Select, func, literal_column, or_, select
 
@@ -65,7 +64,15 @@ class Backlog:
 
     def as_document(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
-        return {**asdict(self), "at": self.at.isoformat()}
+        return {**asdict(self), "at": self.at.isoformat(), "breaker": breaker_document(self.breaker)}
+
+
+class Depth(Protocol):
+    """Messages that wait at the broker; None when it does not answer. Bounded in time, never raises."""
+
+    def __call__(self) -> int | None: ...
+
+    def close(self) -> None: ...
 
 
 class Monitor:
@@ -74,7 +81,7 @@ class Monitor:
     Args:
         database: where the orders are.
         breaker: the payment service's circuit; only its status is read.
-        depth: messages that wait at the broker, or None; bounded in time.
+        depth: asks the broker.
         clock: what ages are measured by.
     """
 
@@ -82,7 +89,7 @@ class Monitor:
         self,
         database: Database,
         breaker: CircuitBreaker,
-        depth: Callable[[], int | None],
+        depth: Depth,
         *,
         clock: Clock | None = None,
     ) -> None:
@@ -94,10 +101,10 @@ class Monitor:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Watch what the settings name."""
-        from breakwall.broker import queue_depth
+        from breakwall.broker import QueueDepth
         from breakwall.wiring import open_breaker, open_database
 
-        return cls(open_database(settings), open_breaker(settings), lambda: queue_depth(settings))
+        return cls(open_database(settings), open_breaker(settings), QueueDepth(settings))
 
     def snapshot(self) -> Backlog:
         """Look once.
@@ -133,6 +140,7 @@ class Monitor:
 
     def close(self) -> None:
         """Close the connections."""
+        self._depth.close()
         self._breaker.close()
         self._database.close()
 
@@ -185,6 +193,26 @@ def drain_eta(queued: int, *, drained: int, span: float, last_due: float, stoppe
     return max(queued * max(span, LEAST_SPAN) / drained, last_due)
 
 
+def breaker_document(status: BreakerStatus) -> dict[str, Any]:
+    """A circuit's status as plain values: its points in time as ISO 8601 texts in UTC."""
+    return _with_moments(asdict(status))
+
+
+def _with_moments(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(name, value) for name, value in fields.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return _with_moments(value)
+    if name in _MOMENTS and value is not None:
+        return datetime.fromtimestamp(value, UTC).isoformat()
+    return value
+
+
+_MOMENTS = {"opened_at", "open_until", "last_failure_at", "store_time", "set_at", "expires_at"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Counted:
     at: datetime
@@ -208,7 +236,7 @@ _OTHERS = (
 )
 
 
-def _drained(clock: Clock) -> Select[Any]:
+def _drained(clock: Clock) -> Select[int, Any]:
     had_waited = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
     return select(func.count().label("number"), func.min(orders.c.settled_at).label("first")).where(
         orders.c.settled_at >= clock.after(-DRAIN_WINDOW),

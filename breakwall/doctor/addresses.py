@@ -1,0 +1,23 @@
+"""What may be told of a URL, and whether its file is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+def where(url: str) -> str:
+    """The address in a URL, without user, password and query: ``where("redis://:pw@h:1/0") == "redis://h:1"``."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return f"{parts.scheme}://{parts.path}"
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+
+
+def is_missing_file(url: str) -> bool:
+    """Whether the URL is of a SQLite file that is not there: connecting would make an empty one."""
+    from sqlalchemy import make_url
+
+    parsed = make_url(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()

@@ -1,0 +1,148 @@
+"""What the doctor looks at, one function for each thing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+from breakwall.doctor.addresses import is_missing_file, where
+from breakwall.doctor.findings import Check, Finding
+from breakwall.settings import Settings
+
+PAYMENT_PATIENCE = 4.0
+"""Seconds for the payment service's answer: a healthy one needs far less, and a person waits for it."""
+
+OLDEST_SQLITE = (3, 35, 0)
+"""The first with RETURNING, which the ledger uses."""
+
+LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "redis", "typer", "rich")
+
+
+def checks_for(settings: Settings) -> dict[str, Check]:
+    """Every check that these settings call for, by name."""
+    from breakwall.doctor.database import database
+
+    looks: dict[str, Callable[[Settings], list[Finding]]] = {
+        "libraries": libraries,
+        "data folder": data_folder,
+        "database": database,
+        "broker": broker,
+        "breaker store": breaker_store,
+        "payment service": payment_service,
+    }
+    return {"python": python, **{name: partial(look, settings) for name, look in looks.items()}}
+
+
+def python() -> list[Finding]:
+    """Python's version, and that of the SQLite in it."""
+    shown = f"{platform.python_version()} on {platform.system()}, SQLite {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        return [Finding("python", False, shown, "SQLite 3.35 or newer is needed.")]
+    return [Finding("python", True, shown)]
+
+
+def libraries(settings: Settings) -> list[Finding]:
+    """The libraries that are always needed, and the ones that these settings need."""
+    wanted = [*LIBRARIES, *(["psycopg"] if _uses_postgresql(settings) else [])]
+    found, missing = [], []
+    for name in wanted:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if not missing:
+        return [Finding("libraries", True, ", ".join(found))]
+    extra = "pip install 'breakwall[postgres]'" if missing == ["psycopg"] else "pip install breakwall"
+    return [Finding("libraries", False, f"missing: {', '.join(missing)}", f"Run {extra}.")]
+
+
+def data_folder(settings: Settings) -> list[Finding]:
+    """Whether the embedded database and broker can be kept where they belong."""
+    name, home = "data folder", settings.home
+    if not (settings.embedded_database or settings.embedded_broker):
+        return [Finding(name, True, "not used by these settings")]
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        advice = "Set BREAKWALL_DATA_DIR to a folder that this user may write to."
+        return [Finding(name, False, f"{there} is no folder that can be written to", advice)]
+    made = "" if there == home else ", made on first use"
+    return [Finding(name, True, f"{home}{made}")]
+
+
+def broker(settings: Settings) -> list[Finding]:
+    """The broker: the embedded one's program, or the configured one's answer."""
+    from breakwall.broker import queue_depth
+
+    if settings.embedded_broker:
+        return _embedded_broker(settings)
+    depth = queue_depth(settings)
+    if depth is None:
+        advice = "Check BREAKWALL_BROKER_URL and that the broker runs; until then orders wait safely."
+        return [Finding("broker", False, f"{where(settings.broker)} does not answer", advice)]
+    return [Finding("broker", True, f"{where(settings.broker)} answers; {depth:,} messages wait")]
+
+
+def _embedded_broker(settings: Settings) -> list[Finding]:
+    from breakwall.broker import queue_depth
+    from breakwall.broker.binary import NoServerProgramError, find_server_program
+
+    try:
+        program = find_server_program()
+    except NoServerProgramError as error:
+        return [Finding("broker", False, "no server program for the embedded broker", str(error))]
+    depth = queue_depth(settings) if settings.broker_socket.exists() else None
+    if depth is None:
+        return [Finding("broker", True, f"embedded, not running: a worker starts it ({program})")]
+    return [Finding("broker", True, f"embedded and running; {depth:,} messages wait")]
+
+
+def breaker_store(settings: Settings) -> list[Finding]:
+    """Where the circuit is shared."""
+    from breakwall.breaker import store_from_url
+    from breakwall.wiring import PAYMENT_CIRCUIT
+
+    name = "breaker store"
+    if settings.breaker_store_url is None and is_missing_file(settings.database):
+        return [Finding(name, True, "beside the orders, made on first use")]
+    if settings.breaker_store.startswith("memory:"):
+        return [Finding(name, True, "memory: every process has a circuit of its own")]
+    store = store_from_url(settings.breaker_store)
+    try:
+        store.load(PAYMENT_CIRCUIT)
+    except Exception as error:  # a store may raise anything; its text may hold a URL
+        advice = "Check BREAKWALL_BREAKER_STORE_URL; until then every process judges on its own."
+        what = f"{where(settings.breaker_store)} does not answer ({type(error).__name__})"
+        return [Finding(name, False, what, advice)]
+    finally:
+        store.close()
+    return [Finding(name, True, f"{where(settings.breaker_store)} answers")]
+
+
+def payment_service(settings: Settings) -> list[Finding]:
+    """Asks the payment service for a charge that cannot exist: an answer without charging anybody."""
+    from breakwall.payments.gateways import LookUpResult, gateway_from_settings
+
+    name, address = "payment service", where(settings.payment_url.get_secret_value())
+    gateway = gateway_from_settings(settings)
+    try:
+        patience = min(PAYMENT_PATIENCE, settings.payment_timeout)
+        answer = gateway.look_up(f"breakwall-doctor-{uuid.uuid4()}", deadline=time.monotonic() + patience)
+    finally:
+        gateway.close()
+    if answer.result is LookUpResult.ABSENT:
+        return [Finding(name, True, f"{address} answers")]
+    told = f"{address}: {answer.detail or answer.code or answer.result}"
+    if "payment_url" in settings.model_fields_set:
+        return [Finding(name, False, told, "Check BREAKWALL_PAYMENT_URL and that the service runs.")]
+    advice = "Set BREAKWALL_PAYMENT_URL, or run `breakwall simulator` to try things out."
+    return [Finding(name, False, told, advice)]
+
+
+def _uses_postgresql(settings: Settings) -> bool:
+    return any(url.startswith("postgresql") for url in (settings.database, settings.breaker_store))

@@ -1,0 +1,145 @@
+"""`breakwall backlog` and `breakwall breaker status`: looking, without changing anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from breakwall.terminal.errors import ExitCode
+from breakwall.terminal.options import Format, OutputOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from breakwall.monitor.backlog import Backlog, Monitor
+    from breakwall.monitor.limits import Limits
+
+breaker_app = typer.Typer(no_args_is_help=True, help="The circuit breaker before the payment service.")
+
+
+def backlog(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again until Ctrl-C.")] = False,
+    interval: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds between two looks of --watch.")
+    ] = 2.0,
+    fail_over: Annotated[
+        str | None,
+        typer.Option(
+            metavar="depth=N,age=S",
+            help="Exit with 1 when more than N orders wait, or the oldest waits for more than S seconds.",
+        ),
+    ] = None,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Show how many orders wait, for how long, and when they will be through.
+
+    With --watch and JSON, each look is one line. With --fail-over the exit code is for a monitoring check:
+    0 within the limits, 1 over them or when the database does not answer.
+    """
+    from breakwall.monitor.backlog import Monitor
+    from breakwall.settings import load_settings
+
+    limits = _limits(fail_over)
+    with Monitor.from_settings(load_settings()) as monitor:
+        if watch:
+            _watch(monitor, interval, limits, output)
+        else:
+            seen = monitor.snapshot()
+            _show(seen, output)
+            _check(seen, limits)
+
+
+@breaker_app.command("status")
+def breaker_status(output: OutputOption = Format.TEXT) -> None:
+    """Show the circuit: its state, what it counts, and when it next lets a call through.
+
+    Exits with 1 when the store that the circuit is shared through does not answer.
+    """
+    from breakwall.monitor.backlog import breaker_document
+    from breakwall.monitor.show import breaker_fields
+    from breakwall.settings import load_settings
+    from breakwall.terminal.output import write_fields, write_json
+    from breakwall.wiring import open_breaker
+
+    with open_breaker(load_settings()) as breaker:
+        status = breaker.status()
+    if output is Format.JSON:
+        write_json(breaker_document(status))
+    else:
+        write_fields(breaker_fields(status))
+    if not status.store_ok:
+        typer.echo(
+            f"Error: the breaker's store does not answer ({status.store_error}); "
+            "this is what a process on its own sees. Check BREAKWALL_BREAKER_STORE_URL.",
+            err=True,
+        )
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _limits(text: str | None) -> Limits | None:
+    from breakwall.monitor.limits import InvalidLimitsError, Limits
+
+    if text is None:
+        return None
+    try:
+        return Limits.parse(text)
+    except InvalidLimitsError as error:
+        raise typer.BadParameter(str(error), param_hint="--fail-over") from None
+
+
+def _check(seen: Backlog, limits: Limits | None) -> None:
+    over = limits.exceeded_by(seen) if limits else []
+    for sentence in over:
+        typer.echo(f"Error: {sentence}.", err=True)
+    if over:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _show(seen: Backlog, output: Format) -> None:
+    from breakwall.monitor.show import backlog_fields, verdict
+    from breakwall.terminal.output import data, write_fields, write_json
+
+    if output is Format.JSON:
+        write_json(seen.as_document())
+        return
+    data().print(verdict(seen), highlight=False)
+    write_fields(backlog_fields(seen))
+
+
+def _watch(monitor: Monitor, interval: float, limits: Limits | None, output: Format) -> None:
+    from breakwall.payments.database import DatabaseUnavailableError
+
+    with _screen(output) as show:
+        while True:
+            try:
+                seen = monitor.snapshot()
+            except DatabaseUnavailableError as error:
+                if limits:
+                    raise
+                typer.echo(f"Error: {error}", err=True)
+            else:
+                show(seen)
+                _check(seen, limits)
+            time.sleep(interval)
+
+
+@contextmanager
+def _screen(output: Format) -> Iterator[Callable[[Backlog], None]]:
+    """What shows one look after the other: in place on a terminal, else one line a look."""
+    from breakwall.monitor.show import one_line, panel
+    from breakwall.terminal.output import data, write_json
+
+    console = data()
+    if output is Format.JSON:
+        yield lambda seen: write_json(seen.as_document(), indent=None)
+    elif not console.is_terminal:
+        yield lambda seen: console.print(one_line(seen), highlight=False)
+    else:
+        from rich.live import Live
+
+        with Live(console=console, auto_refresh=False) as live:
+            yield lambda seen: live.update(panel(seen), refresh=True)

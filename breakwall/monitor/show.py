@@ -1,0 +1,161 @@
+"""A snapshot of the backlog or of the breaker in words. Every text is Rich markup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
+from breakwall.monitor.backlog import Backlog
+from breakwall.terminal.output import plain
+from breakwall.terminal.words import count, duration, moment, state
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def verdict(seen: Backlog) -> str:
+    """What an operator wants to know first, in one or two sentences."""
+    return f"{_waiting(seen)} {_circuit(seen.breaker)}"
+
+
+def one_line(seen: Backlog) -> str:
+    """One look for a log: the numbers behind their names."""
+    numbers = {
+        "queued": seen.queued,
+        "due": seen.due,
+        "in_flight": seen.in_flight,
+        "review": seen.review,
+        "dead": seen.dead,
+        "oldest": duration(seen.oldest_age_seconds),
+        "drain": "unknown" if seen.drain_eta_seconds is None else duration(seen.drain_eta_seconds),
+        "breaker": seen.breaker.state.value,
+    }
+    shown = "  ".join(f"{name} {value}" for name, value in numbers.items())
+    return f"{moment(seen.at)}  {shown}"
+
+
+def backlog_fields(seen: Backlog) -> dict[str, str]:
+    """The snapshot's numbers, by what an operator calls them."""
+    return {
+        "waiting": f"{seen.queued:,} ({_due(seen)})",
+        "oldest": f"{duration(seen.oldest_age_seconds)}" if seen.queued else "none waits",
+        "in flight": f"{seen.in_flight:,}",
+        "needs a person": _needs_a_person(seen),
+        "drained": f"{count(seen.drained_last_minute, 'order')} in the last minute",
+        "time to drain": _drain(seen),
+        "broker": _broker(seen.broker_messages),
+        "circuit": f"{state(seen.breaker.state.value)}; {_admission(seen.breaker)}",
+        "incidents": _incidents(seen.incidents),
+    }
+
+
+def panel(seen: Backlog) -> RenderableType:
+    """The same for a screen that is drawn again and again."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for name, value in backlog_fields(seen).items():
+        table.add_row(name, value)
+    return Group(Text.from_markup(verdict(seen)), table, Text(f"{moment(seen.at)}; Ctrl-C ends", style="dim"))
+
+
+def breaker_fields(status: BreakerStatus) -> dict[str, str]:
+    """The circuit, by what an operator calls its parts."""
+    fields = {
+        "circuit": plain(status.name),
+        "state": state(status.state.value),
+        "calls": _admission(status),
+        "in the window": f"{count(status.failure_count, 'failure')}, "
+        f"{count(status.success_count, 'success', 'successes')}",
+        "opened": count(status.open_count, "time"),
+        "last failure": _ago(status, status.last_failure_at),
+        "generation": str(status.generation),
+        "store": "ok" if status.store_ok else f"does not answer ({plain(status.store_error)})",
+    }
+    if status.state is not CircuitState.CLOSED:
+        fields["open since"] = _ago(status, status.opened_at)
+    if status.override is not None:
+        fields["override"] = _override(status)
+    return fields
+
+
+def _waiting(seen: Backlog) -> str:
+    if seen.queued == 0:
+        return "No order waits."
+    verb = "waits" if seen.queued == 1 else "wait"
+    return f"{count(seen.queued, 'order')} {verb}, the oldest for {duration(seen.oldest_age_seconds)}."
+
+
+def _circuit(status: BreakerStatus) -> str:
+    match status.state:
+        case CircuitState.CLOSED:
+            return f"The circuit is {state('closed')}: payments go through."
+        case CircuitState.HALF_OPEN:
+            return f"The circuit is {state('half_open')}: a few payments try whether the service is back."
+        case CircuitState.OPEN:
+            wait = duration(status.retry_after)
+            return f"The circuit is {state('open')}: no payment is tried; the next in {wait}."
+
+
+def _due(seen: Backlog) -> str:
+    if seen.queued == 0 or seen.next_due_seconds is None:
+        return "none due"
+    if seen.due:
+        return f"{seen.due:,} due now"
+    return f"none due, the next in {duration(seen.next_due_seconds)}"
+
+
+def _needs_a_person(seen: Backlog) -> str:
+    if seen.review == seen.dead == 0:
+        return "none"
+    return f"[bold red]{seen.review:,} in review, {seen.dead:,} dead[/]"
+
+
+def _drain(seen: Backlog) -> str:
+    if seen.drain_eta_seconds is None:
+        stopped = seen.breaker.state is CircuitState.OPEN
+        return f"unknown: {'the circuit is open' if stopped else 'nothing was drained of late'}"
+    if seen.queued == 0:
+        return "nothing to drain"
+    return f"about {duration(seen.drain_eta_seconds)}, if nothing more comes in"
+
+
+def _broker(messages: int | None) -> str:
+    return "does not answer" if messages is None else count(messages, "message")
+
+
+def _incidents(number: int) -> str:
+    if number == 0:
+        return "none"
+    return f"[bold red]{number:,}: charges to look at, see breakwall doctor[/]"
+
+
+def _admission(status: BreakerStatus) -> str:
+    if status.slots is None:
+        return "let through"
+    if status.slots:
+        return count(status.slots, "probe") + " let through"
+    return f"refused, the next try in {duration(status.retry_after)}"
+
+
+def _ago(status: BreakerStatus, at: float | None) -> str:
+    return "-" if at is None else f"{duration(status.store_time - at)} ago"
+
+
+def _override(status: BreakerStatus) -> str:
+    override = status.override
+    if override is None:
+        return "none"
+    what = {
+        OverrideMode.FORCED_OPEN: "forced open",
+        OverrideMode.FORCED_CLOSED: "forced closed",
+        OverrideMode.OBSERVING: "observing only",
+    }[override.mode]
+    until = (
+        "until it is lifted"
+        if override.expires_at is None
+        else f"for another {duration(override.expires_at - status.store_time)}"
+    )
+    return f"[bold]{what}[/] by {plain(override.actor)} {until}: {plain(override.reason)}"

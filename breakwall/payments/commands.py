@@ -1,0 +1,63 @@
+"""`breakwall db`: the orders database's tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from breakwall.terminal.options import Format, OutputOption
+
+if TYPE_CHECKING:
+    from breakwall.settings import Settings
+
+database_app = typer.Typer(no_args_is_help=True, help="The orders database.")
+
+
+@database_app.callback()
+def database() -> None:
+    """The orders database."""
+
+
+@database_app.command("upgrade")
+def upgrade_database(output: OutputOption = Format.TEXT) -> None:
+    """Bring the orders database to this version's tables. Safe to run twice, and from several places.
+
+    The embedded database, used when BREAKWALL_DATABASE_URL is not set, is also migrated on first use; any
+    other one only by this command.
+    """
+    from breakwall.settings import load_settings
+    from breakwall.terminal.output import data, write_json
+
+    before, after = _migrate(load_settings())
+    if output is Format.JSON:
+        write_json({"before": before, "after": after})
+    else:
+        was = "already" if before == after else f"now; it was {before or 'new'}"
+        data().print(f"The orders database is at revision {after} {was}.", highlight=False)
+
+
+def _migrate(settings: Settings) -> tuple[str | None, str]:
+    """The revisions before and after."""
+    from sqlalchemy import Engine
+
+    from breakwall.payments.database import Database
+    from breakwall.payments.migrate import current_revision, prepare_home, upgrade
+
+    revisions: list[str | None] = []
+
+    def prepare(engine: Engine) -> None:
+        if settings.embedded_database:
+            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        revisions.append(current_revision(engine))
+        if settings.embedded_database:
+            prepare_home(settings.home, engine)
+        else:
+            upgrade(engine)
+
+    opened = Database(settings.database, prepare=prepare)
+    try:
+        after = opened.read(lambda connection: current_revision(connection.engine))
+    finally:
+        opened.close()
+    return revisions[0], after or "none"

@@ -1,0 +1,135 @@
+"""The one place where an error becomes a sentence on stderr and an exit code. Never a traceback for ours."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import typer
+
+from breakwall.terminal.output import write_json_note
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code means."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    REFUSED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An error in words: ``problems`` holds, for each field that is at fault, what would be right."""
+
+    kind: str
+    code: ExitCode
+    messages: list[str]
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def as_document(self) -> dict[str, Any]:
+        error: dict[str, Any] = {"type": self.kind, "message": "; ".join(self.messages)}
+        if self.problems:
+            error["problems"] = self.problems
+        return {"error": error, "exit_code": int(self.code)}
+
+
+def report(error: Exception, *, as_json: bool) -> int:
+    """Tell an error on stderr and return the exit code; raise it again when it is a fault of ours."""
+    if isinstance(error, typer.TyperException) and not as_json:
+        return _show_usage(error)
+    explanation = explain(error)
+    if explanation is None:
+        raise error
+    if as_json:
+        write_json_note(explanation.as_document())
+    else:
+        for message in explanation.messages:
+            sys.stderr.write(f"Error: {message}\n")
+    return explanation.code
+
+
+def explain(error: Exception) -> Explanation | None:
+    """Put an error into words; None for one that nobody has foreseen."""
+    if isinstance(error, typer.TyperException):
+        code = ExitCode.USAGE if error.exit_code == ExitCode.USAGE else ExitCode.FAILURE
+        return Explanation("usage", code, [_without_origin(error.format_message())])
+    if isinstance(error, typer.Abort):
+        return Explanation("aborted", ExitCode.FAILURE, ["aborted"])
+    explainers = (_explain_settings, _explain_order, _explain_database, _explain_broker, _explain_system)
+    return next((told for told in (explainer(error) for explainer in explainers) if told), None)
+
+
+def _show_usage(error: typer.TyperException) -> int:
+    error.message = _without_origin(error.message)
+    show = getattr(error, "show", None)  # Usage errors show the command's usage line beside the message.
+    if show is None:
+        sys.stderr.write(f"Error: {error.format_message()}\n")
+    else:
+        show()
+    return error.exit_code
+
+
+def _without_origin(message: str) -> str:
+    return message.replace("Value error, ", "", 1)  # pydantic's, of no use to a reader
+
+
+def _explain_settings(error: Exception) -> Explanation | None:
+    from breakwall.settings import SettingsError
+
+    if not isinstance(error, SettingsError):
+        return None
+    problems = dict(problem.split(": ", 1) for problem in error.problems)
+    return Explanation("settings", ExitCode.USAGE, error.problems, problems)
+
+
+def _explain_order(error: Exception) -> Explanation | None:
+    from breakwall.payments.interventions import RefusedError
+    from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
+    from breakwall.payments.queries import OrderNotFoundError
+
+    match error:
+        case InvalidOrderError(problems=problems):
+            lines = [f"{name}: {problem}" for name, problem in problems.items()]
+            return Explanation("invalid_order", ExitCode.USAGE, lines, problems)
+        case IdempotencyConflictError():
+            name, problem = str(error).split(": ", 1)
+            return Explanation("idempotency_conflict", ExitCode.USAGE, [str(error)], {name: problem})
+        case OrderNotFoundError():
+            return Explanation("not_found", ExitCode.NOT_FOUND, [str(error)])
+        case RefusedError():
+            return Explanation("refused", ExitCode.REFUSED, [str(error)])
+    return None
+
+
+def _explain_database(error: Exception) -> Explanation | None:
+    from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+
+    match error:
+        case SchemaError():
+            return Explanation("schema", ExitCode.USAGE, [str(error)])
+        case DatabaseUnavailableError():
+            return Explanation("database_unavailable", ExitCode.FAILURE, [str(error)])
+    return None
+
+
+def _explain_broker(error: Exception) -> Explanation | None:
+    from breakwall.broker.binary import NoServerProgramError
+
+    if not isinstance(error, NoServerProgramError):
+        return None
+    return Explanation("no_server_program", ExitCode.FAILURE, [str(error)])
+
+
+def _explain_system(error: Exception) -> Explanation | None:
+    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+        advice = "PostgreSQL needs a driver: pip install 'breakwall[postgres]'"
+        return Explanation("settings", ExitCode.USAGE, [f"BREAKWALL_DATABASE_URL: {advice}"])
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return Explanation("system", ExitCode.FAILURE, [f"{where}{error.strerror or error}"])
+    return None

@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How a command writes its data: for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    Format, typer.Option("--output", "-o", help="Write text for people or JSON for programs.")
+]
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """Whether a command line asks for JSON, also one that cannot be parsed: its error is JSON then, too."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(
+        (name in {"-o", "--output"} and value == Format.JSON) or name in {"-ojson", "--output=json"}
+        for name, value in pairs
+    )

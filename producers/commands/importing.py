@@ -1,0 +1,126 @@
+"""`breakwall orders import`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from breakwall.terminal.errors import ExitCode
+from breakwall.terminal.options import Format, OutputOption
+
+if TYPE_CHECKING:
+    from producers.importing import OrderImporter, Summary
+
+STDIN = Path("-")
+
+
+def import_orders(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[FILE|-]",
+            help="JSON Lines; - is standard input.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            allow_dash=True,
+            show_default=False,
+        ),
+    ] = STDIN,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Queue the orders of a file, one JSON object a line:
+
+    {"user_id": "u1", "amount": 10000, "currency": "KRW", "idempotency_key": "cart-17"}
+
+    A bad line is reported by its number and the others are accepted. The same file again changes nothing.
+    Exits with 1 when a line was bad.
+    """
+    from breakwall.payments.database import DatabaseUnavailableError
+    from breakwall.settings import load_settings
+    from breakwall.wiring import open_database
+    from producers.importing import OrderImporter
+    from producers.producer import OrderProducer
+
+    settings = load_settings()
+    with (
+        _opened(file) as (stream, size),
+        OrderProducer.from_settings(settings) as producer,
+        closing(open_database(settings)) as database,
+    ):
+        importer = OrderImporter(producer, database, _reporter(output))
+        try:
+            _run(importer, stream, size)
+        except DatabaseUnavailableError:
+            _summarise(importer.summary, output, finished=False)
+            raise
+    _summarise(importer.summary, output, finished=True)
+    if importer.summary.bad:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tuple[BinaryIO, int | None]]:
+    """The bytes to read, and how many there are, if that is known."""
+    if file != STDIN:
+        with file.open("rb") as stream:
+            yield stream, file.stat().st_size or None
+        return
+    if sys.stdin.isatty():
+        typer.echo("Reading orders from the terminal, one JSON object a line; Ctrl-D ends.", err=True)
+    yield sys.stdin.buffer, None
+
+
+def _run(importer: OrderImporter, stream: BinaryIO, size: int | None) -> None:
+    from producers.jsonlines import read_lines
+
+    with _progress(size) as advance:
+        for batch in importer.run(read_lines(stream)):
+            advance(sum(line.size for line in batch), importer.summary.lines)
+
+
+@contextmanager
+def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, when that is a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from breakwall.terminal.output import notes
+
+    console = notes()
+    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.fields[lines]:,} lines"))
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("importing", total=size, lines=0)
+        yield lambda read, lines: progress.update(task, advance=read, lines=lines)
+
+
+def _reporter(output: Format) -> Callable[[int, str], None]:
+    from breakwall.terminal.output import notes, plain, write_json_note
+
+    if output is Format.JSON:
+        return lambda number, problem: write_json_note({"line": number, "problem": problem})
+    console = notes()
+    return lambda number, problem: console.print(f"line {number}: {plain(problem)}", highlight=False)
+
+
+def _summarise(summary: Summary, output: Format, *, finished: bool) -> None:
+    from dataclasses import asdict
+
+    from breakwall.terminal.output import data, write_json
+    from breakwall.terminal.words import count
+
+    if output is Format.JSON:
+        write_json({**asdict(summary), "finished": finished})
+        return
+    said = (
+        f"{count(summary.accepted, 'order')} accepted, {summary.already_known:,} already known, "
+        f"{count(summary.bad, 'bad line')}."
+    )
+    again = "" if finished else " Not all lines were read: import the same again, nothing is doubled."
+    data().print(said + again, highlight=False)

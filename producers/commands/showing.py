@@ -1,0 +1,130 @@
+"""`breakwall orders show` and `orders list`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from breakwall.payments.orders import OrderStatus
+from breakwall.terminal.options import Format, OutputOption
+
+if TYPE_CHECKING:
+    from breakwall.payments.orders import StoredAttempt, StoredOrder
+
+NameArgument = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id or its idempotency key.")]
+
+
+def show(name: NameArgument, output: OutputOption = Format.TEXT) -> None:
+    """Show one order and everything that was tried. Exits with 3 when there is none."""
+    from breakwall.payments.queries import get_order, list_attempts
+    from breakwall.settings import load_settings
+    from breakwall.terminal.output import write_json
+    from breakwall.wiring import open_database
+    from producers.documents import order_with_attempts
+
+    with closing(open_database(load_settings())) as database:
+        order = get_order(database, name)
+        attempts = list_attempts(database, order.id)
+    if output is Format.JSON:
+        write_json(order_with_attempts(order, attempts))
+    else:
+        write_order(order)
+        _write_attempts(attempts)
+
+
+def list_orders(
+    status: Annotated[OrderStatus | None, typer.Option(help="Only orders in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many at most.")] = 50,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """List the newest orders, newest first."""
+    from breakwall.payments import queries
+    from breakwall.settings import load_settings
+    from breakwall.terminal.output import write_json
+    from breakwall.wiring import open_database
+    from producers.documents import order_document
+
+    with closing(open_database(load_settings())) as database:
+        found = queries.list_orders(database, status=status, limit=limit + 1)
+    if output is Format.JSON:
+        write_json([order_document(order) for order in found[:limit]])
+    else:
+        _write_list(found[:limit])
+    if len(found) > limit:
+        typer.echo(f"There are more than these {limit}; --limit shows more of them.", err=True)
+
+
+def write_order(order: StoredOrder) -> None:
+    """Write one order's fields for people."""
+    from breakwall.payments.currencies import show_money
+    from breakwall.terminal.output import plain, write_fields
+    from breakwall.terminal.words import moment, state
+
+    cancelling = ", to be cancelled" if order.cancel_requested and order.status != "cancelled" else ""
+    fields = {
+        "order": order.id,
+        "key": plain(order.idempotency_key),
+        "amount": f"{show_money(order.amount, order.currency)} from {plain(order.user_id)}",
+        "status": state(order.status.value) + cancelling,
+        "charge": plain(order.charge_id or "-"),
+        "retries": f"{order.retry_count} by the worker; put off {order.deferral_count} times",
+        "next attempt": moment(order.next_attempt_at),
+        "last error": plain(order.last_error or "-"),
+        "accepted": moment(order.created_at),
+        "settled": moment(order.settled_at),
+    }
+    write_fields(fields)
+
+
+def _write_attempts(attempts: list[StoredAttempt]) -> None:
+    from breakwall.terminal.output import data, plain, write_table
+    from breakwall.terminal.words import duration, moment
+
+    if not attempts:
+        data().print("\nNothing was tried yet.", highlight=False)
+        return
+    rows = [
+        (
+            str(attempt.number),
+            attempt.source,
+            moment(attempt.started_at),
+            "-" if attempt.finished_at is None else duration(_took(attempt)),
+            "running" if attempt.outcome is None else attempt.outcome.value,
+            plain(attempt.code or "-"),
+            plain(attempt.charge_id or attempt.detail or "-"),
+        )
+        for attempt in attempts
+    ]
+    data().print()
+    heads = ("attempt", "by", "sent", "took", "outcome", "code", "detail")
+    write_table(heads, rows, right=("attempt", "took"))
+
+
+def _took(attempt: StoredAttempt) -> float:
+    finished = attempt.finished_at or attempt.started_at
+    return (finished - attempt.started_at).total_seconds()
+
+
+def _write_list(found: list[StoredOrder]) -> None:
+    from breakwall.payments.currencies import show_money
+    from breakwall.terminal.output import plain, write_table
+    from breakwall.terminal.words import moment, state
+
+    if not found:
+        typer.echo("There is no such order.", err=True)
+        return
+    rows = [
+        (
+            order.id,
+            plain(order.idempotency_key),
+            show_money(order.amount, order.currency),
+            state(order.status.value),
+            str(order.retry_count),
+            moment(order.created_at),
+        )
+        for order in found
+    ]
+    heads = ("order", "key", "amount", "status", "retries", "accepted")
+    write_table(heads, rows, right=("amount", "retries"))
