@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -51,9 +51,16 @@ def _url(*schemes: str) -> AfterValidator:
         needs_host = {"http", "https", "redis", "rediss", "amqp", "amqps"}
         if parts.scheme in needs_host and not parts.hostname:
             raise ValueError(f"names no host: {parts.scheme}://host:port/… would be right")
+        if parts.scheme == "sqlite" and not _names_a_file(parts):
+            raise ValueError("names no file: sqlite:///relative/path or sqlite:////absolute/path is right")
         return value
 
     return AfterValidator(check)
+
+
+def _names_a_file(parts: SplitResult) -> bool:
+    # A database in memory would be another one for every process, and gone with it.
+    return not parts.netloc and len(parts.path) > 1 and parts.path != "/:memory:"
 
 
 class _Section(BaseModel):

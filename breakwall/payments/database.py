@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 T = TypeVar("T")
@@ -80,6 +80,10 @@ class Database:
                 return self._transact(work, options)
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
             raise DatabaseUnavailableError(_reason(error)) from error
+        except ProgrammingError as error:
+            if error.statement is None:  # It failed while connecting: an option in the URL is not one.
+                raise DatabaseUnavailableError(_reason(error)) from error
+            raise
 
     def _transact(self, work: Callable[[Connection], T], options: dict[str, Any]) -> T:
         with self.engine.connect().execution_options(**options) as connection:

@@ -30,18 +30,25 @@ def current_revision(engine: Engine) -> str | None:
 def check_schema(engine: Engine) -> None:
     """Raise `SchemaError` unless the database is at this version's revision."""
     revision = current_revision(engine)
-    if revision != HEAD:
-        found = "was never migrated" if revision is None else f"is at revision {revision}"
-        raise SchemaError(
-            f"the orders database {found}, this version needs {HEAD}: run `breakwall db upgrade`"
-        )
+    if revision == HEAD:
+        return
+    _check_not_newer(revision)
+    found = "was never migrated" if revision is None else f"is at revision {revision}"
+    raise SchemaError(f"the orders database {found}, this version needs {HEAD}: run `breakwall db upgrade`")
 
 
 def upgrade(engine: Engine) -> str:
-    """Migrate to `HEAD` and return it. Safe when several processes do it at once."""
+    """Migrate to `HEAD` and return it. Safe when several processes do it at once.
+
+    Raises:
+        SchemaError: it is at a revision that this version does not know; nothing was changed.
+    """
+    found = current_revision(engine)
+    _check_not_newer(found)
     # Alembic takes a tenth of a second to import, and most processes never migrate.
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
@@ -49,8 +56,20 @@ def upgrade(engine: Engine) -> str:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         config.attributes["connection"] = connection
-        command.upgrade(config, HEAD)
+        try:
+            command.upgrade(config, HEAD)
+        except CommandError as error:
+            raise SchemaError(f"the orders database is at revision {found}: {error}") from error
     return HEAD
+
+
+def _check_not_newer(revision: str | None) -> None:
+    # Revisions are numbered with four digits, so that their texts are in order.
+    if revision is not None and revision > HEAD:
+        raise SchemaError(
+            f"the orders database is at revision {revision}, this version knows {HEAD} at most: "
+            "a newer Breakwall has migrated it, run that one"
+        )
 
 
 def prepare_home(home: Path, engine: Engine) -> None:

@@ -113,7 +113,7 @@ def _problems(order: Order) -> Iterator[tuple[str, str]]:
         yield "user_id", problem
     if problem := _amount_problem(order.amount):
         yield "amount", problem
-    if order.currency not in MINOR_DIGITS:
+    if not isinstance(order.currency, str) or order.currency not in MINOR_DIGITS:
         yield "currency", "should be an ISO 4217 code in capitals, such as KRW or USD"
     if problem := _text_problem(order.idempotency_key) or _key_problem(order.idempotency_key):
         yield "idempotency_key", problem

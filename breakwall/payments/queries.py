@@ -26,7 +26,8 @@ def get_order(database: Database, name: str) -> StoredOrder:
     Raises:
         OrderNotFoundError: there is none.
     """
-    found = database.read(lambda connection: _find(connection, name))
+    # A text that no driver can encode is no order's name.
+    found = database.read(lambda connection: _find(connection, name)) if name.isprintable() else None
     if found is None:
         raise OrderNotFoundError(f"no order has the id or the idempotency key {name!r}")
     return found
