@@ -1,0 +1,62 @@
+"""The four kinds of store. Every test of this folder that asks for ``open_store`` runs on each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, Store, store_from_url
+
+OpenStore = Callable[[], Store]
+SHARED = ["sqlite", "postgres", "redis"]
+
+
+@pytest.fixture(params=["memory", *SHARED])
+def open_store(request: pytest.FixtureRequest) -> Iterator[OpenStore]:
+    """Opens a store; each time anew, as another process would, but all see the same circuits."""
+    if request.param == "memory":
+        memory = store_from_url("memory://")
+        yield lambda: memory
+        return
+    url = request.getfixturevalue(f"{request.param}_url")
+    opened: list[Store] = []
+
+    def open_store() -> Store:
+        opened.append(store_from_url(url))
+        return opened[-1]
+
+    yield open_store
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture(params=SHARED)
+def shared_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a store that several processes can share."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def join(open_store: OpenStore) -> Iterator[Callable[..., CircuitBreaker]]:
+    """Makes breakers of one circuit, each with a connection of its own.
+
+    Patient ones: a store that is slow on a busy machine must not make them go on without it.
+    """
+    joined: list[CircuitBreaker] = []
+
+    def join(**config: Any) -> CircuitBreaker:
+        defaults: dict[str, Any] = {
+            "failure_threshold": 3,
+            "recovery_timeout": 0.3,
+            "timeout": 0.3,
+            "refresh_interval": 0.05,
+            "store_timeout": 5.0,
+        }
+        joined.append(CircuitBreaker("payment", CircuitBreakerConfig(**defaults | config), open_store()))
+        return joined[-1]
+
+    yield join
+    for breaker in joined:
+        breaker.close()

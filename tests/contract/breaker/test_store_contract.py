@@ -1,0 +1,98 @@
+"""What a breaker relies on in a store. A new store passes when its `open_store` parameter does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from breakwall.breaker import Store, store_from_url
+from breakwall.breaker.stores import ABSENT
+
+OpenStore = Callable[[], Store]
+
+
+def test_nothing_is_stored_at_first(open_store: OpenStore) -> None:
+    record = open_store().load("payment")
+    assert (record.version, record.text) == (ABSENT, None)
+
+
+def test_what_one_connection_stores_the_other_loads(open_store: OpenStore) -> None:
+    won, stored = open_store().swap("payment", ABSENT, "v1", "one")
+    assert won
+    assert (stored.version, stored.text) == ("v1", "one")
+    loaded = open_store().load("payment")
+    assert (loaded.version, loaded.text) == ("v1", "one")
+
+
+def test_a_swap_of_the_version_that_is_there_wins(open_store: OpenStore) -> None:
+    store = open_store()
+    store.swap("payment", ABSENT, "v1", "one")
+    won, stored = store.swap("payment", "v1", "v2", "two")
+    assert (won, stored.version, stored.text) == (True, "v2", "two")
+
+
+@pytest.mark.parametrize("seen", [ABSENT, "v0", "v2"])
+def test_a_swap_of_any_other_version_loses_and_tells_what_is_there(open_store: OpenStore, seen: str) -> None:
+    store = open_store()
+    store.swap("payment", ABSENT, "v1", "one")
+    won, stored = store.swap("payment", seen, "v9", "nine")
+    assert (won, stored.version, stored.text) == (False, "v1", "one")
+    assert store.load("payment").text == "one"
+
+
+def test_a_swap_of_what_is_not_there_loses(open_store: OpenStore) -> None:
+    won, stored = open_store().swap("payment", "v1", "v2", "two")
+    assert (won, stored.version, stored.text) == (False, ABSENT, None)
+
+
+def test_circuits_do_not_mix(open_store: OpenStore) -> None:
+    store = open_store()
+    store.swap("payment", ABSENT, "v1", "one")
+    assert store.load("shipping").text is None
+
+
+def test_any_text_and_any_name_survive(open_store: OpenStore) -> None:
+    store = open_store()
+    name, text = "결제 'x' \"y\" %s :z", '{"r":"₩10,000 — 점검; DROP TABLE"}'
+    store.swap(name, ABSENT, "v1", text)
+    assert store.load(name).text == text
+
+
+def test_its_clock_tells_the_time_of_day_and_runs(open_store: OpenStore) -> None:
+    store = open_store()
+    first = store.load("payment").now
+    time.sleep(0.02)
+    second = store.swap("payment", ABSENT, "v1", "one")[1].now
+    assert first == pytest.approx(time.time(), abs=60)
+    assert 0.01 < second - first < 30
+
+
+def test_it_opens_again_after_it_was_closed(open_store: OpenStore) -> None:
+    store = open_store()
+    store.swap("payment", ABSENT, "v1", "one")
+    store.close()
+    store.close()
+    assert store.load("payment").text == "one"
+
+
+def test_of_many_swaps_at_once_exactly_one_wins(open_store: OpenStore) -> None:
+    stores = [open_store() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for seen, version in [(ABSENT, "v1"), ("v1", "v2")]:
+
+            def swap(number: int, seen: str = seen, version: str = version) -> bool:
+                return stores[number].swap("payment", seen, version, str(number))[0]
+
+            assert sum(pool.map(swap, range(8))) == 1
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_many_that_make_the_table_at_once_all_succeed(shared_url: str, attempt: int) -> None:
+    stores = [store_from_url(shared_url) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert [r.text for r in pool.map(lambda store: store.load("payment"), stores)] == [None] * 8
+    for store in stores:
+        store.close()

@@ -1,0 +1,100 @@
+"""A forked child begins anew: it shares neither locks nor counts nor connections with its parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from breaker_doubles import answer, fail_times, succeed_times
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, store_from_url
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+@pytest.fixture(autouse=True)
+def _forking_beside_threads_is_what_is_tested() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def in_a_child(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns in a forked child; a child that hangs is ended and fails the test."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    alarm = threading.Timer(20, os.kill, (child, 9))
+    alarm.start()
+    with os.fdopen(reading) as answers:
+        text = answers.read()
+    os.waitpid(child, 0)
+    alarm.cancel()
+    assert text, "the child died or hung"
+    return json.loads(text)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def breaker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CircuitBreaker]:
+    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'circuits.db'}"
+    config = CircuitBreakerConfig(failure_threshold=3, jitter=0, store_timeout=1.0)
+    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+        yield breaker
+
+
+def test_a_child_counts_from_nothing(breaker: CircuitBreaker) -> None:
+    succeed_times(breaker, 5)
+
+    def work() -> int:
+        succeed_times(breaker, 1)
+        return breaker.metrics().total_calls
+
+    assert in_a_child(work) == 1
+
+
+def test_a_child_can_call_although_a_lock_was_held_at_the_fork(breaker: CircuitBreaker) -> None:
+    succeed_times(breaker, 1)
+    replica = breaker._replica
+    with replica._lock, replica._link._lock, replica._link._inline, breaker._tally._lock:
+        assert in_a_child(lambda: breaker.call(answer)) == "answer"
+
+
+def test_what_the_parent_counted_is_reported_once(tmp_path: Path) -> None:
+    config = CircuitBreakerConfig(failure_threshold=100, store_timeout=1.0, refresh_interval=30)
+    url = f"sqlite:///{tmp_path / 'circuits.db'}"
+    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+        succeed_times(breaker, 10)
+
+        def work() -> None:
+            succeed_times(breaker, 1)
+            breaker.close()
+
+        in_a_child(work)
+        breaker.close()
+    with CircuitBreaker("payment", config, store_from_url(url)) as watcher:
+        assert watcher.status().success_count == 11
+
+
+def test_parent_and_child_share_the_circuit_through_the_store(tmp_path: Path) -> None:
+    config = CircuitBreakerConfig(failure_threshold=3, store_timeout=1.0, refresh_interval=0.01)
+    store = store_from_url(f"sqlite:///{tmp_path / 'circuits.db'}")
+    with CircuitBreaker("payment", config, store) as breaker:
+        succeed_times(breaker, 1)
+        in_a_child(lambda: fail_times(breaker, 3))
+        threading.Event().wait(0.02)
+        assert breaker.status().state is CircuitState.OPEN
+
+
+def test_members_have_names_of_their_own(breaker: CircuitBreaker) -> None:
+    assert in_a_child(lambda: breaker._replica.member) != breaker._replica.member
