@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
-import threading
+import socket
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,18 +50,30 @@ def simulator(
 
     Faults are switched over HTTP on the control port: PATCH /faults {"down": true}.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    signalled = _signal_socket()
     path = ledger or _default_ledger()
     running = _start(
         host=host, port=port, control_port=control_port, ledger=path, seed=seed, deduplicate=deduplicate
     )
     typer.echo(_ready(running, path, output))
-    while not stop.wait(0.5 if parent else None):
+    while not select.select([signalled], [], [], 0.5 if parent else None)[0]:
         if os.getppid() != parent:
             break
     running.close()
+
+
+def _signal_socket() -> socket.socket:
+    """Becomes readable when SIGTERM or SIGINT has come.
+
+    A signal that arrives just before a thread goes to sleep does not wake `threading.Event.wait`; what is
+    written to a socket stays there.
+    """
+    readable, writable = socket.socketpair()
+    writable.setblocking(False)
+    signal.set_wakeup_fd(writable.detach())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return readable
 
 
 def _start(**options: Any) -> Simulator:
