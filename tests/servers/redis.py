@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from pathlib import Path
 
 import redis
@@ -44,6 +45,17 @@ class RedisServer(Server):
         with redis.Redis.from_url(url) as client:
             client.flushdb()
         return url
+
+    def commands(self) -> Counter[str]:
+        """How often each command was run since the start, on all databases; subtract two to count between."""
+        with redis.Redis(port=self.port) as client:
+            stats = client.info("commandstats")
+        counts = Counter(
+            {name.removeprefix("cmdstat_"): int(value["calls"]) for name, value in stats.items()}
+        )
+        for ours in ("info", "client|setinfo", "hello"):
+            del counts[ours]
+        return counts
 
     def _prepare(self) -> None:
         (self.folder / "data").mkdir(exist_ok=True)

@@ -1,0 +1,41 @@
+"""What the tests of publishing share: a publisher for a URL, a stopwatch, and the bound that is promised."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from breakwall.broker import Publisher
+from breakwall.settings import Settings, load_settings
+
+BOUND = 1.0
+"""Seconds that no publish may take, whatever the broker does."""
+
+
+def settings_for(url: str) -> Settings:
+    return load_settings({"BREAKWALL_BROKER_URL": url})
+
+
+def warm_publisher(url: str) -> Publisher:
+    publisher = Publisher(settings_for(url))
+    assert publisher.publish("warm-up")
+    return publisher
+
+
+def cold_publisher(url: str) -> Publisher:
+    publisher = Publisher(settings_for(url))
+    publisher.prepare()
+    return publisher
+
+
+def timed(call: Callable[[], object]) -> tuple[object, float]:
+    """What the call returned and the seconds it took."""
+    started = time.perf_counter()
+    answer = call()
+    return answer, time.perf_counter() - started
+
+
+def assert_fails_in_time(call: Callable[[], object], bound: float = BOUND) -> None:
+    answer, took = timed(call)
+    assert not answer
+    assert took < bound
