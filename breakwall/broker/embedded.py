@@ -7,7 +7,6 @@ database, and a worker's dispatcher publishes them.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from pathlib import Path
@@ -46,7 +45,6 @@ class EmbeddedBroker:
         self._failure: Exception | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
 
     @property
     def socket(self) -> Path:
@@ -77,8 +75,8 @@ class EmbeddedBroker:
             raise
 
     def stop(self) -> None:
-        """Stop the server if it is ours and return when it has ended. Safe to call twice."""
-        if self._thread is None or self._pid != os.getpid():  # a fork has neither the thread nor the child
+        """Stop the server if it is ours and return when it has ended. Safe to call twice, and in a fork."""
+        if self._thread is None:
             return
         self._stopping.set()
         self._thread.join()

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import amqp
-import psutil
 import psycopg
 import pytest
 import redis
@@ -24,6 +23,7 @@ from tests.servers import (
     rabbitmq_server_for_this_machine,
     rabbitmq_sources,
 )
+from tests.servers.processes import processes_of, wait_until_none_is_left
 
 
 def _select_one(url: str) -> int:
@@ -131,25 +131,13 @@ def test_nothing_is_left_of_the_servers_when_pytest_is_killed(rabbit: bool) -> N
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as session:
         assert session.stdout is not None
         folder = Path(session.stdout.readline().strip())
-        assert _processes_of(folder)
+        assert processes_of(folder)
         session.send_signal(signal.SIGKILL)
+    assert wait_until_none_is_left(folder, 15) == []
     deadline = time.monotonic() + 15
-    while time.monotonic() < deadline and (_processes_of(folder) or folder.exists()):
+    while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert _processes_of(folder) == []
     assert not folder.exists()
-
-
-def _processes_of(folder: Path) -> list[str]:
-    """Those that work in the folder or name it on their command line."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if str(folder) in " ".join([process.cwd(), *process.cmdline()]):
-                found.append(f"{process.pid} {process.name()}")
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
 
 
 def test_a_machine_without_any_rabbitmq_is_told_what_would_help(monkeypatch: pytest.MonkeyPatch) -> None:
