@@ -29,6 +29,7 @@ def worker(
 
     settings = load_settings()
     _check_database(settings)
+    _check_broker(settings)
     raise typer.Exit(_run(concurrency, context.args))
 
 
@@ -43,6 +44,14 @@ def _check_database(settings: Settings) -> None:
 
     with closing(open_database(settings)) as database:
         database.read(lambda connection: None)
+
+
+def _check_broker(settings: Settings) -> None:
+    """Raises `NoServerProgramError` when the embedded broker is wanted and cannot be had."""
+    from breakwall.broker.binary import find_server_program
+
+    if settings.embedded_broker:
+        find_server_program()
 
 
 def _run(concurrency: int | None, others: list[str]) -> int:

@@ -118,11 +118,12 @@ def _explain_database(error: Exception) -> Explanation | None:
 
 
 def _explain_broker(error: Exception) -> Explanation | None:
+    from breakwall.broker import BrokerNotStartedError
     from breakwall.broker.binary import NoServerProgramError
 
-    if not isinstance(error, NoServerProgramError):
-        return None
-    return Explanation("no_server_program", ExitCode.FAILURE, [str(error)])
+    if isinstance(error, BrokerNotStartedError | NoServerProgramError):
+        return Explanation("no_broker", ExitCode.FAILURE, [str(error)])
+    return None
 
 
 def _explain_system(error: Exception) -> Explanation | None:

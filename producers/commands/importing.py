@@ -16,21 +16,12 @@ from breakwall.terminal.options import Format, OutputOption
 if TYPE_CHECKING:
     from producers.importing import OrderImporter, Summary
 
-STDIN = Path("-")
+STDIN = "-"
 
 
 def import_orders(
     file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="[FILE|-]",
-            help="JSON Lines; - is standard input.",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            allow_dash=True,
-            show_default=False,
-        ),
+        str, typer.Argument(metavar="FILE|-", help="JSON Lines; - is standard input.", show_default=False)
     ] = STDIN,
     output: OutputOption = Format.TEXT,
 ) -> None:
@@ -65,15 +56,19 @@ def import_orders(
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[tuple[BinaryIO, int | None]]:
+def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """The bytes to read, and how many there are, if that is known."""
-    if file != STDIN:
-        with file.open("rb") as stream:
-            yield stream, file.stat().st_size or None
+    if file == STDIN:
+        if sys.stdin.isatty():
+            typer.echo("Reading orders from the terminal, one JSON object a line; Ctrl-D ends.", err=True)
+        yield sys.stdin.buffer, None
         return
-    if sys.stdin.isatty():
-        typer.echo("Reading orders from the terminal, one JSON object a line; Ctrl-D ends.", err=True)
-    yield sys.stdin.buffer, None
+    try:
+        stream = Path(file).open("rb")  # noqa: SIM115 - closed below; here only the opening may fail
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
+    with stream:
+        yield stream, Path(file).stat().st_size or None
 
 
 def _run(importer: OrderImporter, stream: BinaryIO, size: int | None) -> None:
