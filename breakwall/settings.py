@@ -63,6 +63,12 @@ def _names_a_file(parts: SplitResult) -> bool:
     return not parts.netloc and len(parts.path) > 1 and parts.path != "/:memory:"
 
 
+def _folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise ValueError("is a file; it should be a folder, or a path where one can be made")
+    return path
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -102,7 +108,7 @@ class DispatchSettings(_Section):
 class Settings(_Section):
     """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
 
-    data_dir: Path = Path(".breakwall")
+    data_dir: Annotated[Path, AfterValidator(_folder)] = Path(".breakwall")
     database_url: Annotated[SecretStr, _url(*DATABASE_SCHEMES)] | None = None
     broker_url: Annotated[SecretStr, _url(*BROKER_SCHEMES)] | None = None
     breaker_store_url: Annotated[SecretStr, _url(*STORE_SCHEMES)] | None = None
@@ -166,8 +172,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
         SettingsError: naming every variable that is unknown or unusable, and what would be right.
     """
     if environ is None:
-        from_file = dotenv_values(dotenv or Path(".env"))
-        environ = {**{k: v for k, v in from_file.items() if v is not None}, **os.environ}
+        environ = {**_read_dotenv(dotenv or Path(".env")), **os.environ}
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     unknown = [name for name in given if name not in _names()]
     problems = [_unknown(name) for name in sorted(unknown)]
@@ -178,6 +183,13 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: should be UTF-8 text"]) from None
 
 
 def _names() -> list[str]:
