@@ -6,9 +6,10 @@ The broker's own depth stands beside it, because a standing difference between t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, Select, func, literal_column, or_, select
 
@@ -67,36 +68,31 @@ class Backlog:
         return {**asdict(self), "at": self.at.isoformat(), "breaker": breaker_document(self.breaker)}
 
 
-class Depth(Protocol):
-    """Messages that wait at the broker; None when it does not answer. Bounded in time, never raises."""
-
-    def __call__(self) -> int | None: ...
-
-    def close(self) -> None: ...
-
-
 class Monitor:
     """Takes snapshots of the backlog; changes nothing, the breaker least of all. Safe for threads.
 
     Args:
         database: where the orders are.
         breaker: the payment service's circuit; only its status is read.
-        depth: asks the broker.
+        depth: messages that wait at the broker, None when it does not answer; bounded in time.
         clock: what ages are measured by.
+        on_close: called by `close`, after which ``depth`` is not asked any more.
     """
 
     def __init__(
         self,
         database: Database,
         breaker: CircuitBreaker,
-        depth: Depth,
+        depth: Callable[[], int | None],
         *,
         clock: Clock | None = None,
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         self._database = database
         self._breaker = breaker
         self._depth = depth
         self._clock = clock or DatabaseClock()
+        self._on_close = on_close
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -104,7 +100,8 @@ class Monitor:
         from breakwall.broker import QueueDepth
         from breakwall.wiring import open_breaker, open_database
 
-        return cls(open_database(settings), open_breaker(settings), QueueDepth(settings))
+        depth = QueueDepth(settings)
+        return cls(open_database(settings), open_breaker(settings), depth, on_close=depth.close)
 
     def snapshot(self) -> Backlog:
         """Look once.
@@ -140,7 +137,8 @@ class Monitor:
 
     def close(self) -> None:
         """Close the connections."""
-        self._depth.close()
+        if self._on_close is not None:
+            self._on_close()
         self._breaker.close()
         self._database.close()
 

@@ -28,18 +28,6 @@ def order(key: str) -> Order:
     return Order(user_id="u1", amount=10_000, currency="KRW", idempotency_key=key)
 
 
-class Broker:
-    """Tells as many messages as it was told to."""
-
-    messages: int | None = 0
-
-    def __call__(self) -> int | None:
-        return self.messages
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 class Site:
     """A ledger with orders in it, a breaker, a broker of so many messages, and a monitor over them."""
 
@@ -49,8 +37,8 @@ class Site:
         self.clock = ManualClock()
         self.ledger = Ledger(self.database, lease=15.0, clock=self.clock)
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=1))
-        self.broker = Broker()
-        self.monitor = Monitor(self.database, self.breaker, self.broker, clock=self.clock)
+        self.messages: int | None = 0
+        self.monitor = Monitor(self.database, self.breaker, lambda: self.messages, clock=self.clock)
 
     def queue(self, *keys: str, delay: float = 0.0) -> list[str]:
         return list(self.ledger.accept_queued([order(key) for key in keys], delay=delay).new.values())
@@ -180,9 +168,9 @@ def test_a_queue_is_not_gone_before_its_last_order_is_due(site: Site) -> None:
 
 
 def test_the_brokers_depth_and_its_silence_are_passed_on(site: Site) -> None:
-    site.broker.messages = 7
+    site.messages = 7
     assert site.look().broker_messages == 7
-    site.broker.messages = None
+    site.messages = None
     assert site.look().broker_messages is None
 
 
