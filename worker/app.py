@@ -17,6 +17,9 @@ from worker.runtime import Runtime
 task_log = get_task_logger("breakwall.worker")
 log = logging.getLogger("breakwall.worker")
 
+# One line for each request, beside ours for each order, would drown a worker's log.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
 
 def create_app(settings: Settings) -> Celery:
     """Build the app that `celery -A worker worker` and `breakwall worker` run."""

@@ -27,7 +27,7 @@ from breakwall.payments.schema import IN_FLIGHT, QUEUED, UNSETTLED, attempts, in
 Source = Literal["producer", "worker"]
 
 PUBLISH_GRACE = 10.0
-"""Seconds that the dispatcher leaves a producer to publish the order that it has just committed."""
+"""Seconds that the dispatcher leaves a producer to publish an order that is due as soon as it is stored."""
 
 MAX_ERROR = 500
 
@@ -116,7 +116,8 @@ class Ledger:
             "status": OrderStatus.QUEUED,
             "deferral_count": deferrals,
             "next_attempt_at": self.clock.after(delay),
-            "dispatch_at": self.clock.after(max(delay, PUBLISH_GRACE)),
+            # The producer's message for an order that is not due yet finds nothing to claim.
+                "dispatch_at": self.clock.after(delay or PUBLISH_GRACE),
             "created_at": self.clock.after(0),
         }
 

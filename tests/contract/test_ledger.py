@@ -321,6 +321,15 @@ class TestDispatching:
         book.clock.advance(PUBLISH_GRACE)
         assert book.due.take_due(10, republish_after=60) == [order_id]
 
+    def test_an_order_that_waits_for_the_circuit_is_the_dispatchers_from_the_moment_it_is_due(
+        self, book: Book
+    ) -> None:
+        book.ledger.accept_queued([order()], delay=2.0, deferrals=1)
+        book.clock.advance(1.9)
+        assert book.due.take_due(10, republish_after=60) == []
+        book.clock.advance(0.1)
+        assert len(book.due.take_due(10, republish_after=60)) == 1
+
     def test_a_published_order_is_left_alone_until_its_message_is_taken_for_lost(self, book: Book) -> None:
         order_id = book.queued()
         book.clock.advance(PUBLISH_GRACE)
