@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import random
-import secrets
 import time
 from collections.abc import Callable
-from typing import Any
+from types import CoroutineType
+from typing import Any, TypeVar, cast
 
 from breakwall.breaker import forking
-from breakwall.breaker.circuit import CallOutcome, Circuit, CircuitState, Decision, Override, OverrideMode
+from breakwall.breaker.caller import Caller, fails, fall_back
+from breakwall.breaker.changes import SetOverride
+from breakwall.breaker.circuit import CallOutcome, Circuit, OverrideMode
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.contact import Contact, Listener
-from breakwall.breaker.errors import CircuitBreakerError
+from breakwall.breaker.contact import Contact, Observer
+from breakwall.breaker.errors import StoreLostError
+from breakwall.breaker.events import Announcer, Listener, StoreBack, StoreLost, Transition, logger
+from breakwall.breaker.gate import Gate
 from breakwall.breaker.lane import Lane
 from breakwall.breaker.measures import BreakerMetrics, BreakerStatus, Tally
-from breakwall.breaker.permit import Books, Permit
+from breakwall.breaker.permit import Books, Permit, PermitBlock
 from breakwall.breaker.replica import Replica
 from breakwall.breaker.stores import Store
 from breakwall.breaker.stores.memory import MemoryStore
 
-# A refusal always says to wait a little: a caller that came straight back would only lose the race again.
-LEAST_RETRY_AFTER = 0.05
-# Nobody's call waits for these two: the first sight of a store for a status, and the last word to it.
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Nobody's call waits for these: the first sight of a store, an operator's word to it, and the last one.
 FIRST_SIGHT_PATIENCE = 1.0
+OVERRIDE_PATIENCE = 3.0
 LAST_WORD_PATIENCE = 1.0
 
 
@@ -37,9 +44,9 @@ class CircuitBreaker:
         clock: monotonic seconds, for tests.
         luck: 0 up to 1, for the jitter of the open interval, for tests.
 
-    Threads may share a breaker; a forked child may go on using it. No lock is held during a call, nothing
-    a store does is raised, and no call waits for a store longer than ``config.store_timeout`` at each of
-    its ends.
+    Threads and tasks may share a breaker; a forked child may go on using it. No lock is held during a
+    call, nothing that a store does is raised out of one, and no call waits for a store longer than
+    ``config.store_timeout`` at each of its ends.
 
     While the circuit is closed calls are let through from this process's copy of it, which is at most
     ``config.refresh_interval`` old; so after the circuit has opened elsewhere this process goes on with
@@ -61,15 +68,22 @@ class CircuitBreaker:
         self.config = config or CircuitBreakerConfig()
         self._clock = clock
         self._tally = Tally()
+        self._announcer = Announcer()
         self._lane: Lane | None = None
         self._closed = False
-        listener = Listener(self._set_lane, self._changed, self._contact)
-        self._replica = Replica(name, self.config, store or MemoryStore(), listener, clock, luck)
+        observer = Observer(self._set_lane, self._changed, self._contact)
+        self._replica = Replica(name, self.config, store or MemoryStore(), observer, clock, luck)
         self._books = Books(self.config, clock, self._tally, self._replica)
+        self._gate = Gate(name, self._books, self._announcer)
+        self._caller = Caller(self._gate, self._replica)
         forking.remember(self)
+
+    # --- calls
 
     def call(self, func: Callable[..., Any], /, *args: Any, fallback: Any = None, **kwargs: Any) -> Any:
         """``func(*args, **kwargs)``, if the circuit lets it through.
+
+        A coroutine function's call is awaited: ``await breaker.call(fetch, url)``.
 
         Args:
             fallback: what to return instead when the call is refused or fails with an
@@ -81,33 +95,57 @@ class CircuitBreaker:
         """
         lane = self._lane
         if lane is None or self._clock() >= lane.fresh_until:
-            return self._ask_and_call(func, fallback, args, kwargs)
+            return self._caller.call(func, fallback, args, kwargs)
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            outcome = self._books.classify(error)
-            self._books.settle(outcome, lane)
-            if outcome is not CallOutcome.FAILURE or fallback is None:
-                raise
-            return _fall_back(fallback, args, kwargs)
+            if fails(Permit(self._books, lane=lane), error, fallback):
+                return fall_back(fallback, args, kwargs)
+            raise
+        if result.__class__ is CoroutineType:
+            return self._caller.finish(result, Permit(self._books, lane=lane), fallback, args, kwargs)
         lane.succeed()
         return result
 
     def acquire(self) -> Permit:
-        """A permit for one call.
+        """A permit for one call; the caller settles it, or uses it as a context manager.
 
         Raises:
             CircuitBreakerError: the circuit lets no call through now.
         """
         lane = self._lane
         if lane is None or self._clock() >= lane.fresh_until:
-            self._replica.refresh()
-            return self._admit()
+            return self._replica.run(self._gate.admit())
         return Permit(self._books, lane=lane)
+
+    def permit(self) -> PermitBlock:
+        """`acquire` for an event loop, which it never blocks: ``async with breaker.permit() as permit:``."""
+        return PermitBlock(self._replica, self._gate.admit)
+
+    def protect(self, func: F | None = None, *, fallback: Any = None) -> Any:
+        """A decorator, plain or with a ``fallback``: each call of the function goes through `call`."""
+        if func is None:
+            return functools.partial(self.protect, fallback=fallback)
+        if inspect.iscoroutinefunction(func):
+
+            @functools.wraps(func)
+            async def protected_async(*args: Any, **kwargs: Any) -> Any:
+                return await self._caller.call_async(func, fallback, args, kwargs)
+
+            return cast("F", protected_async)
+
+        @functools.wraps(func)
+        def protected(*args: Any, **kwargs: Any) -> Any:
+            bound = functools.partial(fallback, *args, **kwargs) if callable(fallback) else fallback
+            return self.call(functools.partial(func, *args, **kwargs), fallback=bound)
+
+        return cast("F", protected)
 
     def classify(self, error: BaseException) -> CallOutcome:
         """What an exception out of a call says about the service, after the configuration."""
         return self._books.classify(error)
+
+    # --- looking
 
     def status(self) -> BreakerStatus:
         """The circuit now. Looks only: no permit is handed out and nothing changes.
@@ -115,17 +153,12 @@ class CircuitBreaker:
         Asks the store at most every ``config.refresh_interval``.
         """
         replica = self._replica
-        replica.refresh(FIRST_SIGHT_PATIENCE if replica.contact is Contact.NEW else None)
-        circuit, now, decision, override = (
-            replica.circuit,
-            replica.now(),
-            replica.decision(),
-            replica.override(),
-        )
-        slots, retry_after = _with_override(decision, override, now, self.config.recovery_timeout)
+        replica.run(replica.refresh(), FIRST_SIGHT_PATIENCE if replica.contact is Contact.NEW else None)
+        circuit, now = replica.circuit, replica.now()
+        slots, retry_after = self._gate.outlook()
         return BreakerStatus(
             name=self.name,
-            state=decision.state,
+            state=replica.decision().state,
             slots=slots,
             retry_after=retry_after,
             generation=circuit.generation,
@@ -135,7 +168,7 @@ class CircuitBreaker:
             open_until=circuit.open_until,
             last_failure_at=circuit.last_failure_at,
             open_count=circuit.open_count,
-            override=override,
+            override=replica.override(),
             store_ok=replica.contact is Contact.IN_TOUCH,
             store_error=replica.lost,
             store_time=now,
@@ -156,6 +189,40 @@ class CircuitBreaker:
             circuit_open_count=circuit.open_count,
             last_failure_time=circuit.last_failure_at,
         )
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have ``listener`` called with each event of `breakwall.breaker.events`. Returns how to end that.
+
+        It is called outside every lock, in a caller's thread or the store's, and should be quick.
+        """
+        return self._announcer.listen(listener)
+
+    # --- an operator's word
+
+    def force_open(self, reason: str, actor: str, seconds: float | None = None) -> None:
+        """Refuse every call of the whole fleet, for ``seconds`` or until `auto`.
+
+        Everybody knows after one refresh interval. The computed state goes on beside it.
+
+        Raises:
+            StoreLostError: the store did not confirm it.
+            ValueError: naming what is missing.
+        """
+        self._override(OverrideMode.FORCED_OPEN, reason, actor, seconds)
+
+    def force_close(self, reason: str, actor: str, seconds: float | None = None) -> None:
+        """Refuse no call of the whole fleet; otherwise as `force_open`."""
+        self._override(OverrideMode.FORCED_CLOSED, reason, actor, seconds)
+
+    def observe(self, reason: str, actor: str, seconds: float | None = None) -> None:
+        """Refuse no call, but tell listeners of each that would have been; otherwise as `force_open`."""
+        self._override(OverrideMode.OBSERVING, reason, actor, seconds)
+
+    def auto(self, actor: str) -> None:
+        """Lift the override: the computed state decides again. Raises as `force_open`."""
+        self._override(None, "back to automatic", actor, None)
+
+    # --- its life
 
     def close(self) -> None:
         """Tell the store what it has not heard yet, and leave it. Safe to call twice; waits a second at most.
@@ -180,52 +247,15 @@ class CircuitBreaker:
         self._tally.reset()
         self._replica.reset()
 
-    # --- admission and settlement
+    # --- what operators and the replica tell
 
-    def _ask_and_call(
-        self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        try:
-            permit = self.acquire()
-        except CircuitBreakerError:
-            if fallback is None:
-                raise
-            return _fall_back(fallback, args, kwargs)
-        try:
-            result = func(*args, **kwargs)
-        except BaseException as error:
-            if permit.record_exception(error) is not CallOutcome.FAILURE or fallback is None:
-                raise
-            return _fall_back(fallback, args, kwargs)
-        permit.record_success()
-        return result
-
-    def _admit(self) -> Permit:
-        replica = self._replica
-        override = replica.override()
-        if override is not None and override.mode is OverrideMode.FORCED_OPEN:
-            raise self._refusal(replica.decision(), override)
-        decision = replica.decision()
-        if decision.slots:
-            lease_id = secrets.token_hex(6)
-            if replica.grant(lease_id):
-                return Permit(self._books, lease_id=lease_id)
-            decision = replica.decision()
-        if decision.slots is None:
-            return Permit(self._books, lane=replica.lane())
-        if override is not None:
-            return Permit(self._books)
-        raise self._refusal(decision, None)
-
-    def _refusal(self, decision: Decision, override: Override | None) -> CircuitBreakerError:
-        self._tally.reject()
-        _, wait = _with_override(decision, override, self._replica.now(), self.config.recovery_timeout)
-        state = CircuitState.OPEN if override else decision.state
-        return CircuitBreakerError(
-            self.name, state, max(wait, LEAST_RETRY_AFTER), override.reason if override else None
-        )
-
-    # --- what the replica tells
+    def _override(self, mode: OverrideMode | None, reason: str, actor: str, seconds: float | None) -> None:
+        if not reason.strip() or not actor.strip():
+            raise ValueError("reason and actor should each say something: others will want to know")
+        if seconds is not None and not seconds > 0:
+            raise ValueError("seconds should be above 0")
+        if not self._replica.insist(SetOverride(mode, reason, actor, seconds), OVERRIDE_PATIENCE):
+            raise StoreLostError(f"the store of circuit {self.name!r} did not confirm the override in time")
 
     def _set_lane(self, lane: Lane | None) -> None:
         self._lane = lane
@@ -233,22 +263,16 @@ class CircuitBreaker:
             self._tally.watch(lane)
 
     def _changed(self, before: Circuit, after: Circuit) -> None:
-        pass
+        if before.generation == after.generation:
+            return
+        wait = max(0.0, (after.open_until or 0.0) - self._replica.now())
+        logger.info("circuit %r: %s, was %s", self.name, after.state.value, before.state.value)
+        self._announcer.tell(Transition(self.name, before.state, after.state, after.generation, wait))
 
     def _contact(self, error: str | None) -> None:
-        pass
-
-
-def _with_override(
-    decision: Decision, override: Override | None, now: float, default_wait: float
-) -> tuple[int | None, float]:
-    """How many calls would be let through, and after how many seconds to ask again."""
-    if override is None:
-        return decision.slots, decision.retry_after
-    if override.mode is not OverrideMode.FORCED_OPEN:
-        return None, 0.0
-    return 0, default_wait if override.expires_at is None else override.expires_at - now
-
-
-def _fall_back(fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return fallback(*args, **kwargs) if callable(fallback) else fallback
+        if error is None:
+            logger.info("circuit %r: its store is back", self.name)
+            self._announcer.tell(StoreBack(self.name))
+        else:
+            logger.warning("circuit %r: its store is lost (%s); a local circuit goes on", self.name, error)
+            self._announcer.tell(StoreLost(self.name, error))

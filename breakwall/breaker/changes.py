@@ -17,6 +17,11 @@ class Change(Protocol):
         """Whether it may be sent again when it is not known whether it arrived."""
         ...
 
+    @property
+    def fleet_only(self) -> bool:
+        """Whether it makes no sense for a local circuit."""
+        ...
+
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit: ...
 
 
@@ -26,6 +31,7 @@ class Outcomes:
 
     report: Report
     repeatable = False
+    fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
         return machine.record(circuit, config, now, luck, self.report)
@@ -37,6 +43,7 @@ class Grant:
 
     lease_id: str
     repeatable = False
+    fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
         return machine.grant(circuit, config, now, self.lease_id)
@@ -44,14 +51,19 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A probe ended."""
+    """A probe ended; after a failure the service may have asked to be left alone for ``hold`` seconds."""
 
     lease_id: str
     outcome: CallOutcome
+    hold: float | None = None
     repeatable = True
+    fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
-        return machine.settle(circuit, config, now, luck, self.lease_id, self.outcome)
+        settled = machine.settle(circuit, config, now, luck, self.lease_id, self.outcome)
+        if self.hold is None or settled.generation == circuit.generation:
+            return settled
+        return machine.hold_open(settled, now, self.hold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,7 @@ class Advance:
     """A caller has seen that time alone opened the circuit."""
 
     repeatable = False
+    fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
         return machine.advance(circuit, config, now, luck)
@@ -71,6 +84,7 @@ class HoldOpen:
     generation: int
     seconds: float
     repeatable = False
+    fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
         if circuit.generation != self.generation:
@@ -80,13 +94,17 @@ class HoldOpen:
 
 @dataclass(frozen=True, slots=True)
 class SetOverride:
-    """An operator's word, or None to lift it; ``seconds`` from now it expires, if given."""
+    """An operator's word, or None to lift it; ``seconds`` from now it expires, if given.
+
+    Sent late, it might undo what another operator has said since.
+    """
 
     mode: machine.OverrideMode | None
     reason: str
     actor: str
     seconds: float | None
-    repeatable = True
+    repeatable = False
+    fleet_only = True
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
         if self.mode is None:

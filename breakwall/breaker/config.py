@@ -12,6 +12,9 @@ DEFAULT_GROWTH_LIMIT = 4
 # What the call itself may not use up: starting it, and telling the store how it went.
 LEAST_LEASE_MARGIN = 0.25
 
+COUNTS = ("failure_threshold", "half_open_max_calls", "minimum_calls", "recent_calls")
+SECONDS = ("recovery_timeout", "timeout", "window", "max_retry_after", "refresh_interval", "store_timeout")
+
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreakerConfig:
@@ -42,6 +45,7 @@ class CircuitBreakerConfig:
         neutral_exception: exceptions that say nothing about the service (our own full pool, a bad
             address). They are looked at before ``expected_exception``.
         max_recovery_timeout: the longest open interval; by default four times ``recovery_timeout``.
+        max_retry_after: for how long at most a service may keep its circuit open by its own word.
         jitter: each open interval ends up to this share of it early, at random, so that circuits which
             opened together do not probe together.
         refresh_interval: how old a process's copy of a shared circuit may grow.
@@ -63,14 +67,22 @@ class CircuitBreakerConfig:
     slow_call_duration: float | None = None
     neutral_exception: Exceptions = ()
     max_recovery_timeout: float | None = None
+    max_retry_after: float = 3600.0
     jitter: float = 0.1
     refresh_interval: float = 0.2
     store_timeout: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("failure_threshold", "half_open_max_calls", "minimum_calls", "recent_calls"):
+        for name in COUNTS:
             _check_count(name, getattr(self, name))
-        for name in ("recovery_timeout", "timeout", "window", "refresh_interval", "store_timeout"):
+        for name in (
+            "recovery_timeout",
+            "timeout",
+            "window",
+            "max_retry_after",
+            "refresh_interval",
+            "store_timeout",
+        ):
             _check_seconds(name, getattr(self, name))
         if self.slow_call_duration is not None:
             _check_seconds("slow_call_duration", self.slow_call_duration)

@@ -24,7 +24,7 @@ class Contact(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class Observer:
     """Whom a replica tells; the first under its lock, the others outside of every lock.
 
     Attributes:

@@ -26,3 +26,7 @@ class CircuitBreakerError(Exception):
     def __str__(self) -> str:
         why = f" ({self.reason})" if self.reason else ""
         return f"circuit {self.name!r} is {self.state.value}{why}; retry in {self.retry_after:.1f} s"
+
+
+class StoreLostError(Exception):
+    """An operator's word did not reach the store in time. It may still have arrived: look at the status."""

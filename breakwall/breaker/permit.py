@@ -6,11 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
+from breakwall.breaker.changes import HoldOpen, Settlement
 from breakwall.breaker.circuit import CallOutcome
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.lane import Lane
 from breakwall.breaker.measures import Tally
-from breakwall.breaker.replica import Replica
+from breakwall.breaker.replica import Replica, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a call went. ``hold``: the seconds for which the service asked to be left alone, if it did."""
+
+    outcome: CallOutcome
+    slow: bool = False
+    hold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +41,19 @@ class Books:
         # Cancellation, an interrupt and an exit are no `Exception`: they come from this side.
         return CallOutcome.SUCCESS if isinstance(error, Exception) else CallOutcome.NEUTRAL
 
-    def settle(
-        self, outcome: CallOutcome, lane: Lane | None, lease_id: str | None = None, *, slow: bool = False
-    ) -> None:
+    def settle(self, result: Result, lane: Lane | None, lease_id: str | None) -> Steps[None]:
         """Enter the result of a call that was let through on ``lane``, or as a probe."""
-        if outcome is CallOutcome.SUCCESS and lane is not None:
+        if result.outcome is CallOutcome.SUCCESS and lane is not None:
             lane.succeed()
             return
-        self.tally.count(outcome)
+        self.tally.count(result.outcome)
+        hold = None if result.hold is None else min(result.hold, self.config.max_retry_after)
         if lease_id is not None:
-            self.replica.settle(lease_id, outcome)
-        elif outcome is CallOutcome.FAILURE and lane is not None:
-            self.replica.fail(lane.generation, slow=slow)
+            yield from self.replica.submit(Settlement(lease_id, result.outcome, hold))
+        elif result.outcome is CallOutcome.FAILURE and lane is not None:
+            if hold is not None:
+                yield from self.replica.submit(HoldOpen(lane.generation, hold))
+            yield from self.replica.fail(lane.generation, slow=result.slow)
 
 
 class Permit:
@@ -55,13 +66,14 @@ class Permit:
     has run out it takes one of the ``half_open_max_calls`` places.
     """
 
-    __slots__ = ("_books", "_lane", "_lease_id", "_open", "_started_at")
+    __slots__ = ("_books", "_lane", "_later", "_lease_id", "_open", "_started_at")
 
     def __init__(self, books: Books, *, lane: Lane | None = None, lease_id: str | None = None) -> None:
         self._books = books
         self._lane = lane
         self._lease_id = lease_id
         self._open = [True]
+        self._later: list[Steps[None]] | None = None
         self._started_at = books.clock()
 
     @property
@@ -73,15 +85,23 @@ class Permit:
         """The service answered; a decline is an answer. A slow answer counts as a failure."""
         limit = self._books.config.slow_call_duration
         slow = limit is not None and self._books.clock() - self._started_at > limit
-        self._settle(CallOutcome.FAILURE if slow else CallOutcome.SUCCESS, slow=slow)
+        self._settle(Result(CallOutcome.FAILURE if slow else CallOutcome.SUCCESS, slow))
 
-    def record_failure(self) -> None:
-        """The service failed."""
-        self._settle(CallOutcome.FAILURE)
+    def record_failure(self, retry_after: float | None = None) -> None:
+        """The service failed; or throttles its callers, and said for how many seconds.
+
+        With ``retry_after`` the circuit opens at once, for so long, at most ``config.max_retry_after``.
+
+        Raises:
+            ValueError: ``retry_after`` is not above 0.
+        """
+        if retry_after is not None and not retry_after > 0:
+            raise ValueError("retry_after should be a number of seconds above 0")
+        self._settle(Result(CallOutcome.FAILURE, hold=retry_after))
 
     def release(self) -> None:
         """Nothing was learned of the service: give the permit back."""
-        self._settle(CallOutcome.NEUTRAL)
+        self._settle(Result(CallOutcome.NEUTRAL))
 
     def record_exception(self, error: BaseException) -> CallOutcome:
         """What the configuration makes of an exception out of the call, which is returned too."""
@@ -89,7 +109,7 @@ class Permit:
         if outcome is CallOutcome.SUCCESS:
             self.record_success()
         else:
-            self._settle(outcome)
+            self._settle(Result(outcome))
         return outcome
 
     def __enter__(self) -> Permit:
@@ -98,15 +118,51 @@ class Permit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None) -> None:
+        """The call is over, with ``error`` or without; what a ``with`` block does at its end."""
         if error is None:
             self.record_success()
         else:
             self.record_exception(error)
 
-    def _settle(self, outcome: CallOutcome, *, slow: bool = False) -> None:
+    def _settle(self, result: Result) -> None:
         try:
             # Atomic between threads, where testing a flag and setting it would not be.
             self._open.pop()
         except IndexError:
             return
-        self._books.settle(outcome, self._lane, self._lease_id, slow=slow)
+        steps = self._books.settle(result, self._lane, self._lease_id)
+        if self._later is None:
+            self._books.replica.run(steps)
+        else:
+            self._later.append(steps)
+
+    def postpone(self) -> list[Steps[None]]:
+        """From now on have settling only put here what is to be done: an event loop awaits it later."""
+        self._later = []
+        return self._later
+
+
+class PermitBlock:
+    """``async with``: takes a permit at the start and settles it at the end, as `Permit` does.
+
+    Entering raises `CircuitBreakerError` when the circuit lets no call through now.
+    """
+
+    def __init__(self, replica: Replica, admit: Callable[[], Steps[Permit]]) -> None:
+        self._replica = replica
+        self._admit = admit
+
+    async def __aenter__(self) -> Permit:
+        self._permit = await self._replica.run_async(self._admit())
+        self._later = self._permit.postpone()
+        return self._permit
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._permit.end(error)
+        for steps in self._later:
+            await self._replica.run_async(steps)

@@ -8,10 +8,12 @@ store again; `exchange.overrules` says who is right then.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from typing import TypeVar, cast
 
 from breakwall.breaker.changes import Advance, Change, Grant, Outcomes, Settlement, applied
 from breakwall.breaker.circuit import (
@@ -25,7 +27,7 @@ from breakwall.breaker.circuit import (
     shifted,
 )
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.contact import Contact, Listener
+from breakwall.breaker.contact import Contact, Observer
 from breakwall.breaker.evidence import Report
 from breakwall.breaker.exchange import Answer, ContentionError, Exchange, overrules
 from breakwall.breaker.lane import Lane
@@ -33,7 +35,9 @@ from breakwall.breaker.link import link_for
 from breakwall.breaker.stores import Store
 from breakwall.breaker.stores.memory import steady_time
 
+T = TypeVar("T")
 Ticket = Future[None]
+Steps = Generator[Ticket | None, None, T]
 
 # After an exchange that lost every race, the pause before the next doubles up to this many intervals.
 LONGEST_STRETCH = 8
@@ -50,14 +54,14 @@ class Replica:
         name: str,
         config: CircuitBreakerConfig,
         store: Store,
-        listener: Listener,
+        observer: Observer,
         clock: Callable[[], float],
         luck: Callable[[], float],
     ) -> None:
         self._name = name
         self._config = config
         self._store = store
-        self._listener = listener
+        self._observer = observer
         self._clock = clock
         self._luck = luck
         self._link = link_for(store)
@@ -82,7 +86,7 @@ class Replica:
         self._due = NEVER
         self._stretch = 1
         self._lane: Lane | None = None
-        self._listener.on_lane(None)
+        self._observer.on_lane(None)
 
     # --- what callers ask
 
@@ -102,19 +106,21 @@ class Replica:
         """The lane of the closed circuit."""
         return self._lane
 
-    def refresh(self, patience: float | None = None) -> None:
-        """Exchange with the store if the copy is older than the refresh interval."""
-        if self._clock() < self._due:
-            return
-        if self._ripe():
-            self._note(Advance())
-        self._wait(self._under_way or self._ticket(), patience)
+    # Each of the next is a series of exchanges to wait for, so that a thread and an event loop wait each in
+    # its own way: `run` and `run_async`.
 
-    def grant(self, lease_id: str) -> bool:
+    def refresh(self) -> Steps[None]:
+        """Exchange with the store if the copy is older than the refresh interval."""
+        if self._clock() >= self._due:
+            if self._ripe():
+                self._note(Advance())
+            yield self._under_way or self._ticket()
+
+    def grant(self, lease_id: str) -> Steps[bool]:
         """Ask for a probe's lease. Without the store's answer in time it is the local circuit's to give."""
         request = Grant(lease_id)
         self._note(request)
-        self.sync()
+        yield self._ticket()
         with self._lock:
             if self.circuit.holds(lease_id):
                 return True
@@ -125,11 +131,7 @@ class Replica:
             self._note(Settlement(lease_id, CallOutcome.NEUTRAL))
         return False
 
-    def settle(self, lease_id: str, outcome: CallOutcome) -> None:
-        """A probe ended."""
-        self.submit(Settlement(lease_id, outcome))
-
-    def fail(self, generation: int, *, slow: bool = False) -> None:
+    def fail(self, generation: int, *, slow: bool = False) -> Steps[None]:
         """A call that was let through while closed failed, or was slow."""
         with self._lock:
             if self._lane is None or self._lane.generation != generation:
@@ -138,19 +140,39 @@ class Replica:
             self._failures += not slow
             if self.contact.local:
                 self._collect()
-        self.sync()
+        yield self._ticket()
 
-    def submit(self, change: Change, patience: float | None = None) -> None:
+    def submit(self, change: Change) -> Steps[None]:
         """Have ``change`` made."""
         self._note(change)
-        self.sync(patience)
+        yield self._ticket()
 
-    def sync(self, patience: float | None = None) -> None:
-        """Exchange with the store, and wait for that at most ``patience`` (default: the store time-out).
+    def insist(self, change: Change, patience: float) -> bool:
+        """Have ``change`` made in the store, which is tried at once and waited for; whether it answered."""
+        self._note(change)
+        with self._lock:
+            self._due = NEVER
+        self._wait(self._ticket(), patience)
+        return self.contact is Contact.IN_TOUCH
+
+    def run(self, steps: Steps[T], patience: float | None = None) -> T:
+        """Take ``steps``, waiting at each at most ``patience`` seconds (default: the store time-out).
 
         While the store is slow or lost nobody waits who did not ask to.
         """
-        self._wait(self._ticket(), patience)
+        try:
+            while True:
+                self._wait(next(steps), patience)
+        except StopIteration as end:
+            return cast("T", end.value)
+
+    async def run_async(self, steps: Steps[T]) -> T:
+        """`run` for an event loop."""
+        try:
+            while True:
+                await self._wait_async(next(steps))
+        except StopIteration as end:
+            return cast("T", end.value)
 
     def close(self, patience: float) -> None:
         """Tell the store what it does not know yet, wait for that at most ``patience``, and leave."""
@@ -158,7 +180,7 @@ class Replica:
             self._collect()
             unsaid = bool(self._pending) and self.contact is Contact.IN_TOUCH
         if unsaid:
-            self.sync(patience)
+            self._wait(self._ticket(), patience)
         self._link.detach(patience)
 
     # --- keeping in touch
@@ -171,17 +193,29 @@ class Replica:
             if self.contact is Contact.LOST and self._clock() < self._due:
                 return None
             ticket = self._next = Ticket()
+            # From here on nobody who waits for it can cancel it.
+            ticket.set_running_or_notify_cancel()
         self._link.run(lambda: self._exchange(ticket), self._announce)
         return ticket
 
     def _wait(self, ticket: Ticket | None, patience: float | None) -> None:
-        waits = patience is not None or not self.contact.local
-        if ticket is not None and waits and not self._link.is_this_thread():
+        if ticket is not None and self._is_worth_waiting(patience):
             try:
                 ticket.result(self._config.store_timeout if patience is None else patience)
             except TimeoutError:
                 self._overdue(ticket)
         self._announce()
+
+    async def _wait_async(self, ticket: Ticket | None) -> None:
+        if ticket is not None and not ticket.done() and self._is_worth_waiting(None):
+            answer = asyncio.wrap_future(ticket)
+            _, overdue = await asyncio.wait([answer], timeout=self._config.store_timeout)
+            if overdue:
+                self._overdue(ticket)
+        self._announce()
+
+    def _is_worth_waiting(self, patience: float | None) -> bool:
+        return (patience is not None or not self.contact.local) and not self._link.is_this_thread()
 
     def _exchange(self, ticket: Ticket) -> None:
         with self._lock:
@@ -285,7 +319,8 @@ class Replica:
             self._add(Outcomes(report))
 
     def _apply_locally(self, changes: list[Change]) -> None:
-        self.circuit = applied(changes, self.circuit, self._config, self.now(), self._luck())
+        ours = [change for change in changes if not change.fleet_only]
+        self.circuit = applied(ours, self.circuit, self._config, self.now(), self._luck())
 
     def _relane(self) -> None:
         """Open the lane for calls, or close it, after the circuit or the time of its refresh has changed."""
@@ -300,7 +335,7 @@ class Replica:
             self._due = min(self._due, ripe_at)
         if self._lane is not None:
             self._lane.fresh_until = NEVER if self._config.slow_call_duration else self._due
-        self._listener.on_lane(None if forced_open else self._lane)
+        self._observer.on_lane(None if forced_open else self._lane)
 
     def _ripe(self) -> bool:
         suspected_at = self.circuit.evidence.suspected_at
@@ -311,6 +346,6 @@ class Replica:
             before, self._told = self._told, self.circuit
             was_lost, self._told_lost = self._told_lost, self.lost
         if self._told is not before:
-            self._listener.on_change(before, self._told)
+            self._observer.on_change(before, self._told)
         if self.lost != was_lost:
-            self._listener.on_contact(self.lost)
+            self._observer.on_contact(self.lost)

@@ -1,0 +1,98 @@
+"""Calls that do not take the short way through a closed circuit."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from types import CoroutineType
+from typing import Any
+
+from breakwall.breaker.circuit import CallOutcome
+from breakwall.breaker.errors import CircuitBreakerError
+from breakwall.breaker.gate import Gate
+from breakwall.breaker.permit import Permit
+from breakwall.breaker.replica import Replica, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    gate: Gate
+    replica: Replica
+
+    def call(
+        self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call ``func`` if the gate lets it through; a coroutine function's call is to be awaited."""
+        if inspect.iscoroutinefunction(func):
+            return self.call_async(func, fallback, args, kwargs)
+        try:
+            permit = self.replica.run(self.gate.admit())
+        except CircuitBreakerError:
+            if fallback is None:
+                raise
+            return fall_back(fallback, args, kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except BaseException as error:
+            if fails(permit, error, fallback):
+                return fall_back(fallback, args, kwargs)
+            raise
+        if result.__class__ is CoroutineType:
+            return self.finish(result, permit, fallback, args, kwargs)
+        permit.record_success()
+        return result
+
+    async def call_async(
+        self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """`call` of a coroutine function, with no waiting that would block the event loop."""
+        try:
+            permit = await self.replica.run_async(self.gate.admit())
+        except CircuitBreakerError:
+            if fallback is None:
+                raise
+            return await fall_back_async(fallback, args, kwargs)
+        return await self.finish(func(*args, **kwargs), permit, fallback, args, kwargs)
+
+    async def finish(
+        self,
+        call: Coroutine[Any, Any, Any],
+        permit: Permit,
+        fallback: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Await a call that was let through, and settle it."""
+        later = permit.postpone()
+        try:
+            result = await call
+        except BaseException as error:
+            falls_back = fails(permit, error, fallback)
+            await self._settle(later)
+            if falls_back:
+                return await fall_back_async(fallback, args, kwargs)
+            raise
+        permit.record_success()
+        await self._settle(later)
+        return result
+
+    async def _settle(self, later: list[Steps[None]]) -> None:
+        for steps in later:
+            await self.replica.run_async(steps)
+
+
+def fails(permit: Permit, error: BaseException, fallback: Any) -> bool:
+    """Settle a call that raised; whether the fallback takes its place."""
+    return permit.record_exception(error) is CallOutcome.FAILURE and fallback is not None
+
+
+def fall_back(fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What takes the place of a call: a callable's result, or a value."""
+    return fallback(*args, **kwargs) if callable(fallback) else fallback
+
+
+async def fall_back_async(fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`fall_back`, for fallbacks that may be coroutine functions."""
+    result = fall_back(fallback, args, kwargs)
+    return await result if inspect.isawaitable(result) else result

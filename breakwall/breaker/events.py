@@ -1,0 +1,82 @@
+"""What a breaker tells its listeners, as seen by this process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from breakwall.breaker.circuit import CircuitState
+
+logger = logging.getLogger("breakwall.breaker")
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The circuit has moved on. A process sees what it looks at: steps in between may be missing.
+
+    ``retry_after``: seconds until the first probe, when it has opened.
+    """
+
+    name: str
+    before: CircuitState
+    after: CircuitState
+    generation: int
+    retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call was refused; or, ``observed``, would have been but for an operator's word."""
+
+    name: str
+    state: CircuitState
+    retry_after: float
+    observed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLost:
+    """The store does not answer; this process goes on with a local circuit. ``error`` is a class's name."""
+
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBack:
+    """The store answers again."""
+
+    name: str
+
+
+Event = Transition | Refusal | StoreLost | StoreBack
+Listener = Callable[[Event], object]
+
+
+class Announcer:
+    """Calls the listeners, one after the other, in the thread in which something happened.
+
+    No lock of the breaker is held then. A listener that raises is logged and harms nobody.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        self._listeners = (*self._listeners, listener)
+
+        def leave() -> None:
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+        return leave
+
+    def tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            try:
+                listener(event)
+            # A listener is a guest in somebody's payment.
+            except Exception:
+                with contextlib.suppress(Exception):
+                    logger.exception("a listener of circuit %r failed", event.name)

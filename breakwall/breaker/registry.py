@@ -1,0 +1,82 @@
+"""Several circuits with one store and shared defaults."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from breakwall.breaker.breaker import CircuitBreaker
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.events import Listener
+from breakwall.breaker.measures import BreakerStatus
+from breakwall.breaker.stores import Store
+from breakwall.breaker.stores.memory import MemoryStore
+
+
+class CircuitBreakerRegistry:
+    """Makes each named breaker once.
+
+    Args:
+        config: what every circuit starts from.
+        store: where all of them are kept; by default this process's memory.
+
+    ``registry.circuit("shipping", timeout=3.0)`` decorates a function; ``registry["shipping"]`` is its
+    breaker.
+    """
+
+    def __init__(self, config: CircuitBreakerConfig | None = None, store: Store | None = None) -> None:
+        self._config = config or CircuitBreakerConfig()
+        self._store = store or MemoryStore()
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()
+
+    def breaker(self, name: str, **changes: Any) -> CircuitBreaker:
+        """The breaker called ``name``, made on first request with ``changes`` to the shared defaults.
+
+        Raises:
+            ValueError: it exists with another configuration, or a change is not possible.
+            TypeError: there is no such field.
+        """
+        config = replace(self._config, **changes)
+        with self._lock:
+            breaker = self._breakers.get(name)
+            if breaker is None:
+                breaker = self._breakers[name] = CircuitBreaker(name, config, self._store)
+                for listener in self._listeners:
+                    breaker.listen(listener)
+        if changes and breaker.config != config:
+            raise ValueError(f"circuit {name!r} exists already, with another configuration")
+        return breaker
+
+    def circuit(self, name: str, *, fallback: Any = None, **changes: Any) -> Callable[[Any], Any]:
+        """A decorator: calls of the function go through the breaker called ``name``."""
+        return lambda func: self.breaker(name, **changes).protect(func, fallback=fallback)
+
+    def listen(self, listener: Listener) -> None:
+        """Have ``listener`` told of the events of every breaker, also of those to come."""
+        with self._lock:
+            self._listeners.append(listener)
+            for breaker in self._breakers.values():
+                breaker.listen(listener)
+
+    def statuses(self) -> list[BreakerStatus]:
+        """The status of every circuit, by name."""
+        return [breaker.status() for breaker in self]
+
+    def close(self) -> None:
+        """Close every breaker."""
+        for breaker in self:
+            breaker.close()
+
+    def __getitem__(self, name: str) -> CircuitBreaker:
+        return self._breakers[name]
+
+    def __iter__(self) -> Iterator[CircuitBreaker]:
+        with self._lock:
+            return iter([breaker for _, breaker in sorted(self._breakers.items())])
+
+    def __len__(self) -> int:
+        return len(self._breakers)
