@@ -306,7 +306,7 @@ class Replica:
         if self.contact.local:
             self._apply_locally([change])
             self._relane()
-        if self.contact is not Contact.LOST or change.repeatable:
+        if self.contact is not Contact.LOST or change.repeatable or change.fleet_only:
             self._pending.append(change)
 
     def _collect(self) -> None:

@@ -1,0 +1,190 @@
+"""The breaker in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from breaker_doubles import Clock, Fleet, ServiceError, answer, fail_times
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitState
+from breakwall.breaker.stores import Record
+from breakwall.breaker.stores.memory import MemoryStore
+
+
+async def answer_async(*args: Any) -> tuple[Any, ...]:
+    await asyncio.sleep(0)
+    return args
+
+
+async def fail_async() -> None:
+    await asyncio.sleep(0)
+    raise ServiceError
+
+
+def in_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(test(*args, **kwargs))  # type: ignore[arg-type]
+
+    return run
+
+
+class TestCall:
+    @in_a_loop
+    async def test_a_coroutine_functions_call_is_awaited(self, fleet: Fleet) -> None:
+        breaker = fleet.breaker()
+        for _ in range(3):
+            assert await breaker.call(answer_async, 1, 2) == (1, 2)
+        assert breaker.metrics().successful_calls == 3
+
+    @in_a_loop
+    async def test_it_counts_when_it_ends_and_not_when_it_begins(self, fleet: Fleet) -> None:
+        breaker = fleet.breaker()
+        await breaker.call(answer_async)
+        call = breaker.call(answer_async)
+        assert breaker.metrics().total_calls == 1
+        await call
+        assert breaker.metrics().total_calls == 2
+
+    @in_a_loop
+    async def test_failures_open_the_circuit(self, fleet: Fleet) -> None:
+        breaker = fleet.breaker()
+        for _ in range(3):
+            with pytest.raises(ServiceError):
+                await breaker.call(fail_async)
+        with pytest.raises(CircuitBreakerError):
+            await breaker.call(answer_async)
+
+    @in_a_loop
+    async def test_a_fallback_may_be_a_coroutine_function_or_not(self, fleet: Fleet) -> None:
+        breaker = fleet.breaker()
+        fail_times(breaker, 3)
+        assert await breaker.call(answer_async, 7, fallback=answer_async) == (7,)
+        assert await breaker.call(fail_async, fallback=lambda: "instead") == "instead"
+
+    @in_a_loop
+    async def test_a_callable_that_returns_a_coroutine_is_awaited_too(self, fleet: Fleet) -> None:
+        breaker = fleet.breaker()
+        for _ in range(3):
+            assert await breaker.call(lambda: answer_async(1)) == (1,)
+        assert breaker.metrics().successful_calls == 3
+
+
+class TestPermit:
+    @in_a_loop
+    async def test_a_block_settles_its_permit(self, fleet: Fleet) -> None:
+        breaker = fleet.breaker()
+        async with breaker.permit():
+            pass
+        with pytest.raises(ServiceError):
+            async with breaker.permit():
+                raise ServiceError
+        assert (breaker.metrics().successful_calls, breaker.metrics().failed_calls) == (1, 1)
+
+    @in_a_loop
+    async def test_a_block_may_settle_it_itself(self, fleet: Fleet) -> None:
+        breaker = fleet.breaker()
+        async with breaker.permit() as permit:
+            permit.record_failure()
+            permit.record_failure()
+        assert (breaker.metrics().successful_calls, breaker.metrics().failed_calls) == (0, 1)
+
+    @in_a_loop
+    async def test_an_open_circuit_refuses_at_the_door(self, fleet: Fleet) -> None:
+        breaker = fleet.breaker()
+        fail_times(breaker, 3)
+        with pytest.raises(CircuitBreakerError):
+            async with breaker.permit():
+                pytest.fail("it was let in")
+
+    @in_a_loop
+    async def test_a_cancelled_probe_gives_its_place_back(self, fleet: Fleet, clock: Clock) -> None:
+        breaker = fleet.breaker()
+        fail_times(breaker, 3)
+        clock.sleep(30)
+        inside = asyncio.Event()
+
+        async def probe() -> None:
+            async with breaker.permit():
+                inside.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(probe())
+        await inside.wait()
+        assert breaker.status().slots == 0
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert breaker.status().slots == 1
+        assert breaker.metrics().failed_calls == 3
+
+
+class HangingStore(MemoryStore):
+    """A remote store that does not answer until told to."""
+
+    remote = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = threading.Event()
+
+    def load(self, name: str) -> Record:
+        self.answers.wait(10)
+        return super().load(name)
+
+
+@pytest.fixture
+def hanging() -> HangingStore:
+    return HangingStore()
+
+
+class TestHangingStore:
+    @in_a_loop
+    async def test_the_loop_runs_on_while_a_task_waits_for_the_store(self, hanging: HangingStore) -> None:
+        config = CircuitBreakerConfig(store_timeout=0.5)
+        breaker = CircuitBreaker("payment", config, hanging)
+        began = time.monotonic()
+        waiting = asyncio.create_task(breaker.call(answer_async, 1))
+        await asyncio.sleep(0.01)
+        assert time.monotonic() - began < 0.4
+        assert not waiting.done()
+        hanging.answers.set()
+        assert await waiting == (1,)
+        breaker.close()
+
+    @in_a_loop
+    async def test_a_call_goes_on_without_it_in_time(self, hanging: HangingStore) -> None:
+        breaker = CircuitBreaker("payment", CircuitBreakerConfig(), hanging)
+        began = time.monotonic()
+        assert await breaker.call(answer_async, 1) == (1,)
+        assert time.monotonic() - began < 0.4
+        hanging.answers.set()
+        breaker.close()
+
+    @in_a_loop
+    async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_breaker_whole(
+        self, hanging: HangingStore
+    ) -> None:
+        breaker = CircuitBreaker("payment", CircuitBreakerConfig(store_timeout=5.0), hanging)
+        waiting = asyncio.create_task(breaker.call(answer_async, 1))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        hanging.answers.set()
+        assert await breaker.call(answer_async, 2) == (2,)
+        assert breaker.status().store_ok
+        breaker.close()
+
+
+def test_a_thread_that_has_no_loop_may_use_the_same_breaker(fleet: Fleet) -> None:
+    breaker = fleet.breaker()
+    asyncio.run(breaker.call(answer_async, 1))
+    assert breaker.call(answer) == "answer"
+    assert breaker.status().state is CircuitState.CLOSED
