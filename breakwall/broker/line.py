@@ -109,9 +109,7 @@ class Line(ABC):
         message = self._app.amqp.create_task_message(
             order_id, TASK, args=(order_id,), ignore_result=True, origin="breakwall"
         )
-        self._app.amqp.send_task_message(
-            self._producer, TASK, message, queue=QUEUE, declare=[], retry=False, **options
-        )
+        self._app.amqp.send_task_message(self._producer, TASK, message, queue=QUEUE, retry=False, **options)
 
 
 class RedisLine(Line):
@@ -154,8 +152,6 @@ class AmqpLine(Line):
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_refusal)
         channel.events["basic_return"].add(self._on_refusal)
-        # RabbitMQ drops a message for a queue that does not exist.
-        self._app.amqp.queues[QUEUE](channel).declare()
         self._prepared, self._tag, self._awaited, self._refused = channel, 0, set(), False
 
     def _await_confirmation(self) -> None:

@@ -129,13 +129,12 @@ class Publisher:
 
     def after_fork(self) -> None:
         """Called in the child. The parent goes on undisturbed."""
-        # Closing the parent's connections here, or letting them be collected, would shut them for the parent.
-        _of_the_parent.append((self._idle, self.__dict__.pop("_app", None)))
+        # Forgotten, not closed: closing would say goodbye to the broker in the parent's name.
+        self.__dict__.pop("_app", None)
         self._start_afresh()
 
 
 _publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
-_of_the_parent: list[Any] = []
 
 
 def _after_fork_in_child() -> None:

@@ -95,8 +95,11 @@ def home() -> Iterator[Path]:
     """A data folder with a short path that asks for some care in a URL."""
     folder = Path(tempfile.mkdtemp(prefix="bw ü%-", dir="/tmp"))
     yield folder
-    assert wait_until_none_is_left(folder, 5) == []
+    left = wait_until_none_is_left(folder, 5)
+    for process in left:
+        os.kill(int(process.split()[0]), signal.SIGKILL)
     shutil.rmtree(folder)
+    assert left == []
 
 
 @pytest.fixture

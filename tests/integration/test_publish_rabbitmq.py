@@ -133,7 +133,7 @@ def test_a_connection_that_was_dropped_while_idle_goes_unnoticed(
     rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:
     publisher = warm_publisher(rabbitmq_url)
-    rabbitmq_server.control("close_all_connections", "idle for too long")
+    rabbitmq_server.control("close_all_connections", "--global", "idle for too long")
     assert publisher.publish("order-1")
 
 
