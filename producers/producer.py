@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Protocol, Self
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
+from breakwall.crashpoints import reach
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.decisions import jittered
@@ -22,8 +23,6 @@ BATCH = 500
 
 class Publisher(Protocol):
     """Tells the workers about queued orders. Bounded in time; never raises, because it is only a hint."""
-
-    def publish(self, order_id: str) -> bool: ...
 
     def publish_many(self, order_ids: list[str]) -> int: ...
 
@@ -157,20 +156,25 @@ class OrderProducer:
             # Accepted, and perhaps charged. Its claim runs out, and a worker settles it.
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
         if status is OrderStatus.QUEUED:
-            self._publisher.publish(order_id)
+            self._publish([order_id])
         return PlaceResult(order_id, status, charge_id)
 
     def _queue_refused(self, order: Order, retry_after: float) -> PlaceResult:
         delay = jittered(retry_after, self._draw())
         accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1)
-        for order_id in accepted.new.values():
-            self._publisher.publish(order_id)
+        self._publish(list(accepted.new.values()))
         return _result(order, accepted)
 
     def _enqueue_batch(self, batch: list[Order]) -> list[PlaceResult]:
         accepted = self._ledger.accept_queued(batch)
-        self._publisher.publish_many(list(accepted.new.values()))
+        self._publish(list(accepted.new.values()))
         return [_result(order, accepted) for order in batch]
+
+    def _publish(self, order_ids: list[str]) -> None:
+        if order_ids:
+            reach("before", "publish")
+            self._publisher.publish_many(order_ids)
+            reach("after", "publish")
 
 
 def _result(order: Order, accepted: Accepted) -> PlaceResult:

@@ -7,8 +7,10 @@ from typing import Any
 
 from celery import Celery, bootsteps, signals
 from celery.utils.log import get_task_logger
+from celery.worker.request import Request
 
 from breakwall.broker import TASK, celery_config
+from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
 from worker.dispatcher import DispatchLoop
@@ -27,7 +29,7 @@ def create_app(settings: Settings) -> Celery:
     app.conf.update(celery_config(settings))
     app.breakwall = Runtime(settings)
     app.steps["worker"].update({EmbeddedBrokerStep, DispatcherStep})
-    app.task(name=TASK, bind=True)(retry_payment)
+    app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
     return app
 
 
@@ -44,6 +46,15 @@ def retry_payment(task: Any, order_id: str) -> str | None:
         return None
     task_log.info("order %s: %s", order_id, status or "nothing to do")
     return status
+
+
+class RetryRequest(Request):
+    """A message being worked on. It is acknowledged when the work is done."""
+
+    def acknowledge(self) -> None:
+        reach("before", "acknowledge")
+        super().acknowledge()
+        reach("after", "acknowledge")
 
 
 class EmbeddedBrokerStep(bootsteps.StartStopStep):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from breakwall.breaker import CircuitBreaker
+from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.payments.due import DueOrders
 from breakwall.settings import DispatchSettings
@@ -55,7 +56,11 @@ class Dispatcher:
         if room <= 0:
             return 0
         chosen = self._due.take_due(room, republish_after=self._settings.republish_after)
-        sent = self._publisher.publish_many(chosen) if chosen else 0
+        if not chosen:
+            return 0
+        reach("before", "publish")
+        sent = self._publisher.publish_many(chosen)
+        reach("after", "publish")
         if sent < len(chosen):
             self._due.give_back_due(chosen[sent:])
         return sent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
+from breakwall.crashpoints import reach
 from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
 from breakwall.payments.decisions import Found, Step, after_look_up, jittered, next_step
 from breakwall.payments.ledger import Claim
@@ -74,7 +75,9 @@ class Retrier:
     def _look_up(self, claim: Claim, permit: Permit) -> OrderStatus | None:
         with given_back_on_error(permit):
             key = claim.request.idempotency_key
+            reach("before", "look_up")
             answer = self._gateway.look_up(key, deadline=time.monotonic() + self._timeout)
+            reach("after", "look_up")
         tell_breaker(permit, answer.health)
         sighting = after_look_up(
             answer, claim.progress, self._gateway.profile, self._charger.policy, self._charger.draw()

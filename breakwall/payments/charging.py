@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from breakwall.breaker import Permit
+from breakwall.crashpoints import reach
 from breakwall.payments.decisions import RetryPolicy, after_attempt
 from breakwall.payments.gateways.base import Answer, Gateway, Health
 from breakwall.payments.ledger import Attempt, Ledger
@@ -40,7 +41,9 @@ class Charger:
                 later claim settles the order.
         """
         with given_back_on_error(permit):
+            reach("before", "charge")
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
+            reach("after", "charge")
         tell_breaker(permit, answer.health)
         return self._record(attempt, answer), answer.charge_id
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from breakwall.crashpoints import reach
 
 T = TypeVar("T")
 
@@ -47,18 +50,18 @@ class Database:
     def __repr__(self) -> str:
         return f"Database({self.engine.url.render_as_string(hide_password=True)!r})"
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in one transaction and commit it.
+    def write(self, work: Callable[[Connection], T], *, name: str = "other") -> T:
+        """Run ``work`` in one transaction and commit it; ``name`` is for `crashpoints`.
 
         Raises:
             DatabaseUnavailableError: the database cannot be reached; nothing is known to be committed.
             SchemaError: from ``prepare``.
         """
-        return self._run(work, {})
+        return self._run(lambda: self._commit(work, name))
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction that takes no write lock. Raises as `write` does."""
-        return self._run(work, {"sqlite_begin": "DEFERRED"})
+        return self._run(lambda: self._look(work))
 
     def close(self) -> None:
         """Close every idle connection. The database can be used again afterwards."""
@@ -69,15 +72,15 @@ class Database:
         self.engine.dispose(close=False)
         self._preparing = threading.Lock()
 
-    def _run(self, work: Callable[[Connection], T], options: dict[str, Any]) -> T:
+    def _run(self, transaction: Callable[[], T]) -> T:
         try:
             self._prepare_once()
             try:
-                return self._transact(work, options)
+                return transaction()
             except _StaleConnectionError:
                 # The server restarted since the pool last spoke to it. Nothing reached a commit, and
                 # the pool has just dropped every old connection: once more is enough.
-                return self._transact(work, options)
+                return transaction()
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
             raise DatabaseUnavailableError(_reason(error)) from error
         except ProgrammingError as error:
@@ -85,16 +88,20 @@ class Database:
                 raise DatabaseUnavailableError(_reason(error)) from error
             raise
 
-    def _transact(self, work: Callable[[Connection], T], options: dict[str, Any]) -> T:
-        with self.engine.connect().execution_options(**options) as connection:
-            try:
+    def _commit(self, work: Callable[[Connection], T], name: str) -> T:
+        with self.engine.connect() as connection:
+            with _noticing_a_stale_connection():
                 result = work(connection)
-            except DBAPIError as error:
-                if error.connection_invalidated:
-                    raise _StaleConnectionError(_reason(error)) from error
-                raise
-            connection.commit()
-            return result
+            reach("before", name)
+            with _doubting_the_commit():
+                connection.commit()
+        reach("after", name)
+        return result
+
+    def _look(self, work: Callable[[Connection], T]) -> T:
+        looking = self.engine.connect().execution_options(sqlite_begin="DEFERRED")
+        with looking as connection, _noticing_a_stale_connection():
+            return work(connection)
 
     def _prepare_once(self) -> None:
         if self._prepare is None:
@@ -107,6 +114,28 @@ class Database:
 
 class _StaleConnectionError(Exception):
     pass
+
+
+@contextmanager
+def _noticing_a_stale_connection() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _StaleConnectionError(_reason(error)) from error
+        raise
+
+
+@contextmanager
+def _doubting_the_commit() -> Iterator[None]:
+    # Not a stale connection to try again on: what was sent may have been committed.
+    try:
+        yield
+    except DBAPIError as error:
+        raise DatabaseUnavailableError(
+            "the orders database went away during a commit, which may have happened or not; "
+            "doing the same again, with the same idempotency key, is safe"
+        ) from error
 
 
 def open_engine(url: str, *, pool_size: int = 10) -> Engine:

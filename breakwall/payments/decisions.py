@@ -19,6 +19,10 @@ from breakwall.payments.gateways.base import (
 )
 from breakwall.payments.orders import OrderStatus
 
+STORED_ERRORS = 3
+"""Answers with a 5xx to one key after which it is looked up: some services store such an answer and replay it
+for as long as the key lives (Stripe does), and no retry would ever end."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -52,6 +56,8 @@ class Progress:
         look_ups: look-ups that gave no usable answer since then.
         unsettled: whether an earlier attempt may have charged.
         unsettled_age: seconds since the newest such attempt ended; 0 without one.
+        stored_errors: such attempts that the service answered, with an error that it may have stored under
+            their key.
         key_age: seconds since the key in use was first sent; 0 before that.
         cancel_requested: a person asked to cancel it.
     """
@@ -60,6 +66,7 @@ class Progress:
     look_ups: int = 0
     unsettled: bool = False
     unsettled_age: float = 0.0
+    stored_errors: int = 0
     key_age: float = 0.0
     cancel_requested: bool = False
 
@@ -85,12 +92,17 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
         if progress.cancel_requested:
             return Step.CANCEL
         return Step.BURY if exhausted else Step.SEND
-    wants_to_send = not exhausted and not progress.cancel_requested
-    if wants_to_send and profile.deduplicates and progress.key_age < profile.key_life:
+    if not exhausted and not progress.cancel_requested and _key_protects(progress, profile):
         return Step.SEND
     if profile.looks_up and progress.look_ups < policy.max_attempts:
         return Step.LOOK_UP
     return Step.REVIEW
+
+
+def _key_protects(progress: Progress, profile: GatewayProfile) -> bool:
+    if progress.stored_errors >= STORED_ERRORS and profile.looks_up:
+        return False
+    return profile.deduplicates and progress.key_age < profile.key_life
 
 
 @dataclass(frozen=True, slots=True)

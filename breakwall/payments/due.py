@@ -49,18 +49,20 @@ class DueOrders:
                 )
             return chosen
 
-        return self.database.write(work)
+        return self.database.write(work, name="take_due")
 
     def give_back_due(self, order_ids: Iterable[str]) -> None:
         """Undo `take_due` for orders that could not be published."""
         unpublished = list(order_ids)
-        self.database.write(
-            lambda connection: connection.execute(
+
+        def work(connection: Connection) -> None:
+            connection.execute(
                 update(orders)
                 .where(orders.c.id.in_(unpublished), orders.c.status == QUEUED)
                 .values(dispatch_at=self.clock.after(0))
             )
-        )
+
+        self.database.write(work, name="give_back_due")
 
     def reclaim_expired(self, limit: int = 500) -> list[str]:
         """Take orders back whose claim ran out: their worker died, hung or lost the database.
@@ -83,7 +85,7 @@ class DueOrders:
                 self._requeue_crashed(connection, found)
             return found
 
-        return self.database.write(work)
+        return self.database.write(work, name="reclaim_expired")
 
     def _end_unanswered(self, connection: Connection, order_ids: list[str]) -> None:
         connection.execute(

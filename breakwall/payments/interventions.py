@@ -53,7 +53,7 @@ class Interventions:
             )
             return _changed(connection, order, sent_round.rowcount, "sent round again")
 
-        return self.database.write(work)
+        return self.database.write(work, name="retry")
 
     def cancel(self, name: str) -> StoredOrder:
         """Cancel an order, at once where no attempt may have charged.
@@ -89,7 +89,7 @@ class Interventions:
             )
             return _changed(connection, order, asked.rowcount, "cancelled")
 
-        return self.database.write(work)
+        return self.database.write(work, name="cancel")
 
 
 def _changed(connection: Connection, order: StoredOrder, rows: int, what: str) -> StoredOrder:

@@ -103,7 +103,7 @@ class Ledger:
             claim = Claim(_request(order, row["id"]), 1, Progress())
             return self._insert_attempt(connection, claim, 1, "producer")
 
-        return self.database.write(work)
+        return self.database.write(work, name="accept_sending")
 
     def accept_queued(self, batch: Sequence[Order], *, delay: float = 0.0, deferrals: int = 0) -> Accepted:
         """Store orders that wait for the worker, due in ``delay`` seconds: all of the batch or nothing.
@@ -117,7 +117,7 @@ class Ledger:
             "deferral_count": deferrals,
             "next_attempt_at": self.clock.after(delay),
             # The producer's message for an order that is not due yet finds nothing to claim.
-                "dispatch_at": self.clock.after(delay or PUBLISH_GRACE),
+            "dispatch_at": self.clock.after(delay or PUBLISH_GRACE),
             "created_at": self.clock.after(0),
         }
 
@@ -128,7 +128,7 @@ class Ledger:
             known = _known_orders(connection, batch)
             return Accepted(new, {key: order for key, order in known.items() if key not in new})
 
-        return self.database.write(work)
+        return self.database.write(work, name="accept_queued")
 
     # Working on a claim
 
@@ -153,7 +153,7 @@ class Ledger:
                 return None
             return Claim(_stored_request(taken), taken.fence, self._progress(connection, taken))
 
-        return self.database.write(work)
+        return self.database.write(work, name="claim")
 
     def defer(self, order_id: str, delay: float) -> bool:
         """Put a due order off without claiming it: the breaker said "not now". False: it was not due."""
@@ -171,14 +171,16 @@ class Ledger:
             )
             return result.rowcount == 1
 
-        return self.database.write(work)
+        return self.database.write(work, name="defer")
 
     def release(self, claim: Claim, delay: float) -> bool:
         """Give a claim back unused: the breaker said "not now". No attempt is used up."""
         put_off = {"deferral_count": orders.c.deferral_count + 1}
-        return self.database.write(
-            lambda connection: self._leave(connection, claim, Verdict(OrderStatus.QUEUED, delay), put_off)
-        )
+
+        def work(connection: Connection) -> bool:
+            return self._leave(connection, claim, Verdict(OrderStatus.QUEUED, delay), put_off)
+
+        return self.database.write(work, name="release")
 
     def begin_attempt(self, claim: Claim) -> Attempt | None:
         """Count the worker's attempt and write its row, before it is sent; the lease starts anew.
@@ -204,7 +206,7 @@ class Ledger:
                 connection, replace(claim, progress=progress), counted.attempt_count, "worker"
             )
 
-        return self.database.write(work)
+        return self.database.write(work, name="begin_attempt")
 
     def record(self, attempt: Attempt, answer: Answer, verdict: Verdict) -> OrderStatus:
         """Write down an answer and the state that it leads to; returns the order's state afterwards."""
@@ -233,7 +235,7 @@ class Ledger:
                 return verdict.status
             return _status(connection, claim.order_id)
 
-        return self.database.write(work)
+        return self.database.write(work, name="record")
 
     # Settling an earlier attempt by look-up
 
@@ -255,14 +257,24 @@ class Ledger:
                 return verdict.status
             return _status(connection, claim.order_id)
 
-        return self.database.write(work)
+        return self.database.write(work, name="record_look_up")
 
     def prove_absent(self, claim: Claim) -> Claim | None:
-        """Write down that no earlier attempt charged. None when the claim no longer holds."""
+        """Write down that no earlier attempt charged. None when the claim no longer holds.
+
+        Only now may the key change, and it does where the service answered the old one with an error: it
+        may have stored that answer and give it again for ever. Otherwise the old key stays, which still
+        protects against a request that is late on its way.
+        """
+        request = claim.request
+        if claim.progress.stored_errors:
+            request = replace(request, idempotency_key=f"{claim.order_id}.{claim.fence}")
 
         def work(connection: Connection) -> Claim | None:
             held = connection.execute(
-                update(orders).where(*_held(claim)).values(lease_until=self.clock.after(self.lease))
+                update(orders)
+                .where(*_held(claim))
+                .values(lease_until=self.clock.after(self.lease), charge_key=request.idempotency_key)
             )
             if held.rowcount != 1:
                 return None
@@ -271,14 +283,18 @@ class Ledger:
                 .where(attempts.c.order_id == claim.order_id, UNSETTLED)
                 .values(outcome=Outcome.FAILED, detail="Looked up afterwards: there is no such charge.")
             )
-            return replace(claim, progress=replace(claim.progress, unsettled=False, unsettled_age=0.0))
+            settled = replace(claim.progress, unsettled=False, unsettled_age=0.0, stored_errors=0)
+            return Claim(request, claim.fence, settled)
 
-        return self.database.write(work)
+        return self.database.write(work, name="prove_absent")
 
     def close_claim(self, claim: Claim, status: OrderStatus, reason: str) -> bool:
         """End an order without another attempt: dead, cancelled or in review."""
-        told = {"last_error": reason}
-        return self.database.write(lambda connection: self._leave(connection, claim, Verdict(status), told))
+
+        def work(connection: Connection) -> bool:
+            return self._leave(connection, claim, Verdict(status), {"last_error": reason})
+
+        return self.database.write(work, name="close_claim")
 
     # Within a transaction
 
@@ -345,12 +361,15 @@ class Ledger:
         return Attempt(claim, number)
 
     def _progress(self, connection: Connection, order: Row[Any]) -> Progress:
+        ended = func.coalesce(attempts.c.finished_at, order.now)
+        answered = and_(UNSETTLED, attempts.c.code.like("http_5%"))
         sent = connection.execute(
             select(
-                func.min(attempts.c.started_at).label("key_since"),
-                func.max(case((UNSETTLED, func.coalesce(attempts.c.finished_at, order.now)))).label(
-                    "unsettled_at"
+                func.min(case((attempts.c.gateway_key == order.charge_key, attempts.c.started_at))).label(
+                    "since"
                 ),
+                func.max(case((UNSETTLED, ended))).label("unsettled_at"),
+                func.count(case((answered, 1))).label("stored_errors"),
             ).where(attempts.c.order_id == order.id)
         ).one()
         return Progress(
@@ -358,7 +377,8 @@ class Ledger:
             look_ups=order.look_up_count - order.look_up_floor,
             unsettled=sent.unsettled_at is not None,
             unsettled_age=_seconds(sent.unsettled_at, order.now),
-            key_age=_seconds(sent.key_since, order.now),
+            stored_errors=sent.stored_errors,
+            key_age=_seconds(sent.since, order.now),
             cancel_requested=order.cancel_requested,
         )
 
@@ -390,6 +410,7 @@ def _new_row(order: Order) -> dict[str, Any]:
         "user_id": order.user_id,
         "amount": order.amount,
         "currency": order.currency,
+        "charge_key": order.idempotency_key,
     }
 
 
@@ -421,7 +442,7 @@ def _request(order: Order, order_id: str) -> ChargeRequest:
 
 
 def _stored_request(row: Row[Any]) -> ChargeRequest:
-    return ChargeRequest(row.id, row.user_id, row.amount, row.currency, row.idempotency_key)
+    return ChargeRequest(row.id, row.user_id, row.amount, row.currency, row.charge_key)
 
 
 def _status(connection: Connection, order_id: str) -> OrderStatus:

@@ -52,6 +52,8 @@ orders = Table(
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("status", String(16), nullable=False),
+    # The key that the gateway gets: the order's own, until it is proven that nothing was charged under it.
+    Column("charge_key", String(MAX_LENGTH), nullable=False),
     # Attempts of any kind, and of those the worker's own. A deferral sends nothing and uses up nothing.
     Column("attempt_count", Integer, nullable=False, server_default=text("0")),
     Column("retry_count", Integer, nullable=False, server_default=text("0")),

@@ -27,7 +27,7 @@ def increment(connection):
     connection.execute(text("UPDATE counter SET n = :n"), {"n": seen + 1})
 
 for _ in range(100):
-    database.write(increment)
+    database.write(increment, name="test")
 """
 
 
@@ -37,8 +37,10 @@ def count(connection: Connection) -> int:
 
 def with_counter(url: str) -> Database:
     database = Database(url)
-    database.write(lambda connection: connection.execute(text("CREATE TABLE counter (n INTEGER)")))
-    database.write(lambda connection: connection.execute(text("INSERT INTO counter VALUES (0)")))
+    database.write(
+        lambda connection: connection.execute(text("CREATE TABLE counter (n INTEGER)")), name="test"
+    )
+    database.write(lambda connection: connection.execute(text("INSERT INTO counter VALUES (0)")), name="test")
     return database
 
 
@@ -58,7 +60,7 @@ def test_a_transaction_that_fails_changes_nothing(database_url: str) -> None:
         raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError):
-        database.write(fail)
+        database.write(fail, name="test")
     assert database.read(count) == 0
     database.close()
 
@@ -96,7 +98,9 @@ def test_a_forked_child_opens_connections_of_its_own(database_url: str) -> None:
     database = with_counter(database_url)
     child = os.fork()
     if child == 0:
-        database.write(lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")))
+        database.write(
+            lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")), name="test"
+        )
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert database.read(count) == 1

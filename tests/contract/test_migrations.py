@@ -59,7 +59,7 @@ def test_a_database_that_is_behind_is_refused_with_what_to_do(database_url: str)
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     with pytest.raises(SchemaError, match=r"at revision 0000.*run `breakwall db upgrade`"):
-        database.write(lambda connection: None)
+        database.write(lambda connection: None, name="test")
     database.close()
 
 

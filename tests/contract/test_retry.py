@@ -175,3 +175,46 @@ class TestCancelling:
         site.people.cancel("cart-1")
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
+
+
+class TestTheKey:
+    STORED = Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500")
+
+    def failed(self, site: Site, answer: Answer) -> str:
+        site.gateway.answers.append(answer)
+        order_id = site.producer.place(order()).order_id
+        site.advance(31)
+        site.gateway.look_ups.append(ABSENT)
+        site.gateway.answers.append(PAID)
+        return order_id
+
+    def test_changes_after_proven_absence_where_the_service_may_have_stored_an_error(
+        self, site: Site
+    ) -> None:
+        order_id = self.failed(site, self.STORED)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        first, second = (sent.idempotency_key for sent in site.gateway.charged)
+        assert first == "cart-1"
+        assert second.startswith(order_id)
+
+    def test_stays_after_proven_absence_where_no_answer_came(self, site: Site) -> None:
+        site.retrier.run(self.failed(site, LOST))
+        assert [sent.idempotency_key for sent in site.gateway.charged] == ["cart-1", "cart-1"]
+
+    def test_that_is_new_is_the_one_that_is_looked_up_afterwards(self, site: Site) -> None:
+        order_id = self.failed(site, self.STORED)
+        site.gateway.answers[0] = LOST
+        site.retrier.run(order_id)
+        site.advance(31)
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert site.gateway.looked_up[1] == site.gateway.charged[1].idempotency_key
+
+    def test_of_an_order_never_changes_while_an_attempt_is_unsettled(self, site: Site) -> None:
+        site.gateway.profile = KEYED
+        site.gateway.answers.extend([self.STORED] * 2 + [PAID])
+        order_id = site.producer.place(order()).order_id
+        for _ in range(2):
+            site.advance(31)
+            site.retrier.run(order_id)
+        assert {sent.idempotency_key for sent in site.gateway.charged} == {"cart-1"}

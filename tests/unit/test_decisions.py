@@ -202,3 +202,14 @@ class TestAfterLookUp:
         sighting = after_look_up(LookUpAnswer(result, Health.SUCCESS), progress, profile, POLICY, draw)
         if sighting.verdict is not None:
             assert sighting.verdict.status not in {OrderStatus.DEAD, OrderStatus.CANCELLED}
+
+
+class TestAStoredError:
+    def test_is_looked_up_after_a_few_answers_even_where_the_key_is_trusted(self) -> None:
+        few, many = (Progress(unsettled=True, stored_errors=count) for count in (2, 3))
+        assert next_step(few, KEYED, POLICY) is Step.SEND
+        assert next_step(many, KEYED, POLICY) is Step.LOOK_UP
+
+    def test_keeps_its_protecting_key_where_nothing_can_be_looked_up(self) -> None:
+        keyed_and_blind = GatewayProfile(deduplicates=True, key_life=3600, looks_up=False, settle_seconds=30)
+        assert next_step(Progress(unsettled=True, stored_errors=9), keyed_and_blind, POLICY) is Step.SEND
