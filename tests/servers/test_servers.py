@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -111,23 +110,29 @@ def test_rabbitmq_keeps_its_virtual_hosts_when_killed_and_started(
 
 
 SESSION = """
-import os, sys, time
+import time
 from tests.servers import *
 workshop = Workshop()
-rabbit = [rabbitmq_server_for_this_machine(workshop)] if {rabbit} else []
-servers = [PostgresServer(workshop), RedisServer(workshop), *rabbit]
-for server in servers: server.start()
-servers[1].pause()
+postgres, redis = PostgresServer(workshop), RedisServer(workshop)
+rabbitmq = [rabbitmq_server_for_this_machine(workshop)] if {rabbitmq} else []
+for server in (postgres, redis, *rabbitmq):
+    server.start()
+redis.pause()
 print(workshop.folder, flush=True)
-{end}
+time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("rabbit", [False, True])
-def test_nothing_is_left_of_the_servers_when_pytest_is_killed(rabbit: bool) -> None:
-    if rabbit and rabbitmq_sources.scripts_present() is None:
-        pytest.skip("RabbitMQ: no binary is present")
-    script = textwrap.dedent(SESSION).format(rabbit=rabbit, end="time.sleep(60)")
+def test_nothing_is_left_of_the_servers_when_pytest_is_killed() -> None:
+    _check_that_nothing_is_left(SESSION.format(rabbitmq=False))
+
+
+def test_nothing_is_left_of_rabbitmq_either(rabbitmq_server: RabbitServer) -> None:
+    """The fixture makes sure that there is one to be had."""
+    _check_that_nothing_is_left(SESSION.format(rabbitmq=True))
+
+
+def _check_that_nothing_is_left(script: str) -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as session:
         assert session.stdout is not None
         folder = Path(session.stdout.readline().strip())
