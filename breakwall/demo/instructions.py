@@ -1,0 +1,67 @@
+"""What `breakwall up` tells its user to type in another terminal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from breakwall.settings import PREFIX, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the payment service of `breakwall up` listens, if it runs one."""
+
+    service: int
+    control: int
+
+    @property
+    def service_url(self) -> str:
+        return f"http://127.0.0.1:{self.service}"
+
+    @property
+    def control_url(self) -> str:
+        return f"http://127.0.0.1:{self.control}"
+
+    @property
+    def usual(self) -> bool:
+        """Whether a command without any setting would find the service there."""
+        return Settings().payment_url.get_secret_value() == self.service_url
+
+
+def how_to_use(command: str, ports: Ports | None, environment: Mapping[str, str]) -> list[str]:
+    """The lines that say how to place an order, how to see the backlog, and how to break the payment service.
+
+    Args:
+        command: how the user calls Breakwall.
+        ports: of the payment service that `breakwall up` runs; None where it runs none.
+        environment: this process's: another terminal needs the same settings.
+    """
+    also = any(name.startswith(PREFIX) for name in environment)
+    where = "in this folder" + (" and with the same BREAKWALL_ variables" if also else "")
+    if ports is not None and not ports.usual:
+        command = f"BREAKWALL_PAYMENT_URL={ports.service_url} {command}"
+    lines = [
+        f"Everything is up. In another terminal, {where}:",
+        f"  {command} orders place --user u1 --amount 10000 --currency KRW --key cart-1",
+        f"  {command} backlog --watch",
+    ]
+    if ports is not None:
+        down = '{"down": true}'
+        lines += [
+            "To see an outage, switch the payment service off; with false it is back:",
+            f"  curl -X PATCH {ports.control_url}/faults -d '{down}'",
+        ]
+    return lines
+
+
+def how_we_are_called(program: str, python: str) -> str:
+    """What a user types to call Breakwall: ``program`` is ``sys.argv[0]``, ``python`` ``sys.executable``."""
+    if Path(program).name == "__main__.py":
+        return f"{python} -m breakwall"
+    on_the_path = shutil.which(Path(program).name)
+    if on_the_path and Path(on_the_path).resolve() == Path(program).resolve():
+        return Path(program).name
+    return program
