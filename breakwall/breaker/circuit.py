@@ -170,15 +170,9 @@ def grant(circuit: Circuit, config: CircuitBreakerConfig, now: float, lease_id: 
     if current.holds(lease_id) or not decide(current, config, now).slots:
         return circuit
     granted = Lease(lease_id, now + config.lease_seconds)
-    if current.state is CircuitState.HALF_OPEN:
-        return replace(current, leases=(*current.leases, granted))
-    return replace(
-        current,
-        state=CircuitState.HALF_OPEN,
-        generation=current.generation + 1,
-        leases=(granted,),
-        probes_succeeded=0,
-    )
+    if current.state is not CircuitState.HALF_OPEN:
+        current = _moved(current, CircuitState.HALF_OPEN)
+    return replace(current, leases=(*current.leases, granted))
 
 
 def settle(
@@ -249,32 +243,30 @@ def _opened(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: fl
 
 
 def _opened_until(circuit: Circuit, now: float, until: float) -> Circuit:
+    opened_by = sum(bucket.bad for bucket in circuit.evidence.buckets) or circuit.opened_by
     return replace(
-        circuit,
-        state=CircuitState.OPEN,
-        generation=circuit.generation + 1,
-        evidence=Evidence(),
+        _moved(circuit, CircuitState.OPEN),
         opened_at=now,
         open_until=until,
-        leases=(),
-        probes_succeeded=0,
-        opened_by=sum(bucket.bad for bucket in circuit.evidence.buckets) or circuit.opened_by,
+        opened_by=opened_by,
         open_count=circuit.open_count + 1,
     )
 
 
 def _closed(circuit: Circuit) -> Circuit:
+    closed = _moved(circuit, CircuitState.CLOSED)
+    return replace(closed, opened_at=None, open_until=None, opened_by=0, reopenings=0)
+
+
+def _moved(circuit: Circuit, state: CircuitState) -> Circuit:
+    """A new generation, in which nothing has happened yet."""
     return replace(
         circuit,
-        state=CircuitState.CLOSED,
+        state=state,
         generation=circuit.generation + 1,
         evidence=Evidence(),
-        opened_at=None,
-        open_until=None,
-        reopenings=0,
         leases=(),
         probes_succeeded=0,
-        opened_by=0,
     )
 
 

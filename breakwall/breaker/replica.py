@@ -193,8 +193,6 @@ class Replica:
             if self.contact is Contact.LOST and self._clock() < self._due:
                 return None
             ticket = self._next = Ticket()
-            # From here on nobody who waits for it can cancel it.
-            ticket.set_running_or_notify_cancel()
         self._link.run(lambda: self._exchange(ticket), self._announce)
         return ticket
 
@@ -330,9 +328,6 @@ class Replica:
             self._lane = None
         elif self._lane is None or self._lane.generation != circuit.generation:
             self._lane = Lane(circuit.generation)
-        if circuit.evidence.suspected_at is not None:
-            ripe_at = circuit.evidence.suspected_at + self._config.refresh_interval - self._offset
-            self._due = min(self._due, ripe_at)
         if self._lane is not None:
             self._lane.fresh_until = NEVER if self._config.slow_call_duration else self._due
         self._observer.on_lane(None if forced_open else self._lane)

@@ -90,13 +90,14 @@ class TestWithoutStore:
     def test_the_store_is_tried_once_in_a_refresh_interval(
         self, fleet: Fleet, store: FaultyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        breaker = fleet.breaker()
+        breaker = fleet.breaker(failure_threshold=1000)
         fall(store, clock, breaker)
         attempts: list[float] = []
         monkeypatch.setattr(store, "_check", lambda: attempts.append(clock.now) or (1 / 0))
         for _ in range(100):
             clock.sleep(0.01)
             succeed_times(breaker, 1)
+            fail_times(breaker, 1)
         assert 3 <= len(attempts) <= 5
 
     def test_it_says_so(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
@@ -118,11 +119,12 @@ class TestRejoining:
     def test_a_circuit_that_opened_locally_is_the_fleets_if_nobody_moved_it_meanwhile(
         self, fleet: Fleet, store: FaultyStore, clock: Clock
     ) -> None:
-        away, other = fleet.breakers(2)
-        succeed_times(away, 1)
+        away, other = fleet.breakers(2, failure_threshold=5)
+        succeed_times(away, 2)
         fall(store, clock, away, other)
-        fail_times(away, 3)
+        fail_times(away, 5)
         rise(store, clock, away, other)
+        clock.sleep(0.3)
         assert other.status().state is CircuitState.OPEN
         assert other.status().retry_after == pytest.approx(away.status().retry_after)
 
@@ -154,13 +156,14 @@ class TestRejoining:
     def test_a_probe_that_ended_meanwhile_is_settled(
         self, fleet: Fleet, store: FaultyStore, clock: Clock
     ) -> None:
-        prober, other = fleet.breakers(2)
+        prober, other = fleet.breakers(2, half_open_max_calls=2)
         fail_times(prober, 3)
         clock.sleep(30)
         probe = prober.acquire()
         store.down = True
         probe.record_success()
         rise(store, clock, prober)
+        other.call(answer)
         assert other.status().state is CircuitState.CLOSED
 
 
@@ -239,6 +242,20 @@ class TestConflicts:
         store.before_swap = rival.acquire
         with pytest.raises(CircuitBreakerError):
             breaker.acquire()
+
+    def test_a_lease_that_a_crowd_kept_from_us_is_not_taken_later(
+        self, fleet: Fleet, store: FaultyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker, watcher = fleet.breakers(2)
+        fail_times(breaker, 3)
+        clock.sleep(30)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "swap", lambda name, seen, version, text: (False, store.load(name)))
+            with pytest.raises(CircuitBreakerError):
+                breaker.acquire()
+        clock.sleep(5)
+        breaker.status()
+        assert watcher.status().slots == 1
 
     def test_a_crowd_that_wins_every_race_costs_no_outcome(
         self, fleet: Fleet, store: FaultyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
