@@ -60,7 +60,8 @@ def explain(error: Exception) -> Explanation | None:
         return Explanation("usage", code, [_without_origin(error.format_message())])
     if isinstance(error, typer.Abort):
         return Explanation("aborted", ExitCode.FAILURE, ["aborted"])
-    explainers = (_explain_settings, _explain_order, _explain_database, _explain_broker, _explain_system)
+    # The lighter its imports the earlier, so that a slip of the pen is answered at once.
+    explainers = (_explain_order, _explain_settings, _explain_database, _explain_broker, _explain_system)
     return next((told for told in (explainer(error) for explainer in explainers) if told), None)
 
 
@@ -88,9 +89,7 @@ def _explain_settings(error: Exception) -> Explanation | None:
 
 
 def _explain_order(error: Exception) -> Explanation | None:
-    from breakwall.payments.interventions import RefusedError
     from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
-    from breakwall.payments.queries import OrderNotFoundError
 
     match error:
         case InvalidOrderError(problems=problems):
@@ -99,21 +98,23 @@ def _explain_order(error: Exception) -> Explanation | None:
         case IdempotencyConflictError():
             name, problem = str(error).split(": ", 1)
             return Explanation("idempotency_conflict", ExitCode.USAGE, [str(error)], {name: problem})
-        case OrderNotFoundError():
-            return Explanation("not_found", ExitCode.NOT_FOUND, [str(error)])
-        case RefusedError():
-            return Explanation("refused", ExitCode.REFUSED, [str(error)])
     return None
 
 
 def _explain_database(error: Exception) -> Explanation | None:
     from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+    from breakwall.payments.interventions import RefusedError
+    from breakwall.payments.queries import OrderNotFoundError
 
     match error:
         case SchemaError():
             return Explanation("schema", ExitCode.USAGE, [str(error)])
         case DatabaseUnavailableError():
             return Explanation("database_unavailable", ExitCode.FAILURE, [str(error)])
+        case OrderNotFoundError():
+            return Explanation("not_found", ExitCode.NOT_FOUND, [str(error)])
+        case RefusedError():
+            return Explanation("refused", ExitCode.REFUSED, [str(error)])
     return None
 
 

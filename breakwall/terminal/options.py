@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -22,8 +23,7 @@ OutputOption = Annotated[
 
 def wants_json(arguments: list[str]) -> bool:
     """Whether a command line asks for JSON, also one that cannot be parsed: its error is JSON then, too."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(
         (name in {"-o", "--output"} and value == Format.JSON) or name in {"-ojson", "--output=json"}
-        for name, value in pairs
+        for name, value in pairwise([*arguments, ""])
     )

@@ -46,9 +46,11 @@ def place(
     declined or, placed before with the same key, has ended otherwise (dead, cancelled, review).
     """
     from breakwall.payments.orders import Order
-    from producers.producer import OrderProducer
 
     order = Order(user_id=user, amount=_amount(amount), currency=currency, idempotency_key=key)
+
+    from producers.producer import OrderProducer  # half a second, which a refused order need not wait
+
     with OrderProducer.from_settings() as producer:
         result = producer.place(order)
     _tell(order, result, output)

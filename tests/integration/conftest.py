@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from breakwall.simulator.client import SimulatorControl
+from tests.command import ShortTerminal, Terminal, command_line
+
+NOBODY = "http://127.0.0.1:9"
+"""A payment service that is not there: on the discard port nobody listens."""
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    """Commands as processes, on the embedded default, without a payment service."""
+    terminal = Terminal(tmp_path)
+    terminal.set(PAYMENT_URL=NOBODY)
+    return terminal
+
+
+@pytest.fixture
+def short_terminal(tmp_path: Path) -> Terminal:
+    """The same commands within this process."""
+    terminal = ShortTerminal(tmp_path)
+    terminal.set(PAYMENT_URL=NOBODY)
+    return terminal
+
+
+@pytest.fixture
+def payments(short_terminal: Terminal) -> Iterator[SimulatorControl]:
+    """A payment service for the commands of `short_terminal`, to be switched."""
+    ports = ["--port", "0", "--control-port", "0", "--ledger", "charges.db"]
+    process = subprocess.Popen(
+        command_line("simulator", *ports, "-o", "json"),
+        stdout=subprocess.PIPE,
+        cwd=short_terminal.folder,
+        env=short_terminal.environ,
+    )
+    assert process.stdout is not None
+    ready = json.loads(process.stdout.readline())
+    short_terminal.set(PAYMENT_URL=ready["url"])
+    yield SimulatorControl(ready["control_url"])
+    process.terminate()
+    process.communicate(timeout=20)
