@@ -124,7 +124,7 @@ class PostgresServer(Server):
         account = pwd.getpwnam(self._user)
         os.chown(self.folder, account.pw_uid, account.pw_gid)
         if not _open_to_all(self.programs):  # a virtual environment below /root, for one
-            self.programs = shutil.copytree(self.programs.parent, self.folder / "programs") / "bin"
+            self.programs = _copy(self.programs, self.folder / "programs")
 
     def _command(self) -> list[str]:
         settings = (
@@ -152,6 +152,16 @@ class PostgresServer(Server):
 
 def _open_to_all(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
+def _copy(programs: Path, to: Path) -> Path:
+    """Copy the installation; in a wheel its libraries are beside the package, two folders up."""
+    installation, package = programs.parent, programs.parent.parent
+    shutil.copytree(installation, to / package.name / installation.name)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, to / libraries.name)
+    return to / package.name / installation.name / programs.name
 
 
 def describe(found: Path) -> str:
