@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from breakwall import __version__
+from breakwall.demo.commands import demo, up
 from breakwall.doctor.commands import doctor
 from breakwall.monitor.commands import backlog, breaker_app
 from breakwall.payments.commands import database_app
@@ -73,6 +74,8 @@ def _keep_writing() -> None:
             stream.reconfigure(errors="replace")
 
 
+app.command(short_help="Watch an outage being survived, in under a minute.")(demo)
+app.command(short_help="Run a whole site in this terminal, until Ctrl-C.")(up)
 app.command(short_help="Check everything that the settings name.")(doctor)
 app.command(short_help="Show what waits, for how long, and until when.")(backlog)
 app.command(context_settings=WORKER_CONTEXT)(worker)

@@ -99,8 +99,8 @@ def _account(report: Report) -> list[tuple[str, str, str, bool]]:
     ]
     rows += [row for row in others if not row[3]]
     equal = result.recorded == result.charged
-    same = ", as Breakwall recorded" if equal else ""
-    rows.append(("amount", _money(result.charged), f"taken by the payment service{same}", equal))
+    same = ", and recorded by Breakwall" if equal else ""
+    rows.append(("amount", _money(result.charged), f"taken from cards{same}", equal))
     if not equal:
         rows.append(("recorded", _money(result.recorded), "by Breakwall, which is not the same", False))
     return rows
