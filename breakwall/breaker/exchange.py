@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,8 +14,12 @@ from breakwall.breaker.circuit import Circuit
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.stores import Record, Store
 
-# One of two racing swaps always wins, so this many lost in a row means a crowd: better to come back later.
-SWAP_ATTEMPTS = 16
+# One of two racing swaps always wins, so a member of a fleet of n that fail together loses some n races.
+# After so many it has a crowd of hundreds about it, and had better come back later.
+SWAP_ATTEMPTS = 100
+# The first races are run at once; then each loser pauses, at random, up to this many seconds in the end.
+RACES_AT_ONCE = 4
+LONGEST_PAUSE = 0.02
 
 
 class ContentionError(Exception):
@@ -61,7 +67,9 @@ class Exchange:
             Exception: whatever the store raised. The changes may or may not have arrived.
         """
         answer = known or self._load()
-        for _ in range(SWAP_ATTEMPTS):
+        for attempt in range(SWAP_ATTEMPTS):
+            if attempt > RACES_AT_ONCE:
+                self._pause(attempt - RACES_AT_ONCE)
             wanted = self._wanted(changes, answer)
             if wanted != (answer.circuit or Circuit()):
                 won, answer = self._swap(answer, wanted)
@@ -72,6 +80,11 @@ class Exchange:
             else:
                 return answer, wanted
         raise ContentionError
+
+    def _pause(self, lost: int) -> None:
+        # Swaps in memory run one at a time: nobody is there to make room for.
+        if self.store.remote:
+            time.sleep(random.random() * min(0.001 * 2.0**lost, LONGEST_PAUSE))  # noqa: S311  # no secret
 
     def _wanted(self, changes: list[Change], answer: Answer) -> Circuit:
         now = answer.record.now + self.clock() - answer.received_at

@@ -43,6 +43,8 @@ Steps = Generator[Ticket | None, None, T]
 LONGEST_STRETCH = 8
 # A store's time is worked out from its last answer; past this many seconds it is asked for anew.
 ANSWER_LIFE = 10.0
+# A busy process is late now and then; only a store that is late for so many seconds is news.
+WORTH_TELLING = 1.0
 NEVER = float("-inf")
 
 
@@ -75,6 +77,7 @@ class Replica:
         self.contact = Contact.NEW
         self.circuit = self._stored = self._told = Circuit()
         self._told_lost: str | None = None
+        self._slow_since = NEVER
         self.lost: str | None = None
         self._answer: Answer | None = None
         self._offset = steady_time()() - self._clock()
@@ -290,6 +293,7 @@ class Replica:
                 return
             self._collect()
             self.contact, self.lost = Contact.SLOW, TimeoutError.__name__
+            self._slow_since = self._clock()
             self._apply_locally(self._in_flight + self._pending)
             self._due = self._clock() + self._config.refresh_interval
             self._relane()
@@ -339,8 +343,10 @@ class Replica:
     def _announce(self) -> None:
         with self._lock:
             before, self._told = self._told, self.circuit
-            was_lost, self._told_lost = self._told_lost, self.lost
+            was_lost = self._told_lost
+            if self.contact is not Contact.SLOW or self._clock() - self._slow_since >= WORTH_TELLING:
+                self._told_lost = self.lost
         if self._told is not before:
             self._observer.on_change(before, self._told)
-        if self.lost != was_lost:
-            self._observer.on_contact(self.lost)
+        if self._told_lost != was_lost:
+            self._observer.on_contact(self._told_lost)

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from breaker_doubles import Clock, Fleet, ServiceError, answer, fail_times
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitState
+from breakwall.breaker import (
+    CircuitBreaker,
+    CircuitBreakerConfig,
+    CircuitBreakerError,
+    CircuitState,
+    Event,
+    StoreLost,
+)
 from breakwall.breaker.stores import Record
 from breakwall.breaker.stores.memory import MemoryStore
 
@@ -138,6 +145,10 @@ class HangingStore(MemoryStore):
         self.answers.wait(10)
         return super().load(name)
 
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+        self.answers.wait(10)
+        return super().swap(name, seen, version, text)
+
 
 @pytest.fixture
 def hanging() -> HangingStore:
@@ -164,6 +175,39 @@ class TestHangingStore:
         began = time.monotonic()
         assert await breaker.call(answer_async, 1) == (1,)
         assert time.monotonic() - began < 0.4
+        hanging.answers.set()
+        breaker.close()
+
+    @in_a_loop
+    async def test_the_loop_runs_on_while_a_failure_is_told_to_the_store(self, hanging: HangingStore) -> None:
+        config = CircuitBreakerConfig(store_timeout=0.5, refresh_interval=60)
+        breaker = CircuitBreaker("payment", config, hanging)
+        hanging.answers.set()
+        for _ in range(3):
+            await breaker.call(answer_async)
+        hanging.answers.clear()
+        began = time.monotonic()
+        failing = asyncio.create_task(breaker.call(fail_async, fallback="failed"))
+        await asyncio.sleep(0.01)
+        assert time.monotonic() - began < 0.4
+        assert not failing.done()
+        hanging.answers.set()
+        assert await failing == "failed"
+        breaker.close()
+
+    def test_a_moment_of_slowness_is_no_news_and_a_second_of_it_is(self, hanging: HangingStore) -> None:
+        clock = Clock()
+        breaker = CircuitBreaker("payment", CircuitBreakerConfig(), hanging, clock=clock)
+        heard: list[Event] = []
+        breaker.listen(heard.append)
+        breaker.call(answer)
+        clock.sleep(0.5)
+        breaker.call(answer)
+        assert not breaker.status().store_ok
+        assert heard == []
+        clock.sleep(0.5)
+        breaker.call(answer)
+        assert heard == [StoreLost("payment", "TimeoutError")]
         hanging.answers.set()
         breaker.close()
 
