@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from breakwall.monitor.backlog import Backlog
+from breakwall.terminal.words import count
 
 
 class InvalidLimitsError(ValueError):
@@ -38,10 +39,11 @@ class Limits:
         """A sentence for each limit that the backlog is over."""
         over = []
         if self.depth is not None and backlog.queued > self.depth:
-            over.append(f"{backlog.queued:,} orders wait; the limit is {self.depth:,.0f}")
+            verb = "waits" if backlog.queued == 1 else "wait"
+            over.append(f"{count(backlog.queued, 'order')} {verb}; the limit is {self.depth:,.12g}")
         if self.age is not None and backlog.oldest_age_seconds > self.age:
             waited = backlog.oldest_age_seconds
-            over.append(f"the oldest order has waited {waited:,.0f} s; the limit is {self.age:,g} s")
+            over.append(f"the oldest order has waited {waited:,.0f} s; the limit is {self.age:,.12g} s")
         return over
 
 

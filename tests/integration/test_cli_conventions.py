@@ -112,6 +112,15 @@ def test_a_terminal_gets_colours_unless_it_wants_none(
     assert ("\x1b[33m" in shown) is coloured
 
 
+def test_an_import_shows_its_progress_on_a_terminal(terminal: Terminal) -> None:
+    order = '{"user_id": "u1", "amount": 1, "currency": "KRW", "idempotency_key": "k"}'
+    (terminal.folder / "orders.jsonl").write_text(order)
+    terminal.environ |= {"TERM": "xterm-256color"}
+    shown = on_a_terminal(terminal, "orders", "import", "orders.jsonl")
+    assert "importing" in shown
+    assert "1 order accepted" in shown
+
+
 def on_a_terminal(terminal: Terminal, *arguments: str) -> str:
     """What a command writes to a terminal of its own."""
     ours, its = os.openpty()

@@ -99,7 +99,11 @@ def test_a_bad_line_is_told_by_its_number_and_the_others_are_accepted(
     assert keys(terminal) == {"before", "after"}
 
 
-def test_a_line_with_a_key_of_another_order_does_not_take_its_batch_along(terminal: Terminal) -> None:
+def test_a_line_with_a_key_of_another_order_does_not_take_its_batch_along(
+    terminal: Terminal, database_url: str
+) -> None:
+    terminal.set(DATABASE_URL=database_url)
+    assert terminal.run("db", "upgrade").code == 0
     bring_in(terminal, line("a"), line("b"), line("c"))
     ran = bring_in(terminal, line("x"), line("a", amount=1), line("b"), line("c", user_id="u2"), line("y"))
     assert (ran.code, counts(ran)) == (1, (2, 1, 2))

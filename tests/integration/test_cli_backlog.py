@@ -1,0 +1,165 @@
+"""`breakwall backlog` and `breaker status`: looking, with an exit code for a monitoring check."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.settings import load_settings
+from breakwall.simulator.client import SimulatorControl
+from breakwall.wiring import open_breaker
+from tests.command import Terminal, command_line
+
+CONTRACT = {
+    "queued",
+    "due",
+    "in_flight",
+    "review",
+    "dead",
+    "oldest_age_seconds",
+    "broker_messages",
+    "breaker",
+    "drain_eta_seconds",
+}
+
+
+@pytest.fixture
+def terminal(short_terminal: Terminal) -> Terminal:
+    return short_terminal
+
+
+def breaker_of(terminal: Terminal) -> CircuitBreaker:
+    """The circuit that the terminal's commands share."""
+    settings = {k: v for k, v in terminal.environ.items() if k.startswith("BREAKWALL_")}
+    return open_breaker(load_settings({**settings, "BREAKWALL_DATA_DIR": str(terminal.home)}))
+
+
+def open_circuit(terminal: Terminal) -> None:
+    with breaker_of(terminal) as breaker:
+        while breaker.status().retry_after == 0:
+            breaker.acquire().record_failure()
+
+
+def test_nothing_waits_on_a_new_site(terminal: Terminal) -> None:
+    ran = terminal.run("backlog")
+    assert ran.code == 0
+    assert ran.out.startswith("No order waits. The circuit is closed")
+
+
+def test_what_waits_is_counted_with_the_fields_of_the_contract(terminal: Terminal) -> None:
+    terminal.place(key="a")
+    terminal.place(key="b")
+    ran = terminal.run("backlog", "-o", "json")
+    assert ran.code == 0
+    assert set(ran.document) >= CONTRACT
+    assert ran.document["queued"] == 2
+    assert ran.document["oldest_age_seconds"] > 0
+    assert ran.document["breaker"]["state"] == "closed"
+
+
+def test_a_broker_that_does_not_answer_is_told_and_is_no_failure(terminal: Terminal) -> None:
+    terminal.set(BROKER_URL="redis://127.0.0.1:9/0")
+    ran = terminal.run("backlog", "-o", "json")
+    assert (ran.code, ran.document["broker_messages"]) == (0, None)
+    assert "does not answer" in terminal.run("backlog").out
+
+
+def test_a_database_that_does_not_answer_is_a_failure(terminal: Terminal) -> None:
+    terminal.set(DATABASE_URL="postgresql://u@127.0.0.1:9/x", BREAKER_STORE_URL="memory://")
+    ran = terminal.run("backlog", "--fail-over", "depth=1", "-o", "json")
+    assert (ran.code, ran.error["type"]) == (1, "database_unavailable")
+
+
+def test_within_its_limits_a_backlog_is_no_failure(terminal: Terminal) -> None:
+    terminal.place()
+    assert terminal.run("backlog", "--fail-over", "depth=1,age=3600").code == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        ("depth=1", "2 orders wait; the limit is 1."),
+        ("age=0", "the oldest order has waited"),
+        ("depth=1,age=3600", "2 orders wait; the limit is 1."),
+    ],
+)
+def test_over_a_limit_a_backlog_is_a_failure_that_says_which(
+    terminal: Terminal, limits: str, sentence: str
+) -> None:
+    terminal.place(key="a")
+    terminal.place(key="b")
+    ran = terminal.run("backlog", "--fail-over", limits, "-o", "json")
+    assert ran.code == 1
+    assert sentence in ran.err
+    assert ran.document["queued"] == 2
+
+
+@pytest.mark.parametrize(
+    "limits", ["", "depth", "depth=many", "depth=-1", "depth=nan", "size=3", "age=1,age=2"]
+)
+def test_limits_that_make_no_sense_are_a_usage_error(terminal: Terminal, limits: str) -> None:
+    ran = terminal.run("backlog", "--fail-over", limits)
+    assert ran.code == 2
+    assert "--fail-over" in ran.err
+
+
+def test_watching_writes_a_line_for_each_look_until_it_is_over_a_limit(terminal: Terminal) -> None:
+    """Somebody else places the order that ends it."""
+    watching = subprocess.Popen(
+        command_line("backlog", "--watch", "--interval", "0.1", "--fail-over", "depth=0", "-o", "json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=terminal.folder,
+        env=terminal.environ,
+        text=True,
+    )
+    assert watching.stdout is not None
+    first = [json.loads(watching.stdout.readline()) for _ in range(2)]
+    terminal.place()
+    out, err = watching.communicate(timeout=30)
+    assert [look["queued"] for look in first] == [0, 0]
+    assert json.loads(out.splitlines()[-1])["queued"] == 1
+    assert watching.returncode == 1
+    assert "1 order waits; the limit is 0." in err
+
+
+def test_watching_in_text_writes_one_line_for_each_look(terminal: Terminal) -> None:
+    terminal.place()
+    ran = terminal.run("backlog", "--watch", "--interval", "0.1", "--fail-over", "depth=0")
+    (line,) = ran.out.splitlines()
+    assert "queued 1  due " in line
+
+
+def test_the_open_circuit_and_its_next_try_are_told(terminal: Terminal) -> None:
+    open_circuit(terminal)
+    ran = terminal.run("breaker", "status", "-o", "json")
+    assert ran.code == 0
+    assert ran.document["state"] == "open"
+    assert 0 < ran.document["retry_after"] <= 30
+    words = terminal.run("breaker", "status").out
+    assert "refused, the next try in" in words
+
+
+def test_asking_for_the_circuit_changes_nothing(terminal: Terminal) -> None:
+    open_circuit(terminal)
+    looks = [terminal.run("breaker", "status", "-o", "json").document for _ in range(2)]
+    assert looks[0]["generation"] == looks[1]["generation"]
+    assert looks[0]["open_until"] == looks[1]["open_until"]
+
+
+def test_a_store_that_does_not_answer_is_a_failure_of_breaker_status(terminal: Terminal) -> None:
+    terminal.set(BREAKER_STORE_URL="redis://:geheim@127.0.0.1:9/0")
+    ran = terminal.run("breaker", "status", "-o", "json")
+    assert (ran.code, ran.document["store_ok"]) == (1, False)
+    assert "BREAKWALL_BREAKER_STORE_URL" in ran.err
+    assert "geheim" not in ran.err + ran.out
+
+
+def test_an_open_circuit_queues_without_a_call(terminal: Terminal, payments: SimulatorControl) -> None:
+    open_circuit(terminal)
+    assert terminal.place().document["status"] == "queued"
+    assert payments.stats()["requests"] == 0
+    assert terminal.show()["deferral_count"] == 1

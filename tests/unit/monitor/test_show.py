@@ -1,0 +1,168 @@
+"""What an operator reads about a backlog and a circuit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
+from breakwall.monitor.backlog import Backlog, breaker_document, drain_eta
+from breakwall.monitor.limits import InvalidLimitsError, Limits
+from breakwall.monitor.show import backlog_fields, breaker_fields, one_line, verdict
+
+CLOSED = BreakerStatus(
+    name="payment",
+    state=CircuitState.CLOSED,
+    slots=None,
+    retry_after=0.0,
+    generation=2,
+    failure_count=1,
+    success_count=7,
+    opened_at=None,
+    open_until=None,
+    last_failure_at=990.0,
+    open_count=1,
+    override=None,
+    store_ok=True,
+    store_error=None,
+    store_time=1000.0,
+)
+OPEN = replace(CLOSED, state=CircuitState.OPEN, slots=0, retry_after=18.0, opened_at=280.0, open_until=1018.0)
+PROBING = replace(CLOSED, state=CircuitState.HALF_OPEN, slots=2, opened_at=280.0, open_until=990.0)
+
+QUIET = Backlog(
+    at=datetime(2026, 11, 27, tzinfo=UTC),
+    queued=0,
+    due=0,
+    in_flight=0,
+    review=0,
+    dead=0,
+    oldest_age_seconds=0.0,
+    next_due_seconds=None,
+    drained_last_minute=0,
+    drain_eta_seconds=0.0,
+    broker_messages=0,
+    incidents=0,
+    breaker=CLOSED,
+)
+OUTAGE = replace(
+    QUIET,
+    queued=1284,
+    oldest_age_seconds=725.0,
+    next_due_seconds=18.0,
+    drain_eta_seconds=None,
+    broker_messages=None,
+    breaker=OPEN,
+)
+
+
+def test_a_quiet_site_has_a_quiet_verdict() -> None:
+    assert verdict(QUIET) == "No order waits. The circuit is [green]closed[/]: payments go through."
+
+
+def test_an_outage_is_told_in_two_sentences() -> None:
+    assert verdict(OUTAGE) == (
+        "1,284 orders wait, the oldest for 12 min. "
+        "The circuit is [bold red]open[/]: no payment is tried; the next in 18 s."
+    )
+
+
+def test_a_probing_circuit_is_told() -> None:
+    assert "a few payments try" in verdict(replace(OUTAGE, breaker=PROBING))
+
+
+def test_the_fields_of_an_outage_say_what_is_not_known() -> None:
+    fields = backlog_fields(OUTAGE)
+    assert fields["waiting"] == "1,284 (none due, the next in 18 s)"
+    assert fields["time to drain"] == "unknown: the circuit is open"
+    assert fields["broker"] == "does not answer"
+
+
+def test_the_drain_is_told_with_its_assumption() -> None:
+    seen = replace(OUTAGE, due=9, breaker=CLOSED, drain_eta_seconds=240.0)
+    assert backlog_fields(seen)["time to drain"] == "about 4 min, if nothing more comes in"
+
+
+def test_what_needs_a_person_is_told_apart() -> None:
+    fields = backlog_fields(replace(QUIET, review=2, dead=1, incidents=3))
+    assert "2 in review, 1 dead" in fields["needs a person"]
+    assert "3: charges to look at" in fields["incidents"]
+
+
+def test_a_line_for_a_log_has_the_numbers_behind_their_names() -> None:
+    assert one_line(OUTAGE) == (
+        "2026-11-27 00:00:00 UTC  queued 1284  due 0  in_flight 0  review 0  dead 0  oldest 12 min  "
+        "drain unknown  breaker open"
+    )
+
+
+def test_an_open_circuit_tells_since_when_and_when_it_tries_again() -> None:
+    fields = breaker_fields(OPEN)
+    assert fields["calls"] == "refused, the next try in 18 s"
+    assert fields["open since"] == "12 min ago"
+    assert fields["last failure"] == "10 s ago"
+
+
+def test_a_closed_circuit_has_no_beginning_of_an_outage() -> None:
+    assert "open since" not in breaker_fields(CLOSED)
+
+
+def test_an_operators_word_is_told_with_who_why_and_for_how_long() -> None:
+    override = Override(OverrideMode.FORCED_OPEN, "moving the [service]", "ana", 900.0, 1120.0)
+    shown = breaker_fields(replace(CLOSED, override=override))["override"]
+    assert shown == r"[bold]forced open[/] by ana for another 2 min: moving the \[service]"
+
+
+def test_a_lost_store_is_told() -> None:
+    shown = breaker_fields(replace(CLOSED, store_ok=False, store_error="ConnectionError"))["store"]
+    assert shown == "does not answer (ConnectionError)"
+
+
+def test_a_circuits_points_in_time_are_texts_in_a_document() -> None:
+    override = Override(OverrideMode.FORCED_OPEN, "why", "ana", 0.0, None)
+    document = breaker_document(replace(OPEN, override=override))
+    assert document["opened_at"] == "1970-01-01T00:04:40+00:00"
+    assert document["override"]["set_at"] == "1970-01-01T00:00:00+00:00"
+    assert document["override"]["expires_at"] is None
+    assert document["retry_after"] == 18.0
+
+
+@pytest.mark.parametrize(
+    ("queued", "drained", "span", "last_due", "stopped", "eta"),
+    [
+        (0, 0, 0.0, 0.0, True, 0.0),
+        (20, 10, 5.0, 0.0, False, 10.0),
+        (20, 10, 0.001, 0.0, False, 2.0),  # a burst of a moment is not a speed
+        (20, 10, 5.0, 600.0, False, 600.0),
+        (20, 10, 5.0, 0.0, True, None),
+        (20, 0, 0.0, 0.0, False, None),
+    ],
+)
+def test_the_time_to_drain(
+    queued: int, drained: int, span: float, last_due: float, stopped: bool, eta: float | None
+) -> None:
+    assert drain_eta(queued, drained=drained, span=span, last_due=last_due, stopped=stopped) == eta
+
+
+def test_limits_are_read_from_their_text() -> None:
+    assert Limits.parse("depth=100, age=1.5") == Limits(depth=100, age=1.5)
+    assert Limits.parse("age=60") == Limits(age=60)
+
+
+@pytest.mark.parametrize("text", ["", "depth", "depth=", "depth=-1", "depth=inf", "size=1", "age=1,age=2"])
+def test_limits_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(InvalidLimitsError):
+        Limits.parse(text)
+
+
+def test_a_backlog_at_its_limits_is_within_them() -> None:
+    assert Limits(depth=1284, age=725).exceeded_by(OUTAGE) == []
+
+
+def test_each_limit_that_is_exceeded_has_its_sentence() -> None:
+    assert Limits(depth=1283, age=700).exceeded_by(OUTAGE) == [
+        "1,284 orders wait; the limit is 1,283",
+        "the oldest order has waited 725 s; the limit is 700 s",
+    ]
