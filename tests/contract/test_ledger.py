@@ -11,7 +11,7 @@ from sqlalchemy import select
 from breakwall.payments.clock import ManualClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.due import POISON_CRASHES, DueOrders
+from breakwall.payments.due import DueOrders
 from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.interventions import Interventions, RefusedError
 from breakwall.payments.ledger import PUBLISH_GRACE, Attempt, Claim, Ledger
@@ -365,9 +365,10 @@ class TestDispatching:
         book.clock.advance(LEASE - 0.1)
         assert book.due.reclaim_expired() == []
 
-    def test_an_order_whose_workers_keep_dying_goes_to_review(self, book: Book) -> None:
+    def test_an_order_whose_claim_ran_out_three_times_goes_to_review(self, book: Book) -> None:
         order_id = book.crashed()
-        for _ in range(POISON_CRASHES - 1):
+        for _ in range(2):
+            assert book.get().status is OrderStatus.QUEUED
             book.reclaim(order_id)
             book.clock.advance(LEASE)
             book.due.reclaim_expired()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from breakwall import crashpoints
 from breakwall.payments.gateways.base import Answer, Health, Outcome
 from breakwall.payments.orders import OrderStatus
 from tests.contract.site import LEASE, Site, order
@@ -89,6 +92,17 @@ def test_an_open_circuit_defers_and_uses_nothing_up(site: Site) -> None:
     stored = site.get()
     assert (stored.retry_count, stored.deferral_count) == (0, 1)
     assert site.gateway.charged == []
+
+
+def test_a_circuit_that_opens_after_the_claim_still_stops_the_call(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = queued(site)
+    opens = {"after claim": site.open_circuit}
+    monkeypatch.setattr(crashpoints, "_armed", lambda point: opens.get(point, lambda: None)())
+    assert site.retrier.run(order_id) is OrderStatus.QUEUED
+    assert site.gateway.charged == []
+    assert (site.get().retry_count, site.get().deferral_count) == (0, 1)
 
 
 def test_an_outage_of_any_length_kills_no_order(site: Site) -> None:

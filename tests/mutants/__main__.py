@@ -1,0 +1,70 @@
+"""Tries the mutants that are named, or all; exits 1 unless every one is noticed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("breakwall", "producers", "worker", "tests", "pyproject.toml")
+BOUND = 300.0
+
+
+def main(names: list[str]) -> int:
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    missed = [mutant.name for mutant in chosen if not _noticed(mutant)]
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} mutants noticed")
+    return 1 if missed else 0
+
+
+def _noticed(mutant: Mutant) -> bool:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="breakwall-mutant-") as folder:
+        _copy_tree(Path(folder))
+        _mutate(Path(folder), mutant)
+        red = _turns_red(Path(folder), mutant)
+    print(f"{'red  ' if red else 'GREEN'}  {mutant.name}  ({time.monotonic() - started:.0f} s)", flush=True)
+    return red
+
+
+def _copy_tree(folder: Path) -> None:
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+
+
+def _mutate(folder: Path, mutant: Mutant) -> None:
+    path = folder / mutant.path
+    text = path.read_text()
+    if text.count(mutant.line) != 1:
+        raise SystemExit(
+            f"{mutant.name}: {mutant.path} has its line {text.count(mutant.line)} times, not once"
+        )
+    path.write_text(text.replace(mutant.line, mutant.instead))
+
+
+def _turns_red(folder: Path, mutant: Mutant) -> bool:
+    # The copy comes first on the path of `python -m`, before the installed tree.
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=BOUND, check=False)
+    except subprocess.TimeoutExpired:
+        return True
+    if done.returncode not in {0, 1}:
+        raise SystemExit(
+            f"{mutant.name}: the tests did not run\n{done.stdout.decode()}{done.stderr.decode()}"
+        )
+    return done.returncode == 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

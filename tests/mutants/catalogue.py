@@ -1,0 +1,152 @@
+"""What is taken out, where, and which tests must notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEDGER = "breakwall/payments/ledger.py"
+DECISIONS = "breakwall/payments/decisions.py"
+DUE = "breakwall/payments/due.py"
+
+LEDGER_TESTS = "tests/contract/test_ledger.py"
+RETRY_TESTS = "tests/contract/test_retry.py"
+PLACE_TESTS = "tests/contract/test_place.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One guarantee, taken out.
+
+    Attributes:
+        name: what the table calls it.
+        path: the file.
+        line: text that is there exactly once.
+        instead: what replaces it.
+        tests: what must turn red.
+    """
+
+    name: str
+    path: str
+    line: str
+    instead: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "the fence",
+        LEDGER,
+        "and_(orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence)",
+        "orders.c.status == IN_FLIGHT",
+        (LEDGER_TESTS,),
+    ),
+    Mutant(
+        "the lease's end",
+        LEDGER,
+        ".where(*_held(claim), orders.c.lease_until > self.clock.after(0))",
+        ".where(*_held(claim))",
+        (LEDGER_TESTS,),
+    ),
+    Mutant(
+        "the attempt's row before the send",
+        LEDGER,
+        """        connection.execute(
+            insert(attempts).values(""",
+        """        str(
+            insert(attempts).values(""",
+        (LEDGER_TESTS, PLACE_TESTS),
+    ),
+    Mutant(
+        "retry_count before the send",
+        LEDGER,
+        "retry_count=orders.c.retry_count + 1,",
+        "retry_count=orders.c.retry_count,",
+        (LEDGER_TESTS, RETRY_TESTS),
+    ),
+    Mutant(
+        "the reuse of the key",
+        LEDGER,
+        "row.amount, row.currency, row.charge_key)",
+        'row.amount, row.currency, f"{row.charge_key}.{row.fence}")',
+        (RETRY_TESTS,),
+    ),
+    Mutant(
+        "the look-up before a resend",
+        DECISIONS,
+        "        return Step.LOOK_UP\n",
+        "        return Step.SEND\n",
+        ("tests/unit/test_decisions.py", RETRY_TESTS),
+    ),
+    Mutant(
+        "the settle time",
+        DECISIONS,
+        "case LookUpResult.ABSENT if progress.unsettled_age >= profile.settle_seconds:",
+        "case LookUpResult.ABSENT if True:",
+        ("tests/unit/test_decisions.py", RETRY_TESTS),
+    ),
+    Mutant(
+        "proof of payment from a late result",
+        LEDGER,
+        "        if as_expected.rowcount == 0:\n",
+        "        if False:\n",
+        (LEDGER_TESTS,),
+    ),
+    Mutant(
+        "the dispatcher's republishing",
+        DUE,
+        ".values(dispatch_at=self.clock.after(republish_after))",
+        ".values(dispatch_at=self.clock.after(1e9))",
+        (LEDGER_TESTS,),
+    ),
+    Mutant(
+        "taking back expired claims",
+        "worker/dispatcher.py",
+        "        self._due.reclaim_expired()\n",
+        "",
+        ("tests/unit/test_dispatcher.py",),
+    ),
+    Mutant(
+        "the end of a poison order",
+        DUE,
+        "POISON_CRASHES = 3",
+        "POISON_CRASHES = 99",
+        (LEDGER_TESTS,),
+    ),
+    Mutant(
+        "the breaker before each attempt",
+        "worker/retry.py",
+        "            permit = self._breaker.acquire()\n",
+        '            permit = CircuitBreaker("another").acquire()\n',
+        (RETRY_TESTS,),
+    ),
+    Mutant(
+        "a deferral that uses up nothing",
+        LEDGER,
+        """                .values(
+                    deferral_count=orders.c.deferral_count + 1,""",
+        """                .values(
+                    retry_count=orders.c.retry_count + 1,""",
+        (LEDGER_TESTS, RETRY_TESTS),
+    ),
+    Mutant(
+        "the bounded publish",
+        "breakwall/broker/line.py",
+        "STEP = 0.4\n",
+        "STEP = 30.0\n",
+        ("tests/integration/test_place_is_bounded.py",),
+    ),
+    Mutant(
+        "the caller's idempotency key",
+        LEDGER,
+        "            if not _insert_unless_known(connection, [row], shared):\n",
+        "            if _insert_unless_known(connection, [row], shared) is None:\n",
+        (LEDGER_TESTS, PLACE_TESTS),
+    ),
+    Mutant(
+        "BEGIN IMMEDIATE on SQLite",
+        "breakwall/payments/database.py",
+        'get("sqlite_begin", "IMMEDIATE")',
+        'get("sqlite_begin", "DEFERRED")',
+        ("tests/contract/test_database.py", "tests/contract/test_migrations.py"),
+    ),
+)
