@@ -16,6 +16,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
+from breakwall.broker.server import LONGEST_SOCKET_PATH
 from breakwall.demo import story
 from breakwall.demo.children import ChildFailedError
 from breakwall.demo.course import Course
@@ -27,6 +28,8 @@ from breakwall.demo.scene import Lookout
 from breakwall.demo.site import DemoSite
 from breakwall.demo.stage import set_stage
 from breakwall.terminal.output import data, notes, write_json, write_json_note
+
+FOLDER = "breakwall-demo-"
 
 REMOVAL_TRIES = 20
 """Times, a twentieth second apart: a process that was just killed may still have files in the folder."""
@@ -46,7 +49,7 @@ def run_demo(plan: Plan, *, as_json: bool) -> int:
     The story goes to stdout, or, where the report is asked for in JSON, to stderr.
     """
     console = notes() if as_json else data()
-    folder = Path(tempfile.mkdtemp(prefix="breakwall-demo-"))
+    folder = _temporary_folder()
     try:
         with _signals_as_errors():
             report = _perform(plan, folder, console)
@@ -144,6 +147,14 @@ def _signals_as_errors() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _temporary_folder() -> Path:
+    """A new folder where the system keeps such things, unless a socket's path would be too long there."""
+    usual = tempfile.gettempdir()
+    within = len(f"/{FOLDER}12345678/data/broker.sock")
+    fits = len(os.fsencode(usual)) + within <= LONGEST_SOCKET_PATH
+    return Path(tempfile.mkdtemp(prefix=FOLDER, dir=usual if fits else "/tmp"))  # noqa: S108 - mkdtemp is safe
 
 
 def _remove(folder: Path, sleep: Callable[[float], None] = time.sleep) -> None:
