@@ -1,0 +1,224 @@
+"""`breakwall up`: a whole site in one terminal, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from breakwall.simulator.client import SimulatorControl
+from tests.acceptance.nodes import breakwall, wait_for
+
+PROMPT = 10.0
+"""Seconds within which Ctrl-C has to have ended everything."""
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A user's working folder. Its path is short, as a socket's has to be."""
+    with tempfile.TemporaryDirectory(prefix="bw-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+class Terminal:
+    """One `breakwall up` in a folder, and what it says.
+
+    Args:
+        folder: where it runs.
+        settings: variables without their prefix.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.port, self.control_port = _free_ports()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}
+        self.environ = {**inherited, **{f"BREAKWALL_{name}": value for name, value in settings.items()}}
+        self._log = folder / "up.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                breakwall("up", "--payment-port", str(self.port), "--control-port", str(self.control_port)),
+                cwd=folder,
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def text(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def until_said(self, words: str) -> None:
+        wait_for(f"it says {words!r}:\n{self.text}", lambda: words in self.text or not self.running)
+        assert words in self.text, self.text
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def breakwall(self, *arguments: str) -> Any:
+        """A command from another terminal, as `up` says that it is to be typed."""
+        url = {"BREAKWALL_PAYMENT_URL": f"http://127.0.0.1:{self.port}"}
+        done = subprocess.run(
+            breakwall(*arguments, "-o", "json"),
+            cwd=self.folder,
+            env={**url, **self.environ},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    def place(self, key: str) -> str:
+        """Place an order; returns what became of it."""
+        order = ("--user", "u1", "--amount", "10000", "--currency", "KRW", "--key", key)
+        return str(self.breakwall("orders", "place", *order)["status"])
+
+    def status(self, key: str) -> str:
+        return str(self.breakwall("orders", "show", key)["status"])
+
+    def child(self, words: str) -> psutil.Process:
+        """The one process of the site whose command line contains the words."""
+        (found,) = [process for process in self.children() if words in " ".join(process.cmdline())]
+        return found
+
+    def children(self) -> list[psutil.Process]:
+        """Every process that runs in the folder, but for `up` itself: also after that has ended."""
+        return [process for process in _running_in(self.folder) if process.pid != self.process.pid]
+
+    def close(self) -> None:
+        if self.running:
+            self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def terminal(home: Path) -> Iterator[Terminal]:
+    terminal = Terminal(home)
+    yield terminal
+    terminal.close()
+
+
+def _running_in(folder: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
+                found.append(process)
+    return found
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_site_takes_orders_until_it_is_told_to_stop(terminal: Terminal, number: signal.Signals) -> None:
+    terminal.until_said("Everything is up.")
+    assert terminal.place("cart-1") == "paid"
+    asked = time.monotonic()
+    terminal.process.send_signal(number)
+    assert terminal.process.wait(60) == 0, terminal.text
+    assert time.monotonic() - asked < PROMPT
+    assert terminal.children() == []
+    assert "Traceback" not in terminal.text
+
+
+def test_it_says_how_to_place_an_order_and_how_to_see_the_backlog(terminal: Terminal) -> None:
+    terminal.until_said("Everything is up.")
+    terminal.until_said("backlog --watch")
+    assert re.search(r"^breakwall +\|   .*breakwall orders place --user u1 ", terminal.text, re.MULTILINE)
+    assert re.search(r"^payment service +\| Payment service on http", terminal.text, re.MULTILINE)
+    assert re.search(r"^worker +\| .* ready\.", terminal.text, re.MULTILINE)
+
+
+def test_an_order_that_has_to_wait_is_charged_by_the_sites_own_worker(home: Path) -> None:
+    settings = {"RETRY__BASE": "0.2", "BREAKER__RECOVERY_TIMEOUT": "1", "PAYMENT_SETTLE_SECONDS": "1"}
+    terminal = Terminal(home, **settings)
+    try:
+        terminal.until_said("Everything is up.")
+        control = SimulatorControl(f"http://127.0.0.1:{terminal.control_port}")
+        control.set_faults(down=True)
+        assert terminal.place("cart-1") == "queued"
+        control.set_faults(down=False)
+        wait_for("the worker has charged it", lambda: terminal.status("cart-1") == "paid")
+        assert re.search(r"^worker +\| .*order \w+: paid$", terminal.text, re.MULTILINE)
+    finally:
+        terminal.close()
+
+
+def test_killed_with_9_it_takes_everything_along(terminal: Terminal) -> None:
+    terminal.until_said("Everything is up.")
+    assert len(terminal.children()) == 3  # the payment service, the worker, and the worker's broker
+    terminal.process.kill()
+    wait_for("nothing is left running", lambda: terminal.children() == [])
+
+
+@pytest.mark.parametrize("name", ["worker", "simulator"])
+def test_a_process_that_dies_is_said_so_and_started_again(terminal: Terminal, name: str) -> None:
+    terminal.until_said("Everything is up.")
+    first = terminal.child(f"breakwall {name}").pid
+    os.kill(first, signal.SIGKILL)
+    terminal.until_said("was killed by SIGKILL. Another one starts in 1 s.")
+    ready = {"worker": " ready.", "simulator": "Payment service on "}[name]
+    wait_for("another one is up", lambda: terminal.text.count(ready) == 2)
+    assert terminal.child(f"breakwall {name}").pid != first
+    assert terminal.place("cart-1") == "paid"
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.process.wait(60) == 0
+
+
+def test_a_port_that_is_taken_ends_it_with_what_to_do(home: Path) -> None:
+    first = Terminal(home)
+    try:
+        first.until_said("Everything is up.")
+        ports = ("--payment-port", str(first.port), "--control-port", str(first.control_port))
+        second = subprocess.run(
+            breakwall("up", *ports),
+            cwd=home,
+            env=first.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    finally:
+        first.close()
+    assert second.returncode == 1
+    assert "Error: the payment service ended with code 1 before it was up." in second.stderr
+    assert "--payment-port" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_payment_service_of_the_users_own_is_used_and_none_is_run(home: Path) -> None:
+    terminal = Terminal(home, PAYMENT_URL="http://127.0.0.1:9")
+    try:
+        terminal.until_said("Everything is up.")
+        assert "payment service" not in terminal.text.replace("the payment service", "")
+        assert [
+            process for process in terminal.children() if "simulator" in " ".join(process.cmdline())
+        ] == []
+    finally:
+        terminal.close()
+
+
+def test_bad_settings_end_it_before_anything_starts(home: Path) -> None:
+    terminal = Terminal(home, RETRY__CAP="soon")
+    assert terminal.process.wait(60) == 2
+    assert "BREAKWALL_RETRY__CAP" in terminal.text
+    assert not (home / ".breakwall").exists()
