@@ -1,9 +1,16 @@
-"""What people do to orders: send them round again, cancel them. Each is one transaction."""
+"""What people do to single orders: send them round again, cancel them. Each is one transaction.
+
+Beside it: `redrive` for many orders at once, `resolution` for orders in review.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, exists, select, update
+from typing import Any
 
+from sqlalchemy import Connection, Row, exists, select, update
+
+from breakwall.payments.actions import NOBODY, Action, Author
+from breakwall.payments.audit import lock_orders, note_interventions
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.orders import OrderStatus, StoredOrder
@@ -21,15 +28,15 @@ class RefusedError(Exception):
 class Interventions:
     """An operator's actions on single orders.
 
-    Every method takes an order's id or idempotency key, returns the order as it is afterwards, and raises
-    `OrderNotFoundError`, `RefusedError` or `DatabaseUnavailableError`.
+    Every method takes an order's id or idempotency key and who acts, returns the order as it is afterwards,
+    and raises `OrderNotFoundError`, `RefusedError` or `DatabaseUnavailableError`.
     """
 
     def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
         self.database = database
         self.clock = clock or DatabaseClock()
 
-    def retry(self, name: str) -> StoredOrder:
+    def retry(self, name: str, author: Author = NOBODY) -> StoredOrder:
         """Send an order round again: it is due at once, with a whole new budget of attempts.
 
         ``retry_count`` goes on counting; the budget is counted from where it stands now. An attempt whose
@@ -38,62 +45,75 @@ class Interventions:
         order = get_order(self.database, name)
 
         def work(connection: Connection) -> StoredOrder:
-            sent_round = connection.execute(
-                update(orders)
-                .where(orders.c.id == order.id, orders.c.status.in_(RETRYABLE))
-                .values(
-                    status=OrderStatus.QUEUED,
-                    retry_floor=orders.c.retry_count,
-                    look_up_floor=orders.c.look_up_count,
-                    crash_count=0,
-                    next_attempt_at=self.clock.after(0),
-                    dispatch_at=self.clock.after(0),
-                    settled_at=None,
-                )
-            )
-            return _changed(connection, order, sent_round.rowcount, "sent round again")
+            before = lock_order(connection, order.id, RETRYABLE, "sent round again")
+            send_round(connection, self.clock, [before], author)
+            return stored_order(connection, orders.c.id == order.id)
 
         return self.database.write(work, name="retry")
 
-    def cancel(self, name: str) -> StoredOrder:
+    def cancel(self, name: str, author: Author = NOBODY) -> StoredOrder:
         """Cancel an order, at once where no attempt may have charged.
 
         Otherwise ``cancel_requested`` is set: the order is cancelled as soon as it is proven that nothing
         was charged, and a charge that turns up is reported as one to refund.
         """
         order = get_order(self.database, name)
-        unsettled = exists(select(attempts.c.number).where(attempts.c.order_id == order.id, UNSETTLED))
 
         def work(connection: Connection) -> StoredOrder:
-            at_once = connection.execute(
-                update(orders)
-                .where(
-                    orders.c.id == order.id,
-                    orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD]),
-                    ~unsettled,
-                )
-                .values(
-                    status=OrderStatus.CANCELLED,
-                    cancel_requested=True,
-                    next_attempt_at=None,
-                    dispatch_at=None,
-                    settled_at=self.clock.after(0),
-                )
+            before = lock_order(connection, order.id, CANCELLABLE, "cancelled")
+            changes: dict[str, Any] = {"cancel_requested": True}
+            if before.status != OrderStatus.IN_FLIGHT and not _may_have_charged(connection, order.id):
+                changes |= at_rest(self.clock, OrderStatus.CANCELLED)
+            connection.execute(update(orders).where(orders.c.id == order.id).values(changes))
+            note_interventions(
+                connection, self.clock, [before], Action.CANCEL, author, after=changes.get("status")
             )
-            if at_once.rowcount:
-                return stored_order(connection, orders.c.id == order.id)
-            asked = connection.execute(
-                update(orders)
-                .where(orders.c.id == order.id, orders.c.status.in_(CANCELLABLE))
-                .values(cancel_requested=True)
-            )
-            return _changed(connection, order, asked.rowcount, "cancelled")
+            return stored_order(connection, orders.c.id == order.id)
 
         return self.database.write(work, name="cancel")
 
 
-def _changed(connection: Connection, order: StoredOrder, rows: int, what: str) -> StoredOrder:
-    now = stored_order(connection, orders.c.id == order.id)
-    if rows == 0:
-        raise RefusedError(f"order {order.id} is {now.status} and cannot be {what}")
-    return now
+def lock_order(
+    connection: Connection, order_id: str, allowed: tuple[OrderStatus, ...], what: str
+) -> Row[Any]:
+    """One order, locked, in one of the states that allow the action; else raises `RefusedError`."""
+    (before,) = lock_orders(connection, [order_id])
+    if before.status not in allowed:
+        raise RefusedError(f"order {order_id} is {before.status} and cannot be {what}")
+    return before
+
+
+def send_round(
+    connection: Connection, clock: Clock, locked: list[Row[Any]], author: Author, *, run: str | None = None
+) -> None:
+    """Make locked orders due at once, with a whole new budget of attempts each."""
+    connection.execute(
+        update(orders)
+        .where(orders.c.id.in_([order.id for order in locked]))
+        .values(
+            status=OrderStatus.QUEUED,
+            retry_floor=orders.c.retry_count,
+            look_up_floor=orders.c.look_up_count,
+            crash_count=0,
+            next_attempt_at=clock.after(0),
+            dispatch_at=clock.after(0),
+            settled_at=None,
+        )
+    )
+    note_interventions(connection, clock, locked, Action.RETRY, author, after=OrderStatus.QUEUED, run=run)
+
+
+def at_rest(clock: Clock, status: OrderStatus) -> dict[str, Any]:
+    """The columns of an order that nobody works on any more."""
+    return {
+        "status": status,
+        "lease_until": None,
+        "next_attempt_at": None,
+        "dispatch_at": None,
+        "settled_at": clock.after(0),
+    }
+
+
+def _may_have_charged(connection: Connection, order_id: str) -> bool:
+    unsettled = select(attempts.c.number).where(attempts.c.order_id == order_id, UNSETTLED)
+    return bool(connection.scalar(select(exists(unsettled))))

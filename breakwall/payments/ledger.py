@@ -16,13 +16,15 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, and_, case, false, func, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from breakwall.payments.audit import report_incident, resolved_as_not_charged_since
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Progress, Verdict
 from breakwall.payments.gateways.base import Answer, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.keys import renewed_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.payments.queries import orders_by_key
-from breakwall.payments.schema import IN_FLIGHT, QUEUED, UNSETTLED, attempts, incidents, orders
+from breakwall.payments.schema import IN_FLIGHT, QUEUED, STORED_ERROR, UNSETTLED, attempts, orders
 
 Source = Literal["producer", "worker"]
 
@@ -268,7 +270,7 @@ class Ledger:
         """
         request = claim.request
         if claim.progress.stored_errors:
-            request = replace(request, idempotency_key=f"{claim.order_id}.{claim.fence}")
+            request = replace(request, idempotency_key=renewed_key(claim.order_id, claim.fence))
 
         def work(connection: Connection) -> Claim | None:
             held = connection.execute(
@@ -322,10 +324,11 @@ class Ledger:
             update(orders).where(*_held(claim), orders.c.cancel_requested.is_(false())).values(paid)
         )
         if as_expected.rowcount == 0:
-            self._pay_against_expectation(connection, claim.order_id, paid)
+            self._pay_against_expectation(connection, claim, paid)
         return OrderStatus.PAID
 
-    def _pay_against_expectation(self, connection: Connection, order_id: str, paid: dict[str, Any]) -> None:
+    def _pay_against_expectation(self, connection: Connection, claim: Claim, paid: dict[str, Any]) -> None:
+        order_id = claim.order_id
         before = connection.execute(
             select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
             .where(orders.c.id == order_id)
@@ -335,17 +338,15 @@ class Ledger:
         if before.status == OrderStatus.PAID:
             if before.charge_id != charge_id:
                 detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"
-                self._report(connection, order_id, "two_charges", detail)
+                report_incident(connection, self.clock, order_id, "two_charges", detail)
             return
         if before.cancel_requested:
             detail = f"charged as {charge_id} although it was to be cancelled: refund it"
-            self._report(connection, order_id, "charged_after_cancel", detail)
+            report_incident(connection, self.clock, order_id, "charged_after_cancel", detail)
+        elif resolved_as_not_charged_since(connection, order_id, claim.fence):
+            detail = f"charged as {charge_id} although a person had resolved it as not charged"
+            report_incident(connection, self.clock, order_id, "charged_after_resolution", detail)
         connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
-
-    def _report(self, connection: Connection, order_id: str, kind: str, detail: str) -> None:
-        connection.execute(
-            insert(incidents).values(order_id=order_id, kind=kind, detail=detail, at=self.clock.after(0))
-        )
 
     def _insert_attempt(self, connection: Connection, claim: Claim, number: int, source: Source) -> Attempt:
         connection.execute(
@@ -362,7 +363,7 @@ class Ledger:
 
     def _progress(self, connection: Connection, order: Row[Any]) -> Progress:
         ended = func.coalesce(attempts.c.finished_at, order.now)
-        answered = and_(UNSETTLED, attempts.c.code.like("http_5%"))
+        answered = and_(UNSETTLED, STORED_ERROR)
         sent = connection.execute(
             select(
                 func.min(case((attempts.c.gateway_key == order.charge_key, attempts.c.started_at))).label(

@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 
+from breakwall.payments.actions import Action
 from breakwall.payments.clock import UtcDateTime
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import MAX_LENGTH, OrderStatus
@@ -98,6 +99,13 @@ Index(
     sqlite_where=orders.c.status == text("'in_flight'"),
 )
 Index("ix_orders_status_created", orders.c.status, orders.c.created_at)
+# Not unique: what a gateway answers is kept, whatever it is.
+Index(
+    "ix_orders_charge",
+    orders.c.charge_id,
+    postgresql_where=orders.c.charge_id.is_not(None),
+    sqlite_where=orders.c.charge_id.is_not(None),
+)
 Index(
     "ix_orders_settled",
     orders.c.settled_at,
@@ -132,7 +140,28 @@ incidents = Table(
     Column("kind", String(32), nullable=False),
     Column("detail", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    CheckConstraint("kind IN ('two_charges', 'charged_after_cancel')", name="kind_is_known"),
+    CheckConstraint(
+        _one_of("kind", ["two_charges", "charged_after_cancel", "charged_after_resolution"]),
+        name="kind_is_known",
+    ),
+)
+
+interventions = Table(
+    "interventions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("order_id", String(32), ForeignKey("orders.id"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("actor", String(MAX_LENGTH), nullable=False),
+    Column("reason", Text),
+    Column("before", String(16), nullable=False),
+    Column("after", String(16), nullable=False),
+    # The order's fence at that time: claims up to this one are older than the action.
+    Column("fence", BigInteger, nullable=False),
+    Column("evidence", String(MAX_LENGTH)),
+    Column("run", String(32)),
+    CheckConstraint(_one_of("action", [action.value for action in Action]), name="action_is_known"),
 )
 
 # Literals, not parameters: a planner uses a partial index only for a value that it can see.
@@ -141,3 +170,6 @@ IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")
 
 UNSETTLED = or_(attempts.c.outcome.is_(None), attempts.c.outcome == Outcome.UNKNOWN)
 """Attempts that may have charged."""
+
+STORED_ERROR = attempts.c.code.like("http_5%")
+"""Attempts that the service answered, with an error that it may have stored under their key."""

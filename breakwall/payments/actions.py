@@ -1,0 +1,94 @@
+"""What people do to orders, and the notes that it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from breakwall.payments.orders import MAX_LENGTH, OrderStatus
+
+MAX_REASON = 500
+
+
+class Action(StrEnum):
+    """What a person did to an order."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
+    RESOLVE_PAID = "resolve_paid"
+    RESOLVE_NOT_CHARGED = "resolve_not_charged"
+
+
+class InvalidAuthorError(ValueError):
+    """The action cannot be noted as it is; nothing was changed. ``field`` says what is at fault."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who acts, and why; checked when it is made.
+
+    Attributes:
+        actor: the person's name, 1 to 255 characters.
+        reason: 1 to `MAX_REASON` characters, or None where none was given.
+
+    Raises:
+        InvalidAuthorError: naming the unusable field.
+    """
+
+    actor: str = "unknown"
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        _check("actor", self.actor, MAX_LENGTH)
+        if self.reason is not None:
+            _check("reason", self.reason, MAX_REASON)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIntervention:
+    """One action of a person on one order.
+
+    Attributes:
+        at: when, by the database's clock; aware, in UTC.
+        before: the order's state until then.
+        after: the state that the action led to.
+        evidence: the charge id that the person vouched for, if that was the action.
+        run: the same for all orders of one bulk action; None for a single order.
+    """
+
+    at: datetime
+    action: Action
+    actor: str
+    reason: str | None
+    before: OrderStatus
+    after: OrderStatus
+    evidence: str | None
+    run: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIncident:
+    """A charge of one order that a person has to look at; ``at`` is aware, in UTC."""
+
+    at: datetime
+    kind: str
+    detail: str
+
+
+def _check(field: str, value: str, limit: int) -> None:
+    if not value.strip():
+        raise InvalidAuthorError(field, "should be a text that is not empty")
+    if len(value) > limit:
+        raise InvalidAuthorError(field, f"should be at most {limit} characters long")
+    if not value.isprintable():
+        raise InvalidAuthorError(field, "should hold no control characters")
+
+
+NOBODY = Author()
+"""An author who was not named."""
