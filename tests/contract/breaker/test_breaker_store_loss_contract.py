@@ -40,7 +40,10 @@ def breakable(request: pytest.FixtureRequest) -> Iterator[BreakableStore]:
 
 @pytest.fixture
 def breaker(breakable: BreakableStore) -> Iterator[CircuitBreaker]:
-    config = CircuitBreakerConfig(failure_threshold=3, recovery_timeout=30, refresh_interval=0.05)
+    # Whatever the number of calls that it takes until the store has answered in time.
+    config = CircuitBreakerConfig(
+        failure_threshold=3, failure_rate=0.001, recovery_timeout=30, refresh_interval=0.05
+    )
     breaker = CircuitBreaker("payment", config, store_from_url(breakable.url))
     wait_until(lambda: breaker.call(int) == 0 and breaker.status().store_ok)
     yield breaker
