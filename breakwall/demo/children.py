@@ -110,15 +110,6 @@ class Child:
             os.close(self._held)
             self._held = -1
 
-    def stop(self, grace: float) -> bool:
-        """End it; whether it ended by itself within ``grace`` seconds of being asked."""
-        self.ask_to_stop()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(grace)
-        in_time = not self.running
-        self.kill()
-        return in_time
-
     def _signal(self, number: int) -> None:
         if self.running:  # else the number may be somebody else's by now
             # The group: elsewhere than on Linux the launcher stays beside the program.

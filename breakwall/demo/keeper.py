@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 """Seconds before the next start, doubled each time: haste does not help what fails at once, every time."""
+
+LOOK = 0.05
+"""Seconds between two looks at a program that was asked to end."""
 
 LONG_LIFE = 30.0
 """Seconds after which an end is a new accident and no longer the same failure again."""
@@ -111,3 +115,27 @@ class Keeper:
         self._due = now + self._delay
         self._say(f"The {self.name} {program.how_it_ended}. Another one starts in {self._delay:g} s.")
         self._delay = min(2 * self._delay, LONGEST_DELAY)
+
+
+def end_all(
+    keepers: Sequence[Keeper],
+    *,
+    grace: float,
+    hurry: Callable[[], bool],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Ask one program after the other to end, and kill what has not ended in time.
+
+    Args:
+        keepers: in the order in which they end.
+        grace: seconds that each of them has.
+        hurry: whether nobody wants to wait any longer.
+        clock, sleep: monotonic seconds, and passing some.
+    """
+    for keeper in keepers:
+        keeper.ask_to_stop()
+        deadline = clock() + grace
+        while keeper.running and clock() < deadline and not hurry():
+            sleep(LOOK)
+        keeper.kill()

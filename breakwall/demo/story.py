@@ -27,7 +27,8 @@ def prologue(plan: Plan) -> Event:
     return Event(
         "A shop, its customers, and a payment service that is about to die. All of it is real: separate "
         "processes on this machine, a database and a message queue in a temporary folder. Only the waits "
-        f"are shortened, to {plan.wait:g} s where a shop would have 10 or 30, to be done within a minute."
+        f"are shortened, to {plan.wait:g} s where a shop would have 10 or 30, to be done within a minute.",
+        next="everything starts, and the first customers come.",
     )
 
 

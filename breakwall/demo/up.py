@@ -16,7 +16,7 @@ from rich.text import Text
 
 from breakwall.demo.children import python_module
 from breakwall.demo.instructions import Ports, how_to_use, how_we_are_called
-from breakwall.demo.keeper import Keeper, NeverReadyError
+from breakwall.demo.keeper import Keeper, NeverReadyError, end_all
 from breakwall.demo.programs import Program
 from breakwall.settings import Settings
 from breakwall.terminal.output import data, notes
@@ -104,12 +104,7 @@ class Site:
 
     def close(self) -> None:
         """Ask all programs to end, the worker before the service that it talks to; kill what does not."""
-        for keeper in reversed(self._keepers):
-            keeper.ask_to_stop()
-            deadline = time.monotonic() + GRACE
-            while keeper.running and time.monotonic() < deadline and not self._hurry.is_set():
-                time.sleep(LOOK / 2)
-            keeper.kill()
+        end_all(list(reversed(self._keepers)), grace=GRACE, hurry=self._hurry.is_set)
 
     def _keep(self, name: str, arguments: list[str], ready_mark: str) -> None:
         speak = self._speaker(name)

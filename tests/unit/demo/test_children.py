@@ -87,22 +87,25 @@ def test_the_terminals_ctrl_c_does_not_reach_it(tmp_path: Path, started: list[Ch
     assert os.getsid(child.pid) != os.getsid(0)
 
 
-def test_one_that_ends_when_it_is_asked_has_ended_in_time(
+def test_one_that_is_asked_to_stop_can_do_so_in_its_own_way(
     how: str, tmp_path: Path, started: list[Child]
 ) -> None:
+    polite = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: print('bye', flush=True))"
     child = start(
-        started, [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"], how, tmp_path
+        started, [sys.executable, "-c", f"{polite}; print('hi', flush=True); time.sleep(1)"], how, tmp_path
     )
     assert child.process.stdout is not None
-    child.process.stdout.readline()
-    assert child.stop(grace=10.0)
+    assert child.process.stdout.readline() == b"hi\n"
+    child.ask_to_stop()
+    assert child.process.stdout.readline() == b"bye\n"
 
 
-def test_one_that_does_not_listen_is_killed(tmp_path: Path, started: list[Child]) -> None:
+def test_one_that_does_not_listen_is_killed_all_the_same(tmp_path: Path, started: list[Child]) -> None:
     child = start(started, DEAF, HOWS[-1], tmp_path)
     assert child.process.stdout is not None
     child.process.stdout.readline()
-    assert not child.stop(grace=0.2)
+    child.ask_to_stop()
+    child.kill()
     assert child.process.returncode == -signal.SIGKILL
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.demo.keeper import FIRST_DELAY, LONG_LIFE, LONGEST_DELAY, Keeper, NeverReadyError
+from breakwall.demo.keeper import FIRST_DELAY, LONG_LIFE, LONGEST_DELAY, Keeper, NeverReadyError, end_all
 
 
 class FakeProgram:
@@ -16,9 +16,10 @@ class FakeProgram:
         self.how_it_ended = "was killed by SIGKILL"
         self.last_words = "out of memory"
         self.buried = False
+        self.deaf = False
 
     def ask_to_stop(self) -> None:
-        self.running = False
+        self.running = self.deaf
 
     def kill(self) -> None:
         self.running = False
@@ -120,3 +121,47 @@ def test_one_that_came_up_and_ended_between_two_looks_has_been_up() -> None:
     bench.fail_at(0.1)
     bench.keeper.run_once(1.1)
     assert len(bench.started) == 2
+
+
+class Time:
+    """A clock that sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def running(*, deaf: bool = False) -> Bench:
+    bench = Bench()
+    bench.keeper.run_once(0.0)
+    bench.started[0].deaf = deaf
+    return bench
+
+
+def test_who_ends_when_asked_is_not_waited_for() -> None:
+    one, other, time = running(), running(), Time()
+    keepers = [one.keeper, other.keeper]
+    end_all(keepers, grace=5, hurry=lambda: False, clock=lambda: time.now, sleep=time.sleep)
+    assert time.now == 0
+    assert one.started[0].buried
+    assert other.started[0].buried
+
+
+def test_who_does_not_end_in_time_is_killed() -> None:
+    bench, time = running(deaf=True), Time()
+    end_all([bench.keeper], grace=5, hurry=lambda: False, clock=lambda: time.now, sleep=time.sleep)
+    assert time.now == pytest.approx(5, abs=0.1)
+    assert not bench.started[0].running
+
+
+def test_in_a_hurry_nobody_is_waited_for() -> None:
+    bench, time = running(deaf=True), Time()
+    end_all([bench.keeper], grace=5, hurry=lambda: time.now >= 1, clock=lambda: time.now, sleep=time.sleep)
+    assert time.now == pytest.approx(1, abs=0.1)
+    assert not bench.started[0].running
+
+
+def test_one_that_was_never_started_needs_no_end() -> None:
+    end_all([Bench().keeper], grace=5, hurry=lambda: False)
