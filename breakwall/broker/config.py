@@ -62,6 +62,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
             "interval_max": 0.1,
         },
         **chosen,
+        **_tls(settings),
     }
 
 
@@ -101,6 +102,19 @@ def _amqp(settings: Settings) -> dict[str, Any]:
         "broker_heartbeat": 30,
         "broker_transport_options": {"confirm_publish": True},
     }
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """Check the broker's certificate and its name, against the system's authorities.
+
+    Left to themselves, Celery takes any certificate for ``rediss://``, and any valid one for ``amqps://``.
+    """
+    scheme = settings.broker.partition("://")[0]
+    if scheme == "rediss":
+        return {"broker_use_ssl": {"ssl_cert_reqs": "required", "ssl_check_hostname": True}}
+    if scheme == "amqps":
+        return {"broker_use_ssl": {"server_hostname": None}}  # kombu fills in the host's name, and checks it
+    return {}
 
 
 def retry_queue() -> Queue:

@@ -265,6 +265,7 @@ def test_it_outlives_the_thread_that_asked_for_it(home: Path) -> None:
     broker.stop()
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # on purpose
 def test_a_fork_that_ends_does_not_take_it_along(broker: EmbeddedBroker, home: Path) -> None:
     before = servers(home)
     fork = os.fork()

@@ -146,6 +146,7 @@ def test_a_queue_that_somebody_deleted_is_made_again_and_the_message_kept(
     assert queue_depth(settings_for(rabbitmq_url)) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # on purpose
 def test_a_fork_leaves_the_parents_connection_alone(rabbitmq_url: str) -> None:
     publisher = warm_publisher(rabbitmq_url)
     child = os.fork()

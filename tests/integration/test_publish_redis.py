@@ -154,6 +154,7 @@ def test_a_restart_between_two_publishes_goes_unnoticed(redis_server: RedisServe
     assert publisher.publish("order-1")
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # on purpose
 def test_a_fork_publishes_over_a_connection_of_its_own(redis_server: RedisServer, redis_url: str) -> None:
     publisher = warm_publisher(redis_url)
     child = os.fork()

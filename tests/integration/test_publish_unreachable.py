@@ -43,6 +43,13 @@ def test_a_broker_whose_packets_are_lost_costs_under_a_second(scheme: str, silen
     assert_fails_in_time(lambda: publisher.publish("order-1"))
 
 
+@pytest.mark.parametrize("scheme", [*SCHEMES, "rediss://127.0.0.1:{port}/0", "amqps://127.0.0.1:{port}//"])
+def test_a_broker_that_connects_and_says_nothing_costs_under_a_second(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        publisher = cold_publisher(scheme.format(port=mute.getsockname()[1]))
+        assert_fails_in_time(lambda: publisher.publish("order-1"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_depth_of_a_broker_whose_packets_are_lost_is_unknown_in_time(

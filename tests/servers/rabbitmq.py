@@ -206,7 +206,7 @@ class RabbitContainer(RabbitServer):
         state = self._state()
         if state == "running":
             return
-        sources.run(self._command() if state == "" else ["docker", "start", self._container], timeout=300)
+        sources.run(self._command() if state == "" else ["docker", "start", self._container])
         deadline = time.monotonic() + START_TIMEOUT
         while not self._answers():
             if time.monotonic() > deadline:
@@ -266,5 +266,6 @@ def rabbitmq_server_for_this_machine(workshop: Workshop) -> RabbitServer:
     if scripts is not None:
         return RabbitNode(workshop, scripts)
     if sources.docker_answers():
+        sources.fetch_image(RabbitContainer.image)
         return RabbitContainer(workshop)
     raise UnavailableError(sources.HOW_TO_HAVE_ONE)

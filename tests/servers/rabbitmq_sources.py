@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-INSTALL_TIMEOUT = 240.0  # seconds for all of apt-get: 50 MB to fetch and unpack
+from tests.servers.server import UnavailableError
+
+INSTALL_TIMEOUT = 240.0  # seconds: 50 MB of packages, or an image, to fetch and unpack
 HOW_TO_HAVE_ONE = (
     "there is no rabbitmq-server on the path, it cannot be installed (that takes root and apt-get), and no "
     "Docker engine answers; any one of the three will do"
@@ -55,6 +57,21 @@ def docker_answers() -> bool:
             subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
         )
     return False
+
+
+def fetch_image(image: str) -> None:
+    """Have the Docker engine hold the image.
+
+    Raises:
+        UnavailableError: it cannot be had.
+    """
+    with contextlib.suppress(RuntimeError):
+        run(["docker", "image", "inspect", image])
+        return
+    try:
+        run(["docker", "pull", "--quiet", image], timeout=INSTALL_TIMEOUT)
+    except RuntimeError as error:
+        raise UnavailableError(f"the Docker engine cannot fetch {image}: {error}") from None
 
 
 def plan() -> str:
