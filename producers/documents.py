@@ -8,19 +8,31 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from breakwall.payments.actions import StoredIncident, StoredIntervention
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
     from producers.producer import PlaceResult
 
 
 def order_document(order: StoredOrder) -> dict[str, Any]:
     """An order's fields; times are ISO 8601 texts in UTC."""
-    return {name: _plain(value) for name, value in asdict(order).items()}
+    return _fields(order)
 
 
-def order_with_attempts(order: StoredOrder, attempts: Sequence[StoredAttempt]) -> dict[str, Any]:
-    """An order's fields and, under ``attempts``, everything that was tried, first to last."""
-    tried = [{name: _plain(value) for name, value in asdict(attempt).items()} for attempt in attempts]
-    return {**order_document(order), "attempts": tried}
+def order_with_history(
+    order: StoredOrder,
+    attempts: Sequence[StoredAttempt],
+    interventions: Sequence[StoredIntervention],
+    incidents: Sequence[StoredIncident],
+) -> dict[str, Any]:
+    """An order's fields, with what was tried, what people did, and the incidents, each first to last."""
+    history: dict[str, Sequence[DataclassInstance]] = {
+        "attempts": attempts,
+        "interventions": interventions,
+        "incidents": incidents,
+    }
+    return order_document(order) | {name: [_fields(row) for row in rows] for name, rows in history.items()}
 
 
 def placed_document(order: Order, result: PlaceResult) -> dict[str, Any]:
@@ -35,6 +47,10 @@ def placed_document(order: Order, result: PlaceResult) -> dict[str, Any]:
         "charge_id": result.charge_id,
         "replayed": result.replayed,
     }
+
+
+def _fields(row: DataclassInstance) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in asdict(row).items()}
 
 
 def _plain(value: Any) -> Any:

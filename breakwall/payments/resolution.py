@@ -18,6 +18,7 @@ from breakwall.payments.queries import get_order, stored_order
 from breakwall.payments.schema import STORED_ERROR, UNSETTLED, attempts, incidents, orders
 
 _IN_REVIEW = (OrderStatus.REVIEW,)
+_RESOLVED = "resolved: only an order in review can"
 
 
 class InvalidChargeError(ValueError):
@@ -48,7 +49,7 @@ class Resolution:
         order = get_order(self.database, name)
 
         def work(connection: Connection) -> StoredOrder:
-            before = lock_order(connection, order.id, _IN_REVIEW, "resolved")
+            before = lock_order(connection, order.id, _IN_REVIEW, _RESOLVED)
             _refuse_charge_of_another(connection, order.id, charge_id)
             newest = _unsettled(select(func.max(attempts.c.number)), order.id).scalar_subquery()
             detail = f"Resolved by {author.actor}: it charged."
@@ -84,7 +85,7 @@ class Resolution:
         order = get_order(self.database, name)
 
         def work(connection: Connection) -> StoredOrder:
-            before = lock_order(connection, order.id, _IN_REVIEW, "resolved")
+            before = lock_order(connection, order.id, _IN_REVIEW, _RESOLVED)
             status = OrderStatus.CANCELLED if before.cancel_requested else OrderStatus.DEAD
             changes = {}
             if connection.scalar(_unsettled(select(func.count()), order.id).where(STORED_ERROR)):

@@ -1,4 +1,4 @@
-"""`breakwall orders retry` and `orders cancel`."""
+"""`breakwall orders cancel`."""
 
 from __future__ import annotations
 
@@ -6,41 +6,33 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from breakwall.terminal.options import Format, OutputOption
+from producers.commands.authors import ActorOption, ReasonOption, author
 from producers.commands.showing import NameArgument, write_order
 
 if TYPE_CHECKING:
     from breakwall.payments.orders import StoredOrder
 
 
-def retry(name: NameArgument, output: OutputOption = Format.TEXT) -> None:
-    """Send a queued, dead or reviewed order round again, due at once.
-
-    It gets a whole new budget of attempts (BREAKWALL_RETRY__MAX_ATTEMPTS); its retry_count goes on
-    counting from where it is. An attempt that may have charged is looked up before anything is sent.
-    Exits with 4, and changes nothing, when the order's state does not allow it.
-    """
-    from breakwall.payments.interventions import Interventions
-    from breakwall.settings import load_settings
-    from breakwall.wiring import open_database
-
-    with closing(open_database(load_settings())) as database:
-        order = Interventions(database).retry(name)
-    _tell(order, "It is due now, with a whole new budget of attempts; a worker takes it next.", output)
-
-
-def cancel(name: NameArgument, output: OutputOption = Format.TEXT) -> None:
+def cancel(
+    name: NameArgument,
+    reason: ReasonOption = None,
+    actor: ActorOption = None,
+    output: OutputOption = Format.TEXT,
+) -> None:
     """Cancel an order that is not paid: at once where nothing may have been charged.
 
     Otherwise the wish is noted: it is cancelled as soon as it is proven that nothing was charged, and a
     charge that turns up is reported as an incident to refund. Exits with 4, and changes nothing, when the
     order's state does not allow it.
     """
+    who = author(actor, reason)
+
     from breakwall.payments.interventions import Interventions
     from breakwall.settings import load_settings
     from breakwall.wiring import open_database
 
     with closing(open_database(load_settings())) as database:
-        order = Interventions(database).cancel(name)
+        order = Interventions(database).cancel(name, who)
     done = "It is cancelled; nothing was charged."
     noted = "The wish is noted: an attempt may have charged, and a worker finds out first."
     _tell(order, done if order.status == "cancelled" else noted, output)

@@ -11,27 +11,33 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
+    from breakwall.payments.actions import StoredIncident, StoredIntervention
     from breakwall.payments.orders import StoredAttempt, StoredOrder
 
 NameArgument = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id or its idempotency key.")]
 
 
 def show(name: NameArgument, output: OutputOption = Format.TEXT) -> None:
-    """Show one order and everything that was tried. Exits with 3 when there is none."""
+    """Show one order, everything that was tried, and what people did. Exits with 3 when there is none."""
+    from breakwall.payments.audit import list_incidents, list_interventions
     from breakwall.payments.queries import get_order, list_attempts
     from breakwall.settings import load_settings
     from breakwall.terminal.output import write_json
     from breakwall.wiring import open_database
-    from producers.documents import order_with_attempts
+    from producers.documents import order_with_history
 
     with closing(open_database(load_settings())) as database:
         order = get_order(database, name)
         attempts = list_attempts(database, order.id)
+        interventions = list_interventions(database, order.id)
+        incidents = list_incidents(database, order.id)
     if output is Format.JSON:
-        write_json(order_with_attempts(order, attempts))
+        write_json(order_with_history(order, attempts, interventions, incidents))
     else:
         write_order(order)
         _write_attempts(attempts)
+        _write_interventions(interventions)
+        _write_incidents(incidents)
 
 
 def list_orders(
@@ -100,6 +106,38 @@ def _write_attempts(attempts: list[StoredAttempt]) -> None:
     data().print()
     heads = ("attempt", "by", "sent", "took", "outcome", "code", "detail")
     write_table(heads, rows, right=("attempt", "took"))
+
+
+def _write_interventions(interventions: list[StoredIntervention]) -> None:
+    from breakwall.terminal.output import data, plain, write_table
+    from breakwall.terminal.words import moment, state
+
+    if not interventions:
+        return
+    rows = [
+        (
+            done.action.value,
+            plain(done.actor),
+            moment(done.at),
+            f"{state(done.before.value)} → {state(done.after.value)}",
+            plain(done.evidence or "-"),
+            plain(done.reason or "-"),
+        )
+        for done in interventions
+    ]
+    data().print()
+    write_table(("intervention", "by", "at", "state", "charge", "reason"), rows)
+
+
+def _write_incidents(incidents: list[StoredIncident]) -> None:
+    from breakwall.terminal.output import data, plain, write_table
+    from breakwall.terminal.words import moment
+
+    if not incidents:
+        return
+    rows = [(f"[bold red]{found.kind}[/]", moment(found.at), plain(found.detail)) for found in incidents]
+    data().print()
+    write_table(("incident", "at", "detail"), rows)
 
 
 def _took(attempt: StoredAttempt) -> float:

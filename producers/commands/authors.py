@@ -1,0 +1,41 @@
+"""Who acts and why: the options of every command that changes an order on a person's word."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from breakwall.payments.actions import Author
+
+ActorOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Who acts; $USER when not given. It is noted.", show_default=False),
+]
+ReasonOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Why. It is noted.", show_default=False)
+]
+
+
+def author(actor: str | None, reason: str | None) -> Author:
+    """The author for the audit notes.
+
+    Raises:
+        typer.BadParameter: naming the option whose text cannot be noted.
+    """
+    from breakwall.payments.actions import Author, InvalidAuthorError
+
+    try:
+        return Author(_user() if actor is None else actor, reason)
+    except InvalidAuthorError as error:
+        raise typer.BadParameter(error.problem, param_hint=f"--{error.field}") from None
+
+
+def _user() -> str:
+    try:
+        return os.environ.get("USER") or getpass.getuser()
+    except (OSError, KeyError):  # a container's user has no name
+        return f"uid {os.getuid()}"

@@ -1,0 +1,141 @@
+"""`breakwall orders retry`: one order, some, or all that match."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from breakwall.terminal.options import Format, OutputOption
+from producers.commands.ages import parse_age
+from producers.commands.authors import ActorOption, ReasonOption, author
+
+if TYPE_CHECKING:
+    from breakwall.payments.redrive import Selection
+
+
+class Retryable(StrEnum):
+    """The states that an order can be sent round again from."""
+
+    DEAD = "dead"
+    REVIEW = "review"
+    QUEUED = "queued"
+
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ID|KEY", help="The orders' ids or idempotency keys.", show_default=False),
+]
+All = Annotated[bool, typer.Option("--all", help="All orders that match --status and the other filters.")]
+Status = Annotated[
+    list[Retryable] | None,
+    typer.Option(help="With --all: their state. May be given more than once.", show_default=False),
+]
+Currency = Annotated[
+    str | None, typer.Option(metavar="CODE", help="With --all: only in this currency.", show_default=False)
+]
+OlderThan = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AGE", help="With --all: accepted at least so long ago: 90s, 15m, 2h, 7d.", show_default=False
+    ),
+]
+ErrorContains = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT", help="With --all: only where the last error contains this.", show_default=False
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="With --all: the oldest N at most.", show_default=False),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, count what would be done.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask.")]
+
+
+def retry(
+    names: Names = None,
+    everything: All = False,
+    status: Status = None,
+    currency: Currency = None,
+    older_than: OlderThan = None,
+    error_contains: ErrorContains = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    reason: ReasonOption = None,
+    actor: ActorOption = None,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Send queued, dead or reviewed orders round again, due at once.
+
+    Each gets a whole new budget of attempts (BREAKWALL_RETRY__MAX_ATTEMPTS); its retry_count goes on
+    counting from where it is. An attempt that may have charged is looked up before anything is sent.
+
+    With --all, every order that matches, oldest first: that needs a --reason, and --yes where nobody can be
+    asked. It goes in short transactions of whole orders; stopped in the middle, the same again does the rest.
+    How fast they are then charged is the worker's business.
+
+    Exits with 3, and changes nothing, when a name is no order's. Exits with 4 when an order's state does not
+    allow it; that order is left as it is.
+    """
+    filters = {
+        "--status": status,
+        "--currency": currency,
+        "--older-than": older_than,
+        "--error-contains": error_contains,
+        "--limit": limit,
+        "--yes": yes or None,
+    }
+    _check_usage(names, everything, [name for name, value in filters.items() if value is not None])
+    selection = _selection(status, currency, older_than, error_contains) if everything else None
+    if everything and not dry_run and reason is None:
+        raise typer.BadParameter("a bulk action needs a reason, which is noted", param_hint="--reason")
+    who = author(actor, reason)
+
+    from breakwall.settings import load_settings
+    from breakwall.wiring import open_database
+    from producers.commands.retrying import Retrying
+
+    settings = load_settings()
+    with closing(open_database(settings)) as database:
+        retrying = Retrying(database, who, output, max_attempts=settings.retry.max_attempts)
+        if selection is not None:
+            retrying.all_matching(selection, limit, dry_run=dry_run, ask=not yes)
+        else:
+            retrying.named(list(dict.fromkeys(names or [])), dry_run=dry_run)
+
+
+def _check_usage(names: list[str] | None, everything: bool, filters: list[str]) -> None:
+    if everything and names:
+        raise typer.BadParameter("either orders by name, or --all", param_hint="--all")
+    if everything and "--status" not in filters:
+        raise typer.BadParameter("--all needs a state: dead, review or queued", param_hint="--status")
+    if not everything and not names:
+        raise typer.BadParameter("which orders? Name them, or say --all", param_hint="ID|KEY")
+    if not everything and filters:
+        raise typer.BadParameter("goes with --all only", param_hint=filters[0])
+
+
+def _selection(
+    status: list[Retryable] | None, currency: str | None, older_than: str | None, error_contains: str | None
+) -> Selection:
+    from breakwall.payments.currencies import MINOR_DIGITS
+    from breakwall.payments.interventions import RETRYABLE
+    from breakwall.payments.redrive import Selection
+
+    if currency is not None and currency not in MINOR_DIGITS:
+        wanted = "should be an ISO 4217 code in capitals, such as KRW or USD"
+        raise typer.BadParameter(wanted, param_hint="--currency")
+    if error_contains is not None and not error_contains.isprintable():
+        raise typer.BadParameter("should hold no control characters", param_hint="--error-contains")
+    wanted_states = {state.value for state in status or []}
+    return Selection(
+        statuses=tuple(state for state in RETRYABLE if state.value in wanted_states),
+        currency=currency,
+        older_than=0.0 if older_than is None else parse_age(older_than, "--older-than"),
+        error_contains=error_contains or None,
+    )

@@ -1,0 +1,81 @@
+"""`breakwall orders resolve`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from breakwall.terminal.options import Format, OutputOption
+from producers.commands.authors import ActorOption, ReasonOption, author
+from producers.commands.showing import NameArgument, write_order
+
+if TYPE_CHECKING:
+    from breakwall.payments.actions import Author
+    from breakwall.payments.database import Database
+    from breakwall.payments.orders import StoredOrder
+
+_MEANINGS = {
+    "paid": "It is paid, on your word.",
+    "dead": "It is dead: nothing was charged, on your word. `breakwall orders retry` sends it round again.",
+    "cancelled": "It is cancelled, as was asked for: nothing was charged, on your word.",
+}
+
+
+def resolve(
+    name: NameArgument,
+    paid: Annotated[
+        str | None,
+        typer.Option(metavar="CHARGE_ID", help="It was charged: the payment service's id of the charge."),
+    ] = None,
+    not_charged: Annotated[
+        bool, typer.Option("--not-charged", help="It was not charged: needs a --reason.")
+    ] = False,
+    reason: ReasonOption = None,
+    actor: ActorOption = None,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Close an order in review with what you found out at the payment service.
+
+    --paid makes it paid, with that charge. --not-charged makes it dead (cancelled, where that was asked
+    for): what may have charged is settled, nothing is looked up any more, and it can be sent round again.
+    Should a charge turn up after all, the order is paid and an incident tells of it.
+
+    Exits with 4, and changes nothing, when the order is not in review or the charge is another order's.
+    """
+    if (paid is None) is not not_charged:
+        raise typer.BadParameter("say which: --paid CHARGE_ID, or --not-charged", param_hint="--paid")
+    if not_charged and reason is None:
+        raise typer.BadParameter("how is that known? It is noted", param_hint="--reason")
+    who = author(actor, reason)
+
+    from breakwall.settings import load_settings
+    from breakwall.wiring import open_database
+
+    with closing(open_database(load_settings())) as database:
+        order = _resolve(database, name, paid, who)
+    _tell(order, output)
+
+
+def _resolve(database: Database, name: str, charge_id: str | None, who: Author) -> StoredOrder:
+    from breakwall.payments.resolution import InvalidChargeError, Resolution
+
+    resolution = Resolution(database)
+    if charge_id is None:
+        return resolution.not_charged(name, who)
+    try:
+        return resolution.paid(name, charge_id, who)
+    except InvalidChargeError as error:
+        raise typer.BadParameter(str(error), param_hint="--paid") from None
+
+
+def _tell(order: StoredOrder, output: Format) -> None:
+    from breakwall.terminal.output import data, write_json
+    from producers.documents import order_document
+
+    if output is Format.JSON:
+        write_json(order_document(order))
+        return
+    data().print(_MEANINGS[order.status], highlight=False)
+    write_order(order)

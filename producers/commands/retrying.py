@@ -1,0 +1,184 @@
+"""What `breakwall orders retry` does and says, once it is known which orders are meant."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import typer
+
+from breakwall.payments.actions import Author
+from breakwall.payments.database import Database, DatabaseUnavailableError
+from breakwall.payments.interventions import Interventions, RefusedError
+from breakwall.payments.orders import StoredOrder
+from breakwall.payments.queries import get_order
+from breakwall.payments.redrive import Preview, Redrive, Selection
+from breakwall.terminal.errors import ExitCode
+from breakwall.terminal.options import Format
+from breakwall.terminal.output import data, notes, write_fields, write_json
+from breakwall.terminal.words import count
+from producers.commands.progress import counting
+from producers.commands.showing import write_order
+from producers.documents import order_document
+
+_WHY = {
+    "in_flight": "being charged right now",
+    "declined": "the payment service said no",
+    "cancelled": "not wanted any more",
+    "queued": "not asked for",
+    "dead": "not asked for",
+    "review": "not asked for",
+}
+
+
+@dataclass(frozen=True)
+class Retrying:
+    """One run of the command. ``max_attempts`` is the budget that each order gets."""
+
+    database: Database
+    author: Author
+    output: Format
+    max_attempts: int
+
+    def named(self, names: list[str], *, dry_run: bool) -> None:
+        """Send orders round that are named, each on its own; all names must be orders'."""
+        found = {order.id: order for order in (get_order(self.database, name) for name in names)}
+        if dry_run:
+            self._tell_preview(Redrive(self.database).preview_named(list(found)), None)
+        elif len(found) == 1:
+            self._one(*found)
+        else:
+            self._several(list(found))
+
+    def all_matching(self, selection: Selection, limit: int | None, *, dry_run: bool, ask: bool) -> None:
+        """Send all orders round that match, after asking or only in thought."""
+        redrive = Redrive(self.database)
+        if dry_run:
+            self._tell_preview(redrive.preview(selection), limit)
+        elif not ask or self._asked(redrive.preview(selection), limit):
+            self._run(redrive, selection, limit)
+
+    def _one(self, order_id: str) -> None:
+        order = Interventions(self.database).retry(order_id, self.author)
+        if self.output is Format.JSON:
+            write_json(order_document(order))
+            return
+        data().print(
+            f"It is due now, with {self._budget}; its retry_count goes on counting. A worker takes it next.",
+            highlight=False,
+        )
+        write_order(order)
+
+    def _several(self, order_ids: list[str]) -> None:
+        sent: list[StoredOrder] = []
+        refused: dict[str, str] = {}
+        try:
+            for order_id in order_ids:
+                try:
+                    sent.append(Interventions(self.database).retry(order_id, self.author))
+                except RefusedError as error:
+                    refused[order_id] = str(error)
+        finally:
+            self._tell_several(sent, refused)
+        if refused:
+            raise typer.Exit(ExitCode.REFUSED)
+
+    def _tell_several(self, sent: list[StoredOrder], refused: dict[str, str]) -> None:
+        if self.output is Format.JSON:
+            told = [{"id": order_id, "problem": problem} for order_id, problem in refused.items()]
+            write_json({"sent_round": [order_document(order) for order in sent], "refused": told})
+            return
+        for problem in refused.values():
+            typer.echo(f"Error: {problem}", err=True)
+        self._say(f"{_sent(len(sent))}{self._each}" if sent else "No order was sent round.")
+
+    def _run(self, redrive: Redrive, selection: Selection, limit: int | None) -> None:
+        sent = changed = 0
+        try:
+            with counting("sending round", "orders") as advance:
+                for chunk in redrive.run(selection, self.author, limit=limit):
+                    sent, changed = sent + chunk.sent_round, changed + chunk.changed
+                    advance(chunk.sent_round)
+        except (DatabaseUnavailableError, KeyboardInterrupt):
+            self._summarise(sent, changed, finished=False)
+            raise
+        self._summarise(sent, changed, finished=True)
+
+    def _summarise(self, sent: int, changed: int, *, finished: bool) -> None:
+        if self.output is Format.JSON:
+            numbers = {"sent_round": sent, "changed_meanwhile": changed}
+            write_json({**numbers, "max_attempts": self.max_attempts, "finished": finished})
+            return
+        if sent:
+            self._say(f"{_sent(sent)}{self._each}")
+        elif finished and not changed:
+            self._say("No order matches; nothing was changed.")
+        if changed:
+            self._say(f"{count(changed, 'order')} had changed in the meantime and stayed as they are.")
+        if not finished:
+            self._say("Not all that match were reached: the same again does the rest.")
+
+    def _asked(self, preview: Preview, limit: int | None) -> bool:
+        if not sys.stdin.isatty():
+            raise RefusedError(
+                "--all changes many orders, and nobody can be asked: look with --dry-run, then say --yes"
+            )
+        if not preview.eligible:
+            self._summarise(0, 0, finished=True)
+            return False
+        write_fields(self._preview_fields(preview, limit), console=notes())
+        return typer.confirm("Send them round?", abort=True, err=True)
+
+    def _tell_preview(self, preview: Preview, limit: int | None) -> None:
+        if self.output is Format.JSON:
+            write_json(self._preview_document(preview, limit))
+            return
+        self._say("A dry run: nothing was changed.")
+        write_fields(self._preview_fields(preview, limit))
+
+    def _preview_document(self, preview: Preview, limit: int | None) -> dict[str, object]:
+        return {
+            "dry_run": True,
+            "eligible": preview.eligible,
+            "would_be_sent_round": _within(limit, preview.eligible),
+            "looked_up_first": preview.looked_up_first,
+            "already_paid": preview.already_paid,
+            "skipped": {status.value: number for status, number in preview.skipped.items()},
+            "max_attempts": self.max_attempts,
+        }
+
+    def _preview_fields(self, preview: Preview, limit: int | None) -> dict[str, str]:
+        skipped = [f"{number:,} {status} ({_WHY[status]})" for status, number in preview.skipped.items()]
+        fields = {
+            "eligible": count(preview.eligible, "order"),
+            "looked up first": f"{preview.looked_up_first:,} of them, because they may have been charged",
+            "already paid": f"{preview.already_paid:,}",
+            "skipped": ", ".join(skipped) or "none",
+            "budget": f"{self._budget} each; retry_count goes on counting",
+        }
+        if limit is not None:
+            fields["limit"] = f"the oldest {_within(limit, preview.eligible):,} would be sent round"
+        return fields
+
+    @property
+    def _budget(self) -> str:
+        return f"a whole new budget of {count(self.max_attempts, 'attempt')}"
+
+    @property
+    def _each(self) -> str:
+        return (
+            f" Each has {self._budget}; its retry_count goes on counting. "
+            "What may have been charged is looked up before anything is sent."
+        )
+
+    def _say(self, sentence: str) -> None:
+        data().print(sentence, highlight=False)
+
+
+def _sent(number: int) -> str:
+    verb = "was" if number == 1 else "were"
+    return f"{count(number, 'order')} {verb} sent round again and {'is' if number == 1 else 'are'} due now."
+
+
+def _within(limit: int | None, eligible: int) -> int:
+    return eligible if limit is None else min(limit, eligible)
