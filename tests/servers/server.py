@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -101,7 +102,7 @@ class Server(ABC):
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
         self._process.wait(15)
-        _wait_until_gone(family)
+        _wait_until(lambda: not any(_alive(member) for member in family))
         self.workshop.ended(self._process.pid)
         self._process = None
 
@@ -110,9 +111,11 @@ class Server(ABC):
         self.start()
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
-        for member in self._family():
+        """Freeze it: connections stay open and nothing answers. Returns when every thread has stopped."""
+        family = self._family()
+        for member in family:
             member.suspend()
+        _wait_until(lambda: all(_frozen(member) for member in family))
 
     def resume(self) -> None:
         for member in self._family():
@@ -181,10 +184,19 @@ class Server(ABC):
             return []
 
 
-def _wait_until_gone(family: list[psutil.Process]) -> None:
+def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 15
-    while any(_alive(member) for member in family) and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def _frozen(process: psutil.Process) -> bool:
+    """A signal stops one thread after the other; a server of many threads may answer once more until then."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    if not tasks.exists():
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in tasks.glob("*/stat")]
+    return all(state == "T" for state in states)
 
 
 def _alive(process: psutil.Process) -> bool:
