@@ -9,7 +9,9 @@ from breakwall.crashpoints import reach
 from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
 from breakwall.payments.decisions import Found, Step, after_look_up, jittered, next_step
 from breakwall.payments.ledger import Claim
+from breakwall.payments.look_ups import LookUps
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.queries import known_charge_key
 
 _REASONS = {
     Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; it is proven that nothing was charged."),
@@ -30,7 +32,7 @@ class Retrier:
     def __init__(self, charger: Charger, breaker: CircuitBreaker, *, timeout: float) -> None:
         self._charger = charger
         self._ledger = charger.ledger
-        self._gateway = charger.gateway
+        self._look_ups = LookUps(charger.gateway, self._known_charge_key)
         self._breaker = breaker
         self._timeout = timeout
 
@@ -50,7 +52,7 @@ class Retrier:
         return None if claim is None else self._work(claim)
 
     def _work(self, claim: Claim) -> OrderStatus | None:
-        step = next_step(claim.progress, self._gateway.profile, self._charger.policy)
+        step = next_step(claim.progress, self._charger.gateway.profile, self._charger.policy)
         if step in _REASONS:
             status, reason = _REASONS[step]
             return status if self._ledger.close_claim(claim, status, reason) else None
@@ -76,17 +78,21 @@ class Retrier:
         with given_back_on_error(permit):
             key = claim.request.idempotency_key
             reach("before", "look_up")
-            answer = self._gateway.look_up(key, deadline=time.monotonic() + self._timeout)
+            answer = self._look_ups.look_up(key, deadline=time.monotonic() + self._timeout)
             reach("after", "look_up")
         tell_breaker(permit, answer.health)
         sighting = after_look_up(
-            answer, claim.progress, self._gateway.profile, self._charger.policy, self._charger.draw()
+            answer, claim.progress, self._charger.gateway.profile, self._charger.policy, self._charger.draw()
         )
         if sighting.verdict is not None:
             fruitless = sighting.found is Found.UNAVAILABLE
             return self._ledger.record_look_up(claim, answer, sighting.verdict, fruitless=fruitless)
         proven = self._ledger.prove_absent(claim)
         return None if proven is None else self._work(proven)
+
+    def _known_charge_key(self) -> str | None:
+        settled_for = self._charger.gateway.profile.settle_seconds
+        return known_charge_key(self._ledger.database, self._ledger.clock, settled_for=settled_for)
 
     def _jittered(self, seconds: float) -> float:
         return jittered(seconds, self._charger.draw())

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
+from breakwall.payments.clock import Clock
 from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
@@ -59,6 +60,17 @@ def orders_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, Stor
     """The orders that have one of these idempotency keys, by key, within a running transaction."""
     wanted = select(*_ORDER_COLUMNS).where(orders.c.idempotency_key.in_(keys))
     return {row.idempotency_key: _order(row) for row in connection.execute(wanted)}
+
+
+def known_charge_key(database: Database, clock: Clock, *, settled_for: float) -> str | None:
+    """The key of the newest charge that was made at least ``settled_for`` seconds ago; None without one."""
+    wanted = (
+        select(orders.c.charge_key)
+        .where(orders.c.status == OrderStatus.PAID, orders.c.settled_at <= clock.after(-settled_for))
+        .order_by(orders.c.settled_at.desc())
+        .limit(1)
+    )
+    return database.read(lambda connection: connection.scalars(wanted).one_or_none())
 
 
 def stored_order(connection: Connection, which: ColumnElement[bool]) -> StoredOrder:

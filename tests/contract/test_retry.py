@@ -232,3 +232,15 @@ class TestTheKey:
             site.advance(31)
             site.retrier.run(order_id)
         assert {sent.idempotency_key for sent in site.gateway.charged} == {"cart-1"}
+
+
+def test_a_service_that_denies_a_charge_it_made_is_not_believed_about_another(site: Site) -> None:
+    site.gateway.answers.append(PAID)
+    site.producer.place(order("paid-before"))
+    site.advance(30)
+    order_id = lost(site)
+    site.advance(30)
+    site.gateway.look_ups.extend([ABSENT, ABSENT])
+    assert site.retrier.run(order_id) is OrderStatus.QUEUED
+    assert site.gateway.looked_up == ["cart-1", "paid-before"]
+    assert len(site.gateway.charged) == 2

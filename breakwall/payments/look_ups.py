@@ -1,0 +1,78 @@
+"""Looking up earlier charges, and how far "no such charge" can be believed.
+
+A service without a look-up answers 404 to everything, and so says of each charge that it does not exist.
+Believing that would charge twice. So the first 404 is tried out: the service is asked for a charge that it is
+known to have made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from breakwall.payments.gateways.base import Gateway, Health, LookUpAnswer, LookUpResult
+
+NOT_FOUND = "http_404"
+
+DOUBT_SECONDS = 60.0
+"""How long a look-up that failed its trial is not believed, before it is tried out again."""
+
+_NOT_BELIEVED = (
+    "The payment service says that there is no such charge, but also says so of a charge that it is known "
+    "to have made: it seems to have no look-up, and only a person can tell whether this order was charged."
+)
+
+
+class LookUps:
+    """Asks a gateway for earlier charges. Safe for threads: at worst two of them try the look-up out.
+
+    Args:
+        gateway: whom to ask.
+        known_key: the key of a charge that the service has made and had time to settle; None without one.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        known_key: Callable[[], str | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._gateway = gateway
+        self._known_key = known_key
+        self._clock = clock
+        self._works = False
+        self._doubted_until = float("-inf")
+
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+        """As `Gateway.look_up`; "absent" is only said where the look-up is not known to be none.
+
+        Raises:
+            DatabaseUnavailableError: there was no telling which charge to try the look-up out with.
+        """
+        answer = self._gateway.look_up(idempotency_key, deadline=deadline)
+        if answer.code != NOT_FOUND and answer.result is not LookUpResult.ABSENT:
+            self._works = self._works or answer.result is not LookUpResult.UNAVAILABLE
+            return answer
+        match self._can_be_believed(deadline):
+            case True:
+                return replace(answer, result=LookUpResult.ABSENT, health=Health.SUCCESS)
+            case False:
+                return replace(answer, result=LookUpResult.UNAVAILABLE, detail=_NOT_BELIEVED)
+        return answer
+
+    def _can_be_believed(self, deadline: float) -> bool | None:
+        """None when there is nothing to try the look-up out with: then the answer's form has to do."""
+        if self._works:
+            return True
+        if self._clock() < self._doubted_until:
+            return False
+        known = self._known_key()
+        if known is None:
+            return None
+        trial = self._gateway.look_up(known, deadline=deadline)
+        self._works = trial.result in {LookUpResult.SUCCEEDED, LookUpResult.PROCESSING}
+        if not self._works:
+            self._doubted_until = self._clock() + DOUBT_SECONDS
+        return self._works

@@ -1,0 +1,70 @@
+"""How far "no such charge" is believed: not from a service that says so of a charge it has made."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.payments.gateways.base import Health, LookUpAnswer, LookUpResult
+from breakwall.payments.look_ups import DOUBT_SECONDS, LookUps
+from tests.gateway import ABSENT, FOUND, ScriptedGateway
+
+WEB_PAGE = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_404")
+NO_ENDPOINT = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_405")
+
+
+class Desk:
+    """A scripted service, a charge that it is known to have made, and a clock turned by hand."""
+
+    def __init__(self) -> None:
+        self.gateway = ScriptedGateway()
+        self.known: str | None = "paid-before"
+        self.seconds = 0.0
+        self.look_ups = LookUps(self.gateway, lambda: self.known, lambda: self.seconds)
+
+    def ask(self, *answers: LookUpAnswer) -> LookUpResult:
+        self.gateway.look_ups.extend(answers)
+        return self.look_ups.look_up("cart-1", deadline=10.0).result
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.mark.parametrize("not_found", [ABSENT, WEB_PAGE])
+def test_a_404_is_believed_of_a_service_that_finds_a_charge_it_has_made(
+    desk: Desk, not_found: LookUpAnswer
+) -> None:
+    assert desk.ask(not_found, FOUND) is LookUpResult.ABSENT
+    assert desk.gateway.looked_up == ["cart-1", "paid-before"]
+
+
+@pytest.mark.parametrize("not_found", [ABSENT, WEB_PAGE])
+def test_a_404_is_not_believed_of_a_service_that_says_so_of_every_charge(
+    desk: Desk, not_found: LookUpAnswer
+) -> None:
+    assert desk.ask(not_found, not_found) is LookUpResult.UNAVAILABLE
+
+
+def test_a_look_up_that_has_worked_is_not_tried_out_again(desk: Desk) -> None:
+    desk.ask(FOUND)
+    assert desk.ask(ABSENT) is LookUpResult.ABSENT
+    assert desk.gateway.looked_up == ["cart-1", "cart-1"]
+
+
+def test_a_look_up_that_failed_its_trial_is_tried_again_later(desk: Desk) -> None:
+    desk.ask(ABSENT, ABSENT)
+    assert desk.ask(ABSENT) is LookUpResult.UNAVAILABLE
+    desk.seconds += DOUBT_SECONDS
+    assert desk.ask(ABSENT, FOUND) is LookUpResult.ABSENT
+
+
+def test_with_nothing_to_try_it_out_with_the_form_of_the_answer_decides(desk: Desk) -> None:
+    desk.known = None
+    assert desk.ask(ABSENT) is LookUpResult.ABSENT
+    assert desk.ask(WEB_PAGE) is LookUpResult.UNAVAILABLE
+
+
+def test_a_service_that_offers_no_look_up_is_not_tried_out(desk: Desk) -> None:
+    assert desk.ask(NO_ENDPOINT) is LookUpResult.UNAVAILABLE
+    assert desk.gateway.looked_up == ["cart-1"]
