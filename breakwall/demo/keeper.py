@@ -90,7 +90,6 @@ class Keeper:
             if now >= self._due:
                 self._program, self._started_at = self._start(), now
             return
-        self._been_up = self._been_up or self._program.ready
         if not self._program.running:
             self._bury(self._program, now)
 
@@ -105,11 +104,11 @@ class Keeper:
             self._program.kill()
 
     def _bury(self, program: Keepable, now: float) -> None:
-        program.kill()
+        program.kill()  # hears it out: its last words may be that it was up
         self._program = None
-        if not (self._been_up or program.ready):
+        self._been_up = self._been_up or program.ready
+        if not self._been_up:
             raise NeverReadyError(self.name, program.how_it_ended, program.last_words)
-        self._been_up = True
         if now - self._started_at >= LONG_LIFE:
             self._delay = FIRST_DELAY
         self._due = now + self._delay

@@ -17,6 +17,7 @@ class FakeProgram:
         self.last_words = "out of memory"
         self.buried = False
         self.deaf = False
+        self.ready_when_heard_out = ready
 
     def ask_to_stop(self) -> None:
         self.running = self.deaf
@@ -24,6 +25,7 @@ class FakeProgram:
     def kill(self) -> None:
         self.running = False
         self.buried = True
+        self.ready = self.ready_when_heard_out
 
 
 class Bench:
@@ -115,9 +117,10 @@ def test_one_that_was_up_before_may_fail_to_come_up_later() -> None:
     assert len(bench.started) == 3
 
 
-def test_one_that_came_up_and_ended_between_two_looks_has_been_up() -> None:
-    bench = Bench()
+def test_one_whose_last_words_were_that_it_is_up_has_been_up() -> None:
+    bench = Bench(ready=False)
     bench.keeper.run_once(0.0)
+    bench.started[0].ready_when_heard_out = True
     bench.fail_at(0.1)
     bench.keeper.run_once(1.1)
     assert len(bench.started) == 2
