@@ -56,6 +56,7 @@ class OrderProducer:
         publisher: tells the workers what was queued.
         timeout: seconds that one charge may take, all in all.
         draw: uniform random numbers from 0 to 1, for the jitter.
+        monotonic: the clock that deadlines are on, the gateway's.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class OrderProducer:
         *,
         timeout: float,
         draw: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._charger = charger
@@ -74,6 +76,7 @@ class OrderProducer:
         self._publisher = publisher
         self._timeout = timeout
         self._draw = draw
+        self._monotonic = monotonic
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
@@ -108,7 +111,7 @@ class OrderProducer:
             DatabaseUnavailableError: nothing was accepted; place the order again with the same key.
             IdempotencyConflictError: the key belongs to another order.
         """
-        deadline = time.monotonic() + self._timeout
+        deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
@@ -27,14 +28,23 @@ class Retrier:
         charger: sends attempts and records their results.
         breaker: asked before every request.
         timeout: seconds that one request may take, all in all.
+        monotonic: the clock that deadlines are on, the gateway's.
     """
 
-    def __init__(self, charger: Charger, breaker: CircuitBreaker, *, timeout: float) -> None:
+    def __init__(
+        self,
+        charger: Charger,
+        breaker: CircuitBreaker,
+        *,
+        timeout: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._charger = charger
         self._ledger = charger.ledger
         self._look_ups = LookUps(charger.gateway, self._known_charge_key)
         self._breaker = breaker
         self._timeout = timeout
+        self._monotonic = monotonic
 
     def run(self, order_id: str) -> OrderStatus | None:
         """Work on one order. Returns its state afterwards; None when there was nothing to do.
@@ -65,7 +75,7 @@ class Retrier:
 
     def _send(self, claim: Claim, permit: Permit) -> OrderStatus | None:
         # From before the transaction, so that the lease it sets outlives the call by the whole margin.
-        deadline = time.monotonic() + self._timeout
+        deadline = self._monotonic() + self._timeout
         with given_back_on_error(permit):
             attempt = self._ledger.begin_attempt(claim)
         if attempt is None:
@@ -78,7 +88,7 @@ class Retrier:
         with given_back_on_error(permit):
             key = claim.request.idempotency_key
             reach("before", "look_up")
-            answer = self._look_ups.look_up(key, deadline=time.monotonic() + self._timeout)
+            answer = self._look_ups.look_up(key, deadline=self._monotonic() + self._timeout)
             reach("after", "look_up")
         tell_breaker(permit, answer.health)
         sighting = after_look_up(
