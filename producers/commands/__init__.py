@@ -7,6 +7,7 @@ import typer
 from producers.commands.importing import import_orders
 from producers.commands.interventions import cancel
 from producers.commands.placing import place
+from producers.commands.reconciling import reconcile
 from producers.commands.redriving import retry
 from producers.commands.resolving import resolve
 from producers.commands.showing import list_orders, show
@@ -14,7 +15,7 @@ from producers.commands.showing import list_orders, show
 __all__ = ["orders_app"]
 
 orders_app = typer.Typer(
-    no_args_is_help=True, help="Orders: place, import, show, list, retry, cancel, resolve."
+    no_args_is_help=True, help="Orders: place, import, show, list, retry, cancel, resolve, reconcile."
 )
 orders_app.command("place", short_help="Accept one order: charge it now, or queue it.")(place)
 orders_app.command("import", short_help="Queue the orders of a file or of stdin.")(import_orders)
@@ -23,3 +24,4 @@ orders_app.command("list")(list_orders)
 orders_app.command("retry", short_help="Send orders round again, due at once.")(retry)
 orders_app.command("cancel", short_help="Cancel an order that is not paid.")(cancel)
 orders_app.command("resolve", short_help="Close an order in review with what is known.")(resolve)
+orders_app.command("reconcile", short_help="Compare a payment service's report with the orders.")(reconcile)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from breakwall.terminal.errors import ExitCode
 from breakwall.terminal.options import Format, OutputOption
+from producers.commands.files import STDIN, opened
 
 if TYPE_CHECKING:
     from producers.importing import OrderImporter, Summary
-
-STDIN = "-"
 
 
 def import_orders(
@@ -40,7 +37,7 @@ def import_orders(
 
     settings = load_settings()
     with (
-        _opened(file) as (stream, size),
+        opened(file, "orders, one JSON object a line,") as (stream, size),
         OrderProducer.from_settings(settings) as producer,
         closing(open_database(settings)) as database,
     ):
@@ -53,22 +50,6 @@ def import_orders(
     _summarise(importer.summary, output, finished=True)
     if importer.summary.bad:
         raise typer.Exit(ExitCode.FAILURE)
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    """The bytes to read, and how many there are, if that is known."""
-    if file == STDIN:
-        if sys.stdin.isatty():
-            typer.echo("Reading orders from the terminal, one JSON object a line; Ctrl-D ends.", err=True)
-        yield sys.stdin.buffer, None
-        return
-    try:
-        stream = Path(file).open("rb")  # noqa: SIM115 - closed below; here only the opening may fail
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
-    with stream:
-        yield stream, Path(file).stat().st_size or None
 
 
 def _run(importer: OrderImporter, stream: BinaryIO, size: int | None) -> None:

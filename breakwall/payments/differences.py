@@ -1,0 +1,116 @@
+"""Where an order and the payment service's report of it differ. Pure: no database, no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.reports import ReportLine
+
+
+class Kind(StrEnum):
+    """How the ledger and the report differ."""
+
+    CHARGED_NOT_PAID = "charged_not_paid"
+    PAID_NOT_CHARGED = "paid_not_charged"
+    OTHER_AMOUNT = "other_amount"
+    OTHER_CURRENCY = "other_currency"
+    TWO_CHARGES = "two_charges"
+    UNKNOWN_KEY = "unknown_key"
+    OTHER_CHARGE_ID = "other_charge_id"
+    SHARED_CHARGE = "shared_charge"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An order as the ledger has it; ``amount`` in minor units of ``currency``."""
+
+    order_id: str
+    key: str
+    amount: int
+    currency: str
+    status: OrderStatus
+    charge_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference.
+
+    Attributes:
+        kind: what differs.
+        order_id: the order, if it is known.
+        idempotency_key: the order's own key; for an unknown key, that one.
+        here: what the ledger says: a charge id, an amount, a currency or a state.
+        report: what the report says; None where it says nothing.
+        line: the report's first line that tells it; None where there is none.
+    """
+
+    kind: Kind
+    order_id: str | None
+    idempotency_key: str | None
+    here: str | int | None
+    report: str | int | None
+    line: int | None
+
+    @property
+    def sentence(self) -> str:
+        """The difference in words."""
+        here, report = self.here, self.report
+        return {
+            Kind.CHARGED_NOT_PAID: f"the report has it charged as {report}, here it is {here}",
+            Kind.PAID_NOT_CHARGED: f"here it is paid with {here}, {_said(report)}",
+            Kind.OTHER_AMOUNT: f"the report has it charged with {report}, here its amount is {here}",
+            Kind.OTHER_CURRENCY: f"the report has it charged in {report}, here its currency is {here}",
+            Kind.TWO_CHARGES: f"the report has it charged more than once: {report}; here it is {here}",
+            Kind.UNKNOWN_KEY: f"the report has {report} under a key that no order here was sent with",
+            Kind.OTHER_CHARGE_ID: f"the report has it charged as {report}, here it is paid with {here}",
+            Kind.SHARED_CHARGE: f"the report has {report} for more than one order: {here}",
+        }[self.kind]
+
+
+def compare(account: Account, lines: Sequence[ReportLine]) -> Iterator[Difference]:
+    """Hold an order against all lines of the report that are about it; none means that it is not in there.
+
+    Amount and currency are compared where something was charged.
+    """
+    charges = [line for line in lines if line.charged]
+    for line in charges:
+        yield from _compare_money(account, line)
+    charge_ids = list(dict.fromkeys(line.charge_id or "" for line in charges))
+    if len(charge_ids) > 1:
+        known = f"paid with {account.charge_id}" if account.charge_id else account.status.value
+        yield _differ(account, Kind.TWO_CHARGES, known, ", ".join(charge_ids), charges[0])
+    if account.status is not OrderStatus.PAID:
+        for charge_id in charge_ids[:1]:
+            yield _differ(account, Kind.CHARGED_NOT_PAID, account.status.value, charge_id, charges[0])
+    elif not charges:
+        yield _missing(account, lines)
+    elif account.charge_id not in charge_ids:
+        yield _differ(account, Kind.OTHER_CHARGE_ID, account.charge_id, charge_ids[0], charges[0])
+
+
+def _compare_money(account: Account, line: ReportLine) -> Iterator[Difference]:
+    if line.amount != account.amount:
+        yield _differ(account, Kind.OTHER_AMOUNT, account.amount, line.amount, line)
+    if line.currency != account.currency:
+        yield _differ(account, Kind.OTHER_CURRENCY, account.currency, line.currency, line)
+
+
+def _missing(account: Account, lines: Sequence[ReportLine]) -> Difference:
+    if not lines:
+        return _differ(account, Kind.PAID_NOT_CHARGED, account.charge_id, None, None)
+    return _differ(account, Kind.PAID_NOT_CHARGED, account.charge_id, lines[-1].status, lines[-1])
+
+
+def _differ(
+    account: Account, kind: Kind, here: str | int | None, report: str | int | None, line: ReportLine | None
+) -> Difference:
+    number = None if line is None else line.number
+    return Difference(kind, account.order_id, account.key, here, report, number)
+
+
+def _said(report: str | int | None) -> str:
+    return "the report does not have it" if report is None else f"the report has it as {report}"
