@@ -13,8 +13,8 @@ import pytest
 from tests.command import Terminal, command_line
 
 LIMIT = 0.3
-"""Seconds of processor time. Help waits for nothing, so this is how long it takes on a machine that is not busy
-otherwise, and a busy one does not fail the test."""
+"""Seconds of processor time. Help waits for nothing, so on a machine with nothing else to do this is how long
+it takes, and a busy machine does not fail the test."""
 
 TO_NOWHERE = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 SLOW = {"sqlalchemy", "celery", "kombu", "alembic", "httpx2", "redis", "rich"}
