@@ -1,0 +1,133 @@
+"""``python -m tests.chaos``: a storm over real processes; exits 1 if an order is lost or charged twice."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection, Table, select
+
+from breakwall.payments.database import Database
+from breakwall.payments.schema import metadata
+from tests.chaos.storm import NoRestError, Storm
+from tests.chaos.storm_report import report
+from tests.servers import (
+    PostgresServer,
+    RabbitServer,
+    RedisServer,
+    UnavailableError,
+    Workshop,
+    rabbitmq_server_for_this_machine,
+)
+
+
+def main() -> int:
+    chosen = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("breakwall").addHandler(logging.NullHandler())  # this process is not what is tested
+    workshop = Workshop()
+    try:
+        return _weather(chosen, workshop)
+    except KeyboardInterrupt:
+        print("\nInterrupted; stopping everything.")
+        return 130
+    except UnavailableError as error:
+        print(error, file=sys.stderr)
+        return 2
+    finally:
+        # A second Ctrl-C must not leave half of it running.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        workshop.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--orders", type=int, default=3000, help="in all (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=90.0, help="of storm (default: %(default)g)")
+    parser.add_argument("--seed", type=int, help="of a storm to be repeated (default: a new one)")
+    parser.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
+    parser.add_argument("--producers", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=3)
+    chosen = parser.parse_args()
+    if min(chosen.orders, chosen.seconds, chosen.producers, chosen.workers) <= 0:
+        parser.error("--orders, --seconds, --producers and --workers should be above 0")
+    if chosen.seed is None:
+        chosen.seed = random.SystemRandom().randrange(1_000_000)
+    return chosen
+
+
+def _weather(chosen: argparse.Namespace, workshop: Workshop) -> int:
+    begun = time.monotonic()
+    _say(f"seed {chosen.seed}: {chosen.orders} orders in {chosen.seconds:g} s of storm, on {chosen.broker}")
+    postgres, broker = PostgresServer(workshop), _broker(chosen.broker, workshop)
+    postgres.start()
+    broker.start()
+    storm = Storm(
+        workshop,
+        postgres,
+        broker,
+        orders=chosen.orders,
+        seconds=chosen.seconds,
+        seed=chosen.seed,
+        producers=chosen.producers,
+        workers=chosen.workers,
+        say=_say,
+    )
+    try:
+        holds = _tell(storm, begun)
+        if not holds:
+            _keep(storm, chosen.seed)
+        return 0 if holds else 1
+    finally:
+        storm.close()
+
+
+def _tell(storm: Storm, begun: float) -> bool:
+    try:
+        verdict = storm.run()
+    except NoRestError as error:
+        print(error)
+        return False
+    print(report(verdict, seconds=time.monotonic() - begun))
+    return verdict.holds
+
+
+def _broker(kind: str, workshop: Workshop) -> RedisServer | RabbitServer:
+    return RedisServer(workshop) if kind == "redis" else rabbitmq_server_for_this_machine(workshop)
+
+
+def _keep(storm: Storm, seed: int) -> None:
+    """Copy what is needed to find out why: logs, records, the service's ledger, and every row."""
+    kept = Path(tempfile.mkdtemp(prefix=f"breakwall-chaos-{seed}-"))
+    shutil.copytree(storm.folder, kept, dirs_exist_ok=True)
+    _write_rows(storm.database, kept)
+    print(f"seed {seed}; the evidence is in {kept}")
+
+
+def _write_rows(database: Database, folder: Path) -> None:
+    for table in metadata.sorted_tables:
+        rows = database.read(partial(_rows, table))
+        lines = (json.dumps(row, default=str) for row in rows)
+        (folder / f"{table.name}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def _rows(table: Table, connection: Connection) -> list[dict[str, object]]:
+    return [dict(row) for row in connection.execute(select(table)).mappings()]
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

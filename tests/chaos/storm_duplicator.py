@@ -1,0 +1,83 @@
+"""Delivers messages again: ids of orders that wait, that are being charged, and that are long settled."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+from breakwall.broker import Publisher
+from breakwall.demo.promises import PromiseReader
+from breakwall.settings import Settings
+
+MOST = 4
+"""Extra messages for an order that was told to wait: with the producer's own, five."""
+
+WITHIN = 8.0
+"""Seconds after the promise, within which they come."""
+
+LOOK = 0.1
+
+
+class Duplicator:
+    """A thread that follows the customers' records and publishes each promised order some times more.
+
+    Args:
+        settings: where the broker is.
+        records: what the customers were told.
+        seed: decides how often and when.
+
+    Attributes:
+        published: messages that the broker took.
+    """
+
+    def __init__(self, settings: Settings, records: list[PromiseReader], seed: int) -> None:
+        self.published = 0
+        self._records = records
+        self._publisher = Publisher(settings)
+        self._dice = random.Random(f"{seed}:duplicates")
+        self._waiting: list[tuple[float, str]] = []
+        self._seen = [0] * len(records)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="duplicator", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Publish at once what is left, and end."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._follow()
+        self._publish(float("inf"))
+        self._publisher.close()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LOOK):
+            self._follow()
+            self._publish(time.monotonic())
+
+    def _follow(self) -> None:
+        for number, record in enumerate(self._records):
+            record.follow()
+            for promise in record.promises[self._seen[number] :]:
+                waits = promise.told in {"queued", "in_flight"}
+                for delay in self._delays(MOST if waits else 1):
+                    heapq.heappush(self._waiting, (time.monotonic() + delay, promise.order_id))
+            self._seen[number] = len(record.promises)
+
+    def _delays(self, most: int) -> Iterator[float]:
+        delay = 0.0
+        for _ in range(self._dice.randint(0, most)):
+            # Often together: two workers then try to claim the order at the same moment.
+            delay = delay if self._dice.random() < 0.3 else self._dice.uniform(0, WITHIN)
+            yield delay
+
+    def _publish(self, until: float) -> None:
+        due = []
+        while self._waiting and self._waiting[0][0] <= until:
+            due.append(heapq.heappop(self._waiting)[1])
+        self.published += self._publisher.publish_many(due)

@@ -1,0 +1,105 @@
+"""What strikes, and when: endless lists drawn from one seed. Pure.
+
+Each list is dealt from a shuffled deck, so that every kind of blow falls before one comes a second time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Blow:
+    """One thing that goes wrong.
+
+    Attributes:
+        name: which, as the report calls it.
+        target: a number from 0 to 1 that chooses among several processes.
+        seconds: how long it lasts, for those that last.
+        pause: seconds from this blow to the next one of its list.
+        faults: for the payment service, what `SimulatorControl.set_faults` takes.
+    """
+
+    name: str
+    target: float
+    seconds: float
+    pause: float
+    faults: dict[str, Any]
+
+
+KILL_WORKER, FREEZE_WORKER = "worker killed -9", "worker frozen past its lease"
+KILL_PRODUCER, FREEZE_PRODUCER = "producer killed -9", "producer frozen"
+PROCESSES = (*[KILL_WORKER] * 4, *[KILL_PRODUCER] * 3, FREEZE_WORKER, FREEZE_PRODUCER)
+
+RESTART_DATABASE, ABORT_DATABASE = "PostgreSQL restarted", "PostgreSQL stopped at once"
+KILL_DATABASE, FREEZE_DATABASE = "PostgreSQL killed -9", "PostgreSQL frozen"
+DATABASE = (RESTART_DATABASE, ABORT_DATABASE, KILL_DATABASE, FREEZE_DATABASE)
+
+KILL_BROKER, FREEZE_BROKER = "broker killed -9", "broker frozen"
+STOP_BROKER, WIPE_BROKER = "broker stopped", "broker wiped"
+BROKERS = {
+    "redis": (KILL_BROKER, FREEZE_BROKER, WIPE_BROKER),
+    # No kill -9: a quorum queue that was declared seconds ago does not survive it (rabbitmq-server#10070).
+    "rabbitmq": (STOP_BROKER, FREEZE_BROKER, WIPE_BROKER),
+}
+
+FAIR, EVERYTHING = "fair weather", "everything at once"
+KILL_SERVICE, DOWN = "payment service killed -9", "payment service down"
+WEATHER: dict[str, dict[str, Any]] = {
+    FAIR: {},
+    "charge, then reset": {"charge_then_fail": 0.5, "charge_then_fail_how": "reset"},
+    "charge, then error": {"charge_then_fail": 0.5, "charge_then_fail_how": "error"},
+    "charge, then silence": {"charge_then_fail": 0.4, "charge_then_fail_how": "hang"},
+    "garbage": {"garbage": 0.5},
+    "drip": {"drip": 0.4, "drip_interval": 0.2},
+    "silence": {"hang": 0.4},
+    "500": {"error_rate": 0.5},
+    "503 with Retry-After": {"error_rate": 0.5, "error_status": 503, "error_retry_after": 1.0},
+    "429 with Retry-After": {"throttle": {"rate_per_second": 5.0, "retry_after": 1.0}},
+    EVERYTHING: {
+        "charge_then_fail": 0.3,
+        "garbage": 0.2,
+        "drip": 0.2,
+        "drip_interval": 0.2,
+        "hang": 0.1,
+        "error_rate": 0.2,
+    },
+    DOWN: {"down": True},
+    KILL_SERVICE: {},
+}
+ALWAYS: dict[str, Any] = {"latency": [0.005, 0.15], "decline_rate": 0.04}
+"""In all weathers; alone in the calm."""
+
+
+def process_blows(seed: int) -> Iterator[Blow]:
+    """Workers and producers."""
+    return _dealt(seed, PROCESSES, pauses=(0.8, 2.4), lasting=(1.0, 3.0))
+
+
+def database_blows(seed: int) -> Iterator[Blow]:
+    """PostgreSQL, which needs a second or so to come back."""
+    return _dealt(seed, DATABASE, pauses=(1.5, 4.0), lasting=(0.1, 1.5))
+
+
+def broker_blows(seed: int, broker: str) -> Iterator[Blow]:
+    """The broker. RabbitMQ takes seconds to come back, and gets some to be used in between."""
+    pauses = (1.5, 4.0) if broker == "redis" else (4.0, 8.0)
+    return _dealt(seed, BROKERS[broker], pauses=pauses, lasting=(0.1, 2.0))
+
+
+def weathers(seed: int) -> Iterator[Blow]:
+    """The payment service's moods; fair weather comes twice in each deck."""
+    return _dealt(seed, (*WEATHER, FAIR), pauses=(0.8, 2.2), lasting=(0.0, 0.0))
+
+
+def _dealt(
+    seed: int, deck: Sequence[str], *, pauses: tuple[float, float], lasting: tuple[float, float]
+) -> Iterator[Blow]:
+    dice = random.Random(f"{seed}:{','.join(deck)}")
+    while True:
+        for name in dice.sample(deck, len(deck)):
+            target, seconds, pause = dice.random(), dice.uniform(*lasting), dice.uniform(*pauses)
+            yield Blow(name, target, seconds, pause, {**ALWAYS, **WEATHER.get(name, {})})
