@@ -21,8 +21,8 @@ STEP = 0.4
 """Seconds that each wait for the broker may take: to connect, to answer a command, to confirm. A broker that
 hangs is given up after one such wait, on a new connection after two at most."""
 
-MESSAGES_AT_ONCE = 500
-"""Messages of one round trip: large enough for thousands a second, small enough for one `STEP`."""
+MESSAGES_AT_ONCE = 200
+"""Messages of one round trip: enough for thousands a second, and made and confirmed well within a `STEP`."""
 
 
 PROMPT = 0.1

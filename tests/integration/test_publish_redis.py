@@ -13,6 +13,7 @@ import redis
 
 from breakwall.broker import QUEUE, TASK, Publisher, QueueDepth, queue_depth
 from breakwall.broker.cooldown import PAUSE
+from breakwall.broker.line import MESSAGES_AT_ONCE
 from tests.integration.publish_fixtures import (
     BOUND,
     assert_fails_in_time,
@@ -129,8 +130,9 @@ def test_a_redis_that_freezes_ends_a_long_batch_in_time_and_the_count_says_how_f
 
     frozen: list[float] = []
     sent = publisher.publish_many(freeze_at(3250))  # type: ignore[arg-type]
-    assert time.perf_counter() - frozen[0] < BOUND
-    assert sent == 3000
+    # Twice, since the rest of a batch is made first: that is computing, which a busy machine slows down.
+    assert time.perf_counter() - frozen[0] < 2 * BOUND
+    assert sent == 3250 // MESSAGES_AT_ONCE * MESSAGES_AT_ONCE
     redis_server.resume()
     depth = queue_depth(settings_for(redis_url))
     assert depth is not None
