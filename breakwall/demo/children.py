@@ -100,21 +100,18 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM; does not wait."""
-        self._signal(signal.SIGTERM)
+        self.process.terminate()
 
     def kill(self) -> None:
         """Kill it with -9 and return when it has ended. Safe to call twice."""
-        self._signal(signal.SIGKILL)
+        if self.running:  # else the number may be somebody else's by now
+            # The group: elsewhere than on Linux the launcher stays beside the program.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         if self._held >= 0:
             os.close(self._held)
             self._held = -1
-
-    def _signal(self, number: int) -> None:
-        if self.running:  # else the number may be somebody else's by now
-            # The group: elsewhere than on Linux the launcher stays beside the program.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, number)
 
 
 def python_module(*arguments: str) -> list[str]:

@@ -75,12 +75,12 @@ def _circuit(scene: Scene) -> Text:
             return Text.assemble(("half open", "yellow"), ": a few probes go through")
         case CircuitState.OPEN:
             wait = duration(scene.retry_after)
-            return Text.assemble(("open", "bold red"), f": nothing is sent; next probe in {wait}")
+            return Text.assemble(("open", "bold red"), f": no calls; next probe in {wait}")
 
 
 def _orders(scene: Scene) -> str:
     stuck = f", {scene.stuck:,} stuck" if scene.stuck else ""
-    return f"{scene.accepted:,} accepted, of these {scene.paid:,} paid, {scene.declined:,} declined{stuck}"
+    return f"{scene.accepted:,} accepted: {scene.paid:,} paid, {scene.declined:,} declined{stuck}"
 
 
 def _waiting(scene: Scene) -> str:

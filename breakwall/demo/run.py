@@ -27,9 +27,12 @@ from breakwall.demo.report import Report, report_lines
 from breakwall.demo.scene import Lookout
 from breakwall.demo.site import DemoSite
 from breakwall.demo.stage import set_stage
+from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.simulator.client import SimulatorError
 from breakwall.terminal.output import data, notes, write_json, write_json_note
 
 FOLDER = "breakwall-demo-"
+KEPT = "Database, ledger and logs are kept in {}"
 
 REMOVAL_TRIES = 20
 """Times, a twentieth second apart: a process that was just killed may still have files in the folder."""
@@ -57,9 +60,15 @@ def run_demo(plan: Plan, *, as_json: bool) -> int:
         _remove(folder)
         console.print("\nStopped. Nothing is left running.")
         return 128 + stopped.number
-    except (ChildFailedError, StuckError) as error:
+    except SystemExit:  # Rich makes one of a broken pipe: whoever read this is gone
+        _remove(folder)
+        raise
+    except (ChildFailedError, StuckError, SimulatorError, DatabaseUnavailableError) as error:
         _explain(error, folder, as_json=as_json)
         return 1
+    except Exception:
+        notes().print(KEPT.format(folder), markup=False, highlight=False)
+        raise
     return _conclude(report, folder, console, as_json=as_json)
 
 
@@ -111,11 +120,11 @@ def _conclude(report: Report, folder: Path, console: Console, *, as_json: bool) 
         if not as_json:
             console.print(Text(story.epilogue(report.seconds), "dim"), highlight=False)
         return 0
-    notes().print(f"Database, ledger and logs are kept in {folder}", markup=False, highlight=False)
+    notes().print(KEPT.format(folder), markup=False, highlight=False)
     return 1
 
 
-def _explain(error: ChildFailedError | StuckError, folder: Path, *, as_json: bool) -> None:
+def _explain(error: Exception, folder: Path, *, as_json: bool) -> None:
     log = error.log if isinstance(error, ChildFailedError) else ""
     if as_json:
         document = {"type": "demo_failed", "message": str(error), "log": log.splitlines()}
@@ -125,7 +134,7 @@ def _explain(error: ChildFailedError | StuckError, folder: Path, *, as_json: boo
     if log:
         told += ["The last that it said:", "", log, ""]
     told += [
-        f"Database, ledger and logs are kept in {folder}",
+        KEPT.format(folder),
         "`breakwall doctor` looks whether something is missing on this machine.",
     ]
     notes().print(Text("\n".join(told)), highlight=False)

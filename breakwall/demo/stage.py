@@ -16,6 +16,9 @@ from breakwall.demo.paragraphs import WIDEST, fill
 from breakwall.demo.scene import Scene
 from breakwall.demo.story import Event
 
+CTRL_C = 3
+"""Columns left free beside the panel: the terminal echoes ``^C`` there, and the line must not wrap."""
+
 INDENT = 8
 """Columns of the time before a sentence."""
 
@@ -58,12 +61,13 @@ class LineStage:
         self._clock = clock
 
     def act(self, number: int, title: str) -> None:
-        self._line(f"--- Act {number}: {title} ---")
+        self._line(f"--- Act {number}: {title} ---", self._clock())
 
     def tell(self, event: Event) -> None:
-        self._line(event.what)
+        at = self._clock()
+        self._line(event.what, at)
         for name, sentence in _asides(event):
-            self._line(f"  {name}: {sentence}")
+            self._line(f"  {name}: {sentence}", at)
 
     def show(self, scene: Scene) -> None:
         """Lines are for what happens; numbers that change all the time are for a screen."""
@@ -74,8 +78,8 @@ class LineStage:
     def __exit__(self, *_: object) -> None:
         return
 
-    def _line(self, text: str) -> None:
-        line = f"[{self._clock():5.1f}s] {text}"
+    def _line(self, text: str, at: float) -> None:
+        line = f"[{at:5.1f}s] {text}"
         if self._console.is_terminal:
             line = fill(line, self._console.width, indent=INDENT + 1)
         self._console.print(line, markup=False, highlight=False)
@@ -103,7 +107,8 @@ class LiveStage:
         if scene.accepted:
             self._history.append((scene.at, scene.waiting))
         ascii_only = not self._console.encoding.lower().startswith("utf")
-        drawn = panel(scene, self._history, width=self._width, ascii_only=ascii_only)
+        width = min(self._console.width - CTRL_C, WIDEST)
+        drawn = panel(scene, self._history, width=width, ascii_only=ascii_only)
         self._live.update(drawn, refresh=True)
 
     def __enter__(self) -> Self:

@@ -140,5 +140,5 @@ class Site:
     def _print(self, name: str, line: str, style: str) -> None:
         try:
             self._console.print(Text.assemble((f"{name:<{NAMES}}| ", style), line), highlight=False)
-        except OSError:  # whoever read this is gone
+        except (OSError, SystemExit):  # whoever read this is gone; Rich makes an exit of a broken pipe
             self._stop.set()

@@ -253,6 +253,15 @@ def test_a_process_that_does_not_come_up_is_named_with_its_last_words(
     assert left_running(temporary) == []
 
 
+def test_a_reader_who_leaves_takes_everything_along(environ: dict[str, str], temporary: Path) -> None:
+    with subprocess.Popen(breakwall("demo", *SHORT), env=environ, stdout=subprocess.PIPE) as demo:
+        assert demo.stdout is not None
+        demo.stdout.readline()
+        demo.stdout.close()
+    assert list(temporary.iterdir()) == []
+    assert left_running(temporary) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "right"),
     [

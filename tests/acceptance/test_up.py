@@ -37,10 +37,11 @@ class Terminal:
 
     Args:
         folder: where it runs.
+        stdout: where it writes to; by default, to a file that is read as `text`.
         settings: variables without their prefix.
     """
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, stdout: int | None = None, **settings: str) -> None:
         self.folder = folder
         self.port, self.control_port = _free_ports()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}
@@ -51,7 +52,7 @@ class Terminal:
                 breakwall("up", "--payment-port", str(self.port), "--control-port", str(self.control_port)),
                 cwd=folder,
                 env=self.environ,
-                stdout=log,
+                stdout=log if stdout is None else stdout,
                 stderr=log,
             )
 
@@ -213,6 +214,18 @@ def test_a_payment_service_of_the_users_own_is_used_and_none_is_run(home: Path) 
         assert [
             process for process in terminal.children() if "simulator" in " ".join(process.cmdline())
         ] == []
+    finally:
+        terminal.close()
+
+
+def test_a_reader_who_leaves_takes_everything_along(home: Path) -> None:
+    terminal = Terminal(home, subprocess.PIPE)
+    try:
+        assert terminal.process.stdout is not None
+        terminal.process.stdout.readline()
+        terminal.process.stdout.close()
+        terminal.process.wait(60)
+        assert terminal.children() == []
     finally:
         terminal.close()
 

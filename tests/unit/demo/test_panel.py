@@ -31,7 +31,7 @@ def drawn(shown: Scene, width: int = 80, *, ascii_only: bool = False) -> str:
     [
         (CircuitState.CLOSED, "closed: charges go through"),
         (CircuitState.HALF_OPEN, "half open: a few probes"),
-        (CircuitState.OPEN, "open: nothing is sent; next probe in 1.5 s"),
+        (CircuitState.OPEN, "open: no calls; next probe in 1.5 s"),
     ],
 )
 def test_the_circuits_state_is_in_words(state: CircuitState, words: str) -> None:
@@ -51,7 +51,7 @@ def test_a_dead_worker_is_called_dead() -> None:
 
 def test_the_orders_and_the_queue_are_counted() -> None:
     text = drawn(scene(accepted=1284, paid=900, declined=30, waiting=354, oldest=12.0))
-    assert "1,284 accepted, of these 900 paid, 30 declined" in text
+    assert "1,284 accepted: 900 paid, 30 declined" in text
     assert "354, the longest for 12 s" in text
 
 
