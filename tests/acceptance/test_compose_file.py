@@ -75,6 +75,12 @@ def test_every_command_is_one_that_breakwall_has(name: str) -> None:
         context = command.make_context(word, rest, parent=context)
 
 
+def test_the_image_is_built_once_and_before_anything_runs_on_it() -> None:
+    """Built for each service, it would be several images under one name, and all but one of them litter."""
+    (builder,) = [name for name, service in SERVICES.items() if "build" in service]
+    assert all(builder in service["depends_on"] for name, service in OURS.items() if name != builder)
+
+
 @pytest.mark.parametrize("name", LASTING)
 def test_every_lasting_service_is_looked_at_and_started_again(name: str) -> None:
     assert LASTING[name]["restart"] == "unless-stopped"
