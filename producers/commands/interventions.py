@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.authors import ActorOption, ReasonOption, author
 from producers.commands.showing import NameArgument, write_order
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.terminal.authors import ActorOption, ReasonOption, author
+from breakwall.terminal.durations import parse_duration
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.ages import parse_age
-from producers.commands.authors import ActorOption, ReasonOption, author
 
 if TYPE_CHECKING:
     from breakwall.payments.redrive import Selection
@@ -136,6 +136,6 @@ def _selection(
     return Selection(
         statuses=tuple(state for state in RETRYABLE if state.value in wanted_states),
         currency=currency,
-        older_than=0.0 if older_than is None else parse_age(older_than, "--older-than"),
+        older_than=0.0 if older_than is None else parse_duration(older_than, "--older-than"),
         error_contains=error_contains or None,
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.authors import ActorOption, ReasonOption, author
 from producers.commands.showing import NameArgument, write_order
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Who acts and why: the options of every command that changes an order on a person's word."""
+"""Who acts and why: the options of every command that changes something on a person's word."""
 
 from __future__ import annotations
 
