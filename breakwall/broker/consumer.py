@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
@@ -32,3 +34,18 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         """Celery's own, with `RETRY`."""
         conn.ensure_connection = partial(conn.ensure_connection, **RETRY)
         return super().ensure_connected(conn)
+
+    def on_connection_error_after_connected(self, exc: BaseException) -> None:
+        """Celery's own, with a close that cannot end the worker.
+
+        Celery lets kombu give up the connection, then closes it. With messages in hand and Redis gone, kombu
+        stops giving up half-way, and the close asks for an address that is already forgotten: an
+        AttributeError, for which the worker would exit. The messages are published again by the dispatcher.
+        """
+        self.connection.close = partial(_close_whatever_happens, self.connection.close)
+        super().on_connection_error_after_connected(exc)
+
+
+def _close_whatever_happens(close: Callable[[], None]) -> None:
+    with suppress(Exception):
+        close()
