@@ -51,7 +51,7 @@ class Plan:
         orders: how many customers come.
         rate: how many of them a second.
         outage: for how many seconds the payment service is dead.
-        seed: the same seed, the same orders and the same declines.
+        seed: the same seed, the same orders.
 
     Raises:
         PlanError: naming the option and what would be right.

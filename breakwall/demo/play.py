@@ -197,7 +197,7 @@ class Play:
         """In the middle of the backlog, if there is enough of it to be in the middle of."""
         top = self._course.most_waiting
         scene = self._until(
-            "the backlog shrinks", TURN_LIMIT, lambda scene: scene.waiting <= max(top * 0.7, WORTH_KILLING)
+            "the backlog shrinks", TURN_LIMIT, lambda scene: scene.waiting <= max(top * 0.8, WORTH_KILLING)
         )
         if scene.waiting <= WORTH_KILLING:
             return
