@@ -121,7 +121,8 @@ class Redrive:
         run = uuid.uuid4().hex
         until = self._now(-selection.older_than)
         sent = 0
-        for status in selection.statuses:
+        # Those that wait come first, so that none is met a second time after it was made to wait.
+        for status in sorted(selection.statuses, key=RETRYABLE.index):
             after: tuple[datetime, str] | None = None
             while size := min(CHUNK, CHUNK if limit is None else limit - sent):
                 started = self._timer()

@@ -124,7 +124,7 @@ def _selection(
     status: list[Retryable] | None, currency: str | None, older_than: str | None, error_contains: str | None
 ) -> Selection:
     from breakwall.payments.currencies import MINOR_DIGITS
-    from breakwall.payments.interventions import RETRYABLE
+    from breakwall.payments.orders import OrderStatus
     from breakwall.payments.redrive import Selection
 
     if currency is not None and currency not in MINOR_DIGITS:
@@ -132,9 +132,8 @@ def _selection(
         raise typer.BadParameter(wanted, param_hint="--currency")
     if error_contains is not None and not error_contains.isprintable():
         raise typer.BadParameter("should hold no control characters", param_hint="--error-contains")
-    wanted_states = {state.value for state in status or []}
     return Selection(
-        statuses=tuple(state for state in RETRYABLE if state.value in wanted_states),
+        statuses=tuple(dict.fromkeys(OrderStatus(state) for state in status or [])),
         currency=currency,
         older_than=0.0 if older_than is None else parse_duration(older_than, "--older-than"),
         error_contains=error_contains or None,

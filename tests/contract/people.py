@@ -1,0 +1,97 @@
+"""What the tests of people's actions begin with: orders in the states that people act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import select
+
+from breakwall import crashpoints
+from breakwall.payments.actions import Author, StoredIntervention
+from breakwall.payments.audit import list_interventions
+from breakwall.payments.decisions import Verdict
+from breakwall.payments.due import POISON_CRASHES
+from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.ledger import Attempt
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.schema import incidents
+from tests.contract.site import LEASE, Site, order
+
+ANNA = Author("anna", "the service is back")
+
+FAILED = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401", detail="The credentials are wrong.")
+UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_422", advice=Advice.REVIEW)
+STORED_ERROR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_500", advice=Advice.REVIEW)
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@contextmanager
+def crashing_before_the_commit() -> Iterator[None]:
+    def crash(point: str) -> None:
+        if point.startswith("before"):
+            raise Crash(point)
+
+    crashpoints.arm(crash)
+    try:
+        yield
+    finally:
+        crashpoints.arm(None)
+
+
+def queued(site: Site, *keys: str, amount: int = 10_000) -> list[str]:
+    """Orders that wait, each accepted a second after the one before."""
+    found = []
+    for key in keys or ("cart-1",):
+        found.append(site.producer.enqueue([order(key, amount)])[0].order_id)
+        site.advance(1)
+    return found
+
+
+def dead(site: Site, *keys: str, answer: Answer = FAILED) -> list[str]:
+    """Orders whose attempts are used up, proven not charged."""
+    order_ids = queued(site, *keys)
+    for order_id in order_ids:
+        die(site, order_id, answer)
+    return order_ids
+
+
+def die(site: Site, order_id: str, answer: Answer = FAILED) -> None:
+    """Have a due order's next attempt be its last."""
+    claim = site.ledger.claim(order_id)
+    assert claim is not None
+    attempt = site.ledger.begin_attempt(claim)
+    assert attempt is not None
+    site.ledger.record(attempt, answer, Verdict(OrderStatus.DEAD))
+
+
+def in_review(site: Site, key: str = "cart-1", answer: Answer = UNCLEAR) -> str:
+    """An order of which only a person can tell whether it was charged."""
+    site.gateway.answers.append(answer)
+    placed = site.producer.place(order(key))
+    assert placed.status is OrderStatus.REVIEW
+    return placed.order_id
+
+
+def poisoned(site: Site) -> Attempt:
+    """An order in review whose first attempt is still under way somewhere."""
+    attempt = site.ledger.accept_sending(order())
+    assert isinstance(attempt, Attempt)
+    for crashes in range(POISON_CRASHES):
+        if crashes:
+            assert site.ledger.claim(attempt.claim.order_id) is not None
+        site.advance(LEASE)
+        site.due.reclaim_expired()
+    assert site.get().status is OrderStatus.REVIEW
+    return attempt
+
+
+def noted(site: Site, key: str = "cart-1") -> list[StoredIntervention]:
+    return list_interventions(site.database, site.get(key).id)
+
+
+def incident_kinds(site: Site) -> list[str]:
+    return site.database.read(lambda connection: list(connection.scalars(select(incidents.c.kind))))

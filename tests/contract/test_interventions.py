@@ -1,0 +1,95 @@
+"""Sending one order round and cancelling it: what changes, and what is noted. On both databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.payments.actions import Action, Author, InvalidAuthorError, StoredIntervention
+from breakwall.payments.interventions import RefusedError
+from breakwall.payments.orders import OrderStatus
+from tests.contract.people import ANNA, FAILED, Crash, crashing_before_the_commit, dead, noted, queued
+from tests.contract.site import Site, order
+from tests.gateway import FOUND, LOST, PAID
+
+
+def test_a_retry_is_noted_with_who_what_why_and_when(site: Site) -> None:
+    dead(site)
+    site.people.retry("cart-1", ANNA)
+    assert noted(site) == [
+        StoredIntervention(
+            at=site.clock.now,
+            action=Action.RETRY,
+            actor="anna",
+            reason="the service is back",
+            before=OrderStatus.DEAD,
+            after=OrderStatus.QUEUED,
+            evidence=None,
+            run=None,
+        )
+    ]
+
+
+def test_a_retried_order_has_its_whole_budget_again_and_goes_on_counting(site: Site) -> None:
+    (order_id,) = dead(site)
+    site.people.retry("cart-1", ANNA)
+    for _ in range(3):
+        site.gateway.answers.append(FAILED)
+        assert site.retrier.run(order_id) is not None
+        site.advance(60)
+    assert (site.get().status, site.get().retry_count) == (OrderStatus.DEAD, 4)
+
+
+def test_an_attempt_that_may_have_charged_is_looked_up_after_a_retry_too(site: Site) -> None:
+    site.gateway.answers.append(LOST)
+    order_id = site.producer.place(order()).order_id
+    site.people.retry("cart-1", ANNA)
+    site.gateway.look_ups.append(FOUND)
+    assert site.retrier.run(order_id) is OrderStatus.PAID
+    assert len(site.gateway.charged) == 1
+
+
+def test_a_cancellation_is_noted_with_the_state_that_it_led_to(site: Site) -> None:
+    queued(site)
+    site.people.cancel("cart-1", ANNA)
+    (done,) = noted(site)
+    assert (done.action, done.before, done.after) == (
+        Action.CANCEL,
+        OrderStatus.QUEUED,
+        OrderStatus.CANCELLED,
+    )
+
+
+def test_a_cancellation_that_must_wait_for_proof_is_noted_as_leaving_the_state(site: Site) -> None:
+    site.gateway.answers.append(LOST)
+    site.producer.place(order())
+    site.people.cancel("cart-1", ANNA)
+    (done,) = noted(site)
+    assert (done.before, done.after) == (OrderStatus.QUEUED, OrderStatus.QUEUED)
+
+
+def test_what_is_refused_is_not_noted(site: Site) -> None:
+    site.gateway.answers.append(PAID)
+    site.producer.place(order())
+    for act in (site.people.retry, site.people.cancel):
+        with pytest.raises(RefusedError, match="is paid"):
+            act("cart-1", ANNA)
+    assert noted(site) == []
+
+
+def test_a_crash_before_the_commit_leaves_neither_the_change_nor_the_note(site: Site) -> None:
+    dead(site)
+    with crashing_before_the_commit(), pytest.raises(Crash):
+        site.people.retry("cart-1", ANNA)
+    assert site.get().status is OrderStatus.DEAD
+    assert noted(site) == []
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 501, "two\nlines", "\x1b[31m"])
+def test_a_reason_that_cannot_be_noted_is_refused_by_name(text: str) -> None:
+    with pytest.raises(InvalidAuthorError, match=r"^reason: should"):
+        Author("anna", text)
+
+
+def test_a_name_that_cannot_be_noted_is_refused_by_name() -> None:
+    with pytest.raises(InvalidAuthorError, match=r"^actor: should"):
+        Author("x" * 256)
