@@ -12,10 +12,10 @@ from breakwall.terminal.options import Format, OutputOption
 def demo(
     orders: Annotated[
         int, typer.Option(min=1, max=20_000, metavar="N", help="How many orders are placed.")
-    ] = 600,
+    ] = 480,
     rate: Annotated[
         float, typer.Option(min=2, max=100, metavar="R", help="How many of them a second.")
-    ] = 25.0,
+    ] = 20.0,
     outage: Annotated[
         float, typer.Option(min=3, max=300, metavar="S", help="Seconds that the payment service is dead.")
     ] = 12.0,

@@ -265,7 +265,7 @@ def test_a_reader_who_leaves_takes_everything_along(environ: dict[str, str], tem
 @pytest.mark.parametrize(
     ("arguments", "right"),
     [
-        (["--orders", "50"], "at least 100 at 25 orders a second"),
+        (["--orders", "50"], "at least 80 at 20 orders a second"),
         (["--orders", "many"], "--orders"),
         (["--rate", "0"], "--rate"),
         (["--outage", "-1"], "--outage"),
