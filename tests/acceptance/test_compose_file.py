@@ -81,6 +81,11 @@ def test_the_image_is_built_once_and_before_anything_runs_on_it() -> None:
     assert all(builder in service["depends_on"] for name, service in OURS.items() if name != builder)
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_no_registry_is_asked_for_the_image(name: str) -> None:
+    assert OURS[name]["pull_policy"] == "never"
+
+
 @pytest.mark.parametrize("name", LASTING)
 def test_every_lasting_service_is_looked_at_and_started_again(name: str) -> None:
     assert LASTING[name]["restart"] == "unless-stopped"
