@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Select, func, literal_column, or_, select
 
-from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState
+from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, OverrideMode
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.schema import QUEUED, incidents, orders
@@ -117,7 +117,7 @@ class Monitor:
             drained=counted.drained,
             span=counted.span,
             last_due=counted.last_due,
-            stopped=breaker.state is CircuitState.OPEN,
+            stopped=refuses_all(breaker),
         )
         return Backlog(
             at=counted.at,
@@ -189,6 +189,13 @@ def drain_eta(queued: int, *, drained: int, span: float, last_due: float, stoppe
     if stopped or drained == 0:
         return None
     return max(queued * max(span, LEAST_SPAN) / drained, last_due)
+
+
+def refuses_all(status: BreakerStatus) -> bool:
+    """Whether no payment is tried: on an operator's word, or, without one, by the computed state."""
+    if status.override is not None:
+        return status.override.mode is OverrideMode.FORCED_OPEN
+    return status.state is CircuitState.OPEN
 
 
 def breaker_document(status: BreakerStatus) -> dict[str, Any]:

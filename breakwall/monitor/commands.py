@@ -1,4 +1,4 @@
-"""`breakwall backlog` and `breakwall breaker status`: looking, without changing anything."""
+"""`breakwall backlog` and `breakwall breaker`: looking changes nothing; what does is in `overriding`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.monitor.overriding import auto, force_close, force_open, observe
 from breakwall.terminal.errors import ExitCode
 from breakwall.terminal.options import Format, OutputOption
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from breakwall.monitor.backlog import Backlog, Monitor
     from breakwall.monitor.limits import Limits
 
-breaker_app = typer.Typer(no_args_is_help=True, help="The circuit breaker before the payment service.")
+breaker_app = typer.Typer(
+    no_args_is_help=True,
+    help="The circuit before the payment service: look at it, overrule it for every process.",
+)
 
 
 def backlog(
@@ -55,7 +59,7 @@ def backlog(
 
 @breaker_app.command("status")
 def breaker_status(output: OutputOption = Format.TEXT) -> None:
-    """Show the circuit: its state, what it counts, and when it next lets a call through.
+    """Show the circuit: its computed state, an override beside it, and when it next lets a call through.
 
     Exits with 1 when the store that the circuit is shared through does not answer.
     """
@@ -78,6 +82,12 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
             err=True,
         )
         raise typer.Exit(ExitCode.FAILURE)
+
+
+breaker_app.command("force-open", short_help="Refuse every payment, of every process.")(force_open)
+breaker_app.command("force-close", short_help="Refuse no payment.")(force_close)
+breaker_app.command("observe", short_help="Refuse no payment, but report each that would have been.")(observe)
+breaker_app.command("auto", short_help="Lift the override.")(auto)
 
 
 def _limits(text: str | None) -> Limits | None:

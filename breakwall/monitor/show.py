@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
-from breakwall.monitor.backlog import Backlog
+from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
+from breakwall.monitor.backlog import Backlog, refuses_all
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import count, duration, moment, state
 
@@ -30,13 +30,15 @@ def one_line(seen: Backlog) -> str:
         "drain": "unknown" if seen.drain_eta_seconds is None else duration(seen.drain_eta_seconds),
         "breaker": seen.breaker.state.value,
     }
+    if seen.breaker.override is not None:
+        numbers["override"] = seen.breaker.override.mode.value
     shown = "  ".join(f"{name} {value}" for name, value in numbers.items())
     return f"{moment(seen.at)}  {shown}"
 
 
 def backlog_fields(seen: Backlog) -> dict[str, str]:
     """The snapshot's numbers, by what an operator calls them."""
-    return {
+    fields = {
         "waiting": f"{seen.queued:,} ({_due(seen)})",
         "oldest": f"{duration(seen.oldest_age_seconds)}" if seen.queued else "none waits",
         "in flight": f"{seen.in_flight:,}",
@@ -47,6 +49,9 @@ def backlog_fields(seen: Backlog) -> dict[str, str]:
         "circuit": f"{state(seen.breaker.state.value)}; {_admission(seen.breaker)}",
         "incidents": _incidents(seen.incidents),
     }
+    if seen.breaker.override is not None:
+        fields["override"] = _override(seen.breaker, seen.breaker.override)
+    return fields
 
 
 def panel(seen: Backlog) -> RenderableType:
@@ -66,6 +71,7 @@ def breaker_fields(status: BreakerStatus) -> dict[str, str]:
     fields = {
         "circuit": plain(status.name),
         "state": state(status.state.value),
+        "override": "none" if status.override is None else _override(status, status.override),
         "calls": _admission(status),
         "in the window": f"{count(status.failure_count, 'failure')}, "
         f"{count(status.success_count, 'success', 'successes')}",
@@ -76,8 +82,6 @@ def breaker_fields(status: BreakerStatus) -> dict[str, str]:
     }
     if status.state is not CircuitState.CLOSED:
         fields["open since"] = _ago(status, status.opened_at)
-    if status.override is not None:
-        fields["override"] = _override(status)
     return fields
 
 
@@ -89,6 +93,10 @@ def _waiting(seen: Backlog) -> str:
 
 
 def _circuit(status: BreakerStatus) -> str:
+    if status.override is not None:
+        result = "no payment is tried" if refuses_all(status) else "every payment goes through"
+        own = f"its own state is {state(status.state.value)}"
+        return f"The circuit is {_word(status, status.override)}: {result}; {own}."
     match status.state:
         case CircuitState.CLOSED:
             return f"The circuit is {state('closed')}: payments go through."
@@ -137,6 +145,8 @@ def _admission(status: BreakerStatus) -> str:
         return "let through"
     if status.slots:
         return count(status.slots, "probe") + " let through"
+    if status.override is not None and status.override.expires_at is None:
+        return "refused until the override is lifted"
     return f"refused, the next try in {duration(status.retry_after)}"
 
 
@@ -144,10 +154,11 @@ def _ago(status: BreakerStatus, at: float | None) -> str:
     return "-" if at is None else f"{duration(status.store_time - at)} ago"
 
 
-def _override(status: BreakerStatus) -> str:
-    override = status.override
-    if override is None:
-        return "none"
+def _override(status: BreakerStatus, override: Override) -> str:
+    return f"{_word(status, override)}: {plain(override.reason)}"
+
+
+def _word(status: BreakerStatus, override: Override) -> str:
     what = {
         OverrideMode.FORCED_OPEN: "forced open",
         OverrideMode.FORCED_CLOSED: "forced closed",
@@ -158,4 +169,4 @@ def _override(status: BreakerStatus) -> str:
         if override.expires_at is None
         else f"for another {duration(override.expires_at - status.store_time)}"
     )
-    return f"[bold]{what}[/] by {plain(override.actor)} {until}: {plain(override.reason)}"
+    return f"[bold]{what}[/] by {plain(override.actor)} {until}"

@@ -61,7 +61,14 @@ def explain(error: Exception) -> Explanation | None:
     if isinstance(error, typer.Abort):
         return Explanation("aborted", ExitCode.FAILURE, ["aborted"])
     # The lighter its imports the earlier, so that a slip of the pen is answered at once.
-    explainers = (_explain_order, _explain_settings, _explain_database, _explain_broker, _explain_system)
+    explainers = (
+        _explain_order,
+        _explain_breaker,
+        _explain_settings,
+        _explain_database,
+        _explain_broker,
+        _explain_system,
+    )
     return next((told for told in (explainer(error) for explainer in explainers) if told), None)
 
 
@@ -119,6 +126,21 @@ def _explain_database(error: Exception) -> Explanation | None:
             return Explanation("not_found", ExitCode.NOT_FOUND, [str(error)])
         case RefusedError():
             return Explanation("refused", ExitCode.REFUSED, [str(error)])
+    return None
+
+
+def _explain_breaker(error: Exception) -> Explanation | None:
+    from breakwall.breaker import StoreLostError
+    from breakwall.monitor.overriding import NotSharedError
+
+    if isinstance(error, NotSharedError):
+        return Explanation("refused", ExitCode.REFUSED, [str(error)])
+    if isinstance(error, StoreLostError):
+        advice = (
+            "It may have arrived nevertheless: `breakwall breaker status` tells. "
+            "Check BREAKWALL_BREAKER_STORE_URL (by default the orders database)."
+        )
+        return Explanation("store_lost", ExitCode.FAILURE, [f"{error}. {advice}"])
     return None
 
 

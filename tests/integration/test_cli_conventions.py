@@ -45,7 +45,10 @@ def test_help_imports_nothing_slow() -> None:
     assert not imported() & {*SLOW, "pydantic"}
 
 
-@pytest.mark.parametrize("words", ["orders", "orders place", "orders import", "backlog", "worker", "doctor"])
+@pytest.mark.parametrize(
+    "words",
+    ["orders", "orders place", "orders import", "backlog", "breaker force-open", "worker", "doctor"],
+)
 def test_a_commands_own_help_imports_nothing_slow(words: str) -> None:
     """But pydantic, with which Typer reads a command's arguments."""
     assert not imported(*words.split()) & SLOW

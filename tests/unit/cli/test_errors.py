@@ -7,8 +7,10 @@ import json
 import pytest
 import typer
 
+from breakwall.breaker import StoreLostError
 from breakwall.broker import BrokerNotStartedError
 from breakwall.broker.binary import NoServerProgramError
+from breakwall.monitor.overriding import NotSharedError
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.payments.interventions import RefusedError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
@@ -29,6 +31,8 @@ from breakwall.terminal.options import wants_json
         (ModuleNotFoundError("No module named 'psycopg'", name="psycopg"), 2),
         (OrderNotFoundError("none"), 3),
         (RefusedError("is paid"), 4),
+        (NotSharedError("is memory://"), 4),
+        (StoreLostError("did not confirm"), 1),
         (DatabaseUnavailableError("is down"), 1),
         (NoServerProgramError("is not there"), 1),
         (BrokerNotStartedError("did not start"), 1),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
-from breakwall.monitor.backlog import Backlog, breaker_document, drain_eta
+from breakwall.monitor.backlog import Backlog, breaker_document, drain_eta, refuses_all
 from breakwall.monitor.limits import InvalidLimitsError, Limits
 from breakwall.monitor.show import backlog_fields, breaker_fields, one_line, verdict
 
@@ -113,6 +113,56 @@ def test_an_operators_word_is_told_with_who_why_and_for_how_long() -> None:
     override = Override(OverrideMode.FORCED_OPEN, "moving the [service]", "ana", 900.0, 1120.0)
     shown = breaker_fields(replace(CLOSED, override=override))["override"]
     assert shown == r"[bold]forced open[/] by ana for another 2 min: moving the \[service]"
+
+
+FORCED = {mode: Override(mode, "why", "ana", 900.0, None) for mode in OverrideMode}
+
+
+def test_an_override_stands_beside_the_computed_state_and_does_not_replace_it() -> None:
+    fields = breaker_fields(replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED]))
+    assert fields["state"] == "[bold red]open[/]"
+    assert fields["override"] == "[bold]forced closed[/] by ana until it is lifted: why"
+    assert fields["calls"] == "let through"
+
+
+def test_an_override_without_an_end_promises_no_next_try() -> None:
+    fields = breaker_fields(
+        replace(CLOSED, slots=0, retry_after=30.0, override=FORCED[OverrideMode.FORCED_OPEN])
+    )
+    assert fields["calls"] == "refused until the override is lifted"
+
+
+def test_without_an_override_there_is_none_to_tell() -> None:
+    assert breaker_fields(CLOSED)["override"] == "none"
+    assert "override" not in backlog_fields(QUIET)
+    assert "override" not in one_line(QUIET)
+
+
+def test_a_verdict_on_a_forced_circuit_does_not_promise_what_the_computed_state_would() -> None:
+    forced = replace(QUIET, breaker=replace(CLOSED, slots=0, override=FORCED[OverrideMode.FORCED_OPEN]))
+    assert verdict(forced) == (
+        "No order waits. The circuit is [bold]forced open[/] by ana until it is lifted: "
+        "no payment is tried; its own state is [green]closed[/]."
+    )
+    assert "forced open" in backlog_fields(forced)["override"]
+    assert one_line(forced).endswith("breaker closed  override forced_open")
+
+
+@pytest.mark.parametrize(
+    ("computed", "mode", "refuses"),
+    [
+        (CLOSED, None, False),
+        (OPEN, None, True),
+        (PROBING, None, False),
+        (CLOSED, OverrideMode.FORCED_OPEN, True),
+        (OPEN, OverrideMode.FORCED_CLOSED, False),
+        (OPEN, OverrideMode.OBSERVING, False),
+    ],
+)
+def test_whether_every_payment_is_refused_is_the_operators_word_first(
+    computed: BreakerStatus, mode: OverrideMode | None, refuses: bool
+) -> None:
+    assert refuses_all(replace(computed, override=FORCED[mode] if mode else None)) is refuses
 
 
 def test_a_lost_store_is_told() -> None:

@@ -1,0 +1,316 @@
+"""`breakwall breaker force-open|force-close|observe|auto`: an operator's word, obeyed by every process."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.settings import load_settings
+from breakwall.simulator.client import SimulatorControl
+from breakwall.wiring import open_breaker
+from tests.command import Ran, Terminal
+
+OBEYED_WITHIN = 1.0
+"""Seconds from an operator's word to the last payment that a running process begins against it."""
+
+CLOCKS_APART = 0.05
+"""Seconds by which two processes may see the database's clock differently."""
+
+PRODUCER = """
+import itertools, json, time
+from producers import Order, OrderProducer
+
+producer = OrderProducer.from_settings()
+for number in itertools.count():
+    begun = time.time()
+    order = Order(user_id="u1", amount=1, currency="KRW", idempotency_key=f"cart-{number}")
+    status = producer.place(order).status
+    print(json.dumps({"status": status, "begun": begun, "ended": time.time()}), flush=True)
+    time.sleep(0.02)
+"""
+
+OVERRIDES = {"force-open": "forced_open", "force-close": "forced_closed", "observe": "observing"}
+
+
+@pytest.fixture
+def terminal(short_terminal: Terminal) -> Terminal:
+    return short_terminal
+
+
+def say(terminal: Terminal, word: str, *arguments: str) -> Ran:
+    return terminal.run(
+        "breaker", word, "--reason", "maintenance", "--actor", "kim", *arguments, "-o", "json"
+    )
+
+
+def status(terminal: Terminal) -> Any:
+    return terminal.run("breaker", "status", "-o", "json").document
+
+
+def breaker_of(terminal: Terminal) -> CircuitBreaker:
+    """The circuit that the terminal's commands share, as another process would hold it."""
+    settings = {k: v for k, v in terminal.environ.items() if k.startswith("BREAKWALL_")}
+    return open_breaker(load_settings({**settings, "BREAKWALL_DATA_DIR": str(terminal.home)}))
+
+
+def open_circuit(terminal: Terminal) -> None:
+    with breaker_of(terminal) as breaker:
+        while breaker.status().retry_after == 0:
+            breaker.acquire().record_failure()
+
+
+def stored(terminal: Terminal) -> list[Any]:
+    """The circuit as the store has it, byte for byte."""
+    with closing(sqlite3.connect(terminal.home / "breakwall.db")) as connection:
+        return connection.execute("SELECT name, version, circuit FROM breakwall_circuits").fetchall()
+
+
+@contextmanager
+def running_producer(terminal: Terminal) -> Iterator[Iterator[dict[str, Any]]]:
+    """A process that places one order after the other, and what became of each."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRODUCER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=terminal.folder,
+        env=terminal.environ,
+    )
+    assert process.stdout is not None
+    try:
+        yield map(json.loads, process.stdout)
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
+def until(orders: Iterator[dict[str, Any]], wanted: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The orders before the first with the wanted status, and that one. Gives up after half a minute."""
+    before: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 30
+    for order in orders:
+        if order["status"] == wanted:
+            return before, order
+        before.append(order)
+        assert time.monotonic() < deadline, f"no order was {wanted}"
+    raise AssertionError("the producer has ended")
+
+
+def test_a_running_producer_obeys_within_a_second_and_is_free_again_as_fast(
+    terminal: Terminal, payments: SimulatorControl
+) -> None:
+    with running_producer(terminal) as orders:
+        until(orders, "paid")
+        assert say(terminal, "force-open").code == 0
+        said = time.time()
+        before, _ = until(orders, "queued")
+        assert all(order["begun"] < said + OBEYED_WITHIN for order in before)
+
+        assert say(terminal, "auto").code == 0
+        said = time.time()
+        before, _ = until(orders, "paid")
+        assert all(order["begun"] < said + OBEYED_WITHIN for order in before)
+
+
+def test_an_override_ends_by_itself_when_its_time_is_over(
+    terminal: Terminal, payments: SimulatorControl
+) -> None:
+    with running_producer(terminal) as orders:
+        until(orders, "paid")
+        word = say(terminal, "force-open", "--for", "1.5s").document["override"]
+        expires = datetime.fromisoformat(word["expires_at"]).timestamp()
+        until(orders, "queued")
+        refused, first = until(orders, "paid")
+        assert first["ended"] > expires - CLOCKS_APART
+        assert all(order["begun"] < expires + OBEYED_WITHIN for order in refused)
+    assert status(terminal)["override"] is None
+
+
+def test_a_breaker_that_has_just_looked_obeys_within_a_second(terminal: Terminal) -> None:
+    with breaker_of(terminal) as breaker:
+        assert breaker.status().slots is None
+        say(terminal, "force-open")
+        said = time.monotonic()
+        while breaker.status().slots is None:
+            assert time.monotonic() < said + OBEYED_WITHIN
+            time.sleep(0.02)
+
+
+def test_an_order_that_is_refused_on_an_operators_word_is_queued_without_a_call(
+    terminal: Terminal, payments: SimulatorControl
+) -> None:
+    say(terminal, "force-open")
+    assert terminal.place().document["status"] == "queued"
+    assert payments.stats()["requests"] == 0
+
+
+@pytest.mark.parametrize("word", ["force-close", "observe"])
+def test_an_open_circuit_lets_payments_through_on_an_operators_word(
+    terminal: Terminal, payments: SimulatorControl, word: str
+) -> None:
+    open_circuit(terminal)
+    assert terminal.place(key="a").document["status"] == "queued"
+    say(terminal, word)
+    assert terminal.place(key="b").document["status"] == "paid"
+
+
+@pytest.mark.parametrize(("word", "mode"), OVERRIDES.items())
+def test_status_shows_the_computed_state_beside_the_override_with_who_why_and_until_when(
+    terminal: Terminal, word: str, mode: str
+) -> None:
+    open_circuit(terminal)
+    assert say(terminal, word, "--for", "10m").code == 0
+    seen = status(terminal)
+    override = seen["override"]
+    lasts = datetime.fromisoformat(override["expires_at"]) - datetime.fromisoformat(override["set_at"])
+    assert seen["state"] == "open"
+    assert (override["mode"], override["reason"], override["actor"]) == (mode, "maintenance", "kim")
+    assert lasts.total_seconds() == pytest.approx(600, abs=0.01)
+
+    shown = terminal.run("breaker", "status").out
+    assert "state          open\n" in shown
+    assert mode.split("_")[0] in shown
+    assert "by kim for another 10 min: maintenance" in shown
+
+
+def test_an_override_leaves_the_computed_state_as_it_is(terminal: Terminal) -> None:
+    open_circuit(terminal)
+    before = status(terminal)
+    say(terminal, "force-close")
+    say(terminal, "auto")
+    after = status(terminal)
+    assert [after[name] for name in ("state", "generation", "open_until", "open_count")] == [
+        before[name] for name in ("state", "generation", "open_until", "open_count")
+    ]
+
+
+def test_without_a_time_an_override_lasts_until_it_is_lifted(terminal: Terminal) -> None:
+    say(terminal, "force-open")
+    assert status(terminal)["override"]["expires_at"] is None
+    assert "refused until the override is lifted" in terminal.run("breaker", "status").out
+    say(terminal, "auto")
+    assert status(terminal)["override"] is None
+
+
+def test_the_last_word_counts(terminal: Terminal) -> None:
+    say(terminal, "force-open")
+    say(terminal, "observe")
+    assert status(terminal)["override"]["mode"] == "observing"
+
+
+def test_lifting_what_is_not_there_is_no_failure(terminal: Terminal) -> None:
+    ran = terminal.run("breaker", "auto")
+    assert ran.code == 0
+    assert ran.out.startswith("The circuit decides for itself")
+
+
+def test_the_answer_says_what_happens_from_now_on_and_shows_the_circuit(terminal: Terminal) -> None:
+    ran = terminal.run("breaker", "force-open", "--reason", "maintenance", "--for", "3h")
+    assert ran.out.startswith("Every payment is refused from now on, and its order queued.\n")
+    assert "for another 3 h: maintenance" in ran.out
+
+
+def test_who_acts_is_the_user_when_nobody_is_named(terminal: Terminal) -> None:
+    terminal.environ["USER"] = "ana"
+    terminal.run("breaker", "force-open", "--reason", "maintenance")
+    assert status(terminal)["override"]["actor"] == "ana"
+
+
+def test_the_backlog_tells_of_an_override(terminal: Terminal) -> None:
+    say(terminal, "force-open", "--for", "10m")
+    shown = terminal.run("backlog").out
+    assert "The circuit is forced open by kim for another 10 min: no payment is tried" in shown
+    assert terminal.run("backlog", "-o", "json").document["breaker"]["override"]["actor"] == "kim"
+
+
+def test_looking_at_an_override_and_at_a_suspicion_writes_nothing(terminal: Terminal) -> None:
+    """Three failures of one process alone: the next to exchange with the store may open the circuit."""
+    with breaker_of(terminal) as breaker:
+        breaker.status()
+        for _ in range(3):
+            breaker.acquire().record_failure()
+    say(terminal, "observe")
+    before = stored(terminal)
+    for _ in range(2):
+        status(terminal)
+        terminal.run("breaker", "status")
+    assert stored(terminal) == before
+
+
+@pytest.mark.parametrize("word", OVERRIDES)
+def test_an_override_without_a_reason_is_a_usage_error(terminal: Terminal, word: str) -> None:
+    ran = terminal.run("breaker", word)
+    assert (ran.code, ran.out) == (2, "")
+    assert "Missing option '--reason'" in ran.err
+    assert not terminal.home.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["--reason", " "], "--reason"),
+        (["--reason", "r" * 501], "--reason"),
+        (["--reason", "a\x1bb"], "--reason"),
+        (["--reason", "r", "--actor", ""], "--actor"),
+        (["--reason", "r", "--for", "soon"], "--for"),
+        (["--reason", "r", "--for", "10 minutes"], "--for"),
+        (["--reason", "r", "--for", "-5m"], "--for"),
+        (["--reason", "r", "--for", "0s"], "--for"),
+        (["--reason", "r", "--for", ""], "--for"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else value,
+)
+def test_an_unusable_option_is_named_and_nothing_is_said_to_the_fleet(
+    terminal: Terminal, arguments: list[str], option: str
+) -> None:
+    ran = terminal.run("breaker", "force-open", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"Invalid value for {option}: should " in ran.err
+    assert not terminal.home.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("45", 45)]
+)
+def test_a_duration_is_read_in_its_unit(terminal: Terminal, text: str, seconds: float) -> None:
+    seen = say(terminal, "force-open", "--for", text).document
+    assert seconds - 5 < seen["retry_after"] <= seconds
+
+
+@pytest.mark.parametrize("word", [*OVERRIDES, "auto"])
+def test_a_store_that_is_not_shared_is_refused_because_nobody_would_hear(
+    terminal: Terminal, word: str
+) -> None:
+    terminal.set(BREAKER_STORE_URL="memory://")
+    ran = say(terminal, word)
+    assert (ran.code, ran.out, ran.error["type"]) == (4, "", "refused")
+    assert "only affect this command's own process" in ran.error["message"]
+    assert "BREAKWALL_BREAKER_STORE_URL" in ran.error["message"]
+
+
+@pytest.mark.parametrize("word", [*OVERRIDES, "auto"])
+def test_a_store_that_does_not_confirm_is_a_failure_with_a_sentence(terminal: Terminal, word: str) -> None:
+    terminal.set(BREAKER_STORE_URL="redis://:geheim@127.0.0.1:9/0")
+    ran = say(terminal, word)
+    assert (ran.code, ran.out, ran.error["type"]) == (1, "", "store_lost")
+    assert "did not confirm" in ran.error["message"]
+    assert "BREAKWALL_BREAKER_STORE_URL" in ran.error["message"]
+    assert "geheim" not in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_store_that_nobody_has_used_yet_is_told_for_it_may_be_the_wrong_one(terminal: Terminal) -> None:
+    process = Terminal(terminal.folder)  # pytest keeps the warnings of its own process for itself
+    first, second = say(process, "force-open"), say(process, "force-open")
+    assert (first.code, second.code) == (0, 0)
+    assert "breakwall.db is new: no running process has used it" in first.err
+    assert second.err == ""
