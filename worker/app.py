@@ -51,8 +51,13 @@ def retry_payment(task: Any, order_id: str) -> str | None:
 class RetryRequest(Request):
     """A message being worked on. It is acknowledged when the work is done."""
 
+    _connection_errors: tuple[type[BaseException], ...]
+
     def acknowledge(self) -> None:
         reach("before", "acknowledge")
+        # What kombu raises when the connection that brought the message was lost meanwhile. Celery runs the
+        # acknowledgement in its event loop, where any error but a connection's ends the worker.
+        self._connection_errors = (*self._connection_errors, AttributeError)
         super().acknowledge()
         reach("after", "acknowledge")
 
