@@ -10,7 +10,7 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from breakwall.broker.config import QUEUE, TASK, celery_config, is_amqp
 from breakwall.settings import Settings
@@ -39,6 +39,9 @@ class Line(ABC):
 
     `send` and `depth` raise whatever kombu, redis or amqp raise; the caller decides what an error means.
     """
+
+    missing_queue_closes_channel: ClassVar[bool] = False
+    """Where it does not, the channel is kept: on Redis each new one would hold connections of its own."""
 
     def __init__(self, app: Any, *, transport_options: dict[str, Any]) -> None:
         self._app = app
@@ -96,7 +99,8 @@ class Line(ABC):
             # Redis has no key for an empty list, and RabbitMQ no queue before the first publish.
             if str(getattr(error, "reply_code", "")) != "404":
                 raise
-            self._producer = None  # RabbitMQ has closed the channel
+            if self.missing_queue_closes_channel:
+                self._producer = None
             return 0
 
     def _open(self) -> None:
@@ -126,6 +130,8 @@ class RedisLine(Line):
 
 class AmqpLine(Line):
     """RabbitMQ: all messages are written, then all confirmations awaited."""
+
+    missing_queue_closes_channel = True
 
     def __init__(self, app: Any) -> None:
         # kombu's own confirm_publish waits for each message before it writes the next.

@@ -42,6 +42,17 @@ def test_a_message_says_which_order_and_nothing_else(redis_url: str) -> None:
     assert headers["origin"] == "breakwall"  # Celery's default tells the host's name and the process
 
 
+def test_asking_an_empty_queue_again_and_again_opens_no_further_connection(redis_url: str) -> None:
+    """A worker asks every second of its life, and most of the time nothing waits."""
+    depth = QueueDepth(settings_for(redis_url))
+    with redis.Redis.from_url(redis_url) as client:
+        assert depth() == 0
+        before = len(client.client_list())
+        assert {depth() for _ in range(20)} == {0}
+        assert len(client.client_list()) == before
+    depth.close()
+
+
 def test_a_warm_publish_is_one_command_in_one_round_trip(redis_server: RedisServer, redis_url: str) -> None:
     publisher = warm_publisher(redis_url)
     before = redis_server.commands()
