@@ -41,7 +41,7 @@ class Retrier:
     ) -> None:
         self._charger = charger
         self._ledger = charger.ledger
-        self._look_ups = LookUps(charger.gateway, self._known_charge_key)
+        self._look_ups = LookUps(charger.gateway, self._known_charge_key, monotonic)
         self._breaker = breaker
         self._timeout = timeout
         self._monotonic = monotonic
