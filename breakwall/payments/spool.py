@@ -37,7 +37,7 @@ class Spool(AbstractContextManager["Spool"]):
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF"):
+        for pragma in ("temp_store = FILE", "journal_mode = OFF", "synchronous = OFF"):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.execute(_TABLE)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Select, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall import crashpoints
 from breakwall.payments.actions import Author, StoredIntervention
@@ -15,7 +18,7 @@ from breakwall.payments.due import POISON_CRASHES
 from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
 from breakwall.payments.ledger import Attempt
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.schema import incidents
+from breakwall.payments.schema import incidents, orders
 from tests.contract.site import LEASE, Site, order
 
 ANNA = Author("anna", "the service is back")
@@ -95,3 +98,34 @@ def noted(site: Site, key: str = "cart-1") -> list[StoredIntervention]:
 
 def incident_kinds(site: Site) -> list[str]:
     return site.database.read(lambda connection: list(connection.scalars(select(incidents.c.kind))))
+
+
+def explain(connection: Connection, query: Select[Any]) -> str:
+    on_postgresql = connection.dialect.name == "postgresql"
+    dialect = postgresql.dialect() if on_postgresql else sqlite.dialect()
+    shown = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    how = "EXPLAIN" if on_postgresql else "EXPLAIN QUERY PLAN"
+    rows = connection.exec_driver_sql(f"{how} {shown}")
+    return "\n".join(str(row[-1]) for row in rows)
+
+
+def crowd(connection: Connection) -> None:
+    """8,000 paid orders, a second apart, and among them 2,000 dead ones."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        {
+            "id": f"{number:032x}",
+            "idempotency_key": f"cart-{number}",
+            "user_id": "u1",
+            "amount": 1,
+            "currency": "KRW",
+            "status": "paid" if number % 5 else "dead",
+            "charge_key": f"cart-{number}",
+            "charge_id": "ch_1" if number % 5 else None,
+            "created_at": start + timedelta(seconds=number),
+            "settled_at": start + timedelta(seconds=number),
+        }
+        for number in range(10_000)
+    ]
+    connection.execute(insert(orders), rows)
+    connection.execute(text("ANALYZE"))

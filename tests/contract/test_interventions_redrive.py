@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Select, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Select, func, select, update
 
 from breakwall.payments import redrive
 from breakwall.payments.database import Database
@@ -20,8 +19,10 @@ from tests.contract.people import (
     ANNA,
     Crash,
     crashing_before_the_commit,
+    crowd,
     dead,
     die,
+    explain,
     in_review,
     noted,
     queued,
@@ -287,34 +288,3 @@ class TestTheQuery:
         assert "ix_orders_status_created" in plan
         assert "Seq Scan" not in plan
         assert "SCAN orders" not in plan
-
-
-def explain(connection: Connection, query: Select[Any]) -> str:
-    on_postgresql = connection.dialect.name == "postgresql"
-    dialect = postgresql.dialect() if on_postgresql else sqlite.dialect()
-    shown = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    how = "EXPLAIN" if on_postgresql else "EXPLAIN QUERY PLAN"
-    rows = connection.exec_driver_sql(f"{how} {shown}")
-    return "\n".join(str(row[-1]) for row in rows)
-
-
-def crowd(connection: Connection) -> None:
-    """8,000 paid orders, a second apart, and among them 2,000 dead ones."""
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = [
-        {
-            "id": f"{number:032x}",
-            "idempotency_key": f"cart-{number}",
-            "user_id": "u1",
-            "amount": 1,
-            "currency": "KRW",
-            "status": "paid" if number % 5 else "dead",
-            "charge_key": f"cart-{number}",
-            "charge_id": "ch_1" if number % 5 else None,
-            "created_at": start + timedelta(seconds=number),
-            "settled_at": start + timedelta(seconds=number),
-        }
-        for number in range(10_000)
-    ]
-    connection.execute(insert(orders), rows)
-    connection.execute(text("ANALYZE"))

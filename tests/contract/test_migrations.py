@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import insert, text
+from sqlalchemy.exc import IntegrityError
 
 import breakwall.migrations
+from breakwall.payments import migrate
 from breakwall.payments.database import Database, SchemaError, open_engine
 from breakwall.payments.migrate import check_schema, current_revision, prepare_home, upgrade
-from breakwall.payments.schema import metadata
+from breakwall.payments.schema import metadata, orders
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ORDER = {
+    "id": "o1",
+    "idempotency_key": "cart-1",
+    "user_id": "u1",
+    "amount": 1,
+    "currency": "KRW",
+    "status": "declined",
+    "charge_key": "cart-1",
+    "created_at": NOON,
+}
 
 
 def test_head_is_the_newest_script() -> None:
@@ -30,6 +46,24 @@ def test_the_scripts_build_exactly_the_tables_of_the_schema(database_url: str) -
         differences = compare_metadata(context, metadata)
     engine.dispose()
     assert differences == []
+
+
+def test_incidents_outlive_the_upgrade_that_knows_more_kinds_of_them(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with mock.patch.object(migrate, "HEAD", "0001"):
+        upgrade(engine)
+    report = text("INSERT INTO incidents (id, order_id, kind, detail, at) VALUES (:id, 'o1', :kind, '', :at)")
+    with engine.begin() as connection:
+        connection.execute(insert(orders), ORDER)
+        connection.execute(report, {"id": 1, "kind": "two_charges", "at": "2026-01-01 12:00:00"})
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(report, {"id": 2, "kind": "charged_after_resolution", "at": "2026-01-01 12:00:00"})
+        kinds = list(connection.scalars(text("SELECT kind FROM incidents ORDER BY id")))
+    assert kinds == ["two_charges", "charged_after_resolution"]
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(report, {"id": 3, "kind": "of no kind", "at": "2026-01-01 12:00:00"})
+    engine.dispose()
 
 
 def test_upgrading_twice_is_upgrading_once(database_url: str) -> None:

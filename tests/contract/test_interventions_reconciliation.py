@@ -1,0 +1,210 @@
+"""Comparing a report with the ledger, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from breakwall.payments import reconciliation
+from breakwall.payments.differences import Kind
+from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.reconciliation import Period, Reconciliation, paid_query
+from breakwall.payments.reports import ReportLine
+from breakwall.payments.resolution import Resolution
+from tests.contract.people import ANNA, STORED_ERROR, crowd, dead, explain, in_review
+from tests.contract.site import Site, order
+from tests.gateway import ABSENT, FOUND, LOST
+
+Found = tuple[Kind, str | None]
+
+
+@pytest.fixture(params=[500, 2], ids=["one-chunk", "chunks-of-two"], autouse=True)
+def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "CHUNK", request.param)
+
+
+def paid(site: Site, *keys: str) -> None:
+    """Orders that are paid with a charge of their own, a second after each other."""
+    for key in keys:
+        answer = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{key}")
+        site.gateway.answers.append(answer)
+        assert site.producer.place(order(key)).status is OrderStatus.PAID
+        site.advance(1)
+
+
+def report(*keys: str, **other: Any) -> list[ReportLine]:
+    """A line for each of the keys, as the payment service would write it."""
+    fields = {"number": 2, "amount": 10_000, "currency": "KRW", "status": "succeeded"}
+    return [ReportLine(key=key, **({**fields, "charge_id": f"ch_{key}"} | other)) for key in keys]
+
+
+def numbered(lines: list[ReportLine]) -> Iterator[ReportLine]:
+    for number, line in enumerate(lines, 2):
+        yield replace(line, number=number)
+
+
+def compared(site: Site, lines: list[ReportLine], period: Period | None = None) -> list[Found]:
+    found = Reconciliation(site.database, period=period, clock=site.clock).run(numbered(lines))
+    return [(difference.kind, difference.idempotency_key) for difference in found]
+
+
+def test_a_report_of_all_charges_and_of_none_else_agrees(site: Site) -> None:
+    paid(site, *"abcde")
+    dead(site, "f")
+    assert compared(site, report(*"abcde") + report("f", status="declined", charge_id=None)) == []
+
+
+def test_each_difference_is_listed_and_nothing_else(site: Site) -> None:
+    paid(site, *"abcdefg")
+    dead(site, "h")
+    lines = [
+        *report("a"),
+        *report("b", amount=1),
+        *report("c", currency="USD"),
+        *report("d", charge_id="ch_other"),
+        *report("e"),
+        *report("e", charge_id="ch_second"),
+        *report("g", status="refunded"),
+        *report("h"),
+        *report("stranger"),
+    ]
+    assert sorted(compared(site, lines)) == sorted(
+        [
+            (Kind.OTHER_AMOUNT, "b"),
+            (Kind.OTHER_CURRENCY, "c"),
+            (Kind.OTHER_CHARGE_ID, "d"),
+            (Kind.TWO_CHARGES, "e"),
+            (Kind.PAID_NOT_CHARGED, "f"),
+            (Kind.PAID_NOT_CHARGED, "g"),
+            (Kind.CHARGED_NOT_PAID, "h"),
+            (Kind.UNKNOWN_KEY, "stranger"),
+        ]
+    )
+
+
+def test_one_charge_for_two_orders_is_listed(site: Site) -> None:
+    paid(site, "a", "b")
+    lines = report("a", "b", charge_id="ch_a")
+    assert compared(site, lines) == [(Kind.SHARED_CHARGE, None), (Kind.OTHER_CHARGE_ID, "b")]
+
+
+def test_a_report_without_lines_lacks_every_paid_order(site: Site) -> None:
+    paid(site, *"abc")
+    assert compared(site, []) == [(Kind.PAID_NOT_CHARGED, key) for key in "abc"]
+
+
+class TestAnyKeyThatAnAttemptUsed:
+    def renewed_twice(self, site: Site) -> list[str]:
+        """The keys of an order whose key was changed twice before it was paid."""
+        site.gateway.answers.append(Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500"))
+        order_id = site.producer.place(order("a")).order_id
+        for answer in (
+            Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500"),
+            Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"),
+        ):
+            site.advance(60)
+            site.gateway.look_ups.append(ABSENT)
+            site.gateway.answers.append(answer)
+            site.retrier.run(order_id)
+        assert site.get("a").status is OrderStatus.PAID
+        return [sent.idempotency_key for sent in site.gateway.charged]
+
+    @pytest.mark.parametrize("which", [0, 1, 2])
+    def test_finds_its_order(self, site: Site, which: int) -> None:
+        keys = self.renewed_twice(site)
+        assert len(set(keys)) == 3
+        assert compared(site, report(keys[which], charge_id="ch_a")) == []
+
+    def test_finds_two_charges_under_two_keys(self, site: Site) -> None:
+        keys = self.renewed_twice(site)
+        lines = [*report(keys[0], charge_id="ch_early"), *report(keys[2], charge_id="ch_a")]
+        assert compared(site, lines) == [(Kind.TWO_CHARGES, "a")]
+
+    def test_finds_its_order_after_a_person_had_it_changed(self, site: Site) -> None:
+        order_id = in_review(site, answer=STORED_ERROR)
+        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.people.retry("cart-1", ANNA)
+        site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
+        site.retrier.run(order_id)
+        assert compared(site, report(site.gateway.charged[-1].idempotency_key, charge_id="ch_a")) == []
+
+    def test_does_not_mean_any_key_that_merely_looks_like_one(self, site: Site) -> None:
+        paid(site, "a")
+        stranger = f"{site.get('a').id}.99"
+        assert compared(site, report("a", stranger, charge_id="ch_a")) == [(Kind.UNKNOWN_KEY, stranger)]
+
+
+class TestThePeriod:
+    """Orders are paid at 0 s (a), 1 s (b), 2 s (c), 3 s (d)."""
+
+    def period(self, site: Site, since: float | None, until: float | None) -> Period:
+        start = datetime(2026, 11, 27, tzinfo=UTC)
+        moments = [None if at is None else start + timedelta(seconds=at) for at in (since, until)]
+        return Period(*moments)
+
+    @pytest.mark.parametrize(
+        ("since", "until", "missed"),
+        [(None, None, "abcd"), (1, None, "bcd"), (None, 2, "ab"), (1, 3, "bc"), (9, 10, "")],
+    )
+    def test_bounds_the_orders_that_are_missed(
+        self, site: Site, since: float | None, until: float | None, missed: str
+    ) -> None:
+        paid(site, *"abcd")
+        found = compared(site, [], self.period(site, since, until))
+        assert found == [(Kind.PAID_NOT_CHARGED, key) for key in missed]
+
+    def test_does_not_bound_the_lines_that_are_compared(self, site: Site) -> None:
+        paid(site, *"abcd")
+        lines = report("a", amount=1)
+        assert compared(site, lines, self.period(site, 9, 10)) == [(Kind.OTHER_AMOUNT, "a")]
+
+    def test_judges_no_order_whose_charge_may_lie_before_it(self, site: Site) -> None:
+        site.gateway.answers.append(LOST)
+        order_id = site.producer.place(order()).order_id
+        site.advance(60)
+        site.gateway.look_ups.append(FOUND)
+        site.retrier.run(order_id)
+        run = Reconciliation(site.database, period=self.period(site, 30, 90), clock=site.clock)
+        assert list(run.run([])) == []
+        assert (run.paid_orders, run.not_judged) == (1, 1)
+
+    def test_judges_an_order_that_was_accepted_before_it_and_charged_within(self, site: Site) -> None:
+        order_id = site.producer.enqueue([order()])[0].order_id
+        site.advance(60)
+        site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
+        site.retrier.run(order_id)
+        assert compared(site, [], self.period(site, 30, 90)) == [(Kind.PAID_NOT_CHARGED, "cart-1")]
+
+    def test_without_an_end_ends_with_the_beginning_of_the_run(self, site: Site) -> None:
+        paid(site, "a")
+
+        def slowly() -> Any:
+            yield from report("a")
+            site.advance(1)
+            paid(site, "b")
+
+        assert list(Reconciliation(site.database, clock=site.clock).run(slowly())) == []
+
+
+def test_it_counts_what_it_compared(site: Site) -> None:
+    paid(site, *"abc")
+    advanced: list[int] = []
+    run = Reconciliation(site.database, clock=site.clock, advance=advanced.append)
+    assert list(run.run(numbered(report(*"abc") + report("c", status="declined")))) == []
+    assert (run.lines, run.charges, run.paid_orders) == (4, 3, 3)
+    assert sum(advanced) == 7
+
+
+def test_the_paid_orders_are_read_from_their_index(site: Site) -> None:
+    site.database.write(crowd, name="test")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    query = paid_query(start, start + timedelta(hours=2), (start + timedelta(hours=1), "0" * 32))
+    plan = site.database.read(lambda connection: explain(connection, query))
+    assert "ix_orders_settled" in plan
+    assert "Seq Scan on orders" not in plan
+    assert "SCAN orders" not in plan
