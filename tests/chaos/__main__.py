@@ -109,8 +109,8 @@ def _broker(kind: str, workshop: Workshop) -> RedisServer | RabbitServer:
 def _keep(storm: Storm, seed: int) -> None:
     """Copy what is needed to find out why: logs, records, the service's ledger, and every row."""
     kept = Path(tempfile.mkdtemp(prefix=f"breakwall-chaos-{seed}-"))
-    shutil.copytree(storm.folder, kept, dirs_exist_ok=True)
-    _write_rows(storm.database, kept)
+    shutil.copytree(storm.site.folder, kept, dirs_exist_ok=True)
+    _write_rows(storm.site.database, kept)
     print(f"seed {seed}; the evidence is in {kept}")
 
 

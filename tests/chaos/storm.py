@@ -15,49 +15,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from sqlalchemy import func, select
 
 from breakwall.broker import QueueDepth
-from breakwall.demo.children import python_module
-from breakwall.demo.promises import PromiseReader
-from breakwall.payments.database import Database, DatabaseUnavailableError
+from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.schema import IN_FLIGHT, QUEUED, orders
-from breakwall.settings import load_settings
 from tests.chaos import storm_forecast as forecast
 from tests.chaos.storm_duplicator import Duplicator
 from tests.chaos.storm_forecast import Blow
-from tests.chaos.storm_processes import PaymentService, Victim
+from tests.chaos.storm_site import LEASE, SECRET, AnyServer, Site
 from tests.chaos.storm_verdict import Verdict, judge
 from tests.servers import PostgresServer, RabbitServer, RedisServer, Workshop
-
-AnyServer = PostgresServer | RedisServer | RabbitServer
-
-ROOT = Path(__file__).resolve().parents[2]
-
-TIMEOUT, MARGIN = 2, 5
-"""Seconds: the payment service's, and what a lease has beyond it (`breakwall.wiring.LEASE_MARGIN`)."""
-
-SETTINGS = {
-    "BREAKWALL_PAYMENT_TIMEOUT": str(TIMEOUT),
-    # Nothing that left may arrive later than this, however busy the machine is.
-    "BREAKWALL_PAYMENT_SETTLE_SECONDS": "3",
-    # More failures than an operator would bear: an open circuit keeps orders from being hurt.
-    "BREAKWALL_BREAKER__FAILURE_THRESHOLD": "10",
-    "BREAKWALL_BREAKER__WINDOW": "5",
-    "BREAKWALL_BREAKER__RECOVERY_TIMEOUT": "0.5",
-    "BREAKWALL_RETRY__BASE": "0.2",
-    "BREAKWALL_RETRY__CAP": "1",
-    # Beyond reach: no order may end because the storm was long.
-    "BREAKWALL_RETRY__MAX_ATTEMPTS": "1000",
-    "BREAKWALL_DISPATCH__INTERVAL": "0.2",
-    "BREAKWALL_DISPATCH__REPUBLISH_AFTER": "3",
-}
-
-SECRET = "storm-password-4711"
-"""In the URLs of the database and of the payment service, which ask for none; it must turn up nowhere."""
 
 TICK = 0.05
 
@@ -81,7 +51,7 @@ class Storm:
 
     Attributes:
         caused: how often each fault was caused.
-        folder: logs, records and the payment service's ledger.
+        site: what the storm rages over.
     """
 
     def __init__(
@@ -99,26 +69,24 @@ class Storm:
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.caused: Counter[str] = Counter()
-        self.folder = workshop.subfolder(f"storm-{seed}")
         self.seconds = seconds
         self._postgres, self._broker = postgres, broker
         self._seed, self._calm, self._say = seed, calm, say
-        self._kind = "redis" if isinstance(broker, RedisServer) else "rabbitmq"
-        self._ports = (workshop.free_port(), workshop.free_port())
-        self._settings = load_settings(environ := self._environ())
-        self.service = PaymentService(self._ports, self.folder, environ, seed)
-        self.database = Database(self._settings.database)
-        self._workers = [self._worker(number, environ) for number in range(workers)]
-        share, rate = orders // producers, orders / producers / seconds
-        self._orders, self._rate = [share] * producers, rate
-        self._orders[0] += orders - share * producers
-        self._producers = [self._producer(number, environ) for number in range(producers)]
-        self._records = [PromiseReader(self._record(number)) for number in range(producers)]
-        self._duplicator = Duplicator(self._settings, self._records, seed)
+        self.site = Site(
+            workshop,
+            postgres,
+            broker,
+            orders=orders,
+            rate=orders / seconds,
+            seed=seed,
+            producers=producers,
+            workers=workers,
+        )
+        self._duplicator = Duplicator(self.site.settings, self.site.records, seed)
         self._over = threading.Event()
         self._server_lanes = [
             self._lane(postgres, forecast.database_blows(seed)),
-            self._lane(broker, forecast.broker_blows(seed, self._kind)),
+            self._lane(broker, forecast.broker_blows(seed, self.site.broker_kind)),
         ]
         self._accidents: list[str] = []
 
@@ -128,9 +96,9 @@ class Storm:
         Raises:
             NoRestError: orders are still under way after the time for the calm.
         """
-        upgrade(self.database.engine)
-        self.service.calm()
-        for victim in (*self._workers, *self._producers):
+        upgrade(self.site.database.engine)
+        self.site.service.calm()
+        for victim in (*self.site.workers, *self.site.producers):
             victim.start()
         self._duplicator.start()
         self._rage()
@@ -141,20 +109,21 @@ class Storm:
     def close(self) -> None:
         """End every process of the storm; the servers belong to whoever gave them."""
         self._over.set()
-        for victim in (*self._producers, *self._workers):
+        for victim in (*self.site.producers, *self.site.workers):
             victim.kill()
         for lane in self._server_lanes:
             if lane.is_alive():
                 lane.join()
-        self.service.stop()
-        self.database.close()
+        self._duplicator.stop()
+        self.site.service.stop()
+        self.site.database.close()
 
     # The storm
 
     def _rage(self) -> None:
         lanes = [
             Lane(forecast.process_blows(self._seed), self._strike_process),
-            Lane(forecast.weathers(self._seed), self.service.change),
+            Lane(forecast.weathers(self._seed), self.site.service.change),
         ]
         for servers in self._server_lanes:
             servers.start()
@@ -170,15 +139,15 @@ class Storm:
 
     def _tend(self, now: float) -> None:
         """Wake the frozen, start the killed again, and note who ended without having been killed."""
-        for victim in (*self._workers, *self._producers):
+        for victim in (*self.site.workers, *self.site.producers):
             victim.thaw_when_due(now)
-            if not victim.running and not (victim in self._producers and victim.ended_well):
+            if not victim.running and not (victim in self.site.producers and victim.ended_well):
                 self._accidents.append(victim.last_words)
                 victim.start()
 
     def _strike_process(self, blow: Blow) -> None:
         workers = blow.name in {forecast.KILL_WORKER, forecast.FREEZE_WORKER}
-        victims = self._workers if workers else [one for one in self._producers if one.running]
+        victims = self.site.workers if workers else [one for one in self.site.producers if one.running]
         if not victims:
             return
         victim = victims[int(blow.target * len(victims))]
@@ -187,7 +156,7 @@ class Storm:
             victim.kill()
             victim.start()
         else:
-            victim.freeze(blow.seconds + (TIMEOUT + MARGIN if workers else 0))
+            victim.freeze(blow.seconds + (LEASE if workers else 0))
 
     def _lane(self, server: AnyServer, blows: Iterator[Blow]) -> threading.Thread:
         """A thread of its own: a server takes its time to come back, and the rest goes on meanwhile."""
@@ -205,15 +174,15 @@ class Storm:
     # The calm
 
     def _rest(self) -> None:
-        self.service.calm()
+        self.site.service.calm()
         self._postgres.ensure_running()
         self._broker.ensure_running()
         deadline = time.monotonic() + self._calm
         self._wait(deadline, self._everything_is_settled)
         self._duplicator.finish()
         self._wait(deadline, self._nothing_is_queued)
-        for victim in (*self._producers, *self._workers):
-            victim.stop(TIMEOUT + MARGIN)
+        for victim in (*self.site.producers, *self.site.workers):
+            victim.stop(LEASE)
 
     def _wait(self, deadline: float, holds: Callable[[], bool]) -> None:
         while not holds():
@@ -223,25 +192,25 @@ class Storm:
             time.sleep(4 * TICK)
 
     def _everything_is_settled(self) -> bool:
-        return all(producer.ended_well for producer in self._producers) and self._open_orders() == 0
+        return all(producer.ended_well for producer in self.site.producers) and self._open_orders() == 0
 
     def _open_orders(self) -> int:
         """How many wait or are being charged; -1 while the database does not answer."""
         counted = select(func.count()).where(orders.c.status.in_([QUEUED, IN_FLIGHT]))
         try:
-            return self.database.read(lambda connection: connection.scalar(counted)) or 0
+            return self.site.database.read(lambda connection: connection.scalar(counted)) or 0
         except DatabaseUnavailableError:
             return -1
 
     def _nothing_is_queued(self) -> bool:
-        depth = QueueDepth(self._settings)
+        depth = QueueDepth(self.site.settings)
         try:
             return depth() == 0
         finally:
             depth.close()
 
     def _under_way(self) -> str:
-        busy = [victim.name for victim in self._producers if not victim.ended_well]
+        busy = [victim.name for victim in self.site.producers if not victim.ended_well]
         return (
             f"no rest within {self._calm:g} s: {self._open_orders()} orders are open, "
             f"producers at work: {', '.join(busy) or 'none'}, "
@@ -249,61 +218,20 @@ class Storm:
         )
 
     def _judge(self) -> Verdict:
-        for record in self._records:
+        for record in self.site.records:
             record.follow()
-        logs = {path.name: path.read_text(errors="replace") for path in self.folder.glob("*.log")}
+        logs = {path.name: path.read_text(errors="replace") for path in self.site.folder.glob("*.log")}
         return judge(
-            self.database,
-            self.service.ledger(),
-            dict(zip(self._seeds(), self._records, strict=True)),
-            dict(zip(self._seeds(), self._orders, strict=True)),
+            self.site.database,
+            self.site.service.ledger(),
+            dict(zip(self.site.seeds, self.site.records, strict=True)),
+            dict(zip(self.site.seeds, self.site.orders, strict=True)),
             accidents=self._accidents,
             logs=logs,
             secret=SECRET,
             duplicates=self._duplicator.published,
-            caused=self.caused + self.service.caused,
+            caused=self.caused + self.site.service.caused,
         )
-
-    # What it is made of
-
-    def _environ(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}
-        database = self._postgres.fresh_url().replace("postgres@", f"postgres:{SECRET}@")
-        return {
-            **inherited,
-            **SETTINGS,
-            "BREAKWALL_DATABASE_URL": database,
-            # Not a virtual host of its own: a wiped RabbitMQ comes back with the default one alone.
-            "BREAKWALL_BROKER_URL": self._broker.url(),
-            "BREAKWALL_DATA_DIR": str(self.folder / "data"),
-            "BREAKWALL_PAYMENT_URL": f"http://shop:{SECRET}@127.0.0.1:{self._ports[0]}",
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
-            "PYTHONUNBUFFERED": "1",
-        }
-
-    def _worker(self, number: int, environ: dict[str, str]) -> Victim:
-        options = ("-n", f"storm-{number}@%h", "--concurrency", "4", "--loglevel", "WARNING")
-        command = python_module("celery", "-A", "worker", "worker", *options)
-        return Victim(f"worker-{number}", command, environ, self.folder)
-
-    def _producer(self, number: int, environ: dict[str, str]) -> Victim:
-        said = {
-            "--orders": self._orders[number],
-            "--rate": self._rate,
-            "--seed": self._seeds()[number],
-            "--begin": time.monotonic(),
-            "--record": self._record(number),
-        }
-        options = [str(part) for pair in said.items() for part in pair]
-        command = python_module("tests.chaos.storm_customers", *options)
-        return Victim(f"producer-{number}", command, environ, self.folder)
-
-    def _seeds(self) -> list[int]:
-        """Of the customers of each producer: their idempotency keys hold them."""
-        return [100 * self._seed + number for number in range(len(self._orders))]
-
-    def _record(self, number: int) -> Path:
-        return self.folder / f"promises-{number}.jsonl"
 
 
 class Lane:

@@ -48,12 +48,16 @@ class Duplicator:
 
     def finish(self) -> None:
         """Publish at once what is left, and end."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.stop()
         self._follow()
         self._publish(float("inf"))
         self._publisher.close()
+
+    def stop(self) -> None:
+        """End without a further message. Safe to call twice."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopped.wait(LOOK):

@@ -1,0 +1,123 @@
+"""What a storm rages over: a database, a payment service, workers, and producers with their records."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from breakwall.demo.children import python_module
+from breakwall.demo.promises import PromiseReader
+from breakwall.payments.database import Database
+from breakwall.settings import load_settings
+from breakwall.wiring import LEASE_MARGIN
+from tests.chaos.storm_processes import PaymentService, Victim
+from tests.servers import PostgresServer, RabbitServer, RedisServer, Workshop
+
+AnyServer = PostgresServer | RedisServer | RabbitServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TIMEOUT = 2
+"""Seconds that one request to the payment service may take."""
+
+LEASE = TIMEOUT + LEASE_MARGIN
+"""Seconds that a claim holds."""
+
+SETTINGS = {
+    "BREAKWALL_PAYMENT_TIMEOUT": str(TIMEOUT),
+    # Nothing that left may arrive later than this, however busy the machine is.
+    "BREAKWALL_PAYMENT_SETTLE_SECONDS": "3",
+    # More failures than an operator would bear: an open circuit keeps orders from being hurt.
+    "BREAKWALL_BREAKER__FAILURE_THRESHOLD": "10",
+    "BREAKWALL_BREAKER__WINDOW": "5",
+    "BREAKWALL_BREAKER__RECOVERY_TIMEOUT": "0.5",
+    "BREAKWALL_RETRY__BASE": "0.2",
+    "BREAKWALL_RETRY__CAP": "1",
+    # Beyond reach: no order may end because the storm was long.
+    "BREAKWALL_RETRY__MAX_ATTEMPTS": "1000",
+    "BREAKWALL_DISPATCH__INTERVAL": "0.2",
+    "BREAKWALL_DISPATCH__REPUBLISH_AFTER": "3",
+}
+
+SECRET = "storm-password-4711"
+"""In the URLs of the database and of the payment service, which ask for none; it must turn up nowhere."""
+
+
+class Site:
+    """Everything of one storm but its servers. Nothing runs before it is started.
+
+    Args:
+        workshop: free ports, and a folder that goes with it.
+        postgres, broker: running.
+        orders: how many in all.
+        rate: of them in a second.
+        seed: of the customers' orders and of the payment service's chance.
+        producers, workers: how many processes of each kind.
+
+    Attributes:
+        folder: logs, records and the payment service's ledger.
+        seeds, orders: of each producer; its orders' idempotency keys hold its seed.
+        records: what each producer's customers were told.
+    """
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        postgres: PostgresServer,
+        broker: RedisServer | RabbitServer,
+        *,
+        orders: int,
+        rate: float,
+        seed: int,
+        producers: int,
+        workers: int,
+    ) -> None:
+        self.folder = workshop.subfolder(f"storm-{seed}")
+        self.broker_kind = "redis" if isinstance(broker, RedisServer) else "rabbitmq"
+        self._ports = (workshop.free_port(), workshop.free_port())
+        # Not a virtual host of its own: a wiped RabbitMQ comes back with the default one alone.
+        environ = self._environ(postgres.fresh_url(), broker.url())
+        self.settings = load_settings(environ)
+        self.database = Database(self.settings.database)
+        self.service = PaymentService(self._ports, self.folder, environ, seed)
+        self.seeds = [100 * seed + number for number in range(producers)]
+        self.orders = [len(range(number, orders, producers)) for number in range(producers)]
+        self._rate = rate / producers
+        self.workers = [self._worker(number, environ) for number in range(workers)]
+        self.producers = [self._producer(number, environ) for number in range(producers)]
+        self.records = [PromiseReader(self._record(number)) for number in range(producers)]
+
+    def _environ(self, database: str, broker: str) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}
+        database = database.replace("postgres@", f"postgres:{SECRET}@")
+        return {
+            **inherited,
+            **SETTINGS,
+            "BREAKWALL_DATABASE_URL": database,
+            "BREAKWALL_BROKER_URL": broker,
+            "BREAKWALL_DATA_DIR": str(self.folder / "data"),
+            "BREAKWALL_PAYMENT_URL": f"http://shop:{SECRET}@127.0.0.1:{self._ports[0]}",
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _worker(self, number: int, environ: dict[str, str]) -> Victim:
+        options = ("-n", f"storm-{number}@%h", "--concurrency", "4", "--loglevel", "WARNING")
+        command = python_module("celery", "-A", "worker", "worker", *options)
+        return Victim(f"worker-{number}", command, environ, self.folder)
+
+    def _producer(self, number: int, environ: dict[str, str]) -> Victim:
+        said = {
+            "--orders": self.orders[number],
+            "--rate": self._rate,
+            "--seed": self.seeds[number],
+            "--begin": time.monotonic(),
+            "--record": self._record(number),
+        }
+        options = [str(part) for pair in said.items() for part in pair]
+        command = python_module("tests.chaos.storm_customers", *options)
+        return Victim(f"producer-{number}", command, environ, self.folder)
+
+    def _record(self, number: int) -> Path:
+        return self.folder / f"promises-{number}.jsonl"
