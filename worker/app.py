@@ -16,7 +16,8 @@ from breakwall.settings import Settings
 from worker.dispatcher import DispatchLoop
 from worker.runtime import Runtime
 
-task_log = get_task_logger("breakwall.worker")
+# A logger of its own: Celery formats a task's lines with the task's name and id.
+task_log = get_task_logger("breakwall.worker.task")
 log = logging.getLogger("breakwall.worker")
 
 # One line for each request, beside ours for each order, would drown a worker's log.

@@ -167,6 +167,8 @@ def _immediate(engine: Engine) -> Engine:
 def _postgresql_bounds() -> dict[str, Any]:
     # A host that vanishes without a word is noticed by TCP after about five seconds.
     return {
+        # A server made without a locale (SQL_ASCII) would answer in bytes.
+        "client_encoding": "utf8",
         "connect_timeout": 3,
         "options": "-c statement_timeout=30000 -c lock_timeout=5000"
         " -c idle_in_transaction_session_timeout=30000",

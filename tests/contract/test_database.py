@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
+from breakwall.migrations import HEAD
 from breakwall.payments.database import Database, DatabaseUnavailableError
+from breakwall.payments.migrate import upgrade
 from tests.servers import PostgresServer
 
 INCREMENT = """
@@ -105,3 +107,16 @@ def test_a_forked_child_opens_connections_of_its_own(database_url: str) -> None:
     assert os.waitpid(child, 0)[1] == 0
     assert database.read(count) == 1
     database.close()
+
+
+def test_a_postgresql_without_a_locale_is_as_good_as_another(postgres_server: PostgresServer) -> None:
+    admin = Database(postgres_server.url("postgres"))
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("DROP DATABASE IF EXISTS plain"))
+        connection.execute(text("CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"))
+    plain = Database(postgres_server.url("plain"))
+    assert upgrade(plain.engine) == HEAD
+    plain.close()
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("DROP DATABASE plain"))
+    admin.close()

@@ -30,7 +30,9 @@ CLOCKS = {
 
 # For SQLite's one writer at a time; and for a server, so that the thread that waits for a dead one notices.
 SQLITE_BUSY_TIMEOUT = 1.0
-POSTGRESQL_LIMITS = {
+POSTGRESQL_OPTIONS = {
+    # A server made without a locale (SQL_ASCII) would answer in bytes.
+    "client_encoding": "utf8",
     "connect_timeout": 2,
     "tcp_user_timeout": 2000,
     "keepalives_idle": 2,
@@ -151,7 +153,7 @@ def _connect_args(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"timeout": SQLITE_BUSY_TIMEOUT}
     if url.get_backend_name() == "postgresql" and url.get_driver_name() == "psycopg":
-        return {name: limit for name, limit in POSTGRESQL_LIMITS.items() if name not in url.query}
+        return {name: value for name, value in POSTGRESQL_OPTIONS.items() if name not in url.query}
     return {}
 
 
