@@ -82,7 +82,8 @@ def compare(account: Account, lines: Sequence[ReportLine]) -> Iterator[Differenc
     charge_ids = list(dict.fromkeys(line.charge_id or "" for line in charges))
     if len(charge_ids) > 1:
         known = f"paid with {account.charge_id}" if account.charge_id else account.status.value
-        yield _differ(account, Kind.TWO_CHARGES, known, ", ".join(charge_ids), charges[0])
+        second = next(line for line in charges if line.charge_id == charge_ids[1])
+        yield _differ(account, Kind.TWO_CHARGES, known, ", ".join(charge_ids), second)
     if account.status is not OrderStatus.PAID:
         for charge_id in charge_ids[:1]:
             yield _differ(account, Kind.CHARGED_NOT_PAID, account.status.value, charge_id, charges[0])

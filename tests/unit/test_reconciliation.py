@@ -199,7 +199,7 @@ class TestComparing:
 
     def test_two_charges_for_one_order(self) -> None:
         (found,) = compare(account(), [charge(), charge("ch_2", number=9)])
-        assert (found.kind, found.report) == (Kind.TWO_CHARGES, "ch_1, ch_2")
+        assert (found.kind, found.report, found.line) == (Kind.TWO_CHARGES, "ch_1, ch_2", 9)
 
     def test_two_charges_neither_of_which_is_ours(self) -> None:
         assert kinds(account(), charge("ch_2"), charge("ch_3")) == [Kind.TWO_CHARGES, Kind.OTHER_CHARGE_ID]
