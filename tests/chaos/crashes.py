@@ -1,0 +1,115 @@
+"""Dying at a named point: the story is told in a forked child, which kills itself with SIGKILL on its way."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+from breakwall import crashpoints
+
+LONGEST = 60
+"""Seconds after which a child that hangs is ended by an alarm; it takes a tenth of one."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """What is known of a process after its end.
+
+    Attributes:
+        points: the names of the points that it passed; at the last of them it died, if it died.
+        died: whether it was killed; otherwise it told its story to the end.
+        seconds: how far its clock had come.
+    """
+
+    points: list[str]
+    died: bool
+    seconds: float
+
+
+def live(story: Callable[[], object], *, die_at: int | str, seconds: Callable[[], float]) -> Life:
+    """Tell a story in a child, which dies as it comes to a certain point.
+
+    Args:
+        story: runs in the child alone.
+        die_at: the point's name, or its number in the order in which points are passed, from 0.
+        seconds: read in the child at each point, for `Life.seconds`.
+
+    Raises:
+        AssertionError: the child ended in a way that was not asked for; with its traceback.
+    """
+    reader, writer = os.pipe()
+    with _fork_is_meant():
+        pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        _be_the_child(story, writer, die_at, seconds)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return _life(told, status)
+
+
+def _be_the_child(
+    story: Callable[[], object], writer: int, die_at: int | str, seconds: Callable[[], float]
+) -> NoReturn:
+    # Nothing of the parent's (pytest's report, its fixtures' ends) may be run a second time here.
+    code = 1
+    try:
+        gc.disable()  # A collection would copy every page that it looks at, for a life of milliseconds.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LONGEST)
+        os.environ["PGAPPNAME"] = DOOMED
+        crashpoints.arm(_Countdown(writer, die_at, seconds))
+        story()
+        os.write(writer, f"{seconds()}\n".encode())
+        code = 0
+    except BaseException:
+        os.write(writer, traceback.format_exc().encode())
+    finally:
+        os._exit(code)
+
+
+DOOMED = "breakwall-doomed"
+"""How children are called in PostgreSQL's list of its clients."""
+
+
+class _Countdown:
+    """Writes down each point as it is passed, and kills the process at one of them."""
+
+    def __init__(self, writer: int, die_at: int | str, seconds: Callable[[], float]) -> None:
+        self._writer = writer
+        self._die_at = die_at
+        self._seconds = seconds
+        self._passed = 0
+
+    def __call__(self, point: str) -> None:
+        os.write(self._writer, f"{self._seconds()} {point}\n".encode())
+        if self._die_at in {point, self._passed}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._passed += 1
+
+
+def _life(told: str, status: int) -> Life:
+    lines = told.splitlines()
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    if not killed and status != 0:
+        raise AssertionError(f"the child ended with status {status}; it told:\n{told}")
+    points = [line.split(" ", 1)[1] for line in lines if " " in line]
+    return Life(points, killed, float(lines[-1].split(" ", 1)[0]))
+
+
+@contextmanager
+def _fork_is_meant() -> Iterator[None]:
+    # Python 3.12 and later warn of a fork beside other threads, which pytest's plugins have. The child uses
+    # nothing of theirs: it opens connections of its own and never returns.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

@@ -1,0 +1,81 @@
+"""The database that lives are lived on, one after the other."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+from sqlalchemy import delete, event, text
+
+from breakwall import crashpoints
+from breakwall.payments.database import Database
+from breakwall.payments.migrate import upgrade
+from breakwall.payments.schema import metadata
+from tests.chaos import crashes_worker
+from tests.chaos.crashes import DOOMED, Life, live
+from tests.chaos.crashes_outside import PROFILES
+from tests.chaos.crashes_scenarios import Scenario
+from tests.chaos.crashes_site import Outside, Site
+
+
+class Ground:
+    """A database that is emptied for each life, and a folder for everything else that outlives it."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        crashes_worker.prepare()
+        self.database = Database(url)
+        self._folders = (folder / str(number) for number in itertools.count())
+        if self._is_sqlite:
+            event.listen(self.database.engine, "connect", _leave_it_to_the_kernel)
+        upgrade(self.database.engine)
+
+    def outside(self, scenario: Scenario, profile: str) -> Outside:
+        """A new beginning: no order, no charge, no message."""
+        with self.database.engine.begin() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(delete(table))
+        folder = next(self._folders)
+        folder.mkdir()
+        return Outside(
+            self.database, folder, PROFILES[profile], scenario.deeds, max_attempts=scenario.max_attempts
+        )
+
+    def live_here(self, scenario: Scenario, outside: Outside) -> Life:
+        """Tell a scenario to its end, in this process."""
+        site = Site(outside)
+        points: list[str] = []
+        crashpoints.arm(points.append)
+        try:
+            scenario.tell(site)
+        finally:
+            crashpoints.arm(None)
+        return Life(points, False, site.seconds)
+
+    def live(self, scenario: Scenario, outside: Outside, die_at: int | str, *, since: float = 0.0) -> Life:
+        """Tell a scenario in a process that dies on its way; returns when it is gone for its database too."""
+        self.database.close()  # SQLite's locks and a fork do not go together
+        site = Site(outside, since)
+        life = live(lambda: scenario.tell(site), die_at=die_at, seconds=lambda: site.seconds)
+        if not self._is_sqlite:
+            self._wait_until_it_is_gone()
+        return life
+
+    def _wait_until_it_is_gone(self) -> None:
+        """PostgreSQL notices a client's death a moment later; until then its locks are held."""
+        clients = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
+        deadline = time.monotonic() + 10
+        with self.database.engine.connect() as connection:
+            while connection.scalar(clients, {"name": DOOMED}):
+                assert time.monotonic() < deadline, "PostgreSQL holds on to a dead client"
+                time.sleep(0.001)
+                connection.rollback()
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.database.engine.dialect.name == "sqlite"
+
+
+def _leave_it_to_the_kernel(connection: object, _: object) -> None:
+    # Processes die here, never the machine: what was written is in the kernel's hands and survives that.
+    connection.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]  # a DBAPI connection

@@ -1,0 +1,223 @@
+"""What lives on outside a process that dies: the payment service and the broker, each a file of lines.
+
+A line is one ``write`` to a file opened with O_APPEND: the kernel has all of it or nothing, whatever becomes
+of the process. Nothing about them is kept in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from breakwall.payments.gateways.base import (
+    Advice,
+    Answer,
+    ChargeRequest,
+    GatewayProfile,
+    Health,
+    LookUpAnswer,
+    LookUpResult,
+    Outcome,
+)
+from breakwall.simulator.ledger import Charge
+
+SETTLE = 30.0
+LATE = 20.0
+"""Seconds after which a request that was held up on its way is executed: within the settle time."""
+
+PROFILES = {
+    "key and look-up": GatewayProfile(True, 86_400.0, True, SETTLE),
+    "look-up only": GatewayProfile(False, 0.0, True, SETTLE),
+    "key only": GatewayProfile(True, 86_400.0, False, SETTLE),
+    "neither": GatewayProfile(False, 0.0, False, SETTLE),
+}
+
+
+class Deed(StrEnum):
+    """What the service, or the network before it, does with one request to charge."""
+
+    CHARGE = "charges and answers"
+    LOSE = "charges, and the answer is lost"
+    VANISH = "never gets the request, and no answer comes"
+    DELAY = "gets the request late, and no answer comes"
+    ERROR = "fails with a 500 and stores that under the key"
+    DECLINE = "declines"
+    REJECT = "finds the request wrong for ever"
+    REFUSE = "accepts no connection"
+
+
+class File:
+    """Lines of JSON that outlive whoever writes them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, **line: Any) -> None:
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(handle, json.dumps(line).encode() + b"\n")
+        finally:
+            os.close(handle)
+
+    def lines(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        return [json.loads(line) for line in self._path.read_text().splitlines()]
+
+    def wipe(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+class FileGateway:
+    """A payment service that keeps what its profile promises, and nothing more.
+
+    Args:
+        path: its ledger: every request, with what was done.
+        profile: what it promises.
+        deeds: what it does with the first requests, one each; it charges all that come after.
+        now: seconds.
+    """
+
+    def __init__(
+        self, path: Path, profile: GatewayProfile, deeds: Sequence[Deed], now: Callable[[], float]
+    ) -> None:
+        self.profile = profile
+        self.during: Callable[[], object] = lambda: None
+        self._file = File(path)
+        self._deeds = deeds
+        self._now = now
+
+    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+        lines = self._file.lines()
+        deed = self._deeds[len(lines)] if len(lines) < len(self._deeds) else Deed.CHARGE
+        stored = self._stored(lines, request.idempotency_key) if self.profile.deduplicates else None
+        result = stored["result"] if stored else _executed(deed)
+        charge_id = None
+        if result == "succeeded":
+            charge_id = stored["charge_id"] if stored else f"ch_{len(lines)}"
+        self._file.append(
+            order_id=request.order_id,
+            user_id=request.user_id,
+            amount=request.amount,
+            currency=request.currency,
+            key=request.idempotency_key,
+            reached=deed not in {Deed.REFUSE, Deed.VANISH},
+            replayed=stored is not None,
+            at=self._now() + (LATE if deed is Deed.DELAY else 0.0),
+            result=None if deed in {Deed.REFUSE, Deed.VANISH} else result,
+            charge_id=charge_id,
+        )
+        self.during()
+        return _answer(deed, result, charge_id)
+
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+        assert self.profile.looks_up, "there is nothing to look a charge up with"
+        for line in self._file.lines():
+            if line["key"] == idempotency_key and line["at"] <= self._now():
+                if line["result"] == "succeeded":
+                    return LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id=line["charge_id"])
+                if line["result"] == "declined":
+                    return LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS)
+        return LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS)
+
+    def close(self) -> None:
+        pass
+
+    def charges(self) -> list[Charge]:
+        """What was executed, and what is still on its way and will be: a replay is no execution."""
+        return [
+            Charge(
+                line["charge_id"] or f"declined_{number}",
+                line["key"],
+                line["order_id"],
+                line["user_id"],
+                line["amount"],
+                line["currency"],
+                line["result"],
+                None,
+                str(line["at"]),
+            )
+            for number, line in enumerate(self._file.lines())
+            if line["result"] in {"succeeded", "declined"} and not line["replayed"]
+        ]
+
+    def requests(self) -> list[tuple[str, str]]:
+        """Order id and key of each request that reached the service."""
+        return [(line["order_id"], line["key"]) for line in self._file.lines() if line["reached"]]
+
+    def sent_for(self, order_id: str) -> int:
+        """How many requests left for an order, whether they arrived or not."""
+        return sum(line["order_id"] == order_id for line in self._file.lines())
+
+    def _stored(self, lines: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
+        stored = {"succeeded", "declined", "error"}
+        return next((line for line in lines if line["key"] == key and line["result"] in stored), None)
+
+
+def _executed(deed: Deed) -> str | None:
+    results = {Deed.ERROR: "error", Deed.DECLINE: "declined", Deed.REJECT: "rejected"}
+    if deed in {Deed.CHARGE, Deed.LOSE, Deed.DELAY}:
+        return "succeeded"
+    return results.get(deed)
+
+
+def _answer(deed: Deed, result: str | None, charge_id: str | None) -> Answer:
+    if deed is Deed.REFUSE:
+        return Answer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
+    if deed in {Deed.LOSE, Deed.VANISH, Deed.DELAY}:
+        return Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
+    match result:
+        case "succeeded":
+            return Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=charge_id)
+        case "declined":
+            return Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
+        case "error":
+            return Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500")
+        case _:
+            return Answer(Outcome.FAILED, Health.NEUTRAL, code="http_400", advice=Advice.STOP)
+
+
+class FileBroker:
+    """The retry queue: a message is waiting until it is acknowledged, whoever took it.
+
+    It is what producers and dispatcher publish to, and the channel that a Celery message is acknowledged on.
+
+    Args:
+        path: its messages and acknowledgements.
+    """
+
+    no_ack_consumers = None  # kombu: every message is to be acknowledged
+
+    def __init__(self, path: Path) -> None:
+        self._file = File(path)
+        self.takes: int | None = None
+        """How many more messages it accepts; None: any number."""
+
+    def publish_many(self, order_ids: Sequence[str]) -> int:
+        taken = order_ids if self.takes is None else order_ids[: self.takes]
+        for order_id in taken:
+            self._file.append(published=order_id)
+        return len(taken)
+
+    def waiting(self) -> list[tuple[int, str]]:
+        """Delivery tag and order id of each message that is not acknowledged."""
+        lines = self._file.lines()
+        done = {line["acknowledged"] for line in lines if "acknowledged" in line}
+        sent = ((tag, line["published"]) for tag, line in enumerate(lines) if "published" in line)
+        return [(tag, order_id) for tag, order_id in sent if tag not in done]
+
+    def depth(self) -> int:
+        return len(self.waiting())
+
+    def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
+        self._file.append(acknowledged=delivery_tag)
+
+    def wipe(self) -> None:
+        self._file.wipe()
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,160 @@
+"""Everything of one process that can die: built anew by each, over what outlives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.breaker.stores.memory import MemoryStore
+from breakwall.payments.charging import Charger
+from breakwall.payments.clock import ManualClock
+from breakwall.payments.database import Database
+from breakwall.payments.decisions import RetryPolicy
+from breakwall.payments.due import DueOrders
+from breakwall.payments.gateways.base import GatewayProfile
+from breakwall.payments.interventions import Interventions
+from breakwall.payments.ledger import Claim, Ledger
+from breakwall.payments.orders import Order
+from breakwall.payments.queries import get_order
+from breakwall.payments.schema import orders
+from breakwall.settings import DispatchSettings
+from producers.producer import OrderProducer, PlaceResult
+from tests.chaos import crashes_worker
+from tests.chaos.crashes_outside import Deed, File, FileBroker, FileGateway
+from worker.dispatcher import Dispatcher
+from worker.retry import Retrier
+
+LEASE = 15.0
+TIMEOUT = 10.0
+ROUNDS = 40
+"""Looks of the dispatcher within which everything must be at rest; the longest way here takes about 15."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What no death of a process takes away: the database, and a folder with everybody else's books."""
+
+    database: Database
+    folder: Path
+    profile: GatewayProfile
+    deeds: Sequence[Deed] = ()
+    max_attempts: int = 3
+
+
+class Site:
+    """A caller, a producer, a worker with its dispatcher, and an operator, all in this process.
+
+    Args:
+        outside: what they work on.
+        seconds: how far the hand-turned clock has come.
+    """
+
+    def __init__(self, outside: Outside, seconds: float = 0.0) -> None:
+        self.database = outside.database
+        self.seconds = seconds
+        self.clock = ManualClock()
+        self.clock.advance(seconds)
+        self.broker = FileBroker(outside.folder / "broker")
+        self.gateway = FileGateway(
+            outside.folder / "charges", outside.profile, outside.deeds, lambda: self.seconds
+        )
+        self.accepted = File(outside.folder / "accepted")
+        self.breaker = _breaker(self)
+        self.ledger = Ledger(self.database, lease=LEASE, clock=self.clock)
+        policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=outside.max_attempts)
+        charger = Charger(self.gateway, self.ledger, policy, lambda: 1.0)
+        self.producer = OrderProducer(
+            self.ledger, charger, self.breaker, self.broker, timeout=TIMEOUT, draw=lambda: 0.0
+        )
+        self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
+        due = DueOrders(self.database, clock=self.clock)
+        self.dispatcher = Dispatcher(due, self.breaker, self.broker, self.broker.depth, DispatchSettings())
+        self.people = Interventions(self.database, clock=self.clock)
+
+    # What the caller does; it keeps a note of what it was promised.
+
+    def place(self, key: str = "cart-1") -> PlaceResult:
+        result = self.producer.place(order(key))
+        self.accepted.append(key=key)
+        return result
+
+    def enqueue(self, *keys: str) -> list[PlaceResult]:
+        results = self.producer.enqueue([order(key) for key in keys])
+        for key in keys:
+            self.accepted.append(key=key)
+        return results
+
+    # What the worker does
+
+    def dispatch(self) -> int:
+        return self.dispatcher.run_once()
+
+    def work(self, times: int = 1) -> None:
+        """Work on every message that waits, delivered so many times."""
+        for tag, order_id in self.broker.waiting() * times:
+            crashes_worker.deliver(tag, order_id, self.retrier, self.broker)
+
+    def deliver_again(self, key: str = "cart-1", *, after: float) -> None:
+        """Have a message for an order come, as the dispatcher would send it, and work on what waits."""
+        self.advance(after)
+        self.broker.publish_many([get_order(self.database, key).id])
+        self.work()
+
+    def hang(self, order_id: str) -> Claim:
+        """Send an attempt and never come back to record its answer."""
+        claim = self.ledger.claim(order_id)
+        assert claim is not None
+        attempt = self.ledger.begin_attempt(claim)
+        assert attempt is not None
+        self.gateway.charge(attempt.claim.request, deadline=0.0)
+        return claim
+
+    # What time does
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.seconds += seconds
+
+    def open_circuit(self) -> None:
+        while self.breaker.status().retry_after == 0:
+            self.breaker.acquire().record_failure()
+
+    def come_to_rest(self) -> None:
+        """Dispatch and work, turning the clock to whatever is due next, until nothing is.
+
+        Raises:
+            AssertionError: it does not come to rest.
+        """
+        for _ in range(ROUNDS):
+            self.dispatch()
+            self.work()
+            wait = self._next_due()
+            if wait is None:
+                return
+            self.advance(max(wait, self.breaker.status().retry_after, 0.0))
+        raise AssertionError(f"not at rest after {ROUNDS} looks of the dispatcher")
+
+    def _next_due(self) -> float | None:
+        with self.database.engine.connect() as connection:
+            moments = connection.execute(
+                select(func.min(orders.c.dispatch_at), func.min(orders.c.lease_until))
+            ).one()
+        due = [moment - self.clock.now for moment in moments if moment is not None]
+        return min(due, default=timedelta.max).total_seconds() if due else None
+
+
+def order(key: str) -> Order:
+    return Order(user_id="u1", amount=10_000, currency="KRW", idempotency_key=key)
+
+
+def _breaker(site: Site) -> CircuitBreaker:
+    config = CircuitBreakerConfig(
+        failure_threshold=3, recovery_timeout=30.0, half_open_max_calls=3, timeout=TIMEOUT, jitter=0.0
+    )
+    store = MemoryStore(lambda: site.seconds)
+    return CircuitBreaker("payment", config, store, clock=lambda: site.seconds)

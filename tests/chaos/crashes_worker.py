@@ -1,0 +1,63 @@
+"""A Celery worker without its event loop: real messages, the app's own task and request class, no server."""
+
+from __future__ import annotations
+
+import functools
+from types import SimpleNamespace
+from typing import Any
+
+from celery.app.trace import trace_task_ret
+from celery.concurrency.solo import TaskPool
+from celery.worker.request import create_request_cls
+from kombu.message import Message
+from kombu.serialization import dumps
+from kombu.utils.imports import symbol_by_name
+
+from breakwall.broker import TASK
+from breakwall.settings import load_settings
+from tests.chaos.crashes_outside import FileBroker
+from worker.app import create_app
+from worker.retry import Retrier
+
+
+@functools.cache
+def _celery() -> tuple[Any, type[Any], Any]:
+    """The app, its request class as the worker's consumer builds it, and the pool that runs a task here."""
+    app = create_app(load_settings({}))
+    pool = TaskPool()
+    task = app.tasks[TASK]
+    trace = functools.partial(trace_task_ret, app=app)
+    request = create_request_cls(
+        symbol_by_name(task.Request), task, pool, "worker@here", None, trace=trace, app=app
+    )
+    return app, request, pool
+
+
+def prepare() -> None:
+    """Build all that can be shared before a fork."""
+    _celery()
+
+
+def deliver(tag: int, order_id: str, retrier: Retrier, broker: FileBroker) -> None:
+    """Have the app's task work on a message and acknowledge it, as a worker does."""
+    app, request_class, pool = _celery()
+    app.breakwall = SimpleNamespace(retrier=retrier)
+    message = _message(app, tag, order_id, broker)
+    request = request_class(
+        message,
+        on_ack=message.ack_log_error,
+        on_reject=message.reject_log_error,
+        app=app,
+        task=app.tasks[TASK],
+        connection_errors=(),
+    )
+    request.execute_using_pool(pool)
+    assert request.acknowledged, "Celery keeps a message whose task failed"
+
+
+def _message(app: Any, tag: int, order_id: str, broker: FileBroker) -> Message:
+    sent = app.amqp.as_task_v2(f"message-{tag}", TASK, (order_id,), {})
+    content_type, encoding, body = dumps(sent.body, serializer="json")
+    return Message(
+        body, tag, content_type, encoding, headers=sent.headers, accept={"application/json"}, channel=broker
+    )

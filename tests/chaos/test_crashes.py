@@ -1,0 +1,134 @@
+"""Die at each named point, restart, and find every order charged once: on each database, for each profile.
+
+The process dies for good (SIGKILL, in a forked child), the payment service and the broker are outside of it.
+The restart is made of new parts, over the same database, with the clock moved on.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from breakwall import crashpoints
+from breakwall.payments.due import POISON_CRASHES
+from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.queries import get_order
+from tests.chaos.crashes import Life
+from tests.chaos.crashes_ground import Ground
+from tests.chaos.crashes_outside import PROFILES
+from tests.chaos.crashes_scenarios import SCENARIOS, Scenario
+from tests.chaos.crashes_site import Outside, Site, order
+from tests.chaos.invariants import Evidence, broken, read_evidence
+
+# Where an attempt's row is committed and its request has not left.
+BETWEEN = {"after accept_sending", "after begin_attempt", "before charge"}
+
+
+@pytest.fixture
+def ground(database_url: str, tmp_path: Path) -> Iterator[Ground]:
+    ground = Ground(database_url, tmp_path)
+    yield ground
+    ground.database.close()
+
+
+def evidence_of(site: Site) -> Evidence:
+    return read_evidence(site.database, site.gateway.charges(), requests=site.gateway.requests())
+
+
+def problems(site: Site, life: Life) -> list[str]:
+    """What is wrong after everything has come to rest."""
+    evidence = evidence_of(site)
+    accepted = [order(line["key"]) for line in site.accepted.lines()]
+    return [
+        *broken(evidence, accepted=accepted),
+        *_reviews_without_a_doubt(evidence, site.gateway.profile.looks_up),
+        *_attempts_that_never_left(evidence, site, allowed=life.died and life.points[-1] in BETWEEN),
+    ]
+
+
+def _reviews_without_a_doubt(evidence: Evidence, looks_up: bool) -> Iterator[str]:
+    """A person is asked only where an attempt may have charged and nothing can be looked up."""
+    for row in evidence.orders.values():
+        outcomes = [attempt.outcome for attempt in evidence.attempts.get(row.id, ())]
+        if row.status == OrderStatus.REVIEW and (looks_up or Outcome.UNKNOWN not in outcomes):
+            yield f"{row.idempotency_key} is in review with the outcomes {outcomes}"
+
+
+def _attempts_that_never_left(evidence: Evidence, site: Site, *, allowed: bool) -> Iterator[str]:
+    unsent = sum(len(rows) - site.gateway.sent_for(order_id) for order_id, rows in evidence.attempts.items())
+    if unsent != allowed:
+        yield f"{unsent} attempts were written and never sent"
+
+
+def restart(outside: Outside, life: Life, *, broker_is_wiped: bool = True) -> list[str]:
+    """Come to rest in a new site, then again after the caller has placed its order anew; what is wrong?"""
+    site = Site(outside, life.seconds)
+    if not broker_is_wiped:
+        site.work(times=2)
+    site.broker.wipe()
+    site.come_to_rest()
+    found = problems(site, life)
+    known = {row.idempotency_key for row in evidence_of(site).orders.values()}
+    for key in known or {"cart-1"}:
+        assert site.place(key).replayed == (key in known)
+    site.come_to_rest()
+    return found + problems(site, life)
+
+
+def die_everywhere(ground: Ground, scenario: Scenario, profile: str, *, broker_is_wiped: bool) -> None:
+    """Die at each point of a scenario in turn, restart each time, and report every problem by its point."""
+    outside = ground.outside(scenario, profile)
+    undisturbed = ground.live_here(scenario, outside)
+    wrong = {"nowhere": restart(outside, undisturbed, broker_is_wiped=broker_is_wiped)}
+    for die_at, point in enumerate(undisturbed.points):
+        outside = ground.outside(scenario, profile)
+        life = ground.live(scenario, outside, die_at)
+        assert (life.died, life.points) == (True, undisturbed.points[: die_at + 1])
+        wrong[f"{die_at}: {point}"] = restart(outside, life, broker_is_wiped=broker_is_wiped)
+    assert {where: found for where, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_whatever_point_the_process_dies_at_every_order_is_settled_once(
+    ground: Ground, profile: str, name: str
+) -> None:
+    """The broker dies with it and comes back empty: no message is needed."""
+    die_everywhere(ground, SCENARIOS[name], profile, broker_is_wiped=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["the request is lost", "enqueued", "published by the dispatcher", "deferred"]
+)
+def test_messages_that_outlive_the_process_and_come_twice_charge_nothing_twice(
+    sqlite_url: str, tmp_path: Path, name: str
+) -> None:
+    """Where the payment service promises least of what still lets every order be settled."""
+    ground = Ground(sqlite_url, tmp_path)
+    die_everywhere(ground, SCENARIOS[name], "look-up only", broker_is_wiped=False)
+
+
+def test_an_order_that_kills_three_workers_goes_to_a_person(ground: Ground) -> None:
+    recovery = Scenario(Site.come_to_rest)
+    outside = ground.outside(recovery, "key and look-up")
+    Site(outside).enqueue("cart-1")
+    seconds = 0.0
+    for _ in range(POISON_CRASHES):
+        seconds = ground.live(recovery, outside, "before begin_attempt", since=seconds).seconds
+    site = Site(outside, seconds)
+    site.come_to_rest()
+    assert get_order(site.database, "cart-1").status is OrderStatus.REVIEW
+    assert site.gateway.requests() == []
+
+
+def test_the_scenarios_pass_every_named_point(sqlite_url: str, tmp_path: Path) -> None:
+    """A point without a scenario fails here, and so does a scenario's point that nobody has named."""
+    ground = Ground(sqlite_url, tmp_path)
+    reached: set[str] = set()
+    for scenario, profile in itertools.product(SCENARIOS.values(), PROFILES):
+        reached |= set(ground.live_here(scenario, ground.outside(scenario, profile)).points)
+    assert reached == set(crashpoints.POINTS)
