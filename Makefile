@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pythons check format clean bench-breaker
+.PHONY: help install demo test test-pythons check format chaos mutants bench-breaker bench-claims clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ demo: $(VENV)/.installed  ## watch an outage of the payment service being surviv
 	@$(BIN)/breakwall demo $(DEMO)
 
 test: $(VENV)/.tested  ## run every test; brings the servers it needs
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
 
 test-pythons:  ## run the fast tests on each other Python that is present
 	tools/test-pythons
@@ -32,8 +32,20 @@ format: $(VENV)/.tested  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+chaos: $(VENV)/.tested  ## kill, wipe and break everything under load, then count (CHAOS="--orders 5000")
+	$(BIN)/python -m tests.chaos $(CHAOS)
+
+mutants: $(VENV)/.tested  ## take out one guarantee at a time and expect red
+	$(BIN)/python -m tests.mutants
+
+bench-claims: $(VENV)/.tested  ## claims with a million orders queued, beside a hundred thousand
+	$(BIN)/python bench/claims.py
+
 bench-breaker: $(VENV)/.tested  ## the breaker's cost beside its peers', in one run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python bench/breaker_call.py
+	$(BIN)/python bench/breaker_peers.py
+	$(BIN)/python bench/breaker_shared.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venvs .breakwall .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
