@@ -7,9 +7,18 @@ import pytest
 from breakwall.payments.actions import Action, Author, InvalidAuthorError, StoredIntervention
 from breakwall.payments.interventions import RefusedError
 from breakwall.payments.orders import OrderStatus
-from tests.contract.people import ANNA, FAILED, Crash, crashing_before_the_commit, dead, noted, queued
-from tests.contract.site import Site, order
-from tests.gateway import FOUND, LOST, PAID
+from tests.contract.people import (
+    ANNA,
+    FAILED,
+    Crash,
+    crashing_before_the_commit,
+    dead,
+    noted,
+    poisoned,
+    queued,
+)
+from tests.contract.site import LEASE, Site, order
+from tests.gateway import FOUND, LOST, NO_ANSWER, PAID
 
 
 def test_a_retry_is_noted_with_who_what_why_and_when(site: Site) -> None:
@@ -37,6 +46,36 @@ def test_a_retried_order_has_its_whole_budget_again_and_goes_on_counting(site: S
         assert site.retrier.run(order_id) is not None
         site.advance(60)
     assert (site.get().status, site.get().retry_count) == (OrderStatus.DEAD, 4)
+
+
+def test_a_retried_order_has_its_whole_budget_of_look_ups_again(site: Site) -> None:
+    site.gateway.answers.append(LOST)
+    order_id = site.producer.place(order()).order_id
+    for _ in range(3):
+        site.advance(60)
+        site.breaker_forgets()
+        site.gateway.look_ups.append(NO_ANSWER)
+        site.retrier.run(order_id)
+    assert site.get().status is OrderStatus.REVIEW
+    site.people.retry("cart-1", ANNA)
+    claim = site.ledger.claim(order_id)
+    assert claim is not None
+    assert claim.progress.look_ups == 0
+
+
+def test_a_retried_order_may_lose_its_worker_as_often_as_before(site: Site) -> None:
+    order_id = poisoned(site).claim.order_id
+    site.people.retry("cart-1", ANNA)
+    assert site.ledger.claim(order_id) is not None
+    site.advance(LEASE)
+    site.due.reclaim_expired()
+    assert site.get().status is OrderStatus.QUEUED
+
+
+def test_a_retried_order_is_not_settled_any_more(site: Site) -> None:
+    dead(site)
+    assert site.get().settled_at is not None
+    assert site.people.retry("cart-1", ANNA).settled_at is None
 
 
 def test_an_attempt_that_may_have_charged_is_looked_up_after_a_retry_too(site: Site) -> None:

@@ -12,12 +12,15 @@ from breakwall.payments.audit import list_incidents
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.interventions import RefusedError
+from breakwall.payments.keys import renewed_key
+from breakwall.payments.ledger import Attempt
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import list_attempts
 from breakwall.payments.resolution import InvalidChargeError, Resolution
 from tests.contract.people import (
     ANNA,
     STORED_ERROR,
+    UNCLEAR,
     Crash,
     crashing_before_the_commit,
     dead,
@@ -175,6 +178,14 @@ class TestNotCharged:
         first, second = (sent.idempotency_key for sent in site.gateway.charged)
         assert (first != second) is renewed
 
+    def test_makes_a_key_that_no_claim_after_it_makes_again(self, site: Site, resolution: Resolution) -> None:
+        order_id = in_review(site, answer=STORED_ERROR)
+        resolution.not_charged("cart-1", BERT)
+        site.people.retry("cart-1", ANNA)
+        claim = site.ledger.claim(order_id)
+        assert claim is not None
+        assert claim.request.idempotency_key != renewed_key(order_id, claim.fence)
+
 
 class TestOnlyAReview:
     @pytest.mark.parametrize("state", ["queued", "in_flight", "paid", "declined", "dead", "cancelled"])
@@ -229,6 +240,16 @@ class TestALateResult:
         (incident,) = list_incidents(site.database, site.get().id)
         assert incident.kind == "charged_after_resolution"
         assert "ch_1" in incident.detail
+
+    def test_of_the_very_claim_that_led_to_the_review_is_an_incident_too(
+        self, site: Site, resolution: Resolution
+    ) -> None:
+        attempt = site.ledger.accept_sending(order())
+        assert isinstance(attempt, Attempt)
+        site.ledger.record(attempt, UNCLEAR, Verdict(OrderStatus.REVIEW))
+        resolution.not_charged("cart-1", BERT)
+        site.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID))
+        assert incident_kinds(site) == ["charged_after_resolution"]
 
     def test_that_proves_a_payment_wins_over_the_retry_that_followed_too(
         self, site: Site, resolution: Resolution
