@@ -21,7 +21,7 @@ from breakwall.payments.orders import OrderStatus
 
 STORED_ERRORS = 3
 """Answers with a 5xx to one key after which it is looked up: some services store such an answer and replay it
-for as long as the key lives (Stripe does), and no retry would ever end."""
+for as long as the key lives (Stripe does), and no retry would ever end. The last attempt is not spent on one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ class Progress:
         unsettled_age: seconds since the newest such attempt ended; 0 without one.
         stored_errors: such attempts that the service answered, with an error that it may have stored under
             their key.
-        key_age: seconds since the key in use was first sent; 0 before that.
+        key_age: how many seconds the key in use will have been known, at most, when a call ends that begins
+            under this claim; 0 before it was first sent.
         cancel_requested: a person asked to cancel it.
     """
 
@@ -92,17 +93,19 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
         if progress.cancel_requested:
             return Step.CANCEL
         return Step.BURY if exhausted else Step.SEND
-    if not exhausted and not progress.cancel_requested and _key_protects(progress, profile):
+    if not exhausted and not progress.cancel_requested and _key_protects(progress, profile, policy):
         return Step.SEND
     if profile.looks_up and progress.look_ups < policy.max_attempts:
         return Step.LOOK_UP
     return Step.REVIEW
 
 
-def _key_protects(progress: Progress, profile: GatewayProfile) -> bool:
-    if progress.stored_errors >= STORED_ERRORS and profile.looks_up:
+def _key_protects(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> bool:
+    last_one = progress.retries + 1 >= policy.max_attempts
+    if profile.looks_up and progress.stored_errors >= (1 if last_one else STORED_ERRORS):
         return False
-    return profile.deduplicates and progress.key_age < profile.key_life
+    # A request may come in late, by the settle time at most: also then the key must still be known.
+    return profile.deduplicates and progress.key_age + profile.settle_seconds < profile.key_life
 
 
 @dataclass(frozen=True, slots=True)

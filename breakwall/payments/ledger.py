@@ -379,9 +379,13 @@ class Ledger:
             unsettled=sent.unsettled_at is not None,
             unsettled_age=_seconds(sent.unsettled_at, order.now),
             stored_errors=sent.stored_errors,
-            key_age=_seconds(sent.since, order.now),
+            key_age=self._key_age(sent.since, order.now),
             cancel_requested=order.cancel_requested,
         )
+
+    def _key_age(self, since: datetime | None, now: datetime) -> float:
+        # An attempt begins within this lease, and its call ends within the lease of its own.
+        return 0.0 if since is None else _seconds(since, now) + 2 * self.lease
 
     def _settle_newest(self, connection: Connection, claim: Claim, answer: LookUpAnswer) -> None:
         newest = (

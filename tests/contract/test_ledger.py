@@ -234,7 +234,12 @@ class TestUnsettledAttempts:
         book.clock.advance(40)
         progress = book.reclaim(order_id).progress
         assert (progress.unsettled, progress.unsettled_age) == (True, 40)
-        assert progress.key_age == LEASE + 40
+
+    def test_a_claim_knows_how_old_the_key_is_when_its_call_ends_at_the_latest(self, book: Book) -> None:
+        order_id = book.crashed()
+        book.clock.advance(40)
+        claimed = LEASE + 40
+        assert book.reclaim(order_id).progress.key_age == claimed + 2 * LEASE
 
     def test_a_proof_about_a_later_attempt_leaves_the_earlier_one_unsettled(self, book: Book) -> None:
         order_id = book.crashed()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,10 +82,10 @@ class TestNextStep:
         assert next_step(Progress(unsettled=True), PLAIN, POLICY) is Step.LOOK_UP
 
     def test_resends_the_same_key_within_its_life_where_the_gateway_deduplicates(self) -> None:
-        assert next_step(Progress(unsettled=True, key_age=3599), KEYED, POLICY) is Step.SEND
+        assert next_step(Progress(unsettled=True, key_age=3569), KEYED, POLICY) is Step.SEND
 
-    def test_looks_up_past_the_keys_life(self) -> None:
-        assert next_step(Progress(unsettled=True, key_age=3600), KEYED, POLICY) is Step.LOOK_UP
+    def test_looks_up_when_a_late_request_would_come_in_past_the_keys_life(self) -> None:
+        assert next_step(Progress(unsettled=True, key_age=3570), KEYED, POLICY) is Step.LOOK_UP
 
     def test_asks_a_person_where_there_is_neither_key_nor_look_up(self) -> None:
         assert next_step(Progress(unsettled=True), BLIND, POLICY) is Step.REVIEW
@@ -107,7 +109,7 @@ class TestNextStep:
     ) -> None:
         if next_step(progress, profile, POLICY) is Step.SEND and progress.unsettled:
             assert profile.deduplicates
-            assert progress.key_age < profile.key_life
+            assert progress.key_age + profile.settle_seconds < profile.key_life
 
     @given(progress=progresses, profile=profiles)
     def test_never_ends_an_unsettled_order_as_dead_or_cancelled(
@@ -209,6 +211,11 @@ class TestAStoredError:
         few, many = (Progress(unsettled=True, stored_errors=count) for count in (2, 3))
         assert next_step(few, KEYED, POLICY) is Step.SEND
         assert next_step(many, KEYED, POLICY) is Step.LOOK_UP
+
+    def test_is_looked_up_before_the_last_attempt_is_spent_on_it(self) -> None:
+        last = Progress(unsettled=True, retries=POLICY.max_attempts - 1)
+        assert next_step(last, KEYED, POLICY) is Step.SEND
+        assert next_step(replace(last, stored_errors=1), KEYED, POLICY) is Step.LOOK_UP
 
     def test_keeps_its_protecting_key_where_nothing_can_be_looked_up(self) -> None:
         keyed_and_blind = GatewayProfile(deduplicates=True, key_life=3600, looks_up=False, settle_seconds=30)
