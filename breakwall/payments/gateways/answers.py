@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -131,6 +132,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes | None, *, now
         return _accepted(status, said, wait)
     if status == 402:
         return _declined(said, wait)
+    if status >= 500:
+        return _broken(status, parse_code(said), wait)
     return _answer(_meaning(status), status, parse_code(said), wait)
 
 
@@ -197,6 +200,12 @@ def _answer(meaning: _Meaning, status: int, code: str | None, wait: float | None
         retry_after=wait,
         advice=meaning.advice,
     )
+
+
+def _broken(status: int, own_code: str | None, wait: float | None) -> Answer:
+    # By this code, and not the service's own, the ledger knows that the answer may be stored under its key.
+    answer = _answer(_meaning(status), status, None, wait)
+    return replace(answer, detail=f"{answer.detail} Its own code is {own_code}.") if own_code else answer
 
 
 def _accepted(status: int, said: Mapping[str, Any], wait: float | None) -> Answer:

@@ -126,6 +126,12 @@ def test_a_refusal_carries_the_services_own_code() -> None:
     assert answer(400, HTML).code == "http_400"
 
 
+def test_a_5xx_goes_by_its_status_whatever_the_service_calls_it() -> None:
+    seen = answer(500, {"code": "internal_error"})
+    assert seen.code == "http_500"
+    assert "internal_error" in seen.detail
+
+
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_proves_nothing_and_names_the_setting(status: int) -> None:
     seen = answer(status, PAID, location="https://elsewhere.example/")
