@@ -52,27 +52,26 @@ class LookUps:
             DatabaseUnavailableError: there was no telling which charge to try the look-up out with.
         """
         answer = self._gateway.look_up(idempotency_key, deadline=deadline)
-        if answer.code != NOT_FOUND and answer.result is not LookUpResult.ABSENT:
+        if not _is_not_found(answer):
             self._works = self._works or answer.result is not LookUpResult.UNAVAILABLE
             return answer
-        match self._can_be_believed(deadline):
-            case True:
-                return replace(answer, result=LookUpResult.ABSENT, health=Health.SUCCESS)
-            case False:
-                return replace(answer, result=LookUpResult.UNAVAILABLE, detail=_NOT_BELIEVED)
-        return answer
-
-    def _can_be_believed(self, deadline: float) -> bool | None:
-        """None when there is nothing to try the look-up out with: then the answer's form has to do."""
+        if not self._works and self._clock() >= self._doubted_until:
+            known = self._known_key()
+            if known is None:
+                return answer  # Nothing to try the look-up out with: the answer's form has to do.
+            trial = self._gateway.look_up(known, deadline=deadline)
+            if trial.result is LookUpResult.UNAVAILABLE and not _is_not_found(trial):
+                return trial  # It has shown nothing: the next look-up tries again.
+            self._judge(trial)
         if self._works:
-            return True
-        if self._clock() < self._doubted_until:
-            return False
-        known = self._known_key()
-        if known is None:
-            return None
-        trial = self._gateway.look_up(known, deadline=deadline)
+            return replace(answer, result=LookUpResult.ABSENT, health=Health.SUCCESS)
+        return replace(answer, result=LookUpResult.UNAVAILABLE, detail=_NOT_BELIEVED)
+
+    def _judge(self, trial: LookUpAnswer) -> None:
         self._works = trial.result in {LookUpResult.SUCCEEDED, LookUpResult.PROCESSING}
         if not self._works:
             self._doubted_until = self._clock() + DOUBT_SECONDS
-        return self._works
+
+
+def _is_not_found(answer: LookUpAnswer) -> bool:
+    return answer.code == NOT_FOUND or answer.result is LookUpResult.ABSENT

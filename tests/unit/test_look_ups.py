@@ -6,7 +6,7 @@ import pytest
 
 from breakwall.payments.gateways.base import Health, LookUpAnswer, LookUpResult
 from breakwall.payments.look_ups import DOUBT_SECONDS, LookUps
-from tests.gateway import ABSENT, FOUND, ScriptedGateway
+from tests.gateway import ABSENT, FOUND, NO_ANSWER, ScriptedGateway
 
 WEB_PAGE = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_404")
 NO_ENDPOINT = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_405")
@@ -56,6 +56,11 @@ def test_a_look_up_that_failed_its_trial_is_tried_again_later(desk: Desk) -> Non
     desk.ask(ABSENT, ABSENT)
     assert desk.ask(ABSENT) is LookUpResult.UNAVAILABLE
     desk.seconds += DOUBT_SECONDS
+    assert desk.ask(ABSENT, FOUND) is LookUpResult.ABSENT
+
+
+def test_a_trial_without_an_answer_has_shown_nothing_and_is_made_again_at_once(desk: Desk) -> None:
+    assert desk.ask(ABSENT, NO_ANSWER) is LookUpResult.UNAVAILABLE
     assert desk.ask(ABSENT, FOUND) is LookUpResult.ABSENT
 
 
