@@ -66,16 +66,18 @@ class Retrier:
         if step in _REASONS:
             status, reason = _REASONS[step]
             return status if self._ledger.close_claim(claim, status, reason) else None
+        # From before the permit and the transaction: however long the process is stopped in between, the call
+        # ends before the permit does, and the lease outlives it by the whole margin.
+        deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:
             self._ledger.release(claim, self._jittered(refusal.retry_after))
             return OrderStatus.QUEUED
-        return self._send(claim, permit) if step is Step.SEND else self._look_up(claim, permit)
+        call = self._send if step is Step.SEND else self._look_up
+        return call(claim, permit, deadline)
 
-    def _send(self, claim: Claim, permit: Permit) -> OrderStatus | None:
-        # From before the transaction, so that the lease it sets outlives the call by the whole margin.
-        deadline = self._monotonic() + self._timeout
+    def _send(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with given_back_on_error(permit):
             attempt = self._ledger.begin_attempt(claim)
         if attempt is None:
@@ -84,11 +86,11 @@ class Retrier:
         status, _ = self._charger.send(attempt, permit, deadline=deadline)
         return status
 
-    def _look_up(self, claim: Claim, permit: Permit) -> OrderStatus | None:
+    def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with given_back_on_error(permit):
             key = claim.request.idempotency_key
             reach("before", "look_up")
-            answer = self._look_ups.look_up(key, deadline=self._monotonic() + self._timeout)
+            answer = self._look_ups.look_up(key, deadline=deadline)
             reach("after", "look_up")
         tell_breaker(permit, answer.health)
         sighting = after_look_up(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from breakwall import crashpoints
-from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.breaker import Permit
+from breakwall.payments.gateways.base import Answer, ChargeRequest, GatewayProfile, Health, Outcome
 from breakwall.payments.orders import OrderStatus
-from tests.contract.site import LEASE, Site, order
+from tests.contract.site import LEASE, TIMEOUT, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, NO_ANSWER, PAID
 
 
@@ -105,6 +106,29 @@ def test_a_circuit_that_opens_after_the_claim_still_stops_the_call(
     assert (site.get().retry_count, site.get().deferral_count) == (0, 1)
 
 
+def test_a_call_ends_before_its_permit_and_its_lease_wherever_the_worker_was_stopped(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = queued(site)
+    deadlines: list[float] = []
+    acquire = site.breaker.acquire
+
+    def stopped_afterwards() -> Permit:
+        permit = acquire()
+        site.advance(5)
+        return permit
+
+    def charge(request: ChargeRequest, *, deadline: float) -> Answer:
+        deadlines.append(deadline)
+        return PAID
+
+    monkeypatch.setattr(site.breaker, "acquire", stopped_afterwards)
+    monkeypatch.setattr(site.gateway, "charge", charge)
+    monkeypatch.setattr(site.retrier, "_monotonic", lambda: site.seconds)
+    site.retrier.run(order_id)
+    assert deadlines == [TIMEOUT]
+
+
 def test_an_outage_of_any_length_kills_no_order(site: Site) -> None:
     order_id = queued(site)
     site.open_circuit()
@@ -156,6 +180,16 @@ class TestAnUnknownOutcome:
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert [sent.idempotency_key for sent in site.gateway.charged] == ["cart-1", "cart-1"]
         assert site.gateway.looked_up == []
+
+    def test_is_looked_up_when_a_late_call_would_outlive_the_gateways_memory_of_the_key(
+        self, site: Site
+    ) -> None:
+        site.gateway.profile = GatewayProfile(True, key_life=100.0, looks_up=True, settle_seconds=30.0)
+        order_id = lost(site)
+        site.advance(100.0 - 30.0 - 2 * LEASE)
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert len(site.gateway.charged) == 1
 
     def test_of_a_crashed_worker_is_looked_up_too(self, site: Site) -> None:
         order_id = queued(site)
@@ -223,6 +257,19 @@ class TestTheKey:
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.looked_up[1] == site.gateway.charged[1].idempotency_key
+
+    def test_changes_before_the_last_attempt_is_spent_on_a_stored_error(self, site: Site) -> None:
+        site.gateway.profile = KEYED
+        site.gateway.answers.extend([self.STORED] * 2 + [PAID])
+        site.gateway.look_ups.append(ABSENT)
+        order_id = queued(site)
+        for _ in range(3):
+            site.retrier.run(order_id)
+            site.advance(61)
+        assert site.get().status is OrderStatus.PAID
+        first, second, third = (sent.idempotency_key for sent in site.gateway.charged)
+        assert (first, second) == ("cart-1", "cart-1")
+        assert third.startswith(order_id)
 
     def test_of_an_order_never_changes_while_an_attempt_is_unsettled(self, site: Site) -> None:
         site.gateway.profile = KEYED
