@@ -241,13 +241,13 @@ class TestTrap12StoreErrors:
 
 def test_trap_13_no_driver_waits_for_ever() -> None:
     from breakwall.breaker.stores.redis import RedisStore
-    from breakwall.breaker.stores.sql import POSTGRESQL_LIMITS
+    from breakwall.breaker.stores.sql import POSTGRESQL_OPTIONS
 
     store = RedisStore("redis://127.0.0.1:1/0")
     options = store._client.connection_pool.connection_kwargs
     assert 0 < options["socket_timeout"] <= 1
     assert 0 < options["socket_connect_timeout"] <= 1
-    assert POSTGRESQL_LIMITS["connect_timeout"] <= 2
+    assert int(POSTGRESQL_OPTIONS["connect_timeout"]) <= 2
 
 
 def test_trap_13_a_step_of_the_hosts_wall_clock_changes_nothing() -> None:
