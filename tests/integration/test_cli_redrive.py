@@ -219,6 +219,22 @@ class TestRetryingAllThatMatch:
             assert terminal.run(*line).document["sent_round"] == number - sent
             assert ledger.database.read(retried) == number
 
+    def test_stopped_with_ctrl_c_says_how_far_it_came(self, terminal: Terminal) -> None:
+        dead(terminal, *(f"cart-{n}" for n in range(8_000)))
+        line = [*BULK, "dead", "--reason", "x", "--yes", "-o", "json"]
+        running = subprocess.Popen(
+            command_line(*line), cwd=terminal.folder, env=terminal.environ, stdout=subprocess.PIPE
+        )
+        with ledger_of(terminal) as ledger:
+            wait_until(lambda: ledger.database.read(retried) > 0)
+            running.send_signal(signal.SIGINT)
+            said = json.loads(running.communicate(timeout=30)[0])
+            sent = ledger.database.read(retried)
+        assert (running.returncode, said["finished"]) == (130, False)
+        # A chunk may have been committed in the moment before it could be counted.
+        assert said["sent_round"] in {sent, sent - 500}
+        assert sent % 500 == 0
+
 
 def retried(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(interventions.c.action == "retry")) or 0
