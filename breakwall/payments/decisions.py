@@ -21,7 +21,7 @@ from breakwall.payments.orders import OrderStatus
 
 STORED_ERRORS = 3
 """Answers with a 5xx to one key after which it is looked up: some services store such an answer and replay it
-for as long as the key lives (Stripe does), and no retry would ever end. The last attempt is not spent on one."""
+for as long as the key lives (Stripe does), and no retry would ever end. One is enough before the last one."""
 
 
 @dataclass(frozen=True, slots=True)
