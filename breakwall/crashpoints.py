@@ -24,6 +24,7 @@ TRANSACTIONS = (
     "reclaim_expired",
     "retry",
     "cancel",
+    "resolve",
 )
 """The ledger's transactions, each passed before its commit and after it."""
 

@@ -54,7 +54,8 @@ class Ground:
 
     def live(self, scenario: Scenario, outside: Outside, die_at: int | str, *, since: float = 0.0) -> Life:
         """Tell a scenario in a process that dies on its way; returns when it is gone for its database too."""
-        self.database.close()  # SQLite's locks and a fork do not go together
+        if self._is_sqlite:
+            self.database.close()  # its locks and a fork do not go together
         site = Site(outside, since)
         life = live(lambda: scenario.tell(site), die_at=die_at, seconds=lambda: site.seconds)
         if not self._is_sqlite:

@@ -9,21 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from breakwall.payments.actions import Author
 from breakwall.payments.decisions import STORED_ERRORS
 from breakwall.payments.ledger import PUBLISH_GRACE, Claim
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.queries import get_order
+from breakwall.payments.redrive import Redrive, Selection
+from breakwall.payments.resolution import Resolution
 from tests.chaos.crashes_outside import LATE, SETTLE, Deed
 from tests.chaos.crashes_site import LEASE, Site
 
-Story = Callable[[Site], None]
+Story = Callable[[Site], object]
+
+PERSON = Author("ada", "asked the payment service")
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A story, and what the payment service does with its first requests; it charges all that come after."""
+    """A story, and what the payment service does with its first requests; it charges all that come after.
+
+    Attributes:
+        tell: the story.
+        deeds: one for each of the first requests.
+        max_attempts: the worker's, before it gives an order up.
+        ends: the state that the orders end in where nobody dies and the service can be asked.
+    """
 
     tell: Story
     deeds: tuple[Deed, ...] = ()
     max_attempts: int = 3
+    ends: OrderStatus = OrderStatus.PAID
 
 
 def placed(site: Site) -> None:
@@ -137,25 +152,55 @@ def sent_round_again(site: Site) -> None:
     site.people.retry("cart-1")
 
 
+def sent_round_with_others(site: Site) -> None:
+    site.place()
+    dead = Selection((OrderStatus.DEAD,))
+    for _ in Redrive(site.database, clock=site.clock, sleep=lambda _: None).run(dead, PERSON):
+        pass
+
+
+def resolved(site: Site) -> None:
+    """Where the payment service can tell nothing by itself, a person looks into its books."""
+    site.place()
+    site.advance(1.0)
+    site.work()
+    if get_order(site.database, "cart-1").status is OrderStatus.REVIEW:
+        resolution = Resolution(site.database, clock=site.clock)
+        charges = site.gateway.charges()
+        if charges:
+            resolution.paid("cart-1", charges[0].charge_id, PERSON)
+        else:
+            resolution.not_charged("cart-1", PERSON)
+
+
 SCENARIOS = {
     "paid": Scenario(placed),
-    "declined": Scenario(placed, (Deed.DECLINE,)),
+    "declined": Scenario(placed, (Deed.DECLINE,), ends=OrderStatus.DECLINED),
     "nobody connects": Scenario(placed_and_tried_again, (Deed.REFUSE,)),
     "the answer is lost": Scenario(placed_and_settled, (Deed.LOSE,)),
     "the request is lost": Scenario(placed_and_settled, (Deed.VANISH,)),
     "the request is late": Scenario(delayed_on_its_way, (Deed.DELAY,)),
     "a 500 is stored": Scenario(replayed_for_ever, (Deed.ERROR,)),
-    "attempts are used up": Scenario(used_up, (Deed.VANISH, Deed.VANISH), max_attempts=1),
+    "attempts are used up": Scenario(
+        used_up, (Deed.VANISH, Deed.VANISH), max_attempts=1, ends=OrderStatus.DEAD
+    ),
     "placed while open": Scenario(placed_while_open),
     "enqueued": Scenario(enqueued),
     "published by the dispatcher": Scenario(published_by_the_dispatcher),
     "deferred": Scenario(deferred),
     "refused after the claim": Scenario(refused_after_the_claim),
     "taken back from a hung worker": Scenario(taken_back),
-    "cancelled": Scenario(cancelled),
-    "cancelled in doubt, not charged": Scenario(cancelled_in_doubt, (Deed.VANISH,)),
+    "cancelled": Scenario(cancelled, ends=OrderStatus.CANCELLED),
+    "cancelled in doubt, not charged": Scenario(
+        cancelled_in_doubt, (Deed.VANISH,), ends=OrderStatus.CANCELLED
+    ),
     "cancelled in doubt, charged": Scenario(cancelled_in_doubt, (Deed.LOSE,)),
-    "cancelled during the call, not charged": Scenario(cancelled_during_the_call, (Deed.REFUSE,)),
+    "cancelled during the call, not charged": Scenario(
+        cancelled_during_the_call, (Deed.REFUSE,), ends=OrderStatus.CANCELLED
+    ),
     "cancelled during the call, charged": Scenario(cancelled_during_the_call),
     "sent round again": Scenario(sent_round_again, (Deed.REJECT,)),
+    "sent round with others": Scenario(sent_round_with_others, (Deed.REJECT,)),
+    "resolved as paid": Scenario(resolved, (Deed.LOSE,)),
+    "resolved as not charged": Scenario(resolved, (Deed.VANISH,)),
 }

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Row, select
 
 from breakwall.payments.database import Database
+from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.payments.schema import attempts, incidents, orders
 
@@ -136,6 +137,13 @@ def paid_is_charged_and_charged_is_known(evidence: Evidence) -> Iterator[str]:
             yield f"{_name(order)} is {order.status}, the service has charged it as {charged}"
 
 
+def dead_and_cancelled_are_proven_uncharged(evidence: Evidence) -> Iterator[str]:
+    for order in evidence.orders.values():
+        outcomes = [attempt.outcome for attempt in evidence.attempts.get(order.id, ())]
+        if order.status in {OrderStatus.DEAD, OrderStatus.CANCELLED} and Outcome.UNKNOWN in outcomes:
+            yield f"{_name(order)} is {order.status} with the outcomes {outcomes}"
+
+
 def money_is_the_same_at_both_ends(evidence: Evidence) -> Iterator[str]:
     for order_id, charges in evidence.charges.items():
         order = evidence.orders.get(order_id)
@@ -180,6 +188,7 @@ RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     every_order_is_at_rest,
     nobody_is_charged_twice,
     paid_is_charged_and_charged_is_known,
+    dead_and_cancelled_are_proven_uncharged,
     money_is_the_same_at_both_ends,
     every_request_is_an_attempt_written_before_it,
     counts_are_those_of_the_attempts,

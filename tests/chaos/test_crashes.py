@@ -6,12 +6,14 @@ The restart is made of new parts, over the same database, with the clock moved o
 
 from __future__ import annotations
 
+import ast
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import breakwall.payments
 from breakwall import crashpoints
 from breakwall.payments.due import POISON_CRASHES
 from breakwall.payments.gateways.base import Outcome
@@ -26,6 +28,8 @@ from tests.chaos.invariants import Evidence, broken, read_evidence
 
 # Where an attempt's row is committed and its request has not left.
 BETWEEN = {"after accept_sending", "after begin_attempt", "before charge"}
+
+COMMITS = {f"before {transaction}" for transaction in crashpoints.TRANSACTIONS}
 
 
 @pytest.fixture
@@ -70,26 +74,47 @@ def restart(outside: Outside, life: Life, *, broker_is_wiped: bool = True) -> li
     if not broker_is_wiped:
         site.work(times=2)
     site.broker.wipe()
-    site.come_to_rest()
+    if not site.come_to_rest():
+        return ["it did not come to rest"]
     found = problems(site, life)
     known = {row.idempotency_key for row in evidence_of(site).orders.values()}
     for key in known or {"cart-1"}:
         assert site.place(key).replayed == (key in known)
-    site.come_to_rest()
-    return found + problems(site, life)
+    if not known:
+        site.come_to_rest()
+        found += problems(site, life)
+    return found
 
 
-def die_everywhere(ground: Ground, scenario: Scenario, profile: str, *, broker_is_wiped: bool) -> None:
-    """Die at each point of a scenario in turn, restart each time, and report every problem by its point."""
+def die(
+    ground: Ground, scenario: Scenario, profile: str, where: int | str, *, broker_is_wiped: bool = True
+) -> list[str]:
+    """Die at one point of a scenario and restart; what is wrong?"""
     outside = ground.outside(scenario, profile)
-    undisturbed = ground.live_here(scenario, outside)
-    wrong = {"nowhere": restart(outside, undisturbed, broker_is_wiped=broker_is_wiped)}
-    for die_at, point in enumerate(undisturbed.points):
-        outside = ground.outside(scenario, profile)
-        life = ground.live(scenario, outside, die_at)
-        assert (life.died, life.points) == (True, undisturbed.points[: die_at + 1])
-        wrong[f"{die_at}: {point}"] = restart(outside, life, broker_is_wiped=broker_is_wiped)
-    assert {where: found for where, found in wrong.items() if found} == {}
+    life = ground.live(scenario, outside, where)
+    assert life.died
+    found = restart(outside, life, broker_is_wiped=broker_is_wiped)
+    return [f"after a death {life.points[-1]} (point {len(life.points)}): {problem}" for problem in found]
+
+
+def die_everywhere(
+    ground: Ground, scenario: Scenario, profile: str, *, broker_is_wiped: bool = True
+) -> list[str]:
+    """Tell a scenario to its end, then die at each of its points; what is wrong?
+
+    Left out is a death before a commit: nothing lasting has happened since the point before, at which it dies
+    too. What the database does with the transaction is another test's.
+    """
+    outside = ground.outside(scenario, profile)
+    whole = ground.live_here(scenario, outside)
+    wrong = restart(outside, whole, broker_is_wiped=broker_is_wiped)
+    ends = {row.status for row in evidence_of(Site(outside)).orders.values()}
+    if PROFILES[profile].looks_up and ends != {scenario.ends}:
+        wrong.append(f"without any death the orders end as {ends}, not as {scenario.ends}")
+    for number, point in enumerate(whole.points):
+        if point not in COMMITS or number == 0:
+            wrong += die(ground, scenario, profile, number, broker_is_wiped=broker_is_wiped)
+    return wrong
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -98,7 +123,18 @@ def test_whatever_point_the_process_dies_at_every_order_is_settled_once(
     ground: Ground, profile: str, name: str
 ) -> None:
     """The broker dies with it and comes back empty: no message is needed."""
-    die_everywhere(ground, SCENARIOS[name], profile, broker_is_wiped=True)
+    assert "\n".join(die_everywhere(ground, SCENARIOS[name], profile)) == ""
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_death_before_a_commit_undoes_the_transaction(ground: Ground, profile: str) -> None:
+    left, wrong = set(COMMITS), []
+    for scenario in SCENARIOS.values():
+        passed = left & set(ground.live_here(scenario, ground.outside(scenario, profile)).points)
+        for point in sorted(passed):
+            wrong += die(ground, scenario, profile, point)
+        left -= passed
+    assert "\n".join(wrong) == ""
 
 
 @pytest.mark.parametrize(
@@ -109,7 +145,8 @@ def test_messages_that_outlive_the_process_and_come_twice_charge_nothing_twice(
 ) -> None:
     """Where the payment service promises least of what still lets every order be settled."""
     ground = Ground(sqlite_url, tmp_path)
-    die_everywhere(ground, SCENARIOS[name], "look-up only", broker_is_wiped=False)
+    wrong = die_everywhere(ground, SCENARIOS[name], "look-up only", broker_is_wiped=False)
+    assert "\n".join(wrong) == ""
 
 
 def test_an_order_that_kills_three_workers_goes_to_a_person(ground: Ground) -> None:
@@ -132,3 +169,13 @@ def test_the_scenarios_pass_every_named_point(sqlite_url: str, tmp_path: Path) -
     for scenario, profile in itertools.product(SCENARIOS.values(), PROFILES):
         reached |= set(ground.live_here(scenario, ground.outside(scenario, profile)).points)
     assert reached == set(crashpoints.POINTS)
+
+
+def test_every_transaction_on_orders_is_a_named_point() -> None:
+    named = set()
+    for module in Path(breakwall.payments.__path__[0]).glob("*.py"):
+        for call in ast.walk(ast.parse(module.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("database.write"):
+                names = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+                named.add(ast.literal_eval(names["name"]))
+    assert named == set(crashpoints.TRANSACTIONS)
