@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -117,10 +119,11 @@ class SQLStore:
     def _make_table(self) -> None:
         # Two processes may both find no table and both make it; the one that comes second is told so in
         # one of several ways, and finds the table.
-        with contextlib.suppress(DBAPIError):
+        try:
             metadata.create_all(self._engine)
-        if not sa.inspect(self._engine).has_table(circuits.name):
-            metadata.create_all(self._engine)
+        except DBAPIError:
+            if not sa.inspect(self._engine).has_table(circuits.name):
+                raise
 
     def _read(self, connection: Connection, name: str) -> Record:
         one = sa.select(sa.literal(1).label("one")).subquery()
@@ -157,14 +160,27 @@ def _connect_args(url: URL) -> dict[str, Any]:
     return {}
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] not in {"wal", "memory"}:
-        cursor.execute("PRAGMA journal_mode=WAL")
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] not in {"wal", "memory"}:
+        _write_ahead(connection)
     # A crash of the machine may cost the last moments of a circuit, never its integrity; and no write of
     # ours then waits for the disk.
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # The one statement that does not always wait for a lock by itself: of several processes that meet over
+    # a new file, one may be told "database is locked" at once.
+    end = time.monotonic() + SQLITE_BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _seconds(now: Any) -> float:
