@@ -4,9 +4,10 @@ PYTHON ?= $(shell tools/find-python 3.11 3.12 3.13 3.14)
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_WORKERS ?= 2
+SEEDS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pythons check format chaos mutants bench-breaker bench-claims clean
+.PHONY: help install demo test test-pythons check format simulate chaos mutants bench-breaker bench-claims clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ check: $(VENV)/.tested  ## run every linter
 format: $(VENV)/.tested  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+simulate: $(VENV)/.tested  ## the whole pipeline in virtual time, under SEEDS=1000 schedules of faults
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(SIMULATE)
 
 chaos: $(VENV)/.tested  ## kill, wipe and break everything under load, then count (CHAOS="--orders 5000")
 	$(BIN)/python -m tests.chaos $(CHAOS)

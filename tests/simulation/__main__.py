@@ -1,0 +1,106 @@
+"""``python -m tests.simulation --seeds N [--seed S] [--seconds T]``: exits 1 when a seed broke an invariant."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+
+from tests.simulation.many import Tally, run_everywhere
+from tests.simulation.storage import Storage
+from tests.simulation.world import simulate
+
+
+def main() -> int:
+    chosen = _arguments()
+    if chosen.seeds is None and chosen.seconds is None and chosen.seed is not None:
+        return tell(chosen.seed)
+    first = secrets.randbelow(2**32) if chosen.seed is None else chosen.seed
+    number = chosen.seeds or (1000 if chosen.seconds is None else sys.maxsize)
+    print(
+        f"Seeds from {first} on; `python -m tests.simulation --seed S` tells the whole story of one.",
+        flush=True,
+    )
+    progress = Progress(number)
+    tally = run_everywhere(first, number, seconds=chosen.seconds or float("inf"), on_progress=progress.show)
+    progress.end(tally)
+    print(report(tally, time.monotonic() - progress.started))
+    for seed, violation in sorted(tally.bad):
+        print(f"\nSeed {seed}: {violation}\n  python -m tests.simulation --seed {seed}")
+    return 1 if tally.bad else 0
+
+
+def tell(seed: int) -> int:
+    """Run one seed and print everything that happens in it."""
+    storage = Storage()
+    try:
+        outcome = simulate(seed, storage, keep_story=True)
+    finally:
+        storage.close()
+    print("\n".join(outcome.lines))
+    print(f"\nSeed {seed}: {outcome.violation or 'every invariant holds'}")
+    return 1 if outcome.violation else 0
+
+
+def report(tally: Tally, seconds: float) -> str:
+    """What was tried, what struck how often, and what never did."""
+    lines = [
+        f"{tally.seeds} runs in {seconds:.0f} s ({tally.seeds / seconds:.0f} a second),"
+        f" {tally.virtual_seconds / 3600:.0f} hours of virtual time",
+        f"{sum(tally.orders.values())} orders: "
+        + ", ".join(f"{number} {status}" for status, number in tally.orders.most_common()),
+        f"{tally.charged} charges in the payment services' own ledgers",
+        "",
+        *_columns(tally.seen),
+        "",
+        "Processes killed at",
+        *_columns(tally.killed_at),
+    ]
+    if tally.never_seen:
+        lines += ["", f"Never met: {', '.join(tally.never_seen)}"]
+    verdict = (
+        f"{len(tally.bad)} runs broke an invariant" if tally.bad else "Every invariant held in every run"
+    )
+    return "\n".join([*lines, "", f"{verdict}."])
+
+
+def _columns(counts: dict[str, int]) -> list[str]:
+    return [f"{number:>8}  {name}" for name, number in sorted(counts.items())]
+
+
+class Progress:
+    """One line that is written over on a terminal, else a line now and then."""
+
+    def __init__(self, number: int) -> None:
+        self.started = time.monotonic()
+        self._number = number
+        self._shown_at = self.started
+        self._terminal = sys.stdout.isatty()
+
+    def show(self, tally: Tally) -> None:
+        now = time.monotonic()
+        if now - self._shown_at >= (0.5 if self._terminal else 20.0):
+            self._shown_at = now
+            print(self._line(tally, now), end="\r" if self._terminal else "\n", flush=True)
+
+    def end(self, tally: Tally) -> None:
+        if self._terminal:
+            print(self._line(tally, time.monotonic()))
+
+    def _line(self, tally: Tally, now: float) -> str:
+        of = "" if self._number == sys.maxsize else f" of {self._number}"
+        rate = tally.seeds / (now - self.started)
+        return f"{tally.seeds}{of} runs, {rate:.0f} a second, {len(tally.bad)} bad"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, help="how many seeds to try (1000, unless --seconds is given)")
+    parser.add_argument("--seed", type=int, help="the first seed; alone: tell this one's story")
+    parser.add_argument("--seconds", type=float, help="begin no more runs after so many seconds")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

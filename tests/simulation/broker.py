@@ -1,0 +1,128 @@
+"""The broker: a queue that loses, doubles, delays and reorders messages, and is wiped now and then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+from tests.simulation.engine import Engine, Task
+from tests.simulation.faults import Faults
+from tests.simulation.story import Story
+
+REDELIVERED_AFTER = 20.0
+"""Seconds after which the message of a dead worker is delivered again (a visibility timeout)."""
+
+
+@dataclass(eq=False)
+class Message:
+    """An order's id on its way to a worker."""
+
+    order_id: str
+
+
+class Broker:
+    """One queue with late acknowledgement."""
+
+    def __init__(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:
+        self._engine = engine
+        self._faults = faults
+        self._rng = rng
+        self._story = story
+        self._ready: list[Message] = []
+        self._unacknowledged: set[Message] = set()
+        self._idle: list[Task] = []
+
+    @property
+    def down(self) -> bool:
+        return "broker down" in self._faults.down
+
+    def accept(self, order_id: str) -> None:
+        """Take one message from a publisher who believes it to be safe now."""
+        strike = self._faults.strike
+        if strike("message lost"):
+            self._story.tell("broker", f"loses the message for {order_id}")
+            return
+        for _ in range(2 if strike("message doubled") else 1):
+            seconds = self._rng.uniform(0.0, 90.0) if strike("message delayed") else 0.0
+            self._engine.after(seconds, partial(self._enqueue, Message(order_id)))
+
+    def take(self) -> Message:
+        """Wait for a message, any that is ready."""
+        task = self._engine.current
+        assert task is not None
+        while self.down or not self._ready:
+            self._idle.append(task)
+            try:
+                self._engine.park()
+            finally:
+                if task in self._idle:
+                    self._idle.remove(task)
+        message = self._ready.pop(self._rng.randrange(len(self._ready)))
+        self._unacknowledged.add(message)
+        return message
+
+    def acknowledge(self, message: Message) -> None:
+        """The worker has done with it. A broker that is down does not hear it."""
+        if self.down or message not in self._unacknowledged:
+            return
+        self._unacknowledged.discard(message)
+        if self._faults.strike("message redelivered"):
+            self._enqueue(Message(message.order_id))
+
+    def abandon(self, message: Message) -> None:
+        """Its worker died."""
+        self._engine.after(REDELIVERED_AFTER, lambda: self._redeliver(message))
+
+    def wipe(self) -> None:
+        """Start again, empty."""
+        self._ready.clear()
+        self._unacknowledged.clear()
+
+    def wake_up(self) -> None:
+        """It is back: let who waits take what is there."""
+        for task in self._idle[: len(self._ready)]:
+            self._engine.wake(task)
+
+    def depth(self) -> int | None:
+        """Messages that wait; None while the broker is down."""
+        return None if self.down else len(self._ready)
+
+    def _enqueue(self, message: Message) -> None:
+        self._ready.append(message)
+        if self._idle and not self.down:
+            self._engine.wake(self._idle[self._rng.randrange(len(self._idle))])
+
+    def _redeliver(self, message: Message) -> None:
+        if message in self._unacknowledged:
+            self._unacknowledged.discard(message)
+            self._enqueue(message)
+
+
+class SimulatedPublisher:
+    """One process's publisher, with the contract of the real one: it takes under a second and never raises."""
+
+    def __init__(self, engine: Engine, broker: Broker, faults: Faults, rng: Random) -> None:
+        self._engine = engine
+        self._broker = broker
+        self._faults = faults
+        self._rng = rng
+
+    def publish_many(self, order_ids: list[str]) -> int:
+        """How many the broker has; those after it may have arrived or not."""
+        hangs = self._faults.strike("publish hangs")
+        self._engine.sleep(self._rng.uniform(0.2, 1.0) if hangs else self._rng.uniform(0.001, 0.01))
+        if self._broker.down or self._faults.strike("publish fails"):
+            return 0
+        sent = len(order_ids)
+        if self._faults.strike("publish breaks off"):
+            sent = self._rng.randrange(sent)
+        for order_id in order_ids[:sent]:
+            self._broker.accept(order_id)
+        for order_id in order_ids[sent:]:
+            if self._rng.random() < 0.5:
+                self._broker.accept(order_id)
+        return sent
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,108 @@
+"""The circuit that all processes share, watched: who was let through, and whether the circuit's state allowed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Permit
+from breakwall.breaker.circuit import Circuit
+from breakwall.breaker.stores import Record
+from breakwall.breaker.stores.memory import MemoryStore
+from breakwall.breaker.wire import decode
+from tests.simulation.engine import EndedError, Engine, Process
+from tests.simulation.faults import Faults
+from tests.simulation.story import Story, Violation
+
+EPOCH = 1_795_737_600.0
+"""What the store's clock showed when the run began: 27 November 2026."""
+
+
+class SharedCircuit:
+    """The store behind every process's breaker, and the history of what was in it."""
+
+    def __init__(self, engine: Engine, faults: Faults, story: Story, config: CircuitBreakerConfig) -> None:
+        self.config = config
+        self.memory = MemoryStore(lambda: EPOCH + engine.now)
+        self._engine = engine
+        self._faults = faults
+        self._story = story
+        self._state = CircuitState.CLOSED
+        self._closed_until = 0.0
+        self._lost_at = float("-inf")
+
+    def connect(self) -> None:
+        """Raises `ConnectionError` while the store is down."""
+        if "breaker store down" in self._faults.down:
+            self._lost_at = self._engine.now
+            raise ConnectionError
+
+    def stored(self, text: str) -> None:
+        """Somebody has changed the circuit."""
+        circuit = decode(text)
+        assert circuit is not None
+        if circuit.state is not self._state:
+            self._story.tell("circuit", f"{circuit.state} (was {self._state})")
+            if self._state is CircuitState.CLOSED:
+                self._closed_until = self._engine.now
+            self._state = circuit.state
+        self._check_probes(circuit)
+
+    def check_admission(self, who: str, permit: Permit) -> None:
+        """Somebody was let through: by a lease, or because the circuit was closed a moment ago.
+
+        A process whose store was gone a moment ago goes by a circuit of its own, which nobody can hold against
+        the shared one.
+        """
+        moment_ago = self._engine.now - self.config.refresh_interval
+        if permit.is_probe or self._lost_at >= moment_ago:
+            return
+        if self._state is not CircuitState.CLOSED and self._closed_until < moment_ago:
+            raise Violation(f"{who} was let through while the circuit was {self._state}")
+
+    def _check_probes(self, circuit: Circuit) -> None:
+        probes = len(circuit.leases) + circuit.probes_succeeded
+        if probes > self.config.half_open_max_calls:
+            raise Violation(f"{probes} probes of {self.config.half_open_max_calls} in a half-open circuit")
+
+
+class ProcessStore:
+    """One process's way to the shared store; a dead process's writes do not arrive."""
+
+    remote = False
+
+    def __init__(self, shared: SharedCircuit, process: Process) -> None:
+        self._shared = shared
+        self._process = process
+
+    def load(self, name: str) -> Record:
+        self._connect()
+        return self._shared.memory.load(name)
+
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+        self._connect()
+        won, record = self._shared.memory.swap(name, seen, version, text)
+        if won:
+            self._shared.stored(text)
+        return won, record
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def forget_connections(self) -> None:
+        """Nothing is open."""
+
+    def _connect(self) -> None:
+        if not self._process.alive:
+            raise EndedError
+        self._shared.connect()
+
+
+class WatchedBreaker(CircuitBreaker):
+    """The real breaker, which reports each permit that it gives."""
+
+    on_permit: Callable[[Permit], None]
+
+    def acquire(self) -> Permit:
+        permit = super().acquire()
+        self.on_permit(permit)
+        return permit

@@ -1,0 +1,132 @@
+"""Whoever hands orders in: impatient, doubled, wrong now and then, and asking again until an answer comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
+from producers.producer import PlaceResult
+from tests.simulation.engine import Engine
+from tests.simulation.processes import ProducerProcess
+from tests.simulation.story import Story, Violation
+
+
+@dataclass
+class Customer:
+    """One order, and what its customer was told of it."""
+
+    order: Order
+    told: list[PlaceResult] = field(default_factory=list)
+
+
+class Customers:
+    """All customers of a run.
+
+    Args:
+        producers: those that are alive.
+        until: no first call comes later.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        rng: Random,
+        story: Story,
+        producers: Callable[[], list[ProducerProcess]],
+        *,
+        number: int,
+        until: float,
+    ) -> None:
+        self._engine = engine
+        self._rng = rng
+        self._story = story
+        self._producers = producers
+        self._calls = 0
+        self.all = [Customer(self._order(number)) for number in range(1, number + 1)]
+        waiting = list(self.all)
+        while waiting:
+            size = rng.choice((1, 1, 1, 1, 2, 3))
+            group, waiting = waiting[:size], waiting[size:]
+            self._come(group, rng.uniform(0.0, until))
+
+    @property
+    def served(self) -> bool:
+        """Whether every customer has an answer."""
+        return all(customer.told for customer in self.all)
+
+    def _order(self, number: int) -> Order:
+        currency = self._rng.choice(("KRW", "USD", "EUR"))
+        return Order(f"user-{number}", self._rng.randint(1, 100_000), currency, f"cart-{number}")
+
+    def _come(self, group: list[Customer], at: float) -> None:
+        """One customer places; several, or one who has time, are queued without a charge."""
+        call = self._place if len(group) == 1 and self._rng.random() < 0.8 else self._enqueue
+        for _ in range(2 if self._rng.random() < 0.15 else 1):
+            self._engine.at(at, lambda: self._call(group, call))
+        if self._rng.random() < 0.1:
+            self._engine.at(at + self._rng.uniform(0.0, 60.0), lambda: self._call(group, self._misuse))
+
+    def _call(self, group: list[Customer], call: Callable[[ProducerProcess, list[Customer]], None]) -> None:
+        """Hand in at some producer, and again somewhere when no answer comes."""
+        alive = self._producers()
+        if not alive:
+            self._again(group, call)
+            return
+        process = self._rng.choice(alive)
+        self._calls += 1
+        name = f"{process.name}/{self._calls}"
+        self._engine.spawn(name, process, lambda: call(process, group))
+        self._engine.after(self._rng.uniform(15.0, 40.0), lambda: self._again(group, call))
+
+    def _again(self, group: list[Customer], call: Callable[[ProducerProcess, list[Customer]], None]) -> None:
+        if call != self._misuse and not all(customer.told for customer in group):
+            self._engine.after(self._rng.uniform(0.5, 10.0), lambda: self._call(group, call))
+
+    def _place(self, process: ProducerProcess, group: list[Customer]) -> None:
+        (customer,) = group
+        self._hand_in(group, lambda: [process.producer.place(customer.order)])
+
+    def _enqueue(self, process: ProducerProcess, group: list[Customer]) -> None:
+        orders = [customer.order for customer in group]
+        self._hand_in(group, lambda: process.producer.enqueue(orders))
+
+    def _misuse(self, process: ProducerProcess, group: list[Customer]) -> None:
+        """The same key for another order: refused, where the key is known."""
+        customer = group[0]
+        if not customer.told:
+            return
+        order = customer.order
+        other = Order(order.user_id, order.amount + 1, order.currency, order.idempotency_key)
+        try:
+            result = process.producer.place(other)
+        except (IdempotencyConflictError, DatabaseUnavailableError):
+            return
+        raise Violation(f"another order was accepted under the key {order.idempotency_key}: {result}")
+
+    def _hand_in(self, group: list[Customer], call: Callable[[], list[PlaceResult]]) -> None:
+        task = self._engine.current
+        assert task is not None
+        task.about = ", ".join(customer.order.idempotency_key for customer in group)
+        try:
+            results = call()
+        except DatabaseUnavailableError as error:
+            self._story.tell(task.name, f"does not accept {task.about}: {error}")
+            return
+        for customer, result in zip(group, results, strict=True):
+            self._story.tell(task.name, f"answers {customer.order.idempotency_key}: {result.status}")
+            customer.told.append(result)
+
+    def broken_promises(self, statuses: dict[str, tuple[str, OrderStatus]]) -> list[str]:
+        """What customers were told and is not so at the end. ``statuses``: id and final state, by key."""
+        found = []
+        for customer in self.all:
+            key = customer.order.idempotency_key
+            order_id, status = statuses.get(key, ("", None))
+            for told in customer.told:
+                settled = told.status in {OrderStatus.PAID, OrderStatus.DECLINED}
+                if told.order_id != order_id or (settled and told.status is not status):
+                    found.append(f"{key} is {order_id} {status}, its customer was told {told}")
+        return found

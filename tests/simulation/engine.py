@@ -1,0 +1,200 @@
+"""Virtual time, and tasks that run one at a time in an order that the seed alone decides.
+
+Each task is a greenlet, because what it runs is ordinary blocking code; where that would block it comes back here.
+Time moves on only when every task waits.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from random import Random
+
+from greenlet import getcurrent, greenlet
+
+FOREVER = float("inf")
+
+
+class EndedError(BaseException):
+    """The process of this task is dead, or the run is over. Not an `Exception`: nobody survives it."""
+
+
+class Process:
+    """A simulated operating system process: what its tasks share, and die with.
+
+    Attributes:
+        name: as the story tells it.
+        alive: False as soon as it was killed.
+        paused_until: before this moment none of its tasks goes on.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alive = True
+        self.paused_until = 0.0
+        self.tasks: list[Task] = []
+
+
+class Task:
+    """Something that goes on in a process.
+
+    Attributes:
+        about: what the story says that it is busy with.
+        notes: what others keep about it.
+    """
+
+    __slots__ = ("about", "context", "epoch", "name", "notes", "process")
+
+    context: greenlet
+
+    def __init__(self, name: str, process: Process) -> None:
+        self.name = name
+        self.process = process
+        self.about = ""
+        self.notes: dict[str, object] = {}
+        # Wakers name the wait that they mean to end by this number; it is over with the first of them.
+        self.epoch = 0
+
+
+class Engine:
+    """The scheduler of one run.
+
+    Args:
+        rng: breaks ties between things that happen at the same moment.
+
+    Attributes:
+        now: seconds since the run began.
+        current: the task that runs; None while a callback does.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        self.now = 0.0
+        self.current: Task | None = None
+        self._rng = rng
+        self._queue: list[tuple[float, float, int, Task | Callable[[], None], int]] = []
+        self._count = 0
+        self._tasks: dict[Task, None] = {}
+        self._failure: BaseException | None = None
+        self._over = False
+        self._main = getcurrent()
+
+    # --- what anybody may ask
+
+    def at(self, moment: float, callback: Callable[[], None]) -> None:
+        """Run ``callback``, which must not wait, at a moment that is not past."""
+        self._push(moment, callback, 0)
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Run ``callback``, which must not wait, in so many seconds."""
+        self._push(self.now + seconds, callback, 0)
+
+    def spawn(self, name: str, process: Process, work: Callable[[], None], delay: float = 0.0) -> None:
+        """Begin a task in a process; it ends with ``work`` or with the process."""
+        task = Task(name, process)
+        task.context = greenlet(lambda: self._live(task, work), self._main)
+        self._tasks[task] = None
+        process.tasks.append(task)
+        self._push(self.now + delay, task, task.epoch)
+
+    def wake(self, task: Task, delay: float = 0.0) -> None:
+        """Have a task that parks go on."""
+        self._push(self.now + delay, task, task.epoch)
+
+    def kill(self, process: Process) -> None:
+        """End a process now: none of its tasks takes another step of its own."""
+        process.alive = False
+        process.paused_until = 0.0
+        for task in process.tasks:
+            self.wake(task)
+
+    def stop(self) -> None:
+        """End the run."""
+        self._over = True
+
+    # --- what a task asks, about itself
+
+    def sleep(self, seconds: float) -> None:
+        """Go on in so many seconds; with 0.0, whenever chance lets this task go on.
+
+        Raises:
+            EndedError: as `park`.
+        """
+        self.park(seconds)
+
+    def park(self, seconds: float = FOREVER) -> None:
+        """Wait until `wake`, at most for so many seconds.
+
+        Raises:
+            EndedError: this task has no life any more.
+        """
+        task = self._myself()
+        if seconds != FOREVER:
+            self._push(self.now + max(seconds, 0.0), task, task.epoch)
+        self._main.switch()
+        self._myself()
+
+    # --- the run
+
+    def run(self) -> None:
+        """Let the world go on until `stop`, or until nothing happens any more; then end every task.
+
+        Raises:
+            BaseException: the first that a task or a callback did not expect.
+        """
+        while self._queue and not self._over:
+            moment, _, _, item, epoch = heapq.heappop(self._queue)
+            self.now = max(self.now, moment)
+            if not isinstance(item, Task):
+                self._call(item)
+            elif item.epoch == epoch:
+                self._resume(item)
+        self._over = True
+        for task in list(self._tasks):
+            task.process.paused_until = 0.0
+            self._resume(task)
+        if self._failure is not None:
+            raise self._failure
+
+    def _resume(self, task: Task) -> None:
+        if task.process.paused_until > self.now:
+            self._push(task.process.paused_until, task, task.epoch)
+            return
+        task.epoch += 1
+        self.current = task
+        task.context.switch()
+        self.current = None
+
+    def _live(self, task: Task, work: Callable[[], None]) -> None:
+        try:
+            self._myself()
+            work()
+        except EndedError:
+            pass
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            # No waker reaches it any more.
+            task.epoch = -1
+            del self._tasks[task]
+            task.process.tasks.remove(task)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except BaseException as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._over = True
+
+    def _myself(self) -> Task:
+        task = self.current
+        assert task is not None
+        if self._over or not task.process.alive:
+            raise EndedError
+        return task
+
+    def _push(self, moment: float, item: Task | Callable[[], None], epoch: int) -> None:
+        self._count += 1
+        heapq.heappush(self._queue, (moment, self._rng.random(), self._count, item, epoch))

@@ -1,0 +1,104 @@
+"""Which faults happen, how often each may, and how often each did.
+
+Every run leaves about half of the faults out: with all of them at once none would get far, and what needs a quiet
+neighbourhood to show would never show (Groce et al., "Swarm Testing", ISSTA 2012).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+NETWORK = {
+    "connection refused": 0.2,
+    "no free connection": 0.03,
+    "request lost": 0.4,
+    "request slow": 0.4,
+    "request late, past the caller's time-out": 0.4,
+    "answer lost": 0.5,
+    "answer slow": 0.4,
+    "connection reset": 0.4,
+    "proxy's time-out, charging goes on": 0.3,
+    "answer is garbage": 0.3,
+    "answer is a web page": 0.2,
+}
+SERVICE = {
+    "5xx before charging": 0.5,
+    "5xx after charging": 0.4,
+    "5xx with the service's own code": 0.5,
+    "503 with Retry-After": 0.2,
+    "throttled": 0.2,
+    "throttled with Retry-After": 0.2,
+    "declined": 0.25,
+    "credentials refused": 0.15,
+    "request refused": 0.03,
+    "charging takes long": 0.4,
+}
+BROKER = {
+    "message lost": 0.3,
+    "message doubled": 0.4,
+    "message delayed": 0.4,
+    "message redelivered": 0.3,
+    "publish fails": 0.15,
+    "publish breaks off": 0.15,
+    "publish hangs": 0.1,
+}
+DATABASE = {
+    "transaction waits": 0.1,
+    "commit waits": 0.1,
+    "connection stale": 0.05,
+    "no connection": 0.05,
+    "commit fails": 0.04,
+    "commit's answer lost": 0.04,
+}
+PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.04}
+
+RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}
+"""Each fault's highest rate, per occasion."""
+
+SPELLS = (
+    "payment service down",
+    "payment service failing",
+    "broker down",
+    "broker wiped",
+    "database down",
+    "breaker store down",
+    "worker killed",
+    "producer killed",
+    "worker paused past its lease",
+    "producer paused",
+)
+"""What lasts, or strikes from outside at some moment."""
+
+
+class Faults:
+    """The faults of one run.
+
+    Args:
+        rng: decides.
+
+    Attributes:
+        calm: whether the storm is over: nothing strikes any more.
+        down: the spells that are on.
+        seen: how often each fault has struck.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        self.calm = False
+        self.down: set[str] = set()
+        self.seen: Counter[str] = Counter()
+        self._rng = rng
+        self.rates = {name: rng.uniform(0, rate) for name, rate in RATES.items() if rng.random() < 0.5}
+
+    def strike(self, name: str) -> bool:
+        """Whether this fault happens on this occasion."""
+        rate = 0.0 if self.calm else self.rates.get(name, 0.0)
+        if rate and self._rng.random() < rate:
+            self.seen[name] += 1
+            return True
+        return False
+
+    def cease(self) -> None:
+        """The storm is over."""
+        self.calm = True
+        self.down.clear()

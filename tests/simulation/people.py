@@ -1,0 +1,105 @@
+"""Operators, who send orders round again, cancel them, and settle what waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from breakwall.payments.actions import Author
+from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.interventions import RETRYABLE, Interventions, RefusedError
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.queries import OrderNotFoundError
+from breakwall.payments.redrive import Redrive, Selection
+from breakwall.payments.resolution import Resolution
+from tests.simulation.engine import Engine, Process
+from tests.simulation.faults import Faults
+from tests.simulation.service import PaymentService
+from tests.simulation.storage import Storage
+from tests.simulation.story import Story
+
+IN_REVIEW = "SELECT id FROM orders WHERE status = 'review' ORDER BY idempotency_key"
+OPERATOR = Author("operator", "looked it up in the payment service's own books")
+
+
+class Operators:
+    """People at a desk. What they say of a charge is true; when they act is not always wise."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        faults: Faults,
+        rng: Random,
+        story: Story,
+        storage: Storage,
+        service: PaymentService,
+    ) -> None:
+        self._engine = engine
+        self._faults = faults
+        self._rng = rng
+        self._story = story
+        self._storage = storage
+        self._service = service
+        self._interventions = Interventions(storage.database)
+        self._resolution = Resolution(storage.database)
+        self._redrive = Redrive(storage.database, sleep=engine.sleep, timer=lambda: engine.now)
+
+    def meddle(self, until: float) -> None:
+        """Come by a few times before the moment ``until``."""
+        for _ in range(self._rng.randint(1, 8)):
+            deed = self._rng.choice((self._retry_any, self._cancel_any, self._retry_all, self._vouch_for_any))
+            self._engine.at(self._rng.uniform(0.0, until), partial(self._begin, deed))
+
+    def send_all_round(self) -> None:
+        """Send every order round that waits for a person."""
+        self._begin(self._retry_all)
+
+    def settle_all(self) -> None:
+        """Say of every order in review what became of it. Only once nothing is late any more."""
+        self._begin(self._resolve_all)
+
+    def _begin(self, deed: Callable[[], None]) -> None:
+        self._engine.spawn("operator", Process("operator"), deed)
+
+    def _retry_any(self) -> None:
+        for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):
+            self._do("retry", order_id, partial(self._interventions.retry, order_id, OPERATOR))
+
+    def _cancel_any(self) -> None:
+        for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):
+            self._do("cancel", order_id, partial(self._interventions.cancel, order_id, OPERATOR))
+
+    def _vouch_for_any(self) -> None:
+        for order_id in self._any_of(IN_REVIEW):
+            if self._service.charges[order_id]:
+                self._resolve(order_id)
+
+    def _retry_all(self) -> None:
+        statuses = (OrderStatus.DEAD, OrderStatus.REVIEW) if self._faults.calm else RETRYABLE
+        self._do("retry of all", "", lambda: list(self._redrive.run(Selection(statuses), OPERATOR)))
+
+    def _resolve_all(self) -> None:
+        for (order_id,) in self._storage.rows(IN_REVIEW):
+            self._resolve(order_id)
+
+    def _resolve(self, order_id: str) -> None:
+        charges = self._service.charges[order_id]
+        if charges:
+            charge_id = str(charges[0].charge_id)
+            self._do("paid", order_id, lambda: self._resolution.paid(order_id, charge_id, OPERATOR))
+        else:
+            self._do("not charged", order_id, lambda: self._resolution.not_charged(order_id, OPERATOR))
+
+    def _any_of(self, sql: str) -> list[str]:
+        found = [order_id for (order_id,) in self._storage.rows(sql)]
+        return [self._rng.choice(found)] if found else []
+
+    def _do(self, what: str, order_id: str, deed: Callable[[], object]) -> None:
+        try:
+            deed()
+        except (RefusedError, OrderNotFoundError, DatabaseUnavailableError) as error:
+            self._story.tell("operator", f"{what} {order_id}: {type(error).__name__}: {error}")
+            return
+        self._faults.seen[f"operator's {what}"] += 1
+        self._story.tell("operator", f"{what} {order_id}: done")

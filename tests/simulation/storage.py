@@ -1,0 +1,208 @@
+"""The orders database: the real one on SQLite, with a clock and with faults that a run decides."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
+
+from breakwall.payments.database import BUSY_SECONDS, Database
+from breakwall.payments.migrate import upgrade
+from breakwall.payments.schema import metadata
+from tests.simulation.engine import EndedError, Engine, Task
+from tests.simulation.faults import Faults
+from tests.simulation.story import Story
+
+START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC and says so nowhere
+
+T = TypeVar("T")
+
+
+class Storage:
+    """One database file in memory, used by one run after another. Begin each run with `begin`."""
+
+    def __init__(self) -> None:
+        ram = Path("/dev/shm")
+        self._folder = tempfile.mkdtemp(prefix="breakwall-simulation-", dir=ram if ram.is_dir() else None)
+        path = f"{self._folder}/orders.db"
+        self._now: Callable[[], float] = lambda: 0.0
+        self.database = SimulatedDatabase(f"sqlite:///{path}", pool_size=50)
+        self._take_over()
+        upgrade(self.database.engine)
+        self._plain = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        tables = [table.name for table in reversed(metadata.sorted_tables)]
+        self._emptying = "".join(("BEGIN;", *(f"DELETE FROM {name};" for name in tables), "COMMIT"))
+
+    def begin(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:
+        """Empty the tables, and let a run decide about time and faults."""
+        self._plain.executescript(self._emptying)
+        self._now = lambda: engine.now
+        self.database.transactions = Transactions(engine, faults, rng, story)
+
+    def end(self) -> None:
+        """Let nothing strike any more."""
+        self.database.transactions = None
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What is committed now, past every fault. ``:now`` in ``sql`` is the database's time."""
+        if ":now" in sql:
+            sql = sql.replace(":now", f"'{self._text(0.0)}000'")
+        return self._plain.execute(sql, values).fetchall()
+
+    def values(self, sql: str, *values: object) -> tuple[Any, ...]:
+        """The one row that ``sql`` selects."""
+        (row,) = self.rows(sql, *values)
+        return row
+
+    def moment(self, text: str) -> float:
+        """Seconds since the run began, of a time as it is stored."""
+        return (datetime.fromisoformat(text) - START).total_seconds()
+
+    def close(self) -> None:
+        self._plain.close()
+        self.database.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _take_over(self) -> None:
+        engine = self.database.engine
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: sqlite3.Connection, record: object) -> None:
+            connection.execute("PRAGMA synchronous=OFF")
+            # SQLite's own clock, which `DatabaseClock` asks.
+            connection.create_function("strftime", 3, self._strftime)
+
+        @event.listens_for(engine, "commit")
+        def commit(connection: Connection) -> None:
+            if self.database.transactions is not None:
+                self.database.transactions.commit(connection)
+
+    def _strftime(self, pattern: str, now: str, shift: str) -> str:
+        return self._text(float(shift.removesuffix(" seconds")))
+
+    def _text(self, seconds: float) -> str:
+        return (START + timedelta(seconds=self._now() + seconds)).isoformat(" ", "milliseconds")
+
+
+class SimulatedDatabase(Database):
+    """The real one, except that ``transactions`` are asked at the start of each."""
+
+    transactions: Transactions | None = None
+
+    def write(self, work: Callable[[Connection], T], *, name: str = "other") -> T:
+        transactions = self.transactions
+        if transactions is None:
+            return super().write(work, name=name)
+
+        def begun(connection: Connection) -> T:
+            transactions.begin(writes=True)
+            return work(connection)
+
+        try:
+            return super().write(begun, name=name)
+        finally:
+            transactions.release()
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        transactions = self.transactions
+        if transactions is None:
+            return super().read(work)
+
+        def begun(connection: Connection) -> T:
+            transactions.begin(writes=False)
+            return work(connection)
+
+        return super().read(begun)
+
+
+class Transactions:
+    """What befalls the transactions of one run: delays, one writer at a time, lost connections and commits."""
+
+    def __init__(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:
+        self._engine = engine
+        self._faults = faults
+        self._rng = rng
+        self._story = story
+        self._writer: Task | None = None
+        self._waiting: list[Task] = []
+
+    def begin(self, *, writes: bool) -> None:
+        """Called before a transaction's first statement. Raises what a driver would."""
+        task = self._engine.current
+        if task is None:
+            return
+        slow = self._faults.strike("transaction waits")
+        self._engine.sleep(self._rng.uniform(0.1, 8.0) if slow else self._rng.uniform(0.0, 0.005))
+        if self._faults.strike("connection stale"):
+            raise _lost("the server closed the connection", stale=True)
+        if "database down" in self._faults.down or self._faults.strike("no connection"):
+            self._engine.sleep(self._rng.uniform(0.0, 3.0))
+            raise _lost("connection refused")
+        if writes:
+            self._lock(task)
+
+    def commit(self, connection: Connection) -> None:
+        """Called before a transaction is committed, or not."""
+        if self._engine.current is None:
+            return
+        try:
+            self._spoil(connection)
+        except BaseException:
+            # A server does this by itself; SQLAlchemy takes a failed commit for a finished transaction.
+            connection.connection.rollback()
+            raise
+        finally:
+            self.release()
+
+    def _spoil(self, connection: Connection) -> None:
+        if self._faults.strike("commit waits"):
+            self._engine.sleep(self._rng.uniform(0.1, 20.0))
+        if self._faults.strike("commit fails"):
+            raise _lost("the connection broke before the commit")
+        if self._faults.strike("commit's answer lost"):
+            connection.connection.commit()
+            self._story.tell("database", "commits, and the answer is lost")
+            raise _lost("the connection broke during the commit")
+
+    def release(self) -> None:
+        """Let the next writer begin, if it is this task that wrote; it runs only when this task waits."""
+        if self._writer is not None and self._writer is self._engine.current:
+            self._writer = self._waiting.pop(0) if self._waiting else None
+            if self._writer is not None:
+                self._engine.wake(self._writer)
+
+    def _lock(self, task: Task) -> None:
+        if self._writer is None:
+            self._writer = task
+            return
+        self._waiting.append(task)
+        try:
+            self._engine.park(BUSY_SECONDS)
+        except EndedError:
+            self._leave(task)
+            raise
+        if self._writer is not task:
+            self._waiting.remove(task)
+            self._faults.seen["database is locked"] += 1
+            raise _lost("database is locked")
+
+    def _leave(self, task: Task) -> None:
+        if task in self._waiting:
+            self._waiting.remove(task)
+        elif self._writer is task:
+            self._writer = self._waiting.pop(0) if self._waiting else None
+            if self._writer is not None:
+                self._engine.wake(self._writer)
+
+
+def _lost(reason: str, *, stale: bool = False) -> OperationalError:
+    error = sqlite3.OperationalError(reason)
+    return OperationalError(None, None, error, connection_invalidated=stale)

@@ -1,0 +1,51 @@
+"""A few hundred seeds that nobody has tried before, in the ordinary suite; `make simulate` tries many more."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+import pytest
+
+from breakwall.payments.decisions import Progress, RetryPolicy, Step, next_step
+from breakwall.payments.gateways import GatewayProfile
+from tests.simulation.many import run_here
+from tests.simulation.storage import Storage
+from tests.simulation.world import Outcome, simulate
+
+SECONDS = float(os.environ.get("SIMULATION_SECONDS", "20"))
+
+
+@pytest.mark.timeout(SECONDS + 120)
+def test_no_order_is_lost_and_none_is_charged_twice_whatever_fails_and_whenever() -> None:
+    tally = run_here(secrets.randbelow(2**32), seconds=SECONDS)
+    for seed, violation in tally.bad:
+        pytest.fail(f"seed {seed}: {violation}\npython -m tests.simulation --seed {seed}", pytrace=False)
+    assert tally.charged > 0
+
+
+def told(*seeds: int) -> list[Outcome]:
+    storage = Storage()
+    try:
+        return [simulate(seed, storage, keep_story=True) for seed in seeds]
+    finally:
+        storage.close()
+
+
+def test_a_seed_tells_the_same_story_each_time_whatever_ran_before() -> None:
+    first, _, again = told(7, 8, 7)
+    (alone,) = told(7)
+    assert len(first.lines) > 50
+    assert first == again == alone
+
+
+def test_a_pipeline_that_resends_without_looking_first_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulation can fail, and says why."""
+
+    def without_looking(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> Step:
+        step = next_step(progress, profile, policy)
+        return Step.SEND if step is Step.LOOK_UP else step
+
+    monkeypatch.setattr("worker.retry.next_step", without_looking)
+    tally = run_here(0, seconds=60.0)
+    assert "charged twice" in tally.bad[0][1]

@@ -1,0 +1,153 @@
+"""Sees every step of every process: interrupts it, and checks what must hold at that moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+
+from breakwall.breaker import Permit
+from breakwall.payments.gateways import ChargeRequest
+from tests.simulation.circuit import SharedCircuit
+from tests.simulation.engine import EndedError, Engine, Process
+from tests.simulation.faults import Faults
+from tests.simulation.scenario import LEASE
+from tests.simulation.storage import Storage
+from tests.simulation.story import Story, Violation
+
+
+class Witness:
+    """Where the product passes a crash point, gets a permit or sends a request, this is told.
+
+    Args:
+        deadly_point: the name of a crash point; the first process that comes there dies.
+
+    Attributes:
+        requests: requests that have left, by order and key.
+        retries: charges that workers have asked their gateway for, by order.
+        unsent: attempts that were begun, perhaps, but not sent, because the worker died or lost its database.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        faults: Faults,
+        rng: Random,
+        story: Story,
+        storage: Storage,
+        circuit: SharedCircuit,
+        deadly_point: str | None,
+    ) -> None:
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.retries: Counter[str] = Counter()
+        self.unsent: Counter[str] = Counter()
+        self.killed_at: Counter[str] = Counter()
+        self.on_death: Callable[[Process], None] = lambda process: None
+        self._engine = engine
+        self._faults = faults
+        self._rng = rng
+        self._story = story
+        self._storage = storage
+        self._circuit = circuit
+        self._deadly_point = deadly_point
+
+    # --- what befalls a process at its points
+
+    def reach(self, point: str) -> None:
+        """A task has come to a crash point."""
+        task = self._engine.current
+        if task is None:
+            return
+        self._story.tell(task.name, f"{point} {task.about}")
+        if point == "before begin_attempt":
+            task.notes["begun"] = True
+        if self._is_deadly(point):
+            self.killed_at[point] += 1
+            self.kill(task.process, f"dies {point}")
+            raise EndedError
+        self.interrupt(task.process)
+
+    def interrupt(self, process: Process) -> None:
+        """Let others go first, or stop a process for a while."""
+        if self._faults.strike("paused at a point"):
+            # For a moment, just past the lease, or long.
+            self.pause(
+                process, self._rng.uniform(*self._rng.choice(((0.1, 5.0), (LEASE, LEASE + 6), (15, 45))))
+            )
+            self._engine.sleep(0.0)
+        elif self._rng.random() < 0.3:
+            self._engine.sleep(self._rng.uniform(0.0, 0.02))
+
+    def kill(self, process: Process, how: str) -> None:
+        """End a process at once."""
+        self._story.tell(process.name, how.upper())
+        self._engine.kill(process)
+        self.on_death(process)
+
+    def pause(self, process: Process, seconds: float) -> None:
+        """Stop a process; time goes on without it."""
+        self._story.tell(process.name, f"is stopped for {seconds:.1f} s")
+        process.paused_until = self._engine.now + seconds
+
+    def _is_deadly(self, point: str) -> bool:
+        if point == self._deadly_point and not self._faults.calm:
+            self._deadly_point = None
+            return True
+        return self._faults.strike("killed at a point")
+
+    # --- what must hold
+
+    @contextmanager
+    def busy_with(self, order_id: str) -> Iterator[None]:
+        """A worker works on a message."""
+        task = self._engine.current
+        assert task is not None
+        task.about = order_id
+        try:
+            yield
+        finally:
+            if task.notes.pop("begun", None):
+                self.unsent[order_id] += 1
+            task.about = ""
+
+    def permit_given(self, process: Process, permit: Permit) -> None:
+        """The breaker has let somebody through."""
+        self._circuit.check_admission(process.name, permit)
+        task = self._engine.current
+        assert task is not None
+        task.notes["permit"] = self._engine.now
+
+    def charge_asked(self, request: ChargeRequest) -> None:
+        """A gateway is asked to charge."""
+        task = self._engine.current
+        assert task is not None
+        if task.notes.pop("begun", None):
+            self.retries[request.order_id] += 1
+
+    def leaves(self, request: ChargeRequest | None, ends_at: float) -> None:
+        """A request leaves, to charge or (None) to look up; its caller waits no longer than ``ends_at``."""
+        task = self._engine.current
+        assert task is not None
+        given_at = task.notes.get("permit") if request is None else task.notes.pop("permit", None)
+        if not isinstance(given_at, float):
+            raise Violation(f"{task.name} sends without a permit")
+        if self._engine.now >= given_at + self._circuit.config.lease_seconds:
+            raise Violation(f"{task.name} sends on a permit that has run out: it is of {given_at:.3f}")
+        if request is not None:
+            self._check_attempt(request, ends_at)
+
+    def _check_attempt(self, request: ChargeRequest, ends_at: float) -> None:
+        key = request.idempotency_key
+        self._story.tell("network", f"takes the charge of {key}")
+        self.requests[request.order_id, key] += 1
+        unanswered, written, lease_until = self._storage.values(
+            "SELECT sum(a.outcome IS NULL), count(*), o.lease_until"
+            " FROM attempts a JOIN orders o ON o.id = a.order_id WHERE a.order_id = ? AND a.gateway_key = ?",
+            request.order_id,
+            key,
+        )
+        if not unanswered or written < self.requests[request.order_id, key]:
+            raise Violation(f"a charge of {key} leaves before its attempt is written")
+        if lease_until is not None and self._storage.moment(lease_until) < ends_at:
+            raise Violation(f"a charge of {key} may take longer than its lease")

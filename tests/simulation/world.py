@@ -1,0 +1,265 @@
+"""One run: a storm, then calm, then rest, and the books compared."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from unittest import mock
+
+from breakwall import crashpoints
+from breakwall.breaker import CircuitBreakerConfig
+from tests.simulation.broker import Broker
+from tests.simulation.circuit import EPOCH, SharedCircuit
+from tests.simulation.customers import Customers
+from tests.simulation.engine import Engine, Process
+from tests.simulation.faults import Faults
+from tests.simulation.network import Network
+from tests.simulation.people import Operators
+from tests.simulation.processes import PipelineProcess, ProducerProcess, Surroundings, WorkerProcess
+from tests.simulation.rest import violations
+from tests.simulation.scenario import TIMEOUT, Scenario
+from tests.simulation.service import PaymentService
+from tests.simulation.storage import Storage
+from tests.simulation.story import Story, Violation
+from tests.simulation.weather import Weather
+from tests.simulation.witness import Witness
+
+LONGEST_CALM = 4 * 3600.0
+"""Virtual seconds within which everything comes to rest. Most runs take minutes. The longest are those of a service
+that stores its errors and has no look-up: each order replays one until its attempts are used up, each replay is a
+probe that opens the circuit anew, for two minutes."""
+
+
+ROUNDS_OF_PEOPLE = 3
+"""So often do people send all orders round and settle the rest; then none may wait for them any more. The second time
+is for a service that stored an error whose answer was lost, the third for luck."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        violation: what must never happen and did; None for a good run.
+        seen: how often each fault struck.
+        killed_at: how often a process died at each crash point.
+        charged: money moved so often.
+        seconds: virtual time.
+        lines: the story, if it was kept.
+    """
+
+    seed: int
+    violation: str | None
+    seen: Counter[str]
+    killed_at: Counter[str]
+    orders: Counter[str]
+    charged: int
+    seconds: float
+    lines: list[str]
+
+
+def simulate(seed: int, storage: Storage, *, keep_story: bool = False) -> Outcome:
+    """Run one seed. The same seed is the same run, step by step."""
+    world = World(seed, storage, keep_story=keep_story)
+    violation = None
+    try:
+        with (
+            _no_chance_but(world.rng),
+            _time_is(world.engine),
+            _nothing_is_logged(),
+            _points_are(world.witness),
+        ):
+            world.run()
+    except Exception as error:
+        violation = f"{type(error).__name__}: {error}"
+        world.story.tell("the end", violation)
+    finally:
+        storage.end()
+    return world.outcome(violation)
+
+
+class World:
+    """Everything of one run, put together."""
+
+    def __init__(self, seed: int, storage: Storage, *, keep_story: bool) -> None:
+        self.seed = seed
+        self.storage = storage
+        self.rng = rng = Random(seed)
+        self.scenario = scenario = Scenario.draw(rng)
+        self.engine = engine = Engine(rng)
+        self.faults = faults = Faults(rng)
+        self.story = story = Story(lambda: engine.now, kept=keep_story)
+        storage.begin(engine, faults, rng, story)
+        config = CircuitBreakerConfig(
+            failure_threshold=3, half_open_max_calls=scenario.half_open_max_calls, timeout=TIMEOUT
+        )
+        circuit = SharedCircuit(engine, faults, story, config)
+        self.service = PaymentService(engine, faults, rng, story, scenario.habits)
+        self.witness = Witness(engine, faults, rng, story, storage, circuit, scenario.deadly_point)
+        self.broker = Broker(engine, faults, rng, story)
+        network = Network(engine, faults, rng, story, self.service)
+        self.around = Surroundings(
+            scenario, engine, faults, rng, story, storage, network, self.broker, circuit, self.witness
+        )
+        self.witness.on_death = self._supervise
+        self.processes: list[PipelineProcess] = []
+        self._redriven = False
+        self._rounds = 0
+        self._started = 0
+
+    def run(self) -> None:
+        """Raises `Violation`, or whatever went wrong."""
+        scenario, storm = self.scenario, self.scenario.storm
+        self.story.tell("scenario", repr(scenario))
+        for _ in range(scenario.producers):
+            self._start(ProducerProcess)
+        for _ in range(scenario.workers):
+            self._start(WorkerProcess)
+        self.customers = Customers(
+            self.engine, self.rng, self.story, self._producers, number=scenario.orders, until=storm * 0.8
+        )
+        weather = Weather(self.engine, self.faults, self.story, self.broker, self.witness, self._pick)
+        weather.forecast(scenario.spells)
+        self.operators = Operators(self.engine, self.faults, self.rng, self.story, self.storage, self.service)
+        if scenario.operators:
+            self.operators.meddle(storm)
+        self.engine.at(storm, self._calm_down)
+        self.engine.run()
+
+    def outcome(self, violation: str | None) -> Outcome:
+        """What is known of the run at its end."""
+        statuses = self.storage.rows("SELECT status FROM orders")
+        return Outcome(
+            seed=self.seed,
+            violation=violation,
+            seen=self.faults.seen,
+            killed_at=self.witness.killed_at,
+            orders=Counter(status for (status,) in statuses),
+            charged=sum(map(len, self.service.charges.values())),
+            seconds=self.engine.now,
+            lines=self.story.lines,
+        )
+
+    # --- processes
+
+    def _start(self, kind: type[PipelineProcess]) -> None:
+        self._started += 1
+        name = f"{'worker' if kind is WorkerProcess else 'producer'}-{self._started}"
+        self.story.tell(name, "starts")
+        self.processes.append(kind(name, self.around))
+
+    def _producers(self) -> list[ProducerProcess]:
+        return [process for process in self.processes if isinstance(process, ProducerProcess)]
+
+    def _pick(self, name: str) -> Process | None:
+        chosen = [process for process in self.processes if process.name.startswith(name)]
+        return self.rng.choice(chosen) if chosen else None
+
+    def _supervise(self, process: Process) -> None:
+        """A dead process is started again a little later."""
+        if isinstance(process, PipelineProcess):
+            kind = type(process)
+            self.processes.remove(process)
+            self.engine.after(self.rng.uniform(0.5, 10.0), lambda: self._start(kind))
+
+    # --- after the storm
+
+    def _calm_down(self) -> None:
+        self.story.tell("weather", "is calm from now on")
+        self.faults.cease()
+        self.broker.wake_up()
+        self.engine.after(5.0, self._look_for_rest)
+
+    def _look_for_rest(self) -> None:
+        if self.engine.now > self.scenario.storm + LONGEST_CALM:
+            raise Violation(f"not at rest {LONGEST_CALM / 3600:.0f} hours after the last fault")
+        if self._is_at_rest():
+            # A charge that comes in so late that nobody looks for it any more is seen by then.
+            late = self.scenario.habits.profile.settle_seconds + TIMEOUT
+            self.engine.after(late, self._compare_books)
+        else:
+            self.engine.after(5.0, self._look_for_rest)
+
+    def _is_at_rest(self) -> bool:
+        (going_on,) = self.storage.values(
+            "SELECT count(*) FROM orders WHERE status IN ('queued', 'in_flight')"
+        )
+        # One that is stopped may still hold what it has begun: it must come to nothing, and be seen to.
+        asleep = any(process.paused_until > self.engine.now for process in self.processes)
+        return self.customers.served and not going_on and not asleep
+
+    def _compare_books(self) -> None:
+        """At rest. Then people do their part, where there are any, until nothing waits for them."""
+        if not self._is_at_rest():
+            # Somebody who had begun before has sent an order round meanwhile.
+            self._look_for_rest()
+            return
+        found = violations(
+            self.storage.database,
+            self.scenario,
+            self.service,
+            self.witness,
+            self.customers,
+            redriven=self._redriven,
+            worked_up=self._rounds > ROUNDS_OF_PEOPLE,
+        )
+        if found:
+            raise Violation("; ".join(found))
+        (waiting,) = self.storage.values("SELECT count(*) FROM orders WHERE status IN ('dead', 'review')")
+        if not waiting or not self.scenario.operators:
+            self.engine.stop()
+            return
+        self._redriven = not self._redriven
+        self._rounds += self._redriven
+        if self._redriven:
+            self.operators.send_all_round()
+        else:
+            self.operators.settle_all()
+        self.engine.after(5.0, self._look_for_rest)
+
+
+@contextmanager
+def _no_chance_but(rng: Random) -> Iterator[None]:
+    """Orders get their ids from the seed: what is due at the same moment is taken in their order."""
+
+    def next_id() -> uuid.UUID:
+        return uuid.UUID(int=rng.getrandbits(128))
+
+    with mock.patch("uuid.uuid4", next_id):
+        yield
+
+
+@contextmanager
+def _time_is(engine: Engine) -> Iterator[None]:
+    """The breaker's guess at a store's time, until the store has told it."""
+
+    def clock() -> Callable[[], float]:
+        return lambda: EPOCH + engine.now
+
+    with mock.patch("breakwall.breaker.replica.steady_time", clock):
+        yield
+
+
+@contextmanager
+def _nothing_is_logged() -> Iterator[None]:
+    """The story tells it all, and a run breaks more than anybody wants to read of."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _points_are(witness: Witness) -> Iterator[None]:
+    crashpoints.arm(witness.reach)
+    try:
+        yield
+    finally:
+        crashpoints.arm(None)
