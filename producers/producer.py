@@ -10,10 +10,12 @@ from typing import Protocol, Self
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
+from breakwall.payments.acceptance import Accepted
 from breakwall.payments.charging import Charger, given_back_on_error
+from breakwall.payments.claims import Attempt
 from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.decisions import jittered
-from breakwall.payments.ledger import Accepted, Attempt, Ledger
+from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.settings import Settings
 

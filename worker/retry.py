@@ -8,8 +8,8 @@ from collections.abc import Callable
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
+from breakwall.payments.claims import Claim
 from breakwall.payments.decisions import Found, Step, after_look_up, jittered, next_step
-from breakwall.payments.ledger import Claim
 from breakwall.payments.look_ups import LookUps
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.queries import known_charge_key

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
+from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import RetryPolicy, after_attempt
 from breakwall.payments.gateways.base import Answer, Gateway, Health
-from breakwall.payments.ledger import Attempt, Ledger
+from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
 
 

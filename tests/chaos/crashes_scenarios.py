@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from breakwall.payments.actions import Author
+from breakwall.payments.claims import Claim
 from breakwall.payments.decisions import STORED_ERRORS
-from breakwall.payments.ledger import PUBLISH_GRACE, Claim
+from breakwall.payments.ledger import PUBLISH_GRACE
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.queries import get_order
 from breakwall.payments.redrive import Redrive, Selection

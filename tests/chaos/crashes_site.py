@@ -12,13 +12,14 @@ from sqlalchemy import func, select
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.charging import Charger
+from breakwall.payments.claims import Claim
 from breakwall.payments.clock import ManualClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.due import DueOrders
 from breakwall.payments.gateways.base import GatewayProfile
 from breakwall.payments.interventions import Interventions
-from breakwall.payments.ledger import Claim, Ledger
+from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order
 from breakwall.payments.queries import get_order
 from breakwall.payments.schema import orders

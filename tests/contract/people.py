@@ -13,10 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from breakwall import crashpoints
 from breakwall.payments.actions import Author, StoredIntervention
 from breakwall.payments.audit import list_interventions
+from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.due import POISON_CRASHES
 from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
-from breakwall.payments.ledger import Attempt
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.schema import incidents, orders
 from tests.contract.site import LEASE, Site, order

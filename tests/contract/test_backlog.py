@@ -10,12 +10,13 @@ from sqlalchemy import event, insert, text, update
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.monitor.backlog import DRAIN_WINDOW, Backlog, Monitor
+from breakwall.payments.claims import Attempt
 from breakwall.payments.clock import ManualClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Answer, Health, Outcome
 from breakwall.payments.interventions import Interventions
-from breakwall.payments.ledger import Attempt, Ledger
+from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.payments.queries import list_orders

@@ -9,11 +9,11 @@ import pytest
 
 from breakwall.payments.actions import Action, Author
 from breakwall.payments.audit import list_incidents
+from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.interventions import RefusedError
 from breakwall.payments.keys import renewed_key
-from breakwall.payments.ledger import Attempt
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import list_attempts
 from breakwall.payments.resolution import InvalidChargeError, Resolution

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
+from breakwall.payments.claims import Attempt, Claim
 from breakwall.payments.clock import ManualClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.due import DueOrders
 from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.interventions import Interventions, RefusedError
-from breakwall.payments.ledger import PUBLISH_GRACE, Attempt, Claim, Ledger
+from breakwall.payments.ledger import PUBLISH_GRACE, Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus, StoredOrder
 from breakwall.payments.queries import OrderNotFoundError, get_order, list_attempts, list_orders

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, update
 
+from breakwall.payments.claims import Attempt
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Answer, Health, Outcome
-from breakwall.payments.ledger import Attempt, Ledger
+from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.payments.schema import interventions, orders
 from breakwall.simulator.client import SimulatorControl

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ACCEPTANCE = "breakwall/payments/acceptance.py"
+CLAIMS = "breakwall/payments/claims.py"
 LEDGER = "breakwall/payments/ledger.py"
+SETTLEMENT = "breakwall/payments/settlement.py"
 DECISIONS = "breakwall/payments/decisions.py"
 DUE = "breakwall/payments/due.py"
 
@@ -35,7 +38,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "the fence",
-        LEDGER,
+        CLAIMS,
         "and_(orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence)",
         "orders.c.status == IN_FLIGHT",
         (LEDGER_TESTS,),
@@ -43,17 +46,17 @@ MUTANTS = (
     Mutant(
         "the lease's end",
         LEDGER,
-        ".where(*_held(claim), orders.c.lease_until > self.clock.after(0))",
-        ".where(*_held(claim))",
+        ".where(*held(claim), orders.c.lease_until > self.clock.after(0))",
+        ".where(*held(claim))",
         (LEDGER_TESTS,),
     ),
     Mutant(
         "the attempt's row before the send",
-        LEDGER,
-        """        connection.execute(
-            insert(attempts).values(""",
-        """        str(
-            insert(attempts).values(""",
+        CLAIMS,
+        """    connection.execute(
+        insert(attempts).values(""",
+        """    str(
+        insert(attempts).values(""",
         (LEDGER_TESTS, PLACE_TESTS),
     ),
     Mutant(
@@ -65,9 +68,9 @@ MUTANTS = (
     ),
     Mutant(
         "the reuse of the key",
-        LEDGER,
-        "row.amount, row.currency, row.charge_key)",
-        'row.amount, row.currency, f"{row.charge_key}.{row.fence}")',
+        CLAIMS,
+        "taken.amount, taken.currency, taken.charge_key)",
+        'taken.amount, taken.currency, f"{taken.charge_key}.{taken.fence}")',
         (RETRY_TESTS,),
     ),
     Mutant(
@@ -86,9 +89,9 @@ MUTANTS = (
     ),
     Mutant(
         "proof of payment from a late result",
-        LEDGER,
-        "        if as_expected.rowcount == 0:\n",
-        "        if False:\n",
+        SETTLEMENT,
+        "    if as_expected.rowcount == 0:\n",
+        "    if False:\n",
         (LEDGER_TESTS,),
     ),
     Mutant(
@@ -138,8 +141,8 @@ MUTANTS = (
     Mutant(
         "the caller's idempotency key",
         LEDGER,
-        "            if not _insert_unless_known(connection, [row], shared):\n",
-        "            if _insert_unless_known(connection, [row], shared) is None:\n",
+        "            if not insert_unless_known(connection, [row], shared):\n",
+        "            if insert_unless_known(connection, [row], shared) is None:\n",
         (LEDGER_TESTS, PLACE_TESTS),
     ),
     Mutant(

@@ -11,9 +11,10 @@ import pytest
 from breakwall.breaker import CircuitState
 from breakwall.demo.promises import PromiseReader
 from breakwall.demo.scene import Lookout, ServiceState
+from breakwall.payments.claims import Attempt, Claim
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
-from breakwall.payments.ledger import Attempt, Claim, Ledger
+from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.settings import Settings
 from breakwall.wiring import open_database

@@ -1,0 +1,88 @@
+"""Writing down how an order left a claim: paid, put off or ended. Each function is part of a transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, false, func, select, update
+
+from breakwall.payments.audit import report_incident, resolved_as_not_charged_since
+from breakwall.payments.claims import Claim, held
+from breakwall.payments.clock import Clock
+from breakwall.payments.decisions import Verdict
+from breakwall.payments.gateways.base import LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.schema import UNSETTLED, attempts, orders
+
+
+def leave(connection: Connection, clock: Clock, claim: Claim, verdict: Verdict, told: dict[str, Any]) -> bool:
+    """Give an order the state of a verdict. False when the claim no longer holds, and nothing was changed."""
+    result = connection.execute(update(orders).where(*held(claim)).values({**_state(clock, verdict), **told}))
+    return result.rowcount == 1
+
+
+def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str | None) -> OrderStatus:
+    """Proof of payment counts whoever brings it and whatever the order's state is by now."""
+    paid = {**_state(clock, Verdict(OrderStatus.PAID)), "charge_id": charge_id, "last_error": None}
+    as_expected = connection.execute(
+        update(orders).where(*held(claim), orders.c.cancel_requested.is_(false())).values(paid)
+    )
+    if as_expected.rowcount == 0:
+        _pay_against_expectation(connection, clock, claim, paid)
+    return OrderStatus.PAID
+
+
+def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) -> None:
+    """Write what a look-up found to the newest attempt that it can belong to."""
+    newest = (
+        select(func.max(attempts.c.number))
+        .where(attempts.c.order_id == claim.order_id, UNSETTLED)
+        .scalar_subquery()
+    )
+    found = Outcome.SUCCEEDED if answer.result is LookUpResult.SUCCEEDED else Outcome.DECLINED
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.order_id == claim.order_id, attempts.c.number == newest)
+        .values(outcome=found, charge_id=answer.charge_id, detail="Looked up afterwards.")
+    )
+
+
+def status_of(connection: Connection, order_id: str) -> OrderStatus:
+    """The order's state."""
+    return OrderStatus(connection.scalars(select(orders.c.status).where(orders.c.id == order_id)).one())
+
+
+def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
+    waits = verdict.status is OrderStatus.QUEUED
+    due = clock.after(verdict.delay) if waits else None
+    return {
+        "status": verdict.status,
+        "lease_until": None,
+        "next_attempt_at": due,
+        "dispatch_at": due,
+        "settled_at": None if waits else clock.after(0),
+    }
+
+
+def _pay_against_expectation(
+    connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]
+) -> None:
+    order_id = claim.order_id
+    before = connection.execute(
+        select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
+        .where(orders.c.id == order_id)
+        .with_for_update()
+    ).one()
+    charge_id = paid["charge_id"]
+    if before.status == OrderStatus.PAID:
+        if before.charge_id != charge_id:
+            detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"
+            report_incident(connection, clock, order_id, "two_charges", detail)
+        return
+    if before.cancel_requested:
+        detail = f"charged as {charge_id} although it was to be cancelled: refund it"
+        report_incident(connection, clock, order_id, "charged_after_cancel", detail)
+    elif resolved_as_not_charged_since(connection, order_id, claim.fence):
+        detail = f"charged as {charge_id} although a person had resolved it as not charged"
+        report_incident(connection, clock, order_id, "charged_after_resolution", detail)
+    connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
