@@ -1,0 +1,109 @@
+"""A database that has been in use for long: filled where it lies, many thousands of orders a second.
+
+The rows are such as the ledger writes. Their times are spread around the database's own present.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, text
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many orders of each kind.
+
+    Attributes:
+        finished: settled within the last thirty days; all but a few are paid.
+        waiting: queued, due within the hour after next.
+        due: queued, due since some time of the last hour.
+        claimed: in flight, with a lease that holds for another hour at least.
+        expired: in flight, with a lease that ran out within the last hour.
+    """
+
+    finished: int = 0
+    waiting: int = 0
+    due: int = 0
+    claimed: int = 0
+    expired: int = 0
+
+
+_ORDERS = """
+INSERT INTO orders (id, idempotency_key, user_id, amount, currency, charge_key, deferral_count,
+                    status, attempt_count, fence, created_at, settled_at, charge_id, next_attempt_at,
+                    dispatch_at, lease_until)
+WITH RECURSIVE
+    counted (n) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT n + 1 FROM counted WHERE n < {count}),
+    drawn AS (SELECT n, {kind!r} || '-' || n AS key, n * 7919 % 100003 / 100003.0 AS chance FROM counted)
+SELECT {id}, key, 'user-' || (n % 9973), 1000 + n % 90000, 'KRW', key, 1, {columns}
+FROM drawn
+"""
+
+_FINISHED = """
+CASE WHEN n % 50 = 0 THEN 'declined' ELSE 'paid' END, 1, 1, {then}, {then},
+CASE WHEN n % 50 = 0 THEN NULL ELSE 'ch_' || key END, NULL, NULL, NULL
+"""
+_QUEUED = "'queued', 0, 0, {now}, NULL, NULL, {then}, {then}, NULL"
+_CLAIMED = "'in_flight', 1, 1, {now}, NULL, NULL, NULL, NULL, {then}"
+
+_ATTEMPTS = """
+INSERT INTO attempts (order_id, number, source, fence, gateway_key, started_at, finished_at, outcome, charge_id)
+SELECT id, 1, 'producer', 1, charge_key, created_at, settled_at,
+       CASE status WHEN 'paid' THEN 'succeeded' WHEN 'declined' THEN 'declined' END, charge_id
+FROM orders WHERE attempt_count = 1
+"""
+
+
+def fill(engine: Engine, backlog: Backlog) -> None:
+    """Put the orders and their attempts into tables that are migrated and empty."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # The attempts' orders are known to be there: to check each would take longer than to write it.
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+        _insert(connection, "finished", backlog.finished, _FINISHED, -30 * DAY, -HOUR)
+        _insert(connection, "waiting", backlog.waiting, _QUEUED, HOUR, 2 * HOUR)
+        _insert(connection, "due", backlog.due, _QUEUED, -HOUR, -MINUTE)
+        _insert(connection, "claimed", backlog.claimed, _CLAIMED, HOUR, 2 * HOUR)
+        _insert(connection, "expired", backlog.expired, _CLAIMED, -HOUR, -MINUTE)
+        connection.execute(text(_ATTEMPTS))
+
+
+def tidy(engine: Engine) -> None:
+    """What autovacuum or an administrator does sooner or later: the planner then knows the tables."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.exec_driver_sql("VACUUM ANALYZE")
+            connection.invalidate()  # Not back into the pool with that setting.
+        else:
+            connection.exec_driver_sql("ANALYZE")
+            connection.commit()
+
+
+def _insert(connection: Connection, kind: str, count: int, columns: str, since: int, until: int) -> None:
+    """Add ``count`` orders whose own moment is ``since`` to ``until`` seconds from now."""
+    if count == 0:
+        return
+    postgresql = connection.dialect.name == "postgresql"
+    then = f"({since} + chance * {until - since})"
+    moments = {"now": _moment("0", postgresql), "then": _moment(then, postgresql)}
+    statement = _ORDERS.format(
+        kind=kind,
+        count=count,
+        id="md5(key)" if postgresql else "lower(hex(randomblob(16)))",
+        columns=columns.format(**moments),
+    )
+    connection.exec_driver_sql(statement.replace("%", "%%") if postgresql else statement)
+
+
+def _moment(seconds: str, postgresql: bool) -> str:
+    if postgresql:
+        return f"statement_timestamp() + make_interval(secs => {seconds})"
+    return f"strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000'"
