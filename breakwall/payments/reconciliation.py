@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -14,6 +14,7 @@ from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.differences import Account, Difference, Kind, compare
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.gateways.wire_keys import key_behind
 from breakwall.payments.keys import order_id_within
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reports import ReportLine
@@ -133,20 +134,38 @@ class Reconciliation:
 
 
 def order_ids_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """The orders that were sent with these keys, or are to be, by key: their own or a renewed one."""
-    wanted = select(orders.c.idempotency_key, orders.c.id).where(orders.c.idempotency_key.in_(list(keys)))
-    found = _pairs(connection, wanted)
-    renewed = {key: order_id_within(key) for key in keys if key not in found}
-    order_ids = [order_id for order_id in renewed.values() if order_id]
-    if order_ids:
-        sent = select(attempts.c.gateway_key, attempts.c.order_id).where(
-            attempts.c.order_id.in_(order_ids), attempts.c.gateway_key.in_(list(renewed))
-        )
-        to_be_sent = select(orders.c.charge_key, orders.c.id).where(
-            orders.c.id.in_(order_ids), orders.c.charge_key.in_(list(renewed))
-        )
-        found |= _pairs(connection, sent) | _pairs(connection, to_be_sent)
-    return found
+    """The orders that were sent with these keys, or are to be, by key: their own or a renewed one.
+
+    Each key is taken as the header carried it, or else as it stands: some services decode what they receive.
+    """
+    behind = {key: _sent_as(key) for key in keys}
+    own = _by_own_key(connection, {*behind, *behind.values()})
+    found = {key: own[name] for key, sent in behind.items() for name in (key, sent) if name in own}
+    return found | _by_renewed_key(connection, behind.keys() - found.keys())
+
+
+def _sent_as(received: str) -> str:
+    key = key_behind(received)
+    # A text that no driver can encode is no order's key.
+    return key if key and key.isprintable() else received
+
+
+def _by_own_key(connection: Connection, keys: set[str]) -> dict[str, str]:
+    wanted = select(orders.c.idempotency_key, orders.c.id).where(orders.c.idempotency_key.in_(keys))
+    return _pairs(connection, wanted)
+
+
+def _by_renewed_key(connection: Connection, keys: Set[str]) -> dict[str, str]:
+    renewed = {key: order_id for key in keys if (order_id := order_id_within(key))}
+    if not renewed:
+        return {}
+    sent = select(attempts.c.gateway_key, attempts.c.order_id).where(
+        attempts.c.order_id.in_(renewed.values()), attempts.c.gateway_key.in_(renewed)
+    )
+    to_be_sent = select(orders.c.charge_key, orders.c.id).where(
+        orders.c.id.in_(renewed.values()), orders.c.charge_key.in_(renewed)
+    )
+    return _pairs(connection, sent) | _pairs(connection, to_be_sent)
 
 
 def _pairs(connection: Connection, query: Select[Any]) -> dict[str, str]:

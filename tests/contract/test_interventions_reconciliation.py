@@ -12,6 +12,7 @@ import pytest
 from breakwall.payments import reconciliation
 from breakwall.payments.differences import Kind
 from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation import Period, Reconciliation, paid_query
 from breakwall.payments.reports import ReportLine
@@ -140,6 +141,25 @@ class TestAnyKeyThatAnAttemptUsed:
         paid(site, "a")
         stranger = f"{site.get('a').id}.99"
         assert compared(site, report("a", stranger, charge_id="ch_a")) == [(Kind.UNKNOWN_KEY, stranger)]
+
+
+class TestAKeyThatTravelsEncoded:
+    @pytest.mark.parametrize("key", ["cart%17", "..", "100%"])
+    def test_finds_its_order_as_it_was_sent_and_as_it_is(self, site: Site, key: str) -> None:
+        paid(site, key)
+        for reported in (wire_key(key), key):
+            assert compared(site, report(reported, charge_id=f"ch_{key}")) == []
+
+    def test_finds_the_order_that_was_sent_with_it_where_another_is_called_so(self, site: Site) -> None:
+        keys = ["cart%17", "cart%2517", "cart%252517"]
+        paid(site, *keys)
+        lines = [line for key in keys for line in report(wire_key(key), charge_id=f"ch_{key}")]
+        assert compared(site, lines) == []
+
+    def test_finds_nothing_where_it_stands_for_what_no_key_holds(self, site: Site) -> None:
+        paid(site, "a")
+        lines = report("a", "a%00", charge_id="ch_a")
+        assert compared(site, lines) == [(Kind.UNKNOWN_KEY, "a%00")]
 
 
 class TestThePeriod:

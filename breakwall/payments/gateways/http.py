@@ -27,9 +27,7 @@ from .base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
 from .deadline import Call, DeadlineTransport, bounded_by
 from .lookups import classify_look_up, classify_look_up_error
 from .resolver import Resolver
-
-_VISIBLE = "!#$&'()*+,/:;<=>?@[]^`{|}\"\\"
-"""The visible ASCII characters that `quote` would not leave as they are, without the percent sign."""
+from .wire_keys import wire_key
 
 Result = TypeVar("Result", Answer, LookUpAnswer)
 
@@ -186,22 +184,6 @@ class HttpGateway:
     def _after_fork(self) -> None:
         # The parent still uses the old sockets: they are left alone. Its locks may be held for ever.
         self._open()
-
-
-def wire_key(idempotency_key: str) -> str:
-    """The key as the ``Idempotency-Key`` header carries it.
-
-    Visible ASCII without a percent sign goes as it is; the rest is percent-encoded UTF-8, so that every
-    key can be sent and no two become the same.
-
-    Raises:
-        ValueError: the key is empty.
-    """
-    if not idempotency_key:
-        raise ValueError("a charge needs an idempotency key")
-    key = quote(idempotency_key, safe=_VISIBLE, errors="surrogatepass")
-    # A path of dots would be taken for a folder by the look-up.
-    return key if key.strip(".") else key.replace(".", "%2E")
 
 
 def _split(url: str) -> tuple[httpx2.URL, httpx2.BasicAuth | None]:
