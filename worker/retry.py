@@ -15,6 +15,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.queries import known_charge_key
 
 _REASONS = {
+    Step.DECLINE: (OrderStatus.DECLINED, "Declined, by an answer that came late."),
     Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; it is proven that nothing was charged."),
     Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; it is proven that nothing was charged."),
     Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged and looking it up gave no answer."),
@@ -82,6 +83,8 @@ class Retrier:
             attempt = self._ledger.begin_attempt(claim)
         if attempt is None:
             permit.release()
+            # Where the claim still holds, it is a cancellation or a late answer that the next one will see.
+            self._ledger.release(claim, 0.0)
             return None
         status, _ = self._charger.send(attempt, permit, deadline=deadline)
         return status

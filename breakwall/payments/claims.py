@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, insert, select
 
 from breakwall.payments.clock import Clock
 from breakwall.payments.decisions import Progress
-from breakwall.payments.gateways.base import ChargeRequest
+from breakwall.payments.gateways.base import ChargeRequest, Outcome
 from breakwall.payments.schema import IN_FLIGHT, STORED_ERROR, UNSETTLED, attempts, orders
 
 Source = Literal["producer", "worker"]
@@ -43,6 +43,12 @@ def held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
         orders.c.id == claim.order_id,
         and_(orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence),
     )
+
+
+def was_declined(order_id: str) -> ColumnElement[bool]:
+    """The condition that the payment service has declined one of the order's attempts."""
+    declined = attempts.c.outcome == Outcome.DECLINED
+    return exists().where(attempts.c.order_id == order_id, declined)
 
 
 def claim_of(connection: Connection, taken: Row[Any], *, lease: float) -> Claim:
@@ -78,6 +84,7 @@ def _progress(connection: Connection, order: Row[Any], lease: float) -> Progress
             ),
             func.max(case((UNSETTLED, ended))).label("unsettled_at"),
             func.count(case((answered, 1))).label("stored_errors"),
+            func.count(case((attempts.c.outcome == Outcome.DECLINED, 1))).label("declined"),
         ).where(attempts.c.order_id == order.id)
     ).one()
     return Progress(
@@ -88,6 +95,7 @@ def _progress(connection: Connection, order: Row[Any], lease: float) -> Progress
         stored_errors=sent.stored_errors,
         key_age=_key_age(sent.since, order.now, lease),
         cancel_requested=order.cancel_requested,
+        declined=sent.declined > 0,
     )
 
 

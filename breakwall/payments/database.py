@@ -23,6 +23,13 @@ BUSY_SECONDS = 5.0
 """How long a transaction waits for another one's lock: many times the length of any of ours."""
 
 
+TRIES = 3
+"""How often a transaction is tried of which the server has said that nothing happened."""
+
+SACRIFICED = {"40P01", "40001"}
+"""PostgreSQL's codes for a transaction that it ended for the sake of another one (deadlock, serialization)."""
+
+
 class DatabaseUnavailableError(Exception):
     """The orders database does not answer, so nothing was accepted or changed by this call."""
 
@@ -77,12 +84,7 @@ class Database:
     def _run(self, transaction: Callable[[], T]) -> T:
         try:
             self._prepare_once()
-            try:
-                return transaction()
-            except _StaleConnectionError:
-                # The server restarted since the pool last spoke to it. Nothing reached a commit, and
-                # the pool has just dropped every old connection: once more is enough.
-                return transaction()
+            return _again_where_nothing_happened(transaction)
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
             raise DatabaseUnavailableError(_reason(error)) from error
         except ProgrammingError as error:
@@ -116,6 +118,20 @@ class Database:
 
 class _StaleConnectionError(Exception):
     pass
+
+
+def _again_where_nothing_happened(transaction: Callable[[], T]) -> T:
+    for _ in range(TRIES - 1):
+        try:
+            return transaction()
+        except _StaleConnectionError:
+            # The server restarted since the pool last spoke to it. Nothing reached a commit, and the pool
+            # has just dropped every old connection.
+            pass
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) not in SACRIFICED:
+                raise
+    return transaction()
 
 
 @contextmanager

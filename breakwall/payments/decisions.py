@@ -61,6 +61,7 @@ class Progress:
         key_age: how many seconds the key in use will have been known, at most, when a call ends that begins
             under this claim; 0 before it was first sent.
         cancel_requested: a person asked to cancel it.
+        declined: the service has declined one of its attempts, in an answer that came after its claim.
     """
 
     retries: int = 0
@@ -70,6 +71,7 @@ class Progress:
     stored_errors: int = 0
     key_age: float = 0.0
     cancel_requested: bool = False
+    declined: bool = False
 
 
 class Step(Enum):
@@ -77,6 +79,7 @@ class Step(Enum):
 
     SEND = auto()
     LOOK_UP = auto()
+    DECLINE = auto()
     CANCEL = auto()
     BURY = auto()
     REVIEW = auto()
@@ -90,6 +93,8 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
     """
     exhausted = progress.retries >= policy.max_attempts
     if not progress.unsettled:
+        if progress.declined:
+            return Step.DECLINE
         if progress.cancel_requested:
             return Step.CANCEL
         return Step.BURY if exhausted else Step.SEND

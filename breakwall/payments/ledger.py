@@ -3,6 +3,9 @@
 An order is claimed by raising its fence; whoever holds the newest fence may write until the lease runs
 out. An attempt is a row before it is a request. A result whose fence is old changes nothing, except that
 proof of a payment always counts.
+
+Who needs an order's row and its attempts' takes them in this order, so that no two transactions wait for
+each other.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, true, update
+from sqlalchemy import Connection, false, true, update
 
 from breakwall.payments.acceptance import Accepted, insert_unless_known, known_orders, new_row
-from breakwall.payments.claims import Attempt, Claim, claim_of, held, insert_attempt
+from breakwall.payments.claims import Attempt, Claim, claim_of, held, insert_attempt, was_declined
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Progress, Verdict
@@ -22,7 +25,7 @@ from breakwall.payments.gateways.base import Answer, ChargeRequest, LookUpAnswer
 from breakwall.payments.keys import renewed_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.payments.schema import QUEUED, UNSETTLED, attempts, orders
-from breakwall.payments.settlement import leave, pay, settle_newest, status_of
+from breakwall.payments.settlement import leave, lock_status, pay, settle_newest
 
 PUBLISH_GRACE = 10.0
 """Seconds that the dispatcher leaves a producer to publish an order that is due as soon as it is stored."""
@@ -150,20 +153,23 @@ class Ledger:
         put_off = {"deferral_count": orders.c.deferral_count + 1}
 
         def work(connection: Connection) -> bool:
-            return leave(connection, self.clock, claim, Verdict(OrderStatus.QUEUED, delay), put_off)
+            queued = Verdict(OrderStatus.QUEUED, delay)
+            return leave(connection, self.clock, claim, queued, put_off) is not None
 
         return self.database.write(work, name="release")
 
     def begin_attempt(self, claim: Claim) -> Attempt | None:
         """Count the worker's attempt and write its row, before it is sent; the lease starts anew.
 
-        None when the claim no longer holds: somebody else has the order, so nothing may be sent.
+        None when nothing may be sent: somebody else has the order, a person wants it cancelled, or an
+        answer that was late has declined it. Its next claim finds that out.
         """
 
         def work(connection: Connection) -> Attempt | None:
             counted = connection.execute(
                 update(orders)
                 .where(*held(claim), orders.c.lease_until > self.clock.after(0))
+                .where(orders.c.cancel_requested.is_(false()), ~was_declined(claim.order_id))
                 .values(
                     attempt_count=orders.c.attempt_count + 1,
                     retry_count=orders.c.retry_count + 1,
@@ -184,27 +190,14 @@ class Ledger:
         claim = attempt.claim
 
         def work(connection: Connection) -> OrderStatus:
-            # A late "I do not know" must not undo what a look-up has proven since.
-            open_to_this = UNSETTLED if answer.outcome is Outcome.UNKNOWN else true()
-            connection.execute(
-                update(attempts)
-                .where(
-                    attempts.c.order_id == claim.order_id, attempts.c.number == attempt.number, open_to_this
-                )
-                .values(
-                    finished_at=self.clock.after(0),
-                    outcome=answer.outcome,
-                    code=_clip(answer.code, 64),
-                    detail=_clip(answer.detail),
-                    charge_id=answer.charge_id,
-                )
-            )
             if answer.outcome is Outcome.SUCCEEDED:
-                return pay(connection, self.clock, claim, answer.charge_id)
-            told = {"last_error": _error(answer.code, answer.detail)}
-            if leave(connection, self.clock, claim, verdict, told):
-                return verdict.status
-            return status_of(connection, claim.order_id)
+                status = pay(connection, self.clock, claim, answer.charge_id)
+            else:
+                status = self._leave(
+                    connection, claim, verdict, {"last_error": _error(answer.code, answer.detail)}
+                )
+            self._end_attempt(connection, attempt, answer)
+            return status
 
         return self.database.write(work, name="record")
 
@@ -216,17 +209,17 @@ class Ledger:
         """Write down what a look-up found; returns the order's state afterwards."""
 
         def work(connection: Connection) -> OrderStatus:
-            if answer.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
-                settle_newest(connection, claim, answer)
-            if answer.result is LookUpResult.SUCCEEDED:
-                return pay(connection, self.clock, claim, answer.charge_id)
             told: dict[str, Any] = {}
             if fruitless:
                 told["look_up_count"] = orders.c.look_up_count + 1
                 told["last_error"] = _error(answer.code, answer.detail)
-            if leave(connection, self.clock, claim, verdict, told):
-                return verdict.status
-            return status_of(connection, claim.order_id)
+            if answer.result is LookUpResult.SUCCEEDED:
+                status = pay(connection, self.clock, claim, answer.charge_id)
+            else:
+                status = self._leave(connection, claim, verdict, told)
+            if answer.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
+                settle_newest(connection, claim, answer)
+            return status
 
         return self.database.write(work, name="record_look_up")
 
@@ -263,9 +256,33 @@ class Ledger:
         """End an order without another attempt: dead, cancelled or in review."""
 
         def work(connection: Connection) -> bool:
-            return leave(connection, self.clock, claim, Verdict(status), {"last_error": reason})
+            return leave(connection, self.clock, claim, Verdict(status), {"last_error": reason}) is not None
 
         return self.database.write(work, name="close_claim")
+
+    # Within a transaction
+
+    def _leave(
+        self, connection: Connection, claim: Claim, verdict: Verdict, told: dict[str, Any]
+    ) -> OrderStatus:
+        left = leave(connection, self.clock, claim, verdict, told)
+        return left or lock_status(connection, claim.order_id)
+
+    def _end_attempt(self, connection: Connection, attempt: Attempt, answer: Answer) -> None:
+        # A late "I do not know" must not undo what a look-up has proven since.
+        open_to_this = UNSETTLED if answer.outcome is Outcome.UNKNOWN else true()
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.order_id == attempt.claim.order_id, attempts.c.number == attempt.number)
+            .where(open_to_this)
+            .values(
+                finished_at=self.clock.after(0),
+                outcome=answer.outcome,
+                code=_clip(answer.code, 64),
+                detail=_clip(answer.detail),
+                charge_id=answer.charge_id,
+            )
+        )
 
 
 def _error(code: str | None, detail: str | None) -> str | None:

@@ -1,8 +1,9 @@
 """Looking up earlier charges, and how far "no such charge" can be believed.
 
 A service without a look-up answers 404 to everything, and so says of each charge that it does not exist.
-Believing that would charge twice. So the first 404 is tried out: the service is asked for a charge that it is
-known to have made.
+Believing that would charge twice. So each 404 is tried out: the service is asked for a charge that it is known
+to have made. Once is not enough: the way to a look-up that has worked all day can be lost in an incident, and
+what stands in front of the service then answers 404 in its stead.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ DOUBT_SECONDS = 60.0
 
 _NOT_BELIEVED = (
     "The payment service says that there is no such charge, but also says so of a charge that it is known "
-    "to have made: it seems to have no look-up, and only a person can tell whether this order was charged."
+    "to have made: it has no look-up, or the way to it is lost. Until one works, only a person can tell "
+    "whether this order was charged."
 )
 
 
 class LookUps:
-    """Asks a gateway for earlier charges. Safe for threads: at worst two of them try the look-up out.
+    """Asks a gateway for earlier charges. Safe for threads.
 
     Args:
         gateway: whom to ask.
@@ -42,7 +44,6 @@ class LookUps:
         self._gateway = gateway
         self._known_key = known_key
         self._clock = clock
-        self._works = False
         self._doubted_until = float("-inf")
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
@@ -53,24 +54,25 @@ class LookUps:
         """
         answer = self._gateway.look_up(idempotency_key, deadline=deadline)
         if not _is_not_found(answer):
-            self._works = self._works or answer.result is not LookUpResult.UNAVAILABLE
             return answer
-        if not self._works and self._clock() >= self._doubted_until:
-            known = self._known_key()
-            if known is None:
-                return answer  # Nothing to try the look-up out with: the answer's form has to do.
-            trial = self._gateway.look_up(known, deadline=deadline)
-            if trial.result is LookUpResult.UNAVAILABLE and not _is_not_found(trial):
-                return trial  # It has shown nothing: the next look-up tries again.
-            self._judge(trial)
-        if self._works:
-            return replace(answer, result=LookUpResult.ABSENT, health=Health.SUCCESS)
-        return replace(answer, result=LookUpResult.UNAVAILABLE, detail=_NOT_BELIEVED)
+        if self._clock() < self._doubted_until:
+            return _not_believed(answer)
+        known = self._known_key()
+        if known is None:
+            return answer  # Nothing to try the look-up out with: the answer's form has to do.
+        return self._judged(answer, self._gateway.look_up(known, deadline=deadline))
 
-    def _judge(self, trial: LookUpAnswer) -> None:
-        self._works = trial.result in {LookUpResult.SUCCEEDED, LookUpResult.PROCESSING}
-        if not self._works:
-            self._doubted_until = self._clock() + DOUBT_SECONDS
+    def _judged(self, answer: LookUpAnswer, trial: LookUpAnswer) -> LookUpAnswer:
+        if trial.result in {LookUpResult.SUCCEEDED, LookUpResult.PROCESSING}:
+            return replace(answer, result=LookUpResult.ABSENT, health=Health.SUCCESS)
+        if trial.result is LookUpResult.UNAVAILABLE and not _is_not_found(trial):
+            return trial  # It has shown nothing: the next look-up tries again.
+        self._doubted_until = self._clock() + DOUBT_SECONDS
+        return _not_believed(answer)
+
+
+def _not_believed(answer: LookUpAnswer) -> LookUpAnswer:
+    return replace(answer, result=LookUpResult.UNAVAILABLE, detail=_NOT_BELIEVED)
 
 
 def _is_not_found(answer: LookUpAnswer) -> bool:

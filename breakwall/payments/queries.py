@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, select
 
+from breakwall.payments.actions import Action
 from breakwall.payments.clock import Clock
 from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
-from breakwall.payments.schema import attempts, orders
+from breakwall.payments.schema import attempts, interventions, orders
 
 _ORDER_COLUMNS = [orders.c[name] for name in StoredOrder.__dataclass_fields__]
 _ATTEMPT_COLUMNS = [attempts.c[name] for name in StoredAttempt.__dataclass_fields__]
@@ -63,10 +64,19 @@ def orders_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, Stor
 
 
 def known_charge_key(database: Database, clock: Clock, *, settled_for: float) -> str | None:
-    """The key of the newest charge that was made at least ``settled_for`` seconds ago; None without one."""
+    """The key of the newest charge that was made at least ``settled_for`` seconds ago; None without one.
+
+    It is a charge that the payment service itself has told of: what a person says to be paid may have been
+    paid elsewhere.
+    """
+    vouched_for = exists().where(
+        interventions.c.order_id == orders.c.id, interventions.c.action == Action.RESOLVE_PAID
+    )
     wanted = (
-        select(orders.c.charge_key)
+        select(attempts.c.gateway_key)
+        .join_from(orders, attempts, attempts.c.order_id == orders.c.id)
         .where(orders.c.status == OrderStatus.PAID, orders.c.settled_at <= clock.after(-settled_for))
+        .where(attempts.c.outcome == Outcome.SUCCEEDED, ~vouched_for)
         .order_by(orders.c.settled_at.desc())
         .limit(1)
     )

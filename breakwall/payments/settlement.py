@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, false, func, select, update
+from sqlalchemy import Connection, case, false, func, select, update
 
 from breakwall.payments.audit import report_incident, resolved_as_not_charged_since
 from breakwall.payments.claims import Claim, held
@@ -15,10 +15,20 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.schema import UNSETTLED, attempts, orders
 
 
-def leave(connection: Connection, clock: Clock, claim: Claim, verdict: Verdict, told: dict[str, Any]) -> bool:
-    """Give an order the state of a verdict. False when the claim no longer holds, and nothing was changed."""
-    result = connection.execute(update(orders).where(*held(claim)).values({**_state(clock, verdict), **told}))
-    return result.rowcount == 1
+def leave(
+    connection: Connection, clock: Clock, claim: Claim, verdict: Verdict, told: dict[str, Any]
+) -> OrderStatus | None:
+    """Give an order the state of a verdict, and return it. None when the claim no longer holds.
+
+    What would be dead is cancelled where a person asked for that meanwhile: nothing was charged either way.
+    """
+    state = _state(clock, verdict)
+    if verdict.status is OrderStatus.DEAD:
+        state["status"] = case((orders.c.cancel_requested, OrderStatus.CANCELLED), else_=OrderStatus.DEAD)
+    left = connection.execute(
+        update(orders).where(*held(claim)).values({**state, **told}).returning(orders.c.status)
+    ).one_or_none()
+    return None if left is None else OrderStatus(left.status)
 
 
 def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str | None) -> OrderStatus:
@@ -47,9 +57,10 @@ def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) ->
     )
 
 
-def status_of(connection: Connection, order_id: str) -> OrderStatus:
-    """The order's state."""
-    return OrderStatus(connection.scalars(select(orders.c.status).where(orders.c.id == order_id)).one())
+def lock_status(connection: Connection, order_id: str) -> OrderStatus:
+    """The order's state, which nobody else changes until the transaction ends."""
+    status = select(orders.c.status).where(orders.c.id == order_id).with_for_update()
+    return OrderStatus(connection.scalars(status).one())
 
 
 def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -76,6 +78,29 @@ def test_a_restarted_server_is_not_noticed(postgres_server: PostgresServer, post
     postgres_server.restart()
     assert database.read(count) == 0
     database.close()
+
+
+def test_of_two_transactions_that_wait_for_each_other_both_are_done(postgres_url: str) -> None:
+    database = with_counter(postgres_url)
+    database.write(lambda connection: connection.execute(text("INSERT INTO counter VALUES (100)")))
+    first_try = Barrier(2)
+
+    def take(one: str, other: str) -> Callable[[Connection], None]:
+        tries = iter([first_try.wait])
+
+        def work(connection: Connection) -> None:
+            raise_by_one = text(f"UPDATE counter SET n = n + 1 WHERE n {one} 50")
+            connection.execute(raise_by_one)
+            next(tries, lambda: None)()
+            connection.execute(text(f"UPDATE counter SET n = n + 1 WHERE n {other} 50"))
+
+        return work
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(database.write, take(*which)) for which in (("<", ">"), (">", "<"))]
+        assert [future.result() for future in done] == [None, None]
+    total = database.read(lambda connection: connection.scalar(text("SELECT sum(n) FROM counter")))
+    assert total == 104
 
 
 def test_a_server_that_is_down_is_one_clear_error_without_the_password() -> None:

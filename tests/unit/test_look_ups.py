@@ -46,10 +46,14 @@ def test_a_404_is_not_believed_of_a_service_that_says_so_of_every_charge(
     assert desk.ask(not_found, not_found) is LookUpResult.UNAVAILABLE
 
 
-def test_a_look_up_that_has_worked_is_not_tried_out_again(desk: Desk) -> None:
-    desk.ask(FOUND)
-    assert desk.ask(ABSENT) is LookUpResult.ABSENT
-    assert desk.gateway.looked_up == ["cart-1", "cart-1"]
+def test_each_404_is_tried_out_because_the_way_to_a_look_up_that_has_worked_can_be_lost(desk: Desk) -> None:
+    assert desk.ask(ABSENT, FOUND) is LookUpResult.ABSENT
+    assert desk.ask(ABSENT, ABSENT) is LookUpResult.UNAVAILABLE
+
+
+def test_a_charge_that_is_found_needs_no_trial(desk: Desk) -> None:
+    assert desk.ask(FOUND) is LookUpResult.SUCCEEDED
+    assert desk.gateway.looked_up == ["cart-1"]
 
 
 def test_a_look_up_that_failed_its_trial_is_tried_again_later(desk: Desk) -> None:

@@ -1,0 +1,154 @@
+"""Answers that come after their claim, and people who act meanwhile: what is proven stays proven."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from breakwall.payments.actions import Author
+from breakwall.payments.claims import Attempt
+from breakwall.payments.decisions import Verdict
+from breakwall.payments.gateways.base import Advice, Answer, Health, LookUpAnswer, Outcome
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.queries import known_charge_key
+from breakwall.payments.resolution import Resolution
+from tests.contract.people import poisoned
+from tests.contract.site import LEASE, Site, order
+from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, LOST, PAID
+
+STOP = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_400", advice=Advice.STOP)
+PATIENCE = 10.0
+
+
+def overtaken(site: Site) -> Attempt:
+    """An attempt whose answer comes after its order was taken back."""
+    order_id = site.producer.enqueue([order()])[0].order_id
+    claim = site.ledger.claim(order_id)
+    assert claim is not None
+    attempt = site.ledger.begin_attempt(claim)
+    assert attempt is not None
+    site.advance(LEASE)
+    site.due.reclaim_expired()
+    return attempt
+
+
+class TestALateDecline:
+    def test_is_final_and_nothing_is_sent_any_more(self, site: Site) -> None:
+        attempt = overtaken(site)
+        site.ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED))
+        assert site.retrier.run(attempt.claim.order_id) is OrderStatus.DECLINED
+        assert site.gateway.charged == []
+
+    def test_stops_the_next_claim_before_it_sends(self, site: Site) -> None:
+        attempt = overtaken(site)
+        claim = site.ledger.claim(attempt.claim.order_id)
+        assert claim is not None
+        site.ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED))
+        assert site.ledger.begin_attempt(claim) is None
+
+
+class TestACancellation:
+    @pytest.mark.parametrize("last", [pytest.param(DOWN, id="used-up"), pytest.param(STOP, id="refused")])
+    def test_during_the_last_attempt_leaves_no_dead_order(self, site: Site, last: Answer) -> None:
+        order_id = site.producer.enqueue([order()])[0].order_id
+        site.gateway.answers.extend([DOWN, DOWN, last])
+        for _ in range(2):
+            site.retrier.run(order_id)
+            site.advance(100)
+            site.breaker_forgets()
+        site.gateway.during = lambda: site.people.cancel("cart-1") and None
+        assert site.retrier.run(order_id) is OrderStatus.CANCELLED
+        assert site.get().status is OrderStatus.CANCELLED
+
+    def test_between_the_claim_and_the_call_stops_the_call(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order_id = site.producer.enqueue([order()])[0].order_id
+        acquire = site.breaker.acquire
+
+        def cancel_and_acquire() -> Any:
+            site.people.cancel("cart-1")
+            return acquire()
+
+        monkeypatch.setattr(site.breaker, "acquire", cancel_and_acquire)
+        site.retrier.run(order_id)
+        assert site.gateway.charged == []
+        assert site.retrier.run(order_id) is OrderStatus.CANCELLED
+
+
+class TestALateAnswerWhileTheOrderIsTakenBack:
+    """On PostgreSQL two transactions that take the same rows in different order would wait for each other."""
+
+    def race(self, site: Site, late: Callable[[], object]) -> None:
+        """Have a claim's last transaction meet the one that has just taken its order back."""
+        site.advance(LEASE)
+        taken = threading.Event()
+
+        @event.listens_for(site.database.engine, "after_cursor_execute")
+        def stop_halfway(*_: object) -> None:
+            if threading.current_thread().name == "reclaim" and not taken.is_set():
+                taken.set()
+                # Where the other one takes what this one wants next, it waits for this one by then.
+                time.sleep(0.5)
+
+        reclaim = threading.Thread(target=site.due.reclaim_expired, name="reclaim")
+        reclaim.start()
+        assert taken.wait(PATIENCE)
+        late()
+        reclaim.join(PATIENCE)
+
+    def test_a_charge_is_not_lost(self, site: Site) -> None:
+        order_id = site.producer.enqueue([order()])[0].order_id
+        claim = site.ledger.claim(order_id)
+        assert claim is not None
+        attempt = site.ledger.begin_attempt(claim)
+        assert attempt is not None
+        self.race(site, lambda: site.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID)))
+        assert (site.get().status, site.get().charge_id) == (OrderStatus.PAID, "ch_1")
+        assert site.outcomes() == [Outcome.SUCCEEDED]
+
+
+class TestTheChargeThatALookUpIsTriedOutWith:
+    def known(self, site: Site) -> str | None:
+        return known_charge_key(site.database, site.clock, settled_for=30.0)
+
+    def test_is_the_newest_that_had_time_to_settle(self, site: Site) -> None:
+        for key in ("cart-1", "cart-2", "cart-3"):
+            site.gateway.answers.append(PAID)
+            site.producer.place(order(key))
+            site.advance(20)
+        assert self.known(site) == "cart-2"
+
+    def test_is_none_that_a_person_says_was_paid(self, site: Site) -> None:
+        poisoned(site)
+        Resolution(site.database, clock=site.clock).paid("cart-1", "transfer-77", Author("anna", "by bank"))
+        site.advance(31)
+        assert self.known(site) is None
+
+    def test_has_the_key_that_it_was_made_with(self, site: Site) -> None:
+        site.gateway.answers.append(Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500"))
+        order_id = site.producer.place(order()).order_id
+        site.advance(31)
+        site.gateway.look_ups.append(ABSENT)
+        site.gateway.answers.append(PAID)
+        site.retrier.run(order_id)
+        site.advance(31)
+        assert self.known(site) == site.gateway.charged[1].idempotency_key
+
+
+def test_the_way_to_a_look_up_that_has_worked_can_be_lost_and_nothing_is_charged_twice(site: Site) -> None:
+    site.gateway.answers.extend([PAID, LOST, LOST])
+    for key in ("known", "found", "victim"):
+        site.producer.place(order(key))
+    site.breaker_forgets()
+    site.advance(31)
+    no_route = LookUpAnswer(ABSENT.result, Health.SUCCESS, code="http_404")
+    site.gateway.look_ups.extend([FOUND, no_route, no_route])
+    assert site.retrier.run(site.get("found").id) is OrderStatus.PAID
+    assert site.retrier.run(site.get("victim").id) is OrderStatus.QUEUED
+    assert len(site.gateway.charged) == 3
