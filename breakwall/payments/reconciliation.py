@@ -50,7 +50,7 @@ class Reconciliation:
 
     Attributes:
         lines: lines of the report.
-        charges: of those, the ones with a charge.
+        charges: of those, the ones with a charge, also where a later line takes it back.
         paid_orders: paid orders of the period that were looked for in the report.
         not_judged: paid orders that are not in the report, and whose charge may lie before the period.
     """
@@ -95,7 +95,7 @@ class Reconciliation:
             self.lines += len(batch)
             self.charges += sum(line.charged for line in batch)
             self._advance(len(batch))
-        spool.index()
+        spool.complete()
 
     def _known(self, keys: set[str]) -> dict[str, str]:
         return self._database.read(lambda connection: order_ids_by_key(connection, keys))

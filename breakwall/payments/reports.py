@@ -70,7 +70,8 @@ def read_report(stream: BinaryIO) -> Iterator[ReportLine]:
     """Read a report line by line; holds one line at a time.
 
     The columns are ``key`` (or ``idempotency_key``), ``charge_id``, ``amount`` (minor units), ``currency``
-    and ``status``; others are passed over. It is JSON Lines when it begins with a brace.
+    and ``status``; others are passed over. It is JSON Lines when it begins with a brace. Where a charge has
+    several lines, the last one is to be the newest.
 
     Raises:
         UnreadableReportError: naming the line and the field.

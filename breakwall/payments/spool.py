@@ -16,6 +16,13 @@ CREATE TABLE lines (
     charged INTEGER, order_id TEXT
 )
 """
+# A charge that was given back, or has failed after all, stands as its last line says, under whatever key.
+_OVERTAKEN = """
+DELETE FROM lines WHERE charged AND NOT (
+    SELECT last.charged FROM lines AS last WHERE last.charge_id = lines.charge_id
+    ORDER BY last.number DESC LIMIT 1
+)
+"""
 # Of lines that say the same the first one stays.
 _BY_ORDER = """
 SELECT order_id, min(number) AS first, key, charge_id, amount, currency, status FROM lines
@@ -60,8 +67,10 @@ class Spool(AbstractContextManager["Spool"]):
         self._database.executemany("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self._database.execute("COMMIT")
 
-    def index(self) -> None:
-        """To be called once, after the last line was added."""
+    def complete(self) -> None:
+        """To be called once, after the last line was added: of each charge, its last line's state stands."""
+        self._database.execute("CREATE INDEX by_charge ON lines (charge_id, number, charged)")
+        self._database.execute(_OVERTAKEN)
         self._database.execute("CREATE INDEX by_order ON lines (order_id)")
 
     def by_order(self) -> Iterator[tuple[str, list[ReportLine]]]:

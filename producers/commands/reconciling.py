@@ -44,7 +44,10 @@ def reconcile(
     The columns are key (or idempotency_key), charge_id, amount (minor units), currency and status
     (succeeded; or declined, failed, processing, cancelled, refunded). Others are passed over.
 
-    Every line is compared. With --since and --until, a paid order is missed in the report only when all of
+    Every line is compared. Of several lines for one charge, as in a log of events, the last one says whether
+    it stands: charged and then refunded is refunded.
+
+    With --since and --until, a paid order is missed in the report only when all of
     its charging lay within that time; without them, every paid order should be in there.
 
     Exits with 0 when both agree, with 1 when they differ, and with 2 when the report cannot be read: then

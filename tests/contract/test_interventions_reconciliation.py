@@ -91,6 +91,23 @@ def test_each_difference_is_listed_and_nothing_else(site: Site) -> None:
     )
 
 
+def test_a_charge_that_a_later_line_takes_back_is_none(site: Site) -> None:
+    paid(site, "a", "b")
+    lines = report("a", "b") + report("a", status="refunded")
+    assert compared(site, lines) == [(Kind.PAID_NOT_CHARGED, "a")]
+
+
+def test_a_charge_that_is_taken_back_pays_no_order_even_under_a_strangers_key(site: Site) -> None:
+    paid(site, "a")
+    lines = report("a") + report("refund-9", charge_id="ch_a", status="refunded")
+    assert compared(site, lines) == [(Kind.UNKNOWN_KEY, "refund-9"), (Kind.PAID_NOT_CHARGED, "a")]
+
+
+def test_a_charge_that_a_later_line_makes_agrees(site: Site) -> None:
+    paid(site, "a")
+    assert compared(site, report("a", status="processing") + report("a")) == []
+
+
 def test_one_charge_for_two_orders_is_listed(site: Site) -> None:
     paid(site, "a", "b")
     lines = report("a", "b", charge_id="ch_a")
@@ -219,7 +236,7 @@ def test_it_counts_what_it_compared(site: Site) -> None:
     paid(site, *"abc")
     advanced: list[int] = []
     run = Reconciliation(site.database, clock=site.clock, advance=advanced.append)
-    assert list(run.run(numbered(report(*"abc") + report("c", status="declined")))) == []
+    assert list(run.run(numbered(report(*"abc") + report("c", status="declined", charge_id=None)))) == []
     assert (run.lines, run.charges, run.paid_orders) == (4, 3, 3)
     assert sum(advanced) == 7
 

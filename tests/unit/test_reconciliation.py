@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -228,7 +229,7 @@ class TestTheSpool:
     def test_gives_the_lines_back_by_order(self) -> None:
         with Spool() as spool:
             spool.add(self.lines(3000))
-            spool.index()
+            spool.complete()
             found = list(spool.by_order())
         assert len(found) == 1000
         assert [line.number for line in found[7][1]] == [8, 1008, 2008]
@@ -244,6 +245,46 @@ class TestTheSpool:
             assert [line.number for line in spool.without_order()] == [8]
             assert spool.missing(["o1", "o2", "o3"]) == {"o2", "o3"}
 
+    def told(self, *lines: tuple[ReportLine, str | None]) -> list[tuple[str, int, str]]:
+        with Spool() as spool:
+            spool.add(lines)
+            spool.complete()
+            left = [(order_id, line) for order_id, lines in spool.by_order() for line in lines]
+        return [(order_id, line.number, line.status) for order_id, line in left]
+
+    def test_drops_a_charge_that_a_later_line_takes_back(self) -> None:
+        lines = [(charge(number=2), "o1"), (charge(number=3, status="refunded"), "o1")]
+        assert self.told(*lines) == [("o1", 3, "refunded")]
+
+    def test_drops_no_charge_that_a_later_line_makes(self) -> None:
+        lines = [(charge(number=2, status="processing"), "o1"), (charge(number=3), "o1")]
+        assert ("o1", 3, "succeeded") in self.told(*lines)
+
+    def test_goes_by_the_last_of_three_lines(self) -> None:
+        first, taken_back, again = charge(number=2), charge(number=3, status="failed"), charge(number=4)
+        assert ("o1", 2, "succeeded") in self.told((first, "o1"), (taken_back, "o1"), (again, "o1"))
+        twice = [(first, "o1"), (replace(again, number=3), "o1"), (replace(taken_back, number=4), "o1")]
+        assert self.told(*twice) == [("o1", 4, "failed")]
+
+    def test_drops_a_charge_that_is_taken_back_under_another_key(self) -> None:
+        lines = [(charge(number=2), "o1"), (charge(number=3, key="refund-9", status="refunded"), None)]
+        assert self.told(*lines) == []
+
+    def test_drops_nothing_of_another_charge(self) -> None:
+        lines = [(charge(number=2), "o1"), (charge("ch_2", number=3, status="refunded"), "o1")]
+        assert self.told(*lines) == [("o1", 2, "succeeded"), ("o1", 3, "refunded")]
+
+    def test_drops_nothing_because_of_a_line_without_a_charge(self) -> None:
+        declined = replace(charge(number=3, status="declined"), charge_id=None)
+        assert self.told((charge(number=2), "o1"), (declined, "o1"))[0] == ("o1", 2, "succeeded")
+
+    def test_knows_no_shared_charge_where_it_was_taken_back(self) -> None:
+        with Spool() as spool:
+            spool.add([(charge(number=2), "o1"), (charge(number=3), "o2")])
+            spool.add([(charge(number=4, status="refunded"), "o2")])
+            spool.complete()
+            assert list(spool.shared_charges()) == []
+
     def test_knows_charges_that_several_orders_share(self) -> None:
         with Spool() as spool:
             spool.add([(charge(number=n), f"o{n}") for n in (3, 1, 2)])
@@ -255,7 +296,7 @@ class TestTheSpool:
         tracemalloc.start()
         with Spool() as spool:
             spool.add(self.lines(50_000))
-            spool.index()
+            spool.complete()
             assert sum(len(lines) for _, lines in spool.by_order()) == 50_000
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
