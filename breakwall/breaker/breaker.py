@@ -153,7 +153,7 @@ class CircuitBreaker:
         Asks the store at most every ``config.refresh_interval``.
         """
         replica = self._replica
-        replica.run(replica.refresh(), FIRST_SIGHT_PATIENCE if replica.contact is Contact.NEW else None)
+        replica.run(replica.refresh(), self._first_patience if replica.contact is Contact.NEW else None)
         circuit, now = replica.circuit, replica.now()
         slots, retry_after = self._gate.outlook()
         return BreakerStatus(
@@ -248,6 +248,10 @@ class CircuitBreaker:
         self._replica.reset()
 
     # --- what operators and the replica tell
+
+    @property
+    def _first_patience(self) -> float:
+        return max(FIRST_SIGHT_PATIENCE, self.config.store_timeout)
 
     def _override(self, mode: OverrideMode | None, reason: str, actor: str, seconds: float | None) -> None:
         if not reason.strip() or not actor.strip():

@@ -11,8 +11,8 @@ from typing import Any
 from breakwall.breaker.circuit import CallOutcome
 from breakwall.breaker.errors import CircuitBreakerError
 from breakwall.breaker.gate import Gate
-from breakwall.breaker.permit import Permit
-from breakwall.breaker.replica import Replica, Steps
+from breakwall.breaker.permit import Permit, settle_later
+from breakwall.breaker.replica import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,11 @@ class Caller:
             if fallback is None:
                 raise
             return await fall_back_async(fallback, args, kwargs)
-        return await self.finish(func(*args, **kwargs), permit, fallback, args, kwargs)
+
+        async def begin() -> Any:
+            return await func(*args, **kwargs)
+
+        return await self.finish(begin(), permit, fallback, args, kwargs)
 
     async def finish(
         self,
@@ -69,17 +73,13 @@ class Caller:
             result = await call
         except BaseException as error:
             falls_back = fails(permit, error, fallback)
-            await self._settle(later)
+            await settle_later(self.replica, later, error)
             if falls_back:
                 return await fall_back_async(fallback, args, kwargs)
             raise
         permit.record_success()
-        await self._settle(later)
+        await settle_later(self.replica, later, None)
         return result
-
-    async def _settle(self, later: list[Steps[None]]) -> None:
-        for steps in later:
-            await self.replica.run_async(steps)
 
 
 def fails(permit: Permit, error: BaseException, fallback: Any) -> bool:

@@ -113,6 +113,29 @@ class SetOverride:
         return machine.overridden(circuit, Override(self.mode, self.reason, self.actor, now, until))
 
 
+class Insisted:
+    """A change that somebody waits for: made while they wait, or not at all.
+
+    Attributes:
+        made: whether it is in the store.
+    """
+
+    repeatable = False
+    fleet_only = True
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self._withdrawn = False
+        self.made = False
+
+    def withdraw(self) -> None:
+        """From now on it changes nothing, also in an exchange that is under way."""
+        self._withdrawn = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+        return circuit if self._withdrawn else self._change.apply(circuit, config, now, luck)
+
+
 def applied(
     changes: list[Change], circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float
 ) -> Circuit:

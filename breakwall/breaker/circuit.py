@@ -15,6 +15,9 @@ from breakwall.breaker.evidence import Evidence, Report, Verdict
 
 # A probe's answer usually comes much sooner than its lease ends: worth asking again by then.
 PROBE_PATIENCE = 1.0
+# Members work the store's time out from its last answer, so one may be behind another by what an answer
+# takes. A circuit from further ahead than that was written before the store's clock stepped back.
+CLOCK_TOLERANCE = 1.0
 
 
 class CircuitState(StrEnum):
@@ -81,6 +84,8 @@ class Circuit:
         open_count: how often the circuit has opened, ever.
         last_failure_at: when a failure was last reported.
         override: an operator's word, if there is one.
+        override_serial: how many such words there have been; lifting one is one too.
+        written_at: when it was stored; no part of what it says.
     """
 
     state: CircuitState = CircuitState.CLOSED
@@ -95,6 +100,8 @@ class Circuit:
     open_count: int = 0
     last_failure_at: float | None = None
     override: Override | None = None
+    override_serial: int = 0
+    written_at: float | None = field(default=None, compare=False)
 
     def holds(self, lease_id: str) -> bool:
         return any(lease.id == lease_id for lease in self.leases)
@@ -136,9 +143,12 @@ def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Decisi
             return Decision(CircuitState.OPEN, 0, wait)
         return Decision(CircuitState.HALF_OPEN, config.half_open_max_calls)
     slots = config.half_open_max_calls - len(current.leases) - current.probes_succeeded
+    if not current.leases:
+        # Enough have succeeded already if the maximum was lowered meanwhile; the next success closes it.
+        slots = max(slots, 1)
     if slots > 0:
         return Decision(CircuitState.HALF_OPEN, slots)
-    first_free = min((lease.expires_at for lease in current.leases), default=now)
+    first_free = min(lease.expires_at for lease in current.leases)
     return Decision(CircuitState.HALF_OPEN, 0, min(first_free - now, PROBE_PATIENCE))
 
 
@@ -208,22 +218,38 @@ def hold_open(circuit: Circuit, now: float, seconds: float) -> Circuit:
 
 def overridden(circuit: Circuit, override: Override | None) -> Circuit:
     """With an operator's word set, or lifted; the computed state goes on beside it."""
-    return replace(circuit, override=override)
+    return replace(circuit, override=override, override_serial=circuit.override_serial + 1)
 
 
 def shifted(circuit: Circuit, seconds: float) -> Circuit:
-    """The same circuit told by a clock that is ``seconds`` ahead; the evidence stays, it is short-lived."""
+    """The same circuit told by a clock that is ``seconds`` ahead."""
 
     def moved(at: float | None) -> float | None:
         return None if at is None else at + seconds
 
+    override = circuit.override
+    if override is not None:
+        override = replace(override, set_at=override.set_at + seconds, expires_at=moved(override.expires_at))
     return replace(
         circuit,
+        evidence=circuit.evidence.shifted(seconds),
+        override=override,
         opened_at=moved(circuit.opened_at),
         open_until=moved(circuit.open_until),
         leases=tuple(Lease(lease.id, lease.expires_at + seconds) for lease in circuit.leases),
         last_failure_at=moved(circuit.last_failure_at),
     )
+
+
+def caught_up(circuit: Circuit, now: float) -> Circuit:
+    """The circuit told by the clock that says ``now``, which may have stepped back since it was written.
+
+    How long ago that was nobody knows then. It is taken for just now: what was to last for another ten
+    seconds, an open interval or a lease, does.
+    """
+    if circuit.written_at is None or now >= circuit.written_at - CLOCK_TOLERANCE:
+        return circuit
+    return shifted(circuit, now - circuit.written_at)
 
 
 def _judged(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:

@@ -39,8 +39,9 @@ class CircuitBreakerConfig:
         window: for how long an outcome counts.
         minimum_calls: with fewer outcomes than this the circuit stays closed, whatever they are.
         recent_calls: once the latest part of the window holds so many outcomes, that part alone can open
-            the circuit. An outage after a busy minute is thus seen within as many calls, and not only
-            when it has outweighed that minute. The 20 is Hystrix's request volume threshold.
+            the circuit: the last ``refresh_interval`` or a little more, or the last twentieths of the
+            window. An outage after a busy minute is thus seen when it has outweighed that moment, and not
+            only when it has outweighed that minute. The 20 is Hystrix's request volume threshold.
         slow_call_duration: a call that takes longer counts as a failure, whatever it returns.
         neutral_exception: exceptions that say nothing about the service (our own full pool, a bad
             address). They are looked at before ``expected_exception``.

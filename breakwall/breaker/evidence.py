@@ -14,6 +14,10 @@ from breakwall.breaker.config import CircuitBreakerConfig
 
 # The window slides in twentieths: an outcome counts for 95 to 100 % of the configured time.
 BUCKETS = 20
+# Its newest outcomes are also counted in slices of half a refresh interval, three of them. So these go back
+# for one whole interval at least, in which every member that is busy has reported: in a shorter time
+# failures, which travel at once, would outweigh the successes of members whose batches are on the way.
+SLICES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The outcomes of one twentieth of the window, number ``index`` since the epoch."""
+    """The outcomes of a twentieth of the window, or of a slice, that began at ``start``, store's clock.
 
-    index: int
+    A time and no number of twentieths: members that were given different windows, while a change of the
+    configuration is under way, still read each other's buckets.
+    """
+
+    start: float
     successes: int = 0
     failures: int = 0
     slow: int = 0
@@ -78,6 +86,7 @@ class Evidence:
 
     Attributes:
         buckets: newest last, only those that hold something.
+        slices: the newest outcomes once more, in finer steps.
         succeeding, failing: the latest two members to report a success, a failure.
         suspected_at: since when the counts look like an outage that other members' batches may refute.
     """
@@ -86,33 +95,38 @@ class Evidence:
     succeeding: tuple[Witness, ...] = ()
     failing: tuple[Witness, ...] = ()
     suspected_at: float | None = None
+    slices: tuple[Bucket, ...] = ()
 
     def add(self, report: Report, config: CircuitBreakerConfig, now: float) -> Evidence:
         """The evidence with ``report`` in it and what is older than the window out of it."""
-        kept = self.live(config, now)
-        index = int(now / _width(config))
-        # A store's clock may step back; the newest bucket then takes what comes.
-        if kept and kept[-1].index >= index:
-            *kept, last = kept
-        else:
-            last = Bucket(index)
-        grown = replace(
-            last,
-            successes=last.successes + report.successes,
-            failures=last.failures + report.failures,
-            slow=last.slow + report.slow,
-        )
         return Evidence(
-            buckets=(*kept, grown),
+            buckets=_grown(self.live(config, now), _begun(_width(config), now), report),
             succeeding=_seen(self.succeeding, report.member, now) if report.successes else self.succeeding,
             failing=_seen(self.failing, report.member, now) if report.bad else self.failing,
             suspected_at=self.suspected_at,
+            slices=_grown(self._newest(config, now), _begun(_slice_width(config), now), report),
+        )
+
+    def shifted(self, seconds: float) -> Evidence:
+        """The same evidence told by a clock that is ``seconds`` ahead."""
+
+        def moved(at: float) -> float:
+            return round(at + seconds, 3)
+
+        def heard(witnesses: tuple[Witness, ...]) -> tuple[Witness, ...]:
+            return tuple(replace(witness, at=moved(witness.at)) for witness in witnesses)
+
+        return Evidence(
+            buckets=tuple(replace(bucket, start=moved(bucket.start)) for bucket in self.buckets),
+            succeeding=heard(self.succeeding),
+            failing=heard(self.failing),
+            suspected_at=None if self.suspected_at is None else moved(self.suspected_at),
+            slices=tuple(replace(part, start=moved(part.start)) for part in self.slices),
         )
 
     def live(self, config: CircuitBreakerConfig, now: float) -> list[Bucket]:
         """The buckets that still count, oldest first."""
-        oldest = int(now / _width(config)) - BUCKETS
-        return [bucket for bucket in self.buckets if bucket.index > oldest]
+        return _last(self.buckets, BUCKETS, _width(config), now)
 
     def verdict(self, config: CircuitBreakerConfig, now: float) -> Verdict:
         """What the counts say, and whether to believe them yet.
@@ -131,23 +145,29 @@ class Evidence:
 
     def count(self, config: CircuitBreakerConfig, now: float) -> Bucket:
         """All that still counts, in one bucket."""
-        live = self.live(config, now)
-        return Bucket(
-            0, sum(b.successes for b in live), sum(b.failures for b in live), sum(b.slow for b in live)
-        )
+        return _total(self.live(config, now))
+
+    def _newest(self, config: CircuitBreakerConfig, now: float) -> list[Bucket]:
+        """The slices that still count."""
+        return _last(self.slices, SLICES, _slice_width(config), now)
 
     def _looks_bad(self, config: CircuitBreakerConfig, now: float) -> bool:
+        newest = _total(self._newest(config, now))
+        if newest.calls >= config.recent_calls and _reached(config, newest.bad, newest.calls):
+            return True
         calls = bad = 0
         for bucket in reversed(self.live(config, now)):
             calls += bucket.calls
             bad += bucket.bad
-            if calls >= config.recent_calls and _reached(config, bad, calls):
+            # A shorter part than an interval holds failures whose members' successes are on the way.
+            lasted = now - bucket.start >= config.refresh_interval
+            if lasted and calls >= config.recent_calls and _reached(config, bad, calls):
                 return True
         return _reached(config, bad, calls)
 
     def _disputed(self, config: CircuitBreakerConfig, now: float) -> bool:
         def recent(witnesses: tuple[Witness, ...]) -> set[str]:
-            return {witness.member for witness in witnesses if witness.at > now - config.window}
+            return {witness.member for witness in witnesses if abs(now - witness.at) < config.window}
 
         failing = recent(self.failing)
         return len(failing) < 2 and bool(recent(self.succeeding) - failing)
@@ -158,6 +178,43 @@ def _reached(config: CircuitBreakerConfig, bad: int, calls: int) -> bool:
     return enough and bad / calls >= config.failure_rate
 
 
+def _begun(width: float, now: float) -> float:
+    """When the bucket that ``now`` is in began. In whole milliseconds, as it is stored."""
+    return round(int(now / width) * width, 3)
+
+
+def _last(buckets: tuple[Bucket, ...], count: int, width: float, now: float) -> list[Bucket]:
+    """The buckets of the last ``count`` widths.
+
+    One from the future has been told by another clock, and is none of them; but members work the store's
+    time out from its last answer, so one may be ahead of the other by the time that an answer takes.
+    """
+    # Half a width before the oldest: not where a rounding would decide.
+    oldest = _begun(width, now) - (count - 0.5) * width
+    return [bucket for bucket in buckets if oldest < bucket.start <= now + width]
+
+
+def _grown(kept: list[Bucket], start: float, report: Report) -> tuple[Bucket, ...]:
+    # Another member's clock may be a little ahead: the newest bucket then takes what comes.
+    if kept and kept[-1].start >= start:
+        *kept, last = kept
+    else:
+        last = Bucket(start)
+    grown = Bucket(
+        last.start,
+        last.successes + report.successes,
+        last.failures + report.failures,
+        last.slow + report.slow,
+    )
+    return (*kept, grown)
+
+
+def _total(buckets: list[Bucket]) -> Bucket:
+    return Bucket(
+        0, sum(b.successes for b in buckets), sum(b.failures for b in buckets), sum(b.slow for b in buckets)
+    )
+
+
 def _seen(witnesses: tuple[Witness, ...], member: str, now: float) -> tuple[Witness, ...]:
     others = tuple(witness for witness in witnesses if witness.member != member)
     return (*others[-1:], Witness(member, now))
@@ -165,3 +222,7 @@ def _seen(witnesses: tuple[Witness, ...], member: str, now: float) -> tuple[Witn
 
 def _width(config: CircuitBreakerConfig) -> float:
     return config.window / BUCKETS
+
+
+def _slice_width(config: CircuitBreakerConfig) -> float:
+    return min(config.refresh_interval / (SLICES - 1), _width(config))

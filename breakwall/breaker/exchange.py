@@ -6,11 +6,11 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from breakwall.breaker import wire
 from breakwall.breaker.changes import Change, applied
-from breakwall.breaker.circuit import Circuit
+from breakwall.breaker.circuit import Circuit, caught_up
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.stores import Record, Store
 
@@ -18,12 +18,9 @@ from breakwall.breaker.stores import Record, Store
 # After so many it has a crowd of hundreds about it, and had better come back later.
 SWAP_ATTEMPTS = 100
 # The first races are run at once; then each loser pauses, at random, up to this many seconds in the end.
+# Swaps in memory run one at a time: nobody is there to make room for.
 RACES_AT_ONCE = 4
 LONGEST_PAUSE = 0.02
-
-
-class ContentionError(Exception):
-    """The circuit changed under every attempt to swap it; nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +34,18 @@ class Answer:
     def circuit(self) -> Circuit | None:
         """What is stored; None when there is nothing, or nothing that can be read."""
         return None if self.record.text is None else wire.decode(self.record.text)
+
+
+class ContentionError(Exception):
+    """The circuit changed under every attempt to swap it; nothing was stored.
+
+    ``answer`` is what the store said last, ``circuit`` what this member would go on from.
+    """
+
+    def __init__(self, answer: Answer, circuit: Circuit) -> None:
+        super().__init__(answer, circuit)
+        self.answer = answer
+        self.circuit = circuit
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,10 @@ class Exchange:
         """
         answer = known or self._load()
         for attempt in range(SWAP_ATTEMPTS):
-            if attempt > RACES_AT_ONCE:
-                self._pause(attempt - RACES_AT_ONCE)
+            if attempt > RACES_AT_ONCE and self.store.remote:
+                _pause(attempt - RACES_AT_ONCE)
+                # Others have won meanwhile: a swap of what was seen before the pause would lose again.
+                answer = self._load()
             wanted = self._wanted(changes, answer)
             if wanted != (answer.circuit or Circuit()):
                 won, answer = self._swap(answer, wanted)
@@ -79,16 +90,13 @@ class Exchange:
                 answer = self._load()
             else:
                 return answer, wanted
-        raise ContentionError
-
-    def _pause(self, lost: int) -> None:
-        # Swaps in memory run one at a time: nobody is there to make room for.
-        if self.store.remote:
-            time.sleep(random.random() * min(0.001 * 2.0**lost, LONGEST_PAUSE))  # noqa: S311  # no secret
+        raise ContentionError(answer, self._wanted([], answer))
 
     def _wanted(self, changes: list[Change], answer: Answer) -> Circuit:
         now = answer.record.now + self.clock() - answer.received_at
-        return applied(changes, self.reconcile(answer.circuit, now), self.config, now, self.luck)
+        stored = None if answer.circuit is None else caught_up(answer.circuit, now)
+        wanted = applied(changes, self.reconcile(stored, now), self.config, now, self.luck)
+        return replace(wanted, written_at=now)
 
     def _load(self) -> Answer:
         return Answer(self.store.load(self.name), self.clock())
@@ -99,13 +107,5 @@ class Exchange:
         return won, Answer(record, self.clock())
 
 
-def overrules(ours: Circuit, confirmed: Circuit, stored: Circuit | None) -> bool:
-    """Whether this process's circuit goes before the stored one, when the store answers.
-
-    It does when the store is behind what it once confirmed: it was emptied, or lost its last second in
-    a failover. It does when the store was lost, has not moved since, and the local circuit has. In every
-    other case the fleet has gone on, and its word counts.
-    """
-    if stored is None or stored.generation < confirmed.generation:
-        return True
-    return stored.generation == confirmed.generation < ours.generation
+def _pause(lost: int) -> None:
+    time.sleep(random.random() * min(0.001 * 2.0**lost, LONGEST_PAUSE))  # noqa: S311  # no secret

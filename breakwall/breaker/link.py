@@ -6,6 +6,8 @@ future of an operation as long as it likes to and then goes on; the operation en
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import queue
 import threading
 import weakref
@@ -13,11 +15,17 @@ from collections.abc import Callable
 
 from breakwall.breaker.stores import Store
 
+logger = logging.getLogger("breakwall.breaker")
+
 Job = Callable[[], None]
 Jobs = queue.SimpleQueue[tuple[Job, Job] | None]
 
 _links: weakref.WeakKeyDictionary[Store, Link] = weakref.WeakKeyDictionary()
 _links_lock = threading.Lock()
+
+
+class NoThreadError(Exception):
+    """This process cannot start a thread now: it has too many, or is about to end. The job was not run."""
 
 
 class Link:
@@ -53,7 +61,10 @@ class Link:
     def run(self, job: Job, then: Job) -> None:
         """Run ``job`` and, outside of every lock, ``then``: now for a store in memory, else on the thread.
 
-        Neither may raise. Jobs run one at a time.
+        Jobs run one at a time. On the thread, nothing that they raise ends it.
+
+        Raises:
+            NoThreadError: see there.
         """
         if not self._remote:
             with self._inline:
@@ -61,12 +72,19 @@ class Link:
             then()
             return
         with self._lock:
-            self._jobs.put((job, then))
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=_work, args=(self._jobs, self._close_store), name="breakwall-breaker", daemon=True
-                )
-                self._thread.start()
+                self._thread = self._started()
+            self._jobs.put((job, then))
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(
+            target=_work, args=(self._jobs, self._close_store), name="breakwall-breaker", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise NoThreadError from error
+        return thread
 
     def is_this_thread(self) -> bool:
         """Whether the caller is the link's own thread, which must not wait for itself."""
@@ -83,14 +101,23 @@ class Link:
 
 def _work(jobs: Jobs, close_store: weakref.WeakMethod[Job]) -> None:
     while (work := jobs.get()) is not None:
-        job, then = work
-        job()
-        then()
+        for step in work:
+            _run(step)
         # Not kept while waiting for the next ones: they hold the breaker that they are for.
-        del work, job, then
+        del work, step
     close = close_store()
     if close is not None:
         close()
+
+
+def _run(step: Job) -> None:
+    try:
+        step()
+    # Also an exit: here it comes from a driver or a listener, and would end the one thread that all
+    # breakers of this store wait for.
+    except BaseException:
+        with contextlib.suppress(Exception):
+            logger.exception("the thread of a breaker's store goes on after an error")
 
 
 def link_for(store: Store) -> Link:

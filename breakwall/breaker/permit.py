@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -9,6 +10,7 @@ from types import TracebackType
 from breakwall.breaker.changes import HoldOpen, Settlement
 from breakwall.breaker.circuit import CallOutcome
 from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.errors import CircuitBreakerError
 from breakwall.breaker.lane import Lane
 from breakwall.breaker.measures import Tally
 from breakwall.breaker.replica import Replica, Steps
@@ -34,7 +36,9 @@ class Books:
 
     def classify(self, error: BaseException) -> CallOutcome:
         """What an exception out of a call says about the service."""
-        if isinstance(error, self.config.neutral_exception):
+        # Out of a call within this one, to whichever circuit: that one sent nothing, and here it is not
+        # the service that spoke.
+        if isinstance(error, (CircuitBreakerError, self.config.neutral_exception)):
             return CallOutcome.NEUTRAL
         if isinstance(error, self.config.expected_exception):
             return CallOutcome.FAILURE
@@ -164,5 +168,14 @@ class PermitBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._permit.end(error)
-        for steps in self._later:
-            await self._replica.run_async(steps)
+        await settle_later(self._replica, self._later, error)
+
+
+async def settle_later(replica: Replica, later: list[Steps[None]], error: BaseException | None) -> None:
+    """Do what `Permit.postpone` has put off, at the end of a call that raised ``error`` or nothing."""
+    for steps in later:
+        if isinstance(error, GeneratorExit):
+            # A coroutine that is being closed must not wait: what it has to say is on its way.
+            deque(steps, maxlen=0)
+        else:
+            await replica.run_async(steps)

@@ -123,7 +123,13 @@ class Replica:
         """Ask for a probe's lease. Without the store's answer in time it is the local circuit's to give."""
         request = Grant(lease_id)
         self._note(request)
-        yield self._ticket()
+        try:
+            yield self._ticket()
+        except BaseException:
+            # Cancelled or interrupted: nobody will hold what the request gets.
+            self._note(Settlement(lease_id, CallOutcome.NEUTRAL))
+            self._ticket()
+            raise
         with self._lock:
             if self.circuit.holds(lease_id):
                 return True
@@ -168,6 +174,8 @@ class Replica:
                 self._wait(next(steps), patience)
         except StopIteration as end:
             return cast("T", end.value)
+        finally:
+            steps.close()
 
     async def run_async(self, steps: Steps[T]) -> T:
         """`run` for an event loop."""
@@ -176,6 +184,8 @@ class Replica:
                 await self._wait_async(next(steps))
         except StopIteration as end:
             return cast("T", end.value)
+        finally:
+            steps.close()
 
     def close(self, patience: float) -> None:
         """Tell the store what it does not know yet, wait for that at most ``patience``, and leave."""

@@ -6,16 +6,24 @@ Keys are short because every exchange carries them. Fields at their default are 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from breakwall.breaker.circuit import Circuit, CircuitState, Lease, Override, OverrideMode
 from breakwall.breaker.evidence import Bucket, Evidence, Witness
 
+Word = TypeVar("Word", CircuitState, OverrideMode)
+
 FORMAT = 1
+# Past any time that a release of ours writes, in milliseconds since the epoch: the year 5138.
+END_OF_TIME = 10**14
 
 
 class NewerFormatError(Exception):
     """A newer release wrote this circuit. It must not be overwritten by one that cannot read it."""
+
+
+class GarbageError(ValueError):
+    """No release writes this."""
 
 
 def encode(circuit: Circuit) -> str:
@@ -25,7 +33,8 @@ def encode(circuit: Circuit) -> str:
         "v": FORMAT,
         "s": circuit.state.value,
         "g": circuit.generation or None,
-        "b": [[b.index, b.successes, b.failures, b.slow] for b in evidence.buckets] or None,
+        "b": _encode_buckets(evidence.buckets),
+        "bs": _encode_buckets(evidence.slices),
         "ws": [[w.member, _ms(w.at)] for w in evidence.succeeding] or None,
         "wf": [[w.member, _ms(w.at)] for w in evidence.failing] or None,
         "sa": _ms(evidence.suspected_at),
@@ -38,6 +47,8 @@ def encode(circuit: Circuit) -> str:
         "n": circuit.open_count or None,
         "lf": _ms(circuit.last_failure_at),
         "o": _encode_override(circuit.override),
+        "os": circuit.override_serial or None,
+        "w": _ms(circuit.written_at),
     }
     return json.dumps({key: value for key, value in full.items() if value is not None}, separators=(",", ":"))
 
@@ -49,37 +60,44 @@ def decode(text: str) -> Circuit | None:
         NewerFormatError: a later release wrote it.
     """
     try:
-        raw = json.loads(text)
-        version = raw["v"]
-    except (ValueError, TypeError, KeyError):
+        raw = json.loads(text, parse_constant=_no_number)
+        _check_format(_whole(raw["v"]))
+        return _decode(raw)
+    except NewerFormatError:
+        raise
+    # What cannot be read gets overwritten, whichever way it fails: an error here would keep this process
+    # away from its fleet for as long as the text stays.
+    except Exception:
         return None
+
+
+def _check_format(version: int) -> None:
     if version > FORMAT:
         raise NewerFormatError(f"the stored circuit has format {version}; this release reads {FORMAT}")
-    try:
-        return _decode(raw)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
 
 
 def _decode(raw: dict[str, Any]) -> Circuit:
     return Circuit(
-        state=CircuitState(raw["s"]),
-        generation=int(raw.get("g", 0)),
+        state=_word(CircuitState, raw["s"]),
+        generation=_whole(raw.get("g", 0)),
         evidence=Evidence(
-            buckets=tuple(Bucket(*map(int, counts)) for counts in raw.get("b", ())),
+            buckets=_buckets(raw.get("b", ())),
+            slices=_buckets(raw.get("bs", ())),
             succeeding=_witnesses(raw.get("ws", ())),
             failing=_witnesses(raw.get("wf", ())),
             suspected_at=_seconds(raw.get("sa")),
         ),
         opened_at=_seconds(raw.get("oa")),
         open_until=_seconds(raw.get("ou")),
-        reopenings=int(raw.get("r", 0)),
+        reopenings=_whole(raw.get("r", 0)),
         leases=tuple(Lease(str(id_), _at(at)) for id_, at in raw.get("l", ())),
-        probes_succeeded=int(raw.get("p", 0)),
-        opened_by=int(raw.get("ob", 0)),
-        open_count=int(raw.get("n", 0)),
+        probes_succeeded=_whole(raw.get("p", 0)),
+        opened_by=_whole(raw.get("ob", 0)),
+        open_count=_whole(raw.get("n", 0)),
         last_failure_at=_seconds(raw.get("lf")),
         override=_override(raw.get("o")),
+        override_serial=int(raw.get("os", 0)),
+        written_at=_seconds(raw.get("w")),
     )
 
 
@@ -98,7 +116,16 @@ def _encode_override(override: Override | None) -> dict[str, Any] | None:
 def _override(raw: dict[str, Any] | None) -> Override | None:
     if raw is None:
         return None
-    return Override(OverrideMode(raw["m"]), raw["r"], raw["a"], _at(raw["t"]), _seconds(raw.get("e")))
+    mode = _word(OverrideMode, raw["m"])
+    return Override(mode, str(raw["r"]), str(raw["a"]), _at(raw["t"]), _seconds(raw.get("e")))
+
+
+def _encode_buckets(buckets: tuple[Bucket, ...]) -> list[list[int | None]] | None:
+    return [[_ms(b.start), b.successes, b.failures, b.slow] for b in buckets] or None
+
+
+def _buckets(raw: list[list[Any]]) -> tuple[Bucket, ...]:
+    return tuple(Bucket(_at(start), *map(_whole, counts)) for start, *counts in raw)
 
 
 def _witnesses(raw: list[list[Any]]) -> tuple[Witness, ...]:
@@ -110,9 +137,31 @@ def _ms(at: float | None) -> int | None:
     return None if at is None else round(at * 1000)
 
 
-def _at(milliseconds: int) -> float:
+def _at(milliseconds: Any) -> float:
+    if type(milliseconds) is not int or abs(milliseconds) > END_OF_TIME:
+        raise GarbageError
     return milliseconds / 1000
 
 
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
+def _seconds(milliseconds: Any) -> float | None:
+    return None if milliseconds is None else _at(milliseconds)
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise GarbageError
+    return number
+
+
+def _word(known: type[Word], word: Any) -> Word:
+    """A word of ours; any other is a newer release's, which means something by it."""
+    if not isinstance(word, str):
+        raise GarbageError
+    try:
+        return known(word)
+    except ValueError:
+        raise NewerFormatError(f"the stored circuit says {word[:20]!r}, which this release does not know") from None
+
+
+def _no_number(constant: str) -> Any:
+    raise GarbageError

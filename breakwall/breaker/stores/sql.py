@@ -73,10 +73,12 @@ class SQLStore:
     def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
         with self._connection() as connection:
             if seen == ABSENT:
-                won = _insert(connection, name, version, text)
+                written = self._insert(connection, name, version, text)
             else:
-                won = _update(connection, name, seen, version, text)
-            return won, self._read(connection, name)
+                written = self._update(connection, name, seen, version, text)
+            if written is None:
+                return False, self._read(connection, name)
+            return True, Record(version, text, written)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -101,6 +103,8 @@ class SQLStore:
         )
         if dialect == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
+        # A swap and its time in one statement, where the database can: racers hold each other up for less.
+        self._returns = dialect in CLOCKS and engine.dialect.update_returning
         return engine
 
     @contextlib.contextmanager
@@ -134,22 +138,25 @@ class SQLStore:
         ).one()
         return Record(found.version or ABSENT, found.circuit, _seconds(found.now))
 
+    def _insert(self, connection: Connection, name: str, version: str, text: str) -> float | None:
+        row = circuits.insert().values(name=name, version=version, circuit=text)
+        try:
+            return self._write(connection, row)
+        except IntegrityError:
+            return None
 
-def _insert(connection: Connection, name: str, version: str, text: str) -> bool:
-    try:
-        connection.execute(circuits.insert().values(name=name, version=version, circuit=text))
-    except IntegrityError:
-        return False
-    return True
+    def _update(self, connection: Connection, name: str, seen: str, version: str, text: str) -> float | None:
+        there = sa.and_(circuits.c.name == name, circuits.c.version == seen)
+        return self._write(connection, circuits.update().where(there).values(version=version, circuit=text))
 
-
-def _update(connection: Connection, name: str, seen: str, version: str, text: str) -> bool:
-    result = connection.execute(
-        circuits.update()
-        .where(circuits.c.name == name, circuits.c.version == seen)
-        .values(version=version, circuit=text)
-    )
-    return result.rowcount == 1
+    def _write(self, connection: Connection, change: sa.Insert | sa.Update) -> float | None:
+        """Make ``change``. Returns the database's time, or None if no row was there to change."""
+        if not self._returns:
+            if connection.execute(change).rowcount != 1:
+                return None
+            return _seconds(connection.execute(sa.select(self._now)).scalar_one())
+        now = connection.execute(change.returning(self._now)).scalar_one_or_none()
+        return None if now is None else _seconds(now)
 
 
 def _connect_args(url: URL) -> dict[str, Any]:

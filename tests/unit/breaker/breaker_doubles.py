@@ -29,7 +29,9 @@ class FaultyStore(MemoryStore):
     """A store in memory that counts its operations and breaks when asked to."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(clock=lambda: EPOCH + clock.now)
+        super().__init__(clock=lambda: EPOCH + clock.now + self.step)
+        # By how much the store's own clock was set forward or back.
+        self.step = 0.0
         self._fake_clock = clock
         self.down = False
         self.loses_replies = False

@@ -6,11 +6,11 @@ import asyncio
 import functools
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from breaker_doubles import Clock, Fleet, ServiceError, answer, fail_times
+from breaker_doubles import EPOCH, Clock, Fleet, ServiceError, answer, fail_times
 
 from breakwall.breaker import (
     CircuitBreaker,
@@ -137,8 +137,8 @@ class HangingStore(MemoryStore):
 
     remote = True
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        super().__init__(clock)
         self.answers = threading.Event()
 
     def load(self, name: str) -> Record:
@@ -225,6 +225,104 @@ class TestHangingStore:
         assert await breaker.call(answer_async, 2) == (2,)
         assert breaker.status().store_ok
         breaker.close()
+
+
+class TestInterruptedProbes:
+    """A probe that ends before it has begun, or in the middle, gives its place back."""
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    def store(self, clock: Clock) -> HangingStore:
+        return HangingStore(lambda: EPOCH + clock.now)
+
+    @pytest.fixture
+    def breaker(self, clock: Clock, store: HangingStore) -> Iterator[CircuitBreaker]:
+        """Half-open, with a fresh copy, so that the next request to the store is for a lease."""
+        config = CircuitBreakerConfig(failure_threshold=1, jitter=0, store_timeout=5.0)
+        breaker = CircuitBreaker("payment", config, store, clock=clock)
+        store.answers.set()
+        fail_times(breaker, 1)
+        clock.sleep(30)
+        assert breaker.status().slots == 1
+        yield breaker
+        store.answers.set()
+        breaker.close()
+
+    @in_a_loop
+    async def test_cancelled_while_it_asks_for_its_lease(
+        self, breaker: CircuitBreaker, store: HangingStore, clock: Clock
+    ) -> None:
+        store.answers.clear()
+        asking = asyncio.create_task(breaker.call(answer_async, 1))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        store.answers.set()
+        clock.sleep(1)
+        assert await breaker.call(answer_async, 2) == (2,)
+
+    def test_interrupted_while_it_asks_for_its_lease(
+        self, breaker: CircuitBreaker, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ctrl-C, or a worker's soft time limit, in the thread that waits."""
+
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(breaker._replica, "_wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                breaker.call(answer)
+        clock.sleep(1)
+        assert breaker.call(answer) == "answer"
+
+    @in_a_loop
+    async def test_called_with_arguments_that_the_function_does_not_take(
+        self, breaker: CircuitBreaker
+    ) -> None:
+        with pytest.raises(TypeError):
+            await breaker.call(fail_async, "an argument too many")
+        assert breaker._replica.circuit.leases == ()
+
+    @in_a_loop
+    async def test_closed_as_a_coroutine(self, breaker: CircuitBreaker, clock: Clock) -> None:
+        async def hang() -> None:
+            await Hanging()
+
+        call = breaker.call(hang)
+        # By hand, as a loop would: until it hangs in the protected function.
+        while (waits_for := call.send(None)) != "hanging":
+            while not waits_for.done():
+                await asyncio.sleep(0)
+            waits_for._asyncio_future_blocking = False
+        call.close()
+        clock.sleep(1)
+        assert breaker.status().slots == 1
+
+    @in_a_loop
+    async def test_closed_as_a_generator_around_its_block(
+        self, breaker: CircuitBreaker, clock: Clock
+    ) -> None:
+        async def probing() -> AsyncGenerator[int, None]:
+            async with breaker.permit():
+                yield 1
+
+        generator = probing()
+        await anext(generator)
+        await generator.aclose()
+        clock.sleep(1)
+        assert breaker.status().slots == 1
+
+
+class Hanging:
+    """What a protected coroutine waits for without end."""
+
+    def __await__(self) -> Generator[str, None, None]:
+        yield "hanging"
 
 
 def test_a_thread_that_has_no_loop_may_use_the_same_breaker(fleet: Fleet) -> None:

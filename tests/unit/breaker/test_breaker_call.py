@@ -75,6 +75,16 @@ class TestClassification:
             raise error
         assert (breaker.metrics().total_calls, breaker.metrics().failed_calls) == (1, 0)
 
+    def test_another_circuits_refusal_says_nothing_of_this_service(self, fleet: Fleet) -> None:
+        """Nothing was sent to either, whatever exceptions this one expects."""
+        outer, inner = fleet.breaker("checkout"), fleet.breaker("payment")
+        fail_times(inner, 3)
+        for _ in range(10):
+            with pytest.raises(CircuitBreakerError):
+                outer.call(inner.call, answer)
+        assert outer.status().state is CircuitState.CLOSED
+        assert (outer.metrics().failed_calls, outer.metrics().successful_calls) == (0, 0)
+
     def test_a_slow_call_counts_as_a_failure(self, fleet: Fleet, clock: Clock) -> None:
         breaker = fleet.breaker(slow_call_duration=2.0)
         for _ in range(3):

@@ -8,7 +8,7 @@ import pytest
 
 from breakwall.breaker import CallOutcome, CircuitBreakerConfig, CircuitState
 from breakwall.breaker.circuit import Circuit, advance, decide, grant, hold_open, record, settle
-from breakwall.breaker.evidence import Report
+from breakwall.breaker.evidence import Evidence, Report
 
 CONFIG = CircuitBreakerConfig(
     failure_threshold=3, recovery_timeout=30, timeout=10, half_open_max_calls=2, jitter=0.1, window=60
@@ -144,6 +144,21 @@ class TestHalfOpen:
         late = NOW + CONFIG.lease_seconds
         assert settled(circuit, "p", CallOutcome.FAILURE, late) == circuit
 
+    def test_a_maximum_that_is_lowered_meanwhile_leaves_one_more_success_to_close_it(self) -> None:
+        """The new configuration reaches the members one by one; some have seen enough successes already."""
+        lowered = replace(CONFIG, half_open_max_calls=1)
+        circuit = settled(half_open("p"), "p", CallOutcome.SUCCESS)
+        assert (circuit.probes_succeeded, decide(circuit, lowered, NOW).slots) == (1, 1)
+        probing = grant(circuit, lowered, NOW, "q")
+        assert decide(probing, lowered, NOW).slots == 0
+        assert settle(probing, lowered, NOW, LUCK, "q", CallOutcome.SUCCESS).state is CircuitState.CLOSED
+
+    def test_a_maximum_that_is_lowered_below_the_probes_that_are_out_lets_no_more_out(self) -> None:
+        lowered = replace(CONFIG, half_open_max_calls=1)
+        decision = decide(half_open("p", "q"), lowered, NOW)
+        assert decision.slots == 0
+        assert 0 < decision.retry_after <= 1
+
     def test_a_lease_outlives_the_bound_on_the_call(self) -> None:
         assert half_open("p").leases[0].expires_at > NOW + CONFIG.timeout
 
@@ -191,7 +206,91 @@ class TestRecentCalls:
         assert reported(self.busy(), NOW + 5, failures=19).state is CircuitState.CLOSED
 
     def test_every_transition_clears_the_window(self) -> None:
-        assert not opened().evidence.buckets
+        assert opened().evidence == Evidence()
+
+
+class TestNewestCalls:
+    """An outage in the middle of a busy twentieth of the window, which began with `NOW` and is 3 s long."""
+
+    INTERVAL = CONFIG.refresh_interval
+    LAST_BATCH = NOW + 4 * INTERVAL
+
+    def busy(self) -> Circuit:
+        """Two members that report 100 calls each interval."""
+        circuit = Circuit()
+        for step in range(5):
+            at = NOW + step * self.INTERVAL
+            circuit = reported(reported(circuit, at, successes=100), at, member="b", successes=100)
+        return circuit
+
+    def fail(self, circuit: Circuit, intervals: float, failures: int) -> CircuitState:
+        """Two members' failures, so many intervals after the last batch."""
+        at = self.LAST_BATCH + intervals * self.INTERVAL
+        return reported(reported(circuit, at, failures=1), at, member="b", failures=failures - 1).state
+
+    def test_failures_alone_for_an_interval_and_a_half_open_it(self) -> None:
+        assert self.fail(self.busy(), 1.5, CONFIG.recent_calls) is CircuitState.OPEN
+
+    def test_fewer_than_the_recent_calls_do_not(self) -> None:
+        assert self.fail(self.busy(), 1.5, CONFIG.recent_calls - 1) is CircuitState.CLOSED
+
+    def test_failures_at_once_do_not_outweigh_batches_that_are_an_interval_apart(self) -> None:
+        """Whenever in the interval they come, and though two members confirm each other."""
+        for part in range(1, 20):
+            assert self.fail(self.busy(), part / 20, 100) is CircuitState.CLOSED
+
+    def test_a_clock_that_steps_back_does_not_keep_them_for_ever(self) -> None:
+        late = reported(Circuit(), NOW + 2.9, successes=1000)
+        assert reported(late, NOW + 1, failures=20).state is CircuitState.OPEN
+
+    def test_they_never_go_back_further_than_a_few_twentieths_of_the_window(self) -> None:
+        config = replace(CONFIG, refresh_interval=1000.0, minimum_calls=20)
+        old = record(Circuit(), config, NOW, LUCK, Report(0, "a", failures=19))
+        late = record(old, config, NOW + 2 * config.window, LUCK, Report(0, "a", failures=1))
+        assert late.state is CircuitState.CLOSED
+
+    def test_a_burst_at_the_start_of_a_twentieth_does_not_outweigh_batches_that_are_on_the_way(self) -> None:
+        """Two members' 20 failures among some hundred successes; the twentieth that begins holds only the failures."""
+        start = NOW + 31
+        circuit = reported(self.busy(), start - 0.1, successes=100)
+        circuit = reported(circuit, start + 0.01, failures=10)
+        assert reported(circuit, start + 0.01, member="b", failures=10).state is CircuitState.CLOSED
+
+
+class TestChangedWindow:
+    """A new configuration reaches the members one by one."""
+
+    WIDE = replace(CONFIG, window=60.0)
+    NARROW = replace(CONFIG, window=10.0)
+
+    def record(self, circuit: Circuit, config: CircuitBreakerConfig, at: float, **counts: int) -> Circuit:
+        return record(circuit, config, at, LUCK, Report(circuit.generation, "a", **counts))
+
+    @pytest.mark.parametrize(("before", "after"), [(NARROW, WIDE), (WIDE, NARROW)])
+    def test_the_window_slides_on(self, before: CircuitBreakerConfig, after: CircuitBreakerConfig) -> None:
+        circuit = self.record(Circuit(), before, NOW, successes=10_000)
+        circuit = self.record(circuit, after, NOW + 1, successes=1)
+        assert circuit.evidence.count(after, NOW + 1).successes == 10_001
+        assert circuit.evidence.count(after, NOW + 1 + after.window).successes == 0
+
+    def test_members_with_the_old_and_with_the_new_one_count_together(self) -> None:
+        circuit = Circuit()
+        for second, config in enumerate([self.WIDE, self.NARROW, self.WIDE]):
+            circuit = self.record(circuit, config, NOW + second, failures=1)
+        assert circuit.state is CircuitState.OPEN
+
+    def test_it_never_holds_many_more_than_twenty_buckets(self) -> None:
+        circuit = Circuit()
+        for step in range(2000):
+            config = self.WIDE if step % 7 else self.NARROW
+            circuit = self.record(circuit, config, NOW + step / 10, successes=1)
+        assert len(circuit.evidence.buckets) <= 40
+
+    def test_members_whose_clocks_differ_by_an_answers_time_lose_nothing(self) -> None:
+        start = NOW + 4
+        circuit = self.record(Circuit(), self.WIDE, start + 0.01, failures=1)
+        circuit = self.record(circuit, self.WIDE, start - 0.01, failures=1)
+        assert self.record(circuit, self.WIDE, start + 0.01, failures=1).state is CircuitState.OPEN
 
 
 class TestMinimumCalls:

@@ -57,10 +57,13 @@ class Model:
     def looks_bad(self, now: float) -> bool:
         second = int(now)  # a window of 20 s has buckets of a second
         live = [(int(at), good) for at, _, good in self.calls if int(at) > second - 20]
-        starts = sorted({at for at, _ in live})
+        # What began less than an interval ago may lack successes that are on the way.
+        starts = sorted({at for at, _ in live if now - at >= 0.25})
         parts = [[good for at, good in live if at >= start] for start in starts]
         whole = [good for _, good in live]
-        judged = [whole, *(part for part in parts if len(part) >= CONFIG.recent_calls)]
+        # An interval of 0.25 s has slices of 0.125 s, and the three newest count.
+        newest = [good for at, _, good in self.calls if int(at / 0.125) > int(now / 0.125) - 3]
+        judged = [whole, *(part for part in (*parts, newest) if len(part) >= CONFIG.recent_calls)]
         return any(p.count(False) >= 3 and p.count(False) / len(p) >= 0.5 for p in judged)
 
     def disputed(self, now: float) -> bool:

@@ -3,10 +3,23 @@ that hangs is bounded is measured against real servers in the contract tests."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from breaker_doubles import Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerError, CircuitState
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitState
+from breakwall.breaker.stores import Record
+
+
+class SlowStore(FaultyStore):
+    """Answers from another thread, and not at once."""
+
+    remote = True
+
+    def load(self, name: str) -> Record:
+        time.sleep(0.05)
+        return super().load(name)
 
 
 def fall(store: FaultyStore, clock: Clock, *breakers: CircuitBreaker) -> None:
@@ -104,6 +117,14 @@ class TestWithoutStore:
         breaker = fleet.breaker()
         fall(store, clock, breaker)
         assert breaker.status().store_error == "ConnectionError"
+
+
+def test_the_first_look_is_at_least_as_patient_as_a_call(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwall.breaker.breaker.FIRST_SIGHT_PATIENCE", 0.001)
+    config = CircuitBreakerConfig(store_timeout=60.0)
+    assert CircuitBreaker("payment", config, SlowStore(clock), clock=clock).status().store_ok
 
 
 class TestRejoining:
@@ -210,6 +231,18 @@ class TestDataLoss:
         breaker, other = fleet.breakers(2)
         fail_times(breaker, 3)
         assert other.status().state is CircuitState.OPEN
+
+    def test_an_open_circuit_with_a_word_of_a_later_release_is_not_overwritten_as_closed(
+        self, fleet: Fleet, store: FaultyStore, clock: Clock
+    ) -> None:
+        until = round((EPOCH + clock.now + 60) * 1000)
+        text = f'{{"v":1,"s":"open","ou":{until},"o":{{"m":"slowed","r":"why","a":"kim","t":1}}}}'
+        store._texts["payment"] = ("1", text)
+        breaker = fleet.breaker()
+        for _ in range(5):
+            breaker.call(answer)
+            clock.sleep(0.3)
+        assert store._texts["payment"] == ("1", text)
 
     def test_what_a_later_release_wrote_is_left_alone(
         self, fleet: Fleet, store: FaultyStore, clock: Clock

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +17,8 @@ from breakwall.breaker.wire import NewerFormatError, decode, encode
 times = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
 counts = st.integers(0, 10**9)
 texts = st.text(max_size=20)
+json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["open", "closed"])
+keys = st.sampled_from(["v", "s", "g", "b", "bs", "ws", "wf", "sa", "oa", "ou", "l", "p", "o", "m", "r", "a", "t", "w"])
 witnesses = st.lists(st.builds(Witness, texts, times), max_size=2).map(tuple)
 circuits = st.builds(
     Circuit,
@@ -22,6 +27,7 @@ circuits = st.builds(
     evidence=st.builds(
         Evidence,
         buckets=st.lists(st.builds(Bucket, counts, counts, counts, counts), max_size=20).map(tuple),
+        slices=st.lists(st.builds(Bucket, counts, counts, counts, counts), max_size=3).map(tuple),
         succeeding=witnesses,
         failing=witnesses,
         suspected_at=st.none() | times,
@@ -49,12 +55,52 @@ def test_a_circuit_that_never_failed_takes_a_few_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "null", "[]", "{", '{"s":"closed"}', '{"v":1,"s":"ajar"}', '{"v":1,"s":"open","l":7}', "3"]
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{",
+        "3",
+        "[" * 100_000,
+        '{"s":"closed"}',
+        '{"v":"2","s":"closed"}',
+        '{"v":null,"s":"closed"}',
+        '{"v":[],"s":"closed"}',
+        '{"v":true,"s":"closed"}',
+        '{"v":1,"s":7}',
+        '{"v":1,"s":"open","l":7}',
+        '{"v":1,"s":"open","l":[["p"]]}',
+        '{"v":1,"s":"open","g":Infinity}',
+        '{"v":1,"s":"open","g":1e999}',
+        '{"v":1,"s":"open","g":-1}',
+        '{"v":1,"s":"half_open","p":-5}',
+        '{"v":1,"s":"open","ou":NaN}',
+        '{"v":1,"s":"open","ou":1e300}',
+        '{"v":1,"s":"open","ou":1' + 300 * "0" + "}",
+        '{"v":1,"s":"closed","b":[[1,2,3,4,5]]}',
+        '{"v":1,"s":"closed","o":{"m":"forced_open"}}',
+    ],
 )
 def test_what_is_no_circuit_reads_as_nothing(text: str) -> None:
     assert decode(text) is None
 
 
-def test_what_a_later_release_wrote_is_not_taken_for_garbage() -> None:
+@given(st.text() | st.recursive(json_values, lambda inner: st.lists(inner) | st.dictionaries(keys, inner)).map(json.dumps))
+def test_no_text_at_all_raises_anything_else_than_that_it_is_newer(text: str) -> None:
+    with contextlib.suppress(NewerFormatError):
+        decode(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"v":2,"s":"closed"}',
+        '{"v":2}',
+        '{"v":1,"s":"ajar"}',
+        '{"v":1,"s":"open","o":{"m":"slowed","r":"why","a":"kim","t":1}}',
+    ],
+)
+def test_what_a_later_release_wrote_is_not_taken_for_garbage(text: str) -> None:
     with pytest.raises(NewerFormatError):
-        decode('{"v":2,"s":"closed"}')
+        decode(text)

@@ -1,0 +1,48 @@
+"""What the contract of the stores does not see of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from breakwall.breaker.stores import ABSENT
+from breakwall.breaker.stores.sql import SQLStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SQLStore]:
+    store = SQLStore(f"sqlite:///{tmp_path / 'circuits.db'}")
+    store.load("payment")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def statements(store: SQLStore) -> list[str]:
+    seen: list[str] = []
+    sa.event.listen(store._engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
+    return seen
+
+
+def test_a_swap_that_wins_is_one_round_trip(store: SQLStore, statements: list[str]) -> None:
+    store.swap("payment", ABSENT, "v1", "one")
+    store.swap("payment", "v1", "v2", "two")
+    assert len(statements) == 2
+
+
+def test_a_load_is_one_round_trip(store: SQLStore, statements: list[str]) -> None:
+    store.load("payment")
+    assert len(statements) == 1
+
+
+def test_a_database_without_returning_swaps_too(store: SQLStore) -> None:
+    store._returns = False
+    won, first = store.swap("payment", ABSENT, "v1", "one")
+    assert (won, first.text) == (True, "one")
+    won, second = store.swap("payment", "v1", "v2", "two")
+    assert (won, second.text) == (True, "two")
+    assert second.now == pytest.approx(store.load("payment").now, abs=5)
+    assert store.swap("payment", "v1", "v3", "three")[0] is False
