@@ -22,6 +22,7 @@ import httpx2
 
 from .answers import Phase
 from .resolver import Address, Resolver
+from .undelivered import close_in_order, discard_on_close
 
 
 class Call:
@@ -60,21 +61,27 @@ def bounded_by(call: Call) -> Iterator[None]:
 
 
 class DeadlineStream(httpcore2.NetworkStream):
-    """A socket whose every operation ends by the current call's deadline."""
+    """A socket whose every operation ends by the current call's deadline, and with it what it has written."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._unanswered = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with _raising(httpcore2.ReadTimeout, httpcore2.ReadError):
             self._sock.settimeout(_time_left())
             data = self._sock.recv(max_bytes)
         _current.get().heard = True
+        if data and self._unanswered:
+            self._unanswered = not close_in_order(self._sock)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         view = memoryview(buffer)
         with _raising(httpcore2.WriteTimeout, httpcore2.WriteError):
+            if not self._unanswered:
+                discard_on_close(self._sock, _time_left())
+                self._unanswered = True
             while view:
                 self._sock.settimeout(_time_left())
                 view = view[self._send(view) :]
