@@ -20,6 +20,11 @@ def order_document(order: StoredOrder) -> dict[str, Any]:
     return _fields(order)
 
 
+def incident_document(incident: StoredIncident) -> dict[str, Any]:
+    """An incident's fields; times are ISO 8601 texts in UTC, and what is about its closing is null before."""
+    return _fields(incident)
+
+
 def order_with_history(
     order: StoredOrder,
     attempts: Sequence[StoredAttempt],

@@ -1,26 +1,31 @@
-"""The doctor's look at the orders database: there, at this version, writable, and without incidents."""
+"""The doctor's look at the orders database: there, at this version, writable, and without open incidents."""
 
 from __future__ import annotations
 
 from contextlib import closing
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from breakwall.doctor.addresses import is_missing_file, where
 from breakwall.doctor.findings import Finding
 from breakwall.migrations import HEAD
 from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError
+from breakwall.payments.incidents import count_open, newest_incidents
 from breakwall.payments.migrate import check_schema, current_revision
-from breakwall.payments.schema import incidents
 from breakwall.settings import Settings
 
 NAME = "database"
 SHOWN = 3
-"""Incidents that are told one by one."""
+"""Open incidents that are told one by one."""
+
+ADVICE = (
+    "`breakwall orders incidents` lists them all; `breakwall orders show` tells an order's story. Refund what was "
+    "charged too much, then close each: `breakwall orders incidents --close ID --reason TEXT`."
+)
 
 
 def database(settings: Settings) -> list[Finding]:
-    """The orders database; the incidents in it are a finding of their own."""
+    """The orders database; the open incidents in it are a finding of their own."""
     if is_missing_file(settings.database):
         return [_missing(settings)]
     prepare = None if settings.embedded_database else check_schema
@@ -47,13 +52,13 @@ def _missing(settings: Settings) -> Finding:
 
 
 def _incidents(connection: Connection) -> tuple[int, list[str]]:
-    newest = select(incidents.c.order_id, incidents.c.detail).order_by(incidents.c.id.desc()).limit(SHOWN)
-    shown = [f"order {row.order_id}: {row.detail}" for row in connection.execute(newest)]
-    return connection.scalar(select(func.count()).select_from(incidents)) or 0, shown
+    newest = newest_incidents(connection, limit=SHOWN)
+    shown = [f"incident {found.id} of order {found.order_id}: {found.detail}" for found in newest]
+    return count_open(connection), shown
 
 
 def _about(count: int, newest: list[str]) -> Finding:
     if count == 0:
-        return Finding("incidents", True, "none: no order was charged twice, or after it was cancelled")
-    what = f"{count:,} in the ledger; the newest: {'; '.join(newest)}"
-    return Finding("incidents", False, what, "Refund them; `breakwall orders show` tells each one's story.")
+        return Finding("incidents", True, "none open: no charge waits for a person to look at it")
+    what = f"{count:,} open; the newest: {'; '.join(newest)}"
+    return Finding("incidents", False, what, ADVICE)

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Select, func, literal_column, or_, select
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, OverrideMode
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
-from breakwall.payments.schema import QUEUED, incidents, orders
+from breakwall.payments.incidents import count_open
+from breakwall.payments.schema import QUEUED, orders
 from breakwall.settings import Settings
 
 DRAIN_WINDOW = 60.0
@@ -45,7 +46,8 @@ class Backlog:
             fails again; never less than until the last waiting order is due. 0.0 while none waits, None
             when nobody can tell: the circuit is open, or nothing was drained of late.
         broker_messages: waiting at the broker; None when it does not answer.
-        incidents: charges that a person has to look at, ever: two for one order, or one after a cancel.
+        incidents: charges that a person has to look at and has not closed yet: two for one order, or one
+            after a cancel or after a person's word that there is none.
         breaker: the payment service's circuit.
     """
 
@@ -171,7 +173,7 @@ class Monitor:
             last_due=_seconds(waiting.now, waiting.last_due),
             drained=drained.number,
             span=_seconds(drained.first, waiting.now),
-            incidents=connection.scalar(select(func.count()).select_from(incidents)) or 0,
+            incidents=count_open(connection),
         )
 
 

@@ -26,6 +26,7 @@ def one_line(seen: Backlog) -> str:
         "in_flight": seen.in_flight,
         "review": seen.review,
         "dead": seen.dead,
+        "incidents": seen.incidents,
         "oldest": duration(seen.oldest_age_seconds),
         "drain": "unknown" if seen.drain_eta_seconds is None else duration(seen.drain_eta_seconds),
         "breaker": seen.breaker.state.value,
@@ -137,7 +138,7 @@ def _broker(messages: int | None) -> str:
 def _incidents(number: int) -> str:
     if number == 0:
         return "none"
-    return f"[bold red]{number:,}: charges to look at, see breakwall doctor[/]"
+    return f"[bold red]{number:,} open: charges to look at, see breakwall orders incidents[/]"
 
 
 def _admission(status: BreakerStatus) -> str:

@@ -74,11 +74,24 @@ class StoredIntervention:
 
 @dataclass(frozen=True, slots=True)
 class StoredIncident:
-    """A charge of one order that a person has to look at; ``at`` is aware, in UTC."""
+    """A charge of one order that a person has to look at, open until a person closes it.
 
+    Attributes:
+        at: when it was found first, by the database's clock; aware, in UTC.
+        kind: ``two_charges``, ``charged_after_cancel`` or ``charged_after_resolution``.
+        closed_at: when it was closed; None while it is open, as are the two below.
+        closed_by: who closed it.
+        close_reason: what was done about it, such as a refund.
+    """
+
+    id: int
+    order_id: str
     at: datetime
     kind: str
     detail: str
+    closed_at: datetime | None
+    closed_by: str | None
+    close_reason: str | None
 
 
 def _check(field: str, value: str, limit: int) -> None:

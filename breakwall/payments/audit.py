@@ -1,4 +1,7 @@
-"""The notes on orders: what people did to them, and the incidents that people must look at."""
+"""The notes on orders: what people did to them, and the incidents that people must look at.
+
+Beside it: `incidents`, which lists the open ones and closes them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall.payments.actions import Action, Author, StoredIncident, StoredIntervention
 from breakwall.payments.clock import Clock
@@ -14,7 +18,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.schema import incidents, interventions, orders
 
 _INTERVENTION_COLUMNS = [interventions.c[name] for name in StoredIntervention.__dataclass_fields__]
-_INCIDENT_COLUMNS = [incidents.c[name] for name in StoredIncident.__dataclass_fields__]
+INCIDENT_COLUMNS = [incidents.c[name] for name in StoredIncident.__dataclass_fields__]
 
 
 def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
@@ -61,9 +65,15 @@ def note_interventions(
 
 
 def report_incident(connection: Connection, clock: Clock, order_id: str, kind: str, detail: str) -> None:
-    """Write down a charge that a person has to look at; the kinds are those of the schema."""
+    """Write down a charge that a person has to look at; the kinds are those of the schema.
+
+    What was reported before is not reported again, whether it is still open or a person has closed it.
+    """
+    insert_into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(
-        insert(incidents).values(order_id=order_id, kind=kind, detail=detail, at=clock.after(0))
+        insert_into(incidents)
+        .values(order_id=order_id, kind=kind, detail=detail, at=clock.after(0))
+        .on_conflict_do_nothing(index_elements=[incidents.c.order_id, incidents.c.kind, incidents.c.detail])
     )
 
 
@@ -90,8 +100,8 @@ def list_interventions(database: Database, order_id: str) -> list[StoredInterven
 
 
 def list_incidents(database: Database, order_id: str) -> list[StoredIncident]:
-    """The incidents of an order, first to last."""
-    wanted = select(*_INCIDENT_COLUMNS).where(incidents.c.order_id == order_id).order_by(incidents.c.id)
+    """The incidents of an order, open and closed, first to last."""
+    wanted = select(*INCIDENT_COLUMNS).where(incidents.c.order_id == order_id).order_by(incidents.c.id)
     return database.read(
         lambda connection: [StoredIncident(**row._mapping) for row in connection.execute(wanted)]
     )

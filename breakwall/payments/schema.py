@@ -136,14 +136,34 @@ incidents = Table(
     "incidents",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("order_id", String(32), ForeignKey("orders.id"), nullable=False, index=True),
+    Column("order_id", String(32), ForeignKey("orders.id"), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("detail", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    # All three are empty while the incident is open. It is closed once and for ever.
+    Column("closed_at", UtcDateTime),
+    Column("closed_by", String(MAX_LENGTH)),
+    Column("close_reason", Text),
     CheckConstraint(
         _one_of("kind", ["two_charges", "charged_after_cancel", "charged_after_resolution"]),
         name="kind_is_known",
     ),
+)
+
+# The same thing, found again, is one incident. Also how the incidents of an order are found.
+Index(
+    "uq_incidents_order_id_kind_detail",
+    incidents.c.order_id,
+    incidents.c.kind,
+    incidents.c.detail,
+    unique=True,
+)
+Index(
+    "ix_incidents_open",
+    incidents.c.at,
+    incidents.c.id,
+    postgresql_where=incidents.c.closed_at.is_(None),
+    sqlite_where=incidents.c.closed_at.is_(None),
 )
 
 interventions = Table(

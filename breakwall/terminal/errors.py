@@ -114,6 +114,7 @@ def _explain_order(error: Exception) -> Explanation | None:
 
 def _explain_database(error: Exception) -> Explanation | None:
     from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+    from breakwall.payments.incidents import IncidentNotFoundError
     from breakwall.payments.interventions import RefusedError
     from breakwall.payments.queries import OrderNotFoundError
 
@@ -122,7 +123,7 @@ def _explain_database(error: Exception) -> Explanation | None:
             return Explanation("schema", ExitCode.USAGE, [str(error)])
         case DatabaseUnavailableError():
             return Explanation("database_unavailable", ExitCode.FAILURE, [str(error)])
-        case OrderNotFoundError():
+        case OrderNotFoundError() | IncidentNotFoundError():
             return Explanation("not_found", ExitCode.NOT_FOUND, [str(error)])
         case RefusedError():
             return Explanation("refused", ExitCode.REFUSED, [str(error)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from producers.commands.importing import import_orders
+from producers.commands.incidents import incidents
 from producers.commands.interventions import cancel
 from producers.commands.placing import place
 from producers.commands.reconciling import reconcile
@@ -15,7 +16,8 @@ from producers.commands.showing import list_orders, show
 __all__ = ["orders_app"]
 
 orders_app = typer.Typer(
-    no_args_is_help=True, help="Orders: place, import, show, list, retry, cancel, resolve, reconcile."
+    no_args_is_help=True,
+    help="Orders: place, import, show, list, retry, cancel, resolve, incidents, reconcile.",
 )
 orders_app.command("place", short_help="Accept one order: charge it now, or queue it.")(place)
 orders_app.command("import", short_help="Queue the orders of a file or of stdin.")(import_orders)
@@ -24,4 +26,5 @@ orders_app.command("list")(list_orders)
 orders_app.command("retry", short_help="Send orders round again, due at once.")(retry)
 orders_app.command("cancel", short_help="Cancel an order that is not paid.")(cancel)
 orders_app.command("resolve", short_help="Close an order in review with what is known.")(resolve)
+orders_app.command("incidents", short_help="List charges that a person must look at; close one.")(incidents)
 orders_app.command("reconcile", short_help="Compare a payment service's report with the orders.")(reconcile)

@@ -132,12 +132,22 @@ def _write_interventions(interventions: list[StoredIntervention]) -> None:
 def _write_incidents(incidents: list[StoredIncident]) -> None:
     from breakwall.terminal.output import data, plain, write_table
     from breakwall.terminal.words import moment
+    from producers.commands.incidents import closing
 
     if not incidents:
         return
-    rows = [(f"[bold red]{found.kind}[/]", moment(found.at), plain(found.detail)) for found in incidents]
+    rows = [
+        (
+            str(found.id),
+            found.kind if found.closed_at else f"[bold red]{found.kind}[/]",
+            moment(found.at),
+            plain(found.detail),
+            closing(found),
+        )
+        for found in incidents
+    ]
     data().print()
-    write_table(("incident", "at", "detail"), rows)
+    write_table(("incident", "kind", "since", "detail", "closed"), rows, right=("incident",))
 
 
 def _took(attempt: StoredAttempt) -> float:

@@ -10,11 +10,13 @@ from sqlalchemy import event, insert, text, update
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.monitor.backlog import DRAIN_WINDOW, Backlog, Monitor
+from breakwall.payments.actions import Author
 from breakwall.payments.claims import Attempt
 from breakwall.payments.clock import ManualClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.incidents import close_incident
 from breakwall.payments.interventions import Interventions
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import upgrade
@@ -176,14 +178,14 @@ def test_the_brokers_depth_and_its_silence_are_passed_on(site: Site) -> None:
     assert site.look().broker_messages is None
 
 
-def test_charges_to_refund_are_counted(site: Site) -> None:
+def test_charges_to_refund_are_counted_until_a_person_closes_them(site: Site) -> None:
     (first,) = site.queue("a")
     at = site.clock.now
-    site.database.write(
-        lambda connection: connection.execute(
-            insert(incidents).values(order_id=first, kind="two_charges", detail="ch_1, ch_2", at=at)
-        )
-    )
+    row = {"order_id": first, "kind": "two_charges", "at": at}
+    rows = [{**row, "id": number, "detail": f"ch_1, ch_{number}"} for number in (2, 3)]
+    site.database.write(lambda connection: connection.execute(insert(incidents), rows))
+    assert site.look().incidents == 2
+    close_incident(site.database, 3, Author("anna", "refunded"), clock=site.clock)
     assert site.look().incidents == 1
 
 

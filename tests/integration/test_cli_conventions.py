@@ -47,7 +47,16 @@ def test_help_imports_nothing_slow() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["orders", "orders place", "orders import", "backlog", "breaker force-open", "worker", "doctor"],
+    [
+        "orders",
+        "orders place",
+        "orders import",
+        "orders incidents",
+        "backlog",
+        "breaker force-open",
+        "worker",
+        "doctor",
+    ],
 )
 def test_a_commands_own_help_imports_nothing_slow(words: str) -> None:
     """But pydantic, with which Typer reads a command's arguments."""

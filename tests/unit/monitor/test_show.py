@@ -88,13 +88,13 @@ def test_the_drain_is_told_with_its_assumption() -> None:
 def test_what_needs_a_person_is_told_apart() -> None:
     fields = backlog_fields(replace(QUIET, review=2, dead=1, incidents=3))
     assert "2 in review, 1 dead" in fields["needs a person"]
-    assert "3: charges to look at" in fields["incidents"]
+    assert "3 open: charges to look at, see breakwall orders incidents" in fields["incidents"]
 
 
 def test_a_line_for_a_log_has_the_numbers_behind_their_names() -> None:
-    assert one_line(OUTAGE) == (
-        "2026-11-27 00:00:00 UTC  queued 1284  due 0  in_flight 0  review 0  dead 0  oldest 12 min  "
-        "drain unknown  breaker open"
+    assert one_line(replace(OUTAGE, incidents=2)) == (
+        "2026-11-27 00:00:00 UTC  queued 1284  due 0  in_flight 0  review 0  dead 0  incidents 2  "
+        "oldest 12 min  drain unknown  breaker open"
     )
 
 

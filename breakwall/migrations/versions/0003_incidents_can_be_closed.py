@@ -1,0 +1,65 @@
+"""Closing incidents, and the same incident written down once only.
+
+Workers of the version before go on while this runs, and afterwards. Nothing that they know is changed, nothing
+is copied, and what they insert once more is left out for them.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+_MERGE = """
+DELETE FROM incidents WHERE EXISTS (
+    SELECT 1 FROM incidents AS earlier
+    WHERE earlier.order_id = incidents.order_id AND earlier.kind = incidents.kind
+    AND earlier.detail = incidents.detail AND earlier.id < incidents.id
+)
+"""
+
+# The version before inserts without ON CONFLICT. Failing, it would lose the result that it was recording.
+_KNOWN = "SELECT 1 FROM incidents WHERE order_id = NEW.order_id AND kind = NEW.kind AND detail = NEW.detail"
+_LEAVE_KNOWN_OUT = {
+    "sqlite": [
+        f"""
+        CREATE TRIGGER incidents_leave_known_out BEFORE INSERT ON incidents WHEN EXISTS ({_KNOWN})
+        BEGIN SELECT RAISE(IGNORE); END
+        """
+    ],
+    "postgresql": [
+        f"""
+        CREATE FUNCTION incidents_leave_known_out() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF EXISTS ({_KNOWN}) THEN RETURN NULL; END IF;
+            RETURN NEW;
+        END $$
+        """,
+        """
+        CREATE TRIGGER incidents_leave_known_out BEFORE INSERT ON incidents
+        FOR EACH ROW EXECUTE PROCEDURE incidents_leave_known_out()
+        """,
+    ],
+}
+
+
+def upgrade() -> None:
+    # First, because on PostgreSQL it keeps writers out from here on: nobody adds a duplicate to the merged ones.
+    op.add_column("incidents", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("incidents", sa.Column("closed_by", sa.String(length=255), nullable=True))
+    op.add_column("incidents", sa.Column("close_reason", sa.Text(), nullable=True))
+    op.execute(_MERGE)
+    op.create_index(
+        "uq_incidents_order_id_kind_detail", "incidents", ["order_id", "kind", "detail"], unique=True
+    )
+    op.drop_index("ix_incidents_order_id", table_name="incidents")  # The one above begins with the same.
+    op.create_index(
+        "ix_incidents_open",
+        "incidents",
+        ["at", "id"],
+        unique=False,
+        postgresql_where=sa.text("closed_at IS NULL"),
+        sqlite_where=sa.text("closed_at IS NULL"),
+    )
+    for statement in _LEAVE_KNOWN_OUT[op.get_bind().dialect.name]:
+        op.execute(statement)
