@@ -160,7 +160,9 @@ def _word(known: type[Word], word: Any) -> Word:
     try:
         return known(word)
     except ValueError:
-        raise NewerFormatError(f"the stored circuit says {word[:20]!r}, which this release does not know") from None
+        raise NewerFormatError(
+            f"the stored circuit says {word[:20]!r}, which this release does not know"
+        ) from None
 
 
 def _no_number(constant: str) -> Any:

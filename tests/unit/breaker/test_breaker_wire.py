@@ -17,8 +17,12 @@ from breakwall.breaker.wire import NewerFormatError, decode, encode
 times = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
 counts = st.integers(0, 10**9)
 texts = st.text(max_size=20)
-json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["open", "closed"])
-keys = st.sampled_from(["v", "s", "g", "b", "bs", "ws", "wf", "sa", "oa", "ou", "l", "p", "o", "m", "r", "a", "t", "w"])
+json_values = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["open", "closed"])
+)
+keys = st.sampled_from(
+    ["v", "s", "g", "b", "bs", "ws", "wf", "sa", "oa", "ou", "l", "p", "o", "m", "r", "a", "t", "w"]
+)
 witnesses = st.lists(st.builds(Witness, texts, times), max_size=2).map(tuple)
 circuits = st.builds(
     Circuit,
@@ -86,7 +90,10 @@ def test_what_is_no_circuit_reads_as_nothing(text: str) -> None:
     assert decode(text) is None
 
 
-@given(st.text() | st.recursive(json_values, lambda inner: st.lists(inner) | st.dictionaries(keys, inner)).map(json.dumps))
+@given(
+    st.text()
+    | st.recursive(json_values, lambda inner: st.lists(inner) | st.dictionaries(keys, inner)).map(json.dumps)
+)
 def test_no_text_at_all_raises_anything_else_than_that_it_is_newer(text: str) -> None:
     with contextlib.suppress(NewerFormatError):
         decode(text)
