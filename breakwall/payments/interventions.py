@@ -5,9 +5,10 @@ Beside it: `redrive` for many orders at once, `resolution` for orders in review.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, select, update
+from sqlalchemy import Connection, Row, and_, exists, select, update
 
 from breakwall.payments.actions import NOBODY, Action, Author
 from breakwall.payments.audit import lock_orders, note_interventions
@@ -19,6 +20,23 @@ from breakwall.payments.schema import UNSETTLED, attempts, orders
 
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
 CANCELLABLE = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.DEAD)
+
+OTHER_PAYLOAD = attempts.c.code == "http_422"
+"""Attempts whose key the service knows from another payload: it will never charge this one under it."""
+
+DISPUTED = and_(
+    orders.c.status == OrderStatus.REVIEW,
+    exists().where(attempts.c.order_id == orders.c.id, UNSETTLED, OTHER_PAYLOAD),
+)
+"""Orders in review that only `Resolution` ends. What a look-up finds under their key is the charge of that
+other payload: its amount and its currency may be others, and it would be taken for their own."""
+
+
+_DISPUTED = (
+    "order {} cannot be sent round again: the payment service knows its key from another payload, and that "
+    "one's charge would be taken for its own. Compare the two over there, then end the review with "
+    "`breakwall orders resolve`"
+)
 
 
 class RefusedError(Exception):
@@ -40,12 +58,14 @@ class Interventions:
         """Send an order round again: it is due at once, with a whole new budget of attempts.
 
         ``retry_count`` goes on counting; the budget is counted from where it stands now. An attempt whose
-        outcome is unknown is still looked up before anything is sent.
+        outcome is unknown is still looked up before anything is sent. Refused where the order is disputed.
         """
         order = get_order(self.database, name)
 
         def work(connection: Connection) -> StoredOrder:
             before = lock_order(connection, order.id, RETRYABLE, "sent round again")
+            if disputed(connection, [before]):
+                raise RefusedError(_DISPUTED.format(order.id))
             send_round(connection, self.clock, [before], author)
             return stored_order(connection, orders.c.id == order.id)
 
@@ -81,6 +101,12 @@ def lock_order(
     if before.status not in allowed:
         raise RefusedError(f"order {order_id} is {before.status} and cannot be {what}")
     return before
+
+
+def disputed(connection: Connection, locked: Sequence[Row[Any]]) -> set[str]:
+    """The ids of those of some locked orders that are not to be sent round, see `DISPUTED`."""
+    ids = [order.id for order in locked]
+    return set(connection.scalars(select(orders.c.id).where(orders.c.id.in_(ids), DISPUTED)))
 
 
 def send_round(

@@ -19,7 +19,7 @@ from breakwall.payments.actions import Author
 from breakwall.payments.audit import lock_orders
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
-from breakwall.payments.interventions import RETRYABLE, send_round
+from breakwall.payments.interventions import DISPUTED, RETRYABLE, disputed, send_round
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.schema import UNSETTLED, attempts, orders
 
@@ -59,20 +59,30 @@ class Preview:
             before it sends anything.
         already_paid: would be skipped because they are paid.
         skipped: would be skipped because of another state, by that state.
+        to_be_resolved: would be refused: their key belongs to another payload, and only `Resolution` ends
+            their review.
     """
 
     eligible: int
     looked_up_first: int
     already_paid: int
     skipped: dict[OrderStatus, int]
+    to_be_resolved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One transaction of a redrive. ``changed``: orders that somebody else had taken on in the meantime."""
+    """One transaction of a redrive. All are numbers of orders.
+
+    Attributes:
+        sent_round: are due now.
+        changed: somebody else had taken on in the meantime.
+        to_be_resolved: were refused, see `Preview`.
+    """
 
     sent_round: int
     changed: int
+    to_be_resolved: int
 
 
 class Redrive:
@@ -141,26 +151,31 @@ class Redrive:
     def _send(self, order_ids: list[str], status: OrderStatus, author: Author, run: str) -> Chunk:
         def work(connection: Connection) -> Chunk:
             still = [order for order in lock_orders(connection, order_ids) if order.status == status]
-            send_round(connection, self._clock, still, author, run=run)
-            return Chunk(len(still), len(order_ids) - len(still))
+            refused = disputed(connection, still)
+            chosen = [order for order in still if order.id not in refused]
+            send_round(connection, self._clock, chosen, author, run=run)
+            return Chunk(len(chosen), len(order_ids) - len(still), len(refused))
 
         return self._database.write(work, name="retry")
 
     def _preview(self, matching: ColumnElement[bool], statuses: Sequence[OrderStatus]) -> Preview:
         by_status = select(orders.c.status, func.count().label("number")).where(matching)
         unsettled = exists(select(attempts.c.number).where(attempts.c.order_id == orders.c.id, UNSETTLED))
-        doubtful = select(func.count()).where(matching, orders.c.status.in_(statuses), unsettled)
+        chosen = select(func.count()).where(matching, orders.c.status.in_(statuses))
 
-        def count(connection: Connection) -> tuple[dict[OrderStatus, int], int]:
+        def count(connection: Connection) -> tuple[dict[OrderStatus, int], int, int]:
             rows = connection.execute(by_status.group_by(orders.c.status))
-            return {OrderStatus(row.status): row.number for row in rows}, connection.scalar(doubtful) or 0
+            doubtful = connection.scalar(chosen.where(unsettled, ~DISPUTED)) or 0
+            refused = connection.scalar(chosen.where(DISPUTED)) or 0
+            return {OrderStatus(row.status): row.number for row in rows}, doubtful, refused
 
-        found, looked_up_first = self._database.read(count)
+        found, looked_up_first, to_be_resolved = self._database.read(count)
         return Preview(
-            eligible=sum(found.pop(status, 0) for status in statuses),
+            eligible=sum(found.pop(status, 0) for status in statuses) - to_be_resolved,
             looked_up_first=looked_up_first,
             already_paid=found.pop(OrderStatus.PAID, 0),
             skipped=found,
+            to_be_resolved=to_be_resolved,
         )
 
     def _now(self, seconds: float) -> datetime:

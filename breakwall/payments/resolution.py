@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
 from breakwall.payments.actions import Action, Author
 from breakwall.payments.audit import note_interventions, report_incident
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.interventions import RefusedError, at_rest, lock_order
+from breakwall.payments.interventions import OTHER_PAYLOAD, RefusedError, at_rest, lock_order
 from breakwall.payments.keys import renewed_key
 from breakwall.payments.orders import MAX_LENGTH, OrderStatus, StoredOrder
 from breakwall.payments.queries import get_order, stored_order
@@ -19,6 +19,8 @@ from breakwall.payments.schema import STORED_ERROR, UNSETTLED, attempts, inciden
 
 _IN_REVIEW = (OrderStatus.REVIEW,)
 _RESOLVED = "resolved: only an order in review can"
+
+_SPENDS_ITS_KEY = or_(STORED_ERROR, OTHER_PAYLOAD)
 
 
 class InvalidChargeError(ValueError):
@@ -79,8 +81,8 @@ class Resolution:
 
         It can then be sent round again. Its unknown attempts become failed ones, so that nothing is looked
         up any more; where the service had answered one of them with an error, the next one has a new key,
-        because the service may have stored that answer. Should proof of a payment turn up after all, the
-        order is paid and an incident says so.
+        because the service may have stored that answer, or knows the key from another payload. Should
+        proof of a payment turn up after all, the order is paid and an incident says so.
         """
         order = get_order(self.database, name)
 
@@ -88,7 +90,7 @@ class Resolution:
             before = lock_order(connection, order.id, _IN_REVIEW, _RESOLVED)
             status = OrderStatus.CANCELLED if before.cancel_requested else OrderStatus.DEAD
             changes = {}
-            if connection.scalar(_unsettled(select(func.count()), order.id).where(STORED_ERROR)):
+            if connection.scalar(_unsettled(select(func.count()), order.id).where(_SPENDS_ITS_KEY)):
                 changes["charge_key"] = renewed_key(order.id, before.fence + 1)
             detail = f"Resolved by {author.actor}: not charged. {author.reason or ''}".rstrip()
             self._settle(connection, UNSETTLED, order.id, Outcome.FAILED, detail)

@@ -30,6 +30,8 @@ _WHY = {
     "review": "not asked for",
 }
 
+_DISPUTED = "the service knows their key from another payload, and only `orders resolve` ends that"
+
 
 @dataclass(frozen=True)
 class Retrying:
@@ -93,28 +95,31 @@ class Retrying:
         self._say(f"{_sent(len(sent))}{self._each}" if sent else "No order was sent round.")
 
     def _run(self, redrive: Redrive, selection: Selection, limit: int | None) -> None:
-        sent = changed = 0
+        sent = changed = to_be_resolved = 0
         try:
             with counting("sending round", "orders") as advance:
                 for chunk in redrive.run(selection, self.author, limit=limit):
                     sent, changed = sent + chunk.sent_round, changed + chunk.changed
+                    to_be_resolved += chunk.to_be_resolved
                     advance(chunk.sent_round)
         except (DatabaseUnavailableError, KeyboardInterrupt):
-            self._summarise(sent, changed, finished=False)
+            self._summarise(sent, changed, to_be_resolved, finished=False)
             raise
-        self._summarise(sent, changed, finished=True)
+        self._summarise(sent, changed, to_be_resolved, finished=True)
 
-    def _summarise(self, sent: int, changed: int, *, finished: bool) -> None:
+    def _summarise(self, sent: int, changed: int, to_be_resolved: int, *, finished: bool) -> None:
         if self.output is Format.JSON:
-            numbers = {"sent_round": sent, "changed_meanwhile": changed}
+            numbers = {"sent_round": sent, "changed_meanwhile": changed, "to_be_resolved": to_be_resolved}
             write_json({**numbers, "max_attempts": self.max_attempts, "finished": finished})
             return
         if sent:
             self._say(f"{_sent(sent)}{self._each}")
-        elif finished and not changed:
+        elif finished and not changed and not to_be_resolved:
             self._say("No order matches; nothing was changed.")
         if changed:
             self._say(f"{count(changed, 'order')} had changed in the meantime and stayed as they are.")
+        if to_be_resolved:
+            self._say(f"{count(to_be_resolved, 'order')} stayed in review: {_DISPUTED}.")
         if not finished:
             self._say("Not all that match were reached: the same again does the rest.")
 
@@ -124,7 +129,7 @@ class Retrying:
                 "--all changes many orders, and nobody can be asked: look with --dry-run, then say --yes"
             )
         if not preview.eligible:
-            self._summarise(0, 0, finished=True)
+            self._summarise(0, 0, preview.to_be_resolved, finished=True)
             return False
         write_fields(self._preview_fields(preview, limit), console=notes())
         return typer.confirm("Send them round?", abort=True, err=True)
@@ -144,6 +149,7 @@ class Retrying:
             "looked_up_first": preview.looked_up_first,
             "already_paid": preview.already_paid,
             "skipped": {status.value: number for status, number in preview.skipped.items()},
+            "to_be_resolved": preview.to_be_resolved,
             "max_attempts": self.max_attempts,
         }
 
@@ -154,8 +160,11 @@ class Retrying:
             "looked up first": f"{preview.looked_up_first:,} of them, because they may have been charged",
             "already paid": f"{preview.already_paid:,}",
             "skipped": ", ".join(skipped) or "none",
+            "to be resolved": f"{preview.to_be_resolved:,}",
             "budget": f"{self._budget} each; retry_count goes on counting",
         }
+        if preview.to_be_resolved:
+            fields["to be resolved"] += f", because {_DISPUTED}"
         if limit is not None:
             fields["limit"] = f"the oldest {_within(limit, preview.eligible):,} would be sent round"
         return fields

@@ -16,6 +16,7 @@ from breakwall.payments.audit import list_interventions
 from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.due import POISON_CRASHES
+from breakwall.payments.gateways.answers import classify
 from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.schema import incidents, orders
@@ -24,7 +25,8 @@ from tests.contract.site import LEASE, Site, order
 ANNA = Author("anna", "the service is back")
 
 FAILED = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401", detail="The credentials are wrong.")
-UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_422", advice=Advice.REVIEW)
+UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout", advice=Advice.REVIEW)
+OTHER_PAYLOAD = classify(422, {}, b'{"code": "key_reused"}', now=0.0)
 STORED_ERROR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_500", advice=Advice.REVIEW)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection, insert, select
 
 from breakwall.payments.actions import Action, Author, InvalidAuthorError, StoredIntervention
 from breakwall.payments.interventions import RefusedError
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.resolution import Resolution
+from breakwall.payments.schema import attempts
 from tests.contract.people import (
     ANNA,
     FAILED,
+    OTHER_PAYLOAD,
     Crash,
     crashing_before_the_commit,
     dead,
+    in_review,
     noted,
     poisoned,
     queued,
@@ -85,6 +90,41 @@ def test_an_attempt_that_may_have_charged_is_looked_up_after_a_retry_too(site: S
     site.gateway.look_ups.append(FOUND)
     assert site.retrier.run(order_id) is OrderStatus.PAID
     assert len(site.gateway.charged) == 1
+
+
+def test_an_order_whose_key_belongs_to_another_payload_is_not_sent_round(site: Site) -> None:
+    """A look-up would find that payload's charge, and take it for the order's own."""
+    in_review(site, answer=OTHER_PAYLOAD)
+    with pytest.raises(RefusedError, match="orders resolve"):
+        site.people.retry("cart-1", ANNA)
+    assert site.get().status is OrderStatus.REVIEW
+    assert noted(site) == []
+
+
+def test_an_order_whose_key_belongs_to_another_payload_goes_round_once_a_person_has_resolved_it(
+    site: Site,
+) -> None:
+    """With a key of its own."""
+    order_id = in_review(site, answer=OTHER_PAYLOAD)
+    Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+    site.people.retry("cart-1", ANNA)
+    site.gateway.answers.append(PAID)
+    assert site.retrier.run(order_id) is OrderStatus.PAID
+    assert site.gateway.looked_up == []
+    assert len({sent.idempotency_key for sent in site.gateway.charged}) == 2
+
+
+def test_an_order_is_not_sent_round_either_where_a_later_attempt_told_nothing(site: Site) -> None:
+    """The charge under its key is the other payload's all the same."""
+    in_review(site, answer=OTHER_PAYLOAD)
+    site.database.write(one_more_attempt_that_told_nothing, name="test")
+    with pytest.raises(RefusedError, match="another payload"):
+        site.people.retry("cart-1", ANNA)
+
+
+def one_more_attempt_that_told_nothing(connection: Connection) -> None:
+    first = connection.execute(select(attempts)).one()._mapping
+    connection.execute(insert(attempts).values({**first, "number": 2, "code": "ReadTimeout"}))
 
 
 def test_a_cancellation_is_noted_with_the_state_that_it_led_to(site: Site) -> None:

@@ -17,6 +17,7 @@ from breakwall.payments.redrive import Preview, Redrive, Selection, chunk_query
 from breakwall.payments.schema import interventions, orders
 from tests.contract.people import (
     ANNA,
+    OTHER_PAYLOAD,
     Crash,
     crashing_before_the_commit,
     crowd,
@@ -123,6 +124,38 @@ class TestWhatIsSentRound:
         dead(site, *"abcde")
         assert run(site, limit=3) == 3
         assert states(site, *"abcde") == [OrderStatus.QUEUED] * 3 + [OrderStatus.DEAD] * 2
+
+
+class TestAnOrderWhoseKeyBelongsToAnotherPayload:
+    REVIEW = Selection((OrderStatus.REVIEW,))
+
+    def test_is_left_for_a_person_and_counted(self, site: Site, chunks_of_two: None) -> None:
+        in_review(site, "a")
+        in_review(site, "b", answer=OTHER_PAYLOAD)
+        in_review(site, "c")
+        chunks = list(driver(site).run(self.REVIEW, ANNA))
+        assert sum(chunk.to_be_resolved for chunk in chunks) == 1
+        assert sum(chunk.sent_round for chunk in chunks) == 2
+        assert states(site, *"abc") == [OrderStatus.QUEUED, OrderStatus.REVIEW, OrderStatus.QUEUED]
+        assert noted(site, "b") == []
+
+    def test_takes_no_others_place_where_there_is_a_limit(self, site: Site) -> None:
+        in_review(site, "a", answer=OTHER_PAYLOAD)
+        site.advance(1)
+        in_review(site, "b")
+        assert run(site, self.REVIEW, limit=1) == 1
+        assert states(site, *"ab") == [OrderStatus.REVIEW, OrderStatus.QUEUED]
+
+    def test_is_counted_apart_in_a_dry_run(self, site: Site) -> None:
+        in_review(site, "a", answer=OTHER_PAYLOAD)
+        in_review(site, "b")
+        seen = Preview(eligible=1, looked_up_first=1, already_paid=0, skipped={}, to_be_resolved=1)
+        assert driver(site).preview(self.REVIEW) == seen
+        assert driver(site).preview_named([site.get(key).id for key in "ab"]) == seen
+
+    def test_is_just_another_one_in_review_where_that_state_is_not_asked_for(self, site: Site) -> None:
+        in_review(site, answer=OTHER_PAYLOAD)
+        assert driver(site).preview(DEAD) == Preview(0, 0, 0, {OrderStatus.REVIEW: 1})
 
 
 class TestTheRun:

@@ -27,7 +27,8 @@ from breakwall.payments.schema import interventions, orders
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
 
-UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_422")
+UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
+OTHER_PAYLOAD = Answer(Outcome.UNKNOWN, Health.SUCCESS, code="http_422")
 CHARGED = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_late")
 BULK = ["orders", "retry", "--all", "--status"]
 
@@ -44,13 +45,13 @@ def ledger_of(terminal: Terminal) -> Iterator[Ledger]:
         yield Ledger(database, lease=15.0)
 
 
-def in_review(terminal: Terminal, key: str = "cart-1") -> Attempt:
+def in_review(terminal: Terminal, key: str = "cart-1", answer: Answer = UNCLEAR) -> Attempt:
     """An order in review; its attempt, for a result that comes late."""
     terminal.run("db", "upgrade")
     with ledger_of(terminal) as ledger:
         attempt = ledger.accept_sending(Order("u1", 10_000, "KRW", key))
         assert isinstance(attempt, Attempt)
-        ledger.record(attempt, UNCLEAR, Verdict(OrderStatus.REVIEW))
+        ledger.record(attempt, answer, Verdict(OrderStatus.REVIEW))
     return attempt
 
 
@@ -119,8 +120,29 @@ class TestRetryingByName:
         assert (seen["eligible"], seen["looked_up_first"], seen["skipped"]) == (2, 1, {"cancelled": 1})
         assert states(terminal) == {"a": "dead", "b": "cancelled", "c": "review"}
 
+    def test_an_order_whose_key_belongs_to_another_payload_is_refused_with_what_to_do(
+        self, terminal: Terminal
+    ) -> None:
+        in_review(terminal, "a", OTHER_PAYLOAD)
+        ran = terminal.run("orders", "retry", "a", "-o", "json")
+        assert (ran.code, ran.error["type"]) == (4, "refused")
+        assert "`breakwall orders resolve`" in ran.error["message"]
+        assert states(terminal) == {"a": "review"}
+
 
 class TestRetryingAllThatMatch:
+    def test_leaves_orders_for_a_person_whose_key_belongs_to_another_payload_and_says_so(
+        self, terminal: Terminal
+    ) -> None:
+        in_review(terminal, "a", OTHER_PAYLOAD)
+        line = [*BULK, "review", "--reason", "x"]
+        assert "1, because the service knows their key" in terminal.run(*line, "--dry-run").out
+        said = terminal.run(*line, "--yes").out
+        assert said.startswith("1 order stayed in review: ")
+        counted = terminal.run(*line, "--yes", "-o", "json").document
+        assert (counted["sent_round"], counted["to_be_resolved"]) == (0, 1)
+        assert states(terminal) == {"a": "review"}
+
     def test_sends_them_round_as_one_run_with_its_reason(self, terminal: Terminal) -> None:
         dead(terminal, "a", "b")
         ran = terminal.run(*BULK, "dead", "--reason", "key renewed", "--yes", "-o", "json")
@@ -175,6 +197,7 @@ class TestRetryingAllThatMatch:
             "looked_up_first": 0,
             "already_paid": 1,
             "skipped": {"review": 1},
+            "to_be_resolved": 0,
             "max_attempts": 30,
         }
         assert list(states(terminal).values()).count("dead") == 3

@@ -132,8 +132,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes | None, *, now
         return _accepted(status, said, wait)
     if status == 402:
         return _declined(said, wait)
-    if status >= 500:
-        return _broken(status, parse_code(said), wait)
+    if status == 422 or status >= 500:
+        return _told_by_status(status, parse_code(said), wait)
     return _answer(_meaning(status), status, parse_code(said), wait)
 
 
@@ -202,8 +202,9 @@ def _answer(meaning: _Meaning, status: int, code: str | None, wait: float | None
     )
 
 
-def _broken(status: int, own_code: str | None, wait: float | None) -> Answer:
-    # By this code, and not the service's own, the ledger knows that the answer may be stored under its key.
+def _told_by_status(status: int, own_code: str | None, wait: float | None) -> Answer:
+    # By this code, and not the service's own, the ledger knows that the answer may be stored under its key,
+    # and that only a person can end an order whose key belongs to another payload.
     answer = _answer(_meaning(status), status, None, wait)
     return replace(answer, detail=f"{answer.detail} Its own code is {own_code}.") if own_code else answer
 

@@ -126,10 +126,11 @@ def test_a_refusal_carries_the_services_own_code() -> None:
     assert answer(400, HTML).code == "http_400"
 
 
-def test_a_5xx_goes_by_its_status_whatever_the_service_calls_it() -> None:
-    seen = answer(500, {"code": "internal_error"})
-    assert seen.code == "http_500"
-    assert "internal_error" in seen.detail
+@pytest.mark.parametrize("status", [422, 500, 599])
+def test_what_is_known_by_its_status_goes_by_it_whatever_the_service_calls_it(status: int) -> None:
+    seen = answer(status, {"code": "a_name_of_its_own"})
+    assert seen.code == f"http_{status}"
+    assert "a_name_of_its_own" in seen.detail
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
