@@ -42,6 +42,7 @@ class ScriptedGateway:
         self.look_ups: deque[LookUpAnswer] = deque()
         self.charged: list[ChargeRequest] = []
         self.looked_up: list[str] = []
+        self.offers: bool | None = True
         self.during: Callable[[], None] = lambda: None
 
     def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
@@ -54,6 +55,9 @@ class ScriptedGateway:
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
         self.looked_up.append(idempotency_key)
         return self.look_ups.popleft()
+
+    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
+        return self.offers
 
     def close(self) -> None:
         pass

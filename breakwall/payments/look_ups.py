@@ -26,6 +26,12 @@ _NOT_BELIEVED = (
 )
 
 
+_NO_ROUTE = (
+    "The payment service says that there is no such charge, but also that there is nothing at the address of "
+    "its look-up: it has none, or the way to it is lost (BREAKWALL_PAYMENT_URL names where it should be)."
+)
+
+
 class LookUps:
     """Asks a gateway for earlier charges. Safe for threads.
 
@@ -59,7 +65,7 @@ class LookUps:
             return _not_believed(answer)
         known = self._known_key()
         if known is None:
-            return answer  # Nothing to try the look-up out with: the answer's form has to do.
+            return self._judged_by_address(answer, idempotency_key, deadline)
         return self._judged(answer, self._gateway.look_up(known, deadline=deadline))
 
     def _judged(self, answer: LookUpAnswer, trial: LookUpAnswer) -> LookUpAnswer:
@@ -69,6 +75,16 @@ class LookUps:
             return trial  # It has shown nothing: the next look-up tries again.
         self._doubted_until = self._clock() + DOUBT_SECONDS
         return _not_believed(answer)
+
+    def _judged_by_address(self, answer: LookUpAnswer, idempotency_key: str, deadline: float) -> LookUpAnswer:
+        # Nothing to try the look-up out with, and waiting for something could wait for ever: the form of the
+        # answer has to do, unless whoever gave it knows of no look-up.
+        if answer.result is not LookUpResult.ABSENT:
+            return answer
+        offered = self._gateway.offers_look_up(idempotency_key, deadline=deadline)
+        if offered:
+            return answer
+        return replace(answer, result=LookUpResult.UNAVAILABLE, detail=_NO_ROUTE if offered is False else "")
 
 
 def _not_believed(answer: LookUpAnswer) -> LookUpAnswer:

@@ -124,6 +124,9 @@ class FileGateway:
                     return LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS)
         return LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS)
 
+    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool:
+        return True
+
     def close(self) -> None:
         pass
 

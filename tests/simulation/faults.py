@@ -59,6 +59,7 @@ RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}
 SPELLS = (
     "payment service down",
     "payment service failing",
+    "way to the payment service lost",
     "broker down",
     "broker wiped",
     "database down",

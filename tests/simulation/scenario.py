@@ -8,10 +8,13 @@ from random import Random
 from breakwall.crashpoints import POINTS
 from breakwall.payments.gateways import GatewayProfile
 from tests.simulation.faults import SPELLS
-from tests.simulation.service import Habits
+from tests.simulation.service import Habits, Reply
 
 TIMEOUT = 10.0
 LEASE = 15.0
+
+WEB_PAGE = Reply(404, b"<html>", {"content-type": "text/html"})
+NO_ROUTE = Reply(404, b'{"detail": "Not Found"}', {"content-type": "application/json"})
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def _habits(rng: Random) -> Habits:
         shows_processing=rng.random() < 0.5,
         shows_declines=rng.random() < 0.5,
         look_up_works=looks_up and rng.random() < 0.9,
+        no_look_up=rng.choice((WEB_PAGE, NO_ROUTE)),
     )
 
 

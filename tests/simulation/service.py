@@ -36,6 +36,7 @@ class Habits:
         shows_processing: a look-up tells of a charge that is under way; otherwise there is none yet.
         shows_declines: a look-up finds declined charges.
         look_up_works: whether there is anything behind the address of the look-up.
+        no_look_up: what answers there where there is nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Habits:
     shows_processing: bool
     shows_declines: bool
     look_up_works: bool
+    no_look_up: Reply
 
 
 @dataclass
@@ -95,8 +97,12 @@ class PaymentService:
         """Say what became of a key."""
         refusal = self._refusal()
         if not self.habits.look_up_works:
-            refusal = Reply(404, b"<html>", {"content-type": "text/html"})
+            refusal = refusal or self.habits.no_look_up
         answer(refusal or self._sight(key))
+
+    def tell_route(self, answer: Answering) -> None:
+        """Say what may be done at the address of a look-up."""
+        answer(self._refusal() or Reply(204 if self.habits.look_up_works else 404))
 
     def _replay(self, key: str, stored: Reply, answer: Answering) -> None:
         self._story.tell("payment service", f"replays {stored.status} to {key}")
@@ -120,6 +126,9 @@ class PaymentService:
     def _refusal(self) -> Reply | None:
         """What a service may say before it looks at a request at all."""
         strike = self._faults.strike
+        if "way to the payment service lost" in self._faults.down:
+            # What an API gateway says that has lost its route; other things than the service answer here.
+            return _json(404, message="no Route matched with those values")
         if "payment service failing" in self._faults.down and self._rng.random() < 0.8:
             return self._broken()
         if strike("503 with Retry-After"):

@@ -74,6 +74,17 @@ def test_with_nothing_to_try_it_out_with_the_form_of_the_answer_decides(desk: De
     assert desk.ask(WEB_PAGE) is LookUpResult.UNAVAILABLE
 
 
+@pytest.mark.parametrize(
+    "offered", [pytest.param(False, id="nothing-there"), pytest.param(None, id="silent")]
+)
+def test_with_nothing_to_try_it_out_with_an_address_that_leads_nowhere_is_not_believed(
+    desk: Desk, offered: bool | None
+) -> None:
+    desk.known = None
+    desk.gateway.offers = offered
+    assert desk.ask(ABSENT) is LookUpResult.UNAVAILABLE
+
+
 def test_a_service_that_offers_no_look_up_is_not_tried_out(desk: Desk) -> None:
     assert desk.ask(NO_ENDPOINT) is LookUpResult.UNAVAILABLE
     assert desk.gateway.looked_up == ["cart-1"]

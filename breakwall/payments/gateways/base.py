@@ -135,7 +135,7 @@ class GatewayProfile:
 
 
 class Gateway(Protocol):
-    """A payment service. Neither method raises for anything that the service or the network does."""
+    """A payment service. No method raises for anything that the service or the network does."""
 
     @property
     def profile(self) -> GatewayProfile: ...
@@ -148,6 +148,14 @@ class Gateway(Protocol):
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
         """Ask for an earlier charge. Same bound as `charge`."""
+        ...
+
+    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
+        """Whether there is anything behind the address at which a charge is looked up; None: no answer.
+
+        Same bound as `charge`. Only a clear no is False: it is asked where a look-up has said "no such
+        charge" and no charge is known to try it out with.
+        """
         ...
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from .base import Health, LookUpAnswer, LookUpResult
 from .retry_after import parse_retry_after
 
 _NO_ENDPOINT = frozenset({405, 501})
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
 def classify_look_up(
@@ -43,6 +44,13 @@ def classify_look_up_error(error: Exception, phase: Phase) -> LookUpAnswer:
     else:
         health, detail = explain_unsent(error, phase)
     return _unavailable(health, type(error).__name__, detail)
+
+
+def classify_route(status: int, headers: Mapping[str, str], body: bytes | None, *, now: float) -> bool | None:
+    """Whether there is anything behind the address that OPTIONS was asked of; None: no telling."""
+    if status in _BUSY:
+        return None
+    return status != 404
 
 
 def _found(body: bytes | None) -> LookUpAnswer:
