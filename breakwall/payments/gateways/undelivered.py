@@ -38,7 +38,8 @@ def discard_on_close(sock: socket.socket, seconds: float) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
     if sys.platform == "linux":
         wait = math.ceil(min((seconds + _GRACE) * 1000, _LONGEST))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, wait)
+        with suppress(OSError):  # the second line of defence: a system without it must not stop the payments
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, wait)
 
 
 def close_in_order(sock: socket.socket) -> bool:
