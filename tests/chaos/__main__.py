@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Table, select
 from breakwall.payments.database import Database
 from breakwall.payments.schema import metadata
 from tests.chaos.storm import NoRestError, Storm
-from tests.chaos.storm_report import report
+from tests.chaos.storm_report import causes, report
 from tests.servers import (
     PostgresServer,
     RabbitServer,
@@ -96,6 +96,7 @@ def _tell(storm: Storm, begun: float) -> bool:
     try:
         verdict = storm.run()
     except NoRestError as error:
+        print(causes(storm.caused + storm.site.service.caused))
         print(error)
         return False
     print(report(verdict, seconds=time.monotonic() - begun))

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, select
 from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.payments.schema import attempts, incidents, orders
+from breakwall.payments.schema import attempts, incidents, interventions, orders
 
 UNCHARGED = {OrderStatus.DECLINED, OrderStatus.DEAD, OrderStatus.CANCELLED}
 
@@ -54,6 +54,7 @@ class Evidence:
         orders: rows by order id.
         attempts: rows by order id, first to last.
         incidents: the kinds of an order's incidents, by order id.
+        notes: the rows of incidents and of what people have done.
         charges: what succeeded at the payment service, by order id.
         requests: how many requests to charge reached it, by order id and key.
     """
@@ -61,6 +62,7 @@ class Evidence:
     orders: Mapping[str, Row[Any]]
     attempts: Mapping[str, list[Row[Any]]]
     incidents: Mapping[str, list[str]]
+    notes: list[Row[Any]]
     charges: Mapping[str, list[Charge]]
     requests: Mapping[tuple[str, str], int]
 
@@ -91,9 +93,11 @@ def read_evidence(
         for row in connection.execute(select(attempts).order_by(attempts.c.order_id, attempts.c.number)):
             tried[row.order_id].append(row)
         told: dict[str, list[str]] = defaultdict(list)
-        for row in connection.execute(select(incidents)):
+        found = connection.execute(select(incidents)).all()
+        for row in found:
             told[row.order_id].append(row.kind)
-        return Evidence(rows, tried, told, by_order, Counter(reached))
+        notes = [*found, *connection.execute(select(interventions))]
+        return Evidence(rows, tried, told, notes, by_order, Counter(reached))
 
     return database.read(read)
 
@@ -208,7 +212,8 @@ def _one_row_for_each(evidence: Evidence, accepted: Iterable[Order]) -> Iterator
 
 
 def _no_secret(evidence: Evidence, secrets: Iterable[str]) -> Iterator[str]:
-    rows = [*evidence.orders.values(), *(row for rows in evidence.attempts.values() for row in rows)]
+    tried = (row for rows in evidence.attempts.values() for row in rows)
+    rows = [*evidence.orders.values(), *tried, *evidence.notes]
     texts = [(row, repr(tuple(row))) for row in rows]
     for number, secret in enumerate(secrets):
         for row, text in texts:

@@ -15,6 +15,11 @@ def report(verdict: Verdict, *, seconds: float) -> str:
     return "\n".join([*_lines(verdict), _last(verdict, seconds)])
 
 
+def causes(caused: Mapping[str, int]) -> str:
+    """The table of what was caused, for a storm that came to no verdict."""
+    return "\n".join(_table("Caused", dict(sorted(caused.items()))))
+
+
 def _lines(verdict: Verdict) -> Iterator[str]:
     yield from _table("Caused", dict(sorted(verdict.caused.items())))
     orders = {"ordered": verdict.ordered, "accepted": verdict.accepted, **verdict.statuses}

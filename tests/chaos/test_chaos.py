@@ -9,6 +9,7 @@ import pytest
 
 from tests.chaos.storm import Storm
 from tests.chaos.storm_report import report
+from tests.chaos.storm_verdict import Verdict
 from tests.servers import PostgresServer, RedisServer, Workshop
 
 SECONDS = 12.0
@@ -41,3 +42,12 @@ def test_a_storm_over_real_processes_loses_no_order_and_charges_none_twice(
         storm.close()
     assert verdict.holds, f"seed {seed}\n{report(verdict, seconds=SECONDS)}"
     assert verdict.accepted == ORDERS
+    assert fell(verdict, "killed -9") > 0
+    assert fell(verdict, "PostgreSQL") > 0
+    assert fell(verdict, redis_server.name) > 0
+    assert verdict.counts["messages delivered again"] > 0
+
+
+def fell(verdict: Verdict, blow: str) -> int:
+    """How often something of this kind was caused."""
+    return sum(times for name, times in verdict.caused.items() if blow in name)
