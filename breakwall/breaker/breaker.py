@@ -153,7 +153,7 @@ class CircuitBreaker:
         Asks the store at most every ``config.refresh_interval``.
         """
         replica = self._replica
-        replica.run(replica.refresh(), self._first_patience if replica.contact is Contact.NEW else None)
+        replica.run(replica.look(), self._first_patience if replica.contact is Contact.NEW else None)
         circuit, now = replica.circuit, replica.now()
         slots, retry_after = self._gate.outlook()
         return BreakerStatus(

@@ -3,7 +3,7 @@
 In touch, the copy is what the store said last, at most one refresh interval old, and changes travel to
 the store. When the store does not answer in time, the same changes are applied to the copy too, which
 thereby becomes a local circuit of the same configuration. When an answer comes, the copy follows the
-store again; `exchange.overrules` says who is right then.
+store again; `rejoin` says who is right then.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import TypeVar, cast
 
-from breakwall.breaker.changes import Advance, Change, Grant, Outcomes, Settlement, applied
+from breakwall.breaker import rejoin
+from breakwall.breaker.changes import Advance, Change, Grant, Insisted, Outcomes, Settlement, applied
 from breakwall.breaker.circuit import (
     CallOutcome,
     Circuit,
@@ -29,22 +30,33 @@ from breakwall.breaker.circuit import (
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.contact import Contact, Observer
 from breakwall.breaker.evidence import Report
-from breakwall.breaker.exchange import Answer, ContentionError, Exchange, overrules
+from breakwall.breaker.exchange import Answer, ContentionError, Exchange
 from breakwall.breaker.lane import Lane
-from breakwall.breaker.link import link_for
+from breakwall.breaker.link import NoThreadError, link_for
+from breakwall.breaker.outbox import Outbox
 from breakwall.breaker.stores import Store
 from breakwall.breaker.stores.memory import steady_time
 
 T = TypeVar("T")
+
+
+class _PrematureError(Exception):
+    """Others may yet show that the local circuit is wrong: not before they have had time to."""
+
+
 Ticket = Future[None]
 Steps = Generator[Ticket | None, None, T]
 
-# After an exchange that lost every race, the pause before the next doubles up to this many intervals.
+# After an exchange that lost every race, the pause before outcomes are sent again doubles up to this many
+# refresh intervals. The copy is refreshed meanwhile: a look at the store races with nobody.
 LONGEST_STRETCH = 8
 # A store's time is worked out from its last answer; past this many seconds it is asked for anew.
 ANSWER_LIFE = 10.0
-# A busy process is late now and then; only a store that is late for so many seconds is news.
-WORTH_TELLING = 1.0
+# A busy process is late now and then. A store that says nothing at all for so many seconds is lost.
+LONGEST_SILENCE = 1.0
+# Who lost the store for a while and not the service is back after one refresh interval and has reported
+# after two.
+REFUTING_INTERVALS = 3
 NEVER = float("-inf")
 
 
@@ -77,16 +89,16 @@ class Replica:
         self.contact = Contact.NEW
         self.circuit = self._stored = self._told = Circuit()
         self._told_lost: str | None = None
-        self._slow_since = NEVER
         self.lost: str | None = None
+        self._slow_since = self._heard_at = self._lost_at = NEVER
+        self._back_at: float | None = None
         self._answer: Answer | None = None
         self._offset = steady_time()() - self._clock()
-        self._pending: list[Change] = []
-        self._in_flight: list[Change] = []
+        self._outbox = Outbox()
         self._failures = self._slow = 0
         self._next: Ticket | None = None
         self._under_way: Ticket | None = None
-        self._due = NEVER
+        self._due = self._flush_due = NEVER
         self._stretch = 1
         self._lane: Lane | None = None
         self._observer.on_lane(None)
@@ -112,12 +124,16 @@ class Replica:
     # Each of the next is a series of exchanges to wait for, so that a thread and an event loop wait each in
     # its own way: `run` and `run_async`.
 
-    def refresh(self) -> Steps[None]:
+    def look(self) -> Steps[None]:
         """Exchange with the store if the copy is older than the refresh interval."""
         if self._clock() >= self._due:
-            if self._ripe():
-                self._note(Advance())
             yield self._under_way or self._ticket()
+
+    def refresh(self) -> Steps[None]:
+        """`look`, before a call: what time alone has done is then done in the store too."""
+        if self._clock() >= self._due and self._ripe():
+            self._note(Advance())
+        yield from self.look()
 
     def grant(self, lease_id: str) -> Steps[bool]:
         """Ask for a probe's lease. Without the store's answer in time it is the local circuit's to give."""
@@ -133,8 +149,7 @@ class Replica:
         with self._lock:
             if self.circuit.holds(lease_id):
                 return True
-            if request in self._pending:
-                self._pending.remove(request)
+            self._outbox.withdraw(request)
         if self.contact.local:
             # The request may still be on its way; what it gets nobody will use.
             self._note(Settlement(lease_id, CallOutcome.NEUTRAL))
@@ -149,6 +164,8 @@ class Replica:
             self._failures += not slow
             if self.contact.local:
                 self._collect()
+            elif not self._may_flush():
+                return
         yield self._ticket()
 
     def submit(self, change: Change) -> Steps[None]:
@@ -157,86 +174,109 @@ class Replica:
         yield self._ticket()
 
     def insist(self, change: Change, patience: float) -> bool:
-        """Have ``change`` made in the store, which is tried at once and waited for; whether it answered."""
-        self._note(change)
+        """Have ``change`` made in the store, which is tried at once and waited for; whether it was.
+
+        If not, it will not be sent any more. What was sent and not answered may have arrived.
+        """
+        word = Insisted(change)
+        self._note(word)
+        ticket = self._ticket(at_once=True)
+        if ticket is not None and self._link.is_this_thread():
+            self._exchange(ticket)
+        self._wait(ticket, patience, True)
         with self._lock:
-            self._due = NEVER
-        self._wait(self._ticket(), patience)
-        return self.contact is Contact.IN_TOUCH
+            self._outbox.withdraw(word)
+            word.withdraw()
+            return word.made
 
     def run(self, steps: Steps[T], patience: float | None = None) -> T:
-        """Take ``steps``, waiting at each at most ``patience`` seconds (default: the store time-out).
+        """Take ``steps``, waiting for all of them at most ``patience`` seconds (default: the store time-out).
 
         While the store is slow or lost nobody waits who did not ask to.
         """
+        end = self._clock() + (self._config.store_timeout if patience is None else patience)
         try:
             while True:
-                self._wait(next(steps), patience)
-        except StopIteration as end:
-            return cast("T", end.value)
+                self._wait(next(steps), end - self._clock(), patience is not None)
+        except StopIteration as stop:
+            return cast("T", stop.value)
         finally:
             steps.close()
 
     async def run_async(self, steps: Steps[T]) -> T:
         """`run` for an event loop."""
+        end = self._clock() + self._config.store_timeout
         try:
             while True:
-                await self._wait_async(next(steps))
-        except StopIteration as end:
-            return cast("T", end.value)
+                await self._wait_async(next(steps), end - self._clock())
+        except StopIteration as stop:
+            return cast("T", stop.value)
         finally:
             steps.close()
 
     def close(self, patience: float) -> None:
-        """Tell the store what it does not know yet, wait for that at most ``patience``, and leave."""
+        """Tell the store what it does not know yet and leave it, within ``patience`` seconds."""
+        end = self._clock() + patience
         with self._lock:
             self._collect()
-            unsaid = bool(self._pending) and self.contact is Contact.IN_TOUCH
+            unsaid = bool(self._outbox) and self.contact is Contact.IN_TOUCH
         if unsaid:
-            self._wait(self._ticket(), patience)
-        self._link.detach(patience)
+            self._wait(self._ticket(), patience, True)
+        self._link.detach(max(0.0, end - self._clock()))
 
     # --- keeping in touch
 
-    def _ticket(self) -> Ticket | None:
-        """The exchange that will carry what is pending: callers that come together share one."""
+    def _ticket(self, *, at_once: bool = False) -> Ticket | None:
+        """The exchange that will carry what is pending: callers that come together share one.
+
+        A lost store is asked once in a refresh interval, or ``at_once``.
+        """
         with self._lock:
             if self._next is not None:
                 return self._next
-            if self.contact is Contact.LOST and self._clock() < self._due:
+            if self.contact is Contact.LOST and self._clock() < self._due and not at_once:
                 return None
             ticket = self._next = Ticket()
-        self._link.run(lambda: self._exchange(ticket), self._announce)
+        try:
+            self._link.run(lambda: self._exchange(ticket), self._announce)
+        except NoThreadError as error:
+            with self._lock:
+                self._next = None
+            self._lose(type(error).__name__)
+            ticket.set_result(None)
         return ticket
 
-    def _wait(self, ticket: Ticket | None, patience: float | None) -> None:
-        if ticket is not None and self._is_worth_waiting(patience):
+    def _wait(self, ticket: Ticket | None, patience: float, asked: bool) -> None:
+        if ticket is not None and self._is_worth_waiting(asked):
             try:
-                ticket.result(self._config.store_timeout if patience is None else patience)
+                ticket.result(max(0.0, patience))
             except TimeoutError:
                 self._overdue(ticket)
         self._announce()
 
-    async def _wait_async(self, ticket: Ticket | None) -> None:
-        if ticket is not None and not ticket.done() and self._is_worth_waiting(None):
+    async def _wait_async(self, ticket: Ticket | None, patience: float) -> None:
+        if ticket is not None and not ticket.done() and self._is_worth_waiting(False):
             answer = asyncio.wrap_future(ticket)
-            _, overdue = await asyncio.wait([answer], timeout=self._config.store_timeout)
+            _, overdue = await asyncio.wait([answer], timeout=max(0.0, patience))
             if overdue:
                 self._overdue(ticket)
         self._announce()
 
-    def _is_worth_waiting(self, patience: float | None) -> bool:
-        return (patience is not None or not self.contact.local) and not self._link.is_this_thread()
+    def _is_worth_waiting(self, asked: bool) -> bool:
+        return (asked or not self.contact.local) and not self._link.is_this_thread()
 
     def _exchange(self, ticket: Ticket) -> None:
         with self._lock:
-            if self._next is ticket:
-                self._next, self._under_way = None, ticket
-                self._collect()
-                self._in_flight, self._pending = self._pending, []
+            if self._next is not ticket:
+                # The link's own thread did not wait for its turn.
+                return
+            self._give_up_if_silent()
+            self._collect()
+            self._next, self._under_way = None, ticket
+            changes = self._outbox.take(outcomes=self._may_flush())
+            self._heard_at = self._clock()
         try:
-            if self._under_way is ticket:
-                self._converse(self._in_flight)
+            self._converse(changes)
         finally:
             self._under_way = None
             ticket.set_result(None)
@@ -246,12 +286,15 @@ class Replica:
             self._store, self._name, self._config, self._clock, self._luck(), self._reconciled
         )
         try:
-            self._adopt(*exchange.run(changes, self._recent_answer() if changes else None))
-        except ContentionError:
-            self._postpone(changes)
+            answer, circuit = exchange.run(changes, self._recent_answer() if changes else None)
+            self._adopt(answer, circuit, flushed=bool(changes))
+        except ContentionError as crowd:
+            self._postpone(crowd.answer, crowd.circuit)
+        except _PrematureError:
+            self._linger()
         # Whatever a store raises, the call that is being protected must not see it.
         except Exception as error:
-            self._lose(changes, type(error).__name__)
+            self._lose(type(error).__name__)
 
     def _recent_answer(self) -> Answer | None:
         if self._answer is None or self._clock() - self._answer.received_at > ANSWER_LIFE:
@@ -259,54 +302,110 @@ class Replica:
         return self._answer if self.contact is Contact.IN_TOUCH else None
 
     def _reconciled(self, stored: Circuit | None, now: float) -> Circuit:
-        ours = self.circuit if self.contact is Contact.LOST else self._stored
-        if overrules(ours, self._stored, stored):
-            return shifted(ours, now - self.now())
-        return stored or Circuit()
-
-    def _adopt(self, answer: Answer, circuit: Circuit) -> None:
         with self._lock:
-            self.contact, self.lost = Contact.IN_TOUCH, None
-            self.circuit = self._stored = circuit
-            self._answer = answer
-            self._offset = answer.record.now - answer.received_at
-            self._stretch = max(1, self._stretch // 2)
-            self._due = answer.received_at + self._config.refresh_interval
-            new = self._lane is None or self._lane.generation != circuit.generation
-            if self._pending or (new and circuit.state is CircuitState.CLOSED):
-                # A member's first outcome, and what came while the store was slow, travel with the next
-                # call: the others weigh an outage by who else has been heard.
-                self._due = answer.received_at
-            self._relane()
+            self._hear()
+            ours = self.circuit if self.contact is Contact.LOST else self._stored
+            stand = rejoin.Stand(
+                self.member,
+                shifted(ours, now - self.now()),
+                self._stored.generation,
+                now - (self._clock() - self._lost_at),
+            )
+            if stored is not None and rejoin.is_premature(stand, stored, self._config.window):
+                self._give_others_time()
+        return rejoin.reconciled(stand, stored)
 
-    def _postpone(self, changes: list[Change]) -> None:
+    def _hear(self) -> None:
+        """Take note that the store has said something.
+
+        Raises:
+            TimeoutError: after so long a silence that it was given up, and what was on its way with it.
+        """
+        now = self._clock()
+        if now - self._heard_at >= self._longest_silence():
+            raise TimeoutError
+        self._heard_at = now
+
+    def _longest_silence(self) -> float:
+        return max(LONGEST_SILENCE, self._config.store_timeout)
+
+    def _give_others_time(self) -> None:
+        if self._back_at is None:
+            self._back_at = self._clock()
+        if self._clock() < self._back_at + REFUTING_INTERVALS * self._config.refresh_interval:
+            raise _PrematureError
+
+    def _adopt(self, answer: Answer, circuit: Circuit, *, flushed: bool) -> None:
         with self._lock:
+            self._hear()
+            self._outbox.arrived()
+            if flushed:
+                self._stretch, self._flush_due = max(1, self._stretch // 2), NEVER
+            self._follow(answer, circuit)
+
+    def _follow(self, answer: Answer, circuit: Circuit) -> None:
+        self.contact, self.lost, self._back_at = Contact.IN_TOUCH, None, None
+        self._under_way = None
+        self.circuit = self._stored = circuit
+        self._answer = answer
+        self._offset = answer.record.now - answer.received_at
+        self._due = answer.received_at + self._config.refresh_interval
+        new = self._lane is None or self._lane.generation != circuit.generation
+        if (self._outbox and self._may_flush()) or (new and circuit.state is CircuitState.CLOSED):
+            # A member's first outcome, and what came while the store was slow, travel with the next
+            # call: the others weigh an outage by who else has been heard.
+            self._due = answer.received_at
+        self._relane()
+
+    def _may_flush(self) -> bool:
+        return self._clock() >= self._flush_due
+
+    def _postpone(self, answer: Answer, circuit: Circuit) -> None:
+        with self._lock:
+            self._outbox.failed()
             self._stretch = min(self._stretch * 2, LONGEST_STRETCH)
-            # Nobody waits any more for the answer to a request for a lease.
-            self._pending = [change for change in changes if not isinstance(change, Grant)] + self._pending
-            self._due = self._clock() + self._config.refresh_interval * self._stretch
-            self._relane()
+            self._flush_due = self._clock() + self._config.refresh_interval * self._stretch
+            if self.contact is Contact.LOST:
+                self._due = self._clock() + self._config.refresh_interval
+            else:
+                self._follow(answer, circuit)
 
-    def _lose(self, changes: list[Change], reason: str) -> None:
+    def _linger(self) -> None:
+        """Stay with the local circuit for another refresh interval."""
+        with self._lock:
+            self._become_lost(self.lost)
+
+    def _lose(self, reason: str) -> None:
         with self._lock:
             if not self.contact.local:
-                self._apply_locally(changes + self._pending)
-            self.contact, self.lost = Contact.LOST, reason
-            # What was sent may have arrived, and the local circuit has the rest.
-            self._pending = [change for change in changes + self._pending if change.repeatable]
-            self._due = self._clock() + self._config.refresh_interval
-            self._relane()
+                self._apply_locally(self._outbox.unconfirmed)
+                self._lost_at = self._clock()
+            self._back_at = None
+            self._become_lost(reason)
 
     def _overdue(self, ticket: Ticket) -> None:
         with self._lock:
-            if ticket.done() or self.contact.local:
+            if self.contact.local or ticket not in {self._next, self._under_way}:
                 return
             self._collect()
             self.contact, self.lost = Contact.SLOW, TimeoutError.__name__
             self._slow_since = self._clock()
-            self._apply_locally(self._in_flight + self._pending)
             self._due = self._clock() + self._config.refresh_interval
+            # What others sent before they noticed may still arrive when the store goes on.
+            self._lost_at = self._due
+            self._apply_locally(self._outbox.unconfirmed)
             self._relane()
+
+    def _give_up_if_silent(self) -> None:
+        silent_since = max(self._slow_since, self._heard_at)
+        if self.contact is Contact.SLOW and self._clock() - silent_since >= self._longest_silence():
+            self._become_lost(self.lost)
+
+    def _become_lost(self, reason: str | None) -> None:
+        self.contact, self.lost = Contact.LOST, reason
+        self._outbox.lost(self._stored)
+        self._due = self._clock() + self._config.refresh_interval
+        self._relane()
 
     # --- the copy itself
 
@@ -315,11 +414,14 @@ class Replica:
             self._add(change)
 
     def _add(self, change: Change) -> None:
+        self._give_up_if_silent()
         if self.contact.local:
             self._apply_locally([change])
             self._relane()
-        if self.contact is not Contact.LOST or change.repeatable or change.fleet_only:
-            self._pending.append(change)
+        if self.contact is Contact.LOST:
+            self._outbox.add_while_lost(change)
+        else:
+            self._outbox.add(change)
 
     def _collect(self) -> None:
         """Turn what was counted since the last time into a report."""
@@ -352,9 +454,10 @@ class Replica:
 
     def _announce(self) -> None:
         with self._lock:
+            self._give_up_if_silent()
             before, self._told = self._told, self.circuit
             was_lost = self._told_lost
-            if self.contact is not Contact.SLOW or self._clock() - self._slow_since >= WORTH_TELLING:
+            if self.contact is not Contact.SLOW:
                 self._told_lost = self.lost
         if self._told is not before:
             self._observer.on_change(before, self._told)
