@@ -42,7 +42,6 @@ class RedisStore:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client = self._connect()
-        self._inherited: list[redis.Redis] = []
 
     def load(self, name: str) -> Record:
         return self._run(name, "load")[1]
@@ -54,9 +53,7 @@ class RedisStore:
         self._client.close()
 
     def forget_connections(self) -> None:
-        # Kept alive so that nothing closes, in the child, sockets that the parent still speaks through.
-        self._inherited.append(self._client)
-        self._client = self._connect()
+        """Nothing to do: redis-py's pool notices a fork, and leaves the parent's sockets open."""
 
     def __repr__(self) -> str:
         return "RedisStore()"

@@ -1,4 +1,4 @@
-"""Circuits in a table of any database that SQLAlchemy speaks to."""
+"""Circuits in a table of PostgreSQL or SQLite, through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ circuits = sa.Table(
     sa.Column("circuit", sa.Text, nullable=False),
 )
 
-# Seconds since the epoch on the database's own clock, for every statement anew.
+# Seconds since the epoch on the database's own clock, for every statement anew. A database is supported
+# when it has an entry here and passes the contract tests.
 CLOCKS = {
     "postgresql": "extract(epoch from clock_timestamp())",
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
@@ -50,7 +51,7 @@ class SQLStore:
     start, as ``BEGIN IMMEDIATE`` would, and waits its turn for it.
 
     Raises:
-        ValueError: SQLAlchemy cannot read the URL.
+        ValueError: SQLAlchemy cannot read the URL, or it is another database's.
     """
 
     remote = True
@@ -61,14 +62,20 @@ class SQLStore:
             self._engine = self._connect()
         except ArgumentError:
             raise ValueError(
-                "a breaker store's URL should be memory://, redis://… or an SQLAlchemy URL"
+                "a breaker store's URL should be memory://, redis://…, postgresql://… or sqlite:///…"
             ) from None
         self._inherited: list[Engine] = []
         self._ready = False
 
     def load(self, name: str) -> Record:
-        with self._connection() as connection:
-            return self._read(connection, name)
+        try:
+            return self._load(name)
+        except DBAPIError as error:
+            # A server, or a proxy before it, ends connections that were idle for long; the next one is
+            # new. A load may be repeated; a swap, whose answer may only have been lost, may not.
+            if not error.connection_invalidated:
+                raise
+            return self._load(name)
 
     def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
         with self._connection() as connection:
@@ -94,7 +101,9 @@ class SQLStore:
 
     def _connect(self) -> Engine:
         dialect = self._url.get_backend_name()
-        self._now: sa.Label[Any] = sa.literal_column(CLOCKS.get(dialect, "CURRENT_TIMESTAMP")).label("now")
+        if dialect not in CLOCKS:
+            raise ValueError(f"a breaker store's database should be PostgreSQL or SQLite, not {dialect!r}")
+        self._now: sa.Label[Any] = sa.literal_column(CLOCKS[dialect]).label("now")
         engine = sa.create_engine(
             self._url,
             isolation_level="AUTOCOMMIT",
@@ -104,8 +113,12 @@ class SQLStore:
         if dialect == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
         # A swap and its time in one statement, where the database can: racers hold each other up for less.
-        self._returns = dialect in CLOCKS and engine.dialect.update_returning
+        self._returns = engine.dialect.update_returning
         return engine
+
+    def _load(self, name: str) -> Record:
+        with self._connection() as connection:
+            return self._read(connection, name)
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -136,7 +149,7 @@ class SQLStore:
                 one.outerjoin(circuits, circuits.c.name == name)
             )
         ).one()
-        return Record(found.version or ABSENT, found.circuit, _seconds(found.now))
+        return Record(found.version or ABSENT, found.circuit, float(found.now))
 
     def _insert(self, connection: Connection, name: str, version: str, text: str) -> float | None:
         row = circuits.insert().values(name=name, version=version, circuit=text)
@@ -154,9 +167,9 @@ class SQLStore:
         if not self._returns:
             if connection.execute(change).rowcount != 1:
                 return None
-            return _seconds(connection.execute(sa.select(self._now)).scalar_one())
+            return float(connection.execute(sa.select(self._now)).scalar_one())
         now = connection.execute(change.returning(self._now)).scalar_one_or_none()
-        return None if now is None else _seconds(now)
+        return None if now is None else float(now)
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
@@ -188,7 +201,3 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _seconds(now: Any) -> float:
-    return now.timestamp() if hasattr(now, "timestamp") else float(now)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
+import sqlalchemy as sa
 
 from breakwall.breaker import Store, store_from_url
 from breakwall.breaker.stores import ABSENT
@@ -76,6 +82,72 @@ def test_it_opens_again_after_it_was_closed(open_store: OpenStore) -> None:
     store.close()
     store.close()
     assert store.load("payment").text == "one"
+
+
+def test_a_forked_child_and_its_parent_both_go_on(open_store: OpenStore) -> None:
+    """Each through connections of its own, although the parent had one open at the fork."""
+    store = open_store()
+    store.load("payment")
+
+    def work(who: str) -> bool:
+        for number in range(100):
+            won, stored = store.swap(f"{who} {number}", ABSENT, "v1", who)
+            if not won or stored.text != who or store.load(f"{who} {number}").text != who:
+                return False
+        store.close()
+        return True
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            signal.alarm(20)
+            store.forget_connections()
+            os._exit(0 if work("child") else 1)
+        os._exit(2)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(work, "parent").result(timeout=20)
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.load("parent 0").text == "parent"
+
+
+@pytest.fixture(params=["postgres", "redis"])
+def served(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Callable[[], None]]]:
+    """A store on a server, and how to end the store's connections there."""
+    url = str(request.getfixturevalue(f"{request.param}_url"))
+    store = store_from_url(url)
+    yield store, lambda: END_CONNECTIONS[request.param](url)
+    store.close()
+
+
+def end_postgres_connections(url: str) -> None:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(
+            sa.text(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        )
+
+
+def end_redis_connections(url: str) -> None:
+    with redis.Redis.from_url(url) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+
+
+END_CONNECTIONS = {"postgres": end_postgres_connections, "redis": end_redis_connections}
+
+
+def test_a_connection_that_the_server_ended_while_it_was_idle_costs_no_load(
+    served: tuple[Store, Callable[[], None]],
+) -> None:
+    store, end_connections = served
+    store.swap("payment", ABSENT, "v1", "one")
+    end_connections()
+    assert store.load("payment").text == "one"
+    assert store.swap("payment", "v1", "v2", "two")[0]
 
 
 def test_of_many_swaps_at_once_exactly_one_wins(open_store: OpenStore) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from breakwall.breaker.stores import ABSENT
-from breakwall.breaker.stores.sql import SQLStore
+from breakwall.breaker.stores.sql import SQLStore, circuits
 
 
 @pytest.fixture
@@ -36,6 +38,22 @@ def test_a_swap_that_wins_is_one_round_trip(store: SQLStore, statements: list[st
 def test_a_load_is_one_round_trip(store: SQLStore, statements: list[str]) -> None:
     store.load("payment")
     assert len(statements) == 1
+
+
+def test_a_table_that_has_gone_is_made_again(store: SQLStore) -> None:
+    """The file was replaced, or a database restored that never had it."""
+    with store._engine.connect() as connection:
+        circuits.drop(connection)
+    with contextlib.suppress(DBAPIError):
+        store.load("payment")
+    assert store.load("payment").text is None
+
+
+@pytest.mark.parametrize("url", ["mysql://db/x", "mariadb+pymysql://db/x", "oracle://db/x", "mssql://db/x"])
+def test_a_database_whose_clock_is_not_known_is_refused_by_name(url: str) -> None:
+    name = url.partition(":")[0].partition("+")[0]
+    with pytest.raises(ValueError, match=f"should be PostgreSQL or SQLite, not '{name}'"):
+        SQLStore(url)
 
 
 def test_a_database_without_returning_swaps_too(store: SQLStore) -> None:

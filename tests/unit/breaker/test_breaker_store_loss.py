@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from breaker_doubles import Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
+from breaker_doubles import EPOCH, Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitState
 from breakwall.breaker.stores import Record
