@@ -110,7 +110,8 @@ class OrderProducer:
         idempotency key, does nothing and returns the first one's state.
 
         Raises:
-            DatabaseUnavailableError: nothing was accepted; place the order again with the same key.
+            DatabaseUnavailableError: do not count on the order, and place it again with the same key, which
+                is safe: as a rule nothing was accepted, but a commit whose answer was lost may have been.
             IdempotencyConflictError: the key belongs to another order.
         """
         deadline = self._monotonic() + self._timeout
