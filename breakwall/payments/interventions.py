@@ -16,6 +16,7 @@ from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import get_order, stored_order
+from breakwall.payments.renewal import renew_spent_keys
 from breakwall.payments.schema import UNSETTLED, attempts, orders
 
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
@@ -112,7 +113,10 @@ def disputed(connection: Connection, locked: Sequence[Row[Any]]) -> set[str]:
 def send_round(
     connection: Connection, clock: Clock, locked: list[Row[Any]], author: Author, *, run: str | None = None
 ) -> None:
-    """Make locked orders due at once, with a whole new budget of attempts each."""
+    """Make locked orders due at once, with a whole new budget of attempts each.
+
+    An order whose key the service has spent on a refusal gets a new one: the old one would be refused again.
+    """
     connection.execute(
         update(orders)
         .where(orders.c.id.in_([order.id for order in locked]))
@@ -126,6 +130,7 @@ def send_round(
             settled_at=None,
         )
     )
+    renew_spent_keys(connection, locked)
     note_interventions(connection, clock, locked, Action.RETRY, author, after=OrderStatus.QUEUED, run=run)
 
 

@@ -15,6 +15,7 @@ from breakwall.payments.interventions import OTHER_PAYLOAD, RefusedError, at_res
 from breakwall.payments.keys import renewed_key
 from breakwall.payments.orders import MAX_LENGTH, OrderStatus, StoredOrder
 from breakwall.payments.queries import get_order, stored_order
+from breakwall.payments.renewal import RESOLVED_BY, spent_keys
 from breakwall.payments.schema import STORED_ERROR, UNSETTLED, attempts, incidents, orders
 
 _IN_REVIEW = (OrderStatus.REVIEW,)
@@ -54,7 +55,7 @@ class Resolution:
             before = lock_order(connection, order.id, _IN_REVIEW, _RESOLVED)
             _refuse_charge_of_another(connection, order.id, charge_id)
             newest = _unsettled(select(func.max(attempts.c.number)), order.id).scalar_subquery()
-            detail = f"Resolved by {author.actor}: it charged."
+            detail = f"{RESOLVED_BY} {author.actor}: it charged."
             self._settle(
                 connection, attempts.c.number == newest, order.id, Outcome.SUCCEEDED, detail, charge_id
             )
@@ -80,8 +81,8 @@ class Resolution:
         """The payment service has not charged the order: it is dead, or cancelled where that was asked for.
 
         It can then be sent round again. Its unknown attempts become failed ones, so that nothing is looked
-        up any more; where the service had answered one of them with an error, the next one has a new key,
-        because the service may have stored that answer, or knows the key from another payload. Should
+        up any more; where the service had answered one of them with an error, or has refused a newer one, the
+        next one has a new key: the service may have stored that answer, or knows the key from another payload. Should
         proof of a payment turn up after all, the order is paid and an incident says so.
         """
         order = get_order(self.database, name)
@@ -90,10 +91,11 @@ class Resolution:
             before = lock_order(connection, order.id, _IN_REVIEW, _RESOLVED)
             status = OrderStatus.CANCELLED if before.cancel_requested else OrderStatus.DEAD
             changes = {}
-            if connection.scalar(_unsettled(select(func.count()), order.id).where(_SPENDS_ITS_KEY)):
-                changes["charge_key"] = renewed_key(order.id, before.fence + 1)
-            detail = f"Resolved by {author.actor}: not charged. {author.reason or ''}".rstrip()
+            spent = connection.scalar(_unsettled(select(func.count()), order.id).where(_SPENDS_ITS_KEY))
+            detail = f"{RESOLVED_BY} {author.actor}: not charged. {author.reason or ''}".rstrip()
             self._settle(connection, UNSETTLED, order.id, Outcome.FAILED, detail)
+            if spent or spent_keys(connection, [before]):
+                changes["charge_key"] = renewed_key(order.id, before.fence + 1)
             self._close(connection, before, status, changes)
             note_interventions(
                 connection, self.clock, [before], Action.RESOLVE_NOT_CHARGED, author, after=status
