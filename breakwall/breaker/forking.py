@@ -16,15 +16,15 @@ class Forked(Protocol):
 _remembered: weakref.WeakSet[Forked] = weakref.WeakSet()
 
 
-def remember(breaker: Forked) -> None:
-    """Have ``breaker`` told when it finds itself in a forked child."""
-    _remembered.add(breaker)
+def remember(something: Forked) -> None:
+    """Have ``something``, a breaker or a registry, told when it finds itself in a forked child."""
+    _remembered.add(something)
 
 
 def _after_fork() -> None:
     link.after_fork()
-    for breaker in list(_remembered):
-        breaker.after_fork()
+    for something in list(_remembered):
+        something.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

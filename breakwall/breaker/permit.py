@@ -94,14 +94,11 @@ class Permit:
     def record_failure(self, retry_after: float | None = None) -> None:
         """The service failed; or throttles its callers, and said for how many seconds.
 
-        With ``retry_after`` the circuit opens at once, for so long, at most ``config.max_retry_after``.
-
-        Raises:
-            ValueError: ``retry_after`` is not above 0.
+        With ``retry_after`` the circuit opens at once, for so long, at most ``config.max_retry_after``. One
+        that is not above 0, or NaN, asks for no pause: the call has failed as any other.
         """
-        if retry_after is not None and not retry_after > 0:
-            raise ValueError("retry_after should be a number of seconds above 0")
-        self._settle(Result(CallOutcome.FAILURE, hold=retry_after))
+        asked = retry_after is not None and retry_after > 0
+        self._settle(Result(CallOutcome.FAILURE, hold=retry_after if asked else None))
 
     def release(self) -> None:
         """Nothing was learned of the service: give the permit back."""

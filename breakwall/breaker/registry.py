@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from breakwall.breaker import forking
 from breakwall.breaker.breaker import CircuitBreaker
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.events import Listener
@@ -32,6 +33,7 @@ class CircuitBreakerRegistry:
         self._breakers: dict[str, CircuitBreaker] = {}
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
+        forking.remember(self)
 
     def breaker(self, name: str, **changes: Any) -> CircuitBreaker:
         """The breaker called ``name``, made on first request with ``changes`` to the shared defaults.
@@ -70,6 +72,10 @@ class CircuitBreakerRegistry:
         """Close every breaker."""
         for breaker in self:
             breaker.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: the lock may have been held by a thread that the child does not have."""
+        self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> CircuitBreaker:
         return self._breakers[name]

@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 from breaker_doubles import answer, fail_times, succeed_times
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, store_from_url
+from breakwall.breaker import (
+    CircuitBreaker,
+    CircuitBreakerConfig,
+    CircuitBreakerRegistry,
+    CircuitState,
+    store_from_url,
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -68,6 +74,13 @@ def test_a_child_can_call_although_a_lock_was_held_at_the_fork(breaker: CircuitB
     replica = breaker._replica
     with replica._lock, replica._link._lock, replica._link._inline, breaker._tally._lock:
         assert in_a_child(lambda: breaker.call(answer)) == "answer"
+
+
+def test_a_child_can_make_a_breaker_although_another_was_being_made_at_the_fork() -> None:
+    registry = CircuitBreakerRegistry()
+    registry.breaker("payment")
+    with registry._lock:
+        assert in_a_child(lambda: [breaker.name for breaker in registry]) == ["payment"]
 
 
 def test_what_the_parent_counted_is_reported_once(tmp_path: Path) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
 import pytest
 from breaker_doubles import Clock, Fleet, answer, fail_times
 
@@ -47,6 +53,44 @@ def test_a_word_from_before_the_last_transition_is_not_heard(fleet: Fleet, clock
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_a_pause_is_above_0(fleet: Fleet, seconds: float) -> None:
-    with pytest.raises(ValueError, match="retry_after should be"):
-        fleet.breaker().acquire().record_failure(retry_after=seconds)
+def test_a_pause_that_is_none_leaves_a_plain_failure(fleet: Fleet, seconds: float) -> None:
+    """An error here would come out of the call, and might be counted as an answer of the service."""
+    breaker = fleet.breaker()
+    breaker.acquire().record_failure(retry_after=seconds)
+    assert breaker.status().state is CircuitState.CLOSED
+    assert breaker.metrics().failed_calls == 1
+
+
+class DocumentedAnswer:
+    def __init__(self, **headers: str) -> None:
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def documented(name: str) -> Any:
+    """A function from the documentation's examples."""
+    text = (Path(__file__).parents[3] / "docs" / "breaker.md").read_text(encoding="utf-8")
+    block = next(b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f"def {name}(" in b)
+    names: dict[str, Any] = {}
+    exec(block, names)  # noqa: S102  # our own documentation, as its reader would run it
+    return names[name]
+
+
+class TestDocumentedReading:
+    """Of `Retry-After`, in the example of `docs/breaker.md`."""
+
+    def test_of_seconds(self) -> None:
+        assert documented("pause")(DocumentedAnswer(Retry_After="120")) == 120
+
+    def test_of_a_date(self) -> None:
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=120), usegmt=True)
+        assert documented("pause")(DocumentedAnswer(Retry_After=date)) == pytest.approx(120, abs=30)
+
+    @pytest.mark.parametrize("header", ["0", "nan", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "-0000", ""])
+    def test_of_anything_else_leads_to_a_plain_failure(self, fleet: Fleet, header: str) -> None:
+        breaker = fleet.breaker(expected_exception=OSError)
+        with breaker.acquire() as permit:
+            permit.record_failure(retry_after=documented("pause")(DocumentedAnswer(Retry_After=header)))
+        assert (breaker.metrics().failed_calls, breaker.status().state) == (1, CircuitState.CLOSED)
+
+    def test_of_no_header(self) -> None:
+        assert documented("pause")(DocumentedAnswer()) is None
