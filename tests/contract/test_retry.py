@@ -86,7 +86,7 @@ def test_an_order_whose_attempts_are_used_up_uncharged_is_dead(site: Site) -> No
     assert site.get().last_error == "http_401"
 
 
-def test_an_open_circuit_defers_and_uses_nothing_up(site: Site) -> None:
+def test_trap_11_a_refusal_of_the_breaker_defers_an_order_and_uses_no_attempt_up(site: Site) -> None:
     order_id = queued(site)
     site.open_circuit()
     assert site.retrier.run(order_id) is OrderStatus.QUEUED
