@@ -125,11 +125,15 @@ def test_the_service_sees_a_reset_when_it_says_nothing_more_itself() -> None:
     server.close()
 
 
+def environ_of_children() -> dict[str, str]:
+    """The tree that this file is in comes first on their path, before an installed one."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1]), *sys.path])}
+
+
 def caller(service: Service) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", CALLER, service.url]
-    environ = {**os.environ, "PYTHONPATH": str(HERE)}
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ, cwd=HERE.parents[1]
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ_of_children()
     )
 
 
@@ -267,6 +271,8 @@ def test_a_request_that_a_network_partition_held_back_is_not_delivered_when_it_i
     if not unshare or subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine gives no private network to a user without rights")
     command = [*namespace, sys.executable, str(HERE / "partition.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env=environ_of_children()
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "before succeeded, victim unknown, executed ['before']"
