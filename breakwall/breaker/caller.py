@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Caller:
         self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Call ``func`` if the gate lets it through; a coroutine function's call is to be awaited."""
-        if inspect.iscoroutinefunction(func):
+        if is_async(func):
             return self.call_async(func, fallback, args, kwargs)
         try:
             permit = self.replica.run(self.gate.admit())
@@ -80,6 +81,24 @@ class Caller:
         permit.record_success()
         await settle_later(self.replica, later, None)
         return result
+
+
+def is_async(func: Callable[..., Any]) -> bool:
+    """Whether a call of ``func`` is to be awaited, as far as that can be told before the call."""
+    return any(inspect.iscoroutinefunction(code) for code in _called(func))
+
+
+def is_generating(func: Callable[..., Any]) -> bool:
+    """Whether a call of ``func`` only makes a generator, and runs nothing yet."""
+    return any(
+        inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code) for code in _called(func)
+    )
+
+
+def _called(func: Callable[..., Any]) -> tuple[Any, Any]:
+    while isinstance(func, functools.partial):
+        func = func.func
+    return func, getattr(type(func), "__call__", None)  # noqa: B004  # the function itself is wanted
 
 
 def fails(permit: Permit, error: BaseException, fallback: Any) -> bool:

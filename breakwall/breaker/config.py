@@ -12,6 +12,9 @@ DEFAULT_GROWTH_LIMIT = 4
 # What the call itself may not use up: starting it, and telling the store how it went.
 LEAST_LEASE_MARGIN = 0.25
 
+# Three decades: what is longer was meant in another unit, and further on a store's numbers would overflow.
+LONGEST = 1e9
+
 COUNTS = ("failure_threshold", "half_open_max_calls", "minimum_calls", "recent_calls")
 SECONDS = ("recovery_timeout", "timeout", "window", "max_retry_after", "refresh_interval", "store_timeout")
 
@@ -117,8 +120,8 @@ def _check_count(name: str, value: object) -> None:
 
 
 def _check_seconds(name: str, value: object) -> None:
-    if not _is_number(value) or value <= 0:  # type: ignore[operator]  # _is_number says that it compares
-        raise ValueError(f"{name} should be a number of seconds above 0")
+    if not _is_number(value) or not 0 < value <= LONGEST:  # type: ignore[operator]  # _is_number says so
+        raise ValueError(f"{name} should be a number of seconds above 0 and at most {LONGEST:.0f}")
 
 
 def _check_share(name: str, value: object) -> None:

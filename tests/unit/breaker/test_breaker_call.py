@@ -213,8 +213,8 @@ class TestError:
         assert (error.name, error.state, error.retry_after) == ("payment", CircuitState.OPEN, 12.5)
 
 
-@pytest.mark.parametrize("name", ["", "x" * 201])
-def test_a_name_has_1_to_200_characters(fleet: Fleet, name: str) -> None:
+@pytest.mark.parametrize("name", ["", "x" * 201, "a\0b"])
+def test_a_name_has_1_to_200_characters_and_no_nul(fleet: Fleet, name: str) -> None:
     with pytest.raises(ValueError, match="name should be"):
         fleet.breaker(name)
 

@@ -19,6 +19,8 @@ from breakwall.breaker import CircuitBreakerConfig
         ("recent_calls", 0),
         ("recovery_timeout", 0),
         ("recovery_timeout", "30"),
+        ("recovery_timeout", 1e308),
+        ("max_recovery_timeout", 2e9),
         ("timeout", math.inf),
         ("window", math.nan),
         ("window", -1),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from breaker_doubles import FaultyStore, Fleet, ServiceError, fail, fail_times
@@ -87,6 +89,27 @@ def test_a_decorated_coroutine_function_stays_one(fleet: Fleet) -> None:
     assert asyncio.iscoroutinefunction(charge)
     assert asyncio.run(charge(5)) == 5
     assert breaker.metrics().successful_calls == 1
+
+
+def generate() -> Iterator[int]:
+    yield 1
+
+
+async def generate_async() -> AsyncIterator[int]:
+    yield 1
+
+
+class Generating:
+    def __call__(self) -> Iterator[int]:
+        yield 1
+
+
+@pytest.mark.parametrize("generating", [generate, generate_async, functools.partial(generate), Generating()])
+def test_a_generator_function_which_fails_long_after_its_call_is_refused(
+    fleet: Fleet, generating: Callable[[], object]
+) -> None:
+    with pytest.raises(TypeError, match="put acquire"):
+        fleet.breaker().protect(generating)
 
 
 def test_a_decorated_function_that_fails_counts(fleet: Fleet) -> None:
