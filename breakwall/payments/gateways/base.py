@@ -90,7 +90,8 @@ class Answer:
         charge_id: the service's own id of the charge, when it succeeded.
         code: the service's code or the error's name, short, without secrets: ``"card_declined"``,
             ``"ReadTimeout"``. Of an answer that broke off on the service's side always ``"http_500"`` to
-            ``"http_599"``: it may be stored under its key, and be given again for ever.
+            ``"http_599"``: it may be stored under its key, and be given again for ever. Where the key belongs
+            to another payload always ``"http_422"``: only a person can end such an order.
         detail: one sentence for an operator, without secrets.
         retry_after: seconds that the service asked us to wait, if it did.
         advice: what to do next when the outcome ends nothing.
