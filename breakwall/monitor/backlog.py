@@ -17,6 +17,7 @@ from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, Overr
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.incidents import count_open
+from breakwall.payments.plans import once
 from breakwall.payments.schema import QUEUED, orders
 from breakwall.settings import Settings
 
@@ -246,7 +247,7 @@ _OTHERS = (
 def _drained(clock: Clock) -> Select[int, Any]:
     had_waited = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
     return select(func.count().label("number"), func.min(orders.c.settled_at).label("first")).where(
-        orders.c.settled_at >= clock.after(-DRAIN_WINDOW),
+        orders.c.settled_at >= once(clock.after(-DRAIN_WINDOW)),
         orders.c.status != literal_column("'cancelled'"),
         had_waited,
     )

@@ -6,18 +6,14 @@ Backoff, lost publishes, crashed handlers and a wiped broker are all the same ca
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, case, select, update
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import Connection, case, select, update
 
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.plans import most_likely, once
 from breakwall.payments.schema import IN_FLIGHT, QUEUED, attempts, orders
 
 POISON_CRASHES = 3
@@ -38,7 +34,7 @@ class DueOrders:
         """
         due = (
             select(orders.c.id)
-            .where(_MostLikely(orders.c.status == QUEUED), orders.c.dispatch_at <= self._now())
+            .where(most_likely(orders.c.status == QUEUED), orders.c.dispatch_at <= once(self.clock.after(0)))
             .order_by(orders.c.dispatch_at, orders.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -77,7 +73,9 @@ class DueOrders:
         """
         expired = (
             select(orders.c.id)
-            .where(_MostLikely(orders.c.status == IN_FLIGHT), orders.c.lease_until <= self._now())
+            .where(
+                most_likely(orders.c.status == IN_FLIGHT), orders.c.lease_until <= once(self.clock.after(0))
+            )
             .order_by(orders.c.lease_until, orders.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -91,11 +89,6 @@ class DueOrders:
             return found
 
         return self.database.write(work, name="reclaim_expired")
-
-    def _now(self) -> ScalarSelect[datetime]:
-        # Worked out once a statement. PostgreSQL looks nothing up in an index by a clock that moves on from
-        # row to row: it would walk the whole backlog to find that nothing is due.
-        return select(self.clock.after(0)).scalar_subquery()
 
     def _end_unanswered(self, connection: Connection, order_ids: list[str]) -> None:
         connection.execute(
@@ -124,23 +117,3 @@ class DueOrders:
                 last_error="The process that worked on this order ended or lost its claim.",
             )
         )
-
-
-class _MostLikely(FunctionElement[Any]):
-    """The condition of a partial index: nothing to look orders up by.
-
-    SQLite takes any state for a rare one until somebody runs ANALYZE. It would look all queued orders up by
-    their state and sort them to find those that are due.
-    """
-
-    inherit_cache = True  # And no type: SQLAlchemy would compare a boolean with 1, for SQLite.
-
-
-@compiles(_MostLikely)
-def _condition(element: _MostLikely, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clauses, **kw)
-
-
-@compiles(_MostLikely, "sqlite")
-def _with_likelihood(element: _MostLikely, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"likelihood({compiler.process(element.clauses, **kw)}, 0.99)"

@@ -12,6 +12,7 @@ from breakwall.payments.clock import Clock
 from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
+from breakwall.payments.plans import most_likely, once
 from breakwall.payments.schema import attempts, interventions, orders
 
 _ORDER_COLUMNS = [orders.c[name] for name in StoredOrder.__dataclass_fields__]
@@ -75,7 +76,8 @@ def known_charge_key(database: Database, clock: Clock, *, settled_for: float) ->
     wanted = (
         select(attempts.c.gateway_key)
         .join_from(orders, attempts, attempts.c.order_id == orders.c.id)
-        .where(orders.c.status == OrderStatus.PAID, orders.c.settled_at <= clock.after(-settled_for))
+        .where(most_likely(orders.c.status == OrderStatus.PAID))
+        .where(orders.c.settled_at <= once(clock.after(-settled_for)))
         .where(attempts.c.outcome == Outcome.SUCCEEDED, ~vouched_for)
         .order_by(orders.c.settled_at.desc())
         .limit(1)

@@ -21,6 +21,7 @@ from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.interventions import DISPUTED, RETRYABLE, disputed, send_round
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.plans import once
 from breakwall.payments.schema import UNSETTLED, attempts, orders
 
 CHUNK = 500
@@ -113,7 +114,7 @@ class Redrive:
 
     def preview(self, selection: Selection) -> Preview:
         """Count what `run` would do, and the orders that match but for their state."""
-        accepted = orders.c.created_at <= self._clock.after(-selection.older_than)
+        accepted = orders.c.created_at <= once(self._clock.after(-selection.older_than))
         matching = and_(accepted, *_filters(selection, _has_error))
         return self._preview(matching, selection.statuses)
 

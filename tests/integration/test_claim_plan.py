@@ -18,13 +18,16 @@ import pytest
 from sqlalchemy import event, text
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.monitor.backlog import Monitor
 from breakwall.payments.charging import Charger
+from breakwall.payments.clock import DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.due import DueOrders
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order
+from breakwall.payments.queries import known_charge_key
 from breakwall.settings import DispatchSettings
 from producers import OrderProducer
 from producers.producer import PlaceResult
@@ -136,9 +139,9 @@ def ask_postgres(database: Database, sql: str, parameters: Any, *, mode: str) ->
     with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as connection:
         connection.execute(f"SET plan_cache_mode = {mode}")
         connection.execute(f"PREPARE sent AS {prepared}")
-        values = ", ".join(["%s"] * len(names))
+        values = f"({', '.join(['%s'] * len(names))})" if names else ""
         row = connection.execute(
-            f"EXPLAIN (FORMAT JSON) EXECUTE sent({values})", [parameters[name] for name in names]
+            f"EXPLAIN (FORMAT JSON) EXECUTE sent{values}", [parameters[name] for name in names]
         ).fetchone()
     assert row is not None
     plan = Plan()
@@ -256,3 +259,17 @@ def test_the_worker_has_nothing_sorted(site: Site, call: Call) -> None:
 @pytest.mark.parametrize("call", PLACE)
 def test_to_place_an_order_reads_no_table_from_end_to_end(site: Site, call: Call) -> None:
     assert [plan.scanned for plan in site.plans(call) if plan.scanned] == []
+
+
+def count_the_backlog(site: Site) -> None:
+    Monitor(site.database, site.breaker, lambda: 0).snapshot()
+
+
+def find_a_known_charge(site: Site) -> None:
+    assert known_charge_key(site.database, DatabaseClock(), settled_for=30) is not None
+
+
+@pytest.mark.parametrize("call", [count_the_backlog, find_a_known_charge])
+def test_the_finished_orders_of_late_are_looked_up_by_when_they_were_settled(site: Site, call: Call) -> None:
+    looked_up = [plan.looked_up for plan in site.plans(call)]
+    assert any("settled_at" in conditions.get("ix_orders_settled", "") for conditions in looked_up)

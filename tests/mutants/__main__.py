@@ -1,7 +1,12 @@
-"""Tries the mutants that are named, or all; exits 1 unless every one is noticed."""
+"""``python -m tests.mutants [--simulate N] [NAME …]``: exits 1 unless every mutant that is tried is noticed.
+
+By the tests of its catalogue entry; with ``--simulate``, by N runs of the simulation instead, as far as the entry
+says that they notice it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -16,19 +21,29 @@ COPIED = ("breakwall", "producers", "worker", "tests", "pyproject.toml")
 BOUND = 300.0
 
 
-def main(names: list[str]) -> int:
-    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
-    missed = [mutant.name for mutant in chosen if not _noticed(mutant)]
+def main() -> int:
+    asked = _arguments()
+    chosen = [mutant for mutant in MUTANTS if not asked.names or mutant.name in asked.names]
+    if asked.simulate:
+        chosen = [mutant for mutant in chosen if mutant.simulated]
+    missed = [mutant.name for mutant in chosen if not _noticed(mutant, asked.simulate)]
     print(f"{len(chosen) - len(missed)} of {len(chosen)} mutants noticed")
     return 1 if missed else 0
 
 
-def _noticed(mutant: Mutant) -> bool:
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", help="mutants (default: all)", metavar="NAME")
+    parser.add_argument("--simulate", type=int, metavar="N", help="try them with N runs of the simulation")
+    return parser.parse_args()
+
+
+def _noticed(mutant: Mutant, runs: int | None) -> bool:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="breakwall-mutant-") as folder:
         _copy_tree(Path(folder))
         _mutate(Path(folder), mutant)
-        red = _turns_red(Path(folder), mutant)
+        red = _breaks_a_run(Path(folder), runs) if runs else _turns_red(Path(folder), mutant)
     print(f"{'red  ' if red else 'GREEN'}  {mutant.name}  ({time.monotonic() - started:.0f} s)", flush=True)
     return red
 
@@ -52,6 +67,12 @@ def _mutate(folder: Path, mutant: Mutant) -> None:
     path.write_text(text.replace(mutant.line, mutant.instead))
 
 
+def _breaks_a_run(folder: Path, runs: int) -> bool:
+    # Always the same seeds: what the table says can be seen again.
+    command = [sys.executable, "-m", "tests.simulation", "--seed", "0", "--seeds", str(runs)]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 1
+
+
 def _turns_red(folder: Path, mutant: Mutant) -> bool:
     # The copy comes first on the path of `python -m`, before the installed tree.
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
@@ -67,4 +88,4 @@ def _turns_red(folder: Path, mutant: Mutant) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

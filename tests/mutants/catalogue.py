@@ -9,10 +9,12 @@ CLAIMS = "breakwall/payments/claims.py"
 LEDGER = "breakwall/payments/ledger.py"
 SETTLEMENT = "breakwall/payments/settlement.py"
 DECISIONS = "breakwall/payments/decisions.py"
+LOOK_UPS = "breakwall/payments/look_ups.py"
 DUE = "breakwall/payments/due.py"
 
 LEDGER_TESTS = "tests/contract/test_ledger.py"
 RETRY_TESTS = "tests/contract/test_retry.py"
+LATE_TESTS = "tests/contract/test_late_answers.py"
 PLACE_TESTS = "tests/contract/test_place.py"
 
 
@@ -26,6 +28,7 @@ class Mutant:
         line: text that is there exactly once.
         instead: what replaces it.
         tests: what must turn red.
+        simulated: whether the simulation notices it too, in some thousands of runs.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Mutant:
     line: str
     instead: str
     tests: tuple[str, ...]
+    simulated: bool = True
 
 
 MUTANTS = (
@@ -86,6 +90,27 @@ MUTANTS = (
         "case LookUpResult.ABSENT if progress.unsettled_age >= profile.settle_seconds:",
         "case LookUpResult.ABSENT if True:",
         ("tests/unit/test_decisions.py", RETRY_TESTS),
+    ),
+    Mutant(
+        "the trial of a look-up's 404",
+        LOOK_UPS,
+        "        if trial.result in {LookUpResult.SUCCEEDED, LookUpResult.PROCESSING}:\n",
+        "        if True:\n",
+        ("tests/unit/test_look_ups.py", LATE_TESTS),
+    ),
+    Mutant(
+        "the question whether there is a look-up",
+        LOOK_UPS,
+        "        if offered:\n",
+        "        if True:\n",
+        ("tests/unit/test_look_ups.py",),
+    ),
+    Mutant(
+        "the end by a late decline",
+        DECISIONS,
+        "            return Step.DECLINE\n",
+        "            return Step.SEND\n",
+        (LATE_TESTS,),
     ),
     Mutant(
         "proof of payment from a late result",
