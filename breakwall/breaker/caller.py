@@ -33,6 +33,7 @@ class Caller:
             if fallback is None:
                 raise
             return fall_back(fallback, args, kwargs)
+        permit.hold()
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
@@ -70,6 +71,7 @@ class Caller:
     ) -> Any:
         """Await a call that was let through, and settle it."""
         later = permit.postpone()
+        permit.hold()
         try:
             result = await call
         except BaseException as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from breakwall.breaker.circuit import CircuitState, Decision, Override, OverrideMode
 from breakwall.breaker.errors import CircuitBreakerError
 from breakwall.breaker.events import Announcer, Refusal
-from breakwall.breaker.permit import Books, Permit
+from breakwall.breaker.permit import Books, Permit, is_within_probe
 from breakwall.breaker.replica import Steps
 
 # A refusal always says to wait a little: a caller that came straight back would only lose the race again.
@@ -31,6 +31,9 @@ class Gate:
         if override is not None and override.mode is OverrideMode.FORCED_OPEN:
             raise self._refusal(replica.decision(), override)
         decision = replica.decision()
+        if decision.state is CircuitState.HALF_OPEN and is_within_probe(self.books):
+            # With a place of its own it would be a second probe: where there may be one, none could succeed.
+            return Permit(self.books)
         if decision.slots:
             lease_id = secrets.token_hex(6)
             if (yield from replica.grant(lease_id)):

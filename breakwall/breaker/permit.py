@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -60,6 +61,15 @@ class Books:
             yield from self.replica.fail(lane.generation, slow=result.slow)
 
 
+# The probes that the running code is a part of; those that are settled count no more.
+_held: ContextVar[tuple[Permit, ...]] = ContextVar("breakwall_probes", default=())
+
+
+def is_within_probe(books: Books) -> bool:
+    """Whether the running code is part of a probe of the circuit with these ``books``."""
+    return any(permit.covers(books) for permit in _held.get())
+
+
 class Permit:
     """The right to one call. Settle it once; more often is nothing.
 
@@ -114,6 +124,7 @@ class Permit:
         return outcome
 
     def __enter__(self) -> Permit:
+        self.hold()
         return self
 
     def __exit__(
@@ -140,6 +151,21 @@ class Permit:
         else:
             self._later.append(steps)
 
+    def hold(self) -> None:
+        """The call begins: until it is settled, calls within it on the same circuit are part of it."""
+        if self._lease_id is not None:
+            _held.set((*(permit for permit in _held.get() if permit.is_out), self))
+
+    @property
+    def is_out(self) -> bool:
+        """Whether its call may still be under way: neither is it settled, nor would its lease have run out."""
+        lasted = self._books.clock() - self._started_at
+        return bool(self._open) and lasted < self._books.config.lease_seconds
+
+    def covers(self, books: Books) -> bool:
+        """Whether it is out, and of the circuit with these ``books``."""
+        return self._books is books and self.is_out
+
     def postpone(self) -> list[Steps[None]]:
         """From now on have settling only put here what is to be done: an event loop awaits it later."""
         self._later = []
@@ -159,6 +185,7 @@ class PermitBlock:
     async def __aenter__(self) -> Permit:
         self._permit = await self._replica.run_async(self._admit())
         self._later = self._permit.postpone()
+        self._permit.hold()
         return self._permit
 
     async def __aexit__(

@@ -8,7 +8,7 @@ import pickle
 import pytest
 from breaker_doubles import Clock, FaultyStore, Fleet, ServiceError, answer, fail, fail_times, succeed_times
 
-from breakwall.breaker import CircuitBreakerError, CircuitState
+from breakwall.breaker import CircuitBreaker, CircuitBreakerError, CircuitState
 
 
 class TestCall:
@@ -102,6 +102,82 @@ class TestClassification:
         clock.sleep(30)
         breaker.call(clock.sleep, 2.5)
         assert breaker.status().state is CircuitState.OPEN
+
+
+class TestNesting:
+    """A call within a call on the same circuit, of which a half-open one lets only the outer go."""
+
+    def outer(self, breaker: CircuitBreaker) -> str:
+        return str(breaker.call(answer))
+
+    def half_open(self, fleet: Fleet) -> CircuitBreaker:
+        breaker = fleet.breaker()
+        fail_times(breaker, 3)
+        fleet.clock.sleep(30)
+        return breaker
+
+    def test_it_recovers(self, fleet: Fleet) -> None:
+        breaker = self.half_open(fleet)
+        assert breaker.call(self.outer, breaker) == "answer"
+        assert breaker.status().state is CircuitState.CLOSED
+
+    def test_in_a_block_too(self, fleet: Fleet) -> None:
+        breaker = self.half_open(fleet)
+        with breaker.acquire():
+            assert breaker.call(answer) == "answer"
+        assert breaker.status().state is CircuitState.CLOSED
+
+    def test_in_an_event_loop_too(self, fleet: Fleet) -> None:
+        breaker = self.half_open(fleet)
+
+        async def inner() -> str:
+            return "answer"
+
+        async def outer() -> str:
+            async with breaker.permit():
+                return str(await breaker.call(inner))
+
+        assert asyncio.run(outer()) == "answer"
+        assert breaker.status().state is CircuitState.CLOSED
+
+    def test_an_inner_call_that_fails_is_judged_by_what_the_outer_makes_of_it(self, fleet: Fleet) -> None:
+        breaker = self.half_open(fleet)
+        assert breaker.call(breaker.call, fail, fallback="failed") == "failed"
+        assert breaker.status().state is CircuitState.OPEN
+
+    def test_what_a_probe_leaves_running_is_no_part_of_it_any_more(self, fleet: Fleet, clock: Clock) -> None:
+        breaker = self.half_open(fleet)
+
+        async def later() -> None:
+            await asyncio.sleep(0)
+            breaker.call(answer)
+
+        async def leaves_something_running() -> None:
+            async with breaker.permit() as probe:
+                task = asyncio.create_task(later())
+                probe.record_failure()
+            clock.sleep(60)
+            other = breaker.acquire()
+            with pytest.raises(CircuitBreakerError):
+                await task
+            other.release()
+
+        asyncio.run(leaves_something_running())
+
+    def test_a_probe_whose_lease_has_run_out_covers_nothing(self, fleet: Fleet, clock: Clock) -> None:
+        breaker, other = self.half_open(fleet), fleet.breaker()
+        with breaker.acquire():
+            clock.sleep(breaker.config.lease_seconds)
+            other.acquire()
+            clock.sleep(breaker.config.refresh_interval)
+            with pytest.raises(CircuitBreakerError):
+                breaker.call(answer)
+
+    def test_another_circuits_probe_does_not_cover_it(self, fleet: Fleet) -> None:
+        breaker, other = self.half_open(fleet), fleet.breaker("shipping")
+        fail_times(other, 3)
+        with pytest.raises(CircuitBreakerError, match="shipping"):
+            breaker.call(other.call, answer)
 
 
 class TestPermit:
