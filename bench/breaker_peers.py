@@ -58,7 +58,7 @@ def slow_calls(breakers: dict[str, Through]) -> dict[str, float]:
     best = dict.fromkeys(breakers, float("inf"))
     for _ in range(SLOW_ROUNDS):
         for name, through in breakers.items():
-            best[name] = min(best[name], _together(lambda through=through: through(_wait)))
+            best[name] = min(best[name], together(lambda through=through: through(_wait)))
     return best
 
 
@@ -66,7 +66,8 @@ def _wait() -> None:
     time.sleep(SLOW_CALL)
 
 
-def _together(call: Callable[[], object]) -> float:
+def together(call: Callable[[], object]) -> float:
+    """Seconds until `THREADS` threads that begin together have each made one ``call``."""
     begin = threading.Barrier(THREADS + 1)
 
     def one() -> None:

@@ -1,0 +1,30 @@
+"""The stores that a benchmark's breakers share: a fresh SQLite file, private PostgreSQL and Valkey servers."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+# The tests' servers: they come from wheels, listen on loopback and go away with the run.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.servers import PostgresServer, RedisServer, Workshop  # found by the path above
+
+KINDS = ("sqlite", "postgresql", "redis")
+
+
+@contextlib.contextmanager
+def shared_store(kind: str) -> Iterator[str]:
+    """The URL of an empty store of that kind; gone afterwards."""
+    workshop = Workshop()
+    try:
+        if kind == "sqlite":
+            yield f"sqlite:///{workshop.subfolder('sqlite') / 'circuits.db'}"
+            return
+        server = PostgresServer(workshop) if kind == "postgresql" else RedisServer(workshop)
+        server.start()
+        yield server.fresh_url()
+    finally:
+        workshop.close()
