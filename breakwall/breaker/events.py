@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,7 +59,8 @@ Listener = Callable[[Event], object]
 class Announcer:
     """Calls the listeners, one after the other, in the thread in which something happened.
 
-    No lock of the breaker is held then. A listener that raises is logged and harms nobody.
+    No lock of the breaker is held then. A listener that raises is logged and harms nobody. An exit or an
+    interrupt in the main thread is raised all the same: it may be a signal's, and happen to come there.
     """
 
     def __init__(self) -> None:
@@ -77,6 +79,8 @@ class Announcer:
             try:
                 listener(event)
             # A listener is a guest in somebody's payment.
-            except Exception:
+            except BaseException as error:
                 with contextlib.suppress(Exception):
                     logger.exception("a listener of circuit %r failed", event.name)
+                if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                    raise

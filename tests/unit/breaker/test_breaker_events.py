@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from breaker_doubles import Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
+from breaker_doubles import Clock, FaultyStore, Fleet, answer, fail, fail_times, succeed_times
 
 from breakwall.breaker import (
     CircuitBreakerError,
@@ -104,6 +104,28 @@ def test_one_that_raises_harms_neither_the_call_nor_the_others(fleet: Fleet) -> 
     breaker.listen(heard.append)
     fail_times(breaker, 3)
     assert len(heard) == 1
+
+
+def exiting(_: Event) -> None:
+    raise SystemExit
+
+
+def test_one_that_exits_in_a_worker_thread_does_not_replace_the_calls_result(fleet: Fleet) -> None:
+    breaker = fleet.breaker()
+    breaker.listen(exiting)
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.extend(breaker.call(fail, fallback=n) for n in range(3)))
+    thread.start()
+    thread.join()
+    assert results == [0, 1, 2]
+
+
+def test_an_exit_in_the_main_thread_is_not_kept_from_the_program(fleet: Fleet) -> None:
+    """It may be a signal's handler that raised it, and not the listener in which it happened to arrive."""
+    breaker = fleet.breaker()
+    breaker.listen(exiting)
+    with pytest.raises(SystemExit):
+        fail_times(breaker, 3)
 
 
 def test_one_that_has_left_hears_nothing(fleet: Fleet) -> None:

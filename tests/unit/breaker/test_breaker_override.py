@@ -140,8 +140,6 @@ def test_a_lost_store_is_asked_again_at_once_for_an_operator(
         {"reason": " ", "actor": "kim"},
         {"reason": "maintenance", "actor": ""},
         {"reason": "maintenance", "actor": "kim", "seconds": 0},
-        {"reason": "maintenance", "actor": "kim", "seconds": float("nan")},
-        {"reason": "maintenance", "actor": "kim", "seconds": float("inf")},
         {"reason": "maintenance", "actor": "kim", "seconds": 1e306},
     ],
 )

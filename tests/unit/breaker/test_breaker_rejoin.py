@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from breaker_doubles import Clock, FaultyStore, answer, fail_times, succeed_times
+from breaker_doubles import Clock, FaultyStore, answer, fail_times
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, OverrideMode
 
@@ -145,7 +145,7 @@ class TestAnOperatorsWord:
 
     def test_forgotten_in_a_failover_it_comes_back(self, clock: Clock, store: FaultyStore) -> None:
         member, other = members(clock, store, 2)
-        succeed_times(member.breaker, 1)
+        pass_time(clock, 1, [member])
         behind = dict(store._texts)
         member.breaker.force_open("maintenance", "kim")
         store._texts.update(behind)
@@ -169,7 +169,7 @@ class TestAnOperatorsWord:
         self, clock: Clock, store: FaultyStore
     ) -> None:
         member, operator = members(clock, store, 2)
-        succeed_times(member.breaker, 1)
+        pass_time(clock, 1, [member])
         behind = dict(store._texts)
         member.breaker.force_open("maintenance", "kim")
         store._texts.update(behind)

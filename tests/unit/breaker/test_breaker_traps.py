@@ -267,3 +267,22 @@ def test_trap_14_looking_at_an_open_circuit_does_not_change_it(
         watcher.metrics()
     assert store.load("payment").text == text
     assert worker.call(answer) == "answer"
+
+
+def test_trap_14_nor_does_looking_at_one_that_time_alone_has_opened(
+    fleet: Fleet, clock: Clock, store: FaultyStore
+) -> None:
+    """A suspicion that nobody has refuted in time opens the circuit with the next call, not with a look."""
+    failing, healthy, watcher = fleet.breakers(3, failure_threshold=5)
+    succeed_times(healthy, 3)
+    clock.sleep(0.3)
+    succeed_times(healthy, 1)
+    fail_times(failing, 5)
+    clock.sleep(0.3)
+    text = store.load("payment").text
+    for _ in range(5):
+        assert watcher.status().state is CircuitState.OPEN
+        clock.sleep(0.3)
+    assert store.load("payment").text == text
+    assert healthy.call(answer, fallback="refused") == "refused"
+    assert store.load("payment").text != text

@@ -1,0 +1,418 @@
+"""A store that answers late, or never, or from which no thread can be sent: what waits for it, and how long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from breaker_doubles import Clock, FaultyStore, answer, fail_times, succeed_times
+
+from breakwall.breaker import (
+    CircuitBreaker,
+    CircuitBreakerConfig,
+    CircuitBreakerError,
+    CircuitState,
+    Event,
+    StoreLostError,
+    Transition,
+)
+from breakwall.breaker import breaker as breaker_module
+from breakwall.breaker.stores import Record
+
+
+class GatedStore(FaultyStore):
+    """A remote store whose gate can be shut: what has come to it then waits there.
+
+    ``breaks_next`` makes the next operation wait at the gate, and fail when that opens.
+    """
+
+    remote = True
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.came = threading.Event()
+        self.breaks_next = False
+
+    def _check(self) -> None:
+        breaks, self.breaks_next = self.breaks_next, False
+        self.came.set()
+        assert self.gate.wait(20)
+        if breaks:
+            raise ConnectionError("reset by peer")
+        super()._check()
+
+
+@pytest.fixture
+def gated(clock: Clock) -> GatedStore:
+    return GatedStore(clock)
+
+
+@pytest.fixture
+def join(clock: Clock, gated: GatedStore) -> Iterator[Callable[..., CircuitBreaker]]:
+    """Makes breakers in touch with the gated store."""
+    joined: list[CircuitBreaker] = []
+
+    def join(name: str = "payment", **config: Any) -> CircuitBreaker:
+        defaults: dict[str, Any] = {"failure_threshold": 3, "jitter": 0.0}
+        breaker = CircuitBreaker(name, CircuitBreakerConfig(**defaults | config), gated, clock=clock)
+        joined.append(breaker)
+        wait_until(lambda: breaker.status().store_ok)
+        return breaker
+
+    yield join
+    gated.gate.set()
+    for breaker in joined:
+        breaker.close()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def shut(gated: GatedStore, clock: Clock, breaker: CircuitBreaker) -> None:
+    """Shut the gate, and have a call find it shut."""
+    gated.gate.clear()
+    clock.sleep(0.3)
+    succeed_times(breaker, 1)
+    assert not breaker.status().store_ok
+
+
+def back_in_touch(breaker: CircuitBreaker, clock: Clock) -> bool:
+    clock.sleep(0.3)
+    return breaker.status().store_ok
+
+
+Join = Callable[..., CircuitBreaker]
+OPENED = '{"v":1,"s":"open","g":9,"oa":1700000000000,"ou":1800000000000}'
+
+
+class TestAnOperatorsWord:
+    def test_it_is_stored_although_the_exchange_before_it_fails(
+        self, join: Join, gated: GatedStore, clock: Clock
+    ) -> None:
+        breaker = join()
+        clock.sleep(0.3)
+        gated.gate.clear()
+        gated.came.clear()
+        gated.breaks_next = True
+        caller = threading.Thread(target=breaker.call, args=(answer,))
+        caller.start()
+        assert gated.came.wait(5)
+        threading.Timer(0.1, gated.gate.set).start()
+        breaker.force_open("maintenance", "kim")
+        caller.join()
+        assert '"kim"' in gated._texts["payment"][1]
+
+    def test_it_is_an_error_when_a_crowd_kept_it_out_and_is_not_set_later(
+        self, clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker = CircuitBreaker("payment", store=store, clock=clock)
+        succeed_times(breaker, 2)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "swap", lambda name, seen, version, text: (False, store.load(name)))
+            with pytest.raises(StoreLostError):
+                breaker.force_open("maintenance", "kim")
+        for _ in range(20):
+            clock.sleep(0.3)
+            succeed_times(breaker, 1)
+        assert breaker.status().override is None
+
+    def test_it_is_not_set_later_when_the_store_hung_before_it_was_sent(
+        self, join: Join, gated: GatedStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker = join()
+        shut(gated, clock, breaker)
+        monkeypatch.setattr(breaker_module, "OVERRIDE_PATIENCE", 0.05)
+        with pytest.raises(StoreLostError):
+            breaker.force_open("maintenance", "kim")
+        gated.gate.set()
+        wait_until(lambda: back_in_touch(breaker, clock))
+        clock.sleep(0.3)
+        assert breaker.call(answer) == "answer"
+        assert breaker.status().override is None
+
+    @pytest.mark.parametrize("breaks", [False, True])
+    def test_given_by_a_listener_on_the_stores_thread_it_is_stored_or_an_error(
+        self, join: Join, gated: GatedStore, clock: Clock, breaks: bool
+    ) -> None:
+        breaker = join()
+        heard: list[str] = []
+
+        def forbid(event: Event) -> None:
+            if isinstance(event, Transition):
+                gated.breaks_next = breaks
+                try:
+                    breaker.force_open("the circuit has opened", "kim")
+                    heard.append("stored")
+                except StoreLostError:
+                    heard.append("lost")
+
+        shut(gated, clock, breaker)
+        breaker.listen(forbid)
+        gated._texts["payment"] = ("another version", OPENED)
+        # Nobody but the store's thread is there to announce what it finds.
+        gated.gate.set()
+        wait_until(lambda: bool(heard))
+        assert heard == ["lost" if breaks else "stored"]
+        assert ('"kim"' in gated._texts["payment"][1]) is not breaks
+
+
+class TestOutcomesAreCountedOnce:
+    def test_while_another_circuit_keeps_the_thread_busy(
+        self, join: Join, gated: GatedStore, clock: Clock
+    ) -> None:
+        ours, other = join(), join("shipping")
+        fail_times(ours, 2)
+        wait_until(lambda: ours.status().failure_count == 2)
+        shut(gated, clock, other)
+        clock.sleep(0.3)
+        succeed_times(ours, 1)
+        assert not ours.status().store_ok
+        assert (ours.status().failure_count, ours.status().state) == (2, CircuitState.CLOSED)
+
+
+class TestAfterALongSilence:
+    def test_old_failures_do_not_open_the_fleets_circuit(
+        self, join: Join, gated: GatedStore, clock: Clock
+    ) -> None:
+        """They were counted in the first second; the local circuit has opened, recovered and stayed closed."""
+        breaker = join(failure_threshold=3, recent_calls=3)
+        shut(gated, clock, breaker)
+        fail_times(breaker, 3)
+        assert breaker.status().state is CircuitState.OPEN
+        clock.sleep(30)
+        for _ in range(3600):
+            clock.sleep(1)
+            succeed_times(breaker, 1)
+        gated.gate.set()
+        wait_until(lambda: back_in_touch(breaker, clock))
+        for _ in range(5):
+            clock.sleep(0.3)
+            assert breaker.call(answer) == "answer"
+        assert breaker.status().state is CircuitState.CLOSED
+
+    def test_nor_do_those_that_were_on_their_way(self, join: Join, gated: GatedStore, clock: Clock) -> None:
+        breaker = join(failure_threshold=4)
+        gated.gate.clear()
+        fail_times(breaker, 3)
+        clock.sleep(600)
+        # Somebody else has written meanwhile: what is on its way loses its race, and must not run another.
+        gated._texts["payment"] = ("another version", '{"v":1,"s":"closed"}')
+        gated.gate.set()
+        wait_until(lambda: back_in_touch(breaker, clock))
+        clock.sleep(0.3)
+        succeed_times(breaker, 2)
+        assert breaker.status().failure_count == 0
+
+    def test_a_circuit_that_opened_meanwhile_stays_open(
+        self, join: Join, gated: GatedStore, clock: Clock
+    ) -> None:
+        breaker = join()
+        shut(gated, clock, breaker)
+        clock.sleep(5)
+        fail_times(breaker, 9)
+        assert breaker.status().state is CircuitState.OPEN
+        gated.gate.set()
+        wait_until(lambda: back_in_touch(breaker, clock))
+        assert breaker.status().state is CircuitState.OPEN
+
+    def test_it_is_said_to_be_lost(self, join: Join, gated: GatedStore, clock: Clock) -> None:
+        breaker = join()
+        heard: list[Event] = []
+        breaker.listen(heard.append)
+        shut(gated, clock, breaker)
+        assert heard == []
+        clock.sleep(1)
+        succeed_times(breaker, 1)
+        assert [type(event).__name__ for event in heard] == ["StoreLost"]
+
+    def test_what_waits_does_not_grow(self, join: Join, gated: GatedStore, clock: Clock) -> None:
+        breaker = join(failure_threshold=10_000)
+        shut(gated, clock, breaker)
+        fail_times(breaker, 500)
+        assert len(breaker._replica._outbox.unconfirmed) <= 2
+
+
+def test_local_probes_leave_nothing_to_be_sent(clock: Clock, store: FaultyStore) -> None:
+    breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=1), store, clock=clock)
+    store.down = True
+    for _ in range(50):
+        fail_times(breaker, 1)
+        clock.sleep(31)
+        succeed_times(breaker, 1)
+    assert breaker.status().open_count == 50
+    assert not breaker._replica._outbox
+
+
+def test_a_probe_whose_lease_the_store_may_hold_is_settled_when_it_is_back(
+    clock: Clock, store: FaultyStore
+) -> None:
+    """The lease was granted, the reply was lost, and the probe ended before the store was back."""
+    config = CircuitBreakerConfig(failure_threshold=1, jitter=0.0)
+    breaker = CircuitBreaker("payment", config, store, clock=clock)
+    fail_times(breaker, 1)
+    clock.sleep(30)
+    breaker.status()
+    store.loses_replies = True
+    probe = breaker.acquire()
+    store.loses_replies, store.down = False, True
+    probe.record_success()
+    store.down = False
+    clock.sleep(0.3)
+    succeed_times(breaker, 1)
+    assert breaker.status().store_ok
+    watcher = CircuitBreaker("payment", config, store, clock=clock)
+    assert watcher.status().state is CircuitState.CLOSED
+
+
+class TestOneDeadline:
+    def test_an_admission_with_two_exchanges_waits_as_long_as_one_with_one(
+        self, gated: GatedStore, clock: Clock
+    ) -> None:
+        """To refresh, and to get a lease; each takes 200 ms of the 250 that there are in all."""
+        config = CircuitBreakerConfig(
+            failure_threshold=1, store_timeout=0.25, recovery_timeout=0.3, jitter=0.0
+        )
+        with CircuitBreaker("payment", config, SlowStore()) as breaker:
+            fail_times(breaker, 1)
+            wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
+            time.sleep(0.25)
+            began = time.monotonic()
+            assert breaker.acquire().is_probe
+            assert time.monotonic() - began < 0.36
+
+    def test_leaving_a_store_that_hangs_takes_a_second(
+        self, gated: GatedStore, join: Join, clock: Clock
+    ) -> None:
+        breaker = join()
+        clock.sleep(0.1)
+        succeed_times(breaker, 1)
+        gated.gate.clear()
+        breaker._clock = breaker._replica._clock = time.monotonic
+        began = time.monotonic()
+        breaker.close()
+        assert 0.9 < time.monotonic() - began < 1.5
+
+
+class SlowStore(FaultyStore):
+    """Each operation takes a fifth of a second of real time."""
+
+    remote = True
+
+    def __init__(self) -> None:
+        super().__init__(Clock())
+        self._clock = time.time
+
+    def _check(self) -> None:
+        time.sleep(0.2)
+
+
+class TestStaleness:
+    """The time, and the number of calls at 100 a second, for which an opening elsewhere is not noticed."""
+
+    def let_through(self, breaker: CircuitBreaker, clock: Clock) -> int:
+        for calls in range(1000):
+            try:
+                breaker.call(answer)
+            except CircuitBreakerError:
+                return calls
+            clock.sleep(0.01)
+        raise AssertionError("it was never noticed")
+
+    def test_with_the_defaults_it_is_20_calls(self, clock: Clock, store: FaultyStore) -> None:
+        breaker = CircuitBreaker("payment", store=store, clock=clock)
+        succeed_times(breaker, 2)
+        store._texts["payment"] = ("another version", OPENED)
+        assert self.let_through(breaker, clock) <= 20
+
+    def test_with_a_store_as_slow_as_a_call_waits_for_it_is_25_calls(
+        self, clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Others go on calling, ten every 100 ms, while one waits for the answer."""
+        breaker = CircuitBreaker("payment", store=store, clock=clock)
+        succeed_times(breaker, 2)
+        load, beside = store.load, []
+
+        def slow_load(name: str) -> Record:
+            for _ in range(5):
+                beside.append("a call")
+                clock.sleep(0.01)
+            return load(name)
+
+        monkeypatch.setattr(store, "load", slow_load)
+        store._texts["payment"] = ("another version", OPENED)
+        assert self.let_through(breaker, clock) + len(beside) <= 25
+
+    def test_lost_races_for_the_store_do_not_make_it_longer(
+        self, clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=50), store, clock=clock)
+        succeed_times(breaker, 2)
+        monkeypatch.setattr(store, "swap", lambda name, seen, version, text: (False, store.load(name)))
+        for _ in range(20):
+            clock.sleep(0.3)
+            fail_times(breaker, 1)
+        store._texts["payment"] = ("another version", OPENED)
+        assert self.let_through(breaker, clock) <= 20
+
+    def test_lost_races_keep_outcomes_back_for_a_while(
+        self, clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A crowd is not thinned by those who come back at once."""
+        breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=5000), store, clock=clock)
+        succeed_times(breaker, 2)
+        swaps: list[float] = []
+
+        def lose(name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+            swaps.append(clock.now)
+            return False, store.load(name)
+
+        monkeypatch.setattr(store, "swap", lose)
+        for _ in range(1000):
+            clock.sleep(0.01)
+            fail_times(breaker, 1)
+        assert len(set(swaps)) <= 10
+
+
+class TestWithoutAThread:
+    def test_calls_go_on_when_no_thread_can_be_started_and_the_store_is_found_when_one_can(
+        self, clock: Clock, gated: GatedStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with CircuitBreaker("payment", store=gated, clock=clock) as breaker:
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", refuse)
+                for _ in range(5):
+                    clock.sleep(0.3)
+                    assert breaker.call(answer) == "answer"
+                assert breaker.status().store_error == "NoThreadError"
+            wait_until(lambda: back_in_touch(breaker, clock))
+
+    def test_a_listener_that_exits_does_not_end_the_stores_thread(
+        self, join: Join, gated: GatedStore, clock: Clock
+    ) -> None:
+        breaker = join(store_timeout=0.001)
+        threads: list[str] = []
+
+        def leave(_: Event) -> None:
+            threads.append(threading.current_thread().name)
+            if threads[-1] == "breakwall-breaker":
+                raise SystemExit
+
+        breaker.listen(leave)
+        shut(gated, clock, breaker)
+        gated._texts["payment"] = ("another version", OPENED)
+        # Nobody but the store's thread is there to announce what it finds.
+        gated.gate.set()
+        wait_until(lambda: "breakwall-breaker" in threads)
+        wait_until(lambda: back_in_touch(breaker, clock))
