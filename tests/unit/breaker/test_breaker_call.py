@@ -273,6 +273,16 @@ class TestMetrics:
         metrics = fleet.breaker().metrics()
         assert (metrics.total_calls, metrics.success_rate, metrics.last_failure_time) == (0, 1.0, None)
 
+    def test_a_call_that_ends_some_generations_later_is_counted_too(self, fleet: Fleet, clock: Clock) -> None:
+        breaker = fleet.breaker()
+        late = breaker.acquire()
+        for _ in range(5):
+            fail_times(breaker, 3)
+            clock.sleep(30)
+            breaker.call(answer)
+        late.record_success()
+        assert breaker.metrics().successful_calls == 6
+
     def test_reading_them_changes_no_count(self, fleet: Fleet) -> None:
         breaker = fleet.breaker()
         succeed_times(breaker, 5)
