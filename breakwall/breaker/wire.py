@@ -96,7 +96,7 @@ def _decode(raw: dict[str, Any]) -> Circuit:
         open_count=_whole(raw.get("n", 0)),
         last_failure_at=_seconds(raw.get("lf")),
         override=_override(raw.get("o")),
-        override_serial=int(raw.get("os", 0)),
+        override_serial=_whole(raw.get("os", 0)),
         written_at=_seconds(raw.get("w")),
     )
 

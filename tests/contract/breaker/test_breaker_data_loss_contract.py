@@ -15,17 +15,19 @@ Join = Callable[..., CircuitBreaker]
 
 
 class LossyStore:
-    """A real store behind a network that, when told to, loses the reply to each swap."""
+    """A real store behind a network that, when told to, loses each swap, or the reply to it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.remote = store.remote
-        self.loses_replies = False
+        self.loses_replies = self.loses_requests = False
 
     def load(self, name: str) -> Record:
         return self._store.load(name)
 
     def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+        if self.loses_requests:
+            raise TimeoutError("the request was lost")
         answer = self._store.swap(name, seen, version, text)
         if self.loses_replies:
             raise TimeoutError("the reply was lost")
@@ -70,7 +72,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def hear_again(lossy: LossyStore, breaker: CircuitBreaker) -> None:
-    lossy.loses_replies = False
+    lossy.loses_replies = lossy.loses_requests = False
     wait_until(lambda: breaker.status().store_ok)
 
 
@@ -106,6 +108,18 @@ class TestLostReplies:
         assert other.status().slots == 0
         probe.record_success()
         hear_again(lossy, breaker)
+        wait_until(lambda: other.status().state is CircuitState.CLOSED)
+
+    def test_a_probes_success_that_did_not_even_arrive_is_told_again(
+        self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
+    ) -> None:
+        fail_times(breaker, 3)
+        wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
+        probe = breaker.acquire()
+        lossy.loses_requests = True
+        probe.record_success()
+        hear_again(lossy, breaker)
+        other = join()
         wait_until(lambda: other.status().state is CircuitState.CLOSED)
 
     def test_a_probes_success_closes_the_circuit_once(

@@ -110,8 +110,8 @@ class TestNesting:
     def outer(self, breaker: CircuitBreaker) -> str:
         return str(breaker.call(answer))
 
-    def half_open(self, fleet: Fleet) -> CircuitBreaker:
-        breaker = fleet.breaker()
+    def half_open(self, fleet: Fleet, name: str = "payment", timeout: float = 10.0) -> CircuitBreaker:
+        breaker = fleet.breaker(name, timeout=timeout)
         fail_times(breaker, 3)
         fleet.clock.sleep(30)
         return breaker
@@ -146,7 +146,7 @@ class TestNesting:
         assert breaker.status().state is CircuitState.OPEN
 
     def test_what_a_probe_leaves_running_is_no_part_of_it_any_more(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = self.half_open(fleet)
+        breaker = self.half_open(fleet, timeout=1000.0)
 
         async def later() -> None:
             await asyncio.sleep(0)
@@ -174,8 +174,8 @@ class TestNesting:
                 breaker.call(answer)
 
     def test_another_circuits_probe_does_not_cover_it(self, fleet: Fleet) -> None:
-        breaker, other = self.half_open(fleet), fleet.breaker("shipping")
-        fail_times(other, 3)
+        other, breaker = self.half_open(fleet, "shipping"), self.half_open(fleet)
+        other.acquire()
         with pytest.raises(CircuitBreakerError, match="shipping"):
             breaker.call(other.call, answer)
 
