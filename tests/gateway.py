@@ -43,6 +43,7 @@ class ScriptedGateway:
         self.charged: list[ChargeRequest] = []
         self.looked_up: list[str] = []
         self.offers: bool | None = True
+        self._absent: set[str] = set()
         self.during: Callable[[], None] = lambda: None
 
     def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
@@ -53,8 +54,16 @@ class ScriptedGateway:
         return self.answers.popleft()
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+        """The next answer; without one, "absent" for what was absent when it was looked up last."""
         self.looked_up.append(idempotency_key)
-        return self.look_ups.popleft()
+        if not self.look_ups and idempotency_key in self._absent:
+            return ABSENT
+        answer = self.look_ups.popleft()
+        if answer.result is LookUpResult.ABSENT:
+            self._absent.add(idempotency_key)
+        else:
+            self._absent.discard(idempotency_key)
+        return answer
 
     def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
         return self.offers

@@ -18,7 +18,7 @@ _REASONS = {
     Step.DECLINE: (OrderStatus.DECLINED, "Declined, by an answer that came late."),
     Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; it is proven that nothing was charged."),
     Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; it is proven that nothing was charged."),
-    Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged and looking it up gave no answer."),
+    Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can tell."),
 }
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func,
 from breakwall.payments.clock import Clock
 from breakwall.payments.decisions import Progress
 from breakwall.payments.gateways.base import ChargeRequest, Outcome
-from breakwall.payments.schema import IN_FLIGHT, STORED_ERROR, UNSETTLED, attempts, orders
+from breakwall.payments.schema import IN_FLIGHT, OTHER_PAYLOAD, STORED_ERROR, UNSETTLED, attempts, orders
 
 Source = Literal["producer", "worker"]
 
@@ -85,6 +85,7 @@ def _progress(connection: Connection, order: Row[Any], lease: float) -> Progress
             func.max(case((UNSETTLED, ended))).label("unsettled_at"),
             func.count(case((answered, 1))).label("stored_errors"),
             func.count(case((attempts.c.outcome == Outcome.DECLINED, 1))).label("declined"),
+            func.count(case((and_(UNSETTLED, OTHER_PAYLOAD), 1))).label("disputed"),
         ).where(attempts.c.order_id == order.id)
     ).one()
     return Progress(
@@ -96,6 +97,7 @@ def _progress(connection: Connection, order: Row[Any], lease: float) -> Progress
         key_age=_key_age(sent.since, order.now, lease),
         cancel_requested=order.cancel_requested,
         declined=sent.declined > 0,
+        disputed=sent.disputed > 0,
     )
 
 

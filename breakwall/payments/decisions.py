@@ -61,6 +61,8 @@ class Progress:
         key_age: how many seconds the key in use will have been known, at most, when a call ends that begins
             under this claim; 0 before it was first sent.
         cancel_requested: a person asked to cancel it.
+        disputed: the service has said, as late as that, that its key belongs to another payload: a look-up would
+            find that one's charge.
         declined: the service has declined one of its attempts, in an answer that came after its claim.
     """
 
@@ -72,6 +74,7 @@ class Progress:
     key_age: float = 0.0
     cancel_requested: bool = False
     declined: bool = False
+    disputed: bool = False
 
 
 class Step(Enum):
@@ -92,6 +95,8 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
     key does not charge again and still remembers it. Nothing else lets an unsettled order go on.
     """
     exhausted = progress.retries >= policy.max_attempts
+    if progress.disputed:
+        return Step.REVIEW
     if not progress.unsettled:
         if progress.declined:
             return Step.DECLINE

@@ -17,13 +17,10 @@ from breakwall.payments.database import Database
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import get_order, stored_order
 from breakwall.payments.renewal import renew_spent_keys
-from breakwall.payments.schema import UNSETTLED, attempts, orders
+from breakwall.payments.schema import OTHER_PAYLOAD, UNSETTLED, attempts, orders
 
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
 CANCELLABLE = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.DEAD)
-
-OTHER_PAYLOAD = attempts.c.code == "http_422"
-"""Attempts whose key the service knows from another payload: it will never charge this one under it."""
 
 DISPUTED = and_(
     orders.c.status == OrderStatus.REVIEW,

@@ -24,6 +24,7 @@ from breakwall.payments.decisions import Progress, Verdict
 from breakwall.payments.gateways.base import Answer, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.keys import renewed_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from breakwall.payments.renewal import LOOKED_UP
 from breakwall.payments.schema import QUEUED, UNSETTLED, attempts, orders
 from breakwall.payments.settlement import leave, lock_status, pay, settle_newest
 
@@ -245,7 +246,7 @@ class Ledger:
             connection.execute(
                 update(attempts)
                 .where(attempts.c.order_id == claim.order_id, UNSETTLED)
-                .values(outcome=Outcome.FAILED, detail="Looked up afterwards: there is no such charge.")
+                .values(outcome=Outcome.FAILED, detail=f"{LOOKED_UP}: there is no such charge.")
             )
             settled = replace(claim.progress, unsettled=False, unsettled_age=0.0, stored_errors=0)
             return Claim(request, claim.fence, settled)

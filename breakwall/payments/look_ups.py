@@ -2,8 +2,8 @@
 
 A service without a look-up answers 404 to everything, and so says of each charge that it does not exist.
 Believing that would charge twice. So each 404 is tried out: the service is asked for a charge that it is known
-to have made. Once is not enough: the way to a look-up that has worked all day can be lost in an incident, and
-what stands in front of the service then answers 404 in its stead.
+to have made, and then for the one in question again. Once a day is not enough: the way to a look-up that has
+worked can be lost in an incident, and what stands in front of the service then answers 404 in its stead.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ NOT_FOUND = "http_404"
 DOUBT_SECONDS = 60.0
 """How long a look-up that failed its trial is not believed, before it is tried out again."""
 
-_NOT_BELIEVED = (
+_DENIES_ALL = (
     "The payment service says that there is no such charge, but also says so of a charge that it is known "
     "to have made: it has no look-up, or the way to it is lost. Until one works, only a person can tell "
     "whether this order was charged."
 )
-
-
 _NO_ROUTE = (
     "The payment service says that there is no such charge, but also that there is nothing at the address of "
     "its look-up: it has none, or the way to it is lost (BREAKWALL_PAYMENT_URL names where it should be)."
+)
+_NO_TELLING = (
+    "The payment service says that there is no such charge, but not whether it has a look-up at all."
 )
 
 
@@ -61,34 +62,45 @@ class LookUps:
         answer = self._gateway.look_up(idempotency_key, deadline=deadline)
         if not _is_not_found(answer):
             return answer
+        doubt = self._try_out(answer, idempotency_key, deadline)
+        if doubt is not None:
+            return doubt
+        # The way may have come back after that answer and before the trial.
+        again = self._gateway.look_up(idempotency_key, deadline=deadline)
+        if not _is_not_found(again):
+            return again
+        return replace(again, result=LookUpResult.ABSENT, health=Health.SUCCESS)
+
+    def _try_out(self, answer: LookUpAnswer, idempotency_key: str, deadline: float) -> LookUpAnswer | None:
+        """None where there is a look-up; else what the 404 in ``answer`` comes down to."""
         if self._clock() < self._doubted_until:
-            return _not_believed(answer)
+            return _not_believed(answer, _DENIES_ALL)
         known = self._known_key()
         if known is None:
-            return self._judged_by_address(answer, idempotency_key, deadline)
-        return self._judged(answer, self._gateway.look_up(known, deadline=deadline))
-
-    def _judged(self, answer: LookUpAnswer, trial: LookUpAnswer) -> LookUpAnswer:
+            return self._ask_about_address(answer, idempotency_key, deadline)
+        trial = self._gateway.look_up(known, deadline=deadline)
         if trial.result in {LookUpResult.SUCCEEDED, LookUpResult.PROCESSING}:
-            return replace(answer, result=LookUpResult.ABSENT, health=Health.SUCCESS)
+            return None
         if trial.result is LookUpResult.UNAVAILABLE and not _is_not_found(trial):
             return trial  # It has shown nothing: the next look-up tries again.
         self._doubted_until = self._clock() + DOUBT_SECONDS
-        return _not_believed(answer)
+        return _not_believed(answer, _DENIES_ALL)
 
-    def _judged_by_address(self, answer: LookUpAnswer, idempotency_key: str, deadline: float) -> LookUpAnswer:
+    def _ask_about_address(
+        self, answer: LookUpAnswer, idempotency_key: str, deadline: float
+    ) -> LookUpAnswer | None:
         # Nothing to try the look-up out with, and waiting for something could wait for ever: the form of the
         # answer has to do, unless whoever gave it knows of no look-up.
         if answer.result is not LookUpResult.ABSENT:
             return answer
         offered = self._gateway.offers_look_up(idempotency_key, deadline=deadline)
         if offered:
-            return answer
-        return replace(answer, result=LookUpResult.UNAVAILABLE, detail=_NO_ROUTE if offered is False else "")
+            return None
+        return _not_believed(answer, _NO_ROUTE if offered is False else _NO_TELLING)
 
 
-def _not_believed(answer: LookUpAnswer) -> LookUpAnswer:
-    return replace(answer, result=LookUpResult.UNAVAILABLE, detail=_NOT_BELIEVED)
+def _not_believed(answer: LookUpAnswer, detail: str) -> LookUpAnswer:
+    return replace(answer, result=LookUpResult.UNAVAILABLE, detail=detail)
 
 
 def _is_not_found(answer: LookUpAnswer) -> bool:

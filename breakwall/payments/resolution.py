@@ -11,12 +11,12 @@ from breakwall.payments.audit import note_interventions, report_incident
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.interventions import OTHER_PAYLOAD, RefusedError, at_rest, lock_order
+from breakwall.payments.interventions import RefusedError, at_rest, lock_order
 from breakwall.payments.keys import renewed_key
 from breakwall.payments.orders import MAX_LENGTH, OrderStatus, StoredOrder
 from breakwall.payments.queries import get_order, stored_order
 from breakwall.payments.renewal import RESOLVED_BY, spent_keys
-from breakwall.payments.schema import STORED_ERROR, UNSETTLED, attempts, incidents, orders
+from breakwall.payments.schema import OTHER_PAYLOAD, STORED_ERROR, UNSETTLED, attempts, incidents, orders
 
 _IN_REVIEW = (OrderStatus.REVIEW,)
 _RESOLVED = "resolved: only an order in review can"

@@ -193,3 +193,6 @@ UNSETTLED = or_(attempts.c.outcome.is_(None), attempts.c.outcome == Outcome.UNKN
 
 STORED_ERROR = attempts.c.code.like("http_5%")
 """Attempts that the service answered, with an error that it may have stored under their key."""
+
+OTHER_PAYLOAD = attempts.c.code == "http_422"
+"""Attempts whose key the service knows from another payload: it will never charge this one under it."""

@@ -12,6 +12,7 @@ from breakwall.payments.clock import Clock
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.renewal import LOOKED_UP
 from breakwall.payments.schema import UNSETTLED, attempts, orders
 
 
@@ -53,7 +54,7 @@ def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) ->
     connection.execute(
         update(attempts)
         .where(attempts.c.order_id == claim.order_id, attempts.c.number == newest)
-        .values(outcome=found, charge_id=answer.charge_id, detail="Looked up afterwards.")
+        .values(outcome=found, charge_id=answer.charge_id, detail=f"{LOOKED_UP}.")
     )
 
 

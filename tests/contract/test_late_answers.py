@@ -52,6 +52,16 @@ class TestALateDecline:
         assert site.ledger.begin_attempt(claim) is None
 
 
+def test_a_late_word_that_the_key_is_another_payloads_leaves_the_order_to_a_person(site: Site) -> None:
+    """A look-up would find that payload's charge, perhaps of another amount."""
+    attempt = overtaken(site)
+    other = Answer(Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW)
+    site.ledger.record(attempt, other, Verdict(OrderStatus.REVIEW))
+    site.gateway.look_ups.append(FOUND)
+    assert site.retrier.run(attempt.claim.order_id) is OrderStatus.REVIEW
+    assert site.gateway.looked_up == []
+
+
 class TestACancellation:
     @pytest.mark.parametrize("last", [pytest.param(DOWN, id="used-up"), pytest.param(STOP, id="refused")])
     def test_during_the_last_attempt_leaves_no_dead_order(self, site: Site, last: Answer) -> None:

@@ -256,7 +256,7 @@ class TestTheKey:
         site.advance(31)
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
-        assert site.gateway.looked_up[1] == site.gateway.charged[1].idempotency_key
+        assert site.gateway.looked_up[-1] == site.gateway.charged[1].idempotency_key
 
     def test_changes_before_the_last_attempt_is_spent_on_a_stored_error(self, site: Site) -> None:
         site.gateway.profile = KEYED

@@ -35,8 +35,15 @@ def desk() -> Desk:
 def test_a_404_is_believed_of_a_service_that_finds_a_charge_it_has_made(
     desk: Desk, not_found: LookUpAnswer
 ) -> None:
-    assert desk.ask(not_found, FOUND) is LookUpResult.ABSENT
-    assert desk.gateway.looked_up == ["cart-1", "paid-before"]
+    assert desk.ask(not_found, FOUND, not_found) is LookUpResult.ABSENT
+    assert desk.gateway.looked_up == ["cart-1", "paid-before", "cart-1"]
+
+
+def test_the_charge_is_asked_for_again_because_the_way_may_have_come_back_before_the_trial(
+    desk: Desk,
+) -> None:
+    assert desk.ask(ABSENT, FOUND, FOUND) is LookUpResult.SUCCEEDED
+    assert desk.ask(ABSENT, FOUND, NO_ANSWER) is LookUpResult.UNAVAILABLE
 
 
 @pytest.mark.parametrize("not_found", [ABSENT, WEB_PAGE])
