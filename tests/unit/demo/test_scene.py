@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from breakwall.breaker import CircuitState
 from breakwall.demo.promises import PromiseReader
 from breakwall.demo.scene import Lookout, ServiceState
 from breakwall.payments.claims import Attempt, Claim
+from breakwall.payments.clock import ManualClock
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.ledger import Ledger
@@ -28,9 +28,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def ledger(settings: Settings) -> Iterator[Ledger]:
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def ledger(settings: Settings, clock: ManualClock) -> Iterator[Ledger]:
     database = open_database(settings)
-    yield Ledger(database, lease=60)
+    yield Ledger(database, lease=60, clock=clock)
     database.close()
 
 
@@ -99,10 +104,11 @@ def test_a_charge_that_a_look_up_proved_absent_is_counted(ledger: Ledger, lookou
 
 
 def test_calls_are_counted_from_a_moment_on_with_the_look_ups_that_nobody_answered(
-    ledger: Ledger, lookout: Lookout
+    ledger: Ledger, lookout: Lookout, clock: ManualClock
 ) -> None:
     sent(ledger, 1)
-    moment = time.time()
+    clock.advance(1)
+    moment = clock.now.timestamp()
     sent(ledger, 2)
     assert lookout.calls_since(moment) == 1
     unanswered = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="ConnectError")
