@@ -167,7 +167,7 @@ class Evidence:
 
     def _disputed(self, config: CircuitBreakerConfig, now: float) -> bool:
         def recent(witnesses: tuple[Witness, ...]) -> set[str]:
-            return {witness.member for witness in witnesses if abs(now - witness.at) < config.window}
+            return {witness.member for witness in witnesses if witness.at > now - config.window}
 
         failing = recent(self.failing)
         return len(failing) < 2 and bool(recent(self.succeeding) - failing)

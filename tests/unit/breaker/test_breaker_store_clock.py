@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from breaker_doubles import Clock, FaultyStore, Fleet, answer, fail, fail_times, succeed_times
+from breaker_doubles import EPOCH, Clock, FaultyStore, Fleet, answer, fail, fail_times, succeed_times
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
+from breakwall.breaker.circuit import Circuit, caught_up
 
 HOUR = 3600.0
 
@@ -98,6 +99,12 @@ def test_an_override_lasts_as_long_as_the_operator_said_although_the_store_is_an
     store.step = step
     clock.sleep(1)
     assert breaker.status().retry_after == pytest.approx(599)
+
+
+def test_members_that_are_behind_by_what_an_answer_takes_move_no_times() -> None:
+    circuit = Circuit(CircuitState.OPEN, open_until=EPOCH + 30, written_at=EPOCH)
+    assert caught_up(circuit, EPOCH - 0.9) is circuit
+    assert caught_up(circuit, EPOCH - 1.1).open_until == pytest.approx(EPOCH + 28.9)
 
 
 def test_an_override_outlasts_a_step_of_the_same_stores_clock_by_no_more_than_it_had_left(
