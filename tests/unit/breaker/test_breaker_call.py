@@ -173,6 +173,18 @@ class TestNesting:
             with pytest.raises(CircuitBreakerError):
                 breaker.call(answer)
 
+    def test_a_probe_does_not_cover_it_any_more_when_another_has_opened_the_circuit(
+        self, fleet: Fleet, clock: Clock
+    ) -> None:
+        breaker, other = fleet.breakers(2, half_open_max_calls=2)
+        fail_times(breaker, 3)
+        clock.sleep(30)
+        with breaker.acquire():
+            fail_times(other, 1)
+            clock.sleep(breaker.config.refresh_interval)
+            with pytest.raises(CircuitBreakerError):
+                breaker.call(answer)
+
     def test_another_circuits_probe_does_not_cover_it(self, fleet: Fleet) -> None:
         other, breaker = self.half_open(fleet, "shipping"), self.half_open(fleet)
         other.acquire()
