@@ -12,6 +12,9 @@ from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.payments.due import DueOrders
 from breakwall.settings import DispatchSettings
 
+FIRST_STEP = 10
+"""Messages that may wait at the broker at the first look after the circuit has closed; each look doubles them."""
+
 
 class Publisher(Protocol):
     """Sends messages within bounds; returns how many were sent, and never raises."""
@@ -44,6 +47,7 @@ class Dispatcher:
         self._publisher = publisher
         self._depth = depth
         self._settings = settings
+        self._step: int | None = None
 
     def run_once(self) -> int:
         """Take back expired claims, then publish as many due orders as there is room for; returns how many.
@@ -68,13 +72,26 @@ class Dispatcher:
     def _room(self) -> int:
         """How many orders may be published: few while the circuit probes, none while it is open."""
         slots = self._breaker.status().slots
-        if slots == 0:
+        at_once = self._growing_step() if slots is None else self._stop_growing(slots)
+        if at_once == 0:
             return 0
         depth = self._depth()
-        if depth is None:
-            return 0
-        room = min(self._settings.batch, self._settings.window - depth)
-        return room if slots is None else min(room, slots - depth)
+        return 0 if depth is None else min(self._settings.batch, at_once - depth)
+
+    def _growing_step(self) -> int:
+        # From nothing to everything at once, the hours that have waited would be the second outage
+        # (Shopify/semian#146). As TCP does it: double what is on its way as long as all goes well.
+        window = self._settings.window
+        if self._step is None:
+            return window
+        step, self._step = self._step, 2 * self._step
+        if step >= window:
+            self._step = None
+        return min(step, window)
+
+    def _stop_growing(self, slots: int) -> int:
+        self._step = FIRST_STEP
+        return min(slots, self._settings.window)
 
 
 class DispatchLoop:

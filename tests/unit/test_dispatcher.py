@@ -57,6 +57,30 @@ def site() -> Site:
     return Site()
 
 
+def test_after_an_outage_the_backlog_is_let_out_in_growing_steps(site: Site) -> None:
+    """From 0 to 100 % with hours of backlog waiting, the drain would be the second outage."""
+    dispatcher = site.dispatcher()
+    site.slots = 0
+    dispatcher.run_once()
+    site.slots = None
+    assert [dispatcher.run_once() for _ in range(6)] == [10, 20, 40, 80, 100, 100]
+
+
+def test_each_step_counts_what_still_waits_at_the_broker(site: Site) -> None:
+    dispatcher = site.dispatcher()
+    site.slots = 1
+    dispatcher.run_once()
+    site.slots, site.depth = None, 7
+    assert [dispatcher.run_once() for _ in range(2)] == [3, 13]
+
+
+def test_another_outage_begins_the_steps_anew(site: Site) -> None:
+    dispatcher = site.dispatcher()
+    for site.slots in (0, None, None, 0, None):
+        sent = dispatcher.run_once()
+    assert sent == 10
+
+
 def test_publishes_a_batch_of_what_is_due(site: Site) -> None:
     assert site.dispatcher().run_once() == 100
     assert site.published == [f"order-{n}" for n in range(100)]
