@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakwall.breaker.changes import Advance, Change, Grant, Insisted, Outcomes, Settlement
+from breakwall.breaker.changes import Change, Grant, Insisted, Outcomes, Settlement
 from breakwall.breaker.circuit import Circuit
 from breakwall.breaker.evidence import Report
 
@@ -28,8 +28,6 @@ class Outbox:
         """Have the next exchange take ``change`` along. The outcomes of one generation become one report."""
         if isinstance(change, Outcomes):
             change = self._merged(change)
-        elif isinstance(change, Advance) and change in self._waiting:
-            return
         self._waiting.append(change)
 
     def add_while_lost(self, change: Change) -> None:

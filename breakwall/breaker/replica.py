@@ -36,6 +36,7 @@ from breakwall.breaker.link import NoThreadError, link_for
 from breakwall.breaker.outbox import Outbox
 from breakwall.breaker.stores import Store
 from breakwall.breaker.stores.memory import steady_time
+from breakwall.breaker.timetable import NEVER, Timetable
 
 T = TypeVar("T")
 
@@ -47,17 +48,8 @@ class _PrematureError(Exception):
 Ticket = Future[None]
 Steps = Generator[Ticket | None, None, T]
 
-# After an exchange that lost every race, the pause before outcomes are sent again doubles up to this many
-# refresh intervals. The copy is refreshed meanwhile: a look at the store races with nobody.
-LONGEST_STRETCH = 8
 # A store's time is worked out from its last answer; past this many seconds it is asked for anew.
 ANSWER_LIFE = 10.0
-# A busy process is late now and then. A store that says nothing at all for so many seconds is lost.
-LONGEST_SILENCE = 1.0
-# Who lost the store for a while and not the service is back after one refresh interval and has reported
-# after two.
-REFUTING_INTERVALS = 3
-NEVER = float("-inf")
 
 
 class Replica:
@@ -90,16 +82,13 @@ class Replica:
         self.circuit = self._stored = self._told = Circuit()
         self._told_lost: str | None = None
         self.lost: str | None = None
-        self._slow_since = self._heard_at = self._lost_at = NEVER
-        self._back_at: float | None = None
+        self._times = Timetable(self._config, self._clock)
         self._answer: Answer | None = None
         self._offset = steady_time()() - self._clock()
         self._outbox = Outbox()
         self._failures = self._slow = 0
         self._next: Ticket | None = None
         self._under_way: Ticket | None = None
-        self._due = self._flush_due = NEVER
-        self._stretch = 1
         self._lane: Lane | None = None
         self._observer.on_lane(None)
 
@@ -126,12 +115,12 @@ class Replica:
 
     def look(self) -> Steps[None]:
         """Exchange with the store if the copy is older than the refresh interval."""
-        if self._clock() >= self._due:
+        if self._times.is_due:
             yield self._under_way or self._ticket()
 
     def refresh(self) -> Steps[None]:
         """`look`, before a call: what time alone has done is then done in the store too."""
-        if self._clock() >= self._due and self._ripe():
+        if self._times.is_due and self._ripe():
             self._note(Advance())
         yield from self.look()
 
@@ -143,6 +132,8 @@ class Replica:
             yield self._ticket()
         except BaseException:
             # Cancelled or interrupted: nobody will hold what the request gets.
+            with self._lock:
+                self._outbox.withdraw(request)
             self._note(Settlement(lease_id, CallOutcome.NEUTRAL))
             self._ticket()
             raise
@@ -164,7 +155,7 @@ class Replica:
             self._failures += not slow
             if self.contact.local:
                 self._collect()
-            elif not self._may_flush():
+            elif not self._times.may_flush:
                 return
         yield self._ticket()
 
@@ -234,7 +225,7 @@ class Replica:
         with self._lock:
             if self._next is not None:
                 return self._next
-            if self.contact is Contact.LOST and self._clock() < self._due and not at_once:
+            if self.contact is Contact.LOST and not (at_once or self._times.is_due):
                 return None
             ticket = self._next = Ticket()
         try:
@@ -273,8 +264,8 @@ class Replica:
             self._give_up_if_silent()
             self._collect()
             self._next, self._under_way = None, ticket
-            changes = self._outbox.take(outcomes=self._may_flush())
-            self._heard_at = self._clock()
+            changes = self._outbox.take(outcomes=self._times.may_flush)
+            self._times.sent()
         try:
             self._converse(changes)
         finally:
@@ -303,70 +294,46 @@ class Replica:
 
     def _reconciled(self, stored: Circuit | None, now: float) -> Circuit:
         with self._lock:
-            self._hear()
+            self._times.hear()
             ours = self.circuit if self.contact is Contact.LOST else self._stored
             stand = rejoin.Stand(
                 self.member,
                 shifted(ours, now - self.now()),
                 self._stored.generation,
-                now - (self._clock() - self._lost_at),
+                now - (self._clock() - self._times.lost_at),
             )
-            if stored is not None and rejoin.is_premature(stand, stored, self._config.window):
-                self._give_others_time()
+            premature = stored is not None and rejoin.is_premature(stand, stored, self._config.window)
+            if premature and not self._times.others_had_time():
+                raise _PrematureError
         return rejoin.reconciled(stand, stored)
-
-    def _hear(self) -> None:
-        """Take note that the store has said something.
-
-        Raises:
-            TimeoutError: after so long a silence that it was given up, and what was on its way with it.
-        """
-        now = self._clock()
-        if now - self._heard_at >= self._longest_silence():
-            raise TimeoutError
-        self._heard_at = now
-
-    def _longest_silence(self) -> float:
-        return max(LONGEST_SILENCE, self._config.store_timeout)
-
-    def _give_others_time(self) -> None:
-        if self._back_at is None:
-            self._back_at = self._clock()
-        if self._clock() < self._back_at + REFUTING_INTERVALS * self._config.refresh_interval:
-            raise _PrematureError
 
     def _adopt(self, answer: Answer, circuit: Circuit, *, flushed: bool) -> None:
         with self._lock:
-            self._hear()
+            self._times.hear()
             self._outbox.arrived()
             if flushed:
-                self._stretch, self._flush_due = max(1, self._stretch // 2), NEVER
+                self._times.flushed()
             self._follow(answer, circuit)
 
     def _follow(self, answer: Answer, circuit: Circuit) -> None:
-        self.contact, self.lost, self._back_at = Contact.IN_TOUCH, None, None
-        self._under_way = None
+        self.contact, self.lost, self._under_way = Contact.IN_TOUCH, None, None
         self.circuit = self._stored = circuit
         self._answer = answer
         self._offset = answer.record.now - answer.received_at
-        self._due = answer.received_at + self._config.refresh_interval
         new = self._lane is None or self._lane.generation != circuit.generation
-        if (self._outbox and self._may_flush()) or (new and circuit.state is CircuitState.CLOSED):
-            # A member's first outcome, and what came while the store was slow, travel with the next
-            # call: the others weigh an outage by who else has been heard.
-            self._due = answer.received_at
+        # A member's first outcome, and what came while the store was slow, travel with the next call: the
+        # others weigh an outage by who else has been heard.
+        unsaid = bool(self._outbox) and self._times.may_flush
+        again = unsaid or (new and circuit.state is CircuitState.CLOSED)
+        self._times.fresh_from(answer.received_at, again=again)
         self._relane()
-
-    def _may_flush(self) -> bool:
-        return self._clock() >= self._flush_due
 
     def _postpone(self, answer: Answer, circuit: Circuit) -> None:
         with self._lock:
             self._outbox.failed()
-            self._stretch = min(self._stretch * 2, LONGEST_STRETCH)
-            self._flush_due = self._clock() + self._config.refresh_interval * self._stretch
+            self._times.crowded()
             if self.contact is Contact.LOST:
-                self._due = self._clock() + self._config.refresh_interval
+                self._times.try_later()
             else:
                 self._follow(answer, circuit)
 
@@ -379,8 +346,8 @@ class Replica:
         with self._lock:
             if not self.contact.local:
                 self._apply_locally(self._outbox.unconfirmed)
-                self._lost_at = self._clock()
-            self._back_at = None
+                self._times.lost()
+            self._times.failed()
             self._become_lost(reason)
 
     def _overdue(self, ticket: Ticket) -> None:
@@ -389,22 +356,18 @@ class Replica:
                 return
             self._collect()
             self.contact, self.lost = Contact.SLOW, TimeoutError.__name__
-            self._slow_since = self._clock()
-            self._due = self._clock() + self._config.refresh_interval
-            # What others sent before they noticed may still arrive when the store goes on.
-            self._lost_at = self._due
+            self._times.late()
             self._apply_locally(self._outbox.unconfirmed)
             self._relane()
 
     def _give_up_if_silent(self) -> None:
-        silent_since = max(self._slow_since, self._heard_at)
-        if self.contact is Contact.SLOW and self._clock() - silent_since >= self._longest_silence():
+        if self.contact is Contact.SLOW and self._times.is_silent:
             self._become_lost(self.lost)
 
     def _become_lost(self, reason: str | None) -> None:
         self.contact, self.lost = Contact.LOST, reason
         self._outbox.lost(self._stored)
-        self._due = self._clock() + self._config.refresh_interval
+        self._times.try_later()
         self._relane()
 
     # --- the copy itself
@@ -445,7 +408,7 @@ class Replica:
         elif self._lane is None or self._lane.generation != circuit.generation:
             self._lane = Lane(circuit.generation)
         if self._lane is not None:
-            self._lane.fresh_until = NEVER if self._config.slow_call_duration else self._due
+            self._lane.fresh_until = NEVER if self._config.slow_call_duration else self._times.due
         self._observer.on_lane(None if forced_open else self._lane)
 
     def _ripe(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from breaker_doubles import Clock, FaultyStore, answer, fail_times, succeed_times
+from breaker_doubles import EPOCH, Clock, FaultyStore, answer, fail_times, succeed_times
 
 from breakwall.breaker import (
     CircuitBreaker,
@@ -20,6 +20,7 @@ from breakwall.breaker import (
     Transition,
 )
 from breakwall.breaker import breaker as breaker_module
+from breakwall.breaker.contact import Contact
 from breakwall.breaker.stores import Record
 
 
@@ -133,11 +134,24 @@ class TestAnOperatorsWord:
         monkeypatch.setattr(breaker_module, "OVERRIDE_PATIENCE", 0.05)
         with pytest.raises(StoreLostError):
             breaker.force_open("maintenance", "kim")
+        assert not breaker._replica._outbox
         gated.gate.set()
         wait_until(lambda: back_in_touch(breaker, clock))
         clock.sleep(0.3)
         assert breaker.call(answer) == "answer"
         assert breaker.status().override is None
+
+    def test_nor_when_it_was_taken_along_by_an_exchange_that_hung_before_it_wrote(
+        self, clock: Clock, gated: GatedStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(breaker_module, "OVERRIDE_PATIENCE", 0.05)
+        gated.gate.clear()
+        with CircuitBreaker("payment", store=gated, clock=clock) as breaker:
+            with pytest.raises(StoreLostError):
+                breaker.force_open("maintenance", "kim")
+            gated.gate.set()
+            wait_until(lambda: back_in_touch(breaker, clock))
+            assert breaker.status().override is None
 
     @pytest.mark.parametrize("breaks", [False, True])
     def test_given_by_a_listener_on_the_stores_thread_it_is_stored_or_an_error(
@@ -201,6 +215,7 @@ class TestAfterALongSilence:
 
     def test_nor_do_those_that_were_on_their_way(self, join: Join, gated: GatedStore, clock: Clock) -> None:
         breaker = join(failure_threshold=4)
+        succeed_times(breaker, 3)
         gated.gate.clear()
         fail_times(breaker, 3)
         clock.sleep(600)
@@ -211,6 +226,49 @@ class TestAfterALongSilence:
         clock.sleep(0.3)
         succeed_times(breaker, 2)
         assert breaker.status().failure_count == 0
+
+    def test_nor_do_those_that_waited_behind_another_circuits(
+        self, join: Join, gated: GatedStore, clock: Clock
+    ) -> None:
+        ours, other = join(), join("shipping")
+        shut(gated, clock, other)
+        fail_times(ours, 2)
+        assert ours._replica.contact is Contact.SLOW
+        clock.sleep(600)
+        gated.gate.set()
+        wait_until(lambda: ours._replica.contact is not Contact.SLOW)
+        wait_until(lambda: back_in_touch(ours, clock))
+        clock.sleep(0.3)
+        succeed_times(ours, 2)
+        assert ours.status().failure_count == 0
+
+    def test_a_circuit_that_opened_while_an_answer_was_on_its_way_stays_open(
+        self, join: Join, gated: GatedStore, clock: Clock
+    ) -> None:
+        breaker = join()
+        succeed_times(breaker, 3)
+        gated.gate.clear()
+        fail_times(breaker, 1)
+        clock.sleep(5)
+        fail_times(breaker, 5)
+        assert breaker.status().state is CircuitState.OPEN
+        gated.gate.set()
+        wait_until(lambda: back_in_touch(breaker, clock))
+        assert breaker.status().state is CircuitState.OPEN
+
+    def test_reports_that_others_had_sent_before_they_noticed_do_not_close_it(
+        self, join: Join, gated: GatedStore, clock: Clock
+    ) -> None:
+        breaker = join()
+        shut(gated, clock, breaker)
+        clock.sleep(0.1)
+        sent = round(1000 * (EPOCH + clock.now))
+        clock.sleep(5)
+        fail_times(breaker, 9)
+        gated._texts["payment"] = ("another version", f'{{"v":1,"s":"closed","ws":[["other",{sent}]]}}')
+        gated.gate.set()
+        wait_until(lambda: back_in_touch(breaker, clock))
+        assert breaker.status().state is CircuitState.OPEN
 
     def test_a_circuit_that_opened_meanwhile_stays_open(
         self, join: Join, gated: GatedStore, clock: Clock
@@ -370,16 +428,24 @@ class TestStaleness:
         breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=5000), store, clock=clock)
         succeed_times(breaker, 2)
         swaps: list[float] = []
+        looks: list[float] = []
+        load = store.load
+
+        def look(name: str) -> Record:
+            looks.append(clock.now)
+            return load(name)
 
         def lose(name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
             swaps.append(clock.now)
-            return False, store.load(name)
+            return False, load(name)
 
         monkeypatch.setattr(store, "swap", lose)
+        monkeypatch.setattr(store, "load", look)
         for _ in range(1000):
             clock.sleep(0.01)
             fail_times(breaker, 1)
         assert len(set(swaps)) <= 10
+        assert len(looks) <= 51
 
 
 class TestWithoutAThread:

@@ -81,10 +81,29 @@ class TestTrap6AlwaysFailingHosts:
         pass_time(clock, 5, others, failing=[broken])
         for member in (broken, *others):
             member.store.down = False
-        broken.fail()
-        pass_time(clock, 2, others, failing=[broken])
+        for step in range(100):
+            broken.fail()
+            clock.sleep(0.02)
+            for member in others if step % 5 == 4 else ():
+                member.succeed()
         assert broken.state is CircuitState.CLOSED
         assert sum(member.breaker.metrics().rejected_calls for member in others) == 0
+
+
+def test_when_the_store_comes_back_twice_the_others_have_their_time_again(
+    clock: Clock, store: FaultyStore
+) -> None:
+    lost, other = members(clock, store, 2)
+    pass_time(clock, 1, [lost, other])
+    lost.store.down = True
+    pass_time(clock, 2, [], failing=[lost])
+    lost.store.down = False
+    pass_time(clock, 0.3, [], failing=[lost])
+    lost.store.down = True
+    pass_time(clock, 2, [], failing=[lost])
+    lost.store.down = False
+    pass_time(clock, 0.3, [], failing=[lost])
+    assert other.state is CircuitState.CLOSED
 
 
 def test_an_outage_that_began_while_everybody_was_without_the_store_is_the_fleets(
