@@ -11,7 +11,8 @@ from breakwall.breaker.lane import Lane
 
 
 class Contact(Enum):
-    """``NEW``: not spoken to yet. ``SLOW``: an answer is overdue. ``LOST``: the last attempt failed."""
+    """``NEW``: not spoken to yet. ``SLOW``: an answer is overdue. ``LOST``: the last attempt failed, or it was
+    silent for too long."""
 
     NEW = "new"
     IN_TOUCH = "in_touch"
