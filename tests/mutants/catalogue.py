@@ -53,6 +53,7 @@ MUTANTS = (
         ".where(*held(claim), orders.c.lease_until > self.clock.after(0))",
         ".where(*held(claim))",
         (LEDGER_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "the attempt's row before the send",
@@ -111,6 +112,7 @@ MUTANTS = (
         "            return Step.DECLINE\n",
         "            return Step.SEND\n",
         (LATE_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "proof of payment from a late result",
@@ -139,6 +141,7 @@ MUTANTS = (
         "POISON_CRASHES = 3",
         "POISON_CRASHES = 99",
         (LEDGER_TESTS,),
+        simulated=False,
     ),
     Mutant(
         "the breaker before each attempt",
@@ -162,6 +165,15 @@ MUTANTS = (
         "STEP = 0.4\n",
         "STEP = 30.0\n",
         ("tests/integration/test_place_is_bounded.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the reset of a request that was given up",
+        "breakwall/payments/gateways/deadline.py",
+        "            discard_on_close(self._sock, _time_left())\n",
+        "            pass\n",
+        ("tests/integration/test_gateway_abandoned.py",),
+        simulated=False,
     ),
     Mutant(
         "the caller's idempotency key",
@@ -176,5 +188,6 @@ MUTANTS = (
         'get("sqlite_begin", "IMMEDIATE")',
         'get("sqlite_begin", "DEFERRED")',
         ("tests/contract/test_database.py", "tests/contract/test_migrations.py"),
+        simulated=False,
     ),
 )
