@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from breakwall.breaker import circuit as machine
-from breakwall.breaker.circuit import CallOutcome, Circuit, Override
+from breakwall.breaker import transitions
+from breakwall.breaker.circuit import CallOutcome, Circuit, Override, OverrideMode
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.evidence import Report
 
@@ -34,7 +34,7 @@ class Outcomes:
     fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
-        return machine.record(circuit, config, now, luck, self.report)
+        return transitions.record(circuit, config, now, luck, self.report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Grant:
     fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
-        return machine.grant(circuit, config, now, self.lease_id)
+        return transitions.grant(circuit, config, now, self.lease_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ class Settlement:
     fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
-        settled = machine.settle(circuit, config, now, luck, self.lease_id, self.outcome)
+        settled = transitions.settle(circuit, config, now, luck, self.lease_id, self.outcome)
         if self.hold is None or settled.generation == circuit.generation:
             return settled
-        return machine.hold_open(settled, now, self.hold)
+        return transitions.hold_open(settled, now, self.hold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Advance:
     fleet_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
-        return machine.advance(circuit, config, now, luck)
+        return transitions.advance(circuit, config, now, luck)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class HoldOpen:
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
         if circuit.generation != self.generation:
             return circuit
-        return machine.hold_open(circuit, now, self.seconds)
+        return transitions.hold_open(circuit, now, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class SetOverride:
     Sent late, it might undo what another operator has said since.
     """
 
-    mode: machine.OverrideMode | None
+    mode: OverrideMode | None
     reason: str
     actor: str
     seconds: float | None
@@ -108,9 +108,9 @@ class SetOverride:
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
         if self.mode is None:
-            return machine.overridden(circuit, None)
+            return transitions.overridden(circuit, None)
         until = None if self.seconds is None else now + self.seconds
-        return machine.overridden(circuit, Override(self.mode, self.reason, self.actor, now, until))
+        return transitions.overridden(circuit, Override(self.mode, self.reason, self.actor, now, until))
 
 
 class Insisted:

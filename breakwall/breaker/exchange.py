@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from breakwall.breaker import wire
 from breakwall.breaker.changes import Change, applied
-from breakwall.breaker.circuit import Circuit, caught_up
+from breakwall.breaker.circuit import Circuit
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.stores import Record, Store
+from breakwall.breaker.timeshift import caught_up
 
 # One of two racing swaps always wins, so a member of a fleet of n that fail together loses some n races.
 # After so many it has a crowd of hundreds about it, and had better come back later.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from breakwall.breaker.circuit import CircuitState, Decision, Override, OverrideMode
+from breakwall.breaker.circuit import CircuitState, Override, OverrideMode
 from breakwall.breaker.errors import CircuitBreakerError
 from breakwall.breaker.events import Announcer, Refusal
 from breakwall.breaker.permit import Books, Permit, is_within_probe
 from breakwall.breaker.replica import Steps
+from breakwall.breaker.transitions import Decision
 
 # A refusal always says to wait a little: a caller that came straight back would only lose the race again.
 LEAST_RETRY_AFTER = 0.05

@@ -21,11 +21,8 @@ from breakwall.breaker.circuit import (
     CallOutcome,
     Circuit,
     CircuitState,
-    Decision,
     Override,
     OverrideMode,
-    decide,
-    shifted,
 )
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.contact import Contact, Observer
@@ -36,7 +33,9 @@ from breakwall.breaker.link import NoThreadError, link_for
 from breakwall.breaker.outbox import Outbox
 from breakwall.breaker.stores import Store
 from breakwall.breaker.stores.memory import steady_time
+from breakwall.breaker.timeshift import shifted
 from breakwall.breaker.timetable import NEVER, Timetable
+from breakwall.breaker.transitions import Decision, decide
 
 T = TypeVar("T")
 

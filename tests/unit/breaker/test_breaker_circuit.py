@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from breakwall.breaker import CallOutcome, CircuitBreakerConfig, CircuitState
-from breakwall.breaker.circuit import Circuit, advance, decide, grant, hold_open, record, settle
+from breakwall.breaker.circuit import Circuit
 from breakwall.breaker.evidence import Evidence, Report
+from breakwall.breaker.transitions import advance, decide, grant, hold_open, record, settle
 
 CONFIG = CircuitBreakerConfig(
     failure_threshold=3, recovery_timeout=30, timeout=10, half_open_max_calls=2, jitter=0.1, window=60

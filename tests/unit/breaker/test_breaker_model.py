@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from breakwall.breaker import CallOutcome, CircuitBreakerConfig, CircuitState
-from breakwall.breaker import circuit as core
+from breakwall.breaker import transitions as core
+from breakwall.breaker.circuit import Circuit
 from breakwall.breaker.evidence import Report
 from breakwall.breaker.wire import decode, encode
 
@@ -119,7 +120,7 @@ class Model:
 class CircuitAgainstModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.circuit = core.Circuit()
+        self.circuit = Circuit()
         self.model = Model()
         self.now = 1_000_000.0
         self.lease_ids: list[str] = []

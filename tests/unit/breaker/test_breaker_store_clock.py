@@ -6,7 +6,8 @@ import pytest
 from breaker_doubles import EPOCH, Clock, FaultyStore, Fleet, answer, fail, fail_times, succeed_times
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
-from breakwall.breaker.circuit import Circuit, caught_up
+from breakwall.breaker.circuit import Circuit
+from breakwall.breaker.timeshift import caught_up
 
 HOUR = 3600.0
 

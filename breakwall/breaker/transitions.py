@@ -1,0 +1,169 @@
+"""The circuit breaker's state machine: pure decisions and transitions of a `Circuit`.
+
+Nothing here reads a clock, does I/O or draws a random number: ``now`` (seconds, the store's clock) and
+``luck`` (0 up to 1, for the jitter) are arguments. Stores only load a `Circuit` and swap it for the next,
+so the same decisions hold in one process and in a fleet. `docs/breaker.md` has the diagram.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from breakwall.breaker.circuit import CallOutcome, Circuit, CircuitState, Lease, Override
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.evidence import Evidence, Report, Verdict
+
+# A probe's answer usually comes much sooner than its lease ends: worth asking again by then.
+PROBE_PATIENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the circuit's computed state has for a caller at one instant; overrides are not in it.
+
+    Attributes:
+        state: the effective state: an open circuit that would admit a probe is ``HALF_OPEN``.
+        slots: how many calls it would let through: None is any number.
+        retry_after: seconds until asking again makes sense; 0.0 when a call would be let through.
+    """
+
+    state: CircuitState
+    slots: int | None
+    retry_after: float = 0.0
+
+
+def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Decision:
+    """Whether a call may go now. Changes nothing: a probe asks with `grant`."""
+    current = advance(circuit, config, now)
+    if current.state is CircuitState.CLOSED:
+        return Decision(CircuitState.CLOSED, None)
+    if current.state is CircuitState.OPEN:
+        wait = _open_until(current) - now
+        if wait > 0:
+            return Decision(CircuitState.OPEN, 0, wait)
+        return Decision(CircuitState.HALF_OPEN, config.half_open_max_calls)
+    slots = config.half_open_max_calls - len(current.leases) - current.probes_succeeded
+    if not current.leases:
+        # Enough have succeeded already if the maximum was lowered meanwhile; the next success closes it.
+        slots = max(slots, 1)
+    if slots > 0:
+        return Decision(CircuitState.HALF_OPEN, slots)
+    first_free = min(lease.expires_at for lease in current.leases)
+    return Decision(CircuitState.HALF_OPEN, 0, min(first_free - now, PROBE_PATIENCE))
+
+
+def advance(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float = 0.0) -> Circuit:
+    """What time alone has done: a suspicion that nobody refuted opens, a dead prober's lease is free."""
+    if circuit.state is CircuitState.CLOSED and circuit.evidence.suspected_at is not None:
+        return _judged(circuit, config, now, luck)
+    if circuit.leases:
+        alive = tuple(lease for lease in circuit.leases if now < lease.expires_at)
+        return circuit if alive == circuit.leases else replace(circuit, leases=alive)
+    return circuit
+
+
+def record(
+    circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float, report: Report
+) -> Circuit:
+    """The outcomes of calls that were let through while closed."""
+    if report.bad:
+        circuit = replace(circuit, last_failure_at=max(now, circuit.last_failure_at or now))
+    if circuit.state is not CircuitState.CLOSED or report.generation != circuit.generation:
+        return circuit
+    grown = replace(circuit, evidence=circuit.evidence.add(report, config, now))
+    return _judged(grown, config, now, luck)
+
+
+def grant(circuit: Circuit, config: CircuitBreakerConfig, now: float, lease_id: str) -> Circuit:
+    """With a probe's lease in it, when one is to be had; look with `Circuit.holds`."""
+    current = advance(circuit, config, now)
+    if current.holds(lease_id) or not decide(current, config, now).slots:
+        return circuit
+    granted = Lease(lease_id, now + config.lease_seconds)
+    if current.state is not CircuitState.HALF_OPEN:
+        current = _moved(current, CircuitState.HALF_OPEN)
+    return replace(current, leases=(*current.leases, granted))
+
+
+def settle(
+    circuit: Circuit,
+    config: CircuitBreakerConfig,
+    now: float,
+    luck: float,
+    lease_id: str,
+    outcome: CallOutcome,
+) -> Circuit:
+    """A probe's end. A lease that has run out, is settled already or is of another generation is nothing."""
+    current = advance(circuit, config, now)
+    if not current.holds(lease_id):
+        return circuit
+    left = tuple(lease for lease in current.leases if lease.id != lease_id)
+    if outcome is CallOutcome.FAILURE:
+        failed = replace(current, last_failure_at=now, reopenings=current.reopenings + 1)
+        return _opened(failed, config, now, luck)
+    if outcome is CallOutcome.NEUTRAL:
+        return replace(current, leases=left)
+    if current.probes_succeeded + 1 >= config.half_open_max_calls:
+        return _closed(current)
+    return replace(current, leases=left, probes_succeeded=current.probes_succeeded + 1)
+
+
+def hold_open(circuit: Circuit, now: float, seconds: float) -> Circuit:
+    """Open, or stay open, for at least ``seconds`` from now: the service said when to come back."""
+    until = now + seconds
+    if circuit.state is CircuitState.OPEN:
+        return replace(circuit, open_until=max(until, _open_until(circuit)))
+    return _opened_until(circuit, now, until)
+
+
+def overridden(circuit: Circuit, override: Override | None) -> Circuit:
+    """With an operator's word set, or lifted; the computed state goes on beside it."""
+    return replace(circuit, override=override, override_serial=circuit.override_serial + 1)
+
+
+def _judged(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+    verdict = circuit.evidence.verdict(config, now)
+    if verdict is Verdict.FAILING:
+        return _opened(circuit, config, now, luck)
+    since = (circuit.evidence.suspected_at or now) if verdict is Verdict.SUSPECT else None
+    if since == circuit.evidence.suspected_at:
+        return circuit
+    return replace(circuit, evidence=replace(circuit.evidence, suspected_at=since))
+
+
+def _opened(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+    # Beyond 2**32 the limit has long decided, and a float would overflow in the end.
+    full = min(config.recovery_timeout * 2.0 ** min(circuit.reopenings, 32), config.longest_open)
+    return _opened_until(circuit, now, now + full * (1 - config.jitter * luck))
+
+
+def _opened_until(circuit: Circuit, now: float, until: float) -> Circuit:
+    opened_by = sum(bucket.bad for bucket in circuit.evidence.buckets) or circuit.opened_by
+    return replace(
+        _moved(circuit, CircuitState.OPEN),
+        opened_at=now,
+        open_until=until,
+        opened_by=opened_by,
+        open_count=circuit.open_count + 1,
+    )
+
+
+def _closed(circuit: Circuit) -> Circuit:
+    closed = _moved(circuit, CircuitState.CLOSED)
+    return replace(closed, opened_at=None, open_until=None, opened_by=0, reopenings=0)
+
+
+def _moved(circuit: Circuit, state: CircuitState) -> Circuit:
+    """A new generation, in which nothing has happened yet."""
+    return replace(
+        circuit,
+        state=state,
+        generation=circuit.generation + 1,
+        evidence=Evidence(),
+        leases=(),
+        probes_succeeded=0,
+    )
+
+
+def _open_until(circuit: Circuit) -> float:
+    return circuit.open_until if circuit.open_until is not None else 0.0
