@@ -14,12 +14,13 @@ from breakwall.breaker.caller import Caller, fails, fall_back, is_async, is_gene
 from breakwall.breaker.changes import SetOverride
 from breakwall.breaker.circuit import CallOutcome, Circuit, OverrideMode
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.contact import Contact, Observer
+from breakwall.breaker.contact import Contact
 from breakwall.breaker.errors import StoreLostError
 from breakwall.breaker.events import Announcer, Listener, StoreBack, StoreLost, Transition, logger
 from breakwall.breaker.gate import Gate
 from breakwall.breaker.lane import Lane
 from breakwall.breaker.measures import BreakerMetrics, BreakerStatus, Tally
+from breakwall.breaker.news import Observer
 from breakwall.breaker.permit import Books, Permit, PermitBlock
 from breakwall.breaker.replica import Replica
 from breakwall.breaker.stores import Store
@@ -77,7 +78,7 @@ class CircuitBreaker:
         self._replica = Replica(name, self.config, store or MemoryStore(), observer, clock, luck)
         self._books = Books(self.config, clock, self._tally, self._replica)
         self._gate = Gate(name, self._books, self._announcer)
-        self._caller = Caller(self._gate, self._replica)
+        self._caller = Caller(self._gate, self._replica.waiter)
         forking.remember(self)
 
     # --- calls
@@ -120,12 +121,12 @@ class CircuitBreaker:
         """
         lane = self._lane
         if lane is None or self._clock() >= lane.fresh_until:
-            return self._replica.run(self._gate.admit())
+            return self._replica.waiter.run(self._gate.admit())
         return Permit(self._books, lane=lane)
 
     def permit(self) -> PermitBlock:
         """`acquire` for an event loop, which it never blocks: ``async with breaker.permit() as permit:``."""
-        return PermitBlock(self._replica, self._gate.admit)
+        return PermitBlock(self._replica.waiter, self._gate.admit)
 
     def protect(self, func: F | None = None, *, fallback: Any = None) -> Any:
         """A decorator, plain or with a ``fallback``: each call of the function goes through `call`.
@@ -167,13 +168,14 @@ class CircuitBreaker:
 
         Asks the store at most every ``config.refresh_interval``.
         """
-        replica = self._replica
-        replica.run(replica.look(), self._first_patience if replica.contact is Contact.NEW else None)
-        circuit, now = replica.circuit, replica.now()
+        replica, belief = self._replica, self._replica.belief
+        patience = self._first_patience if belief.contact is Contact.NEW else None
+        replica.waiter.run(replica.look(), patience)
+        circuit, now = belief.circuit, belief.now()
         slots, retry_after = self._gate.outlook()
         return BreakerStatus(
             name=self.name,
-            state=replica.decision().state,
+            state=belief.decision().state,
             slots=slots,
             retry_after=retry_after,
             generation=circuit.generation,
@@ -183,18 +185,19 @@ class CircuitBreaker:
             open_until=circuit.open_until,
             last_failure_at=circuit.last_failure_at,
             open_count=circuit.open_count,
-            override=replica.override(),
-            store_ok=replica.contact is Contact.IN_TOUCH,
-            store_error=replica.lost,
+            override=belief.override(),
+            store_ok=belief.contact is Contact.IN_TOUCH,
+            store_error=belief.lost,
             store_time=now,
         )
 
     def metrics(self) -> BreakerMetrics:
         """Counts of this process's calls, beside pooled values of the circuit. Asks nobody."""
-        circuit, now = self._replica.circuit, self._replica.now()
+        belief = self._replica.belief
+        circuit, now = belief.circuit, belief.now()
         successes, failures, neutral, rejected = self._tally.read()
         return BreakerMetrics(
-            state=self._replica.decision().state,
+            state=belief.decision().state,
             total_calls=successes + failures + neutral,
             successful_calls=successes,
             failed_calls=failures,
@@ -255,7 +258,7 @@ class CircuitBreaker:
         self.close()
 
     def __repr__(self) -> str:
-        return f"CircuitBreaker({self.name!r}, {self._replica.decision().state.value})"
+        return f"CircuitBreaker({self.name!r}, {self._replica.belief.decision().state.value})"
 
     def after_fork(self) -> None:
         """In a forked child: begin anew, with the child's own locks, connections and counts."""
@@ -286,7 +289,7 @@ class CircuitBreaker:
     def _changed(self, before: Circuit, after: Circuit) -> None:
         if before.generation == after.generation:
             return
-        wait = max(0.0, (after.open_until or 0.0) - self._replica.now())
+        wait = max(0.0, (after.open_until or 0.0) - self._replica.belief.now())
         logger.info("circuit %r: %s, was %s", self.name, after.state.value, before.state.value)
         self._announcer.tell(Transition(self.name, before.state, after.state, after.generation, wait))
 

@@ -13,13 +13,13 @@ from breakwall.breaker.circuit import CallOutcome
 from breakwall.breaker.errors import CircuitBreakerError
 from breakwall.breaker.gate import Gate
 from breakwall.breaker.permit import Permit, settle_later
-from breakwall.breaker.replica import Replica
+from breakwall.breaker.waiter import Waiter
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     gate: Gate
-    replica: Replica
+    waiter: Waiter
 
     def call(
         self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -28,7 +28,7 @@ class Caller:
         if is_async(func):
             return self.call_async(func, fallback, args, kwargs)
         try:
-            permit = self.replica.run(self.gate.admit())
+            permit = self.waiter.run(self.gate.admit())
         except CircuitBreakerError:
             if fallback is None:
                 raise
@@ -50,7 +50,7 @@ class Caller:
     ) -> Any:
         """`call` of a coroutine function, with no waiting that would block the event loop."""
         try:
-            permit = await self.replica.run_async(self.gate.admit())
+            permit = await self.waiter.run_async(self.gate.admit())
         except CircuitBreakerError:
             if fallback is None:
                 raise
@@ -76,12 +76,12 @@ class Caller:
             result = await call
         except BaseException as error:
             falls_back = fails(permit, error, fallback)
-            await settle_later(self.replica, later, error)
+            await settle_later(self.waiter, later, error)
             if falls_back:
                 return await fall_back_async(fallback, args, kwargs)
             raise
         permit.record_success()
-        await settle_later(self.replica, later, None)
+        await settle_later(self.waiter, later, None)
         return result
 
 

@@ -14,7 +14,8 @@ from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.errors import CircuitBreakerError
 from breakwall.breaker.lane import Lane
 from breakwall.breaker.measures import Tally
-from breakwall.breaker.replica import Replica, Steps
+from breakwall.breaker.replica import Replica
+from breakwall.breaker.waiter import Steps, Waiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Permit:
             return
         steps = self._books.settle(result, self._lane, self._lease_id)
         if self._later is None:
-            self._books.replica.run(steps)
+            self._books.replica.waiter.run(steps)
         else:
             self._later.append(steps)
 
@@ -178,12 +179,12 @@ class PermitBlock:
     Entering raises `CircuitBreakerError` when the circuit lets no call through now.
     """
 
-    def __init__(self, replica: Replica, admit: Callable[[], Steps[Permit]]) -> None:
-        self._replica = replica
+    def __init__(self, waiter: Waiter, admit: Callable[[], Steps[Permit]]) -> None:
+        self._waiter = waiter
         self._admit = admit
 
     async def __aenter__(self) -> Permit:
-        self._permit = await self._replica.run_async(self._admit())
+        self._permit = await self._waiter.run_async(self._admit())
         self._later = self._permit.postpone()
         self._permit.hold()
         return self._permit
@@ -192,14 +193,14 @@ class PermitBlock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._permit.end(error)
-        await settle_later(self._replica, self._later, error)
+        await settle_later(self._waiter, self._later, error)
 
 
-async def settle_later(replica: Replica, later: list[Steps[None]], error: BaseException | None) -> None:
+async def settle_later(waiter: Waiter, later: list[Steps[None]], error: BaseException | None) -> None:
     """Do what `Permit.postpone` has put off, at the end of a call that raised ``error`` or nothing."""
     for steps in later:
         if isinstance(error, GeneratorExit):
             # A coroutine that is being closed must not wait: what it has to say is on its way.
             deque(steps, maxlen=0)
         else:
-            await replica.run_async(steps)
+            await waiter.run_async(steps)

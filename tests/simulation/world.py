@@ -241,7 +241,7 @@ def _time_is(engine: Engine) -> Iterator[None]:
     def clock() -> Callable[[], float]:
         return lambda: EPOCH + engine.now
 
-    with mock.patch("breakwall.breaker.replica.steady_time", clock):
+    with mock.patch("breakwall.breaker.belief.steady_time", clock):
         yield
 
 

@@ -302,11 +302,11 @@ class TestInterruptedProbes:
     ) -> None:
         """Ctrl-C, or a worker's soft time limit, in the thread that waits."""
 
-        def interrupted(*_: object) -> None:
+        def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(breaker._replica, "_wait", interrupted)
+            patch.setattr(breaker._replica.waiter, "wait", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 breaker.call(answer)
         clock.sleep(1)
@@ -318,7 +318,7 @@ class TestInterruptedProbes:
     ) -> None:
         with pytest.raises(TypeError):
             await breaker.call(fail_async, "an argument too many")
-        assert breaker._replica.circuit.leases == ()
+        assert breaker._replica.belief.circuit.leases == ()
 
     @in_a_loop
     async def test_closed_as_a_coroutine(self, breaker: CircuitBreaker, clock: Clock) -> None:

@@ -72,7 +72,8 @@ def test_a_child_counts_from_nothing(breaker: CircuitBreaker) -> None:
 def test_a_child_can_call_although_a_lock_was_held_at_the_fork(breaker: CircuitBreaker) -> None:
     succeed_times(breaker, 1)
     replica = breaker._replica
-    with replica._lock, replica._link._lock, replica._link._inline, breaker._tally._lock:
+    link = replica._courier._link
+    with replica.belief.lock, link._lock, link._inline, breaker._tally._lock:
         assert in_a_child(lambda: breaker.call(answer)) == "answer"
 
 
@@ -110,4 +111,4 @@ def test_parent_and_child_share_the_circuit_through_the_store(tmp_path: Path) ->
 
 
 def test_members_have_names_of_their_own(breaker: CircuitBreaker) -> None:
-    assert in_a_child(lambda: breaker._replica.member) != breaker._replica.member
+    assert in_a_child(lambda: breaker._replica.belief.member) != breaker._replica.belief.member

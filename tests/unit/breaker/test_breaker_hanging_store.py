@@ -134,7 +134,7 @@ class TestAnOperatorsWord:
         monkeypatch.setattr(breaker_module, "OVERRIDE_PATIENCE", 0.05)
         with pytest.raises(StoreLostError):
             breaker.force_open("maintenance", "kim")
-        assert not breaker._replica._outbox
+        assert not breaker._replica.belief.outbox
         gated.gate.set()
         wait_until(lambda: back_in_touch(breaker, clock))
         clock.sleep(0.3)
@@ -233,10 +233,10 @@ class TestAfterALongSilence:
         ours, other = join(), join("shipping")
         shut(gated, clock, other)
         fail_times(ours, 2)
-        assert ours._replica.contact is Contact.SLOW
+        assert ours._replica.belief.contact is Contact.SLOW
         clock.sleep(600)
         gated.gate.set()
-        wait_until(lambda: ours._replica.contact is not Contact.SLOW)
+        wait_until(lambda: ours._replica.belief.contact is not Contact.SLOW)
         wait_until(lambda: back_in_touch(ours, clock))
         clock.sleep(0.3)
         succeed_times(ours, 2)
@@ -296,7 +296,7 @@ class TestAfterALongSilence:
         breaker = join(failure_threshold=10_000)
         shut(gated, clock, breaker)
         fail_times(breaker, 500)
-        assert len(breaker._replica._outbox.unconfirmed) <= 2
+        assert len(breaker._replica.belief.outbox.unconfirmed) <= 2
 
 
 def test_local_probes_leave_nothing_to_be_sent(clock: Clock, store: FaultyStore) -> None:
@@ -307,7 +307,7 @@ def test_local_probes_leave_nothing_to_be_sent(clock: Clock, store: FaultyStore)
         clock.sleep(31)
         succeed_times(breaker, 1)
     assert breaker.status().open_count == 50
-    assert not breaker._replica._outbox
+    assert not breaker._replica.belief.outbox
 
 
 def test_a_probe_whose_lease_the_store_may_hold_is_settled_when_it_is_back(

@@ -1,0 +1,139 @@
+"""Brings what a member has noted to the store, and what the store says back to its belief.
+
+One exchange at a time, on the store's link. A ticket stands for one: it is done when the exchange is over,
+however that went. Callers that come together share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from breakwall.breaker.belief import Belief, PrematureError
+from breakwall.breaker.changes import Change
+from breakwall.breaker.circuit import Circuit
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.contact import Contact
+from breakwall.breaker.exchange import ContentionError, Exchange
+from breakwall.breaker.link import NoThreadError, link_for
+from breakwall.breaker.stores import Store
+
+Ticket = Future[None]
+
+
+class Courier:
+    """Between one belief and the store of its circuit, called ``name``.
+
+    Args:
+        clock: monotonic seconds.
+        luck: 0 up to 1, for the jitter.
+        then: called after each exchange, outside of every lock.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: CircuitBreakerConfig,
+        store: Store,
+        belief: Belief,
+        clock: Callable[[], float],
+        luck: Callable[[], float],
+        then: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._config = config
+        self._store = store
+        self._belief = belief
+        self._clock = clock
+        self._luck = luck
+        self._then = then
+        self._link = link_for(store)
+        self._link.attach()
+        self.reset()
+
+    def reset(self) -> None:
+        """No exchange is under way: at the start, and in a forked child, whose parent's are its own."""
+        self._next: Ticket | None = None
+        self._under_way: Ticket | None = None
+
+    def latest(self) -> Ticket | None:
+        """The exchange that is under way, or else the next."""
+        return self._under_way or self.ticket()
+
+    def ticket(self, *, at_once: bool = False) -> Ticket | None:
+        """The next exchange, which will carry what is noted now.
+
+        A lost store is asked once in a refresh interval, or ``at_once``; None in between.
+        """
+        with self._belief.lock:
+            if self._next is not None:
+                return self._next
+            if self._belief.contact is Contact.LOST and not (at_once or self._belief.times.is_due):
+                return None
+            ticket = self._next = Ticket()
+        try:
+            self._link.run(lambda: self.exchange(ticket), self._then)
+        except NoThreadError as error:
+            with self._belief.lock:
+                self._next = None
+                self._belief.lose(type(error).__name__)
+            ticket.set_result(None)
+        return ticket
+
+    def overdue(self, ticket: Ticket) -> None:
+        """Somebody has waited for ``ticket`` for as long as they would."""
+        with self._belief.lock:
+            if ticket in {self._next, self._under_way}:
+                self._belief.doubt()
+
+    def is_this_thread(self) -> bool:
+        """Whether the caller is in the thread of the exchanges, which must not wait for one."""
+        return self._link.is_this_thread()
+
+    def leave(self, patience: float) -> None:
+        """Have no more exchanges; wait for what is under way for ``patience`` seconds at most."""
+        self._link.detach(patience)
+
+    def exchange(self, ticket: Ticket) -> None:
+        """Have the exchange that ``ticket`` stands for now, in the link's thread."""
+        with self._belief.lock:
+            if self._next is not ticket:
+                # The link's own thread did not wait for its turn.
+                return
+            changes = self._belief.pack()
+            self._next, self._under_way = None, ticket
+        try:
+            self._converse(changes)
+        finally:
+            self._under_way = None
+            ticket.set_result(None)
+
+    def _converse(self, changes: list[Change]) -> None:
+        exchange = Exchange(
+            self._store, self._name, self._config, self._clock, self._luck(), self._reconciled
+        )
+        try:
+            answer, circuit = exchange.run(changes, self._belief.recent_answer() if changes else None)
+            with self._belief.lock:
+                self._belief.adopt(answer, circuit, flushed=bool(changes))
+                self._answered()
+        except ContentionError as crowd:
+            with self._belief.lock:
+                self._belief.postpone(crowd.answer, crowd.circuit)
+                self._answered()
+        except PrematureError:
+            with self._belief.lock:
+                self._belief.linger()
+        # Whatever a store raises, the call that is being protected must not see it.
+        except Exception as error:
+            with self._belief.lock:
+                self._belief.lose(type(error).__name__)
+
+    def _reconciled(self, stored: Circuit | None, now: float) -> Circuit:
+        with self._belief.lock:
+            return self._belief.reconciled(stored, now)
+
+    def _answered(self) -> None:
+        """Whoever waits any longer does not wait for the store."""
+        if self._belief.contact is Contact.IN_TOUCH:
+            self._under_way = None
