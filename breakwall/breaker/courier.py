@@ -134,6 +134,6 @@ class Courier:
             return self._belief.reconciled(stored, now)
 
     def _answered(self) -> None:
-        """Whoever waits any longer does not wait for the store."""
+        """Once the copy follows the store, whoever still waits for the ticket finds nothing overdue."""
         if self._belief.contact is Contact.IN_TOUCH:
             self._under_way = None
