@@ -44,11 +44,11 @@ class News:
         belief = self._belief
         with belief.lock:
             belief.give_up_if_silent()
-            before, self._told = self._told, belief.circuit
-            was_lost = self._told_lost
-            if belief.contact is not Contact.SLOW:
-                self._told_lost = belief.lost
-        if self._told is not before:
-            self._observer.on_change(before, self._told)
-        if self._told_lost != was_lost:
-            self._observer.on_contact(self._told_lost)
+            before, was_lost = self._told, self._told_lost
+            now = self._told = belief.circuit
+            lost = self._told_lost = was_lost if belief.contact is Contact.SLOW else belief.lost
+        # Another thread may be here by now, with later news: what this one tells it has taken along.
+        if now is not before:
+            self._observer.on_change(before, now)
+        if lost != was_lost:
+            self._observer.on_contact(lost)

@@ -19,6 +19,10 @@ OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
 """Incidents that nobody has closed. A partial index holds no other, so many closed ones cost nothing."""
 
 
+CLOSING = "close_incident"
+"""Its transaction's name. It is no crash point's: no order changes with it."""
+
+
 class IncidentNotFoundError(LookupError):
     """No incident has this number."""
 
@@ -75,4 +79,4 @@ def close_incident(
             raise RefusedError(f"incident {number} was closed by {found.closed_by}: {found.close_reason}")
         return StoredIncident(**found._mapping)
 
-    return database.write(work)
+    return database.write(work, name=CLOSING)
