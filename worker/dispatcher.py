@@ -13,7 +13,8 @@ from breakwall.payments.due import DueOrders
 from breakwall.settings import DispatchSettings
 
 FIRST_STEP = 10
-"""Messages that may wait at the broker at the first look after the circuit has closed; each look doubles them."""
+"""Messages that may wait at the broker at a dispatcher's first look, and at the first after the circuit has closed.
+Each look doubles them. Each dispatcher grows for itself; what waits at the broker they share."""
 
 
 class Publisher(Protocol):
@@ -47,7 +48,8 @@ class Dispatcher:
         self._publisher = publisher
         self._depth = depth
         self._settings = settings
-        self._step: int | None = None
+        # Also at its start, which may be at the end of an outage that others have seen.
+        self._step: int | None = FIRST_STEP
 
     def run_once(self) -> int:
         """Take back expired claims, then publish as many due orders as there is room for; returns how many.

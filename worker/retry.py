@@ -65,8 +65,7 @@ class Retrier:
     def _work(self, claim: Claim) -> OrderStatus | None:
         step = next_step(claim.progress, self._charger.gateway.profile, self._charger.policy)
         if step in _REASONS:
-            status, reason = _REASONS[step]
-            return status if self._ledger.close_claim(claim, status, reason) else None
+            return self._ledger.close_claim(claim, *_REASONS[step])
         # From before the permit and the transaction: however long the process is stopped in between, the call
         # ends before the permit does, and the lease outlives it by the whole margin.
         deadline = self._monotonic() + self._timeout
@@ -84,7 +83,7 @@ class Retrier:
         if attempt is None:
             permit.release()
             # Where the claim still holds, it is a cancellation or a late answer that the next one will see.
-            self._ledger.release(claim, 0.0)
+            self._ledger.release(claim, 0.0, deferred=False)
             return None
         status, _ = self._charger.send(attempt, permit, deadline=deadline)
         return status
@@ -93,7 +92,7 @@ class Retrier:
         with given_back_on_error(permit):
             key = claim.request.idempotency_key
             reach("before", "look_up")
-            answer = self._look_ups.look_up(key, deadline=deadline)
+            answer = self._look_ups.look_up(key, deadline=deadline, settled=self._is_settled(claim))
             reach("after", "look_up")
         tell_breaker(permit, answer.health)
         sighting = after_look_up(
@@ -104,6 +103,9 @@ class Retrier:
             return self._ledger.record_look_up(claim, answer, sighting.verdict, fruitless=fruitless)
         proven = self._ledger.prove_absent(claim)
         return None if proven is None else self._work(proven)
+
+    def _is_settled(self, claim: Claim) -> bool:
+        return claim.progress.unsettled_age >= self._charger.gateway.profile.settle_seconds
 
     def _known_charge_key(self) -> str | None:
         settled_for = self._charger.gateway.profile.settle_seconds

@@ -103,7 +103,8 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
         if progress.cancel_requested:
             return Step.CANCEL
         return Step.BURY if exhausted else Step.SEND
-    if not exhausted and not progress.cancel_requested and _key_protects(progress, profile, policy):
+    may_go_on = not (exhausted or progress.cancel_requested or progress.declined)
+    if may_go_on and _key_protects(progress, profile, policy):
         return Step.SEND
     if profile.looks_up and progress.look_ups < policy.max_attempts:
         return Step.LOOK_UP

@@ -149,9 +149,13 @@ class Ledger:
 
         return self.database.write(work, name="defer")
 
-    def release(self, claim: Claim, delay: float) -> bool:
-        """Give a claim back unused: the breaker said "not now". No attempt is used up."""
-        put_off = {"deferral_count": orders.c.deferral_count + 1}
+    def release(self, claim: Claim, delay: float, *, deferred: bool = True) -> bool:
+        """Give a claim back unused. No attempt is used up.
+
+        Args:
+            deferred: the breaker said "not now", which is counted.
+        """
+        put_off = {"deferral_count": orders.c.deferral_count + int(deferred)}
 
         def work(connection: Connection) -> bool:
             queued = Verdict(OrderStatus.QUEUED, delay)
@@ -253,11 +257,14 @@ class Ledger:
 
         return self.database.write(work, name="prove_absent")
 
-    def close_claim(self, claim: Claim, status: OrderStatus, reason: str) -> bool:
-        """End an order without another attempt: dead, cancelled or in review."""
+    def close_claim(self, claim: Claim, status: OrderStatus, reason: str) -> OrderStatus | None:
+        """End an order without another attempt: declined, dead, cancelled or in review.
 
-        def work(connection: Connection) -> bool:
-            return leave(connection, self.clock, claim, Verdict(status), {"last_error": reason}) is not None
+        Returns its state; None when the claim no longer holds.
+        """
+
+        def work(connection: Connection) -> OrderStatus | None:
+            return leave(connection, self.clock, claim, Verdict(status), {"last_error": reason})
 
         return self.database.write(work, name="close_claim")
 

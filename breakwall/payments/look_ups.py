@@ -15,6 +15,7 @@ from dataclasses import replace
 from breakwall.payments.gateways.base import Gateway, Health, LookUpAnswer, LookUpResult
 
 NOT_FOUND = "http_404"
+UNREADABLE = "unexpected_body"
 
 DOUBT_SECONDS = 60.0
 """How long a look-up that failed its trial is not believed, before it is tried out again."""
@@ -53,8 +54,11 @@ class LookUps:
         self._clock = clock
         self._doubted_until = float("-inf")
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+    def look_up(self, idempotency_key: str, *, deadline: float, settled: bool) -> LookUpAnswer:
         """As `Gateway.look_up`; "absent" is only said where the look-up is not known to be none.
+
+        Args:
+            settled: the settle time has passed. Before, "absent" proves nothing, and is not tried out.
 
         Raises:
             DatabaseUnavailableError: there was no telling which charge to try the look-up out with.
@@ -62,6 +66,8 @@ class LookUps:
         answer = self._gateway.look_up(idempotency_key, deadline=deadline)
         if not _is_not_found(answer):
             return answer
+        if not settled:
+            return replace(answer, result=LookUpResult.ABSENT)
         doubt = self._try_out(answer, idempotency_key, deadline)
         if doubt is not None:
             return doubt
@@ -79,12 +85,12 @@ class LookUps:
         if known is None:
             return self._ask_about_address(answer, idempotency_key, deadline)
         trial = self._gateway.look_up(known, deadline=deadline)
-        if trial.result in {LookUpResult.SUCCEEDED, LookUpResult.PROCESSING}:
-            return None
-        if trial.result is LookUpResult.UNAVAILABLE and not _is_not_found(trial):
+        if _is_not_found(trial):
+            self._doubted_until = self._clock() + DOUBT_SECONDS
+            return _not_believed(answer, _DENIES_ALL)
+        if trial.result is LookUpResult.UNAVAILABLE and trial.code != UNREADABLE:
             return trial  # It has shown nothing: the next look-up tries again.
-        self._doubted_until = self._clock() + DOUBT_SECONDS
-        return _not_believed(answer, _DENIES_ALL)
+        return None  # It knows the charge, though perhaps as refunded, which the protocol has no word for.
 
     def _ask_about_address(
         self, answer: LookUpAnswer, idempotency_key: str, deadline: float
@@ -100,7 +106,8 @@ class LookUps:
 
 
 def _not_believed(answer: LookUpAnswer, detail: str) -> LookUpAnswer:
-    return replace(answer, result=LookUpResult.UNAVAILABLE, detail=detail)
+    # Whoever answers so may be anybody: no sign that the service is well.
+    return replace(answer, result=LookUpResult.UNAVAILABLE, health=Health.NEUTRAL, detail=detail)
 
 
 def _is_not_found(answer: LookUpAnswer) -> bool:

@@ -47,7 +47,7 @@ def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) ->
     """Write what a look-up found to the newest attempt that it can belong to."""
     newest = (
         select(func.max(attempts.c.number))
-        .where(attempts.c.order_id == claim.order_id, UNSETTLED)
+        .where(attempts.c.order_id == claim.order_id, attempts.c.fence < claim.fence, UNSETTLED)
         .scalar_subquery()
     )
     found = Outcome.SUCCEEDED if answer.result is LookUpResult.SUCCEEDED else Outcome.DECLINED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,13 +14,13 @@ from sqlalchemy import event
 from breakwall.payments.actions import Author
 from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Advice, Answer, Health, LookUpAnswer, Outcome
+from breakwall.payments.gateways.base import Advice, Answer, Health, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.queries import known_charge_key
 from breakwall.payments.resolution import Resolution
 from tests.contract.people import poisoned
 from tests.contract.site import LEASE, Site, order
-from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, LOST, PAID
+from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, PAID
 
 STOP = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_400", advice=Advice.STOP)
 PATIENCE = 10.0
@@ -51,6 +52,21 @@ class TestALateDecline:
         site.ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED))
         assert site.ledger.begin_attempt(claim) is None
 
+    @pytest.mark.parametrize("looks_up", [True, False])
+    def test_is_not_gone_round_in_circles_for_where_another_attempt_is_unknown(
+        self, site: Site, looks_up: bool
+    ) -> None:
+        """The key would protect a resend, but what was declined is not sent again."""
+        site.gateway.profile = replace(KEYED, looks_up=looks_up)
+        attempt = overtaken(site)
+        site.gateway.answers.append(LOST)
+        site.retrier.run(attempt.claim.order_id)
+        site.ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED))
+        site.advance(60)
+        site.gateway.look_ups.append(LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS))
+        status = OrderStatus.DECLINED if looks_up else OrderStatus.REVIEW
+        assert site.retrier.run(attempt.claim.order_id) is status
+
 
 def test_a_late_word_that_the_key_is_another_payloads_leaves_the_order_to_a_person(site: Site) -> None:
     """A look-up would find that payload's charge, perhaps of another amount."""
@@ -60,6 +76,20 @@ def test_a_late_word_that_the_key_is_another_payloads_leaves_the_order_to_a_pers
     site.gateway.look_ups.append(FOUND)
     assert site.retrier.run(attempt.claim.order_id) is OrderStatus.REVIEW
     assert site.gateway.looked_up == []
+
+
+def test_a_late_look_up_is_no_answer_to_an_attempt_that_began_after_it(site: Site) -> None:
+    order_id = overtaken(site).claim.order_id
+    stale = site.ledger.claim(order_id)
+    assert stale is not None
+    site.advance(LEASE)
+    site.due.reclaim_expired()
+    claim = site.ledger.claim(order_id)
+    assert claim is not None
+    assert site.ledger.begin_attempt(claim) is not None
+    site.ledger.record_look_up(stale, FOUND, Verdict(OrderStatus.PAID), fruitless=False)
+    assert site.get().status is OrderStatus.PAID
+    assert site.outcomes() == [Outcome.SUCCEEDED, None]
 
 
 class TestACancellation:

@@ -95,8 +95,8 @@ MUTANTS = (
     Mutant(
         "the trial of a look-up's 404",
         LOOK_UPS,
-        "        if trial.result in {LookUpResult.SUCCEEDED, LookUpResult.PROCESSING}:\n",
-        "        if True:\n",
+        "        if _is_not_found(trial):\n",
+        "        if False:\n",
         ("tests/unit/test_look_ups.py", LATE_TESTS),
     ),
     Mutant(

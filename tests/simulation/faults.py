@@ -29,7 +29,7 @@ SERVICE = {
     "503 with Retry-After": 0.2,
     "throttled": 0.2,
     "throttled with Retry-After": 0.2,
-    "declined": 0.25,
+    "declined": 0.5,
     "credentials refused": 0.15,
     "request refused": 0.03,
     "charging takes long": 0.4,
@@ -51,7 +51,7 @@ DATABASE = {
     "commit fails": 0.04,
     "commit's answer lost": 0.04,
 }
-PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.04}
+PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.08}
 
 RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}
 """Each fault's highest rate, per occasion."""

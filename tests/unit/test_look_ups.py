@@ -9,6 +9,8 @@ from breakwall.payments.look_ups import DOUBT_SECONDS, LookUps
 from tests.gateway import ABSENT, FOUND, NO_ANSWER, ScriptedGateway
 
 WEB_PAGE = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_404")
+REFUNDED = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="unexpected_body")
+DECLINED = LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS)
 NO_ENDPOINT = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_405")
 
 
@@ -22,8 +24,11 @@ class Desk:
         self.look_ups = LookUps(self.gateway, lambda: self.known, lambda: self.seconds)
 
     def ask(self, *answers: LookUpAnswer) -> LookUpResult:
+        return self.hear(*answers).result
+
+    def hear(self, *answers: LookUpAnswer, settled: bool = True) -> LookUpAnswer:
         self.gateway.look_ups.extend(answers)
-        return self.look_ups.look_up("cart-1", deadline=10.0).result
+        return self.look_ups.look_up("cart-1", deadline=10.0, settled=settled)
 
 
 @pytest.fixture
@@ -56,6 +61,22 @@ def test_a_404_is_not_believed_of_a_service_that_says_so_of_every_charge(
 def test_each_404_is_tried_out_because_the_way_to_a_look_up_that_has_worked_can_be_lost(desk: Desk) -> None:
     assert desk.ask(ABSENT, FOUND) is LookUpResult.ABSENT
     assert desk.ask(ABSENT, ABSENT) is LookUpResult.UNAVAILABLE
+
+
+def test_before_the_settle_time_a_404_proves_nothing_and_is_not_tried_out(desk: Desk) -> None:
+    assert desk.hear(ABSENT, settled=False).result is LookUpResult.ABSENT
+    assert desk.gateway.looked_up == ["cart-1"]
+
+
+@pytest.mark.parametrize("known_as", [REFUNDED, DECLINED])
+def test_a_service_that_knows_the_charge_as_something_else_by_now_has_a_look_up(
+    desk: Desk, known_as: LookUpAnswer
+) -> None:
+    assert desk.ask(ABSENT, known_as, ABSENT) is LookUpResult.ABSENT
+
+
+def test_a_404_that_is_not_believed_is_no_sign_that_the_service_is_well(desk: Desk) -> None:
+    assert desk.hear(ABSENT, ABSENT).health is Health.NEUTRAL
 
 
 def test_a_charge_that_is_found_needs_no_trial(desk: Desk) -> None:
