@@ -53,9 +53,14 @@ def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Decisi
 
 
 def advance(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float = 0.0) -> Circuit:
-    """What time alone has done: a suspicion that nobody refuted opens, a dead prober's lease is free."""
+    """What time alone has done: a suspicion that nobody refuted opens, a dead prober's lease is free.
+
+    The suspicion opened the circuit when it had lasted for a refresh interval, whoever looks when: for those
+    who only look the open interval runs down too, and ends.
+    """
     if circuit.state is CircuitState.CLOSED and circuit.evidence.suspected_at is not None:
-        return _judged(circuit, config, now, luck)
+        ripe_at = circuit.evidence.suspected_at + config.refresh_interval
+        return _judged(circuit, config, now, luck, opened_at=min(now, ripe_at))
     if circuit.leases:
         alive = tuple(lease for lease in circuit.leases if now < lease.expires_at)
         return circuit if alive == circuit.leases else replace(circuit, leases=alive)
@@ -71,7 +76,7 @@ def record(
     if circuit.state is not CircuitState.CLOSED or report.generation != circuit.generation:
         return circuit
     grown = replace(circuit, evidence=circuit.evidence.add(report, config, now))
-    return _judged(grown, config, now, luck)
+    return _judged(grown, config, now, luck, opened_at=now)
 
 
 def grant(circuit: Circuit, config: CircuitBreakerConfig, now: float, lease_id: str) -> Circuit:
@@ -121,10 +126,12 @@ def overridden(circuit: Circuit, override: Override | None) -> Circuit:
     return replace(circuit, override=override, override_serial=circuit.override_serial + 1)
 
 
-def _judged(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
+def _judged(
+    circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float, *, opened_at: float
+) -> Circuit:
     verdict = circuit.evidence.verdict(config, now)
     if verdict is Verdict.FAILING:
-        return _opened(circuit, config, now, luck)
+        return _opened(circuit, config, opened_at, luck)
     since = (circuit.evidence.suspected_at or now) if verdict is Verdict.SUSPECT else None
     if since == circuit.evidence.suspected_at:
         return circuit

@@ -185,6 +185,12 @@ class TestSuspicion:
         later = NOW + CONFIG.refresh_interval
         assert advance(self.disputed(), CONFIG, later).state is CircuitState.OPEN
 
+    def test_it_opened_when_the_interval_was_over_and_not_when_somebody_looked(self) -> None:
+        ripe = NOW + CONFIG.refresh_interval
+        looks = [advance(self.disputed(), CONFIG, ripe + later) for later in (0, 1, 20)]
+        assert {circuit.opened_at for circuit in looks} == {ripe}
+        assert len({circuit.open_until for circuit in looks}) == 1
+
     def test_successes_that_arrive_refute_it(self) -> None:
         refuted = reported(self.disputed(), member="b", successes=9)
         assert advance(refuted, CONFIG, NOW + 1).state is CircuitState.CLOSED

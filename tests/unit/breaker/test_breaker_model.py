@@ -43,15 +43,15 @@ class Model:
     def report(self, now: float, luck: float, generation: int, member: str, good: int, bad: int) -> None:
         if self.state == "closed" and generation == self.generation and good + bad:
             self.calls += [(now, member, True)] * good + [(now, member, False)] * bad
-            self.judge(now, luck)
+            self.judge(now, luck, opened_at=now)
 
-    def judge(self, now: float, luck: float) -> None:
+    def judge(self, now: float, luck: float, opened_at: float) -> None:
         if not self.looks_bad(now):
             self.suspected_at = None
         elif not self.disputed(now) or (
             self.suspected_at is not None and now >= self.suspected_at + CONFIG.refresh_interval
         ):
-            self.open(now, luck)
+            self.open(opened_at, luck)
         elif self.suspected_at is None:
             self.suspected_at = now
 
@@ -88,7 +88,7 @@ class Model:
     def tick(self, now: float, luck: float) -> None:
         self.leases = {id_: until for id_, until in self.leases.items() if now < until}
         if self.suspected_at is not None:
-            self.judge(now, luck)
+            self.judge(now, luck, opened_at=min(now, self.suspected_at + CONFIG.refresh_interval))
 
     def slots(self, now: float) -> int | None:
         if self.state == "closed":

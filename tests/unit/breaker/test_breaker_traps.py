@@ -286,3 +286,62 @@ def test_trap_14_nor_does_looking_at_one_that_time_alone_has_opened(
     assert store.load("payment").text == text
     assert healthy.call(answer, fallback="refused") == "refused"
     assert store.load("payment").text != text
+
+
+class TestRipeSuspicion:
+    """What time alone has decided, and nobody has carried out yet: everybody sees the same of it."""
+
+    @pytest.fixture
+    def watcher(self, fleet: Fleet, clock: Clock) -> breakwall.breaker.CircuitBreaker:
+        """Of a circuit that one member has failed on, that another has succeeded on, and nobody has called since."""
+        failing, healthy, watcher = fleet.breakers(3, failure_threshold=5)
+        succeed_times(healthy, 3)
+        clock.sleep(0.3)
+        succeed_times(healthy, 1)
+        fail_times(failing, 5)
+        clock.sleep(0.3)
+        return watcher
+
+    def test_its_open_interval_runs_down_for_those_who_only_look(
+        self, watcher: breakwall.breaker.CircuitBreaker, clock: Clock
+    ) -> None:
+        status = watcher.status()
+        assert (status.state, status.slots) == (CircuitState.OPEN, 0)
+        clock.sleep(10)
+        assert watcher.status().retry_after == pytest.approx(status.retry_after - 10)
+
+    def test_who_waits_for_a_slot_before_calling_gets_one_and_recovers(
+        self, watcher: breakwall.breaker.CircuitBreaker, clock: Clock
+    ) -> None:
+        clock.sleep(watcher.status().retry_after)
+        assert watcher.status().slots == 1
+        assert watcher.call(answer) == "answer"
+        assert watcher.status().state is CircuitState.CLOSED
+
+    def test_no_call_goes_that_the_status_refuses(self, fleet: Fleet, clock: Clock) -> None:
+        """Also with a fresh copy, of a moment before the suspicion became ripe."""
+        other, failing, breaker = fleet.breakers(3)
+        succeed_times(other, 3)
+        fail_times(failing, 4)
+        clock.sleep(0.15)
+        succeed_times(breaker, 2)
+        clock.sleep(0.1)
+        assert breaker.status().slots == 0
+        assert breaker.call(answer, fallback="refused") == "refused"
+        assert breaker.status().generation == 1
+
+    def test_it_opens_with_the_next_call_also_when_it_is_ripe_before_its_interval_is_over(
+        self, fleet: Fleet, clock: Clock
+    ) -> None:
+        """A window shorter than the interval: the member that succeeded is heard of no more."""
+        other, breaker = fleet.breakers(2, window=1.0, refresh_interval=5.0)
+        succeed_times(other, 3)
+        clock.sleep(0.9)
+        fail_times(breaker, 4)
+        clock.sleep(0.2)
+        other.status()
+        breaker.close()
+        fresh = fleet.breaker(window=1.0, refresh_interval=5.0)
+        assert fresh.status().slots == 0
+        assert fresh.call(answer, fallback="refused") == "refused"
+        assert fresh.status().generation == 1
