@@ -108,9 +108,9 @@ class SetOverride:
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float) -> Circuit:
         if self.mode is None:
-            return transitions.overridden(circuit, None)
+            return transitions.overridden(circuit, None, now)
         until = None if self.seconds is None else now + self.seconds
-        return transitions.overridden(circuit, Override(self.mode, self.reason, self.actor, now, until))
+        return transitions.overridden(circuit, Override(self.mode, self.reason, self.actor, now, until), now)
 
 
 class Insisted:

@@ -76,7 +76,7 @@ class Circuit:
         open_count: how often the circuit has opened, ever.
         last_failure_at: when a failure was last reported.
         override: an operator's word, if there is one.
-        override_serial: how many such words there have been; lifting one is one too.
+        override_serial: the number of the last such word, above those of all before; lifting one is one too.
         written_at: when it was stored; no part of what it says.
     """
 

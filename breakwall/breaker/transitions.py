@@ -121,9 +121,14 @@ def hold_open(circuit: Circuit, now: float, seconds: float) -> Circuit:
     return _opened_until(circuit, now, until)
 
 
-def overridden(circuit: Circuit, override: Override | None) -> Circuit:
-    """With an operator's word set, or lifted; the computed state goes on beside it."""
-    return replace(circuit, override=override, override_serial=circuit.override_serial + 1)
+def overridden(circuit: Circuit, override: Override | None, now: float) -> Circuit:
+    """With an operator's word set, or lifted; the computed state goes on beside it.
+
+    Its number is the time in milliseconds: above those of all words before it, also of those that a store
+    has forgotten and some member remembers.
+    """
+    serial = max(circuit.override_serial + 1, int(now * 1000))
+    return replace(circuit, override=override, override_serial=serial)
 
 
 def _judged(

@@ -8,6 +8,7 @@ import pytest
 from breaker_doubles import Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
 
 from breakwall.breaker import (
+    CircuitBreaker,
     CircuitBreakerError,
     CircuitState,
     Event,
@@ -132,6 +133,56 @@ def test_a_lost_store_is_asked_again_at_once_for_an_operator(
     store.down = False
     breaker.force_open("maintenance", "kim")
     assert breaker.status().slots == 0
+
+
+class TestAfterTheStoreWasEmptied:
+    """By somebody who was never there before, while members remember more words than one."""
+
+    @pytest.fixture
+    def member(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> CircuitBreaker:
+        member = fleet.breaker()
+        for _ in range(3):
+            member.force_close("the alarm is false", "kim")
+            member.auto("kim")
+        member.force_open("maintenance", "kim")
+        clock.sleep(0.3)
+        store.wipe()
+        return member
+
+    def test_a_word_that_was_confirmed_stays(
+        self, fleet: Fleet, clock: Clock, member: CircuitBreaker
+    ) -> None:
+        operator = fleet.breaker()
+        operator.observe("a trial of the thresholds", "lee")
+        clock.sleep(0.3)
+        assert member.call(answer) == "answer"
+        clock.sleep(0.3)
+        override = operator.status().override
+        assert override is not None
+        assert override.actor == "lee"
+
+    def test_a_word_that_was_lifted_does_not_come_back(
+        self, fleet: Fleet, clock: Clock, member: CircuitBreaker
+    ) -> None:
+        operator = fleet.breaker()
+        operator.auto("lee")
+        clock.sleep(0.3)
+        assert member.call(answer) == "answer"
+        clock.sleep(0.3)
+        assert operator.status().override is None
+
+
+def test_the_last_word_counts_also_when_the_stores_clock_has_stepped_back(
+    fleet: Fleet, store: FaultyStore, clock: Clock
+) -> None:
+    operator, worker = fleet.breakers(2)
+    operator.force_open("maintenance", "kim")
+    assert worker.call(answer, fallback="refused") == "refused"
+    store.step = -3600.0
+    clock.sleep(0.3)
+    operator.auto("kim")
+    clock.sleep(0.3)
+    assert worker.call(answer) == "answer"
 
 
 @pytest.mark.parametrize(
