@@ -21,7 +21,7 @@ from breakwall.breaker.gate import Gate
 from breakwall.breaker.lane import Lane
 from breakwall.breaker.measures import BreakerMetrics, BreakerStatus, Tally
 from breakwall.breaker.news import Observer
-from breakwall.breaker.permit import Books, Permit, PermitBlock
+from breakwall.breaker.permit import Books, Permit, PermitBlock, leave_probes
 from breakwall.breaker.replica import Replica
 from breakwall.breaker.stores import Store
 from breakwall.breaker.stores.memory import MemoryStore
@@ -262,6 +262,7 @@ class CircuitBreaker:
 
     def after_fork(self) -> None:
         """In a forked child: begin anew, with the child's own locks, connections and counts."""
+        leave_probes()
         self._tally.reset()
         self._replica.reset()
 

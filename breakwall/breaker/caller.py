@@ -12,7 +12,7 @@ from typing import Any
 from breakwall.breaker.circuit import CallOutcome
 from breakwall.breaker.errors import CircuitBreakerError
 from breakwall.breaker.gate import Gate
-from breakwall.breaker.permit import Permit, settle_later
+from breakwall.breaker.permit import Permit, settle_later, within
 from breakwall.breaker.waiter import Waiter
 
 
@@ -33,9 +33,9 @@ class Caller:
             if fallback is None:
                 raise
             return fall_back(fallback, args, kwargs)
-        permit.hold()
         try:
-            result = func(*args, **kwargs)
+            with within(permit):
+                result = func(*args, **kwargs)
         except BaseException as error:
             if fails(permit, error, fallback):
                 return fall_back(fallback, args, kwargs)
@@ -71,9 +71,9 @@ class Caller:
     ) -> Any:
         """Await a call that was let through, and settle it."""
         later = permit.postpone()
-        permit.hold()
         try:
-            result = await call
+            with within(permit):
+                result = await call
         except BaseException as error:
             falls_back = fails(permit, error, fallback)
             await settle_later(self.waiter, later, error)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
@@ -62,8 +63,32 @@ class Books:
             yield from self.replica.fail(lane.generation, slow=result.slow)
 
 
-# The probes that the running code is a part of; those that are settled count no more.
+# The probes whose calls the running code is a part of; those that are settled count no more.
 _held: ContextVar[tuple[Permit, ...]] = ContextVar("breakwall_probes", default=())
+
+
+@contextlib.contextmanager
+def within(permit: Permit) -> Iterator[None]:
+    """The call that was let through with ``permit`` runs: calls in it on the same circuit are part of it.
+
+    Only for what begins and ends in one piece. A generator gives way to its reader in the middle of a
+    block, and what the reader does then would be taken for a part of it too.
+    """
+    if not permit.is_probe:
+        yield
+        return
+    token = _held.set((*(other for other in _held.get() if other.is_out), permit))
+    try:
+        yield
+    finally:
+        # A coroutine may be closed in another context than it ran in: that one holds nothing.
+        with contextlib.suppress(ValueError):
+            _held.reset(token)
+
+
+def leave_probes() -> None:
+    """Be part of no probe, in a forked child: those are its parent's."""
+    _held.set(())
 
 
 def is_within_probe(books: Books) -> bool:
@@ -125,7 +150,6 @@ class Permit:
         return outcome
 
     def __enter__(self) -> Permit:
-        self.hold()
         return self
 
     def __exit__(
@@ -152,11 +176,6 @@ class Permit:
         else:
             self._later.append(steps)
 
-    def hold(self) -> None:
-        """The call begins: until it is settled, calls within it on the same circuit are part of it."""
-        if self._lease_id is not None:
-            _held.set((*(permit for permit in _held.get() if permit.is_out), self))
-
     @property
     def is_out(self) -> bool:
         """Whether its call may still be under way: neither is it settled, nor would its lease have run out."""
@@ -164,8 +183,11 @@ class Permit:
         return bool(self._open) and lasted < self._books.config.lease_seconds
 
     def covers(self, books: Books) -> bool:
-        """Whether it is out, and of the circuit with these ``books``."""
-        return self._books is books and self.is_out
+        """Whether it is out, and a probe of the circuit with these ``books``, which still waits for it."""
+        if self._books is not books or self._lease_id is None or not self.is_out:
+            return False
+        # The circuit may have opened since, and be half-open anew: it waits for other probes then.
+        return books.replica.belief.circuit.holds(self._lease_id)
 
     def postpone(self) -> list[Steps[None]]:
         """From now on have settling only put here what is to be done: an event loop awaits it later."""
@@ -186,7 +208,6 @@ class PermitBlock:
     async def __aenter__(self) -> Permit:
         self._permit = await self._waiter.run_async(self._admit())
         self._later = self._permit.postpone()
-        self._permit.hold()
         return self._permit
 
     async def __aexit__(

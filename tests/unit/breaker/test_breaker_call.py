@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import pickle
+import time
+import weakref
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from breaker_doubles import Clock, FaultyStore, Fleet, ServiceError, answer, fail, fail_times, succeed_times
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerError, CircuitState
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitState
 
 
 class TestCall:
@@ -121,12 +126,6 @@ class TestNesting:
         assert breaker.call(self.outer, breaker) == "answer"
         assert breaker.status().state is CircuitState.CLOSED
 
-    def test_in_a_block_too(self, fleet: Fleet) -> None:
-        breaker = self.half_open(fleet)
-        with breaker.acquire():
-            assert breaker.call(answer) == "answer"
-        assert breaker.status().state is CircuitState.CLOSED
-
     def test_in_an_event_loop_too(self, fleet: Fleet) -> None:
         breaker = self.half_open(fleet)
 
@@ -134,11 +133,17 @@ class TestNesting:
             return "answer"
 
         async def outer() -> str:
-            async with breaker.permit():
-                return str(await breaker.call(inner))
+            return str(await breaker.call(inner))
 
-        assert asyncio.run(outer()) == "answer"
+        assert asyncio.run(breaker.call(outer)) == "answer"
         assert breaker.status().state is CircuitState.CLOSED
+
+    def test_in_a_block_it_asks_for_a_place_of_its_own(self, fleet: Fleet, clock: Clock) -> None:
+        breaker = self.half_open(fleet)
+        with pytest.raises(CircuitBreakerError), breaker.acquire():
+            breaker.call(answer)
+        clock.sleep(1)
+        assert breaker.status().slots == 1
 
     def test_an_inner_call_that_fails_is_judged_by_what_the_outer_makes_of_it(self, fleet: Fleet) -> None:
         breaker = self.half_open(fleet)
@@ -153,25 +158,32 @@ class TestNesting:
             breaker.call(answer)
 
         async def leaves_something_running() -> None:
-            async with breaker.permit() as probe:
-                task = asyncio.create_task(later())
-                probe.record_failure()
+            tasks: list[asyncio.Task[None]] = []
+
+            async def fails() -> None:
+                tasks.append(asyncio.create_task(later()))
+                raise ServiceError
+
+            await breaker.call(fails, fallback="failed")
             clock.sleep(60)
             other = breaker.acquire()
             with pytest.raises(CircuitBreakerError):
-                await task
+                await tasks[0]
             other.release()
 
         asyncio.run(leaves_something_running())
 
     def test_a_probe_whose_lease_has_run_out_covers_nothing(self, fleet: Fleet, clock: Clock) -> None:
         breaker, other = self.half_open(fleet), fleet.breaker()
-        with breaker.acquire():
+
+        def outer() -> None:
             clock.sleep(breaker.config.lease_seconds)
             other.acquire()
             clock.sleep(breaker.config.refresh_interval)
             with pytest.raises(CircuitBreakerError):
                 breaker.call(answer)
+
+        breaker.call(outer)
 
     def test_a_probe_does_not_cover_it_any_more_when_another_has_opened_the_circuit(
         self, fleet: Fleet, clock: Clock
@@ -179,17 +191,109 @@ class TestNesting:
         breaker, other = fleet.breakers(2, half_open_max_calls=2)
         fail_times(breaker, 3)
         clock.sleep(30)
-        with breaker.acquire():
+
+        def outer() -> None:
             fail_times(other, 1)
             clock.sleep(breaker.config.refresh_interval)
             with pytest.raises(CircuitBreakerError):
                 breaker.call(answer)
+
+        breaker.call(outer)
+
+    def test_nor_when_the_circuit_is_half_open_once_more(self, fleet: Fleet, clock: Clock) -> None:
+        """Its own lease still runs; but it was a probe of a recovery that has failed."""
+        breaker, other = fleet.breakers(2, half_open_max_calls=2, recovery_timeout=1.0)
+        fail_times(breaker, 3)
+        clock.sleep(1)
+
+        def outer() -> None:
+            fail_times(other, 1)
+            clock.sleep(2.5)
+            probes = [breaker.acquire() for _ in range(2)]
+            assert all(probe.is_probe for probe in probes)
+            with pytest.raises(CircuitBreakerError):
+                breaker.acquire()
+
+        breaker.call(outer)
 
     def test_another_circuits_probe_does_not_cover_it(self, fleet: Fleet) -> None:
         other, breaker = self.half_open(fleet, "shipping"), self.half_open(fleet)
         other.acquire()
         with pytest.raises(CircuitBreakerError, match="shipping"):
             breaker.call(other.call, answer)
+
+
+class TestHalfOpenCap:
+    """Whoever makes calls one after the other, and lets them run together, gets no more of them out."""
+
+    @pytest.fixture
+    def breaker(self, fleet: Fleet, clock: Clock) -> CircuitBreaker:
+        breaker = fleet.breaker()
+        fail_times(breaker, 3)
+        clock.sleep(30)
+        return breaker
+
+    def test_with_plain_functions_that_return_coroutines(self, breaker: CircuitBreaker) -> None:
+        sent = 0
+
+        async def fetch() -> None:
+            nonlocal sent
+            sent += 1
+            await asyncio.sleep(0)
+
+        async def dispatch() -> None:
+            tasks = []
+            for _ in range(20):
+                with contextlib.suppress(CircuitBreakerError):
+                    # No coroutine function, as far as can be told: it is found out about after the call.
+                    tasks.append(asyncio.create_task(breaker.call(lambda: fetch())))
+            await asyncio.gather(*tasks)
+
+        asyncio.run(dispatch())
+        assert sent == 1
+
+    def test_with_generators_around_their_blocks(self, breaker: CircuitBreaker) -> None:
+        def stream() -> Iterator[int]:
+            with breaker.acquire():
+                yield 1
+
+        streams = []
+        for _ in range(20):
+            with contextlib.suppress(CircuitBreakerError):
+                began = stream()
+                next(began)
+                streams.append(began)
+        assert len(streams) == 1
+
+    def test_with_asynchronous_generators_around_their_blocks(self, breaker: CircuitBreaker) -> None:
+        async def stream() -> AsyncIterator[int]:
+            async with breaker.permit():
+                yield 1
+
+        async def read() -> int:
+            streams = []
+            for _ in range(20):
+                with contextlib.suppress(CircuitBreakerError):
+                    began = stream()
+                    await anext(began)
+                    streams.append(began)
+            return len(streams)
+
+        assert asyncio.run(read()) == 1
+
+
+def test_a_probe_that_has_ended_keeps_nothing_of_its_breaker_alive() -> None:
+    breaker = CircuitBreaker(
+        "payment", CircuitBreakerConfig(failure_threshold=1, recovery_timeout=0.001, jitter=0)
+    )
+    fail_times(breaker, 1)
+    while breaker.call(answer, fallback="refused") == "refused":
+        time.sleep(0.001)
+    replica = weakref.ref(breaker._replica)
+    breaker.close()
+    del breaker
+    gc.collect()
+    assert replica() is None
 
 
 class TestPermit:

@@ -110,5 +110,19 @@ def test_parent_and_child_share_the_circuit_through_the_store(tmp_path: Path) ->
         assert breaker.status().state is CircuitState.OPEN
 
 
+def test_a_child_that_was_forked_inside_a_probe_is_no_part_of_it(tmp_path: Path) -> None:
+    config = CircuitBreakerConfig(
+        failure_threshold=1, recovery_timeout=0.01, jitter=0, store_timeout=1.0, refresh_interval=0.01
+    )
+    store = store_from_url(f"sqlite:///{tmp_path / 'circuits.db'}")
+    with CircuitBreaker("payment", config, store) as breaker:
+        fail_times(breaker, 1)
+        threading.Event().wait(0.02)
+        permits = breaker.call(
+            in_a_child, lambda: [breaker.call(answer, fallback="refused") for _ in range(5)]
+        )
+    assert permits == ["refused"] * 5
+
+
 def test_members_have_names_of_their_own(breaker: CircuitBreaker) -> None:
     assert in_a_child(lambda: breaker._replica.belief.member) != breaker._replica.belief.member
