@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import pickle
 import time
+import types
 import weakref
 from collections.abc import AsyncIterator, Iterator
 
@@ -251,6 +253,24 @@ class TestHalfOpenCap:
 
         asyncio.run(dispatch())
         assert sent == 1
+
+    def test_with_a_coroutine_that_is_closed_from_elsewhere(
+        self, breaker: CircuitBreaker, clock: Clock
+    ) -> None:
+        """By a loop that ends, say, in another context than the one that it ran in."""
+
+        @types.coroutine
+        def hang() -> Iterator[None]:
+            yield
+
+        async def fetch() -> None:
+            await hang()
+
+        call = breaker.call(fetch)
+        contextvars.copy_context().run(call.send, None)
+        call.close()
+        clock.sleep(1)
+        assert breaker.status().slots == 1
 
     def test_with_generators_around_their_blocks(self, breaker: CircuitBreaker) -> None:
         def stream() -> Iterator[int]:
