@@ -11,13 +11,15 @@ from sqlalchemy import Connection, case, select, update
 
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
-from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.plans import most_likely, once
-from breakwall.payments.schema import IN_FLIGHT, QUEUED, attempts, orders
+from breakwall.payments.schema import IN_FLIGHT, QUEUED, orders
+from breakwall.payments.settlement import end_unanswered
 
 POISON_CRASHES = 3
 """An order whose claim ran out this often goes to review: it may be what kills its workers."""
+
+_NO_ANSWER = "No answer was recorded: the process that sent it ended or lost its claim."
 
 
 class DueOrders:
@@ -84,22 +86,11 @@ class DueOrders:
         def work(connection: Connection) -> list[str]:
             found = list(connection.scalars(expired))
             if found:
-                self._end_unanswered(connection, found)
+                end_unanswered(connection, self.clock, found, _NO_ANSWER)
                 self._requeue_crashed(connection, found)
             return found
 
         return self.database.write(work, name="reclaim_expired")
-
-    def _end_unanswered(self, connection: Connection, order_ids: list[str]) -> None:
-        connection.execute(
-            update(attempts)
-            .where(attempts.c.order_id.in_(order_ids), attempts.c.outcome.is_(None))
-            .values(
-                outcome=Outcome.UNKNOWN,
-                finished_at=self.clock.after(0),
-                detail="No answer was recorded: the process that sent it ended or lost its claim.",
-            )
-        )
 
     def _requeue_crashed(self, connection: Connection, order_ids: list[str]) -> None:
         poison = orders.c.crash_count + 1 >= POISON_CRASHES

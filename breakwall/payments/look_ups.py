@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from breakwall.payments.gateways.base import Gateway, Health, LookUpAnswer, LookUpResult
+from breakwall.payments.gateways.lookups import OTHER_STATUS
 
 NOT_FOUND = "http_404"
-UNREADABLE = "unexpected_body"
 
 DOUBT_SECONDS = 60.0
 """How long a look-up that failed its trial is not believed, before it is tried out again."""
@@ -88,9 +88,9 @@ class LookUps:
         if _is_not_found(trial):
             self._doubted_until = self._clock() + DOUBT_SECONDS
             return _not_believed(answer, _DENIES_ALL)
-        if trial.result is LookUpResult.UNAVAILABLE and trial.code != UNREADABLE:
+        if trial.result is LookUpResult.UNAVAILABLE and trial.code != OTHER_STATUS:
             return trial  # It has shown nothing: the next look-up tries again.
-        return None  # It knows the charge, though perhaps as refunded, which the protocol has no word for.
+        return None  # It knows the charge, though perhaps as one that was refunded since.
 
     def _ask_about_address(
         self, answer: LookUpAnswer, idempotency_key: str, deadline: float

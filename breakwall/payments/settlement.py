@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, case, false, func, select, update
@@ -58,6 +59,15 @@ def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) ->
     )
 
 
+def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], detail: str) -> None:
+    """Make attempts that nobody has answered yet unknown ones; an answer that comes later still counts."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.order_id.in_(order_ids), attempts.c.outcome.is_(None))
+        .values(outcome=Outcome.UNKNOWN, finished_at=clock.after(0), detail=detail)
+    )
+
+
 def lock_status(connection: Connection, order_id: str) -> OrderStatus:
     """The order's state, which nobody else changes until the transaction ends."""
     status = select(orders.c.status).where(orders.c.id == order_id).with_for_update()
@@ -98,3 +108,7 @@ def _pay_against_expectation(
         detail = f"charged as {charge_id} although a person had resolved it as not charged"
         report_incident(connection, clock, order_id, "charged_after_resolution", detail)
     connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
+    # Whoever has claimed the order meanwhile may be dead, and nobody takes a paid order back from it.
+    end_unanswered(
+        connection, clock, [order_id], "No answer was recorded before the order was paid otherwise."
+    )

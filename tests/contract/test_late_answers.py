@@ -89,7 +89,17 @@ def test_a_late_look_up_is_no_answer_to_an_attempt_that_began_after_it(site: Sit
     assert site.ledger.begin_attempt(claim) is not None
     site.ledger.record_look_up(stale, FOUND, Verdict(OrderStatus.PAID), fruitless=False)
     assert site.get().status is OrderStatus.PAID
-    assert site.outcomes() == [Outcome.SUCCEEDED, None]
+    assert site.outcomes() == [Outcome.SUCCEEDED, Outcome.UNKNOWN]
+
+
+def test_an_order_that_is_paid_by_a_late_answer_leaves_no_attempt_without_an_outcome(site: Site) -> None:
+    """Its worker may have died before it has sent anything, and nobody takes a paid order back from it."""
+    attempt = overtaken(site)
+    claim = site.ledger.claim(attempt.claim.order_id)
+    assert claim is not None
+    assert site.ledger.begin_attempt(claim) is not None
+    site.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID))
+    assert site.outcomes() == [Outcome.SUCCEEDED, Outcome.UNKNOWN]
 
 
 class TestACancellation:

@@ -73,14 +73,15 @@ def test_a_look_up_quotes_the_key_as_it_was_sent(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("answer", "offered"),
     [
-        (response(204), True),
+        (response(204, b"", "Allow: GET, HEAD, OPTIONS"), True),
+        (response(204, b"", "Access-Control-Allow-Methods: GET"), None),
         (response(405), True),
         (response(501), True),
         (response(404, b'{"detail": "Not Found"}'), False),
         (response(503), None),
         (b"what?", None),
     ],
-    ids=["204", "405", "501", "404", "503", "nonsense"],
+    ids=["GET is allowed", "a preflight", "405", "501", "404", "503", "nonsense"],
 )
 def test_a_look_up_is_offered_unless_nothing_is_at_its_address(
     serve: Serve, answer: bytes, offered: bool | None

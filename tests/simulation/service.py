@@ -102,7 +102,8 @@ class PaymentService:
 
     def tell_route(self, answer: Answering) -> None:
         """Say what may be done at the address of a look-up."""
-        answer(self._refusal() or Reply(204 if self.habits.look_up_works else 404))
+        known = Reply(204, headers={"allow": "GET"}) if self.habits.look_up_works else Reply(404)
+        answer(self._refusal() or known)
 
     def _replay(self, key: str, stored: Reply, answer: Answering) -> None:
         self._story.tell("payment service", f"replays {stored.status} to {key}")

@@ -9,7 +9,7 @@ from breakwall.payments.look_ups import DOUBT_SECONDS, LookUps
 from tests.gateway import ABSENT, FOUND, NO_ANSWER, ScriptedGateway
 
 WEB_PAGE = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_404")
-REFUNDED = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="unexpected_body")
+REFUNDED = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="other_status")
 DECLINED = LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS)
 NO_ENDPOINT = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_405")
 

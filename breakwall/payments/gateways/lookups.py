@@ -12,8 +12,10 @@ from .answers import Phase, explain_unsent, parse_charge_id, parse_code, parse_o
 from .base import Health, LookUpAnswer, LookUpResult
 from .retry_after import parse_retry_after
 
+OTHER_STATUS = "other_status"
+"""The code of a look-up that knows the charge, in a state that the protocol has no word for: a refunded one."""
+
 _NO_ENDPOINT = frozenset({405, 501})
-_BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
 def classify_look_up(
@@ -47,10 +49,14 @@ def classify_look_up_error(error: Exception, phase: Phase) -> LookUpAnswer:
 
 
 def classify_route(status: int, headers: Mapping[str, str], body: bytes | None, *, now: float) -> bool | None:
-    """Whether there is anything behind the address that OPTIONS was asked of; None: no telling."""
-    if status in _BUSY:
-        return None
-    return status != 404
+    """Whether there is anything behind the address that OPTIONS was asked of; None: no telling.
+
+    A bare 200 tells nothing: what stands in front of a service often gives it to every browser's preflight.
+    """
+    if status == 404:
+        return False
+    allows_get = 200 <= status < 300 and "GET" in headers.get("allow", "").upper()
+    return True if allows_get or status in _NO_ENDPOINT else None
 
 
 def _found(body: bytes | None) -> LookUpAnswer:
@@ -63,6 +69,9 @@ def _found(body: bytes | None) -> LookUpAnswer:
             return LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS, code=parse_code(said) or "declined")
         case "processing":
             return LookUpAnswer(LookUpResult.PROCESSING, Health.SUCCESS)
+        case str() as status if charge_id:
+            detail = f"The look-up knows the charge as {status[:40]!r}, which says neither paid nor declined."
+            return _unavailable(Health.NEUTRAL, OTHER_STATUS, detail)
     detail = "The look-up answered HTTP 200 without a readable status and charge_id."
     return _unavailable(Health.FAILURE, "unexpected_body", detail)
 

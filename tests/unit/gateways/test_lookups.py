@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from breakwall.payments.gateways import Health, LookUpAnswer, LookUpResult
 from breakwall.payments.gateways.answers import Phase, PoolFullError
-from breakwall.payments.gateways.lookups import classify_look_up, classify_look_up_error
+from breakwall.payments.gateways.lookups import OTHER_STATUS, classify_look_up, classify_look_up_error
 
 
 def look(status: int, body: dict[str, object] | bytes | None = b"", **headers: str) -> LookUpAnswer:
@@ -33,6 +33,12 @@ def test_declined_and_processing_need_no_id(said: str, result: LookUpResult) -> 
 
 def test_a_decline_found_later_carries_its_code() -> None:
     assert look(200, {"status": "declined", "code": "card_expired"}).code == "card_expired"
+
+
+def test_a_charge_that_was_refunded_since_is_known_and_neither_paid_nor_declined() -> None:
+    seen = look(200, {"status": "refunded", "charge_id": "ch_9"})
+    assert (seen.result, seen.health, seen.code) == (LookUpResult.UNAVAILABLE, Health.NEUTRAL, OTHER_STATUS)
+    assert "refunded" in seen.detail
 
 
 @pytest.mark.parametrize(
