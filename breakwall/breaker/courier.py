@@ -65,20 +65,32 @@ class Courier:
 
         A lost store is asked once in a refresh interval, or ``at_once``; None in between.
         """
-        with self._belief.lock:
-            if self._next is not None:
-                return self._next
-            if self._belief.contact is Contact.LOST and not (at_once or self._belief.times.is_due):
-                return None
-            ticket = self._next = Ticket()
+        ticket = Ticket()
         try:
+            with self._belief.lock:
+                if self._next is not None:
+                    return self._next
+                if self._belief.contact is Contact.LOST and not (at_once or self._belief.times.is_due):
+                    return None
+                self._next = ticket
             self._link.run(lambda: self.exchange(ticket), self._then)
         except NoThreadError as error:
             with self._belief.lock:
-                self._next = None
                 self._belief.lose(type(error).__name__)
-            ticket.set_result(None)
+            self._drop(ticket)
+        # A signal's: an interrupt, or a worker's soft time limit. Nobody else would ever begin the exchange.
+        except BaseException:
+            self._drop(ticket)
+            raise
         return ticket
+
+    def _drop(self, ticket: Ticket) -> None:
+        """Have no exchange for ``ticket``, unless it has begun; what is noted waits for the next."""
+        with self._belief.lock:
+            if self._next is not ticket:
+                return
+            self._next = None
+        ticket.set_result(None)
 
     def overdue(self, ticket: Ticket) -> None:
         """Somebody has waited for ``ticket`` for as long as they would."""
@@ -96,17 +108,20 @@ class Courier:
 
     def exchange(self, ticket: Ticket) -> None:
         """Have the exchange that ``ticket`` stands for now, in the link's thread."""
-        with self._belief.lock:
-            if self._next is not ticket:
-                # The link's own thread did not wait for its turn.
-                return
-            changes = self._belief.pack()
-            self._next, self._under_way = None, ticket
+        begun = False
         try:
+            with self._belief.lock:
+                begun = self._next is ticket
+                if not begun:
+                    # The link's own thread did not wait for its turn, or the ticket was dropped.
+                    return
+                self._next, self._under_way = None, ticket
+                changes = self._belief.pack()
             self._converse(changes)
         finally:
-            self._under_way = None
-            ticket.set_result(None)
+            if begun:
+                self._under_way = None
+                ticket.set_result(None)
 
     def _converse(self, changes: list[Change]) -> None:
         exchange = Exchange(

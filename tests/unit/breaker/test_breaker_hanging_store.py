@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from breaker_doubles import EPOCH, Clock, FaultyStore, answer, fail_times, succeed_times
+from breaker_doubles import EPOCH, Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
 
 from breakwall.breaker import (
     CircuitBreaker,
@@ -21,6 +21,7 @@ from breakwall.breaker import (
 )
 from breakwall.breaker import breaker as breaker_module
 from breakwall.breaker.contact import Contact
+from breakwall.breaker.courier import Ticket
 from breakwall.breaker.stores import Record
 
 
@@ -446,6 +447,67 @@ class TestStaleness:
             fail_times(breaker, 1)
         assert len(set(swaps)) <= 10
         assert len(looks) <= 51
+
+
+class TestSignals:
+    """What a signal raises, a worker's soft time limit say, at any point of a call. The store is found again."""
+
+    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+    def test_between_the_ticket_and_its_exchange(
+        self, join: Join, clock: Clock, monkeypatch: pytest.MonkeyPatch, after: bool
+    ) -> None:
+        breaker = join()
+        link = breaker._replica._courier._link
+        run = link.run
+
+        def interrupted(job: Callable[[], None], then: Callable[[], None]) -> None:
+            if after:
+                run(job, then)
+            raise KeyboardInterrupt
+
+        clock.sleep(0.3)
+        with monkeypatch.context() as patched:
+            patched.setattr(link, "run", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                breaker.call(answer)
+        wait_until(lambda: back_in_touch(breaker, clock))
+
+    def test_where_an_exchange_begins_that_the_callers_own_thread_has(
+        self, fleet: Fleet, clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        breaker = fleet.breaker()
+        succeed_times(breaker, 2)
+        clock.sleep(0.3)
+        with monkeypatch.context() as patched:
+            patched.setattr(breaker._replica.belief, "pack", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                breaker.call(answer)
+        before = store.operations
+        succeed_times(breaker, 1)
+        assert store.operations > before
+
+    def test_nobody_waits_for_an_exchange_that_was_dropped(
+        self, join: Join, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who shares the ticket goes on at once, and does not take the store for slow."""
+        breaker = join(store_timeout=20.0)
+        courier = breaker._replica._courier
+        shared: list[Ticket | None] = []
+
+        def interrupted(*_: Callable[[], None]) -> None:
+            shared.append(courier.ticket())
+            raise KeyboardInterrupt
+
+        clock.sleep(0.3)
+        with monkeypatch.context() as patched:
+            patched.setattr(courier._link, "run", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                breaker.call(answer)
+        assert shared[0] is not None
+        assert shared[0].done()
 
 
 class TestWithoutAThread:
