@@ -7,7 +7,6 @@ same configuration. When an answer comes, the belief follows the store again; `r
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from breakwall.breaker.reporter import Reporter
 from breakwall.breaker.stores.memory import steady_time
 from breakwall.breaker.timeshift import shifted
 from breakwall.breaker.timetable import NEVER, Timetable
-from breakwall.breaker.transitions import Decision, advance, decide
+from breakwall.breaker.transitions import Decision, decide
 
 # A store's time is worked out from its last answer; past this many seconds it is asked for anew.
 ANSWER_LIFE = 10.0
@@ -98,9 +97,14 @@ class Belief:
         return self._reporter.lane
 
     def is_ripe(self) -> bool:
-        """Whether time alone has decided a suspicion, and nobody has said so yet."""
+        """Whether a suspicion has outlasted the interval in which others could have refuted it."""
+        suspected_at = self.circuit.evidence.suspected_at
+        return suspected_at is not None and self.now() >= suspected_at + self._config.refresh_interval
+
+    def has_opened(self) -> bool:
+        """Whether time alone has opened the circuit, and nobody has said so yet."""
         closed = self.circuit.state is CircuitState.CLOSED
-        return closed and advance(self.circuit, self._config, self.now()) is not self.circuit
+        return closed and self.decision().state is not CircuitState.CLOSED
 
     def recent_answer(self) -> Answer | None:
         """What the store said last, unless too long ago to work its time out from."""
@@ -243,15 +247,8 @@ class Belief:
         self._reporter.follow(self.circuit)
         lane, override = self._reporter.lane, self.override()
         if lane is not None:
-            lane.fresh_until = (
-                NEVER if self._config.slow_call_duration else min(self.times.due, self._ripe_at())
-            )
+            # Time alone may decide a suspicion, so each call asks while there is one.
+            asks = self._config.slow_call_duration or self.circuit.evidence.suspected_at is not None
+            lane.fresh_until = NEVER if asks else self.times.due
         forced_open = override is not None and override.mode is OverrideMode.FORCED_OPEN
         self._on_lane(None if forced_open else lane)
-
-    def _ripe_at(self) -> float:
-        """When a suspicion will have lasted for long enough, on this member's clock; never without one."""
-        suspected_at = self.circuit.evidence.suspected_at
-        return (
-            math.inf if suspected_at is None else suspected_at + self._config.refresh_interval - self._offset
-        )

@@ -11,6 +11,8 @@ Exceptions = type[BaseException] | tuple[type[BaseException], ...]
 DEFAULT_GROWTH_LIMIT = 4
 # What the call itself may not use up: starting it, and telling the store how it went.
 LEAST_LEASE_MARGIN = 0.25
+# It slides in twentieths, of which a store keeps whole milliseconds: in finer ones outcomes would get lost.
+LEAST_WINDOW = 0.02
 
 # Three decades: what is longer was meant in another unit, and further on a store's numbers would overflow.
 LONGEST = 1e9
@@ -39,7 +41,7 @@ class CircuitBreakerConfig:
             succeed for the circuit to close.
         failure_rate: the share of failures, above 0 and at most 1, at which the circuit may open. It is
             taken over the whole window, and also over its latest part, see ``recent_calls``.
-        window: for how long an outcome counts.
+        window: for how long an outcome counts; at least 0.02.
         minimum_calls: with fewer outcomes than this the circuit stays closed, whatever they are.
         recent_calls: once the latest part of the window holds so many outcomes, that part alone can open
             the circuit: the last ``refresh_interval`` or a little more, or the last twentieths of the
@@ -79,15 +81,12 @@ class CircuitBreakerConfig:
     def __post_init__(self) -> None:
         for name in COUNTS:
             _check_count(name, getattr(self, name))
-        for name in (
-            "recovery_timeout",
-            "timeout",
-            "window",
-            "max_retry_after",
-            "refresh_interval",
-            "store_timeout",
-        ):
+        for name in SECONDS:
             _check_seconds(name, getattr(self, name))
+        if self.window < LEAST_WINDOW:
+            raise ValueError(
+                f"window should be at least {LEAST_WINDOW} seconds: a store keeps whole milliseconds of a twentieth"
+            )
         if self.slow_call_duration is not None:
             _check_seconds("slow_call_duration", self.slow_call_duration)
         _check_share("failure_rate", self.failure_rate)

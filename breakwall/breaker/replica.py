@@ -57,10 +57,13 @@ class Replica:
 
     def refresh(self) -> Steps[None]:
         """`look`, before a call: what time alone has done is then done in the store too, and at once."""
-        if self.belief.is_ripe():
+        if self.belief.has_opened():
             yield from self.submit(Advance())
-        else:
-            yield from self.look()
+            return
+        if self.belief.times.is_due and self.belief.is_ripe():
+            # It was nothing: the next one begins anew.
+            self._note(Advance())
+        yield from self.look()
 
     def grant(self, lease_id: str) -> Steps[bool]:
         """Ask for a probe's lease. Without the store's answer in time it is the local circuit's to give."""

@@ -33,7 +33,10 @@ class Decision:
 
 
 def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Decision:
-    """Whether a call may go now. Changes nothing: a probe asks with `grant`."""
+    """Whether a call may go now. Changes nothing: a probe asks with `grant`.
+
+    An opening that time alone has brought and nobody has stored yet has no jitter: the latest end is told.
+    """
     current = advance(circuit, config, now)
     if current.state is CircuitState.CLOSED:
         return Decision(CircuitState.CLOSED, None)

@@ -24,6 +24,7 @@ from breakwall.breaker import CircuitBreakerConfig
         ("timeout", math.inf),
         ("window", math.nan),
         ("window", -1),
+        ("window", 0.019),
         ("refresh_interval", 0),
         ("store_timeout", None),
         ("slow_call_duration", 0),
@@ -39,6 +40,12 @@ from breakwall.breaker import CircuitBreakerConfig
 def test_a_bad_value_is_refused_with_the_fields_name_and_what_would_be_right(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{field} should be "):
         CircuitBreakerConfig(**{field: value})
+
+
+def test_a_window_is_refused_whose_twentieths_a_store_could_not_tell_apart() -> None:
+    CircuitBreakerConfig(window=0.02)
+    with pytest.raises(ValueError, match=r"window should be at least 0\.02 seconds"):
+        CircuitBreakerConfig(window=0.01)
 
 
 def test_the_longest_open_interval_is_four_times_the_first_unless_said_otherwise() -> None:

@@ -330,6 +330,17 @@ class TestRipeSuspicion:
         assert breaker.call(answer, fallback="refused") == "refused"
         assert breaker.status().generation == 1
 
+    def test_nor_when_it_was_decided_before_the_interval_was_over(self, fleet: Fleet, clock: Clock) -> None:
+        """The member that succeeded left the window meanwhile."""
+        other, failing, breaker = fleet.breakers(3, window=1.0)
+        succeed_times(other, 3)
+        clock.sleep(0.95)
+        fail_times(failing, 4)
+        assert [breaker.status().slots for _ in range(2)] == [None, None]
+        clock.sleep(0.1)
+        assert breaker.status().slots == 0
+        assert breaker.call(answer, fallback="refused") == "refused"
+
     def test_it_opens_with_the_next_call_also_when_it_is_ripe_before_its_interval_is_over(
         self, fleet: Fleet, clock: Clock
     ) -> None:
