@@ -341,6 +341,20 @@ class TestRipeSuspicion:
         assert breaker.status().slots == 0
         assert breaker.call(answer, fallback="refused") == "refused"
 
+    def test_one_that_came_to_nothing_is_forgotten_with_the_next_call(
+        self, fleet: Fleet, clock: Clock
+    ) -> None:
+        """A later failure, while others succeed, has to be suspect for an interval of its own."""
+        healthy, failing = fleet.breakers(2, failure_threshold=1, recent_calls=1)
+        succeed_times(healthy, 100)
+        clock.sleep(0.3)
+        succeed_times(healthy, 1)
+        clock.sleep(1)
+        fail_times(failing, 1)
+        clock.sleep(1)
+        fail_times(failing, 1)
+        assert failing.status().state is CircuitState.CLOSED
+
     def test_it_opens_with_the_next_call_also_when_it_is_ripe_before_its_interval_is_over(
         self, fleet: Fleet, clock: Clock
     ) -> None:
