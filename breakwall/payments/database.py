@@ -23,8 +23,11 @@ BUSY_SECONDS = 5.0
 """How long a transaction waits for another one's lock: many times the length of any of ours."""
 
 
-TRIES = 3
+TRIES = 4
 """How often a transaction is tried of which the server has said that nothing happened."""
+
+STEP_ASIDE = 0.05
+"""Seconds that it steps aside first, so that it does not meet the other one again."""
 
 SACRIFICED = {"40P01", "40001"}
 """PostgreSQL's codes for a transaction that it ended for the sake of another one (deadlock, serialization)."""
@@ -131,6 +134,8 @@ def _again_where_nothing_happened(transaction: Callable[[], T]) -> T:
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) not in SACRIFICED:
                 raise
+            # At once, it could take again what the other one waits for, before that one has woken up.
+            time.sleep(STEP_ASIDE)
     return transaction()
 
 
