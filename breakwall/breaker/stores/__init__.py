@@ -67,7 +67,7 @@ def store_from_url(url: str) -> Store:
 
     ``memory://`` is for one process; each call makes a new one. ``redis://``, ``rediss://``,
     ``unix:///path`` and ``redis+socket:///path`` are a Redis or Valkey server. Anything else is taken for
-    an SQLAlchemy URL of PostgreSQL or SQLite; the store makes its table where that is missing.
+    an SQLAlchemy URL; the store makes its table where that is missing.
 
     Raises:
         ValueError: the URL is none of these; the message does not repeat it, for it may hold a password.
@@ -76,7 +76,7 @@ def store_from_url(url: str) -> Store:
     scheme, separator, _ = url.partition("://")
     if not separator or not scheme:
         raise ValueError(
-            "a breaker store's URL should be memory://, redis://…, postgresql://… or sqlite:///…"
+            "a breaker store's URL should be memory://, redis://… or an SQLAlchemy URL"
         )
     # A store's library is imported only by those who use it: SQLAlchemy alone takes a quarter of a second.
     if scheme == "memory":
