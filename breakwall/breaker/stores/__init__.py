@@ -75,9 +75,7 @@ def store_from_url(url: str) -> Store:
     """
     scheme, separator, _ = url.partition("://")
     if not separator or not scheme:
-        raise ValueError(
-            "a breaker store's URL should be memory://, redis://… or an SQLAlchemy URL"
-        )
+        raise ValueError("a breaker store's URL should be memory://, redis://… or an SQLAlchemy URL")
     # A store's library is imported only by those who use it: SQLAlchemy alone takes a quarter of a second.
     if scheme == "memory":
         from breakwall.breaker.stores.memory import MemoryStore
