@@ -12,11 +12,11 @@ A refused call: without a fresh lane, `caller` asks the `gate`. That has the `re
 raises one of the `errors`. For a probe it would have asked the replica for a lease, and made it a `permit`.
 
 An exchange: the replica notes one of the `changes` in the belief, whose `outbox` holds it, and yields a
-ticket of the `courier`, for which the `waiter` waits a little. On the `link` to the store the courier has an
-`exchange`: it loads a `circuit` from one of the `stores` as `wire` has written it, lets `rejoin` say whose
-to go on from, makes the changes through `transitions`, and swaps. The belief adopts what is stored then and
-opens or shuts the lane; `news` tells of it, and `events` passes it on. If no answer comes in time the belief
-goes on alone, until one does; `timetable` says when to ask.
+ticket of the `courier`, for which the `waiter` waits a little. On the `link` to the store, whose thread has
+an `agenda`, the courier has an `exchange`: it loads a `circuit` from one of the `stores` as `wire` has
+written it, lets `rejoin` say whose to go on from, makes the changes through `transitions`, and swaps. The
+belief adopts what is stored then and opens or shuts the lane; `news` tells of it, and `events` passes it on.
+If no answer comes in time the belief goes on alone, until one does; `timetable` says when to ask.
 """
 
 from breakwall.breaker.breaker import CircuitBreaker

@@ -16,7 +16,7 @@ from breakwall.breaker.changes import Change, Outcomes, applied
 from breakwall.breaker.circuit import Circuit, CircuitState, Override, OverrideMode
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.contact import Contact
-from breakwall.breaker.exchange import Answer
+from breakwall.breaker.exchange import Answer, Exchanged
 from breakwall.breaker.lane import Lane
 from breakwall.breaker.outbox import Outbox
 from breakwall.breaker.reporter import Reporter
@@ -125,15 +125,19 @@ class Belief:
         else:
             self.outbox.add(change)
 
-    def fail(self, generation: int, *, slow: bool) -> bool:
-        """Count a call of the closed ``generation`` that failed, or was slow; whether to tell the store at once."""
+    def fail(self, generation: int, *, slow: bool) -> float | None:
+        """Count a call of the closed ``generation`` that failed, or was slow.
+
+        Returns:
+            In how many seconds to tell the store; None if there is nothing to tell.
+        """
         if not self._reporter.is_in(generation):
-            return False
+            return None
         self._reporter.count(slow=slow)
         if self.contact.local:
             self.collect()
-            return True
-        return self.times.may_flush
+            return 0.0
+        return self.times.flush_in
 
     def collect(self) -> None:
         """Note what calls have counted since the last time."""
@@ -171,13 +175,13 @@ class Belief:
             raise PrematureError
         return rejoin.reconciled(stand, stored)
 
-    def adopt(self, answer: Answer, circuit: Circuit, *, flushed: bool) -> None:
+    def adopt(self, exchanged: Exchanged, *, flushed: bool) -> None:
         """An exchange has succeeded, with changes (``flushed``) or without. Raises as `reconciled`."""
         self.times.hear()
         self.outbox.arrived()
         if flushed:
-            self.times.flushed()
-        self._follow(answer, circuit)
+            self.times.flushed(raced=exchanged.raced, luck=self._luck())
+        self._follow(exchanged.answer, exchanged.circuit)
 
     def postpone(self, answer: Answer, circuit: Circuit) -> None:
         """The store has answered, and the changes have lost every race."""

@@ -55,6 +55,7 @@ class Courier:
         """No exchange is under way: at the start, and in a forked child, whose parent's are its own."""
         self._next: Ticket | None = None
         self._under_way: Ticket | None = None
+        self._planned = False
 
     def latest(self) -> Ticket | None:
         """The exchange that is under way, or else the next."""
@@ -83,6 +84,25 @@ class Courier:
             self._drop(ticket)
             raise
         return ticket
+
+    def ticket_later(self, seconds: float) -> None:
+        """Have an exchange in ``seconds``, for which nobody waits. Until then this may be asked for again."""
+        with self._belief.lock:
+            if self._planned:
+                return
+            self._planned = True
+        try:
+            self._link.run_later(seconds, self._as_planned)
+        # The next exchange brings what is noted.
+        except NoThreadError:
+            self._planned = False
+        except BaseException:
+            self._planned = False
+            raise
+
+    def _as_planned(self) -> None:
+        self._planned = False
+        self.ticket()
 
     def _drop(self, ticket: Ticket) -> None:
         """Have no exchange for ``ticket``, unless it has begun; what is noted waits for the next."""
@@ -128,9 +148,9 @@ class Courier:
             self._store, self._name, self._config, self._clock, self._luck(), self._reconciled
         )
         try:
-            answer, circuit = exchange.run(changes, self._belief.recent_answer() if changes else None)
+            exchanged = exchange.run(changes, self._belief.recent_answer() if changes else None)
             with self._belief.lock:
-                self._belief.adopt(answer, circuit, flushed=bool(changes))
+                self._belief.adopt(exchanged, flushed=bool(changes))
                 self._answered()
         except ContentionError as crowd:
             with self._belief.lock:

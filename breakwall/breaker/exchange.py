@@ -37,6 +37,21 @@ class Answer:
         return None if self.record.text is None else wire.decode(self.record.text)
 
 
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """An exchange that succeeded.
+
+    Attributes:
+        answer: the store's last one.
+        circuit: what is stored by that.
+        raced: whether others' swaps got in between.
+    """
+
+    answer: Answer
+    circuit: Circuit
+    raced: bool
+
+
 class ContentionError(Exception):
     """The circuit changed under every attempt to swap it; nothing was stored.
 
@@ -65,18 +80,16 @@ class Exchange:
     luck: float
     reconcile: Callable[[Circuit | None, float], Circuit]
 
-    def run(self, changes: list[Change], known: Answer | None) -> tuple[Answer, Circuit]:
+    def run(self, changes: list[Change], known: Answer | None) -> Exchanged:
         """Apply ``changes`` to what is stored, beginning with what was ``known`` of it.
 
-        Returns:
-            The store's last answer and the circuit in it. Without changes this is one round trip; with
-            changes, and nobody else's swap between, one too.
+        Without changes this is one round trip; with changes, and nobody else's swap between, one too.
 
         Raises:
             ContentionError: see there.
             Exception: whatever the store raised. The changes may or may not have arrived.
         """
-        answer = known or self._load()
+        answer, raced = known or self._load(), False
         for attempt in range(SWAP_ATTEMPTS):
             if attempt > RACES_AT_ONCE and self.store.remote:
                 _pause(attempt - RACES_AT_ONCE)
@@ -86,11 +99,13 @@ class Exchange:
             if wanted != (answer.circuit or Circuit()):
                 won, answer = self._swap(answer, wanted)
                 if won:
-                    return answer, answer.circuit or wanted
+                    return Exchanged(answer, answer.circuit or wanted, raced)
+                # What was known before may merely have been old.
+                raced = attempt > 0
             elif answer is known:
                 answer = self._load()
             else:
-                return answer, wanted
+                return Exchanged(answer, wanted, raced)
         raise ContentionError(answer, self._wanted([], answer))
 
     def _wanted(self, changes: list[Change], answer: Answer) -> Circuit:

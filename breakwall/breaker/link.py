@@ -10,15 +10,13 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 import weakref
-from collections.abc import Callable
 
+from breakwall.breaker.agenda import Agenda, Job, Jobs
 from breakwall.breaker.stores import Store
 
 logger = logging.getLogger("breakwall.breaker")
-
-Job = Callable[[], None]
-Jobs = queue.SimpleQueue[tuple[Job, Job] | None]
 
 _links: weakref.WeakKeyDictionary[Store, Link] = weakref.WeakKeyDictionary()
 _links_lock = threading.Lock()
@@ -71,10 +69,22 @@ class Link:
                 job()
             then()
             return
+        self._put(0.0, job, then)
+
+    def run_later(self, seconds: float, job: Job) -> None:
+        """Run ``job`` on the thread in ``seconds``. A store in memory has no thread; it never runs there.
+
+        Raises:
+            NoThreadError: see there.
+        """
+        if self._remote:
+            self._put(time.monotonic() + seconds, job, _nothing)
+
+    def _put(self, at: float, job: Job, then: Job) -> None:
         with self._lock:
             if self._thread is None:
                 self._thread = self._started()
-            self._jobs.put((job, then))
+            self._jobs.put((at, job, then))
 
     def _started(self) -> threading.Thread:
         thread = threading.Thread(
@@ -100,7 +110,8 @@ class Link:
 
 
 def _work(jobs: Jobs, close_store: weakref.WeakMethod[Job]) -> None:
-    while (work := jobs.get()) is not None:
+    agenda = Agenda(jobs)
+    while (work := agenda.next()) is not None:
         for step in work:
             _run(step)
         # Not kept while waiting for the next ones: they hold the breaker that they are for.
@@ -108,6 +119,10 @@ def _work(jobs: Jobs, close_store: weakref.WeakMethod[Job]) -> None:
     close = close_store()
     if close is not None:
         close()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _run(step: Job) -> None:

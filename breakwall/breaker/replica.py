@@ -89,8 +89,10 @@ class Replica:
     def fail(self, generation: int, *, slow: bool = False) -> Steps[None]:
         """A call that was let through while closed failed, or was slow."""
         with self.belief.lock:
-            urgent = self.belief.fail(generation, slow=slow)
-        if urgent:
+            wait = self.belief.fail(generation, slow=slow)
+        if wait:
+            self._courier.ticket_later(wait)
+        elif wait is not None:
             yield self._courier.ticket()
 
     def submit(self, change: Change) -> Steps[None]:
@@ -121,6 +123,7 @@ class Replica:
         end = self._clock() + patience
         with self.belief.lock:
             self.belief.collect()
+            self.belief.times.hasten()
             unsaid = bool(self.belief.outbox) and self.belief.contact is Contact.IN_TOUCH
         if unsaid:
             self.waiter.wait(self._courier.ticket(), patience, asked=True)

@@ -9,6 +9,10 @@ from breakwall.breaker.config import CircuitBreakerConfig
 # After an exchange that lost every race, the pause before outcomes are sent again doubles up to this many
 # refresh intervals. The copy is refreshed meanwhile: a look at the store races with nobody.
 LONGEST_STRETCH = 8
+# After an exchange that lost races and then succeeded, outcomes are gathered for this share of a refresh interval,
+# or down to half of it. Of a fleet that fails together each member would have lost most of the next races too,
+# and who races learns late that the circuit is open. Below 1, so that each refresh still brings all outcomes.
+GATHERING = 0.5
 # A busy process is late now and then. A store that says nothing at all for so many seconds is lost.
 LONGEST_SILENCE = 1.0
 # Who lost the store for a while and not the service is back after one refresh interval and has reported
@@ -41,7 +45,12 @@ class Timetable:
     @property
     def may_flush(self) -> bool:
         """Whether outcomes may be sent: they are held back for a while after a crowd."""
-        return self._clock() >= self._flush_due
+        return self.flush_in == 0.0
+
+    @property
+    def flush_in(self) -> float:
+        """Seconds until outcomes may be sent."""
+        return max(0.0, self._flush_due - self._clock())
 
     @property
     def is_silent(self) -> bool:
@@ -72,9 +81,15 @@ class Timetable:
             raise TimeoutError
         self._heard_at = now
 
-    def flushed(self) -> None:
-        """Changes have arrived."""
-        self._stretch, self._flush_due = max(1, self._stretch // 2), NEVER
+    def flushed(self, *, raced: bool, luck: float) -> None:
+        """Changes have arrived; ``raced`` is after lost races."""
+        self._stretch = max(1, self._stretch // 2)
+        gathering = self._interval * GATHERING * (1 - luck / 2)
+        self._flush_due = self._clock() + gathering if raced else NEVER
+
+    def hasten(self) -> None:
+        """Outcomes may be sent, whatever the crowd: there will be no other time."""
+        self._flush_due = NEVER
 
     def crowded(self) -> None:
         """Changes have lost every race."""

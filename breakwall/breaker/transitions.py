@@ -73,11 +73,15 @@ def advance(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: fl
 def record(
     circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: float, report: Report
 ) -> Circuit:
-    """The outcomes of calls that were let through while closed."""
-    if report.bad:
-        circuit = replace(circuit, last_failure_at=max(now, circuit.last_failure_at or now))
+    """The outcomes of calls that were let through while closed.
+
+    Those of an earlier generation change nothing at all. When a whole fleet fails at once, most of its reports
+    come too late to count; a member that has nothing to write learns from its look that the circuit is open.
+    """
     if circuit.state is not CircuitState.CLOSED or report.generation != circuit.generation:
         return circuit
+    if report.bad:
+        circuit = replace(circuit, last_failure_at=max(now, circuit.last_failure_at or now))
     grown = replace(circuit, evidence=circuit.evidence.add(report, config, now))
     return _judged(grown, config, now, luck, opened_at=now)
 

@@ -110,10 +110,11 @@ class SQLStore:
         if dialect not in CLOCKS:
             known = ", ".join(CLOCKS)
             raise ValueError(f"a breaker store's database should be one of {known}, not {dialect!r}")
-        self._now: sa.Label[Any] = sa.literal_column(CLOCKS[dialect]).label("now")
         engine = sa.create_engine(
             self._url,
             isolation_level="AUTOCOMMIT",
+            # No transaction is left open that a reset would end.
+            pool_reset_on_return=None,
             connect_args=_connect_args(self._url),
             hide_parameters=True,
         )
@@ -121,7 +122,23 @@ class SQLStore:
             sa.event.listen(engine, "connect", _prepare_sqlite)
         # A swap and its time in one statement, where the database can: racers hold each other up for less.
         self._returns = engine.dialect.update_returning
+        self._build_statements()
         return engine
+
+    def _build_statements(self) -> None:
+        # Once: of a fleet that fails together each member sends hundreds a second.
+        now: sa.Label[Any] = sa.literal_column(CLOCKS[self._url.get_backend_name()]).label("now")
+        one = sa.select(sa.literal(1).label("one")).subquery()
+        self._time = sa.select(now)
+        self._row = sa.select(now, circuits.c.version, circuits.c.circuit).select_from(
+            one.outerjoin(circuits, circuits.c.name == sa.bindparam("named"))
+        )
+        insert = circuits.insert()
+        update = circuits.update().where(
+            circuits.c.name == sa.bindparam("named"), circuits.c.version == sa.bindparam("seen")
+        )
+        self._inserted = insert.returning(now) if self._returns else insert
+        self._updated = update.returning(now) if self._returns else update
 
     def _load(self, name: str) -> Record:
         with self._connection() as connection:
@@ -150,33 +167,27 @@ class SQLStore:
                 raise
 
     def _read(self, connection: Connection, name: str) -> Record:
-        one = sa.select(sa.literal(1).label("one")).subquery()
-        found = connection.execute(
-            sa.select(self._now, circuits.c.version, circuits.c.circuit).select_from(
-                one.outerjoin(circuits, circuits.c.name == name)
-            )
-        ).one()
+        found = connection.execute(self._row, {"named": name}).one()
         return Record(found.version or ABSENT, found.circuit, float(found.now))
 
     def _insert(self, connection: Connection, name: str, version: str, text: str) -> float | None:
-        row = circuits.insert().values(name=name, version=version, circuit=text)
         try:
-            return self._write(connection, row)
+            return self._write(connection, self._inserted, name=name, version=version, circuit=text)
         except IntegrityError:
             return None
 
     def _update(self, connection: Connection, name: str, seen: str, version: str, text: str) -> float | None:
-        there = sa.and_(circuits.c.name == name, circuits.c.version == seen)
-        return self._write(connection, circuits.update().where(there).values(version=version, circuit=text))
+        return self._write(connection, self._updated, named=name, seen=seen, version=version, circuit=text)
 
-    def _write(self, connection: Connection, change: sa.Insert | sa.Update) -> float | None:
+    def _write(self, connection: Connection, change: sa.Executable, **values: str) -> float | None:
         """Make ``change``. Returns the database's time, or None if no row was there to change."""
-        if not self._returns:
-            if connection.execute(change).rowcount != 1:
-                return None
-            return float(connection.execute(sa.select(self._now)).scalar_one())
-        now = connection.execute(change.returning(self._now)).scalar_one_or_none()
-        return None if now is None else float(now)
+        result = connection.execute(change, values)
+        if self._returns:
+            now = result.scalar_one_or_none()
+            return None if now is None else float(now)
+        if result.rowcount != 1:
+            return None
+        return float(connection.execute(self._time).scalar_one())
 
 
 def _connect_args(url: URL) -> dict[str, Any]:

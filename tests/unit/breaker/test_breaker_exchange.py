@@ -9,7 +9,7 @@ from breakwall.breaker import CircuitBreakerConfig
 from breakwall.breaker.changes import Outcomes
 from breakwall.breaker.circuit import Circuit
 from breakwall.breaker.evidence import Report
-from breakwall.breaker.exchange import RACES_AT_ONCE, Answer, ContentionError, Exchange
+from breakwall.breaker.exchange import RACES_AT_ONCE, Answer, ContentionError, Exchange, Exchanged
 from breakwall.breaker.stores import Record
 
 CONFIG = CircuitBreakerConfig()
@@ -36,7 +36,7 @@ class CrowdedStore(FaultyStore):
         return super().swap(name, seen, version, text)
 
 
-def exchange(store: FaultyStore, clock: Clock) -> tuple[Answer, Circuit]:
+def exchange(store: FaultyStore, clock: Clock) -> Exchanged:
     known = Answer(Record("v0", None, store.load("payment").now), clock())
     store.loads = 0
     store._looked = False  # type: ignore[attr-defined]  # every store of this file has it
@@ -46,7 +46,7 @@ def exchange(store: FaultyStore, clock: Clock) -> tuple[Answer, Circuit]:
 
 def test_after_a_pause_it_looks_anew_before_it_swaps(clock: Clock) -> None:
     store = CrowdedStore(clock, fresh_looks_win=True)
-    _, circuit = exchange(store, clock)
+    circuit = exchange(store, clock).circuit
     assert circuit.evidence.buckets[0].failures == 1
     assert (store.swaps, store.loads) == (RACES_AT_ONCE + 2, 1)
 

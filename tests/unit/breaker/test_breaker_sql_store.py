@@ -59,8 +59,9 @@ def test_a_database_whose_clock_is_not_known_is_refused_by_name() -> None:
         SQLStore("firebird://db/x")
 
 
-def test_a_database_without_returning_swaps_too(store: SQLStore) -> None:
-    store._returns = False
+def test_a_database_without_returning_swaps_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlalchemy.dialects.sqlite.base.SQLiteDialect.update_returning", False)
+    store = SQLStore(f"sqlite:///{tmp_path / 'old.db'}")
     won, first = store.swap("payment", ABSENT, "v1", "one")
     assert (won, first.text) == (True, "one")
     won, second = store.swap("payment", "v1", "v2", "two")
