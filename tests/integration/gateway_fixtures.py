@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from breakwall.payments.gateways import Answer, ChargeRequest, GatewayProfile
 from breakwall.payments.gateways.http import HttpGateway
+from tests.stopwatch import Stopwatch
 
 PROFILE = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, settle_seconds=30)
 ORDER = ChargeRequest("o-1", "u-1", 10_000, "KRW", "cart-17")
@@ -25,9 +26,9 @@ def charge(gateway: HttpGateway, seconds: float = 5.0, order: ChargeRequest = OR
 
 def within(seconds: float, call: Callable[[float], Result]) -> Result:
     """``call(deadline)``'s result; fails where it came later than the deadline."""
-    start = time.monotonic()
-    result = call(start + seconds)
-    elapsed = time.monotonic() - start
+    watch = Stopwatch()
+    result = call(time.monotonic() + seconds)
+    elapsed = watch.seconds
     assert elapsed <= seconds + MARGIN, f"took {elapsed:.3f} s of {seconds} s"
     return result
 

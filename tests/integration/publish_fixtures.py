@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from breakwall.broker import Publisher
 from breakwall.settings import Settings, load_settings
+from tests.stopwatch import timed
 
 BOUND = 1.0
 """Seconds that no publish may take, whatever the broker does."""
@@ -28,14 +28,7 @@ def cold_publisher(url: str) -> Publisher:
     return publisher
 
 
-def timed(call: Callable[[], object]) -> tuple[object, float]:
-    """What the call returned and the seconds it took."""
-    started = time.perf_counter()
-    answer = call()
-    return answer, time.perf_counter() - started
-
-
 def assert_fails_in_time(call: Callable[[], object], bound: float = BOUND) -> None:
     answer, took = timed(call)
     assert not answer
-    assert took < bound
+    assert took < bound, f"took {took:.2f} s of {bound:g} s"

@@ -9,7 +9,6 @@ import os
 import pty
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -26,6 +25,7 @@ from breakwall.payments.orders import Order, OrderStatus
 from breakwall.payments.schema import interventions, orders
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
+from tests.waiting import wait_until
 
 UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
 OTHER_PAYLOAD = Answer(Outcome.UNKNOWN, Health.SUCCESS, code="http_422")
@@ -233,7 +233,7 @@ class TestRetryingAllThatMatch:
         line = [*BULK, "dead", "--reason", "x", "--yes", "-o", "json"]
         running = subprocess.Popen(command_line(*line), cwd=terminal.folder, env=terminal.environ)
         with ledger_of(terminal) as ledger:
-            wait_until(lambda: ledger.database.read(retried) > 0)
+            wait_until(lambda: ledger.database.read(retried) > 0, look_every=0.002)
             running.send_signal(signal.SIGKILL)
             assert running.wait() == -signal.SIGKILL
             sent = ledger.database.read(retried)
@@ -250,7 +250,7 @@ class TestRetryingAllThatMatch:
             command_line(*line), cwd=terminal.folder, env=terminal.environ, stdout=subprocess.PIPE
         )
         with ledger_of(terminal) as ledger:
-            wait_until(lambda: ledger.database.read(retried) > 0)
+            wait_until(lambda: ledger.database.read(retried) > 0, look_every=0.002)
             running.send_signal(signal.SIGINT)
             said = json.loads(running.communicate(timeout=30)[0])
             sent = ledger.database.read(retried)
@@ -266,13 +266,6 @@ def retried(connection: Connection) -> int:
 
 def waiting(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(orders.c.status == "queued")) or 0
-
-
-def wait_until(happened: Any, *, patience: float = 30.0) -> None:
-    deadline = time.monotonic() + patience
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def answered(terminal: Terminal, answer: str, *arguments: str) -> tuple[str, int]:

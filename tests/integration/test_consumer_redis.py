@@ -35,8 +35,9 @@ def lose_redis(server: RedisServer, url: str) -> tuple[RetryConsumer, Any]:
     app.send_task(TASK, ("some-order",), queue=QUEUE)
     app.send_task(TASK, ("some-order",), queue="another")
     connection = Connection(url)
-    message = take_a_message(connection, connection.default_channel, QUEUE)
-    take_a_message(connection, connection.channel(), "another")
+    channels = [connection.default_channel, connection.channel()]
+    message = take_a_message(connection, channels[0], QUEUE)
+    take_a_message(connection, channels[1], "another")
     with suppress(TimeoutError):
         connection.drain_events(timeout=0.1)  # both channels have asked for their next message
     pool, controller = SimpleNamespace(num_processes=1, is_green=False), SimpleNamespace(use_eventloop=False)
@@ -44,6 +45,9 @@ def lose_redis(server: RedisServer, url: str) -> tuple[RetryConsumer, Any]:
     consumer.connection = connection
     server.kill()
     consumer.on_connection_error_after_connected(ConnectionError("Redis is gone"))
+    for channel in channels:
+        # Or kombu asks the dead server for them once more when this process ends.
+        channel.qos._on_collect.cancel()
     return consumer, message
 
 

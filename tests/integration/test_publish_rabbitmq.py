@@ -16,10 +16,10 @@ from tests.integration.publish_fixtures import (
     assert_fails_in_time,
     cold_publisher,
     settings_for,
-    timed,
     warm_publisher,
 )
 from tests.servers import RabbitServer
+from tests.stopwatch import timed
 
 
 @pytest.fixture

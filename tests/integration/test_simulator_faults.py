@@ -17,6 +17,7 @@ import pytest
 
 from breakwall.simulator.client import SimulatorControl, SimulatorError
 from breakwall.simulator.server import Simulator
+from tests.waiting import wait_until
 
 ORDER = {"order_id": "o-1", "user_id": "u-1", "amount": 10_000, "currency": "KRW"}
 
@@ -320,13 +321,6 @@ def test_where_no_simulator_is_the_error_says_so() -> None:
     assert not control.healthy()
     with pytest.raises(SimulatorError, match="no simulator answers"):
         control.stats()
-
-
-def wait_until(holds: Any, seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.01)
 
 
 def _ignoring_errors(call: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, CircuitState
+from tests.waiting import wait_until
 
 Join = Callable[..., CircuitBreaker]
 
@@ -23,13 +24,6 @@ def fail() -> None:
 def fail_times(breaker: CircuitBreaker, times: int) -> None:
     for _ in range(times):
         breaker.call(fail, fallback="failed")
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def test_failures_of_all_members_open_one_circuit(join: Join) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Store
 from breakwall.breaker.stores import Record
+from tests.waiting import wait_until
 
 OpenStore = Callable[[], Store]
 Join = Callable[..., CircuitBreaker]
@@ -62,13 +63,6 @@ def fail() -> None:
 def fail_times(breaker: CircuitBreaker, times: int) -> None:
     for _ in range(times):
         breaker.call(fail, fallback="failed")
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def hear_again(lossy: LossyStore, breaker: CircuitBreaker) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, store_from_url
 from tests.servers import PostgresServer, RedisServer
+from tests.stopwatch import timed
+from tests.waiting import wait_until
 
 # 50 ms is the promise; the rest is for a machine that is busy with something else.
 PROMISED = 0.05
@@ -59,19 +61,10 @@ def fail_times(breaker: CircuitBreaker, times: int) -> None:
         breaker.call(fail, fallback="failed")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-
-
 def longest(calls: int, call: Callable[[], object]) -> float:
     times = []
     for _ in range(calls):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
+        times.append(timed(call)[1])
         time.sleep(0.005)
     return max(times)
 

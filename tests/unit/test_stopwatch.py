@@ -1,0 +1,54 @@
+"""The stopwatch that the tests' bounds are measured with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.stopwatch import Stopwatch
+
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not tell who waits for a processor"
+)
+
+
+def work(seconds: float) -> None:
+    """Compute for so long on the processor's own clock."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def test_a_sleep_counts() -> None:
+    watch = Stopwatch()
+    time.sleep(0.05)
+    assert watch.seconds > 0.04
+
+
+def test_computing_counts() -> None:
+    watch = Stopwatch()
+    work(0.05)
+    assert watch.seconds > 0.04
+
+
+@on_linux
+def test_waiting_for_a_processor_that_others_have_does_not() -> None:
+    """Ours has to share one processor with two others, so it takes three times as long."""
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        time.sleep(0.2)
+        began, watch = time.monotonic(), Stopwatch()
+        work(0.2)
+        seconds, all_in_all = watch.seconds, time.monotonic() - began
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+        os.sched_setaffinity(0, everywhere)
+    assert seconds < 0.3 < all_in_all
