@@ -84,6 +84,9 @@ class OrderProducer:
     def from_settings(cls, settings: Settings | None = None) -> Self:
         """Build a producer from the environment, or from settings that are already read.
 
+        Takes some tenths of a second, so that the first order does not: do it when the process starts. Connects
+        to nothing.
+
         Raises:
             SettingsError: naming every variable that is unusable.
         """
@@ -92,13 +95,15 @@ class OrderProducer:
         from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
 
         chosen = settings or load_settings()
+        publisher = BrokerPublisher(chosen)
+        publisher.prepare()
         ledger = open_ledger(chosen, open_database(chosen))
         charger = open_charger(chosen, ledger)
         return cls(
             ledger,
             charger,
             open_breaker(chosen),
-            BrokerPublisher(chosen),
+            publisher,
             timeout=chosen.payment_timeout,
             draw=charger.draw,
         )

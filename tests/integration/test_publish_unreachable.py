@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +17,8 @@ from tests.integration.publish_fixtures import (
     assert_fails_in_time,
     cold_publisher,
     settings_for,
-    timed,
 )
+from tests.stopwatch import timed
 
 SCHEMES = ["redis://127.0.0.1:{port}/0", "amqp://127.0.0.1:{port}//"]
 
@@ -48,6 +50,31 @@ def test_a_broker_that_connects_and_says_nothing_costs_under_a_second(scheme: st
     with socket.create_server(("127.0.0.1", 0)) as mute:
         publisher = cold_publisher(scheme.format(port=mute.getsockname()[1]))
         assert_fails_in_time(lambda: publisher.publish("order-1"))
+
+
+FIRST_PUBLISH = """
+import sys
+from breakwall.settings import load_settings
+from producers import OrderProducer
+settings = load_settings({"BREAKWALL_DATA_DIR": sys.argv[1], "BREAKWALL_BROKER_URL": sys.argv[2]})
+producer = OrderProducer.from_settings(settings)
+before = set(sys.modules)
+assert not producer._publisher.publish("order-1")
+print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] in {"amqp", "celery", "kombu", "redis"}))
+"""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_first_publish_of_a_producer_has_nothing_to_import(scheme: str, tmp_path: Path) -> None:
+    """From a cold disk that alone can take more than a second."""
+    broker = scheme.format(port=1)
+    ran = subprocess.run(
+        [sys.executable, "-c", FIRST_PUBLISH, str(tmp_path), broker],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split() == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
