@@ -59,8 +59,7 @@ def force_open(
     (0.2 s) later. Exits with 1 when the store does not confirm the override, with 4 when the store is
     memory://, which no two processes share.
     """
-    who, seconds = author(actor, reason), _seconds(lasting)
-    status = _say(lambda breaker: breaker.force_open(reason, who.actor, seconds))
+    status = _override(lambda breaker: breaker.force_open, reason, lasting, actor)
     _tell("Every payment is refused from now on, and its order queued.", status, output)
 
 
@@ -74,8 +73,7 @@ def force_close(
 
     For a false alarm. Otherwise as force-open.
     """
-    who, seconds = author(actor, reason), _seconds(lasting)
-    status = _say(lambda breaker: breaker.force_close(reason, who.actor, seconds))
+    status = _override(lambda breaker: breaker.force_close, reason, lasting, actor)
     _tell("No payment is refused from now on.", status, output)
 
 
@@ -89,8 +87,7 @@ def observe(
 
     Otherwise as force-open.
     """
-    who, seconds = author(actor, reason), _seconds(lasting)
-    status = _say(lambda breaker: breaker.observe(reason, who.actor, seconds))
+    status = _override(lambda breaker: breaker.observe, reason, lasting, actor)
     _tell("No payment is refused from now on; what would have been is reported.", status, output)
 
 
@@ -102,6 +99,16 @@ def auto(reason: LiftOption = None, actor: ActorOption = None, output: OutputOpt
     who = author(actor, reason)
     status = _say(lambda breaker: breaker.auto(who.actor))
     _tell("The circuit decides for itself from now on.", status, output)
+
+
+def _override(
+    word: Callable[[CircuitBreaker], Callable[[str, str, float | None], None]],
+    reason: str,
+    lasting: str | None,
+    actor: str | None,
+) -> BreakerStatus:
+    who, seconds = author(actor, reason), _seconds(lasting)
+    return _say(lambda breaker: word(breaker)(reason, who.actor, seconds))
 
 
 def _seconds(lasting: str | None) -> float | None:
