@@ -72,8 +72,7 @@ class Retrier:
         try:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:
-            self._ledger.release(claim, self._jittered(refusal.retry_after))
-            return OrderStatus.QUEUED
+            return self._ledger.release(claim, self._jittered(refusal.retry_after))
         call = self._send if step is Step.SEND else self._look_up
         return call(claim, permit, deadline)
 
@@ -82,9 +81,8 @@ class Retrier:
             attempt = self._ledger.begin_attempt(claim)
         if attempt is None:
             permit.release()
-            # Where the claim still holds, it is a cancellation or a late answer that the next one will see.
-            self._ledger.release(claim, 0.0, deferred=False)
-            return None
+            # Where the claim still holds, it is a cancellation, or a late answer that the next one will see.
+            return self._ledger.release(claim, 0.0, deferred=False)
         status, _ = self._charger.send(attempt, permit, deadline=deadline)
         return status
 

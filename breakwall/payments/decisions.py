@@ -121,10 +121,16 @@ def _key_protects(progress: Progress, profile: GatewayProfile, policy: RetryPoli
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The state that an answer leads to; ``delay`` (seconds) is when a queued order is due again."""
+    """The state that an answer leads to.
+
+    Attributes:
+        delay: seconds until a queued order is due again.
+        uncharged: it is proven that no attempt has charged, so a cancellation that was asked for meanwhile holds.
+    """
 
     status: OrderStatus
     delay: float = 0.0
+    uncharged: bool = False
 
 
 def after_attempt(
@@ -146,11 +152,11 @@ def after_attempt(
         if progress.cancel_requested:
             return Verdict(OrderStatus.CANCELLED)
         if answer.advice is Advice.STOP or progress.retries >= policy.max_attempts:
-            return Verdict(OrderStatus.DEAD)
+            return Verdict(OrderStatus.DEAD, uncharged=True)
     elif answer.advice is Advice.STOP and not profile.looks_up:
         return Verdict(OrderStatus.REVIEW)
     tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
-    return Verdict(OrderStatus.QUEUED, policy.delay(tries, answer.retry_after, draw))
+    return Verdict(OrderStatus.QUEUED, policy.delay(tries, answer.retry_after, draw), uncharged=not unsettled)
 
 
 class Found(Enum):

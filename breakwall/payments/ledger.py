@@ -149,17 +149,19 @@ class Ledger:
 
         return self.database.write(work, name="defer")
 
-    def release(self, claim: Claim, delay: float, *, deferred: bool = True) -> bool:
-        """Give a claim back unused. No attempt is used up.
+    def release(self, claim: Claim, delay: float, *, deferred: bool = True) -> OrderStatus | None:
+        """Give a claim back unused; returns the order's state, or None when the claim no longer holds.
+
+        No attempt is used up.
 
         Args:
             deferred: the breaker said "not now", which is counted.
         """
         put_off = {"deferral_count": orders.c.deferral_count + int(deferred)}
 
-        def work(connection: Connection) -> bool:
-            queued = Verdict(OrderStatus.QUEUED, delay)
-            return leave(connection, self.clock, claim, queued, put_off) is not None
+        def work(connection: Connection) -> OrderStatus | None:
+            queued = Verdict(OrderStatus.QUEUED, delay, uncharged=not claim.progress.unsettled)
+            return leave(connection, self.clock, claim, queued, put_off)
 
         return self.database.write(work, name="release")
 
@@ -264,7 +266,8 @@ class Ledger:
         """
 
         def work(connection: Connection) -> OrderStatus | None:
-            return leave(connection, self.clock, claim, Verdict(status), {"last_error": reason})
+            verdict = Verdict(status, uncharged=status is OrderStatus.DEAD)
+            return leave(connection, self.clock, claim, verdict, {"last_error": reason})
 
         return self.database.write(work, name="close_claim")
 

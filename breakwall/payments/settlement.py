@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, false, func, select, update
+from sqlalchemy import Connection, false, func, select, update
 
 from breakwall.payments.audit import report_incident, resolved_as_not_charged_since
 from breakwall.payments.claims import Claim, held
@@ -22,15 +22,13 @@ def leave(
 ) -> OrderStatus | None:
     """Give an order the state of a verdict, and return it. None when the claim no longer holds.
 
-    What would be dead is cancelled where a person asked for that meanwhile: nothing was charged either way.
+    Where nothing was charged and a person has asked meanwhile for the order to be cancelled, it is: also while
+    the circuit is open, when its next turn is far off.
     """
-    state = _state(clock, verdict)
-    if verdict.status is OrderStatus.DEAD:
-        state["status"] = case((orders.c.cancel_requested, OrderStatus.CANCELLED), else_=OrderStatus.DEAD)
-    left = connection.execute(
-        update(orders).where(*held(claim)).values({**state, **told}).returning(orders.c.status)
-    ).one_or_none()
-    return None if left is None else OrderStatus(left.status)
+    if verdict.uncharged and _cancellation_is_asked_for(connection, claim):
+        verdict = Verdict(OrderStatus.CANCELLED)
+    left = update(orders).where(*held(claim)).values({**_state(clock, verdict), **told})
+    return verdict.status if connection.execute(left).rowcount else None
 
 
 def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str | None) -> OrderStatus:
@@ -72,6 +70,11 @@ def lock_status(connection: Connection, order_id: str) -> OrderStatus:
     """The order's state, which nobody else changes until the transaction ends."""
     status = select(orders.c.status).where(orders.c.id == order_id).with_for_update()
     return OrderStatus(connection.scalars(status).one())
+
+
+def _cancellation_is_asked_for(connection: Connection, claim: Claim) -> bool:
+    asked = select(orders.c.cancel_requested).where(*held(claim)).with_for_update()
+    return bool(connection.scalar(asked))
 
 
 def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:

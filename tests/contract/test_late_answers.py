@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.payments.actions import Author
 from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
@@ -126,9 +127,33 @@ class TestACancellation:
             return acquire()
 
         monkeypatch.setattr(site.breaker, "acquire", cancel_and_acquire)
-        site.retrier.run(order_id)
-        assert site.gateway.charged == []
         assert site.retrier.run(order_id) is OrderStatus.CANCELLED
+        assert site.gateway.charged == []
+
+    def test_while_the_circuit_refuses_it_does_not_wait_for_another_turn(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order_id = site.producer.enqueue([order()])[0].order_id
+
+        def cancel_and_refuse() -> Any:
+            site.people.cancel("cart-1")
+            raise CircuitBreakerError("payment", CircuitState.OPEN, 30.0)
+
+        monkeypatch.setattr(site.breaker, "acquire", cancel_and_refuse)
+        assert site.retrier.run(order_id) is OrderStatus.CANCELLED
+
+    def test_during_an_attempt_that_was_not_sent_holds_at_once(self, site: Site) -> None:
+        order_id = site.producer.enqueue([order()])[0].order_id
+        site.gateway.answers.append(DOWN)
+        site.gateway.during = lambda: site.people.cancel("cart-1") and None
+        assert site.retrier.run(order_id) is OrderStatus.CANCELLED
+
+    def test_during_an_attempt_that_may_have_charged_waits_for_proof(self, site: Site) -> None:
+        order_id = site.producer.enqueue([order()])[0].order_id
+        site.gateway.answers.append(LOST)
+        site.gateway.during = lambda: site.people.cancel("cart-1") and None
+        assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        assert site.get().cancel_requested
 
 
 class TestALateAnswerWhileTheOrderIsTakenBack:
