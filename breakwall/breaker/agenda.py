@@ -14,7 +14,7 @@ Jobs = queue.SimpleQueue[tuple[float, Job, Job] | None]
 
 
 class Agenda:
-    """Takes jobs out of ``jobs``, those of now before those whose time has come."""
+    """Takes jobs out of ``jobs``; first those that had to wait for their time, once it has come."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
@@ -24,10 +24,12 @@ class Agenda:
     def next(self) -> tuple[Job, Job] | None:
         """Wait for the next job; None when there will be no more."""
         while True:
+            if self._later and self._later[0][0] <= time.monotonic():
+                return heapq.heappop(self._later)[2:]
             try:
                 work = self._jobs.get(timeout=self._patience())
             except queue.Empty:
-                return heapq.heappop(self._later)[2:]
+                continue
             if work is None:
                 return None
             at, job, then = work

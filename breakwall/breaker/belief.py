@@ -139,6 +139,10 @@ class Belief:
             return 0.0
         return self.times.flush_in
 
+    def held_back_for(self) -> float | None:
+        """In how many seconds to tell failures that the last exchange could not bring; None if there are none."""
+        return self.times.flush_in if self.outbox.has_failures and not self.contact.local else None
+
     def collect(self) -> None:
         """Note what calls have counted since the last time."""
         report = self._reporter.report()

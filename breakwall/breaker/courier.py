@@ -6,9 +6,12 @@ however that went. Callers that come together share one.
 
 from __future__ import annotations
 
+import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from breakwall.breaker.agenda import Job
 from breakwall.breaker.belief import Belief, PrematureError
 from breakwall.breaker.changes import Change
 from breakwall.breaker.circuit import Circuit
@@ -55,7 +58,7 @@ class Courier:
         """No exchange is under way: at the start, and in a forked child, whose parent's are its own."""
         self._next: Ticket | None = None
         self._under_way: Ticket | None = None
-        self._planned = False
+        self._planned_at: float | None = None
 
     def latest(self) -> Ticket | None:
         """The exchange that is under way, or else the next."""
@@ -86,23 +89,35 @@ class Courier:
         return ticket
 
     def ticket_later(self, seconds: float) -> None:
-        """Have an exchange in ``seconds``, for which nobody waits. Until then this may be asked for again."""
+        """Have an exchange in ``seconds``, or when an earlier one is planned; nobody waits for it."""
+        at = time.monotonic() + seconds
         with self._belief.lock:
-            if self._planned:
+            if self._planned_at is not None and self._planned_at <= at:
                 return
-            self._planned = True
-        try:
-            self._link.run_later(seconds, self._as_planned)
-        # The next exchange brings what is noted.
-        except NoThreadError:
-            self._planned = False
-        except BaseException:
-            self._planned = False
-            raise
+            # Nobody is there to do it: the next exchange brings what is noted.
+            if self._link.run_at(at, self._plan(at)):
+                self._planned_at = at
 
-    def _as_planned(self) -> None:
-        self._planned = False
-        self.ticket()
+    def _plan(self, at: float) -> Job:
+        planned = weakref.WeakMethod(self._as_planned)
+
+        def go() -> None:
+            if (as_planned := planned()) is not None:
+                as_planned(at)
+
+        return go
+
+    def _as_planned(self, at: float) -> None:
+        """In the link's thread, so at once; unless another plan has taken this one's place."""
+        with self._belief.lock:
+            if self._planned_at != at:
+                return
+            self._planned_at = None
+            if self._next is not None or self._belief.contact is Contact.LOST:
+                return
+            ticket = self._next = Ticket()
+        self.exchange(ticket)
+        self._then()
 
     def _drop(self, ticket: Ticket) -> None:
         """Have no exchange for ``ticket``, unless it has begun; what is noted waits for the next."""
@@ -124,6 +139,8 @@ class Courier:
 
     def leave(self, patience: float) -> None:
         """Have no more exchanges; wait for what is under way for ``patience`` seconds at most."""
+        with self._belief.lock:
+            self._planned_at = None
         self._link.detach(patience)
 
     def exchange(self, ticket: Ticket) -> None:
@@ -142,6 +159,13 @@ class Courier:
             if begun:
                 self._under_way = None
                 ticket.set_result(None)
+        self._plan_for_what_is_held_back()
+
+    def _plan_for_what_is_held_back(self) -> None:
+        with self._belief.lock:
+            wait = self._belief.held_back_for()
+        if wait is not None:
+            self.ticket_later(wait)
 
     def _converse(self, changes: list[Change]) -> None:
         exchange = Exchange(

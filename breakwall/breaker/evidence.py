@@ -1,8 +1,8 @@
 """When to stop: what the members of a fleet have seen of a service, and whether it shows an outage.
 
-A member is one breaker object in one process. Failures reach the shared window at once, successes in
-batches; so a window can look worse than the service is, for as long as a batch takes. `Evidence.verdict`
-allows for that.
+A member is one breaker object in one process. Failures reach the shared window at once, or within half a
+refresh interval after lost races; successes come in batches. So a window can look worse than the service is, for
+as long as a batch takes. `Evidence.verdict` allows for that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from breakwall.breaker.config import CircuitBreakerConfig
 BUCKETS = 20
 # Its newest outcomes are also counted in slices of half a refresh interval, three of them. So these go back
 # for one whole interval at least, in which every member that is busy has reported: in a shorter time
-# failures, which travel at once, would outweigh the successes of members whose batches are on the way.
+# failures, which travel ahead, would outweigh the successes of members whose batches are on the way.
 SLICES = 3
 
 

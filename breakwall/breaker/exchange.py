@@ -101,7 +101,7 @@ class Exchange:
                 if won:
                     return Exchanged(answer, answer.circuit or wanted, raced)
                 # What was known before may merely have been old.
-                raced = attempt > 0
+                raced = attempt > 0 or known is None
             elif answer is known:
                 answer = self._load()
             else:

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import queue
 import threading
-import time
 import weakref
 
 from breakwall.breaker.agenda import Agenda, Job, Jobs
@@ -69,22 +68,18 @@ class Link:
                 job()
             then()
             return
-        self._put(0.0, job, then)
-
-    def run_later(self, seconds: float, job: Job) -> None:
-        """Run ``job`` on the thread in ``seconds``. A store in memory has no thread; it never runs there.
-
-        Raises:
-            NoThreadError: see there.
-        """
-        if self._remote:
-            self._put(time.monotonic() + seconds, job, _nothing)
-
-    def _put(self, at: float, job: Job, then: Job) -> None:
         with self._lock:
             if self._thread is None:
                 self._thread = self._started()
-            self._jobs.put((at, job, then))
+            self._jobs.put((0.0, job, then))
+
+    def run_at(self, at: float, job: Job) -> bool:
+        """Have ``job`` run at ``at`` on the thread; whether there is one. A store in memory has none."""
+        with self._lock:
+            if self._thread is None:
+                return False
+            self._jobs.put((at, job, _nothing))
+            return True
 
     def _started(self) -> threading.Thread:
         thread = threading.Thread(

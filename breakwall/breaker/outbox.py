@@ -20,6 +20,11 @@ class Outbox:
         return bool(self._waiting)
 
     @property
+    def has_failures(self) -> bool:
+        """Whether calls that failed, or were slow, wait."""
+        return any(isinstance(change, Outcomes) and change.report.bad for change in self._waiting)
+
+    @property
     def unconfirmed(self) -> list[Change]:
         """All of it, in order."""
         return self._sent + self._waiting

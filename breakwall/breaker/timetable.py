@@ -9,10 +9,12 @@ from breakwall.breaker.config import CircuitBreakerConfig
 # After an exchange that lost every race, the pause before outcomes are sent again doubles up to this many
 # refresh intervals. The copy is refreshed meanwhile: a look at the store races with nobody.
 LONGEST_STRETCH = 8
-# After an exchange that lost races and then succeeded, outcomes are gathered for this share of a refresh interval,
-# or down to half of it. Of a fleet that fails together each member would have lost most of the next races too,
-# and who races learns late that the circuit is open. Below 1, so that each refresh still brings all outcomes.
+# After an exchange that lost races and then succeeded, outcomes are gathered for this share of a refresh interval
+# and at most so many seconds, or down to half of it. Of a fleet that fails together each member would have lost
+# most of the next races too, and who races learns late that the circuit is open. Below 1, so that each refresh
+# still brings all outcomes.
 GATHERING = 0.5
+LONGEST_GATHERING = 0.1
 # A busy process is late now and then. A store that says nothing at all for so many seconds is lost.
 LONGEST_SILENCE = 1.0
 # Who lost the store for a while and not the service is back after one refresh interval and has reported
@@ -36,6 +38,7 @@ class Timetable:
         self.due = self.lost_at = NEVER
         self._flush_due = self._heard_at = self._late_at = NEVER
         self._stretch = 1
+        self._hasty = False
         self._back_at: float | None = None
 
     @property
@@ -50,7 +53,7 @@ class Timetable:
     @property
     def flush_in(self) -> float:
         """Seconds until outcomes may be sent."""
-        return max(0.0, self._flush_due - self._clock())
+        return 0.0 if self._hasty else max(0.0, self._flush_due - self._clock())
 
     @property
     def is_silent(self) -> bool:
@@ -84,12 +87,12 @@ class Timetable:
     def flushed(self, *, raced: bool, luck: float) -> None:
         """Changes have arrived; ``raced`` is after lost races."""
         self._stretch = max(1, self._stretch // 2)
-        gathering = self._interval * GATHERING * (1 - luck / 2)
+        gathering = min(self._interval * GATHERING, LONGEST_GATHERING) * (1 - luck / 2)
         self._flush_due = self._clock() + gathering if raced else NEVER
 
     def hasten(self) -> None:
-        """Outcomes may be sent, whatever the crowd: there will be no other time."""
-        self._flush_due = NEVER
+        """Outcomes may be sent from now on, whatever the crowd: there will be no other time."""
+        self._hasty = True
 
     def crowded(self) -> None:
         """Changes have lost every race."""

@@ -46,5 +46,16 @@ def test_jobs_of_later_go_when_their_time_has_come() -> None:
     assert time.monotonic() >= now + 0.02
 
 
+def test_a_job_whose_time_has_come_goes_before_those_of_now() -> None:
+    log: list[str] = []
+    now = time.monotonic()
+    busy = agenda((now + 0.01, job(log, "its time has come")), *[(0.0, job(log, "now"))] * 3)
+    do(busy, 1)
+    while time.monotonic() < now + 0.01:
+        pass
+    do(busy, 2)
+    assert log == ["now", "its time has come", "now"]
+
+
 def test_the_end_does_not_wait_for_jobs_of_later() -> None:
     assert agenda((time.monotonic() + 3600, lambda: None), None).next() is None
