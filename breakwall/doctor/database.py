@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, false, select
 
 from breakwall.doctor.addresses import is_missing_file, where
 from breakwall.doctor.findings import Finding
@@ -12,6 +12,7 @@ from breakwall.migrations import HEAD
 from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.incidents import count_open, newest_incidents
 from breakwall.payments.migrate import check_schema, current_revision
+from breakwall.payments.schema import orders
 from breakwall.settings import Settings
 
 NAME = "database"
@@ -31,10 +32,11 @@ def database(settings: Settings) -> list[Finding]:
     prepare = None if settings.embedded_database else check_schema
     with closing(Database(settings.database, prepare=prepare)) as opened:
         try:
-            # A transaction that may write, and does not: a read-only database fails here.
+            # SQLite says here that its file is read-only.
             opened.write(lambda connection: None)
             if current_revision(opened.engine) != HEAD:
                 return [Finding(NAME, True, f"{where(settings.database)}: migrated on the next use")]
+            opened.write(_lock_nothing)
             count, newest = opened.read(_incidents)
         except SchemaError as error:
             return [Finding(NAME, False, str(error), "Run `breakwall db upgrade`.")]
@@ -49,6 +51,11 @@ def _missing(settings: Settings) -> Finding:
         return Finding(NAME, True, "embedded, made on first use")
     advice = "Run `breakwall db upgrade`, or correct BREAKWALL_DATABASE_URL."
     return Finding(NAME, False, f"{where(settings.database)} is not there", advice)
+
+
+def _lock_nothing(connection: Connection) -> None:
+    # PostgreSQL says here that it is read-only, or that the tables are another user's.
+    connection.execute(select(orders.c.id).where(false()).with_for_update())
 
 
 def _incidents(connection: Connection) -> tuple[int, list[str]]:

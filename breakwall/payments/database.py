@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from breakwall.crashpoints import reach
@@ -34,7 +34,7 @@ SACRIFICED = {"40P01", "40001"}
 
 
 class DatabaseUnavailableError(Exception):
-    """The orders database does not answer, so nothing was accepted or changed by this call."""
+    """The orders database does not answer, or refuses: nothing was accepted or changed by this call."""
 
 
 class SchemaError(Exception):
@@ -89,11 +89,12 @@ class Database:
             self._prepare_once()
             return _again_where_nothing_happened(transaction)
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
-            raise DatabaseUnavailableError(_reason(error)) from error
-        except ProgrammingError as error:
-            if error.statement is None:  # It failed while connecting: an option in the URL is not one.
-                raise DatabaseUnavailableError(_reason(error)) from error
+            raise DatabaseUnavailableError(_reason(error, "does not answer")) from error
+        except (IntegrityError, DataError):
             raise
+        # It answers and refuses: it is read-only, the tables are another user's, the file is no database.
+        except DBAPIError as error:
+            raise DatabaseUnavailableError(_reason(error, "cannot be used")) from error
 
     def _commit(self, work: Callable[[Connection], T], name: str) -> T:
         with self.engine.connect() as connection:
@@ -145,7 +146,7 @@ def _noticing_a_stale_connection() -> Iterator[None]:
         yield
     except DBAPIError as error:
         if error.connection_invalidated:
-            raise _StaleConnectionError(_reason(error)) from error
+            raise _StaleConnectionError(str(error.orig)) from error
         raise
 
 
@@ -164,10 +165,11 @@ def _doubting_the_commit() -> Iterator[None]:
 def open_engine(url: str, *, pool_size: int = 10) -> Engine:
     """Make an engine whose every wait is bounded, for either database."""
     parsed = make_url(url)
-    pool = {"pool_size": pool_size, "max_overflow": 100, "pool_timeout": 2.0}
+    # What a customer ordered is no part of an error's text.
+    options = {"pool_size": pool_size, "max_overflow": 100, "pool_timeout": 2.0, "hide_parameters": True}
     if parsed.get_backend_name() == "sqlite":
-        return _immediate(create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **pool))
-    return create_engine(parsed, connect_args=_postgresql_bounds(), **pool)
+        return _immediate(create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **options))
+    return create_engine(parsed, connect_args=_postgresql_bounds(), **options)
 
 
 def _immediate(engine: Engine) -> Engine:
@@ -228,10 +230,10 @@ def _after_fork_in_child(database: Database) -> None:
     os.register_at_fork(after_in_child=forget)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, what: str) -> str:
     # The driver's message names host and user, never the password; the statement stays out of it.
     cause = getattr(error, "orig", None) or error
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
     return (
-        f"the orders database does not answer ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."
+        f"the orders database {what} ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."
     )
