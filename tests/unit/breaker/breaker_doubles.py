@@ -1,15 +1,22 @@
-"""A clock that stands still, and a store that fails on command."""
+"""A clock that stands still, and stores that fail or hang on command."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores import Record
 from breakwall.breaker.stores.memory import MemoryStore
+from tests.waiting import wait_until
 
 EPOCH = 1_700_000_000.0
+
+OPENED = '{"v":1,"s":"open","g":9,"oa":1700000000000,"ou":1800000000000}'
+"""A circuit that is open for years."""
+
+Join = Callable[..., CircuitBreaker]
 
 
 class Clock:
@@ -65,12 +72,40 @@ class FaultyStore(MemoryStore):
         other._texts = self._texts
         return other
 
+    def overwrite(self, text: str) -> None:
+        """As somebody else does who has seen what is stored now."""
+        self._texts["payment"] = ("another version", text)
+
     def wipe(self) -> None:
         self._texts.clear()
 
     def _check(self) -> None:
         if self.down:
             raise ConnectionError("the store is down")
+
+
+class GatedStore(FaultyStore):
+    """A remote store whose gate can be shut: what has come to it then waits there.
+
+    ``breaks_next`` makes the next operation wait at the gate, and fail when that opens.
+    """
+
+    remote = True
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.came = threading.Event()
+        self.breaks_next = False
+
+    def _check(self) -> None:
+        breaks, self.breaks_next = self.breaks_next, False
+        self.came.set()
+        assert self.gate.wait(20)
+        if breaks:
+            raise ConnectionError("reset by peer")
+        super()._check()
 
 
 class Fleet:
@@ -110,3 +145,22 @@ def fail_times(breaker: CircuitBreaker, times: int) -> None:
 def succeed_times(breaker: CircuitBreaker, times: int) -> None:
     for _ in range(times):
         breaker.call(answer)
+
+
+def shut(gated: GatedStore, clock: Clock, breaker: CircuitBreaker) -> None:
+    """Shut the gate, and have a call find it shut."""
+    gated.gate.clear()
+    clock.sleep(0.3)
+    succeed_times(breaker, 1)
+    assert not breaker.status().store_ok
+
+
+def reopen(gated: GatedStore, clock: Clock, breaker: CircuitBreaker) -> None:
+    """Open the gate, and wait until the breaker is in touch again."""
+    gated.gate.set()
+    wait_until(lambda: back_in_touch(breaker, clock))
+
+
+def back_in_touch(breaker: CircuitBreaker, clock: Clock) -> bool:
+    clock.sleep(0.3)
+    return breaker.status().store_ok
