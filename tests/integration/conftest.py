@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gateway_fixtures import Serve
+from gateway_stub import Script, StubServer
 
 from breakwall.simulator.client import SimulatorControl
 from tests.command import ShortTerminal, Terminal, command_line
@@ -46,3 +48,17 @@ def payments(short_terminal: Terminal) -> Iterator[SimulatorControl]:
     yield SimulatorControl(ready["control_url"])
     process.terminate()
     process.communicate(timeout=20)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts payment services that do as their scripts say."""
+    servers: list[StubServer] = []
+
+    def start(script: Script) -> StubServer:
+        servers.append(StubServer(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

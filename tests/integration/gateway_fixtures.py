@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from gateway_stub import Script, StubServer
+
 from breakwall.payments.gateways import Answer, ChargeRequest, GatewayProfile
 from breakwall.payments.gateways.http import HttpGateway
 from tests.stopwatch import Stopwatch
@@ -18,6 +20,7 @@ MARGIN = 0.25
 """Seconds past the deadline that scheduling may cost on a busy machine."""
 
 Result = TypeVar("Result")
+Serve = Callable[[Script], StubServer]
 
 
 def charge(gateway: HttpGateway, seconds: float = 5.0, order: ChargeRequest = ORDER) -> Answer:

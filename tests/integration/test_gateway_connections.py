@@ -6,29 +6,13 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
 
 import pytest
-from gateway_fixtures import ORDER, charge, gateway_to, within
-from gateway_stub import PAID, Connection, Script, StubServer, answering, response
+from gateway_fixtures import ORDER, Serve, charge, gateway_to, within
+from gateway_stub import PAID, Connection, answering, response
 
 from breakwall.payments.gateways import Health, Outcome
 from breakwall.payments.gateways.deadline import Call, DeadlineStream
-
-Serve = Callable[[Script], StubServer]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    servers: list[StubServer] = []
-
-    def start(script: Script) -> StubServer:
-        servers.append(StubServer(script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def paid(number: int) -> bytes:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from gateway_fixtures import ORDER, charge, gateway_to, within
-from gateway_stub import PAID, Connection, Script, StubServer, answering, response
+from gateway_fixtures import ORDER, Serve, charge, gateway_to, within
+from gateway_stub import PAID, Connection, Script, answering, response
 
 from breakwall.payments.gateways import Health, LookUpResult, Outcome
 from breakwall.payments.gateways import resolver as resolver_module
@@ -123,22 +123,6 @@ MISBEHAVIOURS: list[Script] = [
     answer_with_endless_headers,
     answer_a_hundred_megabytes,
 ]
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Script], StubServer]]:
-    servers: list[StubServer] = []
-
-    def start(script: Script) -> StubServer:
-        servers.append(StubServer(script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-Serve = Callable[[Script], StubServer]
 
 
 @pytest.mark.parametrize("script", MISBEHAVIOURS, ids=lambda script: script.__name__)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
-from gateway_fixtures import ORDER, charge, gateway_to
-from gateway_stub import PAID, Script, StubServer, answering, body_of, headers_of, response
+from gateway_fixtures import ORDER, Serve, charge, gateway_to
+from gateway_stub import PAID, answering, body_of, headers_of, response
 
 from breakwall.payments.gateways import (
     Advice,
@@ -20,21 +19,6 @@ from breakwall.payments.gateways import (
     Outcome,
 )
 from breakwall.payments.gateways.http import HttpGateway
-
-Serve = Callable[[Script], StubServer]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    servers: list[StubServer] = []
-
-    def start(script: Script) -> StubServer:
-        servers.append(StubServer(script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def look_up(gateway: HttpGateway, key: str) -> LookUpAnswer:
