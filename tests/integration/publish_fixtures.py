@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from breakwall.broker import Publisher
@@ -26,6 +27,20 @@ def cold_publisher(url: str) -> Publisher:
     publisher = Publisher(settings_for(url))
     publisher.prepare()
     return publisher
+
+
+def publish_from_threads(publisher: Publisher, count: int) -> list[float]:
+    """The seconds that each of so many threads took for one message, all at once."""
+    took: list[float] = []
+    threads = [
+        threading.Thread(target=lambda: took.append(timed(lambda: publisher.publish("order-1"))[1]))
+        for _ in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return took
 
 
 def assert_fails_in_time(call: Callable[[], object], bound: float = BOUND) -> None:

@@ -7,40 +7,15 @@ import subprocess
 
 import pytest
 
-from breakwall.breaker import CircuitBreaker
-from breakwall.settings import load_settings
 from breakwall.simulator.client import SimulatorControl
-from breakwall.wiring import open_breaker
 from tests.command import Terminal, command_line
-
-CONTRACT = {
-    "queued",
-    "due",
-    "in_flight",
-    "review",
-    "dead",
-    "oldest_age_seconds",
-    "broker_messages",
-    "breaker",
-    "drain_eta_seconds",
-}
+from tests.integration.circuit_fixtures import open_circuit
+from tests.promised import BACKLOG_FIELDS
 
 
 @pytest.fixture
 def terminal(short_terminal: Terminal) -> Terminal:
     return short_terminal
-
-
-def breaker_of(terminal: Terminal) -> CircuitBreaker:
-    """The circuit that the terminal's commands share."""
-    settings = {k: v for k, v in terminal.environ.items() if k.startswith("BREAKWALL_")}
-    return open_breaker(load_settings({**settings, "BREAKWALL_DATA_DIR": str(terminal.home)}))
-
-
-def open_circuit(terminal: Terminal) -> None:
-    with breaker_of(terminal) as breaker:
-        while breaker.status().retry_after == 0:
-            breaker.acquire().record_failure()
 
 
 def test_nothing_waits_on_a_new_site(terminal: Terminal) -> None:
@@ -54,7 +29,7 @@ def test_what_waits_is_counted_with_the_fields_of_the_contract(terminal: Termina
     terminal.place(key="b")
     ran = terminal.run("backlog", "-o", "json")
     assert ran.code == 0
-    assert set(ran.document) >= CONTRACT
+    assert set(ran.document) >= BACKLOG_FIELDS
     assert ran.document["queued"] == 2
     assert ran.document["oldest_age_seconds"] > 0
     assert ran.document["breaker"]["state"] == "closed"

@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 
-from breakwall.breaker import CircuitBreaker
-from breakwall.settings import load_settings
 from breakwall.simulator.client import SimulatorControl
-from breakwall.wiring import open_breaker
 from tests.command import Ran, Terminal
+from tests.integration.circuit_fixtures import breaker_of, open_circuit
 
 OBEYED_WITHIN = 1.0
 """Seconds from an operator's word to the last payment that a running process begins against it."""
@@ -55,18 +53,6 @@ def say(terminal: Terminal, word: str, *arguments: str) -> Ran:
 
 def status(terminal: Terminal) -> Any:
     return terminal.run("breaker", "status", "-o", "json").document
-
-
-def breaker_of(terminal: Terminal) -> CircuitBreaker:
-    """The circuit that the terminal's commands share, as another process would hold it."""
-    settings = {k: v for k, v in terminal.environ.items() if k.startswith("BREAKWALL_")}
-    return open_breaker(load_settings({**settings, "BREAKWALL_DATA_DIR": str(terminal.home)}))
-
-
-def open_circuit(terminal: Terminal) -> None:
-    with breaker_of(terminal) as breaker:
-        while breaker.status().retry_after == 0:
-            breaker.acquire().record_failure()
 
 
 def stored(terminal: Terminal) -> list[Any]:

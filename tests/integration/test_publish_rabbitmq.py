@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from tests.integration.publish_fixtures import (
     BOUND,
     assert_fails_in_time,
     cold_publisher,
+    publish_from_threads,
     settings_for,
     warm_publisher,
 )
@@ -116,15 +116,7 @@ def test_a_rabbitmq_that_freezes_under_many_threads_holds_none_of_them_for_a_sec
 ) -> None:
     publisher = warm_publisher(rabbitmq_url)
     rabbitmq_server.pause()
-    took: list[float] = []
-    threads = [
-        threading.Thread(target=lambda: took.append(timed(lambda: publisher.publish("order-1"))[1]))
-        for _ in range(50)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    took = publish_from_threads(publisher, 50)
     assert len(took) == 50
     assert max(took) < BOUND
 

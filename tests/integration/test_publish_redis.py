@@ -18,6 +18,7 @@ from tests.integration.publish_fixtures import (
     BOUND,
     assert_fails_in_time,
     cold_publisher,
+    publish_from_threads,
     settings_for,
     warm_publisher,
 )
@@ -114,15 +115,7 @@ def test_a_redis_that_freezes_under_many_threads_holds_none_of_them_for_a_second
 ) -> None:
     publisher = warm_publisher(redis_url)
     redis_server.pause()
-    took: list[float] = []
-    threads = [
-        threading.Thread(target=lambda: took.append(timed(lambda: publisher.publish("order-1"))[1]))
-        for _ in range(50)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    took = publish_from_threads(publisher, 50)
     assert len(took) == 50
     assert max(took) < BOUND
 

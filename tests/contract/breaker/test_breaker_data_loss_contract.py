@@ -65,6 +65,11 @@ def fail_times(breaker: CircuitBreaker, times: int) -> None:
         breaker.call(fail, fallback="failed")
 
 
+def until_half_open(breaker: CircuitBreaker) -> None:
+    fail_times(breaker, 3)
+    wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
+
+
 def hear_again(lossy: LossyStore, breaker: CircuitBreaker) -> None:
     lossy.loses_replies = lossy.loses_requests = False
     wait_until(lambda: breaker.status().store_ok)
@@ -94,8 +99,7 @@ class TestLostReplies:
     def test_a_probe_that_is_granted_takes_one_place_and_settles_it(
         self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
     ) -> None:
-        fail_times(breaker, 3)
-        wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
+        until_half_open(breaker)
         lossy.loses_replies = True
         probe = breaker.acquire()
         other = join()
@@ -107,8 +111,7 @@ class TestLostReplies:
     def test_a_probes_success_that_did_not_even_arrive_is_told_again(
         self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
     ) -> None:
-        fail_times(breaker, 3)
-        wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
+        until_half_open(breaker)
         probe = breaker.acquire()
         lossy.loses_requests = True
         probe.record_success()
@@ -119,8 +122,7 @@ class TestLostReplies:
     def test_a_probes_success_closes_the_circuit_once(
         self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
     ) -> None:
-        fail_times(breaker, 3)
-        wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
+        until_half_open(breaker)
         probe = breaker.acquire()
         lossy.loses_replies = True
         probe.record_success()
@@ -144,8 +146,7 @@ class TestFailover:
         assert breaker.status().generation == 1
 
     def test_the_closing_comes_back(self, breaker: CircuitBreaker, open_store: OpenStore, join: Join) -> None:
-        fail_times(breaker, 3)
-        wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
+        until_half_open(breaker)
         probe = breaker.acquire()
         fail_over = failover(open_store())
         probe.record_success()

@@ -1,0 +1,20 @@
+"""The circuit of a terminal's commands, for the tests of what the commands make of it."""
+
+from __future__ import annotations
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.settings import load_settings
+from breakwall.wiring import open_breaker
+from tests.command import Terminal
+
+
+def breaker_of(terminal: Terminal) -> CircuitBreaker:
+    """The circuit that the terminal's commands share, as another process would hold it."""
+    settings = {k: v for k, v in terminal.environ.items() if k.startswith("BREAKWALL_")}
+    return open_breaker(load_settings({**settings, "BREAKWALL_DATA_DIR": str(terminal.home)}))
+
+
+def open_circuit(terminal: Terminal) -> None:
+    with breaker_of(terminal) as breaker:
+        while breaker.status().retry_after == 0:
+            breaker.acquire().record_failure()

@@ -1,0 +1,16 @@
+"""Names that others build on, and that therefore stay."""
+
+from __future__ import annotations
+
+BACKLOG_FIELDS = {
+    "queued",
+    "due",
+    "in_flight",
+    "review",
+    "dead",
+    "oldest_age_seconds",
+    "broker_messages",
+    "breaker",
+    "drain_eta_seconds",
+}
+"""What monitoring may read in the document of a backlog."""
