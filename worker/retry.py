@@ -92,7 +92,7 @@ class Retrier:
             reach("before", "look_up")
             answer = self._look_ups.look_up(key, deadline=deadline, settled=self._is_settled(claim))
             reach("after", "look_up")
-        tell_breaker(permit, answer.health)
+        tell_breaker(permit, answer)
         sighting = after_look_up(
             answer, claim.progress, self._charger.gateway.profile, self._charger.policy, self._charger.draw()
         )

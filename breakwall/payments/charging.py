@@ -9,7 +9,7 @@ from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import RetryPolicy, after_attempt
-from breakwall.payments.gateways.base import Answer, Gateway, Health
+from breakwall.payments.gateways.base import Answer, Gateway, Health, LookUpAnswer
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
 
@@ -45,7 +45,7 @@ class Charger:
             reach("before", "charge")
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
-        tell_breaker(permit, answer.health)
+        tell_breaker(permit, answer)
         return self._record(attempt, answer), answer.charge_id
 
     def _record(self, attempt: Attempt, answer: Answer) -> OrderStatus:
@@ -54,14 +54,19 @@ class Charger:
         return self.ledger.record(attempt, answer, verdict)
 
 
-def tell_breaker(permit: Permit, health: Health) -> None:
-    """Settle the permit with what the answer says about the service."""
-    match health:
+def tell_breaker(permit: Permit, answer: Answer | LookUpAnswer) -> None:
+    """Settle the permit with what the answer says about the service.
+
+    Where it says for how long it wants to be left alone, the circuit opens for so long.
+    """
+    match answer.health:
         case Health.SUCCESS:
             permit.record_success()
         case Health.FAILURE:
-            permit.record_failure()
-        case Health.NEUTRAL:
+            permit.record_failure(answer.retry_after)
+        case Health.THROTTLED if answer.retry_after:
+            permit.record_failure(answer.retry_after)
+        case Health.THROTTLED | Health.NEUTRAL:
             permit.release()
 
 

@@ -234,6 +234,4 @@ def _reason(error: Exception, what: str) -> str:
     # The driver's message names host and user, never the password; the statement stays out of it.
     cause = getattr(error, "orig", None) or error
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-    return (
-        f"the orders database {what} ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."
-    )
+    return f"the orders database {what} ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."

@@ -20,7 +20,7 @@ from tests.contract.site import Site, order
 from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID
 
 REFUSED = classify(400, {}, b'{"code": "currency_not_enabled"}', now=0.0)
-THROTTLED = Answer(Outcome.THROTTLED, Health.NEUTRAL, code="http_429")
+THROTTLED = Answer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
 
 
 def retry(site: Site) -> None:

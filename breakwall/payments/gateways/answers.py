@@ -79,7 +79,7 @@ _MEANINGS = {
     ),
     429: _Meaning(
         Outcome.THROTTLED,
-        Health.NEUTRAL,
+        Health.THROTTLED,
         Advice.RETRY,
         "The payment service asks us to slow down (HTTP {status}).",
     ),

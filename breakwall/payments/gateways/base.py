@@ -33,12 +33,14 @@ class Health(StrEnum):
     """What an answer says about the service's health, for the circuit breaker.
 
     A decline is ``SUCCESS``: the service answered. Bad credentials, a wrong address, or our own full
-    connection pool are ``NEUTRAL``: they say nothing about the service.
+    connection pool are ``NEUTRAL``: they say nothing about the service. ``THROTTLED``: it asks us to slow down;
+    that is no failure, but where it says for how long, the whole fleet heeds it.
     """
 
     SUCCESS = "success"
     FAILURE = "failure"
     NEUTRAL = "neutral"
+    THROTTLED = "throttled"
 
 
 class Advice(StrEnum):

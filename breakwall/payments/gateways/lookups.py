@@ -31,10 +31,11 @@ def classify_look_up(
     if status in _NO_ENDPOINT:
         detail = f"The payment service offers no look-up of charges there (HTTP {status})."
         return _unavailable(Health.NEUTRAL, code, detail, wait)
+    if status == 429:
+        detail = "The payment service asks us to slow down (HTTP 429)."
+        return _unavailable(Health.THROTTLED, code, detail, wait)
     if 300 <= status < 500 and status != 408:
         detail = f"The look-up was refused (HTTP {status}): look at BREAKWALL_PAYMENT_URL."
-        if status == 429:
-            detail = "The payment service asks us to slow down (HTTP 429)."
         return _unavailable(Health.NEUTRAL, code, detail, wait)
     return _unavailable(Health.FAILURE, code, f"The look-up failed (HTTP {status}).", wait)
 

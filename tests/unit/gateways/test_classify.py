@@ -100,7 +100,7 @@ def test_the_same_key_with_another_payload_goes_to_a_person() -> None:
 
 
 def test_being_throttled_says_nothing_about_health() -> None:
-    assert verdict(429) == (Outcome.THROTTLED, Health.NEUTRAL, Advice.RETRY)
+    assert verdict(429) == (Outcome.THROTTLED, Health.THROTTLED, Advice.RETRY)
 
 
 def test_too_early_is_tried_again() -> None:

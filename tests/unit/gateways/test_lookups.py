@@ -73,7 +73,8 @@ def test_a_service_without_the_endpoint_is_not_ill(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "health"),
-    [(status, Health.NEUTRAL) for status in (302, 401, 403, 410, 429)]
+    [(status, Health.NEUTRAL) for status in (302, 401, 403, 410)]
+    + [(429, Health.THROTTLED)]
     + [(status, Health.FAILURE) for status in (204, 408, 500, 503)],
 )
 def test_everything_else_is_unavailable(status: int, health: Health) -> None:
