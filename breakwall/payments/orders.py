@@ -11,6 +11,7 @@ from typing import Any
 
 from breakwall.payments.currencies import MINOR_DIGITS
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.gateways.wire_keys import wire_key
 
 MAX_AMOUNT = 999_999_999_999
 """Twelve digits of minor units: above any real order, below what JSON readers with doubles keep exact."""
@@ -72,7 +73,8 @@ class Order:
         amount: minor units of ``currency``, 1 to `MAX_AMOUNT`: ₩10,000 is 10000, $10.00 is 1000.
         currency: an ISO 4217 code in capitals.
         idempotency_key: the caller's own name for this order, the same on each retry of the caller;
-            1 to 255 visible ASCII characters. It is also the key that the gateway gets.
+            1 to 255 visible ASCII characters, of which a percent sign counts as three. It is also the key that
+            the gateway gets, with each percent sign as ``%25``.
 
     Raises:
         InvalidOrderError: naming each unusable field.
@@ -130,9 +132,11 @@ def _text_problem(value: Any) -> str | None:
 
 
 def _key_problem(value: str) -> str | None:
-    if _HEADER_SAFE.fullmatch(value):
-        return None
-    return "should be visible ASCII characters without spaces: it travels in an HTTP header"
+    if not _HEADER_SAFE.fullmatch(value):
+        return "should be visible ASCII characters without spaces: it travels in an HTTP header"
+    if len(wire_key(value)) > MAX_LENGTH:
+        return f"should be at most {MAX_LENGTH} characters long as it travels, where a percent sign takes three"
+    return None
 
 
 def _amount_problem(value: Any) -> str | None:

@@ -66,7 +66,7 @@ def site() -> Site:
     return Site()
 
 
-def test_after_an_outage_the_backlog_is_let_out_in_growing_steps(site: Site) -> None:
+def test_trap_10_after_an_outage_the_backlog_is_let_out_in_growing_steps(site: Site) -> None:
     """From 0 to 100 % with hours of backlog waiting, the drain would be the second outage."""
     dispatcher = site.dispatcher()
     site.slots = 0

@@ -44,6 +44,12 @@ def test_a_key_that_cannot_travel_in_a_header_is_refused_by_name(key: object) ->
     assert list(refusal(idempotency_key=key)) == ["idempotency_key"]
 
 
+def test_a_key_that_is_too_long_as_it_travels_is_refused_by_name() -> None:
+    """The payment service would refuse it, and the order that was accepted with it would be dead."""
+    assert Order(**{**GOOD, "idempotency_key": "%" * 85}).idempotency_key == "%" * 85
+    assert "percent" in refusal(idempotency_key="%" * 86)["idempotency_key"]
+
+
 @pytest.mark.parametrize("user", ["", " ", "u" * 256, "a\x00b", "tab\tbed", "\ud800", None, 5])
 def test_an_unusable_user_id_is_refused_by_name(user: object) -> None:
     assert list(refusal(user_id=user)) == ["user_id"]
