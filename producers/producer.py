@@ -111,7 +111,9 @@ class OrderProducer:
     def place(self, order: Order) -> PlaceResult:
         """Accept one order and, if the circuit lets it, charge it now.
 
-        Blocks at most for the payment timeout and a second. Placing the same order again, with the same
+        Blocks at most for the payment timeout and a second, whatever is down but the database. For that it
+        waits: 5 s for another process's lock on SQLite, and for a PostgreSQL that is stopped and not dead until
+        it goes on. Placing the same order again, with the same
         idempotency key, does nothing and returns the first one's state.
 
         Raises:
