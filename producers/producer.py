@@ -113,8 +113,8 @@ class OrderProducer:
 
         Blocks at most for the payment timeout and a second, whatever is down but the database. For that it
         waits: 5 s for another process's lock on SQLite, and for a PostgreSQL that is stopped and not dead until
-        it goes on. Placing the same order again, with the same
-        idempotency key, does nothing and returns the first one's state.
+        it goes on. Placing the same order again, with the same idempotency key, does nothing and returns the
+        first one's state.
 
         Raises:
             DatabaseUnavailableError: do not count on the order, and place it again with the same key, which
