@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
 from breakwall.payments.charging import Charger
@@ -11,6 +12,7 @@ from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import gateway_from_settings
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import check_schema, prepare_home
+from breakwall.payments.rejections import RejectionLog
 from breakwall.settings import Settings
 
 PAYMENT_CIRCUIT = "payment"
@@ -48,6 +50,8 @@ def open_ledger(settings: Settings, database: Database) -> Ledger:
 
 
 def open_charger(settings: Settings, ledger: Ledger) -> Charger:
-    """What sends attempts to the configured payment service."""
+    """What sends attempts to the configured payment service, and warns when that rejects them."""
     policy = RetryPolicy(settings.retry.base, settings.retry.cap, settings.retry.max_attempts)
-    return Charger(gateway_from_settings(settings), ledger, policy, random.random)
+    rejections = RejectionLog(time.monotonic)
+    gateway = gateway_from_settings(settings)
+    return Charger(gateway, ledger, policy, random.random, on_answer=rejections.hear)

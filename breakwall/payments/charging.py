@@ -22,15 +22,23 @@ class Charger:
         ledger: where results go.
         policy: when an attempt without a final answer is due again.
         draw: uniform random numbers from 0 to 1, for the jitter.
+        on_answer: told each answer to a charge before it is recorded.
     """
 
     def __init__(
-        self, gateway: Gateway, ledger: Ledger, policy: RetryPolicy, draw: Callable[[], float]
+        self,
+        gateway: Gateway,
+        ledger: Ledger,
+        policy: RetryPolicy,
+        draw: Callable[[], float],
+        *,
+        on_answer: Callable[[Answer], None] = lambda answer: None,
     ) -> None:
         self.gateway = gateway
         self.ledger = ledger
         self.policy = policy
         self.draw = draw
+        self.on_answer = on_answer
 
     def send(self, attempt: Attempt, permit: Permit, *, deadline: float) -> tuple[OrderStatus, str | None]:
         """Charge, tell the breaker, record; no transaction is open meanwhile.
@@ -46,6 +54,7 @@ class Charger:
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
         tell_breaker(permit, answer)
+        self.on_answer(answer)
         return self._record(attempt, answer), answer.charge_id
 
     def _record(self, attempt: Attempt, answer: Answer) -> OrderStatus:

@@ -1,0 +1,68 @@
+"""Answers that send an operator to the settings: wrong credentials, a wrong address.
+
+They say nothing about the service's health, so no circuit opens and the orders wait on. What tells them is the
+end of their detail, in an answer as in an order's last error: the name of the setting.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import ColumnElement
+
+from breakwall.payments.gateways.base import Answer
+from breakwall.payments.schema import orders
+
+log = logging.getLogger("breakwall.payments")
+
+SETTING = "BREAKWALL_PAYMENT_URL"
+
+_END = f"{SETTING}."
+
+REJECTED: ColumnElement[bool] = orders.c.last_error.like(f"%{_END}")
+"""Orders that were answered so when they were last tried."""
+
+PAUSE = 60.0
+"""Seconds between two warnings of a process: every attempt is answered so until somebody mends the settings."""
+
+
+def is_rejection(answer: Answer) -> bool:
+    """Whether only an operator can bring about another answer than this one."""
+    return answer.detail.endswith(_END)
+
+
+class RejectionLog:
+    """Warns of the first rejection, and then once in `PAUSE` of how many there were. Safe for threads.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._unsaid = 0
+        self._silent_until = float("-inf")
+
+    def hear(self, answer: Answer) -> None:
+        """Take note of the answer to a charge, whatever it is."""
+        number = self._count() if is_rejection(answer) else 0
+        if number:
+            log.warning(
+                "%s (%s): %s The orders wait; `breakwall doctor` looks at the settings.",
+                "a charge was rejected" if number == 1 else f"{number:,} charges were rejected, the last one",
+                answer.code,
+                answer.detail,
+            )
+
+    def _count(self) -> int:
+        """How many are to be told of now: none while the last warning is still young."""
+        now = self._clock()
+        with self._lock:
+            self._unsaid += 1
+            if now < self._silent_until:
+                return 0
+            number, self._unsaid, self._silent_until = self._unsaid, 0, now + PAUSE
+            return number
