@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from breakwall.urls import check_broker_url, check_database_url, check_payment_url, check_store_url
+
 PREFIX = "BREAKWALL_"
 NESTED = "__"
-
-DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps")
-STORE_SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", *DATABASE_SCHEMES)
 
 
 class SettingsError(Exception):
@@ -37,30 +35,12 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def _url(*schemes: str) -> AfterValidator:
-    wanted = ", ".join(f"{scheme}://" for scheme in schemes)
-
-    def check(value: SecretStr) -> SecretStr:
-        try:
-            parts = urlsplit(value.get_secret_value())
-            _ = parts.port
-        except ValueError:
-            raise ValueError(f"is not a URL; it should start with one of {wanted}") from None
-        if parts.scheme not in schemes or "://" not in value.get_secret_value():
-            raise ValueError(f"should be a URL that starts with one of {wanted}")
-        needs_host = {"http", "https", "redis", "rediss", "amqp", "amqps"}
-        if parts.scheme in needs_host and not parts.hostname:
-            raise ValueError(f"names no host: {parts.scheme}://host:port/… would be right")
-        if parts.scheme == "sqlite" and not _names_a_file(parts):
-            raise ValueError("names no file: sqlite:///relative/path or sqlite:////absolute/path is right")
+def _url(check: Callable[[str], None]) -> AfterValidator:
+    def checked(value: SecretStr) -> SecretStr:
+        check(value.get_secret_value())
         return value
 
-    return AfterValidator(check)
-
-
-def _names_a_file(parts: SplitResult) -> bool:
-    # A database in memory would be another one for every process, and gone with it.
-    return not parts.netloc and len(parts.path) > 1 and parts.path != "/:memory:"
+    return AfterValidator(checked)
 
 
 def _folder(path: Path) -> Path:
@@ -74,11 +54,14 @@ class _Section(BaseModel):
 
 
 class BreakerSettings(_Section):
-    """When the payment service's circuit opens and how it closes again. Times are seconds."""
+    """When the payment service's circuit opens and how it closes again. Times are seconds.
+
+    Within the bounds of `breakwall.breaker.CircuitBreakerConfig`.
+    """
 
     failure_threshold: int = Field(3, ge=1, le=10_000)
     failure_rate: float = Field(0.5, gt=0, le=1)
-    window: float = Field(60.0, gt=0, le=3600)
+    window: float = Field(60.0, ge=0.02, le=3600)
     recovery_timeout: float = Field(30.0, gt=0, le=86_400)
     half_open_max_calls: int = Field(3, ge=1, le=1000)
 
@@ -109,11 +92,11 @@ class Settings(_Section):
     """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
 
     data_dir: Annotated[Path, AfterValidator(_folder)] = Path(".breakwall")
-    database_url: Annotated[SecretStr, _url(*DATABASE_SCHEMES)] | None = None
-    broker_url: Annotated[SecretStr, _url(*BROKER_SCHEMES)] | None = None
-    breaker_store_url: Annotated[SecretStr, _url(*STORE_SCHEMES)] | None = None
+    database_url: Annotated[SecretStr, _url(check_database_url)] | None = None
+    broker_url: Annotated[SecretStr, _url(check_broker_url)] | None = None
+    breaker_store_url: Annotated[SecretStr, _url(check_store_url)] | None = None
     payment_gateway: Literal["http"] = "http"
-    payment_url: Annotated[SecretStr, _url("http", "https")] = SecretStr("http://127.0.0.1:8090")
+    payment_url: Annotated[SecretStr, _url(check_payment_url)] = SecretStr("http://127.0.0.1:8090")
     payment_timeout: float = Field(10.0, gt=0, le=300)
     payment_deduplicates: bool = False
     payment_key_life: float = Field(86_400.0, gt=0)

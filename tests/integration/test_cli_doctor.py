@@ -60,6 +60,29 @@ def test_bad_settings_are_told_one_by_one(terminal: Terminal) -> None:
     assert "geheim" not in ran.out
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BREAKER__WINDOW", "0.01"),
+        ("PAYMENT_URL", "http://127.0.0.1:9/?a=1"),
+        ("PAYMENT_URL", "http://exa mple/"),
+        ("BROKER_URL", "redis://127.0.0.1:9/abc"),
+        ("BREAKER_STORE_URL", "redis://127.0.0.1:9/abc"),
+        ("BREAKER_STORE_URL", "unix://"),
+    ],
+)
+def test_what_no_part_could_use_is_refused_by_every_command(
+    terminal: Terminal, name: str, value: str
+) -> None:
+    terminal.set(**{name: value})
+    ran, found = examine(terminal)
+    assert (ran.code, found["settings"]["ok"]) == (2, False)
+    assert found["settings"]["detail"].startswith(f"BREAKWALL_{name}: ")
+    placed = terminal.place()
+    assert (placed.code, list(placed.error["problems"])) == (2, [f"BREAKWALL_{name}"])
+    assert not terminal.home.exists()
+
+
 def test_everything_that_does_not_answer_is_told_without_a_password(terminal: Terminal) -> None:
     terminal.set(
         DATABASE_URL="postgresql://u:geheim@127.0.0.1:9/x",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from breakwall.breaker.config import LEAST_WINDOW
 from breakwall.settings import SettingsError, load_settings
 
 PASSWORD = "hunter2-hunter2"
@@ -78,6 +79,13 @@ def test_a_url_without_a_host_is_refused() -> None:
 @pytest.mark.parametrize("value", ["nan", "inf", "-5", "0", "ten"])
 def test_a_timeout_is_a_positive_finite_number(value: str) -> None:
     assert problems(PAYMENT_TIMEOUT=value)[0].startswith("BREAKWALL_PAYMENT_TIMEOUT: ")
+
+
+def test_a_window_that_the_breaker_refuses_is_refused_with_what_would_be_right() -> None:
+    (problem,) = problems(BREAKER__WINDOW="0.01")
+    assert problem.startswith("BREAKWALL_BREAKER__WINDOW: ")
+    assert problem.endswith(f" {LEAST_WINDOW}")
+    assert load_settings({"BREAKWALL_BREAKER__WINDOW": f"{LEAST_WINDOW}"}).breaker.window == LEAST_WINDOW
 
 
 def test_no_password_is_in_the_settings_repr() -> None:

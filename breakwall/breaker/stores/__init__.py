@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 ABSENT = ""
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
@@ -92,7 +91,8 @@ def store_from_url(url: str) -> Store:
 
 def _redis_url(url: str) -> str:
     """``redis+socket:///path?virtual_host=1`` is how kombu writes what redis-py calls ``unix:///path?db=1``."""
-    parts = urlsplit(url)
-    if parts.scheme != "redis+socket":
+    scheme, _, rest = url.partition("://")
+    if scheme != "redis+socket":
         return url
-    return urlunsplit(("unix", parts.netloc, parts.path, parts.query.replace("virtual_host=", "db="), ""))
+    path, mark, query = rest.partition("?")
+    return f"unix://{path}{mark}{query.replace('virtual_host=', 'db=')}"

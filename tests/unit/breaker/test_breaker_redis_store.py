@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from breakwall.breaker import store_from_url
 from breakwall.breaker.stores.redis import RedisStore
 
 
@@ -52,3 +53,13 @@ def test_the_client_never_sends_a_swap_twice(server: HangUp) -> None:
         store.swap("payment", "", "v1", "one")
     store.close()
     assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["unix:///run/a%3Fb.sock?db=3", "redis+socket:///run/a%3Fb.sock?virtual_host=3"]
+)
+def test_a_socket_may_be_written_as_redis_py_or_as_kombu_writes_it(url: str) -> None:
+    store = store_from_url(url)
+    assert isinstance(store, RedisStore)
+    chosen = store._client.connection_pool.connection_kwargs
+    assert (chosen["path"], chosen["db"]) == ("/run/a?b.sock", 3)

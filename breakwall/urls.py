@@ -1,0 +1,195 @@
+"""What each URL in the settings has to be like, so that none fails later, where it is used.
+
+A check raises `ValueError` with what would be right, and never repeats the URL, which may hold a password.
+What only a library can tell is asked of it for rare forms alone: importing one takes longer than all the rest.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps")
+STORE_SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix")
+STORE_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
+"""Those that a breaker's store knows the clock of; each also as ``database+driver://``."""
+
+PLAIN_HOST = re.compile(r"[\w.-]+", re.ASCII)
+OTHER_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*(%[\w.-]+)?")
+FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}", re.ASCII)
+
+
+def check_database_url(url: str) -> None:
+    """The orders database."""
+    _split(url, *DATABASE_SCHEMES)
+    _check_sql(url)
+
+
+def check_broker_url(url: str) -> None:
+    """The broker, as kombu reads it: of several with a ; between them it takes one that answers."""
+    for one in url.split(";"):
+        _check_broker(one)
+
+
+def check_store_url(url: str) -> None:
+    """The breaker's store, as `breakwall.breaker.store_from_url` reads it."""
+    database = url.partition("://")[0].partition("+")[0]
+    if database in STORE_DATABASES:
+        _parts(url.partition("://")[2])
+        _check_sql(url)
+        return
+    scheme, parts = _split(url, *STORE_SCHEMES, *STORE_DATABASES)
+    if scheme == "memory":
+        return
+    if scheme in {"unix", "redis+socket"}:
+        _check_socket(scheme, parts)
+    else:
+        _check_host(scheme, parts)
+    _check_redis_database(parts, in_path=scheme in {"redis", "rediss"})
+    _check_redis_parameters(url, parts)
+
+
+def check_payment_url(url: str) -> None:
+    """The payment service, to whose address ``/api/charge`` is added."""
+    scheme, parts = _split(url, "http", "https")
+    _check_host(scheme, parts)
+    if "?" in url or "#" in url:
+        raise ValueError("should end with its path, without ? and #")
+    if not PLAIN_HOST.fullmatch(parts.hostname or ""):
+        _check_http_host(parts)
+
+
+def _check_broker(url: str) -> None:
+    scheme, parts = _split(url, *BROKER_SCHEMES)
+    if scheme == "redis+socket":
+        _check_socket(scheme, parts)
+    else:
+        _check_host(scheme, parts)
+    if scheme.startswith("redis"):
+        _check_redis_database(parts, in_path=scheme != "redis+socket")
+
+
+def _split(url: str, *schemes: str) -> tuple[str, SplitResult]:
+    wanted = ", ".join(f"{scheme}://" for scheme in schemes)
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in schemes:
+        raise ValueError(f"should be a URL that starts with one of {wanted}")
+    return scheme, _parts(rest)
+
+
+def _parts(rest: str) -> SplitResult:
+    if re.search(r"[\x00-\x1f\x7f]", rest):
+        raise ValueError("holds a control character, such as a tab or the end of a line")
+    if "#" in re.split("[/?]", rest)[0]:
+        raise ValueError("holds a # before its path: %23 would be right")
+    try:
+        # The scheme may have an underscore (oracle+cx_oracle), which urlsplit does not know.
+        parts = urlsplit(f"any://{rest}")
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("is not a URL; its port should be a number from 1 to 65535")
+    return parts
+
+
+def _check_host(scheme: str, parts: SplitResult) -> None:
+    host = parts.hostname or ""
+    if not host:
+        raise ValueError(f"names no host: {scheme}://host:port/… would be right")
+    if not OTHER_HOST.fullmatch(host) or (FOUR_NUMBERS.fullmatch(host) and not _is_address(host)):
+        raise ValueError(f"has a host that cannot be one: {scheme}://host:port/… would be right")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
+def _check_http_host(parts: SplitResult) -> None:
+    import httpx2
+
+    try:
+        httpx2.URL(f"http://{parts.netloc}")
+    except httpx2.InvalidURL:
+        raise ValueError("has a host that cannot be one: http://host:port/… would be right") from None
+
+
+def _check_socket(scheme: str, parts: SplitResult) -> None:
+    if parts.hostname or len(parts.path) < 2:
+        raise ValueError(f"names no socket: {scheme}:///absolute/path is right")
+
+
+def _check_redis_database(parts: SplitResult, *, in_path: bool) -> None:
+    named = [value for name, value in parse_qsl(parts.query) if name in {"db", "virtual_host"}]
+    if in_path and parts.path not in {"", "/"}:
+        named.append(unquote(parts.path[1:]))
+    if not all(re.fullmatch("[0-9]+", database) for database in named):
+        raise ValueError("should name its Redis database by number, as in redis://host:6379/0")
+
+
+def _check_redis_parameters(url: str, parts: SplitResult) -> None:
+    if not parts.query:
+        return
+    import redis
+
+    as_redis_py = url.replace("redis+socket:", "unix:", 1).replace("virtual_host=", "db=")
+    try:
+        redis.ConnectionPool.from_url(as_redis_py).make_connection()
+    except (TypeError, ValueError):
+        raise ValueError("has something after ? that redis-py does not take") from None
+
+
+def _check_sql(url: str) -> None:
+    scheme = url.partition("://")[0]
+    database = scheme.partition("+")[0]
+    if database == "sqlite":
+        _check_sqlite(url)
+    else:
+        _check_as_sqlalchemy(url)
+    if scheme not in DATABASE_SCHEMES:
+        _check_driver(url, database)
+
+
+def _check_sqlite(url: str) -> None:
+    host, _, file = url.partition("://")[2].partition("?")[0].partition("/")
+    # A database in memory would be another one for every process, and gone with it.
+    if host or unquote(file) in {"", ":memory:"}:
+        raise ValueError("names no file: sqlite:///relative/path or sqlite:////absolute/path is right")
+    if "?" in url:
+        raise ValueError("should end with the file's path, without parameters (a ? in the path is %3F)")
+
+
+def _check_as_sqlalchemy(url: str) -> None:
+    # Who names a database will import SQLAlchemy anyway.
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not a URL; in a password @ is %40, : is %3A, / is %2F") from None
+
+
+def _check_driver(url: str, database: str) -> None:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import NoSuchModuleError
+
+    try:
+        dialect = make_url(url).get_dialect()
+        dialect.import_dbapi()
+    except NoSuchModuleError:
+        raise ValueError(
+            f"names a driver that SQLAlchemy does not know; {database}:// has the usual one"
+        ) from None
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"needs the library {error.name}, which is not installed; "
+            f"{database}+driver:// names another that SQLAlchemy knows"
+        ) from None
+    if dialect.is_async:
+        raise ValueError(f"names an asynchronous driver; {database}:// has the usual one")
