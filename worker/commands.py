@@ -28,8 +28,8 @@ def worker(
     from breakwall.settings import load_settings
 
     settings = load_settings()
-    _check_database(settings)
     _check_broker(settings)
+    _check_database(settings)
     raise typer.Exit(_run(concurrency, context.args))
 
 
@@ -47,10 +47,17 @@ def _check_database(settings: Settings) -> None:
 
 
 def _check_broker(settings: Settings) -> None:
-    """Raises `NoServerProgramError` when the embedded broker is wanted and cannot be had."""
+    """Before Celery, which would wrap the reason in a traceback of its own.
+
+    Raises:
+        BrokerNotStartedError: the embedded broker is wanted, and its socket's path is too long.
+        NoServerProgramError: it is wanted, and there is no program for it.
+    """
     from breakwall.broker.binary import find_server_program
+    from breakwall.broker.server import ServerFolder
 
     if settings.embedded_broker:
+        ServerFolder(settings.home)
         find_server_program()
 
 

@@ -89,11 +89,15 @@ def broker(settings: Settings) -> list[Finding]:
 
 
 def _embedded_broker(settings: Settings) -> list[Finding]:
-    from breakwall.broker import queue_depth
+    from breakwall.broker import BrokerNotStartedError, queue_depth
     from breakwall.broker.binary import NoServerProgramError, find_server_program
+    from breakwall.broker.server import ServerFolder
 
     try:
+        ServerFolder(settings.home)
         program = find_server_program()
+    except BrokerNotStartedError as error:
+        return [Finding("broker", False, str(error), "Until then no worker starts; orders wait safely.")]
     except NoServerProgramError as error:
         return [Finding("broker", False, "no server program for the embedded broker", str(error))]
     depth = queue_depth(settings) if settings.broker_socket.exists() else None

