@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 def where(url: str) -> str:
     """The address in a URL, without user, password and query: ``where("redis://:pw@h:1/0") == "redis://h:1"``."""
-    parts = urlsplit(url)
+    scheme, _, rest = url.partition("://")
+    # The scheme may have an underscore (oracle+cx_oracle), with which urlsplit would take all for a path.
+    parts = urlsplit(f"any://{rest}")
     if not parts.hostname:
-        return f"{parts.scheme}://{parts.path}"
+        return f"{scheme}://{parts.path}"
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+    return f"{scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
 def is_missing_file(url: str) -> bool:

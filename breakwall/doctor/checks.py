@@ -49,7 +49,7 @@ def python() -> list[Finding]:
 
 def libraries(settings: Settings) -> list[Finding]:
     """The libraries that are always needed, and the ones that these settings need."""
-    wanted = [*LIBRARIES, *(["psycopg"] if _uses_postgresql(settings) else [])]
+    wanted = [*LIBRARIES, *(["psycopg"] if _uses_psycopg(settings) else [])]
     found, missing = [], []
     for name in wanted:
         try:
@@ -148,5 +148,6 @@ def payment_service(settings: Settings) -> list[Finding]:
     return [Finding(name, False, told, advice)]
 
 
-def _uses_postgresql(settings: Settings) -> bool:
-    return any(url.startswith("postgresql") for url in (settings.database, settings.breaker_store))
+def _uses_psycopg(settings: Settings) -> bool:
+    urls = (settings.database, settings.breaker_store)
+    return any(url.startswith(("postgresql://", "postgresql+psycopg://")) for url in urls)

@@ -123,6 +123,16 @@ def test_servers_that_answer_are_fine(
     assert ran.code == 0, ran.out
 
 
+def test_a_breaker_store_whose_driver_is_named_is_fine(
+    terminal: Terminal, payments: SimulatorControl
+) -> None:
+    terminal.set(BREAKER_STORE_URL=f"sqlite+pysqlite:///{terminal.folder / 'circuits.db'}")
+    assert terminal.run("breaker", "force-open", "--reason", "maintenance").code == 0
+    assert terminal.place().document["status"] == "queued"
+    ran, found = examine(terminal)
+    assert (ran.code, found["breaker store"]["detail"][-7:]) == (0, "answers"), ran.out
+
+
 def test_a_charge_to_refund_is_a_problem(terminal: Terminal, payments: SimulatorControl) -> None:
     order_id = terminal.place().document["id"]
     with sqlite3.connect(terminal.home / "breakwall.db") as connection:
