@@ -18,6 +18,7 @@ from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.incidents import count_open
 from breakwall.payments.plans import once
+from breakwall.payments.rejections import REJECTED
 from breakwall.payments.schema import QUEUED, orders
 from breakwall.settings import Settings
 
@@ -27,6 +28,19 @@ the first minute after an outage is not judged by the outage."""
 
 LEAST_SPAN = 1.0
 """Seconds; completions of a shorter time say nothing about a speed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Waiting orders that need other settings: the payment service rejected them when they were last tried.
+
+    Attributes:
+        orders: how many.
+        example: what was answered to one of them, with what to look at; None without any.
+    """
+
+    orders: int = 0
+    example: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,7 @@ class Backlog:
         incidents: charges that a person has to look at and has not closed yet: two for one order, or one
             after a cancel or after a person's word that there is none.
         breaker: the payment service's circuit.
+        rejected: those of ``queued`` that wait for an operator to mend the settings.
     """
 
     at: datetime
@@ -65,6 +80,7 @@ class Backlog:
     broker_messages: int | None
     incidents: int
     breaker: BreakerStatus
+    rejected: Rejected = Rejected()
 
     def as_document(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
@@ -136,6 +152,7 @@ class Monitor:
             broker_messages=self._depth(),
             incidents=counted.incidents,
             breaker=breaker,
+            rejected=counted.rejected,
         )
 
     def close(self) -> None:
@@ -161,6 +178,9 @@ class Monitor:
                 func.min(orders.c.created_at).label("oldest"),
                 func.min(orders.c.next_attempt_at).label("next_due"),
                 func.max(orders.c.next_attempt_at).label("last_due"),
+                # In the same pass: for a million rejected orders some tenths of a second more, for others less.
+                func.count().filter(REJECTED).label("rejected"),
+                func.max(orders.c.last_error).filter(REJECTED).label("rejection"),
             ).where(orders.c.status == QUEUED)
         ).one()
         drained = connection.execute(_drained(self._clock)).one()
@@ -175,6 +195,7 @@ class Monitor:
             drained=drained.number,
             span=_seconds(drained.first, waiting.now),
             incidents=count_open(connection),
+            rejected=Rejected(waiting.rejected, waiting.rejection),
         )
 
 
@@ -233,6 +254,7 @@ class _Counted:
     drained: int
     span: float
     incidents: int
+    rejected: Rejected
 
 
 # Literals, not parameters, so that a planner sees which partial index serves. Finished orders, of which

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
 from breakwall.monitor.backlog import Backlog, refuses_all
+from breakwall.payments.rejections import SETTING
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import count, duration, moment, state
 
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def verdict(seen: Backlog) -> str:
-    """What an operator wants to know first, in one or two sentences."""
-    return f"{_waiting(seen)} {_circuit(seen.breaker)}"
+    """What an operator wants to know first, in two or three sentences."""
+    rejected = seen.rejected.orders
+    sentences = [_waiting(seen), _circuit(seen.breaker, rejected=rejected > 0)]
+    if rejected:
+        sentences.append(_what_to_mend(rejected))
+    return " ".join(sentences)
 
 
 def one_line(seen: Backlog) -> str:
@@ -33,6 +38,8 @@ def one_line(seen: Backlog) -> str:
     }
     if seen.breaker.override is not None:
         numbers["override"] = seen.breaker.override.mode.value
+    if seen.rejected.orders:
+        numbers["rejected"] = seen.rejected.orders
     shown = "  ".join(f"{name} {value}" for name, value in numbers.items())
     return f"{moment(seen.at)}  {shown}"
 
@@ -52,6 +59,10 @@ def backlog_fields(seen: Backlog) -> dict[str, str]:
     }
     if seen.breaker.override is not None:
         fields["override"] = _override(seen.breaker, seen.breaker.override)
+    if seen.rejected.orders:
+        fields["rejected"] = (
+            f"{count(seen.rejected.orders, 'order')}, for example {plain(seen.rejected.example)}"
+        )
     return fields
 
 
@@ -93,19 +104,26 @@ def _waiting(seen: Backlog) -> str:
     return f"{count(seen.queued, 'order')} {verb}, the oldest for {duration(seen.oldest_age_seconds)}."
 
 
-def _circuit(status: BreakerStatus) -> str:
+def _circuit(status: BreakerStatus, *, rejected: bool) -> str:
+    """``rejected``: what the circuit lets through is not known to get through."""
     if status.override is not None:
-        result = "no payment is tried" if refuses_all(status) else "every payment goes through"
+        passed = "is tried" if rejected else "goes through"
+        result = "no payment is tried" if refuses_all(status) else f"every payment {passed}"
         own = f"its own state is {state(status.state.value)}"
         return f"The circuit is {_word(status, status.override)}: {result}; {own}."
     match status.state:
         case CircuitState.CLOSED:
-            return f"The circuit is {state('closed')}: payments go through."
+            return f"The circuit is {state('closed')}: payments {'are tried' if rejected else 'go through'}."
         case CircuitState.HALF_OPEN:
             return f"The circuit is {state('half_open')}: a few payments try whether the service is back."
         case CircuitState.OPEN:
             wait = duration(status.retry_after)
             return f"The circuit is {state('open')}: no payment is tried; the next in {wait}."
+
+
+def _what_to_mend(rejected: int) -> str:
+    which = "1 order when it was" if rejected == 1 else f"{rejected:,} orders when they were"
+    return f"[bold red]The payment service rejected {which} last tried[/]: check {SETTING}, run breakwall doctor."
 
 
 def _due(seen: Backlog) -> str:
@@ -117,9 +135,10 @@ def _due(seen: Backlog) -> str:
 
 
 def _needs_a_person(seen: Backlog) -> str:
-    if seen.review == seen.dead == 0:
+    rejected = f"{seen.rejected.orders:,} rejected, " if seen.rejected.orders else ""
+    if not rejected and seen.review == seen.dead == 0:
         return "none"
-    return f"[bold red]{seen.review:,} in review, {seen.dead:,} dead[/]"
+    return f"[bold red]{rejected}{seen.review:,} in review, {seen.dead:,} dead[/]"
 
 
 def _drain(seen: Backlog) -> str:

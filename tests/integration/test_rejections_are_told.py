@@ -50,3 +50,12 @@ def test_a_worker_warns_once_however_often_it_is_rejected(
     (warning,) = [message for message in caplog.messages if "rejected" in message]
     assert warning.startswith(WARNING)
     assert "geheim" not in caplog.text
+
+
+def test_the_backlog_says_what_is_wrong_and_not_that_payments_go_through(terminal: Terminal) -> None:
+    terminal.place()
+    told = terminal.run("backlog").out
+    assert "payments go through" not in told
+    assert "The payment service rejected 1 order when it was last tried: check BREAKWALL_PAYMENT_URL" in told
+    assert "for example http_401: The payment service answered HTTP 401" in told
+    assert terminal.run("backlog", "-o", "json").document["rejected"]["orders"] == 1

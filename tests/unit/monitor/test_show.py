@@ -3,59 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
+from backlog_looks import CLOSED, OPEN, OUTAGE, PROBING, QUIET
 
-from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
-from breakwall.monitor.backlog import Backlog, breaker_document, drain_eta, refuses_all
+from breakwall.breaker import BreakerStatus, Override, OverrideMode
+from breakwall.monitor.backlog import breaker_document, drain_eta, refuses_all
 from breakwall.monitor.limits import InvalidLimitsError, Limits
 from breakwall.monitor.show import backlog_fields, breaker_fields, one_line, verdict
-
-CLOSED = BreakerStatus(
-    name="payment",
-    state=CircuitState.CLOSED,
-    slots=None,
-    retry_after=0.0,
-    generation=2,
-    failure_count=1,
-    success_count=7,
-    opened_at=None,
-    open_until=None,
-    last_failure_at=990.0,
-    open_count=1,
-    override=None,
-    store_ok=True,
-    store_error=None,
-    store_time=1000.0,
-)
-OPEN = replace(CLOSED, state=CircuitState.OPEN, slots=0, retry_after=18.0, opened_at=280.0, open_until=1018.0)
-PROBING = replace(CLOSED, state=CircuitState.HALF_OPEN, slots=2, opened_at=280.0, open_until=990.0)
-
-QUIET = Backlog(
-    at=datetime(2026, 11, 27, tzinfo=UTC),
-    queued=0,
-    due=0,
-    in_flight=0,
-    review=0,
-    dead=0,
-    oldest_age_seconds=0.0,
-    next_due_seconds=None,
-    drained_last_minute=0,
-    drain_eta_seconds=0.0,
-    broker_messages=0,
-    incidents=0,
-    breaker=CLOSED,
-)
-OUTAGE = replace(
-    QUIET,
-    queued=1284,
-    oldest_age_seconds=725.0,
-    next_due_seconds=18.0,
-    drain_eta_seconds=None,
-    broker_messages=None,
-    breaker=OPEN,
-)
 
 
 def test_a_quiet_site_has_a_quiet_verdict() -> None:
