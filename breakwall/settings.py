@@ -125,7 +125,7 @@ class Settings(_Section):
     def database(self) -> str:
         """The orders database's SQLAlchemy URL. Holds a password: never log it."""
         if self.database_url is None:
-            return f"sqlite:///{self.home / 'breakwall.db'}"
+            return f"sqlite:///{quote(str(self.home / 'breakwall.db'))}"
         return self.database_url.get_secret_value()
 
     @property

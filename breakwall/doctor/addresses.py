@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 def where(url: str) -> str:
@@ -12,7 +12,7 @@ def where(url: str) -> str:
     # The scheme may have an underscore (oracle+cx_oracle), with which urlsplit would take all for a path.
     parts = urlsplit(f"any://{rest}")
     if not parts.hostname:
-        return f"{scheme}://{parts.path}"
+        return f"{scheme}://{unquote(parts.path)}"
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 

@@ -57,6 +57,22 @@ def test_a_worker_drains_the_queue_and_ends_well_when_asked_to(
     assert "concurrency: 3 (thread)" in (terminal.folder / "worker.log").read_text()
 
 
+def test_everything_stays_in_the_data_folder_whatever_that_is_called(
+    terminal: Terminal, payments: SimulatorControl
+) -> None:
+    url = terminal.environ["BREAKWALL_PAYMENT_URL"]
+    terminal.set(PAYMENT_URL="http://127.0.0.1:9", DISPATCH__INTERVAL="0.2", DATA_DIR="a?b#c")
+    before = set(terminal.folder.iterdir())
+    terminal.place()
+    terminal.set(PAYMENT_URL=url)
+    with working(terminal):
+        wait_until_paid(terminal)
+    made = {path.name for path in set(terminal.folder.iterdir()) - before}
+    assert made - {"worker.log", "charges.db-wal", "charges.db-shm"} == {"a?b#c"}
+    assert (terminal.folder / "a?b#c" / "breakwall.db").exists()
+    assert terminal.run("doctor").code == 0
+
+
 def test_an_option_that_celery_does_not_know_is_a_usage_error(terminal: Terminal) -> None:
     ran = terminal.run("worker", "--nonsense")
     assert ran.code == 2

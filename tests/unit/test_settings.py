@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from breakwall.breaker.config import LEAST_WINDOW
 from breakwall.settings import SettingsError, load_settings
@@ -24,6 +25,14 @@ def test_with_nothing_set_everything_lives_in_the_data_folder() -> None:
     assert settings.database == f"sqlite:///{home}/breakwall.db"
     assert settings.breaker_store == settings.database
     assert settings.broker == f"redis+socket://{home}/broker.sock"
+
+
+@pytest.mark.parametrize("name", ["a?b#c", "100%", "%41", "a b", "주문", "a?uri=true"])
+def test_the_embedded_database_is_in_the_data_folder_whatever_that_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    settings = load_settings({"BREAKWALL_DATA_DIR": str(tmp_path / name)})
+    assert make_url(settings.database).database == str(tmp_path / name / "breakwall.db")
 
 
 def test_the_breaker_is_beside_the_orders_unless_told_otherwise() -> None:

@@ -57,6 +57,7 @@ def test_a_check_that_fails_is_a_problem_without_the_errors_text() -> None:
         ("https://u:geheim@[::1]:1/x?token=geheim", "https://[::1]:1"),
         ("oracle+cx_oracle://u:geheim@h:1521/x", "oracle+cx_oracle://h:1521"),
         ("sqlite:////data/orders.db", "sqlite:////data/orders.db"),
+        ("sqlite:////my%20data/orders.db", "sqlite:////my data/orders.db"),
         ("redis+socket:///data/broker.sock", "redis+socket:///data/broker.sock"),
     ],
 )
