@@ -5,6 +5,7 @@ Keys are short because every exchange carries them. Fields at their default are 
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any, TypeVar
 
@@ -53,6 +54,8 @@ def encode(circuit: Circuit) -> str:
     return json.dumps({key: value for key, value in full.items() if value is not None}, separators=(",", ":"))
 
 
+# An exchange looks at the same text several times, and the next one at it once more.
+@functools.lru_cache(maxsize=16)
 def decode(text: str) -> Circuit | None:
     """The circuit in ``text``, or None when the text is no circuit at all.
 
