@@ -157,7 +157,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     if environ is None:
         environ = {**_read_dotenv(dotenv or Path(".env")), **os.environ}
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
-    unknown = [name for name in given if name not in _names()]
+    unknown = [name for name in given if name not in setting_names()]
     problems = [_unknown(name) for name in sorted(unknown)]
     try:
         settings = Settings(**_nest({k: v for k, v in given.items() if k not in unknown}))
@@ -168,15 +168,16 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     return settings
 
 
+def setting_names() -> list[str]:
+    """Every variable that is a setting, in the order of the fields."""
+    return list(_walk(Settings, PREFIX))
+
+
 def _read_dotenv(path: Path) -> dict[str, str]:
     try:
         return {name: value for name, value in dotenv_values(path).items() if value is not None}
     except UnicodeDecodeError:
         raise SettingsError([f"{path}: should be UTF-8 text"]) from None
-
-
-def _names() -> list[str]:
-    return list(_walk(Settings, PREFIX))
 
 
 def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
@@ -200,7 +201,7 @@ def _nest(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, _names(), n=1, cutoff=0.8)
+    near = difflib.get_close_matches(name, setting_names(), n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else "README.md lists the settings."
     return f"{name}: no such setting; {hint}"
 
@@ -209,5 +210,6 @@ def _problem(loc: tuple[int | str, ...], message: str) -> str:
     # A union (`… | None`) adds the branch's name to the place; only names of fields are ours.
     parts = [str(part).upper() for part in loc if str(part).isidentifier()]
     name = PREFIX + NESTED.join(parts)
-    known = next((known for known in sorted(_names(), key=len, reverse=True) if name.startswith(known)), name)
+    longest_first = sorted(setting_names(), key=len, reverse=True)
+    known = next((known for known in longest_first if name.startswith(known)), name)
     return f"{known}: {message.removeprefix('Value error, ')}"
