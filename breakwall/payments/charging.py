@@ -22,7 +22,7 @@ class Charger:
         ledger: where results go.
         policy: when an attempt without a final answer is due again.
         draw: uniform random numbers from 0 to 1, for the jitter.
-        on_answer: told each answer to a charge before it is recorded.
+        on_answer: told each answer to a charge, once it is recorded.
     """
 
     def __init__(
@@ -54,8 +54,9 @@ class Charger:
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
         tell_breaker(permit, answer)
+        status = self._record(attempt, answer)
         self.on_answer(answer)
-        return self._record(attempt, answer), answer.charge_id
+        return status, answer.charge_id
 
     def _record(self, attempt: Attempt, answer: Answer) -> OrderStatus:
         profile = self.gateway.profile
