@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
@@ -59,6 +60,15 @@ def check_payment_url(url: str) -> None:
         raise ValueError("should end with its path, without ? and #")
     if not PLAIN_HOST.fullmatch(parts.hostname or ""):
         _check_http_host(parts)
+
+
+def missing_file(url: str) -> Path | None:
+    """The SQLite file that the URL names, if it is not there: connecting would make an empty one."""
+    from sqlalchemy import make_url
+
+    parsed = make_url(url)
+    file = Path(parsed.database or "")
+    return file if parsed.get_backend_name() == "sqlite" and not file.exists() else None
 
 
 def _check_broker(url: str) -> None:

@@ -14,6 +14,7 @@ from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import check_schema, prepare_home
 from breakwall.payments.rejections import RejectionLog
 from breakwall.settings import Settings
+from breakwall.urls import missing_file
 
 PAYMENT_CIRCUIT = "payment"
 
@@ -32,16 +33,18 @@ def open_breaker(settings: Settings) -> CircuitBreaker:
     """The payment service's circuit, shared by every process with the same store."""
     if settings.breaker_store_url is None and settings.embedded_database:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    chosen = settings.breaker
-    config = CircuitBreakerConfig(
-        failure_threshold=chosen.failure_threshold,
-        failure_rate=chosen.failure_rate,
-        window=chosen.window,
-        recovery_timeout=chosen.recovery_timeout,
-        half_open_max_calls=chosen.half_open_max_calls,
-        timeout=settings.payment_timeout,
-    )
-    return CircuitBreaker(PAYMENT_CIRCUIT, config, store=store_from_url(settings.breaker_store))
+    return _circuit(settings, settings.breaker_store)
+
+
+def look_at_breaker(settings: Settings) -> CircuitBreaker:
+    """The same for one look, which makes no file: a circuit that is unused is shown as that."""
+    return _circuit(settings, "memory://" if circuit_is_unused(settings) else settings.breaker_store)
+
+
+def circuit_is_unused(settings: Settings) -> bool:
+    """Whether the circuit's store is a file that its first use will make."""
+    file = missing_file(settings.breaker_store) if settings.breaker_store.startswith("sqlite") else None
+    return file is not None and (file.parent == settings.home or file.parent.is_dir())
 
 
 def open_ledger(settings: Settings, database: Database) -> Ledger:
@@ -55,3 +58,16 @@ def open_charger(settings: Settings, ledger: Ledger) -> Charger:
     rejections = RejectionLog(time.monotonic)
     gateway = gateway_from_settings(settings)
     return Charger(gateway, ledger, policy, random.random, on_answer=rejections.hear)
+
+
+def _circuit(settings: Settings, store: str) -> CircuitBreaker:
+    chosen = settings.breaker
+    config = CircuitBreakerConfig(
+        failure_threshold=chosen.failure_threshold,
+        failure_rate=chosen.failure_rate,
+        window=chosen.window,
+        recovery_timeout=chosen.recovery_timeout,
+        half_open_max_calls=chosen.half_open_max_calls,
+        timeout=settings.payment_timeout,
+    )
+    return CircuitBreaker(PAYMENT_CIRCUIT, config, store=store_from_url(store))

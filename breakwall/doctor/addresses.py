@@ -1,8 +1,7 @@
-"""What may be told of a URL, and whether its file is there."""
+"""What may be told of a URL."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 
@@ -15,11 +14,3 @@ def where(url: str) -> str:
         return f"{scheme}://{unquote(parts.path)}"
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{scheme}://{host}{f':{parts.port}' if parts.port else ''}"
-
-
-def is_missing_file(url: str) -> bool:
-    """Whether the URL is of a SQLite file that is not there: connecting would make an empty one."""
-    from sqlalchemy import make_url
-
-    parsed = make_url(url)
-    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-from breakwall.doctor.addresses import is_missing_file, where
+from breakwall.doctor.addresses import where
 from breakwall.doctor.findings import Check, Finding
 from breakwall.settings import Settings
 
@@ -109,11 +109,12 @@ def _embedded_broker(settings: Settings) -> list[Finding]:
 def breaker_store(settings: Settings) -> list[Finding]:
     """Where the circuit is shared."""
     from breakwall.breaker import store_from_url
-    from breakwall.wiring import PAYMENT_CIRCUIT
+    from breakwall.wiring import PAYMENT_CIRCUIT, circuit_is_unused
 
     name = "breaker store"
-    if settings.breaker_store_url is None and is_missing_file(settings.database):
-        return [Finding(name, True, "beside the orders, made on first use")]
+    if circuit_is_unused(settings):
+        place = "beside the orders" if settings.breaker_store_url is None else where(settings.breaker_store)
+        return [Finding(name, True, f"{place}, made on first use")]
     if settings.breaker_store.startswith("memory:"):
         return [Finding(name, True, "memory: every process has a circuit of its own")]
     store = store_from_url(settings.breaker_store)

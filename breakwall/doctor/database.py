@@ -6,7 +6,7 @@ from contextlib import closing
 
 from sqlalchemy import Connection, false, select
 
-from breakwall.doctor.addresses import is_missing_file, where
+from breakwall.doctor.addresses import where
 from breakwall.doctor.findings import Finding
 from breakwall.migrations import HEAD
 from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError
@@ -14,6 +14,7 @@ from breakwall.payments.incidents import count_open, newest_incidents
 from breakwall.payments.migrate import check_schema, current_revision
 from breakwall.payments.schema import orders
 from breakwall.settings import Settings
+from breakwall.urls import missing_file
 
 NAME = "database"
 SHOWN = 3
@@ -27,7 +28,7 @@ ADVICE = (
 
 def database(settings: Settings) -> list[Finding]:
     """The orders database; the open incidents in it are a finding of their own."""
-    if is_missing_file(settings.database):
+    if missing_file(settings.database):
         return [_missing(settings)]
     prepare = None if settings.embedded_database else check_schema
     with closing(Database(settings.database, prepare=prepare)) as opened:

@@ -67,14 +67,18 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
     from breakwall.monitor.show import breaker_fields
     from breakwall.settings import load_settings
     from breakwall.terminal.output import write_fields, write_json
-    from breakwall.wiring import open_breaker
+    from breakwall.wiring import circuit_is_unused, look_at_breaker
 
-    with open_breaker(load_settings()) as breaker:
+    settings = load_settings()
+    unused = circuit_is_unused(settings)
+    with look_at_breaker(settings) as breaker:
         status = breaker.status()
     if output is Format.JSON:
         write_json(breaker_document(status))
     else:
-        write_fields(breaker_fields(status))
+        write_fields(
+            breaker_fields(status) | ({"store": "not made yet: nobody has used it"} if unused else {})
+        )
     if not status.store_ok:
         typer.echo(
             f"Error: the breaker's store does not answer ({status.store_error}); "

@@ -232,6 +232,27 @@ def test_looking_at_an_override_and_at_a_suspicion_writes_nothing(terminal: Term
     assert stored(terminal) == before
 
 
+@pytest.mark.parametrize("file", [None, "circuits.db"])
+def test_looking_at_a_circuit_that_nobody_has_used_makes_no_file(
+    terminal: Terminal, file: str | None
+) -> None:
+    if file:
+        terminal.set(BREAKER_STORE_URL=f"sqlite:///{terminal.folder / file}")
+    seen = terminal.run("breaker", "status")
+    assert (seen.code, seen.err) == (0, "")
+    assert "state          closed\n" in seen.out
+    assert "store          not made yet: nobody has used it\n" in seen.out
+    assert status(terminal)["state"] == "closed"
+    assert list(terminal.folder.iterdir()) == []
+
+
+def test_a_store_whose_folder_is_not_there_is_a_failure_and_no_unused_circuit(terminal: Terminal) -> None:
+    terminal.set(BREAKER_STORE_URL=f"sqlite:///{terminal.folder}/typo/circuits.db")
+    seen = terminal.run("breaker", "status")
+    assert seen.code == 1
+    assert "Check BREAKWALL_BREAKER_STORE_URL" in seen.err
+
+
 @pytest.mark.parametrize("word", OVERRIDES)
 def test_an_override_without_a_reason_is_a_usage_error(terminal: Terminal, word: str) -> None:
     ran = terminal.run("breaker", word)

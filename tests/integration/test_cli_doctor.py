@@ -114,6 +114,14 @@ def test_a_database_file_that_is_not_there_is_a_problem_and_is_not_made(terminal
     assert not (terminal.folder / "typo.db").exists()
 
 
+def test_a_breaker_store_that_is_not_there_yet_is_fine_and_is_not_made(terminal: Terminal) -> None:
+    terminal.set(BREAKER_STORE_URL=f"sqlite:///{terminal.folder / 'circuits.db'}")
+    _, found = examine(terminal)
+    assert found["breaker store"]["ok"] is True
+    assert found["breaker store"]["detail"].endswith("circuits.db, made on first use")
+    assert not (terminal.folder / "circuits.db").exists()
+
+
 def test_servers_that_answer_are_fine(
     terminal: Terminal, payments: SimulatorControl, postgres_url: str, redis_url: str
 ) -> None:

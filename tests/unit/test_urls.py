@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -14,7 +15,7 @@ from breakwall.breaker.stores import REDIS_SCHEMES
 from breakwall.breaker.stores.sql import CLOCKS
 from breakwall.payments.gateways import gateway_from_settings
 from breakwall.settings import Settings, SettingsError, load_settings
-from breakwall.urls import STORE_DATABASES, STORE_SCHEMES
+from breakwall.urls import STORE_DATABASES, STORE_SCHEMES, missing_file
 
 ODD = st.text(st.sampled_from("abüж漢1.9-_:@[]%/?#; \\\t\n"), max_size=6)
 ADDRESSES = st.builds(
@@ -210,3 +211,10 @@ def test_every_store_url_that_is_taken_makes_a_store(scheme: str, address: str) 
     except SettingsError:
         return
     store_from_url(settings.breaker_store).close()
+
+
+def test_only_a_sqlite_file_can_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "there.db").touch()
+    assert missing_file(f"sqlite:///{tmp_path / 'not.db'}") == tmp_path / "not.db"
+    assert missing_file(f"sqlite:///{tmp_path / 'there.db'}") is None
+    assert missing_file("postgresql://h/x") is None

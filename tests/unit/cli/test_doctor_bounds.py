@@ -9,7 +9,7 @@ import pytest
 
 from breakwall.broker.server import LONGEST_SOCKET_PATH
 from breakwall.doctor import checks
-from breakwall.doctor.addresses import is_missing_file, where
+from breakwall.doctor.addresses import where
 from breakwall.doctor.findings import Finding, look_at_all
 from breakwall.settings import load_settings
 from tests.stopwatch import Stopwatch
@@ -63,13 +63,6 @@ def test_a_check_that_fails_is_a_problem_without_the_errors_text() -> None:
 )
 def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert where(url) == shown
-
-
-def test_only_a_sqlite_file_can_be_missing(tmp_path: Path) -> None:
-    (tmp_path / "there.db").touch()
-    assert is_missing_file(f"sqlite:///{tmp_path / 'not.db'}")
-    assert not is_missing_file(f"sqlite:///{tmp_path / 'there.db'}")
-    assert not is_missing_file("postgresql://h/x")
 
 
 def test_a_library_that_is_not_installed_is_a_problem_with_what_to_run(
