@@ -130,6 +130,14 @@ def test_a_malformed_url_names_its_setting(terminal: Terminal, setting: str, url
     assert not terminal.home.exists()
 
 
+def test_parameters_of_a_sqlite_url_are_refused_and_no_file_is_made(terminal: Terminal) -> None:
+    terminal.set(DATABASE_URL=f"sqlite:///{terminal.folder}/y.db?foo=1")
+    ran = terminal.run("db", "upgrade")
+    refused(ran, "BREAKWALL_DATABASE_URL: should end with the file's path, without parameters")
+    assert "Warning" not in ran.err
+    assert not (terminal.folder / "y.db").exists()
+
+
 def test_a_data_folder_that_is_a_file_names_its_setting(terminal: Terminal) -> None:
     (terminal.folder / "file").write_text("")
     terminal.set(DATA_DIR="file")

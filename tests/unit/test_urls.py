@@ -162,6 +162,20 @@ def test_what_sqlalchemy_cannot_read_is_refused(variable: str) -> None:
     assert "@ is %40" in problem(variable, "postgresql://u:p@:1@")
 
 
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "BREAKER_STORE_URL"])
+@pytest.mark.parametrize("parameters", ["foo=1", "uri=true&mode=memory", "timeout=5", ""])
+def test_a_sqlite_url_takes_no_parameters(variable: str, parameters: str) -> None:
+    told = problem(variable, f"sqlite:////srv/y.db?{parameters}")
+    assert told == "should end with the file's path, without parameters (a ? in the path is %3F)"
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///%3Amemory%3A", "sqlite://host/y.db"]
+)
+def test_a_sqlite_url_names_a_file(url: str) -> None:
+    assert problem("DATABASE_URL", url).startswith("names no file: ")
+
+
 def test_every_store_of_the_breaker_can_be_named() -> None:
     assert set(STORE_DATABASES) == set(CLOCKS)
     assert set(STORE_SCHEMES) == {"memory", *REDIS_SCHEMES}
