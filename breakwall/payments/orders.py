@@ -135,7 +135,9 @@ def _key_problem(value: str) -> str | None:
     if not _HEADER_SAFE.fullmatch(value):
         return "should be visible ASCII characters without spaces: it travels in an HTTP header"
     if len(wire_key(value)) > MAX_LENGTH:
-        return f"should be at most {MAX_LENGTH} characters long as it travels, where a percent sign takes three"
+        return (
+            f"should be at most {MAX_LENGTH} characters long as it travels, where a percent sign takes three"
+        )
     return None
 
 
