@@ -16,6 +16,9 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.renewal import LOOKED_UP
 from breakwall.payments.schema import UNSETTLED, attempts, orders
 
+PAID_OTHERWISE = "No answer was recorded before the order was paid otherwise."
+"""What an attempt says that was under way, or about to be sent, when a late proof of payment came."""
+
 
 def leave(
     connection: Connection, clock: Clock, claim: Claim, verdict: Verdict, told: dict[str, Any]
@@ -112,6 +115,4 @@ def _pay_against_expectation(
         report_incident(connection, clock, order_id, "charged_after_resolution", detail)
     connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
     # Whoever has claimed the order meanwhile may be dead, and nobody takes a paid order back from it.
-    end_unanswered(
-        connection, clock, [order_id], "No answer was recorded before the order was paid otherwise."
-    )
+    end_unanswered(connection, clock, [order_id], PAID_OTHERWISE)
