@@ -13,6 +13,7 @@ from unittest import mock
 
 from breakwall import crashpoints
 from breakwall.breaker import CircuitBreakerConfig
+from breakwall.payments.look_ups import DOUBT_SECONDS
 from tests.simulation.broker import Broker
 from tests.simulation.circuit import EPOCH, SharedCircuit
 from tests.simulation.customers import Customers
@@ -181,7 +182,10 @@ class World:
         if self._is_at_rest():
             # A charge that comes in so late that nobody looks for it any more is seen by then.
             late = self.scenario.habits.profile.settle_seconds + TIMEOUT
-            self.engine.after(late, self._compare_books)
+            # And a worker that has met a lost way in the storm looks again: until then it uses look-ups up unasked,
+            # of which a scenario may have two.
+            doubted_until = self.scenario.storm + TIMEOUT + DOUBT_SECONDS
+            self.engine.after(max(late, doubted_until - self.engine.now), self._compare_books)
         else:
             self.engine.after(5.0, self._look_for_rest)
 
