@@ -71,6 +71,21 @@ class Terminal:
         )
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
+    def run_attended(self, *arguments: str, answer: str = "") -> Ran:
+        """Run with a terminal of its own, on which somebody answers. All that is written there is in ``out``."""
+        ours, its = os.openpty()
+        command = subprocess.Popen(
+            command_line(*arguments), stdin=its, stdout=its, stderr=its, cwd=self.folder, env=self.environ
+        )
+        os.close(its)
+        os.write(ours, answer.encode())
+        written = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while chunk := os.read(ours, 65_536):
+                written += chunk
+        os.close(ours)
+        return Ran(command.wait(), written.decode(), "")
+
     def place(self, *, key: str = "cart-1", amount: str = "10000", currency: str = "KRW") -> Ran:
         line = ["--user", "u1", "--amount", amount, "--currency", currency, "--key", key]
         return self.run("orders", "place", *line, "-o", "json")

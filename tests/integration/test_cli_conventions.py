@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -121,36 +120,17 @@ def test_a_terminal_gets_colours_unless_it_wants_none(
     terminal.place()
     terminal.environ |= {"TERM": "xterm-256color", **setting}
     terminal.environ.pop("FORCE_COLOR", None)
-    shown = on_a_terminal(terminal, "orders", "show", "cart-1")
-    assert "queued" in shown
-    assert ("\x1b[33m" in shown) is coloured
+    ran = terminal.run_attended("orders", "show", "cart-1")
+    assert ran.code == 0
+    assert "queued" in ran.out
+    assert ("\x1b[33m" in ran.out) is coloured
 
 
 def test_an_import_shows_its_progress_on_a_terminal(terminal: Terminal) -> None:
     order = '{"user_id": "u1", "amount": 1, "currency": "KRW", "idempotency_key": "k"}'
     (terminal.folder / "orders.jsonl").write_text(order)
     terminal.environ |= {"TERM": "xterm-256color"}
-    shown = on_a_terminal(terminal, "orders", "import", "orders.jsonl")
-    assert "importing" in shown
-    assert "1 order accepted" in shown
-
-
-def on_a_terminal(terminal: Terminal, *arguments: str) -> str:
-    """What a command writes to a terminal of its own."""
-    ours, its = os.openpty()
-    command = subprocess.Popen(
-        command_line(*arguments),
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        cwd=terminal.folder,
-        env=terminal.environ,
-    )
-    os.close(its)
-    written = b""
-    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
-        while chunk := os.read(ours, 65_536):
-            written += chunk
-    os.close(ours)
-    assert command.wait() == 0
-    return written.decode()
+    ran = terminal.run_attended("orders", "import", "orders.jsonl")
+    assert ran.code == 0
+    assert "importing" in ran.out
+    assert "1 order accepted" in ran.out

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
 import subprocess
 
@@ -31,29 +29,6 @@ def retried(connection: Connection) -> int:
 
 def waiting(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(orders.c.status == "queued")) or 0
-
-
-def answered(terminal: Terminal, answer: str, *arguments: str) -> tuple[str, int]:
-    """What a command writes to a terminal where somebody answers, and how it ends."""
-    ours, its = pty.openpty()
-    command = subprocess.Popen(
-        command_line(*arguments),
-        stdin=its,
-        stdout=its,
-        stderr=its,
-        cwd=terminal.folder,
-        env=terminal.environ,
-    )
-    os.close(its)
-    os.write(ours, f"{answer}\n".encode())
-    written = b""
-    try:
-        while chunk := os.read(ours, 65_536):
-            written += chunk
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
-    return written.decode(), command.wait()
 
 
 class TestRetryingAllThatMatch:
@@ -145,10 +120,10 @@ class TestRetryingAllThatMatch:
     @pytest.mark.parametrize(("answer", "code", "status"), [("y", 0, "queued"), ("n", 1, "dead")])
     def test_asks_on_a_terminal(self, terminal: Terminal, answer: str, code: int, status: str) -> None:
         dead(terminal, "a")
-        shown, ended = answered(terminal, answer, *BULK, "dead", "--reason", "x")
-        assert "1 order" in shown
-        assert "Send them round?" in shown
-        assert ended == code
+        ran = terminal.run_attended(*BULK, "dead", "--reason", "x", answer=f"{answer}\n")
+        assert "1 order" in ran.out
+        assert "Send them round?" in ran.out
+        assert ran.code == code
         assert states(terminal) == {"a": status}
 
     def test_killed_in_the_middle_has_done_whole_chunks_and_does_the_rest_next_time(
