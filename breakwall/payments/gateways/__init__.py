@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .base import (
     Advice,
     Answer,
+    ChargeDetails,
     ChargeRequest,
     Gateway,
     GatewayProfile,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Advice",
     "Answer",
+    "ChargeDetails",
     "ChargeRequest",
     "Gateway",
     "GatewayProfile",

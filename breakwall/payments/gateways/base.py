@@ -48,13 +48,15 @@ class Advice(StrEnum):
 
     ``RETRY``: try again after the backoff. ``LOOK_AGAIN``: the same charge is still running over there,
     ask again soon. ``REVIEW``: only a person can tell. ``STOP``: this request will never be accepted as
-    it is and nothing was charged.
+    it is; it is looked up once more before the order ends. ``RECONFIGURE``: only other settings bring about
+    another answer, so an operator must see it; try again after the backoff.
     """
 
     RETRY = "retry"
     LOOK_AGAIN = "look_again"
     REVIEW = "review"
     STOP = "stop"
+    RECONFIGURE = "reconfigure"
 
 
 class LookUpResult(StrEnum):
@@ -73,13 +75,34 @@ class LookUpResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChargeRequest:
-    """One charge: ``amount`` is an integer in the currency's minor units, ``currency`` an ISO 4217 code."""
+    """One charge.
+
+    Attributes:
+        amount: an integer in the currency's minor units.
+        currency: an ISO 4217 code in capitals.
+        idempotency_key: the key that travels, not the caller's own.
+        reference: the caller's own key, for people; None for orders from before it was sent, whose body stays
+            as it was, because the same key with another body is another payload.
+    """
 
     order_id: str
     user_id: str
     amount: int
     currency: str
     idempotency_key: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeDetails:
+    """What an answer names of the charge that it tells of, as it stands there; None for what it does not name.
+
+    They are compared with the order before the answer is believed.
+    """
+
+    order_id: object = None
+    amount: object = None
+    currency: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +114,15 @@ class Answer:
         health: what the circuit breaker should learn from it.
         charge_id: the service's own id of the charge, when it succeeded.
         code: the service's code or the error's name, short, without secrets: ``"card_declined"``,
-            ``"ReadTimeout"``. Of an answer that broke off on the service's side always ``"http_500"`` to
-            ``"http_599"``: it may be stored under its key, and be given again for ever. Where the key belongs
-            to another payload always ``"http_422"``: only a person can end such an order.
+            ``"ReadTimeout"``. For people; no rule depends on it.
         detail: one sentence for an operator, without secrets.
         retry_after: seconds that the service asked us to wait, if it did.
         advice: what to do next when the outcome ends nothing.
+        spends_key: the service may have stored this answer under its key, and may give it again for ever: a 5xx,
+            a refusal. Once it is proven that nothing was charged, only another key gets past it.
+        details: what the answer names of the charge.
+        contradiction: what in ``details`` is not the order's, in a sentence; see `payments.proofs`. A gateway
+            leaves it None.
     """
 
     outcome: Outcome
@@ -106,6 +132,9 @@ class Answer:
     detail: str = ""
     retry_after: float | None = None
     advice: Advice = Advice.RETRY
+    spends_key: bool = False
+    details: ChargeDetails = ChargeDetails()
+    contradiction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +147,9 @@ class LookUpAnswer:
     code: str | None = None
     detail: str = ""
     retry_after: float | None = None
+    advice: Advice = Advice.RETRY
+    details: ChargeDetails = ChargeDetails()
+    contradiction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
