@@ -95,8 +95,11 @@ class Settings(_Section):
     database_url: Annotated[SecretStr, _url(check_database_url)] | None = None
     broker_url: Annotated[SecretStr, _url(check_broker_url)] | None = None
     breaker_store_url: Annotated[SecretStr, _url(check_store_url)] | None = None
+    site: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
     payment_gateway: Literal["http"] = "http"
     payment_url: Annotated[SecretStr, _url(check_payment_url)] = SecretStr("http://127.0.0.1:8090")
+    payment_account: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    payment_keys: Literal["derived", "caller"] = "derived"
     payment_timeout: float = Field(10.0, gt=0, le=300)
     payment_deduplicates: bool = False
     payment_key_life: float = Field(86_400.0, gt=0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import time
 
+from sqlalchemy import Engine
+
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
 from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
@@ -13,6 +15,7 @@ from breakwall.payments.gateways import gateway_from_settings
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import check_schema, prepare_home
 from breakwall.payments.rejections import RejectionLog
+from breakwall.payments.site import check_site
 from breakwall.settings import Settings
 from breakwall.urls import missing_file
 
@@ -24,9 +27,15 @@ LEASE_MARGIN = 5.0
 
 def open_database(settings: Settings) -> Database:
     """The orders database. The embedded one is migrated on first use, any other is only checked."""
-    if not settings.embedded_database:
-        return Database(settings.database, prepare=check_schema)
-    return Database(settings.database, prepare=lambda engine: prepare_home(settings.home, engine))
+
+    def prepare(engine: Engine) -> None:
+        if settings.embedded_database:
+            prepare_home(settings.home, engine, site=settings.site)
+        else:
+            check_schema(engine)
+        check_site(engine, settings.site)
+
+    return Database(settings.database, prepare=prepare)
 
 
 def open_breaker(settings: Settings) -> CircuitBreaker:
@@ -49,7 +58,12 @@ def circuit_is_unused(settings: Settings) -> bool:
 
 def open_ledger(settings: Settings, database: Database) -> Ledger:
     """The ledger, with leases that outlive a call."""
-    return Ledger(database, lease=settings.payment_timeout + LEASE_MARGIN)
+    return Ledger(
+        database,
+        lease=settings.payment_timeout + LEASE_MARGIN,
+        account=settings.payment_account,
+        keys_as_they_are=settings.payment_keys == "caller",
+    )
 
 
 def open_charger(settings: Settings, ledger: Ledger) -> Charger:

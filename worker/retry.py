@@ -7,16 +7,20 @@ from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
+from breakwall.payments.charges import KnownCharge, known_charge
 from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
 from breakwall.payments.claims import Claim
 from breakwall.payments.decisions import Found, Step, after_look_up, jittered, next_step
 from breakwall.payments.look_ups import LookUps
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.queries import known_charge_key
 
 _REASONS = {
     Step.DECLINE: (OrderStatus.DECLINED, "Declined, by an answer that came late."),
     Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; it is proven that nothing was charged."),
+    Step.REFUSE: (
+        OrderStatus.DEAD,
+        "The payment service refused it, as its last attempt tells; a look-up has found no charge.",
+    ),
     Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; it is proven that nothing was charged."),
     Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can tell."),
 }
@@ -42,7 +46,7 @@ class Retrier:
     ) -> None:
         self._charger = charger
         self._ledger = charger.ledger
-        self._look_ups = LookUps(charger.gateway, self._known_charge_key, monotonic)
+        self._look_ups = LookUps(charger.gateway, self._known_charge, monotonic)
         self._breaker = breaker
         self._timeout = timeout
         self._monotonic = monotonic
@@ -88,9 +92,9 @@ class Retrier:
 
     def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with given_back_on_error(permit):
-            key = claim.request.idempotency_key
             reach("before", "look_up")
-            answer = self._look_ups.look_up(key, deadline=deadline, settled=self._is_settled(claim))
+            settled = self._is_settled(claim)
+            answer = self._look_ups.look_up(claim.request, deadline=deadline, settled=settled)
             reach("after", "look_up")
         tell_breaker(permit, answer)
         sighting = after_look_up(
@@ -105,9 +109,10 @@ class Retrier:
     def _is_settled(self, claim: Claim) -> bool:
         return claim.progress.unsettled_age >= self._charger.gateway.profile.settle_seconds
 
-    def _known_charge_key(self) -> str | None:
+    def _known_charge(self, shape: str) -> KnownCharge | None:
+        ledger = self._ledger
         settled_for = self._charger.gateway.profile.settle_seconds
-        return known_charge_key(self._ledger.database, self._ledger.clock, settled_for=settled_for)
+        return known_charge(ledger.database, ledger.clock, ledger.account, shape, settled_for=settled_for)
 
     def _jittered(self, seconds: float) -> float:
         return jittered(seconds, self._charger.draw())

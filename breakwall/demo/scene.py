@@ -16,8 +16,7 @@ from breakwall.monitor.backlog import Monitor
 from breakwall.payments.database import Database
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import list_orders
-from breakwall.payments.renewal import LOOKED_UP
-from breakwall.payments.schema import IN_FLIGHT, attempts, orders
+from breakwall.payments.schema import IN_FLIGHT, SettledBy, attempts, orders
 from breakwall.settings import Settings
 
 RECENT = 20
@@ -154,9 +153,8 @@ class Lookout:
 
     def look_ups(self) -> LookUps:
         """What became of the answers that were lost."""
-        # The ledger's own words for an attempt that a look-up settled; nothing else marks it.
         told = select(attempts.c.outcome, func.count().label("number")).where(
-            attempts.c.detail.startswith(LOOKED_UP)
+            attempts.c.settled_by == SettledBy.LOOK_UP
         )
         rows = self._database.read(
             lambda connection: connection.execute(told.group_by(attempts.c.outcome)).all()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
 from breakwall.monitor.backlog import Backlog, refuses_all
-from breakwall.payments.rejections import SETTING
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import count, duration, moment, state
 
@@ -123,7 +122,10 @@ def _circuit(status: BreakerStatus, *, rejected: bool) -> str:
 
 def _what_to_mend(rejected: int) -> str:
     which = "1 order when it was" if rejected == 1 else f"{rejected:,} orders when they were"
-    return f"[bold red]The payment service rejected {which} last tried[/]: check {SETTING}, run breakwall doctor."
+    return (
+        f"[bold red]The payment service rejected {which} last tried[/]: "
+        "check BREAKWALL_PAYMENT_URL, run breakwall doctor."
+    )
 
 
 def _due(seen: Backlog) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
+from breakwall.payments.keys import derive_charge_key, derive_order_id
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.payments.queries import orders_by_key
 from breakwall.payments.schema import orders
@@ -23,15 +23,21 @@ class Accepted:
     known: dict[str, StoredOrder]
 
 
-def new_row(order: Order) -> dict[str, Any]:
-    """The columns that an order brings, with an id of its own."""
+def new_row(order: Order, site: str, *, as_it_is: bool) -> dict[str, Any]:
+    """The columns that an order brings, with its id and the key that it travels under.
+
+    Args:
+        as_it_is: the caller's own key travels.
+    """
+    key = order.idempotency_key
+    order_id = derive_order_id(site, key)
     return {
-        "id": uuid.uuid4().hex,
-        "idempotency_key": order.idempotency_key,
+        "id": order_id,
+        "idempotency_key": key,
         "user_id": order.user_id,
         "amount": order.amount,
         "currency": order.currency,
-        "charge_key": order.idempotency_key,
+        "charge_key": key if as_it_is else derive_charge_key(order_id),
     }
 
 
@@ -44,9 +50,8 @@ def insert_unless_known(
     """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = (
-        dialect.insert(orders)
-        .on_conflict_do_nothing(index_elements=[orders.c.idempotency_key])
-        .returning(orders.c.idempotency_key, orders.c.id)
+        # Of any column: where the key is known, so is the id that is derived from it.
+        dialect.insert(orders).on_conflict_do_nothing().returning(orders.c.idempotency_key, orders.c.id)
     )
     return {row.idempotency_key: row.id for row in connection.execute(statement.values(shared), rows)}
 

@@ -18,6 +18,22 @@ class Action(StrEnum):
     CANCEL = "cancel"
     RESOLVE_PAID = "resolve_paid"
     RESOLVE_NOT_CHARGED = "resolve_not_charged"
+    SUSPECT = "suspect"
+
+
+class IncidentKind(StrEnum):
+    """Why a person has to look at an order.
+
+    ``TWO_CHARGES``: it was charged twice. ``CHARGED_AFTER_CANCEL``, ``CHARGED_AFTER_RESOLUTION``: a charge turned up
+    after a person had cancelled it, or had said that there is none. ``WRONG_CHARGE``: an answer tells of a charge
+    that is not the order's: another order's, or of another amount. ``REPORTED``: a person wrote it down.
+    """
+
+    TWO_CHARGES = "two_charges"
+    CHARGED_AFTER_CANCEL = "charged_after_cancel"
+    CHARGED_AFTER_RESOLUTION = "charged_after_resolution"
+    WRONG_CHARGE = "wrong_charge"
+    REPORTED = "reported"
 
 
 class InvalidAuthorError(ValueError):
@@ -78,7 +94,7 @@ class StoredIncident:
 
     Attributes:
         at: when it was found first, by the database's clock; aware, in UTC.
-        kind: ``two_charges``, ``charged_after_cancel`` or ``charged_after_resolution``.
+        kind: one of `IncidentKind`.
         closed_at: when it was closed; None while it is open, as are the two below.
         closed_by: who closed it.
         close_reason: what was done about it, such as a refund.

@@ -11,7 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, exists, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from breakwall.payments.actions import Action, Author, StoredIncident, StoredIntervention
+from breakwall.payments.actions import (
+    Action,
+    Author,
+    IncidentKind,
+    StoredIncident,
+    StoredIntervention,
+)
 from breakwall.payments.clock import Clock
 from breakwall.payments.database import Database
 from breakwall.payments.orders import OrderStatus
@@ -64,8 +70,10 @@ def note_interventions(
         connection.execute(insert(interventions).values(shared), rows)
 
 
-def report_incident(connection: Connection, clock: Clock, order_id: str, kind: str, detail: str) -> None:
-    """Write down a charge that a person has to look at; the kinds are those of the schema.
+def report_incident(
+    connection: Connection, clock: Clock, order_id: str, kind: IncidentKind, detail: str
+) -> None:
+    """Write down what a person has to look at.
 
     What was reported before is not reported again, whether it is still open or a person has closed it.
     """

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.claims import Attempt
-from breakwall.payments.decisions import RetryPolicy, after_attempt
+from breakwall.payments.decisions import RetryPolicy, after_attempt, believed
 from breakwall.payments.gateways.base import Answer, Gateway, Health, LookUpAnswer
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.proofs import checked
 
 
 class Charger:
@@ -56,10 +57,11 @@ class Charger:
         tell_breaker(permit, answer)
         status = self._record(attempt, answer)
         self.on_answer(answer)
-        return status, answer.charge_id
+        return status, answer.charge_id if status is OrderStatus.PAID else None
 
     def _record(self, attempt: Attempt, answer: Answer) -> OrderStatus:
         profile = self.gateway.profile
+        answer = believed(checked(answer, attempt.claim.request), profile)
         verdict = after_attempt(answer, attempt.claim.progress, profile, self.policy, self.draw())
         return self.ledger.record(attempt, answer, verdict)
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, insert, or_, select
 
 from breakwall.payments.clock import Clock
 from breakwall.payments.decisions import Progress
+from breakwall.payments.facts import DISPUTED, REFUSED, REJECTED, SPENDS_KEY, UNSETTLED
 from breakwall.payments.gateways.base import ChargeRequest, Outcome
-from breakwall.payments.schema import IN_FLIGHT, OTHER_PAYLOAD, STORED_ERROR, UNSETTLED, attempts, orders
+from breakwall.payments.keys import derive_order_id
+from breakwall.payments.schema import IN_FLIGHT, attempts, orders
 
 Source = Literal["producer", "worker"]
 
@@ -51,9 +53,14 @@ def was_declined(order_id: str) -> ColumnElement[bool]:
     return exists().where(attempts.c.order_id == order_id, declined)
 
 
-def claim_of(connection: Connection, taken: Row[Any], *, lease: float) -> Claim:
+def claim_of(connection: Connection, taken: Row[Any], *, site: str, lease: float) -> Claim:
     """The claim on an order that was just taken. ``taken``: its row, and the database's ``now``."""
-    request = ChargeRequest(taken.id, taken.user_id, taken.amount, taken.currency, taken.charge_key)
+    # An order from before keeps the body that it was sent with: with another one its key is another payload's.
+    is_derived = taken.id == derive_order_id(site, taken.idempotency_key)
+    reference = taken.idempotency_key if is_derived else None
+    request = ChargeRequest(
+        taken.id, taken.user_id, taken.amount, taken.currency, taken.charge_key, reference
+    )
     return Claim(request, taken.fence, _progress(connection, taken, lease))
 
 
@@ -75,30 +82,49 @@ def insert_attempt(
 
 
 def _progress(connection: Connection, order: Row[Any], lease: float) -> Progress:
-    ended = func.coalesce(attempts.c.finished_at, order.now)
-    answered = and_(UNSETTLED, STORED_ERROR)
-    sent = connection.execute(
-        select(
-            func.min(case((attempts.c.gateway_key == order.charge_key, attempts.c.started_at))).label(
-                "since"
-            ),
-            func.max(case((UNSETTLED, ended))).label("unsettled_at"),
-            func.count(case((answered, 1))).label("stored_errors"),
-            func.count(case((attempts.c.outcome == Outcome.DECLINED, 1))).label("declined"),
-            func.count(case((and_(UNSETTLED, OTHER_PAYLOAD), 1))).label("disputed"),
-        ).where(attempts.c.order_id == order.id)
-    ).one()
+    sent = connection.execute(_sent(order)).one()
+    doubtful_since = [moment for moment in (sent.unsettled_at, order.suspected_at) if moment is not None]
     return Progress(
         retries=order.retry_count - order.retry_floor,
         look_ups=order.look_up_count - order.look_up_floor,
-        unsettled=sent.unsettled_at is not None,
-        unsettled_age=_seconds(sent.unsettled_at, order.now),
+        unsettled=bool(doubtful_since),
+        unsettled_age=_seconds(max(doubtful_since, default=None), order.now),
         stored_errors=sent.stored_errors,
+        key_spent=sent.spent > 0,
         key_age=_key_age(sent.since, order.now, lease),
         cancel_requested=order.cancel_requested,
         declined=sent.declined > 0,
         disputed=sent.disputed > 0,
+        suspected=order.suspected_at is not None,
+        refused=sent.refused > 0,
+        turned_away=sent.turned_away is not None and sent.turned_away == order.attempt_count,
+        looked_up=_is_later(order.looked_up_at, sent.last_ended),
     )
+
+
+def _sent(order: Row[Any]) -> Select[Any]:
+    """What an order's attempts say, in one row."""
+    ended = func.coalesce(attempts.c.finished_at, order.now)
+    since_retry = attempts.c.number > order.attempt_floor
+
+    def number_of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.count(case((and_(*conditions), 1)))
+
+    return select(
+        func.min(case((attempts.c.gateway_key == order.charge_key, attempts.c.started_at))).label("since"),
+        func.max(case((UNSETTLED, ended))).label("unsettled_at"),
+        func.max(ended).label("last_ended"),
+        func.max(case((or_(REFUSED, REJECTED), attempts.c.number))).label("turned_away"),
+        number_of(UNSETTLED, SPENDS_KEY, ~REFUSED).label("stored_errors"),
+        number_of(UNSETTLED, SPENDS_KEY).label("spent"),
+        number_of(UNSETTLED, DISPUTED).label("disputed"),
+        number_of(REFUSED, since_retry).label("refused"),
+        number_of(attempts.c.outcome == Outcome.DECLINED).label("declined"),
+    ).where(attempts.c.order_id == order.id)
+
+
+def _is_later(moment: datetime | None, than: datetime | None) -> bool:
+    return moment is not None and (than is None or moment > than)
 
 
 def _key_age(since: datetime | None, now: datetime, lease: float) -> float:

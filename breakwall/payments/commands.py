@@ -43,6 +43,7 @@ def _migrate(settings: Settings) -> tuple[str | None, str]:
 
     from breakwall.payments.database import Database
     from breakwall.payments.migrate import current_revision, prepare_home, upgrade
+    from breakwall.payments.site import check_site
 
     revisions: list[str | None] = []
 
@@ -51,9 +52,10 @@ def _migrate(settings: Settings) -> tuple[str | None, str]:
             settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         revisions.append(current_revision(engine))
         if settings.embedded_database:
-            prepare_home(settings.home, engine)
+            prepare_home(settings.home, engine, site=settings.site)
         else:
-            upgrade(engine)
+            upgrade(engine, site=settings.site)
+        check_site(engine, settings.site)
 
     opened = Database(settings.database, prepare=prepare)
     try:

@@ -6,7 +6,7 @@ The rules follow from two facts: which attempts are still unsettled, and what th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from breakwall.payments.gateways.base import (
@@ -56,14 +56,17 @@ class Progress:
         look_ups: look-ups that gave no usable answer since then.
         unsettled: whether an earlier attempt may have charged.
         unsettled_age: seconds since the newest such attempt ended; 0 without one.
-        stored_errors: such attempts that the service answered, with an error that it may have stored under
-            their key.
+        stored_errors: such attempts that the service answered with a 5xx, which it may have stored under their key.
+        key_spent: such an attempt has an answer that the service may have stored, of whatever kind.
         key_age: how many seconds the key in use will have been known, at most, when a call ends that begins
             under this claim; 0 before it was first sent.
         cancel_requested: a person asked to cancel it.
-        disputed: the service has said, as late as that, that its key belongs to another payload: a look-up would
-            find that one's charge.
         declined: the service has declined one of its attempts, in an answer that came after its claim.
+        disputed: its key leads to another payload or to another order's charge: a look-up would find that.
+        suspected: it may have been charged without an attempt that tells of it, see `suspicion`.
+        refused: the service has refused the request itself since a person last sent the order round.
+        turned_away: the newest attempt was refused, or met a wrong address or wrong credentials.
+        looked_up: since that attempt a look-up was tried, and gave no usable answer.
     """
 
     retries: int = 0
@@ -71,10 +74,21 @@ class Progress:
     unsettled: bool = False
     unsettled_age: float = 0.0
     stored_errors: int = 0
+    key_spent: bool = False
     key_age: float = 0.0
     cancel_requested: bool = False
     declined: bool = False
     disputed: bool = False
+    suspected: bool = False
+    refused: bool = False
+    turned_away: bool = False
+    looked_up: bool = False
+
+    def proven_absent(self) -> Progress:
+        """The same after a look-up has proven that nothing was charged."""
+        return replace(
+            self, unsettled=False, unsettled_age=0.0, stored_errors=0, key_spent=False, suspected=False
+        )
 
 
 class Step(Enum):
@@ -84,6 +98,7 @@ class Step(Enum):
     LOOK_UP = auto()
     DECLINE = auto()
     CANCEL = auto()
+    REFUSE = auto()
     BURY = auto()
     REVIEW = auto()
 
@@ -94,21 +109,35 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
     An unsettled attempt is looked up before anything is sent, unless the gateway promises that the same
     key does not charge again and still remembers it. Nothing else lets an unsettled order go on.
     """
-    exhausted = progress.retries >= policy.max_attempts
     if progress.disputed:
         return Step.REVIEW
     if not progress.unsettled:
-        if progress.declined:
-            return Step.DECLINE
-        if progress.cancel_requested:
-            return Step.CANCEL
-        return Step.BURY if exhausted else Step.SEND
-    may_go_on = not (exhausted or progress.cancel_requested or progress.declined)
-    if may_go_on and _key_protects(progress, profile, policy):
+        return _next_after_proof(progress, policy)
+    if _may_send_again(progress, profile, policy):
         return Step.SEND
     if profile.looks_up and progress.look_ups < policy.max_attempts:
         return Step.LOOK_UP
     return Step.REVIEW
+
+
+def _next_after_proof(progress: Progress, policy: RetryPolicy) -> Step:
+    if progress.declined:
+        return Step.DECLINE
+    if progress.cancel_requested:
+        return Step.CANCEL
+    if progress.refused:
+        return Step.REFUSE
+    return Step.BURY if progress.retries >= policy.max_attempts else Step.SEND
+
+
+def _may_send_again(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> bool:
+    is_over = progress.retries >= policy.max_attempts or progress.cancel_requested or progress.declined
+    if is_over or progress.suspected or progress.refused:
+        return False
+    # "Done already", or a wrong address: asking is better than sending once more, where it is of use.
+    if progress.turned_away and profile.looks_up and not progress.looked_up:
+        return False
+    return _key_protects(progress, profile, policy)
 
 
 def _key_protects(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) -> bool:
@@ -133,6 +162,12 @@ class Verdict:
     uncharged: bool = False
 
 
+def believed(answer: Answer, profile: GatewayProfile) -> Answer:
+    """The answer; where nothing can be looked up, a refusal as what it says: nothing was charged."""
+    refusal = answer.outcome is Outcome.UNKNOWN and answer.advice is Advice.STOP
+    return replace(answer, outcome=Outcome.FAILED) if refusal and not profile.looks_up else answer
+
+
 def after_attempt(
     answer: Answer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, draw: float
 ) -> Verdict:
@@ -153,8 +188,9 @@ def after_attempt(
             return Verdict(OrderStatus.CANCELLED)
         if answer.advice is Advice.STOP or progress.retries >= policy.max_attempts:
             return Verdict(OrderStatus.DEAD, uncharged=True)
-    elif answer.advice is Advice.STOP and not profile.looks_up:
-        return Verdict(OrderStatus.REVIEW)
+    elif answer.advice is Advice.STOP:
+        # It may mean "done already": a look-up tells, now and not after a backoff.
+        return Verdict(OrderStatus.QUEUED if profile.looks_up else OrderStatus.REVIEW)
     tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
     return Verdict(OrderStatus.QUEUED, policy.delay(tries, answer.retry_after, draw), uncharged=not unsettled)
 
@@ -181,6 +217,8 @@ def after_look_up(
     answer: LookUpAnswer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, draw: float
 ) -> Sighting:
     """Judge a look-up. "No such charge" is believed only once the settle time has passed."""
+    if answer.contradiction:
+        return Sighting(Found.SETTLED, Verdict(OrderStatus.REVIEW))
     match answer.result:
         case LookUpResult.SUCCEEDED:
             return Sighting(Found.SETTLED, Verdict(OrderStatus.PAID))

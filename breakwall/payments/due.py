@@ -13,13 +13,11 @@ from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.plans import most_likely, once
-from breakwall.payments.schema import IN_FLIGHT, QUEUED, orders
+from breakwall.payments.schema import IN_FLIGHT, QUEUED, SettledBy, orders
 from breakwall.payments.settlement import end_unanswered
 
 POISON_CRASHES = 3
 """An order whose claim ran out this often goes to review: it may be what kills its workers."""
-
-_NO_ANSWER = "No answer was recorded: the process that sent it ended or lost its claim."
 
 
 class DueOrders:
@@ -86,7 +84,7 @@ class DueOrders:
         def work(connection: Connection) -> list[str]:
             found = list(connection.scalars(expired))
             if found:
-                end_unanswered(connection, self.clock, found, _NO_ANSWER)
+                end_unanswered(connection, self.clock, found, SettledBy.LEASE)
                 self._requeue_crashed(connection, found)
             return found
 
@@ -106,5 +104,6 @@ class DueOrders:
                 dispatch_at=case((poison, None), else_=now),
                 settled_at=case((poison, now), else_=None),
                 last_error="The process that worked on this order ended or lost its claim.",
+                rejected=False,
             )
         )

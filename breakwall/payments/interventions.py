@@ -14,26 +14,30 @@ from breakwall.payments.actions import NOBODY, Action, Author
 from breakwall.payments.audit import lock_orders, note_interventions
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
+from breakwall.payments.facts import DISPUTED as LEADS_ELSEWHERE
+from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import get_order, stored_order
-from breakwall.payments.renewal import renew_spent_keys
-from breakwall.payments.schema import OTHER_PAYLOAD, UNSETTLED, attempts, orders
+from breakwall.payments.renewal import doubt_refusals, renew_keys, renew_spent_keys
+from breakwall.payments.schema import attempts, orders
 
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
 CANCELLABLE = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.DEAD)
 
 DISPUTED = and_(
     orders.c.status == OrderStatus.REVIEW,
-    exists().where(attempts.c.order_id == orders.c.id, UNSETTLED, OTHER_PAYLOAD),
+    exists().where(attempts.c.order_id == orders.c.id, UNSETTLED, LEADS_ELSEWHERE),
 )
-"""Orders in review that only `Resolution` ends. What a look-up finds under their key is the charge of that
-other payload: its amount and its currency may be others, and it would be taken for their own."""
+"""Orders in review that only `Resolution` ends: under their key a look-up finds what is not theirs."""
 
 
 _DISPUTED = (
-    "order {} cannot be sent round again: the payment service knows its key from another payload, and that "
-    "one's charge would be taken for its own. Compare the two over there, then end the review with "
-    "`breakwall orders resolve`"
+    "order {} cannot be sent round again: at the payment service its key leads to another payload, or to another "
+    "order's charge. Compare the two over there, then end the review with `breakwall orders resolve`"
+)
+_MAY_HAVE_CHARGED = (
+    "order {} gets no new key: an attempt of it may have charged. Send it round without a new key, and it is looked "
+    "up; or end its review with `breakwall orders resolve`"
 )
 
 
@@ -48,15 +52,24 @@ class Interventions:
     and raises `OrderNotFoundError`, `RefusedError` or `DatabaseUnavailableError`.
     """
 
-    def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
+    def __init__(self, database: Database, *, clock: Clock | None = None, looks_up: bool = True) -> None:
+        """
+        Args:
+            looks_up: whether charges can be looked up at the payment service (`GatewayProfile.looks_up`).
+        """
         self.database = database
         self.clock = clock or DatabaseClock()
+        self.looks_up = looks_up
 
-    def retry(self, name: str, author: Author = NOBODY) -> StoredOrder:
+    def retry(self, name: str, author: Author = NOBODY, *, uncharged: str | None = None) -> StoredOrder:
         """Send an order round again: it is due at once, with a whole new budget of attempts.
 
         ``retry_count`` goes on counting; the budget is counted from where it stands now. An attempt whose
         outcome is unknown is still looked up before anything is sent. Refused where the order is disputed.
+
+        Args:
+            uncharged: how it is known that nothing was charged under the order's key, up to 255 characters: the
+                order gets a new one. Refused where an attempt may have charged.
         """
         order = get_order(self.database, name)
 
@@ -64,7 +77,9 @@ class Interventions:
             before = lock_order(connection, order.id, RETRYABLE, "sent round again")
             if disputed(connection, [before]):
                 raise RefusedError(_DISPUTED.format(order.id))
-            send_round(connection, self.clock, [before], author)
+            if uncharged is not None:
+                self._renew(connection, before)
+            send_round(connection, self.clock, [before], author, looks_up=self.looks_up, evidence=uncharged)
             return stored_order(connection, orders.c.id == order.id)
 
         return self.database.write(work, name="retry")
@@ -80,8 +95,11 @@ class Interventions:
         def work(connection: Connection) -> StoredOrder:
             before = lock_order(connection, order.id, CANCELLABLE, "cancelled")
             changes: dict[str, Any] = {"cancel_requested": True}
-            if before.status != OrderStatus.IN_FLIGHT and not _may_have_charged(connection, order.id):
-                changes |= at_rest(self.clock, OrderStatus.CANCELLED)
+            if before.status != OrderStatus.IN_FLIGHT:
+                doubtful = may_have_charged(connection, before)
+                changes |= at_rest(self.clock, OrderStatus.CANCELLED) if not doubtful else {}
+                # Nobody looks a dead order up. One that was suspected meanwhile has to be.
+                changes |= due_now(self.clock) if doubtful and before.status == OrderStatus.DEAD else {}
             connection.execute(update(orders).where(orders.c.id == order.id).values(changes))
             note_interventions(
                 connection, self.clock, [before], Action.CANCEL, author, after=changes.get("status")
@@ -89,6 +107,11 @@ class Interventions:
             return stored_order(connection, orders.c.id == order.id)
 
         return self.database.write(work, name="cancel")
+
+    def _renew(self, connection: Connection, before: Row[Any]) -> None:
+        if may_have_charged(connection, before):
+            raise RefusedError(_MAY_HAVE_CHARGED.format(before.id))
+        renew_keys(connection, [before])
 
 
 def lock_order(
@@ -108,27 +131,55 @@ def disputed(connection: Connection, locked: Sequence[Row[Any]]) -> set[str]:
 
 
 def send_round(
-    connection: Connection, clock: Clock, locked: list[Row[Any]], author: Author, *, run: str | None = None
+    connection: Connection,
+    clock: Clock,
+    locked: list[Row[Any]],
+    author: Author,
+    *,
+    looks_up: bool,
+    run: str | None = None,
+    evidence: str | None = None,
 ) -> None:
     """Make locked orders due at once, with a whole new budget of attempts each.
 
-    An order whose key the service has spent on a refusal gets a new one: the old one would be refused again.
+    An order whose key the service has spent on a refusal gets a new one once a look-up has proven that nothing was
+    charged. Where that was not looked up, it is before anything is sent.
+
+    Args:
+        looks_up: whether it can be.
+        evidence: how it is known that nothing was charged, where the order has got a new key for it.
     """
     connection.execute(
-        update(orders)
-        .where(orders.c.id.in_([order.id for order in locked]))
-        .values(
-            status=OrderStatus.QUEUED,
-            retry_floor=orders.c.retry_count,
-            look_up_floor=orders.c.look_up_count,
-            crash_count=0,
-            next_attempt_at=clock.after(0),
-            dispatch_at=clock.after(0),
-            settled_at=None,
-        )
+        update(orders).where(orders.c.id.in_([order.id for order in locked])).values(due_now(clock))
     )
-    renew_spent_keys(connection, locked)
-    note_interventions(connection, clock, locked, Action.RETRY, author, after=OrderStatus.QUEUED, run=run)
+    if evidence is None:
+        renew_spent_keys(connection, locked)
+        if looks_up:
+            doubt_refusals(connection, locked)
+    note_interventions(
+        connection,
+        clock,
+        locked,
+        Action.RETRY,
+        author,
+        after=OrderStatus.QUEUED,
+        run=run,
+        evidence=evidence,
+    )
+
+
+def due_now(clock: Clock) -> dict[str, Any]:
+    """The columns of an order that is due, with a whole new budget."""
+    return {
+        "status": OrderStatus.QUEUED,
+        "retry_floor": orders.c.retry_count,
+        "look_up_floor": orders.c.look_up_count,
+        "attempt_floor": orders.c.attempt_count,
+        "crash_count": 0,
+        "next_attempt_at": clock.after(0),
+        "dispatch_at": clock.after(0),
+        "settled_at": None,
+    }
 
 
 def at_rest(clock: Clock, status: OrderStatus) -> dict[str, Any]:
@@ -142,6 +193,7 @@ def at_rest(clock: Clock, status: OrderStatus) -> dict[str, Any]:
     }
 
 
-def _may_have_charged(connection: Connection, order_id: str) -> bool:
-    unsettled = select(attempts.c.number).where(attempts.c.order_id == order_id, UNSETTLED)
-    return bool(connection.scalar(select(exists(unsettled))))
+def may_have_charged(connection: Connection, order: Row[Any]) -> bool:
+    """Whether a locked order may have been charged, as far as is known."""
+    unsettled = select(attempts.c.number).where(attempts.c.order_id == order.id, UNSETTLED)
+    return order.suspected_at is not None or bool(connection.scalar(select(exists(unsettled))))

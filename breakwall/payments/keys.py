@@ -1,18 +1,80 @@
-"""The keys that an order's charges go by at the gateway: the order's own, and those made after it."""
+"""The names that an order goes by: its id, and the key that travels to the payment service.
+
+Both are derived, so that an order placed again, after its database was lost, is the same request again:
+
+    id  = the first 16 bytes of SHA-256(site, the caller's key), in hexadecimal
+    key = base32(the first 4 bytes of SHA-256(id, renewal) + the id's 16 bytes)
+
+A key is 32 characters of a-z and 2-7: no router, proxy, framework or column changes it. Its first ten (50 bits)
+tell it apart from every other, and the id within finds the order. Orders from before keep the keys that they have.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from base64 import b32decode, b32encode
+from itertools import groupby
 
-_RENEWED = re.compile(r"([0-9a-f]{32})\.[0-9]+")
+from breakwall.payments.gateways.wire_keys import wire_key
+
+_DERIVED = re.compile(r"[a-z2-7]{32}")
+_RENEWED_BEFORE = re.compile(r"([0-9a-f]{32})\.[0-9]+")
+_PREFIX = 4
+
+COLUMN_SIZES = (10, 16, 20, 32, 36, 40, 50, 64, 100, 128, 191, 200, 255)
+"""Lengths that a column for keys usually has. A service that cuts a key off does so at one of them."""
 
 
-def renewed_key(order_id: str, fence: int) -> str:
-    """The key that takes over once it is proven that nothing was charged under those before it."""
-    return f"{order_id}.{fence}"
+def derive_order_id(site: str, idempotency_key: str) -> str:
+    """The id of the order that a site accepts under this key of a caller's."""
+    return _digest(site, idempotency_key)[:16].hex()
+
+
+def derive_charge_key(order_id: str, renewal: int = 0) -> str:
+    """The key that an order travels under.
+
+    Args:
+        order_id: 32 hexadecimal digits.
+        renewal: 0 for the first key; for those after it a number that this order has not used yet.
+    """
+    prefix = _digest(order_id, str(renewal))[:_PREFIX]
+    return b32encode(prefix + bytes.fromhex(order_id)).decode().lower()
 
 
 def order_id_within(key: str) -> str | None:
-    """The id of the order that a key was made for by `renewed_key`; None for any other key."""
-    found = _RENEWED.fullmatch(key)
-    return found and found[1]
+    """The id of the order that a key was made for; None for a caller's own key.
+
+    Of a key that only looks like ours it is the id of no order.
+    """
+    if _DERIVED.fullmatch(key):
+        return b32decode(key.upper())[_PREFIX:].hex()
+    before = _RENEWED_BEFORE.fullmatch(key)
+    return before and before[1]
+
+
+def key_shape(key: str) -> str:
+    """What may make a service treat one key unlike another, as a text; keys of one shape are treated alike.
+
+    That is the class of its length, whether it is all digits, whether it has capitals, and each run of other
+    characters, apart where it begins (``l``) or ends (``t``) the key: ``key_shape("shop/17") == "10a/"``.
+    """
+    length = next((size for size in COLUMN_SIZES if len(wire_key(key)) <= size), "more")
+    letters = "d" if key.isascii() and key.isdigit() else "A" if key.lower() != key else "a"
+    return f"{length}{letters}" + "n".join(sorted(_runs(key)))
+
+
+def _runs(key: str) -> set[str]:
+    pieces = [(plain, "".join(run)) for plain, run in groupby(key, key=_is_plain)]
+    marks = {0: "l", len(pieces) - 1: "t"}
+    return {marks.get(place, "") + run for place, (plain, run) in enumerate(pieces) if not plain}
+
+
+def _is_plain(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _digest(*parts: str) -> bytes:
+    # A length before each part: no two lists of parts are the same bytes.
+    said = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return hashlib.sha256(b"".join(b"%d:%s" % (len(part), part) for part in said)).digest()

@@ -12,21 +12,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, false, true, update
+from sqlalchemy import Connection, false, func, true, update
 
 from breakwall.payments.acceptance import Accepted, insert_unless_known, known_orders, new_row
+from breakwall.payments.actions import IncidentKind
+from breakwall.payments.audit import report_incident
+from breakwall.payments.charges import DEFAULT_ACCOUNT
 from breakwall.payments.claims import Attempt, Claim, claim_of, held, insert_attempt, was_declined
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Progress, Verdict
-from breakwall.payments.gateways.base import Answer, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
-from breakwall.payments.keys import renewed_key
-from breakwall.payments.orders import Order, OrderStatus, StoredOrder
-from breakwall.payments.renewal import LOOKED_UP
-from breakwall.payments.schema import QUEUED, UNSETTLED, attempts, orders
-from breakwall.payments.settlement import leave, lock_status, pay, settle_newest
+from breakwall.payments.facts import UNSETTLED
+from breakwall.payments.gateways.base import (
+    Advice,
+    Answer,
+    ChargeRequest,
+    LookUpAnswer,
+    LookUpResult,
+    Outcome,
+)
+from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_travels_as_it_is
+from breakwall.payments.schema import QUEUED, SettledBy, attempts, orders
+from breakwall.payments.settlement import dispute_newest, leave, lock_status, own_charge, pay, settle_newest
+from breakwall.payments.site import read_site
 
 PUBLISH_GRACE = 10.0
 """Seconds that the dispatcher leaves a producer to publish an order that is due as soon as it is stored."""
@@ -44,12 +56,29 @@ class Ledger:
         lease: seconds that a claim holds, and that each attempt gets from its start: longer than the
             whole call plus a margin.
         clock: where due times and leases come from.
+        account: the payment account that charges are made on.
+        keys_as_they_are: the callers' own keys travel, and not derived ones.
     """
 
-    def __init__(self, database: Database, *, lease: float, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lease: float,
+        clock: Clock | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        keys_as_they_are: bool = False,
+    ) -> None:
         self.database = database
         self.lease = lease
         self.clock = clock or DatabaseClock()
+        self.account = account
+        self.keys_as_they_are = keys_as_they_are
+
+    @cached_property
+    def site(self) -> str:
+        """The site's name, read from the database once."""
+        return read_site(self.database)
 
     # Accepting
 
@@ -60,8 +89,9 @@ class Ledger:
 
         Raises:
             IdempotencyConflictError: the key belongs to another order.
+            InvalidOrderError: the key cannot travel as it is, and is to.
         """
-        row = new_row(order)
+        row = self._new_row(order)
         shared = {
             "status": OrderStatus.IN_FLIGHT,
             "attempt_count": 1,
@@ -74,7 +104,12 @@ class Ledger:
             if not insert_unless_known(connection, [row], shared):
                 return known_orders(connection, [order])[order.idempotency_key]
             request = ChargeRequest(
-                row["id"], order.user_id, order.amount, order.currency, order.idempotency_key
+                row["id"],
+                order.user_id,
+                order.amount,
+                order.currency,
+                row["charge_key"],
+                order.idempotency_key,
             )
             claim = Claim(request, 1, Progress())
             return insert_attempt(connection, self.clock, claim, 1, "producer")
@@ -86,8 +121,9 @@ class Ledger:
 
         Raises:
             IdempotencyConflictError: a key belongs to another order.
+            InvalidOrderError: a key cannot travel as it is, and is to.
         """
-        rows = [new_row(order) for order in batch]
+        rows = [self._new_row(order) for order in batch]
         shared = {
             "status": OrderStatus.QUEUED,
             "deferral_count": deferrals,
@@ -106,10 +142,16 @@ class Ledger:
 
         return self.database.write(work, name="accept_queued")
 
+    def _new_row(self, order: Order) -> dict[str, Any]:
+        if self.keys_as_they_are:
+            check_travels_as_it_is(order)
+        return new_row(order, self.site, as_it_is=self.keys_as_they_are)
+
     # Working on a claim
 
     def claim(self, order_id: str) -> Claim | None:
         """Take a due order. None when there is nothing to claim: a doubled or early message."""
+        site = self.site
 
         def work(connection: Connection) -> Claim | None:
             taken = connection.execute(
@@ -127,7 +169,7 @@ class Ledger:
             ).one_or_none()
             if taken is None:
                 return None
-            return claim_of(connection, taken, lease=self.lease)
+            return claim_of(connection, taken, site=site, lease=self.lease)
 
         return self.database.write(work, name="claim")
 
@@ -193,17 +235,21 @@ class Ledger:
         return self.database.write(work, name="begin_attempt")
 
     def record(self, attempt: Attempt, answer: Answer, verdict: Verdict) -> OrderStatus:
-        """Write down an answer and the state that it leads to; returns the order's state afterwards."""
+        """Write down an answer and the state that it leads to; returns the order's state afterwards.
+
+        A charge that is another order's already pays nothing: it is an incident, and a person must look at it.
+        """
         claim = attempt.claim
 
         def work(connection: Connection) -> OrderStatus:
-            if answer.outcome is Outcome.SUCCEEDED:
-                status = pay(connection, self.clock, claim, answer.charge_id)
+            believed = own_charge(connection, self.clock, self.account, claim.request, answer)
+            if believed.outcome is Outcome.SUCCEEDED:
+                status = pay(connection, self.clock, claim, believed.charge_id)
             else:
-                status = self._leave(
-                    connection, claim, verdict, {"last_error": _error(answer.code, answer.detail)}
-                )
-            self._end_attempt(connection, attempt, answer)
+                judged = Verdict(OrderStatus.REVIEW) if believed.contradiction else verdict
+                status = self._leave(connection, claim, judged, _told(believed))
+            self._report_contradiction(connection, claim, believed)
+            self._end_attempt(connection, attempt, believed)
             return status
 
         return self.database.write(work, name="record")
@@ -213,19 +259,20 @@ class Ledger:
     def record_look_up(
         self, claim: Claim, answer: LookUpAnswer, verdict: Verdict, *, fruitless: bool
     ) -> OrderStatus:
-        """Write down what a look-up found; returns the order's state afterwards."""
+        """Write down what a look-up found; returns the order's state afterwards. Charges as in `record`."""
 
         def work(connection: Connection) -> OrderStatus:
-            told: dict[str, Any] = {}
-            if fruitless:
-                told["look_up_count"] = orders.c.look_up_count + 1
-                told["last_error"] = _error(answer.code, answer.detail)
-            if answer.result is LookUpResult.SUCCEEDED:
-                status = pay(connection, self.clock, claim, answer.charge_id)
+            believed = own_charge(connection, self.clock, self.account, claim.request, answer)
+            if believed.result is LookUpResult.SUCCEEDED:
+                status = pay(connection, self.clock, claim, believed.charge_id)
             else:
-                status = self._leave(connection, claim, verdict, told)
-            if answer.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
-                settle_newest(connection, claim, answer)
+                judged = Verdict(OrderStatus.REVIEW) if believed.contradiction else verdict
+                status = self._leave(connection, claim, judged, self._found(believed, fruitless=fruitless))
+            if believed.contradiction:
+                dispute_newest(connection, self.clock, claim, believed)
+            elif believed.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
+                settle_newest(connection, claim, believed)
+            self._report_contradiction(connection, claim, believed)
             return status
 
         return self.database.write(work, name="record_look_up")
@@ -233,29 +280,37 @@ class Ledger:
     def prove_absent(self, claim: Claim) -> Claim | None:
         """Write down that no earlier attempt charged. None when the claim no longer holds.
 
-        Only now may the key change, and it does where the service answered the old one with an error: it
-        may have stored that answer and give it again for ever. Otherwise the old key stays, which still
-        protects against a request that is late on its way.
+        Only now may the key change, and it does where the service may have stored an answer under the old one,
+        and give it again for ever. Otherwise the old key stays, which still protects against a request that is
+        late on its way.
         """
         request = claim.request
-        if claim.progress.stored_errors:
-            request = replace(request, idempotency_key=renewed_key(claim.order_id, claim.fence))
+        if claim.progress.key_spent:
+            request = replace(request, idempotency_key=derive_charge_key(claim.order_id, claim.fence))
 
         def work(connection: Connection) -> Claim | None:
             result = connection.execute(
                 update(orders)
                 .where(*held(claim))
-                .values(lease_until=self.clock.after(self.lease), charge_key=request.idempotency_key)
+                .values(
+                    lease_until=self.clock.after(self.lease),
+                    charge_key=request.idempotency_key,
+                    suspected_at=None,
+                )
             )
             if result.rowcount != 1:
                 return None
             connection.execute(
                 update(attempts)
                 .where(attempts.c.order_id == claim.order_id, UNSETTLED)
-                .values(outcome=Outcome.FAILED, detail=f"{LOOKED_UP}: there is no such charge.")
+                .values(
+                    outcome=Outcome.FAILED,
+                    finished_at=func.coalesce(attempts.c.finished_at, self.clock.after(0)),
+                    settled_by=SettledBy.LOOK_UP,
+                    detail="Looked up afterwards: there is no such charge.",
+                )
             )
-            settled = replace(claim.progress, unsettled=False, unsettled_age=0.0, stored_errors=0)
-            return Claim(request, claim.fence, settled)
+            return Claim(request, claim.fence, claim.progress.proven_absent())
 
         return self.database.write(work, name="prove_absent")
 
@@ -267,7 +322,7 @@ class Ledger:
 
         def work(connection: Connection) -> OrderStatus | None:
             verdict = Verdict(status, uncharged=status is OrderStatus.DEAD)
-            return leave(connection, self.clock, claim, verdict, {"last_error": reason})
+            return leave(connection, self.clock, claim, verdict, {"last_error": reason, "rejected": False})
 
         return self.database.write(work, name="close_claim")
 
@@ -278,6 +333,19 @@ class Ledger:
     ) -> OrderStatus:
         left = leave(connection, self.clock, claim, verdict, told)
         return left or lock_status(connection, claim.order_id)
+
+    def _found(self, answer: LookUpAnswer, *, fruitless: bool) -> dict[str, Any]:
+        if not fruitless:
+            return _told(answer) if answer.contradiction else {}
+        counted = {"look_up_count": orders.c.look_up_count + 1, "looked_up_at": self.clock.after(0)}
+        return {**counted, **_told(answer)}
+
+    def _report_contradiction(
+        self, connection: Connection, claim: Claim, answer: Answer | LookUpAnswer
+    ) -> None:
+        if answer.contradiction:
+            kind = IncidentKind.WRONG_CHARGE
+            report_incident(connection, self.clock, claim.order_id, kind, answer.contradiction)
 
     def _end_attempt(self, connection: Connection, attempt: Attempt, answer: Answer) -> None:
         # A late "I do not know" must not undo what a look-up has proven since.
@@ -292,12 +360,17 @@ class Ledger:
                 code=_clip(answer.code, 64),
                 detail=_clip(answer.detail),
                 charge_id=answer.charge_id,
+                advice=answer.advice,
+                spends_key=answer.spends_key,
+                settled_by=None,
             )
         )
 
 
-def _error(code: str | None, detail: str | None) -> str | None:
-    return _clip(": ".join(part for part in (code, detail) if part))
+def _told(answer: Answer | LookUpAnswer) -> dict[str, Any]:
+    """What an order's row says of the last answer."""
+    text = ": ".join(part for part in (answer.code, answer.detail) if part)
+    return {"last_error": _clip(text), "rejected": answer.advice is Advice.RECONFIGURE}
 
 
 def _clip(text: str | None, limit: int = MAX_ERROR) -> str | None:

@@ -1,9 +1,10 @@
 """Looking up earlier charges, and how far "no such charge" can be believed.
 
-A service without a look-up answers 404 to everything, and so says of each charge that it does not exist.
-Believing that would charge twice. So each 404 is tried out: the service is asked for a charge that it is known
-to have made, and then for the one in question again. Once a day is not enough: the way to a look-up that has
-worked can be lost in an incident, and what stands in front of the service then answers 404 in its stead.
+A service without a look-up answers 404 to everything, and so does one whose framework reads a slash in a key its
+own way, or whose column is too short for it. Believing that would charge twice. So each 404 is tried out: the service
+is asked, in the same way, for a charge that it is known to have made, under a key of the same shape, and then for the
+one in question again. Where no such charge is known, nothing is believed. Once a day is not enough: the way to a
+look-up that has worked can be lost in an incident, and what stands in front of the service then answers in its stead.
 """
 
 from __future__ import annotations
@@ -12,25 +13,30 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from breakwall.payments.gateways.base import Gateway, Health, LookUpAnswer, LookUpResult
+from breakwall.payments.charges import KnownCharge
+from breakwall.payments.gateways.base import ChargeRequest, Gateway, Health, LookUpAnswer, LookUpResult
 from breakwall.payments.gateways.lookups import OTHER_STATUS
+from breakwall.payments.keys import key_shape
+from breakwall.payments.proofs import checked
 
 NOT_FOUND = "http_404"
 
 DOUBT_SECONDS = 60.0
-"""How long a look-up that failed its trial is not believed, before it is tried out again."""
+"""How long look-ups by a shape of key are not believed after one has failed its trial."""
 
 _DENIES_ALL = (
     "The payment service says that there is no such charge, but also says so of a charge that it is known "
-    "to have made: it has no look-up, or the way to it is lost. Until one works, only a person can tell "
-    "whether this order was charged."
+    "to have made under a key of the same shape: it has no look-up, or none for such keys, or the way to it is "
+    "lost. Until one works, only a person can tell whether this order was charged."
 )
-_NO_ROUTE = (
-    "The payment service says that there is no such charge, but also that there is nothing at the address of "
-    "its look-up: it has none, or the way to it is lost (BREAKWALL_PAYMENT_URL names where it should be)."
+_FINDS_ANOTHER = (
+    "The payment service says that there is no such charge, but under the key of a charge that it is known to have "
+    "made it tells of another one: its look-up does not go by the whole key. Only a person can tell."
 )
-_NO_TELLING = (
-    "The payment service says that there is no such charge, but not whether it has a look-up at all."
+_NONE_KNOWN = (
+    "The payment service says that there is no such charge. That is believed once a charge that is known to be there "
+    "is found in the same way, and none under a key of this shape is known yet. The next order that is paid may "
+    "change that."
 )
 
 
@@ -39,23 +45,23 @@ class LookUps:
 
     Args:
         gateway: whom to ask.
-        known_key: the key of a charge that the service has made and had time to settle; None without one.
+        known: the newest charge under a key of this shape that the service has had time to settle; None without one.
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
         gateway: Gateway,
-        known_key: Callable[[], str | None],
+        known: Callable[[str], KnownCharge | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = gateway
-        self._known_key = known_key
+        self._known = known
         self._clock = clock
-        self._doubted_until = float("-inf")
+        self._doubted_until: dict[str, float] = {}
 
-    def look_up(self, idempotency_key: str, *, deadline: float, settled: bool) -> LookUpAnswer:
-        """As `Gateway.look_up`; "absent" is only said where the look-up is not known to be none.
+    def look_up(self, request: ChargeRequest, *, deadline: float, settled: bool) -> LookUpAnswer:
+        """Ask for the charge of a request; see `Gateway.look_up`. "Absent" is only said where it is believed.
 
         Args:
             settled: the settle time has passed. Before, "absent" proves nothing, and is not tried out.
@@ -63,46 +69,43 @@ class LookUps:
         Raises:
             DatabaseUnavailableError: there was no telling which charge to try the look-up out with.
         """
-        answer = self._gateway.look_up(idempotency_key, deadline=deadline)
+        answer = self._ask(request, deadline)
         if not _is_not_found(answer):
             return answer
         if not settled:
             return replace(answer, result=LookUpResult.ABSENT)
-        doubt = self._try_out(answer, idempotency_key, deadline)
+        doubt = self._try_out(answer, key_shape(request.idempotency_key), deadline)
         if doubt is not None:
             return doubt
         # The way may have come back after that answer and before the trial.
-        again = self._gateway.look_up(idempotency_key, deadline=deadline)
+        again = self._ask(request, deadline)
         if not _is_not_found(again):
             return again
         return replace(again, result=LookUpResult.ABSENT, health=Health.SUCCESS)
 
-    def _try_out(self, answer: LookUpAnswer, idempotency_key: str, deadline: float) -> LookUpAnswer | None:
-        """None where there is a look-up; else what the 404 in ``answer`` comes down to."""
-        if self._clock() < self._doubted_until:
-            return _not_believed(answer, _DENIES_ALL)
-        known = self._known_key()
-        if known is None:
-            return self._ask_about_address(answer, idempotency_key, deadline)
-        trial = self._gateway.look_up(known, deadline=deadline)
-        if _is_not_found(trial):
-            self._doubted_until = self._clock() + DOUBT_SECONDS
-            return _not_believed(answer, _DENIES_ALL)
-        if trial.result is LookUpResult.UNAVAILABLE and trial.code != OTHER_STATUS:
-            return trial  # It has shown nothing: the next look-up tries again.
-        return None  # It knows the charge, though perhaps as one that was refunded since.
+    def _ask(self, request: ChargeRequest, deadline: float) -> LookUpAnswer:
+        return checked(self._gateway.look_up(request.idempotency_key, deadline=deadline), request)
 
-    def _ask_about_address(
-        self, answer: LookUpAnswer, idempotency_key: str, deadline: float
-    ) -> LookUpAnswer | None:
-        # Nothing to try the look-up out with, and waiting for something could wait for ever: the form of the
-        # answer has to do, unless whoever gave it knows of no look-up.
-        if answer.result is not LookUpResult.ABSENT:
-            return answer
-        offered = self._gateway.offers_look_up(idempotency_key, deadline=deadline)
-        if offered:
-            return None
-        return _not_believed(answer, _NO_ROUTE if offered is False else _NO_TELLING)
+    def _try_out(self, answer: LookUpAnswer, shape: str, deadline: float) -> LookUpAnswer | None:
+        """None where a known charge of the shape is found; else what the 404 in ``answer`` comes down to."""
+        if self._clock() < self._doubted_until.get(shape, float("-inf")):
+            return _not_believed(answer, _DENIES_ALL)
+        known = self._known(shape)
+        if known is None:
+            return _not_believed(answer, _NONE_KNOWN)
+        trial = self._gateway.look_up(known.key, deadline=deadline)
+        if _is_not_found(trial):
+            self._doubted_until[shape] = self._clock() + DOUBT_SECONDS
+            return _not_believed(answer, _DENIES_ALL)
+        if trial.charge_id not in {None, known.charge_id}:
+            return _not_believed(answer, _FINDS_ANOTHER)
+        found = trial.result is LookUpResult.SUCCEEDED or trial.code == OTHER_STATUS
+        return None if found else _not_told(trial)
+
+
+def _not_told(trial: LookUpAnswer) -> LookUpAnswer:
+    # It has shown nothing, and is no answer about the charge in question: the next look-up tries again.
+    return replace(trial, result=LookUpResult.UNAVAILABLE, charge_id=None)
 
 
 def _not_believed(answer: LookUpAnswer, detail: str) -> LookUpAnswer:

@@ -37,8 +37,11 @@ def check_schema(engine: Engine) -> None:
     raise SchemaError(f"the orders database {found}, this version needs {HEAD}: run `breakwall db upgrade`")
 
 
-def upgrade(engine: Engine) -> str:
+def upgrade(engine: Engine, *, site: str | None = None) -> str:
     """Migrate to `HEAD` and return it. Safe when several processes do it at once.
+
+    Args:
+        site: the name that the site gets where it has none yet; made up where this is None.
 
     Raises:
         SchemaError: it is at a revision that this version does not know; nothing was changed.
@@ -54,8 +57,11 @@ def upgrade(engine: Engine) -> str:
     config.set_main_option("script_location", str(_SCRIPTS))
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
+            # A table of any size is migrated: the bounds of ordinary transactions do not hold here.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         config.attributes["connection"] = connection
+        config.attributes["site"] = site
         try:
             command.upgrade(config, HEAD)
         except CommandError as error:
@@ -77,12 +83,16 @@ def _check_not_newer(revision: str | None) -> None:
         )
 
 
-def prepare_home(home: Path, engine: Engine) -> None:
-    """Make the data folder and its database on first use, once however many processes start."""
+def prepare_home(home: Path, engine: Engine, *, site: str | None = None) -> None:
+    """Make the data folder and its database on first use, once however many processes start.
+
+    Args:
+        site: as in `upgrade`.
+    """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(home / "migrate.lock"):
         if current_revision(engine) != HEAD:
-            upgrade(engine)
+            upgrade(engine, site=site)
 
 
 @contextmanager

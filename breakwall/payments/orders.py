@@ -151,12 +151,25 @@ def _amount_problem(value: Any) -> str | None:
     return None
 
 
+def check_travels_as_it_is(order: Order) -> None:
+    """Raise `InvalidOrderError` where the order's own key cannot travel: a header has a limit."""
+    if len(wire_key(order.idempotency_key)) > MAX_LENGTH:
+        problem = f"should be at most {MAX_LENGTH} characters long as it travels, percent-encoded"
+        raise InvalidOrderError({"idempotency_key": problem})
+
+
 @dataclass(frozen=True, slots=True)
 class StoredOrder:
-    """An accepted order as the database knows it. Times are aware, in UTC."""
+    """An accepted order as the database knows it. Times are aware, in UTC.
+
+    Attributes:
+        idempotency_key: the caller's own key.
+        charge_key: the key that the payment service knows it by, or will.
+    """
 
     id: str
     idempotency_key: str
+    charge_key: str
     user_id: str
     amount: int
     currency: str
@@ -180,13 +193,20 @@ class StoredOrder:
 
 @dataclass(frozen=True, slots=True)
 class StoredAttempt:
-    """One request to charge, written before it was sent; ``outcome`` is None while it runs."""
+    """One request to charge, written before it was sent; ``outcome`` is None while it runs.
+
+    Attributes:
+        gateway_key: the key that it travelled under.
+        settled_by: what has settled it other than an answer to it: one of `schema.SettledBy`, or None.
+    """
 
     number: int
     source: str
+    gateway_key: str
     started_at: datetime
     finished_at: datetime | None
     outcome: Outcome | None
     code: str | None
     detail: str | None
     charge_id: str | None
+    settled_by: str | None

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
 
-from breakwall.payments.actions import Action
-from breakwall.payments.clock import Clock
 from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.keys import order_id_within
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
-from breakwall.payments.plans import most_likely, once
-from breakwall.payments.schema import attempts, interventions, orders
+from breakwall.payments.schema import attempts, orders
 
 _ORDER_COLUMNS = [orders.c[name] for name in StoredOrder.__dataclass_fields__]
 _ATTEMPT_COLUMNS = [attempts.c[name] for name in StoredAttempt.__dataclass_fields__]
@@ -24,7 +22,7 @@ class OrderNotFoundError(LookupError):
 
 
 def get_order(database: Database, name: str) -> StoredOrder:
-    """Find an order by its id or by its idempotency key.
+    """Find an order by its id, by its caller's key, or by a key that it travels under.
 
     Raises:
         OrderNotFoundError: there is none.
@@ -64,38 +62,23 @@ def orders_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, Stor
     return {row.idempotency_key: _order(row) for row in connection.execute(wanted)}
 
 
-def known_charge_key(database: Database, clock: Clock, *, settled_for: float) -> str | None:
-    """The key of the newest charge that was made at least ``settled_for`` seconds ago; None without one.
-
-    It is a charge that the payment service itself has told of: what a person says to be paid may have been
-    paid elsewhere.
-    """
-    vouched_for = exists().where(
-        interventions.c.order_id == orders.c.id, interventions.c.action == Action.RESOLVE_PAID
-    )
-    wanted = (
-        select(attempts.c.gateway_key)
-        .join_from(orders, attempts, attempts.c.order_id == orders.c.id)
-        .where(most_likely(orders.c.status == OrderStatus.PAID))
-        .where(orders.c.settled_at <= once(clock.after(-settled_for)))
-        .where(attempts.c.outcome == Outcome.SUCCEEDED, ~vouched_for)
-        .order_by(orders.c.settled_at.desc())
-        .limit(1)
-    )
-    return database.read(lambda connection: connection.scalars(wanted).one_or_none())
-
-
 def stored_order(connection: Connection, which: ColumnElement[bool]) -> StoredOrder:
     """The one order that ``which`` selects, within a running transaction."""
     return _order(connection.execute(select(*_ORDER_COLUMNS).where(which)).one())
 
 
 def _find(connection: Connection, name: str) -> StoredOrder | None:
-    for column in (orders.c.id, orders.c.idempotency_key):
-        row = connection.execute(select(*_ORDER_COLUMNS).where(column == name)).one_or_none()
+    for condition in (orders.c.id == name, orders.c.idempotency_key == name, travels_as(name)):
+        row = connection.execute(select(*_ORDER_COLUMNS).where(condition)).one_or_none()
         if row is not None:
             return _order(row)
     return None
+
+
+def travels_as(key: str) -> ColumnElement[bool]:
+    """The condition that an order was sent, or is to be, under a key that was made for it."""
+    sent = exists().where(attempts.c.order_id == orders.c.id, attempts.c.gateway_key == key)
+    return and_(orders.c.id == (order_id_within(key) or ""), or_(orders.c.charge_key == key, sent))
 
 
 def _order(row: Row[Any]) -> StoredOrder:

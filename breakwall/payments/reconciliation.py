@@ -13,12 +13,13 @@ from sqlalchemy import Connection, Row, Select, func, or_, select
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.differences import Account, Difference, Kind, compare
+from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.gateways.wire_keys import key_behind
 from breakwall.payments.keys import order_id_within
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reports import ReportLine
-from breakwall.payments.schema import UNSETTLED, attempts, orders
+from breakwall.payments.schema import attempts, orders
 from breakwall.payments.spool import Spool
 
 T = TypeVar("T")

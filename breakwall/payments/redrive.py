@@ -19,10 +19,11 @@ from breakwall.payments.actions import Author
 from breakwall.payments.audit import lock_orders
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
+from breakwall.payments.facts import ORDER_REJECTED, UNSETTLED
 from breakwall.payments.interventions import DISPUTED, RETRYABLE, disputed, send_round
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.plans import once
-from breakwall.payments.schema import UNSETTLED, attempts, orders
+from breakwall.payments.schema import attempts, orders
 
 CHUNK = 500
 """Orders in one transaction: some tens of milliseconds, in which nobody else waits for long."""
@@ -37,12 +38,14 @@ class Selection:
         currency: an ISO 4217 code; None: any.
         older_than: seconds since they were accepted, at least; 0: any.
         error_contains: a text within their last error, whatever its case; None: any.
+        rejected: only those that wait for other settings.
     """
 
     statuses: tuple[OrderStatus, ...]
     currency: str | None = None
     older_than: float = 0.0
     error_contains: str | None = None
+    rejected: bool = False
 
     def __post_init__(self) -> None:
         wrong = [status for status in self.statuses if status not in RETRYABLE]
@@ -97,6 +100,7 @@ class Redrive:
         sleep: called between two chunks for as long as a chunk took, in seconds, so that a redrive never
             has more than half of the database's time.
         timer: a monotonic clock, in seconds.
+        looks_up: as in `Interventions`.
     """
 
     def __init__(
@@ -106,7 +110,9 @@ class Redrive:
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
+        looks_up: bool = True,
     ) -> None:
+        self._looks_up = looks_up
         self._database = database
         self._clock = clock or DatabaseClock()
         self._sleep = sleep
@@ -154,14 +160,17 @@ class Redrive:
             still = [order for order in lock_orders(connection, order_ids) if order.status == status]
             refused = disputed(connection, still)
             chosen = [order for order in still if order.id not in refused]
-            send_round(connection, self._clock, chosen, author, run=run)
+            send_round(connection, self._clock, chosen, author, looks_up=self._looks_up, run=run)
             return Chunk(len(chosen), len(order_ids) - len(still), len(refused))
 
         return self._database.write(work, name="retry")
 
     def _preview(self, matching: ColumnElement[bool], statuses: Sequence[OrderStatus]) -> Preview:
         by_status = select(orders.c.status, func.count().label("number")).where(matching)
-        unsettled = exists(select(attempts.c.number).where(attempts.c.order_id == orders.c.id, UNSETTLED))
+        unsettled = or_(
+            orders.c.suspected_at.is_not(None),
+            exists(select(attempts.c.number).where(attempts.c.order_id == orders.c.id, UNSETTLED)),
+        )
         chosen = select(func.count()).where(matching, orders.c.status.in_(statuses))
 
         def count(connection: Connection) -> tuple[dict[OrderStatus, int], int, int]:
@@ -216,6 +225,8 @@ def _filters(
         yield orders.c.currency == selection.currency
     if selection.error_contains is not None:
         yield error(selection.error_contains)
+    if selection.rejected:
+        yield ORDER_REJECTED
 
 
 def _last_error(text: str) -> ColumnElement[bool]:

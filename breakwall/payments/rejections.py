@@ -1,7 +1,6 @@
 """Answers that send an operator to the settings: wrong credentials, a wrong address.
 
-They say nothing about the service's health, so no circuit opens and the orders wait on. What tells them is the
-end of their detail, in an answer as in an order's last error: the name of the setting.
+They say nothing about the service's health, so no circuit opens and the orders wait on.
 """
 
 from __future__ import annotations
@@ -10,27 +9,12 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sqlalchemy import ColumnElement
-
-from breakwall.payments.gateways.base import Answer
-from breakwall.payments.schema import orders
+from breakwall.payments.gateways.base import Advice, Answer
 
 log = logging.getLogger("breakwall.payments")
 
-SETTING = "BREAKWALL_PAYMENT_URL"
-
-_END = f"{SETTING}."
-
-REJECTED: ColumnElement[bool] = orders.c.last_error.like(f"%{_END}")
-"""Orders that were answered so when they were last tried."""
-
 PAUSE = 60.0
 """Seconds between two warnings of a process: every attempt is answered so until somebody mends the settings."""
-
-
-def is_rejection(answer: Answer) -> bool:
-    """Whether only an operator can bring about another answer than this one."""
-    return answer.detail.endswith(_END)
 
 
 class RejectionLog:
@@ -48,7 +32,7 @@ class RejectionLog:
 
     def hear(self, answer: Answer) -> None:
         """Take note of the answer to a charge, whatever it is."""
-        number = self._count() if is_rejection(answer) else 0
+        number = self._count() if answer.advice is Advice.RECONFIGURE else 0
         if number:
             log.warning(
                 "%s (%s): %s The orders wait; `breakwall doctor` looks at the settings.",

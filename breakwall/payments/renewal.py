@@ -2,38 +2,68 @@
 
 Services that deduplicate may store a refusal under its key, a 400 for instance, and give it again for as long
 as the key lives (Stripe does, the Idempotency-Key draft of the IETF allows it): once the cause is mended, only
-another key gets past it. Until then the old one stays, which protects against a request that is late.
+another key gets past it. A refusal alone proves nothing, for it may mean "done already": a key is renewed once a
+look-up, or a person, has said that nothing was charged under it. Until then the old one stays, which protects against
+a request that is late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, not_, or_, select, update
 
-from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.keys import renewed_key
-from breakwall.payments.schema import UNSETTLED, attempts, orders
-
-RESOLVED_BY = "Resolved by"
-LOOKED_UP = "Looked up afterwards"
-"""How the details of attempts begin that were settled by something else than the service's answer to them."""
+from breakwall.payments.facts import PROVEN_OTHERWISE, REFUSED, SPENDS_KEY, UNSETTLED
+from breakwall.payments.gateways.base import Advice, Outcome
+from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.schema import attempts, orders
 
 _UNNOTICED = attempts.c.outcome.in_([Outcome.NOT_SENT, Outcome.THROTTLED])
-_TOLD = func.coalesce(attempts.c.detail, "")
-_REFUSED = and_(
-    attempts.c.outcome == Outcome.FAILED,
-    not_(or_(*(_TOLD.startswith(words, autoescape=True) for words in (RESOLVED_BY, LOOKED_UP)))),
-)
+_SPENT = and_(attempts.c.outcome == Outcome.FAILED, SPENDS_KEY)
 
 
-def spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> set[str]:
-    """The ids of those of some locked orders whose key the service has spent on a refusal.
+def renew_spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> None:
+    """Give those of some locked orders a new key that need one, and of which it is proven that nothing was charged."""
+    proven = _whose_newest(connection, locked, _SPENT, PROVEN_OTHERWISE)
+    renew_keys(connection, (order for order in locked if order.id in proven))
 
-    That is proof that nothing was charged: every attempt is settled, and the newest that the service took
-    notice of, under the key in use, was refused in so many words. A look-up's "no such charge" is none.
+
+def has_spent_key(connection: Connection, order: Row[Any]) -> bool:
+    """Whether the service may have stored a refusal under a locked order's key, as far as its attempts tell."""
+    return bool(_whose_newest(connection, [order], _SPENT))
+
+
+def renew_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
+    """Give some locked orders a new key.
+
+    Their fence is raised, so that no claim, before or after, makes the same key again.
     """
+    renewed = [
+        {"of": order.id, "to": order.fence + 1, "key": derive_charge_key(order.id, order.fence + 1)}
+        for order in locked
+    ]
+    if renewed:
+        change = update(orders).where(orders.c.id == bindparam("of"))
+        connection.execute(change.values(fence=bindparam("to"), charge_key=bindparam("key")), renewed)
+
+
+def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
+    """Have the refusals of some locked orders looked up that were believed without a look-up."""
+    doubtful = _whose_newest(connection, locked, _SPENT, not_(PROVEN_OTHERWISE))
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.order_id.in_(doubtful), attempts.c.outcome == Outcome.FAILED)
+        .where(REFUSED, not_(PROVEN_OTHERWISE))
+        .values(outcome=Outcome.UNKNOWN, advice=Advice.STOP, spends_key=True)
+    )
+
+
+def _whose_newest(
+    connection: Connection, locked: Sequence[Row[Any]], *conditions: ColumnElement[bool]
+) -> set[str]:
+    """The ids of those of some locked orders whose newest attempt that the service took notice of was sent under the
+    key in use and meets the conditions, while no attempt may have charged."""
     ids = [order.id for order in locked]
     newest = (
         select(attempts.c.order_id, func.max(attempts.c.number).label("number"))
@@ -42,27 +72,11 @@ def spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> set[str]:
         .subquery()
     )
     unsettled = select(attempts.c.order_id).where(attempts.c.order_id.in_(ids), UNSETTLED)
-    spent = (
+    found = (
         select(orders.c.id)
         .join(newest, newest.c.order_id == orders.c.id)
         .join(attempts, and_(attempts.c.order_id == orders.c.id, attempts.c.number == newest.c.number))
-        .where(attempts.c.gateway_key == orders.c.charge_key, _REFUSED)
+        .where(attempts.c.gateway_key == orders.c.charge_key, *conditions)
         .where(orders.c.id.not_in(unsettled))
     )
-    return set(connection.scalars(spent))
-
-
-def renew_spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> None:
-    """Give those of some locked orders a new key that need one, see `spent_keys`.
-
-    Their fence is raised, so that no claim, before or after, makes the same key again.
-    """
-    spent = spent_keys(connection, locked)
-    renewed = [
-        {"of": order.id, "to": order.fence + 1, "key": renewed_key(order.id, order.fence + 1)}
-        for order in locked
-        if order.id in spent
-    ]
-    if renewed:
-        change = update(orders).where(orders.c.id == bindparam("of"))
-        connection.execute(change.values(fence=bindparam("to"), charge_key=bindparam("key")), renewed)
+    return set(connection.scalars(found))

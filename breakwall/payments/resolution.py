@@ -1,27 +1,27 @@
-"""Closing an order in review with what a person found out at the payment service."""
+"""Ending an order with what a person found out at the payment service."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
-from breakwall.payments.actions import Action, Author
+from breakwall.payments.actions import Action, Author, IncidentKind
 from breakwall.payments.audit import note_interventions, report_incident
+from breakwall.payments.charges import DEFAULT_ACCOUNT, take_charge
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
+from breakwall.payments.facts import SPENDS_KEY, UNSETTLED
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.interventions import RefusedError, at_rest, lock_order
-from breakwall.payments.keys import renewed_key
+from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import MAX_LENGTH, OrderStatus, StoredOrder
 from breakwall.payments.queries import get_order, stored_order
-from breakwall.payments.renewal import RESOLVED_BY, spent_keys
-from breakwall.payments.schema import OTHER_PAYLOAD, STORED_ERROR, UNSETTLED, attempts, incidents, orders
+from breakwall.payments.renewal import has_spent_key
+from breakwall.payments.schema import SettledBy, attempts, orders
 
 _IN_REVIEW = (OrderStatus.REVIEW,)
-_RESOLVED = "resolved: only an order in review can"
-
-_SPENDS_ITS_KEY = or_(STORED_ERROR, OTHER_PAYLOAD)
+_NOT_PAID = tuple(status for status in OrderStatus if status is not OrderStatus.PAID)
 
 
 class InvalidChargeError(ValueError):
@@ -29,20 +29,23 @@ class InvalidChargeError(ValueError):
 
 
 class Resolution:
-    """A person's word on orders in review.
+    """A person's word on orders.
 
     Every method takes an order's id or idempotency key, returns the order as it is afterwards, and raises
-    `OrderNotFoundError`, `RefusedError` (the order is not in review) or `DatabaseUnavailableError`. Each
+    `OrderNotFoundError`, `RefusedError` (the order's state does not allow it) or `DatabaseUnavailableError`. Each
     raises the order's fence: whoever still works on it holds an older claim, and of what it finds only
     proof of a payment counts.
     """
 
-    def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock | None = None, account: str = DEFAULT_ACCOUNT
+    ) -> None:
         self.database = database
         self.clock = clock or DatabaseClock()
+        self.account = account
 
     def paid(self, name: str, charge_id: str, author: Author) -> StoredOrder:
-        """The payment service has charged the order, as ``charge_id``: it is paid.
+        """The payment service has charged the order, as ``charge_id``: it is paid, whatever it was before.
 
         Raises:
             InvalidChargeError: ``charge_id`` is empty, too long or not printable.
@@ -52,18 +55,20 @@ class Resolution:
         order = get_order(self.database, name)
 
         def work(connection: Connection) -> StoredOrder:
-            before = lock_order(connection, order.id, _IN_REVIEW, _RESOLVED)
-            _refuse_charge_of_another(connection, order.id, charge_id)
+            # Before the order is locked, see `take_charge`. Where either is refused, nothing of both is kept.
+            self._refuse_charge_of_another(connection, order.id, charge_id)
+            before = lock_order(connection, order.id, _NOT_PAID, "resolved once more")
             newest = _unsettled(select(func.max(attempts.c.number)), order.id).scalar_subquery()
-            detail = f"{RESOLVED_BY} {author.actor}: it charged."
+            detail = f"Resolved by {author.actor}: it charged."
             self._settle(
                 connection, attempts.c.number == newest, order.id, Outcome.SUCCEEDED, detail, charge_id
             )
-            changes = {"charge_id": charge_id, "last_error": None}
+            changes = {"charge_id": charge_id, "last_error": None, "rejected": False}
             self._close(connection, before, OrderStatus.PAID, changes)
             if before.cancel_requested:
                 refund = f"charged as {charge_id} although it was to be cancelled: refund it"
-                report_incident(connection, self.clock, order.id, "charged_after_cancel", refund)
+                kind = IncidentKind.CHARGED_AFTER_CANCEL
+                report_incident(connection, self.clock, order.id, kind, refund)
             note_interventions(
                 connection,
                 self.clock,
@@ -88,14 +93,16 @@ class Resolution:
         order = get_order(self.database, name)
 
         def work(connection: Connection) -> StoredOrder:
-            before = lock_order(connection, order.id, _IN_REVIEW, _RESOLVED)
+            before = lock_order(
+                connection, order.id, _IN_REVIEW, "resolved as not charged: only one in review can"
+            )
             status = OrderStatus.CANCELLED if before.cancel_requested else OrderStatus.DEAD
             changes = {}
-            spent = connection.scalar(_unsettled(select(func.count()), order.id).where(_SPENDS_ITS_KEY))
-            detail = f"{RESOLVED_BY} {author.actor}: not charged. {author.reason or ''}".rstrip()
+            spent = connection.scalar(_unsettled(select(func.count()), order.id).where(SPENDS_KEY))
+            detail = f"Resolved by {author.actor}: not charged. {author.reason or ''}".rstrip()
             self._settle(connection, UNSETTLED, order.id, Outcome.FAILED, detail)
-            if spent or spent_keys(connection, [before]):
-                changes["charge_key"] = renewed_key(order.id, before.fence + 1)
+            if spent or has_spent_key(connection, before):
+                changes["charge_key"] = derive_charge_key(order.id, before.fence + 1)
             self._close(connection, before, status, changes)
             note_interventions(
                 connection, self.clock, [before], Action.RESOLVE_NOT_CHARGED, author, after=status
@@ -103,6 +110,11 @@ class Resolution:
             return stored_order(connection, orders.c.id == order.id)
 
         return self.database.write(work, name="resolve")
+
+    def _refuse_charge_of_another(self, connection: Connection, order_id: str, charge_id: str) -> None:
+        owner = take_charge(connection, self.clock, self.account, charge_id, order_id, None)
+        if owner is not None:
+            raise RefusedError(f"the charge {charge_id} belongs to order {owner}")
 
     def _settle(
         self,
@@ -120,6 +132,7 @@ class Resolution:
             .values(
                 outcome=outcome,
                 finished_at=func.coalesce(attempts.c.finished_at, now),
+                settled_by=SettledBy.PERSON,
                 detail=detail,
                 charge_id=charge_id,
             )
@@ -128,28 +141,14 @@ class Resolution:
     def _close(
         self, connection: Connection, before: Row[Any], status: OrderStatus, changes: dict[str, Any]
     ) -> None:
-        values = {**at_rest(self.clock, status), "fence": before.fence + 1, **changes}
+        ended = {"fence": before.fence + 1, "suspected_at": None}
+        values = {**at_rest(self.clock, status), **ended, **changes}
         connection.execute(update(orders).where(orders.c.id == before.id).values(values))
 
 
 def _check_charge(charge_id: str) -> None:
     if not charge_id.strip() or not charge_id.isprintable() or len(charge_id) > MAX_LENGTH:
         raise InvalidChargeError(f"should be the charge's id: 1 to {MAX_LENGTH} printable characters")
-
-
-def _refuse_charge_of_another(connection: Connection, order_id: str, charge_id: str) -> None:
-    if connection.dialect.name == "postgresql":
-        # Two people may vouch for one charge at the same moment; SQLite has one writer anyhow.
-        lock = func.pg_advisory_xact_lock(func.hashtextextended(charge_id, 0))
-        connection.execute(select(lock))
-    paid_by_it = select(orders.c.id).where(orders.c.charge_id == charge_id)
-    doubled = select(incidents.c.order_id).where(incidents.c.kind == "two_charges")
-    also_by_it = select(attempts.c.order_id).where(
-        attempts.c.order_id.in_(doubled), attempts.c.charge_id == charge_id
-    )
-    others = {*connection.scalars(paid_by_it), *connection.scalars(also_by_it)} - {order_id}
-    if others:
-        raise RefusedError(f"the charge {charge_id} belongs to order {min(others)}")
 
 
 def _unsettled(counted: Select[Any], order_id: str) -> Select[Any]:

@@ -6,6 +6,8 @@ has run out. Neither holds a finished order.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,13 +22,12 @@ from sqlalchemy import (
     Table,
     Text,
     literal_column,
-    or_,
     text,
 )
 
-from breakwall.payments.actions import Action
+from breakwall.payments.actions import Action, IncidentKind
 from breakwall.payments.clock import UtcDateTime
-from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.orders import MAX_LENGTH, OrderStatus
 
 metadata = MetaData(
@@ -40,20 +41,46 @@ metadata = MetaData(
 )
 
 
+class SettledBy(StrEnum):
+    """What has settled an attempt other than an answer to it.
+
+    ``LOOK_UP``: a look-up has found its charge, or none. ``PERSON``: somebody's word. ``LEASE``: its process ended
+    or lost its claim. ``PAYMENT``: its order was paid by another attempt meanwhile.
+    """
+
+    LOOK_UP = "look_up"
+    PERSON = "person"
+    LEASE = "lease"
+    PAYMENT = "payment"
+
+
 def _one_of(column: str, values: list[str]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
+MAX_SHAPE = 300
+"""Characters of `keys.key_shape` at most."""
+
+# One row, made by the migration.
+site = Table(
+    "site",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(64), nullable=False),
+    CheckConstraint("id = 1", name="there_is_one"),
+)
+
 orders = Table(
     "orders",
     metadata,
+    # Derived from the site and the caller's key, see `keys`.
     Column("id", String(32), primary_key=True),
     Column("idempotency_key", String(MAX_LENGTH), nullable=False, unique=True),
     Column("user_id", String(MAX_LENGTH), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("status", String(16), nullable=False),
-    # The key that the gateway gets: the order's own, until it is proven that nothing was charged under it.
+    # The key that travels: the first one, until it is proven that nothing was charged under it.
     Column("charge_key", String(MAX_LENGTH), nullable=False),
     # Attempts of any kind, and of those the worker's own. A deferral sends nothing and uses up nothing.
     Column("attempt_count", Integer, nullable=False, server_default=text("0")),
@@ -64,6 +91,7 @@ orders = Table(
     # What the counts were when an operator last sent the order round: the budget is counted from there.
     Column("retry_floor", Integer, nullable=False, server_default=text("0")),
     Column("look_up_floor", Integer, nullable=False, server_default=text("0")),
+    Column("attempt_floor", Integer, nullable=False, server_default=text("0")),
     # The claim: whoever holds the newest fence may write until the lease runs out.
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("lease_until", UtcDateTime),
@@ -72,8 +100,14 @@ orders = Table(
     Column("next_attempt_at", UtcDateTime),
     Column("dispatch_at", UtcDateTime),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    # Since when it may have been charged without an attempt that tells of it: after a restore. Until looked up.
+    Column("suspected_at", UtcDateTime),
+    # When a look-up last gave no usable answer.
+    Column("looked_up_at", UtcDateTime),
     Column("charge_id", String(MAX_LENGTH)),
     Column("last_error", Text),
+    # Whether only other settings bring about another answer than the last one. Empty before revision 0004.
+    Column("rejected", Boolean),
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
     CheckConstraint("amount > 0", name="amount_is_positive"),
@@ -127,9 +161,39 @@ attempts = Table(
     Column("code", String(64)),
     Column("detail", Text),
     Column("charge_id", String(MAX_LENGTH)),
+    # What the rules ask of an answer. Empty while there is none, and before revision 0004: see `facts`.
+    Column("advice", String(16)),
+    Column("spends_key", Boolean),
+    # What has settled it other than an answer to it.
+    Column("settled_by", String(16)),
     CheckConstraint("source IN ('producer', 'worker')", name="source_is_known"),
     CheckConstraint(_one_of("outcome", [outcome.value for outcome in Outcome]), name="outcome_is_known"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="an_end_has_an_outcome"),
+    CheckConstraint(_one_of("advice", [advice.value for advice in Advice]), name="advice_is_known"),
+    CheckConstraint(_one_of("settled_by", [way.value for way in SettledBy]), name="settled_by_is_known"),
+)
+
+# Each charge that was believed, and whose it is: no two orders are paid by one.
+charges = Table(
+    "charges",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("charge_id", String(MAX_LENGTH), primary_key=True),
+    Column("order_id", String(32), ForeignKey("orders.id"), nullable=False),
+    # The key that the service knows it by, and its shape. Empty where only a person has told of it.
+    Column("key", String(MAX_LENGTH)),
+    Column("key_shape", String(MAX_SHAPE)),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# How the newest known charge of a shape is found.
+Index(
+    "ix_charges_known",
+    charges.c.account,
+    charges.c.key_shape,
+    charges.c.at,
+    postgresql_where=charges.c.key_shape.is_not(None),
+    sqlite_where=charges.c.key_shape.is_not(None),
 )
 
 incidents = Table(
@@ -145,7 +209,7 @@ incidents = Table(
     Column("closed_by", String(MAX_LENGTH)),
     Column("close_reason", Text),
     CheckConstraint(
-        _one_of("kind", ["two_charges", "charged_after_cancel", "charged_after_resolution"]),
+        _one_of("kind", [kind.value for kind in IncidentKind]),
         name="kind_is_known",
     ),
 )
@@ -187,12 +251,3 @@ interventions = Table(
 # Literals, not parameters: a planner uses a partial index only for a value that it can see.
 QUEUED: ColumnElement[str] = literal_column("'queued'")
 IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")
-
-UNSETTLED = or_(attempts.c.outcome.is_(None), attempts.c.outcome == Outcome.UNKNOWN)
-"""Attempts that may have charged."""
-
-STORED_ERROR = attempts.c.code.like("http_5%")
-"""Attempts that the service answered, with an error that it may have stored under their key."""
-
-OTHER_PAYLOAD = attempts.c.code == "http_422"
-"""Attempts whose key the service knows from another payload: it will never charge this one under it."""

@@ -5,19 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, false, func, select, update
+from sqlalchemy import Connection, Update, false, func, select, update
 
+from breakwall.payments.actions import IncidentKind
 from breakwall.payments.audit import report_incident, resolved_as_not_charged_since
+from breakwall.payments.charges import take_charge
 from breakwall.payments.claims import Claim, held
 from breakwall.payments.clock import Clock
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.facts import UNSETTLED
+from breakwall.payments.gateways.base import Advice, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.renewal import LOOKED_UP
-from breakwall.payments.schema import UNSETTLED, attempts, orders
+from breakwall.payments.proofs import Told, contradicted, may_be_own
+from breakwall.payments.schema import SettledBy, attempts, orders
 
-PAID_OTHERWISE = "No answer was recorded before the order was paid otherwise."
-"""What an attempt says that was under way, or about to be sent, when a late proof of payment came."""
+
+def own_charge(
+    connection: Connection, clock: Clock, account: str, request: ChargeRequest, answer: Told
+) -> Told:
+    """Make the charge that an answer tells of the order's own. Returns the answer, as one that is contradicted
+    where the charge is another order's already."""
+    charge_id = answer.charge_id
+    if charge_id is None or not may_be_own(answer, request):
+        return answer
+    owner = take_charge(connection, clock, account, charge_id, request.order_id, request.idempotency_key)
+    if owner is None:
+        return answer
+    return contradicted(answer, f"the charge {charge_id} is the charge of order {owner}")
 
 
 def leave(
@@ -36,7 +50,7 @@ def leave(
 
 def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str | None) -> OrderStatus:
     """Proof of payment counts whoever brings it and whatever the order's state is by now."""
-    paid = {**_state(clock, Verdict(OrderStatus.PAID)), "charge_id": charge_id, "last_error": None}
+    paid = {**_state(clock, Verdict(OrderStatus.PAID)), "charge_id": charge_id, **_SETTLED}
     as_expected = connection.execute(
         update(orders).where(*held(claim), orders.c.cancel_requested.is_(false())).values(paid)
     )
@@ -45,27 +59,58 @@ def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str | Non
     return OrderStatus.PAID
 
 
+_SETTLED = {"last_error": None, "rejected": False, "suspected_at": None}
+
+MAX_DETAIL = 500
+
+
 def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) -> None:
     """Write what a look-up found to the newest attempt that it can belong to."""
-    newest = (
-        select(func.max(attempts.c.number))
-        .where(attempts.c.order_id == claim.order_id, attempts.c.fence < claim.fence, UNSETTLED)
-        .scalar_subquery()
-    )
     found = Outcome.SUCCEEDED if answer.result is LookUpResult.SUCCEEDED else Outcome.DECLINED
     connection.execute(
-        update(attempts)
-        .where(attempts.c.order_id == claim.order_id, attempts.c.number == newest)
-        .values(outcome=found, charge_id=answer.charge_id, detail=f"{LOOKED_UP}.")
+        _newest_before(claim).values(
+            outcome=found,
+            charge_id=answer.charge_id,
+            settled_by=SettledBy.LOOK_UP,
+            detail="Looked up afterwards.",
+        )
     )
 
 
-def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], detail: str) -> None:
+def dispute_newest(connection: Connection, clock: Clock, claim: Claim, answer: LookUpAnswer) -> None:
+    """Write to the same attempt that its key leads to what is not the order's: nobody looks it up again."""
+    connection.execute(
+        _newest_before(claim).values(
+            outcome=Outcome.UNKNOWN,
+            finished_at=func.coalesce(attempts.c.finished_at, clock.after(0)),
+            advice=Advice.REVIEW,
+            spends_key=True,
+            charge_id=answer.charge_id,
+            code=answer.code,
+            detail=answer.detail[:MAX_DETAIL],
+        )
+    )
+
+
+_ENDS = {
+    SettledBy.LEASE: "No answer was recorded: the process that sent it ended or lost its claim.",
+    SettledBy.PAYMENT: "No answer was recorded before the order was paid otherwise.",
+}
+
+
+def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], by: SettledBy) -> None:
     """Make attempts that nobody has answered yet unknown ones; an answer that comes later still counts."""
     connection.execute(
         update(attempts)
         .where(attempts.c.order_id.in_(order_ids), attempts.c.outcome.is_(None))
-        .values(outcome=Outcome.UNKNOWN, finished_at=clock.after(0), detail=detail)
+        .values(
+            outcome=Outcome.UNKNOWN,
+            finished_at=clock.after(0),
+            advice=Advice.RETRY,
+            spends_key=False,
+            settled_by=by,
+            detail=_ENDS[by],
+        )
     )
 
 
@@ -78,6 +123,16 @@ def lock_status(connection: Connection, order_id: str) -> OrderStatus:
 def _cancellation_is_asked_for(connection: Connection, claim: Claim) -> bool:
     asked = select(orders.c.cancel_requested).where(*held(claim)).with_for_update()
     return bool(connection.scalar(asked))
+
+
+def _newest_before(claim: Claim) -> Update:
+    """An update of the newest attempt that may have charged and is older than the claim."""
+    newest = (
+        select(func.max(attempts.c.number))
+        .where(attempts.c.order_id == claim.order_id, attempts.c.fence < claim.fence, UNSETTLED)
+        .scalar_subquery()
+    )
+    return update(attempts).where(attempts.c.order_id == claim.order_id, attempts.c.number == newest)
 
 
 def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
@@ -105,14 +160,14 @@ def _pay_against_expectation(
     if before.status == OrderStatus.PAID:
         if before.charge_id != charge_id:
             detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"
-            report_incident(connection, clock, order_id, "two_charges", detail)
+            report_incident(connection, clock, order_id, IncidentKind.TWO_CHARGES, detail)
         return
     if before.cancel_requested:
         detail = f"charged as {charge_id} although it was to be cancelled: refund it"
-        report_incident(connection, clock, order_id, "charged_after_cancel", detail)
+        report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_CANCEL, detail)
     elif resolved_as_not_charged_since(connection, order_id, claim.fence):
         detail = f"charged as {charge_id} although a person had resolved it as not charged"
-        report_incident(connection, clock, order_id, "charged_after_resolution", detail)
+        report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
     connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
     # Whoever has claimed the order meanwhile may be dead, and nobody takes a paid order back from it.
-    end_unanswered(connection, clock, [order_id], PAID_OTHERWISE)
+    end_unanswered(connection, clock, [order_id], SettledBy.PAYMENT)

@@ -185,14 +185,6 @@ class Gateway(Protocol):
         """Ask for an earlier charge. Same bound as `charge`."""
         ...
 
-    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
-        """Whether there is anything behind the address at which a charge is looked up; None: no answer.
-
-        Same bound as `charge`. Only a clear no is False: it is asked where a look-up has said "no such
-        charge" and no charge is known to try it out with.
-        """
-        ...
-
     def close(self) -> None:
         """Close the connections. Safe to call twice."""
         ...

@@ -1,0 +1,217 @@
+"""Rules read columns, a charge belongs to one order, and the site has a name.
+
+Workers of the version before go on while this runs, and afterwards: what they leave empty is read from the codes and
+texts that they write (`breakwall.payments.facts`). What reads much comes first; the tables are locked at the end.
+"""
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import context, op
+
+from breakwall.payments.keys import key_shape
+
+revision = "0004"
+down_revision = "0003"
+
+NEWEST_PAID = 50_000
+"""Paid orders that are looked through for one known charge of each shape of key."""
+
+_ADVICE = "advice IN ('retry', 'look_again', 'review', 'stop', 'reconfigure')"
+_SETTLED_BY = "settled_by IN ('look_up', 'person', 'lease', 'payment')"
+_KINDS = (
+    "kind IN ('two_charges', 'charged_after_cancel', 'charged_after_resolution', 'wrong_charge', 'reported')"
+)
+_ACTIONS = "action IN ('retry', 'cancel', 'resolve_paid', 'resolve_not_charged', 'suspect')"
+
+_PAID = sa.text(
+    """
+    SELECT o.id, o.charge_id, a.gateway_key, o.settled_at FROM orders o
+    JOIN attempts a ON a.order_id = o.id AND a.outcome = 'succeeded' AND a.charge_id = o.charge_id
+    WHERE o.settled_at IS NOT NULL AND o.charge_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM interventions i WHERE i.order_id = o.id AND i.action = 'resolve_paid'
+    )
+    ORDER BY o.settled_at DESC LIMIT :most
+    """
+)
+_DOUBLED = sa.text(
+    """
+    SELECT a.order_id AS id, a.charge_id, o.settled_at FROM attempts a JOIN orders o ON o.id = a.order_id
+    WHERE a.charge_id IS NOT NULL AND a.order_id IN (SELECT order_id FROM incidents WHERE kind = 'two_charges')
+    ORDER BY a.order_id, a.number
+    """
+)
+_SHARED = sa.text(
+    """
+    SELECT o.id, o.charge_id FROM orders o WHERE o.charge_id IN (
+        SELECT charge_id FROM orders WHERE charge_id IS NOT NULL GROUP BY charge_id HAVING count(*) > 1
+    ) ORDER BY o.charge_id, o.settled_at, o.id
+    """
+)
+
+_ORDERS = sa.table("orders", *map(sa.column, ("id", "status", "last_error", "rejected")))
+_ATTEMPTS = sa.table(
+    "attempts",
+    *map(sa.column, ("order_id", "outcome", "code", "detail", "advice", "settled_by")),
+    sa.column("spends_key", sa.Boolean()),
+)
+_SETTING = "BREAKWALL_PAYMENT_URL."
+_REJECTIONS = ("http_401", "http_403", "http_404", "http_405", "http_407", "http_421")
+
+# The trigger of revision 0003, which goes with SQLite's old table.
+_LEAVE_KNOWN_OUT = """
+CREATE TRIGGER incidents_leave_known_out BEFORE INSERT ON incidents WHEN EXISTS (
+    SELECT 1 FROM incidents WHERE order_id = NEW.order_id AND kind = NEW.kind AND detail = NEW.detail
+) BEGIN SELECT RAISE(IGNORE); END
+"""
+
+
+def upgrade() -> None:
+    _name_the_site()
+    _make_charges()
+    _know_more_kinds()
+    _report_shared_charges()
+    _add_columns()
+    for statement in _fills():
+        op.execute(statement)
+
+
+def _name_the_site() -> None:
+    site = op.create_table(
+        "site",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_site_there_is_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_site")),
+    )
+    name = context.config.attributes.get("site") or secrets.token_hex(8)
+    op.bulk_insert(site, [{"id": 1, "name": name}])
+
+
+def _make_charges() -> None:
+    charges = op.create_table(
+        "charges",
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("charge_id", sa.String(length=255), nullable=False),
+        sa.Column("order_id", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=True),
+        sa.Column("key_shape", sa.String(length=300), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_charges_order_id")),
+        sa.PrimaryKeyConstraint("account", "charge_id", name=op.f("pk_charges")),
+    )
+    op.create_index(
+        "ix_charges_known",
+        "charges",
+        ["account", "key_shape", "at"],
+        unique=False,
+        postgresql_where=sa.text("key_shape IS NOT NULL"),
+        sqlite_where=sa.text("key_shape IS NOT NULL"),
+    )
+    rows = [*_newest_of_each_shape(), *_second_charges()]
+    # Whose a charge is without a row, `orders.charge_id` tells. Of two rows for one the first stays.
+    firsts = {row["charge_id"]: row for row in reversed(rows)}
+    op.bulk_insert(charges, list(firsts.values()))
+
+
+def _newest_of_each_shape() -> Iterator[dict[str, Any]]:
+    shapes: set[str] = set()
+    for order_id, charge_id, key, at in op.get_bind().execute(_PAID, {"most": NEWEST_PAID}):
+        if (shape := key_shape(key)) not in shapes:
+            shapes.add(shape)
+            yield _row(order_id, charge_id, at, key, shape)
+
+
+def _second_charges() -> Iterator[dict[str, Any]]:
+    for order_id, charge_id, at in op.get_bind().execute(_DOUBLED):
+        yield _row(order_id, charge_id, at)
+
+
+def _row(
+    order_id: str, charge_id: str, at: Any, key: str | None = None, shape: str | None = None
+) -> dict[str, Any]:
+    # SQLite has times as texts.
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at or datetime.now(UTC)
+    return {
+        "account": "default",
+        "charge_id": charge_id,
+        "order_id": order_id,
+        "key": key,
+        "key_shape": shape,
+        "at": moment,
+    }
+
+
+def _know_more_kinds() -> None:
+    # SQLite changes no constraint in place: these tables, which are small, are copied.
+    with op.batch_alter_table("incidents") as incidents:
+        incidents.drop_constraint(op.f("ck_incidents_kind_is_known"), type_="check")
+        incidents.create_check_constraint(op.f("ck_incidents_kind_is_known"), _KINDS)
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(_LEAVE_KNOWN_OUT)
+    with op.batch_alter_table("interventions") as interventions:
+        interventions.drop_constraint(op.f("ck_interventions_action_is_known"), type_="check")
+        interventions.create_check_constraint(op.f("ck_interventions_action_is_known"), _ACTIONS)
+
+
+def _report_shared_charges() -> None:
+    """Orders that were paid by one charge before anybody looked."""
+    first: dict[str, str] = {}
+    incidents: list[dict[str, Any]] = []
+    for order_id, charge_id in op.get_bind().execute(_SHARED):
+        owner = first.setdefault(charge_id, order_id)
+        if owner != order_id:
+            detail = f"it is paid by {charge_id}, which is the charge of order {owner}"
+            now = datetime.now(UTC)
+            incidents.append({"order_id": order_id, "kind": "wrong_charge", "detail": detail, "at": now})
+    table = sa.table(
+        "incidents",
+        *map(sa.column, ("order_id", "kind", "detail")),
+        sa.column("at", sa.DateTime(timezone=True)),
+    )
+    op.bulk_insert(table, incidents)
+
+
+def _add_columns() -> None:
+    op.add_column(
+        "orders", sa.Column("attempt_floor", sa.Integer(), server_default=sa.text("0"), nullable=False)
+    )
+    op.add_column("orders", sa.Column("suspected_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("orders", sa.Column("looked_up_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("orders", sa.Column("rejected", sa.Boolean(), nullable=True))
+    op.add_column("attempts", sa.Column("spends_key", sa.Boolean(), nullable=True))
+    _add_checked("advice", _ADVICE)
+    _add_checked("settled_by", _SETTLED_BY)
+
+
+def _add_checked(column: str, check: str) -> None:
+    named = f"CONSTRAINT ck_attempts_{column}_is_known CHECK ({check})"
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(f"ALTER TABLE attempts ADD COLUMN {column} VARCHAR(16) {named}")
+        return
+    op.execute(f"ALTER TABLE attempts ADD COLUMN {column} VARCHAR(16)")
+    # It is empty everywhere: nobody needs to wait while that is made sure of.
+    op.execute(f"ALTER TABLE attempts ADD {named} NOT VALID")
+
+
+def _fills() -> Iterator[sa.Update]:
+    """Of the orders that are not at their end: no rule asks of an attempt of any other."""
+    open_states = ("queued", "in_flight", "review", "dead")
+    of_open = _ATTEMPTS.c.order_id.in_(sa.select(_ORDERS.c.id).where(_ORDERS.c.status.in_(open_states)))
+    code, detail = (sa.func.coalesce(column, "") for column in (_ATTEMPTS.c.code, _ATTEMPTS.c.detail))
+    change = sa.update(_ATTEMPTS).where(of_open)
+    still_empty = change.where(_ATTEMPTS.c.outcome.is_not(None), _ATTEMPTS.c.advice.is_(None))
+    yield change.where(detail.startswith("Resolved by")).values(settled_by="person")
+    yield change.where(detail.startswith("Looked up afterwards")).values(settled_by="look_up")
+    yield still_empty.where(code == "http_422").values(advice="review", spends_key=True)
+    yield still_empty.where(code.startswith("http_5")).values(advice="retry", spends_key=True)
+    rejected = sa.or_(detail.endswith(_SETTING), code.in_(_REJECTIONS))
+    yield still_empty.where(rejected).values(advice="reconfigure", spends_key=False)
+    refused = sa.and_(_ATTEMPTS.c.outcome == "failed", _ATTEMPTS.c.settled_by.is_(None), code != "http_425")
+    yield still_empty.where(refused).values(advice="stop", spends_key=True)
+    yield still_empty.values(advice="retry", spends_key=False)
+    answered = sa.and_(_ORDERS.c.last_error.is_not(None), _ORDERS.c.status.in_(open_states))
+    yield sa.update(_ORDERS).where(answered).values(rejected=_ORDERS.c.last_error.endswith(_SETTING))

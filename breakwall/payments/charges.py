@@ -1,0 +1,87 @@
+"""Whose a charge is. A charge that was believed once is one order's, and no other order is paid by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from breakwall.payments.clock import Clock
+from breakwall.payments.database import Database
+from breakwall.payments.keys import key_shape
+from breakwall.payments.plans import once
+from breakwall.payments.schema import charges, orders
+
+DEFAULT_ACCOUNT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCharge:
+    """A charge that the payment service has told of itself, and the key that it knows it by."""
+
+    key: str
+    charge_id: str
+
+
+def take_charge(
+    connection: Connection, clock: Clock, account: str, charge_id: str, order_id: str, key: str | None
+) -> str | None:
+    """Write down that a charge is an order's. Returns the id of the order whose it is already, if it is another's.
+
+    Of two transactions that take one charge, the second waits for the first. Called before the order's row is
+    locked, so that no two transactions wait for each other.
+
+    Args:
+        account: the payment account; ids of charges are unique within it.
+        key: the key that the service knows it by; None where only a person has told of it.
+    """
+    names = {"account": account, "charge_id": charge_id, "order_id": order_id}
+    owner = _owner_before(connection, **names)
+    row = {
+        **names,
+        "order_id": owner or order_id,
+        "key": None if owner else key,
+        "key_shape": None if owner or key is None else key_shape(key),
+    }
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(charges).values(**row, at=clock.after(0)).on_conflict_do_nothing()
+    if connection.execute(statement).rowcount == 0:
+        owner = connection.scalars(_OWNER, names).one()
+    return None if owner in {None, order_id} else owner
+
+
+def known_charge(
+    database: Database, clock: Clock, account: str, shape: str, *, settled_for: float
+) -> KnownCharge | None:
+    """The newest charge of a shape of key that was made at least ``settled_for`` seconds ago; None without one."""
+    wanted = (
+        select(charges.c.key, charges.c.charge_id)
+        .where(charges.c.account == account, charges.c.key_shape == shape)
+        .where(charges.c.at <= once(clock.after(-settled_for)))
+        .order_by(charges.c.at.desc())
+        .limit(1)
+    )
+    found = database.read(lambda connection: connection.execute(wanted).one_or_none())
+    return None if found is None else KnownCharge(found.key, found.charge_id)
+
+
+_OWNER = select(charges.c.order_id).where(
+    charges.c.account == bindparam("account"), charges.c.charge_id == bindparam("charge_id")
+)
+
+# A process of the version before pays orders without a row of `charges`, and so did all of them until then.
+_PAID_BEFORE = (
+    select(orders.c.id)
+    .where(orders.c.charge_id == bindparam("charge_id"), orders.c.id != bindparam("order_id"))
+    .where(~exists().where(charges.c.order_id == orders.c.id, charges.c.charge_id == orders.c.charge_id))
+    .order_by(orders.c.settled_at, orders.c.id)
+    .limit(1)
+)
+
+
+def _owner_before(connection: Connection, *, account: str, charge_id: str, order_id: str) -> str | None:
+    if account != DEFAULT_ACCOUNT:
+        return None
+    found: str | None = connection.scalar(_PAID_BEFORE, {"charge_id": charge_id, "order_id": order_id})
+    return found

@@ -1,0 +1,27 @@
+"""The site's name: what sets its orders and keys apart from those of other sites on one payment account."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, select
+
+from breakwall.payments.database import Database, SchemaError
+from breakwall.payments.schema import site
+
+
+def read_site(database: Database) -> str:
+    """The name that the database's first migration gave the site. Raises as `Database.read`."""
+    name: str = database.read(lambda connection: connection.scalars(select(site.c.name)).one())
+    return name
+
+
+def check_site(engine: Engine, wanted: str | None) -> None:
+    """Raise `SchemaError` where the settings name another site than the database's. None: they name none."""
+    if wanted is None:
+        return
+    with engine.connect() as connection:
+        kept = connection.scalars(select(site.c.name)).one()
+    if kept != wanted:
+        raise SchemaError(
+            f"BREAKWALL_SITE is {wanted!r}, the orders database is of site {kept!r}: with another name the same "
+            "order would be charged under another key. Set the database's name, or leave BREAKWALL_SITE out"
+        )
