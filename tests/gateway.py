@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from breakwall.payments.gateways.base import (
     Answer,
@@ -33,7 +34,8 @@ class ScriptedGateway:
     """Answers charges and look-ups with what it was given, and remembers what it was asked.
 
     ``during`` is called while a charge is under way, to look at the world from there. It keeps the
-    protocol's own promise: past the deadline nothing is sent.
+    protocol's own promise: past the deadline nothing is sent. ``known`` are charges that a look-up finds without
+    being told so, by key.
     """
 
     def __init__(self, profile: GatewayProfile = PLAIN) -> None:
@@ -42,7 +44,7 @@ class ScriptedGateway:
         self.look_ups: deque[LookUpAnswer] = deque()
         self.charged: list[ChargeRequest] = []
         self.looked_up: list[str] = []
-        self.offers: bool | None = True
+        self.known: dict[str, str] = {}
         self._absent: set[str] = set()
         self.during: Callable[[], None] = lambda: None
 
@@ -56,6 +58,8 @@ class ScriptedGateway:
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
         """The next answer; without one, "absent" for what was absent when it was looked up last."""
         self.looked_up.append(idempotency_key)
+        if idempotency_key in self.known:
+            return replace(FOUND, charge_id=self.known[idempotency_key])
         if not self.look_ups and idempotency_key in self._absent:
             return ABSENT
         answer = self.look_ups.popleft()
@@ -64,9 +68,6 @@ class ScriptedGateway:
         else:
             self._absent.discard(idempotency_key)
         return answer
-
-    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
-        return self.offers
 
     def close(self) -> None:
         pass

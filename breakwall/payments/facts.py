@@ -6,7 +6,7 @@ its rows the codes and texts that it wrote stand in, which is all that they are 
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, false, func, or_
+from sqlalchemy import ColumnElement, and_, case, false, func, or_
 
 from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.schema import SettledBy, attempts, orders
@@ -33,11 +33,12 @@ _REFUSED_BEFORE = and_(
 
 
 def _said(column: ColumnElement[bool], before: ColumnElement[bool]) -> ColumnElement[bool]:
-    return or_(and_(~_EMPTY, column), and_(_EMPTY, before))
+    # Never NULL: the opposite of it is asked for, too.
+    return case((_EMPTY, func.coalesce(before, false())), else_=func.coalesce(column, false()))
 
 
 SPENDS_KEY = _said(
-    func.coalesce(_columns.spends_key, false()),
+    _columns.spends_key,
     or_(_CODE.startswith("http_5"), _CODE == "http_422", _REFUSED_BEFORE),
 )
 """The service may have stored its answer under the attempt's key, and may give it again for ever."""

@@ -99,13 +99,9 @@ class LookUps:
             return _not_believed(answer, _DENIES_ALL)
         if trial.charge_id not in {None, known.charge_id}:
             return _not_believed(answer, _FINDS_ANOTHER)
-        found = trial.result is LookUpResult.SUCCEEDED or trial.code == OTHER_STATUS
-        return None if found else _not_told(trial)
-
-
-def _not_told(trial: LookUpAnswer) -> LookUpAnswer:
-    # It has shown nothing, and is no answer about the charge in question: the next look-up tries again.
-    return replace(trial, result=LookUpResult.UNAVAILABLE, charge_id=None)
+        if trial.result is LookUpResult.UNAVAILABLE and trial.code != OTHER_STATUS:
+            return trial  # It has shown nothing: the next look-up tries again.
+        return None  # It knows the charge, though perhaps as one that was refunded since.
 
 
 def _not_believed(answer: LookUpAnswer, detail: str) -> LookUpAnswer:

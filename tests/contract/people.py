@@ -16,18 +16,25 @@ from breakwall.payments.audit import list_interventions
 from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.due import POISON_CRASHES
-from breakwall.payments.gateways.answers import classify
 from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.schema import incidents, orders
 from tests.contract.site import LEASE, Site, order
+from tests.gateway import ABSENT
 
 ANNA = Author("anna", "the service is back")
 
-FAILED = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401", detail="The credentials are wrong.")
-UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout", advice=Advice.REVIEW)
-OTHER_PAYLOAD = classify(422, {}, b'{"code": "key_reused"}', now=0.0)
-STORED_ERROR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_500", advice=Advice.REVIEW)
+FAILED = Answer(
+    Outcome.FAILED, Health.NEUTRAL, code="http_401", detail="No credentials.", advice=Advice.RECONFIGURE
+)
+UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
+OTHER_PAYLOAD = Answer(
+    Outcome.UNKNOWN, Health.SUCCESS, code="key_reused", advice=Advice.REVIEW, spends_key=True
+)
+STORED_ERROR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_500", spends_key=True)
+REFUSED = Answer(
+    Outcome.UNKNOWN, Health.NEUTRAL, code="currency_not_enabled", advice=Advice.STOP, spends_key=True
+)
 
 
 class Crash(BaseException):
@@ -75,10 +82,30 @@ def die(site: Site, order_id: str, answer: Answer = FAILED) -> None:
 
 def in_review(site: Site, key: str = "cart-1", answer: Answer = UNCLEAR) -> str:
     """An order of which only a person can tell whether it was charged."""
-    site.gateway.answers.append(answer)
-    placed = site.producer.place(order(key))
-    assert placed.status is OrderStatus.REVIEW
-    return placed.order_id
+    attempt = site.ledger.accept_sending(order(key))
+    assert isinstance(attempt, Attempt)
+    site.gateway.charged.append(attempt.claim.request)
+    site.gateway.during()
+    assert site.ledger.record(attempt, answer, Verdict(OrderStatus.REVIEW)) is OrderStatus.REVIEW
+    return attempt.claim.order_id
+
+
+def refused(site: Site, key: str = "cart-1") -> str:
+    """A dead order that the service has refused, and of which a look-up has found no charge."""
+    site.know_a_charge("paid-before")
+    site.gateway.answers.append(REFUSED)
+    order_id = site.producer.place(order(key)).order_id
+    assert site.get(key).status is OrderStatus.QUEUED
+    look_up_in_vain(site, order_id)
+    assert site.get(key).status is OrderStatus.DEAD
+    return order_id
+
+
+def look_up_in_vain(site: Site, order_id: str) -> None:
+    """Have a look-up find that there is no such charge."""
+    site.advance(31)
+    site.gateway.look_ups.append(ABSENT)
+    site.retrier.run(order_id)
 
 
 def poisoned(site: Site) -> Attempt:

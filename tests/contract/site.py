@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
 from breakwall.breaker.stores.memory import MemoryStore
@@ -18,7 +19,7 @@ from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.payments.queries import get_order, list_attempts
 from producers.producer import OrderProducer
-from tests.gateway import ScriptedGateway
+from tests.gateway import PAID, ScriptedGateway
 from worker.retry import Retrier
 
 LEASE = 15.0
@@ -67,6 +68,15 @@ class Site:
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         self.due = DueOrders(self.database, clock=self.clock)
         self.people = Interventions(self.database, clock=self.clock)
+
+    def know_a_charge(self, key: str = "paid-before") -> None:
+        """Have one charge be known by which look-ups can be tried out, as any shop has after its first order."""
+        self.gateway.answers.appendleft(replace(PAID, charge_id=f"ch_of_{key}"))
+        placed = self.producer.place(order(key))
+        self.gateway.known[self.get(key).charge_key] = f"ch_of_{key}"
+        assert placed.status == "paid"
+        self.gateway.charged.clear()
+        self.advance(self.gateway.profile.settle_seconds)
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)

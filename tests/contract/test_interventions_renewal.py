@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.answers import classify
-from breakwall.payments.gateways.base import Answer, ChargeRequest, Health, Outcome
-from breakwall.payments.keys import renewed_key
+from breakwall.payments.gateways.base import Answer, ChargeRequest, Health, LookUpAnswer, Outcome
+from breakwall.payments.interventions import Interventions, RefusedError
+from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.redrive import Redrive, Selection
 from breakwall.payments.resolution import Resolution
 from breakwall.payments.schema import orders
-from tests.contract.people import ANNA, FAILED, UNCLEAR, dead, die, in_review, queued
+from tests.contract.people import (
+    ANNA,
+    FAILED,
+    REFUSED,
+    UNCLEAR,
+    dead,
+    in_review,
+    look_up_in_vain,
+    noted,
+    queued,
+    refused,
+)
 from tests.contract.site import Site, order
-from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID
+from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID, PLAIN
 
-REFUSED = classify(400, {}, b'{"code": "currency_not_enabled"}', now=0.0)
 THROTTLED = Answer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
 
 
@@ -38,60 +49,60 @@ def send_round(request: pytest.FixtureRequest, site: Site) -> Callable[[], None]
 
 
 def key_of(site: Site) -> str:
-    wanted = select(orders.c.charge_key).where(orders.c.idempotency_key == "cart-1")
-    return site.database.read(lambda connection: connection.scalars(wanted).one())
+    return site.get().charge_key
 
 
-def storing(site: Site, *, mended: Callable[[], bool]) -> None:
-    """Have the service answer each key for ever as it answered it first: with a 400 until it is mended."""
-    stored: dict[str, Answer] = {}
+def first_key(site: Site) -> str:
+    return derive_charge_key(site.get().id)
 
-    def charge(request: ChargeRequest, *, deadline: float) -> Answer:
-        return stored.setdefault(request.idempotency_key, PAID if mended() else REFUSED)
 
-    site.gateway.profile = KEYED
-    site.gateway.charge = charge  # type: ignore[method-assign]
+class StoringService:
+    """Answers each key for ever as it answered it first: with a refusal until it is mended."""
+
+    def __init__(self, site: Site) -> None:
+        self.mended = False
+        self.stored: dict[str, Answer] = {}
+        site.know_a_charge()
+        site.gateway.profile = KEYED
+        site.gateway.charge = self.charge  # type: ignore[method-assign]
+        site.gateway.look_up = self.look_up  # type: ignore[method-assign]
+        self.known = site.gateway.known
+
+    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+        return self.stored.setdefault(request.idempotency_key, PAID if self.mended else REFUSED)
+
+    def look_up(self, key: str, *, deadline: float) -> LookUpAnswer:
+        return replace(FOUND, charge_id=self.known[key]) if key in self.known else ABSENT
 
 
 def test_a_refusal_that_the_service_stored_is_got_past_once_its_cause_is_mended(
     site: Site, send_round: Callable[[], None]
 ) -> None:
-    mended = False
-    storing(site, mended=lambda: mended)
-    placed = site.producer.place(order())
-    assert placed.status is OrderStatus.DEAD
+    service = StoringService(site)
+    order_id = site.producer.place(order()).order_id
+    site.advance(31)
+    assert site.retrier.run(order_id) is OrderStatus.DEAD
     send_round()
-    assert site.retrier.run(placed.order_id) is OrderStatus.DEAD
-    mended = True
+    assert site.retrier.run(order_id) is OrderStatus.QUEUED
+    site.advance(31)
+    assert site.retrier.run(order_id) is OrderStatus.DEAD
+    service.mended = True
     send_round()
-    assert site.retrier.run(placed.order_id) is OrderStatus.PAID
+    assert site.retrier.run(order_id) is OrderStatus.PAID
 
 
 class TestANewKeyIsMade:
-    @pytest.mark.parametrize("answer", [REFUSED, FAILED])
-    def test_where_the_service_refused_the_newest_attempt(
-        self, site: Site, send_round: Callable[[], None], answer: Answer
+    def test_where_the_service_refused_the_newest_attempt_and_a_look_up_has_found_no_charge(
+        self, site: Site, send_round: Callable[[], None]
     ) -> None:
-        dead(site, answer=answer)
+        refused(site)
         send_round()
-        assert key_of(site) != "cart-1"
-
-    @pytest.mark.parametrize("later", [DOWN, THROTTLED])
-    def test_also_where_it_took_no_notice_of_those_after_it(
-        self, site: Site, send_round: Callable[[], None], later: Answer
-    ) -> None:
-        (order_id,) = queued(site)
-        for answer in (FAILED, later):
-            site.gateway.answers.append(answer)
-            site.retrier.run(order_id)
-            site.advance(60)
-        send_round()
-        assert key_of(site) != "cart-1"
+        assert key_of(site) != first_key(site)
 
     def test_once_however_often_it_is_sent_round_meanwhile(
         self, site: Site, send_round: Callable[[], None]
     ) -> None:
-        dead(site)
+        refused(site)
         send_round()
         key = key_of(site)
         send_round()
@@ -100,30 +111,23 @@ class TestANewKeyIsMade:
     def test_again_where_that_one_was_refused_as_well(
         self, site: Site, send_round: Callable[[], None]
     ) -> None:
-        (order_id,) = dead(site)
-        keys = {key_of(site)}
+        order_id = refused(site)
+        keys = {first_key(site), key_of(site)}
         for _ in range(3):
             send_round()
+            site.gateway.answers.append(REFUSED)
+            site.retrier.run(order_id)
+            look_up_in_vain(site, order_id)
             keys.add(key_of(site))
-            die(site, order_id)
-        assert len(keys) == 4
+        assert len(keys) == 5
 
     def test_that_no_claim_makes_before_or_after_it(self, site: Site, send_round: Callable[[], None]) -> None:
-        (order_id,) = dead(site)
-        before = site.ledger.claim(order_id)
-        assert before is None
-        made = {renewed_key(order_id, fence) for fence in range(fence_of(site) + 1)}
+        order_id = refused(site)
+        made = {derive_charge_key(order_id, fence) for fence in range(fence_of(site))}
         send_round()
         claim = site.ledger.claim(order_id)
         assert claim is not None
-        assert claim.request.idempotency_key not in made | {renewed_key(order_id, claim.fence)}
-
-    def test_for_each_order_of_many_its_own(self, site: Site) -> None:
-        order_ids = dead(site, "a", "b") + dead(site, "c", answer=DOWN)
-        retry_all(site)
-        claims = [site.ledger.claim(order_id) for order_id in order_ids]
-        keys = [claim and claim.request.idempotency_key for claim in claims]
-        assert keys == [renewed_key(order_ids[0], 2), renewed_key(order_ids[1], 2), "c"]
+        assert claim.request.idempotency_key not in made | {derive_charge_key(order_id, claim.fence)}
 
 
 def fence_of(site: Site) -> int:
@@ -131,19 +135,71 @@ def fence_of(site: Site) -> int:
     return site.database.read(lambda connection: connection.scalars(wanted).one())
 
 
+class TestARefusalThatWasBelievedWithoutALookUp:
+    """It may have meant "done already": by a version from before, or while nothing could be looked up."""
+
+    @pytest.fixture
+    def order_id(self, site: Site) -> str:
+        site.gateway.profile = replace(PLAIN, looks_up=False)
+        site.know_a_charge()
+        site.gateway.answers.append(REFUSED)
+        placed = site.producer.place(order())
+        assert placed.status is OrderStatus.DEAD
+        site.gateway.profile = PLAIN
+        return placed.order_id
+
+    def test_is_looked_up_before_anything_is_sent_again(
+        self, site: Site, order_id: str, send_round: Callable[[], None]
+    ) -> None:
+        send_round()
+        assert key_of(site) == first_key(site)
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert len(site.gateway.charged) == 1
+
+    def test_gets_its_new_key_from_that_look_up(
+        self, site: Site, order_id: str, send_round: Callable[[], None]
+    ) -> None:
+        send_round()
+        site.gateway.answers.append(PAID)
+        look_up_in_vain(site, order_id)
+        assert site.get().status is OrderStatus.PAID
+        first, second = (sent.idempotency_key for sent in site.gateway.charged)
+        assert first != second
+
+    def test_keeps_its_key_where_nothing_can_be_looked_up(self, site: Site, order_id: str) -> None:
+        Interventions(site.database, clock=site.clock, looks_up=False).retry("cart-1", ANNA)
+        assert key_of(site) == first_key(site)
+        assert site.outcomes() == [Outcome.FAILED]
+
+    def test_gets_a_new_key_on_a_persons_evidence(self, site: Site, order_id: str) -> None:
+        people = Interventions(site.database, clock=site.clock, looks_up=False)
+        people.retry("cart-1", ANNA, uncharged="not on the dashboard")
+        assert key_of(site) != first_key(site)
+        assert noted(site)[0].evidence == "not on the dashboard"
+
+
+def test_no_evidence_gives_an_order_a_new_key_that_may_have_been_charged(site: Site) -> None:
+    site.gateway.answers.append(LOST)
+    site.producer.place(order())
+    with pytest.raises(RefusedError, match="may have charged"):
+        site.people.retry("cart-1", ANNA, uncharged="I think so")
+    assert key_of(site) == first_key(site)
+
+
 class TestTheKeyStays:
-    @pytest.mark.parametrize("answer", [DOWN, THROTTLED])
-    def test_where_the_service_took_no_notice_of_it(
+    @pytest.mark.parametrize("answer", [DOWN, THROTTLED, FAILED])
+    def test_where_the_service_stored_nothing_under_it(
         self, site: Site, send_round: Callable[[], None], answer: Answer
     ) -> None:
         dead(site, answer=answer)
         send_round()
-        assert key_of(site) == "cart-1"
+        assert key_of(site) == first_key(site)
 
     def test_where_it_was_never_sent(self, site: Site, send_round: Callable[[], None]) -> None:
         queued(site)
         send_round()
-        assert key_of(site) == "cart-1"
+        assert key_of(site) == first_key(site)
 
     @pytest.mark.parametrize("answers", [(LOST,), (LOST, REFUSED), (LOST, DOWN)])
     def test_where_an_attempt_may_have_charged_which_is_then_looked_up_by_it(
@@ -156,11 +212,11 @@ class TestTheKeyStays:
             site.advance(60)
             site.retrier.run(order_id)
         send_round()
-        assert key_of(site) == "cart-1"
+        assert key_of(site) == first_key(site)
         site.advance(KEYED.key_life)
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
-        assert site.gateway.looked_up == ["cart-1"]
+        assert site.gateway.looked_up == [first_key(site)]
 
     def test_where_a_claim_ran_out_under_an_attempt(self, site: Site, send_round: Callable[[], None]) -> None:
         (order_id,) = queued(site)
@@ -173,12 +229,13 @@ class TestTheKeyStays:
         site.advance(60)
         site.due.reclaim_expired()
         send_round()
-        assert key_of(site) == "cart-1"
+        assert key_of(site) == first_key(site)
 
     def test_where_a_look_up_has_proven_that_nothing_was_charged(
         self, site: Site, send_round: Callable[[], None]
     ) -> None:
         """The request may still be on its way: the key protects against it."""
+        site.know_a_charge()
         site.gateway.answers.extend([LOST] * 4)
         site.gateway.look_ups.extend([ABSENT] * 4)
         order_id = site.producer.place(order()).order_id
@@ -188,7 +245,7 @@ class TestTheKeyStays:
             site.retrier.run(order_id)
         assert site.get().status is OrderStatus.DEAD
         send_round()
-        assert key_of(site) == "cart-1"
+        assert key_of(site) == first_key(site)
 
 
 class TestAfterAPersonSaidThatNothingWasCharged:
@@ -202,7 +259,7 @@ class TestAfterAPersonSaidThatNothingWasCharged:
         site.ledger.record(attempt, REFUSED, Verdict(OrderStatus.REVIEW))
         Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
         key = key_of(site)
-        assert key != "cart-1"
+        assert key != first_key(site)
         site.people.retry("cart-1", ANNA)
         assert key_of(site) == key
 
@@ -210,4 +267,4 @@ class TestAfterAPersonSaidThatNothingWasCharged:
         in_review(site, answer=UNCLEAR)
         Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
         site.people.retry("cart-1", ANNA)
-        assert key_of(site) == "cart-1"
+        assert key_of(site) == first_key(site)

@@ -7,6 +7,7 @@ import pytest
 from breakwall import crashpoints
 from breakwall.breaker import Permit
 from breakwall.payments.gateways.base import Answer, ChargeRequest, GatewayProfile, Health, Outcome
+from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus
 from tests.contract.site import LEASE, TIMEOUT, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, NO_ANSWER, PAID
@@ -17,7 +18,8 @@ def queued(site: Site) -> str:
 
 
 def lost(site: Site) -> str:
-    """An order whose first attempt may have charged, due again now."""
+    """An order whose first attempt may have charged, due again now; a charge before it is known."""
+    site.know_a_charge()
     site.gateway.answers.append(LOST)
     order_id = site.producer.place(order()).order_id
     site.advance(1.0)
@@ -144,7 +146,7 @@ class TestAnUnknownOutcome:
         order_id = lost(site)
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
-        assert site.gateway.looked_up == ["cart-1"]
+        assert site.gateway.looked_up == [site.get().charge_key]
         assert len(site.gateway.charged) == 1
         assert site.get().retry_count == 0
 
@@ -178,7 +180,7 @@ class TestAnUnknownOutcome:
         order_id = lost(site)
         site.gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID
-        assert [sent.idempotency_key for sent in site.gateway.charged] == ["cart-1", "cart-1"]
+        assert [sent.idempotency_key for sent in site.gateway.charged] == [site.get().charge_key] * 2
         assert site.gateway.looked_up == []
 
     def test_is_looked_up_when_a_late_call_would_outlive_the_gateways_memory_of_the_key(
@@ -226,9 +228,10 @@ class TestCancelling:
 
 
 class TestTheKey:
-    STORED = Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500")
+    STORED = Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500", spends_key=True)
 
     def failed(self, site: Site, answer: Answer) -> str:
+        site.know_a_charge()
         site.gateway.answers.append(answer)
         order_id = site.producer.place(order()).order_id
         site.advance(31)
@@ -241,13 +244,13 @@ class TestTheKey:
     ) -> None:
         order_id = self.failed(site, self.STORED)
         assert site.retrier.run(order_id) is OrderStatus.PAID
-        first, second = (sent.idempotency_key for sent in site.gateway.charged)
-        assert first == "cart-1"
-        assert second.startswith(order_id)
+        keys = [sent.idempotency_key for sent in site.gateway.charged]
+        assert keys == [derive_charge_key(order_id), derive_charge_key(order_id, renewal=2)]
 
     def test_stays_after_proven_absence_where_no_answer_came(self, site: Site) -> None:
         site.retrier.run(self.failed(site, LOST))
-        assert [sent.idempotency_key for sent in site.gateway.charged] == ["cart-1", "cart-1"]
+        first, second = site.gateway.charged
+        assert first == second
 
     def test_that_is_new_is_the_one_that_is_looked_up_afterwards(self, site: Site) -> None:
         order_id = self.failed(site, self.STORED)
@@ -260,6 +263,7 @@ class TestTheKey:
 
     def test_changes_before_the_last_attempt_is_spent_on_a_stored_error(self, site: Site) -> None:
         site.gateway.profile = KEYED
+        site.know_a_charge()
         site.gateway.answers.extend([self.STORED] * 2 + [PAID])
         site.gateway.look_ups.append(ABSENT)
         order_id = queued(site)
@@ -268,8 +272,8 @@ class TestTheKey:
             site.advance(61)
         assert site.get().status is OrderStatus.PAID
         first, second, third = (sent.idempotency_key for sent in site.gateway.charged)
-        assert (first, second) == ("cart-1", "cart-1")
-        assert third.startswith(order_id)
+        assert first == second == derive_charge_key(order_id)
+        assert third == site.get().charge_key != first
 
     def test_of_an_order_never_changes_while_an_attempt_is_unsettled(self, site: Site) -> None:
         site.gateway.profile = KEYED
@@ -278,16 +282,23 @@ class TestTheKey:
         for _ in range(2):
             site.advance(31)
             site.retrier.run(order_id)
-        assert {sent.idempotency_key for sent in site.gateway.charged} == {"cart-1"}
+        assert {sent.idempotency_key for sent in site.gateway.charged} == {site.get().charge_key}
 
 
 def test_a_service_that_denies_a_charge_it_made_is_not_believed_about_another(site: Site) -> None:
-    site.gateway.answers.append(PAID)
-    site.producer.place(order("paid-before"))
-    site.advance(30)
     order_id = lost(site)
+    site.gateway.known.clear()
     site.advance(30)
     site.gateway.look_ups.extend([ABSENT, ABSENT])
     assert site.retrier.run(order_id) is OrderStatus.QUEUED
-    assert site.gateway.looked_up == ["cart-1", "paid-before"]
-    assert len(site.gateway.charged) == 2
+    assert site.gateway.looked_up == [site.get().charge_key, site.get("paid-before").charge_key]
+    assert len(site.gateway.charged) == 1
+
+
+def test_while_no_charge_is_known_no_absence_is_believed(site: Site) -> None:
+    site.gateway.answers.append(LOST)
+    order_id = site.producer.place(order()).order_id
+    site.advance(31)
+    site.gateway.look_ups.append(ABSENT)
+    assert site.retrier.run(order_id) is OrderStatus.QUEUED
+    assert len(site.gateway.charged) == 1

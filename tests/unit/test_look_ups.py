@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from breakwall.payments.gateways.base import Health, LookUpAnswer, LookUpResult
+from breakwall.payments.charges import KnownCharge
+from breakwall.payments.gateways.base import ChargeDetails, ChargeRequest, Health, LookUpAnswer, LookUpResult
+from breakwall.payments.keys import key_shape
 from breakwall.payments.look_ups import DOUBT_SECONDS, LookUps
 from tests.gateway import ABSENT, FOUND, NO_ANSWER, ScriptedGateway
 
@@ -19,16 +23,18 @@ class Desk:
 
     def __init__(self) -> None:
         self.gateway = ScriptedGateway()
-        self.known: str | None = "paid-before"
+        self.key = "cart-1"
+        self.known = {key_shape("paid-1"): KnownCharge("paid-1", "ch_1")}
         self.seconds = 0.0
-        self.look_ups = LookUps(self.gateway, lambda: self.known, lambda: self.seconds)
+        self.look_ups = LookUps(self.gateway, self.known.get, lambda: self.seconds)
 
     def ask(self, *answers: LookUpAnswer) -> LookUpResult:
         return self.hear(*answers).result
 
     def hear(self, *answers: LookUpAnswer, settled: bool = True) -> LookUpAnswer:
         self.gateway.look_ups.extend(answers)
-        return self.look_ups.look_up("cart-1", deadline=10.0, settled=settled)
+        request = ChargeRequest("o1", "u1", 10_000, "KRW", self.key)
+        return self.look_ups.look_up(request, deadline=10.0, settled=settled)
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def test_a_404_is_believed_of_a_service_that_finds_a_charge_it_has_made(
     desk: Desk, not_found: LookUpAnswer
 ) -> None:
     assert desk.ask(not_found, FOUND, not_found) is LookUpResult.ABSENT
-    assert desk.gateway.looked_up == ["cart-1", "paid-before", "cart-1"]
+    assert desk.gateway.looked_up == ["cart-1", "paid-1", "cart-1"]
 
 
 def test_the_charge_is_asked_for_again_because_the_way_may_have_come_back_before_the_trial(
@@ -96,21 +102,43 @@ def test_a_trial_without_an_answer_has_shown_nothing_and_is_made_again_at_once(d
     assert desk.ask(ABSENT, FOUND) is LookUpResult.ABSENT
 
 
-def test_with_nothing_to_try_it_out_with_the_form_of_the_answer_decides(desk: Desk) -> None:
-    desk.known = None
-    assert desk.ask(ABSENT) is LookUpResult.ABSENT
-    assert desk.ask(WEB_PAGE) is LookUpResult.UNAVAILABLE
-
-
-@pytest.mark.parametrize(
-    "offered", [pytest.param(False, id="nothing-there"), pytest.param(None, id="silent")]
-)
-def test_with_nothing_to_try_it_out_with_an_address_that_leads_nowhere_is_not_believed(
-    desk: Desk, offered: bool | None
+@pytest.mark.parametrize("not_found", [ABSENT, WEB_PAGE])
+def test_with_no_known_charge_to_try_it_out_with_nothing_is_believed(
+    desk: Desk, not_found: LookUpAnswer
 ) -> None:
-    desk.known = None
-    desk.gateway.offers = offered
-    assert desk.ask(ABSENT) is LookUpResult.UNAVAILABLE
+    desk.known.clear()
+    assert desk.ask(not_found) is LookUpResult.UNAVAILABLE
+
+
+@pytest.mark.parametrize("key", ["shop/17", "shop.17", "Cart-1", "cart-00000000001", "17", "cart-", "ca--rt"])
+def test_a_known_charge_of_another_shape_of_key_proves_nothing(desk: Desk, key: str) -> None:
+    desk.key = key
+    assert desk.ask(ABSENT, FOUND) is LookUpResult.UNAVAILABLE
+    assert desk.gateway.looked_up == [key]
+
+
+def test_a_known_charge_of_the_same_shape_does(desk: Desk) -> None:
+    desk.known[key_shape("shop/9")] = KnownCharge("shop/9", "ch_1")
+    desk.key = "sh/17"
+    assert desk.ask(ABSENT, FOUND, ABSENT) is LookUpResult.ABSENT
+    assert desk.gateway.looked_up == ["sh/17", "shop/9", "sh/17"]
+
+
+def test_a_shape_that_failed_its_trial_casts_no_doubt_on_another(desk: Desk) -> None:
+    desk.known[key_shape("shop/9")] = KnownCharge("shop/9", "ch_1")
+    desk.ask(ABSENT, ABSENT)
+    desk.key = "shop/17"
+    assert desk.ask(ABSENT, FOUND, ABSENT) is LookUpResult.ABSENT
+
+
+def test_a_service_that_finds_another_charge_under_the_known_key_is_not_believed(desk: Desk) -> None:
+    assert desk.ask(ABSENT, replace(FOUND, charge_id="ch_2")) is LookUpResult.UNAVAILABLE
+
+
+def test_a_charge_that_is_said_to_be_of_another_order_is_not_believed(desk: Desk) -> None:
+    found = desk.hear(replace(FOUND, details=ChargeDetails(order_id="another")))
+    assert found.result is LookUpResult.UNAVAILABLE
+    assert found.contradiction is not None
 
 
 def test_a_service_that_offers_no_look_up_is_not_tried_out(desk: Desk) -> None:

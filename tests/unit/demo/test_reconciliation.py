@@ -23,6 +23,7 @@ def order(number: int = 1, status: OrderStatus = OrderStatus.PAID) -> StoredOrde
     return StoredOrder(
         id=f"order-{number}",
         idempotency_key=f"cart-{number}",
+        charge_key=f"key-{number}",
         user_id="u1",
         amount=1000 + number,
         currency="KRW",
