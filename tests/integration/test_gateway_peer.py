@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from gateway_fixtures import ORDER, charge, gateway_to
 from peer_service import Peer, running_peer
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState
+from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitBreakerConfig, CircuitState
 from breakwall.payments.charging import tell_breaker
 from breakwall.payments.gateways import Advice, Answer, ChargeDetails, Health, LookUpResult, Outcome
 from breakwall.payments.gateways.http import HttpGateway
@@ -40,15 +40,15 @@ def raw(body: bytes, **headers: str) -> Response:
     return Response(body, headers={"content-type": "application/json", **named})
 
 
-def charge_thrice(gateway: HttpGateway) -> tuple[list[Answer], CircuitState]:
-    """Three charges through a circuit that three failures open, and how it stands then."""
+def charge_thrice(gateway: HttpGateway) -> tuple[list[Answer], BreakerStatus]:
+    """Three charges through a circuit that three failures open for 30 seconds, and how it stands then."""
     with CircuitBreaker("payments", CircuitBreakerConfig(failure_threshold=3)) as breaker:
         answers = []
         for _ in range(3):
             permit = breaker.acquire()
             answers.append(charge(gateway))
             tell_breaker(permit, answers[-1])
-        return answers, breaker.status().state
+        return answers, breaker.status()
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,16 @@ def test_three_declined_cards_do_not_stop_the_shop(
     peer: Peer, gateway: HttpGateway, status: int, body: dict[str, object]
 ) -> None:
     peer.reply = JSONResponse(body, status)
-    answers, state = charge_thrice(gateway)
+    answers, circuit = charge_thrice(gateway)
     assert {answer.outcome for answer in answers} == {Outcome.DECLINED}
-    assert state is CircuitState.CLOSED
+    assert circuit.state is CircuitState.CLOSED
 
 
 def test_three_answers_that_cannot_be_read_open_the_circuit(peer: Peer, gateway: HttpGateway) -> None:
     peer.reply = HTMLResponse("<html>Payment Required</html>", 402)
-    answers, state = charge_thrice(gateway)
+    answers, circuit = charge_thrice(gateway)
     assert {answer.outcome for answer in answers} == {Outcome.UNKNOWN}
-    assert state is CircuitState.OPEN
+    assert circuit.state is CircuitState.OPEN
 
 
 def test_the_nested_code_of_a_decline_is_told(peer: Peer, gateway: HttpGateway) -> None:
@@ -87,6 +87,16 @@ def test_a_retry_after_that_no_service_can_mean_is_ignored(
 ) -> None:
     peer.reply = JSONResponse({}, status, {"retry-after": value})
     assert charge(gateway).retry_after is None
+
+
+@pytest.mark.parametrize(("status", "state"), [(429, CircuitState.CLOSED), (503, CircuitState.OPEN)])
+def test_a_retry_after_that_no_service_can_mean_does_not_keep_the_circuit_open(
+    peer: Peer, gateway: HttpGateway, status: int, state: CircuitState
+) -> None:
+    peer.reply = JSONResponse({}, status, {"retry-after": "30000"})
+    _, circuit = charge_thrice(gateway)
+    assert circuit.state is state
+    assert circuit.retry_after <= CircuitBreakerConfig().recovery_timeout * 2
 
 
 def test_a_retry_after_within_the_bound_is_heeded(peer: Peer) -> None:

@@ -38,8 +38,11 @@ class Bounds:
         max_retry_after: seconds; a longer ``Retry-After`` is ignored.
     """
 
-    max_body: int
-    max_retry_after: float
+    max_body: int = 65_536
+    max_retry_after: float = 600.0
+
+
+DEFAULT_BOUNDS = Bounds()
 
 
 class _Meaning(NamedTuple):
@@ -143,7 +146,12 @@ class StrayAnswerError(Exception):
 
 
 def classify(
-    status: int, headers: Mapping[str, str], body: bytes | None, *, now: float, bounds: Bounds
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    now: float,
+    bounds: Bounds = DEFAULT_BOUNDS,
 ) -> Answer:
     """What the service's answer to a charge means.
 

@@ -23,6 +23,7 @@ import httpx2
 from breakwall import __version__
 
 from .answers import (
+    DEFAULT_BOUNDS,
     Bounds,
     DeadlinePassedError,
     Phase,
@@ -62,8 +63,8 @@ class HttpGateway:
         max_connections: int = 100,
         pool_wait: float = 1.0,
         keepalive: float = 1.0,
-        max_body: int = 65_536,
-        max_retry_after: float = 600.0,
+        max_body: int = DEFAULT_BOUNDS.max_body,
+        max_retry_after: float = DEFAULT_BOUNDS.max_retry_after,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Nothing is connected yet.

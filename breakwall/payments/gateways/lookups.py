@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .answers import RUNNING, Bounds, Phase, declined_code, explain_unsent
+from .answers import DEFAULT_BOUNDS, RUNNING, Bounds, Phase, declined_code, explain_unsent
 from .base import Advice, Health, LookUpAnswer, LookUpResult
 from .bodies import (
     UnreadableError,
@@ -32,7 +32,12 @@ _PASSES_BY_ITSELF = frozenset({408, 409, 425, 460, 499})
 
 
 def classify_look_up(
-    status: int, headers: Mapping[str, str], body: bytes | None, *, now: float, bounds: Bounds
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    now: float,
+    bounds: Bounds = DEFAULT_BOUNDS,
 ) -> LookUpAnswer:
     """What the service's answer to a look-up means; the arguments are those of `answers.classify`."""
     if status == 200:

@@ -105,7 +105,11 @@ def test_a_compressed_body_is_bounded_like_a_plain_one(pack: object) -> None:
     assert why(pack(PLAIN.ljust(LIMIT + 1)), "deflate") == "its body is longer than 1,000 bytes"
 
 
-@pytest.mark.parametrize("body", [gzip.compress(PLAIN)[:-9], gzip.compress(PLAIN) + b"{}", b"\x1f\x8b{}"])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(PLAIN)[:-9], gzip.compress(PLAIN) + b"{}", b"\x1f\x8b{}"],
+    ids=["cut off", "followed by more", "no gzip"],
+)
 def test_a_damaged_compressed_body_says_so(body: bytes) -> None:
     assert why(body, "gzip") == "its compressed body is damaged"
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from breakwall.payments.gateways import Advice, Answer, ChargeDetails, Health, Outcome
 from breakwall.payments.gateways.answers import (
-    Bounds,
     DeadlinePassedError,
     Phase,
     PoolFullError,
@@ -20,13 +19,12 @@ Body = dict[str, object] | bytes | None
 
 PAID: Body = {"status": "succeeded", "charge_id": "ch_1"}
 HTML = b"<html><body>Something</body></html>"
-BOUNDS = Bounds(max_body=65_536, max_retry_after=600)
 
 
 def answer(status: int, body: Body = b"", **headers: str) -> Answer:
     raw = json.dumps(body).encode() if isinstance(body, dict) else body
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(status, named, raw, now=0.0, bounds=BOUNDS)
+    return classify(status, named, raw, now=0.0)
 
 
 def verdict(status: int, body: Body = b"") -> tuple[Outcome, Health, Advice]:
@@ -292,7 +290,7 @@ headers = st.dictionaries(
 def test_no_charge_is_only_said_where_it_is_proven(
     status: int, headers: dict[str, str], body: bytes | None
 ) -> None:
-    seen = classify(status, headers, body, now=0.0, bounds=BOUNDS)
+    seen = classify(status, headers, body, now=0.0)
     if seen.outcome.proves_no_charge:
         assert status in REFUSALS_THAT_PROVE
     if seen.outcome is Outcome.SUCCEEDED:

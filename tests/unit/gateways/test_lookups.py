@@ -7,16 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.payments.gateways import Advice, ChargeDetails, Health, LookUpAnswer, LookUpResult
-from breakwall.payments.gateways.answers import Bounds, Phase, PoolFullError
+from breakwall.payments.gateways.answers import Phase, PoolFullError
 from breakwall.payments.gateways.lookups import OTHER_STATUS, classify_look_up, classify_look_up_error
-
-BOUNDS = Bounds(max_body=65_536, max_retry_after=600)
 
 
 def look(status: int, body: dict[str, object] | bytes | None = b"", **headers: str) -> LookUpAnswer:
     raw = json.dumps(body).encode() if isinstance(body, dict) else body
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify_look_up(status, named, raw, now=0.0, bounds=BOUNDS)
+    return classify_look_up(status, named, raw, now=0.0)
 
 
 def test_a_charge_that_succeeded_is_found_with_its_id() -> None:
@@ -147,5 +145,5 @@ def test_an_error_is_unavailable(error: Exception, phase: Phase, health: Health)
 
 @given(status=st.integers(100, 999), body=st.none() | st.binary(), kind=st.text())
 def test_absent_is_only_said_for_a_404(status: int, body: bytes | None, kind: str) -> None:
-    seen = classify_look_up(status, {"content-type": kind}, body, now=0.0, bounds=BOUNDS)
+    seen = classify_look_up(status, {"content-type": kind}, body, now=0.0)
     assert seen.result is not LookUpResult.ABSENT or status == 404
