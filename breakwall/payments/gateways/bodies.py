@@ -197,7 +197,7 @@ def _decoded(data: bytes, content_type: str) -> Iterator[str]:
     for charset in (_declared_charset(content_type), json.detect_encoding(data)):
         with suppress(UnicodeDecodeError):
             if charset:
-                yield data.decode(charset).removeprefix("\ufeff")
+                yield data.decode(charset)
 
 
 def _declared_charset(content_type: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 import zlib
 from contextlib import suppress
 from encodings.aliases import aliases
@@ -42,6 +43,8 @@ def test_a_byte_order_mark_is_skipped() -> None:
     assert read(b"\xef\xbb\xbf" + PLAIN) == SAID
     assert read(b"\xef\xbb\xbf" + PLAIN, kind="application/json; charset=utf-8") == SAID
     assert read(TEXT.encode("utf-16")) == SAID
+    assert read(TEXT.encode("utf-16"), kind="application/json; charset=utf-16") == SAID
+    assert read(b"\xff\xfe" + TEXT.encode("utf-16-le"), kind="application/json; charset=utf-16le") == SAID
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,16 @@ def test_a_compressed_body_is_bounded_like_a_plain_one(pack: object) -> None:
     assert why(pack(b" " * 50_000_000), "deflate") == "its body is longer than 1,000 bytes"
     assert read(pack(PLAIN.ljust(LIMIT)), "deflate") == SAID
     assert why(pack(PLAIN.ljust(LIMIT + 1)), "deflate") == "its body is longer than 1,000 bytes"
+
+
+def test_a_bomb_is_never_unpacked() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        assert why(bomb, "gzip") == "its body is longer than 1,000 bytes"
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
