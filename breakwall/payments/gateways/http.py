@@ -34,7 +34,7 @@ from .answers import (
 )
 from .base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
 from .deadline import Call, DeadlineTransport, bounded_by
-from .lookups import classify_look_up, classify_look_up_error, classify_route
+from .lookups import classify_look_up, classify_look_up_error
 from .resolver import Resolver
 from .wire_keys import wire_key
 
@@ -122,16 +122,9 @@ class HttpGateway:
         Raises:
             ValueError: the key is empty.
         """
-        outgoing = self._request("GET", _charge_path(idempotency_key), {}, b"")
+        path = f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
+        outgoing = self._request("GET", path, {}, b"")
         return self._exchange(outgoing, deadline, classify_look_up, classify_look_up_error)
-
-    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
-        """Ask what may be done at the address of a look-up; see `Gateway.offers_look_up`.
-
-        Who routes requests answers OPTIONS with 404 where it would answer everything so (RFC 9110, 9.3.7).
-        """
-        outgoing = self._request("OPTIONS", _charge_path(idempotency_key), {}, b"")
-        return self._exchange(outgoing, deadline, classify_route, lambda error, phase: None)
 
     def close(self) -> None:
         """Close the connections. Safe to call twice."""
@@ -206,10 +199,6 @@ class HttpGateway:
     def _after_fork(self) -> None:
         # The parent still uses the old sockets: they are left alone. Its locks may be held for ever.
         self._open()
-
-
-def _charge_path(idempotency_key: str) -> str:
-    return f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
 
 
 def _split(url: str) -> tuple[httpx2.URL, httpx2.BasicAuth | None]:
