@@ -15,7 +15,7 @@ from breakwall.payments.audit import lock_orders, note_interventions
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.orders import OrderStatus, StoredOrder
-from breakwall.payments.queries import get_order, stored_order
+from breakwall.payments.queries import Naming, get_order, stored_order
 from breakwall.payments.renewal import renew_spent_keys
 from breakwall.payments.schema import OTHER_PAYLOAD, UNSETTLED, attempts, orders
 
@@ -44,21 +44,22 @@ class RefusedError(Exception):
 class Interventions:
     """An operator's actions on single orders.
 
-    Every method takes an order's id or idempotency key and who acts, returns the order as it is afterwards,
-    and raises `OrderNotFoundError`, `RefusedError` or `DatabaseUnavailableError`.
+    Every method takes an order's name (``by`` says what it is: an id, a key or either) and who acts, returns
+    the order as it is afterwards, and raises `OrderNotFoundError`, `AmbiguousNameError`, `RefusedError` or
+    `DatabaseUnavailableError`.
     """
 
     def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
         self.database = database
         self.clock = clock or DatabaseClock()
 
-    def retry(self, name: str, author: Author = NOBODY) -> StoredOrder:
+    def retry(self, name: str, author: Author = NOBODY, *, by: Naming = Naming.ANY) -> StoredOrder:
         """Send an order round again: it is due at once, with a whole new budget of attempts.
 
         ``retry_count`` goes on counting; the budget is counted from where it stands now. An attempt whose
         outcome is unknown is still looked up before anything is sent. Refused where the order is disputed.
         """
-        order = get_order(self.database, name)
+        order = get_order(self.database, name, by)
 
         def work(connection: Connection) -> StoredOrder:
             before = lock_order(connection, order.id, RETRYABLE, "sent round again")
@@ -69,13 +70,13 @@ class Interventions:
 
         return self.database.write(work, name="retry")
 
-    def cancel(self, name: str, author: Author = NOBODY) -> StoredOrder:
+    def cancel(self, name: str, author: Author = NOBODY, *, by: Naming = Naming.ANY) -> StoredOrder:
         """Cancel an order, at once where no attempt may have charged.
 
         Otherwise ``cancel_requested`` is set: the order is cancelled as soon as it is proven that nothing
         was charged, and a charge that turns up is reported as one to refund.
         """
-        order = get_order(self.database, name)
+        order = get_order(self.database, name, by)
 
         def work(connection: Connection) -> StoredOrder:
             before = lock_order(connection, order.id, CANCELLABLE, "cancelled")
