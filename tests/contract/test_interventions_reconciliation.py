@@ -20,6 +20,7 @@ from breakwall.payments.resolution import Resolution
 from tests.contract.people import ANNA, STORED_ERROR, crowd, dead, explain, in_review
 from tests.contract.site import Site, order
 from tests.gateway import ABSENT, FOUND, LOST
+from tests.texts import TYPED
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """When the crowd's first order was accepted and paid."""
@@ -165,7 +166,7 @@ class TestAnyKeyThatAnAttemptUsed:
 
 
 class TestAKeyThatTravelsEncoded:
-    @pytest.mark.parametrize("key", ["cart%17", "..", "100%"])
+    @pytest.mark.parametrize("key", ["cart%17", "..", "100%", *TYPED.values()])
     def test_finds_its_order_as_it_was_sent_and_as_it_is(self, site: Site, key: str) -> None:
         paid(site, key)
         for reported in (wire_key(key), key):
