@@ -194,7 +194,7 @@ MUTANTS = (
     Mutant(
         "the reset of a request that was given up",
         "breakwall/payments/gateways/deadline.py",
-        "            discard_on_close(self._sock, _time_left())\n",
+        "            discard_on_close(self._sock, call.bound())\n",
         "            pass\n",
         ("tests/integration/test_gateway_abandoned.py",),
         simulated=False,
