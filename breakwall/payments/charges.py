@@ -46,7 +46,8 @@ def take_charge(
     }
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(charges).values(**row, at=clock.after(0)).on_conflict_do_nothing()
-    if connection.execute(statement).rowcount == 0:
+    # Not by the number of rows: of an INSERT it is not told on PostgreSQL.
+    if connection.scalar(statement.returning(charges.c.order_id)) is None:
         owner = connection.scalars(_OWNER, names).one()
     return None if owner in {None, order_id} else owner
 
