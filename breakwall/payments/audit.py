@@ -33,7 +33,9 @@ def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Ro
     Always locked in the same sequence, so that two people who work on the same orders do not wait for each
     other.
     """
-    wanted = select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id).with_for_update()
+    wanted = (
+        select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id).with_for_update(key_share=True)
+    )
     return connection.execute(wanted).all()
 
 

@@ -116,12 +116,12 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
 
 def lock_status(connection: Connection, order_id: str) -> OrderStatus:
     """The order's state, which nobody else changes until the transaction ends."""
-    status = select(orders.c.status).where(orders.c.id == order_id).with_for_update()
+    status = select(orders.c.status).where(orders.c.id == order_id).with_for_update(key_share=True)
     return OrderStatus(connection.scalars(status).one())
 
 
 def _cancellation_is_asked_for(connection: Connection, claim: Claim) -> bool:
-    asked = select(orders.c.cancel_requested).where(*held(claim)).with_for_update()
+    asked = select(orders.c.cancel_requested).where(*held(claim)).with_for_update(key_share=True)
     return bool(connection.scalar(asked))
 
 
@@ -154,7 +154,7 @@ def _pay_against_expectation(
     before = connection.execute(
         select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
         .where(orders.c.id == order_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).one()
     charge_id = paid["charge_id"]
     if before.status == OrderStatus.PAID:

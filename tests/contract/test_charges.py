@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, event, select
 
 from breakwall.payments.charges import known_charge, take_charge
 from breakwall.payments.claims import Attempt
@@ -23,6 +24,7 @@ from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.resolution import Resolution
 from breakwall.payments.schema import charges, incidents
+from breakwall.payments.settlement import own_charge
 from tests.contract.people import ANNA, in_review, incident_kinds, noted
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import DECLINED, FOUND, LOST, PAID
@@ -350,3 +352,60 @@ class TestTwoAtOnce:
             states = together(*(partial(record, attempt, f"ch_{number}_{which}") for which in range(2)))
             assert states == [OrderStatus.PAID, OrderStatus.PAID]
         assert incident_kinds(site) == ["two_charges"] * ROUNDS
+
+
+class TestTwoOpenTransactions:
+    """On PostgreSQL, where two may be open at once: each stops until the other one has come as far."""
+
+    @pytest.fixture
+    def site(self, postgres_url: str) -> Iterator[Site]:
+        site = Site(postgres_url)
+        yield site
+        site.producer.close()
+
+    @staticmethod
+    def meet(monkeypatch: pytest.MonkeyPatch, *, before: bool) -> None:
+        """Have both come together right before their charge is taken, or right after; once, not when tried again."""
+        meeting = Barrier(2)
+        met = threading.local()
+
+        def stopped(*args: Any) -> Any:
+            if before:
+                meeting.wait(10)
+                return own_charge(*args)
+            believed = own_charge(*args)
+            if not getattr(met, "already", False):
+                met.already = True
+                meeting.wait(10)
+            return believed
+
+        monkeypatch.setattr("breakwall.payments.ledger.own_charge", stopped)
+
+    def test_that_are_told_of_one_charge_pay_one_order(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.meet(monkeypatch, before=True)
+        for number in range(ROUNDS):
+            charge = replace(PAID, charge_id=f"ch_{number}")
+            both = [sent(site, f"{name}-{number}") for name in "ab"]
+            states = together(*(partial(site.ledger.record, attempt, charge, SHOWN) for attempt in both))
+            assert sorted(states) == [OrderStatus.PAID, OrderStatus.REVIEW]
+        assert incident_kinds(site) == ["wrong_charge"] * ROUNDS
+
+    def test_that_hold_on_to_one_order_with_two_charges_do_not_wait_for_each_other(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deadlocks = []
+        event.listen(
+            site.database.engine, "handle_error", lambda context: deadlocks.append(context.original_exception)
+        )
+        for number in range(3):
+            self.meet(monkeypatch, before=False)
+            attempt = sent(site, f"a-{number}")
+            site.advance(LEASE)
+            site.due.reclaim_expired()
+            charges = [replace(PAID, charge_id=f"ch_{number}_{which}") for which in range(2)]
+            states = together(*(partial(site.ledger.record, attempt, charge, SHOWN) for charge in charges))
+            assert states == [OrderStatus.PAID, OrderStatus.PAID]
+        assert incident_kinds(site) == ["two_charges"] * 3
+        assert deadlocks == []
