@@ -45,6 +45,7 @@ def take_charge(
         "key": key,
         "key_shape": None if key is None else key_shape(key),
     }
+    # Not by the number of rows: of an INSERT it is not told on PostgreSQL.
     if connection.scalar(_taking(connection, clock, row)) is not None:
         return None
     owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_BEFORE, row).first()

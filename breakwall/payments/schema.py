@@ -180,7 +180,7 @@ charges = Table(
     metadata,
     Column("account", String(64), primary_key=True),
     Column("charge_id", String(MAX_LENGTH), primary_key=True),
-    # No foreign key: nothing then looks for an order's charges, and a charge may outlive its order.
+    # No foreign key: nobody who takes a charge then waits for who has locked its order.
     Column("order_id", String(32), nullable=False),
     # The key that the service knows it by, and its shape. Empty where only a person has told of it.
     Column("key", String(MAX_LENGTH)),
