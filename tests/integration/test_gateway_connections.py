@@ -73,7 +73,7 @@ def test_a_first_send_that_the_system_refuses_is_proven_unsent(
         answered.set()
         gone.wait(5)
         # The pool looks at the connection before it hands it out; here the reset comes just after.
-        monkeypatch.setattr(DeadlineStream, "has_unasked", lambda self: False)
+        monkeypatch.setattr(DeadlineStream, "_holds_unasked", lambda self: False)
         seen = charge(gateway)
     assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.NEUTRAL)
     assert len(server.requests) == 1

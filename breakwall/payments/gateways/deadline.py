@@ -8,6 +8,7 @@ docs/adr/0004-total-deadline.md.
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import ssl
@@ -25,6 +26,9 @@ CHUNK = 65_536
 
 GLANCE = 65_536
 """Bytes looked at below TLS at once: more than all session tickets have."""
+
+CERTIFICATE_ALERT = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
+"""OpenSSL's names for what the other side says of our certificate."""
 
 MOST_TICKETS = 16
 """Records of TLS's own between two requests. Usual servers send two after the handshake."""
@@ -55,6 +59,10 @@ class ReadTimeout(Exception):  # noqa: N818
 
 class ReadError(Exception):
     """The connection broke before the answer was there."""
+
+
+class CertificateRefusedError(Exception):
+    """The service wants another certificate of ours. TLS 1.3 may say so only after the request was written."""
 
 
 class Call:
@@ -127,7 +135,7 @@ class DeadlineStream:
             discard_on_close(self._sock, call.bound())
             self._undelivered = True
             while view:
-                if self.has_unasked():
+                if self._holds_unasked():
                     raise StrayAnswerError
                 self._sock.settimeout(call.bound())
                 view = view[self._send(view, call) :]
@@ -149,11 +157,12 @@ class DeadlineStream:
         means nothing: a server's session tickets.
         """
         try:
-            if isinstance(self._sock, ssl.SSLSocket):
-                return _holds_data(self._sock)
-            return _is_readable(self._sock)
+            return self._holds_unasked()
         except OSError:
             return True
+
+    def _holds_unasked(self) -> bool:
+        return _holds_data(self._sock) if isinstance(self._sock, ssl.SSLSocket) else _is_readable(self._sock)
 
     def close(self) -> None:
         """Give the connection up, and with it what was not delivered."""
@@ -222,7 +231,8 @@ def _raising(timeout: type[Exception], failure: type[Exception]) -> Iterator[Non
     except TimeoutError as error:
         raise timeout(str(error)) from error
     except OSError as error:
-        raise failure(str(error)) from error
+        refused = isinstance(error, ssl.SSLError) and CERTIFICATE_ALERT.search(error.reason or "")
+        raise (CertificateRefusedError if refused else failure)(str(error)) from error
 
 
 def _is_readable(sock: socket.socket) -> bool:
