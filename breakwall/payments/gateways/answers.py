@@ -81,7 +81,10 @@ _NOT_THERE = _misconfigured(
     "BREAKWALL_PAYMENT_URL",
     Outcome.UNKNOWN,
 )
-_CREDENTIALS = "look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, _HEADERS or _CERT_FILE"
+_CREDENTIALS = (
+    "look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, _HEADERS "
+    "or _CERT_FILE"
+)
 _STILL_RUNNING = _Meaning(
     Outcome.UNKNOWN,
     Health.SUCCESS,
