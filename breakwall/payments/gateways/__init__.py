@@ -35,6 +35,7 @@ __all__ = [
     "LookUpResult",
     "Outcome",
     "gateway_from_settings",
+    "profile_from_settings",
 ]
 
 
@@ -42,10 +43,14 @@ def gateway_from_settings(settings: Settings) -> Gateway:
     """The gateway that the settings name, with what they promise of the service."""
     from .http import HttpGateway  # httpx2 takes a while to import
 
-    profile = GatewayProfile(
+    return HttpGateway(settings.payment_url.get_secret_value(), profile=profile_from_settings(settings))
+
+
+def profile_from_settings(settings: Settings) -> GatewayProfile:
+    """What the configured gateway promises, for who charges nothing and only has to know."""
+    return GatewayProfile(
         deduplicates=settings.payment_deduplicates,
         key_life=settings.payment_key_life,
         looks_up=True,
         settle_seconds=settings.payment_settle_seconds,
     )
-    return HttpGateway(settings.payment_url.get_secret_value(), profile=profile)
