@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
-from breakwall.payments.actions import Action, Author, IncidentKind
+from breakwall.payments.actions import Action, Author, IncidentKind, InvalidAuthorError
 from breakwall.payments.audit import note_interventions, report_incident
 from breakwall.payments.charges import DEFAULT_ACCOUNT, take_charge
 from breakwall.payments.clock import Clock, DatabaseClock
@@ -51,6 +51,7 @@ class Resolution:
 
         Raises:
             InvalidChargeError: ``charge_id`` is empty, too long or holds what no text may hold.
+            InvalidAuthorError: an order that is not in review needs a reason: how that is known.
             RefusedError: also when the charge belongs to another order.
         """
         _check_charge(charge_id)
@@ -60,6 +61,7 @@ class Resolution:
             # Before the order is locked, see `take_charge`. Where either is refused, nothing of both is kept.
             self._refuse_charge_of_another(connection, order.id, charge_id)
             before = lock_order(connection, order.id, _NOT_PAID, "resolved once more")
+            _check_reason(before, author)
             newest = _unsettled(select(func.max(attempts.c.number)), order.id).scalar_subquery()
             detail = f"Resolved by {author.actor}: it charged."
             self._settle(
@@ -146,6 +148,13 @@ class Resolution:
         ended = {"fence": before.fence + 1, "suspected_at": None}
         values = {**at_rest(self.clock, status), **ended, **changes}
         connection.execute(update(orders).where(orders.c.id == before.id).values(values))
+
+
+def _check_reason(before: Row[Any], author: Author) -> None:
+    if before.status != OrderStatus.REVIEW and author.reason is None:
+        raise InvalidAuthorError(
+            "reason", f"the order is {before.status}: how is it known that it was charged?"
+        )
 
 
 def _check_charge(charge_id: str) -> None:

@@ -13,6 +13,7 @@ from breakwall.payments import reconciliation
 from breakwall.payments.differences import Kind
 from breakwall.payments.gateways.base import Answer, Health, Outcome
 from breakwall.payments.gateways.wire_keys import wire_key
+from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation import Period, Reconciliation, paid_query
 from breakwall.payments.reports import ReportLine
@@ -159,9 +160,15 @@ class TestAnyKeyThatAnAttemptUsed:
         site.retrier.run(order_id)
         assert compared(site, report(site.gateway.charged[-1].idempotency_key, charge_id="ch_a")) == []
 
-    def test_does_not_mean_any_key_that_merely_looks_like_one(self, site: Site) -> None:
+    def test_is_known_by_the_order_in_it_where_the_attempt_is_gone(self, site: Site) -> None:
+        """As after a restore: the key was renewed, and used, in the time that is lost."""
         paid(site, "a")
-        stranger = f"{site.get('a').id}.99"
+        renewed = derive_charge_key(site.get("a").id, 99)
+        assert compared(site, report(renewed, charge_id="ch_a")) == []
+
+    @pytest.mark.parametrize("stranger", [derive_charge_key("0" * 32), f"{'0' * 32}.99"])
+    def test_does_not_mean_any_key_that_merely_looks_like_one(self, site: Site, stranger: str) -> None:
+        paid(site, "a")
         assert compared(site, report("a", stranger, charge_id="ch_a")) == [(Kind.UNKNOWN_KEY, stranger)]
 
 
