@@ -25,6 +25,12 @@ def serve(stack: ExitStack) -> Serve:
 
 
 @pytest.fixture
-def open_shop(stack: ExitStack, database_url: str) -> OpenShop:
+def shop_url(sqlite_url: str) -> str:
+    """The shop's database; the contract tests run on every one."""
+    return sqlite_url
+
+
+@pytest.fixture
+def open_shop(stack: ExitStack, shop_url: str) -> OpenShop:
     """Opens a shop that pays at an address, with the options of `Shop`; once in a test."""
-    return lambda url, **options: stack.enter_context(closing(Shop(database_url, url, **options)))
+    return lambda url, **options: stack.enter_context(closing(Shop(shop_url, url, **options)))

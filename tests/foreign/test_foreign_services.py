@@ -194,6 +194,10 @@ NAMES = pytest.mark.parametrize("names", [(), EVERYTHING], ids=["names nothing",
 @NAMES
 class TestAServiceThatKeepsLessOfAKey:
     @pytest.fixture
+    def shop_url(self, database_url: str) -> str:
+        return database_url
+
+    @pytest.fixture
     def service(self, serve: Serve, keeps: dict[str, Any], names: tuple[str, ...]) -> Service:
         return serve(Service(deduplicates=True, names=names, **keeps))
 
@@ -411,13 +415,17 @@ class TestDoneAlreadySaidWithA400:
         assert charges_of(service, shop, "cart-1") == 1
 
     @pytest.mark.parametrize("known", [(), ("cart-0",)])
+    @pytest.mark.parametrize("renewed", [False, True])
     def test_that_was_believed_by_the_version_before_is_looked_up_before_anything_is_sent(
-        self, service: Service, open_shop: OpenShop, known: tuple[str, ...]
+        self, service: Service, open_shop: OpenShop, known: tuple[str, ...], renewed: bool
     ) -> None:
-        """It said "nothing was charged", and is dead."""
+        """It said "nothing was charged"; a retry of that version has renewed the key, and nothing more."""
         shop = open_shop(service.url, callers_keys=True)
         shop.know(*known)
-        order_id = shop.accepted_before("cart-1", outcome="failed", code="already_processed")
+        charge_key = f"{'0123456789abcdef' * 2}.3" if renewed else "cart-1"
+        order_id = shop.accepted_before(
+            "cart-1", charge_key, gateway_key="cart-1", outcome="failed", code="already_processed"
+        )
         service.charge("cart-1", {"order_id": order_id})
         assert shop.work_off("cart-1").status == "dead"
         shop.people.retry("cart-1", ANNA)
