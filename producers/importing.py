@@ -9,7 +9,7 @@ from itertools import islice
 from breakwall.payments.database import Database
 from breakwall.payments.orders import IdempotencyConflictError, Order
 from breakwall.payments.queries import orders_by_key
-from producers.jsonlines import Line
+from producers.order_files import Line
 from producers.producer import BATCH, OrderProducer
 
 
@@ -49,11 +49,11 @@ class OrderImporter:
 
         Raises:
             DatabaseUnavailableError: `summary` says how far it came; the whole may be run again.
+            UnreadableFileError: from ``lines``; likewise, once the file is whole.
         """
         waiting = iter(lines)
         while batch := list(islice(waiting, BATCH)):
-            orders = self._distinct(batch)
-            self._enqueue(orders)
+            self._enqueue(self._distinct(batch))
             yield batch
 
     def _distinct(self, batch: list[Line]) -> dict[str, tuple[int, Order]]:

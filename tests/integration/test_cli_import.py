@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import pytest
 
 from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.files.lines import MAX_RECORD
 from breakwall.payments.orders import Order
-from producers.jsonlines import MAX_LINE
 from producers.producer import BATCH, OrderProducer, PlaceResult
 from tests.command import Ran, Terminal
 
@@ -66,7 +66,7 @@ def test_the_same_lines_again_change_nothing(terminal: Terminal) -> None:
         ("nonsense", "should be a JSON object"),
         ("[1]", "should be a JSON object"),
         ('"text"', "should be a JSON object"),
-        (b'{"user_id": "\xff"}', "should be UTF-8"),
+        (b'{"user_id": "\xff"}', "byte 0xff at character 14 is not UTF-8"),
         (
             line("k", amount=1).replace("1}", "NaN}").replace('"amount": 1,', '"amount": NaN,'),
             "NaN is not JSON",
@@ -74,7 +74,7 @@ def test_the_same_lines_again_change_nothing(terminal: Terminal) -> None:
         ('{"user_id": "a", "user_id": "b"}', "user_id: should be there once"),
         ("[" * 60_000, "should be a JSON object"),
         ('{"amount": ' + "9" * 9000 + "}", "too many digits"),
-        ("x" * (MAX_LINE + 1), "at most 65536 bytes"),
+        ("x" * (MAX_RECORD + 1), "at most 65536 characters"),
         (line("k", amount=1.5), "amount: should be a whole number"),
         (line("k", amount="10"), "amount: should be a whole number"),
         (line("k", amount=True), "amount: should be a whole number"),
@@ -130,8 +130,8 @@ def test_empty_lines_a_byte_order_mark_and_windows_line_ends_are_no_orders_and_n
 
 
 def test_numbers_are_those_of_an_editor(terminal: Terminal) -> None:
-    ran = bring_in(terminal, "", "x" * (3 * MAX_LINE), "", "nonsense")
-    assert set(problems(ran)) == {2, 4}
+    ran = bring_in(terminal, "", line("a"), "x" * (3 * MAX_RECORD), "", "nonsense")
+    assert set(problems(ran)) == {3, 5}
 
 
 def test_a_file_is_read_like_standard_input(terminal: Terminal) -> None:
@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_a_usage_error_that_names_it(terminal: Ter
 def test_the_summary_is_a_sentence_where_text_was_asked_for(terminal: Terminal) -> None:
     ran = terminal.run("orders", "import", stdin=f"{line('a')}\nnonsense\n".encode())
     assert ran.out == "1 order accepted, 0 already known, 1 bad line.\n"
-    assert "line 2: the line should be a JSON object" in ran.err
+    assert "line 2: should be a JSON object" in ran.err
 
 
 def test_a_database_that_goes_away_leaves_a_summary_and_an_import_that_can_be_run_again(

@@ -59,6 +59,9 @@ def test_a_file_is_read_as_stdin_is(terminal: Terminal, charges: list[dict[str, 
         "agrees": True,
         "lines": 4,
         "charges": 3,
+        "skipped": {},
+        "unreadable": 0,
+        "of_others": 0,
         "paid_orders": 3,
         "not_judged": 0,
         "finished": True,
@@ -107,6 +110,7 @@ def test_an_unreadable_report_is_told_by_line_and_field(
 ) -> None:
     report = as_json_lines([*charges, {**charges[0], "amount": "100.00"}])
     ran = terminal.run("orders", "reconcile", "-", "-o", "json", stdin=report)
-    assert (ran.code, ran.out, ran.error["type"]) == (2, "", "unreadable_report")
+    assert (ran.code, ran.out, ran.error["type"]) == (2, "", "unreadable_file")
     assert ran.error["message"].startswith("line 5: amount: should be a whole number")
+    assert "--amounts major" in ran.error["message"]
     assert list(ran.error["problems"]) == ["amount"]
