@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 from breakwall.payments.currencies import MINOR_DIGITS
-from breakwall.payments.files.amounts import ADVICE, MINOR_UNITS, AmountError, Units, minor_units
+from breakwall.payments.files.amounts import AmountError, Units, minor_units
 from breakwall.payments.files.columns import Columns
 from breakwall.payments.files.records import Record, Records
 from breakwall.payments.orders import InvalidOrderError, Order
@@ -70,25 +70,26 @@ class OrderFile(Iterable[Line]):
     def _judged(self, record: Record) -> Line:
         if record.problem:
             return Line(record.number, problem=record.problem)
-        strict = self._strict and record.document is not None
-        found: Any = record.document if strict else _first(record.values)
-        return Line(record.number, Order.from_json(self._with_minor_units(found)))
+        found = record.document if self._strict and record.document is not None else _first(record.values)
+        return Line(record.number, Order.from_json(self._with_amount(found)))
 
-    def _with_minor_units(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_amount(self, found: dict[str, Any]) -> dict[str, Any]:
         amount, currency = found.get("amount"), found.get("currency")
-        # JSON has numbers; a text in the place of one is a mistake of whoever wrote it.
-        spelled = self._units is Units.MAJOR or not self._records.json
-        if not isinstance(currency, str) or currency not in MINOR_DIGITS or amount in (None, ""):
-            return dict(found)
-        if spelled:
-            return {**found, "amount": minor_units(amount, currency, self._units)}
-        if isinstance(amount, Decimal):
-            raise AmountError(f"{MINOR_UNITS}, and is {amount}: {ADVICE}")
-        return dict(found)
+        if amount is None or not isinstance(currency, str):
+            return found
+        # JSON has numbers: a text where minor units should be is a mistake of whoever wrote it.
+        if self._records.json and self._units is Units.MINOR and not isinstance(amount, Decimal):
+            return found
+        if currency not in MINOR_DIGITS:
+            return {**found, "amount": 1}  # Of an unknown currency nothing can be said but that.
+        return {**found, "amount": minor_units(amount, currency, self._units)}
 
 
 def _first(values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    return {name: found[0] for name, found in values.items() if found}
+    fields = {name: found[0] for name, found in values.items() if found}
+    # Exports write ``usd``.
+    currency = fields.get("currency")
+    return fields | ({"currency": currency.upper()} if isinstance(currency, str) else {})
 
 
 def _told(error: ValueError) -> str:

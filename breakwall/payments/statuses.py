@@ -24,20 +24,21 @@ REFUND = "refunded"
 UNREADABLE = "unreadable"
 """The status of a line that cannot be read."""
 
+# PayPal's reports name kinds of payments: its codes, CR and DR for credit and debit, S for success.
 _CHARGED = """
 succeeded|success|successful|paid|captured|settled|settled bulk|completed|complete|charged|charge|payment|sale
 |refunded reversed|partially refunded|partial refund
 |express checkout payment|website payment|mobile payment|general payment|direct credit card payment
 |preapproved payment bill user payment|subscription payment|web accept payment received|shopping cart payment
 |ebay auction payment|payment received|donation payment|virtual terminal payment|paypal checkout payment
-|t0000|t0003|t0004|t0005|t0006|t0007|t0011|t0012|t0013|s
+|t0000|t0003|t0004|t0005|t0006|t0007|t0011|t0012|t0013|cr|s
 """
 _NOT_CHARGED = """
 declined|failed|failure|error|refused|denied|rejected|blocked|processing|cancelled|canceled|voided|expired
-|removed|requires payment method|incomplete
+|removed|requires payment method|incomplete|charge failure|payment failure
 """
 _REFUNDED = """
-refunded|refund|refunded bulk|refunded externally|payment refund|reversed|payment reversal|t1106|t1107
+refunded|refund|refunded bulk|refunded externally|payment refund|reversed|payment reversal|t1106|t1107|dr
 """
 
 
