@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -12,7 +12,7 @@ from breakwall.payments.files.amounts import AmountError, DecimalAmountError, Un
 from breakwall.payments.files.columns import Columns
 from breakwall.payments.files.problems import UnreadableFileError
 from breakwall.payments.files.records import Record, Records
-from breakwall.payments.statuses import REFUND, UNREADABLE, Meaning, decisive, meaning_of, normal
+from breakwall.payments.statuses import CHARGED, REFUND, UNREADABLE, Meaning, decisive, meaning_of, normal
 
 FIELDS = ("key", "charge_id", "amount", "currency", "status", "order_id", "refund_of")
 """What `--columns` can name. ``refund_of`` is the charge that a refund with an id of its own gives back."""
@@ -99,6 +99,7 @@ class Report(Iterable[ReportLine]):
         stream: the file.
         columns: for each of `FIELDS` that is called otherwise there, its columns.
         units: what the amounts count.
+        charged: words by which this file calls a charge, beside those that are known.
         prefix: only charges whose key, or else whose id, begins so are ours.
         encoding: None: as a byte order mark says, else UTF-8, else Windows-1252.
 
@@ -118,11 +119,13 @@ class Report(Iterable[ReportLine]):
         *,
         columns: Mapping[str, Sequence[str]] | None = None,
         units: Units = Units.MINOR,
+        charged: Collection[str] = (),
         prefix: str = "",
         encoding: str | None = None,
     ) -> None:
         self._records = Records(stream, Columns(_DEFAULTS, _NEEDED, columns), encoding=encoding, lenient=True)
         self._units = units
+        self._charged = frozenset(map(normal, charged))
         self._prefix = prefix
         self.skipped: Counter[str] = Counter()
         self.unreadable = self.of_others = 0
@@ -151,7 +154,7 @@ class Report(Iterable[ReportLine]):
             names = _names(record)
             if not (names["key"] or names["charge_id"] or self._prefix).startswith(self._prefix):
                 return None
-            return _read(record, names, self._units)
+            return self._read(record, names)
         except DecimalAmountError as error:
             # Units are the whole file's: what was read before is as wrong.
             raise UnreadableFileError(record.number, "amount", str(error)) from None
@@ -161,25 +164,27 @@ class Report(Iterable[ReportLine]):
         key, charge_id, order_id = (names.get(name) for name in ("key", "charge_id", "order_id"))
         return ReportLine(record.number, key, charge_id, None, None, UNREADABLE, order_id)
 
+    def _read(self, record: Record, names: Mapping[str, str | None]) -> ReportLine:
+        values = record.values
+        status = self._status(values.get("status", ()))
+        if meaning_of(status) is not Meaning.CHARGED:
+            return _with(record.number, names, *_money_if_any(values, self._units), status)
+        currency = _currency(values)
+        amount = _amount(values, currency, self._units)
+        if amount < 0:
+            return _with(record.number, names, amount, currency, REFUND)
+        if names["charge_id"] is None:
+            raise _LineError("charge_id", "is missing, and it was charged")
+        return _with(record.number, names, amount, currency, status)
+
+    def _status(self, values: Sequence[Any]) -> str:
+        words = [normal(_text("status", value)) for value in values]
+        return decisive([CHARGED if word in self._charged else word for word in words])
+
     def _unreadable(self, problem: Problem) -> None:
         self.unreadable += 1
         if len(self.problems) < TOLD:
             self.problems.append(problem)
-
-
-def _read(record: Record, names: Mapping[str, str | None], units: Units) -> ReportLine:
-    status = normal(decisive(_status(record.values.get("status", ()))))
-    meaning = meaning_of(status)
-    if meaning is not Meaning.CHARGED:
-        money = _money_if_any(record.values, units)
-        return _with(record.number, names, *money, status)
-    currency = _currency(record.values)
-    amount = _amount(record.values, currency, units)
-    if amount < 0:
-        return _with(record.number, names, amount, currency, REFUND)
-    if names["charge_id"] is None:
-        raise _LineError("charge_id", "is missing, and it was charged")
-    return _with(record.number, names, amount, currency, status)
 
 
 def _with(
@@ -201,10 +206,6 @@ def _names(record: Record) -> dict[str, str | None]:
         raise _LineError("key", f"is {keys[0]!r} and {keys[1]!r}: should not differ")
     fields = ("key", "charge_id", "order_id", "refund_of")
     return {field: _text(field, values[field][0]) if values.get(field) else None for field in fields}
-
-
-def _status(values: Sequence[Any]) -> list[str]:
-    return [_text("status", value) for value in values]
 
 
 def _currency(values: Mapping[str, Sequence[Any]]) -> str:

@@ -21,8 +21,8 @@ CREATE TABLE lines (
 # Refunds that give back less than the charge leave it standing.
 _REFUNDED_IN_PART = """
 DELETE FROM lines WHERE refunded AND (
-    SELECT sum(amount) FROM lines AS back WHERE back.charge_id = lines.charge_id AND back.refunded
-    HAVING count(*) = count(amount)
+    SELECT CASE WHEN count(*) = count(amount) THEN sum(amount) END
+    FROM lines AS back WHERE back.charge_id = lines.charge_id AND back.refunded
 ) < (
     SELECT max(amount) FROM lines AS charge WHERE charge.charge_id = lines.charge_id AND charge.charged
 )

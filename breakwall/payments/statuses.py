@@ -21,8 +21,11 @@ class Meaning(StrEnum):
 REFUND = "refunded"
 """The status of a line that says it by an amount below zero."""
 
-UNREADABLE = "unreadable"
-"""The status of a line that cannot be read."""
+UNREADABLE = "\x7f"
+"""The status of a line that cannot be read. No file's own word holds such a character."""
+
+CHARGED = "charged"
+"""The status of a line whose own word was said to mean that."""
 
 # PayPal's reports name kinds of payments: its codes, CR and DR for credit and debit, S for success.
 _CHARGED = """

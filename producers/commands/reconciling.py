@@ -41,6 +41,12 @@ def reconcile(
     ],
     columns: ColumnsOption = "",
     amounts: AmountsOption = Units.MINOR,
+    charged: Annotated[
+        str,
+        typer.Option(
+            metavar="WORD,…", help="What else this file calls charged: Abgeschlossen.", show_default=False
+        ),
+    ] = "",
     prefix: Annotated[
         str,
         typer.Option(metavar="TEXT", help="Only charges whose key begins so are ours.", show_default=False),
@@ -88,7 +94,14 @@ def reconcile(
         closing(open_database(load_settings())) as database,
         counting("comparing", "lines and orders") as advance,
     ):
-        report = Report(stream, columns=names, units=amounts, prefix=prefix, encoding=decoding)
+        report = Report(
+            stream,
+            columns=names,
+            units=amounts,
+            charged=[word for word in charged.split(",") if word.strip()],
+            prefix=prefix,
+            encoding=decoding,
+        )
         reconciliation = Reconciliation(database, period=period, only_known=only_known, advance=advance)
         comparison = _Comparison(report, reconciliation)
         tell = _tell_json if output is Format.JSON else _tell_text
@@ -173,6 +186,8 @@ def _summary(comparison: _Comparison) -> Iterator[str]:
         words = ", ".join(f"{number:,} {plain(word)}" for word, number in report.skipped.most_common(20))
         more = ", …" if len(report.skipped) > 20 else ""
         yield f"No charges: {words}{more}."
+        if not compared.charges:
+            yield "No line is a charge. If one of these words means that it is, say --charged WORD."
     if comparison.of_others:
         yield f"Of others: {count(comparison.of_others, 'line')}."
     if compared.not_judged:

@@ -17,6 +17,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation import Period, Reconciliation, paid_query
 from breakwall.payments.reports import ReportLine
 from breakwall.payments.resolution import Resolution
+from breakwall.payments.statuses import UNREADABLE
 from tests.contract.people import ANNA, STORED_ERROR, crowd, dead, explain, in_review
 from tests.contract.site import Site, order
 from tests.gateway import ABSENT, FOUND, LOST
@@ -271,7 +272,7 @@ class TestLinesThatAreNoCharge:
 
     def test_of_an_order_that_cannot_be_read_make_it_no_missing_one(self, site: Site) -> None:
         paid(site, "a")
-        assert compared(site, report("a", status="unreadable", amount=None, currency=None)) == []
+        assert compared(site, report("a", status=UNREADABLE, amount=None, currency=None)) == []
 
 
 @pytest.mark.parametrize("shown", ["123", "0123"])

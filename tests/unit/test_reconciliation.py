@@ -15,6 +15,7 @@ from breakwall.payments.matching import Match
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reports import ReportLine
 from breakwall.payments.spool import Spool
+from breakwall.payments.statuses import UNREADABLE
 
 
 def account(status: OrderStatus = OrderStatus.PAID, charge_id: str | None = "ch_1") -> Account:
@@ -100,7 +101,7 @@ class TestComparing:
         assert (found.kind, found.report) == (Kind.PAID_NOT_CHARGED, status or "(no status)")
 
     def test_an_order_whose_line_cannot_be_read_is_not_missing(self) -> None:
-        assert kinds(account(), charge(status="unreadable", amount=None, currency=None)) == []
+        assert kinds(account(), charge(status=UNREADABLE, amount=None, currency=None)) == []
 
     def test_a_charge_that_is_another_orders_here_is_told_once(self) -> None:
         (found,) = compare(account(), [charge("ch_9")], {7: "o9"})

@@ -186,6 +186,15 @@ class TestStatuses:
         assert decisive(["Payment", "Denied"]) == "Denied"
         assert decisive([]) == ""
 
+    def test_may_be_in_words_of_ones_own(self) -> None:
+        text = HEADER + "a,ch_1,1,EUR,Abgeschlossen\nb,ch_2,1,EUR,In Bearbeitung\n"
+        assert [line.charged for line in read(text)] == [False, False]
+        assert [line.charged for line in read(text, charged=["abgeschlossen "])] == [True, False]
+
+    def test_cannot_say_that_a_line_is_unreadable(self) -> None:
+        found = report(HEADER + "a,ch_1,1,EUR,unreadable\n")
+        assert [line.meaning for line in found] == [Meaning.NO_CHARGE]
+
     def test_that_are_none_are_counted_by_their_words_up_to_a_bound(self) -> None:
         found = report(HEADER + "".join(f"a,ch,1,USD,word {n}\n" for n in range(WORDS + 7)))
         assert len(list(found)) == WORDS + 7

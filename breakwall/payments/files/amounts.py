@@ -27,13 +27,15 @@ class DecimalAmountError(AmountError):
 MINOR_UNITS = "should be a whole number of minor units ($10.00 is 1000, ₩10,000 is 10000)"
 ADVICE = "say --amounts major if this file has $10.00 as 10.00"
 
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
 _DECIMAL = re.compile(r"[-+]?[0-9][0-9.,' ]*[.,][0-9]{1,2}|[-+]?[0-9]+\.[0-9]+")
 # Digits, in groups of three where something stands between them, and a fraction.
 _POINTED = re.compile(r"([0-9]{1,18}|[1-9][0-9]{0,2}(?:([,' ])[0-9]{3})(?:\2[0-9]{3})*)(?:\.([0-9]+))?")
 _COMMAED = re.compile(r"([0-9]{1,18}|[1-9][0-9]{0,2}(?:([.' ])[0-9]{3})(?:\2[0-9]{3})*)(?:,([0-9]+))?")
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
 _LONGEST = 40
+_MAX = 10**15
+"""Far above any charge, and exact in every program and database."""
 
 
 def minor_units(value: object, currency: str, units: Units) -> int:
@@ -85,6 +87,8 @@ def _from_major(text: str, currency: str, *, exact: bool) -> int:
     (reading,) = readings
     if reading is None:
         raise AmountError(f"is {text}, which has more decimals than {currency} ({digits})")
+    if reading >= _MAX:
+        raise AmountError(f"should be less than {_MAX} minor units, and is {text}")
     return -reading if text.startswith("-") else reading
 
 

@@ -14,6 +14,9 @@ _NAME = re.compile(r'"([^"]*)"|([^|"]+)')
 _TOLD = 40
 """Names that an error lists."""
 
+_LONGEST = 60
+"""Characters of a name that are told."""
+
 
 class ColumnsError(ValueError):
     """What was said about columns cannot be meant."""
@@ -66,7 +69,7 @@ class Columns:
         absent = self._absent(set(found.values()))
         if not absent:
             return
-        listed = ", ".join(list(found)[:_TOLD]) + (" …" if len(found) > _TOLD else "")
+        listed = ", ".join(map(shown, list(found)[:_TOLD])) + (" …" if len(found) > _TOLD else "")
         named = [self._named(field, name) for field, name in absent.items()]
         advice = ",".join(f"{field}=…" for field in absent)
         problem = (
@@ -143,6 +146,12 @@ def look_up(document: Any, path: str, missing: Any = None) -> Any:
             return document[name]
     head, dot, rest = path.partition(".")
     return look_up(look_up(document, head), rest, missing) if dot else missing
+
+
+def shown(name: str) -> str:
+    """A name from a file, short and safe to be written to a terminal."""
+    short = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+    return short if short.isprintable() else repr(short)
 
 
 def _where(number: int, field: str, name: str, header: Sequence[str]) -> list[int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from breakwall.payments.files.columns import shown
 from breakwall.payments.files.lines import MAX_RECORD, Line, Lines
 from breakwall.payments.files.problems import UnreadableFileError
 from breakwall.payments.files.source import Text
@@ -188,7 +189,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _FaultError(f"{twice}: should be there once, not twice")
+        raise _FaultError(f"{shown(twice)}: should be there once, not twice")
     return fields
 
 

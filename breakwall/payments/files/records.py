@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from breakwall.payments.files.columns import Columns, fold, look_up
+from breakwall.payments.files.columns import Columns, fold, look_up, shown
 from breakwall.payments.files.lines import Lines
 from breakwall.payments.files.objects import Object, read_array, read_lines_of_objects
 from breakwall.payments.files.problems import UnreadableFileError
@@ -124,9 +124,9 @@ class Records(Iterable[Record]):
             if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
                 problem = (
                     f"is a list of {len(value)} objects within an object, and the file should be the list alone, "
-                    f"or one object a line: jq -c '.{name}[]' makes that of it"
+                    f"or one object a line: jq -c '.{shown(name)}[]' makes that of it"
                 )
-                raise UnreadableFileError(found.number, name, problem)
+                raise UnreadableFileError(found.number, shown(name), problem)
 
 
 def _has(document: Mapping[str, Any], columns: Sequence[str]) -> bool:

@@ -38,7 +38,7 @@ from breakwall.payments.files.amounts import AmountError, DecimalAmountError, Un
         ("\u221210.00", "USD", -1_000),
         ("(10.00)", "USD", -1_000),
         ("+10.00", "USD", 1_000),
-        ("99999999999999.99", "USD", 9_999_999_999_999_999),
+        ("9999999999999.99", "USD", 999_999_999_999_999),
         (Decimal("10.10"), "USD", 1_010),
         (Decimal("10.000"), "USD", 1_000),
         (10, "USD", 1_000),
@@ -66,6 +66,8 @@ def test_a_major_amount_is_exact(text: str | int | Decimal, currency: str, amoun
         ("1,2,3", "USD", "such as 1234.56"),
         ("--1", "USD", "such as 1234.56"),
         ("ten", "USD", "such as 1234.56"),
+        ("10000000000000.00", "USD", "less than 1000000000000000 minor units"),
+        ("9" * 18, "KRW", "less than 1000000000000000 minor units"),
         ("", "USD", "such as 1234.56"),
         (10**41, "USD", "such as 1234.56"),
         ("9" * 5000, "USD", "such as 1234.56"),
@@ -96,7 +98,7 @@ def test_a_decimal_among_minor_units_names_the_option_that_was_meant(text: str |
         minor_units(text, "USD", Units.MINOR)
 
 
-@pytest.mark.parametrize("text", ["1e4", "", "ten", "1,234", "9" * 5000, True, None, 1.5])
+@pytest.mark.parametrize("text", ["1e4", "", "ten", "1,234", "9" * 16, "9" * 5000, True, None, 1.5])
 def test_what_is_no_number_is_no_decimal_either(text: object) -> None:
     with pytest.raises(AmountError, match="whole number of minor units") as caught:
         minor_units(text, "USD", Units.MINOR)

@@ -71,6 +71,12 @@ class TestFindingThem:
         assert "no column charge_id, amount. The file has id, Gross, Status." in str(caught.value)
         assert "--columns charge_id=…,amount=…" in str(caught.value)
 
+    def test_what_there_is_is_told_short_and_moves_no_cursor(self) -> None:
+        with pytest.raises(UnreadableFileError) as caught:
+            self.bound("\x1b[2Jid", "x" * 70_000, *(f"column {n}" for n in range(100)))
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 1_000
+
     def test_a_column_that_was_named_has_to_be_there(self) -> None:
         with pytest.raises(UnreadableFileError, match="no column 'Invoice' \\(key\\)"):
             self.bound("charge_id", "amount", key=["Invoice"])

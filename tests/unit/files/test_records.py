@@ -226,6 +226,11 @@ class TestJson:
         assert error.field == "data"
         assert "jq -c '.data[]'" in error.problem
 
+    def test_what_a_file_calls_its_fields_moves_no_cursor(self) -> None:
+        assert str(refusal(json.dumps({"\x1b[2J": OBJECTS}))).isprintable()
+        assert str(refusal(json.dumps({"\x1b[2J": 1}))).isprintable()
+        assert read('{"\\u001b": 1, "\\u001b": 2}\n{"id": "a"}')[0][2].isprintable()
+
     def test_objects_without_our_fields_are_told_theirs(self) -> None:
         assert "The file has reference, text." in str(refusal('{"reference": 1, "text": 2}'))
 
