@@ -211,8 +211,9 @@ class TestAChargeThatIsKnownByItsId:
         for key in ("a", "b"):
             site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1"))
             site.producer.place(order(key))
-        lines = [replace(line, key=None) for line in report("a", charge_id="ch_1")]
-        assert compared(site, lines) == [(Kind.SHARED_CHARGE, None)]
+        without_key = [replace(line, key=None) for line in report("a", charge_id="ch_1")]
+        for lines in (without_key, report("a", "b", charge_id="ch_1")):
+            assert compared(site, lines) == [(Kind.SHARED_CHARGE, None)]
 
     def test_is_found_by_the_orders_own_id_before_that(self, site: Site) -> None:
         dead(site, "a")

@@ -87,13 +87,16 @@ class Records(Iterable[Record]):
         return self._rows()
 
     def _rows(self) -> Iterator[Record]:
-        header, _ = find_header(self._lines, self._columns.fits)
+        header, found = find_header(self._lines, self._columns.fits)
         if not header.names and self._may_be_empty:
             return
         if not header.names:
             raise UnreadableFileError(
                 None, None, "the file is empty; it should begin with a header, or be JSON"
             )
+        if len(header.names) == 1 and not found:
+            problem = f"should be columns with , ; | or tabs between them, and is {shown(header.names[0])}"
+            raise UnreadableFileError(header.number, None, problem)
         bound = self._columns.bind(header.number, header.names)
         for row in read_rows(self._lines, header.separator):
             yield _record(row, bound, len(header.names))

@@ -109,6 +109,12 @@ class TestCsv:
         rows = read('id,note\n"a,one\n' + "b,two\n" * 50_000)
         assert (len(rows), rows[0][1], rows[1]) == (50_001, None, (3, "b", "two"))
 
+    def test_a_quoted_cell_has_a_hundred_lines_at_most(self) -> None:
+        """Else each quote that is not closed would cost as much as a whole record."""
+        fits, exceeds = (f'id,note\na,"{chr(10) * lines}"\nb,two\n' for lines in (99, 100))
+        assert [row[1] for row in read(fits)] == ["a", "b"]
+        assert next(row[2] for row in read(exceeds)) == "cannot be split into columns: a quote is not closed"
+
     def test_a_header_alone_has_no_records(self) -> None:
         assert read("id,note\n") == []
 
@@ -258,6 +264,7 @@ class TestWhatIsNoSuchFile:
             (gzip.compress(b""), "empty"),
             (gzip.compress(CSV.encode() * 9)[:-9], "damaged or ends early"),
             (gzip.compress(b"PK\x03\x04"), "Excel"),
+            (b"ref^note\na^one\n", "should be columns with , ; | or tabs between them, and is ref^note"),
         ],
     )
     def test_is_told_what_it_is(self, data: bytes, problem: str) -> None:
