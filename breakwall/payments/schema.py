@@ -83,6 +83,8 @@ orders = Table(
     Column("status", String(16), nullable=False),
     # The key that travels: the first one, until it is proven that nothing was charged under it.
     Column("charge_key", String(MAX_LENGTH), nullable=False),
+    # How often that was renewed: the next one is derived with the next number.
+    Column("renewals", Integer, nullable=False, server_default=text("0")),
     # Attempts of any kind, and of those the worker's own. A deferral sends nothing and uses up nothing.
     Column("attempt_count", Integer, nullable=False, server_default=text("0")),
     Column("retry_count", Integer, nullable=False, server_default=text("0")),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, select
 
-from breakwall.payments.charges import known_charge, take_charge
+from breakwall.payments.charges import known_charges, take_charge
 from breakwall.payments.claims import Attempt
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Verdict
@@ -174,7 +174,7 @@ class TestAPersonsWord:
         in_review(site, "first")
         Resolution(site.database, clock=site.clock).paid("first", "ch_1", ANNA)
         site.advance(60)
-        assert known_charge(site.database, site.clock, "default", "32a", settled_for=0.0) is None
+        assert known_charges(site.database, site.clock, "default", "32a", settled_for=0.0) == []
 
 
 class TestACharge:
@@ -221,20 +221,18 @@ class TestACharge:
     def test_is_kept_with_the_key_that_the_service_knows_it_by(self, site: Site) -> None:
         paid(site)
         site.advance(30)
-        known = known_charge(site.database, site.clock, "default", "32a", settled_for=30.0)
-        assert known is not None
+        (known,) = known_charges(site.database, site.clock, "default", "32a", settled_for=30.0)
         assert (known.key, known.charge_id) == (site.get("first").charge_key, "ch_1")
-        assert known_charge(site.database, site.clock, "default", "32a", settled_for=30.1) is None
-        assert known_charge(site.database, site.clock, "default", "10a", settled_for=0.0) is None
-        assert known_charge(site.database, site.clock, "other", "32a", settled_for=0.0) is None
+        assert known_charges(site.database, site.clock, "default", "32a", settled_for=30.1) == []
+        assert known_charges(site.database, site.clock, "default", "10a", settled_for=0.0) == []
+        assert known_charges(site.database, site.clock, "other", "32a", settled_for=0.0) == []
 
-    def test_that_is_known_is_the_newest_of_its_shape_that_has_settled(self, site: Site) -> None:
-        for number in range(3):
+    def test_that_is_known_is_of_the_newest_three_of_its_shape_that_have_settled(self, site: Site) -> None:
+        for number in range(6):
             paid(site, f"cart-{number}", f"ch_{number}")
             site.advance(20)
-        known = known_charge(site.database, site.clock, "default", "32a", settled_for=30.0)
-        assert known is not None
-        assert known.charge_id == "ch_1"
+        known = known_charges(site.database, site.clock, "default", "32a", settled_for=30.0)
+        assert [charge.charge_id for charge in known] == ["ch_4", "ch_3", "ch_2"]
 
 
 class TestAnotherAccount:
