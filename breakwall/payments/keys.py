@@ -58,7 +58,8 @@ def key_shape(key: str) -> str:
     """What may make a service treat one key unlike another, as a text; keys of one shape are treated alike.
 
     That is the class of its length, whether it is all digits (and begins with a zero), whether it has capitals, and
-    each run of other characters, apart where it begins (``l``) or ends (``t``) the key: ``key_shape("shop/17") == "10a/"``.
+    each run of other characters, apart where it begins (``l``) or ends (``t``) the key:
+    ``key_shape("shop/17") == "10a/"``.
     """
     length = next((size for size in COLUMN_SIZES if len(wire_key(key)) <= size), "more")
     return f"{length}{_kind(key)}" + "n".join(sorted(_runs(key)))

@@ -35,7 +35,7 @@ from sqlalchemy.exc import IntegrityError
 
 import breakwall.migrations
 from breakwall.payments import migrate
-from breakwall.payments.charges import KnownCharge, take_charge
+from breakwall.payments.charges import KnownCharge, known_charges, take_charge
 from breakwall.payments.clock import DatabaseClock, UtcDateTime
 from breakwall.payments.database import Database, SchemaError, open_engine
 from breakwall.payments.incidents import count_open
