@@ -34,7 +34,7 @@ def take_charge(
 
     Args:
         account: the payment account; ids of charges are unique within it.
-        key: the key that the service knows it by; None where only a person has told of it.
+        key: the key that the service knows it by; None where that is not sure: only a person has told of it, say.
     """
     names = {"account": account, "charge_id": charge_id, "order_id": order_id}
     owner = _owner_before(connection, **names)

@@ -53,6 +53,11 @@ def was_declined(order_id: str) -> ColumnElement[bool]:
     return exists().where(attempts.c.order_id == order_id, declined)
 
 
+def is_disputed(order_id: str) -> ColumnElement[bool]:
+    """The condition that the order's key leads to what is not the order's."""
+    return exists().where(attempts.c.order_id == order_id, UNSETTLED, DISPUTED)
+
+
 def claim_of(connection: Connection, taken: Row[Any], *, site: str, lease: float) -> Claim:
     """The claim on an order that was just taken. ``taken``: its row, and the database's ``now``."""
     # An order from before keeps the body that it was sent with: with another one its key is another payload's.

@@ -16,13 +16,21 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, false, func, true, update
+from sqlalchemy import ColumnElement, Connection, false, func, or_, true, update
 
 from breakwall.payments.acceptance import Accepted, insert_unless_known, known_orders, new_row
 from breakwall.payments.actions import IncidentKind
 from breakwall.payments.audit import report_incident
 from breakwall.payments.charges import DEFAULT_ACCOUNT
-from breakwall.payments.claims import Attempt, Claim, claim_of, held, insert_attempt, was_declined
+from breakwall.payments.claims import (
+    Attempt,
+    Claim,
+    claim_of,
+    held,
+    insert_attempt,
+    is_disputed,
+    was_declined,
+)
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Progress, Verdict
@@ -212,14 +220,15 @@ class Ledger:
         """Count the worker's attempt and write its row, before it is sent; the lease starts anew.
 
         None when nothing may be sent: somebody else has the order, a person wants it cancelled, or an
-        answer that was late has declined it. Its next claim finds that out.
+        answer that was late has declined it, or tells of what is not the order's. Its next claim finds that out.
         """
 
         def work(connection: Connection) -> Attempt | None:
             counted = connection.execute(
                 update(orders)
                 .where(*held(claim), orders.c.lease_until > self.clock.after(0))
-                .where(orders.c.cancel_requested.is_(false()), ~was_declined(claim.order_id))
+                .where(orders.c.cancel_requested.is_(false()))
+                .where(~was_declined(claim.order_id), ~is_disputed(claim.order_id))
                 .values(
                     attempt_count=orders.c.attempt_count + 1,
                     retry_count=orders.c.retry_count + 1,
@@ -349,8 +358,7 @@ class Ledger:
             report_incident(connection, self.clock, claim.order_id, kind, answer.contradiction)
 
     def _end_attempt(self, connection: Connection, attempt: Attempt, answer: Answer) -> None:
-        # A late "I do not know" must not undo what a look-up has proven since.
-        open_to_this = UNSETTLED if answer.outcome is Outcome.UNKNOWN else true()
+        open_to_this = _open_to(answer)
         connection.execute(
             update(attempts)
             .where(attempts.c.order_id == attempt.claim.order_id, attempts.c.number == attempt.number)
@@ -366,6 +374,15 @@ class Ledger:
                 settled_by=None,
             )
         )
+
+
+def _open_to(answer: Answer) -> ColumnElement[bool]:
+    """The condition on an attempt that an answer, which may be late, is written to it."""
+    if answer.contradiction:
+        # It tells of a charge, which a look-up that found none does not outweigh.
+        return or_(UNSETTLED, attempts.c.outcome.not_in([Outcome.SUCCEEDED, Outcome.DECLINED]))
+    # A late "I do not know" must not undo what a look-up has proven since.
+    return UNSETTLED if answer.outcome is Outcome.UNKNOWN else true()
 
 
 def _told(answer: Answer | LookUpAnswer) -> dict[str, Any]:

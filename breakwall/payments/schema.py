@@ -180,7 +180,7 @@ charges = Table(
     Column("account", String(64), primary_key=True),
     Column("charge_id", String(MAX_LENGTH), primary_key=True),
     Column("order_id", String(32), ForeignKey("orders.id"), nullable=False),
-    # The key that the service knows it by, and its shape. Empty where only a person has told of it.
+    # The key that the service knows it by, and its shape. Empty where that is not sure.
     Column("key", String(MAX_LENGTH)),
     Column("key_shape", String(MAX_SHAPE)),
     Column("at", UtcDateTime, nullable=False),
