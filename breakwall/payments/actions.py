@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from breakwall.payments.orders import MAX_LENGTH, OrderStatus
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.texts import MAX_LENGTH, text_problem
 
 MAX_REASON = 500
 
@@ -74,7 +75,8 @@ class StoredIntervention:
         at: when, by the database's clock; aware, in UTC.
         before: the order's state until then.
         after: the state that the action led to.
-        evidence: the charge id that the person vouched for, if that was the action.
+        evidence: the charge id that the person vouched for, how it is known that nothing was charged where the order
+            has got a new key for it, or the time of the backup that was restored; None for other actions.
         run: the same for all orders of one bulk action; None for a single order.
     """
 
@@ -111,12 +113,8 @@ class StoredIncident:
 
 
 def _check(field: str, value: str, limit: int) -> None:
-    if not value.strip():
-        raise InvalidAuthorError(field, "should be a text that is not empty")
-    if len(value) > limit:
-        raise InvalidAuthorError(field, f"should be at most {limit} characters long")
-    if not value.isprintable():
-        raise InvalidAuthorError(field, "should hold no control characters")
+    if problem := text_problem(value, limit=limit):
+        raise InvalidAuthorError(field, problem)
 
 
 NOBODY = Author()

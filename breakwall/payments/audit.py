@@ -33,9 +33,7 @@ def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Ro
     Always locked in the same sequence, so that two people who work on the same orders do not wait for each
     other.
     """
-    wanted = (
-        select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id).with_for_update(key_share=True)
-    )
+    wanted = select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id).with_for_update()
     return connection.execute(wanted).all()
 
 

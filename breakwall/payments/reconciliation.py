@@ -21,6 +21,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reports import ReportLine
 from breakwall.payments.schema import attempts, orders
 from breakwall.payments.spool import Spool
+from breakwall.payments.texts import is_allowed
 
 T = TypeVar("T")
 
@@ -148,7 +149,7 @@ def order_ids_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, s
 def _sent_as(received: str) -> str:
     key = key_behind(received)
     # A text that no driver can encode is no order's key.
-    return key if key and key.isprintable() else received
+    return key if key and is_allowed(key) else received
 
 
 def _by_own_key(connection: Connection, keys: set[str]) -> dict[str, str]:
@@ -160,13 +161,9 @@ def _by_renewed_key(connection: Connection, keys: Set[str]) -> dict[str, str]:
     renewed = {key: order_id for key in keys if (order_id := order_id_within(key))}
     if not renewed:
         return {}
-    sent = select(attempts.c.gateway_key, attempts.c.order_id).where(
-        attempts.c.order_id.in_(renewed.values()), attempts.c.gateway_key.in_(renewed)
-    )
-    to_be_sent = select(orders.c.charge_key, orders.c.id).where(
-        orders.c.id.in_(renewed.values()), orders.c.charge_key.in_(renewed)
-    )
-    return _pairs(connection, sent) | _pairs(connection, to_be_sent)
+    # By the id alone: after a restore the attempts of the lost time are gone, and with them the keys that they had.
+    known = set(connection.scalars(select(orders.c.id).where(orders.c.id.in_(renewed.values()))))
+    return {key: order_id for key, order_id in renewed.items() if order_id in known}
 
 
 def _pairs(connection: Connection, query: Select[Any]) -> dict[str, str]:

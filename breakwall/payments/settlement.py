@@ -118,12 +118,12 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
 
 def lock_status(connection: Connection, order_id: str) -> OrderStatus:
     """The order's state, which nobody else changes until the transaction ends."""
-    status = select(orders.c.status).where(orders.c.id == order_id).with_for_update(key_share=True)
+    status = select(orders.c.status).where(orders.c.id == order_id).with_for_update()
     return OrderStatus(connection.scalars(status).one())
 
 
 def _cancellation_is_asked_for(connection: Connection, claim: Claim) -> bool:
-    asked = select(orders.c.cancel_requested).where(*held(claim)).with_for_update(key_share=True)
+    asked = select(orders.c.cancel_requested).where(*held(claim)).with_for_update()
     return bool(connection.scalar(asked))
 
 
@@ -156,7 +156,7 @@ def _pay_against_expectation(
     before = connection.execute(
         select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
         .where(orders.c.id == order_id)
-        .with_for_update(key_share=True)
+        .with_for_update()
     ).one()
     charge_id = paid["charge_id"]
     if before.status == OrderStatus.PAID:

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from breakwall.terminal.errors import ExitCode
+from breakwall.terminal.moments import MOMENT, parse_moment
 from breakwall.terminal.options import Format, OutputOption
 from producers.commands.files import opened
 from producers.commands.progress import counting
@@ -21,8 +21,6 @@ from producers.commands.progress import counting
 if TYPE_CHECKING:
     from breakwall.payments.differences import Difference
     from breakwall.payments.reconciliation import Period, Reconciliation
-
-MOMENT = "Such as 2026-11-27 or 2026-11-27T09:00+09:00; UTC where it does not say."
 
 
 def reconcile(
@@ -75,20 +73,13 @@ def reconcile(
 def _period(since: str | None, until: str | None) -> Period:
     from breakwall.payments.reconciliation import Period
 
-    period = Period(_moment(since, "--since"), _moment(until, "--until"))
+    period = Period(
+        None if since is None else parse_moment(since, "--since"),
+        None if until is None else parse_moment(until, "--until"),
+    )
     if period.since and period.until and period.since >= period.until:
         raise typer.BadParameter("should be after --since", param_hint="--until")
     return period
-
-
-def _moment(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"should be a time. {MOMENT}", param_hint=option) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _tell_text(reconciliation: Reconciliation, differences: Iterator[Difference]) -> bool:

@@ -80,13 +80,13 @@ def _told_by_body(said: Mapping[str, Any]) -> LookUpAnswer:
 
 def _known_otherwise(said: Mapping[str, Any]) -> LookUpAnswer:
     try:
-        read_charge_id(said)
+        charge_id = read_charge_id(said)
     except UnreadableError:
         raise unknown_status(said) from None
     detail = (
         f"The look-up knows the charge as {excerpt(said['status'])}, which says neither paid nor declined."
     )
-    return _unavailable(Health.NEUTRAL, OTHER_STATUS, detail)
+    return replace(_unavailable(Health.NEUTRAL, OTHER_STATUS, detail), charge_id=charge_id)
 
 
 def _not_found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookUpAnswer:
