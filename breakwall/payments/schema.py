@@ -178,8 +178,9 @@ attempts = Table(
 charges = Table(
     "charges",
     metadata,
-    Column("account", String(64), primary_key=True),
+    # The id comes first: whether an order was paid by it is asked of all accounts.
     Column("charge_id", String(MAX_LENGTH), primary_key=True),
+    Column("account", String(64), primary_key=True),
     # No foreign key: nobody who takes a charge then waits for who has locked its order.
     Column("order_id", String(32), nullable=False),
     # The key that the service knows it by, and its shape. Empty where that is not sure.
