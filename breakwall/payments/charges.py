@@ -39,7 +39,7 @@ def take_charge(
 
     Args:
         account: the payment account; ids of charges are unique within it.
-        key: the key that the service knows it by; None where only a person has told of it.
+        key: the key that the service knows it by; None where that is not sure: only a person has told of it, say.
     """
     row = {
         "account": account,
@@ -79,13 +79,8 @@ _PAID_BEFORE = (
     select(orders.c.id)
     .where(bindparam("account") == DEFAULT_ACCOUNT)
     .where(orders.c.charge_id == bindparam("charge_id"), orders.c.id != bindparam("order_id"))
-    .where(
-        ~exists().where(
-            charges.c.account == DEFAULT_ACCOUNT,
-            charges.c.charge_id == orders.c.charge_id,
-            charges.c.order_id == orders.c.id,
-        )
-    )
+    # In any account: the row tells which one the order was paid on.
+    .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
     .order_by(orders.c.settled_at, orders.c.id)
 )
 

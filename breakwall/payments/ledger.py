@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, and_, false, func, true, update
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, true, update
 
 from breakwall.payments.acceptance import Accepted, insert_unless_known, known_orders, new_row
 from breakwall.payments.actions import IncidentKind
@@ -370,12 +370,7 @@ class Ledger:
         return {**counted, **_last_error(answer)}
 
     def _end_attempt(self, connection: Connection, attempt: Attempt, answer: Answer) -> None:
-        open_to_this = attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)
-        if answer.outcome is Outcome.SUCCEEDED:
-            open_to_this = true()
-        elif answer.outcome is Outcome.UNKNOWN and not answer.contradiction:
-            # A late "I do not know" must not undo what a look-up has proven since, or has found wrong.
-            open_to_this = and_(UNSETTLED, ~LEADS_ELSEWHERE)
+        open_to_this = _open_to(answer)
         connection.execute(
             update(attempts)
             .where(attempts.c.order_id == attempt.claim.order_id, attempts.c.number == attempt.number)
@@ -391,6 +386,19 @@ class Ledger:
                 settled_by=None,
             )
         )
+
+
+def _open_to(answer: Answer) -> ColumnElement[bool]:
+    """The condition on an attempt that an answer, which may be late, is written to it."""
+    if answer.outcome is Outcome.SUCCEEDED:
+        return true()
+    if answer.contradiction:
+        # It tells of a charge, which a look-up that found none does not outweigh.
+        return or_(UNSETTLED, attempts.c.outcome.not_in([Outcome.SUCCEEDED, Outcome.DECLINED]))
+    if answer.outcome is Outcome.UNKNOWN:
+        # "I do not know" must not undo what a look-up has proven since, or has found wrong.
+        return and_(UNSETTLED, ~LEADS_ELSEWHERE)
+    return attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)
 
 
 def _last_error(answer: Answer | LookUpAnswer) -> dict[str, Any]:

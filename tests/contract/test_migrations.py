@@ -483,8 +483,6 @@ class TestTheSite:
         "VALUES (9, 'o1', '2026-01-01 12:00:00', 'of no kind', 'anna', 'dead', 'dead', 1)",
         "INSERT INTO charges (account, charge_id, order_id, at) "
         "VALUES ('default', 'ch_1', 'o1', '2026-01-01 12:00:00')",
-        "INSERT INTO charges (account, charge_id, order_id, at) "
-        "VALUES ('default', 'ch_2', 'nobody', '2026-01-01 12:00:00')",
     ],
 )
 def test_what_cannot_be_is_refused_after_the_upgrade(at_0003: Engine, statement: str) -> None:

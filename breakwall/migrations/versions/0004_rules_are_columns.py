@@ -123,13 +123,13 @@ def _name_the_site() -> None:
 def _make_charges() -> None:
     charges = op.create_table(
         "charges",
-        sa.Column("account", sa.String(length=64), nullable=False),
         sa.Column("charge_id", sa.String(length=255), nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
         sa.Column("order_id", sa.String(length=32), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=True),
         sa.Column("key_shape", sa.String(length=300), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("account", "charge_id", name=op.f("pk_charges")),
+        sa.PrimaryKeyConstraint("charge_id", "account", name=op.f("pk_charges")),
     )
     op.create_index(
         "ix_charges_known",
