@@ -9,11 +9,13 @@ import typer
 
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.showing import NameArgument, write_order
+from producers.commands.naming import IdOption, KeyOption, NameArgument, naming
+from producers.commands.showing import write_order
 
 if TYPE_CHECKING:
     from breakwall.payments.actions import Author
     from breakwall.payments.orders import StoredOrder
+    from breakwall.payments.queries import Naming
     from breakwall.payments.resolution import Resolution
 
 _MEANINGS = {
@@ -25,6 +27,8 @@ _MEANINGS = {
 
 def resolve(
     name: NameArgument,
+    by_id: IdOption = False,
+    by_key: KeyOption = False,
     paid: Annotated[
         str | None,
         typer.Option(metavar="CHARGE_ID", help="It was charged: the payment service's id of the charge."),
@@ -43,8 +47,10 @@ def resolve(
     that was asked for): what may have charged is settled, nothing is looked up any more, and it can be sent round
     again. Should a charge turn up after all, the order is paid and an incident tells of it.
 
-    Exits with 4, and changes nothing, when the order's state does not allow it or the charge is another order's.
+    Exits with 4, and changes nothing, when the order's state does not allow it, when the charge is another order's, or
+    when the name is one order's id and another one's key: then --id or --key decides.
     """
+    by = naming(by_id=by_id, by_key=by_key)
     if (paid is None) is not not_charged:
         raise typer.BadParameter("say which: --paid CHARGE_ID, or --not-charged", param_hint="--paid")
     if not_charged and reason is None:
@@ -57,18 +63,20 @@ def resolve(
 
     settings = load_settings()
     with closing(open_database(settings)) as database:
-        order = _resolve(Resolution(database, account=settings.payment_account), name, paid, who)
+        order = _resolve(Resolution(database, account=settings.payment_account), name, by, paid, who)
     _tell(order, output)
 
 
-def _resolve(resolution: Resolution, name: str, charge_id: str | None, who: Author) -> StoredOrder:
+def _resolve(
+    resolution: Resolution, name: str, by: Naming, charge_id: str | None, who: Author
+) -> StoredOrder:
     from breakwall.payments.actions import InvalidAuthorError
     from breakwall.payments.resolution import InvalidChargeError
 
     if charge_id is None:
-        return resolution.not_charged(name, who)
+        return resolution.not_charged(name, who, by=by)
     try:
-        return resolution.paid(name, charge_id, who)
+        return resolution.paid(name, charge_id, who, by=by)
     except InvalidChargeError as error:
         raise typer.BadParameter(str(error), param_hint="--paid") from None
     except InvalidAuthorError as error:

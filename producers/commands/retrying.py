@@ -15,7 +15,7 @@ from breakwall.payments.decisions import Progress, RetryPolicy, next_step
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.interventions import Interventions, RefusedError
 from breakwall.payments.orders import StoredOrder
-from breakwall.payments.queries import get_order
+from breakwall.payments.queries import Naming, get_order
 from breakwall.payments.redrive import Preview, Redrive, Selection
 from breakwall.terminal.errors import ExitCode
 from breakwall.terminal.options import Format
@@ -56,13 +56,13 @@ class Retrying:
     output: Format
     rules: Rules
 
-    def named(self, names: list[str], evidence: str | None, *, dry_run: bool) -> None:
+    def named(self, names: list[str], by: Naming, evidence: str | None, *, dry_run: bool) -> None:
         """Send orders round that are named, each on its own; all names must be orders'.
 
         Args:
             evidence: how it is known that nothing was charged of the one order, which gets a new key for it.
         """
-        found = {order.id: order for order in (get_order(self.database, name) for name in names)}
+        found = {order.id: order for order in (get_order(self.database, name, by) for name in names)}
         if dry_run:
             self._tell_preview(self._redrive.preview_named(list(found)), None)
         elif len(found) == 1:
@@ -79,7 +79,7 @@ class Retrying:
             self._run(redrive, selection, limit)
 
     def _one(self, before: StoredOrder, evidence: str | None) -> None:
-        order = self._people.retry(before.id, self.author, uncharged=evidence)
+        order = self._people.retry(before.id, self.author, by=Naming.ID, uncharged=evidence)
         if self.output is Format.JSON:
             write_json(order_document(order))
             return
@@ -102,7 +102,7 @@ class Retrying:
         try:
             for order_id in order_ids:
                 try:
-                    sent.append(self._people.retry(order_id, self.author))
+                    sent.append(self._people.retry(order_id, self.author, by=Naming.ID))
                 except RefusedError as error:
                     refused[order_id] = str(error)
         finally:

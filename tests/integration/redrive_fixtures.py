@@ -17,9 +17,7 @@ from breakwall.payments.schema import orders
 from tests.command import Terminal
 
 UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
-OTHER_PAYLOAD = Answer(
-    Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW, spends_key=True
-)
+OTHER_PAYLOAD = Answer(Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW)
 
 
 @contextmanager

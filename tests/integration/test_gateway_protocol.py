@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 import pytest
 from gateway_fixtures import ORDER, Serve, charge, gateway_to
@@ -36,6 +37,14 @@ def test_a_charge_carries_the_order_and_its_key(serve: Serve) -> None:
     assert body_of(request) == {"order_id": "o-1", "user_id": "u-1", "amount": 10_000, "currency": "KRW"}
 
 
+def test_the_callers_own_key_travels_as_the_reference(serve: Serve) -> None:
+    server = serve(answering(response(200, PAID)))
+    with gateway_to(server.url) as gateway:
+        charge(gateway, order=replace(ORDER, idempotency_key="derived", reference="cart-17"))
+    assert body_of(server.requests[0])["reference"] == "cart-17"
+    assert headers_of(server.requests[0])["idempotency-key"] == "derived"
+
+
 def test_the_urls_path_is_a_prefix(serve: Serve) -> None:
     server = serve(answering(response(201, PAID)))
     with gateway_to(f"{server.url}/pay/v2/") as gateway:
@@ -52,28 +61,6 @@ def test_a_look_up_quotes_the_key_as_it_was_sent(serve: Serve) -> None:
         look_up(gateway, "주")
     assert server.requests[0].startswith(b"GET /api/charges/cart%2F17%3Fx HTTP/1.1\r\n")
     assert server.requests[1].startswith(b"GET /api/charges/%25EC%25A3%25BC HTTP/1.1\r\n")
-
-
-@pytest.mark.parametrize(
-    ("answer", "offered"),
-    [
-        (response(204, b"", "Allow: GET, HEAD, OPTIONS"), True),
-        (response(204, b"", "Access-Control-Allow-Methods: GET"), None),
-        (response(405), True),
-        (response(501), True),
-        (response(404, b'{"detail": "Not Found"}'), False),
-        (response(503), None),
-        (b"what?", None),
-    ],
-    ids=["GET is allowed", "a preflight", "405", "501", "404", "503", "nonsense"],
-)
-def test_a_look_up_is_offered_unless_nothing_is_at_its_address(
-    serve: Serve, answer: bytes, offered: bool | None
-) -> None:
-    server = serve(answering(answer))
-    with gateway_to(server.url) as gateway:
-        assert gateway.offers_look_up("k", deadline=time.monotonic() + 5) is offered
-    assert server.requests[0].startswith(b"OPTIONS /api/charges/k HTTP/1.1\r\n")
 
 
 def test_text_that_is_not_ascii_arrives_whole(serve: Serve) -> None:
@@ -135,7 +122,9 @@ def test_cookies_are_not_kept(serve: Serve) -> None:
         (response(409), Outcome.UNKNOWN, Advice.LOOK_AGAIN),
         (response(422), Outcome.UNKNOWN, Advice.REVIEW),
         (response(429), Outcome.THROTTLED, Advice.RETRY),
-        (response(400), Outcome.FAILED, Advice.STOP),
+        (response(400), Outcome.UNKNOWN, Advice.STOP),
+        (response(401), Outcome.FAILED, Advice.RECONFIGURE),
+        (response(404), Outcome.UNKNOWN, Advice.RECONFIGURE),
         (response(503), Outcome.UNKNOWN, Advice.RETRY),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + response(200, PAID), Outcome.SUCCEEDED, Advice.RETRY),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", Outcome.UNKNOWN, Advice.RETRY),
