@@ -17,7 +17,7 @@ from breakwall.payments.interventions import RefusedError, at_rest, lock_order
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import Naming, get_order, stored_order
-from breakwall.payments.renewal import has_spent_key
+from breakwall.payments.renewal import has_spent_key, vouch_for_refusals
 from breakwall.payments.schema import SettledBy, attempts, orders
 from breakwall.payments.texts import text_problem
 
@@ -107,6 +107,7 @@ class Resolution:
             self._settle(connection, UNSETTLED, order.id, Outcome.FAILED, detail)
             if spent or has_spent_key(connection, before):
                 changes["charge_key"] = derive_charge_key(order.id, before.fence + 1)
+            vouch_for_refusals(connection, order.id)
             self._close(connection, before, status, changes)
             note_interventions(
                 connection, self.clock, [before], Action.RESOLVE_NOT_CHARGED, author, after=status

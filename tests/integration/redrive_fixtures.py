@@ -17,7 +17,9 @@ from breakwall.payments.schema import orders
 from tests.command import Terminal
 
 UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
-OTHER_PAYLOAD = Answer(Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW)
+OTHER_PAYLOAD = Answer(
+    Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW, spends_key=True
+)
 
 
 @contextmanager
