@@ -358,7 +358,7 @@ class Ledger:
         left = leave(connection, self.clock, claim, judged, noted)
         if told.contradiction:
             if left is None:
-                leave_to_a_person(connection, self.clock, claim.order_id)
+                leave_to_a_person(connection, self.clock, claim.order_id, _last_error(told))
             kind, why = IncidentKind.WRONG_CHARGE, told.contradiction
             report_incident(connection, self.clock, claim.order_id, kind, why)
         return left or lock_status(connection, claim.order_id)

@@ -103,10 +103,10 @@ _ENDS = {
 }
 
 
-def leave_to_a_person(connection: Connection, clock: Clock, order_id: str) -> None:
+def leave_to_a_person(connection: Connection, clock: Clock, order_id: str, told: dict[str, Any]) -> None:
     """Put an order into review that nobody works on: what contradicts it has come late. Its fence is raised."""
     waiting = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD])
-    values = {**_state(clock, Verdict(OrderStatus.REVIEW)), "fence": orders.c.fence + 1}
+    values = {**_state(clock, Verdict(OrderStatus.REVIEW)), "fence": orders.c.fence + 1, **told}
     connection.execute(update(orders).where(orders.c.id == order_id, waiting).values(values))
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from breakwall.payments import reconciliation
 from breakwall.payments.differences import Kind
@@ -18,6 +19,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation import Period, Reconciliation, paid_query
 from breakwall.payments.reports import ReportLine
 from breakwall.payments.resolution import Resolution
+from breakwall.payments.schema import orders
 from breakwall.payments.statuses import UNREADABLE
 from tests.contract.people import ANNA, STORED_ERROR, crowd, dead, explain, in_review
 from tests.contract.site import Site, order
@@ -220,9 +222,10 @@ class TestAChargeThatIsKnownByItsId:
         assert (found.here, found.report) == (site.get("a").id, "ch_a")
 
     def test_that_two_orders_have_here_is_told(self, site: Site) -> None:
-        for key in ("a", "b"):
-            site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1"))
-            site.producer.place(order(key))
+        """From before a charge was one order's."""
+        paid(site, "a", "b")
+        shared = update(orders).values(charge_id="ch_1")
+        site.database.write(lambda connection: connection.execute(shared) and None, name="test")
         without_key = [replace(line, key=None) for line in report("a", charge_id="ch_1")]
         for lines in (without_key, report("a", "b", charge_id="ch_1")):
             assert compared(site, lines) == [(Kind.SHARED_CHARGE, None)]

@@ -48,6 +48,7 @@ class TestALateAnswerWithAnotherAmount:
     def test_stops_whoever_has_claimed_the_order_meanwhile_before_the_send(self, site: Site) -> None:
         attempt = overtaken(site)
         site.advance(60)
+        site.gateway.charged.clear()
         claim = site.ledger.claim(attempt.claim.order_id)
         assert claim is not None
         late(site, attempt)

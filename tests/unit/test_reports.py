@@ -86,7 +86,7 @@ class TestALineThatCannotBeRead:
             ("cart-1,ch_1," + "9" * 5000 + ",KRW,succeeded", "amount", "should be a whole number"),
             ("cart-1,ch_1,10000,WON,succeeded", "currency", "should be an ISO 4217 code"),
             ("cart-1,ch_1,10000,,succeeded", "currency", "should be an ISO 4217 code"),
-            ("cart\x001,ch_1,10000,KRW,succeeded", "key", "printable"),
+            ("cart\x001,ch_1,10000,KRW,succeeded", "key", "U+0000"),
             ("cart-1,ch_1,10000,KRW,succeeded,more", None, "has 6 columns"),
             ('cart-1,"ch_1,10000,KRW,succeeded', None, "cannot be split"),
         ],

@@ -34,6 +34,7 @@ def order(number: int = 1, status: OrderStatus = OrderStatus.PAID) -> StoredOrde
         charge_id=f"ch-{number}" if status is OrderStatus.PAID else None,
         last_error=None,
         cancel_requested=False,
+        suspected_at=None,
         created_at=AT,
         settled_at=AT,
     )
