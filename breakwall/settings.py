@@ -104,6 +104,7 @@ class Settings(_Section):
     payment_deduplicates: bool = False
     payment_key_life: float = Field(86_400.0, gt=0)
     payment_settle_seconds: float = Field(30.0, ge=0, le=86_400)
+    payment_max_retry_after: float = Field(600.0, gt=0, le=86_400)
     breaker: BreakerSettings = BreakerSettings()
     retry: RetrySettings = RetrySettings()
     dispatch: DispatchSettings = DispatchSettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 import pytest
 from gateway_fixtures import ORDER, Serve, charge, gateway_to
@@ -34,6 +35,14 @@ def test_a_charge_carries_the_order_and_its_key(serve: Serve) -> None:
     assert headers_of(request)["idempotency-key"] == "cart-17"
     assert headers_of(request)["content-type"] == "application/json"
     assert body_of(request) == {"order_id": "o-1", "user_id": "u-1", "amount": 10_000, "currency": "KRW"}
+
+
+def test_the_callers_own_key_travels_as_the_reference(serve: Serve) -> None:
+    server = serve(answering(response(200, PAID)))
+    with gateway_to(server.url) as gateway:
+        charge(gateway, order=replace(ORDER, idempotency_key="derived", reference="cart-17"))
+    assert body_of(server.requests[0])["reference"] == "cart-17"
+    assert headers_of(server.requests[0])["idempotency-key"] == "derived"
 
 
 def test_the_urls_path_is_a_prefix(serve: Serve) -> None:
@@ -135,7 +144,9 @@ def test_cookies_are_not_kept(serve: Serve) -> None:
         (response(409), Outcome.UNKNOWN, Advice.LOOK_AGAIN),
         (response(422), Outcome.UNKNOWN, Advice.REVIEW),
         (response(429), Outcome.THROTTLED, Advice.RETRY),
-        (response(400), Outcome.FAILED, Advice.STOP),
+        (response(400), Outcome.UNKNOWN, Advice.STOP),
+        (response(401), Outcome.FAILED, Advice.RECONFIGURE),
+        (response(404), Outcome.UNKNOWN, Advice.RECONFIGURE),
         (response(503), Outcome.UNKNOWN, Advice.RETRY),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + response(200, PAID), Outcome.SUCCEEDED, Advice.RETRY),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", Outcome.UNKNOWN, Advice.RETRY),

@@ -48,4 +48,8 @@ def gateway_from_settings(settings: Settings) -> Gateway:
         looks_up=True,
         settle_seconds=settings.payment_settle_seconds,
     )
-    return HttpGateway(settings.payment_url.get_secret_value(), profile=profile)
+    return HttpGateway(
+        settings.payment_url.get_secret_value(),
+        profile=profile,
+        max_retry_after=settings.payment_max_retry_after,
+    )

@@ -1,24 +1,48 @@
 """The HTTP payment protocol's status codes and errors, put into the words that gateways share.
 
 Pure functions. The rule under all of them: *no charge* is only said where it is proven. A status that a
-server can send after it has charged (any 5xx, 408, a redirect, a success that we cannot read) proves
-nothing and is `Outcome.UNKNOWN`.
+server can send after it has charged (any 5xx, 408, a redirect, a success that we cannot read, a refusal that
+may mean "this was done already") proves nothing and is `Outcome.UNKNOWN`.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
 from .base import Advice, Answer, Health, Outcome
+from .bodies import (
+    UnreadableError,
+    excerpt,
+    find_code,
+    read_charge_id,
+    read_details,
+    read_object,
+    read_status,
+    unknown_status,
+)
 from .retry_after import parse_retry_after
 
-_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
-_CHARGE_ID_LENGTH = 255
+RUNNING = frozenset({"processing", "pending"})
+"""The texts of a ``status`` that say that the charge is not decided yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What of an answer is taken seriously.
+
+    Attributes:
+        max_body: bytes of a body; a longer one is unreadable.
+        max_retry_after: seconds; a longer ``Retry-After`` is ignored.
+    """
+
+    max_body: int = 65_536
+    max_retry_after: float = 600.0
+
+
+DEFAULT_BOUNDS = Bounds()
 
 
 class _Meaning(NamedTuple):
@@ -26,50 +50,58 @@ class _Meaning(NamedTuple):
     health: Health
     advice: Advice
     detail: str
+    spends_key: bool = False
 
 
-def _misconfigured(reason: str) -> _Meaning:
+def _misconfigured(reason: str, outcome: Outcome = Outcome.FAILED) -> _Meaning:
     detail = f"The payment service answered HTTP {{status}}: {reason} BREAKWALL_PAYMENT_URL."
-    return _Meaning(Outcome.FAILED, Health.NEUTRAL, Advice.RETRY, detail)
+    return _Meaning(outcome, Health.NEUTRAL, Advice.RECONFIGURE, detail)
 
 
-_PROVES_NOTHING = _Meaning(
-    Outcome.UNKNOWN,
-    Health.FAILURE,
-    Advice.RETRY,
-    "The payment service answered HTTP {status}, which does not say whether it charged.",
-)
+_NO_PROOF = "The payment service answered HTTP {status}, which does not say whether it charged."
+_PROVES_NOTHING = _Meaning(Outcome.UNKNOWN, Health.FAILURE, Advice.RETRY, _NO_PROOF)
+_SERVER_ERROR = _Meaning(Outcome.UNKNOWN, Health.FAILURE, Advice.RETRY, _NO_PROOF, spends_key=True)
 _REDIRECTED = _Meaning(
     Outcome.UNKNOWN,
     Health.NEUTRAL,
-    Advice.RETRY,
+    Advice.RECONFIGURE,
     "HTTP {status} sends us elsewhere and is not followed: put the final address into BREAKWALL_PAYMENT_URL.",
 )
+# It may mean "this was done already", as Toss Payments says it: 400 ALREADY_PROCESSED_PAYMENT.
 _REFUSED = _Meaning(
-    Outcome.FAILED,
+    Outcome.UNKNOWN,
     Health.NEUTRAL,
     Advice.STOP,
-    "The payment service will not take this request as it is (HTTP {status}); nothing was charged.",
+    "The payment service refused this request (HTTP {status}), which does not say whether it has charged it "
+    "before: it is looked up, where it can be, before the order ends.",
+    spends_key=True,
+)
+_NOT_THERE = _misconfigured(
+    "nothing is there, which does not say whether it has charged before; look at the host and the path in",
+    Outcome.UNKNOWN,
+)
+_STILL_RUNNING = _Meaning(
+    Outcome.UNKNOWN,
+    Health.SUCCESS,
+    Advice.LOOK_AGAIN,
+    "The same charge is still running at the payment service (HTTP {status}).",
 )
 _MEANINGS = {
     401: _misconfigured("it did not accept our credentials, look at the user and password in"),
     403: _misconfigured("it refused our credentials or our address, look at the user, password and host in"),
-    404: _misconfigured("nothing takes charges there, look at the host and the path in"),
+    404: _NOT_THERE,
     405: _misconfigured("that address takes no POST, look at the path in"),
     407: _misconfigured("a proxy wants credentials, look at the network on the way to"),
     408: _PROVES_NOTHING,
-    409: _Meaning(
-        Outcome.UNKNOWN,
-        Health.SUCCESS,
-        Advice.LOOK_AGAIN,
-        "The same charge is still running at the payment service (HTTP {status}).",
-    ),
+    409: _STILL_RUNNING,
+    410: _NOT_THERE,
     421: _misconfigured("that server does not serve this host, look at the host in"),
     422: _Meaning(
         Outcome.UNKNOWN,
         Health.SUCCESS,
         Advice.REVIEW,
         "This idempotency key was used with another payload (HTTP {status}): a person must compare the two.",
+        spends_key=True,
     ),
     425: _Meaning(
         Outcome.FAILED,
@@ -113,28 +145,33 @@ class StrayAnswerError(Exception):
     """The answer was there before our question: it belongs to another one."""
 
 
-def classify(status: int, headers: Mapping[str, str], body: bytes | None, *, now: float) -> Answer:
+def classify(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    now: float,
+    bounds: Bounds = DEFAULT_BOUNDS,
+) -> Answer:
     """What the service's answer to a charge means.
 
-    A 402 counts as a decline only with the protocol's own body: hosting platforms and proxies send bare
-    402s for unpaid bills of their own. Other refusals (4xx) need no body: whoever sent them did not
-    pass the request on.
+    A success and a 402 are told by their body, which must be a JSON object: hosting platforms and proxies
+    send bare 402s for unpaid bills of their own. Everything else is told by its status.
 
     Args:
         status: the HTTP status.
         headers: names in lower case.
-        body: the whole body, or None where it was too long to be read.
+        body: the whole body as it was received, or None where it was longer than ``bounds.max_body``.
         now: seconds since the epoch, for a ``Retry-After`` date.
+        bounds: what is taken seriously.
     """
-    wait = parse_retry_after(headers, now=now)
-    said = parse_object(body) or {}
-    if 200 <= status < 300:
-        return _accepted(status, said, wait)
-    if status == 402:
-        return _declined(said, wait)
-    if status == 422 or status >= 500:
-        return _told_by_status(status, parse_code(said), wait)
-    return _answer(_meaning(status), status, parse_code(said), wait)
+    told_by_body = 200 <= status < 300 or status == 402
+    try:
+        said = read_object(headers, body, bounds.max_body)
+        answer = _told_by_body(status, said) if told_by_body else _answer(_meaning(status), status, said)
+    except UnreadableError as error:
+        answer = _unreadable(status, error) if told_by_body else _answer(_meaning(status), status, {})
+    return replace(answer, retry_after=parse_retry_after(headers, now=now, longest=bounds.max_retry_after))
 
 
 def classify_error(error: Exception, phase: Phase) -> Answer:
@@ -160,71 +197,70 @@ def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
     return Health.NEUTRAL, f"A kept connection was of no use any more ({code}); nothing was sent."
 
 
-def parse_object(body: bytes | None) -> dict[str, Any] | None:
-    """The JSON object in ``body``; None for everything else."""
-    try:
-        value = json.loads(body or b"")
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def parse_charge_id(said: Mapping[str, Any]) -> str | None:
-    """The charge's id where it is one: text that can be stored and shown, of 1 to 255 characters."""
-    value = said.get("charge_id")
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        return None
-    return value if len(value) <= _CHARGE_ID_LENGTH else None
-
-
-def parse_code(said: Mapping[str, Any] | None) -> str | None:
-    """The service's own code where it is short and plain; other text might hold anything."""
-    value = (said or {}).get("code")
-    return value if isinstance(value, str) and _CODE.fullmatch(value) else None
+def declined_code(said: Mapping[str, Any]) -> str:
+    """The service's own code of a decline, or the word itself."""
+    return find_code(said) or "declined"
 
 
 def _meaning(status: int) -> _Meaning:
     if status in _MEANINGS:
         return _MEANINGS[status]
-    if 300 <= status < 400:
-        return _REDIRECTED
-    return _REFUSED if 400 <= status < 500 else _PROVES_NOTHING
+    if status >= 500:
+        return _SERVER_ERROR
+    if status >= 400:
+        return _REFUSED
+    return _REDIRECTED if status >= 300 else _PROVES_NOTHING
 
 
-def _answer(meaning: _Meaning, status: int, code: str | None, wait: float | None) -> Answer:
+def _answer(meaning: _Meaning, status: int, said: Mapping[str, Any]) -> Answer:
     return Answer(
         meaning.outcome,
         meaning.health,
-        code=code or f"http_{status}",
+        code=find_code(said) or f"http_{status}",
         detail=meaning.detail.format(status=status),
-        retry_after=wait,
         advice=meaning.advice,
+        spends_key=meaning.spends_key,
     )
 
 
-def _told_by_status(status: int, own_code: str | None, wait: float | None) -> Answer:
-    # By this code, and not the service's own, the ledger knows that the answer may be stored under its key,
-    # and that only a person can end an order whose key belongs to another payload.
-    answer = _answer(_meaning(status), status, None, wait)
-    return replace(answer, detail=f"{answer.detail} Its own code is {own_code}.") if own_code else answer
+def _told_by_body(status: int, said: Mapping[str, Any]) -> Answer:
+    if status == 402:
+        return _payment_required(said)
+    word = read_status(said)
+    if word == "declined":
+        return _declined(said)
+    if word in RUNNING:
+        return _answer(_STILL_RUNNING, status, said)
+    if word != "succeeded":
+        raise unknown_status(said)
+    if status not in {200, 201}:
+        raise UnreadableError("only 200 and 201 can say that a charge succeeded")
+    return Answer(
+        Outcome.SUCCEEDED, Health.SUCCESS, charge_id=read_charge_id(said), details=read_details(said)
+    )
 
 
-def _accepted(status: int, said: Mapping[str, Any], wait: float | None) -> Answer:
-    charge_id = parse_charge_id(said)
-    if status in {200, 201} and said.get("status") == "succeeded" and charge_id:
-        return Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=charge_id)
-    if said.get("status") == "processing":
-        return _answer(_MEANINGS[409], status, None, wait)
-    detail = f"The payment service answered HTTP {status} without a readable status and charge_id."
-    return _unreadable("unexpected_body", detail, wait)
+def _payment_required(said: Mapping[str, Any]) -> Answer:
+    word = said.get("status")
+    if isinstance(word, str) and word.strip().lower() in {"succeeded", *RUNNING}:
+        raise UnreadableError(f"its `status` is {excerpt(word)}, which contradicts it")
+    return _declined(said)
 
 
-def _declined(said: Mapping[str, Any], wait: float | None) -> Answer:
-    if said.get("status") == "declined":
-        code = parse_code(said) or "declined"
-        return Answer(Outcome.DECLINED, Health.SUCCESS, code=code, detail="The payment was declined.")
-    return _unreadable("http_402", "HTTP 402 without the payment service's own body is no decline.", wait)
+def _declined(said: Mapping[str, Any]) -> Answer:
+    return Answer(
+        Outcome.DECLINED,
+        Health.SUCCESS,
+        code=declined_code(said),
+        detail="The payment was declined.",
+        details=read_details(said),
+    )
 
 
-def _unreadable(code: str, detail: str, wait: float | None) -> Answer:
-    return Answer(Outcome.UNKNOWN, Health.FAILURE, code=code, detail=detail, retry_after=wait)
+def _unreadable(status: int, error: UnreadableError) -> Answer:
+    return Answer(
+        Outcome.UNKNOWN,
+        Health.FAILURE,
+        code="http_402" if status == 402 else "unexpected_body",
+        detail=f"The payment service answered HTTP {status}, but {error}.",
+    )

@@ -22,7 +22,16 @@ import httpx2
 
 from breakwall import __version__
 
-from .answers import DeadlinePassedError, Phase, PoolFullError, StrayAnswerError, classify, classify_error
+from .answers import (
+    DEFAULT_BOUNDS,
+    Bounds,
+    DeadlinePassedError,
+    Phase,
+    PoolFullError,
+    StrayAnswerError,
+    classify,
+    classify_error,
+)
 from .base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
 from .deadline import Call, DeadlineTransport, bounded_by
 from .lookups import classify_look_up, classify_look_up_error, classify_route
@@ -54,7 +63,8 @@ class HttpGateway:
         max_connections: int = 100,
         pool_wait: float = 1.0,
         keepalive: float = 1.0,
-        max_body: int = 65_536,
+        max_body: int = DEFAULT_BOUNDS.max_body,
+        max_retry_after: float = DEFAULT_BOUNDS.max_retry_after,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Nothing is connected yet.
@@ -69,6 +79,7 @@ class HttpGateway:
             keepalive: seconds that an idle connection is kept. Below every usual server's own limit
                 (gunicorn's 2 s is the shortest), so that we rarely write into one that is being closed.
             max_body: bytes of an answer that are read; a longer one counts as unreadable.
+            max_retry_after: seconds; a longer ``Retry-After`` is a mistake and is ignored.
             tls: instead of the system's certificate authorities (or ``SSL_CERT_FILE``).
 
         Raises:
@@ -80,6 +91,7 @@ class HttpGateway:
             tls = httpx2.create_ssl_context()
         self._tls, self._keepalive, self._pool_wait = tls, keepalive, pool_wait
         self._max_connections, self._max_body = max_connections, max_body
+        self._bounds = Bounds(max_body=max_body, max_retry_after=max_retry_after)
         self._open()
         _gateways.add(self)
 
@@ -93,12 +105,14 @@ class HttpGateway:
             ValueError: the request has no idempotency key.
         """
         headers = {"Idempotency-Key": wire_key(request.idempotency_key), "Content-Type": "application/json"}
-        order = {
+        order: dict[str, str | int] = {
             "order_id": request.order_id,
             "user_id": request.user_id,
             "amount": request.amount,
             "currency": request.currency,
         }
+        if request.reference is not None:
+            order["reference"] = request.reference
         outgoing = self._request("POST", "/api/charge", headers, json.dumps(order).encode())
         return self._exchange(outgoing, deadline, classify, classify_error)
 
@@ -162,7 +176,7 @@ class HttpGateway:
         # Whatever a service sends, it must not raise out of here; the phase says what it means.
         except Exception as error:
             return failed(error, call.phase)
-        return answered(reply.status, reply.headers, reply.body, now=time.time())
+        return answered(reply.status, reply.headers, reply.body, now=time.time(), bounds=self._bounds)
 
     @contextmanager
     def _slot(self, call: Call) -> Iterator[None]:

@@ -7,28 +7,30 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-LONGEST = 86_400.0
-"""Seconds. A longer wait is a service's mistake or an attack on our queue; after a day we ask again."""
-
-_SECONDS = re.compile(r"([+-]?)([0-9]+(?:\.[0-9]+)?)", re.ASCII)
+_SECONDS = re.compile(r"\+?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
 
-def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds to wait, between 0 and `LONGEST`; None where the header is missing or makes no sense.
+def parse_retry_after(headers: Mapping[str, str], *, now: float, longest: float) -> float | None:
+    """Seconds to wait, from 0 to ``longest``; None where the header is missing or nobody can mean it.
+
+    A longer wait is ignored, not shortened: it is a mistake, such as milliseconds or a moment in place of
+    seconds, and says nothing of how long is meant. So is a moment that has passed.
 
     A date is taken relative to the answer's own ``Date`` header, which spares us the skew between the
     two clocks, and to ``now`` (seconds since the epoch) where there is none.
 
     Args:
         headers: names in lower case.
+        longest: seconds.
     """
     text = headers.get("retry-after", "").strip()
-    if match := _SECONDS.fullmatch(text):
-        return 0.0 if match[1] == "-" else min(float(match[2]), LONGEST)
-    if (until := _epoch(text)) is None:
-        return None
-    since = _epoch(headers.get("date", ""))
-    return min(max(until - (now if since is None else since), 0.0), LONGEST)
+    wait = float(text) if _SECONDS.fullmatch(text) else _until(text, headers.get("date", ""), now)
+    return wait if wait is not None and 0 <= wait <= longest else None
+
+
+def _until(text: str, date: str, now: float) -> float | None:
+    until, since = _epoch(text), _epoch(date)
+    return None if until is None else until - (now if since is None else since)
 
 
 def _epoch(text: str) -> float | None:

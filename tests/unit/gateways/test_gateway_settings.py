@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from breakwall.payments.gateways import GatewayProfile, gateway_from_settings
 from breakwall.payments.gateways.http import HttpGateway
 from breakwall.payments.gateways.wire_keys import key_behind, wire_key
-from breakwall.settings import load_settings
+from breakwall.settings import SettingsError, load_settings
 
 PROFILE = GatewayProfile(deduplicates=False, key_life=1, looks_up=True, settle_seconds=1)
 
@@ -27,6 +27,22 @@ def test_the_settings_say_what_the_service_promises() -> None:
     gateway = gateway_from_settings(settings)
     assert gateway.profile == GatewayProfile(True, 3600, True, 12)
     assert repr(gateway) == "HttpGateway('http://pay.example:8090/v2')"
+
+
+def test_the_longest_retry_after_is_ten_minutes_unless_the_settings_say_otherwise() -> None:
+    def bound(**settings: str) -> float:
+        gateway = gateway_from_settings(load_settings(settings))
+        assert isinstance(gateway, HttpGateway)
+        return gateway._bounds.max_retry_after
+
+    assert bound() == 600
+    assert bound(BREAKWALL_PAYMENT_MAX_RETRY_AFTER="90") == 90
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "86401", "inf", "soon"])
+def test_a_bound_that_is_none_is_refused(seconds: str) -> None:
+    with pytest.raises(SettingsError, match="BREAKWALL_PAYMENT_MAX_RETRY_AFTER"):
+        load_settings({"BREAKWALL_PAYMENT_MAX_RETRY_AFTER": seconds})
 
 
 def test_importing_the_words_does_not_import_an_http_client() -> None:

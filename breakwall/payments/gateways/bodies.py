@@ -1,0 +1,210 @@
+"""An answer's body: from its bytes to a JSON object, and to the fields that the protocol knows.
+
+Lenient where there is one meaning only. Everything else raises `UnreadableError`, whose text says why.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from .base import ChargeDetails
+
+_GZIP = b"\x1f\x8b"
+_GZIP_FORMAT, _ZLIB_FORMAT, _RAW_FORMAT = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_PLAIN = frozenset({"", "identity", "gzip", "x-gzip"})  # gzip is known by its first bytes, not by its name
+_CODING = re.compile(r"[a-z0-9, -]{1,20}", re.ASCII)
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*(<[!?]?[A-Za-z]{1,12})")
+
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.ASCII)
+# Not every codec: punycode takes quadratic time.
+_CHARSETS = ("utf-8", "utf-16", "utf-32", "ascii", "iso8859", "cp", "koi8", "euc_", "shift_jis", "gb", "big5")
+
+# A run of nine digits may be part of a card number.
+_CODE = re.compile(r"(?!.*[0-9]{9})[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+_CODE_FIELDS = (
+    "decline_code",
+    "failure_code",
+    "error_code",
+    "reason_code",
+    "code",
+    "decline_reason",
+    "reason",
+    "error",
+)
+_CODE_PLACES = ("error", "errors", "decline", "failure", "details")
+
+_CHARGE_ID_LENGTH = 255
+_EXCERPT_LENGTH = 40
+
+
+class UnreadableError(Exception):
+    """The answer cannot be read. The text says why, without secrets, and completes "It answered, but …"."""
+
+
+def read_object(headers: Mapping[str, str], body: bytes | None, max_body: int) -> dict[str, Any]:
+    """The JSON object in ``body``: in any charset that is declared, with a BOM, or compressed, too.
+
+    Args:
+        headers: names in lower case.
+        body: as it was received; None where it was longer than ``max_body``.
+        max_body: bytes, before and after decompression.
+
+    Raises:
+        UnreadableError: there is none.
+    """
+    if body is None:
+        raise _too_long(max_body)
+    data = _decompress(body, headers.get("content-encoding", "").strip().lower(), max_body)
+    value = _parse(data, headers.get("content-type", ""))
+    if not isinstance(value, dict):
+        raise UnreadableError("its body is JSON, but not an object")
+    return value
+
+
+def read_status(said: Mapping[str, Any]) -> str:
+    """The ``status`` in small letters.
+
+    Raises:
+        UnreadableError: it is missing or no text.
+    """
+    value = said.get("status")
+    if value is None:
+        raise UnreadableError("its body has no `status`")
+    if not isinstance(value, str):
+        raise UnreadableError("its `status` is not a text")
+    return value.strip().lower()
+
+
+def unknown_status(said: Mapping[str, Any]) -> UnreadableError:
+    """The error for a ``status`` that is a text without a meaning."""
+    return UnreadableError(f"its `status` is {excerpt(said['status'])}, which the protocol does not know")
+
+
+def excerpt(text: str) -> str:
+    """The beginning of ``text`` in quotes, printable."""
+    return repr(text[:_EXCERPT_LENGTH])
+
+
+def read_charge_id(said: Mapping[str, Any]) -> str:
+    """The charge's id: text of 1 to 255 characters that can be stored and shown. A whole number becomes text.
+
+    Raises:
+        UnreadableError: there is none.
+    """
+    value = said.get("charge_id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if problem := _charge_id_problem(value):
+        raise UnreadableError(f"its `charge_id` {problem}")
+    return str(value)
+
+
+def read_details(said: Mapping[str, Any]) -> ChargeDetails:
+    """What the object names of the charge, unchecked; only its own fields, not those of objects in it."""
+    return ChargeDetails(said.get("order_id"), said.get("amount"), said.get("currency"))
+
+
+def find_code(said: Mapping[str, Any]) -> str | None:
+    """The service's own code, where services really put it, and only where it is short and plain.
+
+    Other text might hold anything.
+    """
+    places = [said, *_nested(said)]
+    for field in _CODE_FIELDS:
+        for place in places:
+            value = place.get(field)
+            if isinstance(value, str) and _CODE.fullmatch(value):
+                return value
+    return None
+
+
+def _nested(said: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for name in _CODE_PLACES:
+        inner = said.get(name)
+        if isinstance(inner, list) and inner:
+            inner = inner[0]
+        if isinstance(inner, dict):
+            yield inner
+
+
+def _charge_id_problem(value: object) -> str | None:
+    if value is None:
+        return "is missing"
+    if not isinstance(value, str):
+        return "is neither a text nor a whole number"
+    if not value.strip():
+        return "is empty"
+    if len(value) > _CHARGE_ID_LENGTH:
+        return f"is longer than {_CHARGE_ID_LENGTH} characters"
+    return None if value.isprintable() else "has control characters in it"
+
+
+def _too_long(max_body: int) -> UnreadableError:
+    return UnreadableError(f"its body is longer than {max_body:,} bytes")
+
+
+def _decompress(body: bytes, coding: str, max_body: int) -> bytes:
+    # Nothing compressed was asked for, but servers and proxies compress nevertheless, or only say so.
+    if body.startswith(_GZIP):
+        return _inflate(body, _GZIP_FORMAT, max_body)
+    if coding in _PLAIN or body.lstrip().startswith(b"{"):
+        return body
+    if coding == "deflate":
+        return _inflate(body, _ZLIB_FORMAT if _is_zlib(body) else _RAW_FORMAT, max_body)
+    name = coding if _CODING.fullmatch(coding) else "something unknown"
+    raise UnreadableError(f"its body is compressed with {name}, which was not asked for")
+
+
+def _is_zlib(body: bytes) -> bool:
+    # RFC 1950: method 8, and the first two bytes are a multiple of 31. Some send RFC 1951's bare stream.
+    return len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+
+
+def _inflate(body: bytes, form: int, max_body: int) -> bytes:
+    """``body`` decompressed; never more than ``max_body`` bytes are made of it."""
+    inflater = zlib.decompressobj(form)
+    try:
+        data = inflater.decompress(body, max_body + 1)
+    except zlib.error:
+        raise UnreadableError("its compressed body is damaged") from None
+    if len(data) > max_body:
+        raise _too_long(max_body)
+    if not inflater.eof or inflater.unused_data:
+        raise UnreadableError("its compressed body is damaged")
+    return data
+
+
+def _parse(data: bytes, content_type: str) -> Any:
+    texts = list(_decoded(data, content_type))
+    for text in texts:
+        with suppress(ValueError, RecursionError):
+            return json.loads(text)
+    if not data.strip():
+        raise UnreadableError("its body is empty")
+    if markup := _MARKUP.match(data):
+        raise UnreadableError(f"its body is no JSON: it begins with {markup[1].decode()}")
+    raise UnreadableError("its body is no JSON" if texts else "its body is not UTF-8")
+
+
+def _decoded(data: bytes, content_type: str) -> Iterator[str]:
+    """As the charset that is declared, and as a Unicode one, for declarations that are wrong."""
+    for charset in (_declared_charset(content_type), json.detect_encoding(data)):
+        with suppress(UnicodeDecodeError):
+            if charset:
+                yield data.decode(charset)
+
+
+def _declared_charset(content_type: str) -> str | None:
+    if not (declared := _CHARSET.search(content_type.lower())):
+        return None
+    try:
+        name = codecs.lookup(declared[1]).name
+    except LookupError:
+        return None
+    return name if name.startswith(_CHARSETS) else None
