@@ -15,7 +15,7 @@ from breakwall.payments.gateways.answers import (
     classify,
     classify_error,
 )
-from breakwall.payments.gateways.lookups import classify_look_up, classify_look_up_error, classify_route
+from breakwall.payments.gateways.lookups import classify_look_up, classify_look_up_error
 from tests.simulation.engine import Engine, Task
 from tests.simulation.faults import Faults
 from tests.simulation.service import Answering, PaymentService, Reply
@@ -187,18 +187,6 @@ class SimulatedGateway:
         if isinstance(result, Failure):
             return classify_look_up_error(result.error, result.phase)
         return classify_look_up(result.status, result.headers, result.body, now=0.0)
-
-    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
-        service = self._network.service
-        result = self._network.ask(
-            self._clock,
-            deadline,
-            lambda ends_at: self._witness.leaves(None, ends_at),
-            lambda limit, answer: service.tell_route(answer),
-        )
-        if isinstance(result, Failure):
-            return None
-        return classify_route(result.status, result.headers, result.body, now=0.0)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -100,11 +100,6 @@ class PaymentService:
             refusal = refusal or self.habits.no_look_up
         answer(refusal or self._sight(key))
 
-    def tell_route(self, answer: Answering) -> None:
-        """Say what may be done at the address of a look-up."""
-        known = Reply(204, headers={"allow": "GET"}) if self.habits.look_up_works else Reply(404)
-        answer(self._refusal() or known)
-
     def _replay(self, key: str, stored: Reply, answer: Answering) -> None:
         self._story.tell("payment service", f"replays {stored.status} to {key}")
         if stored.status >= 500 and self._faults.calm and self.habits.look_up_works:

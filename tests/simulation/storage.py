@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from breakwall.payments.database import BUSY_SECONDS, Database
 from breakwall.payments.migrate import upgrade
-from breakwall.payments.schema import metadata
+from breakwall.payments.schema import metadata, site
 from tests.simulation.engine import EndedError, Engine, Task
 from tests.simulation.faults import Faults
 from tests.simulation.story import Story
@@ -36,9 +36,9 @@ class Storage:
         self._now: Callable[[], float] = lambda: 0.0
         self.database = SimulatedDatabase(f"sqlite:///{path}", pool_size=50)
         self._take_over()
-        upgrade(self.database.engine)
+        upgrade(self.database.engine, site="simulation")
         self._plain = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        tables = [table.name for table in reversed(metadata.sorted_tables)]
+        tables = [table.name for table in reversed(metadata.sorted_tables) if table is not site]
         self._emptying = "".join(("BEGIN;", *(f"DELETE FROM {name};" for name in tables), "COMMIT"))
 
     def begin(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:

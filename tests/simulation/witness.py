@@ -9,7 +9,7 @@ from random import Random
 
 from breakwall.breaker import Permit
 from breakwall.payments.gateways import ChargeRequest
-from breakwall.payments.settlement import PAID_OTHERWISE
+from breakwall.payments.schema import SettledBy
 from tests.simulation.circuit import SharedCircuit
 from tests.simulation.engine import EndedError, Engine, Process
 from tests.simulation.faults import Faults
@@ -144,9 +144,9 @@ class Witness:
         self.requests[request.order_id, key] += 1
         # An attempt may have been ended between its row and its sending: by another one's late proof of payment.
         unanswered, written, lease_until = self._storage.values(
-            "SELECT sum(a.outcome IS NULL OR a.detail = ?), count(*), o.lease_until"
+            "SELECT sum(a.outcome IS NULL OR a.settled_by = ?), count(*), o.lease_until"
             " FROM attempts a JOIN orders o ON o.id = a.order_id WHERE a.order_id = ? AND a.gateway_key = ?",
-            PAID_OTHERWISE,
+            SettledBy.PAYMENT,
             request.order_id,
             key,
         )

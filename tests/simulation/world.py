@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,7 +69,6 @@ def simulate(seed: int, storage: Storage, *, keep_story: bool = False) -> Outcom
     violation = None
     try:
         with (
-            _no_chance_but(world.rng),
             _time_is(world.engine),
             _nothing_is_logged(),
             _points_are(world.witness),
@@ -225,17 +223,6 @@ class World:
         else:
             self.operators.settle_all()
         self.engine.after(5.0, self._look_for_rest)
-
-
-@contextmanager
-def _no_chance_but(rng: Random) -> Iterator[None]:
-    """Orders get their ids from the seed: what is due at the same moment is taken in their order."""
-
-    def next_id() -> uuid.UUID:
-        return uuid.UUID(int=rng.getrandbits(128))
-
-    with mock.patch("uuid.uuid4", next_id):
-        yield
 
 
 @contextmanager
