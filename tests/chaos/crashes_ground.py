@@ -18,7 +18,6 @@ from tests.chaos.crashes_outside import PROFILES, SETTLE, Deed
 from tests.chaos.crashes_scenarios import Scenario
 from tests.chaos.crashes_site import Outside, Site
 
-
 PAID_BEFORE = "cart-0"
 """The key of an order that every story finds already paid."""
 

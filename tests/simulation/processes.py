@@ -66,7 +66,9 @@ class PipelineProcess(Process):
         )
         self.breaker.on_permit = lambda permit: around.witness.permit_given(self, permit)
         gateway = SimulatedGateway(self, around.network, around.witness)
-        ledger = Ledger(around.storage.database, lease=LEASE)
+        ledger = Ledger(
+            around.storage.database, lease=LEASE, keys_as_they_are=around.scenario.keys_as_they_are
+        )
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=around.scenario.max_attempts)
         self.charger = Charger(gateway, ledger, policy, around.rng.random)
         self.publisher = SimulatedPublisher(around.engine, around.broker, around.faults, around.rng)
