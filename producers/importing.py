@@ -9,6 +9,7 @@ from itertools import islice
 from breakwall.payments.database import Database
 from breakwall.payments.orders import IdempotencyConflictError, Order
 from breakwall.payments.queries import orders_by_key
+from breakwall.payments.texts import quoted
 from producers.jsonlines import Line
 from producers.producer import BATCH, OrderProducer
 
@@ -70,7 +71,9 @@ class OrderImporter:
                 self.summary.already_known += 1
             else:
                 key = line.order.idempotency_key
-                self._bad(line.number, f"idempotency_key: {key!r} is line {first[0]}'s, for another order")
+                self._bad(
+                    line.number, f"idempotency_key: {quoted(key)} is line {first[0]}'s, for another order"
+                )
         return found
 
     def _enqueue(self, orders: dict[str, tuple[int, Order]]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from breakwall.demo.children import LAST_LINES, Child
+from breakwall.payments.texts import is_allowed
 
 _CELERY = re.compile(r"\[\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d{3}: (\w+)/[^\]]*\] (?:[\w.]+\[[\w-]+\]: )?(.*)")
 """How Celery begins a line: time, level, process; in a task also the task's name and id."""
@@ -111,4 +112,4 @@ def readable(line: str) -> str:
 
 def _printable(line: str) -> str:
     """Nothing in it moves the cursor or changes colours."""
-    return "".join(char if char.isprintable() else " " for char in line)
+    return "".join(char if is_allowed(char) else " " for char in line)

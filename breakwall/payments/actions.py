@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from breakwall.payments.orders import MAX_LENGTH, OrderStatus
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.texts import MAX_LENGTH, text_problem
 
 MAX_REASON = 500
 
@@ -111,12 +112,8 @@ class StoredIncident:
 
 
 def _check(field: str, value: str, limit: int) -> None:
-    if not value.strip():
-        raise InvalidAuthorError(field, "should be a text that is not empty")
-    if len(value) > limit:
-        raise InvalidAuthorError(field, f"should be at most {limit} characters long")
-    if not value.isprintable():
-        raise InvalidAuthorError(field, "should hold no control characters")
+    if problem := text_problem(value, limit=limit):
+        raise InvalidAuthorError(field, problem)
 
 
 NOBODY = Author()

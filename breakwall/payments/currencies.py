@@ -25,6 +25,20 @@ MINOR_DIGITS: dict[str, int] = {
 """Decimal digits of each currency: ``MINOR_DIGITS["KRW"] == 0``, so ₩10,000 is the amount 10000."""
 
 
+MAX_MAJOR_DIGITS = 12
+"""Digits of the greatest amount, counted in major units: above any real order, in every currency. With three
+decimals it is below 2**53, so that JSON readers which keep numbers as doubles keep it exact."""
+
+
+def max_amount(currency: str) -> int:
+    """The greatest amount of an order, in minor units: ``max_amount("USD") == 99_999_999_999_999``.
+
+    Raises:
+        KeyError: it is none of `MINOR_DIGITS`.
+    """
+    return int("9" * (MAX_MAJOR_DIGITS + MINOR_DIGITS[currency]))
+
+
 def show_money(amount: int, currency: str) -> str:
     """Write an amount of minor units for people: ``show_money(1000, "USD") == "$10.00"``."""
     digits = MINOR_DIGITS.get(currency, 0)

@@ -17,7 +17,7 @@ from breakwall.payments.database import Database
 from breakwall.payments.facts import DISPUTED as LEADS_ELSEWHERE
 from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.orders import OrderStatus, StoredOrder
-from breakwall.payments.queries import get_order, stored_order
+from breakwall.payments.queries import Naming, get_order, stored_order
 from breakwall.payments.renewal import doubt_refusals, renew_keys, renew_spent_keys
 from breakwall.payments.schema import attempts, orders
 
@@ -48,8 +48,9 @@ class RefusedError(Exception):
 class Interventions:
     """An operator's actions on single orders.
 
-    Every method takes an order's id or idempotency key and who acts, returns the order as it is afterwards,
-    and raises `OrderNotFoundError`, `RefusedError` or `DatabaseUnavailableError`.
+    Every method takes an order's name (``by`` says what it is: an id, a key or either) and who acts, returns
+    the order as it is afterwards, and raises `OrderNotFoundError`, `AmbiguousNameError`, `RefusedError` or
+    `DatabaseUnavailableError`.
     """
 
     def __init__(self, database: Database, *, clock: Clock | None = None, looks_up: bool = True) -> None:
@@ -61,7 +62,14 @@ class Interventions:
         self.clock = clock or DatabaseClock()
         self.looks_up = looks_up
 
-    def retry(self, name: str, author: Author = NOBODY, *, uncharged: str | None = None) -> StoredOrder:
+    def retry(
+        self,
+        name: str,
+        author: Author = NOBODY,
+        *,
+        by: Naming = Naming.ANY,
+        uncharged: str | None = None,
+    ) -> StoredOrder:
         """Send an order round again: it is due at once, with a whole new budget of attempts.
 
         ``retry_count`` goes on counting; the budget is counted from where it stands now. An attempt whose
@@ -71,7 +79,7 @@ class Interventions:
             uncharged: how it is known that nothing was charged under the order's key, up to 255 characters: the
                 order gets a new one. Refused where an attempt may have charged.
         """
-        order = get_order(self.database, name)
+        order = get_order(self.database, name, by)
 
         def work(connection: Connection) -> StoredOrder:
             before = lock_order(connection, order.id, RETRYABLE, "sent round again")
@@ -84,13 +92,13 @@ class Interventions:
 
         return self.database.write(work, name="retry")
 
-    def cancel(self, name: str, author: Author = NOBODY) -> StoredOrder:
+    def cancel(self, name: str, author: Author = NOBODY, *, by: Naming = Naming.ANY) -> StoredOrder:
         """Cancel an order, at once where no attempt may have charged.
 
         Otherwise ``cancel_requested`` is set: the order is cancelled as soon as it is proven that nothing
         was charged, and a charge that turns up is reported as one to refund.
         """
-        order = get_order(self.database, name)
+        order = get_order(self.database, name, by)
 
         def work(connection: Connection) -> StoredOrder:
             before = lock_order(connection, order.id, CANCELLABLE, "cancelled")

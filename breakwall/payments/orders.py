@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from breakwall.payments.currencies import MINOR_DIGITS
+from breakwall.payments.currencies import MINOR_DIGITS, max_amount, show_money
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.gateways.wire_keys import wire_key
-
-MAX_AMOUNT = 999_999_999_999
-"""Twelve digits of minor units: above any real order, below what JSON readers with doubles keep exact."""
-
-MAX_LENGTH = 255
-"""Characters of a key or a user id: what gateways accept in a header and an index holds."""
-
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+from breakwall.payments.texts import MAX_LENGTH, quoted, text_problem
 
 
 class OrderStatus(StrEnum):
@@ -57,7 +48,7 @@ class IdempotencyConflictError(ValueError):
 
     def __init__(self, key: str, fields: list[str]) -> None:
         super().__init__(
-            f"idempotency_key: {key!r} belongs to an order with another {' and '.join(fields)}; "
+            f"idempotency_key: {quoted(key)} belongs to an order with another {' and '.join(fields)}; "
             "a new order needs a key of its own"
         )
         self.key = key
@@ -69,12 +60,11 @@ class Order:
     """What to charge, checked when it is made.
 
     Attributes:
-        user_id: who pays; 1 to 255 characters.
-        amount: minor units of ``currency``, 1 to `MAX_AMOUNT`: ₩10,000 is 10000, $10.00 is 1000.
+        user_id: who pays; a text of 1 to 255 characters, see `breakwall.payments.texts`.
+        amount: minor units of ``currency``, 1 to `max_amount`: ₩10,000 is 10000, $10.00 is 1000.
         currency: an ISO 4217 code in capitals.
         idempotency_key: the caller's own name for this order, the same on each retry of the caller;
-            1 to 255 visible ASCII characters, of which a percent sign counts as three. It is also the key that
-            the gateway gets, with each percent sign as ``%25``.
+            a text as ``user_id``, compared byte for byte.
 
     Raises:
         InvalidOrderError: naming each unusable field.
@@ -111,50 +101,38 @@ class Order:
 
 
 def _problems(order: Order) -> Iterator[tuple[str, str]]:
-    if problem := _text_problem(order.user_id):
+    known = isinstance(order.currency, str) and order.currency in MINOR_DIGITS
+    if problem := text_problem(order.user_id):
         yield "user_id", problem
-    if problem := _amount_problem(order.amount):
+    if problem := _amount_problem(order.amount, order.currency if known else None):
         yield "amount", problem
-    if not isinstance(order.currency, str) or order.currency not in MINOR_DIGITS:
+    if not known:
         yield "currency", "should be an ISO 4217 code in capitals, such as KRW or USD"
-    if problem := _text_problem(order.idempotency_key) or _key_problem(order.idempotency_key):
+    if problem := text_problem(order.idempotency_key):
         yield "idempotency_key", problem
 
 
-def _text_problem(value: Any) -> str | None:
-    if not isinstance(value, str) or not value.strip():
-        return "should be a text that is not empty"
-    if len(value) > MAX_LENGTH:
-        return f"should be at most {MAX_LENGTH} characters long"
-    if _CONTROL.search(value) or not value.isprintable():
-        return "should hold no control characters"
-    return None
-
-
-def _key_problem(value: str) -> str | None:
-    if not _HEADER_SAFE.fullmatch(value):
-        return "should be visible ASCII characters without spaces: it travels in an HTTP header"
-    if len(wire_key(value)) > MAX_LENGTH:
-        return (
-            f"should be at most {MAX_LENGTH} characters long as it travels, where a percent sign takes three"
-        )
-    return None
-
-
-def _amount_problem(value: Any) -> str | None:
+def _amount_problem(value: Any, currency: str | None) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return "should be a whole number of minor units: $10.00 is 1000, ₩10,000 is 10000"
     if value < 1:
         return "should be at least 1"
-    if value > MAX_AMOUNT:
-        return f"should be at most {MAX_AMOUNT}"
+    if currency is not None and value > (limit := max_amount(currency)):
+        return f"should be at most {limit} in {currency}, which is {show_money(limit, currency)}"
     return None
 
 
 def check_travels_as_it_is(order: Order) -> None:
-    """Raise `InvalidOrderError` where the order's own key cannot travel: a header has a limit."""
+    """Make sure that the order's own key can be sent: for who sends it instead of a derived one.
+
+    Raises:
+        InvalidOrderError: as the header carries it, the key is longer than gateways accept.
+    """
     if len(wire_key(order.idempotency_key)) > MAX_LENGTH:
-        problem = f"should be at most {MAX_LENGTH} characters long as it travels, percent-encoded"
+        problem = (
+            f"should be at most {MAX_LENGTH} characters long as it travels: a percent sign takes three, and so "
+            "does each byte of what is not visible ASCII"
+        )
         raise InvalidOrderError({"idempotency_key": problem})
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
@@ -12,26 +13,77 @@ from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.keys import order_id_within
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
 from breakwall.payments.schema import attempts, orders
+from breakwall.payments.texts import is_allowed, quoted
 
 _ORDER_COLUMNS = [orders.c[name] for name in StoredOrder.__dataclass_fields__]
 _ATTEMPT_COLUMNS = [attempts.c[name] for name in StoredAttempt.__dataclass_fields__]
+
+
+class Naming(StrEnum):
+    """What a text that names an order is: its id, its caller's key, a key that it travels under, or any of them."""
+
+    ANY = "any"
+    ID = "id"
+    KEY = "key"
+    SENT = "sent"
+
+
+def travels_as(key: str) -> ColumnElement[bool]:
+    """The condition that an order was sent, or is to be, under a key that was made for it."""
+    sent = exists().where(attempts.c.order_id == orders.c.id, attempts.c.gateway_key == key)
+    return and_(orders.c.id == (order_id_within(key) or ""), or_(orders.c.charge_key == key, sent))
+
+
+_FINDERS: dict[Naming, Callable[[str], ColumnElement[bool]]] = {
+    Naming.ID: lambda name: orders.c.id == name,
+    Naming.KEY: lambda name: orders.c.idempotency_key == name,
+    Naming.SENT: travels_as,
+}
+"""For each way to name an order, which orders a name means. Each condition has an index."""
+
+_WAYS = {
+    Naming.ANY: "the id or the key",
+    Naming.ID: "the id",
+    Naming.KEY: "the idempotency key",
+    Naming.SENT: "a key that was sent",
+}
 
 
 class OrderNotFoundError(LookupError):
     """No order has this id or idempotency key."""
 
 
-def get_order(database: Database, name: str) -> StoredOrder:
-    """Find an order by its id, by its caller's key, or by a key that it travels under.
+class AmbiguousNameError(LookupError):
+    """The name fits two orders, each in its own way; nothing was changed.
+
+    Attributes:
+        name: as it was given.
+        found: the ids of the orders that it fits, by the way in which it does.
+    """
+
+    def __init__(self, name: str, found: dict[Naming, str]) -> None:
+        fits = " and ".join(f"{_WAYS[way]} of order {order_id}" for way, order_id in found.items())
+        decides = " or ".join(f"--{way}" for way in found if way is not Naming.SENT)
+        super().__init__(f"{quoted(name)} is {fits}. Say which one is meant: {decides} decides")
+        self.name = name
+        self.found = found
+
+
+def get_order(database: Database, name: str, by: Naming = Naming.ANY) -> StoredOrder:
+    """Find an order by its id, by its idempotency key, or by either.
 
     Raises:
         OrderNotFoundError: there is none.
+        AmbiguousNameError: there are two, and ``by`` does not say which is meant.
     """
-    # A text that no driver can encode is no order's name.
-    found = database.read(lambda connection: _find(connection, name)) if name.isprintable() else None
-    if found is None:
-        raise OrderNotFoundError(f"no order has the id or the idempotency key {name!r}")
-    return found
+    # What no text may hold is in no order's name, and no driver can encode all of it.
+    found = database.read(lambda connection: _find(connection, name, by)) if is_allowed(name) else {}
+    distinct = {order.id: order for order in found.values()}
+    if not distinct:
+        raise OrderNotFoundError(f"no order has {_WAYS[by]} {quoted(name)}")
+    if len(distinct) > 1:
+        raise AmbiguousNameError(name, {way: order.id for way, order in found.items()})
+    return distinct.popitem()[1]
 
 
 def list_orders(
@@ -67,18 +119,12 @@ def stored_order(connection: Connection, which: ColumnElement[bool]) -> StoredOr
     return _order(connection.execute(select(*_ORDER_COLUMNS).where(which)).one())
 
 
-def _find(connection: Connection, name: str) -> StoredOrder | None:
-    for condition in (orders.c.id == name, orders.c.idempotency_key == name, travels_as(name)):
-        row = connection.execute(select(*_ORDER_COLUMNS).where(condition)).one_or_none()
-        if row is not None:
-            return _order(row)
-    return None
-
-
-def travels_as(key: str) -> ColumnElement[bool]:
-    """The condition that an order was sent, or is to be, under a key that was made for it."""
-    sent = exists().where(attempts.c.order_id == orders.c.id, attempts.c.gateway_key == key)
-    return and_(orders.c.id == (order_id_within(key) or ""), or_(orders.c.charge_key == key, sent))
+def _find(connection: Connection, name: str, by: Naming) -> dict[Naming, StoredOrder]:
+    """The order that each way to name one finds, for those that find one."""
+    wanted = select(*_ORDER_COLUMNS)
+    ways: Iterable[Naming] = _FINDERS if by is Naming.ANY else [by]
+    rows = {way: connection.execute(wanted.where(_FINDERS[way](name))).one_or_none() for way in ways}
+    return {way: _order(row) for way, row in rows.items() if row is not None}
 
 
 def _order(row: Row[Any]) -> StoredOrder:

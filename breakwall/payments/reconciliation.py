@@ -21,6 +21,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reports import ReportLine
 from breakwall.payments.schema import attempts, orders
 from breakwall.payments.spool import Spool
+from breakwall.payments.texts import is_allowed
 
 T = TypeVar("T")
 
@@ -148,7 +149,7 @@ def order_ids_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, s
 def _sent_as(received: str) -> str:
     key = key_behind(received)
     # A text that no driver can encode is no order's key.
-    return key if key and key.isprintable() else received
+    return key if key and is_allowed(key) else received
 
 
 def _by_own_key(connection: Connection, keys: set[str]) -> dict[str, str]:

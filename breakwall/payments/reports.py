@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, BinaryIO, NoReturn
 
 from breakwall.payments.currencies import MINOR_DIGITS
+from breakwall.payments.texts import character_problem
 
 MAX_LINE = 65_536
 """Bytes; a file without line ends does not fill the memory."""
@@ -196,8 +197,10 @@ def _key(number: int, fields: Mapping[str, Any]) -> str:
 def _text(number: int, field: str, value: Any) -> str:
     if value is None:
         _refuse(number, field, "is missing")
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        _refuse(number, field, "should be a text of printable characters")
+    if not isinstance(value, str) or not value.strip():
+        _refuse(number, field, "should be a text that is not empty")
+    if problem := character_problem(value):
+        _refuse(number, field, problem)
     return str(value)
 
 

@@ -15,10 +15,11 @@ from breakwall.payments.facts import SPENDS_KEY, UNSETTLED
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.interventions import RefusedError, at_rest, lock_order
 from breakwall.payments.keys import derive_charge_key
-from breakwall.payments.orders import MAX_LENGTH, OrderStatus, StoredOrder
-from breakwall.payments.queries import get_order, stored_order
+from breakwall.payments.orders import OrderStatus, StoredOrder
+from breakwall.payments.queries import Naming, get_order, stored_order
 from breakwall.payments.renewal import has_spent_key
 from breakwall.payments.schema import SettledBy, attempts, orders
+from breakwall.payments.texts import text_problem
 
 _IN_REVIEW = (OrderStatus.REVIEW,)
 _NOT_PAID = tuple(status for status in OrderStatus if status is not OrderStatus.PAID)
@@ -31,8 +32,9 @@ class InvalidChargeError(ValueError):
 class Resolution:
     """A person's word on orders.
 
-    Every method takes an order's id or idempotency key, returns the order as it is afterwards, and raises
-    `OrderNotFoundError`, `RefusedError` (the order's state does not allow it) or `DatabaseUnavailableError`. Each
+    Every method takes an order's name (``by`` says what it is: an id, a key or either), returns the order as
+    it is afterwards, and raises `OrderNotFoundError`, `AmbiguousNameError`, `RefusedError` (the order's state does
+    not allow it) or `DatabaseUnavailableError`. Each
     raises the order's fence: whoever still works on it holds an older claim, and of what it finds only
     proof of a payment counts.
     """
@@ -44,15 +46,15 @@ class Resolution:
         self.clock = clock or DatabaseClock()
         self.account = account
 
-    def paid(self, name: str, charge_id: str, author: Author) -> StoredOrder:
+    def paid(self, name: str, charge_id: str, author: Author, *, by: Naming = Naming.ANY) -> StoredOrder:
         """The payment service has charged the order, as ``charge_id``: it is paid, whatever it was before.
 
         Raises:
-            InvalidChargeError: ``charge_id`` is empty, too long or not printable.
+            InvalidChargeError: ``charge_id`` is empty, too long or holds what no text may hold.
             RefusedError: also when the charge belongs to another order.
         """
         _check_charge(charge_id)
-        order = get_order(self.database, name)
+        order = get_order(self.database, name, by)
 
         def work(connection: Connection) -> StoredOrder:
             # Before the order is locked, see `take_charge`. Where either is refused, nothing of both is kept.
@@ -82,7 +84,7 @@ class Resolution:
 
         return self.database.write(work, name="resolve")
 
-    def not_charged(self, name: str, author: Author) -> StoredOrder:
+    def not_charged(self, name: str, author: Author, *, by: Naming = Naming.ANY) -> StoredOrder:
         """The payment service has not charged the order: it is dead, or cancelled where that was asked for.
 
         It can then be sent round again. Its unknown attempts become failed ones, so that nothing is looked
@@ -90,7 +92,7 @@ class Resolution:
         next one has a new key: the service may have stored that answer, or knows the key from another payload. Should
         proof of a payment turn up after all, the order is paid and an incident says so.
         """
-        order = get_order(self.database, name)
+        order = get_order(self.database, name, by)
 
         def work(connection: Connection) -> StoredOrder:
             before = lock_order(
@@ -147,8 +149,8 @@ class Resolution:
 
 
 def _check_charge(charge_id: str) -> None:
-    if not charge_id.strip() or not charge_id.isprintable() or len(charge_id) > MAX_LENGTH:
-        raise InvalidChargeError(f"should be the charge's id: 1 to {MAX_LENGTH} printable characters")
+    if problem := text_problem(charge_id):
+        raise InvalidChargeError(f"{problem}; it is the charge's id at the payment service")
 
 
 def _unsettled(counted: Select[Any], order_id: str) -> Select[Any]:

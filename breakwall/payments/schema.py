@@ -28,7 +28,8 @@ from sqlalchemy import (
 from breakwall.payments.actions import Action, IncidentKind
 from breakwall.payments.clock import UtcDateTime
 from breakwall.payments.gateways.base import Advice, Outcome
-from breakwall.payments.orders import MAX_LENGTH, OrderStatus
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.texts import MAX_LENGTH
 
 metadata = MetaData(
     naming_convention={

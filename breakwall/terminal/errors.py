@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 import typer
 
-from breakwall.terminal.output import write_json_note
+from breakwall.terminal.output import write_json_note, write_note
 
 
 class ExitCode(IntEnum):
@@ -49,7 +48,7 @@ def report(error: Exception, *, as_json: bool) -> int:
         write_json_note(explanation.as_document())
     else:
         for message in explanation.messages:
-            sys.stderr.write(f"Error: {message}\n")
+            write_note(f"Error: {message}")
     return explanation.code
 
 
@@ -76,7 +75,7 @@ def _show_usage(error: typer.TyperException) -> int:
     error.message = _without_origin(error.message)
     show = getattr(error, "show", None)  # Usage errors show the command's usage line beside the message.
     if show is None:
-        sys.stderr.write(f"Error: {error.format_message()}\n")
+        write_note(f"Error: {error.format_message()}")
     else:
         show()
     return error.exit_code
@@ -116,7 +115,7 @@ def _explain_database(error: Exception) -> Explanation | None:
     from breakwall.payments.database import DatabaseUnavailableError, SchemaError
     from breakwall.payments.incidents import IncidentNotFoundError
     from breakwall.payments.interventions import RefusedError
-    from breakwall.payments.queries import OrderNotFoundError
+    from breakwall.payments.queries import AmbiguousNameError, OrderNotFoundError
 
     match error:
         case SchemaError():
@@ -125,6 +124,8 @@ def _explain_database(error: Exception) -> Explanation | None:
             return Explanation("database_unavailable", ExitCode.FAILURE, [str(error)])
         case OrderNotFoundError() | IncidentNotFoundError():
             return Explanation("not_found", ExitCode.NOT_FOUND, [str(error)])
+        case AmbiguousNameError():
+            return Explanation("ambiguous", ExitCode.REFUSED, [str(error)])
         case RefusedError():
             return Explanation("refused", ExitCode.REFUSED, [str(error)])
     return None

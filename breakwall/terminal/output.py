@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from breakwall.payments.texts import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+_MARKUP = re.compile(r"(\\*)(\[|\Z)")
 
 _UNWRAPPED = 1000
 """Columns of an output that is not a terminal: a pipe's lines are nobody's to wrap."""
@@ -36,6 +41,11 @@ def write_json_note(document: Any) -> None:
     sys.stderr.flush()
 
 
+def write_note(text: str) -> None:
+    """Write lines of text to stderr. What comes from elsewhere in them moves no cursor and turns nothing round."""
+    sys.stderr.write("".join(f"{visible(line)}\n" for line in text.split("\n")))
+
+
 def write_fields(fields: Mapping[str, str], *, console: Console | None = None) -> None:
     """Write names and values (Rich markup) in two columns."""
     width = max(map(len, fields), default=0)
@@ -58,10 +68,14 @@ def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
 
 def plain(text: object) -> str:
     """Text from elsewhere, safe within Rich markup: nothing in it is a style or moves the cursor."""
-    from rich.markup import escape
+    return _MARKUP.sub(_as_it_is, visible(str(text)))
 
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
-    return escape(shown)
+
+def _as_it_is(found: re.Match[str]) -> str:
+    # Rich's own `escape` drops a backslash before a bracket that begins no tag, and doubles one at the end.
+    # Before a tag, here one that does nothing, two always mean one.
+    backslashes = f"{found[1]}{found[1]}[b][/b]" if found[1] else ""
+    return backslashes + ("\\[" if found[2] else "")
 
 
 def _console(*, stderr: bool) -> Console:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.showing import NameArgument, write_order
+from producers.commands.naming import IdOption, KeyOption, NameArgument, naming
+from producers.commands.showing import write_order
 
 if TYPE_CHECKING:
     from breakwall.payments.orders import StoredOrder
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def cancel(
     name: NameArgument,
+    by_id: IdOption = False,
+    by_key: KeyOption = False,
     reason: ReasonOption = None,
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
@@ -23,8 +26,10 @@ def cancel(
 
     Otherwise the wish is noted: it is cancelled as soon as it is proven that nothing was charged, and a
     charge that turns up is reported as an incident to refund. Exits with 4, and changes nothing, when the
-    order's state does not allow it.
+    order's state does not allow it, or when the name is one order's id and another one's key: then --id or
+    --key decides.
     """
+    by = naming(by_id=by_id, by_key=by_key)
     who = author(actor, reason)
 
     from breakwall.payments.interventions import Interventions
@@ -32,7 +37,7 @@ def cancel(
     from breakwall.wiring import open_database
 
     with closing(open_database(load_settings())) as database:
-        order = Interventions(database).cancel(name, who)
+        order = Interventions(database).cancel(name, who, by=by)
     done = "It is cancelled; nothing was charged."
     noted = "The wish is noted: an attempt may have charged, and a worker finds out first."
     _tell(order, done if order.status == "cancelled" else noted, output)

@@ -11,6 +11,7 @@ import typer
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.durations import parse_duration
 from breakwall.terminal.options import Format, OutputOption
+from producers.commands.naming import IdOption, KeyOption, naming
 
 if TYPE_CHECKING:
     from breakwall.payments.redrive import Selection
@@ -58,6 +59,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask."
 
 def retry(
     names: Names = None,
+    by_id: IdOption = False,
+    by_key: KeyOption = False,
     everything: All = False,
     status: Status = None,
     currency: Currency = None,
@@ -79,8 +82,9 @@ def retry(
     asked. It goes in short transactions of whole orders; stopped in the middle, the same again does the rest.
     How fast they are then charged is the worker's business.
 
-    Exits with 3, and changes nothing, when a name is no order's. Exits with 4 when an order's state does not
-    allow it; that order is left as it is.
+    Exits with 3, and changes nothing, when a name is no order's; with 4, and changes nothing, when a name is one
+    order's id and another one's key: then --id or --key decides what all names are. Exits with 4 when an order's
+    state does not allow it; that order is left as it is.
     """
     filters = {
         "--status": status,
@@ -91,6 +95,9 @@ def retry(
         "--yes": yes or None,
     }
     _check_usage(names, everything, [name for name, value in filters.items() if value is not None])
+    by = naming(by_id=by_id, by_key=by_key)
+    if everything and (by_id or by_key):
+        raise typer.BadParameter("goes with orders by name, not with --all", param_hint=f"--{by}")
     selection = _selection(status, currency, older_than, error_contains) if everything else None
     if everything and not dry_run and reason is None:
         raise typer.BadParameter("a bulk action needs a reason, which is noted", param_hint="--reason")
@@ -106,7 +113,7 @@ def retry(
         if selection is not None:
             retrying.all_matching(selection, limit, dry_run=dry_run, ask=not yes)
         else:
-            retrying.named(list(dict.fromkeys(names or [])), dry_run=dry_run)
+            retrying.named(list(dict.fromkeys(names or [])), by, dry_run=dry_run)
 
 
 def _check_usage(names: list[str] | None, everything: bool, filters: list[str]) -> None:
@@ -126,12 +133,13 @@ def _selection(
     from breakwall.payments.currencies import MINOR_DIGITS
     from breakwall.payments.orders import OrderStatus
     from breakwall.payments.redrive import Selection
+    from breakwall.payments.texts import character_problem
 
     if currency is not None and currency not in MINOR_DIGITS:
         wanted = "should be an ISO 4217 code in capitals, such as KRW or USD"
         raise typer.BadParameter(wanted, param_hint="--currency")
-    if error_contains is not None and not error_contains.isprintable():
-        raise typer.BadParameter("should hold no control characters", param_hint="--error-contains")
+    if problem := character_problem(error_contains or ""):
+        raise typer.BadParameter(problem, param_hint="--error-contains")
     return Selection(
         statuses=tuple(dict.fromkeys(OrderStatus(state) for state in status or [])),
         currency=currency,

@@ -9,12 +9,14 @@ import typer
 
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.showing import NameArgument, write_order
+from producers.commands.naming import IdOption, KeyOption, NameArgument, naming
+from producers.commands.showing import write_order
 
 if TYPE_CHECKING:
     from breakwall.payments.actions import Author
     from breakwall.payments.database import Database
     from breakwall.payments.orders import StoredOrder
+    from breakwall.payments.queries import Naming
 
 _MEANINGS = {
     "paid": "It is paid, on your word.",
@@ -25,6 +27,8 @@ _MEANINGS = {
 
 def resolve(
     name: NameArgument,
+    by_id: IdOption = False,
+    by_key: KeyOption = False,
     paid: Annotated[
         str | None,
         typer.Option(metavar="CHARGE_ID", help="It was charged: the payment service's id of the charge."),
@@ -42,8 +46,10 @@ def resolve(
     for): what may have charged is settled, nothing is looked up any more, and it can be sent round again.
     Should a charge turn up after all, the order is paid and an incident tells of it.
 
-    Exits with 4, and changes nothing, when the order is not in review or the charge is another order's.
+    Exits with 4, and changes nothing, when the order is not in review, when the charge is another order's, or
+    when the name is one order's id and another one's key: then --id or --key decides.
     """
+    by = naming(by_id=by_id, by_key=by_key)
     if (paid is None) is not not_charged:
         raise typer.BadParameter("say which: --paid CHARGE_ID, or --not-charged", param_hint="--paid")
     if not_charged and reason is None:
@@ -54,18 +60,18 @@ def resolve(
     from breakwall.wiring import open_database
 
     with closing(open_database(load_settings())) as database:
-        order = _resolve(database, name, paid, who)
+        order = _resolve(database, name, by, paid, who)
     _tell(order, output)
 
 
-def _resolve(database: Database, name: str, charge_id: str | None, who: Author) -> StoredOrder:
+def _resolve(database: Database, name: str, by: Naming, charge_id: str | None, who: Author) -> StoredOrder:
     from breakwall.payments.resolution import InvalidChargeError, Resolution
 
     resolution = Resolution(database)
     if charge_id is None:
-        return resolution.not_charged(name, who)
+        return resolution.not_charged(name, who, by=by)
     try:
-        return resolution.paid(name, charge_id, who)
+        return resolution.paid(name, charge_id, who, by=by)
     except InvalidChargeError as error:
         raise typer.BadParameter(str(error), param_hint="--paid") from None
 

@@ -11,7 +11,7 @@ from breakwall.payments.actions import Author
 from breakwall.payments.database import Database, DatabaseUnavailableError
 from breakwall.payments.interventions import Interventions, RefusedError
 from breakwall.payments.orders import StoredOrder
-from breakwall.payments.queries import get_order
+from breakwall.payments.queries import Naming, get_order
 from breakwall.payments.redrive import Preview, Redrive, Selection
 from breakwall.terminal.errors import ExitCode
 from breakwall.terminal.options import Format
@@ -42,9 +42,9 @@ class Retrying:
     output: Format
     max_attempts: int
 
-    def named(self, names: list[str], *, dry_run: bool) -> None:
+    def named(self, names: list[str], by: Naming, *, dry_run: bool) -> None:
         """Send orders round that are named, each on its own; all names must be orders'."""
-        found = {order.id: order for order in (get_order(self.database, name) for name in names)}
+        found = {order.id: order for order in (get_order(self.database, name, by) for name in names)}
         if dry_run:
             self._tell_preview(Redrive(self.database).preview_named(list(found)), None)
         elif len(found) == 1:
@@ -61,7 +61,7 @@ class Retrying:
             self._run(redrive, selection, limit)
 
     def _one(self, order_id: str) -> None:
-        order = Interventions(self.database).retry(order_id, self.author)
+        order = Interventions(self.database).retry(order_id, self.author, by=Naming.ID)
         if self.output is Format.JSON:
             write_json(order_document(order))
             return
@@ -77,7 +77,7 @@ class Retrying:
         try:
             for order_id in order_ids:
                 try:
-                    sent.append(Interventions(self.database).retry(order_id, self.author))
+                    sent.append(Interventions(self.database).retry(order_id, self.author, by=Naming.ID))
                 except RefusedError as error:
                     refused[order_id] = str(error)
         finally:

@@ -9,16 +9,26 @@ import typer
 
 from breakwall.payments.orders import OrderStatus
 from breakwall.terminal.options import Format, OutputOption
+from producers.commands.naming import IdOption, KeyOption, NameArgument, naming
 
 if TYPE_CHECKING:
     from breakwall.payments.actions import StoredIncident, StoredIntervention
     from breakwall.payments.orders import StoredAttempt, StoredOrder
 
-NameArgument = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id or its idempotency key.")]
 
+def show(
+    name: NameArgument,
+    by_id: IdOption = False,
+    by_key: KeyOption = False,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Show one order, everything that was tried, and what people did.
 
-def show(name: NameArgument, output: OutputOption = Format.TEXT) -> None:
-    """Show one order, everything that was tried, and what people did. Exits with 3 when there is none."""
+    Exits with 3 when there is none, and with 4 when the name is one order's id and another one's key: then
+    --id or --key decides.
+    """
+    by = naming(by_id=by_id, by_key=by_key)
+
     from breakwall.payments.audit import list_incidents, list_interventions
     from breakwall.payments.queries import get_order, list_attempts
     from breakwall.settings import load_settings
@@ -27,7 +37,7 @@ def show(name: NameArgument, output: OutputOption = Format.TEXT) -> None:
     from producers.documents import order_with_history
 
     with closing(open_database(load_settings())) as database:
-        order = get_order(database, name)
+        order = get_order(database, name, by)
         attempts = list_attempts(database, order.id)
         interventions = list_interventions(database, order.id)
         incidents = list_incidents(database, order.id)

@@ -20,6 +20,7 @@ from breakwall.payments.resolution import Resolution
 from tests.contract.people import ANNA, STORED_ERROR, crowd, dead, explain, in_review
 from tests.contract.site import Site, order
 from tests.gateway import ABSENT, FOUND, LOST
+from tests.texts import TYPED
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """When the crowd's first order was accepted and paid."""
@@ -122,10 +123,11 @@ def test_a_report_without_lines_lacks_every_paid_order(site: Site) -> None:
 class TestAnyKeyThatAnAttemptUsed:
     def renewed_twice(self, site: Site) -> list[str]:
         """The keys of an order whose key was changed twice before it was paid."""
-        site.gateway.answers.append(Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500"))
+        site.know_a_charge()
+        site.gateway.answers.append(STORED_ERROR)
         order_id = site.producer.place(order("a")).order_id
         for answer in (
-            Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500"),
+            STORED_ERROR,
             Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"),
         ):
             site.advance(60)
@@ -135,16 +137,19 @@ class TestAnyKeyThatAnAttemptUsed:
         assert site.get("a").status is OrderStatus.PAID
         return [sent.idempotency_key for sent in site.gateway.charged]
 
+    def report_of_the_other(self) -> list[ReportLine]:
+        return report("paid-before", charge_id="ch_of_paid-before")
+
     @pytest.mark.parametrize("which", [0, 1, 2])
     def test_finds_its_order(self, site: Site, which: int) -> None:
         keys = self.renewed_twice(site)
         assert len(set(keys)) == 3
-        assert compared(site, report(keys[which], charge_id="ch_a")) == []
+        assert compared(site, [*report(keys[which], charge_id="ch_a"), *self.report_of_the_other()]) == []
 
     def test_finds_two_charges_under_two_keys(self, site: Site) -> None:
         keys = self.renewed_twice(site)
         lines = [*report(keys[0], charge_id="ch_early"), *report(keys[2], charge_id="ch_a")]
-        assert compared(site, lines) == [(Kind.TWO_CHARGES, "a")]
+        assert compared(site, [*lines, *self.report_of_the_other()]) == [(Kind.TWO_CHARGES, "a")]
 
     def test_finds_its_order_after_a_person_had_it_changed(self, site: Site) -> None:
         order_id = in_review(site, answer=STORED_ERROR)
@@ -161,7 +166,7 @@ class TestAnyKeyThatAnAttemptUsed:
 
 
 class TestAKeyThatTravelsEncoded:
-    @pytest.mark.parametrize("key", ["cart%17", "..", "100%"])
+    @pytest.mark.parametrize("key", ["cart%17", "..", "100%", *TYPED.values()])
     def test_finds_its_order_as_it_was_sent_and_as_it_is(self, site: Site, key: str) -> None:
         paid(site, key)
         for reported in (wire_key(key), key):

@@ -13,7 +13,7 @@ from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.interventions import RefusedError
-from breakwall.payments.keys import renewed_key
+from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import list_attempts
 from breakwall.payments.resolution import InvalidChargeError, Resolution
@@ -184,21 +184,32 @@ class TestNotCharged:
         site.people.retry("cart-1", ANNA)
         claim = site.ledger.claim(order_id)
         assert claim is not None
-        assert claim.request.idempotency_key != renewed_key(order_id, claim.fence)
+        assert claim.request.idempotency_key != derive_charge_key(order_id, claim.fence)
 
 
-class TestOnlyAReview:
+class TestAnyState:
     @pytest.mark.parametrize("state", ["queued", "in_flight", "paid", "declined", "dead", "cancelled"])
-    def test_can_be_resolved(self, site: Site, resolution: Resolution, state: str) -> None:
+    def test_but_a_review_cannot_be_resolved_as_not_charged(
+        self, site: Site, resolution: Resolution, state: str
+    ) -> None:
         self.bring_about(site, state)
+        with pytest.raises(RefusedError, match=f"is {state} and cannot be resolved"):
+            resolution.not_charged("cart-1", BERT)
         assert site.get().status == state
-        for resolve in (
-            lambda: resolution.paid("cart-1", "ch_7", ANNA),
-            lambda: resolution.not_charged("cart-1", BERT),
-        ):
-            with pytest.raises(RefusedError, match=f"is {state} and cannot be resolved"):
-                resolve()
-        assert site.get().status == state
+
+    @pytest.mark.parametrize("state", ["queued", "in_flight", "declined", "dead", "cancelled"])
+    def test_but_paid_can_be_resolved_as_paid(self, site: Site, resolution: Resolution, state: str) -> None:
+        """As a report of the payment service's may show."""
+        self.bring_about(site, state)
+        assert resolution.paid("cart-1", "ch_7", ANNA).status is OrderStatus.PAID
+        assert site.get().charge_id == "ch_7"
+        assert (noted(site)[-1].before, noted(site)[-1].evidence) == (state, "ch_7")
+
+    def test_of_paid_stays(self, site: Site, resolution: Resolution) -> None:
+        self.bring_about(site, "paid")
+        with pytest.raises(RefusedError, match="is paid and cannot be resolved once more"):
+            resolution.paid("cart-1", "ch_7", ANNA)
+        assert site.get().charge_id == "ch_1"
 
     def bring_about(self, site: Site, state: str) -> None:
         match state:

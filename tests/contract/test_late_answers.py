@@ -13,13 +13,14 @@ from sqlalchemy import event
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.payments.actions import Author
+from breakwall.payments.charges import DEFAULT_ACCOUNT, known_charge
 from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Advice, Answer, Health, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.keys import key_shape
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.queries import known_charge_key
 from breakwall.payments.resolution import Resolution
-from tests.contract.people import poisoned
+from tests.contract.people import OTHER_PAYLOAD, STORED_ERROR, poisoned
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, PAID
 
@@ -72,8 +73,7 @@ class TestALateDecline:
 def test_a_late_word_that_the_key_is_another_payloads_leaves_the_order_to_a_person(site: Site) -> None:
     """A look-up would find that payload's charge, perhaps of another amount."""
     attempt = overtaken(site)
-    other = Answer(Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW)
-    site.ledger.record(attempt, other, Verdict(OrderStatus.REVIEW))
+    site.ledger.record(attempt, OTHER_PAYLOAD, Verdict(OrderStatus.REVIEW))
     site.gateway.look_ups.append(FOUND)
     assert site.retrier.run(attempt.claim.order_id) is OrderStatus.REVIEW
     assert site.gateway.looked_up == []
@@ -189,15 +189,24 @@ class TestALateAnswerWhileTheOrderIsTakenBack:
 
 
 class TestTheChargeThatALookUpIsTriedOutWith:
-    def known(self, site: Site) -> str | None:
-        return known_charge_key(site.database, site.clock, settled_for=30.0)
+    def known(self, site: Site, like: str = "cart-1") -> str | None:
+        shape = key_shape(site.get(like).charge_key)
+        found = known_charge(site.database, site.clock, DEFAULT_ACCOUNT, shape, settled_for=30.0)
+        return found and found.key
 
     def test_is_the_newest_that_had_time_to_settle(self, site: Site) -> None:
         for key in ("cart-1", "cart-2", "cart-3"):
-            site.gateway.answers.append(PAID)
+            site.gateway.answers.append(replace(PAID, charge_id=f"ch_{key}"))
             site.producer.place(order(key))
             site.advance(20)
-        assert self.known(site) == "cart-2"
+        assert self.known(site) == site.get("cart-2").charge_key
+
+    def test_is_of_the_same_account(self, site: Site) -> None:
+        site.gateway.answers.append(PAID)
+        site.producer.place(order())
+        site.advance(31)
+        shape = key_shape(site.get().charge_key)
+        assert known_charge(site.database, site.clock, "another", shape, settled_for=30.0) is None
 
     def test_is_none_that_a_person_says_was_paid(self, site: Site) -> None:
         poisoned(site)
@@ -206,7 +215,8 @@ class TestTheChargeThatALookUpIsTriedOutWith:
         assert self.known(site) is None
 
     def test_has_the_key_that_it_was_made_with(self, site: Site) -> None:
-        site.gateway.answers.append(Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500"))
+        site.know_a_charge()
+        site.gateway.answers.append(STORED_ERROR)
         order_id = site.producer.place(order()).order_id
         site.advance(31)
         site.gateway.look_ups.append(ABSENT)
@@ -223,7 +233,7 @@ def test_the_way_to_a_look_up_that_has_worked_can_be_lost_and_nothing_is_charged
     site.breaker_forgets()
     site.advance(31)
     no_route = LookUpAnswer(ABSENT.result, Health.SUCCESS, code="http_404")
-    site.gateway.look_ups.extend([FOUND, no_route, no_route])
+    site.gateway.look_ups.extend([replace(FOUND, charge_id="ch_2"), no_route, no_route])
     assert site.retrier.run(site.get("found").id) is OrderStatus.PAID
     assert site.retrier.run(site.get("victim").id) is OrderStatus.QUEUED
     assert len(site.gateway.charged) == 3

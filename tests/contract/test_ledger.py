@@ -166,6 +166,21 @@ class TestClaiming:
         stored = book.get()
         assert (stored.status, stored.retry_count, stored.deferral_count) == (OrderStatus.QUEUED, 0, 1)
 
+    def test_a_released_claim_cancels_an_order_of_which_nothing_may_have_been_charged(
+        self, book: Book
+    ) -> None:
+        claim = book.claimed()
+        book.people.cancel("cart-1")
+        assert book.ledger.release(claim, 7.0) is OrderStatus.CANCELLED
+
+    def test_a_released_claim_cancels_no_order_that_may_have_been_charged(self, book: Book) -> None:
+        """ "Cancelled" says that nothing was charged, and nobody would look it up any more."""
+        claim = book.reclaim(book.crashed())
+        book.people.cancel("cart-1")
+        assert book.ledger.release(claim, 7.0) is OrderStatus.QUEUED
+        assert (book.get().status, book.get().cancel_requested) == (OrderStatus.QUEUED, True)
+        assert book.get().next_attempt_at is not None
+
     def test_a_deferral_without_a_claim_uses_up_no_attempt(self, book: Book) -> None:
         order_id = book.queued()
         assert book.ledger.defer(order_id, 7.0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from breakwall.payments.database import Database, DatabaseUnavailableError
-from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.gateways.base import ChargeRequest, Outcome
+from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import IdempotencyConflictError, OrderStatus
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import DECLINED, DOWN, LOST, PAID
@@ -22,12 +23,8 @@ class TestWhileTheServiceAnswers:
         site.gateway.answers.append(PAID)
         result = site.producer.place(order())
         sent = site.gateway.charged[0]
-        assert (sent.order_id, sent.user_id, sent.amount, sent.currency, sent.idempotency_key) == (
-            result.order_id,
-            "u1",
-            10_000,
-            "KRW",
-            "cart-1",
+        assert sent == ChargeRequest(
+            result.order_id, "u1", 10_000, "KRW", derive_charge_key(result.order_id), "cart-1"
         )
 
     def test_the_attempt_is_written_before_it_is_sent(self, site: Site) -> None:

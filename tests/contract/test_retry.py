@@ -220,6 +220,21 @@ class TestCancelling:
         assert site.retrier.run(order_id) is OrderStatus.CANCELLED
         assert len(site.gateway.charged) == 1
 
+    def test_an_order_that_may_be_charged_is_looked_up_though_it_is_cancelled_while_it_is_claimed(
+        self, site: Site
+    ) -> None:
+        """Its key protects it, so it is to be sent again; at that moment somebody cancels it."""
+        site.gateway.profile = KEYED
+        order_id = lost(site)
+        crashpoints.arm(lambda point: point == "after claim" and site.people.cancel("cart-1"))
+        try:
+            assert site.retrier.run(order_id) is OrderStatus.QUEUED
+        finally:
+            crashpoints.arm(None)
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert len(site.gateway.charged) == 1
+
     def test_an_order_that_was_charged_after_all_is_paid(self, site: Site) -> None:
         order_id = lost(site)
         site.people.cancel("cart-1")

@@ -93,6 +93,7 @@ class StubServer:
 
     def _serve(self, sock: socket.socket) -> None:
         sock.settimeout(20)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is sent is there, on the loopback
         try:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)

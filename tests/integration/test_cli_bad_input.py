@@ -18,8 +18,8 @@ BAD_AMOUNTS = {
     "ten": "whole number of minor units",
     "": "whole number of minor units",
     "١٢": "whole number of minor units",
-    "1000000000000": "at most 999999999999",
-    HUGE: "at most 999999999999",
+    "1000000000000": "at most 999999999999 in KRW, which is ₩999,999,999,999",
+    HUGE: "at most 999999999999 in KRW",
     f"-{HUGE}": "at least 1",
 }
 
@@ -52,7 +52,12 @@ def test_an_unknown_currency_names_the_field_and_stores_nothing(terminal: Termin
 
 @pytest.mark.parametrize(
     ("key", "problem"),
-    [("", "not empty"), ("k" * 256, "at most 255"), ("a b", "visible ASCII"), ("schlüssel", "visible ASCII")],
+    [
+        ("", "not empty"),
+        ("k" * 256, "at most 255"),
+        ("a\u202eb", "should not hold U+202E RIGHT-TO-LEFT OVERRIDE: it is character 2"),
+        ("\udcff", "should not hold U+DCFF (half of a surrogate pair): it is character 1"),
+    ],
 )
 def test_an_unusable_key_names_the_field_and_stores_nothing(
     terminal: Terminal, key: str, problem: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from breakwall.payments.currencies import max_amount
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal
 
@@ -35,6 +36,15 @@ def test_an_order_that_can_be_charged_is_paid(terminal: Terminal, payments: Simu
     assert placed.document["status"] == "paid"
     (charge,) = payments.ledger()
     assert (charge["charge_id"], charge["amount"]) == (placed.document["charge_id"], 10_000)
+
+
+@pytest.mark.parametrize("currency", ["KRW", "USD", "KWD"])
+def test_the_greatest_amount_of_a_currency_is_charged_to_the_last_unit(
+    terminal: Terminal, payments: SimulatorControl, currency: str
+) -> None:
+    assert terminal.place(amount=str(max_amount(currency)), currency=currency).document["status"] == "paid"
+    assert [charge["amount"] for charge in payments.ledger()] == [max_amount(currency)]
+    assert terminal.show()["amount"] == max_amount(currency)
 
 
 def test_an_order_that_cannot_be_charged_now_is_queued_and_that_is_a_success(terminal: Terminal) -> None:

@@ -150,7 +150,7 @@ UNREADABLE = {
     ),
     "no status": (JSONResponse({"charge_id": "ch_1"}), "its body has no `status`."),
     "an unknown status": (
-        JSONResponse({**PAID, "status": "paid"}),
+        JSONResponse({"status": "paid"}),
         "its `status` is 'paid', which the protocol does not know.",
     ),
     "no charge_id": (JSONResponse({"status": "succeeded"}), "its `charge_id` is missing."),
@@ -167,7 +167,8 @@ def test_what_cannot_be_read_says_why(peer: Peer, gateway: HttpGateway, reply: R
     seen, found = charge(gateway), gateway.look_up("cart-17", deadline=time.monotonic() + 5)
     assert (seen.outcome, seen.health) == (Outcome.UNKNOWN, Health.FAILURE)
     assert seen.detail == f"The payment service answered HTTP 200, but {why}"
-    assert found.result is LookUpResult.UNAVAILABLE
+    assert (found.result, found.health) == (LookUpResult.UNAVAILABLE, Health.FAILURE)
+    assert found.detail == f"The look-up answered HTTP 200, but {why}"
 
 
 def test_a_refusal_that_may_mean_that_it_was_charged_before_proves_nothing(

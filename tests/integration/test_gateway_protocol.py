@@ -63,28 +63,6 @@ def test_a_look_up_quotes_the_key_as_it_was_sent(serve: Serve) -> None:
     assert server.requests[1].startswith(b"GET /api/charges/%25EC%25A3%25BC HTTP/1.1\r\n")
 
 
-@pytest.mark.parametrize(
-    ("answer", "offered"),
-    [
-        (response(204, b"", "Allow: GET, HEAD, OPTIONS"), True),
-        (response(204, b"", "Access-Control-Allow-Methods: GET"), None),
-        (response(405), True),
-        (response(501), True),
-        (response(404, b'{"detail": "Not Found"}'), False),
-        (response(503), None),
-        (b"what?", None),
-    ],
-    ids=["GET is allowed", "a preflight", "405", "501", "404", "503", "nonsense"],
-)
-def test_a_look_up_is_offered_unless_nothing_is_at_its_address(
-    serve: Serve, answer: bytes, offered: bool | None
-) -> None:
-    server = serve(answering(answer))
-    with gateway_to(server.url) as gateway:
-        assert gateway.offers_look_up("k", deadline=time.monotonic() + 5) is offered
-    assert server.requests[0].startswith(b"OPTIONS /api/charges/k HTTP/1.1\r\n")
-
-
 def test_text_that_is_not_ascii_arrives_whole(serve: Serve) -> None:
     server = serve(answering(response(200, PAID)))
     with gateway_to(server.url) as gateway:

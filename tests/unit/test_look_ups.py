@@ -13,7 +13,7 @@ from breakwall.payments.look_ups import DOUBT_SECONDS, LookUps
 from tests.gateway import ABSENT, FOUND, NO_ANSWER, ScriptedGateway
 
 WEB_PAGE = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_404")
-REFUNDED = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="other_status")
+REFUNDED = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, charge_id="ch_1", code="other_status")
 DECLINED = LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS)
 NO_ENDPOINT = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_405")
 
@@ -133,6 +133,10 @@ def test_a_shape_that_failed_its_trial_casts_no_doubt_on_another(desk: Desk) -> 
 
 def test_a_service_that_finds_another_charge_under_the_known_key_is_not_believed(desk: Desk) -> None:
     assert desk.ask(ABSENT, replace(FOUND, charge_id="ch_2")) is LookUpResult.UNAVAILABLE
+
+
+def test_a_refunded_charge_of_another_id_is_not_the_known_one_either(desk: Desk) -> None:
+    assert desk.ask(ABSENT, replace(REFUNDED, charge_id="ch_2")) is LookUpResult.UNAVAILABLE
 
 
 def test_a_charge_that_is_said_to_be_of_another_order_is_not_believed(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from breakwall.payments.differences import Account, Kind, compare
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reports import MAX_LINE, ReportLine, UnreadableReportError, read_report
 from breakwall.payments.spool import Spool
+from tests.texts import TYPED
 
 HEADER = b"key,charge_id,amount,currency,status\n"
 GOOD = b"cart-1,ch_1,10000,KRW,succeeded\n"
@@ -50,6 +52,16 @@ class TestReadingCsv:
     def test_what_is_usual_elsewhere_is_read_too(self, report: bytes) -> None:
         """A byte order mark, Windows line ends, capitals, the key's long name, spaces, quotes, columns."""
         assert read(report) == [READ]
+
+    @pytest.mark.parametrize("text", TYPED.values(), ids=TYPED)
+    def test_a_key_and_a_charge_id_hold_what_a_person_may_type(self, text: str) -> None:
+        row = {"key": text, "charge_id": text, "amount": 1, "currency": "KRW", "status": "succeeded"}
+        quoted = ",".join('"{}"'.format(str(value).replace('"', '""')) for value in row.values())
+        lines = read(HEADER + quoted.encode()), read(json.dumps(row).encode())
+        assert [(line.key, line.charge_id) for (line,) in lines] == [(text, text)] * 2
+
+    def test_a_character_that_no_text_may_hold_is_named(self) -> None:
+        assert "U+202E RIGHT-TO-LEFT OVERRIDE" in str(refused(HEADER + "a\u202eb,ch,1,KRW,failed".encode()))
 
     def test_empty_lines_are_passed_over_and_counted(self) -> None:
         assert [line.number for line in read(b"\n" + HEADER + b"\n" + GOOD)] == [4]

@@ -8,7 +8,7 @@ import pytest
 
 from breakwall.payments.gateways.answers import classify
 from breakwall.payments.gateways.base import Answer, Health, Outcome
-from breakwall.payments.rejections import PAUSE, RejectionLog, is_rejection
+from breakwall.payments.rejections import PAUSE, RejectionLog
 from tests.gateway import DECLINED, DOWN, LOST, PAID
 
 
@@ -43,13 +43,15 @@ def process(caplog: pytest.LogCaptureFixture) -> Process:
 
 @pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 407, 421])
 @pytest.mark.parametrize("body", [b"", b'{"code": "unauthorized"}'])
-def test_an_answer_that_only_other_settings_would_change_is_a_rejection(status: int, body: bytes) -> None:
-    assert is_rejection(answered(status, body))
+def test_an_answer_that_only_other_settings_would_change_is_a_rejection(
+    process: Process, status: int, body: bytes
+) -> None:
+    assert process.hears(answered(status, body))
 
 
 @pytest.mark.parametrize("status", [400, 402, 408, 409, 422, 425, 429, 500, 503])
-def test_an_answer_about_this_charge_or_the_services_health_is_none(status: int) -> None:
-    assert not is_rejection(answered(status))
+def test_an_answer_about_this_charge_or_the_services_health_is_none(process: Process, status: int) -> None:
+    assert not process.hears(answered(status))
 
 
 def test_the_first_rejection_is_told_at_once_with_its_code_and_what_to_do(process: Process) -> None:

@@ -1,9 +1,9 @@
 """One deadline over a whole HTTP call: resolve, connect, handshake, write, headers, body.
 
-httpx2's own timeouts bound each read, so a service that sends a byte a second is never cut off. Here the
-sockets themselves look at the deadline of the call that is using them: every operation gets what is left
-of it. The same place knows whether a byte of the request may have left, which is what decides between
-"nothing was sent" and "unknown". See docs/adr/0004-total-deadline.md.
+A time-out for each read would never cut off a service that sends a byte a second. Here every operation on
+a socket gets what is left of the call's deadline. The same place knows whether a byte of the request may
+have left, which is what decides between "nothing was sent" and "unknown". See
+docs/adr/0004-total-deadline.md.
 """
 
 from __future__ import annotations
@@ -12,17 +12,49 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
-import httpcore2
-import httpx2
-
-from .answers import Phase
+from .answers import Phase, StrayAnswerError
 from .resolver import Address, Resolver
 from .undelivered import close_in_order, discard_on_close
+
+CHUNK = 65_536
+"""Bytes taken from a socket at once."""
+
+GLANCE = 65_536
+"""Bytes looked at below TLS at once: more than all session tickets have."""
+
+MOST_TICKETS = 16
+"""Records of TLS's own between two requests. Usual servers send two after the handshake."""
+
+RECORD_HEADER = 5
+"""Bytes in front of each TLS record; the last two of them are its length (RFC 8446, 5.1)."""
+
+
+class ConnectTimeout(Exception):  # noqa: N818 - operators know these names: they are codes of answers
+    """The deadline passed before there was a connection."""
+
+
+class ConnectError(Exception):
+    """There is no connection to be had."""
+
+
+class WriteTimeout(Exception):  # noqa: N818
+    """The deadline passed while the request was written."""
+
+
+class WriteError(Exception):
+    """The connection broke while the request was written."""
+
+
+class ReadTimeout(Exception):  # noqa: N818
+    """The deadline passed before the answer was there."""
+
+
+class ReadError(Exception):
+    """The connection broke before the answer was there."""
 
 
 class Call:
@@ -31,63 +63,76 @@ class Call:
     Attributes:
         deadline: on `time.monotonic`.
         phase: how far it came.
-        heard: whether anything was read since the request was written.
     """
 
-    __slots__ = ("deadline", "heard", "phase")
+    __slots__ = ("deadline", "phase")
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
         self.phase = Phase.WAITING
-        self.heard = False
 
     def left(self) -> float:
         """Seconds until the deadline; negative past it."""
         return self.deadline - time.monotonic()
 
+    def bound(self) -> float:
+        """Seconds that an operation on a socket may take.
 
-# A context variable and not an argument: httpcore2 passes nothing of a request down to its streams.
-_current: ContextVar[Call] = ContextVar("payment_call")
-
-
-@contextmanager
-def bounded_by(call: Call) -> Iterator[None]:
-    """Every socket operation of this thread inside the block is bounded by ``call``."""
-    token = _current.set(call)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+        Raises:
+            TimeoutError: none are left.
+        """
+        if (left := self.left()) <= 0:
+            raise TimeoutError("the deadline passed")
+        return left
 
 
-class DeadlineStream(httpcore2.NetworkStream):
-    """A socket whose every operation ends by the current call's deadline, and with it what it has written."""
+class DeadlineStream:
+    """A connected socket whose every operation ends by the deadline of the call that uses it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._unanswered = False
+        self._undelivered = False
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _raising(httpcore2.ReadTimeout, httpcore2.ReadError):
-            self._sock.settimeout(_time_left())
-            data = self._sock.recv(max_bytes)
-        _current.get().heard = True
-        if data and self._unanswered:
-            self._unanswered = not close_in_order(self._sock)
+    @property
+    def delivered(self) -> bool:
+        """Whether the whole request was at the other side when something was last read.
+
+        An answer that began before cannot be the request's own: what the service sends after it has read the
+        request acknowledges the request too. Where the system does not tell (it is not Linux), always True.
+        """
+        return not self._undelivered
+
+    def read(self, call: Call) -> bytes:
+        """What came next; empty at the connection's end.
+
+        Raises:
+            ReadTimeout, ReadError: nothing came.
+        """
+        with _raising(ReadTimeout, ReadError):
+            self._sock.settimeout(call.bound())
+            data = self._sock.recv(CHUNK)
+        if data and self._undelivered:
+            self._undelivered = not close_in_order(self._sock)
         return data
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        view = memoryview(buffer)
-        with _raising(httpcore2.WriteTimeout, httpcore2.WriteError):
-            if not self._unanswered:
-                discard_on_close(self._sock, _time_left())
-                self._unanswered = True
-            while view:
-                self._sock.settimeout(_time_left())
-                view = view[self._send(view) :]
+    def write(self, request: bytes, call: Call) -> None:
+        """Send a whole request; its first byte changes ``call.phase``.
 
-    def _send(self, view: memoryview) -> int:
-        call = _current.get()
+        Raises:
+            StrayAnswerError: something was there to be read before the request was written.
+            WriteTimeout, WriteError: it was not sent, or not whole.
+        """
+        view = memoryview(request)
+        with _raising(WriteTimeout, WriteError):
+            discard_on_close(self._sock, call.bound())
+            self._undelivered = True
+            while view:
+                if self.has_unasked():
+                    raise StrayAnswerError
+                self._sock.settimeout(call.bound())
+                view = view[self._send(view, call) :]
+
+    def _send(self, view: memoryview, call: Call) -> int:
         before, call.phase = call.phase, Phase.SENT
         try:
             return self._sock.send(view)
@@ -97,118 +142,60 @@ class DeadlineStream(httpcore2.NetworkStream):
                 call.phase = before
             raise
 
+    def has_unasked(self) -> bool:
+        """Whether something came that nobody asked for: data, or the connection's end.
+
+        The connection is of no use then, and a byte of it may be gone. TLS alone may send something that
+        means nothing: a server's session tickets.
+        """
+        try:
+            if isinstance(self._sock, ssl.SSLSocket):
+                return _holds_data(self._sock)
+            return _is_readable(self._sock)
+        except OSError:
+            return True
+
     def close(self) -> None:
+        """Give the connection up, and with it what was not delivered."""
         self._sock.close()
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> DeadlineStream:
+    def start_tls(self, context: ssl.SSLContext, host: str, call: Call) -> DeadlineStream:
+        """The same connection, encrypted; closed where the handshake fails.
+
+        Raises:
+            ConnectTimeout, ConnectError: the handshake failed.
+        """
         # The handshake's timeout is a total in CPython (`_ssl.c` counts a deadline), so dripping ends too.
-        with _raising(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+        with _raising(ConnectTimeout, ConnectError):
             try:
-                self._sock.settimeout(_time_left())
-                return DeadlineStream(ssl_context.wrap_socket(self._sock, server_hostname=server_hostname))
+                self._sock.settimeout(call.bound())
+                return DeadlineStream(context.wrap_socket(self._sock, server_hostname=host))
             except BaseException:
                 self.close()
                 raise
 
-    def get_extra_info(self, info: str) -> Any:
-        match info:
-            case "ssl_object":
-                return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
-            case "socket":
-                return self._sock
-            case "is_readable":
-                return _is_readable(self._sock)
-        return None
 
+def connect(host: str, port: int, resolver: Resolver, call: Call) -> DeadlineStream:
+    """Connect to ``host``, address after address.
 
-class DeadlineBackend(httpcore2.NetworkBackend):
-    """Opens `DeadlineStream` connections, address after address, within the current call's deadline."""
-
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> DeadlineStream:
-        _current.get().phase = Phase.CONNECTING
-        with _raising(httpcore2.ConnectTimeout, httpcore2.ConnectError):
-            addresses = self._resolver.resolve(host, port, timeout=_time_left())
-            try:
-                return DeadlineStream(_connect_to_any(addresses))
-            except OSError:
-                self._resolver.forget(host, port)
-                raise
-
-
-class DeadlineTransport(httpx2.BaseTransport):
-    """httpx2's way to a connection pool with our backend; `httpx2.HTTPTransport` takes none.
-
-    Never retries. The pool itself never makes a caller wait as long as there are no more callers than
-    ``max_connections``; the gateway sees to that.
+    Raises:
+        ConnectTimeout, ConnectError: none of them took the connection.
     """
-
-    def __init__(
-        self, resolver: Resolver, *, max_connections: int, keepalive: float, tls: ssl.SSLContext | None
-    ) -> None:
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=tls,
-            max_connections=max_connections,
-            keepalive_expiry=keepalive,
-            network_backend=DeadlineBackend(resolver),
-            retries=0,
-        )
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        answer = self._pool.handle_request(
-            httpcore2.Request(
-                method=request.method,
-                url=httpcore2.URL(
-                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx2.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions
-        )
-
-    def close(self) -> None:
-        self._pool.close()
+    call.phase = Phase.CONNECTING
+    with _raising(ConnectTimeout, ConnectError):
+        addresses = resolver.resolve(host, port, timeout=call.bound())
+        try:
+            return DeadlineStream(_connect_to_any(addresses, call))
+        except OSError:
+            resolver.forget(host, port)
+            raise
 
 
-class _Body(httpx2.SyncByteStream):
-    def __init__(self, answer: httpcore2.Response) -> None:
-        self._answer = answer
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._answer.iter_stream()
-
-    def close(self) -> None:
-        self._answer.close()
-
-
-def _time_left() -> float:
-    left = _current.get().left()
-    if left <= 0:
-        raise TimeoutError("the deadline passed")
-    return left
-
-
-def _connect_to_any(addresses: list[Address]) -> socket.socket:
+def _connect_to_any(addresses: list[Address], call: Call) -> socket.socket:
     """The first address that answers; an unreachable one may use up only its share of the time."""
     failure: OSError = OSError("the name has no address")
     for tried, (family, address) in enumerate(addresses):
-        share = _time_left() / (len(addresses) - tried)
+        share = call.bound() / (len(addresses) - tried)
         try:
             return _connect(family, address, share)
         except OSError as error:
@@ -239,9 +226,35 @@ def _raising(timeout: type[Exception], failure: type[Exception]) -> Iterator[Non
 
 
 def _is_readable(sock: socket.socket) -> bool:
-    # An idle connection with something to read was closed by the server or carries a stray answer.
-    if sock.fileno() < 0 or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
-        return True
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _holds_data(sock: ssl.SSLSocket) -> bool:
+    """Whether there is more to be read than whole records of TLS's own.
+
+    OpenSSL would keep the beginning of a record out of everybody's sight, so that is looked at before.
+    """
+    sock.settimeout(0)
+    for _ in range(MOST_TICKETS):
+        if sock.pending():
+            return True
+        if not _is_readable(sock):
+            return False
+        waiting = socket.socket.recv(sock, GLANCE, socket.MSG_PEEK)  # `SSLSocket.recv` cannot look below TLS
+        if not _is_whole_records(waiting):
+            return True
+        try:
+            sock.recv(1)
+        except ssl.SSLWantReadError:
+            continue  # that was one record of TLS's own
+        return True
+    return True
+
+
+def _is_whole_records(data: bytes) -> bool:
+    at = 0
+    while at + RECORD_HEADER <= len(data):
+        at += RECORD_HEADER + int.from_bytes(data[at + RECORD_HEADER - 2 : at + RECORD_HEADER])
+    return at == len(data) > 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import ssl
@@ -13,8 +14,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -26,26 +25,18 @@ from .answers import (
     DEFAULT_BOUNDS,
     Bounds,
     DeadlinePassedError,
-    Phase,
     PoolFullError,
-    StrayAnswerError,
     classify,
     classify_error,
 )
 from .base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
-from .deadline import Call, DeadlineTransport, bounded_by
-from .lookups import classify_look_up, classify_look_up_error, classify_route
+from .connections import ConnectionPool, Request
+from .deadline import Call, DeadlineStream, connect
+from .lookups import classify_look_up, classify_look_up_error
 from .resolver import Resolver
 from .wire_keys import wire_key
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes | None
 
 
 class HttpGateway:
@@ -86,9 +77,11 @@ class HttpGateway:
             ValueError: the URL is not one, without repeating it.
         """
         self.profile = profile
-        self._base, self._auth = _split(url)
+        self._base, self._headers = _split(url)
         if tls is None and self._base.scheme == "https":
             tls = httpx2.create_ssl_context()
+        if tls is not None:
+            tls.set_alpn_protocols(["http/1.1"])
         self._tls, self._keepalive, self._pool_wait = tls, keepalive, pool_wait
         self._max_connections, self._max_body = max_connections, max_body
         self._bounds = Bounds(max_body=max_body, max_retry_after=max_retry_after)
@@ -122,57 +115,43 @@ class HttpGateway:
         Raises:
             ValueError: the key is empty.
         """
-        outgoing = self._request("GET", _charge_path(idempotency_key), {}, b"")
+        path = f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
+        outgoing = self._request("GET", path, {}, b"")
         return self._exchange(outgoing, deadline, classify_look_up, classify_look_up_error)
-
-    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
-        """Ask what may be done at the address of a look-up; see `Gateway.offers_look_up`.
-
-        Who routes requests answers OPTIONS with 404 where it would answer everything so (RFC 9110, 9.3.7).
-        """
-        outgoing = self._request("OPTIONS", _charge_path(idempotency_key), {}, b"")
-        return self._exchange(outgoing, deadline, classify_route, lambda error, phase: None)
 
     def close(self) -> None:
         """Close the connections. Safe to call twice."""
-        self._client.close()
+        self._pool.close()
         self._resolver.close()
         _gateways.discard(self)
 
     def _open(self) -> None:
         self._resolver = Resolver()
         self._slots = threading.BoundedSemaphore(self._max_connections)
-        transport = DeadlineTransport(
-            self._resolver, max_connections=self._max_connections, keepalive=self._keepalive, tls=self._tls
-        )
-        self._client = httpx2.Client(
-            transport=transport,
-            auth=self._auth,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            headers={
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",  # a small compressed body could fill the memory
-                "User-Agent": f"breakwall/{__version__}",
-            },
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._pool = ConnectionPool(self._connect, keepalive=self._keepalive)
 
-    def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> httpx2.Request:
-        url = f"{str(self._base).rstrip('/')}{path}"
-        return self._client.build_request(method, url, headers=headers, content=content)
+    def _connect(self, call: Call) -> DeadlineStream:
+        port = self._base.port or (443 if self._base.scheme == "https" else 80)
+        host = self._base.raw_host.decode("ascii")
+        stream = connect(host, port, self._resolver, call)
+        return stream if self._tls is None else stream.start_tls(self._tls, host, call)
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> Request:
+        target = self._base.raw_path.rstrip(b"/") + path.encode("ascii")
+        length = {"Content-Length": str(len(content))} if content else {}
+        return Request(method, target, {**self._headers, **headers, **length}, content)
 
     def _exchange(
         self,
-        request: httpx2.Request,
+        request: Request,
         deadline: float,
         answered: Callable[..., Result],
         failed: Callable[..., Result],
     ) -> Result:
         call = Call(deadline)
         try:
-            with self._slot(call), bounded_by(call):
-                reply = self._send(request, call)
+            with self._slot(call):
+                reply = self._pool.exchange(request, self._max_body, call)
         # Whatever a service sends, it must not raise out of here; the phase says what it means.
         except Exception as error:
             return failed(error, call.phase)
@@ -190,30 +169,13 @@ class HttpGateway:
         finally:
             slots.release()
 
-    def _send(self, request: httpx2.Request, call: Call) -> _Reply:
-        request.extensions["timeout"] = httpx2.Timeout(max(call.left(), 0.0)).as_dict()
-        response = self._client.send(request, stream=True)
-        try:
-            body = _read(response, self._max_body)
-            if call.phase is not Phase.SENT or not call.heard:
-                # What else is on this connection may not be ours either: it must not be used again.
-                response.extensions["network_stream"].close()
-                raise StrayAnswerError
-        finally:
-            response.close()
-        return _Reply(response.status_code, {name.lower(): v for name, v in response.headers.items()}, body)
-
     def _after_fork(self) -> None:
         # The parent still uses the old sockets: they are left alone. Its locks may be held for ever.
         self._open()
 
 
-def _charge_path(idempotency_key: str) -> str:
-    return f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
-
-
-def _split(url: str) -> tuple[httpx2.URL, httpx2.BasicAuth | None]:
-    """The address without its user and password, and those two apart: httpx2 logs addresses whole."""
+def _split(url: str) -> tuple[httpx2.URL, dict[str, str]]:
+    """The address without its user and password, and the headers that every request has."""
     try:
         parsed = httpx2.URL(url)
     except (httpx2.InvalidURL, TypeError):
@@ -222,17 +184,19 @@ def _split(url: str) -> tuple[httpx2.URL, httpx2.BasicAuth | None]:
         raise ValueError("the payment service's URL must start with http:// or https:// and name a host")
     if parsed.query or parsed.fragment:
         raise ValueError("the payment service's URL must end with its path, without ? and #")
-    auth = httpx2.BasicAuth(parsed.username, parsed.password) if parsed.userinfo else None
-    return parsed.copy_with(username=None, password=None), auth
+    headers = {
+        "Host": parsed.netloc.decode("ascii"),
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",  # a small compressed body could fill the memory
+        "User-Agent": f"breakwall/{__version__}",
+    }
+    if parsed.userinfo:
+        headers["Authorization"] = _basic(parsed.username, parsed.password)
+    return parsed.copy_with(username=None, password=None), headers
 
 
-def _read(response: httpx2.Response, limit: int) -> bytes | None:
-    body = bytearray()
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > limit:
-            return None
-    return bytes(body)
+def _basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode('ascii')}"
 
 
 _gateways: weakref.WeakSet[HttpGateway] = weakref.WeakSet()

@@ -58,17 +58,6 @@ def classify_look_up_error(error: Exception, phase: Phase) -> LookUpAnswer:
     return _unavailable(health, type(error).__name__, detail)
 
 
-def classify_route(status: int, headers: Mapping[str, str], *_: object, **__: object) -> bool | None:
-    """Whether there is anything behind the address that OPTIONS was asked of; None: no telling.
-
-    A bare 200 tells nothing: what stands in front of a service often gives it to every browser's preflight.
-    """
-    if status == 404:
-        return False
-    allows_get = 200 <= status < 300 and "GET" in headers.get("allow", "").upper()
-    return True if allows_get or status in _NO_ENDPOINT else None
-
-
 def _found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookUpAnswer:
     try:
         return _told_by_body(read_object(headers, body, max_body))
@@ -91,13 +80,13 @@ def _told_by_body(said: Mapping[str, Any]) -> LookUpAnswer:
 
 def _known_otherwise(said: Mapping[str, Any]) -> LookUpAnswer:
     try:
-        read_charge_id(said)
+        charge_id = read_charge_id(said)
     except UnreadableError:
         raise unknown_status(said) from None
     detail = (
         f"The look-up knows the charge as {excerpt(said['status'])}, which says neither paid nor declined."
     )
-    return _unavailable(Health.NEUTRAL, OTHER_STATUS, detail)
+    return replace(_unavailable(Health.NEUTRAL, OTHER_STATUS, detail), charge_id=charge_id)
 
 
 def _not_found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookUpAnswer:

@@ -46,18 +46,21 @@ def close_in_order(sock: socket.socket) -> bool:
     """Have ``sock`` end without a reset, which many servers log as an error, where nothing is undelivered.
 
     Returns:
-        Whether that is so. Never raises: an answer that was read must not be lost over this.
+        Whether nothing is. Never raises: an answer that was read must not be lost over this.
     """
+    if not _is_all_delivered(sock):
+        return False
     with suppress(OSError):
-        if _is_all_delivered(sock):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DELIVER)
-            return True
-    return False
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DELIVER)
+    return True
 
 
 def _is_all_delivered(sock: socket.socket) -> bool:
     # SIOCOUTQ is TIOCOUTQ by another name (tcp(7)). Other systems do not say: there the answer is the proof.
     if sys.platform != "linux":
         return True
-    (outstanding,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
+    try:
+        (outstanding,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
+    except OSError:
+        return True
     return bool(outstanding == 0)

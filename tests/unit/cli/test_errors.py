@@ -14,7 +14,7 @@ from breakwall.monitor.overriding import NotSharedError
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.payments.interventions import RefusedError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
-from breakwall.payments.queries import OrderNotFoundError
+from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError
 from breakwall.settings import SettingsError
 from breakwall.terminal.errors import explain, report
 from breakwall.terminal.options import wants_json
@@ -31,6 +31,7 @@ from breakwall.terminal.options import wants_json
         (ModuleNotFoundError("No module named 'psycopg'", name="psycopg"), 2),
         (OrderNotFoundError("none"), 3),
         (RefusedError("is paid"), 4),
+        (AmbiguousNameError("a", {Naming.ID: "a", Naming.KEY: "b"}), 4),
         (NotSharedError("is memory://"), 4),
         (StoreLostError("did not confirm"), 1),
         (DatabaseUnavailableError("is down"), 1),
