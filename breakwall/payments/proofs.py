@@ -24,7 +24,7 @@ WRONG_CHARGE = "wrong_charge"
 
 def checked(answer: Told, request: ChargeRequest) -> Told:
     """The answer; where it tells of another charge than the one that was asked for, as one that proves nothing."""
-    if not (_says_charged(answer) or _says_declined(answer)):
+    if not (says_charged(answer) or _says_declined(answer)):
         return answer
     found = contradiction(answer.charge_id, answer.details, request)
     return answer if found is None else contradicted(answer, found)
@@ -44,14 +44,8 @@ def contradicted(answer: Told, why: str) -> Told:
     return replace(believed, result=LookUpResult.UNAVAILABLE)
 
 
-def may_be_own(answer: Answer | LookUpAnswer, request: ChargeRequest) -> bool:
-    """Whether the charge that an answer tells of is this order's, if it is nobody else's."""
-    return _says_charged(answer) or bool(
-        answer.contradiction and not names_another_order(answer.details, request)
-    )
-
-
-def _says_charged(answer: Answer | LookUpAnswer) -> bool:
+def says_charged(answer: Answer | LookUpAnswer) -> bool:
+    """Whether the answer tells of a charge. One that is contradicted tells of none: its charge may be anybody's."""
     if isinstance(answer, Answer):
         return answer.outcome is Outcome.SUCCEEDED
     return answer.result is LookUpResult.SUCCEEDED
@@ -73,7 +67,7 @@ def contradiction(charge_id: str | None, details: ChargeDetails, request: Charge
     return f"{charge} {said}; this order is of {show_money(request.amount, request.currency)}"
 
 
-def names_another_order(details: ChargeDetails, request: ChargeRequest) -> bool:
+def _names_another_order(details: ChargeDetails, request: ChargeRequest) -> bool:
     """Whether the answer says that its charge is another order's."""
     return details.order_id is not None and details.order_id != request.order_id
 
@@ -81,7 +75,7 @@ def names_another_order(details: ChargeDetails, request: ChargeRequest) -> bool:
 def _order_id(details: ChargeDetails, request: ChargeRequest) -> str | None:
     return (
         f"is said to be of order {_shown(details.order_id)}"
-        if names_another_order(details, request)
+        if _names_another_order(details, request)
         else None
     )
 

@@ -16,7 +16,7 @@ from breakwall.payments.decisions import Verdict
 from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import Advice, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.proofs import Told, contradicted, may_be_own
+from breakwall.payments.proofs import Told, contradicted, says_charged
 from breakwall.payments.schema import SettledBy, attempts, orders
 
 
@@ -26,7 +26,7 @@ def own_charge(
     """Make the charge that an answer tells of the order's own. Returns the answer, as one that is contradicted
     where the charge is another order's already."""
     charge_id = answer.charge_id
-    if charge_id is None or not may_be_own(answer, request):
+    if charge_id is None or not says_charged(answer):
         return answer
     owner = take_charge(connection, clock, account, charge_id, request.order_id, request.idempotency_key)
     if owner is None:
