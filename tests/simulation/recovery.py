@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SUSPECT = (
-    "UPDATE orders SET suspected_at = :now"
+    "UPDATE orders SET suspected_at = :now, fence = fence + (status = 'in_flight')"
     " WHERE status IN ('queued', 'in_flight', 'dead', 'review') AND suspected_at IS NULL"
 )
 
