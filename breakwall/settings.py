@@ -15,12 +15,41 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
-from breakwall.urls import check_broker_url, check_database_url, check_payment_url, check_store_url
+from breakwall.credentials import (
+    check_ca_file,
+    check_certificate,
+    check_headers,
+    check_key_file,
+    check_token,
+    parse_headers,
+    read_token,
+)
+from breakwall.urls import (
+    check_broker_url,
+    check_database_url,
+    check_payment_url,
+    check_proxy_url,
+    check_store_url,
+    names_a_user,
+)
 
 PREFIX = "BREAKWALL_"
 NESTED = "__"
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""Of a site and of a payment account."""
 
 
 class SettingsError(Exception):
@@ -35,12 +64,25 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def _url(check: Callable[[str], None]) -> AfterValidator:
+def _secret(check: Callable[[str], None]) -> AfterValidator:
     def checked(value: SecretStr) -> SecretStr:
         check(value.get_secret_value())
         return value
 
     return AfterValidator(checked)
+
+
+def _file(check: Callable[[Path], object]) -> AfterValidator:
+    def checked(value: Path) -> Path:
+        path = value.expanduser().absolute()  # a worker may change its working folder
+        check(path)
+        return path
+
+    return AfterValidator(checked)
+
+
+UNSET = BeforeValidator(lambda value: None if value == "" else value)
+"""What a variable set to nothing says: compose files pass such on."""
 
 
 def _folder(path: Path) -> Path:
@@ -92,13 +134,22 @@ class Settings(_Section):
     """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
 
     data_dir: Annotated[Path, AfterValidator(_folder)] = Path(".breakwall")
-    database_url: Annotated[SecretStr, _url(check_database_url)] | None = None
-    broker_url: Annotated[SecretStr, _url(check_broker_url)] | None = None
-    breaker_store_url: Annotated[SecretStr, _url(check_store_url)] | None = None
-    site: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
+    database_url: Annotated[SecretStr, _secret(check_database_url)] | None = None
+    broker_url: Annotated[SecretStr, _secret(check_broker_url)] | None = None
+    breaker_store_url: Annotated[SecretStr, _secret(check_store_url)] | None = None
+    site: Annotated[str, Field(pattern=NAME)] | None = None
     payment_gateway: Literal["http"] = "http"
-    payment_url: Annotated[SecretStr, _url(check_payment_url)] = SecretStr("http://127.0.0.1:8090")
-    payment_account: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    payment_url: Annotated[SecretStr, _secret(check_payment_url)] = SecretStr("http://127.0.0.1:8090")
+    payment_token: Annotated[Annotated[SecretStr, _secret(check_token)] | None, UNSET] = None
+    payment_token_file: Annotated[Annotated[Path, _file(read_token)] | None, UNSET] = None
+    payment_headers: Annotated[Annotated[SecretStr, _secret(check_headers)] | None, UNSET] = None
+    payment_ca_file: Annotated[Annotated[Path, _file(check_ca_file)] | None, UNSET] = None
+    payment_key_file: Annotated[Annotated[Path, _file(check_key_file)] | None, UNSET] = None
+    payment_cert_file: Annotated[Annotated[Path, _file(lambda path: None)] | None, UNSET] = Field(
+        None, validate_default=True
+    )
+    payment_proxy: Annotated[Annotated[SecretStr, _secret(check_proxy_url)] | None, UNSET] = None
+    payment_account: str = Field("default", pattern=NAME)
     payment_keys: Literal["derived", "caller"] = "derived"
     payment_timeout: float = Field(10.0, gt=0, le=300)
     payment_deduplicates: bool = False
@@ -109,6 +160,42 @@ class Settings(_Section):
     retry: RetrySettings = RetrySettings()
     dispatch: DispatchSettings = DispatchSettings()
     api_tokens: SecretStr | None = None
+
+    @field_validator("payment_token", "payment_token_file", "payment_headers")
+    @classmethod
+    def _one_authorization(cls, value: SecretStr | Path | None, info: ValidationInfo) -> Any:
+        if value is None or (isinstance(value, SecretStr) and not _authorizes(value, info.field_name)):
+            return value
+        url = info.data.get("payment_url")
+        if url is not None and names_a_user(url.get_secret_value()):
+            raise ValueError("says who we are, and so does the user in BREAKWALL_PAYMENT_URL: take one away")
+        for other in ("payment_token", "payment_token_file"):
+            if info.data.get(other) is not None:
+                raise ValueError(f"says who we are, and so does {PREFIX}{other.upper()}: take one away")
+        return value
+
+    @field_validator("payment_ca_file", "payment_key_file", "payment_cert_file")
+    @classmethod
+    def _with_tls_only(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        url = info.data.get("payment_url")
+        if value is not None and url is not None and not url.get_secret_value().startswith("https:"):
+            raise ValueError("is of no use while BREAKWALL_PAYMENT_URL does not start with https://")
+        return value
+
+    @field_validator("payment_cert_file")
+    @classmethod
+    def _certificate_with_its_key(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        key = info.data.get("payment_key_file")
+        if value is not None and "payment_key_file" in info.data:
+            check_certificate(value, key)
+        elif value is None and key is not None:
+            raise ValueError("should name the certificate of the key in BREAKWALL_PAYMENT_KEY_FILE")
+        return value
+
+    @property
+    def own_payment_headers(self) -> dict[str, str]:
+        """The shop's own headers of each request to the payment service. Hold secrets: never log them."""
+        return {} if self.payment_headers is None else parse_headers(self.payment_headers.get_secret_value())
 
     @property
     def embedded_database(self) -> bool:
@@ -150,6 +237,12 @@ class Settings(_Section):
         if self.breaker_store_url is None:
             return self.database
         return self.breaker_store_url.get_secret_value()
+
+
+def _authorizes(value: SecretStr, field: str | None) -> bool:
+    if field == "payment_token":
+        return True
+    return "authorization" in (name.lower() for name in parse_headers(value.get_secret_value()))
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:

@@ -62,6 +62,23 @@ def check_payment_url(url: str) -> None:
         _check_http_host(parts)
 
 
+def check_proxy_url(url: str) -> None:
+    """The proxy on the way to the payment service."""
+    scheme, parts = _split(url, "http")
+    _check_host(scheme, parts)
+    if parts.port is None:
+        raise ValueError("names no port: http://host:port would be right")
+    if parts.path not in {"", "/"} or "?" in url or "#" in url:
+        raise ValueError("should end with its port: http://user:password@host:port would be right")
+    if not PLAIN_HOST.fullmatch(parts.hostname or ""):
+        _check_http_host(parts)
+
+
+def names_a_user(url: str) -> bool:
+    """Whether there is a user or a password in it."""
+    return "@" in urlsplit(url).netloc
+
+
 def missing_file(url: str) -> Path | None:
     """The SQLite file that the URL names, if it is not there: connecting would make an empty one."""
     from sqlalchemy import make_url

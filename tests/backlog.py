@@ -59,6 +59,12 @@ FROM orders WHERE attempt_count = 1
 """
 
 
+_CHARGES = """
+INSERT INTO charges (account, charge_id, order_id, key, key_shape, at)
+SELECT 'default', charge_id, id, charge_key, '32a', settled_at FROM orders WHERE charge_id IS NOT NULL
+"""
+
+
 def fill(engine: Engine, backlog: Backlog) -> None:
     """Put the orders and their attempts into tables that are migrated and empty."""
     with engine.begin() as connection:
@@ -72,6 +78,7 @@ def fill(engine: Engine, backlog: Backlog) -> None:
         _insert(connection, "claimed", backlog.claimed, _CLAIMED, HOUR, 2 * HOUR)
         _insert(connection, "expired", backlog.expired, _CLAIMED, -HOUR, -MINUTE)
         connection.execute(text(_ATTEMPTS))
+        connection.execute(text(_CHARGES))
 
 
 def tidy(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +24,17 @@ from tests.servers import (
 from tests.servers import redis as valkey
 
 AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+def pytest_configure() -> None:
+    """Have what tests start be interruptible, however the tests themselves were started.
+
+    A shell starts the background jobs of a script with these two ignored, and whoever is started by such a job
+    inherits that. A handler is inherited by nobody: a child has the defaults again.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_report_header() -> str:

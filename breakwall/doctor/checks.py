@@ -21,6 +21,16 @@ PAYMENT_PATIENCE = 4.0
 OLDEST_SQLITE = (3, 35, 0)
 """The first with RETURNING, which the ledger uses."""
 
+_CREDENTIALS = "BREAKWALL_PAYMENT_TOKEN, …_HEADERS, or the user in BREAKWALL_PAYMENT_URL"
+
+REFUSED = {
+    "http_401": _CREDENTIALS,
+    "http_403": _CREDENTIALS,
+    "http_407": "the user in BREAKWALL_PAYMENT_PROXY",
+    "CertificateRefusedError": "BREAKWALL_PAYMENT_CERT_FILE and BREAKWALL_PAYMENT_KEY_FILE",
+}
+"""By the answer's code, where we are asked to say who we are."""
+
 LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "redis", "typer", "rich")
 
 
@@ -134,7 +144,12 @@ def payment_service(settings: Settings) -> list[Finding]:
     from breakwall.payments.gateways import LookUpResult, gateway_from_settings
 
     name, address = "payment service", where(settings.payment_url.get_secret_value())
-    gateway = gateway_from_settings(settings)
+    if settings.payment_proxy is not None:
+        address = f"{address} through {where(settings.payment_proxy.get_secret_value())}"
+    try:
+        gateway = gateway_from_settings(settings)
+    except ValueError as error:  # a file changed since the settings were read
+        return [Finding(name, False, f"a file for {address} {error}", "Check BREAKWALL_PAYMENT_…_FILE.")]
     try:
         patience = min(PAYMENT_PATIENCE, settings.payment_timeout)
         answer = gateway.look_up(f"breakwall-doctor-{uuid.uuid4()}", deadline=time.monotonic() + patience)
@@ -143,10 +158,19 @@ def payment_service(settings: Settings) -> list[Finding]:
     if answer.result is LookUpResult.ABSENT:
         return [Finding(name, True, f"{address} answers")]
     told = f"{address}: {answer.detail or answer.code or answer.result}"
-    if "payment_url" in settings.model_fields_set:
-        return [Finding(name, False, told, "Check BREAKWALL_PAYMENT_URL and that the service runs.")]
-    advice = "Set BREAKWALL_PAYMENT_URL, or run `breakwall simulator` to try things out."
-    return [Finding(name, False, told, advice)]
+    return [Finding(name, False, told, _payment_advice(settings, answer.code))]
+
+
+def _payment_advice(settings: Settings, code: str | None) -> str:
+    if code in REFUSED:
+        return f"Check {REFUSED[code]}."
+    if "payment_url" not in settings.model_fields_set:
+        return "Set BREAKWALL_PAYMENT_URL, or run `breakwall simulator` to try things out."
+    advice = "Check BREAKWALL_PAYMENT_URL and that the service runs"
+    if code == "ReadError" and settings.payment_url.get_secret_value().startswith("https:"):
+        # Many servers reset the connection so soon that their alert is lost.
+        return f"{advice}, and whether it wants a certificate of ours: BREAKWALL_PAYMENT_CERT_FILE."
+    return f"{advice}."
 
 
 def _uses_psycopg(settings: Settings) -> bool:

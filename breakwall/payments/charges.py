@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import Connection, bindparam, exists, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.clock import Clock
 from breakwall.payments.database import Database
@@ -36,19 +38,18 @@ def take_charge(
         account: the payment account; ids of charges are unique within it.
         key: the key that the service knows it by; None where only a person has told of it.
     """
-    names = {"account": account, "charge_id": charge_id, "order_id": order_id}
-    owner = _owner_before(connection, **names)
     row = {
-        **names,
-        "order_id": owner or order_id,
-        "key": None if owner else key,
-        "key_shape": None if owner or key is None else key_shape(key),
+        "account": account,
+        "charge_id": charge_id,
+        "order_id": order_id,
+        "key": key,
+        "key_shape": None if key is None else key_shape(key),
     }
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(charges).values(**row, at=clock.after(0)).on_conflict_do_nothing()
-    if connection.execute(statement).rowcount == 0:
-        owner = connection.scalars(_OWNER, names).one()
-    return None if owner in {None, order_id} else owner
+    # Not by the number of rows: of an INSERT it is not told on PostgreSQL.
+    if connection.scalar(_taking(connection, clock, row)) is not None:
+        return None
+    owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_BEFORE, row).first()
+    return None if owner == order_id else owner
 
 
 def known_charge(
@@ -73,15 +74,25 @@ _OWNER = select(charges.c.order_id).where(
 # A process of the version before pays orders without a row of `charges`, and so did all of them until then.
 _PAID_BEFORE = (
     select(orders.c.id)
+    .where(bindparam("account") == DEFAULT_ACCOUNT)
     .where(orders.c.charge_id == bindparam("charge_id"), orders.c.id != bindparam("order_id"))
-    .where(~exists().where(charges.c.order_id == orders.c.id, charges.c.charge_id == orders.c.charge_id))
+    .where(
+        ~exists().where(
+            charges.c.account == DEFAULT_ACCOUNT,
+            charges.c.charge_id == orders.c.charge_id,
+            charges.c.order_id == orders.c.id,
+        )
+    )
     .order_by(orders.c.settled_at, orders.c.id)
-    .limit(1)
 )
 
 
-def _owner_before(connection: Connection, *, account: str, charge_id: str, order_id: str) -> str | None:
-    if account != DEFAULT_ACCOUNT:
-        return None
-    found: str | None = connection.scalar(_PAID_BEFORE, {"charge_id": charge_id, "order_id": order_id})
-    return found
+def _taking(connection: Connection, clock: Clock, row: dict[str, str | None]) -> ReturningInsert[Any]:
+    """Inserts the row and returns it; nothing where the charge is somebody's."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    values = [literal(value, charges.c[name].type).label(name) for name, value in row.items()]
+    before = _PAID_BEFORE.order_by(None).params(row)
+    new = select(*values, clock.after(0).label("at")).where(~before.exists())
+    taking = dialect.insert(charges).from_select([*row, "at"], new)
+    returning: ReturningInsert[Any] = taking.on_conflict_do_nothing().returning(charges.c.order_id)
+    return returning

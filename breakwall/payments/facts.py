@@ -22,13 +22,16 @@ UNSETTLED = or_(_columns.outcome.is_(None), _columns.outcome == Outcome.UNKNOWN)
 
 _BY_PERSON_BEFORE = _TOLD.startswith("Resolved by")
 _BY_LOOK_UP_BEFORE = _TOLD.startswith("Looked up afterwards")
-_ANSWERED_BEFORE = ~or_(_BY_PERSON_BEFORE, _BY_LOOK_UP_BEFORE)
+_PROVEN_BEFORE = or_(_BY_PERSON_BEFORE, _BY_LOOK_UP_BEFORE)
 _REJECTED_BEFORE = or_(
     _TOLD.endswith(_SETTING),
     _CODE.in_(["http_401", "http_403", "http_404", "http_405", "http_407", "http_421"]),
 )
 _REFUSED_BEFORE = and_(
-    _columns.outcome == Outcome.FAILED, _ANSWERED_BEFORE, ~_REJECTED_BEFORE, _CODE != "http_425"
+    _columns.outcome == Outcome.FAILED,
+    _columns.settled_by.is_(None),
+    ~or_(_PROVEN_BEFORE, _REJECTED_BEFORE),
+    _CODE != "http_425",
 )
 
 
@@ -53,8 +56,10 @@ REFUSED = _said(_columns.advice == Advice.STOP, _REFUSED_BEFORE)
 REJECTED = _said(_columns.advice == Advice.RECONFIGURE, _REJECTED_BEFORE)
 """Only other settings bring about another answer."""
 
-PROVEN_OTHERWISE = _said(
-    _columns.settled_by.in_([SettledBy.LOOK_UP, SettledBy.PERSON]), or_(_BY_PERSON_BEFORE, _BY_LOOK_UP_BEFORE)
+# This column is filled by whoever settles an attempt, also one that a process of the version before has written.
+PROVEN_OTHERWISE = or_(
+    func.coalesce(_columns.settled_by, "").in_([SettledBy.LOOK_UP, SettledBy.PERSON]),
+    and_(_EMPTY, _columns.settled_by.is_(None), _PROVEN_BEFORE),
 )
 """A look-up, or a person, has said what became of it."""
 

@@ -5,7 +5,7 @@ out. An attempt is a row before it is a request. A result whose fence is old cha
 proof of a payment always counts.
 
 Who needs an order's row and its attempts' takes them in this order, so that no two transactions wait for
-each other.
+each other. A charge is taken first of all.
 """
 
 from __future__ import annotations

@@ -180,7 +180,8 @@ charges = Table(
     metadata,
     Column("account", String(64), primary_key=True),
     Column("charge_id", String(MAX_LENGTH), primary_key=True),
-    Column("order_id", String(32), ForeignKey("orders.id"), nullable=False),
+    # No foreign key: nobody who takes a charge then waits for who has locked its order.
+    Column("order_id", String(32), nullable=False),
     # The key that the service knows it by, and its shape. Empty where only a person has told of it.
     Column("key", String(MAX_LENGTH)),
     Column("key_shape", String(MAX_SHAPE)),

@@ -150,7 +150,8 @@ def _payload(said: Any) -> Payload:
         raise BadRequestError(400, "amount: should be a positive whole number of the currency's minor units")
     if len(currency) != 3 or not currency.isascii() or not currency.isupper():
         raise BadRequestError(400, "currency: should be three capital letters, such as KRW")
-    return Payload(_text(said, "order_id"), _text(said, "user_id"), amount, currency)
+    reference = _text(said, "reference") if said.get("reference") is not None else None
+    return Payload(_text(said, "order_id"), _text(said, "user_id"), amount, currency, reference)
 
 
 def _text(said: dict[str, Any], name: str) -> str:

@@ -29,10 +29,11 @@ CREATE TABLE IF NOT EXISTS charge (
     currency TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('succeeded', 'declined')),
     code TEXT,
-    at TEXT NOT NULL
+    at TEXT NOT NULL,
+    reference TEXT
 ) STRICT
 """
-_COLUMNS = "charge_id, key, order_id, user_id, amount, currency, status, code, at"
+_COLUMNS = "charge_id, key, order_id, user_id, amount, currency, status, code, at, reference"
 _GROUP = 500
 """Charges in one commit at most, so that the first of them does not wait long for the last."""
 
@@ -43,7 +44,10 @@ class LedgerBusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One execution: ``amount`` in minor units, ``status`` succeeded or declined, ``at`` ISO 8601 in UTC."""
+    """One execution: ``amount`` in minor units, ``status`` succeeded or declined, ``at`` ISO 8601 in UTC.
+
+    ``reference`` is the caller's own name for the order, where the request had one.
+    """
 
     charge_id: str
     key: str
@@ -54,6 +58,7 @@ class Charge:
     status: str
     code: str | None
     at: str
+    reference: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,6 +81,7 @@ class Ledger:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute(_SCHEMA)
+        self._add_reference()
         self._gate = threading.Lock()
         self._closed = False
         self._waiting: queue.SimpleQueue[tuple[Charge, Future[None]] | None] = queue.SimpleQueue()
@@ -112,6 +118,12 @@ class Ledger:
         self._writer.join()
         self._database.close()
         self._lock.close()
+
+    def _add_reference(self) -> None:
+        """To a ledger that was made before there were any."""
+        columns = {row[1] for row in self._database.execute("PRAGMA table_info(charge)")}
+        if "reference" not in columns:
+            self._database.execute("ALTER TABLE charge ADD COLUMN reference TEXT")
 
     def _write(self) -> None:
         while (first := self._waiting.get()) is not None:

@@ -24,6 +24,7 @@ class Payload:
     user_id: str
     amount: int
     currency: str
+    reference: str | None = None
 
 
 class KeyBusyError(Exception):
@@ -112,6 +113,7 @@ class PaymentService:
             status,
             code,
             datetime.now(UTC).isoformat(timespec="milliseconds"),
+            payload.reference,
         )
         try:
             self._ledger.record(charge)
@@ -155,7 +157,9 @@ class PaymentService:
             }
 
     def _settle(self, charge: Charge) -> None:
-        self._payloads[charge.key] = Payload(charge.order_id, charge.user_id, charge.amount, charge.currency)
+        self._payloads[charge.key] = Payload(
+            charge.order_id, charge.user_id, charge.amount, charge.currency, charge.reference
+        )
         earlier = self._done.get(charge.key)
         if earlier is None or earlier.status != "succeeded":
             self._done[charge.key] = charge

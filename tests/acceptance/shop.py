@@ -41,11 +41,11 @@ class PaymentService:
         self._process.teardown()
 
     def charges(self) -> dict[str, list[tuple[int, str]]]:
-        """Every successful charge by idempotency key: its amount and currency, as many as there are."""
+        """Every successful charge by the caller's key: its amount and currency, as many as there are."""
         found: dict[str, list[tuple[int, str]]] = {}
         for entry in self.control.ledger():
             if entry["status"] == "succeeded":
-                found.setdefault(entry["key"], []).append((entry["amount"], entry["currency"]))
+                found.setdefault(entry["reference"], []).append((entry["amount"], entry["currency"]))
         return found
 
 

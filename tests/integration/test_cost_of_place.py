@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import redis
@@ -104,9 +105,9 @@ def test_while_open_it_is_one_transaction_of_one_statement_and_one_publish(meter
 
 
 def test_while_closed_it_is_two_transactions_and_no_publish(meter: Meter) -> None:
-    meter.gateway.answers.extend([PAID, PAID])
+    meter.gateway.answers.extend([PAID, replace(PAID, charge_id="ch_2")])
     meter.place("warms-up")
     with meter.counting() as counts:
         assert meter.place("cart-1") == "paid"
-    assert transactions(counts) == [["INSERT", "INSERT"], ["UPDATE", "UPDATE"]]
+    assert transactions(counts) == [["INSERT", "INSERT"], ["INSERT", "UPDATE", "UPDATE"]]
     assert counts.commands == {}

@@ -33,11 +33,14 @@ from tests.servers.processes import processes_of, wait_until_none_is_left
 from tests.stopwatch import Stopwatch
 
 WORKER = """
-import signal, sys
+import os, signal, sys
 from pathlib import Path
 from breakwall.broker import EmbeddedBroker
 
 asked_to_stop = []
+woken, wake_up = os.pipe()
+os.set_blocking(wake_up, False)
+signal.set_wakeup_fd(wake_up)  # `signal.pause` sleeps over a signal that comes just before
 signal.signal(signal.SIGINT, lambda *_: None)
 signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.append(1))
 broker = EmbeddedBroker(Path(sys.argv[1]))
@@ -46,7 +49,7 @@ sys.stdin.readline()
 broker.ensure()
 print("owner" if broker.owns_server else "guest", flush=True)
 while not asked_to_stop:
-    signal.pause()
+    os.read(woken, 1)
 broker.stop()
 """
 

@@ -11,8 +11,8 @@ import pytest
 from gateway_fixtures import ORDER, Serve, charge, gateway_to, within
 from gateway_stub import PAID, Connection, answering, response
 
-from breakwall.payments.gateways import Health, Outcome
-from breakwall.payments.gateways.deadline import Call, DeadlineStream
+from breakwall.payments.gateways import Health, Outcome, deadline
+from breakwall.payments.gateways.deadline import Call
 
 
 def test_a_connection_is_kept_for_the_next_charge(serve: Serve) -> None:
@@ -73,7 +73,7 @@ def test_a_first_send_that_the_system_refuses_is_proven_unsent(
         answered.set()
         gone.wait(5)
         # The pool looks at the connection before it hands it out; here the reset comes just after.
-        monkeypatch.setattr(DeadlineStream, "has_unasked", lambda self: False)
+        monkeypatch.setattr(deadline, "holds_unasked", lambda sock: False)
         seen = charge(gateway)
     assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.NEUTRAL)
     assert len(server.requests) == 1

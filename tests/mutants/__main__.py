@@ -59,12 +59,12 @@ def _copy_tree(folder: Path) -> None:
 
 def _mutate(folder: Path, mutant: Mutant) -> None:
     path = folder / mutant.path
-    text = path.read_text()
+    text = path.read_text("utf-8")
     if text.count(mutant.line) != 1:
         raise SystemExit(
             f"{mutant.name}: {mutant.path} has its line {text.count(mutant.line)} times, not once"
         )
-    path.write_text(text.replace(mutant.line, mutant.instead))
+    path.write_text(text.replace(mutant.line, mutant.instead), "utf-8")
 
 
 def _breaks_a_run(folder: Path, runs: int) -> bool:

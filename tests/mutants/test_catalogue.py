@@ -10,4 +10,4 @@ from tests.mutants.catalogue import MUTANTS, Mutant
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_line_that_is_taken_out_is_there_exactly_once(mutant: Mutant) -> None:
-    assert (ROOT / mutant.path).read_text().count(mutant.line) == 1
+    assert (ROOT / mutant.path).read_text("utf-8").count(mutant.line) == 1

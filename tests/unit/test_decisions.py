@@ -12,9 +12,12 @@ from breakwall.payments.decisions import (
     Found,
     Progress,
     RetryPolicy,
+    Sighting,
     Step,
+    Verdict,
     after_attempt,
     after_look_up,
+    believed,
     jittered,
     next_step,
 )
@@ -28,6 +31,7 @@ from breakwall.payments.gateways.base import (
     Outcome,
 )
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.proofs import contradicted
 
 POLICY = RetryPolicy(base=1.0, cap=60.0, max_attempts=5)
 PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, settle_seconds=30.0)
@@ -43,8 +47,15 @@ progresses = st.builds(
     look_ups=st.integers(0, 8),
     unsettled=st.booleans(),
     unsettled_age=st.floats(0, 1000),
+    stored_errors=st.integers(0, 4),
+    key_spent=st.booleans(),
     key_age=st.floats(0, 10_000),
     cancel_requested=st.booleans(),
+    declined=st.booleans(),
+    disputed=st.booleans(),
+    refused=st.booleans(),
+    turned_away=st.booleans(),
+    looked_up=st.booleans(),
 )
 draws = st.floats(0, 1)
 
@@ -116,7 +127,12 @@ class TestNextStep:
         self, progress: Progress, profile: GatewayProfile
     ) -> None:
         if progress.unsettled:
-            assert next_step(progress, profile, POLICY) not in {Step.BURY, Step.CANCEL}
+            assert next_step(progress, profile, POLICY) not in {
+                Step.BURY,
+                Step.CANCEL,
+                Step.DECLINE,
+                Step.REFUSE,
+            }
 
 
 class TestAfterAttempt:
@@ -220,3 +236,135 @@ class TestAStoredError:
     def test_keeps_its_protecting_key_where_nothing_can_be_looked_up(self) -> None:
         keyed_and_blind = GatewayProfile(deduplicates=True, key_life=3600, looks_up=False, settle_seconds=30)
         assert next_step(Progress(unsettled=True, stored_errors=9), keyed_and_blind, POLICY) is Step.SEND
+
+
+class TestARefusal:
+    """It may mean "done already", so it is looked up once before the order ends."""
+
+    REFUSED = Progress(unsettled=True, refused=True, turned_away=True, key_spent=True)
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_is_due_at_once_to_be_looked_up(self, profile: GatewayProfile) -> None:
+        verdict = after_attempt(answer(Outcome.UNKNOWN, Advice.STOP), Progress(retries=4), profile, POLICY, 1)
+        assert verdict == Verdict(OrderStatus.QUEUED)
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_is_looked_up_and_never_sent_again_under_its_key(self, profile: GatewayProfile) -> None:
+        for looked_up in (False, True):
+            progress = replace(self.REFUSED, looked_up=looked_up)
+            assert next_step(progress, profile, POLICY) is Step.LOOK_UP
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_ends_the_order_once_nothing_was_charged(self, profile: GatewayProfile) -> None:
+        assert next_step(self.REFUSED.proven_absent(), profile, POLICY) is Step.REFUSE
+
+    def test_ends_no_order_that_was_declined_or_is_to_be_cancelled(self) -> None:
+        proven = self.REFUSED.proven_absent()
+        assert next_step(replace(proven, declined=True), PLAIN, POLICY) is Step.DECLINE
+        assert next_step(replace(proven, cancel_requested=True), PLAIN, POLICY) is Step.CANCEL
+
+    def test_goes_to_a_person_where_no_look_up_ever_answers(self) -> None:
+        assert next_step(replace(self.REFUSED, look_ups=5), KEYED, POLICY) is Step.REVIEW
+
+    def test_from_before_a_person_sent_it_round_ends_nothing(self) -> None:
+        assert next_step(Progress(refused=False), PLAIN, POLICY) is Step.SEND
+
+    @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.FAILED])
+    def test_is_a_persons_where_nothing_can_be_looked_up_and_an_earlier_attempt_may_have_charged(
+        self, outcome: Outcome
+    ) -> None:
+        verdict = after_attempt(answer(outcome, Advice.STOP), Progress(unsettled=True), BLIND, POLICY, 0)
+        assert verdict.status is OrderStatus.REVIEW
+
+    @given(progress=progresses, profile=profiles)
+    def test_never_is_sent_again_while_it_is_unsettled(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        step = next_step(replace(progress, unsettled=True, refused=True), profile, POLICY)
+        assert step in {Step.LOOK_UP, Step.REVIEW}
+
+
+class TestWhereARefusalIsBelieved:
+    STOP = answer(Outcome.UNKNOWN, Advice.STOP)
+
+    def test_it_is_proof_where_nothing_can_be_looked_up(self) -> None:
+        proof = believed(self.STOP, BLIND)
+        assert proof == replace(self.STOP, outcome=Outcome.FAILED)
+        assert after_attempt(proof, Progress(), BLIND, POLICY, 0).status is OrderStatus.DEAD
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_it_is_none_where_a_look_up_tells_more(self, profile: GatewayProfile) -> None:
+        assert believed(self.STOP, profile) is self.STOP
+
+    @pytest.mark.parametrize("advice", sorted(set(Advice) - {Advice.STOP}))
+    def test_nothing_else_that_is_unknown_is_ever_proof(self, advice: Advice) -> None:
+        unknown = answer(Outcome.UNKNOWN, advice)
+        assert believed(unknown, BLIND) is unknown
+
+    @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.UNKNOWN}))
+    def test_an_answer_that_says_what_happened_is_left_as_it_is(self, outcome: Outcome) -> None:
+        said = answer(outcome, Advice.STOP)
+        assert believed(said, BLIND) is said
+
+
+class TestAnOrderThatWasTurnedAway:
+    """Refused, or answered by a wrong address or for wrong credentials, while an attempt may have charged."""
+
+    TURNED_AWAY = Progress(unsettled=True, turned_away=True)
+
+    def test_is_looked_up_before_the_same_key_is_tried_again(self) -> None:
+        assert next_step(self.TURNED_AWAY, KEYED, POLICY) is Step.LOOK_UP
+
+    def test_goes_on_with_the_same_key_where_that_look_up_was_of_no_use(self) -> None:
+        assert next_step(replace(self.TURNED_AWAY, looked_up=True), KEYED, POLICY) is Step.SEND
+
+    def test_goes_on_with_the_same_key_where_nothing_can_be_looked_up(self) -> None:
+        keyed_and_blind = replace(KEYED, looks_up=False)
+        assert next_step(self.TURNED_AWAY, keyed_and_blind, POLICY) is Step.SEND
+
+    def test_is_sent_again_where_nothing_may_have_charged(self) -> None:
+        assert next_step(Progress(turned_away=True), PLAIN, POLICY) is Step.SEND
+
+
+class TestASuspectedOrder:
+    """It may have been charged without an attempt that tells of it."""
+
+    SUSPECTED = Progress(unsettled=True, suspected=True)
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_is_always_looked_up_before_anything_is_sent(self, profile: GatewayProfile) -> None:
+        """Its key may be older than its first attempt that is known."""
+        assert next_step(self.SUSPECTED, profile, POLICY) is Step.LOOK_UP
+
+    @pytest.mark.parametrize("profile", [BLIND, replace(KEYED, looks_up=False)])
+    def test_is_a_persons_where_nothing_can_be_looked_up(self, profile: GatewayProfile) -> None:
+        assert next_step(self.SUSPECTED, profile, POLICY) is Step.REVIEW
+
+    def test_is_sent_once_nothing_was_charged(self) -> None:
+        assert next_step(self.SUSPECTED.proven_absent(), PLAIN, POLICY) is Step.SEND
+
+
+class TestAContradiction:
+    """An answer that tells of another charge than the order's."""
+
+    @pytest.mark.parametrize("result", LookUpResult)
+    def test_in_a_look_up_is_a_persons_at_once(self, result: LookUpResult) -> None:
+        told = LookUpAnswer(result, Health.SUCCESS, contradiction="it is another order's")
+        sighting = after_look_up(told, Progress(unsettled=True, unsettled_age=99), PLAIN, POLICY, 0)
+        assert sighting == Sighting(Found.SETTLED, Verdict(OrderStatus.REVIEW))
+
+    def test_in_an_answer_is_a_persons_at_once(self) -> None:
+        told = contradicted(answer(Outcome.SUCCEEDED), "it is another order's")
+        assert after_attempt(told, Progress(), KEYED, POLICY, 0).status is OrderStatus.REVIEW
+
+    @given(progress=progresses, profile=profiles)
+    def test_under_an_orders_key_is_looked_up_and_sent_no_more(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        assert next_step(replace(progress, disputed=True), profile, POLICY) is Step.REVIEW
+
+
+@given(progress=progresses, profile=profiles)
+def test_nothing_is_unsettled_after_proof_of_absence(progress: Progress, profile: GatewayProfile) -> None:
+    step = next_step(progress.proven_absent(), profile, POLICY)
+    assert step not in {Step.LOOK_UP, Step.REVIEW} or progress.disputed

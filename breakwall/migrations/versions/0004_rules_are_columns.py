@@ -100,7 +100,6 @@ def _make_charges() -> None:
         sa.Column("key", sa.String(length=255), nullable=True),
         sa.Column("key_shape", sa.String(length=300), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_charges_order_id")),
         sa.PrimaryKeyConstraint("account", "charge_id", name=op.f("pk_charges")),
     )
     op.create_index(

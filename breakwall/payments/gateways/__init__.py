@@ -1,11 +1,14 @@
 """What a payment service answers, put into words that every gateway shares.
 
-Import `Gateway`, its answers and its profile from here; imports nothing else of Breakwall.
+Import `Gateway`, its answers and its profile from here; imports nothing else of Breakwall but its credentials.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from breakwall.credentials import TokenFile, client_tls
 
 from .base import (
     Advice,
@@ -39,7 +42,11 @@ __all__ = [
 
 
 def gateway_from_settings(settings: Settings) -> Gateway:
-    """The gateway that the settings name, with what they promise of the service."""
+    """The gateway that the settings name, with what they promise of the service.
+
+    Raises:
+        ValueError: a file that the settings name has been taken away since they were read.
+    """
     from .http import HttpGateway  # httpx2 takes a while to import
 
     profile = GatewayProfile(
@@ -48,8 +55,19 @@ def gateway_from_settings(settings: Settings) -> Gateway:
         looks_up=True,
         settle_seconds=settings.payment_settle_seconds,
     )
+    proxy = settings.payment_proxy
     return HttpGateway(
         settings.payment_url.get_secret_value(),
         profile=profile,
         max_retry_after=settings.payment_max_retry_after,
+        tls=client_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
+        token=_token(settings),
+        headers=settings.own_payment_headers,
+        proxy=None if proxy is None else proxy.get_secret_value(),
     )
+
+
+def _token(settings: Settings) -> Callable[[], str] | None:
+    if settings.payment_token_file is not None:
+        return TokenFile(settings.payment_token_file)
+    return None if settings.payment_token is None else settings.payment_token.get_secret_value

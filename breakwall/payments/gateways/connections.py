@@ -73,6 +73,13 @@ class Connection:
         http.start_next_cycle()
         return self.is_quiet()
 
+    def tunnelled(self) -> DeadlineStream | None:
+        """What is below, where the answer to a CONNECT has made a tunnel of it; None where it has not.
+
+        What came behind that answer is lost. In front of TLS there is nothing: the client speaks first.
+        """
+        return self._stream if self._http.their_state is h11.SWITCHED_PROTOCOL else None
+
     def is_quiet(self) -> bool:
         """Whether nothing has come since."""
         return not self._stream.has_unasked()

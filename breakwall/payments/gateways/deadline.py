@@ -8,7 +8,7 @@ docs/adr/0004-total-deadline.md.
 
 from __future__ import annotations
 
-import select
+import re
 import socket
 import ssl
 import time
@@ -18,19 +18,14 @@ from typing import Any
 
 from .answers import Phase, StrayAnswerError
 from .resolver import Address, Resolver
+from .unasked import holds_unasked
 from .undelivered import close_in_order, discard_on_close
 
 CHUNK = 65_536
 """Bytes taken from a socket at once."""
 
-GLANCE = 65_536
-"""Bytes looked at below TLS at once: more than all session tickets have."""
-
-MOST_TICKETS = 16
-"""Records of TLS's own between two requests. Usual servers send two after the handshake."""
-
-RECORD_HEADER = 5
-"""Bytes in front of each TLS record; the last two of them are its length (RFC 8446, 5.1)."""
+CERTIFICATE_ALERT = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
+"""OpenSSL's names for what the other side says of our certificate."""
 
 
 class ConnectTimeout(Exception):  # noqa: N818 - operators know these names: they are codes of answers
@@ -55,6 +50,10 @@ class ReadTimeout(Exception):  # noqa: N818
 
 class ReadError(Exception):
     """The connection broke before the answer was there."""
+
+
+class CertificateRefusedError(Exception):
+    """The service wants another certificate of ours. TLS 1.3 may say so only after the request was written."""
 
 
 class Call:
@@ -106,7 +105,7 @@ class DeadlineStream:
         """What came next; empty at the connection's end.
 
         Raises:
-            ReadTimeout, ReadError: nothing came.
+            ReadTimeout, ReadError, CertificateRefusedError: nothing came.
         """
         with _raising(ReadTimeout, ReadError):
             self._sock.settimeout(call.bound())
@@ -127,7 +126,7 @@ class DeadlineStream:
             discard_on_close(self._sock, call.bound())
             self._undelivered = True
             while view:
-                if self.has_unasked():
+                if holds_unasked(self._sock):
                     raise StrayAnswerError
                 self._sock.settimeout(call.bound())
                 view = view[self._send(view, call) :]
@@ -143,16 +142,10 @@ class DeadlineStream:
             raise
 
     def has_unasked(self) -> bool:
-        """Whether something came that nobody asked for: data, or the connection's end.
-
-        The connection is of no use then, and a byte of it may be gone. TLS alone may send something that
-        means nothing: a server's session tickets.
-        """
+        """Whether something came that nobody asked for; the connection is of no use then."""
         try:
-            if isinstance(self._sock, ssl.SSLSocket):
-                return _holds_data(self._sock)
-            return _is_readable(self._sock)
-        except OSError:
+            return holds_unasked(self._sock)
+        except (OSError, ValueError):  # broken, or closed
             return True
 
     def close(self) -> None:
@@ -222,39 +215,5 @@ def _raising(timeout: type[Exception], failure: type[Exception]) -> Iterator[Non
     except TimeoutError as error:
         raise timeout(str(error)) from error
     except OSError as error:
-        raise failure(str(error)) from error
-
-
-def _is_readable(sock: socket.socket) -> bool:
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _holds_data(sock: ssl.SSLSocket) -> bool:
-    """Whether there is more to be read than whole records of TLS's own.
-
-    OpenSSL would keep the beginning of a record out of everybody's sight, so that is looked at before.
-    """
-    sock.settimeout(0)
-    for _ in range(MOST_TICKETS):
-        if sock.pending():
-            return True
-        if not _is_readable(sock):
-            return False
-        waiting = socket.socket.recv(sock, GLANCE, socket.MSG_PEEK)  # `SSLSocket.recv` cannot look below TLS
-        if not _is_whole_records(waiting):
-            return True
-        try:
-            sock.recv(1)
-        except ssl.SSLWantReadError:
-            continue  # that was one record of TLS's own
-        return True
-    return True
-
-
-def _is_whole_records(data: bytes) -> bool:
-    at = 0
-    while at + RECORD_HEADER <= len(data):
-        at += RECORD_HEADER + int.from_bytes(data[at + RECORD_HEADER - 2 : at + RECORD_HEADER])
-    return at == len(data) > 0
+        refused = isinstance(error, ssl.SSLError) and CERTIFICATE_ALERT.search(error.reason or "")
+        raise (CertificateRefusedError if refused else failure)(str(error)) from error

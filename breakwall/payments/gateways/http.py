@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import ssl
@@ -20,6 +19,7 @@ from urllib.parse import quote
 import httpx2
 
 from breakwall import __version__
+from breakwall.credentials import basic_auth
 
 from .answers import (
     DEFAULT_BOUNDS,
@@ -33,6 +33,7 @@ from .base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
 from .connections import ConnectionPool, Request
 from .deadline import Call, DeadlineStream, connect
 from .lookups import classify_look_up, classify_look_up_error
+from .proxy import Proxy
 from .resolver import Resolver
 from .wire_keys import wire_key
 
@@ -57,6 +58,9 @@ class HttpGateway:
         max_body: int = DEFAULT_BOUNDS.max_body,
         max_retry_after: float = DEFAULT_BOUNDS.max_retry_after,
         tls: ssl.SSLContext | None = None,
+        token: Callable[[], str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        proxy: str | None = None,
     ) -> None:
         """Nothing is connected yet.
 
@@ -72,17 +76,21 @@ class HttpGateway:
             max_body: bytes of an answer that are read; a longer one counts as unreadable.
             max_retry_after: seconds; a longer ``Retry-After`` is a mistake and is ignored.
             tls: instead of the system's certificate authorities (or ``SSL_CERT_FILE``).
+            token: gives the bearer token, for each call anew. Must not raise.
+            headers: more headers of each request, by name.
+            proxy: the URL of an HTTP proxy on the way, ``http://user:password@host:port``.
 
         Raises:
-            ValueError: the URL is not one, without repeating it.
+            ValueError: a URL is not one, without repeating it.
         """
         self.profile = profile
-        self._base, self._headers = _split(url)
-        if tls is None and self._base.scheme == "https":
-            tls = httpx2.create_ssl_context()
-        if tls is not None:
-            tls.set_alpn_protocols(["http/1.1"])
-        self._tls, self._keepalive, self._pool_wait = tls, keepalive, pool_wait
+        self._base, own = _split(url)
+        self._headers, self._token = {**own, **(headers or {})}, token
+        self._proxy = None if proxy is None else Proxy(proxy)
+        self._tls = (tls or httpx2.create_ssl_context()) if self._base.scheme == "https" else None
+        if self._tls is not None:
+            self._tls.set_alpn_protocols(["http/1.1"])
+        self._keepalive, self._pool_wait = keepalive, pool_wait
         self._max_connections, self._max_body = max_connections, max_body
         self._bounds = Bounds(max_body=max_body, max_retry_after=max_retry_after)
         self._open()
@@ -131,15 +139,30 @@ class HttpGateway:
         self._pool = ConnectionPool(self._connect, keepalive=self._keepalive)
 
     def _connect(self, call: Call) -> DeadlineStream:
-        port = self._base.port or (443 if self._base.scheme == "https" else 80)
         host = self._base.raw_host.decode("ascii")
-        stream = connect(host, port, self._resolver, call)
-        return stream if self._tls is None else stream.start_tls(self._tls, host, call)
+        if self._tls is None:
+            return self._reach(host, self._base.port or 80, call)
+        return self._reach(host, self._base.port or 443, call).start_tls(self._tls, host, call)
+
+    def _reach(self, host: str, port: int, call: Call) -> DeadlineStream:
+        if self._proxy is None:
+            return connect(host, port, self._resolver, call)
+        if self._tls is None:
+            return self._proxy.connect(self._resolver, call)
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self._proxy.tunnel(authority, self._resolver, call)
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> Request:
         target = self._base.raw_path.rstrip(b"/") + path.encode("ascii")
-        length = {"Content-Length": str(len(content))} if content else {}
-        return Request(method, target, {**self._headers, **headers, **length}, content)
+        more = dict(headers)
+        if content:
+            more["Content-Length"] = str(len(content))
+        if self._token is not None:
+            more["Authorization"] = f"Bearer {self._token()}"
+        if self._proxy is not None and self._tls is None:
+            target = b"http://" + self._base.netloc + target
+            more.update(self._proxy.headers)
+        return Request(method, target, {**self._headers, **more}, content)
 
     def _exchange(
         self,
@@ -191,12 +214,8 @@ def _split(url: str) -> tuple[httpx2.URL, dict[str, str]]:
         "User-Agent": f"breakwall/{__version__}",
     }
     if parsed.userinfo:
-        headers["Authorization"] = _basic(parsed.username, parsed.password)
+        headers["Authorization"] = basic_auth(parsed.username, parsed.password)
     return parsed.copy_with(username=None, password=None), headers
-
-
-def _basic(user: str, password: str) -> str:
-    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode('ascii')}"
 
 
 _gateways: weakref.WeakSet[HttpGateway] = weakref.WeakSet()

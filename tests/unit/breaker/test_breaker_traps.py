@@ -16,7 +16,7 @@ from breakwall.breaker import CircuitBreakerError, CircuitState
 
 def sources() -> str:
     folder = Path(inspect.getfile(breakwall.breaker)).parent
-    return "\n".join(path.read_text() for path in folder.rglob("*.py"))
+    return "\n".join(path.read_text("utf-8") for path in folder.rglob("*.py"))
 
 
 def test_trap_1_no_lock_is_held_during_a_call(fleet: Fleet) -> None:

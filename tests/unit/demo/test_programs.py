@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from breakwall.demo.programs import Program, readable
+from tests.texts import FAMILY
 
 from .processes import eventually
 
@@ -99,3 +100,7 @@ def test_the_last_words_of_one_that_never_came_up_are_kept(
 def test_both_streams_are_heard(programs: list[Program], heard: list[str], tmp_path: Path) -> None:
     start(programs, heard, tmp_path, "import sys; print('is ready.'); print('oops', file=sys.stderr)")
     assert eventually(lambda: heard == ["is ready.", "oops"])
+
+
+def test_a_line_keeps_what_people_type_and_loses_what_turns_it_round() -> None:
+    assert readable(f"{FAMILY} Jean\u00a0Dupont \u202eevil") == f"{FAMILY} Jean\u00a0Dupont  evil"

@@ -1,0 +1,209 @@
+"""By what the payment service, and a proxy on the way to it, knows us; and we it.
+
+A check raises `ValueError` with what would be right and never repeats the value, which is a secret. Imports
+nothing else of Breakwall; TLS only where files for it are named, since it takes a while to import.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+
+OURS = re.compile(
+    "(accept|proxy)(-.*)?|connection|content-.*|expect|host|idempotency-key|keep-alive|te|trailer"
+    "|transfer-encoding|upgrade|user-agent",
+    re.IGNORECASE,
+)
+"""Headers that Breakwall sends itself, or that say how a message is to be read."""
+
+_TOKEN = re.compile(r"[!-~]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+
+logger = logging.getLogger(__name__)
+
+
+def check_token(token: str) -> None:
+    """A bearer token."""
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("should be one token of visible ASCII characters, without spaces and line breaks")
+
+
+def read_token(path: Path) -> str:
+    """The bearer token in a file, whose last line may end with a line break."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ValueError(_unreadable(error)) from None
+    except UnicodeDecodeError:
+        token = ""
+    check_token(token)
+    return token
+
+
+def basic_auth(user: str, password: str) -> str:
+    """The header value of HTTP basic authentication."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode('ascii')}"
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """The headers in a JSON object of texts."""
+    try:
+        pairs = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        pairs = None
+    if not isinstance(pairs, _Pairs) or not all(isinstance(value, str) for _, value in pairs):
+        raise ValueError('should be a JSON object of texts, such as {"X-Shop": "17"}')
+    for name, value in pairs:
+        _check_header(name, value)
+    if len({name.lower() for name, _ in pairs}) < len(pairs):
+        raise ValueError("names a header twice")
+    return dict(pairs)
+
+
+def check_headers(text: str) -> None:
+    """Headers of the shop's own; see `parse_headers`."""
+    parse_headers(text)
+
+
+def check_ca_file(path: Path) -> None:
+    """Certificate authorities in PEM, one at least."""
+    import ssl
+
+    _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path)
+
+
+def check_certificate(cert_file: Path, key_file: Path | None) -> None:
+    """Our own certificate in PEM, and the key that belongs to it, there or in a file of its own."""
+    import ssl
+
+    _load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert_file, key_file)
+
+
+def check_key_file(path: Path) -> None:
+    """A private key, as far as it can be told without its certificate."""
+    _check_readable(path)
+
+
+def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext | None:
+    """TLS with these files in place of the system's authorities, or of no certificate; None without any.
+
+    Raises:
+        ValueError: a file is of no use.
+    """
+    if ca_file is None and cert_file is None:
+        return None
+    import ssl
+
+    import httpx2
+
+    # Not `ssl.create_default_context`: a variable of the environment makes that write the keys to a file.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca_file else httpx2.create_ssl_context()
+    if ca_file is not None:
+        _load_authorities(context, ca_file)
+    if cert_file is not None:
+        _load_certificate(context, cert_file, key_file)
+    return context
+
+
+class TokenFile:
+    """A bearer token in a file, read again when the file changes; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads it.
+
+        Raises:
+            ValueError: there is no token in it.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        self._seen = self._look()
+        self._token = read_token(path)
+
+    def __call__(self) -> str:
+        """The token. While the file is being replaced, or cannot be read, the last one stays in use."""
+        seen = self._look()
+        with self._lock:
+            if seen != self._seen:
+                self._seen = seen
+                self._read_again()
+            return self._token
+
+    def _read_again(self) -> None:
+        try:
+            self._token = read_token(self._path)
+        except ValueError as error:
+            logger.warning("BREAKWALL_PAYMENT_TOKEN_FILE %s; the last token stays in use", error)
+
+    def _look(self) -> tuple[int, ...] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with its names as often as they were written."""
+
+
+def _check_header(name: str, value: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError("names a header that cannot be one")
+    if OURS.fullmatch(name):
+        raise ValueError(f"should not set {name}: Breakwall sets what it needs of it")
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ValueError(
+            f"gives {name} a value that is empty, or not ASCII, or has a line break or outer spaces"
+        )
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise ValueError(_unreadable(error)) from None
+
+
+def _load_authorities(context: ssl.SSLContext, path: Path) -> None:
+    import ssl
+
+    _check_readable(path)
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError("should hold certificates in PEM") from None
+
+
+def _load_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> None:
+    import ssl
+
+    _check_readable(cert_file)
+    try:
+        # Without a password of our own OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(cert_file, key_file, password=lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ValueError("does not belong to the key in BREAKWALL_PAYMENT_KEY_FILE") from None
+        raise ValueError(_WITHOUT_KEY if key_file is None else _NO_PAIR) from None
+    except OSError as error:
+        raise ValueError(_unreadable(error)) from None
+
+
+_WITHOUT_KEY = (
+    "should hold a certificate and its key in PEM, the key unencrypted or in BREAKWALL_PAYMENT_KEY_FILE"
+)
+_NO_PAIR = "should hold a certificate in PEM, and BREAKWALL_PAYMENT_KEY_FILE its key, unencrypted"
+
+
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read: {error.strerror or type(error).__name__}"

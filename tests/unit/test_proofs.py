@@ -1,0 +1,134 @@
+"""Which answers tell of the order's own charge, and which are not believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from breakwall.payments.gateways.base import (
+    Advice,
+    Answer,
+    ChargeDetails,
+    ChargeRequest,
+    Health,
+    LookUpAnswer,
+    LookUpResult,
+    Outcome,
+)
+from breakwall.payments.proofs import WRONG_CHARGE, checked, contradicted, may_be_own, names_another_order
+from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, LOST, NO_ANSWER, PAID
+
+REQUEST = ChargeRequest("o1", "u1", 10_000, "KRW", "cart-1")
+FOUND_DECLINED = LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS, code="card_declined")
+
+OWN = [
+    ChargeDetails(),
+    ChargeDetails("o1", 10_000, "KRW"),
+    ChargeDetails(order_id="o1"),
+    ChargeDetails(amount=10_000),
+    ChargeDetails(amount="10000"),
+    ChargeDetails(amount="010000"),
+    ChargeDetails(currency="krw"),
+    ChargeDetails(currency=" KRW "),
+]
+ANOTHERS = [
+    ChargeDetails(order_id="o2"),
+    ChargeDetails(order_id=""),
+    ChargeDetails(order_id="O1"),
+    ChargeDetails(order_id=1),
+    ChargeDetails("o2", 10_000, "KRW"),
+]
+OTHER_MONEY = [
+    ChargeDetails(amount=10_001),
+    ChargeDetails(amount=-10_000),
+    ChargeDetails(amount=0),
+    ChargeDetails(amount=10_000.0),
+    ChargeDetails(amount="10000.00"),
+    ChargeDetails(amount="100.00"),
+    ChargeDetails(amount="10,000"),
+    ChargeDetails(amount="١٠٠٠٠"),
+    ChargeDetails(amount="9" * 5_000),
+    ChargeDetails(amount=True),
+    ChargeDetails(amount=[10_000]),
+    ChargeDetails(amount={}),
+    ChargeDetails(currency="USD"),
+    ChargeDetails(currency=""),
+    ChargeDetails(currency=410),
+    ChargeDetails("o1", 10_000, "USD"),
+]
+
+
+@pytest.mark.parametrize("details", OWN, ids=repr)
+@pytest.mark.parametrize("answer", [PAID, DECLINED, FOUND, FOUND_DECLINED], ids=str)
+def test_an_answer_that_names_what_was_asked_for_is_believed(
+    answer: Answer | LookUpAnswer, details: ChargeDetails
+) -> None:
+    told = replace(answer, details=details)
+    assert checked(told, REQUEST) is told
+
+
+@pytest.mark.parametrize("details", [*ANOTHERS, *OTHER_MONEY], ids=lambda details: repr(details)[:60])
+class TestAnAnswerThatNamesSomethingElse:
+    @pytest.mark.parametrize("answer", [PAID, DECLINED])
+    def test_to_a_charge_proves_nothing_and_is_a_persons(
+        self, answer: Answer, details: ChargeDetails
+    ) -> None:
+        believed = checked(replace(answer, details=details), REQUEST)
+        assert (believed.outcome, believed.advice) == (Outcome.UNKNOWN, Advice.REVIEW)
+        assert (believed.code, believed.spends_key) == (WRONG_CHARGE, True)
+
+    @pytest.mark.parametrize("answer", [FOUND, FOUND_DECLINED])
+    def test_to_a_look_up_proves_nothing_and_is_a_persons(
+        self, answer: LookUpAnswer, details: ChargeDetails
+    ) -> None:
+        believed = checked(replace(answer, details=details), REQUEST)
+        assert (believed.result, believed.advice) == (LookUpResult.UNAVAILABLE, Advice.REVIEW)
+        assert believed.code == WRONG_CHARGE
+
+    def test_tells_a_person_what_it_names_and_what_was_asked_for(self, details: ChargeDetails) -> None:
+        told = checked(replace(PAID, details=details), REQUEST).contradiction
+        assert told is not None
+        assert "ch_1" in told
+        assert "10,000" in told
+        assert len(told) < 300
+
+    def test_keeps_the_charges_id(self, details: ChargeDetails) -> None:
+        assert checked(replace(PAID, details=details), REQUEST).charge_id == "ch_1"
+
+
+@pytest.mark.parametrize("answer", [LOST, DOWN, ABSENT, NO_ANSWER])
+def test_an_answer_that_tells_of_no_charge_is_left_as_it_is(answer: Answer | LookUpAnswer) -> None:
+    told = replace(answer, details=ChargeDetails(order_id="o2", amount=1))
+    assert checked(told, REQUEST) is told
+
+
+class TestWhetherTheChargeMayBeTheOrders:
+    @pytest.mark.parametrize("details", OTHER_MONEY, ids=lambda details: repr(details)[:60])
+    def test_it_may_where_only_its_money_is_wrong(self, details: ChargeDetails) -> None:
+        """Then no other order is to be paid by it."""
+        assert may_be_own(checked(replace(PAID, details=details), REQUEST), REQUEST)
+        assert may_be_own(checked(replace(FOUND, details=details), REQUEST), REQUEST)
+
+    @pytest.mark.parametrize("details", ANOTHERS, ids=repr)
+    def test_it_may_not_where_it_is_said_to_be_another_orders(self, details: ChargeDetails) -> None:
+        assert names_another_order(details, REQUEST)
+        assert not may_be_own(checked(replace(PAID, details=details), REQUEST), REQUEST)
+
+    @pytest.mark.parametrize("answer", [DECLINED, LOST, FOUND_DECLINED, ABSENT, NO_ANSWER])
+    def test_it_may_not_where_nothing_was_charged(self, answer: Answer | LookUpAnswer) -> None:
+        assert not may_be_own(replace(answer, charge_id="ch_1"), REQUEST)
+
+
+def test_what_a_service_names_reaches_no_terminal_as_it_is() -> None:
+    named = ChargeDetails(order_id="\x1b[2J" + "o" * 500, currency="\u202eUSD")
+    told = checked(replace(PAID, details=named), REQUEST).contradiction
+    assert told is not None
+    assert told.isprintable()
+    assert "\u202e" not in told
+
+
+def test_the_charge_of_another_order_is_contradicted_in_words() -> None:
+    believed = contradicted(PAID, "the charge ch_1 is the charge of order o2")
+    assert believed.contradiction == "the charge ch_1 is the charge of order o2"
+    assert believed.contradiction in believed.detail
