@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import select, update
 
 from breakwall.payments.actions import Author, IncidentKind
+from breakwall.payments.charges import known_charge
 from breakwall.payments.gateways.base import ChargeDetails
-from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.keys import derive_charge_key, key_shape
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.resolution import Resolution
 from breakwall.payments.schema import incidents, orders
@@ -72,6 +73,17 @@ def test_a_refusal_is_looked_up_before_the_order_ends(site: Site) -> None:
     site.advance(60)
     site.gateway.look_ups.append(FOUND)
     assert site.retrier.run(site.get().id) is OrderStatus.PAID
+
+
+def test_a_look_up_is_tried_out_with_a_charge_under_a_key_of_the_same_shape(site: Site) -> None:
+    """A service may find every key but those with a slash in them."""
+    place(site, "cart-1", PAID)
+    ledger, shape = site.ledger, key_shape(site.get("cart-1").charge_key)
+    account = ledger.account
+    found = known_charge(site.database, site.clock, account, shape, settled_for=0)
+    assert found is not None
+    assert found.charge_id == "ch_1"
+    assert known_charge(site.database, site.clock, account, key_shape("shop/1"), settled_for=0) is None
 
 
 def test_a_suspected_order_is_looked_up_before_anything_is_sent(site: Site) -> None:
