@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from breakwall.payments.gateways import GatewayProfile
-from tests.simulation.mangling import FAITHFUL, READINGS, ROUTES, Mangling
+from tests.simulation.mangling import FAITHFUL, MANGLINGS, Mangling
 from tests.simulation.wire import Reply
 
 WEB_PAGE = Reply(404, b"<html>", {"content-type": "text/html"})
@@ -50,10 +50,11 @@ class Habits:
         return self.profile.deduplicates and self.profile.key_life >= DAY
 
 
-def draw_habits(rng: Random, travelling: Sequence[str]) -> Habits:
+def draw_habits(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> Habits:
     """Every kind of payment service that a profile can describe, and one that has less than it was said to.
 
     Args:
+        keys: the callers' own.
         travelling: the callers' keys that are sent as they are. A service that takes one of them for another names
             the order, or the amount, which no two orders have in common: with neither nobody could tell.
     """
@@ -69,7 +70,7 @@ def draw_habits(rng: Random, travelling: Sequence[str]) -> Habits:
             ("neither", False, 0.0, False),
         )
     )
-    mangling = _draw_mangling(rng)
+    mangling = _draw_mangling(rng, keys)
     telling = [("order_id",), ("amount", "currency"), ("order_id", "amount", "currency")]
     return Habits(
         name=name,
@@ -86,11 +87,11 @@ def draw_habits(rng: Random, travelling: Sequence[str]) -> Habits:
     )
 
 
-def _draw_mangling(rng: Random) -> Mangling:
+def _draw_mangling(rng: Random, keys: Sequence[str]) -> Mangling:
+    """Any; more often one that makes a difference to these keys."""
     if rng.random() < 0.4:
         return FAITHFUL
+    chosen = MANGLINGS
     if rng.random() < 0.5:
-        name = rng.choice(list(ROUTES))
-        return Mangling(f"its look-up {name}", ROUTES[name])
-    name = rng.choice(list(READINGS))
-    return Mangling(f"it {name}", READINGS[name], on_both_sides=True)
+        chosen = [one for one in MANGLINGS if one.denies(keys) or one.confuses(keys)]
+    return rng.choice(chosen or MANGLINGS)

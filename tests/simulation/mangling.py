@@ -37,6 +37,10 @@ class Mangling:
             self.looked_up_as(key) == stored[other] for key in keys for other in keys if key != other
         )
 
+    def denies(self, keys: Sequence[str]) -> bool:
+        """Whether a look-up misses what was charged under one of these keys."""
+        return any(self.looked_up_as(key) != self.stored_as(key) for key in keys)
+
 
 def _without_format(key: str) -> str:
     return key.rpartition(".")[0] or key
@@ -65,3 +69,8 @@ ROUTES: dict[str, Callable[[str], str | None]] = {
     "knows short keys only": lambda key: key if len(key) <= 20 else None,
 }
 """What only a look-up's address can do to a key, besides."""
+
+MANGLINGS = [
+    *(Mangling(f"its look-up {name}", read) for name, read in ROUTES.items()),
+    *(Mangling(f"it {name}", read, on_both_sides=True) for name, read in READINGS.items()),
+]

@@ -70,7 +70,7 @@ class Scenario:
         paid_first = rng.choice((0, 1, 1, 2))
         keys = draw_keys(rng, from_before + paid_first + rng.randint(2, 6))
         as_they_are = rng.random() < 0.4
-        habits = draw_habits(rng, keys if as_they_are else keys[:from_before])
+        habits = draw_habits(rng, keys, keys if as_they_are else keys[:from_before])
         peace = habits.profile.settle_seconds + 5.0 if paid_first else 0.0
         storm = peace + rng.uniform(60.0, 240.0)
         return cls(
@@ -90,7 +90,7 @@ class Scenario:
             operators=rng.random() < 0.4,
             deadly_point=rng.choice(POINTS) if rng.random() < 0.7 else None,
             spells=tuple(_spells(rng, peace, storm)),
-            restore=_restore(rng, habits, peace, storm) if rng.random() < 0.2 else None,
+            restore=_restore(rng, habits, peace, storm) if rng.random() < 0.35 else None,
         )
 
 

@@ -41,7 +41,7 @@ def draw_keys(rng: Random, number: int) -> tuple[str, ...]:
     keys: list[str] = []
     while len(keys) < number:
         key = rng.choice(shapes)(rng, len(keys) + 1)
-        if keys and rng.random() < 0.3:
+        if keys and rng.random() < 0.4:
             key = rng.choice(RELATIVES)(rng.choice(keys))
         key = key if _is_accepted(key) else f"cart-{len(keys) + 1}"
         if key not in keys:
