@@ -103,6 +103,7 @@ class PaymentService:
     def _is_refused(self, known: ChargeRequest, request: ChargeRequest) -> bool:
         if known.idempotency_key == request.idempotency_key:
             raise Violation(f"the key {request.idempotency_key} came with another payload: {request}")
+        self._faults.seen["key taken for another order's"] += 1
         if self.habits.compares:
             self.refused.add(request.order_id)
         return self.habits.compares
@@ -112,6 +113,7 @@ class PaymentService:
         stored = known.answer
         if self.habits.says_done and known.charge_id and stored.status == 200:
             stored = as_json(400, code="ALREADY_PROCESSED_PAYMENT")
+            self._faults.seen["done already, it says"] += 1
         self._story.tell("payment service", f"replays {stored.status} to {request.idempotency_key}")
         if stored.status >= 500 and self._faults.calm and self.habits.look_up_works:
             which = (request.order_id, request.idempotency_key)

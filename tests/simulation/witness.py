@@ -160,6 +160,7 @@ class Witness:
         task = self._engine.current
         assert task is not None
         self._story.tell(task.name, f"is misled about {order_id}")
+        self._faults.seen["heard of another charge"] += 1
         self.misled.add(order_id)
         task.notes["misled"] = order_id
 
