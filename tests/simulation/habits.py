@@ -27,6 +27,7 @@ class Habits:
         look_up_works: whether there is anything behind the address of the look-up.
         no_look_up: what answers there where there is nothing.
         mangling: what it makes of a key.
+        confuses: whether it takes one of the callers' keys that travel for another of them.
         compares: a key that it knows from another payload is refused (422); otherwise that payload's answer comes.
         says_done: 400 to a key that was charged, and no replay (Toss Payments).
         names: the fields of the order that its answers name.
@@ -40,6 +41,7 @@ class Habits:
     look_up_works: bool
     no_look_up: Reply
     mangling: Mangling
+    confuses: bool
     compares: bool
     says_done: bool
     names: tuple[str, ...]
@@ -71,6 +73,7 @@ def draw_habits(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> 
         )
     )
     mangling = _draw_mangling(rng, keys)
+    confuses = mangling.confuses(travelling)
     telling = [("order_id",), ("amount", "currency"), ("order_id", "amount", "currency")]
     return Habits(
         name=name,
@@ -81,9 +84,10 @@ def draw_habits(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> 
         look_up_works=looks_up and rng.random() < 0.9,
         no_look_up=rng.choice((WEB_PAGE, NO_ROUTE)),
         mangling=mangling,
+        confuses=confuses,
         compares=rng.random() < 0.5,
         says_done=deduplicates and rng.random() < 0.25,
-        names=rng.choice(telling if mangling.confuses(travelling) else [*telling, (), (), ()]),
+        names=rng.choice(telling if confuses else [*telling, (), (), ()]),
     )
 
 

@@ -103,6 +103,8 @@ class PaymentService:
     def _is_refused(self, known: ChargeRequest, request: ChargeRequest) -> bool:
         if known.idempotency_key == request.idempotency_key:
             raise Violation(f"the key {request.idempotency_key} came with another payload: {request}")
+        if not self.habits.confuses:
+            raise Violation(f"{request.idempotency_key} is taken for {known.idempotency_key}")
         self._faults.seen["key taken for another order's"] += 1
         if self.habits.compares:
             self.refused.add(request.order_id)

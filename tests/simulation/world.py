@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
-from unittest import mock
 
-from breakwall import crashpoints
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.payments.look_ups import DOUBT_SECONDS
 from breakwall.payments.orders import Order
 from tests.simulation.before import Predecessor
 from tests.simulation.broker import Broker
-from tests.simulation.circuit import EPOCH, SharedCircuit
+from tests.simulation.circuit import SharedCircuit
 from tests.simulation.customers import Customers
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import Faults
@@ -27,6 +22,7 @@ from tests.simulation.recovery import Recovery
 from tests.simulation.rest import Judge
 from tests.simulation.scenario import TIMEOUT, Scenario
 from tests.simulation.service import PaymentService
+from tests.simulation.stage import nothing_is_logged, points_are, time_is
 from tests.simulation.storage import Storage
 from tests.simulation.story import Story, Violation
 from tests.simulation.weather import Weather
@@ -72,9 +68,9 @@ def simulate(seed: int, storage: Storage, *, keep_story: bool = False) -> Outcom
     violation = None
     try:
         with (
-            _time_is(world.engine),
-            _nothing_is_logged(),
-            _points_are(world.witness),
+            time_is(world.engine),
+            nothing_is_logged(),
+            points_are(world.witness),
         ):
             world.run()
     except Exception as error:
@@ -280,34 +276,3 @@ class World:
         else:
             self.operators.settle_all()
         self.engine.after(5.0, self._look_for_rest)
-
-
-@contextmanager
-def _time_is(engine: Engine) -> Iterator[None]:
-    """The breaker's guess at a store's time, until the store has told it."""
-
-    def clock() -> Callable[[], float]:
-        return lambda: EPOCH + engine.now
-
-    with mock.patch("breakwall.breaker.belief.steady_time", clock):
-        yield
-
-
-@contextmanager
-def _nothing_is_logged() -> Iterator[None]:
-    """The story tells it all, and a run breaks more than anybody wants to read of."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
-@contextmanager
-def _points_are(witness: Witness) -> Iterator[None]:
-    crashpoints.arm(witness.reach)
-    try:
-        yield
-    finally:
-        crashpoints.arm(None)
