@@ -84,8 +84,8 @@ class Witness:
             case "after record" | "after record_look_up":
                 if order_id := task.notes.pop("misled", None):
                     self.warned.add(str(order_id))
-            case "after prove_absent" if charges := self._books.charges.get(task.about):
-                raise Violation(f"the charge {charges[0].charge_id} of {task.about} is believed absent")
+            case "before prove_absent":
+                task.notes["charges"] = list(self._books.charges[task.about])
 
     def interrupt(self, process: Process) -> None:
         """Let others go first, or stop a process for a while."""
@@ -154,6 +154,13 @@ class Witness:
             key,
         )
         return ChargeRequest(*found[0]) if found else None
+
+    def believed_absent(self, order_id: str) -> None:
+        """It was committed that an order was not charged. Only what was there before the commit counts."""
+        task = self._engine.current
+        assert task is not None
+        if charges := task.notes["charges"]:
+            raise Violation(f"{charges} of {order_id} are believed absent")
 
     def misled_about(self, order_id: str) -> None:
         """The task was given an answer about another charge than the order's."""
