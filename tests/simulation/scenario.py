@@ -63,6 +63,14 @@ class Scenario:
     spells: tuple[Spell, ...]
     restore: Restore | None
 
+    @property
+    def last_customer(self) -> float:
+        """When the last customer comes. A service that forgets keys cannot bear an order that is placed again."""
+        latest = self.storm
+        if self.restore is not None and not self.habits.remembers:
+            latest = self.restore.saved_at
+        return self.peace + (latest - self.peace) * 0.8
+
     @classmethod
     def draw(cls, rng: Random) -> Scenario:
         """A scenario by chance."""
@@ -104,5 +112,5 @@ def _restore(rng: Random, habits: Habits, peace: float, storm: float) -> Restore
     """Where there is no look-up, nobody could tell "done already" from "refused" for an order that is placed again."""
     if habits.says_done and not habits.profile.looks_up:
         return None
-    at = rng.uniform(peace + 10.0, storm)
-    return Restore(max(peace, at - rng.expovariate(1 / 30.0)), at)
+    at = rng.uniform(peace + 30.0, storm)
+    return Restore(max(peace + 10.0, at - rng.expovariate(1 / 30.0)), at)

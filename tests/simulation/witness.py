@@ -199,8 +199,8 @@ class Witness:
         self._story.tell("network", f"takes the charge of {key}")
         self.requests[request.order_id, key] += 1
         # An attempt may have been ended between its row and its sending: by another one's late proof of payment.
-        unanswered, written, lease_until = self._storage.values(
-            "SELECT sum(a.outcome IS NULL OR a.settled_by = ?), count(*), o.lease_until"
+        unanswered, written, lease_until, suspected = self._storage.values(
+            "SELECT sum(a.outcome IS NULL OR a.settled_by = ?), count(*), o.lease_until, o.suspected_at"
             " FROM attempts a JOIN orders o ON o.id = a.order_id WHERE a.order_id = ? AND a.gateway_key = ?",
             SettledBy.PAYMENT,
             request.order_id,
@@ -208,5 +208,7 @@ class Witness:
         )
         if not unanswered or written < self.requests[request.order_id, key]:
             raise Violation(f"a charge of {key} leaves before its attempt is written")
+        if suspected is not None:
+            raise Violation(f"a charge of {key} leaves while its order is suspected and was not looked up")
         if lease_until is not None and self._storage.moment(lease_until) < ends_at:
             raise Violation(f"a charge of {key} may take longer than its lease")

@@ -149,7 +149,7 @@ class World:
             more=rest[scenario.paid_first :],
             accepted=accepted,
             since=scenario.peace,
-            until=scenario.peace + (scenario.storm - scenario.peace) * 0.8,
+            until=scenario.last_customer,
         )
 
     def _order(self, number: int, key: str) -> Order:
