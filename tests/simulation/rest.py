@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from breakwall.payments.due import POISON_CRASHES
+from breakwall.payments.gateways import Advice
 from breakwall.payments.keys import key_shape
 from breakwall.payments.orders import OrderStatus
 from tests.chaos.invariants import Evidence, broken, read_evidence
@@ -59,13 +60,33 @@ class Judge:
         rows = evidence.orders.values()
         statuses = {row.idempotency_key: (row.id, OrderStatus(row.status)) for row in rows}
         return [
-            *broken(_excused(evidence, customers), accepted=accepted),
+            *broken(self._excused(evidence, customers), accepted=accepted),
             *customers.broken_promises(statuses),
             *self._uncalled_for_reviews(evidence),
             *self._uncounted_retries(evidence),
             *self._unreported(evidence),
             *(self._left_for_a_person(evidence, redriven_at, worked_up=worked_up)),
         ]
+
+    def _excused(self, evidence: Evidence, customers: Customers) -> Evidence:
+        """Without the charges of orders that were lost with the database, placed again, and ended unpaid.
+
+        Nobody could know of the charge, until they are sent once more. But a refusal has to be looked up.
+        """
+        lost = {customer.order.idempotency_key for customer in customers.all if customer.placed_again}
+        excused = {
+            order.id
+            for order in evidence.orders.values()
+            if order.idempotency_key in lost
+            and order.status in {OrderStatus.DEAD, OrderStatus.CANCELLED}
+            and not self._told_to_look(evidence, order.id)
+        }
+        charges = {order_id: made for order_id, made in evidence.charges.items() if order_id not in excused}
+        return replace(evidence, charges=charges)
+
+    def _told_to_look(self, evidence: Evidence, order_id: str) -> bool:
+        refused = any(attempt.advice == Advice.STOP for attempt in evidence.attempts.get(order_id, ()))
+        return refused and self._scenario.habits.profile.looks_up
 
     def _uncalled_for_reviews(self, evidence: Evidence) -> Iterator[str]:
         """Only what cannot be settled without a person may wait for one."""
@@ -128,21 +149,6 @@ class Judge:
                 yield f"order {order.idempotency_key} met another charge, and no incident tells of it"
             if reported and order.id not in self._witness.misled:
                 yield f"order {order.idempotency_key} has an incident of another charge, which it never met"
-
-
-def _excused(evidence: Evidence, customers: Customers) -> Evidence:
-    """Without the charges of orders that were lost with the database and placed again, where they are not paid.
-
-    Nobody could know of the charge, until they are sent once more.
-    """
-    lost = {customer.order.idempotency_key for customer in customers.all if customer.placed_again}
-    excused = {
-        order.id
-        for order in evidence.orders.values()
-        if order.idempotency_key in lost and order.status in {OrderStatus.DEAD, OrderStatus.CANCELLED}
-    }
-    charges = {order_id: made for order_id, made in evidence.charges.items() if order_id not in excused}
-    return replace(evidence, charges=charges)
 
 
 def _charges(service: PaymentService) -> Iterator[Charge]:
