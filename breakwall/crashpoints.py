@@ -25,6 +25,7 @@ TRANSACTIONS = (
     "retry",
     "cancel",
     "resolve",
+    "suspect",
 )
 """The ledger's transactions, each passed before its commit and after it."""
 

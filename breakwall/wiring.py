@@ -60,18 +60,27 @@ def open_ledger(settings: Settings, database: Database) -> Ledger:
     """The ledger, with leases that outlive a call."""
     return Ledger(
         database,
-        lease=settings.payment_timeout + LEASE_MARGIN,
+        lease=lease_of(settings),
         account=settings.payment_account,
         keys_as_they_are=settings.payment_keys == "caller",
     )
 
 
+def lease_of(settings: Settings) -> float:
+    """For how many seconds a claim holds."""
+    return settings.payment_timeout + LEASE_MARGIN
+
+
+def policy_of(settings: Settings) -> RetryPolicy:
+    """When attempts are due again, and how many there are."""
+    return RetryPolicy(settings.retry.base, settings.retry.cap, settings.retry.max_attempts)
+
+
 def open_charger(settings: Settings, ledger: Ledger) -> Charger:
     """What sends attempts to the configured payment service, and warns when that rejects them."""
-    policy = RetryPolicy(settings.retry.base, settings.retry.cap, settings.retry.max_attempts)
     rejections = RejectionLog(time.monotonic)
     gateway = gateway_from_settings(settings)
-    return Charger(gateway, ledger, policy, random.random, on_answer=rejections.hear)
+    return Charger(gateway, ledger, policy_of(settings), random.random, on_answer=rejections.hear)
 
 
 def _circuit(settings: Settings, store: str) -> CircuitBreaker:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from breakwall.payments.database import DatabaseUnavailableError, SchemaError
-    from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order, OrderStatus
+    from breakwall.payments.orders import (
+        IdempotencyConflictError,
+        InvalidOrderError,
+        Order,
+        OrderStatus,
+        StoredOrder,
+    )
+    from breakwall.payments.queries import OrderNotFoundError
     from breakwall.settings import SettingsError
     from producers.producer import OrderProducer, PlaceResult
 
@@ -19,11 +26,13 @@ __all__ = [
     "IdempotencyConflictError",
     "InvalidOrderError",
     "Order",
+    "OrderNotFoundError",
     "OrderProducer",
     "OrderStatus",
     "PlaceResult",
     "SchemaError",
     "SettingsError",
+    "StoredOrder",
 ]
 
 _HOMES = {
@@ -31,11 +40,13 @@ _HOMES = {
     "IdempotencyConflictError": "breakwall.payments.orders",
     "InvalidOrderError": "breakwall.payments.orders",
     "Order": "breakwall.payments.orders",
+    "OrderNotFoundError": "breakwall.payments.queries",
     "OrderProducer": "producers.producer",
     "OrderStatus": "breakwall.payments.orders",
     "PlaceResult": "producers.producer",
     "SchemaError": "breakwall.payments.database",
     "SettingsError": "breakwall.settings",
+    "StoredOrder": "breakwall.payments.orders",
 }
 
 

@@ -10,7 +10,7 @@ from breakwall.payments.database import Database
 from breakwall.payments.orders import IdempotencyConflictError, Order
 from breakwall.payments.queries import orders_by_key
 from breakwall.payments.texts import quoted
-from producers.jsonlines import Line
+from producers.order_files import Line
 from producers.producer import BATCH, OrderProducer
 
 
@@ -50,11 +50,11 @@ class OrderImporter:
 
         Raises:
             DatabaseUnavailableError: `summary` says how far it came; the whole may be run again.
+            UnreadableFileError: from ``lines``; likewise, once the file is whole.
         """
         waiting = iter(lines)
         while batch := list(islice(waiting, BATCH)):
-            orders = self._distinct(batch)
-            self._enqueue(orders)
+            self._enqueue(self._distinct(batch))
             yield batch
 
     def _distinct(self, batch: list[Line]) -> dict[str, tuple[int, Order]]:

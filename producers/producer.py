@@ -17,6 +17,7 @@ from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.decisions import jittered
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from breakwall.payments.queries import get_order
 from breakwall.settings import Settings
 
 BATCH = 500
@@ -147,6 +148,18 @@ class OrderProducer:
         while batch := list(islice(waiting, BATCH)):
             results += self._enqueue_batch(batch)
         return results
+
+    def get(self, name: str) -> StoredOrder:
+        """The order as it is now.
+
+        Args:
+            name: its id, its idempotency key, or a key that it travels under.
+
+        Raises:
+            OrderNotFoundError: there is none.
+            DatabaseUnavailableError: the database does not answer.
+        """
+        return get_order(self._ledger.database, name)
 
     def close(self) -> None:
         """Hand in what the breaker has still to tell the others, and close every connection."""

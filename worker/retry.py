@@ -16,12 +16,12 @@ from breakwall.payments.orders import OrderStatus
 
 _REASONS = {
     Step.DECLINE: (OrderStatus.DECLINED, "Declined, by an answer that came late."),
-    Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; it is proven that nothing was charged."),
+    Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; none of its attempts is in doubt."),
     Step.REFUSE: (
         OrderStatus.DEAD,
         "The payment service refused it, as its last attempt tells; a look-up has found no charge.",
     ),
-    Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; it is proven that nothing was charged."),
+    Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; none of them is in doubt."),
     Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can tell."),
 }
 

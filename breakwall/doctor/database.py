@@ -1,4 +1,4 @@
-"""The doctor's look at the orders database: there, at this version, writable, and without open incidents."""
+"""The doctor's look at the orders database: there, at this version, writable, this site's, without open incidents."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from breakwall.payments.database import Database, DatabaseUnavailableError, Sche
 from breakwall.payments.incidents import count_open, newest_incidents
 from breakwall.payments.migrate import check_schema, current_revision
 from breakwall.payments.schema import orders
+from breakwall.payments.site import read_site
 from breakwall.settings import Settings
 from breakwall.urls import missing_file
 
@@ -27,7 +28,7 @@ ADVICE = (
 
 
 def database(settings: Settings) -> list[Finding]:
-    """The orders database; the open incidents in it are a finding of their own."""
+    """The orders database; the site that it is of and the open incidents in it are findings of their own."""
     if missing_file(settings.database):
         return [_missing(settings)]
     prepare = None if settings.embedded_database else check_schema
@@ -39,12 +40,24 @@ def database(settings: Settings) -> list[Finding]:
                 return [Finding(NAME, True, f"{where(settings.database)}: migrated on the next use")]
             opened.write(_lock_nothing)
             count, newest = opened.read(_incidents)
+            about_the_site = _site(read_site(opened), settings)
         except SchemaError as error:
             return [Finding(NAME, False, str(error), "Run `breakwall db upgrade`.")]
         except DatabaseUnavailableError as error:
             return [Finding(NAME, False, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
     there = Finding(NAME, True, f"{where(settings.database)} answers, at revision {HEAD}")
-    return [there, _about(count, newest)]
+    return [there, about_the_site, _about(count, newest)]
+
+
+def _site(name: str, settings: Settings) -> Finding:
+    shown = f"{name}, on the payment account {settings.payment_account}"
+    if settings.site is None:
+        advice = f"Set BREAKWALL_SITE={name}, so that orders keep their keys should the database be lost."
+        return Finding("site", True, shown, advice)
+    if settings.site != name:
+        told = f"BREAKWALL_SITE is {settings.site}, the orders database is of site {name}"
+        return Finding("site", False, told, f"Set BREAKWALL_SITE={name}: nothing starts before.")
+    return Finding("site", True, shown)
 
 
 def _missing(settings: Settings) -> Finding:

@@ -53,7 +53,7 @@ class Backlog:
         due: of those, the ones whose next attempt is due now.
         in_flight: claimed: being charged right now, or by a process that died and whose claim runs out.
         review: their outcome cannot be settled without a person.
-        dead: given up on, proven not charged.
+        dead: given up on; when they were, no attempt of them was in doubt.
         oldest_age_seconds: since the oldest waiting order was accepted; 0.0 while none waits.
         next_due_seconds: until the next waiting order is due; 0.0 when one is, None while none waits.
         drained_last_minute: orders that had waited and were settled within `DRAIN_WINDOW`.

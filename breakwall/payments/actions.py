@@ -75,7 +75,8 @@ class StoredIntervention:
         at: when, by the database's clock; aware, in UTC.
         before: the order's state until then.
         after: the state that the action led to.
-        evidence: the charge id that the person vouched for, if that was the action.
+        evidence: the charge id that the person vouched for, how it is known that nothing was charged where the order
+            has got a new key for it, or the time of the backup that was restored; None for other actions.
         run: the same for all orders of one bulk action; None for a single order.
     """
 

@@ -64,6 +64,12 @@ def claim_of(connection: Connection, taken: Row[Any], *, site: str, lease: float
     return Claim(request, taken.fence, _progress(connection, taken, lease))
 
 
+def progress_of(connection: Connection, clock: Clock, order_id: str, *, lease: float) -> Progress:
+    """How far an order has come: what a claim on it would begin with now. ``lease``: seconds, as in `Ledger`."""
+    wanted = select(orders, clock.after(0).label("now")).where(orders.c.id == order_id)
+    return _progress(connection, connection.execute(wanted).one(), lease)
+
+
 def insert_attempt(
     connection: Connection, clock: Clock, claim: Claim, number: int, source: Source
 ) -> Attempt:

@@ -25,25 +25,32 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
 
     The embedded database, used when BREAKWALL_DATABASE_URL is not set, is also migrated on first use; any
     other one only by this command.
+
+    The first time, it names the site: as BREAKWALL_SITE says, else by chance. Set the name that it shows, so that
+    orders keep their keys should the database be lost.
     """
     from breakwall.settings import load_settings
     from breakwall.terminal.output import data, write_json
 
-    before, after = _migrate(load_settings())
+    settings = load_settings()
+    before, after, site = _migrate(settings)
     if output is Format.JSON:
-        write_json({"before": before, "after": after})
-    else:
-        was = "already" if before == after else f"now; it was {before or 'new'}"
-        data().print(f"The orders database is at revision {after} {was}.", highlight=False)
+        write_json({"before": before, "after": after, "site": site})
+        return
+    was = "already" if before == after else f"now; it was {before or 'new'}"
+    data().print(f"The orders database is at revision {after} {was}. Its site is {site}.", highlight=False)
+    if settings.site is None:
+        told = f"Set BREAKWALL_SITE={site}, so that orders keep their keys should the database be lost."
+        data().print(told, highlight=False)
 
 
-def _migrate(settings: Settings) -> tuple[str | None, str]:
-    """The revisions before and after."""
+def _migrate(settings: Settings) -> tuple[str | None, str, str]:
+    """The revisions before and after, and the site's name."""
     from sqlalchemy import Engine
 
     from breakwall.payments.database import Database
     from breakwall.payments.migrate import current_revision, prepare_home, upgrade
-    from breakwall.payments.site import check_site
+    from breakwall.payments.site import check_site, read_site
 
     revisions: list[str | None] = []
 
@@ -60,6 +67,6 @@ def _migrate(settings: Settings) -> tuple[str | None, str]:
     opened = Database(settings.database, prepare=prepare)
     try:
         after = opened.read(lambda connection: current_revision(connection.engine))
+        return revisions[0], after or "none", read_site(opened)
     finally:
         opened.close()
-    return revisions[0], after or "none"

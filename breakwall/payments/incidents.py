@@ -1,4 +1,4 @@
-"""The incidents of all orders: which of them are open, and closing one that a person has dealt with.
+"""The incidents of all orders: which of them are open, opening one, closing one that a person has dealt with.
 
 An incident carries its own note of who closed it, when and why; there is no second one in `interventions`,
 because closing changes nothing about the order.
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from breakwall.payments.actions import Author, StoredIncident
-from breakwall.payments.audit import INCIDENT_COLUMNS
+from breakwall.payments.actions import Author, IncidentKind, StoredIncident
+from breakwall.payments.audit import INCIDENT_COLUMNS, report_incident
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.interventions import RefusedError
+from breakwall.payments.queries import get_order
 from breakwall.payments.schema import incidents
 
 OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
 """Incidents that nobody has closed. A partial index holds no other, so many closed ones cost nothing."""
 
 
+OPENING = "open_incident"
 CLOSING = "close_incident"
-"""Its transaction's name. It is no crash point's: no order changes with it."""
+"""Their transactions' names. They are no crash points': no order changes with them."""
 
 
 class IncidentNotFoundError(LookupError):
@@ -42,6 +44,45 @@ def newest_incidents(connection: Connection, *, limit: int, closed_too: bool = F
     wanted = select(*INCIDENT_COLUMNS).order_by(incidents.c.at.desc(), incidents.c.id.desc()).limit(limit)
     found = connection.execute(wanted if closed_too else wanted.where(OPEN))
     return [StoredIncident(**row._mapping) for row in found]
+
+
+def open_incident(
+    database: Database, name: str, author: Author, *, clock: Clock | None = None
+) -> StoredIncident:
+    """Write down what a person has found out about an order: an incident of the kind `reported`.
+
+    The same by the same person again is the incident that there is.
+
+    Args:
+        name: the order's id or idempotency key.
+        author: who reports it; their reason is what they have found.
+
+    Raises:
+        ValueError: ``author`` gives no reason.
+        OrderNotFoundError: no order has this name.
+        RefusedError: it was reported before, and is closed; nothing was changed.
+        DatabaseUnavailableError: as `Database.write`.
+    """
+    if author.reason is None:
+        raise ValueError("an incident is opened with a reason")
+    order_id = get_order(database, name).id
+    detail = f"{author.reason} (reported by {author.actor})"
+    same = (
+        incidents.c.order_id == order_id,
+        incidents.c.kind == IncidentKind.REPORTED,
+        incidents.c.detail == detail,
+    )
+
+    def work(connection: Connection) -> StoredIncident:
+        report_incident(connection, clock or DatabaseClock(), order_id, IncidentKind.REPORTED, detail)
+        found = StoredIncident(**connection.execute(select(*INCIDENT_COLUMNS).where(*same)).one()._mapping)
+        if found.closed_at is not None:
+            raise RefusedError(
+                f"incident {found.id} says the same, and was closed by {found.closed_by}: {found.close_reason}"
+            )
+        return found
+
+    return database.write(work, name=OPENING)
 
 
 def close_incident(

@@ -18,7 +18,7 @@ from breakwall.payments.facts import DISPUTED as LEADS_ELSEWHERE
 from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import Naming, get_order, stored_order
-from breakwall.payments.renewal import doubt_refusals, renew_keys, renew_spent_keys
+from breakwall.payments.renewal import doubt_refusals, renew_keys, renew_spent_keys, vouch_for_refusals
 from breakwall.payments.schema import attempts, orders
 
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
@@ -120,6 +120,7 @@ class Interventions:
         if may_have_charged(connection, before):
             raise RefusedError(_MAY_HAVE_CHARGED.format(before.id))
         renew_keys(connection, [before])
+        vouch_for_refusals(connection, before.id)
 
 
 def lock_order(

@@ -143,6 +143,7 @@ class StoredOrder:
     Attributes:
         idempotency_key: the caller's own key.
         charge_key: the key that the payment service knows it by, or will.
+        suspected_at: since when it may have been charged without an attempt that tells of it, see `suspicion`.
     """
 
     id: str
@@ -160,6 +161,7 @@ class StoredOrder:
     cancel_requested: bool
     created_at: datetime
     settled_at: datetime | None
+    suspected_at: datetime | None
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, handed in again."""

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import Row, Select, func, or_, select
 
+from breakwall.payments.charges import DEFAULT_ACCOUNT
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.differences import Account, Difference, Kind, compare
 from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.gateways.wire_keys import key_behind
-from breakwall.payments.keys import order_id_within
+from breakwall.payments.matching import Match, keys_before_a_spreadsheet, match
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reports import ReportLine
 from breakwall.payments.schema import attempts, orders
 from breakwall.payments.spool import Spool
-from breakwall.payments.texts import is_allowed
+from breakwall.payments.statuses import Meaning
 
 T = TypeVar("T")
 
@@ -47,12 +48,15 @@ class Reconciliation:
     Args:
         database: where the orders are.
         period: what the report covers; every line of it is compared, whatever its time.
+        only_known: charges of no order here are others', not differences.
         clock: until when orders are compared where the period has no end.
+        account: the payment account that the report is of.
         advance: told how many lines or orders more are dealt with.
 
     Attributes:
         lines: lines of the report.
         charges: of those, the ones with a charge, also where a later line takes it back.
+        of_others: of those, the ones that are about no order here and that are no difference.
         paid_orders: paid orders of the period that were looked for in the report.
         not_judged: paid orders that are not in the report, and whose charge may lie before the period.
     """
@@ -62,29 +66,30 @@ class Reconciliation:
         database: Database,
         *,
         period: Period | None = None,
+        only_known: bool = False,
         clock: Clock | None = None,
+        account: str = DEFAULT_ACCOUNT,
         advance: Callable[[int], None] = lambda more: None,
     ) -> None:
         self._database = database
         self._period = period or Period()
+        self._only_known = only_known
         self._clock = clock or DatabaseClock()
+        self._account = account
         self._advance = advance
-        self.lines = self.charges = self.paid_orders = self.not_judged = 0
+        self.lines = self.charges = self.of_others = self.paid_orders = self.not_judged = 0
 
     def run(self, report: Iterable[ReportLine]) -> Iterator[Difference]:
         """Yield every difference. The whole report is read before the first one.
 
         Raises:
             DatabaseUnavailableError: nothing is known about the rest.
-            UnreadableReportError: from ``report``.
+            UnreadableFileError: from ``report``.
         """
         with Spool() as spool:
             until = self._period.until or self._now()
             self._read(report, spool)
-            for line in spool.without_order():
-                yield Difference(
-                    Kind.UNKNOWN_KEY, None, line.key, None, line.charge_id or line.status, line.number
-                )
+            yield from self._list_unknown(spool)
             for charge_id, order_ids, number in spool.shared_charges():
                 yield Difference(Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number)
             yield from self._compare_reported(spool)
@@ -92,22 +97,44 @@ class Reconciliation:
 
     def _read(self, report: Iterable[ReportLine], spool: Spool) -> None:
         for batch in _chunks(report):
-            known = self._known({line.key for line in batch})
-            spool.add((line, known.get(line.key)) for line in batch)
+            matches = self._match([line for line in batch if line.named])
+            self.of_others += sum(map(self._is_of_others, matches))
+            # All are kept: what gives a charge back may be known by no other name than the charge.
+            spool.add(matches)
             self.lines += len(batch)
             self.charges += sum(line.charged for line in batch)
             self._advance(len(batch))
         spool.complete()
 
-    def _known(self, keys: set[str]) -> dict[str, str]:
-        return self._database.read(lambda connection: order_ids_by_key(connection, keys))
+    def _match(self, lines: Sequence[ReportLine]) -> list[Match]:
+        return self._database.read(lambda connection: match(connection, lines, self._account))
+
+    def _is_of_others(self, found: Match) -> bool:
+        """Whether a line is about no order here, and no difference: nothing of ours was charged by it."""
+        if found.order_id or found.owner:
+            return False
+        match found.line.meaning:
+            case Meaning.CHARGED:
+                return self._only_known
+            case Meaning.NOT_CHARGED:
+                return self._only_known or found.line.key is None
+        return found.line.meaning is Meaning.REFUNDED
+
+    def _list_unknown(self, spool: Spool) -> Iterator[Difference]:
+        for batch in _chunks(spool.without_order()):
+            keys = {line.key for line, _ in batch if line.key}
+            meant = self._database.read(partial(keys_before_a_spreadsheet, keys=keys))
+            for line, owner in batch:
+                if owner or not self._only_known:
+                    said, here = line.charge_id or line.status, meant.get(line.key or "")
+                    yield Difference(Kind.UNKNOWN_KEY, owner, line.key, here, said, line.number)
 
     def _compare_reported(self, spool: Spool) -> Iterator[Difference]:
         for batch in _chunks(spool.by_order()):
-            wanted = _ACCOUNTS.where(orders.c.id.in_([order_id for order_id, _ in batch]))
+            wanted = _ACCOUNTS.where(orders.c.id.in_([order_id for order_id, _, _ in batch]))
             accounts = {row.id: _account(row) for row in self._rows(wanted)}
-            for order_id, lines in batch:
-                yield from compare(accounts[order_id], lines)
+            for order_id, lines, owners in batch:
+                yield from compare(accounts[order_id], lines, owners)
 
     def _find_missing(self, spool: Spool, until: datetime) -> Iterator[Difference]:
         for found in self._paid_orders(until):
@@ -133,45 +160,6 @@ class Reconciliation:
 
     def _now(self) -> datetime:
         return self._database.read(lambda connection: connection.scalars(select(self._clock.after(0))).one())
-
-
-def order_ids_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """The orders that were sent with these keys, or are to be, by key: their own or a renewed one.
-
-    Each key is taken as the header carried it, or else as it stands: some services decode what they receive.
-    """
-    behind = {key: _sent_as(key) for key in keys}
-    own = _by_own_key(connection, {*behind, *behind.values()})
-    found = {key: own[name] for key, sent in behind.items() for name in (key, sent) if name in own}
-    return found | _by_renewed_key(connection, behind.keys() - found.keys())
-
-
-def _sent_as(received: str) -> str:
-    key = key_behind(received)
-    # A text that no driver can encode is no order's key.
-    return key if key and is_allowed(key) else received
-
-
-def _by_own_key(connection: Connection, keys: set[str]) -> dict[str, str]:
-    wanted = select(orders.c.idempotency_key, orders.c.id).where(orders.c.idempotency_key.in_(keys))
-    return _pairs(connection, wanted)
-
-
-def _by_renewed_key(connection: Connection, keys: Set[str]) -> dict[str, str]:
-    renewed = {key: order_id for key in keys if (order_id := order_id_within(key))}
-    if not renewed:
-        return {}
-    sent = select(attempts.c.gateway_key, attempts.c.order_id).where(
-        attempts.c.order_id.in_(renewed.values()), attempts.c.gateway_key.in_(renewed)
-    )
-    to_be_sent = select(orders.c.charge_key, orders.c.id).where(
-        orders.c.id.in_(renewed.values()), orders.c.charge_key.in_(renewed)
-    )
-    return _pairs(connection, sent) | _pairs(connection, to_be_sent)
-
-
-def _pairs(connection: Connection, query: Select[Any]) -> dict[str, str]:
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def paid_query(since: datetime | None, until: datetime, after: tuple[datetime, str] | None) -> Select[Any]:

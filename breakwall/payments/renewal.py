@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, no
 from breakwall.payments.facts import PROVEN_OTHERWISE, REFUSED, SPENDS_KEY, UNSETTLED
 from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.keys import derive_charge_key
-from breakwall.payments.schema import attempts, orders
+from breakwall.payments.schema import SettledBy, attempts, orders
 
 _UNNOTICED = attempts.c.outcome.in_([Outcome.NOT_SENT, Outcome.THROTTLED])
 _SPENT = and_(attempts.c.outcome == Outcome.FAILED, SPENDS_KEY)
@@ -49,21 +49,47 @@ def renew_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
 
 
 def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
-    """Have the refusals of some locked orders looked up that were believed without a look-up."""
-    doubtful = _whose_newest(connection, locked, _SPENT, not_(PROVEN_OTHERWISE))
+    """Have the newest refusal of each of some locked orders looked up, where it was believed without a look-up.
+
+    Under the key that was refused: a version before has renewed keys without one, and the order gets its old one back.
+    """
+    found = _newest(connection, locked, _SPENT, not_(PROVEN_OTHERWISE))
+    doubted = [{"of": order_id, "key": key} for order_id, key in found]
+    if not doubted:
+        return
+    change = update(orders).where(orders.c.id == bindparam("of"))
+    connection.execute(change.values(charge_key=bindparam("key")), doubted)
     connection.execute(
         update(attempts)
-        .where(attempts.c.order_id.in_(doubtful), attempts.c.outcome == Outcome.FAILED)
-        .where(REFUSED, not_(PROVEN_OTHERWISE))
-        .values(outcome=Outcome.UNKNOWN, advice=Advice.STOP, spends_key=True)
+        .where(attempts.c.order_id == bindparam("of"), attempts.c.gateway_key == bindparam("key"))
+        .where(_SPENT, REFUSED, not_(PROVEN_OTHERWISE))
+        .values(outcome=Outcome.UNKNOWN, advice=Advice.STOP, spends_key=True),
+        doubted,
+    )
+
+
+def vouch_for_refusals(connection: Connection, order_id: str) -> None:
+    """Note of a locked order's refusals that a person has said that nothing was charged: none is looked up again."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.order_id == order_id, _SPENT, not_(PROVEN_OTHERWISE))
+        .values(settled_by=SettledBy.PERSON)
     )
 
 
 def _whose_newest(
     connection: Connection, locked: Sequence[Row[Any]], *conditions: ColumnElement[bool]
 ) -> set[str]:
-    """The ids of those of some locked orders whose newest attempt that the service took notice of was sent under the
-    key in use and meets the conditions, while no attempt may have charged."""
+    """The ids of those orders that `_newest` finds by an attempt under the key in use."""
+    under_key_in_use = attempts.c.gateway_key == orders.c.charge_key
+    return {order_id for order_id, _ in _newest(connection, locked, under_key_in_use, *conditions)}
+
+
+def _newest(
+    connection: Connection, locked: Sequence[Row[Any]], *conditions: ColumnElement[bool]
+) -> list[tuple[str, str]]:
+    """The ids of those of some locked orders whose newest attempt that the service took notice of meets the
+    conditions, while no attempt may have charged; each with the key that this attempt was sent under."""
     ids = [order.id for order in locked]
     newest = (
         select(attempts.c.order_id, func.max(attempts.c.number).label("number"))
@@ -73,10 +99,9 @@ def _whose_newest(
     )
     unsettled = select(attempts.c.order_id).where(attempts.c.order_id.in_(ids), UNSETTLED)
     found = (
-        select(orders.c.id)
+        select(orders.c.id, attempts.c.gateway_key)
         .join(newest, newest.c.order_id == orders.c.id)
         .join(attempts, and_(attempts.c.order_id == orders.c.id, attempts.c.number == newest.c.number))
-        .where(attempts.c.gateway_key == orders.c.charge_key, *conditions)
-        .where(orders.c.id.not_in(unsettled))
+        .where(*conditions, orders.c.id.not_in(unsettled))
     )
-    return set(connection.scalars(found))
+    return [(row.id, row.gateway_key) for row in connection.execute(found)]

@@ -1,208 +1,247 @@
-"""Reading a payment service's report of its charges: CSV with a header, or JSON Lines."""
+"""A payment service's report of its charges: what each of its lines says, in our words."""
 
 from __future__ import annotations
 
-import csv
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 from breakwall.payments.currencies import MINOR_DIGITS
+from breakwall.payments.files.amounts import AmountError, DecimalAmountError, Units, minor_units
+from breakwall.payments.files.columns import Columns
+from breakwall.payments.files.problems import UnreadableFileError
+from breakwall.payments.files.records import Record, Records
+from breakwall.payments.statuses import CHARGED, REFUND, UNREADABLE, Meaning, decisive, meaning_of, normal
 from breakwall.payments.texts import character_problem
 
-MAX_LINE = 65_536
-"""Bytes; a file without line ends does not fill the memory."""
+FIELDS = ("key", "charge_id", "amount", "currency", "status", "order_id", "refund_of")
+"""What `--columns` can name. ``refund_of`` is the charge that a refund with an id of its own gives back."""
 
-CHARGED = frozenset({"succeeded"})
-NOT_CHARGED = frozenset({"declined", "failed", "processing", "cancelled", "canceled", "refunded"})
+_NEEDED = ("charge_id", "amount", "currency", "status")
+_DEFAULTS = {
+    "key": ("key", "idempotency_key"),
+    **{name: (name,) for name in (*_NEEDED, "order_id", "refund_of")},
+}
+NO_STATUS = "(no status)"
+"""What lines are counted as that have none, such as a total."""
 
-_COLUMNS = ("charge_id", "amount", "currency", "status")
-_KEY_COLUMNS = ("key", "idempotency_key")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_BOM = b"\xef\xbb\xbf"
+WORDS = 1000
+OTHER_WORDS = "(other words)"
+"""What all words beyond `WORDS` are counted as: a column of free text does not fill the memory."""
 
-
-class UnreadableReportError(ValueError):
-    """The report cannot be understood from this line on.
-
-    Attributes:
-        line: counted from 1.
-        field: the column at fault; None for the line as a whole.
-        problem: what would be right.
-    """
-
-    def __init__(self, line: int, field: str | None, problem: str) -> None:
-        super().__init__(": ".join(part for part in (f"line {line}", field, problem) if part))
-        self.line = line
-        self.field = field
-        self.problem = problem
+TOLD = 20
+"""Unreadable lines that are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportLine:
-    """One charge as the payment service has it.
+    """What one line of the report says.
 
     Attributes:
         number: the line, counted from 1.
-        key: the idempotency key that it came with.
+        key: the idempotency key that the charge came with, if the line has it.
         charge_id: the service's id; not None where it was charged.
-        amount: minor units of ``currency``.
-        currency: an ISO 4217 code in capitals.
-        status: one of `CHARGED` or of `NOT_CHARGED`.
+        amount: minor units of ``currency``; None where the line has none and nothing was charged.
+        currency: an ISO 4217 code in capitals; likewise.
+        status: in small letters, as the service calls it.
+        order_id: our order, if the line says so.
     """
 
     number: int
-    key: str
+    key: str | None
     charge_id: str | None
-    amount: int
-    currency: str
+    amount: int | None
+    currency: str | None
     status: str
+    order_id: str | None = None
+
+    @property
+    def meaning(self) -> Meaning:
+        """What that says of the customer's money."""
+        return meaning_of(self.status)
 
     @property
     def charged(self) -> bool:
         """Whether the customer's money stands charged."""
-        return self.status in CHARGED
+        return self.meaning is Meaning.CHARGED
+
+    @property
+    def named(self) -> bool:
+        """Whether it can be told what the line is about."""
+        return bool(self.key or self.charge_id or self.order_id)
 
 
-def read_report(stream: BinaryIO) -> Iterator[ReportLine]:
-    """Read a report line by line; holds one line at a time.
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a line cannot be read, and what would be right."""
 
-    The columns are ``key`` (or ``idempotency_key``), ``charge_id``, ``amount`` (minor units), ``currency``
-    and ``status``; others are passed over. It is JSON Lines when it begins with a brace. Where a charge has
-    several lines, the last one is to be the newest.
+    line: int
+    field: str | None
+    problem: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (f"line {self.line}", self.field, self.problem) if part)
+
+
+class _LineError(ValueError):
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(problem)
+        self.field = field
+        self.problem = problem
+
+
+class Report(Iterable[ReportLine]):
+    """The lines of a report, one at a time, from CSV or JSON, within gzip or not.
+
+    Where a charge has several lines, the last one is to be the newest.
+
+    Args:
+        stream: the file.
+        columns: for each of `FIELDS` that is called otherwise there, its columns.
+        units: what the amounts count.
+        charged: words by which this file calls a charge, beside those that are known.
+        prefix: only charges whose key, or else whose id, begins so are ours.
+        encoding: None: as a byte order mark says, else UTF-8, else Windows-1252.
+
+    Attributes:
+        skipped: lines that are no charge, by what they are called: ``{"pending": 2}``.
+        unreadable: how many lines cannot be read.
+        problems: the first `TOLD` of them.
+        of_others: lines without the prefix.
 
     Raises:
-        UnreadableReportError: naming the line and the field.
+        UnreadableFileError: at any time until the last line; nothing of the file is to be believed.
     """
-    lines = _text_lines(stream)
-    empty: list[str] = []
-    for line in lines:
-        if line.strip():
-            all_lines = chain(empty, [line], lines)
-            yield from (_json_lines if line.lstrip().startswith("{") else _csv_lines)(all_lines)
-            return
-        empty.append("\n")
-    raise UnreadableReportError(
-        1, None, "the report is empty; it should begin with a header or a JSON object"
-    )
 
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        units: Units = Units.MINOR,
+        charged: Collection[str] = (),
+        prefix: str = "",
+        encoding: str | None = None,
+    ) -> None:
+        self._records = Records(stream, Columns(_DEFAULTS, _NEEDED, columns), encoding=encoding, lenient=True)
+        self._units = units
+        self._charged = frozenset(map(normal, charged))
+        self._prefix = prefix
+        self.skipped: Counter[str] = Counter()
+        self.unreadable = self.of_others = 0
+        self.problems: list[Problem] = []
 
-def _text_lines(stream: BinaryIO) -> Iterator[str]:
-    number = 0
-    while raw := stream.readline(MAX_LINE + 1):
-        number += 1
-        if len(raw) > MAX_LINE:
-            raise UnreadableReportError(number, None, f"should be at most {MAX_LINE} bytes long")
+    @property
+    def legacy(self) -> bool:
+        """Whether it was taken for Windows-1252."""
+        return self._records.legacy
+
+    def __iter__(self) -> Iterator[ReportLine]:
+        for record in self._records:
+            line = self._line(record)
+            if line is None:
+                self.of_others += 1
+                continue
+            if line.meaning is Meaning.NO_CHARGE:
+                word = line.status or NO_STATUS
+                self.skipped[word if word in self.skipped or len(self.skipped) < WORDS else OTHER_WORDS] += 1
+            yield line
+
+    def _line(self, record: Record) -> ReportLine | None:
+        """The line, or None for another's."""
+        names: dict[str, str | None] = {}
         try:
-            yield (raw.removeprefix(_BOM) if number == 1 else raw).decode()
-        except UnicodeDecodeError:
-            raise UnreadableReportError(number, None, "should be UTF-8 text") from None
+            names = _names(record)
+            if not (names["key"] or names["charge_id"] or self._prefix).startswith(self._prefix):
+                return None
+            return self._read(record, names)
+        except DecimalAmountError as error:
+            # Units are the whole file's: what was read before is as wrong.
+            raise UnreadableFileError(record.number, "amount", str(error)) from None
+        except _LineError as error:
+            self._unreadable(Problem(record.number, error.field or None, error.problem))
+        # Its order is not missing from the report, only unclear.
+        key, charge_id, order_id = (names.get(name) for name in ("key", "charge_id", "order_id"))
+        return ReportLine(record.number, key, charge_id, None, None, UNREADABLE, order_id)
+
+    def _read(self, record: Record, names: Mapping[str, str | None]) -> ReportLine:
+        values = record.values
+        status = self._status(values.get("status", ()))
+        if meaning_of(status) is not Meaning.CHARGED:
+            return _with(record.number, names, *_money_if_any(values, self._units), status)
+        currency = _currency(values)
+        amount = _amount(values, currency, self._units)
+        if amount < 0:
+            return _with(record.number, names, amount, currency, REFUND)
+        if names["charge_id"] is None:
+            raise _LineError("charge_id", "is missing, and it was charged")
+        return _with(record.number, names, amount, currency, status)
+
+    def _status(self, values: Sequence[Any]) -> str:
+        words = [normal(_text("status", value)) for value in values]
+        return decisive([CHARGED if word in self._charged else word for word in words])
+
+    def _unreadable(self, problem: Problem) -> None:
+        self.unreadable += 1
+        if len(self.problems) < TOLD:
+            self.problems.append(problem)
 
 
-def _json_lines(lines: Iterator[str]) -> Iterator[ReportLine]:
-    for number, text in enumerate(lines, 1):
-        if text.strip():
-            yield _line(number, _json_fields(number, text))
+def _with(
+    number: int, names: Mapping[str, str | None], amount: int | None, currency: str | None, status: str
+) -> ReportLine:
+    charge_id = names["charge_id"]
+    if meaning_of(status) is Meaning.REFUNDED:
+        amount = None if amount is None else abs(amount)
+        charge_id = names["refund_of"] or charge_id
+    return ReportLine(number, names["key"], charge_id, amount, currency, status, names["order_id"])
 
 
-def _json_fields(number: int, text: str) -> dict[str, Any]:
-    def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        fields = dict(pairs)
-        if len(fields) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise UnreadableReportError(number, twice, "should be there once, not twice")
-        return fields
-
-    try:
-        document = json.loads(text, object_pairs_hook=without_doubles)
-    except UnreadableReportError:
-        raise
-    except (ValueError, RecursionError):  # Python reads neither thousands of digits nor of brackets.
-        document = None
-    if not isinstance(document, dict):
-        raise UnreadableReportError(number, None, "should be a JSON object")
-    return document
+def _names(record: Record) -> dict[str, str | None]:
+    if record.problem:
+        raise _LineError("", record.problem)
+    values = record.values
+    keys = values.get("key", ())
+    if len(set(map(str, keys))) > 1:
+        raise _LineError("key", f"is {keys[0]!r} and {keys[1]!r}: should not differ")
+    fields = ("key", "charge_id", "order_id", "refund_of")
+    return {field: _text(field, values[field][0]) if values.get(field) else None for field in fields}
 
 
-def _csv_lines(lines: Iterator[str]) -> Iterator[ReportLine]:
-    reader = csv.reader(lines, strict=True)
-    header: list[str] = []
-    for row in _rows(reader):
-        if not header:
-            header = [name.strip().lower() for name in row]
-            _check_header(reader.line_num, header)
-        elif len(row) > len(header):
-            wrong = f"has {len(row)} fields, the header has {len(header)}"
-            raise UnreadableReportError(reader.line_num, None, wrong)
-        else:
-            # Shorter rows lack a field, and are told which.
-            yield _line(reader.line_num, _csv_fields(dict(zip(header, row, strict=False))))
-
-
-def _rows(reader: Any) -> Iterator[list[str]]:
-    try:
-        yield from (row for row in reader if row)
-    except csv.Error as error:
-        raise UnreadableReportError(reader.line_num, None, f"should be comma-separated: {error}") from None
-
-
-def _check_header(number: int, header: list[str]) -> None:
-    for name in _COLUMNS:
-        if name not in header:
-            raise UnreadableReportError(number, name, "is missing from the header")
-    if not any(name in header for name in _KEY_COLUMNS):
-        raise UnreadableReportError(number, "key", "is missing from the header")
-    for name in (*_COLUMNS, *_KEY_COLUMNS):
-        if header.count(name) > 1:
-            raise UnreadableReportError(number, name, "should be in the header once, not twice")
-
-
-def _csv_fields(row: dict[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: text.strip() for name, text in row.items()}
-    amount = fields.get("amount", "")
-    if _WHOLE_NUMBER.fullmatch(amount):
-        fields["amount"] = int(amount)
-    return fields
-
-
-def _line(number: int, fields: Mapping[str, Any]) -> ReportLine:
-    key = _key(number, fields)
-    status = _text(number, "status", fields.get("status")).lower()
-    if status not in CHARGED | NOT_CHARGED:
-        _refuse(number, "status", f"should be one of {', '.join(sorted(CHARGED | NOT_CHARGED))}")
-    charge_id = fields.get("charge_id") or None
-    if charge_id is not None or status in CHARGED:
-        charge_id = _text(number, "charge_id", charge_id)
-    amount = fields.get("amount")
-    if isinstance(amount, bool) or not isinstance(amount, int) or not _WHOLE_NUMBER.fullmatch(str(amount)):
-        _refuse(number, "amount", "should be a whole number of minor units: $10.00 is 1000, ₩10,000 is 10000")
-    currency = _text(number, "currency", fields.get("currency")).upper()
+def _currency(values: Mapping[str, Sequence[Any]]) -> str:
+    found = values.get("currency")
+    currency = _text("currency", found[0]).upper() if found else ""
     if currency not in MINOR_DIGITS:
-        _refuse(number, "currency", "should be an ISO 4217 code, such as KRW or USD")
-    return ReportLine(number, key, charge_id, amount, currency, status)
+        raise _LineError("currency", "should be an ISO 4217 code, such as KRW or USD")
+    return currency
 
 
-def _key(number: int, fields: Mapping[str, Any]) -> str:
-    names = [name for name in _KEY_COLUMNS if fields.get(name)]
-    if len(names) > 1 and fields["key"] != fields["idempotency_key"]:
-        _refuse(number, "key", "should not differ from idempotency_key")
-    name = names[0] if names else "key"
-    return _text(number, name, fields.get(name))
+def _amount(values: Mapping[str, Sequence[Any]], currency: str, units: Units) -> int:
+    found = values.get("amount")
+    if not found:
+        raise _LineError("amount", "is missing")
+    try:
+        return minor_units(found[0], currency, units)
+    except DecimalAmountError:
+        raise
+    except AmountError as error:
+        raise _LineError("amount", str(error)) from None
 
 
-def _text(number: int, field: str, value: Any) -> str:
-    if value is None:
-        _refuse(number, field, "is missing")
+def _money_if_any(values: Mapping[str, Sequence[Any]], units: Units) -> tuple[int | None, str | None]:
+    try:
+        currency = _currency(values)
+        return _amount(values, currency, units), currency
+    except (_LineError, DecimalAmountError):
+        return None, None
+
+
+def _text(field: str, value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) < 10**40 else ""
     if not isinstance(value, str) or not value.strip():
-        _refuse(number, field, "should be a text that is not empty")
+        raise _LineError(field, "should be a text that is not empty")
     if problem := character_problem(value):
-        _refuse(number, field, problem)
-    return str(value)
-
-
-def _refuse(number: int, field: str, problem: str) -> NoReturn:
-    raise UnreadableReportError(number, field, problem)
+        raise _LineError(field, problem)
+    return value.strip()

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
-from breakwall.payments.actions import Action, Author, IncidentKind
+from breakwall.payments.actions import Action, Author, IncidentKind, InvalidAuthorError
 from breakwall.payments.audit import note_interventions, report_incident
 from breakwall.payments.charges import DEFAULT_ACCOUNT, take_charge
 from breakwall.payments.clock import Clock, DatabaseClock
@@ -17,7 +17,7 @@ from breakwall.payments.interventions import RefusedError, at_rest, lock_order
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import Naming, get_order, stored_order
-from breakwall.payments.renewal import has_spent_key
+from breakwall.payments.renewal import has_spent_key, vouch_for_refusals
 from breakwall.payments.schema import SettledBy, attempts, orders
 from breakwall.payments.texts import text_problem
 
@@ -51,6 +51,7 @@ class Resolution:
 
         Raises:
             InvalidChargeError: ``charge_id`` is empty, too long or holds what no text may hold.
+            InvalidAuthorError: an order that is not in review needs a reason: how that is known.
             RefusedError: also when the charge belongs to another order.
         """
         _check_charge(charge_id)
@@ -60,6 +61,7 @@ class Resolution:
             # Before the order is locked, see `take_charge`. Where either is refused, nothing of both is kept.
             self._refuse_charge_of_another(connection, order.id, charge_id)
             before = lock_order(connection, order.id, _NOT_PAID, "resolved once more")
+            _check_reason(before, author)
             newest = _unsettled(select(func.max(attempts.c.number)), order.id).scalar_subquery()
             detail = f"Resolved by {author.actor}: it charged."
             self._settle(
@@ -105,6 +107,7 @@ class Resolution:
             self._settle(connection, UNSETTLED, order.id, Outcome.FAILED, detail)
             if spent or has_spent_key(connection, before):
                 changes["charge_key"] = derive_charge_key(order.id, before.fence + 1)
+            vouch_for_refusals(connection, order.id)
             self._close(connection, before, status, changes)
             note_interventions(
                 connection, self.clock, [before], Action.RESOLVE_NOT_CHARGED, author, after=status
@@ -146,6 +149,13 @@ class Resolution:
         ended = {"fence": before.fence + 1, "suspected_at": None}
         values = {**at_rest(self.clock, status), **ended, **changes}
         connection.execute(update(orders).where(orders.c.id == before.id).values(values))
+
+
+def _check_reason(before: Row[Any], author: Author) -> None:
+    if before.status != OrderStatus.REVIEW and author.reason is None:
+        raise InvalidAuthorError(
+            "reason", f"the order is {before.status}: how is it known that it was charged?"
+        )
 
 
 def _check_charge(charge_id: str) -> None:

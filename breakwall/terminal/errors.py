@@ -95,8 +95,8 @@ def _explain_settings(error: Exception) -> Explanation | None:
 
 
 def _explain_order(error: Exception) -> Explanation | None:
+    from breakwall.payments.files.problems import UnreadableFileError
     from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
-    from breakwall.payments.reports import UnreadableReportError
 
     match error:
         case InvalidOrderError(problems=problems):
@@ -105,9 +105,9 @@ def _explain_order(error: Exception) -> Explanation | None:
         case IdempotencyConflictError():
             name, problem = str(error).split(": ", 1)
             return Explanation("idempotency_conflict", ExitCode.USAGE, [str(error)], {name: problem})
-        case UnreadableReportError(field=field, problem=problem):
+        case UnreadableFileError(field=field, problem=problem):
             problems = {field: problem} if field else {}
-            return Explanation("unreadable_report", ExitCode.USAGE, [str(error)], problems)
+            return Explanation("unreadable_file", ExitCode.USAGE, [str(error)], problems)
     return None
 
 

@@ -12,12 +12,13 @@ from producers.commands.reconciling import reconcile
 from producers.commands.redriving import retry
 from producers.commands.resolving import resolve
 from producers.commands.showing import list_orders, show
+from producers.commands.suspecting import suspect
 
 __all__ = ["orders_app"]
 
 orders_app = typer.Typer(
     no_args_is_help=True,
-    help="Orders: place, import, show, list, retry, cancel, resolve, incidents, reconcile.",
+    help="Orders: place, import, show, list, retry, cancel, resolve, incidents, reconcile, suspect.",
 )
 orders_app.command("place", short_help="Accept one order: charge it now, or queue it.")(place)
 orders_app.command("import", short_help="Queue the orders of a file or of stdin.")(import_orders)
@@ -25,6 +26,11 @@ orders_app.command("show", short_help="Show one order and all that was tried.")(
 orders_app.command("list")(list_orders)
 orders_app.command("retry", short_help="Send orders round again, due at once.")(retry)
 orders_app.command("cancel", short_help="Cancel an order that is not paid.")(cancel)
-orders_app.command("resolve", short_help="Close an order in review with what is known.")(resolve)
-orders_app.command("incidents", short_help="List charges that a person must look at; close one.")(incidents)
+orders_app.command("resolve", short_help="End an order with what you have found out.")(resolve)
+orders_app.command("incidents", short_help="List charges that a person must look at; open or close one.")(
+    incidents
+)
 orders_app.command("reconcile", short_help="Compare a payment service's report with the orders.")(reconcile)
+orders_app.command("suspect", short_help="After a restore: look up all open orders before anything is sent.")(
+    suspect
+)

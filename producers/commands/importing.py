@@ -4,32 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.payments.files.amounts import Units
 from breakwall.terminal.errors import ExitCode
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.files import STDIN, opened
+from producers.commands.files import (
+    STDIN,
+    AmountsOption,
+    ColumnsOption,
+    EncodingOption,
+    columns_named,
+    encoding_named,
+    opened,
+)
 
 if TYPE_CHECKING:
     from producers.importing import OrderImporter, Summary
+    from producers.order_files import OrderFile
 
 
 def import_orders(
     file: Annotated[
-        str, typer.Argument(metavar="FILE|-", help="JSON Lines; - is standard input.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="FILE|-", help="CSV, a JSON array or JSON Lines; - is standard input.", show_default=False
+        ),
     ] = STDIN,
+    columns: ColumnsOption = "",
+    amounts: AmountsOption = Units.MINOR,
+    encoding: EncodingOption = "",
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Queue the orders of a file, one JSON object a line:
+    """Queue the orders of a file: CSV with a header, a JSON array, or one JSON object a line:
 
     {"user_id": "u1", "amount": 10000, "currency": "KRW", "idempotency_key": "cart-17"}
 
     A bad line is reported by its number and the others are accepted. The same file again changes nothing.
-    Exits with 1 when a line was bad.
+    The file may be packed with gzip. Exits with 1 when a line was bad, with 2 when the file cannot be read.
     """
-    from breakwall.payments.database import DatabaseUnavailableError
+    from producers.order_files import FIELDS, OrderFile
+
+    names, decoding = columns_named(columns, FIELDS), encoding_named(encoding)
+
     from breakwall.settings import load_settings
     from breakwall.wiring import open_database
     from producers.importing import OrderImporter
@@ -37,27 +56,27 @@ def import_orders(
 
     settings = load_settings()
     with (
-        opened(file, "orders, one JSON object a line,") as (stream, size),
+        opened(file, "orders as CSV or JSON") as (stream, size),
         OrderProducer.from_settings(settings) as producer,
         closing(open_database(settings)) as database,
     ):
         importer = OrderImporter(producer, database, _reporter(output))
+        orders = OrderFile(stream, columns=names, units=amounts, encoding=decoding)
         try:
-            _run(importer, stream, size)
-        except DatabaseUnavailableError:
-            _summarise(importer.summary, output, finished=False)
+            _run(importer, orders, size)
+        except Exception:
+            if importer.summary.lines:
+                _summarise(importer.summary, output, finished=False)
             raise
     _summarise(importer.summary, output, finished=True)
     if importer.summary.bad:
         raise typer.Exit(ExitCode.FAILURE)
 
 
-def _run(importer: OrderImporter, stream: BinaryIO, size: int | None) -> None:
-    from producers.jsonlines import read_lines
-
+def _run(importer: OrderImporter, orders: OrderFile, size: int | None) -> None:
     with _progress(size) as advance:
-        for batch in importer.run(read_lines(stream)):
-            advance(sum(line.size for line in batch), importer.summary.lines)
+        for _ in importer.run(orders):
+            advance(orders.position, importer.summary.lines)
 
 
 @contextmanager
@@ -73,7 +92,7 @@ def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as progress:
         task = progress.add_task("importing", total=size, lines=0)
-        yield lambda read, lines: progress.update(task, advance=read, lines=lines)
+        yield lambda read, lines: progress.update(task, completed=read, lines=lines)
 
 
 def _reporter(output: Format) -> Callable[[int, str], None]:

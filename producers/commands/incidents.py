@@ -13,12 +13,22 @@ from breakwall.terminal.options import Format, OutputOption
 if TYPE_CHECKING:
     from breakwall.payments.actions import Author, StoredIncident
 
+SHOWN = 50
+"""Incidents that are listed where nobody says how many."""
+
 _MOST = 2**31 - 1  # what the number's column holds
 
 
 def incidents(
     every: Annotated[bool, typer.Option("--all", help="Also those that were closed.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many at most.")] = 50,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, metavar="N", help="How many at most.", show_default=str(SHOWN)),
+    ] = None,
+    open_for: Annotated[
+        str | None,
+        typer.Option("--open", metavar="ID|KEY", help="Open one for this order: needs a --reason."),
+    ] = None,
     close: Annotated[
         int | None,
         typer.Option(min=1, max=_MOST, metavar="ID", help="Close this one: needs a --reason."),
@@ -29,22 +39,26 @@ def incidents(
 ) -> None:
     """List the incidents that are open, newest first: charges that a person has to look at.
 
-    There are two_charges for one order, one charged_after_cancel, and one charged_after_resolution, when a
-    person had said that there is none. `breakwall orders show` tells the order's story.
+    There are two_charges for one order, one charged_after_cancel, one charged_after_resolution, when a person had
+    said that there is none, a wrong_charge, which is not the order's, and what a person has reported. `breakwall
+    orders show` tells the order's story.
+
+    --open writes down what you have found out, such as a charge that `breakwall orders reconcile` names, so that it
+    is told of until somebody has dealt with it.
 
     --close notes that you have dealt with one (refunded the charge, or found nothing to refund). It is not
     counted and not told of any more, and stays closed when the same charges are found again. Exits with 3
-    when there is none with this number, and with 4, and changes nothing, when it is closed already.
+    when there is no such incident or order, and with 4, and changes nothing, when it is closed already.
     """
-    if close is None:
+    if open_for is None and close is None:
         _refuse_unused(reason, actor)
-        _list(every, limit, output)
+        _list(every, SHOWN if limit is None else limit, output)
         return
-    if every:
-        raise typer.BadParameter("lists, --close closes: one of them", param_hint="--all")
+    _check_change(every, limit, open_for, close)
     if reason is None:
-        raise typer.BadParameter("what was done about it? It is noted", param_hint="--reason")
-    _close(close, author(actor, reason), output)
+        asked = "what was found? It is noted" if close is None else "what was done about it? It is noted"
+        raise typer.BadParameter(asked, param_hint="--reason")
+    _change(open_for, close, author(actor, reason), output)
 
 
 def closing(incident: StoredIncident) -> str:
@@ -60,22 +74,34 @@ def closing(incident: StoredIncident) -> str:
 def _refuse_unused(reason: str | None, actor: str | None) -> None:
     for option, value in (("--reason", reason), ("--actor", actor)):
         if value is not None:
-            raise typer.BadParameter("goes with --close ID", param_hint=option)
+            raise typer.BadParameter("goes with --open ORDER or --close ID", param_hint=option)
 
 
-def _close(number: int, who: Author, output: Format) -> None:
-    from breakwall.payments.incidents import close_incident
+def _check_change(every: bool, limit: int | None, open_for: str | None, close: int | None) -> None:
+    if open_for is not None and close is not None:
+        raise typer.BadParameter("--open or --close: one of them", param_hint="--open")
+    for option, given in (("--all", every), ("--limit", limit is not None)):
+        if given:
+            raise typer.BadParameter("lists, --open and --close change: one of them", param_hint=option)
+
+
+def _change(open_for: str | None, close: int | None, who: Author, output: Format) -> None:
+    from breakwall.payments.incidents import close_incident, open_incident
     from breakwall.settings import load_settings
     from breakwall.terminal.output import data, write_json
     from breakwall.wiring import open_database
     from producers.documents import incident_document
 
     with closed_afterwards(open_database(load_settings())) as database:
-        incident = close_incident(database, number, who)
+        if open_for is not None:
+            incident = open_incident(database, open_for, who)
+        else:
+            incident = close_incident(database, close or 0, who)
     if output is Format.JSON:
         write_json(incident_document(incident))
         return
-    data().print(f"Incident {number} of order {incident.order_id} is closed.", highlight=False)
+    done = "open" if incident.closed_at is None else "closed"
+    data().print(f"Incident {incident.id} of order {incident.order_id} is {done}.", highlight=False)
 
 
 def _list(every: bool, limit: int, output: Format) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
+from producers.commands.known import known_of
 from producers.commands.naming import IdOption, KeyOption, NameArgument, naming
 from producers.commands.showing import write_order
 
 if TYPE_CHECKING:
-    from breakwall.payments.orders import StoredOrder
+    from breakwall.payments.orders import StoredAttempt, StoredOrder
 
 
 def cancel(
@@ -22,7 +23,7 @@ def cancel(
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Cancel an order that is not paid: at once where nothing may have been charged.
+    """Cancel an order that is not paid: at once where no attempt may have charged.
 
     Otherwise the wish is noted: it is cancelled as soon as it is proven that nothing was charged, and a
     charge that turns up is reported as an incident to refund. Exits with 4, and changes nothing, when the
@@ -33,14 +34,22 @@ def cancel(
     who = author(actor, reason)
 
     from breakwall.payments.interventions import Interventions
+    from breakwall.payments.queries import list_attempts
     from breakwall.settings import load_settings
     from breakwall.wiring import open_database
 
     with closing(open_database(load_settings())) as database:
         order = Interventions(database).cancel(name, who, by=by)
-    done = "It is cancelled; nothing was charged."
-    noted = "The wish is noted: an attempt may have charged, and a worker finds out first."
-    _tell(order, done if order.status == "cancelled" else noted, output)
+        attempts = list_attempts(database, order.id)
+    _tell(order, _meaning(order, attempts), output)
+
+
+def _meaning(order: StoredOrder, attempts: list[StoredAttempt]) -> str:
+    if order.status == "cancelled":
+        return f"It is cancelled: {known_of(attempts)}."
+    if order.status == "in_flight":
+        return "The wish is noted: it is being charged right now, and what comes of that decides."
+    return "The wish is noted: it may have been charged, and a worker finds out first."
 
 
 def _tell(order: StoredOrder, sentence: str, output: Format) -> None:

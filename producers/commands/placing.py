@@ -18,10 +18,10 @@ _MEANINGS = {
     "paid": "It is paid.",
     "queued": "It waits in the queue: the payment service cannot charge it now, a worker will.",
     "in_flight": "It is accepted and is being charged: a worker will see to its end.",
-    "declined": "The payment service declined it; nothing was charged.",
+    "declined": "The payment service declined it.",
     "review": "Nobody can tell whether it was charged: a person has to look at it.",
-    "dead": "It was given up; nothing was charged.",
-    "cancelled": "It was cancelled; nothing was charged.",
+    "dead": "It was given up: `breakwall orders show` tells why, and what is known of its attempts.",
+    "cancelled": "It was cancelled: `breakwall orders show` tells what is known of its attempts.",
 }
 
 

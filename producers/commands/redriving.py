@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from breakwall.payments.redrive import Selection
 
 
+MAX_EVIDENCE = 255
+"""Characters that the note has room for."""
+
+
 class Retryable(StrEnum):
     """The states that an order can be sent round again from."""
 
@@ -49,6 +53,25 @@ ErrorContains = Annotated[
         metavar="TEXT", help="With --all: only where the last error contains this.", show_default=False
     ),
 ]
+Rejected = Annotated[
+    bool,
+    typer.Option(
+        "--rejected",
+        help="With --all: only where the payment service rejected the last try, such as for wrong credentials.",
+    ),
+]
+NewKey = Annotated[
+    bool,
+    typer.Option("--new-key", help="Send it under a new key: of one named order, with --evidence."),
+]
+Evidence = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="With --new-key: how it is known that nothing was charged. It is noted.",
+        show_default=False,
+    ),
+]
 Limit = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="With --all: the oldest N at most.", show_default=False),
@@ -66,7 +89,10 @@ def retry(
     currency: Currency = None,
     older_than: OlderThan = None,
     error_contains: ErrorContains = None,
+    rejected: Rejected = False,
     limit: Limit = None,
+    new_key: NewKey = False,
+    evidence: Evidence = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     reason: ReasonOption = None,
@@ -76,7 +102,12 @@ def retry(
     """Send queued, dead or reviewed orders round again, due at once.
 
     Each gets a whole new budget of attempts (BREAKWALL_RETRY__MAX_ATTEMPTS); its retry_count goes on
-    counting from where it is. An attempt that may have charged is looked up before anything is sent.
+    counting from where it is. An order that may have been charged is looked up before anything is sent, unless the
+    payment service promises that its key does not charge again. What is done with a single order, and under which
+    key, is said.
+
+    An order gets a new key where the service may give its refusal again for ever, and a look-up has found no charge.
+    --new-key gives it one on your word, where no attempt of it is in doubt.
 
     With --all, every order that matches, oldest first: that needs a --reason, and --yes where nobody can be
     asked. It goes in short transactions of whole orders; stopped in the middle, the same again does the rest.
@@ -91,29 +122,35 @@ def retry(
         "--currency": currency,
         "--older-than": older_than,
         "--error-contains": error_contains,
+        "--rejected": rejected or None,
         "--limit": limit,
         "--yes": yes or None,
     }
     _check_usage(names, everything, [name for name, value in filters.items() if value is not None])
+    _check_new_key(names, everything, new_key, evidence, dry_run)
     by = naming(by_id=by_id, by_key=by_key)
     if everything and (by_id or by_key):
         raise typer.BadParameter("goes with orders by name, not with --all", param_hint=f"--{by}")
-    selection = _selection(status, currency, older_than, error_contains) if everything else None
+    selection = None
+    if everything:
+        selection = _selection(status, currency, older_than, error_contains, rejected=rejected)
     if everything and not dry_run and reason is None:
         raise typer.BadParameter("a bulk action needs a reason, which is noted", param_hint="--reason")
     who = author(actor, reason)
 
+    from breakwall.payments.gateways import profile_from_settings
     from breakwall.settings import load_settings
-    from breakwall.wiring import open_database
-    from producers.commands.retrying import Retrying
+    from breakwall.wiring import lease_of, open_database, policy_of
+    from producers.commands.retrying import Retrying, Rules
 
     settings = load_settings()
     with closing(open_database(settings)) as database:
-        retrying = Retrying(database, who, output, max_attempts=settings.retry.max_attempts)
+        rules = Rules(profile_from_settings(settings), policy_of(settings), lease_of(settings))
+        retrying = Retrying(database, who, output, rules)
         if selection is not None:
             retrying.all_matching(selection, limit, dry_run=dry_run, ask=not yes)
         else:
-            retrying.named(list(dict.fromkeys(names or [])), by, dry_run=dry_run)
+            retrying.named(list(dict.fromkeys(names or [])), by, evidence, dry_run=dry_run)
 
 
 def _check_usage(names: list[str] | None, everything: bool, filters: list[str]) -> None:
@@ -127,8 +164,31 @@ def _check_usage(names: list[str] | None, everything: bool, filters: list[str]) 
         raise typer.BadParameter("goes with --all only", param_hint=filters[0])
 
 
+def _check_new_key(
+    names: list[str] | None, everything: bool, new_key: bool, evidence: str | None, dry_run: bool
+) -> None:
+    if not new_key:
+        if evidence is not None:
+            raise typer.BadParameter("goes with --new-key", param_hint="--evidence")
+        return
+    if everything or dry_run or len(names or []) != 1:
+        raise typer.BadParameter("goes with one order, named, and without --dry-run", param_hint="--new-key")
+    if evidence is None:
+        raise typer.BadParameter(
+            "how is it known that nothing was charged? It is noted", param_hint="--evidence"
+        )
+    if not evidence.strip() or len(evidence) > MAX_EVIDENCE or not evidence.isprintable():
+        wanted = f"should be a text of 1 to {MAX_EVIDENCE} characters, without control characters"
+        raise typer.BadParameter(wanted, param_hint="--evidence")
+
+
 def _selection(
-    status: list[Retryable] | None, currency: str | None, older_than: str | None, error_contains: str | None
+    status: list[Retryable] | None,
+    currency: str | None,
+    older_than: str | None,
+    error_contains: str | None,
+    *,
+    rejected: bool,
 ) -> Selection:
     from breakwall.payments.currencies import MINOR_DIGITS
     from breakwall.payments.orders import OrderStatus
@@ -145,4 +205,5 @@ def _selection(
         currency=currency,
         older_than=0.0 if older_than is None else parse_duration(older_than, "--older-than"),
         error_contains=error_contains or None,
+        rejected=rejected,
     )

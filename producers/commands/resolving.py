@@ -14,9 +14,9 @@ from producers.commands.showing import write_order
 
 if TYPE_CHECKING:
     from breakwall.payments.actions import Author
-    from breakwall.payments.database import Database
     from breakwall.payments.orders import StoredOrder
     from breakwall.payments.queries import Naming
+    from breakwall.payments.resolution import Resolution
 
 _MEANINGS = {
     "paid": "It is paid, on your word.",
@@ -40,13 +40,14 @@ def resolve(
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Close an order in review with what you found out at the payment service.
+    """End an order with what you found out at the payment service.
 
-    --paid makes it paid, with that charge. --not-charged makes it dead (cancelled, where that was asked
-    for): what may have charged is settled, nothing is looked up any more, and it can be sent round again.
-    Should a charge turn up after all, the order is paid and an incident tells of it.
+    --paid makes it paid, with that charge: any order that is not paid. One that is not in review needs a --reason:
+    how is it known that this charge is the order's? --not-charged makes an order in review dead (cancelled, where
+    that was asked for): what may have charged is settled, nothing is looked up any more, and it can be sent round
+    again. Should a charge turn up after all, the order is paid and an incident tells of it.
 
-    Exits with 4, and changes nothing, when the order is not in review, when the charge is another order's, or
+    Exits with 4, and changes nothing, when the order's state does not allow it, when the charge is another order's, or
     when the name is one order's id and another one's key: then --id or --key decides.
     """
     by = naming(by_id=by_id, by_key=by_key)
@@ -56,24 +57,30 @@ def resolve(
         raise typer.BadParameter("how is that known? It is noted", param_hint="--reason")
     who = author(actor, reason)
 
+    from breakwall.payments.resolution import Resolution
     from breakwall.settings import load_settings
     from breakwall.wiring import open_database
 
-    with closing(open_database(load_settings())) as database:
-        order = _resolve(database, name, by, paid, who)
+    settings = load_settings()
+    with closing(open_database(settings)) as database:
+        order = _resolve(Resolution(database, account=settings.payment_account), name, by, paid, who)
     _tell(order, output)
 
 
-def _resolve(database: Database, name: str, by: Naming, charge_id: str | None, who: Author) -> StoredOrder:
-    from breakwall.payments.resolution import InvalidChargeError, Resolution
+def _resolve(
+    resolution: Resolution, name: str, by: Naming, charge_id: str | None, who: Author
+) -> StoredOrder:
+    from breakwall.payments.actions import InvalidAuthorError
+    from breakwall.payments.resolution import InvalidChargeError
 
-    resolution = Resolution(database)
     if charge_id is None:
         return resolution.not_charged(name, who, by=by)
     try:
         return resolution.paid(name, charge_id, who, by=by)
     except InvalidChargeError as error:
         raise typer.BadParameter(str(error), param_hint="--paid") from None
+    except InvalidAuthorError as error:
+        raise typer.BadParameter(error.problem, param_hint=f"--{error.field}") from None
 
 
 def _tell(order: StoredOrder, output: Format) -> None:

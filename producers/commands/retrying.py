@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import typer
 
 from breakwall.payments.actions import Author
+from breakwall.payments.claims import progress_of
+from breakwall.payments.clock import DatabaseClock
 from breakwall.payments.database import Database, DatabaseUnavailableError
+from breakwall.payments.decisions import Progress, RetryPolicy, next_step
+from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.interventions import Interventions, RefusedError
 from breakwall.payments.orders import StoredOrder
 from breakwall.payments.queries import Naming, get_order
@@ -17,6 +21,7 @@ from breakwall.terminal.errors import ExitCode
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import data, notes, write_fields, write_json
 from breakwall.terminal.words import count
+from producers.commands.outlook import outlook, what_of_doubt
 from producers.commands.progress import counting
 from producers.commands.showing import write_order
 from producers.documents import order_document
@@ -34,42 +39,62 @@ _DISPUTED = "the service knows their key from another payload, and only `orders 
 
 
 @dataclass(frozen=True)
+class Rules:
+    """What the workers go by: the service's promises, the budget, and for how many seconds a claim holds."""
+
+    profile: GatewayProfile
+    policy: RetryPolicy
+    lease: float
+
+
+@dataclass(frozen=True)
 class Retrying:
-    """One run of the command. ``max_attempts`` is the budget that each order gets."""
+    """One run of the command."""
 
     database: Database
     author: Author
     output: Format
-    max_attempts: int
+    rules: Rules
 
-    def named(self, names: list[str], by: Naming, *, dry_run: bool) -> None:
-        """Send orders round that are named, each on its own; all names must be orders'."""
+    def named(self, names: list[str], by: Naming, evidence: str | None, *, dry_run: bool) -> None:
+        """Send orders round that are named, each on its own; all names must be orders'.
+
+        Args:
+            evidence: how it is known that nothing was charged of the one order, which gets a new key for it.
+        """
         found = {order.id: order for order in (get_order(self.database, name, by) for name in names)}
         if dry_run:
-            self._tell_preview(Redrive(self.database).preview_named(list(found)), None)
+            self._tell_preview(self._redrive.preview_named(list(found)), None)
         elif len(found) == 1:
-            self._one(*found)
+            self._one(found.popitem()[1], evidence)
         else:
             self._several(list(found))
 
     def all_matching(self, selection: Selection, limit: int | None, *, dry_run: bool, ask: bool) -> None:
         """Send all orders round that match, after asking or only in thought."""
-        redrive = Redrive(self.database)
+        redrive = self._redrive
         if dry_run:
             self._tell_preview(redrive.preview(selection), limit)
         elif not ask or self._asked(redrive.preview(selection), limit):
             self._run(redrive, selection, limit)
 
-    def _one(self, order_id: str) -> None:
-        order = Interventions(self.database).retry(order_id, self.author, by=Naming.ID)
+    def _one(self, before: StoredOrder, evidence: str | None) -> None:
+        order = self._people.retry(before.id, self.author, by=Naming.ID, uncharged=evidence)
         if self.output is Format.JSON:
             write_json(order_document(order))
             return
-        data().print(
-            f"It is due now, with {self._budget}; its retry_count goes on counting. A worker takes it next.",
-            highlight=False,
-        )
+        progress = self._progress(order.id)
+        step = next_step(progress, self.rules.profile, self.rules.policy)
+        renewed = order.charge_key != before.charge_key
+        self._say(f"It is due now, with {self._budget}; its retry_count goes on counting.")
+        self._say(outlook(step, progress, renewed=renewed, vouched_for=evidence is not None))
         write_order(order)
+
+    def _progress(self, order_id: str) -> Progress:
+        lease = self.rules.lease
+        return self.database.read(
+            lambda connection: progress_of(connection, DatabaseClock(), order_id, lease=lease)
+        )
 
     def _several(self, order_ids: list[str]) -> None:
         sent: list[StoredOrder] = []
@@ -77,7 +102,7 @@ class Retrying:
         try:
             for order_id in order_ids:
                 try:
-                    sent.append(Interventions(self.database).retry(order_id, self.author, by=Naming.ID))
+                    sent.append(self._people.retry(order_id, self.author, by=Naming.ID))
                 except RefusedError as error:
                     refused[order_id] = str(error)
         finally:
@@ -110,7 +135,7 @@ class Retrying:
     def _summarise(self, sent: int, changed: int, to_be_resolved: int, *, finished: bool) -> None:
         if self.output is Format.JSON:
             numbers = {"sent_round": sent, "changed_meanwhile": changed, "to_be_resolved": to_be_resolved}
-            write_json({**numbers, "max_attempts": self.max_attempts, "finished": finished})
+            write_json({**numbers, "max_attempts": self._max_attempts, "finished": finished})
             return
         if sent:
             self._say(f"{_sent(sent)}{self._each}")
@@ -150,7 +175,7 @@ class Retrying:
             "already_paid": preview.already_paid,
             "skipped": {status.value: number for status, number in preview.skipped.items()},
             "to_be_resolved": preview.to_be_resolved,
-            "max_attempts": self.max_attempts,
+            "max_attempts": self._max_attempts,
         }
 
     def _preview_fields(self, preview: Preview, limit: int | None) -> dict[str, str]:
@@ -170,14 +195,26 @@ class Retrying:
         return fields
 
     @property
+    def _people(self) -> Interventions:
+        return Interventions(self.database, looks_up=self.rules.profile.looks_up)
+
+    @property
+    def _redrive(self) -> Redrive:
+        return Redrive(self.database, looks_up=self.rules.profile.looks_up)
+
+    @property
+    def _max_attempts(self) -> int:
+        return self.rules.policy.max_attempts
+
+    @property
     def _budget(self) -> str:
-        return f"a whole new budget of {count(self.max_attempts, 'attempt')}"
+        return f"a whole new budget of {count(self._max_attempts, 'attempt')}"
 
     @property
     def _each(self) -> str:
         return (
             f" Each has {self._budget}; its retry_count goes on counting. "
-            "What may have been charged is looked up before anything is sent."
+            f"What may have been charged {what_of_doubt(self.rules.profile)}."
         )
 
     def _say(self, sentence: str) -> None:

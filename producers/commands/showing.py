@@ -45,7 +45,7 @@ def show(
         write_json(order_with_history(order, attempts, interventions, incidents))
     else:
         write_order(order)
-        _write_attempts(attempts)
+        _write_attempts(attempts, order.charge_key)
         _write_interventions(interventions)
         _write_incidents(incidents)
 
@@ -82,6 +82,7 @@ def write_order(order: StoredOrder) -> None:
     fields = {
         "order": order.id,
         "key": plain(order.idempotency_key),
+        "sent as": plain(order.charge_key),
         "amount": f"{show_money(order.amount, order.currency)} from {plain(order.user_id)}",
         "status": state(order.status.value) + cancelling,
         "charge": plain(order.charge_id or "-"),
@@ -91,17 +92,19 @@ def write_order(order: StoredOrder) -> None:
         "accepted": moment(order.created_at),
         "settled": moment(order.settled_at),
     }
+    if order.suspected_at is not None:
+        fields["suspected"] = f"since {moment(order.suspected_at)}: looked up before anything is sent"
     write_fields(fields)
 
 
-def _write_attempts(attempts: list[StoredAttempt]) -> None:
+def _write_attempts(attempts: list[StoredAttempt], key: str) -> None:
     from breakwall.terminal.output import data, plain, write_table
     from breakwall.terminal.words import duration, moment
 
     if not attempts:
         data().print("\nNothing was tried yet.", highlight=False)
         return
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             str(attempt.number),
             attempt.source,
@@ -110,11 +113,14 @@ def _write_attempts(attempts: list[StoredAttempt]) -> None:
             "running" if attempt.outcome is None else attempt.outcome.value,
             plain(attempt.code or "-"),
             plain(attempt.charge_id or attempt.detail or "-"),
+            "-" if attempt.gateway_key == key else plain(attempt.gateway_key),
         )
         for attempt in attempts
     ]
+    heads: tuple[str, ...] = ("attempt", "by", "sent", "took", "outcome", "code", "detail", "sent as")
+    if all(attempt.gateway_key == key for attempt in attempts):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
     data().print()
-    heads = ("attempt", "by", "sent", "took", "outcome", "code", "detail")
     write_table(heads, rows, right=("attempt", "took"))
 
 
@@ -136,7 +142,7 @@ def _write_interventions(interventions: list[StoredIntervention]) -> None:
         for done in interventions
     ]
     data().print()
-    write_table(("intervention", "by", "at", "state", "charge", "reason"), rows)
+    write_table(("intervention", "by", "at", "state", "evidence", "reason"), rows)
 
 
 def _write_incidents(incidents: list[StoredIncident]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from breakwall.payments.actions import Author
 from breakwall.payments.claims import Claim
@@ -17,6 +18,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.queries import get_order
 from breakwall.payments.redrive import Redrive, Selection
 from breakwall.payments.resolution import Resolution
+from breakwall.payments.suspicion import Suspicion
 from tests.chaos.crashes_outside import LATE, SETTLE, Deed
 from tests.chaos.crashes_site import LEASE, Site
 
@@ -182,6 +184,16 @@ def resolved(site: Site) -> None:
             resolution.not_charged("cart-1", PERSON)
 
 
+def suspected(site: Site) -> None:
+    """As after a restore: the order waits, and may have been charged without an attempt that tells of it."""
+    site.place()
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    for _ in Suspicion(site.database, clock=site.clock, sleep=lambda _: None).run(since, PERSON):
+        pass
+    site.advance(SETTLE + 1)
+    site.work()
+
+
 SCENARIOS = {
     "paid": Scenario(placed),
     "declined": Scenario(placed, (Deed.DECLINE,), ends=OrderStatus.DECLINED),
@@ -212,4 +224,5 @@ SCENARIOS = {
     "sent round with others": Scenario(sent_round_with_others, (Deed.REJECT,)),
     "resolved as paid": Scenario(resolved, (Deed.LOSE,)),
     "resolved as not charged": Scenario(resolved, (Deed.VANISH,)),
+    "suspected": Scenario(suspected, (Deed.LOSE,)),
 }

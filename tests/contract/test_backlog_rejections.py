@@ -45,7 +45,7 @@ def test_waiting_orders_that_were_rejected_are_counted_with_an_example(site: Sit
     assert rejected.orders == 2
     assert rejected.example == (
         "http_401: The payment service answered HTTP 401: it did not accept our credentials, look at the "
-        "user and password in BREAKWALL_PAYMENT_URL."
+        "user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, _HEADERS or _CERT_FILE."
     )
 
 

@@ -13,10 +13,12 @@ from breakwall.payments import reconciliation
 from breakwall.payments.differences import Kind
 from breakwall.payments.gateways.base import Answer, Health, Outcome
 from breakwall.payments.gateways.wire_keys import wire_key
+from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation import Period, Reconciliation, paid_query
 from breakwall.payments.reports import ReportLine
 from breakwall.payments.resolution import Resolution
+from breakwall.payments.statuses import UNREADABLE
 from tests.contract.people import ANNA, STORED_ERROR, crowd, dead, explain, in_review
 from tests.contract.site import Site, order
 from tests.gateway import ABSENT, FOUND, LOST
@@ -101,7 +103,7 @@ def test_a_charge_that_a_later_line_takes_back_is_none(site: Site) -> None:
 def test_a_charge_that_is_taken_back_pays_no_order_even_under_a_strangers_key(site: Site) -> None:
     paid(site, "a")
     lines = report("a") + report("refund-9", charge_id="ch_a", status="refunded")
-    assert compared(site, lines) == [(Kind.UNKNOWN_KEY, "refund-9"), (Kind.PAID_NOT_CHARGED, "a")]
+    assert compared(site, lines) == [(Kind.PAID_NOT_CHARGED, "a")]
 
 
 def test_a_charge_that_a_later_line_makes_agrees(site: Site) -> None:
@@ -112,7 +114,7 @@ def test_a_charge_that_a_later_line_makes_agrees(site: Site) -> None:
 def test_one_charge_for_two_orders_is_listed(site: Site) -> None:
     paid(site, "a", "b")
     lines = report("a", "b", charge_id="ch_a")
-    assert compared(site, lines) == [(Kind.SHARED_CHARGE, None), (Kind.OTHER_CHARGE_ID, "b")]
+    assert compared(site, lines) == [(Kind.SHARED_CHARGE, None), (Kind.CHARGE_OF_ANOTHER, "b")]
 
 
 def test_a_report_without_lines_lacks_every_paid_order(site: Site) -> None:
@@ -159,9 +161,15 @@ class TestAnyKeyThatAnAttemptUsed:
         site.retrier.run(order_id)
         assert compared(site, report(site.gateway.charged[-1].idempotency_key, charge_id="ch_a")) == []
 
-    def test_does_not_mean_any_key_that_merely_looks_like_one(self, site: Site) -> None:
+    def test_is_known_by_the_order_in_it_where_the_attempt_is_gone(self, site: Site) -> None:
+        """As after a restore: the key was renewed, and used, in the time that is lost."""
         paid(site, "a")
-        stranger = f"{site.get('a').id}.99"
+        renewed = derive_charge_key(site.get("a").id, 99)
+        assert compared(site, report(renewed, charge_id="ch_a")) == []
+
+    @pytest.mark.parametrize("stranger", [derive_charge_key("0" * 32), f"{'0' * 32}.99"])
+    def test_does_not_mean_any_key_that_merely_looks_like_one(self, site: Site, stranger: str) -> None:
+        paid(site, "a")
         assert compared(site, report("a", stranger, charge_id="ch_a")) == [(Kind.UNKNOWN_KEY, stranger)]
 
 
@@ -182,6 +190,111 @@ class TestAKeyThatTravelsEncoded:
         paid(site, "a")
         lines = report("a", "a%00", charge_id="ch_a")
         assert compared(site, lines) == [(Kind.UNKNOWN_KEY, "a%00")]
+
+
+class TestAChargeThatIsKnownByItsId:
+    def test_finds_its_order_where_the_report_has_no_keys(self, site: Site) -> None:
+        paid(site, "a", "b")
+        lines = [replace(line, key=None) for line in report("a", "b")]
+        assert compared(site, lines) == []
+        lines = [replace(line, key=None) for line in report("a", amount=1)]
+        assert compared(site, lines) == [(Kind.OTHER_AMOUNT, "a"), (Kind.PAID_NOT_CHARGED, "b")]
+
+    def test_of_nobodys_is_told_without_a_key(self, site: Site) -> None:
+        lines = [replace(line, key=None) for line in report("a")]
+        assert compared(site, lines) == [(Kind.UNKNOWN_KEY, None)]
+
+    def test_under_a_key_of_nobodys_is_found_and_told(self, site: Site) -> None:
+        paid(site, "a")
+        run = Reconciliation(site.database, clock=site.clock)
+        (found,) = run.run(report("stranger", charge_id="ch_a"))
+        assert (found.kind, found.idempotency_key) == (Kind.UNKNOWN_KEY, "stranger")
+        assert found.order_id == site.get("a").id
+
+    def test_that_is_another_orders_is_told_once_and_neither_is_missing(self, site: Site) -> None:
+        paid(site, "a")
+        dead(site, "b")
+        run = Reconciliation(site.database, clock=site.clock)
+        (found,) = run.run(report("b", charge_id="ch_a"))
+        assert (found.kind, found.order_id) == (Kind.CHARGE_OF_ANOTHER, site.get("b").id)
+        assert (found.here, found.report) == (site.get("a").id, "ch_a")
+
+    def test_that_two_orders_have_here_is_told(self, site: Site) -> None:
+        for key in ("a", "b"):
+            site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1"))
+            site.producer.place(order(key))
+        without_key = [replace(line, key=None) for line in report("a", charge_id="ch_1")]
+        for lines in (without_key, report("a", "b", charge_id="ch_1")):
+            assert compared(site, lines) == [(Kind.SHARED_CHARGE, None)]
+
+    def test_is_found_by_the_orders_own_id_before_that(self, site: Site) -> None:
+        dead(site, "a")
+        named = [replace(line, key=None, order_id=site.get("a").id) for line in report("x")]
+        assert compared(site, named) == [(Kind.CHARGED_NOT_PAID, "a")]
+
+    def test_with_the_id_of_another_order_is_told(self, site: Site) -> None:
+        paid(site, "a", "b")
+        lines = [replace(report("a")[0], order_id=site.get("b").id), *report("b")]
+        assert compared(site, lines) == [(Kind.CHARGE_OF_ANOTHER, "a")]
+
+
+class TestLinesOfOthers:
+    def run(self, site: Site, lines: list[ReportLine], **options: Any) -> tuple[list[Found], int]:
+        run = Reconciliation(site.database, clock=site.clock, **options)
+        found = [(difference.kind, difference.idempotency_key) for difference in run.run(numbered(lines))]
+        return found, run.of_others
+
+    def test_are_differences_unless_only_known_charges_count(self, site: Site) -> None:
+        paid(site, "a")
+        lines = report("a", "x", "y")
+        strangers = [(Kind.UNKNOWN_KEY, "x"), (Kind.UNKNOWN_KEY, "y")]
+        assert self.run(site, lines) == (strangers, 0)
+        assert self.run(site, lines, only_known=True) == ([], 2)
+
+    def test_are_none_that_have_a_charge_of_ours(self, site: Site) -> None:
+        paid(site, "a")
+        lines = report("x", charge_id="ch_a")
+        assert self.run(site, lines, only_known=True) == ([(Kind.UNKNOWN_KEY, "x")], 0)
+
+    def test_are_refunds_and_refusals_of_charges_that_no_order_has(self, site: Site) -> None:
+        refunds = report("x", "y", status="refunded")
+        refused = [replace(line, key=None) for line in report("z", status="failed")]
+        assert self.run(site, refunds + refused) == ([], 3)
+
+    def test_take_back_a_second_charge_of_ours_all_the_same(self, site: Site) -> None:
+        """A refund is often known by the charge alone, and a second charge to no order by its id."""
+        paid(site, "a")
+        second = report("a", charge_id="ch_second")
+        refund = [replace(line, key=None) for line in report("a", charge_id="ch_second", status="refunded")]
+        assert self.run(site, report("a") + second)[0] == [(Kind.TWO_CHARGES, "a")]
+        assert self.run(site, report("a") + second + refund, only_known=True)[0] == []
+
+
+class TestLinesThatAreNoCharge:
+    @pytest.mark.parametrize("status", ["pending", "disputed", "fee", ""])
+    def test_end_nothing_and_are_no_difference_of_their_own(self, site: Site, status: str) -> None:
+        paid(site, "a")
+        lines = [*report("x", status=status, amount=None), *report("a"), *report("a", status=status)]
+        assert compared(site, lines) == []
+
+    def test_are_named_where_the_order_is_paid_here(self, site: Site) -> None:
+        paid(site, "a")
+        run = Reconciliation(site.database, clock=site.clock)
+        (found,) = run.run(report("a", status="pending"))
+        assert (found.kind, found.report) == (Kind.PAID_NOT_CHARGED, "pending")
+
+    def test_of_an_order_that_cannot_be_read_make_it_no_missing_one(self, site: Site) -> None:
+        paid(site, "a")
+        assert compared(site, report("a", status=UNREADABLE, amount=None, currency=None)) == []
+
+
+@pytest.mark.parametrize("shown", ["123", "0123"])
+def test_a_key_that_a_spreadsheet_took_zeros_from_is_named_and_not_guessed(site: Site, shown: str) -> None:
+    paid(site, "000123")
+    run = Reconciliation(site.database, clock=site.clock)
+    unknown, missing = run.run(report(shown, charge_id="ch_x"))
+    assert (unknown.kind, missing.kind) == (Kind.UNKNOWN_KEY, Kind.PAID_NOT_CHARGED)
+    assert "spreadsheet may have made it of the order's key 000123" in unknown.sentence
 
 
 class TestThePeriod:

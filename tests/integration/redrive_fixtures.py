@@ -10,14 +10,16 @@ from sqlalchemy import Connection, update
 from breakwall.payments.claims import Attempt
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.payments.schema import orders
 from tests.command import Terminal
 
 UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
-OTHER_PAYLOAD = Answer(Outcome.UNKNOWN, Health.SUCCESS, code="http_422")
+OTHER_PAYLOAD = Answer(
+    Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW, spends_key=True
+)
 
 
 @contextmanager

@@ -51,6 +51,7 @@ def test_help_imports_nothing_slow() -> None:
         "orders place",
         "orders import",
         "orders incidents",
+        "orders suspect",
         "backlog",
         "breaker force-open",
         "worker",

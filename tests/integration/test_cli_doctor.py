@@ -141,6 +141,28 @@ def test_a_breaker_store_whose_driver_is_named_is_fine(
     assert (ran.code, found["breaker store"]["detail"][-7:]) == (0, "answers"), ran.out
 
 
+def test_the_site_is_told_with_the_account_and_what_to_set(terminal: Terminal) -> None:
+    site = terminal.run("db", "upgrade", "-o", "json").document["site"]
+    _, found = examine(terminal)
+    assert found["site"]["ok"] is True
+    assert found["site"]["detail"] == f"{site}, on the payment account default"
+    assert found["site"]["advice"].startswith(f"Set BREAKWALL_SITE={site}, ")
+    terminal.set(SITE=site, PAYMENT_ACCOUNT="eu-1")
+    _, found = examine(terminal)
+    assert (found["site"]["ok"], found["site"]["advice"]) == (True, "")
+    assert found["site"]["detail"] == f"{site}, on the payment account eu-1"
+
+
+def test_another_site_than_the_databases_is_a_problem(terminal: Terminal) -> None:
+    terminal.set(SITE="shop-1")
+    terminal.run("db", "upgrade")
+    terminal.set(SITE="shop-2")
+    ran, found = examine(terminal)
+    assert (ran.code, found["site"]["ok"]) == (1, False)
+    assert "shop-1" in found["site"]["detail"]
+    assert found["site"]["advice"].startswith("Set BREAKWALL_SITE=shop-1")
+
+
 def test_a_charge_to_refund_is_a_problem(terminal: Terminal, payments: SimulatorControl) -> None:
     order_id = terminal.place().document["id"]
     with sqlite3.connect(terminal.home / "breakwall.db") as connection:

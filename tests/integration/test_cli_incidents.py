@@ -11,7 +11,7 @@ from breakwall.payments.audit import report_incident
 from breakwall.payments.clock import DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.simulator.client import SimulatorControl
-from tests.command import Terminal
+from tests.command import Ran, Terminal
 
 FIELDS = {"id", "order_id", "at", "kind", "detail", "closed_at", "closed_by", "close_reason"}
 
@@ -119,6 +119,11 @@ class TestClosing:
         ("arguments", "named"),
         [
             (["--close", "1"], "--reason"),
+            (["--open", "cart-1"], "--reason"),
+            (["--open", "cart-1", "--close", "1", "--reason", "x"], "--open"),
+            (["--open", "cart-1", "--reason", "x", "--all"], "--all"),
+            (["--open", "cart-1", "--reason", "x", "--limit", "5"], "--limit"),
+            (["--close", "1", "--reason", "x", "--limit", "5"], "--limit"),
             (["--close", "1", "--reason", " "], "--reason"),
             (["--close", "1", "--reason", "x", "--actor", ""], "--actor"),
             (["--close", "1", "--reason", "x", "--all"], "--all"),
@@ -136,6 +141,46 @@ class TestClosing:
         assert ran.code == 2
         assert named in ran.err
         assert listed(terminal) == ["ch_1 and ch_2"]
+
+
+class TestOpening:
+    @pytest.fixture(autouse=True)
+    def placed(self, terminal: Terminal) -> None:
+        terminal.place()
+
+    def open_one(self, terminal: Terminal, reason: str = "ch_9 in the report of May") -> Ran:
+        return terminal.run("orders", "incidents", "--open", "cart-1", "--reason", reason, "-o", "json")
+
+    def test_writes_down_what_was_found_and_by_whom(self, terminal: Terminal) -> None:
+        opened = self.open_one(terminal).document
+        assert (opened["kind"], opened["order_id"]) == ("reported", terminal.show()["id"])
+        assert opened["detail"] == "ch_9 in the report of May (reported by anna)"
+        assert opened["closed_at"] is None
+        assert terminal.show()["incidents"] == [opened]
+
+    def test_is_told_in_words(self, terminal: Terminal) -> None:
+        ran = terminal.run("orders", "incidents", "--open", "cart-1", "--reason", "x")
+        assert ran.out == f"Incident 1 of order {terminal.show()['id']} is open.\n"
+
+    def test_is_told_of_by_the_backlog_until_it_is_closed(self, terminal: Terminal) -> None:
+        number = self.open_one(terminal).document["id"]
+        assert terminal.run("backlog", "-o", "json").document["incidents"] == 1
+        close(terminal, number)
+        assert terminal.run("backlog", "-o", "json").document["incidents"] == 0
+
+    def test_the_same_twice_is_one_incident(self, terminal: Terminal) -> None:
+        assert self.open_one(terminal).document == self.open_one(terminal).document
+        assert len(listed(terminal)) == 1
+
+    def test_what_was_reported_and_closed_is_refused_with_who_closed_it(self, terminal: Terminal) -> None:
+        close(terminal, self.open_one(terminal).document["id"])
+        again = self.open_one(terminal)
+        assert (again.code, again.error["type"]) == (4, "refused")
+        assert "was closed by anna: refunded ch_2" in again.error["message"]
+
+    def test_for_nobodys_order_is_not_found(self, terminal: Terminal) -> None:
+        ran = terminal.run("orders", "incidents", "--open", "nobody", "--reason", "x", "-o", "json")
+        assert (ran.code, ran.error["type"], ran.out) == (3, "not_found", "")
 
 
 class TestAClosedIncident:

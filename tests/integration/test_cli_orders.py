@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from breakwall.payments.currencies import max_amount
+from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.schema import attempts, orders
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal
+from tests.integration.redrive_fixtures import ledger_of
 
 
 @pytest.fixture
@@ -100,8 +104,26 @@ def test_an_order_is_shown_by_its_id_and_by_its_key_with_every_attempt(terminal:
         "code",
         "detail",
         "charge_id",
+        "gateway_key",
+        "settled_by",
     }
+    assert attempt["gateway_key"] == shown["charge_key"] != shown["idempotency_key"]
     assert (attempt["number"], attempt["source"], attempt["outcome"]) == (1, "producer", "not_sent")
+
+
+def test_the_key_that_travels_is_shown_and_that_of_an_attempt_where_it_is_another(terminal: Terminal) -> None:
+    order_id = terminal.place().document["id"]
+    first = terminal.show()["charge_key"]
+    assert terminal.run("orders", "show", first).out.splitlines()[2].split() == ["sent", "as", first]
+    with ledger_of(terminal) as ledger:
+        renewed = derive_charge_key(order_id, 7)
+        changed = update(orders).values(charge_key=renewed)
+        ledger.database.write(lambda connection: connection.execute(changed), name="test")
+    said = terminal.run("orders", "show", "cart-1").out
+    assert said.splitlines()[2].split() == ["sent", "as", renewed]
+    heads, attempt = said.splitlines()[-2:]
+    assert heads.rstrip().endswith("sent as")
+    assert attempt.rstrip().endswith(first)
 
 
 def test_the_attempts_are_shown_in_words_too(terminal: Terminal) -> None:
@@ -138,6 +160,49 @@ def test_an_order_is_cancelled(terminal: Terminal) -> None:
     terminal.place()
     cancelled = terminal.run("orders", "cancel", "cart-1", "-o", "json")
     assert (cancelled.code, cancelled.document["status"]) == (0, "cancelled")
+
+
+def test_a_cancellation_says_what_is_known_and_no_more(terminal: Terminal) -> None:
+    terminal.place(key="a")
+    said = terminal.run("orders", "cancel", "a").out
+    assert said.startswith("It is cancelled: no attempt of it was sent.\n")
+    assert "charged" not in said
+
+
+@pytest.mark.parametrize(
+    ("settled_by", "known"),
+    [
+        ("look_up", "a look-up has found no charge"),
+        ("person", "a person has said that nothing was charged"),
+        (None, "the payment service's answers prove that nothing was charged"),
+    ],
+)
+def test_a_cancellation_says_how_it_is_known_that_nothing_was_charged(
+    terminal: Terminal, settled_by: str | None, known: str
+) -> None:
+    terminal.place()
+    with ledger_of(terminal) as ledger:
+        proven = update(attempts).values(outcome="failed", settled_by=settled_by)
+        ledger.database.write(lambda connection: connection.execute(proven), name="test")
+    assert terminal.run("orders", "cancel", "cart-1").out.startswith(f"It is cancelled: {known}.\n")
+
+
+def test_a_cancellation_in_doubt_claims_nothing(terminal: Terminal) -> None:
+    terminal.place()
+    with ledger_of(terminal) as ledger:
+        lost = update(attempts).values(outcome="unknown")
+        ledger.database.write(lambda connection: connection.execute(lost), name="test")
+    said = terminal.run("orders", "cancel", "cart-1").out
+    assert said.startswith("The wish is noted: it may have been charged, and a worker finds out first.")
+
+
+def test_placing_a_cancelled_order_again_claims_nothing(terminal: Terminal) -> None:
+    terminal.place()
+    terminal.run("orders", "cancel", "cart-1")
+    line = ["--user", "u1", "--amount", "10000", "--currency", "KRW", "--key", "cart-1"]
+    placed = terminal.run("orders", "place", *line)
+    assert placed.code == 4
+    assert "nothing was charged" not in placed.out
 
 
 def test_an_order_is_sent_round_again(terminal: Terminal) -> None:

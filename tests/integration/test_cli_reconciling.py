@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from typing import Any
@@ -59,6 +60,9 @@ def test_a_file_is_read_as_stdin_is(terminal: Terminal, charges: list[dict[str, 
         "agrees": True,
         "lines": 4,
         "charges": 3,
+        "skipped": {},
+        "unreadable": 0,
+        "of_others": 0,
         "paid_orders": 3,
         "not_judged": 0,
         "finished": True,
@@ -107,6 +111,115 @@ def test_an_unreadable_report_is_told_by_line_and_field(
 ) -> None:
     report = as_json_lines([*charges, {**charges[0], "amount": "100.00"}])
     ran = terminal.run("orders", "reconcile", "-", "-o", "json", stdin=report)
-    assert (ran.code, ran.out, ran.error["type"]) == (2, "", "unreadable_report")
+    assert (ran.code, ran.out, ran.error["type"]) == (2, "", "unreadable_file")
     assert ran.error["message"].startswith("line 5: amount: should be a whole number")
+    assert "--amounts major" in ran.error["message"]
     assert list(ran.error["problems"]) == ["amount"]
+
+
+def test_each_difference_ends_with_the_command_that_records_it(
+    terminal: Terminal, charges: list[dict[str, Any]]
+) -> None:
+    report = [{**charges[0], "amount": 9_999}, *charges[1:3], {**charges[3], "status": "succeeded"}]
+    text = terminal.run("orders", "reconcile", "-", stdin=as_csv(report)).out
+    found = terminal.run("orders", "reconcile", "-", "-o", "json", stdin=as_csv(report)).document
+    commands = {item["kind"]: item["command"] for item in found["differences"]}
+    a, d = (terminal.show(key)["id"] for key in ("a", "d"))
+    assert commands["charged_not_paid"] == f"breakwall orders resolve {d} --paid {charges[3]['charge_id']}"
+    assert commands["other_amount"].startswith(f"breakwall orders incidents --open {a} --reason 'reconcile: ")
+    lines = [line.strip() for line in text.splitlines()]
+    assert set(commands.values()) <= set(lines)
+
+
+def test_odd_lines_are_counted_and_named_and_end_nothing(
+    terminal: Terminal, charges: list[dict[str, Any]]
+) -> None:
+    odd = [
+        {"key": "x", "charge_id": "ch_x", "amount": 1, "currency": "KRW", "status": "pending"},
+        {"key": "Total", "amount": "30000.00"},
+        {"key": "d", "charge_id": "ch_y", "amount": 1, "currency": "WON", "status": "succeeded"},
+    ]
+    report = as_csv([*charges, *({**dict.fromkeys(charges[0], ""), **line} for line in odd)])
+    ran = terminal.run("orders", "reconcile", "-", "-o", "json", stdin=report)
+    assert ran.code == 1
+    assert ran.document["skipped"] == {"pending": 1, "(no status)": 1}
+    assert (ran.document["unreadable"], ran.document["agrees"], ran.document["differences"]) == (1, False, [])
+    told = json.loads(ran.err)
+    assert (told["line"], told["field"]) == (8, "currency")
+    assert told["problem"].startswith("should be an ISO 4217 code")
+    words = terminal.run("orders", "reconcile", "-", stdin=report)
+    assert "They agree, as far as can be told: 1 line cannot be read." in words.out
+    assert "No charges: 1 pending, 1 (no status)." in words.out
+    assert "line 8: currency: should be an ISO 4217 code" in words.err
+
+
+def test_a_packed_array_and_what_spreadsheets_write_are_read(
+    terminal: Terminal, charges: list[dict[str, Any]]
+) -> None:
+    spreadsheet = as_csv(charges).replace(b",", b";").replace(b"\r\n", b"\r").decode().encode("utf-16")
+    for report in (gzip.compress(json.dumps(charges, indent=2).encode()), spreadsheet):
+        ran = terminal.run("orders", "reconcile", "-", stdin=report)
+        assert (ran.code, ran.err) == (0, "")
+
+
+def test_windows_text_is_read_and_that_is_told_once(
+    terminal: Terminal, charges: list[dict[str, Any]]
+) -> None:
+    report = as_csv([charge | {"name": "Müller"} for charge in charges]).decode().encode("cp1252")
+    ran = terminal.run("orders", "reconcile", "-", stdin=report)
+    assert ran.code == 0
+    assert ran.err == (
+        "The report is not UTF-8 and was taken for Windows-1252; --encoding says what else it is.\n"
+    )
+    assert terminal.run("orders", "reconcile", "-", "--encoding", "latin-1", stdin=report).err == ""
+
+
+def test_charges_of_others_on_the_account_can_be_told_apart(
+    terminal: Terminal, charges: list[dict[str, Any]]
+) -> None:
+    stranger = {**charges[0], "key": "blog-1", "charge_id": "ch_blog", "order_id": ""}
+    report = as_csv([*charges, stranger])
+    assert terminal.run("orders", "reconcile", "-", stdin=report).code == 1
+    for options in (["--only-known"], ["--prefix", "shop-"]):
+        ran = terminal.run("orders", "reconcile", "-", *options, "-o", "json", stdin=report)
+        assert ran.document["of_others"] == (1 if options == ["--only-known"] else 5)
+    known = terminal.run("orders", "reconcile", "-", "--only-known", stdin=report)
+    assert known.code == 0
+    assert "Of others: 1 line." in known.out
+
+
+@pytest.mark.parametrize(
+    ("report", "problem"),
+    [
+        (b"", "the file is empty"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "Excel workbook"),
+        (b"<html><body>Please log in", "HTML"),
+        (
+            b"id;Amount;Currency;Status\n",
+            "The file has id, Amount, Currency, Status. Say which is which: --columns",
+        ),
+    ],
+)
+def test_a_file_that_is_no_report_is_told_for_what_it_is(
+    terminal: Terminal, report: bytes, problem: str
+) -> None:
+    ran = terminal.run("orders", "reconcile", "-", "-o", "json", stdin=report)
+    assert (ran.code, ran.out, ran.error["type"]) == (2, "", "unreadable_file")
+    assert problem in ran.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--columns", "charge=id", "the fields are key, charge_id, amount, currency, status"),
+        ("--columns", "charge_id", "should be pairs such as"),
+        ("--encoding", "klingon", "is no encoding of text"),
+        ("--amounts", "dollars", "minor"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_told(
+    terminal: Terminal, option: str, value: str, problem: str
+) -> None:
+    ran = terminal.run("orders", "reconcile", "-", option, value, "-o", "json")
+    assert (ran.code, ran.error["type"]) == (2, "usage")
+    assert problem in ran.error["message"]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from breakwall.payments.schema import interventions, orders
 from breakwall.simulator.client import SimulatorControl
@@ -85,6 +85,15 @@ class TestRetryingAllThatMatch:
         in_review(terminal, "r")
         terminal.run(*BULK, "dead", *filters, "--reason", "x", "--yes")
         assert {key for key, status in states(terminal).items() if status == "queued"} == sent
+
+    def test_takes_only_what_was_rejected_where_that_is_asked_for(self, terminal: Terminal) -> None:
+        dead(terminal, "a", "b")
+        with ledger_of(terminal) as ledger:
+            rejected = update(orders).where(orders.c.idempotency_key == "b").values(rejected=True)
+            ledger.database.write(lambda connection: connection.execute(rejected), name="test")
+        ran = terminal.run(*BULK, "dead", "--rejected", "--reason", "x", "--yes", "-o", "json")
+        assert ran.document["sent_round"] == 1
+        assert states(terminal) == {"a": "dead", "b": "queued"}
 
     def test_counts_first_what_it_would_do(self, terminal: Terminal, payments: SimulatorControl) -> None:
         dead(terminal, "a", "b", "c")

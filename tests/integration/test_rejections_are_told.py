@@ -14,7 +14,8 @@ from worker.runtime import Runtime
 
 WARNING = (
     "a charge was rejected (http_401): The payment service answered HTTP 401: it did not accept our "
-    "credentials, look at the user and password in BREAKWALL_PAYMENT_URL."
+    "credentials, look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, "
+    "_HEADERS or _CERT_FILE."
 )
 
 

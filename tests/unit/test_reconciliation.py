@@ -1,9 +1,8 @@
-"""Reading a report, holding an order against it, and the spool between the two. No ledger."""
+"""Holding an order against a report's lines, and the spool between the two. No file, no ledger."""
 
 from __future__ import annotations
 
-import io
-import json
+import shlex
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,143 +10,12 @@ from typing import Any
 
 import pytest
 
-from breakwall.payments.differences import Account, Kind, compare
+from breakwall.payments.differences import Account, Difference, Kind, compare
+from breakwall.payments.matching import Match
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.reports import MAX_LINE, ReportLine, UnreadableReportError, read_report
+from breakwall.payments.reports import ReportLine
 from breakwall.payments.spool import Spool
-from tests.texts import TYPED
-
-HEADER = b"key,charge_id,amount,currency,status\n"
-GOOD = b"cart-1,ch_1,10000,KRW,succeeded\n"
-READ = ReportLine(2, "cart-1", "ch_1", 10_000, "KRW", "succeeded")
-
-
-def read(report: bytes) -> list[ReportLine]:
-    return list(read_report(io.BytesIO(report)))
-
-
-def refused(report: bytes) -> UnreadableReportError:
-    with pytest.raises(UnreadableReportError) as caught:
-        read(report)
-    return caught.value
-
-
-class TestReadingCsv:
-    def test_a_line_becomes_a_charge(self) -> None:
-        assert read(HEADER + GOOD) == [READ]
-
-    @pytest.mark.parametrize(
-        "report",
-        [
-            b"\xef\xbb\xbf" + HEADER + GOOD,
-            (HEADER + GOOD).replace(b"\n", b"\r\n"),
-            HEADER.upper() + GOOD,
-            HEADER.replace(b"key", b"idempotency_key") + GOOD,
-            b"key, charge_id , amount,currency,status\n cart-1 ,ch_1, 10000,KRW,succeeded",
-            HEADER + GOOD.replace(b"KRW,succeeded", b"krw,SUCCEEDED"),
-            HEADER + b'"cart-1","ch_1","10000","KRW","succeeded"\n',
-            b"note,status,currency,amount,charge_id,key\nhello,succeeded,KRW,10000,ch_1,cart-1\n",
-        ],
-    )
-    def test_what_is_usual_elsewhere_is_read_too(self, report: bytes) -> None:
-        """A byte order mark, Windows line ends, capitals, the key's long name, spaces, quotes, columns."""
-        assert read(report) == [READ]
-
-    @pytest.mark.parametrize("text", TYPED.values(), ids=TYPED)
-    def test_a_key_and_a_charge_id_hold_what_a_person_may_type(self, text: str) -> None:
-        row = {"key": text, "charge_id": text, "amount": 1, "currency": "KRW", "status": "succeeded"}
-        quoted = ",".join('"{}"'.format(str(value).replace('"', '""')) for value in row.values())
-        lines = read(HEADER + quoted.encode()), read(json.dumps(row).encode())
-        assert [(line.key, line.charge_id) for (line,) in lines] == [(text, text)] * 2
-
-    def test_a_character_that_no_text_may_hold_is_named(self) -> None:
-        assert "U+202E RIGHT-TO-LEFT OVERRIDE" in str(refused(HEADER + "a\u202eb,ch,1,KRW,failed".encode()))
-
-    def test_empty_lines_are_passed_over_and_counted(self) -> None:
-        assert [line.number for line in read(b"\n" + HEADER + b"\n" + GOOD)] == [4]
-
-    def test_a_quoted_line_end_is_counted(self) -> None:
-        report = b"note," + HEADER + b'"two\nlines",' + GOOD + b"x," + GOOD
-        assert [line.number for line in read(report)] == [3, 4]
-
-    def test_a_header_alone_is_a_report_without_charges(self) -> None:
-        assert read(HEADER) == []
-
-    def test_a_charge_id_is_needed_only_where_it_was_charged(self) -> None:
-        (line,) = read(HEADER + b"cart-1,,10000,KRW,declined\n")
-        assert (line.charge_id, line.charged) == (None, False)
-
-    @pytest.mark.parametrize(
-        ("row", "field"),
-        [
-            (b",ch_1,10000,KRW,succeeded", "key"),
-            (b"cart-1,,10000,KRW,succeeded", "charge_id"),
-            (b"cart-1,ch_1,100.00,KRW,succeeded", "amount"),
-            (b"cart-1,ch_1,,KRW,succeeded", "amount"),
-            (b"cart-1,ch_1,1e4,KRW,succeeded", "amount"),
-            (b"cart-1,ch_1," + b"9" * 5000 + b",KRW,succeeded", "amount"),
-            (b"cart-1,ch_1,10000,WON,succeeded", "currency"),
-            (b"cart-1,ch_1,10000,KRW,perhaps", "status"),
-            (b"cart-1,ch_1,10000,KRW", "status"),
-            (b"cart-1,ch_1,10000,KRW,succeeded,more", None),
-            (b"cart\x001,ch_1,10000,KRW,succeeded", "key"),
-            (b"cart-1,ch_1,10000,KRW,succ\xffeeded", None),
-            (b'cart-1,"ch_1,10000,KRW,succeeded', None),
-            (b"x" * (MAX_LINE + 1), None),
-        ],
-    )
-    def test_a_bad_line_is_named_with_its_field(self, row: bytes, field: str | None) -> None:
-        error = refused(HEADER + GOOD + row)
-        assert (error.line, error.field) == (3, field)
-        assert str(error).startswith(f"line 3: {field or ''}")
-        assert "should" in error.problem or "is missing" in error.problem or "has 6 fields" in error.problem
-
-    @pytest.mark.parametrize("missing", ["key", "charge_id", "amount", "currency", "status"])
-    def test_a_missing_column_is_named(self, missing: str) -> None:
-        error = refused(HEADER.replace(missing.encode(), b"other") + GOOD)
-        assert (error.line, error.field, error.problem) == (1, missing, "is missing from the header")
-
-    def test_a_column_that_is_there_twice_is_named(self) -> None:
-        assert refused(b"amount," + HEADER).field == "amount"
-
-    @pytest.mark.parametrize("report", [b"", b"\n\n", b"\xef\xbb\xbf"])
-    def test_an_empty_report_is_none(self, report: bytes) -> None:
-        assert "empty" in refused(report).problem
-
-
-class TestReadingJsonLines:
-    LINE = (
-        b'{"key": "cart-1", "charge_id": "ch_1", "amount": 10000, "currency": "KRW", "status": "succeeded"}'
-    )
-
-    def test_a_line_becomes_a_charge(self) -> None:
-        assert read(b"\n" + self.LINE + b"\n\n") == [READ]
-
-    def test_fields_that_are_not_compared_are_passed_over(self) -> None:
-        assert len(read(self.LINE.replace(b"{", b'{"user": {"id": [1]}, ', 1))) == 1
-
-    @pytest.mark.parametrize(
-        ("old", "new", "field"),
-        [
-            (b"10000", b"100.5", "amount"),
-            (b"10000", b"true", "amount"),
-            (b"10000", b'"10000"', "amount"),
-            (b"10000", b"9" * 30, "amount"),
-            (b"10000", b"9" * 5000, None),
-            (b'"ch_1"', b"17", "charge_id"),
-            (b'"ch_1"', b"null", "charge_id"),
-            (b'"cart-1"', b'{"id": 1}', "key"),
-            (b'"cart-1"', b'"\\ud800"', "key"),
-            (b'"key"', b'"kee"', "key"),
-            (b'"key"', b'"idempotency_key": "cart-2", "key"', "key"),
-            (b'"amount"', b'"amount": 1, "amount"', "amount"),
-            (b"}", b"", None),
-            (b'{"key"', b'["key"', None),
-        ],
-    )
-    def test_a_bad_line_is_named_with_its_field(self, old: bytes, new: bytes, field: str | None) -> None:
-        error = refused(self.LINE + b"\n" + self.LINE.replace(old, new, 1))
-        assert (error.line, error.field) == (2, field)
+from breakwall.payments.statuses import UNREADABLE
 
 
 def account(status: OrderStatus = OrderStatus.PAID, charge_id: str | None = "ch_1") -> Account:
@@ -227,16 +95,72 @@ class TestComparing:
     def test_a_charge_that_is_listed_twice_is_one_charge(self) -> None:
         assert kinds(account(), charge(), charge(number=8)) == []
 
+    @pytest.mark.parametrize("status", ["pending", "disputed", ""])
+    def test_what_the_report_calls_no_charge_is_named_where_it_is_paid_here(self, status: str) -> None:
+        (found,) = compare(account(), [charge(status=status)])
+        assert (found.kind, found.report) == (Kind.PAID_NOT_CHARGED, status or "(no status)")
+
+    def test_an_order_whose_line_cannot_be_read_is_not_missing(self) -> None:
+        assert kinds(account(), charge(status=UNREADABLE, amount=None, currency=None)) == []
+
+    def test_a_charge_that_is_another_orders_here_is_told_once(self) -> None:
+        (found,) = compare(account(), [charge("ch_9")], {7: "o9"})
+        assert (found.kind, found.here, found.report) == (Kind.CHARGE_OF_ANOTHER, "o9", "ch_9")
+
+    def test_a_charge_of_another_order_pays_none_that_is_unpaid_here(self) -> None:
+        """Recording it as this order's would have two orders paid with one charge."""
+        unpaid = account(OrderStatus.REVIEW, None)
+        assert [found.kind for found in compare(unpaid, [charge()], {7: "o9"})] == [Kind.CHARGE_OF_ANOTHER]
+
     def test_every_kind_has_a_sentence(self) -> None:
-        (found,) = compare(account(), [])
         for kind in Kind:
-            assert "None" not in found.__class__(kind, "o1", "cart-1", "here", "there", 1).sentence
+            for order_id, key in (("o1", "cart-1"), (None, "cart-1"), (None, None)):
+                assert "None" not in Difference(kind, order_id, key, "here", "there", 1).sentence
+
+
+class TestTheCommandThatRecordsIt:
+    def command(self, kind: Kind, **other: Any) -> list[str]:
+        fields = {"order_id": "o1", "idempotency_key": "k", "here": "dead", "report": "ch_1", "line": 1}
+        found = Difference(kind, **(fields | other))
+        return shlex.split(found.command or "")
+
+    def test_is_paid_for_what_was_charged_and_is_not_paid(self) -> None:
+        assert self.command(Kind.CHARGED_NOT_PAID) == [
+            "breakwall",
+            "orders",
+            "resolve",
+            "o1",
+            "--paid",
+            "ch_1",
+        ]
+
+    def test_is_an_incident_for_all_else_with_an_order(self) -> None:
+        for kind in set(Kind) - {Kind.CHARGED_NOT_PAID, Kind.SHARED_CHARGE}:
+            opening = self.command(kind)
+            assert opening[:5] == ["breakwall", "orders", "incidents", "--open", "o1"]
+            assert opening[5] == "--reason"
+            assert "ch_1" in opening[6]
+
+    def test_is_an_incident_of_the_first_of_the_orders_that_share_a_charge(self) -> None:
+        assert self.command(Kind.SHARED_CHARGE, order_id=None, here="o1, o2")[4] == "o1"
+
+    def test_is_none_for_a_key_of_nobodys(self) -> None:
+        assert self.command(Kind.UNKNOWN_KEY, order_id=None) == []
+
+    def test_says_what_the_report_says_and_runs_nothing_of_it(self) -> None:
+        nasty = "ch'; rm -rf $(pwd) #"
+        assert self.command(Kind.CHARGED_NOT_PAID, report=nasty)[-1] == nasty
+        assert nasty in self.command(Kind.OTHER_CHARGE_ID, report=nasty)[-1]
+
+
+def matches(*lines: tuple[ReportLine, str | None]) -> list[Match]:
+    return [Match(line, order_id) for line, order_id in lines]
 
 
 class TestTheSpool:
-    def lines(self, number: int) -> Iterator[tuple[ReportLine, str | None]]:
+    def lines(self, number: int) -> Iterator[Match]:
         for n in range(number):
-            yield charge(f"ch_{n}", number=n + 1, key=f"cart-{n}"), f"order-{n % 1000:04}"
+            yield Match(charge(f"ch_{n}", number=n + 1, key=f"cart-{n}"), f"order-{n % 1000:04}")
 
     def test_gives_the_lines_back_by_order(self) -> None:
         with Spool() as spool:
@@ -248,20 +172,20 @@ class TestTheSpool:
 
     def test_gives_lines_that_say_the_same_back_once(self) -> None:
         with Spool() as spool:
-            spool.add([(charge(), "o1"), (charge(number=9), "o1"), (charge(number=8, amount=5), "o1")])
-            assert [line.number for _, lines in spool.by_order() for line in lines] == [7, 8]
+            spool.add(matches((charge(), "o1"), (charge(number=9), "o1"), (charge(number=8, amount=5), "o1")))
+            assert [line.number for _, lines, _ in spool.by_order() for line in lines] == [7, 8]
 
     def test_knows_the_lines_without_an_order_and_the_orders_without_a_line(self) -> None:
         with Spool() as spool:
-            spool.add([(charge(), "o1"), (charge(number=8), None)])
-            assert [line.number for line in spool.without_order()] == [8]
+            spool.add(matches((charge(), "o1"), (charge(number=8), None)))
+            assert [line.number for line, _ in spool.without_order()] == [8]
             assert spool.missing(["o1", "o2", "o3"]) == {"o2", "o3"}
 
     def told(self, *lines: tuple[ReportLine, str | None]) -> list[tuple[str, int, str]]:
         with Spool() as spool:
-            spool.add(lines)
+            spool.add(matches(*lines))
             spool.complete()
-            left = [(order_id, line) for order_id, lines in spool.by_order() for line in lines]
+            left = [(order_id, line) for order_id, lines, _ in spool.by_order() for line in lines]
         return [(order_id, line.number, line.status) for order_id, line in left]
 
     def test_drops_a_charge_that_a_later_line_takes_back(self) -> None:
@@ -290,17 +214,44 @@ class TestTheSpool:
         declined = replace(charge(number=3, status="declined"), charge_id=None)
         assert self.told((charge(number=2), "o1"), (declined, "o1"))[0] == ("o1", 2, "succeeded")
 
+    @pytest.mark.parametrize(
+        ("parts", "stands"), [([4_000], True), ([4_000, 6_000], False), ([10_000], False)]
+    )
+    def test_keeps_a_charge_that_is_given_back_in_part(self, parts: list[int], stands: bool) -> None:
+        back = [(charge(number=3 + n, status="refunded", amount=part), "o1") for n, part in enumerate(parts)]
+        charged = ("o1", 2, "succeeded") in self.told((charge(number=2), "o1"), *back)
+        assert charged is stands
+
+    def test_takes_a_refund_of_no_amount_for_the_whole(self) -> None:
+        back = charge(number=3, status="refunded", amount=None)
+        assert self.told((charge(number=2), "o1"), (back, "o1")) == [("o1", 3, "refunded")]
+
+    def test_drops_no_charge_for_a_line_that_is_no_charge(self) -> None:
+        disputed = charge(number=3, status="chargeback")
+        assert self.told((charge(number=2), "o1"), (disputed, "o1"))[0] == ("o1", 2, "succeeded")
+
+    def test_lists_no_line_of_nobodys_that_is_no_charge(self) -> None:
+        with Spool() as spool:
+            spool.add(matches(*((charge(status=status), None) for status in ("pending", "refunded", ""))))
+            spool.add(matches((replace(charge(status="failed"), key=None), None)))
+            assert list(spool.without_order()) == []
+
+    def test_misses_no_order_whose_charge_stands_under_another_ones_key(self) -> None:
+        with Spool() as spool:
+            spool.add([Match(charge(), "o1", "o2"), Match(charge("ch_2", status="failed"), "o1", "o3")])
+            assert spool.missing(["o1", "o2", "o3"]) == {"o3"}
+
     def test_knows_no_shared_charge_where_it_was_taken_back(self) -> None:
         with Spool() as spool:
-            spool.add([(charge(number=2), "o1"), (charge(number=3), "o2")])
-            spool.add([(charge(number=4, status="refunded"), "o2")])
+            spool.add(matches((charge(number=2), "o1"), (charge(number=3), "o2")))
+            spool.add(matches((charge(number=4, status="refunded"), "o2")))
             spool.complete()
             assert list(spool.shared_charges()) == []
 
     def test_knows_charges_that_several_orders_share(self) -> None:
         with Spool() as spool:
-            spool.add([(charge(number=n), f"o{n}") for n in (3, 1, 2)])
-            spool.add([(charge("ch_2", number=4), "o1"), (charge("ch_2", number=5), "o1")])
+            spool.add(Match(charge(number=n), f"o{n}") for n in (3, 1, 2))
+            spool.add(matches((charge("ch_2", number=4), "o1"), (charge("ch_2", number=5), "o1")))
             assert list(spool.shared_charges()) == [("ch_1", ("o1", "o3"), 1)]
 
     def test_holds_next_to_nothing_in_the_memory(self) -> None:
@@ -309,7 +260,7 @@ class TestTheSpool:
         with Spool() as spool:
             spool.add(self.lines(50_000))
             spool.complete()
-            assert sum(len(lines) for _, lines in spool.by_order()) == 50_000
+            assert sum(len(lines) for _, lines, _ in spool.by_order()) == 50_000
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert most < 1_000_000

@@ -43,4 +43,5 @@ def test_every_line_of_the_example_is_usable(examples: dict[str, str]) -> None:
 
 def test_what_is_no_address_in_the_example_is_the_default(examples: dict[str, str]) -> None:
     chosen = {name: value for name, value in examples.items() if value and "://" not in value}
+    del chosen["BREAKWALL_SITE"]  # A name has no default: the first `db upgrade` makes one up.
     assert load_settings(chosen) == Settings()

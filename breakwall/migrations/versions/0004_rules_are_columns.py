@@ -33,6 +33,8 @@ _PAID = sa.text(
     JOIN attempts a ON a.order_id = o.id AND a.outcome = 'succeeded' AND a.charge_id = o.charge_id
     WHERE o.settled_at IS NOT NULL AND o.charge_id IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM interventions i WHERE i.order_id = o.id AND i.action = 'resolve_paid'
+    ) AND NOT EXISTS (
+        SELECT 1 FROM orders other WHERE other.charge_id = o.charge_id AND other.id <> o.id
     )
     ORDER BY o.settled_at DESC LIMIT :most
     """
@@ -46,7 +48,7 @@ _DOUBLED = sa.text(
 )
 _SHARED = sa.text(
     """
-    SELECT o.id, o.charge_id FROM orders o WHERE o.charge_id IN (
+    SELECT o.id, o.charge_id, o.settled_at FROM orders o WHERE o.charge_id IN (
         SELECT charge_id FROM orders WHERE charge_id IS NOT NULL GROUP BY charge_id HAVING count(*) > 1
     ) ORDER BY o.charge_id, o.settled_at, o.id
     """
@@ -110,10 +112,15 @@ def _make_charges() -> None:
         postgresql_where=sa.text("key_shape IS NOT NULL"),
         sqlite_where=sa.text("key_shape IS NOT NULL"),
     )
-    rows = [*_newest_of_each_shape(), *_second_charges()]
     # Whose a charge is without a row, `orders.charge_id` tells. Of two rows for one the first stays.
+    rows = [*_first_of_shared(), *_newest_of_each_shape(), *_second_charges()]
     firsts = {row["charge_id"]: row for row in reversed(rows)}
     op.bulk_insert(charges, list(firsts.values()))
+
+
+def _first_of_shared() -> Iterator[dict[str, Any]]:
+    for order_id, charge_id, at in op.get_bind().execute(_SHARED):
+        yield _row(order_id, charge_id, at)
 
 
 def _newest_of_each_shape() -> Iterator[dict[str, Any]]:
@@ -160,7 +167,7 @@ def _report_shared_charges() -> None:
     """Orders that were paid by one charge before anybody looked."""
     first: dict[str, str] = {}
     incidents: list[dict[str, Any]] = []
-    for order_id, charge_id in op.get_bind().execute(_SHARED):
+    for order_id, charge_id, _ in op.get_bind().execute(_SHARED):
         owner = first.setdefault(charge_id, order_id)
         if owner != order_id:
             detail = f"it is paid by {charge_id}, which is the charge of order {owner}"

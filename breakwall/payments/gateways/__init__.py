@@ -38,6 +38,7 @@ __all__ = [
     "LookUpResult",
     "Outcome",
     "gateway_from_settings",
+    "profile_from_settings",
 ]
 
 
@@ -49,21 +50,25 @@ def gateway_from_settings(settings: Settings) -> Gateway:
     """
     from .http import HttpGateway  # httpx2 takes a while to import
 
-    profile = GatewayProfile(
-        deduplicates=settings.payment_deduplicates,
-        key_life=settings.payment_key_life,
-        looks_up=True,
-        settle_seconds=settings.payment_settle_seconds,
-    )
     proxy = settings.payment_proxy
     return HttpGateway(
         settings.payment_url.get_secret_value(),
-        profile=profile,
+        profile=profile_from_settings(settings),
         max_retry_after=settings.payment_max_retry_after,
         tls=client_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
         token=_token(settings),
         headers=settings.own_payment_headers,
         proxy=None if proxy is None else proxy.get_secret_value(),
+    )
+
+
+def profile_from_settings(settings: Settings) -> GatewayProfile:
+    """What the configured gateway promises, for who charges nothing and only has to know."""
+    return GatewayProfile(
+        deduplicates=settings.payment_deduplicates,
+        key_life=settings.payment_key_life,
+        looks_up=True,
+        settle_seconds=settings.payment_settle_seconds,
     )
 
 

@@ -54,7 +54,7 @@ class _Meaning(NamedTuple):
 
 
 def _misconfigured(reason: str, outcome: Outcome = Outcome.FAILED) -> _Meaning:
-    detail = f"The payment service answered HTTP {{status}}: {reason} BREAKWALL_PAYMENT_URL."
+    detail = f"The payment service answered HTTP {{status}}: {reason}."
     return _Meaning(outcome, Health.NEUTRAL, Advice.RECONFIGURE, detail)
 
 
@@ -77,8 +77,13 @@ _REFUSED = _Meaning(
     spends_key=True,
 )
 _NOT_THERE = _misconfigured(
-    "nothing is there, which does not say whether it has charged before; look at the host and the path in",
+    "nothing is there, which does not say whether it has charged before; look at the host and the path in "
+    "BREAKWALL_PAYMENT_URL",
     Outcome.UNKNOWN,
+)
+_CREDENTIALS = (
+    "look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, _HEADERS "
+    "or _CERT_FILE"
 )
 _STILL_RUNNING = _Meaning(
     Outcome.UNKNOWN,
@@ -87,15 +92,15 @@ _STILL_RUNNING = _Meaning(
     "The same charge is still running at the payment service (HTTP {status}).",
 )
 _MEANINGS = {
-    401: _misconfigured("it did not accept our credentials, look at the user and password in"),
-    403: _misconfigured("it refused our credentials or our address, look at the user, password and host in"),
+    401: _misconfigured(f"it did not accept our credentials, {_CREDENTIALS}"),
+    403: _misconfigured(f"it refused our credentials or our address, {_CREDENTIALS}"),
     404: _NOT_THERE,
-    405: _misconfigured("that address takes no POST, look at the path in"),
-    407: _misconfigured("a proxy wants credentials, look at the network on the way to"),
+    405: _misconfigured("that address takes no POST, look at the path in BREAKWALL_PAYMENT_URL"),
+    407: _misconfigured("a proxy wants credentials, look at BREAKWALL_PAYMENT_PROXY"),
     408: _PROVES_NOTHING,
     409: _STILL_RUNNING,
     410: _NOT_THERE,
-    421: _misconfigured("that server does not serve this host, look at the host in"),
+    421: _misconfigured("that server does not serve this host, look at the host in BREAKWALL_PAYMENT_URL"),
     422: _Meaning(
         Outcome.UNKNOWN,
         Health.SUCCESS,

@@ -177,7 +177,7 @@ def test_too_early_is_tried_again() -> None:
 def test_a_wrong_configuration_charged_nothing_and_names_the_setting(status: int, body: Body) -> None:
     seen = answer(status, body)
     assert (seen.outcome, seen.health, seen.advice) == (Outcome.FAILED, Health.NEUTRAL, Advice.RECONFIGURE)
-    assert "BREAKWALL_PAYMENT_URL" in seen.detail
+    assert "BREAKWALL_PAYMENT_" in seen.detail
     assert str(status) in seen.detail
 
 

@@ -1,0 +1,201 @@
+"""Payment services as others write them, with FastAPI under uvicorn, and an nginx to stand in front of them.
+
+Each keeps its own ledger, which is the judge of what was charged. None of it knows anything of Breakwall's code.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from tests.waiting import wait_until
+
+
+class HungUp(Response):
+    """The answer begins, and the connection is closed before it is whole."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+
+
+@dataclass(frozen=True)
+class Charge:
+    id: str
+    kept_as: str
+    body: dict[str, Any]
+
+
+Told = Callable[[Charge], Response]
+
+
+def hangs_up(charge: Charge) -> Response:
+    return HungUp()
+
+
+def breaks(charge: Charge) -> Response:
+    return JSONResponse({"code": "internal"}, 500)
+
+
+@dataclass
+class Service:
+    """A service while it runs. What it does is changed by its attributes.
+
+    Attributes:
+        keep: what it keeps of a key that it gets in the header.
+        find: what it makes of a key that stands in the path of a look-up.
+        decodes_first: ``%2F`` in a path is a slash to its router, as FastAPI has it by default.
+        deduplicates: the same key again is answered with the first charge.
+        names: what its answers name of a charge beside its id: fields of the request's body.
+        next: how the next charges are answered, in their order, instead of being told in full. Each is charged.
+        refusals: answers to the next requests to charge, which are not charged.
+        repeated: the answer to a key that has a charge already; None: see ``deduplicates``.
+        charges: its ledger.
+        asked: the keys of all requests to charge, in their order.
+    """
+
+    url: str = ""
+    keep: Callable[[str], str] = str
+    find: Callable[[str], str] = str
+    decodes_first: bool = True
+    deduplicates: bool = False
+    names: tuple[str, ...] = ()
+    next: list[Told] = field(default_factory=list)
+    refusals: list[Response] = field(default_factory=list)
+    repeated: Response | None = None
+    charges: list[Charge] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    looked_up: list[str] = field(default_factory=list)
+
+    def charge(self, key: str, body: dict[str, Any]) -> Charge:
+        self.charges.append(Charge(f"ch_{len(self.charges) + 1}", self.keep(key), body))
+        return self.charges[-1]
+
+    def of(self, key: str) -> Charge | None:
+        return next((charge for charge in self.charges if charge.kept_as == key), None)
+
+    def take(self, key: str, body: dict[str, Any]) -> Response:
+        """Answer a request to charge."""
+        self.asked.append(key)
+        if self.refusals:
+            return self.refusals.pop(0)
+        earlier = self.of(self.keep(key))
+        if earlier is not None and self.repeated is not None:
+            return self.repeated
+        if earlier is not None and self.deduplicates:
+            return self.tell(earlier)
+        charge = self.charge(key, body)
+        return self.next.pop(0)(charge) if self.next else self.tell(charge)
+
+    def answer_look_up(self, key: str) -> Response:
+        self.looked_up.append(key)
+        found = self.of(self.find(key))
+        return JSONResponse({"detail": "Not Found"}, 404) if found is None else self.tell(found)
+
+    def tell(self, charge: Charge) -> Response:
+        named = {name: charge.body[name] for name in self.names}
+        return JSONResponse({"status": "succeeded", "charge_id": charge.id, **named})
+
+
+@contextmanager
+def running(service: Service) -> Iterator[Service]:
+    """The service on a free port of the loopback, until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        service.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(_application(service), log_config=None, lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            wait_until(lambda: server.started)
+            yield service
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+def _application(service: Service) -> FastAPI:
+    application = FastAPI()
+
+    @application.post("/api/charge")
+    async def charge(request: Request) -> Response:
+        return service.take(request.headers["idempotency-key"], await request.json())
+
+    if service.decodes_first:
+
+        @application.get("/api/charges/{key}")
+        async def look_up(key: str) -> Response:
+            return service.answer_look_up(unquote(key))
+
+    else:
+
+        @application.get("/api/charges/{rest:path}")
+        async def look_up_raw(request: Request) -> Response:
+            raw: str = request.scope["raw_path"].decode().removeprefix("/api/charges/")
+            if "/" in raw:
+                return JSONResponse({"detail": "Not Found"}, 404)
+            return service.answer_look_up(unquote(unquote(raw)))
+
+    return application
+
+
+class NoNginxError(Exception):
+    """There is no nginx on this machine."""
+
+
+_NGINX = """
+daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ proxy_pass {upstream}/; }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def nginx_before(upstream: str, folder: Path) -> Iterator[str]:
+    """An nginx whose ``proxy_pass`` ends with a slash; yields its address.
+
+    Raises:
+        NoNginxError: see there.
+    """
+    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    if program is None:
+        raise NoNginxError("no nginx on this machine: apt-get install nginx-light")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_NGINX.format(folder=folder, port=port, upstream=upstream))
+    process = subprocess.Popen([program, "-p", folder, "-c", configuration], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _is_listening(port))
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""A shop in one process: every part as it is, over HTTP to a foreign service; only the clock is turned by hand."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sqlalchemy import insert
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.breaker.stores.memory import MemoryStore
+from breakwall.payments.actions import StoredIncident
+from breakwall.payments.charging import Charger
+from breakwall.payments.clock import ManualClock
+from breakwall.payments.database import Database
+from breakwall.payments.decisions import RetryPolicy
+from breakwall.payments.gateways import GatewayProfile
+from breakwall.payments.gateways.http import HttpGateway
+from breakwall.payments.incidents import newest_incidents
+from breakwall.payments.interventions import Interventions
+from breakwall.payments.ledger import Ledger
+from breakwall.payments.migrate import upgrade
+from breakwall.payments.orders import Order, StoredOrder
+from breakwall.payments.queries import get_order
+from breakwall.payments.schema import attempts, orders
+from producers.producer import OrderProducer, PlaceResult
+from tests.contract.site import LEASE, TIMEOUT, RecordingPublisher
+from worker.retry import Retrier
+
+PLENTY = 20
+
+
+class Shop:
+    """One producer and one worker.
+
+    Args:
+        database_url: an empty database.
+        payment_url: the foreign service.
+        name: the site's.
+        callers_keys: as with ``PAYMENT_KEYS=caller``.
+        deduplicates: as with ``PAYMENT_DEDUPLICATES``.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        payment_url: str,
+        *,
+        name: str = "shop",
+        callers_keys: bool = False,
+        deduplicates: bool = False,
+    ) -> None:
+        self.database = Database(database_url)
+        upgrade(self.database.engine, site=name)
+        self.clock, self._seconds = ManualClock(), 0.0
+        profile = GatewayProfile(deduplicates=deduplicates, key_life=86_400, looks_up=True, settle_seconds=30)
+        self.gateway = HttpGateway(payment_url, profile=profile)
+        config = CircuitBreakerConfig(timeout=TIMEOUT, jitter=0.0)
+        breaker = CircuitBreaker(
+            "payment", config, MemoryStore(lambda: self._seconds), clock=lambda: self._seconds
+        )
+        ledger = Ledger(self.database, lease=LEASE, clock=self.clock, keys_as_they_are=callers_keys)
+        policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=5)
+        charger = Charger(self.gateway, ledger, policy, lambda: 1.0)
+        self.producer = OrderProducer(
+            ledger,
+            charger,
+            breaker,
+            RecordingPublisher(),  # type: ignore[arg-type]
+            timeout=TIMEOUT,
+            draw=lambda: 0.0,
+        )
+        self.retrier = Retrier(charger, breaker, timeout=TIMEOUT)
+        self.people = Interventions(self.database, clock=self.clock)
+
+    def place(self, key: str, amount: int = 10_000) -> PlaceResult:
+        return self.producer.place(Order("u1", amount, "KRW", key))
+
+    def know(self, *keys: str) -> None:
+        """Have orders under these keys be paid, and their charges be settled."""
+        for key in keys:
+            assert self.place(key).status == "paid"
+        self.advance(60)
+
+    def work_off(self, key: str) -> StoredOrder:
+        """Have the worker do with an order what it can until nothing is due any more."""
+        for _ in range(PLENTY):
+            order = self.get(key)
+            if order.status != "queued":
+                break
+            self.advance(61)
+            self.retrier.run(order.id)
+        return self.get(key)
+
+    def run_once(self, key: str) -> StoredOrder:
+        """Have the worker look at an order, now."""
+        self.retrier.run(self.get(key).id)
+        return self.get(key)
+
+    def accepted_before(self, key: str, charge_key: str | None = None, **attempt: Any) -> str:
+        """An order as the version before has left it: a random id, the caller's own key, an attempt that is lost."""
+        order_id = uuid.uuid4().hex
+        now = self.clock.now
+        row = {
+            "id": order_id,
+            "idempotency_key": key,
+            "user_id": "u1",
+            "amount": 10_000,
+            "currency": "KRW",
+            "status": "queued",
+            "charge_key": charge_key or key,
+            "attempt_count": 1,
+            "fence": 1,
+            "next_attempt_at": now,
+            "dispatch_at": now,
+            "created_at": now,
+        }
+        sent = {
+            "order_id": order_id,
+            "number": 1,
+            "source": "producer",
+            "fence": 1,
+            "gateway_key": charge_key or key,
+            "started_at": now,
+            "finished_at": now,
+            "outcome": "unknown",
+            **attempt,
+        }
+        self.database.write(
+            lambda connection: (
+                connection.execute(insert(orders), row),
+                connection.execute(insert(attempts), sent),
+            )
+        )
+        return order_id
+
+    def get(self, key: str) -> StoredOrder:
+        return get_order(self.database, key)
+
+    def incidents(self) -> list[StoredIncident]:
+        return self.database.read(lambda connection: newest_incidents(connection, limit=100))
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self._seconds += seconds
+
+    def close(self) -> None:
+        self.producer.close()
