@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
+from breakwall.payments.suspicion import Suspicion
+from tests.simulation.people import OPERATOR
 from tests.simulation.scenario import TIMEOUT, Restore
-from tests.simulation.storage import Saved
+from tests.simulation.storage import START, Saved
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-SUSPECT = (
-    "UPDATE orders SET suspected_at = :now, fence = fence + (status = 'in_flight')"
-    " WHERE status IN ('queued', 'in_flight', 'dead', 'review') AND suspected_at IS NULL"
-)
 
 
 class Recovery:
@@ -37,6 +35,7 @@ class Recovery:
         world = self._world
         if world.service.habits.remembers or world.customers.served:
             self._saved = world.storage.save()
+            self._saved_at = START.replace(tzinfo=UTC) + timedelta(seconds=world.engine.now)
             self._keys = dict(world.storage.rows("SELECT id, charge_key FROM orders"))
             world.story.tell("database", "is saved")
 
@@ -57,13 +56,18 @@ class Recovery:
             world.story.tell("database", "is found again as it was")
         else:
             world.storage.put_back(self._saved)
-            world.storage.rows(SUSPECT)
+            self._suspect()
             world.story.tell("database", "is put back; every open order is suspected")
             world.witness.forget()
             statuses = dict(world.storage.rows("SELECT idempotency_key, status FROM orders"))
             world.customers.hold_against(statuses)
         world.open()
         world.operators.send_all_round()
+
+    def _suspect(self) -> None:
+        suspicion = Suspicion(self._world.storage.database, sleep=lambda _: None)
+        for _ in suspicion.run(self._saved_at, OPERATOR):
+            pass
 
     def _is_some_key_renewed(self) -> bool:
         now = dict(self._world.storage.rows("SELECT id, charge_key FROM orders"))
