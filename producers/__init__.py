@@ -17,14 +17,16 @@ if TYPE_CHECKING:
         OrderStatus,
         StoredOrder,
     )
-    from breakwall.payments.queries import OrderNotFoundError
+    from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError
     from breakwall.settings import SettingsError
     from producers.producer import OrderProducer, PlaceResult
 
 __all__ = [
+    "AmbiguousNameError",
     "DatabaseUnavailableError",
     "IdempotencyConflictError",
     "InvalidOrderError",
+    "Naming",
     "Order",
     "OrderNotFoundError",
     "OrderProducer",
@@ -36,10 +38,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AmbiguousNameError": "breakwall.payments.queries",
     "DatabaseUnavailableError": "breakwall.payments.database",
     "IdempotencyConflictError": "breakwall.payments.orders",
     "InvalidOrderError": "breakwall.payments.orders",
     "Order": "breakwall.payments.orders",
+    "Naming": "breakwall.payments.queries",
     "OrderNotFoundError": "breakwall.payments.queries",
     "OrderProducer": "producers.producer",
     "OrderStatus": "breakwall.payments.orders",

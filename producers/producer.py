@@ -17,7 +17,7 @@ from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.decisions import jittered
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
-from breakwall.payments.queries import get_order
+from breakwall.payments.queries import Naming, get_order
 from breakwall.settings import Settings
 
 BATCH = 500
@@ -149,17 +149,19 @@ class OrderProducer:
             results += self._enqueue_batch(batch)
         return results
 
-    def get(self, name: str) -> StoredOrder:
+    def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
         """The order as it is now.
 
         Args:
             name: its id, its idempotency key, or a key that it travels under.
+            by: which of them it is, for a name that could be two orders'.
 
         Raises:
             OrderNotFoundError: there is none.
+            AmbiguousNameError: there are two, and ``by`` does not say which is meant.
             DatabaseUnavailableError: the database does not answer.
         """
-        return get_order(self._ledger.database, name)
+        return get_order(self._ledger.database, name, by)
 
     def close(self) -> None:
         """Hand in what the breaker has still to tell the others, and close every connection."""

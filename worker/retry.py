@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
-from breakwall.payments.charges import KnownCharge, known_charge
+from breakwall.payments.charges import KnownCharge, known_charges
 from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
 from breakwall.payments.claims import Claim
 from breakwall.payments.decisions import Found, Step, after_look_up, jittered, next_step
@@ -19,7 +19,7 @@ _REASONS = {
     Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; none of its attempts is in doubt."),
     Step.REFUSE: (
         OrderStatus.DEAD,
-        "The payment service refused it, as its last attempt tells; a look-up has found no charge.",
+        "The payment service refused it, as its last attempt tells; it is proven that nothing was charged.",
     ),
     Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; none of them is in doubt."),
     Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can tell."),
@@ -46,7 +46,7 @@ class Retrier:
     ) -> None:
         self._charger = charger
         self._ledger = charger.ledger
-        self._look_ups = LookUps(charger.gateway, self._known_charge, monotonic)
+        self._look_ups = LookUps(charger.gateway, self._known_charges, monotonic)
         self._breaker = breaker
         self._timeout = timeout
         self._monotonic = monotonic
@@ -69,7 +69,8 @@ class Retrier:
     def _work(self, claim: Claim) -> OrderStatus | None:
         step = next_step(claim.progress, self._charger.gateway.profile, self._charger.policy)
         if step in _REASONS:
-            return self._ledger.close_claim(claim, *_REASONS[step])
+            status, reason = _REASONS[step]
+            return self._ledger.close_claim(claim, status, None if claim.progress.disputed else reason)
         # From before the permit and the transaction: however long the process is stopped in between, the call
         # ends before the permit does, and the lease outlives it by the whole margin.
         deadline = self._monotonic() + self._timeout
@@ -109,10 +110,10 @@ class Retrier:
     def _is_settled(self, claim: Claim) -> bool:
         return claim.progress.unsettled_age >= self._charger.gateway.profile.settle_seconds
 
-    def _known_charge(self, shape: str) -> KnownCharge | None:
+    def _known_charges(self, shape: str) -> list[KnownCharge]:
         ledger = self._ledger
         settled_for = self._charger.gateway.profile.settle_seconds
-        return known_charge(ledger.database, ledger.clock, ledger.account, shape, settled_for=settled_for)
+        return known_charges(ledger.database, ledger.clock, ledger.account, shape, settled_for=settled_for)
 
     def _jittered(self, seconds: float) -> float:
         return jittered(seconds, self._charger.draw())

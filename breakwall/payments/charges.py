@@ -17,6 +17,9 @@ from breakwall.payments.schema import charges, orders
 
 DEFAULT_ACCOUNT = "default"
 
+KNOWN = 3
+"""Known charges of a shape that a look-up is tried out with at most: the newest may have been refunded."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownCharge:
@@ -36,7 +39,7 @@ def take_charge(
 
     Args:
         account: the payment account; ids of charges are unique within it.
-        key: the key that the service knows it by; None where only a person has told of it.
+        key: the key that the service knows it by; None where that is not sure: only a person has told of it, say.
     """
     row = {
         "account": account,
@@ -52,19 +55,19 @@ def take_charge(
     return None if owner == order_id else owner
 
 
-def known_charge(
+def known_charges(
     database: Database, clock: Clock, account: str, shape: str, *, settled_for: float
-) -> KnownCharge | None:
-    """The newest charge of a shape of key that was made at least ``settled_for`` seconds ago; None without one."""
+) -> list[KnownCharge]:
+    """The newest charges of a shape of key that were made at least ``settled_for`` seconds ago, `KNOWN` at most."""
     wanted = (
         select(charges.c.key, charges.c.charge_id)
         .where(charges.c.account == account, charges.c.key_shape == shape)
         .where(charges.c.at <= once(clock.after(-settled_for)))
         .order_by(charges.c.at.desc())
-        .limit(1)
+        .limit(KNOWN)
     )
-    found = database.read(lambda connection: connection.execute(wanted).one_or_none())
-    return None if found is None else KnownCharge(found.key, found.charge_id)
+    found = database.read(lambda connection: connection.execute(wanted).all())
+    return [KnownCharge(row.key, row.charge_id) for row in found]
 
 
 _OWNER = select(charges.c.order_id).where(
@@ -76,13 +79,8 @@ _PAID_BEFORE = (
     select(orders.c.id)
     .where(bindparam("account") == DEFAULT_ACCOUNT)
     .where(orders.c.charge_id == bindparam("charge_id"), orders.c.id != bindparam("order_id"))
-    .where(
-        ~exists().where(
-            charges.c.account == DEFAULT_ACCOUNT,
-            charges.c.charge_id == orders.c.charge_id,
-            charges.c.order_id == orders.c.id,
-        )
-    )
+    # In any account: the row tells which one the order was paid on.
+    .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
     .order_by(orders.c.settled_at, orders.c.id)
 )
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.claims import Attempt
-from breakwall.payments.decisions import RetryPolicy, after_attempt, believed
+from breakwall.payments.decisions import RetryPolicy, after_attempt, without_look_up
 from breakwall.payments.gateways.base import Answer, Gateway, Health, LookUpAnswer
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
@@ -55,15 +55,15 @@ class Charger:
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
         tell_breaker(permit, answer)
-        status = self._record(attempt, answer)
+        result = self._record(attempt, answer)
         self.on_answer(answer)
-        return status, answer.charge_id if status is OrderStatus.PAID else None
+        return result
 
-    def _record(self, attempt: Attempt, answer: Answer) -> OrderStatus:
+    def _record(self, attempt: Attempt, answer: Answer) -> tuple[OrderStatus, str | None]:
         profile = self.gateway.profile
-        answer = believed(checked(answer, attempt.claim.request), profile)
-        verdict = after_attempt(answer, attempt.claim.progress, profile, self.policy, self.draw())
-        return self.ledger.record(attempt, answer, verdict)
+        told = without_look_up(checked(answer, attempt.claim.request), profile)
+        verdict = after_attempt(told, attempt.claim.progress, profile, self.policy, self.draw())
+        return self.ledger.record_answer(attempt, told, verdict)
 
 
 def tell_breaker(permit: Permit, answer: Answer | LookUpAnswer) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exist
 
 from breakwall.payments.clock import Clock
 from breakwall.payments.decisions import Progress
-from breakwall.payments.facts import DISPUTED, REFUSED, REJECTED, SPENDS_KEY, UNSETTLED
+from breakwall.payments.facts import LEADS_ELSEWHERE, REFUSED, REJECTED, SPENDS_KEY, UNSETTLED
 from breakwall.payments.gateways.base import ChargeRequest, Outcome
 from breakwall.payments.keys import derive_order_id
 from breakwall.payments.schema import IN_FLIGHT, attempts, orders
@@ -47,10 +47,11 @@ def held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def was_declined(order_id: str) -> ColumnElement[bool]:
-    """The condition that the payment service has declined one of the order's attempts."""
-    declined = attempts.c.outcome == Outcome.DECLINED
-    return exists().where(attempts.c.order_id == order_id, declined)
+def forbids_sending(order_id: str) -> ColumnElement[bool]:
+    """The condition that an answer has come after which nothing is sent: a decline, or one that tells of what is not
+    the order's."""
+    wrong = and_(UNSETTLED, LEADS_ELSEWHERE)
+    return exists().where(attempts.c.order_id == order_id, or_(attempts.c.outcome == Outcome.DECLINED, wrong))
 
 
 def claim_of(connection: Connection, taken: Row[Any], *, site: str, lease: float) -> Claim:
@@ -93,6 +94,7 @@ def _progress(connection: Connection, order: Row[Any], lease: float) -> Progress
     return Progress(
         retries=order.retry_count - order.retry_floor,
         look_ups=order.look_up_count - order.look_up_floor,
+        renewals=order.renewals,
         unsettled=bool(doubtful_since),
         unsettled_age=_seconds(max(doubtful_since, default=None), order.now),
         stored_errors=sent.stored_errors,
@@ -123,7 +125,7 @@ def _sent(order: Row[Any]) -> Select[Any]:
         func.max(case((or_(REFUSED, REJECTED), attempts.c.number))).label("turned_away"),
         number_of(UNSETTLED, SPENDS_KEY, ~REFUSED).label("stored_errors"),
         number_of(UNSETTLED, SPENDS_KEY).label("spent"),
-        number_of(UNSETTLED, DISPUTED).label("disputed"),
+        number_of(UNSETTLED, LEADS_ELSEWHERE).label("disputed"),
         number_of(REFUSED, since_retry).label("refused"),
         number_of(attempts.c.outcome == Outcome.DECLINED).label("declined"),
     ).where(attempts.c.order_id == order.id)

@@ -156,6 +156,8 @@ def _doubting_the_commit() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in SACRIFICED:
+            raise  # It has said so itself: nothing was committed.
         raise DatabaseUnavailableError(
             "the orders database went away during a commit, which may have happened or not; "
             "doing the same again, with the same idempotency key, is safe"

@@ -54,6 +54,7 @@ class Progress:
     Attributes:
         retries: the worker's attempts since the order was last sent round.
         look_ups: look-ups that gave no usable answer since then.
+        renewals: how often its key was renewed.
         unsettled: whether an earlier attempt may have charged.
         unsettled_age: seconds since the newest such attempt ended; 0 without one.
         stored_errors: such attempts that the service answered with a 5xx, which it may have stored under their key.
@@ -71,6 +72,7 @@ class Progress:
 
     retries: int = 0
     look_ups: int = 0
+    renewals: int = 0
     unsettled: bool = False
     unsettled_age: float = 0.0
     stored_errors: int = 0
@@ -162,7 +164,7 @@ class Verdict:
     uncharged: bool = False
 
 
-def believed(answer: Answer, profile: GatewayProfile) -> Answer:
+def without_look_up(answer: Answer, profile: GatewayProfile) -> Answer:
     """The answer; where nothing can be looked up, a refusal as what it says: nothing was charged."""
     refusal = answer.outcome is Outcome.UNKNOWN and answer.advice is Advice.STOP
     return replace(answer, outcome=Outcome.FAILED) if refusal and not profile.looks_up else answer

@@ -46,7 +46,7 @@ SPENDS_KEY = _said(
 )
 """The service may have stored its answer under the attempt's key, and may give it again for ever."""
 
-DISPUTED = _said(_columns.advice == Advice.REVIEW, _CODE == "http_422")
+LEADS_ELSEWHERE = _said(_columns.advice == Advice.REVIEW, _CODE == "http_422")
 """Its key leads to what is not the order's: another payload, or another order's charge. A look-up under it would
 find that again, so only a person ends such an order."""
 

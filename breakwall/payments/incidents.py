@@ -13,7 +13,7 @@ from breakwall.payments.audit import INCIDENT_COLUMNS, report_incident
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.interventions import RefusedError
-from breakwall.payments.queries import get_order
+from breakwall.payments.queries import Naming, get_order
 from breakwall.payments.schema import incidents
 
 OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
@@ -47,25 +47,25 @@ def newest_incidents(connection: Connection, *, limit: int, closed_too: bool = F
 
 
 def open_incident(
-    database: Database, name: str, author: Author, *, clock: Clock | None = None
+    database: Database, name: str, author: Author, *, by: Naming = Naming.ANY, clock: Clock | None = None
 ) -> StoredIncident:
     """Write down what a person has found out about an order: an incident of the kind `reported`.
 
     The same by the same person again is the incident that there is.
 
     Args:
-        name: the order's id or idempotency key.
+        name: the order's id or idempotency key, as ``by`` says.
         author: who reports it; their reason is what they have found.
 
     Raises:
         ValueError: ``author`` gives no reason.
-        OrderNotFoundError: no order has this name.
+        OrderNotFoundError, AmbiguousNameError: as `get_order`.
         RefusedError: it was reported before, and is closed; nothing was changed.
         DatabaseUnavailableError: as `Database.write`.
     """
     if author.reason is None:
         raise ValueError("an incident is opened with a reason")
-    order_id = get_order(database, name).id
+    order_id = get_order(database, name, by).id
     detail = f"{author.reason} (reported by {author.actor})"
     same = (
         incidents.c.order_id == order_id,

@@ -14,8 +14,7 @@ from breakwall.payments.actions import NOBODY, Action, Author
 from breakwall.payments.audit import lock_orders, note_interventions
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
-from breakwall.payments.facts import DISPUTED as LEADS_ELSEWHERE
-from breakwall.payments.facts import UNSETTLED
+from breakwall.payments.facts import LEADS_ELSEWHERE, UNSETTLED
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import Naming, get_order, stored_order
 from breakwall.payments.renewal import doubt_refusals, renew_keys, renew_spent_keys, vouch_for_refusals

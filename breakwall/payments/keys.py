@@ -1,6 +1,7 @@
 """The names that an order goes by: its id, and the key that travels to the payment service.
 
-Both are derived, so that an order placed again, after its database was lost, is the same request again:
+Both are derived, so that an order placed again, after its database was lost, is the same request again, and its
+renewed keys are the same in turn:
 
     id  = the first 16 bytes of SHA-256(site, the caller's key), in hexadecimal
     key = base32(the first 4 bytes of SHA-256(id, renewal) + the id's 16 bytes)
@@ -36,7 +37,7 @@ def derive_charge_key(order_id: str, renewal: int = 0) -> str:
 
     Args:
         order_id: 32 hexadecimal digits.
-        renewal: 0 for the first key; for those after it a number that this order has not used yet.
+        renewal: 0 for the first key, 1 for the one after it, and so on.
     """
     prefix = _digest(order_id, str(renewal))[:_PREFIX]
     return b32encode(prefix + bytes.fromhex(order_id)).decode().lower()
@@ -56,12 +57,19 @@ def order_id_within(key: str) -> str | None:
 def key_shape(key: str) -> str:
     """What may make a service treat one key unlike another, as a text; keys of one shape are treated alike.
 
-    That is the class of its length, whether it is all digits, whether it has capitals, and each run of other
-    characters, apart where it begins (``l``) or ends (``t``) the key: ``key_shape("shop/17") == "10a/"``.
+    That is the class of its length, whether it is all digits (and begins with a zero), whether it has capitals, and
+    each run of other characters, apart where it begins (``l``) or ends (``t``) the key:
+    ``key_shape("shop/17") == "10a/"``.
     """
     length = next((size for size in COLUMN_SIZES if len(wire_key(key)) <= size), "more")
-    letters = "d" if key.isascii() and key.isdigit() else "A" if key.lower() != key else "a"
-    return f"{length}{letters}" + "n".join(sorted(_runs(key)))
+    return f"{length}{_kind(key)}" + "n".join(sorted(_runs(key)))
+
+
+def _kind(key: str) -> str:
+    if key.isascii() and key.isdigit():
+        # A service that keeps a number loses the zeros in front.
+        return "0" if key.startswith("0") else "d"
+    return "A" if key.lower() != key else "a"
 
 
 def _runs(key: str) -> set[str]:

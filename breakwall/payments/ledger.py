@@ -15,17 +15,17 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, false, func, true, update
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, true, update
 
 from breakwall.payments.acceptance import Accepted, insert_unless_known, known_orders, new_row
 from breakwall.payments.actions import IncidentKind
 from breakwall.payments.audit import report_incident
 from breakwall.payments.charges import DEFAULT_ACCOUNT
-from breakwall.payments.claims import Attempt, Claim, claim_of, held, insert_attempt, was_declined
+from breakwall.payments.claims import Attempt, Claim, claim_of, forbids_sending, held, insert_attempt
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Progress, Verdict
-from breakwall.payments.facts import UNSETTLED
+from breakwall.payments.facts import LEADS_ELSEWHERE, UNSETTLED
 from breakwall.payments.gateways.base import (
     Advice,
     Answer,
@@ -37,7 +37,15 @@ from breakwall.payments.gateways.base import (
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_travels_as_it_is
 from breakwall.payments.schema import QUEUED, SettledBy, attempts, orders
-from breakwall.payments.settlement import dispute_newest, leave, lock_status, own_charge, pay, settle_newest
+from breakwall.payments.settlement import (
+    dispute_newest,
+    leave,
+    leave_to_a_person,
+    lock_status,
+    own_charge,
+    pay,
+    settle_newest,
+)
 from breakwall.payments.site import read_site
 
 PUBLISH_GRACE = 10.0
@@ -211,14 +219,14 @@ class Ledger:
         """Count the worker's attempt and write its row, before it is sent; the lease starts anew.
 
         None when nothing may be sent: somebody else has the order, a person wants it cancelled, or an
-        answer that was late has declined it. Its next claim finds that out.
+        answer that was late has declined it or tells of what is not its own. Its next claim finds that out.
         """
 
         def work(connection: Connection) -> Attempt | None:
             counted = connection.execute(
                 update(orders)
                 .where(*held(claim), orders.c.lease_until > self.clock.after(0))
-                .where(orders.c.cancel_requested.is_(false()), ~was_declined(claim.order_id))
+                .where(orders.c.cancel_requested.is_(false()), ~forbids_sending(claim.order_id))
                 .values(
                     attempt_count=orders.c.attempt_count + 1,
                     retry_count=orders.c.retry_count + 1,
@@ -235,22 +243,28 @@ class Ledger:
         return self.database.write(work, name="begin_attempt")
 
     def record(self, attempt: Attempt, answer: Answer, verdict: Verdict) -> OrderStatus:
-        """Write down an answer and the state that it leads to; returns the order's state afterwards.
+        """As `record_answer`; returns the order's state alone."""
+        return self.record_answer(attempt, answer, verdict)[0]
+
+    def record_answer(
+        self, attempt: Attempt, answer: Answer, verdict: Verdict
+    ) -> tuple[OrderStatus, str | None]:
+        """Write down an answer and the state that it leads to. Returns the order's state afterwards, and the charge
+        that it is paid by, if this answer tells of one.
 
         A charge that is another order's already pays nothing: it is an incident, and a person must look at it.
         """
         claim = attempt.claim
 
-        def work(connection: Connection) -> OrderStatus:
-            believed = own_charge(connection, self.clock, self.account, claim.request, answer)
-            if believed.outcome is Outcome.SUCCEEDED:
-                status = pay(connection, self.clock, claim, believed.charge_id)
-            else:
-                judged = Verdict(OrderStatus.REVIEW) if believed.contradiction else verdict
-                status = self._leave(connection, claim, judged, _told(believed))
-            self._report_contradiction(connection, claim, believed)
-            self._end_attempt(connection, attempt, believed)
-            return status
+        def work(connection: Connection) -> tuple[OrderStatus, str | None]:
+            told = own_charge(connection, self.clock, self.account, claim.request, answer)
+            if told.outcome is Outcome.SUCCEEDED and told.charge_id:
+                paid_by = pay(connection, self.clock, claim, told.charge_id)
+                self._end_attempt(connection, attempt, told)
+                return OrderStatus.PAID, paid_by
+            status = self._leave(connection, claim, verdict, told, _last_error(told))
+            self._end_attempt(connection, attempt, told)
+            return status, None
 
         return self.database.write(work, name="record")
 
@@ -262,17 +276,16 @@ class Ledger:
         """Write down what a look-up found; returns the order's state afterwards. Charges as in `record`."""
 
         def work(connection: Connection) -> OrderStatus:
-            believed = own_charge(connection, self.clock, self.account, claim.request, answer)
-            if believed.result is LookUpResult.SUCCEEDED:
-                status = pay(connection, self.clock, claim, believed.charge_id)
+            told = own_charge(connection, self.clock, self.account, claim.request, answer)
+            if told.result is LookUpResult.SUCCEEDED and told.charge_id:
+                pay(connection, self.clock, claim, told.charge_id)
+                status = OrderStatus.PAID
             else:
-                judged = Verdict(OrderStatus.REVIEW) if believed.contradiction else verdict
-                status = self._leave(connection, claim, judged, self._found(believed, fruitless=fruitless))
-            if believed.contradiction:
-                dispute_newest(connection, self.clock, claim, believed)
-            elif believed.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
-                settle_newest(connection, claim, believed)
-            self._report_contradiction(connection, claim, believed)
+                status = self._leave(connection, claim, verdict, told, self._found(told, fruitless))
+            if told.contradiction:
+                dispute_newest(connection, self.clock, claim, told)
+            elif told.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
+                settle_newest(connection, claim, told)
             return status
 
         return self.database.write(work, name="record_look_up")
@@ -284,9 +297,11 @@ class Ledger:
         and give it again for ever. Otherwise the old key stays, which still protects against a request that is
         late on its way.
         """
-        request = claim.request
+        request, renewed = claim.request, {}
         if claim.progress.key_spent:
-            request = replace(request, idempotency_key=derive_charge_key(claim.order_id, claim.fence))
+            renewed = {"renewals": claim.progress.renewals + 1}
+            key = derive_charge_key(claim.order_id, renewed["renewals"])
+            request = replace(request, idempotency_key=key)
 
         def work(connection: Connection) -> Claim | None:
             result = connection.execute(
@@ -296,6 +311,7 @@ class Ledger:
                     lease_until=self.clock.after(self.lease),
                     charge_key=request.idempotency_key,
                     suspected_at=None,
+                    **renewed,
                 )
             )
             if result.rowcount != 1:
@@ -314,42 +330,47 @@ class Ledger:
 
         return self.database.write(work, name="prove_absent")
 
-    def close_claim(self, claim: Claim, status: OrderStatus, reason: str) -> OrderStatus | None:
+    def close_claim(self, claim: Claim, status: OrderStatus, reason: str | None) -> OrderStatus | None:
         """End an order without another attempt: declined, dead, cancelled or in review.
 
+        Without a ``reason`` the last error stays, which tells it better.
         Returns its state; None when the claim no longer holds.
         """
 
         def work(connection: Connection) -> OrderStatus | None:
             verdict = Verdict(status, uncharged=status is OrderStatus.DEAD)
-            return leave(connection, self.clock, claim, verdict, {"last_error": reason, "rejected": False})
+            told = {} if reason is None else {"last_error": reason, "rejected": False}
+            return leave(connection, self.clock, claim, verdict, told)
 
         return self.database.write(work, name="close_claim")
 
     # Within a transaction
 
     def _leave(
-        self, connection: Connection, claim: Claim, verdict: Verdict, told: dict[str, Any]
+        self,
+        connection: Connection,
+        claim: Claim,
+        verdict: Verdict,
+        told: Answer | LookUpAnswer,
+        noted: dict[str, Any],
     ) -> OrderStatus:
-        left = leave(connection, self.clock, claim, verdict, told)
+        judged = Verdict(OrderStatus.REVIEW) if told.contradiction else verdict
+        left = leave(connection, self.clock, claim, judged, noted)
+        if told.contradiction:
+            if left is None:
+                leave_to_a_person(connection, self.clock, claim.order_id)
+            kind, why = IncidentKind.WRONG_CHARGE, told.contradiction
+            report_incident(connection, self.clock, claim.order_id, kind, why)
         return left or lock_status(connection, claim.order_id)
 
-    def _found(self, answer: LookUpAnswer, *, fruitless: bool) -> dict[str, Any]:
+    def _found(self, answer: LookUpAnswer, fruitless: bool) -> dict[str, Any]:
         if not fruitless:
-            return _told(answer) if answer.contradiction else {}
+            return _last_error(answer) if answer.contradiction else {}
         counted = {"look_up_count": orders.c.look_up_count + 1, "looked_up_at": self.clock.after(0)}
-        return {**counted, **_told(answer)}
-
-    def _report_contradiction(
-        self, connection: Connection, claim: Claim, answer: Answer | LookUpAnswer
-    ) -> None:
-        if answer.contradiction:
-            kind = IncidentKind.WRONG_CHARGE
-            report_incident(connection, self.clock, claim.order_id, kind, answer.contradiction)
+        return {**counted, **_last_error(answer)}
 
     def _end_attempt(self, connection: Connection, attempt: Attempt, answer: Answer) -> None:
-        # A late "I do not know" must not undo what a look-up has proven since.
-        open_to_this = UNSETTLED if answer.outcome is Outcome.UNKNOWN else true()
+        open_to_this = _open_to(answer)
         connection.execute(
             update(attempts)
             .where(attempts.c.order_id == attempt.claim.order_id, attempts.c.number == attempt.number)
@@ -367,7 +388,20 @@ class Ledger:
         )
 
 
-def _told(answer: Answer | LookUpAnswer) -> dict[str, Any]:
+def _open_to(answer: Answer) -> ColumnElement[bool]:
+    """The condition on an attempt that an answer, which may be late, is written to it."""
+    if answer.outcome is Outcome.SUCCEEDED:
+        return true()
+    if answer.contradiction:
+        # It tells of a charge, which a look-up that found none does not outweigh.
+        return or_(UNSETTLED, attempts.c.outcome.not_in([Outcome.SUCCEEDED, Outcome.DECLINED]))
+    if answer.outcome is Outcome.UNKNOWN:
+        # "I do not know" must not undo what a look-up has proven since, or has found wrong.
+        return and_(UNSETTLED, ~LEADS_ELSEWHERE)
+    return attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)
+
+
+def _last_error(answer: Answer | LookUpAnswer) -> dict[str, Any]:
     """What an order's row says of the last answer."""
     text = ": ".join(part for part in (answer.code, answer.detail) if part)
     return {"last_error": _clip(text), "rejected": answer.advice is Advice.RECONFIGURE}

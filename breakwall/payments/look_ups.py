@@ -10,12 +10,12 @@ look-up that has worked can be lost in an incident, and what stands in front of 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from breakwall.payments.charges import KnownCharge
 from breakwall.payments.gateways.base import ChargeRequest, Gateway, Health, LookUpAnswer, LookUpResult
-from breakwall.payments.gateways.lookups import OTHER_STATUS
+from breakwall.payments.gateways.lookups import OTHER_STATUS, UNREADABLE
 from breakwall.payments.keys import key_shape
 from breakwall.payments.proofs import checked
 
@@ -33,6 +33,10 @@ _FINDS_ANOTHER = (
     "The payment service says that there is no such charge, but under the key of a charge that it is known to have "
     "made it tells of another one: its look-up does not go by the whole key. Only a person can tell."
 )
+_NOT_SHOWN = (
+    "The payment service says that there is no such charge, and of charges that it is known to have made it does not "
+    "say which they are: so it has not shown that it finds one. The next order that is paid may change that."
+)
 _NONE_KNOWN = (
     "The payment service says that there is no such charge. That is believed once a charge that is known to be there "
     "is found in the same way, and none under a key of this shape is known yet. The next order that is paid may "
@@ -45,14 +49,14 @@ class LookUps:
 
     Args:
         gateway: whom to ask.
-        known: the newest charge under a key of this shape that the service has had time to settle; None without one.
+        known: the newest charges under keys of this shape that the service has had time to settle, newest first.
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
         gateway: Gateway,
-        known: Callable[[str], KnownCharge | None],
+        known: Callable[[str], Sequence[KnownCharge]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = gateway
@@ -90,18 +94,28 @@ class LookUps:
         """None where a known charge of the shape is found; else what the 404 in ``answer`` comes down to."""
         if self._clock() < self._doubted_until.get(shape, float("-inf")):
             return _not_believed(answer, _DENIES_ALL)
-        known = self._known(shape)
-        if known is None:
-            return _not_believed(answer, _NONE_KNOWN)
-        trial = self._gateway.look_up(known.key, deadline=deadline)
-        if _is_not_found(trial):
-            self._doubted_until[shape] = self._clock() + DOUBT_SECONDS
-            return _not_believed(answer, _DENIES_ALL)
-        if trial.charge_id not in {None, known.charge_id}:
-            return _not_believed(answer, _FINDS_ANOTHER)
-        if trial.result is LookUpResult.UNAVAILABLE and trial.code != OTHER_STATUS:
-            return trial  # It has shown nothing: the next look-up tries again.
-        return None  # It knows the charge, though perhaps as one that was refunded since.
+        doubt = _not_believed(answer, _NONE_KNOWN)
+        for charge in self._known(shape):
+            told = self._trial(charge, deadline)
+            if told.charge_id == charge.charge_id:
+                return None
+            if _is_not_found(told):
+                self._doubted_until[shape] = self._clock() + DOUBT_SECONDS
+                return _not_believed(answer, _DENIES_ALL)
+            if told.charge_id is not None:
+                return _not_believed(answer, _FINDS_ANOTHER)
+            if told.result is LookUpResult.UNAVAILABLE and told.code not in {OTHER_STATUS, UNREADABLE}:
+                return told  # It has shown nothing: the next look-up tries again.
+            # It knows the charge, perhaps as one that was refunded since, and does not say which it is.
+            doubt = _not_believed(answer, _NOT_SHOWN)
+        return doubt
+
+    def _trial(self, charge: KnownCharge, deadline: float) -> LookUpAnswer:
+        """Ask for a known charge, twice in a row: of two servers that take turns, one may be blind."""
+        told = self._gateway.look_up(charge.key, deadline=deadline)
+        if told.charge_id != charge.charge_id:
+            return told
+        return self._gateway.look_up(charge.key, deadline=deadline)
 
 
 def _not_believed(answer: LookUpAnswer, detail: str) -> LookUpAnswer:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Select, select, union_all
 from breakwall.payments.gateways.wire_keys import key_behind
 from breakwall.payments.keys import order_id_within
 from breakwall.payments.reports import ReportLine
-from breakwall.payments.schema import orders
+from breakwall.payments.schema import charges, orders
+from breakwall.payments.texts import is_allowed
 
 _CUT_ZEROS = 8
 """Leading zeros that a spreadsheet may have taken from a key, at most."""

@@ -26,26 +26,28 @@ def checked(answer: Told, request: ChargeRequest) -> Told:
     """The answer; where it tells of another charge than the one that was asked for, as one that proves nothing."""
     if not (says_charged(answer) or _says_declined(answer)):
         return answer
+    if says_charged(answer) and not answer.charge_id:
+        return contradicted(answer, "it says that it has charged, and not under which id")
     found = contradiction(answer.charge_id, answer.details, request)
     return answer if found is None else contradicted(answer, found)
 
 
 def contradicted(answer: Told, why: str) -> Told:
     """The answer as one that only a person can make sense of."""
-    believed = replace(
+    disbelieved = replace(
         answer,
         advice=Advice.REVIEW,
         code=WRONG_CHARGE,
         detail=f"Not believed: {why}. A person must compare the two.",
         contradiction=why,
     )
-    if isinstance(believed, Answer):
-        return replace(believed, outcome=Outcome.UNKNOWN, spends_key=True)
-    return replace(believed, result=LookUpResult.UNAVAILABLE)
+    if isinstance(disbelieved, Answer):
+        return replace(disbelieved, outcome=Outcome.UNKNOWN, spends_key=True)
+    return replace(disbelieved, result=LookUpResult.UNAVAILABLE)
 
 
 def says_charged(answer: Answer | LookUpAnswer) -> bool:
-    """Whether the answer tells of a charge. One that is contradicted tells of none: its charge may be anybody's."""
+    """Whether it tells of a charge."""
     if isinstance(answer, Answer):
         return answer.outcome is Outcome.SUCCEEDED
     return answer.result is LookUpResult.SUCCEEDED
@@ -67,17 +69,17 @@ def contradiction(charge_id: str | None, details: ChargeDetails, request: Charge
     return f"{charge} {said}; this order is of {show_money(request.amount, request.currency)}"
 
 
-def _names_another_order(details: ChargeDetails, request: ChargeRequest) -> bool:
-    """Whether the answer says that its charge is another order's."""
-    return details.order_id is not None and details.order_id != request.order_id
-
-
 def _order_id(details: ChargeDetails, request: ChargeRequest) -> str | None:
-    return (
-        f"is said to be of order {_shown(details.order_id)}"
-        if _names_another_order(details, request)
-        else None
-    )
+    if details.order_id is None or _is_name_of(details.order_id, request):
+        return None
+    return f"is said to be of order {_shown(details.order_id)}"
+
+
+def _is_name_of(value: object, request: ChargeRequest) -> bool:
+    if not isinstance(value, str):
+        return False
+    # A column for UUIDs writes our 32 hexadecimal digits with dashes, or in capitals.
+    return value.replace("-", "").lower() == request.order_id or value == request.reference
 
 
 def _money(details: ChargeDetails, request: ChargeRequest) -> str | None:

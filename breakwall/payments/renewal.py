@@ -35,17 +35,14 @@ def has_spent_key(connection: Connection, order: Row[Any]) -> bool:
 
 
 def renew_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
-    """Give some locked orders a new key.
-
-    Their fence is raised, so that no claim, before or after, makes the same key again.
-    """
+    """Give some locked orders a new key: the next one of those that each order has, and no other order has."""
     renewed = [
-        {"of": order.id, "to": order.fence + 1, "key": derive_charge_key(order.id, order.fence + 1)}
+        {"of": order.id, "number": order.renewals + 1, "key": derive_charge_key(order.id, order.renewals + 1)}
         for order in locked
     ]
     if renewed:
         change = update(orders).where(orders.c.id == bindparam("of"))
-        connection.execute(change.values(fence=bindparam("to"), charge_key=bindparam("key")), renewed)
+        connection.execute(change.values(renewals=bindparam("number"), charge_key=bindparam("key")), renewed)
 
 
 def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:

@@ -14,10 +14,9 @@ from breakwall.payments.database import Database
 from breakwall.payments.facts import SPENDS_KEY, UNSETTLED
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.interventions import RefusedError, at_rest, lock_order
-from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.payments.queries import Naming, get_order, stored_order
-from breakwall.payments.renewal import has_spent_key, vouch_for_refusals
+from breakwall.payments.renewal import has_spent_key, renew_keys, vouch_for_refusals
 from breakwall.payments.schema import SettledBy, attempts, orders
 from breakwall.payments.texts import text_problem
 
@@ -101,14 +100,14 @@ class Resolution:
                 connection, order.id, _IN_REVIEW, "resolved as not charged: only one in review can"
             )
             status = OrderStatus.CANCELLED if before.cancel_requested else OrderStatus.DEAD
-            changes = {}
             spent = connection.scalar(_unsettled(select(func.count()), order.id).where(SPENDS_KEY))
             detail = f"Resolved by {author.actor}: not charged. {author.reason or ''}".rstrip()
             self._settle(connection, UNSETTLED, order.id, Outcome.FAILED, detail)
-            if spent or has_spent_key(connection, before):
-                changes["charge_key"] = derive_charge_key(order.id, before.fence + 1)
+            # Under the key of a suspected order a look-up may have found what is another's, without an attempt to tell.
+            if spent or has_spent_key(connection, before) or before.suspected_at is not None:
+                renew_keys(connection, [before])
             vouch_for_refusals(connection, order.id)
-            self._close(connection, before, status, changes)
+            self._close(connection, before, status, {})
             note_interventions(
                 connection, self.clock, [before], Action.RESOLVE_NOT_CHARGED, author, after=status
             )

@@ -83,6 +83,8 @@ orders = Table(
     Column("status", String(16), nullable=False),
     # The key that travels: the first one, until it is proven that nothing was charged under it.
     Column("charge_key", String(MAX_LENGTH), nullable=False),
+    # How often that was renewed: the next one is derived with the next number.
+    Column("renewals", Integer, nullable=False, server_default=text("0")),
     # Attempts of any kind, and of those the worker's own. A deferral sends nothing and uses up nothing.
     Column("attempt_count", Integer, nullable=False, server_default=text("0")),
     Column("retry_count", Integer, nullable=False, server_default=text("0")),
@@ -178,11 +180,12 @@ attempts = Table(
 charges = Table(
     "charges",
     metadata,
-    Column("account", String(64), primary_key=True),
+    # The id comes first: whether an order was paid by it is asked of all accounts.
     Column("charge_id", String(MAX_LENGTH), primary_key=True),
+    Column("account", String(64), primary_key=True),
     # No foreign key: nobody who takes a charge then waits for who has locked its order.
     Column("order_id", String(32), nullable=False),
-    # The key that the service knows it by, and its shape. Empty where only a person has told of it.
+    # The key that the service knows it by, and its shape. Empty where that is not sure.
     Column("key", String(MAX_LENGTH)),
     Column("key_shape", String(MAX_SHAPE)),
     Column("at", UtcDateTime, nullable=False),

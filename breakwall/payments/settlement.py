@@ -28,7 +28,9 @@ def own_charge(
     charge_id = answer.charge_id
     if charge_id is None or not says_charged(answer):
         return answer
-    owner = take_charge(connection, clock, account, charge_id, request.order_id, request.idempotency_key)
+    # A look-up need not find under this key what was not believed: none is tried out with it.
+    key = None if answer.contradiction else request.idempotency_key
+    owner = take_charge(connection, clock, account, charge_id, request.order_id, key)
     if owner is None:
         return answer
     return contradicted(answer, f"the charge {charge_id} is the charge of order {owner}")
@@ -48,15 +50,18 @@ def leave(
     return verdict.status if connection.execute(left).rowcount else None
 
 
-def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str | None) -> OrderStatus:
-    """Proof of payment counts whoever brings it and whatever the order's state is by now."""
+def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> str:
+    """Proof of payment counts whoever brings it and whatever the order's state is by now.
+
+    Returns the charge that the order is paid by: the first one.
+    """
     paid = {**_state(clock, Verdict(OrderStatus.PAID)), "charge_id": charge_id, **_SETTLED}
     as_expected = connection.execute(
         update(orders).where(*held(claim), orders.c.cancel_requested.is_(false())).values(paid)
     )
     if as_expected.rowcount == 0:
-        _pay_against_expectation(connection, clock, claim, paid)
-    return OrderStatus.PAID
+        return _pay_against_expectation(connection, clock, claim, paid)
+    return charge_id
 
 
 _SETTLED = {"last_error": None, "rejected": False, "suspected_at": None}
@@ -96,6 +101,13 @@ _ENDS = {
     SettledBy.LEASE: "No answer was recorded: the process that sent it ended or lost its claim.",
     SettledBy.PAYMENT: "No answer was recorded before the order was paid otherwise.",
 }
+
+
+def leave_to_a_person(connection: Connection, clock: Clock, order_id: str) -> None:
+    """Put an order into review that nobody works on: what contradicts it has come late. Its fence is raised."""
+    waiting = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD])
+    values = {**_state(clock, Verdict(OrderStatus.REVIEW)), "fence": orders.c.fence + 1}
+    connection.execute(update(orders).where(orders.c.id == order_id, waiting).values(values))
 
 
 def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], by: SettledBy) -> None:
@@ -147,21 +159,19 @@ def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _pay_against_expectation(
-    connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]
-) -> None:
+def _pay_against_expectation(connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]) -> str:
     order_id = claim.order_id
     before = connection.execute(
         select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
         .where(orders.c.id == order_id)
         .with_for_update()
     ).one()
-    charge_id = paid["charge_id"]
+    charge_id: str = paid["charge_id"]
     if before.status == OrderStatus.PAID:
         if before.charge_id != charge_id:
             detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"
             report_incident(connection, clock, order_id, IncidentKind.TWO_CHARGES, detail)
-        return
+        return str(before.charge_id)
     if before.cancel_requested:
         detail = f"charged as {charge_id} although it was to be cancelled: refund it"
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_CANCEL, detail)
@@ -171,3 +181,4 @@ def _pay_against_expectation(
     connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
     # Whoever has claimed the order meanwhile may be dead, and nobody takes a paid order back from it.
     end_unanswered(connection, clock, [order_id], SettledBy.PAYMENT)
+    return charge_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from breakwall.payments.database import Database, SchemaError
 from breakwall.payments.schema import site
@@ -10,8 +10,7 @@ from breakwall.payments.schema import site
 
 def read_site(database: Database) -> str:
     """The name that the database's first migration gave the site. Raises as `Database.read`."""
-    name: str = database.read(lambda connection: connection.scalars(select(site.c.name)).one())
-    return name
+    return database.read(_name)
 
 
 def check_site(engine: Engine, wanted: str | None) -> None:
@@ -19,9 +18,19 @@ def check_site(engine: Engine, wanted: str | None) -> None:
     if wanted is None:
         return
     with engine.connect() as connection:
-        kept = connection.scalars(select(site.c.name)).one()
+        kept = _name(connection)
     if kept != wanted:
         raise SchemaError(
             f"BREAKWALL_SITE is {wanted!r}, the orders database is of site {kept!r}: with another name the same "
             "order would be charged under another key. Set the database's name, or leave BREAKWALL_SITE out"
         )
+
+
+def _name(connection: Connection) -> str:
+    name: str | None = connection.scalars(select(site.c.name)).one_or_none()
+    if name is None:
+        raise SchemaError(
+            "the orders database has lost the name of its site, from which keys are derived: restore the table `site` "
+            "from a backup, or put the name into it that BREAKWALL_SITE had"
+        )
+    return name

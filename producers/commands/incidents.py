@@ -9,9 +9,14 @@ import typer
 
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
+from producers.commands.naming import IdOption, KeyOption, naming
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from breakwall.payments.actions import Author, StoredIncident
+    from breakwall.payments.database import Database
+    from breakwall.payments.queries import Naming
 
 SHOWN = 50
 """Incidents that are listed where nobody says how many."""
@@ -33,6 +38,8 @@ def incidents(
         int | None,
         typer.Option(min=1, max=_MOST, metavar="ID", help="Close this one: needs a --reason."),
     ] = None,
+    by_id: IdOption = False,
+    by_key: KeyOption = False,
     reason: ReasonOption = None,
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
@@ -50,6 +57,9 @@ def incidents(
     counted and not told of any more, and stays closed when the same charges are found again. Exits with 3
     when there is no such incident or order, and with 4, and changes nothing, when it is closed already.
     """
+    by = naming(by_id=by_id, by_key=by_key)
+    if open_for is None and (by_id or by_key):
+        raise typer.BadParameter("goes with --open ORDER", param_hint=f"--{by}")
     if open_for is None and close is None:
         _refuse_unused(reason, actor)
         _list(every, SHOWN if limit is None else limit, output)
@@ -58,7 +68,8 @@ def incidents(
     if reason is None:
         asked = "what was found? It is noted" if close is None else "what was done about it? It is noted"
         raise typer.BadParameter(asked, param_hint="--reason")
-    _change(open_for, close, author(actor, reason), output)
+    who = author(actor, reason)
+    _change(lambda database: _changed(database, open_for, by, close, who), output)
 
 
 def closing(incident: StoredIncident) -> str:
@@ -85,18 +96,24 @@ def _check_change(every: bool, limit: int | None, open_for: str | None, close: i
             raise typer.BadParameter("lists, --open and --close change: one of them", param_hint=option)
 
 
-def _change(open_for: str | None, close: int | None, who: Author, output: Format) -> None:
+def _changed(
+    database: Database, open_for: str | None, by: Naming, close: int | None, who: Author
+) -> StoredIncident:
     from breakwall.payments.incidents import close_incident, open_incident
+
+    if open_for is not None:
+        return open_incident(database, open_for, who, by=by)
+    return close_incident(database, close or 0, who)
+
+
+def _change(change: Callable[[Database], StoredIncident], output: Format) -> None:
     from breakwall.settings import load_settings
     from breakwall.terminal.output import data, write_json
     from breakwall.wiring import open_database
     from producers.documents import incident_document
 
     with closed_afterwards(open_database(load_settings())) as database:
-        if open_for is not None:
-            incident = open_incident(database, open_for, who)
-        else:
-            incident = close_incident(database, close or 0, who)
+        incident = change(database)
     if output is Format.JSON:
         write_json(incident_document(incident))
         return

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _BY = {
     "look_up": "a look-up has found no charge",
     "person": "a person has said that nothing was charged",
-    None: "the payment service's answers prove that nothing was charged",
+    None: "the payment service's answers say that nothing was charged",
 }
 
 

@@ -32,8 +32,8 @@ def outlook(step: Step, progress: Progress, *, renewed: bool, vouched_for: bool)
         return f"{_SENDING}, under a new key, as you vouch that nothing was charged under the old one."
     if renewed:
         return (
-            f"{_SENDING}, under a new key: the payment service has refused the old one, and may do so for ever; it is "
-            "proven that nothing was charged under it."
+            f"{_SENDING}, under a new key: the payment service has refused the old one, and may do so for ever. "
+            "A look-up, or a person, has found that nothing was charged under it."
         )
     if progress.unsettled:
         return (

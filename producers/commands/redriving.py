@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from breakwall.payments.redrive import Selection
 
 
-MAX_EVIDENCE = 255
-"""Characters that the note has room for."""
-
-
 class Retryable(StrEnum):
     """The states that an order can be sent round again from."""
 
@@ -177,9 +173,10 @@ def _check_new_key(
         raise typer.BadParameter(
             "how is it known that nothing was charged? It is noted", param_hint="--evidence"
         )
-    if not evidence.strip() or len(evidence) > MAX_EVIDENCE or not evidence.isprintable():
-        wanted = f"should be a text of 1 to {MAX_EVIDENCE} characters, without control characters"
-        raise typer.BadParameter(wanted, param_hint="--evidence")
+    from breakwall.payments.texts import text_problem
+
+    if problem := text_problem(evidence):
+        raise typer.BadParameter(problem, param_hint="--evidence")
 
 
 def _selection(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
 from breakwall.breaker.stores.memory import MemoryStore
+from breakwall.payments.actions import Author
 from breakwall.payments.charging import Charger
 from breakwall.payments.clock import ManualClock
 from breakwall.payments.database import Database
@@ -18,6 +19,7 @@ from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.payments.queries import get_order, list_attempts
+from breakwall.payments.suspicion import Suspicion
 from producers.producer import OrderProducer
 from tests.gateway import PAID, ScriptedGateway
 from worker.retry import Retrier
@@ -77,6 +79,11 @@ class Site:
         assert placed.status == "paid"
         self.gateway.charged.clear()
         self.advance(self.gateway.profile.settle_seconds)
+
+    def suspect(self) -> None:
+        """Make every open order one that may have been charged without our knowing."""
+        suspicion = Suspicion(self.database, clock=self.clock, sleep=lambda seconds: None)
+        list(suspicion.run(self.clock.now, Author("anna", "restored")))
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.payments.actions import Author
-from breakwall.payments.charges import DEFAULT_ACCOUNT, known_charge
+from breakwall.payments.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.claims import Attempt
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Advice, Answer, Health, LookUpAnswer, LookUpResult, Outcome
@@ -191,8 +191,8 @@ class TestALateAnswerWhileTheOrderIsTakenBack:
 class TestTheChargeThatALookUpIsTriedOutWith:
     def known(self, site: Site, like: str = "cart-1") -> str | None:
         shape = key_shape(site.get(like).charge_key)
-        found = known_charge(site.database, site.clock, DEFAULT_ACCOUNT, shape, settled_for=30.0)
-        return found and found.key
+        found = known_charges(site.database, site.clock, DEFAULT_ACCOUNT, shape, settled_for=30.0)
+        return found[0].key if found else None
 
     def test_is_the_newest_that_had_time_to_settle(self, site: Site) -> None:
         for key in ("cart-1", "cart-2", "cart-3"):
@@ -206,7 +206,7 @@ class TestTheChargeThatALookUpIsTriedOutWith:
         site.producer.place(order())
         site.advance(31)
         shape = key_shape(site.get().charge_key)
-        assert known_charge(site.database, site.clock, "another", shape, settled_for=30.0) is None
+        assert known_charges(site.database, site.clock, "another", shape, settled_for=30.0) == []
 
     def test_is_none_that_a_person_says_was_paid(self, site: Site) -> None:
         poisoned(site)

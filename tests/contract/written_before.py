@@ -21,7 +21,7 @@ RESOLVED = "Resolved by anna: not charged. It is not on the dashboard."
 FACTS = {
     "unsettled": facts.UNSETTLED,
     "spends_key": facts.SPENDS_KEY,
-    "disputed": facts.DISPUTED,
+    "disputed": facts.LEADS_ELSEWHERE,
     "refused": facts.REFUSED,
     "rejected": facts.REJECTED,
     "proven": facts.PROVEN_OTHERWISE,

@@ -19,7 +19,7 @@ from sqlalchemy import event, text
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.monitor.backlog import Monitor
-from breakwall.payments.charges import DEFAULT_ACCOUNT, known_charge
+from breakwall.payments.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.charging import Charger
 from breakwall.payments.clock import DatabaseClock
 from breakwall.payments.database import Database
@@ -269,8 +269,8 @@ def count_the_backlog(site: Site) -> None:
 
 def find_a_known_charge(site: Site) -> None:
     shape = key_shape("k" * 32)
-    found = known_charge(site.database, DatabaseClock(), DEFAULT_ACCOUNT, shape, settled_for=30)
-    assert found is not None
+    found = known_charges(site.database, DatabaseClock(), DEFAULT_ACCOUNT, shape, settled_for=30)
+    assert found
 
 
 def test_a_known_charge_is_looked_up_by_the_shape_of_its_key(site: Site) -> None:

@@ -120,6 +120,8 @@ class TestClosing:
         [
             (["--close", "1"], "--reason"),
             (["--open", "cart-1"], "--reason"),
+            (["--open", "cart-1", "--reason", "x", "--id", "--key"], "--key"),
+            (["--close", "1", "--reason", "x", "--id"], "--id"),
             (["--open", "cart-1", "--close", "1", "--reason", "x"], "--open"),
             (["--open", "cart-1", "--reason", "x", "--all"], "--all"),
             (["--open", "cart-1", "--reason", "x", "--limit", "5"], "--limit"),

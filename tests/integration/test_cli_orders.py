@@ -174,7 +174,7 @@ def test_a_cancellation_says_what_is_known_and_no_more(terminal: Terminal) -> No
     [
         ("look_up", "a look-up has found no charge"),
         ("person", "a person has said that nothing was charged"),
-        (None, "the payment service's answers prove that nothing was charged"),
+        (None, "the payment service's answers say that nothing was charged"),
     ],
 )
 def test_a_cancellation_says_how_it_is_known_that_nothing_was_charged(

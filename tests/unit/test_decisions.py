@@ -17,9 +17,9 @@ from breakwall.payments.decisions import (
     Verdict,
     after_attempt,
     after_look_up,
-    believed,
     jittered,
     next_step,
+    without_look_up,
 )
 from breakwall.payments.gateways.base import (
     Advice,
@@ -288,23 +288,23 @@ class TestWhereARefusalIsBelieved:
     STOP = answer(Outcome.UNKNOWN, Advice.STOP)
 
     def test_it_is_proof_where_nothing_can_be_looked_up(self) -> None:
-        proof = believed(self.STOP, BLIND)
+        proof = without_look_up(self.STOP, BLIND)
         assert proof == replace(self.STOP, outcome=Outcome.FAILED)
         assert after_attempt(proof, Progress(), BLIND, POLICY, 0).status is OrderStatus.DEAD
 
     @pytest.mark.parametrize("profile", [PLAIN, KEYED])
     def test_it_is_none_where_a_look_up_tells_more(self, profile: GatewayProfile) -> None:
-        assert believed(self.STOP, profile) is self.STOP
+        assert without_look_up(self.STOP, profile) is self.STOP
 
     @pytest.mark.parametrize("advice", sorted(set(Advice) - {Advice.STOP}))
     def test_nothing_else_that_is_unknown_is_ever_proof(self, advice: Advice) -> None:
         unknown = answer(Outcome.UNKNOWN, advice)
-        assert believed(unknown, BLIND) is unknown
+        assert without_look_up(unknown, BLIND) is unknown
 
     @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.UNKNOWN}))
     def test_an_answer_that_says_what_happened_is_left_as_it_is(self, outcome: Outcome) -> None:
         said = answer(outcome, Advice.STOP)
-        assert believed(said, BLIND) is said
+        assert without_look_up(said, BLIND) is said
 
 
 class TestAnOrderThatWasTurnedAway:

@@ -1,10 +1,13 @@
 """Rules read columns, a charge belongs to one order, and the site has a name.
 
 Workers of the version before go on while this runs, and afterwards: what they leave empty is read from the codes and
-texts that they write (`breakwall.payments.facts`). What reads much comes first; the tables are locked at the end.
+texts that they write (`breakwall.payments.facts`). They know nothing of what is new, so they and the commands are
+replaced before the producers, see `docs/operations.md`. What reads all orders comes first; the tables are locked after
+it, in the order in which the ledger takes them.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +21,9 @@ revision = "0004"
 down_revision = "0003"
 
 NEWEST_PAID = 50_000
-"""Paid orders that are looked through for one known charge of each shape of key."""
+"""Paid orders that are looked through for known charges of each shape of key."""
+
+OF_EACH_SHAPE = 3
 
 _ADVICE = "advice IN ('retry', 'look_again', 'review', 'stop', 'reconfigure')"
 _SETTLED_BY = "settled_by IN ('look_up', 'person', 'lease', 'payment')"
@@ -54,6 +59,26 @@ _SHARED = sa.text(
     """
 )
 
+_SENT_ROUND_AFTER_A_REFUSAL = sa.text(
+    """
+    SELECT a.order_id, a.number, a.gateway_key FROM orders o JOIN attempts a ON a.order_id = o.id
+    WHERE o.status IN ('queued', 'in_flight') AND a.outcome = 'failed' AND a.advice = 'stop' AND a.settled_by IS NULL
+    AND a.number = (
+        SELECT max(n.number) FROM attempts n
+        WHERE n.order_id = o.id AND (n.outcome IS NULL OR n.outcome NOT IN ('not_sent', 'throttled'))
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM attempts u WHERE u.order_id = o.id AND (u.outcome IS NULL OR u.outcome = 'unknown')
+    )
+    """
+)
+_DOUBTED_ATTEMPT = sa.text(
+    "UPDATE attempts SET outcome = 'unknown' WHERE order_id = :of AND number = :refused AND gateway_key = :key"
+)
+_DOUBTED_ORDER = sa.text(
+    "UPDATE orders SET charge_key = :key, attempt_floor = attempt_count WHERE id = :of AND :refused > 0"
+)
+
 _ORDERS = sa.table("orders", *map(sa.column, ("id", "status", "last_error", "rejected")))
 _ATTEMPTS = sa.table(
     "attempts",
@@ -72,13 +97,15 @@ CREATE TRIGGER incidents_leave_known_out BEFORE INSERT ON incidents WHEN EXISTS 
 
 
 def upgrade() -> None:
+    shared = _shared_charges()
     _name_the_site()
     _make_charges()
-    _know_more_kinds()
-    _report_shared_charges()
     _add_columns()
     for statement in _fills():
         op.execute(statement)
+    _doubt_refusals()
+    _know_more_kinds()
+    _report(shared)
 
 
 def _name_the_site() -> None:
@@ -96,13 +123,13 @@ def _name_the_site() -> None:
 def _make_charges() -> None:
     charges = op.create_table(
         "charges",
-        sa.Column("account", sa.String(length=64), nullable=False),
         sa.Column("charge_id", sa.String(length=255), nullable=False),
+        sa.Column("account", sa.String(length=64), nullable=False),
         sa.Column("order_id", sa.String(length=32), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=True),
         sa.Column("key_shape", sa.String(length=300), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("account", "charge_id", name=op.f("pk_charges")),
+        sa.PrimaryKeyConstraint("charge_id", "account", name=op.f("pk_charges")),
     )
     op.create_index(
         "ix_charges_known",
@@ -124,10 +151,11 @@ def _first_of_shared() -> Iterator[dict[str, Any]]:
 
 
 def _newest_of_each_shape() -> Iterator[dict[str, Any]]:
-    shapes: set[str] = set()
+    known: Counter[str] = Counter()
     for order_id, charge_id, key, at in op.get_bind().execute(_PAID, {"most": NEWEST_PAID}):
-        if (shape := key_shape(key)) not in shapes:
-            shapes.add(shape)
+        shape = key_shape(key)
+        known[shape] += 1
+        if known[shape] <= OF_EACH_SHAPE:
             yield _row(order_id, charge_id, at, key, shape)
 
 
@@ -163,28 +191,47 @@ def _know_more_kinds() -> None:
         interventions.create_check_constraint(op.f("ck_interventions_action_is_known"), _ACTIONS)
 
 
-def _report_shared_charges() -> None:
-    """Orders that were paid by one charge before anybody looked."""
+def _shared_charges() -> list[tuple[str, str]]:
+    """Orders that were paid by one charge before anybody looked: each with what an incident says of it."""
     first: dict[str, str] = {}
-    incidents: list[dict[str, Any]] = []
+    found = []
     for order_id, charge_id, _ in op.get_bind().execute(_SHARED):
         owner = first.setdefault(charge_id, order_id)
         if owner != order_id:
-            detail = f"it is paid by {charge_id}, which is the charge of order {owner}"
-            now = datetime.now(UTC)
-            incidents.append({"order_id": order_id, "kind": "wrong_charge", "detail": detail, "at": now})
+            found.append((order_id, f"it is paid by {charge_id}, which is the charge of order {owner}"))
+    return found
+
+
+def _report(shared: list[tuple[str, str]]) -> None:
+    now = datetime.now(UTC)
     table = sa.table(
         "incidents",
         *map(sa.column, ("order_id", "kind", "detail")),
         sa.column("at", sa.DateTime(timezone=True)),
     )
-    op.bulk_insert(table, incidents)
+    told = [
+        {"order_id": order_id, "kind": "wrong_charge", "detail": why, "at": now} for order_id, why in shared
+    ]
+    op.bulk_insert(table, told)
+
+
+def _doubt_refusals() -> None:
+    """Have orders looked up that a person has sent round again after a refusal: under the key that was refused, for
+    the version before has renewed that without a look-up."""
+    doubted = [
+        {"of": order_id, "refused": number, "key": key}
+        for order_id, number, key in op.get_bind().execute(_SENT_ROUND_AFTER_A_REFUSAL)
+    ]
+    for row in doubted:
+        op.get_bind().execute(_DOUBTED_ATTEMPT, row)
+        op.get_bind().execute(_DOUBTED_ORDER, row)
 
 
 def _add_columns() -> None:
     op.add_column(
         "orders", sa.Column("attempt_floor", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
+    op.add_column("orders", sa.Column("renewals", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("orders", sa.Column("suspected_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("orders", sa.Column("looked_up_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("orders", sa.Column("rejected", sa.Boolean(), nullable=True))

@@ -124,7 +124,9 @@ class HttpGateway:
             ValueError: the key is empty.
         """
         path = f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
-        outgoing = self._request("GET", path, {}, b"")
+        # What a proxy on the way remembers of an earlier look-up proves nothing.
+        fresh = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+        outgoing = self._request("GET", path, fresh, b"")
         return self._exchange(outgoing, deadline, classify_look_up, classify_look_up_error)
 
     def close(self) -> None:

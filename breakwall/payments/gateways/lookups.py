@@ -26,6 +26,9 @@ from .retry_after import parse_retry_after
 OTHER_STATUS = "other_status"
 """The code of a look-up that knows the charge, in a state that the protocol has no word for: a refunded one."""
 
+UNREADABLE = "unexpected_body"
+"""The code of a look-up whose answer cannot be read."""
+
 _NO_ENDPOINT = frozenset({405, 501})
 _PASSES_BY_ITSELF = frozenset({408, 409, 425, 460, 499})
 """Refusals (4xx) that other settings would not help against."""
@@ -62,7 +65,7 @@ def _found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> Loo
     try:
         return _told_by_body(read_object(headers, body, max_body))
     except UnreadableError as error:
-        return _unavailable(Health.FAILURE, "unexpected_body", f"The look-up answered HTTP 200, but {error}.")
+        return _unavailable(Health.FAILURE, UNREADABLE, f"The look-up answered HTTP 200, but {error}.")
 
 
 def _told_by_body(said: Mapping[str, Any]) -> LookUpAnswer:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.payments.gateways import GatewayProfile, gateway_from_settings
+from breakwall.payments.gateways import GatewayProfile, gateway_from_settings, profile_from_settings
 from breakwall.payments.gateways.http import HttpGateway
 from breakwall.payments.gateways.wire_keys import key_behind, wire_key
 from breakwall.settings import SettingsError, load_settings
@@ -25,8 +25,20 @@ def test_the_settings_say_what_the_service_promises() -> None:
         }
     )
     gateway = gateway_from_settings(settings)
-    assert gateway.profile == GatewayProfile(True, 3600, True, 12)
+    assert gateway.profile == profile_from_settings(settings) == GatewayProfile(True, 3600, True, 12)
     assert repr(gateway) == "HttpGateway('http://pay.example:8090/v2')"
+
+
+def test_what_the_service_promises_is_told_without_importing_a_client() -> None:
+    script = (
+        "import sys\n"
+        "from breakwall.payments.gateways import profile_from_settings\n"
+        "from breakwall.settings import Settings\n"
+        "assert profile_from_settings(Settings()).looks_up\n"
+        "print('httpx2' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
 
 
 def test_the_longest_retry_after_is_ten_minutes_unless_the_settings_say_otherwise() -> None:
