@@ -15,7 +15,7 @@ DUE = "breakwall/payments/due.py"
 LEDGER_TESTS = "tests/contract/test_ledger.py"
 RETRY_TESTS = "tests/contract/test_retry.py"
 LATE_TESTS = "tests/contract/test_late_answers.py"
-CHARGE_TESTS = "tests/contract/test_whose_charge_it_is.py"
+CHARGE_TESTS = "tests/contract/test_charges.py"
 PLACE_TESTS = "tests/contract/test_place.py"
 
 
@@ -96,8 +96,8 @@ MUTANTS = (
     Mutant(
         "the trial of a look-up's 404",
         LOOK_UPS,
-        "        if _is_not_found(trial):\n",
-        "        if False:\n",
+        "            if told.charge_id == charge.charge_id:\n",
+        "            if True:\n",
         ("tests/unit/test_look_ups.py", LATE_TESTS),
     ),
     Mutant(
@@ -110,9 +110,10 @@ MUTANTS = (
     Mutant(
         "the known charge's own id",
         LOOK_UPS,
-        "        if trial.charge_id not in {None, known.charge_id}:\n",
-        "        if False:\n",
+        "            if told.charge_id == charge.charge_id:\n",
+        "            if told.charge_id is not None:\n",
         ("tests/unit/test_look_ups.py",),
+        simulated=False,
     ),
     Mutant(
         "the order whose a charge is",
@@ -126,14 +127,14 @@ MUTANTS = (
         "breakwall/payments/proofs.py",
         "    return answer if found is None else contradicted(answer, found)\n",
         "    return answer\n",
-        (CHARGE_TESTS,),
+        ("tests/unit/test_proofs.py",),
     ),
     Mutant(
         "the look-up after a refusal",
         DECISIONS,
         "if refusal and not profile.looks_up else answer",
         "if refusal else answer",
-        ("tests/unit/test_decisions.py", CHARGE_TESTS),
+        ("tests/unit/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(
         "the look-up before a key is renewed",
@@ -148,14 +149,14 @@ MUTANTS = (
         CLAIMS,
         "(sent.unsettled_at, order.suspected_at)",
         "(sent.unsettled_at,)",
-        (CHARGE_TESTS,),
+        ("tests/contract/test_suspicion.py", "tests/contract/test_doubt.py"),
     ),
     Mutant(
         "the derived key",
         ACCEPTANCE,
         "key if as_it_is else derive_charge_key(order_id)",
         "key",
-        (CHARGE_TESTS,),
+        (LEDGER_TESTS, PLACE_TESTS),
     ),
     Mutant(
         "the end by a late decline",
