@@ -11,12 +11,15 @@ from sqlalchemy import delete, event, text
 from breakwall import crashpoints
 from breakwall.payments.database import Database
 from breakwall.payments.migrate import upgrade
-from breakwall.payments.schema import metadata
+from breakwall.payments.schema import metadata, site
 from tests.chaos import crashes_worker
 from tests.chaos.crashes import DOOMED, Life, live
-from tests.chaos.crashes_outside import PROFILES
+from tests.chaos.crashes_outside import PROFILES, SETTLE, Deed
 from tests.chaos.crashes_scenarios import Scenario
 from tests.chaos.crashes_site import Outside, Site
+
+PAID_BEFORE = "cart-0"
+"""The key of an order that every story finds already paid."""
 
 
 class Ground:
@@ -31,15 +34,23 @@ class Ground:
         upgrade(self.database.engine)
 
     def outside(self, scenario: Scenario, profile: str) -> Outside:
-        """A new beginning: no order, no charge, no message."""
+        """A new beginning: no message, and one order that was paid so long ago that look-ups can be tried out."""
         with self.database.engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
-                connection.execute(delete(table))
+                if table is not site:
+                    connection.execute(delete(table))
         folder = next(self._folders)
         folder.mkdir()
-        return Outside(
-            self.database, folder, PROFILES[profile], scenario.deeds, max_attempts=scenario.max_attempts
+        outside = Outside(
+            self.database,
+            folder,
+            PROFILES[profile],
+            (Deed.CHARGE, *scenario.deeds),
+            max_attempts=scenario.max_attempts,
+            begins=SETTLE + 1,
         )
+        Site(outside, 0.0).place(PAID_BEFORE)
+        return outside
 
     def live_here(self, scenario: Scenario, outside: Outside) -> Life:
         """Tell a scenario to its end, in this process."""
@@ -52,7 +63,9 @@ class Ground:
             crashpoints.arm(None)
         return Life(points, False, site.seconds)
 
-    def live(self, scenario: Scenario, outside: Outside, die_at: int | str, *, since: float = 0.0) -> Life:
+    def live(
+        self, scenario: Scenario, outside: Outside, die_at: int | str, *, since: float | None = None
+    ) -> Life:
         """Tell a scenario in a process that dies on its way; returns when it is gone for its database too."""
         if self._is_sqlite:
             self.database.close()  # its locks and a fork do not go together

@@ -122,10 +122,7 @@ class FileGateway:
                     return LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id=line["charge_id"])
                 if line["result"] == "declined":
                     return LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS)
-        return LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS)
-
-    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool:
-        return True
+        return LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS, code="http_404")
 
     def close(self) -> None:
         pass
@@ -179,9 +176,11 @@ def _answer(deed: Deed, result: str | None, charge_id: str | None) -> Answer:
         case "declined":
             return Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
         case "error":
-            return Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500")
+            return Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500", spends_key=True)
         case _:
-            return Answer(Outcome.FAILED, Health.NEUTRAL, code="http_400", advice=Advice.STOP)
+            return Answer(
+                Outcome.UNKNOWN, Health.NEUTRAL, code="http_400", advice=Advice.STOP, spends_key=True
+            )
 
 
 class FileBroker:

@@ -150,13 +150,20 @@ def cancelled_during_the_call(site: Site) -> None:
     site.work()
 
 
-def sent_round_again(site: Site) -> None:
+def refused(site: Site) -> None:
+    """Dead once a look-up has found no charge; at once where there is no look-up."""
     site.place()
+    site.advance(SETTLE + 1)
+    site.work()
+
+
+def sent_round_again(site: Site) -> None:
+    refused(site)
     site.people.retry("cart-1")
 
 
 def sent_round_with_others(site: Site) -> None:
-    site.place()
+    refused(site)
     dead = Selection((OrderStatus.DEAD,))
     for _ in Redrive(site.database, clock=site.clock, sleep=lambda _: None).run(dead, PERSON):
         pass
@@ -169,7 +176,8 @@ def resolved(site: Site) -> None:
     site.work()
     if get_order(site.database, "cart-1").status is OrderStatus.REVIEW:
         resolution = Resolution(site.database, clock=site.clock)
-        charges = site.gateway.charges()
+        order_id = get_order(site.database, "cart-1").id
+        charges = [charge for charge in site.gateway.charges() if charge.order_id == order_id]
         if charges:
             resolution.paid("cart-1", charges[0].charge_id, PERSON)
         else:

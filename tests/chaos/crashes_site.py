@@ -39,13 +39,17 @@ LONGEST_REST = 600.0
 
 @dataclass(frozen=True)
 class Outside:
-    """What no death of a process takes away: the database, and a folder with everybody else's books."""
+    """What no death of a process takes away: the database, and a folder with everybody else's books.
+
+    ``begins``: how far the clock had come before the story.
+    """
 
     database: Database
     folder: Path
     profile: GatewayProfile
     deeds: Sequence[Deed] = ()
     max_attempts: int = 3
+    begins: float = 0.0
 
 
 class Site:
@@ -53,14 +57,14 @@ class Site:
 
     Args:
         outside: what they work on.
-        seconds: how far the hand-turned clock has come.
+        seconds: how far the hand-turned clock has come; by default, to the beginning of the story.
     """
 
-    def __init__(self, outside: Outside, seconds: float = 0.0) -> None:
+    def __init__(self, outside: Outside, seconds: float | None = None) -> None:
         self.database = outside.database
-        self.seconds = seconds
+        self.seconds = outside.begins if seconds is None else seconds
         self.clock = ManualClock()
-        self.clock.advance(seconds)
+        self.clock.advance(self.seconds)
         self.broker = FileBroker(outside.folder / "broker")
         self.gateway = FileGateway(
             outside.folder / "charges", outside.profile, outside.deeds, lambda: self.seconds

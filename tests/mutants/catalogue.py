@@ -15,6 +15,7 @@ DUE = "breakwall/payments/due.py"
 LEDGER_TESTS = "tests/contract/test_ledger.py"
 RETRY_TESTS = "tests/contract/test_retry.py"
 LATE_TESTS = "tests/contract/test_late_answers.py"
+CHARGE_TESTS = "tests/contract/test_charges.py"
 PLACE_TESTS = "tests/contract/test_place.py"
 
 
@@ -74,8 +75,8 @@ MUTANTS = (
     Mutant(
         "the reuse of the key",
         CLAIMS,
-        "taken.amount, taken.currency, taken.charge_key)",
-        'taken.amount, taken.currency, f"{taken.charge_key}.{taken.fence}")',
+        "taken.charge_key, reference",
+        'f"{taken.charge_key}{taken.fence}", reference',
         (RETRY_TESTS,),
     ),
     Mutant(
@@ -95,22 +96,73 @@ MUTANTS = (
     Mutant(
         "the trial of a look-up's 404",
         LOOK_UPS,
-        "        if _is_not_found(trial):\n",
-        "        if False:\n",
+        "            if told.charge_id == charge.charge_id:\n",
+        "            if True:\n",
         ("tests/unit/test_look_ups.py", LATE_TESTS),
     ),
     Mutant(
-        "the question whether there is a look-up",
+        "the shape of the known charge's key",
+        "breakwall/payments/charges.py",
+        "charges.c.key_shape == shape",
+        "charges.c.key_shape.is_not(None)",
+        (CHARGE_TESTS,),
+    ),
+    Mutant(
+        "the known charge's own id",
         LOOK_UPS,
-        "        if offered:\n",
-        "        if True:\n",
+        "            if told.charge_id == charge.charge_id:\n",
+        "            if told.charge_id is not None:\n",
         ("tests/unit/test_look_ups.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the order whose a charge is",
+        SETTLEMENT,
+        "    if owner is None:\n",
+        "    if True:\n",
+        (CHARGE_TESTS,),
+    ),
+    Mutant(
+        "the order, amount and currency that an answer names",
+        "breakwall/payments/proofs.py",
+        "    return answer if found is None else contradicted(answer, found)\n",
+        "    return answer\n",
+        ("tests/unit/test_proofs.py",),
+    ),
+    Mutant(
+        "the look-up after a refusal",
+        DECISIONS,
+        "if refusal and not profile.looks_up else answer",
+        "if refusal else answer",
+        ("tests/unit/test_decisions.py", RETRY_TESTS),
+    ),
+    Mutant(
+        "the look-up before a key is renewed",
+        "breakwall/payments/renewal.py",
+        "_whose_newest(connection, locked, _SPENT, PROVEN_OTHERWISE)",
+        "_whose_newest(connection, locked, _SPENT)",
+        ("tests/contract/test_interventions_renewal.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the suspicion before a send",
+        CLAIMS,
+        "(sent.unsettled_at, order.suspected_at)",
+        "(sent.unsettled_at,)",
+        ("tests/contract/test_suspicion.py", "tests/contract/test_doubt.py"),
+    ),
+    Mutant(
+        "the derived key",
+        ACCEPTANCE,
+        "key if as_it_is else derive_charge_key(order_id)",
+        "key",
+        (LEDGER_TESTS, PLACE_TESTS),
     ),
     Mutant(
         "the end by a late decline",
         DECISIONS,
-        "            return Step.DECLINE\n",
-        "            return Step.SEND\n",
+        "        return Step.DECLINE\n",
+        "        return Step.SEND\n",
         (LATE_TESTS,),
         simulated=False,
     ),

@@ -16,10 +16,14 @@ from tests.simulation.story import Story, Violation
 
 @dataclass
 class Customer:
-    """One order, and what its customer was told of it."""
+    """One order, and what its customer was told of it.
+
+    ``placed_again``: the database has lost the order, which may have been charged by then.
+    """
 
     order: Order
     told: list[PlaceResult] = field(default_factory=list)
+    placed_again: bool = False
 
 
 class Customers:
@@ -27,7 +31,9 @@ class Customers:
 
     Args:
         producers: those that are alive.
-        until: no first call comes later.
+        orders: which are placed one by one at the beginning.
+        more: which come between the moments ``since`` and ``until``.
+        accepted: which were accepted before the run, and their ids.
     """
 
     def __init__(
@@ -37,7 +43,10 @@ class Customers:
         story: Story,
         producers: Callable[[], list[ProducerProcess]],
         *,
-        number: int,
+        orders: list[Order],
+        more: list[Order],
+        accepted: list[tuple[Order, str]],
+        since: float,
         until: float,
     ) -> None:
         self._engine = engine
@@ -45,21 +54,41 @@ class Customers:
         self._story = story
         self._producers = producers
         self._calls = 0
-        self.all = [Customer(self._order(number)) for number in range(1, number + 1)]
-        waiting = list(self.all)
+        served = [
+            Customer(order, [PlaceResult(order_id, OrderStatus.QUEUED)]) for order, order_id in accepted
+        ]
+        first = [Customer(order) for order in orders]
+        waiting = [Customer(order) for order in more]
+        self.all = [*served, *first, *waiting]
+        for customer in served:
+            if rng.random() < 0.3:
+                self._come([customer], rng.uniform(since, until))
+        for customer in first:
+            self._place_soon(customer, 0.0)
         while waiting:
             size = rng.choice((1, 1, 1, 1, 2, 3))
             group, waiting = waiting[:size], waiting[size:]
-            self._come(group, rng.uniform(0.0, until))
+            self._come(group, rng.uniform(since, until))
 
     @property
     def served(self) -> bool:
         """Whether every customer has an answer."""
         return all(customer.told for customer in self.all)
 
-    def _order(self, number: int) -> Order:
-        currency = self._rng.choice(("KRW", "USD", "EUR"))
-        return Order(f"user-{number}", self._rng.randint(1, 100_000), currency, f"cart-{number}")
+    def hold_against(self, statuses: dict[str, str]) -> None:
+        """The database was put back. Who knows of more than is in it places again. ``statuses``: by key."""
+        for customer in self.all:
+            status = statuses.get(customer.order.idempotency_key)
+            told = {result.status for result in customer.told} & {OrderStatus.PAID, OrderStatus.DECLINED}
+            if status is not None and told <= {status}:
+                continue
+            if customer.told:
+                customer.told.clear()
+                self._place_soon(customer, self._rng.uniform(0.0, 20.0))
+            customer.placed_again = customer.placed_again or status is None
+
+    def _place_soon(self, customer: Customer, seconds: float) -> None:
+        self._engine.after(seconds, lambda: self._call([customer], self._place))
 
     def _come(self, group: list[Customer], at: float) -> None:
         """One customer places; several, or one who has time, are queued without a charge."""

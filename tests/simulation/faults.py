@@ -33,6 +33,8 @@ SERVICE = {
     "credentials refused": 0.15,
     "request refused": 0.03,
     "charging takes long": 0.4,
+    "answer of another order": 0.1,
+    "answer names another amount": 0.1,
 }
 BROKER = {
     "message lost": 0.3,
@@ -98,6 +100,14 @@ class Faults:
             self.seen[name] += 1
             return True
         return False
+
+    def may_strike(self, name: str) -> bool:
+        """Whether this fault happens in this run at all, and now."""
+        return not self.calm and name in self.rates
+
+    def begin(self) -> None:
+        """The peace is over."""
+        self.calm = False
 
     def cease(self) -> None:
         """The storm is over."""

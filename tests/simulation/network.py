@@ -15,11 +15,13 @@ from breakwall.payments.gateways.answers import (
     classify,
     classify_error,
 )
-from breakwall.payments.gateways.lookups import classify_look_up, classify_look_up_error, classify_route
+from breakwall.payments.gateways.base import LookUpResult, Outcome
+from breakwall.payments.gateways.lookups import classify_look_up, classify_look_up_error
 from tests.simulation.engine import Engine, Task
 from tests.simulation.faults import Faults
-from tests.simulation.service import Answering, PaymentService, Reply
+from tests.simulation.service import PaymentService
 from tests.simulation.story import Story
+from tests.simulation.wire import Answering, Reply
 from tests.simulation.witness import Witness
 
 BRIEF = 0.01
@@ -174,7 +176,10 @@ class SimulatedGateway:
         )
         if isinstance(result, Failure):
             return classify_error(result.error, result.phase)
-        return classify(result.status, result.headers, result.body, now=0.0)
+        answer = classify(result.status, result.headers, result.body, now=0.0)
+        if answer.outcome in {Outcome.SUCCEEDED, Outcome.DECLINED}:
+            self._listen(answer, request)
+        return answer
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
         service = self._network.service
@@ -186,19 +191,15 @@ class SimulatedGateway:
         )
         if isinstance(result, Failure):
             return classify_look_up_error(result.error, result.phase)
-        return classify_look_up(result.status, result.headers, result.body, now=0.0)
+        answer = classify_look_up(result.status, result.headers, result.body, now=0.0)
+        request = self._witness.looks_up(idempotency_key)
+        if request is not None and answer.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
+            self._listen(answer, request)
+        return answer
 
-    def offers_look_up(self, idempotency_key: str, *, deadline: float) -> bool | None:
-        service = self._network.service
-        result = self._network.ask(
-            self._clock,
-            deadline,
-            lambda ends_at: self._witness.leaves(None, ends_at),
-            lambda limit, answer: service.tell_route(answer),
-        )
-        if isinstance(result, Failure):
-            return None
-        return classify_route(result.status, result.headers, result.body, now=0.0)
+    def _listen(self, answer: Answer | LookUpAnswer, request: ChargeRequest) -> None:
+        if self._network.service.books.misleads(answer.charge_id, answer.details, request):
+            self._witness.misled_about(request.order_id)
 
     def close(self) -> None:
         """Nothing is open."""

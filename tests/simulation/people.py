@@ -20,11 +20,18 @@ from tests.simulation.storage import Storage
 from tests.simulation.story import Story
 
 IN_REVIEW = "SELECT id FROM orders WHERE status = 'review' ORDER BY idempotency_key"
+DEAD = "SELECT id FROM orders WHERE status = 'dead' ORDER BY idempotency_key"
 OPERATOR = Author("operator", "looked it up in the payment service's own books")
 
 
 class Operators:
-    """People at a desk. What they say of a charge is true; when they act is not always wise."""
+    """People at a desk. What they say of a charge is true; when they act is not always wise.
+
+    Attributes:
+        away: nobody acts at the moment.
+    """
+
+    away = False
 
     def __init__(
         self,
@@ -41,26 +48,40 @@ class Operators:
         self._story = story
         self._storage = storage
         self._service = service
-        self._interventions = Interventions(storage.database)
+        looks_up = service.habits.profile.looks_up
+        self._interventions = Interventions(storage.database, looks_up=looks_up)
         self._resolution = Resolution(storage.database)
-        self._redrive = Redrive(storage.database, sleep=engine.sleep, timer=lambda: engine.now)
+        self._redrive = Redrive(
+            storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
+        )
+        self._present: list[Process] = []
 
-    def meddle(self, until: float) -> None:
-        """Come by a few times before the moment ``until``."""
+    def meddle(self, since: float, until: float) -> None:
+        """Come by a few times between two moments."""
         for _ in range(self._rng.randint(1, 8)):
             deed = self._rng.choice((self._retry_any, self._cancel_any, self._retry_all, self._vouch_for_any))
-            self._engine.at(self._rng.uniform(0.0, until), partial(self._begin, deed))
+            self._engine.at(self._rng.uniform(since, until), partial(self._begin, deed))
 
     def send_all_round(self) -> None:
         """Send every order round that waits for a person."""
         self._begin(self._retry_all)
 
     def settle_all(self) -> None:
-        """Say of every order in review what became of it. Only once nothing is late any more."""
+        """Say of every order that waits what became of it. Only once nothing is late any more."""
         self._begin(self._resolve_all)
 
+    def leave(self) -> None:
+        """Drop everything."""
+        for process in self._present:
+            self._engine.kill(process)
+        self._present.clear()
+
     def _begin(self, deed: Callable[[], None]) -> None:
-        self._engine.spawn("operator", Process("operator"), deed)
+        if self.away:
+            return
+        operator = Process("operator")
+        self._present.append(operator)
+        self._engine.spawn("operator", operator, deed)
 
     def _retry_any(self) -> None:
         for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):
@@ -72,7 +93,7 @@ class Operators:
 
     def _vouch_for_any(self) -> None:
         for order_id in self._any_of(IN_REVIEW):
-            if self._service.charges[order_id]:
+            if self._service.books.charges[order_id]:
                 self._resolve(order_id)
 
     def _retry_all(self) -> None:
@@ -82,9 +103,21 @@ class Operators:
     def _resolve_all(self) -> None:
         for (order_id,) in self._storage.rows(IN_REVIEW):
             self._resolve(order_id)
+        for (order_id,) in self._storage.rows(DEAD):
+            self._give_new_key(order_id)
+
+    def _give_new_key(self, order_id: str) -> None:
+        """Its key may be refused for ever, as that of another order's charge."""
+        if not self._service.books.charges[order_id]:
+            evidence = "the payment service's own books"
+            self._do(
+                "retry with a new key",
+                order_id,
+                lambda: self._interventions.retry(order_id, OPERATOR, uncharged=evidence),
+            )
 
     def _resolve(self, order_id: str) -> None:
-        charges = self._service.charges[order_id]
+        charges = self._service.books.charges[order_id]
         if charges:
             charge_id = str(charges[0].charge_id)
             self._do("paid", order_id, lambda: self._resolution.paid(order_id, charge_id, OPERATOR))

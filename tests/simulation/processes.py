@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.crashpoints import reach
 from breakwall.payments.charging import Charger
+from breakwall.payments.claims import Claim
 from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.due import DueOrders
@@ -48,6 +50,18 @@ class Surroundings:
     witness: Witness
 
 
+class WatchedLedger(Ledger):
+    """The real one, which reports each charge that is proven absent."""
+
+    on_absence: Callable[[str], None]
+
+    def prove_absent(self, claim: Claim) -> Claim | None:
+        proven = super().prove_absent(claim)
+        if proven is not None:
+            self.on_absence(claim.order_id)
+        return proven
+
+
 class PipelineProcess(Process):
     """What producers and workers have in common: a charger, a breaker and a publisher of their own."""
 
@@ -66,7 +80,10 @@ class PipelineProcess(Process):
         )
         self.breaker.on_permit = lambda permit: around.witness.permit_given(self, permit)
         gateway = SimulatedGateway(self, around.network, around.witness)
-        ledger = Ledger(around.storage.database, lease=LEASE)
+        ledger = WatchedLedger(
+            around.storage.database, lease=LEASE, keys_as_they_are=around.scenario.keys_as_they_are
+        )
+        ledger.on_absence = around.witness.believed_absent
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=around.scenario.max_attempts)
         self.charger = Charger(gateway, ledger, policy, around.rng.random)
         self.publisher = SimulatedPublisher(around.engine, around.broker, around.faults, around.rng)

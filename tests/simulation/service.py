@@ -1,77 +1,43 @@
-"""The payment service, with a ledger of its own: what it has charged is the truth that orders are held against."""
+"""The payment service: requests come in, and answers go out that are not always those of the request."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from random import Random
 
 from breakwall.payments.decisions import STORED_ERRORS
-from breakwall.payments.gateways import ChargeRequest, GatewayProfile
+from breakwall.payments.gateways import ChargeRequest
+from tests.simulation.books import Books, Execution
 from tests.simulation.engine import Engine
 from tests.simulation.faults import Faults
+from tests.simulation.habits import Habits
 from tests.simulation.story import Story, Violation
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What goes back over the wire."""
-
-    status: int
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-Answering = Callable[[Reply], None]
-
-
-@dataclass(frozen=True)
-class Habits:
-    """How a payment service behaves: what it promises (``profile``), and what it does besides.
-
-    Attributes:
-        stores_errors: a 5xx is an answer like any other: the key replays it (Stripe).
-        shows_processing: a look-up tells of a charge that is under way; otherwise there is none yet.
-        shows_declines: a look-up finds declined charges.
-        look_up_works: whether there is anything behind the address of the look-up.
-        no_look_up: what answers there where there is nothing.
-    """
-
-    name: str
-    profile: GatewayProfile
-    stores_errors: bool
-    shows_processing: bool
-    shows_declines: bool
-    look_up_works: bool
-    no_look_up: Reply
-
-
-@dataclass
-class Execution:
-    """One time that the service has gone to work on a request. ``charge_id`` is there once money has moved."""
-
-    request: ChargeRequest
-    begun_at: float
-    visible_at: float = float("inf")
-    charge_id: str | None = None
-    declined: bool = False
-    answer: Reply | None = None
+from tests.simulation.strays import Strays
+from tests.simulation.wire import Answering, Reply, as_json
 
 
 class PaymentService:
     """Charges. Requests come in through `charge` and `look_up`, each with a way to answer.
 
     Attributes:
-        charges: every execution in which money moved, by order.
+        refused: orders whose key it knows from another payload.
     """
 
-    def __init__(self, engine: Engine, faults: Faults, rng: Random, story: Story, habits: Habits) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        faults: Faults,
+        rng: Random,
+        story: Story,
+        habits: Habits,
+        is_owned: Callable[[str], bool],
+    ) -> None:
         self.habits = habits
-        self.charges: dict[str, list[Execution]] = defaultdict(list)
-        self._executions: dict[str, list[Execution]] = defaultdict(list)
-        self._replays: Counter[str] = Counter()
+        self.books = Books()
+        self.refused: set[str] = set()
+        self._strays = Strays(self.books, habits, faults, rng, story, is_owned)
+        self._replays: Counter[tuple[str, str]] = Counter()
         self._engine = engine
         self._faults = faults
         self._rng = rng
@@ -79,6 +45,7 @@ class PaymentService:
 
     def charge(self, request: ChargeRequest, limit: float, answer: Answering) -> None:
         """Take a request. What it leads to is done and visible before the moment ``limit``."""
+        answer = self._strays.among(answer, request.order_id)
         refusal = self._refusal() or self._bad_request()
         if refusal is not None:
             answer(refusal)
@@ -86,69 +53,102 @@ class PaymentService:
         known = self._remembered(request)
         if known is None:
             self._execute(request, limit, answer)
-        elif known.request != request:
-            raise Violation(f"the key {request.idempotency_key} came with another payload: {request}")
+        elif known.request != request and self._is_refused(known.request, request):
+            answer(as_json(422, code="key_reused"))
         elif known.answer is None:
-            answer(_json(409, code="key_in_use"))
+            answer(as_json(409, code="key_in_use"))
         else:
-            self._replay(request.idempotency_key, known.answer, answer)
+            self._replay(request, known, answer)
 
     def look_up(self, key: str, answer: Answering) -> None:
         """Say what became of a key."""
+        answer = self._strays.among(answer, self._whose(key))
         refusal = self._refusal()
         if not self.habits.look_up_works:
             refusal = refusal or self.habits.no_look_up
-        answer(refusal or self._sight(key))
+        answer(refusal or self.sight(key))
 
-    def tell_route(self, answer: Answering) -> None:
-        """Say what may be done at the address of a look-up."""
-        known = Reply(204, headers={"allow": "GET"}) if self.habits.look_up_works else Reply(404)
-        answer(self._refusal() or known)
-
-    def _replay(self, key: str, stored: Reply, answer: Answering) -> None:
-        self._story.tell("payment service", f"replays {stored.status} to {key}")
-        if stored.status >= 500 and self._faults.calm and self.habits.look_up_works:
-            self._replays[key] += 1
-            if self._replays[key] > STORED_ERRORS:
-                raise Violation(f"the stored error of {key} is asked for again and again")
-        answer(stored)
-
-    def _sight(self, key: str) -> Reply:
-        seen = [execution for execution in self._executions[key] if execution.visible_at <= self._engine.now]
+    def sight(self, key: str) -> Reply:
+        """What a look-up finds under a key, when nothing goes wrong."""
+        read = self.habits.mangling.looked_up_as(key)
+        if read is None:
+            return self.habits.no_look_up
+        executions = self.books.under(read)
+        seen = [execution for execution in executions if execution.visible_at <= self._engine.now]
         for execution in seen:
             if execution.charge_id:
-                return _json(200, status="succeeded", charge_id=execution.charge_id)
-        if self.habits.shows_declines and any(execution.declined for execution in seen):
-            return _json(200, status="declined", code="card_declined")
-        if self.habits.shows_processing and any(one.answer is None for one in self._executions[key]):
-            return _json(200, status="processing")
-        return _json(404, code="no_such_charge")
+                return self._paid(execution)
+        declined = next((execution for execution in seen if execution.declined), None)
+        if self.habits.shows_declines and declined is not None:
+            return self._declined(200, declined)
+        if self.habits.shows_processing and any(one.answer is None for one in executions):
+            return as_json(200, status="processing")
+        return as_json(404, code="no_such_charge")
+
+    def known_from_before(self, request: ChargeRequest, at: float) -> str:
+        """Have charged a request before the run began; returns the charge's id."""
+        execution = Execution(request, at, visible_at=at)
+        self.books.begin(self._stored_as(request), execution)
+        charge_id = self.books.move_money(execution)
+        execution.answer = self._paid(execution)
+        return charge_id
+
+    def _stored_as(self, request: ChargeRequest) -> str:
+        return self.habits.mangling.stored_as(request.idempotency_key)
+
+    def _whose(self, key: str) -> str:
+        executions = self.books.under(self.habits.mangling.stored_as(key))
+        return executions[0].request.order_id if executions else "nobody"
+
+    def _is_refused(self, known: ChargeRequest, request: ChargeRequest) -> bool:
+        if known.idempotency_key == request.idempotency_key:
+            raise Violation(f"the key {request.idempotency_key} came with another payload: {request}")
+        if not self.habits.confuses:
+            raise Violation(f"{request.idempotency_key} is taken for {known.idempotency_key}")
+        self._faults.seen["key taken for another order's"] += 1
+        if self.habits.compares:
+            self.refused.add(request.order_id)
+        return self.habits.compares
+
+    def _replay(self, request: ChargeRequest, known: Execution, answer: Answering) -> None:
+        assert known.answer is not None
+        stored = known.answer
+        if self.habits.says_done and known.charge_id and stored.status == 200:
+            stored = as_json(400, code="ALREADY_PROCESSED_PAYMENT")
+            self._faults.seen["done already, it says"] += 1
+        self._story.tell("payment service", f"replays {stored.status} to {request.idempotency_key}")
+        if stored.status >= 500 and self._faults.calm and self.habits.look_up_works:
+            which = (request.order_id, request.idempotency_key)
+            self._replays[which] += 1
+            if self._replays[which] > STORED_ERRORS:
+                raise Violation(f"the stored error of {request.idempotency_key} is asked for again and again")
+        answer(stored)
 
     def _refusal(self) -> Reply | None:
         """What a service may say before it looks at a request at all."""
         strike = self._faults.strike
         if "way to the payment service lost" in self._faults.down:
             # What an API gateway says that has lost its route; other things than the service answer here.
-            return _json(404, message="no Route matched with those values")
+            return as_json(404, message="no Route matched with those values")
         if "payment service failing" in self._faults.down and self._rng.random() < 0.8:
             return self._broken()
         if strike("503 with Retry-After"):
-            return _json(503, retry_after=self._rng.uniform(1, 40))
+            return as_json(503, retry_after=self._rng.uniform(1, 40))
         if strike("throttled"):
-            return _json(429)
+            return as_json(429)
         if strike("throttled with Retry-After"):
-            return _json(429, retry_after=self._rng.uniform(1, 40))
+            return as_json(429, retry_after=self._rng.uniform(1, 40))
         return None
 
     def _bad_request(self) -> Reply | None:
         if self._faults.strike("credentials refused"):
-            return _json(401)
+            return as_json(401)
         if self._faults.strike("request refused"):
-            return _json(400, code="bad_request")
+            return as_json(400, code="bad_request")
         return None
 
     def _remembered(self, request: ChargeRequest) -> Execution | None:
-        executions = self._executions[request.idempotency_key]
+        executions = self.books.under(self._stored_as(request))
         if not self.habits.profile.deduplicates or not executions:
             return None
         newest = executions[-1]
@@ -157,7 +157,7 @@ class PaymentService:
 
     def _execute(self, request: ChargeRequest, limit: float, answer: Answering) -> None:
         execution = Execution(request, self._engine.now)
-        self._executions[request.idempotency_key].append(execution)
+        self.books.begin(self._stored_as(request), execution)
         slow = self._faults.strike("charging takes long")
         seconds = self._rng.uniform(0, 15) if slow else self._rng.uniform(0.01, 0.3)
         done_at = max(self._engine.now, min(self._engine.now + seconds, limit))
@@ -169,17 +169,18 @@ class PaymentService:
             execution.answer = self._broken()
             answer(execution.answer)
             if not self.habits.stores_errors:
-                self._executions[key].remove(execution)
+                self.books.forget(self._stored_as(execution.request), execution)
             return
         execution.visible_at = self._visible_from(limit)
         if self._faults.strike("declined"):
             execution.declined = True
             self._story.tell("payment service", f"declines {key}")
-            execution.answer = _json(402, status="declined", code="card_declined")
+            execution.answer = self._declined(402, execution)
             answer(execution.answer)
             return
-        self._move_money(execution)
-        paid = _json(200, status="succeeded", charge_id=execution.charge_id)
+        charge_id = self.books.move_money(execution)
+        self._story.tell("payment service", f"CHARGES {key} as {charge_id}")
+        paid = self._paid(execution)
         failing = self._faults.strike("5xx after charging")
         said = self._broken() if failing else paid
         execution.answer = said if self.habits.stores_errors else paid
@@ -190,22 +191,16 @@ class PaymentService:
         now = self._engine.now
         return self._rng.uniform(now, max(now, min(limit, now + self.habits.profile.settle_seconds - 0.01)))
 
-    def _move_money(self, execution: Execution) -> None:
-        request = execution.request
-        execution.charge_id = f"ch_{sum(map(len, self.charges.values())) + 1}"
-        self.charges[request.order_id].append(execution)
-        self._story.tell("payment service", f"CHARGES {request.idempotency_key} as {execution.charge_id}")
-        if len(self.charges[request.order_id]) > 1:
-            raise Violation(f"order {request.order_id} was charged twice")
-
     def _broken(self) -> Reply:
         if self._faults.strike("5xx with the service's own code"):
-            return _json(500, code="internal_error")
-        return _json(self._rng.choice((500, 502, 503)))
+            return as_json(500, code="internal_error")
+        return as_json(self._rng.choice((500, 502, 503)))
 
+    def _paid(self, execution: Execution) -> Reply:
+        return as_json(200, status="succeeded", charge_id=execution.charge_id, **self._named(execution))
 
-def _json(http_status: int, *, retry_after: float | None = None, **said: object) -> Reply:
-    headers = {"content-type": "application/json"}
-    if retry_after is not None:
-        headers["retry-after"] = str(int(retry_after))
-    return Reply(http_status, json.dumps(said).encode(), headers)
+    def _declined(self, http_status: int, execution: Execution) -> Reply:
+        return as_json(http_status, status="declined", code="card_declined", **self._named(execution))
+
+    def _named(self, execution: Execution) -> dict[str, object]:
+        return {name: getattr(execution.request, name) for name in self.habits.names}

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from breakwall.payments.database import BUSY_SECONDS, Database
 from breakwall.payments.migrate import upgrade
-from breakwall.payments.schema import metadata
+from breakwall.payments.schema import metadata, site
 from tests.simulation.engine import EndedError, Engine, Task
 from tests.simulation.faults import Faults
 from tests.simulation.story import Story
@@ -24,6 +24,9 @@ from tests.simulation.story import Story
 START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC and says so nowhere
 
 T = TypeVar("T")
+
+Saved = dict[str, list[tuple[Any, ...]]]
+"""Rows by table."""
 
 
 class Storage:
@@ -36,10 +39,10 @@ class Storage:
         self._now: Callable[[], float] = lambda: 0.0
         self.database = SimulatedDatabase(f"sqlite:///{path}", pool_size=50)
         self._take_over()
-        upgrade(self.database.engine)
+        upgrade(self.database.engine, site="simulation")
         self._plain = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        tables = [table.name for table in reversed(metadata.sorted_tables)]
-        self._emptying = "".join(("BEGIN;", *(f"DELETE FROM {name};" for name in tables), "COMMIT"))
+        self._tables = [table.name for table in reversed(metadata.sorted_tables) if table is not site]
+        self._emptying = "".join(("BEGIN;", *(f"DELETE FROM {name};" for name in self._tables), "COMMIT"))
 
     def begin(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:
         """Empty the tables, and let a run decide about time and faults."""
@@ -61,6 +64,35 @@ class Storage:
         """The one row that ``sql`` selects."""
         (row,) = self.rows(sql, *values)
         return row
+
+    def insert(self, table: str, **columns: object) -> None:
+        """Write a row past every fault; the columns that are not named get their defaults."""
+        marks = ", ".join("?" for _ in columns)
+        self.rows(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", *columns.values())
+
+    def owns(self, charge_id: str) -> bool:
+        """Whether it is known whose a charge is."""
+        known = self.rows(
+            "SELECT 1 FROM charges WHERE charge_id = ? UNION SELECT 1 FROM orders WHERE charge_id = ?",
+            charge_id,
+            charge_id,
+        )
+        return bool(known)
+
+    def save(self) -> Saved:
+        """Every row that is committed now."""
+        return {name: self.rows(f"SELECT * FROM {name}") for name in reversed(self._tables)}
+
+    def put_back(self, saved: Saved) -> None:
+        """Make the tables what they were. Only while nobody uses them."""
+        self._plain.executescript(self._emptying)
+        for name, rows in saved.items():
+            for row in rows:
+                self.rows(f"INSERT INTO {name} VALUES ({', '.join('?' for _ in row)})", *row)
+
+    def text(self, seconds: float) -> str:
+        """A moment, in seconds since the run began, as it is stored."""
+        return (START + timedelta(seconds=seconds)).isoformat(" ", "microseconds")
 
     def moment(self, text: str) -> float:
         """Seconds since the run began, of a time as it is stored."""

@@ -9,9 +9,10 @@ from random import Random
 
 from breakwall.breaker import Permit
 from breakwall.payments.gateways import ChargeRequest
-from breakwall.payments.settlement import PAID_OTHERWISE
+from breakwall.payments.schema import SettledBy
+from tests.simulation.books import Books
 from tests.simulation.circuit import SharedCircuit
-from tests.simulation.engine import EndedError, Engine, Process
+from tests.simulation.engine import EndedError, Engine, Process, Task
 from tests.simulation.faults import Faults
 from tests.simulation.scenario import LEASE
 from tests.simulation.storage import Storage
@@ -28,6 +29,8 @@ class Witness:
         requests: requests that have left, by order and key.
         retries: charges that workers have asked their gateway for, by order.
         unsent: attempts that were begun, perhaps, but not sent, because the worker died or lost its database.
+        misled: orders that were given an answer about another charge than theirs.
+        warned: those of them whose answer was recorded.
     """
 
     def __init__(
@@ -38,8 +41,11 @@ class Witness:
         story: Story,
         storage: Storage,
         circuit: SharedCircuit,
+        books: Books,
         deadly_point: str | None,
     ) -> None:
+        self.misled: set[str] = set()
+        self.warned: set[str] = set()
         self.requests: Counter[tuple[str, str]] = Counter()
         self.retries: Counter[str] = Counter()
         self.unsent: Counter[str] = Counter()
@@ -51,6 +57,7 @@ class Witness:
         self._story = story
         self._storage = storage
         self._circuit = circuit
+        self._books = books
         self._deadly_point = deadly_point
 
     # --- what befalls a process at its points
@@ -63,11 +70,22 @@ class Witness:
         self._story.tell(task.name, f"{point} {task.about}")
         if point == "before begin_attempt":
             task.notes["begun"] = True
+        self._take_note(task, point)
         if self._is_deadly(point):
             self.killed_at[point] += 1
             self.kill(task.process, f"dies {point}")
             raise EndedError
         self.interrupt(task.process)
+
+    def _take_note(self, task: Task, point: str) -> None:
+        match point:
+            case "before charge" | "before look_up":
+                task.notes.pop("misled", None)
+            case "after record" | "after record_look_up":
+                if order_id := task.notes.pop("misled", None):
+                    self.warned.add(str(order_id))
+            case "before prove_absent":
+                task.notes["charges"] = list(self._books.charges[task.about])
 
     def interrupt(self, process: Process) -> None:
         """Let others go first, or stop a process for a while."""
@@ -126,6 +144,44 @@ class Witness:
         if task.notes.pop("begun", None):
             self.retries[request.order_id] += 1
 
+    def looks_up(self, key: str) -> ChargeRequest | None:
+        """The request that a look-up under this key is for; None where the look-up is tried out."""
+        task = self._engine.current
+        assert task is not None
+        found = self._storage.rows(
+            "SELECT id, user_id, amount, currency, charge_key FROM orders WHERE id = ? AND charge_key = ?",
+            task.about,
+            key,
+        )
+        return ChargeRequest(*found[0]) if found else None
+
+    def believed_absent(self, order_id: str) -> None:
+        """It was committed that an order was not charged. Only what was there before the commit counts."""
+        task = self._engine.current
+        assert task is not None
+        if charges := task.notes["charges"]:
+            raise Violation(f"{charges} of {order_id} are believed absent")
+
+    def misled_about(self, order_id: str) -> None:
+        """The task was given an answer about another charge than the order's."""
+        task = self._engine.current
+        assert task is not None
+        self._story.tell(task.name, f"is misled about {order_id}")
+        self._faults.seen["heard of another charge"] += 1
+        self.misled.add(order_id)
+        task.notes["misled"] = order_id
+
+    def forget(self) -> None:
+        """The database was put back: count from what is in it."""
+        self.retries.clear()
+        for order_id, retries in self._storage.rows("SELECT id, retry_count FROM orders"):
+            self.retries[order_id] = retries
+        written = self._storage.rows("SELECT order_id, gateway_key, count(*) FROM attempts GROUP BY 1, 2")
+        there = {(order_id, key): number for order_id, key, number in written}
+        for which, requests in self.requests.items():
+            self.requests[which] = min(requests, there.get(which, 0))
+        self.warned.clear()
+
     def leaves(self, request: ChargeRequest | None, ends_at: float) -> None:
         """A request leaves, to charge or (None) to look up; its caller waits no longer than ``ends_at``."""
         task = self._engine.current
@@ -143,14 +199,16 @@ class Witness:
         self._story.tell("network", f"takes the charge of {key}")
         self.requests[request.order_id, key] += 1
         # An attempt may have been ended between its row and its sending: by another one's late proof of payment.
-        unanswered, written, lease_until = self._storage.values(
-            "SELECT sum(a.outcome IS NULL OR a.detail = ?), count(*), o.lease_until"
+        unanswered, written, lease_until, suspected = self._storage.values(
+            "SELECT sum(a.outcome IS NULL OR a.settled_by = ?), count(*), o.lease_until, o.suspected_at"
             " FROM attempts a JOIN orders o ON o.id = a.order_id WHERE a.order_id = ? AND a.gateway_key = ?",
-            PAID_OTHERWISE,
+            SettledBy.PAYMENT,
             request.order_id,
             key,
         )
         if not unanswered or written < self.requests[request.order_id, key]:
             raise Violation(f"a charge of {key} leaves before its attempt is written")
+        if suspected is not None:
+            raise Violation(f"a charge of {key} leaves while its order is suspected and was not looked up")
         if lease_until is not None and self._storage.moment(lease_until) < ends_at:
             raise Violation(f"a charge of {key} may take longer than its lease")

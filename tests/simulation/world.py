@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
-from unittest import mock
 
-from breakwall import crashpoints
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.payments.look_ups import DOUBT_SECONDS
+from breakwall.payments.orders import Order
+from tests.simulation.before import Predecessor
 from tests.simulation.broker import Broker
-from tests.simulation.circuit import EPOCH, SharedCircuit
+from tests.simulation.circuit import SharedCircuit
 from tests.simulation.customers import Customers
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import Faults
 from tests.simulation.network import Network
 from tests.simulation.people import Operators
 from tests.simulation.processes import PipelineProcess, ProducerProcess, Surroundings, WorkerProcess
-from tests.simulation.rest import violations
+from tests.simulation.recovery import Recovery
+from tests.simulation.rest import Judge
 from tests.simulation.scenario import TIMEOUT, Scenario
 from tests.simulation.service import PaymentService
+from tests.simulation.stage import nothing_is_logged, points_are, time_is
 from tests.simulation.storage import Storage
 from tests.simulation.story import Story, Violation
 from tests.simulation.weather import Weather
@@ -70,10 +68,9 @@ def simulate(seed: int, storage: Storage, *, keep_story: bool = False) -> Outcom
     violation = None
     try:
         with (
-            _no_chance_but(world.rng),
-            _time_is(world.engine),
-            _nothing_is_logged(),
-            _points_are(world.witness),
+            time_is(world.engine),
+            nothing_is_logged(),
+            points_are(world.witness),
         ):
             world.run()
     except Exception as error:
@@ -100,8 +97,9 @@ class World:
             failure_threshold=3, half_open_max_calls=scenario.half_open_max_calls, timeout=TIMEOUT
         )
         circuit = SharedCircuit(engine, faults, story, config)
-        self.service = PaymentService(engine, faults, rng, story, scenario.habits)
-        self.witness = Witness(engine, faults, rng, story, storage, circuit, scenario.deadly_point)
+        self.service = PaymentService(engine, faults, rng, story, scenario.habits, storage.owns)
+        books = self.service.books
+        self.witness = Witness(engine, faults, rng, story, storage, circuit, books, scenario.deadly_point)
         self.broker = Broker(engine, faults, rng, story)
         network = Network(engine, faults, rng, story, self.service)
         self.around = Surroundings(
@@ -109,28 +107,55 @@ class World:
         )
         self.witness.on_death = self._supervise
         self.processes: list[PipelineProcess] = []
+        self.judge = Judge(storage, scenario, self.service, self.witness)
+        self.closed = False
         self._redriven = False
+        self._redriven_at = 0.0
         self._rounds = 0
         self._started = 0
 
     def run(self) -> None:
         """Raises `Violation`, or whatever went wrong."""
-        scenario, storm = self.scenario, self.scenario.storm
+        scenario = self.scenario
         self.story.tell("scenario", repr(scenario))
-        for _ in range(scenario.producers):
-            self._start(ProducerProcess)
-        for _ in range(scenario.workers):
-            self._start(WorkerProcess)
-        self.customers = Customers(
-            self.engine, self.rng, self.story, self._producers, number=scenario.orders, until=storm * 0.8
-        )
+        self.customers = self._customers()
+        self._start_all()
         weather = Weather(self.engine, self.faults, self.story, self.broker, self.witness, self._pick)
         weather.forecast(scenario.spells)
         self.operators = Operators(self.engine, self.faults, self.rng, self.story, self.storage, self.service)
         if scenario.operators:
-            self.operators.meddle(storm)
-        self.engine.at(storm, self._calm_down)
+            self.operators.meddle(scenario.peace, scenario.storm)
+        if scenario.restore is not None:
+            Recovery(self).follow(scenario.restore)
+        self.faults.calm = scenario.peace > 0
+        self.engine.at(scenario.peace, self.faults.begin)
+        self.engine.at(scenario.storm, self._calm_down)
         self.engine.run()
+
+    def _customers(self) -> Customers:
+        scenario = self.scenario
+        orders = [self._order(number, key) for number, key in enumerate(scenario.keys)]
+        before, rest = orders[: scenario.from_before], orders[scenario.from_before :]
+        predecessor = Predecessor(self.rng, self.storage, self.service)
+        due = [scenario.peace + self.rng.uniform(0.0, 30.0) for _ in before]
+        accepted = [(order, predecessor.leave(order, at)) for order, at in zip(before, due, strict=True)]
+        self.witness.forget()
+        return Customers(
+            self.engine,
+            self.rng,
+            self.story,
+            self._producers,
+            orders=rest[: scenario.paid_first],
+            more=rest[scenario.paid_first :],
+            accepted=accepted,
+            since=scenario.peace,
+            until=scenario.last_customer,
+        )
+
+    def _order(self, number: int, key: str) -> Order:
+        """No two orders of a run are of the same amount."""
+        currency = self.rng.choice(("KRW", "USD", "EUR"))
+        return Order(f"user-{number}", 10 * self.rng.randint(1, 10_000) + number, currency, key)
 
     def outcome(self, violation: str | None) -> Outcome:
         """What is known of the run at its end."""
@@ -141,12 +166,34 @@ class World:
             seen=self.faults.seen,
             killed_at=self.witness.killed_at,
             orders=Counter(status for (status,) in statuses),
-            charged=sum(map(len, self.service.charges.values())),
+            charged=sum(map(len, self.service.books.charges.values())),
             seconds=self.engine.now,
             lines=self.story.lines,
         )
 
     # --- processes
+
+    def close(self) -> None:
+        """End every process, and start none."""
+        self.closed = True
+        self.operators.away = True
+        self.operators.leave()
+        for process in list(self.processes):
+            self.witness.kill(process, "is stopped")
+
+    def open(self) -> None:
+        """Start again after `close`."""
+        self.closed = False
+        self.operators.away = False
+        self._start_all()
+
+    def _start_all(self) -> None:
+        for kind, number in (
+            (ProducerProcess, self.scenario.producers),
+            (WorkerProcess, self.scenario.workers),
+        ):
+            for _ in range(number):
+                self._start(kind)
 
     def _start(self, kind: type[PipelineProcess]) -> None:
         self._started += 1
@@ -166,7 +213,14 @@ class World:
         if isinstance(process, PipelineProcess):
             kind = type(process)
             self.processes.remove(process)
-            self.engine.after(self.rng.uniform(0.5, 10.0), lambda: self._start(kind))
+            if not self.closed:
+                self.engine.after(self.rng.uniform(0.5, 10.0), lambda: self._start_again(kind))
+
+    def _start_again(self, kind: type[PipelineProcess]) -> None:
+        wanted = self.scenario.producers if kind is ProducerProcess else self.scenario.workers
+        # All may have been stopped and started meanwhile.
+        if not self.closed and sum(isinstance(process, kind) for process in self.processes) < wanted:
+            self._start(kind)
 
     # --- after the storm
 
@@ -195,7 +249,7 @@ class World:
         )
         # One that is stopped may still hold what it has begun: it must come to nothing, and be seen to.
         asleep = any(process.paused_until > self.engine.now for process in self.processes)
-        return self.customers.served and not going_on and not asleep
+        return self.customers.served and not going_on and not asleep and not self.closed
 
     def _compare_books(self) -> None:
         """At rest. Then people do their part, where there are any, until nothing waits for them."""
@@ -203,13 +257,9 @@ class World:
             # Somebody who had begun before has sent an order round meanwhile.
             self._look_for_rest()
             return
-        found = violations(
-            self.storage.database,
-            self.scenario,
-            self.service,
-            self.witness,
+        found = self.judge.violations(
             self.customers,
-            redriven=self._redriven,
+            redriven_at=self._redriven_at if self._redriven else None,
             worked_up=self._rounds > ROUNDS_OF_PEOPLE,
         )
         if found:
@@ -221,49 +271,8 @@ class World:
         self._redriven = not self._redriven
         self._rounds += self._redriven
         if self._redriven:
+            self._redriven_at = self.engine.now
             self.operators.send_all_round()
         else:
             self.operators.settle_all()
         self.engine.after(5.0, self._look_for_rest)
-
-
-@contextmanager
-def _no_chance_but(rng: Random) -> Iterator[None]:
-    """Orders get their ids from the seed: what is due at the same moment is taken in their order."""
-
-    def next_id() -> uuid.UUID:
-        return uuid.UUID(int=rng.getrandbits(128))
-
-    with mock.patch("uuid.uuid4", next_id):
-        yield
-
-
-@contextmanager
-def _time_is(engine: Engine) -> Iterator[None]:
-    """The breaker's guess at a store's time, until the store has told it."""
-
-    def clock() -> Callable[[], float]:
-        return lambda: EPOCH + engine.now
-
-    with mock.patch("breakwall.breaker.belief.steady_time", clock):
-        yield
-
-
-@contextmanager
-def _nothing_is_logged() -> Iterator[None]:
-    """The story tells it all, and a run breaks more than anybody wants to read of."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
-@contextmanager
-def _points_are(witness: Witness) -> Iterator[None]:
-    crashpoints.arm(witness.reach)
-    try:
-        yield
-    finally:
-        crashpoints.arm(None)

@@ -1,0 +1,101 @@
+"""Which payment service a run has: what it promises, and what it does besides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from breakwall.payments.gateways import GatewayProfile
+from tests.simulation.mangling import FAITHFUL, MANGLINGS, Mangling
+from tests.simulation.wire import Reply
+
+WEB_PAGE = Reply(404, b"<html>", {"content-type": "text/html"})
+NO_ROUTE = Reply(404, b'{"detail": "Not Found"}', {"content-type": "application/json"})
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a payment service behaves: what it promises (``profile``), and what it does besides.
+
+    Attributes:
+        stores_errors: a 5xx is an answer like any other: the key replays it (Stripe).
+        shows_processing: a look-up tells of a charge that is under way; otherwise there is none yet.
+        shows_declines: a look-up finds declined charges.
+        look_up_works: whether there is anything behind the address of the look-up.
+        no_look_up: what answers there where there is nothing.
+        mangling: what it makes of a key.
+        confuses: whether it takes one of the callers' keys that travel for another of them.
+        compares: a key that it knows from another payload is refused (422); otherwise that payload's answer comes.
+        says_done: 400 to a key that was charged, and no replay (Toss Payments).
+        names: the fields of the order that its answers name.
+    """
+
+    name: str
+    profile: GatewayProfile
+    stores_errors: bool
+    shows_processing: bool
+    shows_declines: bool
+    look_up_works: bool
+    no_look_up: Reply
+    mangling: Mangling
+    confuses: bool
+    compares: bool
+    says_done: bool
+    names: tuple[str, ...]
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a key never charges again, as long as a run lasts."""
+        return self.profile.deduplicates and self.profile.key_life >= DAY
+
+
+def draw_habits(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> Habits:
+    """Every kind of payment service that a profile can describe, and one that has less than it was said to.
+
+    Args:
+        keys: the callers' own.
+        travelling: the callers' keys that are sent as they are. A service that takes one of them for another names
+            the order, or the amount, which no two orders have in common: with neither nobody could tell.
+    """
+    settle = rng.choice((0.0, 5.0, 30.0))
+    name, deduplicates, key_life, looks_up = rng.choice(
+        (
+            ("keys and look-up", True, DAY, True),
+            ("keys for a while and look-up", True, rng.uniform(40.0, 150.0), True),
+            ("keys only", True, DAY, False),
+            ("keys for a while only", True, rng.uniform(40.0, 150.0), False),
+            ("look-up only", False, 0.0, True),
+            ("look-up only", False, 0.0, True),
+            ("neither", False, 0.0, False),
+        )
+    )
+    mangling = _draw_mangling(rng, keys)
+    confuses = mangling.confuses(travelling)
+    telling = [("order_id",), ("amount", "currency"), ("order_id", "amount", "currency")]
+    return Habits(
+        name=name,
+        profile=GatewayProfile(deduplicates, key_life, looks_up, settle),
+        stores_errors=deduplicates and rng.random() < 0.5,
+        shows_processing=rng.random() < 0.5,
+        shows_declines=rng.random() < 0.5,
+        look_up_works=looks_up and rng.random() < 0.9,
+        no_look_up=rng.choice((WEB_PAGE, NO_ROUTE)),
+        mangling=mangling,
+        confuses=confuses,
+        compares=rng.random() < 0.5,
+        says_done=deduplicates and rng.random() < 0.25,
+        names=rng.choice(telling if confuses else [*telling, (), (), ()]),
+    )
+
+
+def _draw_mangling(rng: Random, keys: Sequence[str]) -> Mangling:
+    """Any; more often one that makes a difference to these keys."""
+    if rng.random() < 0.4:
+        return FAITHFUL
+    chosen = MANGLINGS
+    if rng.random() < 0.5:
+        chosen = [one for one in MANGLINGS if one.denies(keys) or one.confuses(keys)]
+    return rng.choice(chosen or MANGLINGS)

@@ -1,0 +1,26 @@
+"""What travels between the product and the payment service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes back over the wire."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Answering = Callable[[Reply], None]
+
+
+def as_json(http_status: int, *, retry_after: float | None = None, **said: object) -> Reply:
+    headers = {"content-type": "application/json"}
+    if retry_after is not None:
+        headers["retry-after"] = str(int(retry_after))
+    return Reply(http_status, json.dumps(said).encode(), headers)
