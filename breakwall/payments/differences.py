@@ -91,10 +91,10 @@ class Difference:
             order_id = str(self.here).partition(",")[0]
         if order_id is None:
             return None
+        reason = f"--reason {shlex.quote(f'reconcile: {self.sentence}')}"
         if self.kind is Kind.CHARGED_NOT_PAID:
-            return f"breakwall orders resolve {order_id} --paid {shlex.quote(str(self.report))}"
-        reason = shlex.quote(f"reconcile: {self.sentence}")
-        return f"breakwall orders incidents --open {order_id} --reason {reason}"
+            return f"breakwall orders resolve {order_id} --paid {shlex.quote(str(self.report))} {reason}"
+        return f"breakwall orders incidents --open {order_id} {reason}"
 
 
 def compare(

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -125,10 +126,14 @@ def test_each_difference_ends_with_the_command_that_records_it(
     found = terminal.run("orders", "reconcile", "-", "-o", "json", stdin=as_csv(report)).document
     commands = {item["kind"]: item["command"] for item in found["differences"]}
     a, d = (terminal.show(key)["id"] for key in ("a", "d"))
-    assert commands["charged_not_paid"] == f"breakwall orders resolve {d} --paid {charges[3]['charge_id']}"
+    paid = f"breakwall orders resolve {d} --paid {charges[3]['charge_id']} --reason 'reconcile: "
+    assert commands["charged_not_paid"].startswith(paid)
     assert commands["other_amount"].startswith(f"breakwall orders incidents --open {a} --reason 'reconcile: ")
     lines = [line.strip() for line in text.splitlines()]
     assert set(commands.values()) <= set(lines)
+    for command in commands.values():
+        assert terminal.run(*shlex.split(command)[1:]).code == 0
+    assert terminal.show("d")["status"] == "paid"
 
 
 def test_odd_lines_are_counted_and_named_and_end_nothing(

@@ -125,14 +125,9 @@ class TestTheCommandThatRecordsIt:
         return shlex.split(found.command or "")
 
     def test_is_paid_for_what_was_charged_and_is_not_paid(self) -> None:
-        assert self.command(Kind.CHARGED_NOT_PAID) == [
-            "breakwall",
-            "orders",
-            "resolve",
-            "o1",
-            "--paid",
-            "ch_1",
-        ]
+        ending = self.command(Kind.CHARGED_NOT_PAID)
+        assert ending[:7] == ["breakwall", "orders", "resolve", "o1", "--paid", "ch_1", "--reason"]
+        assert ending[7] == "reconcile: the report has it charged as ch_1, here it is dead"
 
     def test_is_an_incident_for_all_else_with_an_order(self) -> None:
         for kind in set(Kind) - {Kind.CHARGED_NOT_PAID, Kind.SHARED_CHARGE}:
