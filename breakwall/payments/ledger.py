@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, true, update
+from sqlalchemy import Connection, false, func, update
 
 from breakwall.payments.acceptance import Accepted, insert_unless_known, known_orders, new_row
 from breakwall.payments.actions import IncidentKind
@@ -25,9 +25,8 @@ from breakwall.payments.claims import Attempt, Claim, claim_of, forbids_sending,
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import Progress, Verdict
-from breakwall.payments.facts import LEADS_ELSEWHERE, UNSETTLED
+from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import (
-    Advice,
     Answer,
     ChargeRequest,
     LookUpAnswer,
@@ -36,6 +35,7 @@ from breakwall.payments.gateways.base import (
 )
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_travels_as_it_is
+from breakwall.payments.results import end_attempt, last_error
 from breakwall.payments.schema import QUEUED, SettledBy, attempts, orders
 from breakwall.payments.settlement import (
     dispute_newest,
@@ -50,8 +50,6 @@ from breakwall.payments.site import read_site
 
 PUBLISH_GRACE = 10.0
 """Seconds that the dispatcher leaves a producer to publish an order that is due as soon as it is stored."""
-
-MAX_ERROR = 500
 
 
 class Ledger:
@@ -260,10 +258,10 @@ class Ledger:
             told = own_charge(connection, self.clock, self.account, claim.request, answer)
             if told.outcome is Outcome.SUCCEEDED and told.charge_id:
                 paid_by = pay(connection, self.clock, claim, told.charge_id)
-                self._end_attempt(connection, attempt, told)
+                end_attempt(connection, self.clock, attempt, told)
                 return OrderStatus.PAID, paid_by
-            status = self._leave(connection, claim, verdict, told, _last_error(told))
-            self._end_attempt(connection, attempt, told)
+            status = self._leave(connection, claim, verdict, told, last_error(told))
+            end_attempt(connection, self.clock, attempt, told)
             return status, None
 
         return self.database.write(work, name="record")
@@ -358,54 +356,13 @@ class Ledger:
         left = leave(connection, self.clock, claim, judged, noted)
         if told.contradiction:
             if left is None:
-                leave_to_a_person(connection, self.clock, claim.order_id, _last_error(told))
+                leave_to_a_person(connection, self.clock, claim.order_id, last_error(told))
             kind, why = IncidentKind.WRONG_CHARGE, told.contradiction
             report_incident(connection, self.clock, claim.order_id, kind, why)
         return left or lock_status(connection, claim.order_id)
 
     def _found(self, answer: LookUpAnswer, fruitless: bool) -> dict[str, Any]:
         if not fruitless:
-            return _last_error(answer) if answer.contradiction else {}
+            return last_error(answer) if answer.contradiction else {}
         counted = {"look_up_count": orders.c.look_up_count + 1, "looked_up_at": self.clock.after(0)}
-        return {**counted, **_last_error(answer)}
-
-    def _end_attempt(self, connection: Connection, attempt: Attempt, answer: Answer) -> None:
-        open_to_this = _open_to(answer)
-        connection.execute(
-            update(attempts)
-            .where(attempts.c.order_id == attempt.claim.order_id, attempts.c.number == attempt.number)
-            .where(open_to_this)
-            .values(
-                finished_at=self.clock.after(0),
-                outcome=answer.outcome,
-                code=_clip(answer.code, 64),
-                detail=_clip(answer.detail),
-                charge_id=answer.charge_id,
-                advice=answer.advice,
-                spends_key=answer.spends_key,
-                settled_by=None,
-            )
-        )
-
-
-def _open_to(answer: Answer) -> ColumnElement[bool]:
-    """The condition on an attempt that an answer, which may be late, is written to it."""
-    if answer.outcome is Outcome.SUCCEEDED:
-        return true()
-    if answer.contradiction:
-        # It tells of a charge, which a look-up that found none does not outweigh.
-        return or_(UNSETTLED, attempts.c.outcome.not_in([Outcome.SUCCEEDED, Outcome.DECLINED]))
-    if answer.outcome is Outcome.UNKNOWN:
-        # "I do not know" must not undo what a look-up has proven since, or has found wrong.
-        return and_(UNSETTLED, ~LEADS_ELSEWHERE)
-    return attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)
-
-
-def _last_error(answer: Answer | LookUpAnswer) -> dict[str, Any]:
-    """What an order's row says of the last answer."""
-    text = ": ".join(part for part in (answer.code, answer.detail) if part)
-    return {"last_error": _clip(text), "rejected": answer.advice is Advice.RECONFIGURE}
-
-
-def _clip(text: str | None, limit: int = MAX_ERROR) -> str | None:
-    return text[:limit] if text else None
+        return {**counted, **last_error(answer)}

@@ -144,7 +144,7 @@ class TestTheCommandThatRecordsIt:
 
     def test_says_what_the_report_says_and_runs_nothing_of_it(self) -> None:
         nasty = "ch'; rm -rf $(pwd) #"
-        assert self.command(Kind.CHARGED_NOT_PAID, report=nasty)[-1] == nasty
+        assert self.command(Kind.CHARGED_NOT_PAID, report=nasty)[5] == nasty
         assert nasty in self.command(Kind.OTHER_CHARGE_ID, report=nasty)[-1]
 
 
