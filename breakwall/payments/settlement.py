@@ -17,6 +17,7 @@ from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import Advice, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.proofs import Told, contradicted, says_charged
+from breakwall.payments.results import MAX_ERROR
 from breakwall.payments.schema import SettledBy, attempts, orders
 
 
@@ -28,9 +29,7 @@ def own_charge(
     charge_id = answer.charge_id
     if charge_id is None or not says_charged(answer):
         return answer
-    # A look-up need not find under this key what was not believed: none is tried out with it.
-    key = None if answer.contradiction else request.idempotency_key
-    owner = take_charge(connection, clock, account, charge_id, request.order_id, key)
+    owner = take_charge(connection, clock, account, charge_id, request.order_id, request.idempotency_key)
     if owner is None:
         return answer
     return contradicted(answer, f"the charge {charge_id} is the charge of order {owner}")
@@ -66,8 +65,6 @@ def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> s
 
 _SETTLED = {"last_error": None, "rejected": False, "suspected_at": None}
 
-MAX_DETAIL = 500
-
 
 def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) -> None:
     """Write what a look-up found to the newest attempt that it can belong to."""
@@ -92,22 +89,22 @@ def dispute_newest(connection: Connection, clock: Clock, claim: Claim, answer: L
             spends_key=True,
             charge_id=answer.charge_id,
             code=answer.code,
-            detail=answer.detail[:MAX_DETAIL],
+            detail=answer.detail[:MAX_ERROR],
         )
     )
+
+
+def leave_to_a_person(connection: Connection, clock: Clock, order_id: str, told: dict[str, Any]) -> None:
+    """Put an order into review that nobody works on: what contradicts it has come late. Its fence is raised."""
+    unclaimed = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.CANCELLED])
+    values = {**_state(clock, Verdict(OrderStatus.REVIEW)), "fence": orders.c.fence + 1, **told}
+    connection.execute(update(orders).where(orders.c.id == order_id, unclaimed).values(values))
 
 
 _ENDS = {
     SettledBy.LEASE: "No answer was recorded: the process that sent it ended or lost its claim.",
     SettledBy.PAYMENT: "No answer was recorded before the order was paid otherwise.",
 }
-
-
-def leave_to_a_person(connection: Connection, clock: Clock, order_id: str, told: dict[str, Any]) -> None:
-    """Put an order into review that nobody works on: what contradicts it has come late. Its fence is raised."""
-    waiting = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD])
-    values = {**_state(clock, Verdict(OrderStatus.REVIEW)), "fence": orders.c.fence + 1, **told}
-    connection.execute(update(orders).where(orders.c.id == order_id, waiting).values(values))
 
 
 def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], by: SettledBy) -> None:

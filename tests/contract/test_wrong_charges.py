@@ -64,6 +64,14 @@ class TestALateAnswerWithAnotherAmount:
         with pytest.raises(RefusedError, match="orders resolve"):
             site.people.retry("cart-1", ANNA)
 
+    def test_leaves_a_cancelled_order_to_a_person_too(self, site: Site) -> None:
+        attempt = overtaken(site)
+        site.people.cancel("cart-1", ANNA)
+        assert site.get().status is OrderStatus.CANCELLED
+        assert late(site, attempt) is OrderStatus.REVIEW
+        resolved = Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        assert resolved.status is OrderStatus.CANCELLED
+
     def test_says_on_what_grounds_it_waits_also_after_its_next_turn(self, site: Site) -> None:
         late(site, overtaken(site))
         assert "Not believed" in (site.get().last_error or "")
