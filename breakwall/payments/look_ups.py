@@ -100,7 +100,7 @@ class LookUps:
             if told.charge_id == charge.charge_id:
                 return None
             if _is_not_found(told):
-                self._doubted_until[shape] = self._clock() + DOUBT_SECONDS
+                self._doubt(shape)
                 return _not_believed(answer, _DENIES_ALL)
             if told.charge_id is not None:
                 return _not_believed(answer, _FINDS_ANOTHER)
@@ -109,6 +109,11 @@ class LookUps:
             # It knows the charge, perhaps as one that was refunded since, and does not say which it is.
             doubt = _not_believed(answer, _NOT_SHOWN)
         return doubt
+
+    def _doubt(self, shape: str) -> None:
+        now = self._clock()
+        still = {other: until for other, until in self._doubted_until.items() if until > now}
+        self._doubted_until = {**still, shape: now + DOUBT_SECONDS}
 
     def _trial(self, charge: KnownCharge, deadline: float) -> LookUpAnswer:
         """Ask for a known charge, twice in a row: of two servers that take turns, one may be blind."""
