@@ -176,6 +176,8 @@ class SimulatedGateway:
         )
         if isinstance(result, Failure):
             return classify_error(result.error, result.phase)
+        if result.status >= 500:
+            service.error_heard(request)
         answer = classify(result.status, result.headers, result.body, now=0.0)
         if answer.outcome in {Outcome.SUCCEEDED, Outcome.DECLINED}:
             self._listen(answer, request)

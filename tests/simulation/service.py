@@ -37,7 +37,7 @@ class PaymentService:
         self.books = Books()
         self.refused: set[str] = set()
         self._strays = Strays(self.books, habits, faults, rng, story, is_owned)
-        self._replays: Counter[tuple[str, str]] = Counter()
+        self._errors_heard: Counter[tuple[str, str]] = Counter()
         self._engine = engine
         self._faults = faults
         self._rng = rng
@@ -117,12 +117,16 @@ class PaymentService:
             stored = as_json(400, code="ALREADY_PROCESSED_PAYMENT")
             self._faults.seen["done already, it says"] += 1
         self._story.tell("payment service", f"replays {stored.status} to {request.idempotency_key}")
-        if stored.status >= 500 and self._faults.calm and self.habits.look_up_works:
-            which = (request.order_id, request.idempotency_key)
-            self._replays[which] += 1
-            if self._replays[which] > STORED_ERRORS:
-                raise Violation(f"the stored error of {request.idempotency_key} is asked for again and again")
         answer(stored)
+
+    def error_heard(self, request: ChargeRequest) -> None:
+        """Its caller has a 5xx in hand; one that came after the caller's time-out taught nobody anything."""
+        if not (self._faults.calm and self.habits.look_up_works):
+            return
+        which = (request.order_id, request.idempotency_key)
+        self._errors_heard[which] += 1
+        if self._errors_heard[which] > STORED_ERRORS:
+            raise Violation(f"the stored error of {request.idempotency_key} is asked for again and again")
 
     def _refusal(self) -> Reply | None:
         """What a service may say before it looks at a request at all."""
