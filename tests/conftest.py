@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.servers import (
     Server,
     UnavailableError,
     Workshop,
+    not_available,
     postgres,
     rabbitmq_server_for_this_machine,
     rabbitmq_sources,
@@ -121,17 +121,10 @@ def _serve(name: str, make: Callable[[], AnyServer]) -> Iterator[AnyServer]:
     try:
         server = make()
     except UnavailableError as error:
-        _not_available(name, str(error))
+        not_available(name, str(error))
     server.start()
     yield server
     server.close()
-
-
-def _not_available(name: str, why: str) -> None:
-    """Skipped by name on somebody's machine; under CI a missing server is a failure."""
-    if os.environ.get("CI", "").lower() in {"1", "true"}:
-        pytest.fail(f"{name}: {why}", pytrace=False)
-    pytest.skip(f"{name}: {why}")
 
 
 def _plan_postgres() -> str:

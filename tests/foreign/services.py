@@ -5,7 +5,6 @@ Each keeps its own ledger, which is the judge of what was charged. None of it kn
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -21,6 +20,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from tests.servers import UnavailableError, packages
 from tests.waiting import wait_until
 
 
@@ -151,10 +151,6 @@ def _application(service: Service) -> FastAPI:
     return application
 
 
-class NoNginxError(Exception):
-    """There is no nginx on this machine."""
-
-
 _NGINX = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 64; }}
@@ -175,11 +171,11 @@ def nginx_before(upstream: str, folder: Path) -> Iterator[str]:
     """An nginx whose ``proxy_pass`` ends with a slash; yields its address.
 
     Raises:
-        NoNginxError: see there.
+        UnavailableError: there is none.
     """
-    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    program = packages.program("nginx", "nginx-light")
     if program is None:
-        raise NoNginxError("no nginx on this machine: apt-get install nginx-light")
+        raise UnavailableError("there is none on this machine, and it cannot be installed (root, apt-get)")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     configuration = folder / "nginx.conf"

@@ -22,8 +22,9 @@ from breakwall.payments.interventions import RefusedError
 from breakwall.payments.resolution import Resolution
 from tests.contract.people import ANNA
 from tests.foreign.conftest import OpenShop, Serve
-from tests.foreign.services import Charge, NoNginxError, Service, Told, breaks, hangs_up, nginx_before
+from tests.foreign.services import Charge, Service, Told, breaks, hangs_up, nginx_before
 from tests.foreign.shop import Shop
+from tests.servers import UnavailableError, not_available
 
 LOST = pytest.mark.parametrize("lost", [hangs_up, breaks])
 DERIVED = re.compile("[a-z2-7]{32}")
@@ -103,8 +104,8 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
         service = serve(Service(decodes_first=False))
         try:
             url = stack.enter_context(nginx_before(service.url, tmp_path))
-        except NoNginxError as error:
-            pytest.skip(str(error))
+        except UnavailableError as error:
+            not_available("nginx", str(error))
         shop = open_shop(url, callers_keys=callers_keys)
         shop.know("cart-1")
         service.next.append(lost)

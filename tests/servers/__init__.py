@@ -8,7 +8,7 @@ the one it is given. Nothing of the system's own servers is read or touched.
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer, rabbitmq_server_for_this_machine
 from tests.servers.redis import RedisServer
-from tests.servers.server import Server, UnavailableError
+from tests.servers.server import Server, UnavailableError, not_available
 from tests.servers.workshop import Workshop
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Server",
     "UnavailableError",
     "Workshop",
+    "not_available",
     "rabbitmq_server_for_this_machine",
 ]

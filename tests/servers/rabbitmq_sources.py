@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
+from tests.servers import packages
+from tests.servers.packages import INSTALL_TIMEOUT, can_install, run
 from tests.servers.server import UnavailableError
 
-INSTALL_TIMEOUT = 240.0  # seconds: 50 MB of packages, or an image, to fetch and unpack
 HOW_TO_HAVE_ONE = (
     "there is no rabbitmq-server on the path, it cannot be installed (that takes root and apt-get), and no "
     "Docker engine answers; any one of the three will do"
 )
-POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def scripts_present() -> Path | None:
@@ -43,10 +39,6 @@ def describe(scripts: Path) -> str:
     for found in sorted(scripts.parent.glob("**/rabbit-[0-9]*"))[:1]:
         version = found.name.removeprefix("rabbit-").removesuffix(".ez")
     return f"RabbitMQ {version} from {scripts}"
-
-
-def can_install() -> bool:
-    return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def docker_answers() -> bool:
@@ -85,58 +77,5 @@ def plan() -> str:
 
 
 def install() -> Path | None:
-    """Install Debian's package without starting its service; one process at a time.
-
-    Returns None where the package cannot be had, so that a Docker engine can take its place.
-    """
-    with _one_at_a_time():
-        found = scripts_present()
-        if found is not None:
-            return found
-        with contextlib.suppress(RuntimeError), _services_stay_off():
-            env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            options = ["-qq", "-o", "DPkg::Lock::Timeout=60"]
-            run(["apt-get", *options, "update"], env=env, timeout=INSTALL_TIMEOUT)
-            package = ["install", "--yes", "--no-install-recommends", "rabbitmq-server"]
-            run(["apt-get", *options, *package], env=env, timeout=INSTALL_TIMEOUT)
-        return scripts_present()
-
-
-@contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    with (Path(tempfile.gettempdir()) / "breakwall-install.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def _services_stay_off() -> Iterator[None]:
-    """Debian's own way of installing a package without starting what is in it."""
-    if POLICY.exists():  # an image that starts no services already, or an administrator's choice
-        yield
-        return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
-    POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        POLICY.unlink(missing_ok=True)
-
-
-def run(
-    command: list[str], *, stdin: str = "", env: dict[str, str] | None = None, timeout: float = 60
-) -> str:
-    """What the command printed.
-
-    Raises:
-        RuntimeError: it failed, or took too long.
-    """
-    try:
-        done = subprocess.run(
-            command, input=stdin, env=env, timeout=timeout, capture_output=True, text=True, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RuntimeError(f"{command[0]}: {error}") from error
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command[:6])} … failed: {(done.stderr or done.stdout)[-1500:]}")
-    return done.stdout
+    """Install Debian's package. Returns None where it cannot be had, so that a Docker engine can take its place."""
+    return packages.install("rabbitmq-server", scripts_present)
