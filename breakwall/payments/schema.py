@@ -253,6 +253,54 @@ interventions = Table(
     CheckConstraint(_one_of("action", [action.value for action in Action]), name="action_is_known"),
 )
 
+# What is left of an order that was pruned: enough to tell its key from a new one.
+known_keys = Table(
+    "known_keys",
+    metadata,
+    Column("idempotency_key", String(MAX_LENGTH), primary_key=True),
+    Column("order_id", String(32), nullable=False, unique=True),
+    # SHA-256 over user, amount and currency, in hexadecimal: whether it is the same payload.
+    Column("payload", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("charge_id", String(MAX_LENGTH)),
+    Column("settled_at", UtcDateTime, nullable=False),
+)
+
+Index("ix_known_keys_settled", known_keys.c.settled_at)
+
+# A row for each worker that runs, written again and again while it does.
+workers = Table(
+    "workers",
+    metadata,
+    # Made at each start.
+    Column("id", String(32), primary_key=True),
+    Column("name", String(MAX_LENGTH), nullable=False),
+    Column("host", String(MAX_LENGTH), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("version", String(32), nullable=False),
+    # The newest form of messages that it reads, see `breakwall.broker`.
+    Column("reads", Integer, nullable=False),
+    # What it has run out of, in a sentence. Empty while it lacks nothing.
+    Column("lacks", Text),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+# Messages in the queue that are none of ours, bounded in number and size.
+strange_messages = Table(
+    "strange_messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    # As much as is kept, readable: a byte that is no text is shown as an escape.
+    Column("headers", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    # Bytes that the whole body had.
+    Column("size", BigInteger, nullable=False),
+)
+
 # Literals, not parameters: a planner uses a partial index only for a value that it can see.
 QUEUED: ColumnElement[str] = literal_column("'queued'")
 IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")
