@@ -1,5 +1,12 @@
 """`python -m breakwall` is the `breakwall` command."""
 
+import sys
+from pathlib import Path
+
+# `-m` puts the working folder first on the path. A `celery.py` or `redis.py` in it is the shop's.
+if not sys.flags.safe_path and not (Path(sys.path[0]) / "breakwall" / "__main__.py").is_file():
+    del sys.path[0]
+
 from breakwall.cli import main
 
 main()

@@ -17,12 +17,12 @@ from breakwall.demo.commands import demo, up
 from breakwall.doctor.commands import doctor
 from breakwall.monitor.commands import backlog, breaker_app
 from breakwall.payments.commands import database_app
+from breakwall.producers.commands import orders_app
 from breakwall.simulator.commands import simulator
 from breakwall.terminal.errors import report
 from breakwall.terminal.logs import show_warnings
 from breakwall.terminal.options import wants_json
-from producers.commands import orders_app
-from worker.commands import WORKER_CONTEXT, worker
+from breakwall.worker.commands import WORKER_CONTEXT, worker
 
 app = typer.Typer(
     name="breakwall",

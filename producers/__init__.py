@@ -1,12 +1,15 @@
 """Accepts orders: charges through the breaker, queues what cannot be charged now.
 
-May import `breakwall`, never `worker`. Import `Order`, `OrderProducer` and the errors from here.
+May import `breakwall`, never `breakwall.worker`. Import `Order`, `OrderProducer` and the errors from
+`breakwall.producers`, or from `producers`, where nobody else has one.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from breakwall.names import also_known_as
 
 if TYPE_CHECKING:
     from breakwall.payments.database import DatabaseUnavailableError, SchemaError
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
         StoredOrder,
     )
     from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError
+    from breakwall.producers.producer import OrderProducer, PlaceResult
     from breakwall.settings import SettingsError
-    from producers.producer import OrderProducer, PlaceResult
 
 __all__ = [
     "AmbiguousNameError",
@@ -45,9 +48,9 @@ _HOMES = {
     "Order": "breakwall.payments.orders",
     "Naming": "breakwall.payments.queries",
     "OrderNotFoundError": "breakwall.payments.queries",
-    "OrderProducer": "producers.producer",
+    "OrderProducer": "breakwall.producers.producer",
     "OrderStatus": "breakwall.payments.orders",
-    "PlaceResult": "producers.producer",
+    "PlaceResult": "breakwall.producers.producer",
     "SchemaError": "breakwall.payments.database",
     "SettingsError": "breakwall.settings",
     "StoredOrder": "breakwall.payments.orders",
@@ -59,3 +62,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+if __name__ == "producers":
+    also_known_as("producers")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from breakwall.payments.actions import StoredIncident, StoredIntervention
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
-    from producers.producer import PlaceResult
+    from breakwall.producers.producer import PlaceResult
 
 
 def order_document(order: StoredOrder) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from breakwall.payments.database import Database
 from breakwall.payments.orders import IdempotencyConflictError, Order
 from breakwall.payments.queries import orders_by_key
 from breakwall.payments.texts import quoted
-from producers.order_files import Line
-from producers.producer import BATCH, OrderProducer
+from breakwall.producers.order_files import Line
+from breakwall.producers.producer import BATCH, OrderProducer
 
 
 @dataclass

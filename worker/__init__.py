@@ -1,4 +1,10 @@
 """Drains the queue: the Celery app, its retry task and the dispatcher of due orders.
 
-May import `breakwall`, never `producers`. `celery -A worker worker` starts one.
+May import `breakwall`, never `breakwall.producers`. `celery -A breakwall.worker worker` starts one; so does
+`celery -A worker worker`, where nobody else has a `worker`.
 """
+
+from breakwall.names import also_known_as
+
+if __name__ == "worker":
+    also_known_as("worker")

@@ -13,8 +13,8 @@ from breakwall.broker import TASK, celery_config
 from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
-from worker.dispatcher import DispatchLoop
-from worker.runtime import Runtime
+from breakwall.worker.dispatcher import DispatchLoop
+from breakwall.worker.runtime import Runtime
 
 # A logger of its own: Celery formats a task's lines with the task's name and id.
 task_log = get_task_logger("breakwall.worker.task")

@@ -3,7 +3,7 @@
 import sys
 
 from breakwall.settings import SettingsError, load_settings
-from worker.app import create_app
+from breakwall.worker.app import create_app
 
 try:
     app = create_app(load_settings())

@@ -67,7 +67,7 @@ def _run(concurrency: int | None, others: list[str]) -> int:
     from celery.bin.celery import celery
 
     chosen = [] if concurrency is None else ["--concurrency", str(concurrency)]
-    line = ["-A", "worker", "worker", *chosen, *others]
+    line = ["-A", "breakwall.worker", "worker", *chosen, *others]
     try:
         return celery.main(line, "celery", standalone_mode=False, auto_envvar_prefix="CELERY") or 0
     except click.ClickException as error:

@@ -11,8 +11,8 @@ from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
 from breakwall.settings import Settings
 from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
-from worker.dispatcher import Dispatcher
-from worker.retry import Retrier
+from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.retry import Retrier
 
 
 class Runtime:

@@ -115,8 +115,8 @@ class Child:
 
 
 def python_module(*arguments: str) -> list[str]:
-    """``python -m …`` under this Python."""
-    return [sys.executable, "-m", *arguments]
+    """``python -m …`` under this Python. No file in the working folder takes a module's place (``-P``)."""
+    return [sys.executable, "-P", "-m", *arguments]
 
 
 def end_of(log: Path, lines: int = LAST_LINES) -> str:

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from breakwall.demo.promises import PromiseWriter
 from breakwall.demo.reconciliation import Promise
 from breakwall.payments.orders import Order
+from breakwall.producers import OrderProducer
 from breakwall.settings import load_settings
-from producers import OrderProducer
 
 CURRENCY = "KRW"
 MOST_AT_ONCE = 200

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from producers.commands.importing import import_orders
-from producers.commands.incidents import incidents
-from producers.commands.interventions import cancel
-from producers.commands.placing import place
-from producers.commands.reconciling import reconcile
-from producers.commands.redriving import retry
-from producers.commands.resolving import resolve
-from producers.commands.showing import list_orders, show
-from producers.commands.suspecting import suspect
+from breakwall.producers.commands.importing import import_orders
+from breakwall.producers.commands.incidents import incidents
+from breakwall.producers.commands.interventions import cancel
+from breakwall.producers.commands.placing import place
+from breakwall.producers.commands.reconciling import reconcile
+from breakwall.producers.commands.redriving import retry
+from breakwall.producers.commands.resolving import resolve
+from breakwall.producers.commands.showing import list_orders, show
+from breakwall.producers.commands.suspecting import suspect
 
 __all__ = ["orders_app"]
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.payments.files.amounts import Units
-from breakwall.terminal.errors import ExitCode
-from breakwall.terminal.options import Format, OutputOption
-from producers.commands.files import (
+from breakwall.producers.commands.files import (
     STDIN,
     AmountsOption,
     ColumnsOption,
@@ -20,10 +18,12 @@ from producers.commands.files import (
     encoding_named,
     opened,
 )
+from breakwall.terminal.errors import ExitCode
+from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
-    from producers.importing import OrderImporter, Summary
-    from producers.order_files import OrderFile
+    from breakwall.producers.importing import OrderImporter, Summary
+    from breakwall.producers.order_files import OrderFile
 
 
 def import_orders(
@@ -45,14 +45,14 @@ def import_orders(
     A bad line is reported by its number and the others are accepted. The same file again changes nothing.
     The file may be packed with gzip. Exits with 1 when a line was bad, with 2 when the file cannot be read.
     """
-    from producers.order_files import FIELDS, OrderFile
+    from breakwall.producers.order_files import FIELDS, OrderFile
 
     names, decoding = columns_named(columns, FIELDS), encoding_named(encoding)
 
+    from breakwall.producers.importing import OrderImporter
+    from breakwall.producers.producer import OrderProducer
     from breakwall.settings import load_settings
     from breakwall.wiring import open_database
-    from producers.importing import OrderImporter
-    from producers.producer import OrderProducer
 
     settings = load_settings()
     with (

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.producers.commands.naming import IdOption, KeyOption, naming
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.naming import IdOption, KeyOption, naming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,10 +107,10 @@ def _changed(
 
 
 def _change(change: Callable[[Database], StoredIncident], output: Format) -> None:
+    from breakwall.producers.documents import incident_document
     from breakwall.settings import load_settings
     from breakwall.terminal.output import data, write_json
     from breakwall.wiring import open_database
-    from producers.documents import incident_document
 
     with closed_afterwards(open_database(load_settings())) as database:
         incident = change(database)
@@ -123,10 +123,10 @@ def _change(change: Callable[[Database], StoredIncident], output: Format) -> Non
 
 def _list(every: bool, limit: int, output: Format) -> None:
     from breakwall.payments.incidents import newest_incidents
+    from breakwall.producers.documents import incident_document
     from breakwall.settings import load_settings
     from breakwall.terminal.output import write_json
     from breakwall.wiring import open_database
-    from producers.documents import incident_document
 
     with closed_afterwards(open_database(load_settings())) as database:
         found = database.read(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from breakwall.producers.commands.known import known_of
+from breakwall.producers.commands.naming import IdOption, KeyOption, NameArgument, naming
+from breakwall.producers.commands.showing import write_order
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.known import known_of
-from producers.commands.naming import IdOption, KeyOption, NameArgument, naming
-from producers.commands.showing import write_order
 
 if TYPE_CHECKING:
     from breakwall.payments.orders import StoredAttempt, StoredOrder
@@ -53,8 +53,8 @@ def _meaning(order: StoredOrder, attempts: list[StoredAttempt]) -> str:
 
 
 def _tell(order: StoredOrder, sentence: str, output: Format) -> None:
+    from breakwall.producers.documents import order_document
     from breakwall.terminal.output import data, write_json
-    from producers.documents import order_document
 
     if output is Format.JSON:
         write_json(order_document(order))

@@ -12,7 +12,7 @@ from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
     from breakwall.payments.orders import Order
-    from producers.producer import PlaceResult
+    from breakwall.producers.producer import PlaceResult
 
 _MEANINGS = {
     "paid": "It is paid.",
@@ -49,7 +49,9 @@ def place(
 
     order = Order(user_id=user, amount=_amount(amount), currency=currency, idempotency_key=key)
 
-    from producers.producer import OrderProducer  # half a second, which a refused order need not wait
+    from breakwall.producers.producer import (
+        OrderProducer,  # half a second, which a refused order need not wait
+    )
 
     with OrderProducer.from_settings() as producer:
         result = producer.place(order)
@@ -68,9 +70,9 @@ def _amount(text: str) -> Any:
 
 def _tell(order: Order, result: PlaceResult, output: Format) -> None:
     from breakwall.payments.currencies import show_money
+    from breakwall.producers.documents import placed_document
     from breakwall.terminal.output import data, plain, write_fields, write_json
     from breakwall.terminal.words import state
-    from producers.documents import placed_document
 
     if output is Format.JSON:
         write_json(placed_document(order, result))

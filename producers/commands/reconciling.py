@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from breakwall.payments.files.amounts import Units
-from breakwall.terminal.errors import ExitCode
-from breakwall.terminal.moments import MOMENT, parse_moment
-from breakwall.terminal.options import Format, OutputOption
-from producers.commands.files import (
+from breakwall.producers.commands.files import (
     AmountsOption,
     ColumnsOption,
     EncodingOption,
@@ -24,7 +21,10 @@ from producers.commands.files import (
     encoding_named,
     opened,
 )
-from producers.commands.progress import counting
+from breakwall.producers.commands.progress import counting
+from breakwall.terminal.errors import ExitCode
+from breakwall.terminal.moments import MOMENT, parse_moment
+from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
     from breakwall.payments.differences import Difference

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.producers.commands.naming import IdOption, KeyOption, naming
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.durations import parse_duration
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.naming import IdOption, KeyOption, naming
 
 if TYPE_CHECKING:
     from breakwall.payments.redrive import Selection
@@ -135,9 +135,9 @@ def retry(
     who = author(actor, reason)
 
     from breakwall.payments.gateways import profile_from_settings
+    from breakwall.producers.commands.retrying import Retrying, Rules
     from breakwall.settings import load_settings
     from breakwall.wiring import lease_of, open_database, policy_of
-    from producers.commands.retrying import Retrying, Rules
 
     settings = load_settings()
     with closing(open_database(settings)) as database:

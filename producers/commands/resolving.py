@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.producers.commands.naming import IdOption, KeyOption, NameArgument, naming
+from breakwall.producers.commands.showing import write_order
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.naming import IdOption, KeyOption, NameArgument, naming
-from producers.commands.showing import write_order
 
 if TYPE_CHECKING:
     from breakwall.payments.actions import Author
@@ -84,8 +84,8 @@ def _resolve(
 
 
 def _tell(order: StoredOrder, output: Format) -> None:
+    from breakwall.producers.documents import order_document
     from breakwall.terminal.output import data, write_json
-    from producers.documents import order_document
 
     if output is Format.JSON:
         write_json(order_document(order))

@@ -17,14 +17,14 @@ from breakwall.payments.interventions import Interventions, RefusedError
 from breakwall.payments.orders import StoredOrder
 from breakwall.payments.queries import Naming, get_order
 from breakwall.payments.redrive import Preview, Redrive, Selection
+from breakwall.producers.commands.outlook import outlook, what_of_doubt
+from breakwall.producers.commands.progress import counting
+from breakwall.producers.commands.showing import write_order
+from breakwall.producers.documents import order_document
 from breakwall.terminal.errors import ExitCode
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import data, notes, write_fields, write_json
 from breakwall.terminal.words import count
-from producers.commands.outlook import outlook, what_of_doubt
-from producers.commands.progress import counting
-from producers.commands.showing import write_order
-from producers.documents import order_document
 
 _WHY = {
     "in_flight": "being charged right now",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.payments.orders import OrderStatus
+from breakwall.producers.commands.naming import IdOption, KeyOption, NameArgument, naming
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.naming import IdOption, KeyOption, NameArgument, naming
 
 if TYPE_CHECKING:
     from breakwall.payments.actions import StoredIncident, StoredIntervention
@@ -31,10 +31,10 @@ def show(
 
     from breakwall.payments.audit import list_incidents, list_interventions
     from breakwall.payments.queries import get_order, list_attempts
+    from breakwall.producers.documents import order_with_history
     from breakwall.settings import load_settings
     from breakwall.terminal.output import write_json
     from breakwall.wiring import open_database
-    from producers.documents import order_with_history
 
     with closing(open_database(load_settings())) as database:
         order = get_order(database, name, by)
@@ -57,10 +57,10 @@ def list_orders(
 ) -> None:
     """List the newest orders, newest first."""
     from breakwall.payments import queries
+    from breakwall.producers.documents import order_document
     from breakwall.settings import load_settings
     from breakwall.terminal.output import write_json
     from breakwall.wiring import open_database
-    from producers.documents import order_document
 
     with closing(open_database(load_settings())) as database:
         found = queries.list_orders(database, status=status, limit=limit + 1)
@@ -146,9 +146,9 @@ def _write_interventions(interventions: list[StoredIntervention]) -> None:
 
 
 def _write_incidents(incidents: list[StoredIncident]) -> None:
+    from breakwall.producers.commands.incidents import closing
     from breakwall.terminal.output import data, plain, write_table
     from breakwall.terminal.words import moment
-    from producers.commands.incidents import closing
 
     if not incidents:
         return

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.producers.commands.progress import counting
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.moments import MOMENT, parse_moment
 from breakwall.terminal.options import Format, OutputOption
-from producers.commands.progress import counting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

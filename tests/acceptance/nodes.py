@@ -169,7 +169,7 @@ def breakwall(*arguments: str) -> list[str]:
 
 def celery_worker(*arguments: str) -> list[str]:
     """A worker as Celery's users start it."""
-    return [sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel=INFO", *arguments]
+    return [sys.executable, "-m", "celery", "-A", "breakwall.worker", "worker", "--loglevel=INFO", *arguments]
 
 
 def _signal(name: str | int) -> int:

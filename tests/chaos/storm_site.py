@@ -104,7 +104,7 @@ class Site:
 
     def _worker(self, number: int, environ: dict[str, str]) -> Victim:
         options = ("-n", f"storm-{number}@%h", "--concurrency", "4", "--loglevel", "WARNING")
-        command = python_module("celery", "-A", "worker", "worker", *options)
+        command = python_module("celery", "-A", "breakwall.worker", "worker", *options)
         return Victim(f"worker-{number}", command, environ, self.folder)
 
     def _producer(self, number: int, environ: dict[str, str]) -> Victim:

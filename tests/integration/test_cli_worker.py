@@ -138,4 +138,6 @@ def test_options_of_celery_are_passed_on(terminal: Terminal, monkeypatch: pytest
     lines: list[list[str]] = []
     monkeypatch.setattr("celery.bin.celery.celery.main", lambda line, *_, **__: lines.append(line))
     terminal.run("worker", "-c", "2", "--loglevel", "INFO", "-n", "w1@%h")
-    assert lines == [["-A", "worker", "worker", "--concurrency", "2", "--loglevel", "INFO", "-n", "w1@%h"]]
+    assert lines == [
+        ["-A", "breakwall.worker", "worker", "--concurrency", "2", "--loglevel", "INFO", "-n", "w1@%h"]
+    ]
