@@ -36,6 +36,7 @@ from breakwall.credentials import (
     parse_headers,
     read_token,
 )
+from breakwall.pickling import Picklable
 from breakwall.urls import (
     check_broker_url,
     check_database_url,
@@ -52,7 +53,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """Of a site and of a payment account."""
 
 
-class SettingsError(Exception):
+class SettingsError(Picklable, Exception):
     """One or more settings are unusable.
 
     Attributes:

@@ -8,8 +8,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, unquote_to_bytes, urlsplit
+
+from breakwall.url_parameters import (
+    BROKERS,
+    OTHER_DATABASES,
+    POSTGRESQL,
+    REDIS,
+    REDIS_SOCKET,
+    check_parameters,
+)
 
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps")
@@ -20,12 +30,15 @@ STORE_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle"
 PLAIN_HOST = re.compile(r"[\w.-]+", re.ASCII)
 OTHER_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*(%[\w.-]+)?")
 FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}", re.ASCII)
+NO_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
+
+ESCAPES = "in a user or a password @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25"
 
 
 def check_database_url(url: str) -> None:
     """The orders database."""
-    _split(url, *DATABASE_SCHEMES)
-    _check_sql(url)
+    _, parts = _split(url, *DATABASE_SCHEMES)
+    _check_sql(url, parts)
 
 
 def check_broker_url(url: str) -> None:
@@ -38,26 +51,33 @@ def check_store_url(url: str) -> None:
     """The breaker's store, as `breakwall.breaker.store_from_url` reads it."""
     database = url.partition("://")[0].partition("+")[0]
     if database in STORE_DATABASES:
-        _parts(url.partition("://")[2])
-        _check_sql(url)
+        _check_sql(url, _parts(url.partition("://")[2]))
         return
     scheme, parts = _split(url, *STORE_SCHEMES, *STORE_DATABASES)
     if scheme == "memory":
+        if url != "memory://":
+            raise ValueError("should be memory:// with nothing behind it")
         return
-    if scheme in {"unix", "redis+socket"}:
-        _check_socket(scheme, parts)
-    else:
-        _check_host(scheme, parts)
+    _check_redis_store(scheme, parts)
     _check_redis_database(parts, in_path=scheme in {"redis", "rediss"})
     _check_redis_parameters(url, parts)
+
+
+def check_library_url(url: str) -> None:
+    """A breaker's store that a program names by itself: only that it is written so that all read the same in it."""
+    scheme, _, rest = url.partition("://")
+    if scheme in {"unix", "redis", "rediss", "redis+socket"}:
+        _check_redis_store(scheme, _parts(rest))
+    elif scheme.partition("+")[0] in STORE_DATABASES and not scheme.startswith("sqlite"):
+        _check_server(url, _parts(rest))
 
 
 def check_payment_url(url: str) -> None:
     """The payment service, to whose address ``/api/charge`` is added."""
     scheme, parts = _split(url, "http", "https")
-    _check_host(scheme, parts)
     if "?" in url or "#" in url:
         raise ValueError("should end with its path, without ? and #")
+    _check_host(scheme, parts)
     if not PLAIN_HOST.fullmatch(parts.hostname or ""):
         _check_http_host(parts)
 
@@ -79,6 +99,24 @@ def names_a_user(url: str) -> bool:
     return "@" in urlsplit(url).netloc
 
 
+def where(url: str) -> str:
+    """The address in a URL, without user, password and query: ``where("redis://:pw@h:1/0") == "redis://h:1"``.
+
+    What cannot be read is left out: it may be half of a password.
+    """
+    scheme, _, rest = url.partition("://")
+    try:
+        # The scheme may have an underscore (oracle+cx_oracle), with which urlsplit would take all for a path.
+        parts = urlsplit(f"any://{rest}")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return f"{scheme}://…"
+    if not parts.hostname:
+        return f"{scheme}://{unquote(parts.path)}"
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{scheme}://{host}{port}"
+
+
 def missing_file(url: str) -> Path | None:
     """The SQLite file that the URL names, if it is not there: connecting would make an empty one."""
     from sqlalchemy import make_url
@@ -94,8 +132,19 @@ def _check_broker(url: str) -> None:
         _check_socket(scheme, parts)
     else:
         _check_host(scheme, parts)
+    _check_no_lone_user(scheme, parts)
+    check_parameters(parts.query, BROKERS.get(scheme, {}))
     if scheme.startswith("redis"):
         _check_redis_database(parts, in_path=scheme != "redis+socket")
+
+
+def _check_redis_store(scheme: str, parts: SplitResult) -> None:
+    if scheme in {"unix", "redis+socket"}:
+        _check_socket(scheme, parts)
+    else:
+        _check_host(scheme, parts)
+    _check_no_lone_user(scheme, parts)
+    check_parameters(parts.query, REDIS_SOCKET if scheme == "redis+socket" else REDIS)
 
 
 def _split(url: str, *schemes: str) -> tuple[str, SplitResult]:
@@ -123,11 +172,39 @@ def _parts(rest: str) -> SplitResult:
 
 
 def _check_host(scheme: str, parts: SplitResult) -> None:
-    host = parts.hostname or ""
-    if not host:
+    _check_form(parts)
+    if not parts.hostname:
         raise ValueError(f"names no host: {scheme}://host:port/… would be right")
+    _check_host_name(scheme, parts.hostname)
+
+
+def _check_host_name(scheme: str, host: str) -> None:
     if not OTHER_HOST.fullmatch(host) or (FOUR_NUMBERS.fullmatch(host) and not _is_address(host)):
         raise ValueError(f"has a host that cannot be one: {scheme}://host:port/… would be right")
+
+
+def _check_form(parts: SplitResult) -> None:
+    """Whether every library reads the same user, password and host: one of them shows what it takes for a host."""
+    if parts.netloc.count("@") > 1 or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError(f"holds an @ elsewhere than before its host; {ESCAPES}")
+    if parts.fragment:
+        raise ValueError(f"holds a #; {ESCAPES}")
+    userinfo = parts.netloc.rpartition("@")[0]
+    if NO_ESCAPE.search(userinfo + parts.path):
+        raise ValueError(f"holds a % that begins no escape: %25 would be right; {ESCAPES}")
+    try:
+        unquote_to_bytes(userinfo).decode()
+    except UnicodeDecodeError:
+        raise ValueError("has escapes before its host that are no UTF-8") from None
+
+
+def _check_no_lone_user(scheme: str, parts: SplitResult) -> None:
+    # Most often it is the password: it stands before the @ and nobody would take it for a secret.
+    if parts.username and parts.password is None:
+        raise ValueError(
+            f"names a user without a password: {scheme}://:password@host/… or "
+            f"{scheme}://user:password@host/… would be right"
+        )
 
 
 def _is_address(host: str) -> bool:
@@ -147,7 +224,7 @@ def _check_http_host(parts: SplitResult) -> None:
 
 
 def _check_socket(scheme: str, parts: SplitResult) -> None:
-    if parts.hostname or len(parts.path) < 2:
+    if parts.hostname or parts.netloc.count("@") > 1 or len(parts.path) < 2:
         raise ValueError(f"names no socket: {scheme}:///absolute/path is right")
 
 
@@ -171,13 +248,13 @@ def _check_redis_parameters(url: str, parts: SplitResult) -> None:
         raise ValueError("has something after ? that redis-py does not take") from None
 
 
-def _check_sql(url: str) -> None:
+def _check_sql(url: str, parts: SplitResult) -> None:
     scheme = url.partition("://")[0]
     database = scheme.partition("+")[0]
     if database == "sqlite":
         _check_sqlite(url)
     else:
-        _check_as_sqlalchemy(url)
+        _check_server(url, parts)
     if scheme not in DATABASE_SCHEMES:
         _check_driver(url, database)
 
@@ -191,15 +268,39 @@ def _check_sqlite(url: str) -> None:
         raise ValueError("should end with the file's path, without parameters (a ? in the path is %3F)")
 
 
-def _check_as_sqlalchemy(url: str) -> None:
+def _check_server(url: str, parts: SplitResult) -> None:
+    """A database that is a server, on PostgreSQL also several of them, or none named before the ?."""
+    scheme = url.partition("://")[0]
+    postgresql = scheme.startswith("postgresql")
+    _check_form(parts)
+    hosts = (parts.hostname or "").split(",") if postgresql else [parts.hostname or ""]
+    for host in filter(None, hosts):
+        _check_host_name(scheme, host)
+    check_parameters(parts.query, POSTGRESQL if postgresql else OTHER_DATABASES)
+    _check_as_sqlalchemy(url, parts)
+
+
+def _check_as_sqlalchemy(url: str, parts: SplitResult) -> None:
     # Who names a database will import SQLAlchemy anyway.
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
-        make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise ValueError("is not a URL; in a password @ is %40, : is %3A, / is %2F") from None
+        parsed = None
+    if parsed is None or list(_read(parts)) != [
+        parsed.username or "",
+        parsed.password or "",
+        (parsed.host or "").lower(),
+    ]:
+        raise ValueError(f"is not a URL that every library reads alike; {ESCAPES}")
+
+
+def _read(parts: SplitResult) -> Iterator[str]:
+    yield unquote(parts.username or "")
+    yield unquote(parts.password or "")
+    yield parts.hostname or ""
 
 
 def _check_driver(url: str, database: str) -> None:

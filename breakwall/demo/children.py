@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from breakwall.broker import child
+from breakwall.pickling import Picklable
 
 LAST_LINES = 12
 """Lines of a log that are shown when its process has failed: a traceback's end."""
@@ -19,7 +20,7 @@ LAST_LINES = 12
 Stream = int | IO[bytes] | None
 
 
-class ChildFailedError(Exception):
+class ChildFailedError(Picklable, Exception):
     """A process of ours ended, or never came up.
 
     Attributes:

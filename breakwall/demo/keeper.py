@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from breakwall.pickling import Picklable
+
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 """Seconds before the next start, doubled each time: haste does not help what fails at once, every time."""
@@ -37,7 +39,7 @@ class Keepable(Protocol):
     def kill(self) -> None: ...
 
 
-class NeverReadyError(Exception):
+class NeverReadyError(Picklable, Exception):
     """The program ended before it was up for the first time: starting it again would not help.
 
     Attributes:

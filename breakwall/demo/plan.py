@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from breakwall.pickling import Picklable
+
 LEAST_LOAD = 4.0
 """Seconds of orders at least: a good moment, the death, and some customers who come while it is dead."""
 
@@ -31,7 +33,7 @@ DECLINES = 0.03
 """The share of cards that the payment service declines, so that the numbers are those of a real day."""
 
 
-class PlanError(ValueError):
+class PlanError(Picklable, ValueError):
     """The numbers do not make a demo; the message says which would.
 
     Attributes:

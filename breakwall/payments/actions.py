@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.texts import MAX_LENGTH, text_problem
+from breakwall.pickling import Picklable
 
 MAX_REASON = 500
 
@@ -37,7 +38,7 @@ class IncidentKind(StrEnum):
     REPORTED = "reported"
 
 
-class InvalidAuthorError(ValueError):
+class InvalidAuthorError(Picklable, ValueError):
     """The action cannot be noted as it is; nothing was changed. ``field`` says what is at fault."""
 
     def __init__(self, field: str, problem: str) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from breakwall.crashpoints import reach
+from breakwall.urls import check_database_url, where
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Database:
         _after_fork_in_child(self)
 
     def __repr__(self) -> str:
-        return f"Database({self.engine.url.render_as_string(hide_password=True)!r})"
+        return f"Database({where(self.engine.url.render_as_string(hide_password=True))!r})"
 
     def write(self, work: Callable[[Connection], T], *, name: str = "other") -> T:
         """Run ``work`` in one transaction and commit it; ``name`` is for `crashpoints`.
@@ -89,12 +90,12 @@ class Database:
             self._prepare_once()
             return _again_where_nothing_happened(transaction)
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
-            raise DatabaseUnavailableError(_reason(error, "does not answer")) from error
+            raise DatabaseUnavailableError(_reason(error, "does not answer", self.engine.url)) from error
         except (IntegrityError, DataError):
             raise
         # It answers and refuses: it is read-only, the tables are another user's, the file is no database.
         except DBAPIError as error:
-            raise DatabaseUnavailableError(_reason(error, "cannot be used")) from error
+            raise DatabaseUnavailableError(_reason(error, "cannot be used", self.engine.url)) from error
 
     def _commit(self, work: Callable[[Connection], T], name: str) -> T:
         with self.engine.connect() as connection:
@@ -165,7 +166,12 @@ def _doubting_the_commit() -> Iterator[None]:
 
 
 def open_engine(url: str, *, pool_size: int = 10) -> Engine:
-    """Make an engine whose every wait is bounded, for either database."""
+    """Make an engine whose every wait is bounded, for either database.
+
+    Raises:
+        ValueError: the URL is written wrongly; the error says what would be right and nothing of the URL.
+    """
+    check_database_url(url)
     parsed = make_url(url)
     # What a customer ordered is no part of an error's text.
     options = {"pool_size": pool_size, "max_overflow": 100, "pool_timeout": 2.0, "hide_parameters": True}
@@ -232,8 +238,10 @@ def _after_fork_in_child(database: Database) -> None:
     os.register_at_fork(after_in_child=forget)
 
 
-def _reason(error: Exception, what: str) -> str:
+def _reason(error: Exception, what: str, url: URL) -> str:
     # The driver's message names host and user, never the password; the statement stays out of it.
     cause = getattr(error, "orig", None) or error
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+    if url.username and not url.password:
+        first = first.replace(url.username, "…")  # who leaves the user out writes the password there
     return f"the orders database {what} ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."

@@ -12,6 +12,7 @@ from breakwall.payments.currencies import MINOR_DIGITS, max_amount, show_money
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.payments.texts import MAX_LENGTH, quoted, text_problem
+from breakwall.pickling import Picklable
 
 
 class OrderStatus(StrEnum):
@@ -31,7 +32,7 @@ class OrderStatus(StrEnum):
         return self not in {OrderStatus.IN_FLIGHT, OrderStatus.QUEUED}
 
 
-class InvalidOrderError(ValueError):
+class InvalidOrderError(Picklable, ValueError):
     """The order cannot be accepted as it is; nothing was stored.
 
     Attributes:
@@ -43,7 +44,7 @@ class InvalidOrderError(ValueError):
         self.problems = dict(problems)
 
 
-class IdempotencyConflictError(ValueError):
+class IdempotencyConflictError(Picklable, ValueError):
     """The idempotency key was used before, for an order that is not this one; nothing was stored."""
 
     def __init__(self, key: str, fields: list[str]) -> None:

@@ -14,6 +14,7 @@ from breakwall.payments.keys import order_id_within
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
 from breakwall.payments.schema import attempts, orders
 from breakwall.payments.texts import is_allowed, quoted
+from breakwall.pickling import Picklable
 
 _ORDER_COLUMNS = [orders.c[name] for name in StoredOrder.__dataclass_fields__]
 _ATTEMPT_COLUMNS = [attempts.c[name] for name in StoredAttempt.__dataclass_fields__]
@@ -53,7 +54,7 @@ class OrderNotFoundError(LookupError):
     """No order has this id or idempotency key."""
 
 
-class AmbiguousNameError(LookupError):
+class AmbiguousNameError(Picklable, LookupError):
     """The name fits two orders, each in its own way; nothing was changed.
 
     Attributes:

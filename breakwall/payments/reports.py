@@ -14,6 +14,7 @@ from breakwall.payments.files.problems import UnreadableFileError
 from breakwall.payments.files.records import Record, Records
 from breakwall.payments.statuses import CHARGED, REFUND, UNREADABLE, Meaning, decisive, meaning_of, normal
 from breakwall.payments.texts import character_problem
+from breakwall.pickling import Picklable
 
 FIELDS = ("key", "charge_id", "amount", "currency", "status", "order_id", "refund_of")
 """What `--columns` can name. ``refund_of`` is the charge that a refund with an id of its own gives back."""
@@ -84,7 +85,7 @@ class Problem:
         return ": ".join(part for part in (f"line {self.line}", self.field, self.problem) if part)
 
 
-class _LineError(ValueError):
+class _LineError(Picklable, ValueError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(problem)
         self.field = field

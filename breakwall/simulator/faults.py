@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from breakwall.pickling import Picklable
 
-class FaultError(ValueError):
+
+class FaultError(Picklable, ValueError):
     """A change of faults that makes no sense.
 
     Attributes:

@@ -12,6 +12,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
+from breakwall.pickling import Picklable
+
 if TYPE_CHECKING:
     from .ports import Port
     from .server import Simulator
@@ -22,7 +24,7 @@ LARGEST_BODY = 65_536
 GARBAGE = b"\x16\x03\x01\x02\x00 not HTTP at all \x00\xff\xfe\r\n\r\n" * 8
 
 
-class BadRequestError(Exception):
+class BadRequestError(Picklable, Exception):
     """The request cannot be read; the message says what would be right."""
 
     def __init__(self, status: int, message: str) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from breakwall.urls import check_library_url
+
 ABSENT = ""
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
 
@@ -80,6 +82,7 @@ def store_from_url(url: str) -> Store:
         from breakwall.breaker.stores.memory import MemoryStore
 
         return MemoryStore()
+    check_library_url(url)
     if scheme in REDIS_SCHEMES:
         from breakwall.breaker.stores.redis import RedisStore
 

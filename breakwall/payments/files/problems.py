@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from breakwall.pickling import Picklable
 
-class UnreadableFileError(ValueError):
+
+class UnreadableFileError(Picklable, ValueError):
     """The file as a whole cannot be understood; nothing of it is to be believed.
 
     Attributes:

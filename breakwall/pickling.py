@@ -1,0 +1,21 @@
+"""Errors that cross from one process to another whole: a process pool pickles what its workers raise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Picklable:
+    """The first base of an error whose ``__init__`` takes something else than the sentence that it hands on.
+
+    Python would make such an error anew by calling it with that sentence: a `TypeError` in the process that
+    waits for the answer, which breaks a pool or leaves it waiting for ever.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How `pickle` and `copy` make it anew: as it is, without ``__init__``."""
+        return _made_again, (type(self), getattr(self, "args", ())), vars(self)
+
+
+def _made_again(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    return kind.__new__(kind, *args)

@@ -1,0 +1,105 @@
+"""What may stand behind the ? of a URL: names that are known, with values that can be one. Never a secret.
+
+A password behind the ? would be shown by whoever shows the URL without its user, and a wrongly written one, from
+its own ? on, looks like parameters. So nothing is taken that is not listed here, and nothing of it is repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+ANYTHING = re.compile(r"[^\x00-\x1f\x7f]*")
+NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+WHOLE = re.compile(r"\d{1,9}", re.ASCII)
+WORD = re.compile(r"[\w.-]{1,63}", re.ASCII)
+SWITCH = re.compile(r"(?i:true|false|yes|no|on|off|[01ynft])")
+PLACES = re.compile(r"(/[^,@]*|[\w.-]+(:\d{1,5})?)(,(/[^,@]*|[\w.-]+(:\d{1,5})?))*", re.ASCII)
+"""Hosts, each with or without a port, or folders of sockets."""
+
+Known = Mapping[str, re.Pattern[str]]
+
+
+def _one_of(*values: str) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, values)))
+
+
+_FILES = dict.fromkeys(("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile"), ANYTHING)
+_NUMBERS = dict.fromkeys(
+    (
+        *("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+        *("tcp_user_timeout", "sslsni"),
+    ),
+    WHOLE,
+)
+_WORDS = dict.fromkeys(
+    (
+        *("client_encoding", "service", "gssencmode", "krbsrvname", "gsslib", "require_auth"),
+        *("channel_binding", "load_balance_hosts", "sslnegotiation", "sslcertmode"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+    ),
+    WORD,
+)
+
+POSTGRESQL: Known = {
+    "sslmode": _one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "target_session_attrs": _one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "application_name": ANYTHING,
+    "options": ANYTHING,
+    "host": PLACES,
+    **_FILES,
+    **_NUMBERS,
+    **_WORDS,
+}
+"""libpq's, without those that hold a secret or say again what stands before the ?."""
+
+OTHER_DATABASES: Known = {
+    **dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key", "ssl_capath", "unix_socket"), ANYTHING),
+    **dict.fromkeys(("charset", "driver", "service_name", "ApplicationIntent"), re.compile(r"[\w .-]{1,63}")),
+    **dict.fromkeys(("ssl", "ssl_check_hostname", "TrustServerCertificate", "Encrypt"), SWITCH),
+    **dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout", "timeout"), NUMBER),
+}
+"""Those of the usual drivers of MySQL, SQL Server and Oracle."""
+
+_TLS: Known = {
+    **dict.fromkeys(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"), ANYTHING),
+    "ssl_cert_reqs": _one_of("required", "optional", "none"),
+    "ssl_check_hostname": SWITCH,
+}
+
+REDIS: Known = {
+    **_TLS,
+    "db": ANYTHING,  # its own check says what would be right
+    "client_name": WORD,
+    "ssl_ca_path": ANYTHING,
+    "protocol": _one_of("2", "3"),
+    **dict.fromkeys(("socket_timeout", "socket_connect_timeout", "timeout"), NUMBER),
+    **dict.fromkeys(("max_connections", "health_check_interval"), WHOLE),
+    **dict.fromkeys(("socket_keepalive", "retry_on_timeout"), SWITCH),
+}
+"""redis-py's, for the breaker's store."""
+
+REDIS_SOCKET: Known = {**REDIS, "virtual_host": ANYTHING}
+"""As kombu writes ``db``."""
+
+BROKERS: Mapping[str, Known] = {"rediss": _TLS, "redis+socket": {"virtual_host": ANYTHING}}
+"""What kombu takes, by the broker's scheme; the others take nothing."""
+
+
+def check_parameters(query: str, known: Known) -> None:
+    """Whether a URL's parameters are among these.
+
+    Raises:
+        ValueError: saying what is allowed.
+    """
+    if not query:
+        return
+    if not known:
+        raise ValueError("should have nothing behind a ?; in a password ? is %3F")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if not all(name in known and known[name].fullmatch(value) for name, value in pairs):
+        raise ValueError(
+            "has something behind its ? that is not taken there; in a password ? is %3F, and a password "
+            f"belongs before the host. Taken are {', '.join(sorted(known))}"
+        )
