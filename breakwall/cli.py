@@ -16,6 +16,7 @@ from breakwall import __version__
 from breakwall.demo.commands import demo, up
 from breakwall.doctor.commands import doctor
 from breakwall.monitor.commands import backlog, breaker_app
+from breakwall.monitor.fleet import workers
 from breakwall.payments.commands import database_app
 from breakwall.producers.commands import orders_app
 from breakwall.simulator.commands import simulator
@@ -79,6 +80,7 @@ app.command(short_help="Run a whole site in this terminal, until Ctrl-C.")(up)
 app.command(short_help="Check everything that the settings name.")(doctor)
 app.command(short_help="Show what waits, for how long, and until when.")(backlog)
 app.command(context_settings=WORKER_CONTEXT)(worker)
+app.command(short_help="Show who works, where, and who went silent.")(workers)
 app.command(short_help="Run a payment service that fails on command.")(simulator)
 app.add_typer(orders_app, name="orders")
 app.add_typer(breaker_app, name="breaker")

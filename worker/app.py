@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> Celery:
     app = Celery("breakwall")
     app.conf.update(celery_config(settings))
     app.breakwall = Runtime(settings)
-    app.steps["worker"].update({EmbeddedBrokerStep, DispatcherStep})
+    app.steps["worker"].update({EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
     return app
 
@@ -42,6 +42,8 @@ def retry_payment(task: Any, order_id: str) -> str | None:
     """
     try:
         status: str | None = task.app.breakwall.retrier.run(order_id)
+        if status is not None:
+            task.app.breakwall.heartbeat.busy()
     except (DatabaseUnavailableError, SchemaError) as error:
         task_log.warning("order %s is put off: %s", order_id, error)
         return None
@@ -91,6 +93,15 @@ class DispatcherStep(bootsteps.StartStopStep):
         if self.loop is not None:
             self.loop.ask_to_stop()
             self.loop.join(10)
+
+
+class HeartbeatStep(bootsteps.StartStopStep):
+    """Tell the database that this worker is alive; `close_runtime` ends it, after the last order in hand."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        worker.app.breakwall.heartbeat.start(worker.hostname, worker.concurrency)
 
 
 @signals.worker_shutdown.connect

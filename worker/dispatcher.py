@@ -33,6 +33,7 @@ class Dispatcher:
         publisher: sends the messages.
         depth: messages that wait at the broker; None when it does not answer.
         settings: how much and how often.
+        held_back: told at each look at which the circuit refuses, so that nobody takes the worker for idle.
     """
 
     def __init__(
@@ -42,12 +43,15 @@ class Dispatcher:
         publisher: Publisher,
         depth: Callable[[], int | None],
         settings: DispatchSettings,
+        *,
+        held_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._due = due
         self._breaker = breaker
         self._publisher = publisher
         self._depth = depth
         self._settings = settings
+        self._held_back = held_back
         # Also at its start, which may be at the end of an outage that others have seen.
         self._step: int | None = FIRST_STEP
 
@@ -76,6 +80,7 @@ class Dispatcher:
         slots = self._breaker.status().slots
         at_once = self._growing_step() if slots is None else self._stop_growing(slots)
         if at_once == 0:
+            self._held_back()
             return 0
         depth = self._depth()
         return 0 if depth is None else min(self._settings.batch, at_once - depth)

@@ -12,6 +12,7 @@ from breakwall.payments.due import DueOrders
 from breakwall.settings import Settings
 from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
 from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.heartbeat import Heartbeat
 from breakwall.worker.retry import Retrier
 
 
@@ -54,7 +55,12 @@ class Runtime:
             self.publisher,
             self.depth,
             self.settings.dispatch,
+            held_back=self.heartbeat.busy,
         )
+
+    @cached_property
+    def heartbeat(self) -> Heartbeat:
+        return Heartbeat(self.database)
 
     def start_embedded_broker(self) -> None:
         """Run the broker that is used when none is configured, or share another worker's."""
@@ -63,6 +69,8 @@ class Runtime:
     def close(self) -> None:
         """Hand in what the breaker has still to tell the others, and close what was opened."""
         opened = self.__dict__
+        if "heartbeat" in opened:
+            self.heartbeat.stop()
         if "charger" in opened:
             self.charger.gateway.close()
         for name in ("breaker", "publisher", "depth", "database"):

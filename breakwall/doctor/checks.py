@@ -37,6 +37,7 @@ LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "
 def checks_for(settings: Settings) -> dict[str, Check]:
     """Every check that these settings call for, by name."""
     from breakwall.doctor.database import database
+    from breakwall.doctor.work import work
 
     looks: dict[str, Callable[[Settings], list[Finding]]] = {
         "libraries": libraries,
@@ -45,6 +46,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "broker": broker,
         "breaker store": breaker_store,
         "payment service": payment_service,
+        "workers": work,
     }
     return {"python": python, **{name: partial(look, settings) for name, look in looks.items()}}
 

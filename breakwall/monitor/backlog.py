@@ -11,36 +11,20 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, func, literal_column, or_, select
-
-from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, OverrideMode
+from breakwall.breaker import BreakerStatus, CircuitBreaker
+from breakwall.monitor.alarms import Alarm, alarms, refuses_all
+from breakwall.monitor.counts import DRAIN_WINDOW, Counts, Rejected, count
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
-from breakwall.payments.facts import ORDER_REJECTED
-from breakwall.payments.incidents import count_open
-from breakwall.payments.plans import once
-from breakwall.payments.schema import QUEUED, orders
+from breakwall.payments.workers import Worker
 from breakwall.settings import Settings
 
-DRAIN_WINDOW = 60.0
-"""Seconds of completions that the drain's speed is judged by: long enough to be steady, short enough that
-the first minute after an outage is not judged by the outage."""
+__all__ = ["DRAIN_WINDOW", "Backlog", "Monitor", "Rejected", "breaker_document", "drain_eta", "refuses_all"]
+
+NONE_REJECTED = Rejected()
 
 LEAST_SPAN = 1.0
 """Seconds; completions of a shorter time say nothing about a speed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """Waiting orders that need other settings: the payment service rejected them when they were last tried.
-
-    Attributes:
-        orders: how many.
-        example: what was answered to one of them, with what to look at; None without any.
-    """
-
-    orders: int = 0
-    example: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +36,11 @@ class Backlog:
         queued: waiting for the worker, whether due or not.
         due: of those, the ones whose next attempt is due now.
         in_flight: claimed: being charged right now, or by a process that died and whose claim runs out.
+        abandoned: of those in flight, the ones whose claim has run out; a worker takes them back.
         review: their outcome cannot be settled without a person.
         dead: given up on; when they were, no attempt of them was in doubt.
         oldest_age_seconds: since the oldest waiting order was accepted; 0.0 while none waits.
+        oldest_due_age_seconds: for how long the longest due order has been due; 0.0 while none is.
         next_due_seconds: until the next waiting order is due; 0.0 when one is, None while none waits.
         drained_last_minute: orders that had waited and were settled within `DRAIN_WINDOW`.
         drain_eta_seconds: until the queue is empty at that speed, if nothing more comes in and nothing
@@ -65,6 +51,8 @@ class Backlog:
             after a cancel or after a person's word that there is none.
         breaker: the payment service's circuit.
         rejected: those of ``queued`` that wait for an operator to mend the settings.
+        workers: those that are alive; None where nobody can tell, in a database that has no room for heartbeats.
+        warnings: what is wrong although each number looks calm.
     """
 
     at: datetime
@@ -80,7 +68,11 @@ class Backlog:
     broker_messages: int | None
     incidents: int
     breaker: BreakerStatus
-    rejected: Rejected = Rejected()
+    rejected: Rejected = NONE_REJECTED
+    abandoned: int = 0
+    oldest_due_age_seconds: float = 0.0
+    workers: int | None = None
+    warnings: tuple[Alarm, ...] = ()
 
     def as_document(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
@@ -129,31 +121,13 @@ class Monitor:
             DatabaseUnavailableError: without the orders there is no backlog to show.
             SchemaError: the database is not at this version.
         """
-        counted = self._database.read(self._count)
+        return self.look()[0]
+
+    def look(self) -> tuple[Backlog, list[Worker] | None]:
+        """The same, with the workers that are alive or went silent of late. Raises as `snapshot` does."""
+        counts = self._database.read(lambda connection: count(connection, self._clock))
         breaker = self._breaker.status()
-        eta = drain_eta(
-            counted.queued,
-            drained=counted.drained,
-            span=counted.span,
-            last_due=counted.last_due,
-            stopped=refuses_all(breaker),
-        )
-        return Backlog(
-            at=counted.at,
-            queued=counted.queued,
-            due=counted.due,
-            in_flight=counted.others.get("in_flight", 0),
-            review=counted.others.get("review", 0),
-            dead=counted.others.get("dead", 0),
-            oldest_age_seconds=counted.oldest_age,
-            next_due_seconds=counted.next_due,
-            drained_last_minute=counted.drained,
-            drain_eta_seconds=eta,
-            broker_messages=self._depth(),
-            incidents=counted.incidents,
-            breaker=breaker,
-            rejected=counted.rejected,
-        )
+        return _backlog(counts, breaker, self._depth()), counts.fleet
 
     def close(self) -> None:
         """Close the connections."""
@@ -168,35 +142,35 @@ class Monitor:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _count(self, connection: Connection) -> _Counted:
-        now = self._clock.after(0)
-        waiting = connection.execute(
-            select(
-                now.label("now"),
-                func.count().label("queued"),
-                func.count().filter(orders.c.next_attempt_at <= now).label("due"),
-                func.min(orders.c.created_at).label("oldest"),
-                func.min(orders.c.next_attempt_at).label("next_due"),
-                func.max(orders.c.next_attempt_at).label("last_due"),
-                # In the same pass: for a million rejected orders some tenths of a second more, for others less.
-                func.count().filter(ORDER_REJECTED).label("rejected"),
-                func.max(orders.c.last_error).filter(ORDER_REJECTED).label("rejection"),
-            ).where(orders.c.status == QUEUED)
-        ).one()
-        drained = connection.execute(_drained(self._clock)).one()
-        return _Counted(
-            at=waiting.now,
-            queued=waiting.queued,
-            due=waiting.due,
-            others={row.status: row.number for row in connection.execute(_OTHERS)},
-            oldest_age=_seconds(waiting.oldest, waiting.now),
-            next_due=None if waiting.next_due is None else _seconds(waiting.now, waiting.next_due),
-            last_due=_seconds(waiting.now, waiting.last_due),
-            drained=drained.number,
-            span=_seconds(drained.first, waiting.now),
-            incidents=count_open(connection),
-            rejected=Rejected(waiting.rejected, waiting.rejection),
-        )
+
+def _backlog(counts: Counts, breaker: BreakerStatus, messages: int | None) -> Backlog:
+    eta = drain_eta(
+        counts.queued,
+        drained=counts.drained,
+        span=counts.span,
+        last_due=counts.last_due,
+        stopped=refuses_all(breaker),
+    )
+    return Backlog(
+        at=counts.at,
+        queued=counts.queued,
+        due=counts.due,
+        in_flight=counts.others.get("in_flight", 0),
+        review=counts.others.get("review", 0),
+        dead=counts.others.get("dead", 0),
+        oldest_age_seconds=counts.oldest_age,
+        next_due_seconds=counts.next_due,
+        drained_last_minute=counts.drained,
+        drain_eta_seconds=eta,
+        broker_messages=messages,
+        incidents=counts.incidents,
+        breaker=breaker,
+        rejected=counts.rejected,
+        abandoned=counts.abandoned,
+        oldest_due_age_seconds=counts.due_for,
+        workers=None if counts.fleet is None else sum(worker.alive for worker in counts.fleet),
+        warnings=alarms(counts, breaker),
+    )
 
 
 def drain_eta(queued: int, *, drained: int, span: float, last_due: float, stopped: bool) -> float | None:
@@ -213,13 +187,6 @@ def drain_eta(queued: int, *, drained: int, span: float, last_due: float, stoppe
     if stopped or drained == 0:
         return None
     return max(queued * max(span, LEAST_SPAN) / drained, last_due)
-
-
-def refuses_all(status: BreakerStatus) -> bool:
-    """Whether no payment is tried: on an operator's word, or, without one, by the computed state."""
-    if status.override is not None:
-        return status.override.mode is OverrideMode.FORCED_OPEN
-    return status.state is CircuitState.OPEN
 
 
 def breaker_document(status: BreakerStatus) -> dict[str, Any]:
@@ -240,41 +207,3 @@ def _plain(name: str, value: Any) -> Any:
 
 
 _MOMENTS = {"opened_at", "open_until", "last_failure_at", "store_time", "set_at", "expires_at"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    at: datetime
-    queued: int
-    due: int
-    others: dict[str, int]
-    oldest_age: float
-    next_due: float | None
-    last_due: float
-    drained: int
-    span: float
-    incidents: int
-    rejected: Rejected
-
-
-# Literals, not parameters, so that a planner sees which partial index serves. Finished orders, of which
-# there may be millions, are in none of these conditions.
-_OTHERS = (
-    select(orders.c.status, func.count().label("number"))
-    .where(orders.c.status.in_([literal_column(f"'{name}'") for name in ("in_flight", "review", "dead")]))
-    .group_by(orders.c.status)
-)
-
-
-def _drained(clock: Clock) -> Select[int, Any]:
-    had_waited = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
-    return select(func.count().label("number"), func.min(orders.c.settled_at).label("first")).where(
-        orders.c.settled_at >= once(clock.after(-DRAIN_WINDOW)),
-        orders.c.status != literal_column("'cancelled'"),
-        had_waited,
-    )
-
-
-def _seconds(since: datetime | None, until: datetime | None) -> float:
-    """From one moment to the next; 0.0 for one that is not there or has passed."""
-    return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,8 +12,6 @@ from breakwall.terminal.errors import ExitCode
 from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from breakwall.monitor.backlog import Backlog, Monitor
     from breakwall.monitor.limits import Limits
 
@@ -114,46 +110,30 @@ def _check(seen: Backlog, limits: Limits | None) -> None:
 
 
 def _show(seen: Backlog, output: Format) -> None:
-    from breakwall.monitor.show import backlog_fields, verdict
+    from breakwall.monitor.show import backlog_fields, verdict, warnings
     from breakwall.terminal.output import data, write_fields, write_json
 
     if output is Format.JSON:
         write_json(seen.as_document())
         return
-    data().print(verdict(seen), highlight=False)
+    for line in (verdict(seen), *warnings(seen)):
+        data().print(line, highlight=False)
     write_fields(backlog_fields(seen))
 
 
 def _watch(monitor: Monitor, interval: float, limits: Limits | None, output: Format) -> None:
+    from breakwall.monitor.screen import screen
     from breakwall.payments.database import DatabaseUnavailableError
 
-    with _screen(output) as show:
+    with screen(output) as watched:
         while True:
             try:
                 seen = monitor.snapshot()
             except DatabaseUnavailableError as error:
                 if limits:
                     raise
-                typer.echo(f"Error: {error}", err=True)
+                watched.fail(str(error))
             else:
-                show(seen)
+                watched.show(seen)
                 _check(seen, limits)
             time.sleep(interval)
-
-
-@contextmanager
-def _screen(output: Format) -> Iterator[Callable[[Backlog], None]]:
-    """What shows one look after the other: in place on a terminal, else one line a look."""
-    from breakwall.monitor.show import one_line, panel
-    from breakwall.terminal.output import data, write_json
-
-    console = data()
-    if output is Format.JSON:
-        yield lambda seen: write_json(seen.as_document(), indent=None)
-    elif not console.is_terminal:
-        yield lambda seen: console.print(one_line(seen), highlight=False)
-    else:
-        from rich.live import Live
-
-        with Live(console=console, auto_refresh=False) as live:
-            yield lambda seen: live.update(panel(seen), refresh=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
+from breakwall.monitor.alarms import Trouble
 from breakwall.monitor.backlog import Backlog, refuses_all
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import count, duration, moment, state
@@ -15,11 +16,16 @@ if TYPE_CHECKING:
 
 def verdict(seen: Backlog) -> str:
     """What an operator wants to know first, in two or three sentences."""
-    rejected = seen.rejected.orders
-    sentences = [_waiting(seen), _circuit(seen.breaker, rejected=rejected > 0)]
-    if rejected:
-        sentences.append(_what_to_mend(rejected))
-    return " ".join(sentences)
+    return " ".join(_sentences(seen))
+
+
+def warnings(seen: Backlog) -> list[str]:
+    """What is wrong, each with what to do about it in a line below."""
+    return [
+        line
+        for alarm in seen.warnings
+        for line in (f"[bold red]{plain(alarm.message)}[/]", f"  → {plain(alarm.advice)}")
+    ]
 
 
 def one_line(seen: Backlog) -> str:
@@ -35,10 +41,14 @@ def one_line(seen: Backlog) -> str:
         "drain": "unknown" if seen.drain_eta_seconds is None else duration(seen.drain_eta_seconds),
         "breaker": seen.breaker.state.value,
     }
+    if seen.workers is not None:
+        numbers["workers"] = seen.workers
     if seen.breaker.override is not None:
         numbers["override"] = seen.breaker.override.mode.value
     if seen.rejected.orders:
         numbers["rejected"] = seen.rejected.orders
+    if seen.warnings:
+        numbers["warning"] = ",".join(alarm.kind.value for alarm in seen.warnings)
     shown = "  ".join(f"{name} {value}" for name, value in numbers.items())
     return f"{moment(seen.at)}  {shown}"
 
@@ -52,6 +62,7 @@ def backlog_fields(seen: Backlog) -> dict[str, str]:
         "needs a person": _needs_a_person(seen),
         "drained": f"{count(seen.drained_last_minute, 'order')} in the last minute",
         "time to drain": _drain(seen),
+        "workers": _workers(seen),
         "broker": _broker(seen.broker_messages),
         "circuit": f"{state(seen.breaker.state.value)}; {_admission(seen.breaker)}",
         "incidents": _incidents(seen.incidents),
@@ -66,15 +77,18 @@ def backlog_fields(seen: Backlog) -> dict[str, str]:
 
 
 def panel(seen: Backlog) -> RenderableType:
-    """The same for a screen that is drawn again and again."""
+    """The same for a screen that is drawn again and again: a line too long for it ends in an ellipsis."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
-    for name, value in backlog_fields(seen).items():
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for name, value in (backlog_fields(seen) | {"incidents": _incidents(seen.incidents, brief=True)}).items():
         table.add_row(name, value)
-    return Group(Text.from_markup(verdict(seen)), table, Text(f"{moment(seen.at)}; Ctrl-C ends", style="dim"))
+    told = [Text.from_markup(line) for line in (*_sentences(seen), *warnings(seen))]
+    return Group(*told, table, Text(f"{moment(seen.at)}; Ctrl-C ends", style="dim"))
 
 
 def breaker_fields(status: BreakerStatus) -> dict[str, str]:
@@ -96,6 +110,13 @@ def breaker_fields(status: BreakerStatus) -> dict[str, str]:
     return fields
 
 
+def _sentences(seen: Backlog) -> list[str]:
+    sentences = [_waiting(seen), _circuit(seen)]
+    if seen.rejected.orders:
+        sentences.append(_what_to_mend(seen.rejected.orders))
+    return sentences
+
+
 def _waiting(seen: Backlog) -> str:
     if seen.queued == 0:
         return "No order waits."
@@ -103,21 +124,31 @@ def _waiting(seen: Backlog) -> str:
     return f"{count(seen.queued, 'order')} {verb}, the oldest for {duration(seen.oldest_age_seconds)}."
 
 
-def _circuit(status: BreakerStatus, *, rejected: bool) -> str:
-    """``rejected``: what the circuit lets through is not known to get through."""
+def _circuit(seen: Backlog) -> str:
+    status, passing = seen.breaker, _passing(seen)
     if status.override is not None:
-        passed = "is tried" if rejected else "goes through"
-        result = "no payment is tried" if refuses_all(status) else f"every payment {passed}"
+        result = "no payment is tried" if refuses_all(status) else f"every payment {passing[0]}"
         own = f"its own state is {state(status.state.value)}"
         return f"The circuit is {_word(status, status.override)}: {result}; {own}."
     match status.state:
         case CircuitState.CLOSED:
-            return f"The circuit is {state('closed')}: payments {'are tried' if rejected else 'go through'}."
+            return f"The circuit is {state('closed')}: payments {passing[1]}."
+        case CircuitState.HALF_OPEN if seen.warnings:
+            return f"The circuit is {state('half_open')}: a few payments are let through."
         case CircuitState.HALF_OPEN:
             return f"The circuit is {state('half_open')}: a few payments try whether the service is back."
         case CircuitState.OPEN:
             wait = duration(status.retry_after)
             return f"The circuit is {state('open')}: no payment is tried; the next in {wait}."
+
+
+def _passing(seen: Backlog) -> tuple[str, str]:
+    """What is known of each payment, and of many, that the circuit lets through."""
+    if seen.warnings:
+        return "is let through", "are let through"
+    if seen.rejected.orders:
+        return "is tried", "are tried"
+    return "goes through", "go through"
 
 
 def _what_to_mend(rejected: int) -> str:
@@ -152,13 +183,22 @@ def _drain(seen: Backlog) -> str:
     return f"about {duration(seen.drain_eta_seconds)}, if nothing more comes in"
 
 
+def _workers(seen: Backlog) -> str:
+    if seen.workers is None:
+        return "not known: the database is at a revision before their heartbeats"
+    alarmed = any(alarm.kind is Trouble.NO_WORKER for alarm in seen.warnings)
+    return f"{seen.workers:,} alive" if not alarmed else "[bold red]none alive[/]"
+
+
 def _broker(messages: int | None) -> str:
     return "does not answer" if messages is None else count(messages, "message")
 
 
-def _incidents(number: int) -> str:
+def _incidents(number: int, *, brief: bool = False) -> str:
     if number == 0:
         return "none"
+    if brief:
+        return f"[bold red]{number:,} open: breakwall orders incidents[/]"
     return f"[bold red]{number:,} open: charges to look at, see breakwall orders incidents[/]"
 
 

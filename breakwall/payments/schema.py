@@ -285,6 +285,8 @@ workers = Table(
     Column("lacks", Text),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    # When it last worked on an order, or the circuit last held it back. Empty if neither ever.
+    Column("idle_since", UtcDateTime),
 )
 
 # Messages in the queue that are none of ours, bounded in number and size.

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import event, insert, text, update
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.monitor.alarms import Trouble
 from breakwall.monitor.backlog import DRAIN_WINDOW, Backlog, Monitor
+from breakwall.monitor.counts import STILL
 from breakwall.payments.actions import Author
 from breakwall.payments.claims import Attempt
 from breakwall.payments.clock import ManualClock
@@ -23,7 +25,9 @@ from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.payments.queries import list_orders
 from breakwall.payments.schema import incidents, orders
+from breakwall.payments.workers import DEAD_AFTER
 from tests.promised import BACKLOG_FIELDS
+from worker.heartbeat import Heartbeat
 
 PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
 FAILED = Answer(Outcome.FAILED, Health.FAILURE, code="http_500")
@@ -210,8 +214,57 @@ def test_no_look_reads_the_finished_orders(site: Site) -> None:
     """Each statement's plan uses an index; with them read, a look would take longer every day."""
     _finish_many(site, 3000)
     plans = _plans(site, site.look)
-    assert len(plans) == 3
+    assert len(plans) == 4
     assert [plan for plan in plans if _reads_everything(plan)] == []
+
+
+def test_a_look_at_orders_that_are_due_for_long_reads_no_finished_ones_either(site: Site) -> None:
+    _finish_many(site, 3000)
+    site.queue("a")
+    site.clock.advance(STILL)
+    plans = _plans(site, site.look)
+    assert len(plans) == 5
+    assert [plan for plan in plans if _reads_everything(plan)] == []
+
+
+def test_due_orders_of_which_none_is_completed_stand_still_after_a_while(site: Site) -> None:
+    """Somebody's live orders that go through say nothing about those that wait."""
+    first, second = site.queue("a", "b")
+    site.clock.advance(STILL - 1)
+    assert Trouble.NOTHING_COMPLETED not in kinds(site)
+    site.pay_at_once("c")
+    site.clock.advance(1)
+    assert Trouble.NOTHING_COMPLETED in kinds(site)
+    assert site.look().oldest_due_age_seconds == STILL
+    site.work_on(first, FAILED, OrderStatus.QUEUED)
+    site.pay(second)
+    assert Trouble.NOTHING_COMPLETED not in kinds(site)
+
+
+def test_an_order_whose_claim_ran_out_is_counted_as_abandoned(site: Site) -> None:
+    (claimed,) = site.queue("a")
+    site.ledger.claim(claimed)
+    assert (site.look().in_flight, site.look().abandoned) == (1, 0)
+    site.clock.advance(15)
+    assert (site.look().in_flight, site.look().abandoned) == (1, 1)
+
+
+def test_the_workers_that_are_alive_are_counted(site: Site) -> None:
+    assert site.look().workers == 0
+    worker = Heartbeat(site.database, clock=site.clock)
+    worker.introduce("celery@web-1", 20)
+    worker.beat()
+    site.queue("a")
+    assert (site.look().workers, kinds(site)) == (1, [])
+    site.clock.advance(DEAD_AFTER + 1)
+    assert (site.look().workers, kinds(site)) == (0, [Trouble.NO_WORKER])
+    document = json.loads(json.dumps(site.look().as_document()))
+    assert document["workers"] == 0
+    assert [warning["kind"] for warning in document["warnings"]] == ["no_worker"]
+
+
+def kinds(site: Site) -> list[Trouble]:
+    return [alarm.kind for alarm in site.look().warnings]
 
 
 def test_the_newest_orders_are_listed_without_reading_all_the_others(site: Site) -> None:

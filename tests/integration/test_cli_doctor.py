@@ -137,8 +137,23 @@ def test_a_breaker_store_whose_driver_is_named_is_fine(
     terminal.set(BREAKER_STORE_URL=f"sqlite+pysqlite:///{terminal.folder / 'circuits.db'}")
     assert terminal.run("breaker", "force-open", "--reason", "maintenance").code == 0
     assert terminal.place().document["status"] == "queued"
+    _, found = examine(terminal)
+    assert (found["breaker store"]["ok"], found["breaker store"]["detail"][-7:]) == (True, "answers")
+
+
+def test_no_worker_is_alive_and_that_is_a_problem_once_an_order_waits(
+    terminal: Terminal, payments: SimulatorControl
+) -> None:
     ran, found = examine(terminal)
-    assert (ran.code, found["breaker store"]["detail"][-7:]) == (0, "answers"), ran.out
+    assert (ran.code, found["workers"]["ok"]) == (0, True)
+    assert "breakwall worker" in found["workers"]["advice"]
+    assert terminal.run("breaker", "force-open", "--reason", "maintenance").code == 0
+    terminal.place()
+    ran, found = examine(terminal)
+    assert (ran.code, found["workers"]["ok"]) == (1, False)
+    assert found["workers"]["detail"].startswith("No worker is alive: ")
+    assert "1 order waits" in found["workers"]["detail"]
+    assert found["workers"]["advice"] == "Start one: `breakwall worker`."
 
 
 def test_the_site_is_told_with_the_account_and_what_to_set(terminal: Terminal) -> None:
