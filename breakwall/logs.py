@@ -46,7 +46,7 @@ class LineFormatter(logging.Formatter):
 
     def __init__(self, *, as_json: bool, event: str = "event") -> None:
         super().__init__()
-        self._as_json = as_json
+        self.as_json = as_json
         self._event = event
 
     def format(self, record: logging.LogRecord) -> str:
@@ -59,7 +59,7 @@ class LineFormatter(logging.Formatter):
         from structlog.processors import StackInfoRenderer, format_exc_info
         from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
-        render = self._as_json_line if self._as_json else _as_text
+        render = self._as_json_line if self.as_json else _as_text
         return ProcessorFormatter(
             processors=[
                 ExtraAdder(),

@@ -13,6 +13,7 @@ from breakwall.broker import TASK, celery_config
 from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
+from worker import logs as _logs  # noqa: F401 - connects itself to Celery's signals
 from worker.dispatcher import DispatchLoop
 from worker.runtime import Runtime
 
