@@ -131,6 +131,12 @@ class DispatchSettings(_Section):
     republish_after: float = Field(60.0, gt=0, le=86_400)
 
 
+class LogSettings(_Section):
+    """How the worker's log looks; a shop's own processes set their logging up themselves."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+
+
 class Settings(_Section):
     """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
 
@@ -160,6 +166,7 @@ class Settings(_Section):
     breaker: BreakerSettings = BreakerSettings()
     retry: RetrySettings = RetrySettings()
     dispatch: DispatchSettings = DispatchSettings()
+    log: LogSettings = LogSettings()
     api_tokens: SecretStr | None = None
 
     @field_validator("payment_token", "payment_token_file", "payment_headers")

@@ -13,6 +13,7 @@ from breakwall.broker import TASK, celery_config
 from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
+from breakwall.worker import logs as _logs  # noqa: F401 - connects itself to Celery's signals
 from breakwall.worker.dispatcher import DispatchLoop
 from breakwall.worker.runtime import Runtime
 

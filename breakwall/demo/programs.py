@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from breakwall.demo.children import LAST_LINES, Child
+from breakwall.logs import LineFormatter
 from breakwall.payments.texts import is_allowed
 
-_CELERY = re.compile(r"\[\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d{3}: (\w+)/[^\]]*\] (?:[\w.]+\[[\w-]+\]: )?(.*)")
-"""How Celery begins a line: time, level, process; in a task also the task's name and id."""
+_HEAD = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}(Z) (\w+) [\w.]+: (.*)")
+"""How a worker begins a line: time in UTC, level, logger."""
 
 _TWICE_TOLD = "Task breakwall.retry_payment["
 """Celery's own lines about a task; ours say the order and what became of it."""
@@ -99,12 +103,24 @@ class Program:
             self._speak(shown)
 
 
+def as_event(name: str, line: str) -> str:
+    """A program's line as one JSON event: it is one already, or it is said by ``name``."""
+    with suppress(ValueError):
+        if isinstance(json.loads(line), dict):
+            return line
+    record = logging.LogRecord(
+        f"breakwall.up.{name.replace(' ', '_')}", logging.INFO, __file__, 0, line, None, None
+    )
+    return LineFormatter(as_json=True).format(record)
+
+
 def readable(line: str) -> str:
-    """A line of a log for a terminal: Celery's head cut to the time, empty for one that need not be shown."""
-    found = _CELERY.fullmatch(line)
+    """A line of a log for a terminal: its head cut to the time, empty for one that need not be shown."""
+    found = _HEAD.fullmatch(line)
     if found is None:
         return _printable(line)
-    time, level, message = found.groups()
+    clock, zone, level, message = found.groups()
+    time = clock + zone
     if level == "INFO" and message.startswith(_TWICE_TOLD):
         return ""
     return _printable(f"{time} {message}" if level == "INFO" else f"{time} {level} {message}")

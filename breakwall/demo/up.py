@@ -17,7 +17,7 @@ from rich.text import Text
 from breakwall.demo.children import python_module
 from breakwall.demo.instructions import Ports, how_to_use, how_we_are_called
 from breakwall.demo.keeper import Keeper, NeverReadyError, end_all
-from breakwall.demo.programs import Program
+from breakwall.demo.programs import Program, as_event
 from breakwall.settings import Settings
 from breakwall.terminal.output import data, notes
 
@@ -62,7 +62,10 @@ class Site:
         self._console = console
         self._stop = threading.Event()
         self._hurry = threading.Event()
-        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        self._as_json = settings.log.format == "json"
+        # Behind a program's name a line is for people, whatever `up` itself writes to.
+        own = {"PYTHONUNBUFFERED": "1", "BREAKWALL_LOG__FORMAT": "json" if self._as_json else "text"}
+        self._environment = {**os.environ, **own}
         self._keepers: list[Keeper] = []
         if ports is not None:
             self._environment["BREAKWALL_PAYMENT_URL"] = ports.service_url
@@ -139,6 +142,10 @@ class Site:
 
     def _print(self, name: str, line: str, style: str) -> None:
         try:
+            if self._as_json:
+                self._console.file.write(f"{as_event(name, line)}\n")
+                self._console.file.flush()
+                return
             self._console.print(Text.assemble((f"{name:<{NAMES}}| ", style), line), highlight=False)
         except (OSError, SystemExit):  # whoever read this is gone; Rich makes an exit of a broken pipe
             self._stop.set()

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
+from breakwall.logs import LineFormatter
 from breakwall.payments.texts import visible
 
 
 def show_warnings(*, as_json: bool) -> None:
-    """Write warnings as the commands write errors. A program that sets logging up itself overrules it."""
+    """Write warnings as the commands write errors. A program that sets logging up itself overrules it.
+
+    ``BREAKWALL_LOG__FORMAT=json`` makes them JSON whatever the command's own output is.
+    """
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
+    handler.setFormatter(_WarningFormatter(as_json=as_json))
     logging.lastResort = handler
 
 
-class _TextFormatter(logging.Formatter):
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
-        return f"Warning: {visible(record.message)}"
+class _WarningFormatter(logging.Formatter):
+    """JSON has the sentence as ``warning``, beside the fields of every other log."""
 
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
+        self._json = LineFormatter(as_json=True, event="warning")
+        self._text = LineFormatter(as_json=False)
 
-class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps({"warning": record.getMessage()})
+        if self._as_json or _chosen_format() == "json":
+            return self._json.format(record)
+        if record.exc_info:
+            return self._text.format(record)
+        return f"Warning: {visible(record.getMessage())}"
+
+
+def _chosen_format() -> str:
+    # Asked when something is to be said: reading the settings takes a while, and they may be what is wrong.
+    from breakwall.settings import SettingsError, load_settings
+
+    try:
+        return load_settings().log.format
+    except SettingsError:
+        return "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -9,25 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.demo.programs import Program, readable
+from breakwall.demo.programs import Program, as_event, readable
 from tests.texts import FAMILY
 
 from .processes import eventually
 
-HEAD = "[2026-11-23 11:01:47,692: {level}/MainProcess] "
+HEAD = "2026-11-23T11:01:47.692Z {level} celery.worker: "
 
 
-def test_celerys_head_is_cut_to_the_time() -> None:
-    assert readable(HEAD.format(level="INFO") + "celery@shop ready.") == "11:01:47 celery@shop ready."
+def test_the_head_of_a_line_is_cut_to_the_time() -> None:
+    assert readable(HEAD.format(level="INFO") + "celery@shop ready.") == "11:01:47Z celery@shop ready."
 
 
 def test_a_warning_stays_one() -> None:
-    assert readable(HEAD.format(level="WARNING") + "no database") == "11:01:47 WARNING no database"
+    assert readable(HEAD.format(level="WARNING") + "no database") == "11:01:47Z WARNING no database"
 
 
 def test_what_became_of_an_order_is_told_without_the_tasks_name() -> None:
-    line = HEAD.format(level="INFO") + "breakwall.retry_payment[0ff1-ce]: order 0ff1ce: paid"
-    assert readable(line) == "11:01:47 order 0ff1ce: paid"
+    line = HEAD.format(level="INFO") + "order 0ff1ce: paid"
+    assert readable(line) == "11:01:47Z order 0ff1ce: paid"
 
 
 @pytest.mark.parametrize("what", ["received", "succeeded in 0.08s: 'paid'"])
@@ -104,3 +105,10 @@ def test_both_streams_are_heard(programs: list[Program], heard: list[str], tmp_p
 
 def test_a_line_keeps_what_people_type_and_loses_what_turns_it_round() -> None:
     assert readable(f"{FAMILY} Jean\u00a0Dupont \u202eevil") == f"{FAMILY} Jean\u00a0Dupont  evil"
+
+
+def test_in_json_every_line_is_an_event() -> None:
+    event = '{"event": "paid", "level": "info"}'
+    assert as_event("worker", event) == event
+    said = json.loads(as_event("worker", "Payment service \x1b[2J on"))
+    assert (said["event"], said["logger"]) == ("Payment service \\x1b[2J on", "breakwall.up.worker")

@@ -1,0 +1,127 @@
+"""How a line of a log looks: one event a line, whoever wrote it, and nothing in it that a stranger can break.
+
+JSON for a collector, text for a terminal. Everything passes here, Celery's, SQLAlchemy's and our own events, so
+this is the one place where control characters, line breaks and what turns writing around are made visible.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from breakwall.payments.texts import visible
+
+if TYPE_CHECKING:
+    from structlog.stdlib import ProcessorFormatter
+
+LONGEST = 4000
+"""Characters of a field: Docker cuts lines of 16 KiB in two, and a stranger's message may have megabytes."""
+
+LONGEST_TRACEBACK = 8000
+
+_NOT_OURS = {"data"}
+"""What Celery hands to handlers beside its own lines: all that the message said, once more."""
+
+
+def is_json_on(stream: object, chosen: str) -> bool:
+    """Whether what goes to ``stream`` is JSON: ``json``, ``text``, or ``auto``, JSON where there is no terminal."""
+    if chosen != "auto":
+        return chosen == "json"
+    isatty = getattr(stream, "isatty", None)
+    return not (isatty is not None and isatty())
+
+
+class LineFormatter(logging.Formatter):
+    """Writes each record on one line; in text, a traceback is on indented lines below it.
+
+    Args:
+        as_json: one JSON object with ``timestamp`` (UTC), ``level``, ``logger``, ``event``, the record's own fields
+            (`logging`'s ``extra``) and ``exception``; else the same as text, without the fields.
+        event: what the field with the sentence is called.
+    """
+
+    def __init__(self, *, as_json: bool, event: str = "event") -> None:
+        super().__init__()
+        self.as_json = as_json
+        self._event = event
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole line, in ASCII where it is JSON, without its end."""
+        return self._by_structlog.format(_with_its_message(record))
+
+    @cached_property
+    def _by_structlog(self) -> ProcessorFormatter:
+        # When something is to be said: importing structlog takes as long as all of `breakwall --help`.
+        from structlog.processors import StackInfoRenderer, format_exc_info
+        from structlog.stdlib import ExtraAdder, ProcessorFormatter
+
+        render = self._as_json_line if self.as_json else _as_text
+        return ProcessorFormatter(
+            processors=[
+                ExtraAdder(),
+                _add_origin,
+                StackInfoRenderer(),
+                format_exc_info,
+                ProcessorFormatter.remove_processors_meta,
+                _made_visible,
+                render,
+            ]
+        )
+
+    def _as_json_line(self, logger: object, method: str, event: Mapping[str, Any]) -> str:
+        named = {(self._event if name == "event" else name): value for name, value in event.items()}
+        # In ASCII it survives every encoding; U+007F is the one control character that JSON leaves as it is.
+        return json.dumps(named, default=str).replace("\x7f", "\\u007f")
+
+
+def _with_its_message(record: logging.LogRecord) -> logging.LogRecord:
+    """A copy whose message is a text already; a library's slip in its arguments costs nobody the line."""
+    copied = logging.makeLogRecord(vars(record))
+    if not isinstance(record.msg, dict):  # structlog's own events are that
+        try:
+            copied.msg = record.getMessage()
+        except Exception:
+            copied.msg = f"{record.msg!s} (with arguments that do not fit)"
+        copied.args = ()
+    return copied
+
+
+def _add_origin(logger: object, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    record: logging.LogRecord = event["_record"]
+    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    first = {
+        "timestamp": moment.replace("+00:00", "Z"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "event": event.get("event", ""),
+    }
+    others = {name: value for name, value in event.items() if name not in {*first, *_NOT_OURS}}
+    return {**first, **others}
+
+
+def _made_visible(logger: object, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    return {visible(str(name)): _visible_value(name, value) for name, value in event.items()}
+
+
+def _visible_value(name: str, value: object) -> object:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {visible(str(key)): _visible_value("", each) for key, each in value.items()}
+        case list() | tuple() | set():
+            return [_visible_value("", each) for each in value]
+    if name in {"exception", "stack"}:
+        return "\n".join(visible(line) for line in str(value)[-LONGEST_TRACEBACK:].split("\n"))
+    text = str(value)
+    return visible(text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)")
+
+
+def _as_text(logger: object, method: str, event: Mapping[str, Any]) -> str:
+    line = f"{event['timestamp']} {str(event['level']).upper()} {event['logger']}: {event['event']}"
+    below = "\n".join(str(event[name]) for name in ("exception", "stack") if name in event)
+    return "\n".join([line, *(f"    {each}" for each in below.split("\n") if below)])

@@ -1,0 +1,88 @@
+"""The log of a worker process: Celery's handlers, levels and files, with Breakwall's lines.
+
+Connected to Celery's signals by being imported, and heeded where Celery runs a worker of `worker.app`: nobody
+else's logging is touched.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from celery import Celery, signals
+from celery.apps import worker
+from celery.utils.log import get_multiprocessing_logger
+
+from breakwall.logs import LineFormatter, is_json_on
+
+log = logging.getLogger("breakwall.worker")
+
+
+@signals.celeryd_init.connect
+def set_up(instance: Any, **_: Any) -> None:
+    """Before Celery sets its logging up: have the formatter put on whatever handlers it makes."""
+    runtime = getattr(instance.app, "breakwall", None)
+    if runtime is None:
+        return
+    chosen = runtime.settings.log.format
+
+    def put_on(logger: logging.Logger, **_: Any) -> None:
+        for handler in (*logger.handlers, *get_multiprocessing_logger().handlers):
+            stream = getattr(handler, "stream", None)
+            handler.setFormatter(LineFormatter(as_json=is_json_on(stream, chosen)))
+
+    for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
+        signal.connect(put_on, weak=False, dispatch_uid="breakwall")
+    if is_json_on(sys.__stderr__, chosen):
+        _make_events_of_what_is_only_said()
+
+
+def _make_events_of_what_is_only_said() -> None:
+    """What comes before Celery has set its logging up, and what it writes to the terminal at its end."""
+    early = logging.StreamHandler(sys.__stderr__)
+    early.setLevel(logging.WARNING)
+    early.setFormatter(LineFormatter(as_json=True))
+    logging.getLogger().addHandler(early)  # Celery takes it away when it adds its own
+    logging.captureWarnings(True)
+    worker.safe_say = _say
+
+
+def _say(message: str, stream: Any = None) -> None:
+    # From a signal's handler: one write, and no lock that the interrupted code may hold.
+    record = logging.LogRecord("celery.apps.worker", logging.INFO, __file__, 0, message.strip(), None, None)
+    line = LineFormatter(as_json=True).format(record)
+    written_to = stream or sys.__stderr__
+    if written_to is not None:
+        with suppress(OSError, ValueError):
+            os.write(written_to.fileno(), f"{line}\n".encode())
+
+
+@signals.celeryd_after_setup.connect
+def greet(instance: Any, **_: Any) -> None:
+    """In place of Celery's banner, whose many lines are no events, where the log is JSON."""
+    handlers = logging.getLogger().handlers
+    if not any(_writes_json(handler) for handler in handlers) or instance.quiet or _at_a_terminal():
+        return
+    instance.quiet = True
+    pool = getattr(instance.pool_cls, "__module__", str(instance.pool_cls)).split(".")[-1]
+    queues = ", ".join(sorted(instance.app.amqp.queues.consume_from))
+    log.info(
+        "worker %s starts, concurrency: %s (%s), transport: %s, queues: %s",
+        *(instance.hostname, instance.concurrency, pool, _transport(instance.app), queues),
+    )
+
+
+def _at_a_terminal() -> bool:
+    return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _writes_json(handler: logging.Handler) -> bool:
+    return isinstance(handler.formatter, LineFormatter) and handler.formatter.as_json
+
+
+def _transport(app: Celery) -> str:
+    address: str = app.connection().as_uri()  # kombu's own, with two stars for a password
+    return address
