@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import json
 import logging
 import os
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +74,14 @@ class Terminal:
         )
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
-    def run_attended(self, *arguments: str, answer: str = "") -> Ran:
+    def run_attended(self, *arguments: str, answer: str = "", lines: int = 24, columns: int = 80) -> Ran:
         """Run with a terminal of its own, on which somebody answers. All that is written there is in ``out``."""
         ours, its = os.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        # They would overrule the terminal's own size.
+        environ = {name: value for name, value in self.environ.items() if name not in {"COLUMNS", "LINES"}}
         command = subprocess.Popen(
-            command_line(*arguments), stdin=its, stdout=its, stderr=its, cwd=self.folder, env=self.environ
+            command_line(*arguments), stdin=its, stdout=its, stderr=its, cwd=self.folder, env=environ
         )
         os.close(its)
         os.write(ours, answer.encode())

@@ -31,6 +31,21 @@ REFUSED = {
 }
 """By the answer's code, where we are asked to say who we are."""
 
+OF_A_REAL_SITE = {
+    "database_url",
+    "broker_url",
+    "payment_url",
+    "payment_token",
+    "payment_token_file",
+    "payment_headers",
+    "payment_ca_file",
+    "payment_cert_file",
+    "payment_key_file",
+    "payment_proxy",
+    "payment_account",
+}
+"""Settings that nobody makes who only tries things out."""
+
 LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "redis", "typer", "rich")
 
 
@@ -167,12 +182,18 @@ def _payment_advice(settings: Settings, code: str | None) -> str:
     if code in REFUSED:
         return f"Check {REFUSED[code]}."
     if "payment_url" not in settings.model_fields_set:
-        return "Set BREAKWALL_PAYMENT_URL, or run `breakwall simulator` to try things out."
+        trial = " or run `breakwall simulator` to try things out" if _is_a_trial(settings) else ""
+        return f"Set BREAKWALL_PAYMENT_URL{',' if trial else ''}{trial}."
     advice = "Check BREAKWALL_PAYMENT_URL and that the service runs"
     if code == "ReadError" and settings.payment_url.get_secret_value().startswith("https:"):
         # Many servers reset the connection so soon that their alert is lost.
         return f"{advice}, and whether it wants a certificate of ours: BREAKWALL_PAYMENT_CERT_FILE."
     return f"{advice}."
+
+
+def _is_a_trial(settings: Settings) -> bool:
+    """Whether nothing that is set belongs to a real site: none is ever told to run a simulator."""
+    return not settings.model_fields_set & OF_A_REAL_SITE
 
 
 def _uses_psycopg(settings: Settings) -> bool:

@@ -21,7 +21,7 @@ workers sends it: many times the pause between two looks of a dispatcher."""
 JUST_STARTED = 60.0
 """Seconds that workers have after their start, before they are expected to have done anything."""
 
-WHO = "`breakwall workers` lists them; look at their logs, and restart one that hangs."
+WHO = "See `breakwall workers` and the logs; restart a worker that hangs."
 
 
 class Trouble(StrEnum):

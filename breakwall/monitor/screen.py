@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
@@ -36,7 +35,7 @@ def screen(output: Format) -> Iterator[Screen]:
         # Rich, not the terminal, breaks lines: it has to know how many there are, to draw over them.
         console.soft_wrap = False
         with Live(console=console, auto_refresh=False) as live:
-            yield _Panel(console, live)
+            yield _Panel(live)
 
 
 class _Lines:
@@ -50,8 +49,7 @@ class _Lines:
 class _Panel:
     """The last look stays below an error: that would tear the screen where it was written past it."""
 
-    def __init__(self, console: Console, live: Live) -> None:
-        self._console = console
+    def __init__(self, live: Live) -> None:
         self._live = live
         self._last: Backlog | None = None
 
@@ -61,8 +59,4 @@ class _Panel:
 
     def fail(self, error: str) -> None:
         told = Text.from_markup(f"[bold red]Error:[/] {plain(error)}")
-        if self._last is None:
-            self._live.update(told, refresh=True)
-            return
-        before = Text("This is the last look before:", style="dim")
-        self._live.update(Group(told, before, panel(self._last)), refresh=True)
+        self._live.update(panel(self._last, error=error) if self._last else told, refresh=True)

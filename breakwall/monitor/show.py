@@ -76,19 +76,42 @@ def backlog_fields(seen: Backlog) -> dict[str, str]:
     return fields
 
 
-def panel(seen: Backlog) -> RenderableType:
-    """The same for a screen that is drawn again and again: a line too long for it ends in an ellipsis."""
+def panel(seen: Backlog, *, error: str | None = None) -> RenderableType:
+    """The same for a screen that is drawn again and again; no line of it is longer than that is wide.
+
+    Args:
+        error: why there is no newer look than this one.
+    """
     from rich.console import Group
+    from rich.text import Text
+
+    told = [f"[bold red]Error:[/] {plain(error)}"] if error else _lines(seen)
+    taken = f"{moment(seen.at)}; Ctrl-C ends" if error is None else f"as of {moment(seen.at)}; Ctrl-C ends"
+    return Group(*map(Text.from_markup, told), _table(seen), Text(taken, style="dim"))
+
+
+def _table(seen: Backlog) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    fields = backlog_fields(seen) | {"incidents": _incidents(seen.incidents, brief=True)}
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    for name, value in (backlog_fields(seen) | {"incidents": _incidents(seen.incidents, brief=True)}).items():
-        table.add_row(name, value)
-    told = [Text.from_markup(line) for line in (*_sentences(seen), *warnings(seen))]
-    return Group(*told, table, Text(f"{moment(seen.at)}; Ctrl-C ends", style="dim"))
+    table.add_column(no_wrap=True, min_width=max(map(len, fields)))
+    table.add_column()
+    for name, value in fields.items():
+        cell = Text.from_markup(value, overflow="ellipsis")
+        cell.no_wrap = True  # Not of the column: Rich would take room from the names for it.
+        table.add_row(name, cell)
+    return table
+
+
+def _lines(seen: Backlog) -> list[str]:
+    """The verdict and the warnings, each short enough for a line of 80 columns."""
+    lines = [_waiting(seen), _circuit(seen, brief=True)]
+    if seen.rejected.orders:
+        wrong, what_to_do = _what_to_mend(seen.rejected.orders)
+        lines += [f"{wrong}.", f"  → {what_to_do[0].upper()}{what_to_do[1:]}"]
+    return [*lines, *warnings(seen)]
 
 
 def breaker_fields(status: BreakerStatus) -> dict[str, str]:
@@ -113,7 +136,7 @@ def breaker_fields(status: BreakerStatus) -> dict[str, str]:
 def _sentences(seen: Backlog) -> list[str]:
     sentences = [_waiting(seen), _circuit(seen)]
     if seen.rejected.orders:
-        sentences.append(_what_to_mend(seen.rejected.orders))
+        sentences.append(": ".join(_what_to_mend(seen.rejected.orders)))
     return sentences
 
 
@@ -124,12 +147,14 @@ def _waiting(seen: Backlog) -> str:
     return f"{count(seen.queued, 'order')} {verb}, the oldest for {duration(seen.oldest_age_seconds)}."
 
 
-def _circuit(seen: Backlog) -> str:
+def _circuit(seen: Backlog, *, brief: bool = False) -> str:
+    """``brief``: who overruled it and for how long is told elsewhere."""
     status, passing = seen.breaker, _passing(seen)
     if status.override is not None:
         result = "no payment is tried" if refuses_all(status) else f"every payment {passing[0]}"
         own = f"its own state is {state(status.state.value)}"
-        return f"The circuit is {_word(status, status.override)}: {result}; {own}."
+        word = _mode(status.override) if brief else _word(status, status.override)
+        return f"The circuit is {word}: {result}; {own}."
     match status.state:
         case CircuitState.CLOSED:
             return f"The circuit is {state('closed')}: payments {passing[1]}."
@@ -151,11 +176,12 @@ def _passing(seen: Backlog) -> tuple[str, str]:
     return "goes through", "go through"
 
 
-def _what_to_mend(rejected: int) -> str:
+def _what_to_mend(rejected: int) -> tuple[str, str]:
+    """What is wrong, and what to do about it."""
     which = "1 order when it was" if rejected == 1 else f"{rejected:,} orders when they were"
     return (
-        f"[bold red]The payment service rejected {which} last tried[/]: "
-        "check BREAKWALL_PAYMENT_URL, run breakwall doctor."
+        f"[bold red]The payment service rejected {which} last tried[/]",
+        "check BREAKWALL_PAYMENT_URL, run breakwall doctor.",
     )
 
 
@@ -221,14 +247,18 @@ def _override(status: BreakerStatus, override: Override) -> str:
 
 
 def _word(status: BreakerStatus, override: Override) -> str:
-    what = {
-        OverrideMode.FORCED_OPEN: "forced open",
-        OverrideMode.FORCED_CLOSED: "forced closed",
-        OverrideMode.OBSERVING: "observing only",
-    }[override.mode]
     until = (
         "until it is lifted"
         if override.expires_at is None
         else f"for another {duration(override.expires_at - status.store_time)}"
     )
-    return f"[bold]{what}[/] by {plain(override.actor)} {until}"
+    return f"{_mode(override)} by {plain(override.actor)} {until}"
+
+
+def _mode(override: Override) -> str:
+    what = {
+        OverrideMode.FORCED_OPEN: "forced open",
+        OverrideMode.FORCED_CLOSED: "forced closed",
+        OverrideMode.OBSERVING: "observing only",
+    }[override.mode]
+    return f"[bold]{what}[/]"

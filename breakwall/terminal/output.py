@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _MARKUP = re.compile(r"(\\*)(\[|\Z)")
 
+USUAL_LINES = 24
+"""Lines of a screen, where there is none to ask."""
+
 _UNWRAPPED = 1000
 """Columns of an output that is not a terminal: a pipe's lines are nobody's to wrap."""
 
@@ -27,6 +30,12 @@ def data() -> Console:
 def notes() -> Console:
     """Where everything else goes: stderr."""
     return _console(stderr=True)
+
+
+def screen() -> tuple[int | None, int]:
+    """Columns and lines of the terminal that reads stdout. A pipe wraps nothing (None), and is read as one screen."""
+    size = data().size
+    return (size.width, size.height) if sys.stdout.isatty() else (None, USUAL_LINES)
 
 
 def write_json(document: Any, *, indent: int | None = 2) -> None:

@@ -12,17 +12,22 @@ from breakwall.producers.commands.naming import IdOption, KeyOption, NameArgumen
 from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
-    from breakwall.payments.actions import StoredIncident, StoredIntervention
-    from breakwall.payments.orders import StoredAttempt, StoredOrder
+    from breakwall.payments.orders import StoredOrder
 
 
 def show(
     name: NameArgument,
     by_id: IdOption = False,
     by_key: KeyOption = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every attempt, intervention and incident, and no text cut short.")
+    ] = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Show one order, everything that was tried, and what people did.
+    """Show one order, what was tried, and what people did.
+
+    As much as one screen holds: the newest attempts, interventions and incidents. --all shows the rest, and so
+    does JSON.
 
     Exits with 3 when there is none, and with 4 when the name is one order's id and another one's key: then
     --id or --key decides.
@@ -44,10 +49,9 @@ def show(
     if output is Format.JSON:
         write_json(order_with_history(order, attempts, interventions, incidents))
     else:
-        write_order(order)
-        _write_attempts(attempts, order.charge_key)
-        _write_interventions(interventions)
-        _write_incidents(incidents)
+        from breakwall.producers.commands.story import write_story
+
+        write_story(order_fields(order), order, attempts, interventions, incidents, everything=everything)
 
 
 def list_orders(
@@ -74,8 +78,15 @@ def list_orders(
 
 def write_order(order: StoredOrder) -> None:
     """Write one order's fields for people."""
+    from breakwall.terminal.output import write_fields
+
+    write_fields(order_fields(order))
+
+
+def order_fields(order: StoredOrder) -> dict[str, str]:
+    """One order's fields for people, as Rich markup."""
     from breakwall.payments.currencies import show_money
-    from breakwall.terminal.output import plain, write_fields
+    from breakwall.terminal.output import plain
     from breakwall.terminal.words import moment, state
 
     cancelling = ", to be cancelled" if order.cancel_requested and order.status != "cancelled" else ""
@@ -94,81 +105,7 @@ def write_order(order: StoredOrder) -> None:
     }
     if order.suspected_at is not None:
         fields["suspected"] = f"since {moment(order.suspected_at)}: looked up before anything is sent"
-    write_fields(fields)
-
-
-def _write_attempts(attempts: list[StoredAttempt], key: str) -> None:
-    from breakwall.terminal.output import data, plain, write_table
-    from breakwall.terminal.words import duration, moment
-
-    if not attempts:
-        data().print("\nNothing was tried yet.", highlight=False)
-        return
-    rows: list[tuple[str, ...]] = [
-        (
-            str(attempt.number),
-            attempt.source,
-            moment(attempt.started_at),
-            "-" if attempt.finished_at is None else duration(_took(attempt)),
-            "running" if attempt.outcome is None else attempt.outcome.value,
-            plain(attempt.code or "-"),
-            plain(attempt.charge_id or attempt.detail or "-"),
-            "-" if attempt.gateway_key == key else plain(attempt.gateway_key),
-        )
-        for attempt in attempts
-    ]
-    heads: tuple[str, ...] = ("attempt", "by", "sent", "took", "outcome", "code", "detail", "sent as")
-    if all(attempt.gateway_key == key for attempt in attempts):
-        heads, rows = heads[:-1], [row[:-1] for row in rows]
-    data().print()
-    write_table(heads, rows, right=("attempt", "took"))
-
-
-def _write_interventions(interventions: list[StoredIntervention]) -> None:
-    from breakwall.terminal.output import data, plain, write_table
-    from breakwall.terminal.words import moment, state
-
-    if not interventions:
-        return
-    rows = [
-        (
-            done.action.value,
-            plain(done.actor),
-            moment(done.at),
-            f"{state(done.before.value)} → {state(done.after.value)}",
-            plain(done.evidence or "-"),
-            plain(done.reason or "-"),
-        )
-        for done in interventions
-    ]
-    data().print()
-    write_table(("intervention", "by", "at", "state", "evidence", "reason"), rows)
-
-
-def _write_incidents(incidents: list[StoredIncident]) -> None:
-    from breakwall.producers.commands.incidents import closing
-    from breakwall.terminal.output import data, plain, write_table
-    from breakwall.terminal.words import moment
-
-    if not incidents:
-        return
-    rows = [
-        (
-            str(found.id),
-            found.kind if found.closed_at else f"[bold red]{found.kind}[/]",
-            moment(found.at),
-            plain(found.detail),
-            closing(found),
-        )
-        for found in incidents
-    ]
-    data().print()
-    write_table(("incident", "kind", "since", "detail", "closed"), rows, right=("incident",))
-
-
-def _took(attempt: StoredAttempt) -> float:
-    finished = attempt.finished_at or attempt.started_at
-    return (finished - attempt.started_at).total_seconds()
+    return fields
 
 
 def _write_list(found: list[StoredOrder]) -> None:

@@ -24,6 +24,7 @@ class Site:
     published: list[str] = field(default_factory=list)
     looks_at_due: int = 0
     reclaims: int = 0
+    held_back: int = 0
 
     def dispatcher(self, **settings: Any) -> Dispatcher:
         return Dispatcher(
@@ -32,6 +33,7 @@ class Site:
             self,
             lambda: self.depth,
             DispatchSettings(**{"batch": 100, "window": 500, **settings}),
+            held_back=self.note_held_back,
         )
 
     def grown_dispatcher(self) -> Dispatcher:
@@ -42,6 +44,9 @@ class Site:
             dispatcher.run_once()
         self.depth = 0
         return dispatcher
+
+    def note_held_back(self) -> None:
+        self.held_back += 1
 
     def reclaim_expired(self) -> list[str]:
         self.reclaims += 1
@@ -78,6 +83,18 @@ def test_trap_10_after_an_outage_the_backlog_is_let_out_in_growing_steps(site: S
 def test_a_dispatcher_that_is_new_begins_small_too_for_an_outage_may_just_have_ended(site: Site) -> None:
     dispatcher = site.dispatcher()
     assert [dispatcher.run_once() for _ in range(3)] == [10, 20, 40]
+
+
+def test_only_a_circuit_that_refuses_holds_a_worker_back(site: Site) -> None:
+    """A worker that could work and does not is idle, whatever the reason: no room at the broker, no broker."""
+    dispatcher = site.dispatcher()
+    site.slots = 0
+    dispatcher.run_once()
+    assert site.held_back == 1
+    for slots, depth in ((1, 0), (None, 0), (None, 10_000), (None, None)):
+        site.slots, site.depth = slots, depth
+        dispatcher.run_once()
+    assert site.held_back == 1
 
 
 def test_each_step_counts_what_still_waits_at_the_broker(site: Site) -> None:
