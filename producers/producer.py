@@ -20,6 +20,9 @@ from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.payments.queries import Naming, get_order
 from breakwall.settings import Settings
 
+QUIET = 60.0
+"""Seconds between two openings of the circuit that a producer warns of: it has a log of its own to fill."""
+
 BATCH = 500
 """Orders that `OrderProducer.enqueue` stores in one transaction: short, and few of them."""
 
@@ -93,17 +96,18 @@ class OrderProducer:
         """
         from breakwall.broker import Publisher as BrokerPublisher
         from breakwall.settings import load_settings
-        from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
+        from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 
         chosen = settings or load_settings()
         publisher = BrokerPublisher(chosen)
         publisher.prepare()
         ledger = open_ledger(chosen, open_database(chosen))
-        charger = open_charger(chosen, ledger)
+        charger, breaker = open_charger(chosen, ledger), open_breaker(chosen)
+        log_circuit(chosen, breaker, charger, pause=QUIET)
         return cls(
             ledger,
             charger,
-            open_breaker(chosen),
+            breaker,
             publisher,
             timeout=chosen.payment_timeout,
             draw=charger.draw,

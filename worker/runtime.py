@@ -10,7 +10,7 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
 from breakwall.settings import Settings
-from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
+from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 from worker.dispatcher import Dispatcher
 from worker.retry import Retrier
 
@@ -28,7 +28,9 @@ class Runtime:
 
     @cached_property
     def breaker(self) -> CircuitBreaker:
-        return open_breaker(self.settings)
+        breaker = open_breaker(self.settings)
+        log_circuit(self.settings, breaker, self.charger)
+        return breaker
 
     @cached_property
     def charger(self) -> Charger:
