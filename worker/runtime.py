@@ -11,8 +11,10 @@ from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
 from breakwall.settings import Settings
 from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
+from worker.backlog_log import BacklogLog
 from worker.dispatcher import Dispatcher
 from worker.retry import Retrier
+from worker.telling import Telling
 
 
 class Runtime:
@@ -57,6 +59,14 @@ class Runtime:
             self.depth,
             self.settings.dispatch,
         )
+
+    @cached_property
+    def backlog_log(self) -> BacklogLog:
+        return BacklogLog(self.database, self.breaker, self.depth)
+
+    @cached_property
+    def telling(self) -> Telling:
+        return Telling(self.database, self.breaker)
 
     def start_embedded_broker(self) -> None:
         """Run the broker that is used when none is configured, or share another worker's."""
