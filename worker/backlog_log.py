@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, OverrideMode
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError
-from worker.waiting import SAMPLE, Glimpse, Waiting, count_settled, count_waiting, glimpse, speaks_for_all
+from worker.waiting import Glimpse, Waiting, count_settled, count_waiting, glimpse, speaks_for_all
 
 log = logging.getLogger("breakwall.backlog")
 
@@ -86,8 +86,7 @@ class BacklogLog:
     def _is_backlog(self, seen: Glimpse) -> bool:
         if not seen.waiting:
             return False
-        late = seen.oldest_seconds >= PATIENCE or seen.waiting >= SAMPLE
-        return late or _stopped(self._breaker.status()) is not None
+        return seen.oldest_seconds >= PATIENCE or _stopped(self._breaker.status()) is not None
 
     def _say(self, what: str) -> None:
         self._next_line = self._monotonic() + EVERY

@@ -16,7 +16,7 @@ from breakwall.payments.facts import ORDER_REJECTED
 from breakwall.payments.plans import most_likely, once
 from breakwall.payments.schema import IN_FLIGHT, QUEUED, orders, workers
 
-SAMPLE = 500
+SAMPLE = 100
 """Waiting orders that are looked at each second: whether there is a backlog is seen by a few."""
 
 ALIVE = 60.0
@@ -57,10 +57,16 @@ def glimpse(connection: Connection, clock: Clock) -> Glimpse:
     sample = (
         select(orders.c.created_at.label("since"))
         .where(most_likely(orders.c.status == QUEUED), orders.c.dispatch_at.is_not(None))
+        .order_by(orders.c.dispatch_at)  # by the index of what waits, not through all that is finished
         .limit(SAMPLE)
         .subquery()
     )
-    busy = select(literal(1)).where(most_likely(orders.c.status == IN_FLIGHT), HAD_WAITED).limit(1)
+    busy = (
+        select(literal(1))
+        .where(most_likely(orders.c.status == IN_FLIGHT), HAD_WAITED)
+        .order_by(orders.c.lease_until)
+        .limit(1)
+    )
     found = connection.execute(
         select(
             clock.after(0).label("now"), func.count(sample.c.since).label("waiting"), func.min(sample.c.since)
