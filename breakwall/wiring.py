@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
 from breakwall.payments.charging import Charger
+from breakwall.payments.circuit_log import CircuitLog
 from breakwall.payments.database import Database
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import gateway_from_settings
@@ -81,6 +82,17 @@ def open_charger(settings: Settings, ledger: Ledger) -> Charger:
     rejections = RejectionLog(time.monotonic)
     gateway = gateway_from_settings(settings)
     return Charger(gateway, ledger, policy_of(settings), random.random, on_answer=rejections.hear)
+
+
+def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *, pause: float = 0.0) -> None:
+    """Have the circuit's changes told in the log of this process, with what it saw of their cause.
+
+    Args:
+        pause: seconds between two openings that are warned of.
+    """
+    told = CircuitLog(time.monotonic, window=settings.breaker.window, pause=pause)
+    charger.on_reply = told.answered
+    breaker.listen(told.hear)
 
 
 def _circuit(settings: Settings, store: str) -> CircuitBreaker:

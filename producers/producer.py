@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.payments.queries import Naming, get_order
 from breakwall.settings import Settings
+
+log = logging.getLogger("breakwall.orders")
+
+QUIET = 60.0
+"""Seconds between two openings of the circuit that a producer warns of: it has a log of its own to fill."""
 
 BATCH = 500
 """Orders that `OrderProducer.enqueue` stores in one transaction: short, and few of them."""
@@ -93,17 +99,18 @@ class OrderProducer:
         """
         from breakwall.broker import Publisher as BrokerPublisher
         from breakwall.settings import load_settings
-        from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
+        from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 
         chosen = settings or load_settings()
         publisher = BrokerPublisher(chosen)
         publisher.prepare()
         ledger = open_ledger(chosen, open_database(chosen))
-        charger = open_charger(chosen, ledger)
+        charger, breaker = open_charger(chosen, ledger), open_breaker(chosen)
+        log_circuit(chosen, breaker, charger, pause=QUIET)
         return cls(
             ledger,
             charger,
-            open_breaker(chosen),
+            breaker,
             publisher,
             timeout=chosen.payment_timeout,
             draw=charger.draw,
@@ -122,6 +129,21 @@ class OrderProducer:
                 is safe: as a rule nothing was accepted, but a commit whose answer was lost may have been.
             IdempotencyConflictError: the key belongs to another order.
         """
+        result = self._place(order)
+        log.info(
+            "order %s (id %s): %s%s",
+            *(order.idempotency_key, result.order_id, result.status.value),
+            ", as before" if result.replayed else "",
+            extra={
+                "key": order.idempotency_key,
+                "order_id": result.order_id,
+                "status": result.status.value,
+                "replayed": result.replayed,
+            },
+        )
+        return result
+
+    def _place(self, order: Order) -> PlaceResult:
         deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire()

@@ -13,9 +13,10 @@ from breakwall.broker import TASK, celery_config
 from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
-from breakwall.worker import logs as _logs  # noqa: F401 - connects itself to Celery's signals
+from breakwall.worker import logs as _logs
 from breakwall.worker.dispatcher import DispatchLoop
 from breakwall.worker.runtime import Runtime
+from breakwall.worker.telling import NOTHING
 
 # A logger of its own: Celery formats a task's lines with the task's name and id.
 task_log = get_task_logger("breakwall.worker.task")
@@ -35,21 +36,20 @@ def create_app(settings: Settings) -> Celery:
     return app
 
 
-def retry_payment(task: Any, order_id: str) -> str | None:
-    """Work on one queued order; the message carries its id and nothing else.
+def retry_payment(task: Any, order_id: str) -> str:
+    """Work on one queued order; the message carries its id and nothing else. Returns what became of it, in words.
 
     A database that does not answer loses nothing: the order's row is untouched or its claim runs out,
     and the dispatcher publishes it again. So the message is done with either way.
     """
     try:
-        status: str | None = task.app.breakwall.retrier.run(order_id)
-        if status is not None:
+        told: str = task.app.breakwall.telling.tell(order_id, task.app.breakwall.retrier.run)
+        if told != NOTHING:
             task.app.breakwall.heartbeat.busy()
     except (DatabaseUnavailableError, SchemaError) as error:
         task_log.warning("order %s is put off: %s", order_id, error)
-        return None
-    task_log.info("order %s: %s", order_id, status or "nothing to do")
-    return status
+        return "put off: the database does not answer"
+    return told
 
 
 class RetryRequest(Request):
@@ -86,7 +86,11 @@ class DispatcherStep(bootsteps.StartStopStep):
         runtime = worker.app.breakwall
         chosen = runtime.settings.dispatch
         self.loop = DispatchLoop(
-            runtime.dispatcher, interval=chosen.interval, batch=chosen.batch, report=log.warning
+            runtime.dispatcher,
+            interval=chosen.interval,
+            batch=chosen.batch,
+            report=_logs.AtMostOnceAMinute(log.warning),
+            after_look=runtime.backlog_log.look,
         )
         self.loop.start()
 

@@ -109,15 +109,23 @@ class DispatchLoop:
         interval: seconds between two looks; a full batch is followed by the next look at once.
         batch: how many orders make a full batch.
         report: told, in a sentence, when a look failed; the loop goes on.
+        after_look: called after each look.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, *, interval: float, batch: int, report: Callable[[str], None]
+        self,
+        dispatcher: Dispatcher,
+        *,
+        interval: float,
+        batch: int,
+        report: Callable[[str], None],
+        after_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._dispatcher = dispatcher
         self._interval = interval
         self._batch = batch
         self._report = report
+        self._after_look = after_look
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="breakwall-dispatcher", daemon=True)
 
@@ -135,6 +143,7 @@ class DispatchLoop:
     def _run(self) -> None:
         while not self._stopped.is_set():
             full = self._look() >= self._batch
+            self._after_look()
             self._stopped.wait(0 if full else self._interval)
 
     def _look(self) -> int:

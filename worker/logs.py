@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +40,27 @@ def set_up(instance: Any, **_: Any) -> None:
         signal.connect(put_on, weak=False, dispatch_uid="breakwall")
     if is_json_on(sys.__stderr__, chosen):
         _make_events_of_what_is_only_said()
+
+
+class AtMostOnceAMinute:
+    """Says the same thing once in a minute: a look each second would otherwise fill the log with one outage.
+
+    Args:
+        say: told the sentence.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def __call__(self, sentence: str) -> None:
+        now = self._clock()
+        self._said = {said: at for said, at in self._said.items() if now < at + 60.0}
+        if sentence not in self._said:
+            self._said[sentence] = now
+            self._say(sentence)
 
 
 def _make_events_of_what_is_only_said() -> None:

@@ -97,6 +97,7 @@ class Retrier:
             settled = self._is_settled(claim)
             answer = self._look_ups.look_up(claim.request, deadline=deadline, settled=settled)
             reach("after", "look_up")
+        self._charger.on_reply(answer)
         tell_breaker(permit, answer)
         sighting = after_look_up(
             answer, claim.progress, self._charger.gateway.profile, self._charger.policy, self._charger.draw()

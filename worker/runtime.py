@@ -10,10 +10,12 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
 from breakwall.settings import Settings
-from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
+from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
+from breakwall.worker.backlog_log import BacklogLog
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.heartbeat import Heartbeat
 from breakwall.worker.retry import Retrier
+from breakwall.worker.telling import Telling
 
 
 class Runtime:
@@ -29,7 +31,9 @@ class Runtime:
 
     @cached_property
     def breaker(self) -> CircuitBreaker:
-        return open_breaker(self.settings)
+        breaker = open_breaker(self.settings)
+        log_circuit(self.settings, breaker, self.charger)
+        return breaker
 
     @cached_property
     def charger(self) -> Charger:
@@ -61,6 +65,14 @@ class Runtime:
     @cached_property
     def heartbeat(self) -> Heartbeat:
         return Heartbeat(self.database)
+
+    @cached_property
+    def backlog_log(self) -> BacklogLog:
+        return BacklogLog(self.database, self.breaker, self.depth)
+
+    @cached_property
+    def telling(self) -> Telling:
+        return Telling(self.database, self.breaker)
 
     def start_embedded_broker(self) -> None:
         """Run the broker that is used when none is configured, or share another worker's."""

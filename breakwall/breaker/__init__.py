@@ -1,4 +1,5 @@
-"""The circuit breaker, a library of its own: knows no payment, no Celery, and imports nothing of the rest.
+"""The circuit breaker, a library of its own: knows no payment, no Celery, and imports nothing of the rest but
+`breakwall.urls`, by which a store's URL is checked.
 
 Anything here may be imported from `breakwall.breaker`; the modules below it are its own business. To read
 them, follow three things through.
@@ -23,7 +24,7 @@ from breakwall.breaker.breaker import CircuitBreaker
 from breakwall.breaker.circuit import CallOutcome, CircuitState, Override, OverrideMode
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.errors import CircuitBreakerError, StoreLostError
-from breakwall.breaker.events import Event, Refusal, StoreBack, StoreLost, Transition
+from breakwall.breaker.events import Event, Overridden, Refusal, StoreBack, StoreLost, Transition
 from breakwall.breaker.measures import BreakerMetrics, BreakerStatus
 from breakwall.breaker.permit import Permit
 from breakwall.breaker.registry import CircuitBreakerRegistry
@@ -39,6 +40,7 @@ __all__ = [
     "CircuitBreakerRegistry",
     "CircuitState",
     "Event",
+    "Overridden",
     "Override",
     "OverrideMode",
     "Permit",

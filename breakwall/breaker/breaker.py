@@ -16,7 +16,7 @@ from breakwall.breaker.circuit import CallOutcome, Circuit, OverrideMode
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.contact import Contact
 from breakwall.breaker.errors import StoreLostError
-from breakwall.breaker.events import Announcer, Listener, StoreBack, StoreLost, Transition, logger
+from breakwall.breaker.events import Announcer, Listener, Overridden, StoreBack, StoreLost, Transition, logger
 from breakwall.breaker.gate import Gate
 from breakwall.breaker.lane import Lane
 from breakwall.breaker.measures import BreakerMetrics, BreakerStatus, Tally
@@ -288,15 +288,21 @@ class CircuitBreaker:
             self._tally.watch(lane)
 
     def _changed(self, before: Circuit, after: Circuit) -> None:
+        now = self._replica.belief.now()
+        if after.override != before.override and after.override == after.override_at(now):
+            self._announcer.tell(Overridden(self.name, after.override))
         if before.generation == after.generation:
             return
-        wait = max(0.0, (after.open_until or 0.0) - self._replica.belief.now())
+        wait = max(0.0, (after.open_until or 0.0) - now)
         logger.info("circuit %r: %s, was %s", self.name, after.state.value, before.state.value)
-        self._announcer.tell(Transition(self.name, before.state, after.state, after.generation, wait))
+        self._announcer.tell(
+            Transition(self.name, before.state, after.state, after.generation, wait, after.opened_by)
+        )
 
     def _contact(self, error: str | None) -> None:
         if error is None:
-            logger.info("circuit %r: its store is back", self.name)
+            # As loud as its loss: who was told of that will want to know.
+            logger.warning("circuit %r: its store is back", self.name)
             self._announcer.tell(StoreBack(self.name))
         else:
             logger.warning("circuit %r: its store is lost (%s); a local circuit goes on", self.name, error)

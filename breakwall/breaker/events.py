@@ -6,9 +6,9 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from breakwall.breaker.circuit import CircuitState
+from breakwall.breaker.circuit import CircuitState, Override
 
 logger = logging.getLogger("breakwall.breaker")
 
@@ -17,7 +17,8 @@ logger = logging.getLogger("breakwall.breaker")
 class Transition:
     """The circuit has moved on. A process sees what it looks at: steps in between may be missing.
 
-    ``retry_after``: seconds until the first probe, when it has opened.
+    ``retry_after``: seconds until the first probe, when it has opened. ``failures``: those in the window that
+    opened it, of all who share the circuit; 0 where the service asked for a pause.
     """
 
     name: str
@@ -25,6 +26,15 @@ class Transition:
     after: CircuitState
     generation: int
     retry_after: float
+    failures: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Overridden:
+    """An operator's word has come, or, with ``override`` None, was lifted. One that runs out is no event."""
+
+    name: str
+    override: Override | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class StoreBack:
     name: str
 
 
-Event = Transition | Refusal | StoreLost | StoreBack
+Event = Transition | Overridden | Refusal | StoreLost | StoreBack
 Listener = Callable[[Event], object]
 
 

@@ -19,6 +19,9 @@ from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
+QUIET = 60.0
+"""Seconds between two warnings of a process: a broker may come and go many times in one."""
+
 LINES = 8
 """Connections at most, for any number of threads: each is busy for about a millisecond a message."""
 
@@ -42,6 +45,7 @@ class Publisher:
         self._settings = settings
         self._clock = clock
         self._idle: list[Line] = []
+        self._untold, self._silent_until = False, float("-inf")
         self._start_afresh()
         _publishers.add(self)
 
@@ -121,7 +125,9 @@ class Publisher:
 
     def _report_failure(self, error: Exception) -> None:
         # The error's text may hold the broker's address; its type says enough.
-        if self._cooldown.failed():
+        self._untold = self._cooldown.failed() or self._untold
+        if self._untold and self._clock() >= self._silent_until:
+            self._untold, self._silent_until = False, self._clock() + QUIET
             log.warning(
                 "the broker takes no messages (%s); orders wait in the database until it does",
                 type(error.__cause__ or error).__name__,

@@ -24,6 +24,7 @@ class Charger:
         policy: when an attempt without a final answer is due again.
         draw: uniform random numbers from 0 to 1, for the jitter.
         on_answer: told each answer to a charge, once it is recorded.
+        on_reply: told each answer, to a charge or a look-up, before the breaker is.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Charger:
         draw: Callable[[], float],
         *,
         on_answer: Callable[[Answer], None] = lambda answer: None,
+        on_reply: Callable[[Answer | LookUpAnswer], None] = lambda answer: None,
     ) -> None:
         self.gateway = gateway
         self.ledger = ledger
         self.policy = policy
         self.draw = draw
         self.on_answer = on_answer
+        self.on_reply = on_reply
 
     def send(self, attempt: Attempt, permit: Permit, *, deadline: float) -> tuple[OrderStatus, str | None]:
         """Charge, tell the breaker, record; no transaction is open meanwhile.
@@ -54,6 +57,7 @@ class Charger:
             reach("before", "charge")
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
+        self.on_reply(answer)
         tell_breaker(permit, answer)
         result = self._record(attempt, answer)
         self.on_answer(answer)

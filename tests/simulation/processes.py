@@ -29,6 +29,7 @@ from tests.simulation.witness import Witness
 from worker.app import retry_payment
 from worker.dispatcher import Dispatcher
 from worker.retry import Retrier
+from worker.telling import Telling
 
 LONGEST_LOOK = 30.0
 """Seconds between two looks of a dispatcher, at most, after looks that came to nothing."""
@@ -130,6 +131,7 @@ class WorkerProcess(PipelineProcess):
         )
         due = DueOrders(database)
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, around.broker.depth, settings)
+        self.telling = Telling(database, self.breaker, monotonic=self.glance)
         # What the task finds behind `task.app`.
         self.celery_task = SimpleNamespace(app=SimpleNamespace(breakwall=self))
         for number in range(around.scenario.consumers):

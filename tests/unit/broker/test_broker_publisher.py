@@ -111,6 +111,26 @@ def test_the_warning_tells_no_secret_and_comes_once_an_outage(
     ]
 
 
+def test_a_broker_that_comes_and_goes_is_warned_of_once_a_minute(
+    publisher: Publisher, line: StubLine, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for failing in (True, False) * 40:
+        line.fail = out_of_order if failing else lambda ids: None
+        publisher.publish("order-1")
+        clock.now += PAUSE
+    assert len(caplog.records) == 3
+
+
+def test_an_outage_that_begins_in_that_minute_is_told_after_it(
+    publisher: Publisher, line: StubLine, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for fail in (out_of_order, lambda ids: None, *[out_of_order] * 100):
+        line.fail = fail
+        publisher.publish("order-1")
+        clock.now += PAUSE
+    assert len(caplog.records) == 2
+
+
 def test_threads_that_waited_behind_a_failure_do_not_try_themselves(
     publisher: Publisher, line: StubLine
 ) -> None:
