@@ -14,6 +14,8 @@ from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
 from breakwall.worker.dispatcher import DispatchLoop
+from breakwall.worker.ending import hurry
+from breakwall.worker.patience import be_patient
 from breakwall.worker.runtime import Runtime
 
 # A logger of its own: Celery formats a task's lines with the task's name and id.
@@ -40,8 +42,9 @@ def retry_payment(task: Any, order_id: str) -> str | None:
     A database that does not answer loses nothing: the order's row is untouched or its claim runs out,
     and the dispatcher publishes it again. So the message is done with either way.
     """
+    runtime = task.app.breakwall
     try:
-        status: str | None = task.app.breakwall.retrier.run(order_id)
+        status: str | None = runtime.patience.run(lambda: runtime.retrier.run(order_id))
     except (DatabaseUnavailableError, SchemaError) as error:
         task_log.warning("order %s is put off: %s", order_id, error)
         return None
@@ -51,6 +54,11 @@ def retry_payment(task: Any, order_id: str) -> str | None:
 
 class RetryRequest(Request):
     """A message being worked on. It is acknowledged when the work is done."""
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """At a second Ctrl-C, or SIGQUIT: leave the thread that charges alone, which cannot be killed."""
+        self.task.app.breakwall.patience.end()
+        hurry()
 
     _connection_errors: tuple[type[BaseException], ...]
 
@@ -76,18 +84,24 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
 class DispatcherStep(bootsteps.StartStopStep):
     """Publish what is due, in a thread of the worker's main process: no second process is needed."""
 
-    requires = (EmbeddedBrokerStep, "celery.worker.components:Pool")
+    requires = (EmbeddedBrokerStep, "celery.worker.components:Pool", "celery.worker.components:Timer")
     loop: DispatchLoop | None = None
 
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
         chosen = runtime.settings.dispatch
         self.loop = DispatchLoop(
-            runtime.dispatcher, interval=chosen.interval, batch=chosen.batch, report=log.warning
+            runtime.dispatcher,
+            interval=chosen.interval,
+            batch=chosen.batch,
+            report=log.warning,
+            lacks=runtime.lacks,
         )
+        be_patient(worker, runtime.lacks)
         self.loop.start()
 
     def stop(self, worker: Any) -> None:
+        worker.app.breakwall.patience.end()
         if self.loop is not None:
             self.loop.ask_to_stop()
             self.loop.join(10)

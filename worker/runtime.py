@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
+from breakwall.lacks import Lacks
 from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
 from breakwall.settings import Settings
 from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
 from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.patience import Patience
 from breakwall.worker.retry import Retrier
 
 
@@ -21,6 +24,8 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._embedded_broker: EmbeddedBroker | None = None
+        self.lacks = Lacks(time.monotonic)
+        self.patience = Patience(self.lacks)
 
     @cached_property
     def database(self) -> Database:
