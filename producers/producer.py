@@ -11,10 +11,11 @@ from typing import Protocol, Self
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
+from breakwall.lacks import SHORTAGES, lack_of
 from breakwall.payments.acceptance import Accepted
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.claims import Attempt
-from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.database import DatabaseUnavailableError, telling_shortages
 from breakwall.payments.decisions import jittered
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
@@ -126,10 +127,12 @@ class OrderProducer:
 
         Raises:
             DatabaseUnavailableError: do not count on the order, and place it again with the same key, which
-                is safe: as a rule nothing was accepted, but a commit whose answer was lost may have been.
+                is safe: as a rule nothing was accepted, but a commit whose answer was lost may have been. So
+                too where this process runs out of descriptors, threads, memory or disk; ``lack`` says of what.
             IdempotencyConflictError: the key belongs to another order.
         """
-        result = self._place(order)
+        with telling_shortages():
+            result = self._place(order)
         log.info(
             "order %s (id %s): %s%s",
             *(order.idempotency_key, result.order_id, result.status.value),
@@ -168,7 +171,8 @@ class OrderProducer:
         waiting = iter(orders)
         results: list[PlaceResult] = []
         while batch := list(islice(waiting, BATCH)):
-            results += self._enqueue_batch(batch)
+            with telling_shortages():
+                results += self._enqueue_batch(batch)
         return results
 
     def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
@@ -201,7 +205,8 @@ class OrderProducer:
     def _charge(self, attempt: Attempt, permit: Permit, deadline: float) -> PlaceResult:
         order_id = attempt.claim.order_id
         try:
-            status, charge_id = self._charger.send(attempt, permit, deadline=deadline)
+            with telling_shortages():
+                status, charge_id = self._charger.send(attempt, permit, deadline=deadline)
         except DatabaseUnavailableError:
             # Accepted, and perhaps charged. Its claim runs out, and a worker settles it.
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
@@ -221,10 +226,16 @@ class OrderProducer:
         return [_result(order, accepted) for order in batch]
 
     def _publish(self, order_ids: list[str]) -> None:
-        if order_ids:
-            reach("before", "publish")
+        if not order_ids:
+            return
+        reach("before", "publish")
+        try:
             self._publisher.publish_many(order_ids)
-            reach("after", "publish")
+        except SHORTAGES as error:
+            if lack_of(error) is None:
+                raise
+            # They are stored, whatever there is none of now; the dispatcher publishes them.
+        reach("after", "publish")
 
 
 def _result(order: Order, accepted: Accepted) -> PlaceResult:

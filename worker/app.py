@@ -15,6 +15,8 @@ from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
 from breakwall.worker import logs as _logs
 from breakwall.worker.dispatcher import DispatchLoop
+from breakwall.worker.ending import hurry
+from breakwall.worker.patience import be_patient
 from breakwall.worker.runtime import Runtime
 from breakwall.worker.telling import NOTHING
 
@@ -42,10 +44,11 @@ def retry_payment(task: Any, order_id: str) -> str:
     A database that does not answer loses nothing: the order's row is untouched or its claim runs out,
     and the dispatcher publishes it again. So the message is done with either way.
     """
+    runtime = task.app.breakwall
     try:
-        told: str = task.app.breakwall.telling.tell(order_id, task.app.breakwall.retrier.run)
+        told: str = runtime.patience.run(lambda: runtime.telling.tell(order_id, runtime.retrier.run))
         if told != NOTHING:
-            task.app.breakwall.heartbeat.busy()
+            runtime.heartbeat.busy()
     except (DatabaseUnavailableError, SchemaError) as error:
         task_log.warning("order %s is put off: %s", order_id, error)
         return "put off: the database does not answer"
@@ -54,6 +57,11 @@ def retry_payment(task: Any, order_id: str) -> str:
 
 class RetryRequest(Request):
     """A message being worked on. It is acknowledged when the work is done."""
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """At a second Ctrl-C, or SIGQUIT: leave the thread that charges alone, which cannot be killed."""
+        self.task.app.breakwall.patience.end()
+        hurry()
 
     _connection_errors: tuple[type[BaseException], ...]
 
@@ -79,7 +87,7 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
 class DispatcherStep(bootsteps.StartStopStep):
     """Publish what is due, in a thread of the worker's main process: no second process is needed."""
 
-    requires = (EmbeddedBrokerStep, "celery.worker.components:Pool")
+    requires = (EmbeddedBrokerStep, "celery.worker.components:Pool", "celery.worker.components:Timer")
     loop: DispatchLoop | None = None
 
     def start(self, worker: Any) -> None:
@@ -90,11 +98,14 @@ class DispatcherStep(bootsteps.StartStopStep):
             interval=chosen.interval,
             batch=chosen.batch,
             report=_logs.AtMostOnceAMinute(log.warning),
+            lacks=runtime.lacks,
             after_look=runtime.backlog_log.look,
         )
+        be_patient(worker, runtime.lacks)
         self.loop.start()
 
     def stop(self, worker: Any) -> None:
+        worker.app.breakwall.patience.end()
         if self.loop is not None:
             self.loop.ask_to_stop()
             self.loop.join(10)

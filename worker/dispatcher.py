@@ -8,6 +8,7 @@ from typing import Protocol
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.crashpoints import reach
+from breakwall.lacks import Lacks, lack_of
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.payments.due import DueOrders
 from breakwall.settings import DispatchSettings
@@ -109,6 +110,7 @@ class DispatchLoop:
         interval: seconds between two looks; a full batch is followed by the next look at once.
         batch: how many orders make a full batch.
         report: told, in a sentence, when a look failed; the loop goes on.
+        lacks: told instead, when it failed for want of something that the process has run out of.
         after_look: called after each look.
     """
 
@@ -119,6 +121,7 @@ class DispatchLoop:
         interval: float,
         batch: int,
         report: Callable[[str], None],
+        lacks: Lacks,
         after_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._dispatcher = dispatcher
@@ -126,6 +129,7 @@ class DispatchLoop:
         self._batch = batch
         self._report = report
         self._after_look = after_look
+        self._lacks = lacks
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="breakwall-dispatcher", daemon=True)
 
@@ -150,7 +154,14 @@ class DispatchLoop:
         try:
             return self._dispatcher.run_once()
         except (DatabaseUnavailableError, SchemaError) as error:
-            self._report(str(error))
+            self._tell(str(error), error)
         except Exception as error:
-            self._report(f"the dispatcher failed and goes on: {type(error).__name__}: {error}")
+            self._tell(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)
         return 0
+
+    def _tell(self, sentence: str, error: Exception) -> None:
+        lack = lack_of(error)
+        if lack is None:
+            self._report(sentence)
+        else:
+            self._lacks.report(lack)

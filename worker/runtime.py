@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
+from breakwall.lacks import Lacks
 from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
@@ -14,6 +16,7 @@ from breakwall.wiring import log_circuit, open_breaker, open_charger, open_datab
 from breakwall.worker.backlog_log import BacklogLog
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.heartbeat import Heartbeat
+from breakwall.worker.patience import Patience
 from breakwall.worker.retry import Retrier
 from breakwall.worker.telling import Telling
 
@@ -24,6 +27,8 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._embedded_broker: EmbeddedBroker | None = None
+        self.lacks = Lacks(time.monotonic, hear=self._tell_lack)
+        self.patience = Patience(self.lacks)
 
     @cached_property
     def database(self) -> Database:
@@ -73,6 +78,9 @@ class Runtime:
     @cached_property
     def telling(self) -> Telling:
         return Telling(self.database, self.breaker)
+
+    def _tell_lack(self, lack: str | None) -> None:
+        self.heartbeat.lacks(None if lack is None else f"no {lack} left")
 
     def start_embedded_broker(self) -> None:
         """Run the broker that is used when none is configured, or share another worker's."""

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from breakwall.crashpoints import reach
+from breakwall.lacks import SHORTAGES, lack_of
 from breakwall.urls import check_database_url, where
 
 T = TypeVar("T")
@@ -27,6 +28,12 @@ BUSY_SECONDS = 5.0
 TRIES = 4
 """How often a transaction is tried of which the server has said that nothing happened."""
 
+LACK_SECONDS = 1.0
+"""How long a transaction waits for a descriptor or memory that this process has none of: others give theirs back."""
+
+LACK_PAUSE = 0.02
+"""Seconds between two looks whether there is one."""
+
 STEP_ASIDE = 0.05
 """Seconds that it steps aside first, so that it does not meet the other one again."""
 
@@ -35,7 +42,13 @@ SACRIFICED = {"40P01", "40001"}
 
 
 class DatabaseUnavailableError(Exception):
-    """The orders database does not answer, or refuses: nothing was accepted or changed by this call."""
+    """The orders database does not answer, or refuses: nothing was accepted or changed by this call.
+
+    Attributes:
+        lack: what this process has none left of, where that is why: file descriptors, memory, ….
+    """
+
+    lack: str | None = None
 
 
 class SchemaError(Exception):
@@ -87,8 +100,9 @@ class Database:
 
     def _run(self, transaction: Callable[[], T]) -> T:
         try:
-            self._prepare_once()
-            return _again_where_nothing_happened(transaction)
+            with telling_shortages(self.engine.url.database):
+                self._prepare_once()
+                return _again_where_nothing_happened(transaction)
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
             raise DatabaseUnavailableError(_reason(error, "does not answer", self.engine.url)) from error
         except (IntegrityError, DataError):
@@ -98,7 +112,7 @@ class Database:
             raise DatabaseUnavailableError(_reason(error, "cannot be used", self.engine.url)) from error
 
     def _commit(self, work: Callable[[Connection], T], name: str) -> T:
-        with self.engine.connect() as connection:
+        with self._connect() as connection:
             with _noticing_a_stale_connection():
                 result = work(connection)
             reach("before", name)
@@ -108,9 +122,19 @@ class Database:
         return result
 
     def _look(self, work: Callable[[Connection], T]) -> T:
-        looking = self.engine.connect().execution_options(sqlite_begin="DEFERRED")
+        looking = self._connect().execution_options(sqlite_begin="DEFERRED")
         with looking as connection, _noticing_a_stale_connection():
             return work(connection)
+
+    def _connect(self) -> Connection:
+        end = time.monotonic() + LACK_SECONDS
+        while True:
+            try:
+                return self.engine.connect()
+            except (OperationalError, *SHORTAGES) as error:
+                if lack_of(error, self.engine.url.database) is None or time.monotonic() > end:
+                    raise
+            time.sleep(LACK_PAUSE)
 
     def _prepare_once(self) -> None:
         if self._prepare is None:
@@ -123,6 +147,27 @@ class Database:
 
 class _StaleConnectionError(Exception):
     pass
+
+
+@contextmanager
+def telling_shortages(file: str | None = None) -> Iterator[None]:
+    """What this machine has run out of comes out as a `DatabaseUnavailableError`, which every caller can take.
+
+    Args:
+        file: of the SQLite database that is used, if one is.
+    """
+    try:
+        yield
+    except (DBAPIError, *SHORTAGES) as error:
+        lack = lack_of(error, file)
+        if lack is None:
+            raise
+        told = DatabaseUnavailableError(
+            f"this process has no {lack} left. What was to be done may have happened or not; "
+            "doing the same again, with the same idempotency key, is safe"
+        )
+        told.lack = lack
+        raise told from error
 
 
 def _again_where_nothing_happened(transaction: Callable[[], T]) -> T:

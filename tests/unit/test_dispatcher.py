@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from breakwall.lacks import Lacks
 from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.settings import DispatchSettings
 from worker.dispatcher import Dispatcher, DispatchLoop
@@ -163,7 +166,9 @@ class TestLoop:
     def run_until(self, dispatcher: Any, looks: int) -> list[str]:
         """Run a loop until its dispatcher has looked so often; returns what it reported."""
         reports: list[str] = []
-        loop = DispatchLoop(dispatcher, interval=0.001, batch=100, report=reports.append)
+        self.heard: list[str | None] = []
+        lacks = Lacks(time.monotonic, hear=self.heard.append)
+        loop = DispatchLoop(dispatcher, interval=0.001, batch=100, report=reports.append, lacks=lacks)
         dispatcher.stop_after = (looks, loop)
         loop.start()
         loop.join(10)
@@ -186,6 +191,17 @@ class TestLoop:
             if self.looks == 1:
                 raise self.error
             return 0
+
+    @pytest.mark.parametrize(
+        "error", [OSError(errno.EMFILE, "no"), MemoryError(), RuntimeError("can't start new thread")]
+    )
+    def test_a_look_for_which_something_is_lacking_is_told_as_that_and_the_loop_goes_on(
+        self, error: Exception
+    ) -> None:
+        dispatcher = self.Failing(error)
+        assert self.run_until(dispatcher, looks=3) == []
+        assert dispatcher.looks == 3
+        assert len(self.heard) == 1
 
     @pytest.mark.parametrize("error", [DatabaseUnavailableError("gone"), ValueError("a bug")])
     def test_a_look_that_fails_is_reported_and_the_loop_goes_on(self, error: Exception) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
+from breakwall.lacks import lack_of
+
 from .base import Advice, Answer, Health, Outcome
 from .bodies import (
     UnreadableError,
@@ -184,7 +186,8 @@ def classify_error(error: Exception, phase: Phase) -> Answer:
     code = type(error).__name__
     if phase is Phase.SENT:
         detail = f"The request may have reached the payment service; no usable answer came back ({code})."
-        return Answer(Outcome.UNKNOWN, Health.FAILURE, code=code, detail=detail)
+        health = Health.NEUTRAL if lack_of(error) else Health.FAILURE
+        return Answer(Outcome.UNKNOWN, health, code=code, detail=detail)
     health, detail = explain_unsent(error, phase)
     return Answer(Outcome.NOT_SENT, health, code=code, detail=detail)
 
@@ -192,6 +195,8 @@ def classify_error(error: Exception, phase: Phase) -> Answer:
 def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
     """What an error from before the request's first byte says of the service, and to an operator."""
     code = type(error).__name__
+    if (lack := lack_of(error)) is not None:
+        return Health.NEUTRAL, f"This process has no {lack} left for the call; nothing was sent."
     if phase is Phase.CONNECTING:
         # The texts of socket, resolver and TLS errors name hosts and reasons, never credentials.
         return Health.FAILURE, f"No connection to the payment service: {str(error) or code}."

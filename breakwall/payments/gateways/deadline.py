@@ -16,10 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from breakwall.lacks import lack_of
+
 from .answers import Phase, StrayAnswerError
 from .resolver import Address, Resolver
 from .unasked import holds_unasked
 from .undelivered import close_in_order, discard_on_close
+
+DESCRIPTOR_WAIT = 1.0
+"""Seconds that a call waits for a descriptor when this process has none left: others end, and give theirs back."""
 
 CHUNK = 65_536
 """Bytes taken from a socket at once."""
@@ -197,15 +202,27 @@ def _connect_to_any(addresses: list[Address], call: Call) -> socket.socket:
 
 
 def _connect(family: socket.AddressFamily, address: tuple[Any, ...], timeout: float) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    end = time.monotonic() + timeout
+    sock = _socket(family, min(timeout / 2, DESCRIPTOR_WAIT))
     try:
-        sock.settimeout(timeout)
+        sock.settimeout(max(end - time.monotonic(), 0.001))
         sock.connect(address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _socket(family: socket.AddressFamily, patience: float) -> socket.socket:
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            if lack_of(error) is None or time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 @contextmanager

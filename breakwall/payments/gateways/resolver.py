@@ -64,12 +64,13 @@ class Resolver:
             asked, answer = self._answers.get((host, port), (0.0, None))
             if answer is not None and (not answer.done() or _usable(answer, asked)):
                 return answer
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="payment-resolver", daemon=True)
+                thread.start()  # first: where that fails nobody waits for an answer
+                self._thread = thread
             answer = Future()
             self._answers[host, port] = (time.monotonic(), answer)
             self._questions.put((host, port, answer))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="payment-resolver", daemon=True)
-                self._thread.start()
             return answer
 
     def _work(self) -> None:
