@@ -13,6 +13,7 @@ from breakwall.settings import Settings
 from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
 from worker.dispatcher import Dispatcher
 from worker.retry import Retrier
+from worker.strange import StrangeBox
 
 
 class Runtime:
@@ -56,6 +57,10 @@ class Runtime:
             self.settings.dispatch,
         )
 
+    @cached_property
+    def strange(self) -> StrangeBox:
+        return StrangeBox(lambda: self.database)
+
     def start_embedded_broker(self) -> None:
         """Run the broker that is used when none is configured, or share another worker's."""
         self._embedded_broker = start_embedded_broker(self.settings)
@@ -65,7 +70,7 @@ class Runtime:
         opened = self.__dict__
         if "charger" in opened:
             self.charger.gateway.close()
-        for name in ("breaker", "publisher", "depth", "database"):
+        for name in ("strange", "breaker", "publisher", "depth", "database"):
             if name in opened:
                 opened[name].close()
         if self._embedded_broker is not None:
