@@ -16,6 +16,7 @@ from breakwall import __version__
 from breakwall.demo.commands import demo, up
 from breakwall.doctor.commands import doctor
 from breakwall.monitor.commands import backlog, breaker_app
+from breakwall.monitor.queue_commands import queue_app
 from breakwall.payments.commands import database_app
 from breakwall.simulator.commands import simulator
 from breakwall.terminal.errors import report
@@ -82,4 +83,5 @@ app.command(context_settings=WORKER_CONTEXT)(worker)
 app.command(short_help="Run a payment service that fails on command.")(simulator)
 app.add_typer(orders_app, name="orders")
 app.add_typer(breaker_app, name="breaker")
+app.add_typer(queue_app, name="queue")
 app.add_typer(database_app, name="db")
