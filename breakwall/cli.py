@@ -17,6 +17,7 @@ from breakwall.demo.commands import demo, up
 from breakwall.doctor.commands import doctor
 from breakwall.monitor.commands import backlog, breaker_app
 from breakwall.monitor.fleet import workers
+from breakwall.monitor.queue_commands import queue_app
 from breakwall.payments.commands import database_app
 from breakwall.producers.commands import orders_app
 from breakwall.simulator.commands import simulator
@@ -84,4 +85,5 @@ app.command(short_help="Show who works, where, and who went silent.")(workers)
 app.command(short_help="Run a payment service that fails on command.")(simulator)
 app.add_typer(orders_app, name="orders")
 app.add_typer(breaker_app, name="breaker")
+app.add_typer(queue_app, name="queue")
 app.add_typer(database_app, name="db")

@@ -8,8 +8,10 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 from celery.utils.log import get_task_logger
 from celery.worker.request import Request
+from celery.worker.state import revoked as revoked_tasks
 
 from breakwall.broker import TASK, celery_config
+from breakwall.broker.watch import WatchStep
 from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
@@ -33,7 +35,9 @@ def create_app(settings: Settings) -> Celery:
     app = Celery("breakwall")
     app.conf.update(celery_config(settings))
     app.breakwall = Runtime(settings)
+    app.on_strange_message = app.breakwall.strange.put
     app.steps["worker"].update({EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
+    app.steps["consumer"].add(WatchStep)
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
     return app
 
@@ -67,11 +71,27 @@ class RetryRequest(Request):
 
     def acknowledge(self) -> None:
         reach("before", "acknowledge")
-        # What kombu raises when the connection that brought the message was lost meanwhile. Celery runs the
-        # acknowledgement in its event loop, where any error but a connection's ends the worker.
-        self._connection_errors = (*self._connection_errors, AttributeError)
+        # Whatever kombu raises where the connection that brought the message was lost meanwhile, or where the
+        # broker refuses: the message comes again, and there is nothing to claim.
+        self._connection_errors = (Exception,)
         super().acknowledge()
         reach("after", "acknowledge")
+
+    def revoked(self) -> bool:
+        """Never. An order ends in the database or not at all, and a message of it would only come again.
+
+        Celery remembers what was revoked for three hours, and each order's messages have the order's id.
+        """
+        if self.id in revoked_tasks:
+            log.warning(
+                "order %s is worked on although somebody revoked it: `breakwall orders cancel` ends it",
+                self.id,
+            )
+            revoked_tasks.discard(self.id)
+        return False
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:
+        """Nothing: a thread cannot be ended, and a charge that was sent not taken back."""
 
 
 class EmbeddedBrokerStep(bootsteps.StartStopStep):

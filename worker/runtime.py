@@ -18,6 +18,7 @@ from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.heartbeat import Heartbeat
 from breakwall.worker.patience import Patience
 from breakwall.worker.retry import Retrier
+from breakwall.worker.strange import StrangeBox
 from breakwall.worker.telling import Telling
 
 
@@ -79,6 +80,10 @@ class Runtime:
     def telling(self) -> Telling:
         return Telling(self.database, self.breaker)
 
+    @cached_property
+    def strange(self) -> StrangeBox:
+        return StrangeBox(lambda: self.database)
+
     def _tell_lack(self, lack: str | None) -> None:
         self.heartbeat.lacks(None if lack is None else f"no {lack} left")
 
@@ -93,7 +98,7 @@ class Runtime:
             self.heartbeat.stop()
         if "charger" in opened:
             self.charger.gateway.close()
-        for name in ("breaker", "publisher", "depth", "database"):
+        for name in ("strange", "breaker", "publisher", "depth", "database"):
             if name in opened:
                 opened[name].close()
         if self._embedded_broker is not None:

@@ -7,10 +7,12 @@ database, and a worker's dispatcher publishes them.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from pathlib import Path
 
+from breakwall.broker.binary import find_server_program
 from breakwall.broker.server import BrokerNotStartedError, Server, ServerFolder
 from breakwall.settings import Settings
 
@@ -18,6 +20,14 @@ log = logging.getLogger("breakwall.broker")
 
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at whether the server still lives: one system call each."""
+
+SILENCE = 60.0
+"""Seconds between two lines about the same failure."""
+
+ANEW = (
+    "the embedded broker's files were damaged or gone, and it began anew; nothing is lost, for the database has every "
+    "order. What was there is kept in %s"
+)
 
 FAILURE_INTERVAL = 2.0
 """Seconds until the next try where a server ended by itself or could not be started."""
@@ -43,6 +53,10 @@ class EmbeddedBroker:
         self._folder = ServerFolder(home)
         self._server: Server | None = None
         self._failure: Exception | None = None
+        self._silent_until = 0.0
+        # Whether the server that runs has answered since it was started, and whether the one before ended without.
+        self._answered = self._suspicious = False
+        self._started_at = self._new_until = 0.0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -63,16 +77,25 @@ class EmbeddedBroker:
         Raises:
             BrokerNotStartedError: nothing answers within ``timeout`` seconds, or the server cannot start.
         """
-        self._failure = None
-        self._supervise()
-        deadline = time.monotonic() + timeout
         try:
-            while not self._folder.answers():
-                self._check_hope(deadline)
-                time.sleep(0.01)
+            self.try_to_ensure(timeout)
         except BrokerNotStartedError:
             self.stop()
             raise
+
+    def try_to_ensure(self, timeout: float = START_TIMEOUT) -> None:
+        """The same, and where none answers yet, go on trying until `stop`.
+
+        Raises:
+            BrokerNotStartedError: none answers yet.
+        """
+        self._failure = None
+        self._supervise()
+        deadline = time.monotonic() + timeout
+        while not self._folder.answers():
+            self._check_hope(deadline)
+            time.sleep(0.01)
+        self._answered = True
 
     def stop(self) -> None:
         """Stop the server if it is ours and return when it has ended. Safe to call twice, and in a fork."""
@@ -94,7 +117,6 @@ class EmbeddedBroker:
     def _supervise(self) -> None:
         if self._thread is not None:
             return
-        self._folder.make()
         self._stopping.clear()
         # The thread that starts the server has to live as long as the process (see `Server`).
         self._thread = threading.Thread(target=self._run, name="breakwall-embedded-broker", daemon=True)
@@ -114,25 +136,80 @@ class EmbeddedBroker:
     def run_once(self) -> bool:
         """One look: start a server where none runs on the folder; returns whether it started one.
 
+        What no server can start from is set aside, for the database has all that was in it.
+
         Raises:
+            BrokerNotStartedError: there is no room for one, or it ended and not for what is there.
             NoServerProgramError: there is no server program on this machine.
             OSError: it could not be started.
         """
         if self._server is not None:
-            if self._server.running:
-                self._failure = None
+            if self._is_well(self._server):
                 return False
-            self._server.forget()
-            self._server = None
-            self._fail(BrokerNotStartedError(f"it ended. The end of its log:\n{self._folder.end_of_log()}"))
-        lock = self._folder.try_lock()
+            self._part_from(self._server)
+        if obstacles := self._folder.obstacles():
+            self._set_aside(obstacles)
+        lock = self._lock_what_is_usable()
         if lock is None:
             return False
+        self._started_at, self._answered = time.monotonic(), False
         self._server = Server(self._folder, lock)
         return True
 
+    def _is_well(self, server: Server) -> bool:
+        if not server.running:
+            return False
+        self._answered = self._answered or self._folder.answers()
+        if not self._answered:
+            # Reading its files it says so. Silent for long, it hangs.
+            return time.monotonic() - self._started_at < START_TIMEOUT or self._folder.speaks()
+        self._failure, self._suspicious = None, False
+        return server.has_its_folder
+
+    def _part_from(self, server: Server) -> None:
+        self._server = None
+        if server.running:
+            log.warning("the embedded broker's files are gone or it hangs; it is started again")
+            server.kill()
+            return
+        server.forget()
+        # It may be the files. With none or new ones it is something else, and with a full disk, too.
+        new = time.monotonic() < self._new_until
+        self._suspicious = not (self._answered or new) and server.ended_by_itself and self._folder.has_room
+        error = BrokerNotStartedError(f"it ended. The end of its log:\n{self._folder.end_of_log()}")
+        if not (self._suspicious and self._folder.has_data):
+            self._fail(error)
+
+    def _lock_what_is_usable(self) -> int | None:
+        self._folder.make()
+        lock = self._folder.try_lock()
+        if lock is None or not (self._suspicious and self._folder.has_data):
+            return self._with_room(lock)
+        # Under the lock: another worker may have set it aside already, and run a server on what is there now.
+        try:
+            self._set_aside([self._folder.files])
+        finally:
+            os.close(lock)
+        self._folder.make()
+        return self._with_room(self._folder.try_lock())
+
+    def _with_room(self, lock: int | None) -> int | None:
+        if lock is None or self._folder.has_room:
+            return lock
+        os.close(lock)
+        raise BrokerNotStartedError(
+            f"there is no room on the disk of {self._folder.files}: make some, and it goes on by itself"
+        )
+
+    def _set_aside(self, paths: list[Path]) -> None:
+        kept = ", ".join(str(path) for path in self._folder.set_aside(paths))
+        self._suspicious, self._new_until = False, time.monotonic() + SILENCE
+        log.warning(ANEW, kept)
+
     def _fail(self, error: Exception) -> None:
-        if str(error) != str(self._failure):
+        now = time.monotonic()
+        if self._failure is None or now >= self._silent_until:
+            self._silent_until = now + SILENCE
             log.warning("the embedded broker: %s", error)
         self._failure = error
 
@@ -140,11 +217,18 @@ class EmbeddedBroker:
 def start_embedded_broker(settings: Settings) -> EmbeddedBroker | None:
     """Run the embedded broker, or share the one that runs; None where the settings name another broker.
 
+    Where it does not start, a full disk for one, it is tried again until it does.
+
     Raises:
-        BrokerNotStartedError: it did not start.
+        BrokerNotStartedError: the folder's path is too long for a socket.
+        NoServerProgramError: there is no server program on this machine.
     """
     if not settings.embedded_broker:
         return None
     broker = EmbeddedBroker(settings.home)
-    broker.ensure()
+    find_server_program()
+    try:
+        broker.try_to_ensure()
+    except BrokerNotStartedError as error:
+        log.warning("%s. Orders wait in the database; it is tried again", error)
     return broker

@@ -61,9 +61,9 @@ class Line(ABC):
         """
         self._do(lambda: self._transmit(order_ids))
 
-    def depth(self) -> int:
+    def depth(self, queue: str = QUEUE) -> int:
         """How many messages wait. Those that a worker holds are not counted."""
-        return self._do(self._count)
+        return self._do(lambda: self._count(queue))
 
     def close(self) -> None:
         """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
@@ -92,9 +92,9 @@ class Line(ABC):
         self._proven = True
         return result
 
-    def _count(self) -> int:
+    def _count(self, queue: str) -> int:
         try:
-            return int(self._producer.channel.queue_declare(QUEUE, passive=True).message_count)
+            return int(self._producer.channel.queue_declare(queue, passive=True).message_count)
         except self._connection.channel_errors as error:
             # Redis has no key for an empty list, and RabbitMQ no queue before the first publish.
             if str(getattr(error, "reply_code", "")) != "404":

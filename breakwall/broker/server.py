@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +25,12 @@ LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 
 STOP_TIMEOUT = 5.0
 PING_TIMEOUT = 0.5
+
+KEPT = 3
+"""Damaged folders that are kept, for who wants to know what happened: nothing in them is needed."""
+
+ROOM = 1_048_576
+"""Bytes of disk without which no server is started: it would fail, and blame its files."""
 
 
 class BrokerNotStartedError(Exception):
@@ -52,8 +60,60 @@ class ServerFolder:
             )
 
     def make(self) -> None:
+        """Make what is missing.
+
+        Raises:
+            OSError: it cannot be made: no room, no right, or something else is in its place.
+        """
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.files.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk has room for a server's files."""
+        return shutil.disk_usage(self._home).free >= ROOM
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is anything that a server could have failed over."""
+        if self.files.is_dir():
+            return any(path.name not in ("lock", "log") for path in self.files.iterdir())
+        return os.path.lexists(self.files)
+
+    def obstacles(self) -> list[Path]:
+        """What is in the folder's or the socket's place, and nothing that a server can use."""
+        files = [self.files] if os.path.lexists(self.files) and not self.files.is_dir() else []
+        return [
+            *files,
+            *([self.socket] if os.path.lexists(self.socket) and not self.socket.is_socket() else []),
+        ]
+
+    def kept(self) -> list[Path]:
+        """The damaged folders, the oldest first."""
+        found = [*self._home.glob("broker.damaged-*"), *self._home.glob("broker.sock.damaged-*")]
+        return sorted((path for path in found if path.name.rpartition("-")[2].isdecimal()), key=_number)
+
+    def set_aside(self, paths: Sequence[Path]) -> list[Path]:
+        """Give what is there another name, so that a server can begin anew; returns where it is now.
+
+        The oldest beyond `KEPT` are removed.
+        """
+        number = max((_number(path) for path in self.kept()), default=0)
+        moved = [path.rename(f"{path}.damaged-{number + 1 + at}") for at, path in enumerate(paths)]
+        for old in self.kept()[:-KEPT]:
+            _remove(old)
+        return moved
+
+    def is_whole(self, lock: os.stat_result) -> bool:
+        """Whether the lock that a running server holds is still the folder's, and its socket there."""
+        try:
+            return os.path.samestat((self.files / "lock").stat(), lock) and self.socket.is_socket()
+        except OSError:
+            return False
+
+    def says_that_nothing_can_be_written(self) -> bool:
+        """Whether a server answers that its disk takes nothing, so that it takes no messages."""
+        return b"aof_last_write_status:err" in self._ask(b"INFO persistence\r\n", 8192)
 
     def try_lock(self) -> int | None:
         """The lock's open file where no server runs on this folder, else None."""
@@ -70,12 +130,20 @@ class ServerFolder:
 
     def answers(self) -> bool:
         """Whether a server answers on the socket: asked without a client library, at once when none runs."""
+        # With its disk full it refuses even this, and goes on when there is room.
+        return self._ask(b"PING\r\n", 16).startswith((b"+PONG", b"-MISCONF"))
+
+    def speaks(self) -> bool:
+        """Whether a server says anything on the socket, be it that it is still reading its files."""
+        return self._ask(b"PING\r\n", 16) != b""
+
+    def _ask(self, question: bytes, length: int) -> bytes:
         with suppress(OSError), socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(PING_TIMEOUT)
             asking.connect(str(self.socket))
-            asking.sendall(b"PING\r\n")
-            return asking.recv(16).startswith(b"+PONG")
-        return False
+            asking.sendall(question)
+            return asking.recv(length)
+        return b""
 
     def end_of_log(self) -> str:
         with suppress(OSError):
@@ -99,6 +167,8 @@ class Server:
     """
 
     def __init__(self, folder: ServerFolder, lock: int, how: str = "") -> None:
+        self._lock = os.fstat(lock)
+        self._folder = folder
         how = how or ("kernel" if sys.platform == "linux" else "pipe")
         watched, self._held = os.pipe()
         try:
@@ -129,6 +199,23 @@ class Server:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def has_its_folder(self) -> bool:
+        """Whether its files are where they were, and others can find it."""
+        return self._folder.is_whole(self._lock)
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether it has ended, and nobody had it do so."""
+        return self._process.poll() not in (None, -signal.SIGKILL, -signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once: asked to end, it would remove the socket, which may be another's by now."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self.forget()
+
     def stop(self) -> None:
         """End it, and return when it has ended."""
         self._process.terminate()
@@ -143,6 +230,17 @@ class Server:
         """Let go of a server that has ended."""
         with suppress(OSError):
             os.close(self._held)
+
+
+def _number(kept: Path) -> int:
+    return int(kept.name.rpartition("-")[2])
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _command(folder: ServerFolder) -> list[str]:

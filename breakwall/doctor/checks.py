@@ -52,6 +52,7 @@ LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "
 def checks_for(settings: Settings) -> dict[str, Check]:
     """Every check that these settings call for, by name."""
     from breakwall.doctor.database import database
+    from breakwall.doctor.strange import strange_messages
     from breakwall.doctor.work import work
 
     looks: dict[str, Callable[[Settings], list[Finding]]] = {
@@ -59,6 +60,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "data folder": data_folder,
         "database": database,
         "broker": broker,
+        "strange messages": strange_messages,
         "breaker store": breaker_store,
         "payment service": payment_service,
         "workers": work,
@@ -121,16 +123,36 @@ def _embedded_broker(settings: Settings) -> list[Finding]:
     from breakwall.broker.server import ServerFolder
 
     try:
-        ServerFolder(settings.home)
+        folder = ServerFolder(settings.home)
         program = find_server_program()
     except BrokerNotStartedError as error:
         return [Finding("broker", False, str(error), "Until then no worker starts; orders wait safely.")]
     except NoServerProgramError as error:
         return [Finding("broker", False, "no server program for the embedded broker", str(error))]
-    depth = queue_depth(settings) if settings.broker_socket.exists() else None
-    if depth is None:
-        return [Finding("broker", True, f"embedded, not running: a worker starts it ({program})")]
-    return [Finding("broker", True, f"embedded and running; {depth:,} messages wait")]
+    kept = [
+        Finding(
+            "broker",
+            True,
+            f"damaged files of its, kept: {path}",
+            "Look at them or remove them: nothing needs them.",
+        )
+        for path in folder.kept()
+    ]
+    if folder.says_that_nothing_can_be_written():
+        advice = f"Make room on the disk of {folder.files}; it goes on by itself, and orders wait safely."
+        return [
+            Finding("broker", False, "embedded and running, but nothing can be written to its disk", advice),
+            *kept,
+        ]
+    depth = queue_depth(settings) if folder.speaks() else None
+    if depth is not None:
+        return [Finding("broker", True, f"embedded and running; {depth:,} messages wait"), *kept]
+    if folder.speaks():
+        return [
+            Finding("broker", False, "embedded and running, but it does not serve", str(folder.log)),
+            *kept,
+        ]
+    return [Finding("broker", True, f"embedded, not running: a worker starts it ({program})"), *kept]
 
 
 def breaker_store(settings: Settings) -> list[Finding]:

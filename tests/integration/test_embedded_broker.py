@@ -27,7 +27,7 @@ from breakwall.broker import (
 )
 from breakwall.broker import binary as binary_module
 from breakwall.broker import child as child_module
-from breakwall.broker.server import Server, ServerFolder
+from breakwall.broker.server import KEPT, Server, ServerFolder
 from breakwall.settings import Settings, load_settings
 from tests.servers.processes import processes_of, wait_until_none_is_left
 from tests.stopwatch import Stopwatch
@@ -301,13 +301,87 @@ def test_a_server_cut_off_in_the_middle_of_a_write_starts_again(
     assert queue_depth(settings) == 2
 
 
-def test_a_server_that_cannot_start_is_an_error_with_its_own_words(home: Path) -> None:
+def damage(files: Path, how: str) -> None:
+    """What a disk, a person or a clean-up job does to the files of a broker that is not running."""
+    folder = files / "appendonlydir"
+    journal, manifest = next(folder.glob("*.incr.aof")), folder / "appendonly.aof.manifest"
+    base = next(folder.glob("*.base.*"))
+    if how == "manifest is garbage":
+        manifest.write_text("nonsense\n")
+    elif how == "journal is garbage":
+        journal.write_bytes(b"\x00garbage" * 1000)
+    elif how == "journal is missing":
+        journal.unlink()
+    elif how == "base is cut":
+        base.write_bytes(base.read_bytes()[:-4])
+    elif how == "folder is a file":
+        shutil.rmtree(files)
+        files.write_text("nonsense")
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["manifest is garbage", "journal is garbage", "journal is missing", "base is cut", "folder is a file"],
+)
+def test_damaged_files_are_kept_and_named_and_it_begins_anew(
+    home: Path, settings: Settings, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     broker = EmbeddedBroker(home)
     broker.ensure()
+    Publisher(settings).publish_many(["a", "b"])
     broker.stop()
-    (home / "broker" / "appendonlydir" / "appendonly.aof.manifest").write_text("nonsense\n")
-    with pytest.raises(BrokerNotStartedError, match=r"(?i)manifest"):
-        broker.ensure()
+    damage(home / "broker", how)
+    broker.ensure()
+    try:
+        assert queue_depth(settings) == 0
+        assert Publisher(settings).publish("c")
+        (kept,) = ServerFolder(home).kept()
+        (told,) = [record.getMessage() for record in caplog.records if str(kept) in record.getMessage()]
+        assert "nothing is lost" in told
+        assert kept.exists()
+    finally:
+        broker.stop()
+
+
+def test_no_more_damaged_folders_are_kept_than_somebody_would_look_at(home: Path) -> None:
+    folder = ServerFolder(home)
+    for number in range(KEPT + 2):
+        folder.make()
+        (folder.files / "n").write_text(str(number))
+        folder.set_aside([folder.files])
+    assert [(kept / "n").read_text() for kept in folder.kept()] == ["2", "3", "4"]
+
+
+@pytest.mark.parametrize("gone", ["broker", "broker.sock", "broker/lock"])
+def test_what_is_removed_under_a_running_server_is_there_again(
+    broker: EmbeddedBroker, home: Path, settings: Settings, gone: str
+) -> None:
+    Publisher(settings).publish("a")
+    path = home / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert wait_for(lambda: path.exists() and queue_depth(settings) is not None, 10)
+    assert Publisher(settings).publish("b")
+    assert len(servers(home)) == 1
+
+
+def test_a_folder_that_is_removed_under_two_workers_has_one_server_in_the_end(
+    home: Path, start_worker: Callable[..., Worker], settings: Settings
+) -> None:
+    start_worker(), start_worker()
+    for _ in range(3):
+        shutil.rmtree(home / "broker")
+        assert wait_for(lambda: (home / "broker" / "lock").exists(), 10)
+    assert wait_for(lambda: len(servers(home)) == 1 and queue_depth(settings) is not None, 10)
+    assert Publisher(settings).publish("a")
+
+
+def test_a_folder_in_the_sockets_place_is_kept_and_named(home: Path, settings: Settings) -> None:
+    (home / "broker.sock").mkdir()
+    broker = EmbeddedBroker(home)
+    broker.ensure()
+    assert Publisher(settings).publish("a")
+    broker.stop()
+    assert [kept.name for kept in ServerFolder(home).kept()] == ["broker.sock.damaged-1"]
 
 
 def test_a_path_that_is_too_long_for_a_socket_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -363,7 +437,7 @@ def test_it_is_started_where_they_name_none(settings: Settings) -> None:
 PIPE_OWNER = """
 import sys, time
 from pathlib import Path
-from breakwall.broker.server import Server, ServerFolder
+from breakwall.broker.server import KEPT, Server, ServerFolder
 folder = ServerFolder(Path(sys.argv[1]))
 folder.make()
 server = Server(folder, folder.try_lock(), "pipe")

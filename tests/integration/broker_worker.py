@@ -1,0 +1,99 @@
+"""A real worker process, and how to tell that it works: a message for no order at all is told in its log."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from breakwall.broker import Publisher
+from breakwall.settings import Settings, load_settings
+
+PATIENCE = 40.0
+"""Seconds for anything, on a machine that is busy."""
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> bool:
+    """Whether it came true in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.03)
+    return True
+
+
+class BrokerWorker:
+    """`celery -A worker worker` in a folder of its own.
+
+    Args:
+        folder: for its database and its log.
+        broker: a URL; None for the embedded broker.
+        more: other settings, without their prefix.
+    """
+
+    _numbers = itertools.count()
+
+    def __init__(self, folder: Path, broker: str | None, *options: str, **more: str) -> None:
+        self.folder = folder
+        self._log = folder / "worker.log"
+        given = {f"BREAKWALL_{name}": value for name, value in more.items()}
+        given |= {"BREAKWALL_DATA_DIR": str(folder / "data")}
+        given |= {"BREAKWALL_BROKER_URL": broker} if broker else {}
+        self.environ = {k: v for k, v in os.environ.items() if not k.startswith(("BREAKWALL_", "CELERY_"))}
+        self.environ |= given
+        self.settings: Settings = load_settings(given)
+        self.publisher = Publisher(self.settings)
+        line = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-l", "INFO", "-c", "4", *options]
+        root = Path(__file__).parents[2]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(line, stdout=log, stderr=log, cwd=root, env=self.environ)
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def says(self, text: str, *, times: int = 1, timeout: float = PATIENCE) -> bool:
+        """Whether the log has the text, now or soon."""
+        return wait_until(lambda: self.log().count(text) >= times or not self.running, timeout) and (
+            self.log().count(text) >= times
+        )
+
+    def works(self, timeout: float = PATIENCE) -> bool:
+        """Whether it works on a message that is sent from now on."""
+        name = f"probe-{next(self._numbers)}"
+        # Published until the broker takes it; and again, where a failover lost it, as the dispatcher does.
+        sent_at = float("-inf")
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and self.running:
+            if time.monotonic() - sent_at > 3 and self.publisher.publish(name):
+                sent_at = time.monotonic()
+            if f"order {name}: nothing to do" in self.log():
+                return True
+            time.sleep(0.05)
+        return False
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self) -> int:
+        """Ask it to end as an operator would; returns its exit code."""
+        self.publisher.close()
+        if self.running:
+            self.process.terminate()
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
