@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps")
-STORE_SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
+STORE_SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", "sentinel")
 STORE_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
 """Those that a breaker's store knows the clock of; each also as ``database+driver://``."""
 
@@ -29,9 +29,15 @@ def check_database_url(url: str) -> None:
 
 
 def check_broker_url(url: str) -> None:
-    """The broker, as kombu reads it: of several with a ; between them it takes one that answers."""
-    for one in url.split(";"):
+    """The broker, as kombu reads it: several with a ; between them are sentinels, or nodes of one RabbitMQ."""
+    if url.startswith("sentinel://"):
+        _check_sentinel(url)
+        return
+    nodes = url.split(";")
+    for one in nodes:
         _check_broker(one)
+    if len(nodes) > 1:
+        _check_nodes(nodes)
 
 
 def check_store_url(url: str) -> None:
@@ -40,6 +46,9 @@ def check_store_url(url: str) -> None:
     if database in STORE_DATABASES:
         _parts(url.partition("://")[2])
         _check_sql(url)
+        return
+    if url.startswith("sentinel://"):
+        _check_sentinel(url)
         return
     scheme, parts = _split(url, *STORE_SCHEMES, *STORE_DATABASES)
     if scheme == "memory":
@@ -96,6 +105,33 @@ def _check_broker(url: str) -> None:
         _check_host(scheme, parts)
     if scheme.startswith("redis"):
         _check_redis_database(parts, in_path=scheme != "redis+socket")
+
+
+def _check_sentinel(url: str) -> None:
+    from breakwall.sentinel import parse_sentinel_url
+
+    for one in url.split(";"):
+        _parts(one.partition("://")[2])
+    for host, _ in parse_sentinel_url(url).nodes:
+        if not OTHER_HOST.fullmatch(host):
+            raise ValueError(
+                "has a host that cannot be one: sentinel://host:26379/0?master_name=… would be right"
+            )
+
+
+def _check_nodes(nodes: list[str]) -> None:
+    parts = [urlsplit(node) for node in nodes]
+    if not all(part.scheme.startswith("amqp") for part in parts):
+        raise ValueError(
+            "names several servers, and each Redis holds a queue of its own: what is sent to one is not seen by "
+            "who reads another. Name one, or a Redis with replicas behind Sentinel: "
+            "sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME"
+        )
+    alike = {(part.scheme, part.username, part.password, part.path or "/", part.query) for part in parts}
+    if len(alike) > 1:
+        raise ValueError(
+            "names several nodes of one RabbitMQ: scheme, user, password and virtual host should be the same in each"
+        )
 
 
 def _split(url: str, *schemes: str) -> tuple[str, SplitResult]:

@@ -9,7 +9,8 @@ from celery import Celery, bootsteps, signals
 from celery.utils.log import get_task_logger
 from celery.worker.request import Request
 
-from breakwall.broker import TASK, celery_config
+from breakwall.broker import TASK
+from breakwall.broker.app import OwnApp
 from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
@@ -26,8 +27,7 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 def create_app(settings: Settings) -> Celery:
     """Build the app that `celery -A worker worker` and `breakwall worker` run."""
-    app = Celery("breakwall")
-    app.conf.update(celery_config(settings))
+    app = OwnApp(settings, current=True)
     app.breakwall = Runtime(settings)
     app.steps["worker"].update({EmbeddedBrokerStep, DispatcherStep})
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)

@@ -12,7 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from breakwall.broker.config import QUEUE, TASK, celery_config, is_amqp
+from breakwall.broker.config import (
+    QUEUE,
+    TASK,
+    is_amqp,
+    is_behind_sentinel,
+    sentinel_transport_options,
+)
 from breakwall.settings import Settings
 
 Result = TypeVar("Result")
@@ -105,8 +111,22 @@ class Line(ABC):
 
     def _open(self) -> None:
         if self._producer is None:
-            self._connection.ensure_connection(max_retries=0)
+            self._connect()
             self._producer = self._app.amqp.Producer(self._connection.channel(), auto_declare=False)
+
+    def _connect(self) -> None:
+        """To the first node of the broker that answers, while there is time; the next time go on from there."""
+        deadline = time.monotonic() + STEP
+        for left in reversed(range(max(1, len(self._connection.alt)))):
+            try:
+                self._connection.ensure_connection(max_retries=0)
+            except Exception:
+                # Whatever was wrong with this node: a refused connection, a refused user, no answer.
+                self._connection.maybe_switch_next()
+                if not left or time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def _post(self, order_id: str, **options: Any) -> None:
         """Hand one message to kombu. The order's id is the task's id too: the same order, the same task."""
@@ -119,8 +139,9 @@ class Line(ABC):
 class RedisLine(Line):
     """Redis and Valkey: all messages in one pipeline, which is one round trip."""
 
-    def __init__(self, app: Any) -> None:
-        super().__init__(app, transport_options={"socket_timeout": STEP, "socket_connect_timeout": STEP})
+    def __init__(self, app: Any, **more_options: Any) -> None:
+        within = {"socket_timeout": STEP, "socket_connect_timeout": STEP}
+        super().__init__(app, transport_options={**within, **more_options})
 
     def _transmit(self, order_ids: Sequence[str]) -> None:
         with self._producer.batch(max_size=MESSAGES_AT_ONCE):
@@ -182,13 +203,15 @@ class AmqpLine(Line):
 
 def client_app(settings: Settings) -> Any:
     """A Celery app that only sends: it does not become the process's current app."""
-    from celery import Celery
+    from breakwall.broker.app import OwnApp
 
-    app = Celery("breakwall", set_as_current=False)
-    app.conf.update(celery_config(settings))
-    return app
+    return OwnApp(settings, current=False)
 
 
 def new_line(settings: Settings, app: Any) -> Line:
     """An unopened line to the settings' broker."""
-    return AmqpLine(app) if is_amqp(settings) else RedisLine(app)
+    if is_amqp(settings):
+        return AmqpLine(app)
+    if is_behind_sentinel(settings):
+        return RedisLine(app, **sentinel_transport_options(settings, STEP))
+    return RedisLine(app)
