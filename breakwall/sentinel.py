@@ -91,12 +91,13 @@ def _split(url: str) -> SplitResult:
         )
     try:
         parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and "#" not in url
+        usable = bool(parts.hostname) and parts.port != 0 and not re.search(r"[#\x00-\x20\x7f]", url)
     except ValueError:
         usable = False
     if not usable:
         raise ValueError(
-            f"is not a URL; in a password @ is %40, : is %3A, / is %2F, ? is %3F, # is %23. {RIGHT}"
+            "is not a URL (a port is a number from 1 to 65535); in a password @ is %40, : is %3A, / is %2F, "
+            f"? is %3F, # is %23, ; is %3B. {RIGHT}"
         )
     return parts
 

@@ -110,8 +110,6 @@ def _check_broker(url: str) -> None:
 def _check_sentinel(url: str) -> None:
     from breakwall.sentinel import parse_sentinel_url
 
-    for one in url.split(";"):
-        _parts(one.partition("://")[2])
     for host, _ in parse_sentinel_url(url).nodes:
         if not OTHER_HOST.fullmatch(host):
             raise ValueError(

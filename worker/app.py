@@ -15,6 +15,7 @@ from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
 from worker.dispatcher import DispatchLoop
+from worker.queue_check import QueueStep
 from worker.runtime import Runtime
 
 # A logger of its own: Celery formats a task's lines with the task's name and id.
@@ -29,7 +30,7 @@ def create_app(settings: Settings) -> Celery:
     """Build the app that `celery -A worker worker` and `breakwall worker` run."""
     app = OwnApp(settings, current=True)
     app.breakwall = Runtime(settings)
-    app.steps["worker"].update({EmbeddedBrokerStep, DispatcherStep})
+    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep})
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
     return app
 

@@ -27,9 +27,11 @@ def worker(
     --heartbeat-interval and --without-heartbeat; any other is refused with the reason. With no broker
     configured it also runs the embedded one.
     """
+    from breakwall.broker.foreign import hide_from_celery
     from breakwall.settings import load_settings
 
     settings = load_settings()
+    hide_from_celery(os.environ)
     _check_broker(settings)
     _check_database(settings)
     raise typer.Exit(_run(settings, concurrency, context.args))
@@ -54,22 +56,22 @@ def _check_broker(settings: Settings) -> None:
     Raises:
         BrokerNotStartedError: the embedded broker is wanted, and its socket's path is too long.
         NoServerProgramError: it is wanted, and there is no program for it.
+        WrongQueueError: another broker is, and has something else in the queue's place.
     """
+    from breakwall.broker import check_queue
     from breakwall.broker.binary import find_server_program
     from breakwall.broker.server import ServerFolder
 
     if settings.embedded_broker:
         ServerFolder(settings.home)
         find_server_program()
+    else:
+        check_queue(settings)
 
 
 def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
     """Celery's own worker command, in this process; returns its exit code."""
     import click
-
-    from breakwall.broker.foreign import hide_from_celery
-
-    hide_from_celery(os.environ)
     from celery.bin.base import CLIContext
 
     from worker.app import create_app

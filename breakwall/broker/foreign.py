@@ -42,6 +42,9 @@ AT_IMPORT = (
 WITH_A_DEBUGGER = "CELERY_RDBSIG"
 """Has a signal open a debugger on a port; read when a worker starts."""
 
+ENDS_CELERY = "C_IMPDEBUG"
+"""With it Celery 5.7 cannot be imported by any program: its hook calls Python's import wrongly."""
+
 OTHERS = (
     "BROKER_URL",
     "CONFIG_MODULE",

@@ -5,18 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from publish_fixtures import settings_for
+from worker_fixtures import PATIENCE, running_worker
 
+from breakwall.broker import Publisher, queue_depth
 from breakwall.broker.foreign import AT_IMPORT
 from tests.command import Terminal, command_line
-
-PATIENCE = 60.0
 
 NOWHERE = "redis://:geheim@127.0.0.1:9/0"
 
@@ -57,27 +56,6 @@ def terminal(terminal: Terminal, redis_url: str) -> Terminal:
     return terminal
 
 
-@contextmanager
-def started(terminal: Terminal, line: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker that has said that it is ready."""
-    log = terminal.folder / "worker.log"
-    with log.open("wb") as out:
-        worker = subprocess.Popen(line, stdout=out, stderr=out, cwd=terminal.folder, env=terminal.environ)
-    try:
-        until(lambda: " ready." in log.read_text(), log)
-        yield worker
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=PATIENCE) == 0, log.read_text()
-
-
-def until(condition: Any, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
-
-
 def refused(terminal: Terminal, *line: str, **environ: str) -> str:
     """What a command that ends with a usage error says."""
     ran = subprocess.run(
@@ -96,26 +74,51 @@ def refused(terminal: Terminal, *line: str, **environ: str) -> str:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_celery_variables_change_nothing_in_a_worker(way: str, terminal: Terminal, redis_url: str) -> None:
-    terminal.place()
-    with started(terminal, [*WAYS[way], "--loglevel", "INFO"]):
-        log = terminal.folder / "worker.log"
-        # The payment service is not there: the worker's own attempt is what shows that it has the order.
-        until(lambda: "Task breakwall.retry_payment" in log.read_text(), log)
-    told = log.read_text()
-    assert f"Connected to {redis_url}" in told.replace(":**@", "")
-    assert "concurrency: 20 (thread)" in told
-    assert "disabled://" in told
-    assert "geheim" not in told
+    publisher, order = Publisher(settings_for(redis_url)), uuid4().hex
+    with running_worker(terminal, [*WAYS[way], "--loglevel", "INFO"]) as worker:
+        assert publisher.publish(order)
+        worker.wait_for(f"order {order}: nothing to do")
+    publisher.close()
+    assert f"Connected to {redis_url}" in worker.log.replace(":**@", "")
+    assert "concurrency: 20 (thread)" in worker.log
+    assert "disabled://" in worker.log
+    assert "geheim" not in worker.log
+
+
+def test_celery_variables_change_nothing_in_publisher_and_depth(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    publisher = Publisher(settings_for(redis_url))
+    assert publisher.publish("order-1")
+    assert queue_depth(settings_for(redis_url)) == 1
+    publisher.close()
 
 
 def test_what_celery_reads_on_import_is_taken_away_by_our_own_command(terminal: Terminal) -> None:
     terminal.environ |= dict.fromkeys(AT_IMPORT, "1") | {"CELERY_RDBSIG": "1", "REMAP_SIGTERM": "SIGQUIT"}
-    with started(terminal, [*OURS, "--loglevel", "INFO"]) as worker:
-        environ = Path(f"/proc/{worker.pid}/environ")
-        assert not environ.exists() or b"CELERY_TRACE_APP" in environ.read_bytes()  # it was given
-    told = (terminal.folder / "worker.log").read_text()
-    assert "imports celery" not in told
-    assert "Warm shutdown" in told
+    with running_worker(terminal) as worker:
+        pass
+    assert "imports celery" not in worker.log  # C_IMPDEBUG
+    assert "Warm shutdown" in worker.log  # REMAP_SIGTERM would make it a cold one
+
+
+def test_the_doctor_names_celerys_variables_and_never_their_values(short_terminal: Terminal) -> None:
+    short_terminal.environ |= FOREIGN
+    ran = short_terminal.run("doctor", "-o", "json")
+    (finding,) = [found for found in ran.document["checks"] if found["name"] == "environment"]
+    assert finding["ok"]
+    assert "ignored" in finding["detail"]
+    assert all(name in finding["detail"] for name in ("BROKER_URL", "CELERY_BROKER_URL", "C_FORCE_ROOT"))
+    assert "geheim" not in ran.out
+
+
+def test_the_doctor_tells_of_the_one_that_no_celery_survives(short_terminal: Terminal) -> None:
+    short_terminal.environ["C_IMPDEBUG"] = "1"
+    ran = short_terminal.run("doctor", "-o", "json")
+    (finding,) = [found for found in ran.document["checks"] if found["name"] == "environment"]
+    assert (finding["ok"], finding["advice"]) == (False, "Unset C_IMPDEBUG.")
 
 
 def test_what_has_acted_before_us_is_refused_with_what_to_unset(terminal: Terminal) -> None:
@@ -160,11 +163,12 @@ def test_celerys_work_folder_is_where_the_settings_are_read(terminal: Terminal) 
 def test_the_options_that_work_do_what_they_say(terminal: Terminal, redis_url: str) -> None:
     files = ["--pidfile", "%n.pid", "--logfile", "%n.log"]
     line = [*OURS, "-c", "3", "-n", "w1@here", "-l", "INFO", "-E", "--heartbeat-interval", "1", *files]
-    terminal.place()
+    publisher = Publisher(settings_for(redis_url))
     log, pid = terminal.folder / "w1.log", terminal.folder / "w1.pid"
     with (terminal.folder / "worker.log").open("wb") as out:
         worker = subprocess.Popen(line, stdout=out, stderr=out, cwd=terminal.folder, env=terminal.environ)
     try:
+        assert publisher.publish(uuid4().hex)
         events = heard(redis_url, {"worker-heartbeat", "task-received"})
         assert int(pid.read_text()) == worker.pid
     finally:

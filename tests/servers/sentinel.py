@@ -1,4 +1,4 @@
-"""A private Redis with a replica and three sentinels: Debian's Redis, else the Valkey that Breakwall depends on."""
+"""A private Redis with a replica and three sentinels, all of one program: Debian's redis-server, or a Valkey's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from urllib.parse import quote
 import redis
 
 from tests.servers import packages
-from tests.servers import redis as valkey
 from tests.servers.redis import DATABASES
-from tests.servers.server import Server, empty_folder
+from tests.servers.server import Server, UnavailableError, empty_folder
 from tests.servers.workshop import Workshop
 
 MASTER = "payments"
@@ -31,12 +30,16 @@ FAILOVER_TIMEOUT = 1000
 PATIENCE = 60.0
 
 
-def programs() -> dict[str, Path]:
-    """The server programs that can be had here, by product; each is a sentinel too."""
-    found = {}
-    if (debians := packages.program("redis-server", "redis-server")) is not None:
-        found["redis"] = debians
-    return {**found, "valkey": valkey.program()}
+def debians_redis() -> Path:
+    """Redis's own server, which is a sentinel too.
+
+    Raises:
+        UnavailableError: it is not here and cannot be installed.
+    """
+    found = packages.program("redis-server", "redis-server")
+    if found is None:
+        raise UnavailableError("no redis-server here, and it could not be installed (Debian: redis-server)")
+    return found
 
 
 class Node(Server):
@@ -212,6 +215,11 @@ class SentinelSite:
         lost.kill()
         self._wait(lambda: self._agreed_on(heir))
         return heir
+
+    def wait_for_the_replica(self) -> None:
+        """Until it has all that the master has acknowledged so far."""
+        with self.master.client() as client:
+            client.wait(1, int(PATIENCE * 1000))
 
     def hand_over(self) -> Node:
         """The sentinels make the replica the master and the master its replica; no server ends meanwhile.
