@@ -22,10 +22,13 @@ from breakwall.url_parameters import (
 )
 
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps")
-STORE_SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix")
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
+STORE_SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", "sentinel")
 STORE_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
 """Those that a breaker's store knows the clock of; each also as ``database+driver://``."""
+
+LISTS = ("amqp", "amqps", "sentinel")
+"""Schemes with which a URL may be several, with a ; between them."""
 
 PLAIN_HOST = re.compile(r"[\w.-]+", re.ASCII)
 OTHER_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*(%[\w.-]+)?")
@@ -42,9 +45,15 @@ def check_database_url(url: str) -> None:
 
 
 def check_broker_url(url: str) -> None:
-    """The broker, as kombu reads it: of several with a ; between them it takes one that answers."""
-    for one in url.split(";"):
+    """The broker, as kombu reads it: several with a ; between them are sentinels, or nodes of one RabbitMQ."""
+    if url.startswith("sentinel://"):
+        _check_sentinel(url)
+        return
+    nodes = url.split(";")
+    for one in nodes:
         _check_broker(one)
+    if len(nodes) > 1:
+        _check_nodes(nodes)
 
 
 def check_store_url(url: str) -> None:
@@ -52,6 +61,9 @@ def check_store_url(url: str) -> None:
     database = url.partition("://")[0].partition("+")[0]
     if database in STORE_DATABASES:
         _check_sql(url, _parts(url.partition("://")[2]))
+        return
+    if url.startswith("sentinel://"):
+        _check_sentinel(url)
         return
     scheme, parts = _split(url, *STORE_SCHEMES, *STORE_DATABASES)
     if scheme == "memory":
@@ -105,6 +117,8 @@ def where(url: str) -> str:
     What cannot be read is left out: it may be half of a password.
     """
     scheme, _, rest = url.partition("://")
+    if scheme in LISTS and ";" in rest:
+        return ", ".join(where(one) for one in url.split(";"))
     try:
         # The scheme may have an underscore (oracle+cx_oracle), with which urlsplit would take all for a path.
         parts = urlsplit(f"any://{rest}")
@@ -145,6 +159,33 @@ def _check_redis_store(scheme: str, parts: SplitResult) -> None:
         _check_host(scheme, parts)
     _check_no_lone_user(scheme, parts)
     check_parameters(parts.query, REDIS_SOCKET if scheme == "redis+socket" else REDIS)
+
+
+def _check_sentinel(url: str) -> None:
+    from breakwall.sentinel import parse_sentinel_url
+
+    for one in url.split(";"):
+        _check_no_lone_user("sentinel", _parts(one.partition("://")[2]))
+    for host, _ in parse_sentinel_url(url).nodes:
+        if not OTHER_HOST.fullmatch(host):
+            raise ValueError(
+                "has a host that cannot be one: sentinel://host:26379/0?master_name=… would be right"
+            )
+
+
+def _check_nodes(nodes: list[str]) -> None:
+    parts = [urlsplit(node) for node in nodes]
+    if not all(part.scheme.startswith("amqp") for part in parts):
+        raise ValueError(
+            "names several servers, and each Redis holds a queue of its own: what is sent to one is not seen by "
+            "who reads another. Name one, or a Redis with replicas behind Sentinel: "
+            "sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME"
+        )
+    alike = {(part.scheme, part.username, part.password, part.path or "/", part.query) for part in parts}
+    if len(alike) > 1:
+        raise ValueError(
+            "names several nodes of one RabbitMQ: scheme, user, password and virtual host should be the same in each"
+        )
 
 
 def _split(url: str, *schemes: str) -> tuple[str, SplitResult]:

@@ -13,6 +13,7 @@ from tests.servers import (
     PostgresServer,
     RabbitServer,
     RedisServer,
+    SentinelSite,
     Server,
     UnavailableError,
     Workshop,
@@ -20,6 +21,7 @@ from tests.servers import (
     postgres,
     rabbitmq_server_for_this_machine,
     rabbitmq_sources,
+    sentinel,
 )
 from tests.servers import redis as valkey
 
@@ -63,6 +65,18 @@ def _rabbitmq(workshop: Workshop) -> Iterator[RabbitServer]:
     yield from _serve("RabbitMQ", lambda: rabbitmq_server_for_this_machine(workshop))
 
 
+@pytest.fixture(scope="session")
+def _sentinels(workshop: Workshop) -> Iterator[SentinelSite]:
+    try:
+        program = sentinel.debians_redis()
+    except UnavailableError as error:
+        not_available("Redis with Sentinel", str(error))
+    site = SentinelSite(workshop, program)
+    site.start()
+    yield site
+    site.close()
+
+
 @pytest.fixture
 def postgres_server(_postgres: PostgresServer) -> PostgresServer:
     """This process's PostgreSQL, up and answering, whatever the test before did to it."""
@@ -82,6 +96,13 @@ def rabbitmq_server(_rabbitmq: RabbitServer) -> RabbitServer:
     """This process's RabbitMQ, up and answering, whatever the test before did to it."""
     _rabbitmq.ensure_running()
     return _rabbitmq
+
+
+@pytest.fixture
+def sentinel_site(_sentinels: SentinelSite) -> SentinelSite:
+    """This process's Redis with a replica and sentinels, all of them up, whatever the test before did."""
+    _sentinels.ensure_running()
+    return _sentinels
 
 
 @pytest.fixture

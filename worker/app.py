@@ -10,7 +10,8 @@ from celery.utils.log import get_task_logger
 from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
 
-from breakwall.broker import TASK, celery_config
+from breakwall.broker import TASK
+from breakwall.broker.app import OwnApp
 from breakwall.broker.watch import WatchStep
 from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
@@ -19,6 +20,7 @@ from breakwall.worker import logs as _logs
 from breakwall.worker.dispatcher import DispatchLoop
 from breakwall.worker.ending import hurry
 from breakwall.worker.patience import be_patient
+from breakwall.worker.queue_check import QueueStep
 from breakwall.worker.runtime import Runtime
 from breakwall.worker.telling import NOTHING
 
@@ -32,11 +34,10 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 def create_app(settings: Settings) -> Celery:
     """Build the app that `celery -A worker worker` and `breakwall worker` run."""
-    app = Celery("breakwall")
-    app.conf.update(celery_config(settings))
+    app = OwnApp(settings, current=True)
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange.put
-    app.steps["worker"].update({EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
+    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
     app.steps["consumer"].add(WatchStep)
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
     return app

@@ -4,10 +4,12 @@ import sys
 
 from breakwall.settings import SettingsError, load_settings
 from breakwall.worker.app import create_app
+from breakwall.worker.surroundings import SurroundingsError, settle_in
 
 try:
+    settle_in()
     app = create_app(load_settings())
-except SettingsError as error:
+except (SettingsError, SurroundingsError) as error:
     # Celery would print a traceback for anything but an exit.
     print(error, file=sys.stderr)  # noqa: T201 - there is no logging yet, nor a command line of ours
     raise SystemExit(2) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,15 +23,18 @@ def worker(
 ) -> None:
     """Run a worker that charges queued orders, until Ctrl-C.
 
-    Every other option is Celery's own and is passed on: --loglevel INFO, --hostname NAME, --pool POOL, …
-    (`celery worker --help` lists them). With no broker configured it also runs the embedded one.
+    Of Celery's own options it takes --loglevel, --logfile, --hostname, --pidfile, --task-events,
+    --heartbeat-interval and --without-heartbeat; any other is refused with the reason. With no broker
+    configured it also runs the embedded one.
     """
+    from breakwall.broker.foreign import hide_from_celery
     from breakwall.settings import load_settings
 
     settings = load_settings()
+    hide_from_celery(os.environ)
     _check_broker(settings)
     _check_database(settings)
-    raise typer.Exit(_run(concurrency, context.args))
+    raise typer.Exit(_run(settings, concurrency, context.args))
 
 
 def _check_database(settings: Settings) -> None:
@@ -52,25 +56,38 @@ def _check_broker(settings: Settings) -> None:
     Raises:
         BrokerNotStartedError: the embedded broker is wanted, and its socket's path is too long.
         NoServerProgramError: it is wanted, and there is no program for it.
+        WrongQueueError: another broker is, and has something else in the queue's place.
     """
+    from breakwall.broker import check_queue
     from breakwall.broker.binary import find_server_program
     from breakwall.broker.server import ServerFolder
 
     if settings.embedded_broker:
         ServerFolder(settings.home)
         find_server_program()
+    else:
+        check_queue(settings)
 
 
-def _run(concurrency: int | None, others: list[str]) -> int:
-    """Celery's own command, in this process; returns its exit code."""
+def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
+    """Celery's own worker command, in this process; returns its exit code."""
     import click
-    from celery.bin.celery import celery
+    from celery.bin.base import CLIContext
+
+    from breakwall.worker.app import create_app
+    from breakwall.worker.options import own_worker
 
     chosen = [] if concurrency is None else ["--concurrency", str(concurrency)]
-    line = ["-A", "breakwall.worker", "worker", *chosen, *others]
+    surroundings = CLIContext(
+        app=create_app(settings), no_color=bool(os.environ.get("NO_COLOR")), workdir=None
+    )
     try:
-        return celery.main(line, "celery", standalone_mode=False, auto_envvar_prefix="CELERY") or 0
+        # No variable of the environment gives an option its value.
+        code: int | None = own_worker().main(
+            [*chosen, *others], "breakwall worker", standalone_mode=False, obj=surroundings
+        )
     except click.ClickException as error:
         # Celery leaves its options' errors to whoever calls it.
         error.show()
         return error.exit_code
+    return code or 0

@@ -5,8 +5,9 @@ first use, not by importing this.
 """
 
 from breakwall.broker.config import MESSAGE_FORM, QUEUE, TASK, celery_config
-from breakwall.broker.depth import QueueDepth, queue_depth
+from breakwall.broker.depth import QueueDepth, check_queue, queue_depth
 from breakwall.broker.embedded import EmbeddedBroker, start_embedded_broker
+from breakwall.broker.mismatch import WrongQueueError
 from breakwall.broker.publisher import Publisher
 from breakwall.broker.server import BrokerNotStartedError
 
@@ -18,7 +19,9 @@ __all__ = [
     "EmbeddedBroker",
     "Publisher",
     "QueueDepth",
+    "WrongQueueError",
     "celery_config",
+    "check_queue",
     "queue_depth",
     "start_embedded_broker",
 ]

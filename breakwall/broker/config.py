@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from breakwall.settings import Settings
 
 if TYPE_CHECKING:
     from kombu.entity import Queue
+
+    from breakwall.sentinel import SentinelAddress
 
 QUEUE = "payments.retry"
 TASK = "breakwall.retry_payment"
@@ -40,7 +43,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
     """
     chosen = _amqp(settings) if is_amqp(settings) else _redis(settings)
     return {
-        "broker_url": settings.broker,
+        "broker_url": _url(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker outlives any outage of its broker
         "task_default_queue": QUEUE,
@@ -83,9 +86,41 @@ def visibility_timeout(settings: Settings) -> int:
     return max(SHORTEST_VISIBILITY, int(4 * settings.payment_timeout + 60))
 
 
+def is_behind_sentinel(settings: Settings) -> bool:
+    """Whether sentinels are asked where Redis is."""
+    return settings.broker.startswith("sentinel:")
+
+
+def _url(settings: Settings) -> str:
+    """As kombu takes it. Of sentinels each is a whole URL: it goes from one to the next and forgets the last."""
+    if not is_behind_sentinel(settings):
+        return settings.broker
+    address = _sentinel_address(settings)
+    user, password = (quote(address.master.get(name, ""), safe="") for name in ("username", "password"))
+    credentials = f"{user}:{password}@" if user or password else ""
+    hosts = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in address.nodes)
+    return ";".join(f"sentinel://{credentials}{host}/{address.database}" for host in hosts)
+
+
+def sentinel_transport_options(settings: Settings, timeout: float) -> dict[str, Any]:
+    """What kombu takes beside the URL; ``timeout``: seconds for each wait for Redis, and for all sentinels."""
+    from breakwall.sentinel import sentinel_options
+
+    address = _sentinel_address(settings)
+    return {"master_name": address.master_name, "sentinel_kwargs": sentinel_options(address, timeout)}
+
+
+def _sentinel_address(settings: Settings) -> SentinelAddress:
+    from breakwall.sentinel import parse_sentinel_url
+
+    return parse_sentinel_url(settings.broker)
+
+
 def _redis(settings: Settings) -> dict[str, Any]:
+    behind = sentinel_transport_options(settings, SOCKET_TIMEOUT) if is_behind_sentinel(settings) else {}
     return {
         "broker_transport_options": {
+            **behind,
             "visibility_timeout": visibility_timeout(settings),
             # With Celery's defaults (10 and 10) a dead worker's messages are looked for every 100 seconds.
             "unacked_restore_interval": 5,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import cached_property
 
 from breakwall.broker.config import QUEUE
 from breakwall.broker.line import Line, client_app, new_line
+from breakwall.broker.mismatch import WrongQueueError, mismatch
 from breakwall.settings import Settings
+
+log = logging.getLogger("breakwall.broker")
 
 
 class QueueDepth:
     """Asks the broker, over one connection that it keeps. Thread-safe.
 
-    RabbitMQ and Redis alike count the messages that no worker has taken.
+    RabbitMQ and Redis alike count the messages that no worker has taken. Warns once where something else is
+    in the queue's place: nothing is published then, so that nobody else would.
 
     Args:
         queue: another one than that of the orders.
@@ -23,14 +28,23 @@ class QueueDepth:
         self._settings = settings
         self._queue = queue
         self._lock = threading.Lock()
+        self._told = False
 
     def __call__(self) -> int | None:
         """Messages that wait; None when the broker does not answer. Takes under a second, never raises."""
         with self._lock:
             try:
-                return self._line.depth(self._queue)
-            except Exception:  # whatever went wrong, nobody knows how many wait
+                depth = self._line.depth(self._queue)
+            except Exception as error:  # whatever went wrong, nobody knows how many wait
+                self._tell(mismatch(error))
                 return None
+            self._told = False
+            return depth
+
+    def _tell(self, problem: str | None) -> None:
+        if problem is not None and not self._told:
+            self._told = True
+            log.warning("%s; until then orders wait in the database", problem)
 
     def close(self) -> None:
         """Drop the connection. Safe to call twice; the next call opens a new one."""
@@ -41,6 +55,25 @@ class QueueDepth:
     @cached_property
     def _line(self) -> Line:
         return new_line(self._settings, client_app(self._settings))
+
+
+def check_queue(settings: Settings) -> None:
+    """Look whether the broker has something else in our queue's place; one that does not answer tells nothing.
+
+    Takes under two seconds; makes nothing.
+
+    Raises:
+        WrongQueueError: it has.
+    """
+    line = new_line(settings, client_app(settings))
+    try:
+        line.check()
+    except WrongQueueError:
+        raise
+    except Exception as error:  # whatever else it is: who uses the broker goes on trying, and tells
+        log.debug("the queue could not be looked at (%s)", type(error).__name__)
+    finally:
+        line.close()
 
 
 def queue_depth(settings: Settings, queue: str = QUEUE) -> int | None:

@@ -12,7 +12,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from breakwall.broker.config import QUEUE, TASK, celery_config, is_amqp
+from breakwall.broker.config import (
+    DEAD_LETTERS,
+    QUEUE,
+    TASK,
+    is_amqp,
+    is_behind_sentinel,
+    retry_queue,
+    sentinel_transport_options,
+)
+from breakwall.broker.mismatch import WrongQueueError, mismatch, wrong_type
 from breakwall.settings import Settings
 
 Result = TypeVar("Result")
@@ -28,6 +37,9 @@ MESSAGES_AT_ONCE = 200
 PROMPT = 0.1
 """Seconds: a failure that comes sooner, on a connection that worked before, means that it was dropped while
 idle and that a second try is worth it. A broker that hangs takes longer, and has had its time."""
+
+
+NOT_FOUND = 404
 
 
 class UnconfirmedError(Exception):
@@ -54,6 +66,9 @@ class Line(ABC):
     @abstractmethod
     def _transmit(self, order_ids: Sequence[str]) -> None: ...
 
+    @abstractmethod
+    def _compare(self) -> None: ...
+
     def send(self, order_ids: Sequence[str]) -> None:
         """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
 
@@ -64,6 +79,20 @@ class Line(ABC):
     def depth(self, queue: str = QUEUE) -> int:
         """How many messages wait. Those that a worker holds are not counted."""
         return self._do(lambda: self._count(queue))
+
+    def check(self) -> None:
+        """Look whether what the broker has under our names can be worked with. Makes nothing.
+
+        Raises:
+            WrongQueueError: it cannot.
+        """
+        try:
+            self._do(self._compare)
+        except Exception as error:
+            told = mismatch(error)
+            if told is None:
+                raise
+            raise WrongQueueError(told) from None
 
     def close(self) -> None:
         """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
@@ -97,7 +126,7 @@ class Line(ABC):
             return int(self._producer.channel.queue_declare(queue, passive=True).message_count)
         except self._connection.channel_errors as error:
             # Redis has no key for an empty list, and RabbitMQ no queue before the first publish.
-            if str(getattr(error, "reply_code", "")) != "404":
+            if str(getattr(error, "reply_code", "")) != str(NOT_FOUND):
                 raise
             if self.missing_queue_closes_channel:
                 self._producer = None
@@ -105,8 +134,22 @@ class Line(ABC):
 
     def _open(self) -> None:
         if self._producer is None:
-            self._connection.ensure_connection(max_retries=0)
+            self._connect()
             self._producer = self._app.amqp.Producer(self._connection.channel(), auto_declare=False)
+
+    def _connect(self) -> None:
+        """To the first node of the broker that answers, while there is time; the next time go on from there."""
+        deadline = time.monotonic() + STEP
+        for left in reversed(range(max(1, len(self._connection.alt)))):
+            try:
+                self._connection.ensure_connection(max_retries=0)
+            except Exception:
+                # Whatever was wrong with this node: a refused connection, a refused user, no answer.
+                self._connection.maybe_switch_next()
+                if not left or time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def _post(self, order_id: str, **options: Any) -> None:
         """Hand one message to kombu. The order's id is the task's id too: the same order, the same task."""
@@ -119,13 +162,27 @@ class Line(ABC):
 class RedisLine(Line):
     """Redis and Valkey: all messages in one pipeline, which is one round trip."""
 
-    def __init__(self, app: Any) -> None:
-        super().__init__(app, transport_options={"socket_timeout": STEP, "socket_connect_timeout": STEP})
+    def __init__(self, app: Any, **more_options: Any) -> None:
+        within = {"socket_timeout": STEP, "socket_connect_timeout": STEP}
+        super().__init__(app, transport_options={**within, **more_options})
 
     def _transmit(self, order_ids: Sequence[str]) -> None:
         with self._producer.batch(max_size=MESSAGES_AT_ONCE):
             for order_id in order_ids:
                 self._post(order_id)
+
+    def _compare(self) -> None:
+        channel = self._producer.channel
+        wanted = {
+            QUEUE: "list",
+            channel.keyprefix_queue % QUEUE: "set",
+            channel.unacked_key: "hash",
+            channel.unacked_index_key: "zset",
+        }
+        for name, kind in wanted.items():
+            found = channel.client.type(name)
+            if _text(found) not in {kind, "none"}:
+                raise WrongQueueError(wrong_type(name))
 
 
 class AmqpLine(Line):
@@ -150,6 +207,26 @@ class AmqpLine(Line):
             self._awaited.add(self._tag)
             self._post(order_id, mandatory=True)
         self._await_confirmation()
+
+    def _compare(self) -> None:
+        from breakwall.broker.queues import dead_letter_queue
+
+        queue = retry_queue()
+        self._compare_one(queue.exchange.declare)
+        self._compare_one(queue.queue_declare)
+        self._compare_one(dead_letter_queue(DEAD_LETTERS).queue_declare)
+
+    def _compare_one(self, declare: Callable[..., object]) -> None:
+        self._open()
+        try:
+            declare(passive=True, channel=self._producer.channel)
+        except self._connection.channel_errors as error:
+            if getattr(error, "reply_code", None) != NOT_FOUND:
+                raise
+            self._producer = None  # that closed the channel
+        else:
+            # What is there already stays as it is, or is refused.
+            declare(channel=self._producer.channel)
 
     def _prepare(self, channel: Any) -> None:
         if channel is self._prepared:
@@ -180,15 +257,21 @@ class AmqpLine(Line):
         self._refused = True
 
 
+def _text(answer: bytes | str) -> str:
+    return answer.decode() if isinstance(answer, bytes) else answer
+
+
 def client_app(settings: Settings) -> Any:
     """A Celery app that only sends: it does not become the process's current app."""
-    from celery import Celery
+    from breakwall.broker.app import OwnApp
 
-    app = Celery("breakwall", set_as_current=False)
-    app.conf.update(celery_config(settings))
-    return app
+    return OwnApp(settings, current=False)
 
 
 def new_line(settings: Settings, app: Any) -> Line:
     """An unopened line to the settings' broker."""
-    return AmqpLine(app) if is_amqp(settings) else RedisLine(app)
+    if is_amqp(settings):
+        return AmqpLine(app)
+    if is_behind_sentinel(settings):
+        return RedisLine(app, **sentinel_transport_options(settings, STEP))
+    return RedisLine(app)

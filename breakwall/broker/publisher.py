@@ -15,6 +15,7 @@ from typing import Any
 
 from breakwall.broker.cooldown import Cooldown
 from breakwall.broker.line import MESSAGES_AT_ONCE, STEP, Line, client_app, new_line
+from breakwall.broker.mismatch import mismatch
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
@@ -124,14 +125,10 @@ class Publisher:
                 slots.release()
 
     def _report_failure(self, error: Exception) -> None:
-        # The error's text may hold the broker's address; its type says enough.
         self._untold = self._cooldown.failed() or self._untold
         if self._untold and self._clock() >= self._silent_until:
             self._untold, self._silent_until = False, self._clock() + QUIET
-            log.warning(
-                "the broker takes no messages (%s); orders wait in the database until it does",
-                type(error.__cause__ or error).__name__,
-            )
+            log.warning("%s", _told(error))
 
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
@@ -144,6 +141,15 @@ class Publisher:
         # Forgotten, not closed: closing would say goodbye to the broker in the parent's name.
         self.__dict__.pop("_app", None)
         self._start_afresh()
+
+
+def _told(error: Exception) -> str:
+    problem = mismatch(error)
+    if problem is not None:
+        return f"{problem}; until then orders wait in the database"
+    # The error's text may hold the broker's address; its type says enough.
+    kind = type(error.__cause__ or error).__name__
+    return f"the broker takes no messages ({kind}); orders wait in the database until it does"
 
 
 _publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()

@@ -30,13 +30,13 @@ class QuorumQueue(Queue):
         )
 
     def declare(self, nowait: bool = False, channel: Any = None) -> Any:
-        dead_letters = _dead_letter_queue(self.queue_arguments["x-dead-letter-routing-key"])
+        dead_letters = dead_letter_queue(self.queue_arguments["x-dead-letter-routing-key"])
         dead_letters(channel or self.channel).declare()
         declare: Any = super().declare  # kombu has no types here
         return declare(nowait=nowait, channel=channel)
 
 
-def _dead_letter_queue(name: str) -> Any:
+def dead_letter_queue(name: str) -> Any:
     """Bounded in number and age: it holds ids for an operator's eyes, not orders."""
     limits = {"x-max-length": 10_000, "x-message-ttl": WEEK_IN_MS}
     return Queue(name, Exchange(""), routing_key=name, queue_arguments=limits)

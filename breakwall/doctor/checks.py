@@ -64,6 +64,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "breaker store": breaker_store,
         "payment service": payment_service,
         "workers": work,
+        "environment": environment,
     }
     return {"python": python, **{name: partial(look, settings) for name, look in looks.items()}}
 
@@ -106,10 +107,15 @@ def data_folder(settings: Settings) -> list[Finding]:
 
 def broker(settings: Settings) -> list[Finding]:
     """The broker: the embedded one's program, or the configured one's answer."""
-    from breakwall.broker import queue_depth
+    from breakwall.broker import WrongQueueError, check_queue, queue_depth
 
     if settings.embedded_broker:
         return _embedded_broker(settings)
+    try:
+        check_queue(settings)
+    except WrongQueueError as error:
+        what, _, advice = str(error).partition(". ")
+        return [Finding("broker", False, f"{where(settings.broker)}: {what}", f"{advice}.")]
     depth = queue_depth(settings)
     if depth is None:
         advice = "Check BREAKWALL_BROKER_URL and that the broker runs; until then orders wait safely."
@@ -176,6 +182,20 @@ def breaker_store(settings: Settings) -> list[Finding]:
     finally:
         store.close()
     return [Finding(name, True, f"{where(settings.breaker_store)} answers")]
+
+
+def environment(settings: Settings) -> list[Finding]:
+    """Celery's own variables, which Breakwall does not obey. Named only: their values hold passwords."""
+    from breakwall.broker.foreign import ENDS_CELERY, foreign_variables
+
+    if os.environ.get(ENDS_CELERY):
+        told = f"{ENDS_CELERY} is set, with which Celery cannot be imported: no message is sent"
+        return [Finding("environment", False, told, f"Unset {ENDS_CELERY}.")]
+    found = foreign_variables(os.environ)
+    shown = (
+        f"ignored, for they are Celery's own: {', '.join(found)}" if found else "no variables of Celery's own"
+    )
+    return [Finding("environment", True, shown)]
 
 
 def payment_service(settings: Settings) -> list[Finding]:

@@ -147,9 +147,11 @@ def _explain_breaker(error: Exception) -> Explanation | None:
 
 
 def _explain_broker(error: Exception) -> Explanation | None:
-    from breakwall.broker import BrokerNotStartedError
+    from breakwall.broker import BrokerNotStartedError, WrongQueueError
     from breakwall.broker.binary import NoServerProgramError
 
+    if isinstance(error, WrongQueueError):
+        return Explanation("wrong_queue", ExitCode.USAGE, [f"{error}."])
     if isinstance(error, BrokerNotStartedError | NoServerProgramError):
         return Explanation("no_broker", ExitCode.FAILURE, [str(error)])
     return None

@@ -119,7 +119,7 @@ def test_a_data_folder_whose_path_is_too_long_for_a_socket_ends_the_worker_with_
 def test_with_a_broker_of_its_own_any_path_of_the_data_folder_will_do(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.commands._run", lambda concurrency, others: 0)
+    monkeypatch.setattr("worker.commands._run", lambda *_: 0)
     terminal.set(
         DATA_DIR=str(terminal.folder / ("x" * LONGEST_SOCKET_PATH)), BROKER_URL="redis://127.0.0.1:9/0"
     )
@@ -129,15 +129,6 @@ def test_with_a_broker_of_its_own_any_path_of_the_data_folder_will_do(
 def test_the_embedded_database_is_migrated_before_the_worker_starts(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.commands._run", lambda concurrency, others: 0)
+    monkeypatch.setattr("worker.commands._run", lambda *_: 0)
     assert terminal.run("worker").code == 0
     assert (terminal.home / "breakwall.db").exists()
-
-
-def test_options_of_celery_are_passed_on(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines: list[list[str]] = []
-    monkeypatch.setattr("celery.bin.celery.celery.main", lambda line, *_, **__: lines.append(line))
-    terminal.run("worker", "-c", "2", "--loglevel", "INFO", "-n", "w1@%h")
-    assert lines == [
-        ["-A", "breakwall.worker", "worker", "--concurrency", "2", "--loglevel", "INFO", "-n", "w1@%h"]
-    ]

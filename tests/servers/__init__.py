@@ -8,6 +8,7 @@ the one it is given. Nothing of the system's own servers is read or touched.
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer, rabbitmq_server_for_this_machine
 from tests.servers.redis import RedisServer
+from tests.servers.sentinel import SentinelSite
 from tests.servers.server import Server, UnavailableError, not_available
 from tests.servers.workshop import Workshop
 
@@ -15,6 +16,7 @@ __all__ = [
     "PostgresServer",
     "RabbitServer",
     "RedisServer",
+    "SentinelSite",
     "Server",
     "UnavailableError",
     "Workshop",

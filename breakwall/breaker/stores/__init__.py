@@ -12,7 +12,7 @@ from typing import Protocol
 from breakwall.urls import check_library_url
 
 ABSENT = ""
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket", "sentinel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,9 @@ def store_from_url(url: str) -> Store:
     """The store that ``url`` names. Nothing is connected yet.
 
     ``memory://`` is for one process; each call makes a new one. ``redis://``, ``rediss://``,
-    ``unix:///path`` and ``redis+socket:///path`` are a Redis or Valkey server. Anything else is taken for
-    an SQLAlchemy URL; the store makes its table where that is missing.
+    ``unix:///path`` and ``redis+socket:///path`` are a Redis or Valkey server, and
+    ``sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME`` is the master that the sentinels name.
+    Anything else is taken for an SQLAlchemy URL; the store makes its table where that is missing.
 
     Raises:
         ValueError: the URL is none of these; the message does not repeat it, for it may hold a password.

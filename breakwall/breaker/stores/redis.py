@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from breakwall.breaker.stores import Record
+from breakwall.sentinel import is_sentinel, parse_sentinel_url, sentinel_client
 
 PREFIX = "breakwall:breaker:"
 
@@ -31,10 +32,11 @@ return {won, stored[1] or '', stored[2] or '', redis.call('TIME')}
 
 
 class RedisStore:
-    """A server at ``url``, in redis-py's form (``redis://``, ``rediss://``, ``unix://``).
+    """A server at ``url``, in redis-py's form (``redis://``, ``rediss://``, ``unix://``), or a master behind
+    sentinels (`breakwall.sentinel`).
 
     Raises:
-        ValueError: redis-py cannot read the URL.
+        ValueError: the URL cannot be read.
     """
 
     remote = True
@@ -51,6 +53,9 @@ class RedisStore:
 
     def close(self) -> None:
         self._client.close()
+        sentinels = getattr(self._client.connection_pool, "sentinel_manager", None)
+        if sentinels is not None:
+            sentinels.close()
 
     def forget_connections(self) -> None:
         """Nothing to do: redis-py's pool notices a fork, and leaves the parent's sockets open."""
@@ -59,16 +64,24 @@ class RedisStore:
         return "RedisStore()"
 
     def _connect(self) -> redis.Redis:
-        client: redis.Redis = redis.Redis.from_url(
-            self._url,
+        client = self._client_for(
             decode_responses=True,
-            socket_timeout=SOCKET_TIMEOUT,
-            socket_connect_timeout=SOCKET_TIMEOUT,
             # A retry by the client could apply a swap whose first answer was lost, and call it a conflict.
             retry=Retry(NoBackoff(), 0),
         )
         self._script = client.register_script(SCRIPT)
         return client
+
+    def _client_for(self, **options: Any) -> redis.Redis:
+        if is_sentinel(self._url):
+            # Each new connection is to the master of that moment. What a former one answers is an error, and
+            # ends the connection: a swap is never told as won by a server that was voted out.
+            address = parse_sentinel_url(self._url)
+            client: redis.Redis = sentinel_client(address, timeout=SOCKET_TIMEOUT, **options)
+            return client
+        within = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": SOCKET_TIMEOUT}
+        found: redis.Redis = redis.Redis.from_url(self._url, **within, **options)
+        return found
 
     def _run(self, name: str, *args: str) -> tuple[bool, Record]:
         answer: Any = self._script(keys=[PREFIX + name], args=list(args), client=self._client)

@@ -44,6 +44,8 @@ class StubLine(Line):
         self.opened += self._producer is None
         self._producer = object()
 
+    def _compare(self) -> None: ...
+
     def _transmit(self, order_ids: Sequence[str]) -> None:
         self.tries += 1
         self._clock.now += self.after

@@ -1,0 +1,54 @@
+"""The Celery app that obeys our settings and nothing else. Importing this loads Celery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.app.utils import Settings as CelerySettings
+from celery.loaders.app import AppLoader
+
+from breakwall.broker.config import celery_config
+from breakwall.settings import Settings
+
+
+class OwnLoader(AppLoader):  # type: ignore[misc]  # Celery has no types
+    """Reads no module that ``CELERY_CONFIG_MODULE`` names."""
+
+    def read_configuration(self, env: str = "") -> dict[str, Any]:
+        return {}
+
+
+class OwnSettings(CelerySettings):  # type: ignore[misc]  # Celery has no types
+    """Celery's settings without the four that its own ask the environment for first."""
+
+    @property
+    def broker_url(self) -> Any:
+        return self.get("broker_url")
+
+    @property
+    def broker_read_url(self) -> Any:
+        return self.broker_url
+
+    @property
+    def broker_write_url(self) -> Any:
+        return self.broker_url
+
+    @property
+    def result_backend(self) -> Any:
+        return self.get("result_backend")
+
+
+class OwnApp(Celery):  # type: ignore[misc]  # Celery has no types
+    """Configured by ``settings``: no variable of Celery's changes it, nor does a Django project around it.
+
+    Args:
+        settings: where the broker is.
+        current: whether it becomes the process's current app. In a shop's process that is the shop's own.
+    """
+
+    def __init__(self, settings: Settings, *, current: bool) -> None:
+        super().__init__("breakwall", loader=OwnLoader, fixups=[], set_as_current=current)
+        # Celery keeps and fills this very object. An assignment to its attribute would be a setting.
+        object.__setattr__(self._conf, "__class__", OwnSettings)
+        self.conf.update(celery_config(settings))

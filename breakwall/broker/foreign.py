@@ -1,0 +1,79 @@
+"""Celery's own variables of the environment. They are other programs': here they change nothing.
+
+A Django image has `CELERY_BROKER_URL` set for the shop's Celery. Whoever obeyed it would drain another queue
+than the one that this site's orders are published to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+
+PREFIXES = ("CELERY_", "KOMBU_")
+
+AT_IMPORT = (
+    "AUTOSCALE_KEEPALIVE",
+    "CELERY_BENCH",
+    "CELERY_BENCH_EVERY",
+    "CELERY_TRACE_APP",
+    "CELERY_WORKER_REVOKES_MAX",
+    "CELERY_WORKER_REVOKE_EXPIRES",
+    "CELERY_WORKER_SUCCESSFUL_EXPIRES",
+    "CELERY_WORKER_SUCCESSFUL_MAX",
+    "C_BENCH",
+    "C_BENCH_EVERY",
+    "C_IMPDEBUG",
+    "C_REMDEBUG",
+    "C_STRICT_APP",
+    "C_WARN_APP",
+    "DISABLE_TRACEBACKS",
+    "KOMBU_DEBUG_POOL",
+    "KOMBU_DISABLE_LIMIT_PROTECTION",
+    "KOMBU_LOG_CHANNEL",
+    "KOMBU_LOG_CONNECTION",
+    "KOMBU_LOG_DEBUG",
+    "MP_LOG",
+    "PICKLE_PROTOCOL",
+    "REMAP_SIGTERM",
+    "TIMER_DEBUG",
+    "USE_FAST_LOCALS",
+)
+"""Those that Celery and its libraries read while they are imported."""
+
+WITH_A_DEBUGGER = "CELERY_RDBSIG"
+"""Has a signal open a debugger on a port; read when a worker starts."""
+
+ENDS_CELERY = "C_IMPDEBUG"
+"""With it Celery 5.7 cannot be imported by any program: its hook calls Python's import wrongly."""
+
+OTHERS = (
+    "BROKER_URL",
+    "CONFIG_MODULE",
+    "C_FAKEFORK",
+    "C_FORCE_ROOT",
+    "C_WNOCONF",
+    "DJANGO_SETTINGS_MODULE",
+    "LOADER",
+    "RESULT_BACKEND",
+    "SKIP_CHECKS",
+)
+"""Those without a prefix that Celery, or its command line, reads later."""
+
+
+def foreign_variables(environ: Mapping[str, str]) -> list[str]:
+    """The names in ``environ`` that would change Celery and change nothing here, in order."""
+    named = {*AT_IMPORT, *OTHERS}
+    return sorted(name for name in environ if name in named or name.startswith(PREFIXES))
+
+
+def read_at_import(environ: Mapping[str, str]) -> list[str]:
+    """Those of them that have acted already where Celery was imported before us."""
+    return [name for name in AT_IMPORT if environ.get(name)]
+
+
+def hide_from_celery(environ: MutableMapping[str, str]) -> None:
+    """Take away what Celery reads where no setting of ours reaches; the rest stays, for a shop's listener.
+
+    To be called in a worker's process, before Celery is imported.
+    """
+    for name in (*AT_IMPORT, WITH_A_DEBUGGER):
+        environ.pop(name, None)

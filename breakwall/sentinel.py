@@ -1,0 +1,136 @@
+"""How a Redis behind Sentinel is named in one URL, for the broker and for a breaker's store. Imports nothing of ours.
+
+``sentinel://:password@h1:26379;sentinel://h2:26379/0?master_name=mymaster``: any number of sentinels with a ;
+between them, as kombu writes them, then the database and the name that the sentinels know the master by. User
+and password are Redis's own; the sentinels', where they have one, are ``sentinel_username`` and
+``sentinel_password`` behind the name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+SCHEME = "sentinel://"
+PORT = 26379
+PARAMETERS = ("master_name", "sentinel_username", "sentinel_password")
+RIGHT = "sentinel://:password@host:26379;sentinel://host2:26379/0?master_name=NAME would be right"
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelAddress:
+    """What such a URL says. `master` and `sentinels` are credentials as redis-py takes them."""
+
+    nodes: tuple[tuple[str, int], ...]
+    master_name: str
+    database: int
+    master: dict[str, str] = field(repr=False)
+    sentinels: dict[str, str] = field(repr=False)
+
+
+def is_sentinel(url: str) -> bool:
+    """Whether ``url`` names a master behind sentinels."""
+    return url.startswith(SCHEME)
+
+
+def parse_sentinel_url(url: str) -> SentinelAddress:
+    """Read the URL.
+
+    Raises:
+        ValueError: it is no such URL; the message says what would be right and repeats nothing of it.
+    """
+    parts = [_split(one) for one in url.split(";")]
+    if any(part.path or part.query for part in parts[:-1]):
+        raise ValueError(f"should name its database and master once, at its end: {RIGHT}")
+    named = _parameters(parts[-1].query)
+    return SentinelAddress(
+        nodes=tuple((str(part.hostname), part.port or PORT) for part in parts),
+        master_name=named["master_name"],
+        database=_database(parts[-1].path),
+        master=_credentials(parts),
+        sentinels={
+            name.removeprefix("sentinel_"): value
+            for name, value in named.items()
+            if name.startswith("sentinel_")
+        },
+    )
+
+
+def sentinel_client(address: SentinelAddress, *, timeout: float, **options: Any) -> Any:
+    """A redis-py client that asks the sentinels for the master at each connection. Connects when used.
+
+    Args:
+        timeout: seconds for each wait, of the master; all sentinels together get as long.
+        options: more for the master's connections.
+    """
+    from redis.sentinel import Sentinel
+
+    asking = sentinel_options(address, timeout)
+    within = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    manager: Any = Sentinel(address.nodes, sentinel_kwargs=asking, **address.master, **within, **options)  # type: ignore[no-untyped-call]
+    return manager.master_for(address.master_name, db=address.database)
+
+
+def sentinel_options(address: SentinelAddress, timeout: float) -> dict[str, Any]:
+    """How to ask a sentinel: once, and one that hangs leaves time for the next."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    each = timeout / len(address.nodes)
+    within = {"socket_timeout": each, "socket_connect_timeout": each}
+    return {**address.sentinels, **within, "retry": Retry(NoBackoff(), 0)}
+
+
+def _split(url: str) -> SplitResult:
+    if not is_sentinel(url):
+        raise ValueError(
+            f"should begin each of its addresses with {SCHEME} (in a password ; is %3B): {RIGHT}"
+        )
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0 and not re.search(r"[#\x00-\x20\x7f]", url)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(
+            "is not a URL (a port is a number from 1 to 65535); in a password @ is %40, : is %3A, / is %2F, "
+            f"? is %3F, # is %23, ; is %3B. {RIGHT}"
+        )
+    return parts
+
+
+def _parameters(query: str) -> dict[str, str]:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    named = dict(pairs)
+    if set(named) - set(PARAMETERS) or len(named) < len(pairs) or not all(named.values()):
+        raise ValueError(
+            f"takes {', '.join(PARAMETERS)} after ?, once each, and nothing else; TLS is not supported there"
+        )
+    if "master_name" not in named:
+        raise ValueError(f"does not say which master the sentinels should be asked for: {RIGHT}")
+    return named
+
+
+def _database(path: str) -> int:
+    text = unquote(path.removeprefix("/")) or "0"
+    if not re.fullmatch("[0-9]+", text):
+        raise ValueError(f"should name its Redis database by number: {RIGHT}")
+    return int(text)
+
+
+def _credentials(parts: Sequence[SplitResult]) -> dict[str, str]:
+    found = [
+        {
+            name: unquote(value)
+            for name, value in (("username", part.username), ("password", part.password))
+            if value
+        }
+        for part in parts
+    ]
+    said = [given for given in found if given]
+    if any(given != said[0] for given in said):
+        raise ValueError("names two users or passwords, and there is one master: say it once, or each time")
+    return said[0] if said else {}

@@ -1,0 +1,156 @@
+"""Which of Celery's options a worker takes. Every other one is refused with a reason; none is ignored.
+
+`own_worker` is Celery's command with these checks, `hold_to_our_options` gives them to ``celery -A worker worker``.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+from celery import concurrency
+from celery.bin.worker import worker as celerys_worker
+from click.core import ParameterSource
+
+from breakwall.broker import QUEUE
+
+WORK = frozenset(
+    {
+        "concurrency",
+        "heartbeat_interval",
+        "hostname",
+        "logfile",
+        "loglevel",
+        "pidfile",
+        "pool",
+        "task_events",
+        "without_gossip",
+        "without_heartbeat",
+        "without_mingle",
+    }
+)
+"""By Celery's own names. ``pool`` takes one value; gossip and mingle are off in any case."""
+
+SAYS_WHAT_IS = {"optimization": "default", "prefetch_multiplier": 1, "queues": [QUEUE]}
+"""Options that are taken with one value: the one that is true here without them."""
+
+MOST_THREADS = 1000
+
+ONLY_THREADS = (
+    "payments run in threads, the only pool that works here: they wait for the payment service nearly all of the "
+    "time. Leave it out, and say with --concurrency how many are tried at once"
+)
+_CHILDREN = "it is about child processes, and there are none: payments run in threads"
+_LIMITS = "a thread cannot be ended. BREAKWALL_PAYMENT_TIMEOUT bounds each call to the payment service"
+_NO_SCHEDULE = "there is no schedule: due times are in the database, and every worker publishes what is due"
+_ONE_QUEUE = f"a worker drains one queue, {QUEUE}, and nothing else"
+_START_AS_USER = (
+    "files are looked at before Celery would change the user: start the worker as that user (systemd: User=, "
+    "Group=; or runuser)"
+)
+_SERVICE_MANAGER = (
+    "in the background it would work in another folder and read other settings: have a service manager "
+    "(systemd, supervisor, a container) run it in the foreground"
+)
+
+REASONS = {
+    "autoscale": "the number of threads is fixed: set --concurrency; a waiting thread costs next to nothing",
+    "beat": _NO_SCHEDULE,
+    "detach": _SERVICE_MANAGER,
+    "disable_prefetch": "it is so without it: nothing is taken from the broker ahead of the threads",
+    "exclude_queues": _ONE_QUEUE,
+    "executable": _SERVICE_MANAGER,
+    "gid": _START_AS_USER,
+    "include": "other tasks belong into a worker of their own: they would take this one's threads",
+    "max_memory_per_child": _CHILDREN,
+    "max_tasks_per_child": _CHILDREN,
+    "optimization": _CHILDREN,
+    "pool_start_method": _CHILDREN,
+    "prefetch_multiplier": "what a worker has taken ahead, no pause takes back and no other worker sees: it is 1",
+    "purge": (
+        "it would end no order, only delay it: orders are in the database. `breakwall orders cancel` ends them"
+    ),
+    "queues": _ONE_QUEUE,
+    "schedule_filename": _NO_SCHEDULE,
+    "scheduler": _NO_SCHEDULE,
+    "soft_time_limit": _LIMITS,
+    "statedb": "it keeps revoked ids, and an order is not ended by revoking its message",
+    "time_limit": _LIMITS,
+    "uid": _START_AS_USER,
+    "umask": "it acts with --detach alone: set it where the worker is started",
+}
+UNKNOWN = "it is not one that Breakwall was tested with"
+
+
+class OnlyThreads(click.ParamType[Any]):
+    """``--pool``: named at all, it can only be what it is. Others are not even imported."""
+
+    name = "pool"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        given = ctx is not None and _is_given(ctx, "pool")
+        if given and value != "threads":
+            self.fail(f"{ONLY_THREADS}.", param, ctx)
+        return concurrency.get_implementation("threads")
+
+
+def own_worker() -> click.Command:
+    """Celery's worker command, held to our options; Celery's own is left as it is."""
+    command: click.Command = copy.copy(celerys_worker)
+    command.params = [copy.copy(param) for param in celerys_worker.params]
+    hold_to_our_options(command)
+    return command
+
+
+def hold_to_our_options(command: click.Command) -> None:
+    """Have the command refuse what does not work here, before it does anything."""
+    types = {"pool": OnlyThreads(), "concurrency": click.IntRange(1, MOST_THREADS)}
+    for param in command.params:
+        if param.name in types:
+            param.type = types[param.name]
+    run: Any = command.callback
+    command.callback = _checked(run)
+
+
+def _checked(run: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(run)
+    def checked(*args: Any, **options: Any) -> Any:
+        check(click.get_current_context())
+        return run(*args, **options)
+
+    return checked
+
+
+def check(context: click.Context) -> None:
+    """Look at what was given on a worker's command line.
+
+    Raises:
+        click.UsageError: naming every option that does not work, and why.
+    """
+    refused = [
+        f"{_shown(param)}: {REASONS.get(param.name or '', UNKNOWN)}."
+        for param in context.command.params
+        if _is_given(context, param.name or "") and not _works(param.name or "", context)
+    ]
+    if context.args:
+        refused.append(
+            "a worker takes options only; Breakwall's settings are in the environment (README.md)."
+        )
+    if refused:
+        raise click.UsageError("\n".join(refused), context)
+
+
+def _works(name: str, context: click.Context) -> bool:
+    return name in WORK or (name in SAYS_WHAT_IS and context.params[name] == SAYS_WHAT_IS[name])
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+
+
+def _shown(param: click.Parameter) -> str:
+    return "/".join(sorted(param.opts, key=len))
