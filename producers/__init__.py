@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         OrderStatus,
         StoredOrder,
     )
-    from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError
+    from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError, OrderPrunedError
     from breakwall.settings import SettingsError
     from producers.producer import OrderProducer, PlaceResult
 
@@ -30,6 +30,7 @@ __all__ = [
     "Order",
     "OrderNotFoundError",
     "OrderProducer",
+    "OrderPrunedError",
     "OrderStatus",
     "PlaceResult",
     "SchemaError",
@@ -45,6 +46,7 @@ _HOMES = {
     "Order": "breakwall.payments.orders",
     "Naming": "breakwall.payments.queries",
     "OrderNotFoundError": "breakwall.payments.queries",
+    "OrderPrunedError": "breakwall.payments.queries",
     "OrderProducer": "producers.producer",
     "OrderStatus": "breakwall.payments.orders",
     "PlaceResult": "producers.producer",

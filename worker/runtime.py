@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
@@ -9,9 +10,11 @@ from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedd
 from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
-from breakwall.settings import Settings
+from breakwall.payments.pruning import Pruning
+from breakwall.settings import DAY, Settings
 from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
 from worker.dispatcher import Dispatcher
+from worker.pruning import PruningStep
 from worker.retry import Retrier
 
 
@@ -54,7 +57,15 @@ class Runtime:
             self.publisher,
             self.depth,
             self.settings.dispatch,
+            **self._prunes(),
         )
+
+    def _prunes(self) -> dict[str, Callable[[], object]]:
+        chosen = self.settings.retention
+        if chosen.days is None:
+            return {}
+        pruning = Pruning(self.database, keys_for=chosen.keys_days * DAY)
+        return {"prune": PruningStep(pruning, chosen.days * DAY).run_once}
 
     def start_embedded_broker(self) -> None:
         """Run the broker that is used when none is configured, or share another worker's."""

@@ -125,14 +125,15 @@ def _show(seen: Backlog, output: Format) -> None:
 
 
 def _watch(monitor: Monitor, interval: float, limits: Limits | None, output: Format) -> None:
-    from breakwall.payments.database import DatabaseUnavailableError
+    from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 
     with _screen(output) as show:
         while True:
             try:
                 seen = monitor.snapshot()
             except DatabaseUnavailableError as error:
-                if limits:
+                # Tables that are not there do not come by waiting.
+                if limits or isinstance(error, SchemaError):
                     raise
                 typer.echo(f"Error: {error}", err=True)
             else:

@@ -25,6 +25,11 @@ class Site:
     looks_at_due: int = 0
     reclaims: int = 0
 
+    prunings: int = 0
+
+    def prune(self) -> None:
+        self.prunings += 1
+
     def dispatcher(self, **settings: Any) -> Dispatcher:
         return Dispatcher(
             self,  # type: ignore[arg-type]  # the four methods of DueOrders that it uses
@@ -32,6 +37,7 @@ class Site:
             self,
             lambda: self.depth,
             DispatchSettings(**{"batch": 100, "window": 500, **settings}),
+            prune=self.prune,
         )
 
     def grown_dispatcher(self) -> Dispatcher:
@@ -177,3 +183,16 @@ class TestLoop:
         assert dispatcher.looks == 3
         assert len(reports) == 1
         assert str(error) in reports[0]
+
+
+class TestPruning:
+    def test_comes_after_each_look_that_has_published_all_there_was(self, site: Site) -> None:
+        dispatcher = site.grown_dispatcher()
+        site.prunings, site.waiting = 0, site.waiting[:150]
+        assert [dispatcher.run_once(), site.prunings] == [100, 0]
+        assert [dispatcher.run_once(), site.prunings] == [50, 1]
+
+    def test_goes_on_during_an_outage(self, site: Site) -> None:
+        site.slots = 0
+        site.dispatcher().run_once()
+        assert site.prunings == 1
