@@ -10,8 +10,9 @@ from celery.utils.log import get_task_logger
 from celery.worker.request import Request
 
 from breakwall.broker import TASK, celery_config
+from breakwall.broker.forms import ids_in
 from breakwall.crashpoints import reach
-from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.settings import Settings
 from worker.dispatcher import DispatchLoop
 from worker.runtime import Runtime
@@ -34,15 +35,35 @@ def create_app(settings: Settings) -> Celery:
     return app
 
 
-def retry_payment(task: Any, order_id: str) -> str | None:
-    """Work on one queued order; the message carries its id and nothing else.
+def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | list[str | None] | None:
+    """Work on the queued order whose id the message carries, or on each of a list of them.
+
+    What a later version may add (``later``, ``also``) is passed over: the order's row has all that counts.
+    """
+    if isinstance(named, str):
+        return _work_on(task, named)
+    statuses, errors = [], []
+    for order_id in ids_in(named):
+        try:
+            statuses.append(_work_on(task, order_id))
+        except Exception as error:
+            # The others are worked on nevertheless; this one's claim runs out.
+            task_log.exception("order %s failed", order_id)
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup(f"{len(errors)} of {len(errors) + len(statuses)} orders failed", errors)
+    return statuses
+
+
+def _work_on(task: Any, order_id: str) -> str | None:
+    """Work on one order.
 
     A database that does not answer loses nothing: the order's row is untouched or its claim runs out,
     and the dispatcher publishes it again. So the message is done with either way.
     """
     try:
         status: str | None = task.app.breakwall.retrier.run(order_id)
-    except (DatabaseUnavailableError, SchemaError) as error:
+    except DatabaseUnavailableError as error:
         task_log.warning("order %s is put off: %s", order_id, error)
         return None
     task_log.info("order %s: %s", order_id, status or "nothing to do")
