@@ -137,6 +137,26 @@ class LogSettings(_Section):
     format: Literal["auto", "json", "text"] = "auto"
 
 
+DAY = 86_400
+"""Seconds."""
+
+
+class RetentionSettings(_Section):
+    """For how long orders that have ended are kept, and their keys. Times are days; without ``days`` all stays."""
+
+    days: Annotated[Annotated[int, Field(ge=1, le=36_500)] | None, UNSET] = None
+    # A year and a month: what a shop renews or bills once a year, it may well place again under last year's key.
+    keys_days: int = Field(400, ge=1, le=36_500, validate_default=True)
+
+    @field_validator("keys_days")
+    @classmethod
+    def _longer_than_the_orders(cls, value: int, info: ValidationInfo) -> int:
+        days = info.data.get("days")
+        if days is not None and value < days:
+            raise ValueError(f"should be at least as long as {PREFIX}RETENTION__DAYS: {days}")
+        return value
+
+
 class Settings(_Section):
     """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
 
@@ -167,6 +187,7 @@ class Settings(_Section):
     retry: RetrySettings = RetrySettings()
     dispatch: DispatchSettings = DispatchSettings()
     log: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
     api_tokens: SecretStr | None = None
 
     @field_validator("payment_token", "payment_token_file", "payment_headers")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         OrderStatus,
         StoredOrder,
     )
-    from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError
+    from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError, OrderPrunedError
     from breakwall.producers.producer import OrderProducer, PlaceResult
     from breakwall.settings import SettingsError
 
@@ -33,6 +33,7 @@ __all__ = [
     "Order",
     "OrderNotFoundError",
     "OrderProducer",
+    "OrderPrunedError",
     "OrderStatus",
     "PlaceResult",
     "SchemaError",
@@ -48,6 +49,7 @@ _HOMES = {
     "Order": "breakwall.payments.orders",
     "Naming": "breakwall.payments.queries",
     "OrderNotFoundError": "breakwall.payments.queries",
+    "OrderPrunedError": "breakwall.payments.queries",
     "OrderProducer": "breakwall.producers.producer",
     "OrderStatus": "breakwall.payments.orders",
     "PlaceResult": "breakwall.producers.producer",

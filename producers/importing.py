@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from breakwall.payments.acceptance import known_by_key
 from breakwall.payments.database import Database
 from breakwall.payments.orders import IdempotencyConflictError, Order
-from breakwall.payments.queries import orders_by_key
 from breakwall.payments.texts import quoted
 from breakwall.producers.order_files import Line
 from breakwall.producers.producer import BATCH, OrderProducer
@@ -94,7 +94,7 @@ class OrderImporter:
     ) -> None:
         conflicts = {conflict.key: conflict}
         keys = list(orders)
-        stored = self._database.read(lambda connection: orders_by_key(connection, keys))
+        stored = self._database.read(lambda connection: known_by_key(connection, keys))
         for key, known in stored.items():
             try:
                 known.check_same_as(orders[key][1])

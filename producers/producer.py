@@ -19,6 +19,7 @@ from breakwall.payments.database import DatabaseUnavailableError, telling_shorta
 from breakwall.payments.decisions import jittered
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from breakwall.payments.pruned import PrunedOrder
 from breakwall.payments.queries import Naming, get_order
 from breakwall.settings import Settings
 
@@ -154,7 +155,7 @@ class OrderProducer:
             return self._queue_refused(order, refusal.retry_after)
         with given_back_on_error(permit):
             accepted = self._ledger.accept_sending(order)
-        if isinstance(accepted, StoredOrder):
+        if not isinstance(accepted, Attempt):
             permit.release()
             return _replay(accepted)
         return self._charge(accepted, permit, deadline)
@@ -183,7 +184,7 @@ class OrderProducer:
             by: which of them it is, for a name that could be two orders'.
 
         Raises:
-            OrderNotFoundError: there is none.
+            OrderNotFoundError: there is none; `OrderPrunedError` where there was one, which tells how it had ended.
             AmbiguousNameError: there are two, and ``by`` does not say which is meant.
             DatabaseUnavailableError: the database does not answer.
         """
@@ -245,5 +246,5 @@ def _result(order: Order, accepted: Accepted) -> PlaceResult:
     return PlaceResult(accepted.new[order.idempotency_key], OrderStatus.QUEUED)
 
 
-def _replay(known: StoredOrder) -> PlaceResult:
+def _replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
     return PlaceResult(known.id, known.status, known.charge_id, replayed=True)

@@ -12,9 +12,10 @@ from celery.worker.state import revoked as revoked_tasks
 
 from breakwall.broker import TASK
 from breakwall.broker.app import OwnApp
+from breakwall.broker.forms import ids_in
 from breakwall.broker.watch import WatchStep
 from breakwall.crashpoints import reach
-from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.settings import Settings
 from breakwall.worker import logs as _logs
 from breakwall.worker.dispatcher import DispatchLoop
@@ -43,8 +44,28 @@ def create_app(settings: Settings) -> Celery:
     return app
 
 
-def retry_payment(task: Any, order_id: str) -> str:
-    """Work on one queued order; the message carries its id and nothing else. Returns what became of it, in words.
+def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | list[str]:
+    """Work on the queued order whose id the message carries, or on each of a list; returns what became of it, in words.
+
+    What a later version may add (``later``, ``also``) is passed over: the order's row has all that counts.
+    """
+    if isinstance(named, str):
+        return _work_on(task, named)
+    told, errors = [], []
+    for order_id in ids_in(named):
+        try:
+            told.append(_work_on(task, order_id))
+        except Exception as error:
+            # The others are worked on nevertheless; this one's claim runs out.
+            task_log.exception("order %s failed", order_id)
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup(f"{len(errors)} of {len(errors) + len(told)} orders failed", errors)
+    return told
+
+
+def _work_on(task: Any, order_id: str) -> str:
+    """Work on one order.
 
     A database that does not answer loses nothing: the order's row is untouched or its claim runs out,
     and the dispatcher publishes it again. So the message is done with either way.
@@ -54,7 +75,7 @@ def retry_payment(task: Any, order_id: str) -> str:
         told: str = runtime.patience.run(lambda: runtime.telling.tell(order_id, runtime.retrier.run))
         if told != NOTHING:
             runtime.heartbeat.busy()
-    except (DatabaseUnavailableError, SchemaError) as error:
+    except DatabaseUnavailableError as error:
         task_log.warning("order %s is put off: %s", order_id, error)
         return "put off: the database does not answer"
     return told

@@ -9,7 +9,7 @@ from typing import Protocol
 from breakwall.breaker import CircuitBreaker
 from breakwall.crashpoints import reach
 from breakwall.lacks import Lacks, lack_of
-from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.due import DueOrders
 from breakwall.settings import DispatchSettings
 
@@ -35,6 +35,7 @@ class Dispatcher:
         depth: messages that wait at the broker; None when it does not answer.
         settings: how much and how often.
         held_back: told at each look at which the circuit refuses, so that nobody takes the worker for idle.
+        prune: called after each look that had less to publish than it may.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Dispatcher:
         settings: DispatchSettings,
         *,
         held_back: Callable[[], None] = lambda: None,
+        prune: Callable[[], object] = lambda: None,
     ) -> None:
         self._due = due
         self._breaker = breaker
@@ -53,15 +55,25 @@ class Dispatcher:
         self._depth = depth
         self._settings = settings
         self._held_back = held_back
+        self._prune = prune
         # Also at its start, which may be at the end of an outage that others have seen.
         self._step: int | None = FIRST_STEP
 
     def run_once(self) -> int:
-        """Take back expired claims, then publish as many due orders as there is room for; returns how many.
+        """Take back expired claims, publish as many due orders as there is room for, then prune a little.
+
+        Returns how many were published.
 
         Raises:
-            DatabaseUnavailableError: nothing was published.
+            DatabaseUnavailableError: nothing was published, or what was is not counted.
         """
+        sent = self._publish_due()
+        # Orders that wait go before those that are over.
+        if sent < self._settings.batch:
+            self._prune()
+        return sent
+
+    def _publish_due(self) -> int:
         self._due.reclaim_expired()
         room = self._room()
         if room <= 0:
@@ -153,7 +165,7 @@ class DispatchLoop:
     def _look(self) -> int:
         try:
             return self._dispatcher.run_once()
-        except (DatabaseUnavailableError, SchemaError) as error:
+        except DatabaseUnavailableError as error:
             self._tell(str(error), error)
         except Exception as error:
             self._tell(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from breakwall import __version__
-from breakwall.broker import MESSAGE_FORM
+from breakwall.broker import READS
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.workers import BEAT, Identity, is_noted, note_alive, note_stopped
@@ -95,7 +95,7 @@ class Heartbeat:
             pid=os.getpid(),
             slots=slots,
             version=__version__,
-            reads=MESSAGE_FORM,
+            reads=READS,
         )
 
     def beat(self) -> bool:

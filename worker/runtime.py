@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
@@ -11,12 +12,14 @@ from breakwall.lacks import Lacks
 from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
 from breakwall.payments.due import DueOrders
-from breakwall.settings import Settings
+from breakwall.payments.pruning import Pruning
+from breakwall.settings import DAY, Settings
 from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 from breakwall.worker.backlog_log import BacklogLog
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.heartbeat import Heartbeat
 from breakwall.worker.patience import Patience
+from breakwall.worker.pruning import PruningStep
 from breakwall.worker.retry import Retrier
 from breakwall.worker.strange import StrangeBox
 from breakwall.worker.telling import Telling
@@ -66,7 +69,15 @@ class Runtime:
             self.depth,
             self.settings.dispatch,
             held_back=self.heartbeat.busy,
+            **self._prunes(),
         )
+
+    def _prunes(self) -> dict[str, Callable[[], object]]:
+        chosen = self.settings.retention
+        if chosen.days is None:
+            return {}
+        pruning = Pruning(self.database, keys_for=chosen.keys_days * DAY)
+        return {"prune": PruningStep(pruning, chosen.days * DAY).run_once}
 
     @cached_property
     def heartbeat(self) -> Heartbeat:

@@ -4,16 +4,17 @@ Messages carry an order's id and nothing else; imports neither payments nor brea
 first use, not by importing this.
 """
 
-from breakwall.broker.config import MESSAGE_FORM, QUEUE, TASK, celery_config
+from breakwall.broker.config import QUEUE, TASK, celery_config
 from breakwall.broker.depth import QueueDepth, check_queue, queue_depth
 from breakwall.broker.embedded import EmbeddedBroker, start_embedded_broker
+from breakwall.broker.forms import READS
 from breakwall.broker.mismatch import WrongQueueError
 from breakwall.broker.publisher import Publisher
 from breakwall.broker.server import BrokerNotStartedError
 
 __all__ = [
-    "MESSAGE_FORM",
     "QUEUE",
+    "READS",
     "TASK",
     "BrokerNotStartedError",
     "EmbeddedBroker",

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 QUEUE = "payments.retry"
 TASK = "breakwall.retry_payment"
 
-MESSAGE_FORM = 1
-"""The newest form of messages that this version reads; each worker's heartbeat tells it."""
-
 DEAD_LETTERS = "payments.retry.dead"
 """Where RabbitMQ puts a message that was delivered `DELIVERY_LIMIT` times and never acknowledged.
 

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwall.broker.config import TASK
+from breakwall.broker.forms import MOST
 
 LARGEST = 1_048_576
 """Bytes of a message: hundreds of times what one of ours has."""
-
-MOST_ORDERS = 10_000
-"""Orders of one message: far more than anybody sends in one."""
 
 _ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
 """An order's or a message's id. Ours are 32 hexadecimal digits."""
@@ -120,20 +118,27 @@ def _arguments(body: object) -> list[Any]:
     if not isinstance(body, (bytes, str, memoryview)):
         raise StrangeError("it has no body")
     found = _from_json(bytes(body) if isinstance(body, memoryview) else body, "its body is no JSON")
-    if not isinstance(found, list) or len(found) != 3 or not isinstance(found[0], list) or found[1] != {}:
+    # Named arguments, and more of the others, are a later version's: its messages are read as far as we know them.
+    if (
+        not isinstance(found, list)
+        or len(found) != 3
+        or not isinstance(found[0], list)
+        or not isinstance(found[1], dict)
+    ):
         raise StrangeError("its body is no call of the task")
-    return found[0]
+    arguments: list[Any] = found[0]
+    return arguments
 
 
 def _orders(arguments: list[Any]) -> str | list[str]:
     """One order's id, or a list of some."""
     what = "its arguments are no orders"
-    if len(arguments) != 1:
+    if not arguments:
         raise StrangeError(what)
-    (given,) = arguments
+    given = arguments[0]
     if not isinstance(given, list):
         return _readable_id(given, what)
-    if not 1 <= len(given) <= MOST_ORDERS:
+    if not 1 <= len(given) <= MOST:
         raise StrangeError(what)
     return [_readable_id(one, what) for one in given]
 

@@ -36,7 +36,8 @@ def database(settings: Settings) -> list[Finding]:
         try:
             # SQLite says here that its file is read-only.
             opened.write(lambda connection: None)
-            if current_revision(opened.engine) != HEAD:
+            revision = current_revision(opened.engine) or ""
+            if settings.embedded_database and revision < HEAD:
                 return [Finding(NAME, True, f"{where(settings.database)}: migrated on the next use")]
             opened.write(_lock_nothing)
             count, newest = opened.read(_incidents)
@@ -45,8 +46,7 @@ def database(settings: Settings) -> list[Finding]:
             return [Finding(NAME, False, str(error), "Run `breakwall db upgrade`.")]
         except DatabaseUnavailableError as error:
             return [Finding(NAME, False, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
-    there = Finding(NAME, True, f"{where(settings.database)} answers, at revision {HEAD}")
-    return [there, about_the_site, _about(count, newest)]
+    return [_there(settings, revision), about_the_site, _about(count, newest)]
 
 
 def _site(name: str, settings: Settings) -> Finding:
@@ -58,6 +58,17 @@ def _site(name: str, settings: Settings) -> Finding:
         told = f"BREAKWALL_SITE is {settings.site}, the orders database is of site {name}"
         return Finding("site", False, told, f"Set BREAKWALL_SITE={name}: nothing starts before.")
     return Finding("site", True, shown)
+
+
+def _there(settings: Settings, revision: str) -> Finding:
+    shown = f"{where(settings.database)} answers, at revision {revision}"
+    if revision < HEAD:
+        return Finding(NAME, True, f"{shown}, one before this version's", "Run `breakwall db upgrade`.")
+    if revision > HEAD:
+        return Finding(
+            NAME, True, f"{shown}, one after this version's", "Roll out the version that migrated it."
+        )
+    return Finding(NAME, True, shown)
 
 
 def _missing(settings: Settings) -> Finding:

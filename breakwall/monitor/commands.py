@@ -123,14 +123,15 @@ def _show(seen: Backlog, output: Format) -> None:
 
 def _watch(monitor: Monitor, interval: float, limits: Limits | None, output: Format) -> None:
     from breakwall.monitor.screen import screen
-    from breakwall.payments.database import DatabaseUnavailableError
+    from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 
     with screen(output) as watched:
         while True:
             try:
                 seen = monitor.snapshot()
             except DatabaseUnavailableError as error:
-                if limits:
+                # Tables that are not there do not come by waiting.
+                if limits or isinstance(error, SchemaError):
                     raise
                 watched.fail(str(error))
             else:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from breakwall.crashpoints import reach
 from breakwall.lacks import SHORTAGES, lack_of
+from breakwall.payments.tables import forget_lost_tables
 from breakwall.urls import check_database_url, where
 
 T = TypeVar("T")
@@ -51,8 +52,8 @@ class DatabaseUnavailableError(Exception):
     lack: str | None = None
 
 
-class SchemaError(Exception):
-    """The database's tables are not those of this version."""
+class SchemaError(DatabaseUnavailableError):
+    """The database's tables are not ones that this version can work with; nothing was accepted or changed."""
 
 
 class Database:
@@ -102,7 +103,7 @@ class Database:
         try:
             with telling_shortages(self.engine.url.database):
                 self._prepare_once()
-                return _again_where_nothing_happened(transaction)
+                return _again_where_nothing_happened(lambda: self._noticing_lost_tables(transaction))
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
             raise DatabaseUnavailableError(_reason(error, "does not answer", self.engine.url)) from error
         except (IntegrityError, DataError):
@@ -110,6 +111,14 @@ class Database:
         # It answers and refuses: it is read-only, the tables are another user's, the file is no database.
         except DBAPIError as error:
             raise DatabaseUnavailableError(_reason(error, "cannot be used", self.engine.url)) from error
+
+    def _noticing_lost_tables(self, transaction: Callable[[], T]) -> T:
+        try:
+            return transaction()
+        except DBAPIError as error:
+            if not forget_lost_tables(self.engine, error):
+                raise
+        return transaction()
 
     def _commit(self, work: Callable[[Connection], T], name: str) -> T:
         with self._connect() as connection:
@@ -219,10 +228,18 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
     check_database_url(url)
     parsed = make_url(url)
     # What a customer ordered is no part of an error's text.
-    options = {"pool_size": pool_size, "max_overflow": 100, "pool_timeout": 2.0, "hide_parameters": True}
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 100,
+        "pool_timeout": 2.0,
+        "hide_parameters": True,
+    }
     if parsed.get_backend_name() == "sqlite":
         return _immediate(create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **options))
-    return create_engine(parsed, connect_args=_postgresql_bounds(), **options)
+    # Whatever the server's default is. A statement sees what was committed before it began: whoever has waited for the
+    # pruning of a key finds that it is known (`acceptance`).
+    level = "READ COMMITTED"
+    return create_engine(parsed, connect_args=_postgresql_bounds(), isolation_level=level, **options)
 
 
 def _immediate(engine: Engine) -> Engine:

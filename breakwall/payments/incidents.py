@@ -9,11 +9,12 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from breakwall.payments.actions import Author, IncidentKind, StoredIncident
-from breakwall.payments.audit import INCIDENT_COLUMNS, report_incident
+from breakwall.payments.audit import INCIDENT_COLUMNS, lock_orders, report_incident
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.interventions import RefusedError
-from breakwall.payments.queries import Naming, get_order
+from breakwall.payments.pruned import pruned_order
+from breakwall.payments.queries import Naming, OrderPrunedError, get_order
 from breakwall.payments.schema import incidents
 
 OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
@@ -74,6 +75,8 @@ def open_incident(
     )
 
     def work(connection: Connection) -> StoredIncident:
+        if not lock_orders(connection, [order_id]):
+            raise OrderPrunedError(pruned_order(connection, order_id))
         report_incident(connection, clock or DatabaseClock(), order_id, IncidentKind.REPORTED, detail)
         found = StoredIncident(**connection.execute(select(*INCIDENT_COLUMNS).where(*same)).one()._mapping)
         if found.closed_at is not None:

@@ -16,7 +16,8 @@ from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.facts import LEADS_ELSEWHERE, UNSETTLED
 from breakwall.payments.orders import OrderStatus, StoredOrder
-from breakwall.payments.queries import Naming, get_order, stored_order
+from breakwall.payments.pruned import pruned_order
+from breakwall.payments.queries import Naming, OrderPrunedError, get_order, stored_order
 from breakwall.payments.renewal import doubt_refusals, renew_keys, renew_spent_keys, vouch_for_refusals
 from breakwall.payments.schema import attempts, orders
 
@@ -126,7 +127,9 @@ def lock_order(
     connection: Connection, order_id: str, allowed: tuple[OrderStatus, ...], what: str
 ) -> Row[Any]:
     """One order, locked, in one of the states that allow the action; else raises `RefusedError`."""
-    (before,) = lock_orders(connection, [order_id])
+    before = next(iter(lock_orders(connection, [order_id])), None)
+    if before is None:
+        raise OrderPrunedError(pruned_order(connection, order_id))
     if before.status not in allowed:
         raise RefusedError(f"order {order_id} is {before.status} and cannot be {what}")
     return before

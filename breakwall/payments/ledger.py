@@ -17,7 +17,14 @@ from typing import Any
 
 from sqlalchemy import Connection, false, func, update
 
-from breakwall.payments.acceptance import Accepted, insert_unless_known, known_orders, new_row
+from breakwall.payments.acceptance import (
+    Accepted,
+    insert_first_attempt,
+    insert_unless_known,
+    known_orders,
+    new_row,
+    take_back_pruned,
+)
 from breakwall.payments.actions import IncidentKind
 from breakwall.payments.audit import report_incident
 from breakwall.payments.charges import DEFAULT_ACCOUNT
@@ -35,6 +42,7 @@ from breakwall.payments.gateways.base import (
 )
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_travels_as_it_is
+from breakwall.payments.pruned import PrunedOrder, bring_back
 from breakwall.payments.results import end_attempt, last_error
 from breakwall.payments.schema import QUEUED, SettledBy, attempts, orders
 from breakwall.payments.settlement import (
@@ -88,10 +96,10 @@ class Ledger:
 
     # Accepting
 
-    def accept_sending(self, order: Order) -> Attempt | StoredOrder:
+    def accept_sending(self, order: Order) -> Attempt | StoredOrder | PrunedOrder:
         """Store an order that is being charged right now: the order, its claim and its first attempt.
 
-        Returns the order that is already there when its idempotency key is known.
+        Returns the order that is already there, or what is left of it, when its idempotency key is known.
 
         Raises:
             IdempotencyConflictError: the key belongs to another order.
@@ -106,8 +114,9 @@ class Ledger:
             "created_at": self.clock.after(0),
         }
 
-        def work(connection: Connection) -> Attempt | StoredOrder:
-            if not insert_unless_known(connection, [row], shared):
+        def work(connection: Connection) -> Attempt | StoredOrder | PrunedOrder:
+            new = insert_unless_known(connection, [row], shared)
+            if not new:
                 return known_orders(connection, [order])[order.idempotency_key]
             request = ChargeRequest(
                 row["id"],
@@ -117,8 +126,10 @@ class Ledger:
                 row["charge_key"],
                 order.idempotency_key,
             )
-            claim = Claim(request, 1, Progress())
-            return insert_attempt(connection, self.clock, claim, 1, "producer")
+            attempt = insert_first_attempt(connection, self.clock, Claim(request, 1, Progress()))
+            if attempt is None:
+                take_back_pruned(connection, new)
+            return attempt or known_orders(connection, [order])[order.idempotency_key]
 
         return self.database.write(work, name="accept_sending")
 
@@ -141,6 +152,7 @@ class Ledger:
 
         def work(connection: Connection) -> Accepted:
             new = insert_unless_known(connection, rows, shared)
+            take_back_pruned(connection, new)
             if len(new) == len(batch):
                 return Accepted(new, {})
             known = known_orders(connection, batch)
@@ -356,6 +368,7 @@ class Ledger:
         left = leave(connection, self.clock, claim, judged, noted)
         if told.contradiction:
             if left is None:
+                bring_back(connection, claim)
                 leave_to_a_person(connection, self.clock, claim.order_id, last_error(told))
             kind, why = IncidentKind.WRONG_CHARGE, told.contradiction
             report_incident(connection, self.clock, claim.order_id, kind, why)

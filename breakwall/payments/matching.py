@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, select, union_all
 
 from breakwall.payments.gateways.wire_keys import key_behind
 from breakwall.payments.keys import order_id_within
+from breakwall.payments.pruned import pruned_by_id, pruned_by_key
 from breakwall.payments.reports import ReportLine
 from breakwall.payments.schema import charges, orders
 from breakwall.payments.texts import is_allowed
@@ -95,9 +96,13 @@ def order_ids_by_charge(
     taken = select(charges.c.charge_id, charges.c.order_id).where(
         charges.c.account == account, charges.c.charge_id.in_(wanted)
     )
+    owners = sorted({*map(tuple, connection.execute(union_all(paid, taken)))})
+    # Of a pruned order whose key is forgotten, its charge may still be kept for look-ups.
+    known = _known(connection, {order_id for _, order_id in owners})
     found: dict[str, list[str]] = defaultdict(list)
-    for charge_id, order_id in sorted({*map(tuple, connection.execute(union_all(paid, taken)))}):
-        found[charge_id].append(order_id)
+    for charge_id, order_id in owners:
+        if order_id in known:
+            found[charge_id].append(order_id)
     return found
 
 
@@ -109,12 +114,13 @@ def keys_before_a_spreadsheet(connection: Connection, keys: Iterable[str]) -> di
         if key.isdecimal()
         for zeros in range(1, _CUT_ZEROS + 1)
     }
-    wanted = select(orders.c.idempotency_key).where(orders.c.idempotency_key.in_(padded))
-    return {padded[key]: key for key in connection.scalars(wanted)} if padded else {}
+    return {padded[key]: key for key in _by_own_key(connection, set(padded))} if padded else {}
 
 
 def _known(connection: Connection, order_ids: set[str]) -> set[str]:
-    return set(connection.scalars(select(orders.c.id).where(orders.c.id.in_(order_ids))))
+    stored = set(connection.scalars(select(orders.c.id).where(orders.c.id.in_(order_ids))))
+    # In this sequence, as whoever prunes brings them from the one to the other.
+    return stored | pruned_by_id(connection, order_ids - stored).keys()
 
 
 def _sent_as(received: str) -> str:
@@ -125,7 +131,9 @@ def _sent_as(received: str) -> str:
 
 def _by_own_key(connection: Connection, keys: set[str]) -> dict[str, str]:
     wanted = select(orders.c.idempotency_key, orders.c.id).where(orders.c.idempotency_key.in_(keys))
-    return _pairs(connection, wanted)
+    stored = _pairs(connection, wanted)
+    pruned = pruned_by_key(connection, keys - stored.keys())
+    return {**{key: order.id for key, order in pruned.items()}, **stored}
 
 
 def _by_renewed_key(connection: Connection, keys: Set[str]) -> dict[str, str]:

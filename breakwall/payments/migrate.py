@@ -1,4 +1,9 @@
-"""Bringing the orders database to this version's tables, and refusing one that is not there yet."""
+"""Bringing the orders database to this version's tables, and refusing one that is too far from them.
+
+A fleet is rolled with old and new processes side by side on one database. So a process works with the revision of its
+own version, with the one before and with the one after: a migration only adds what the version before can do without
+(expand), and what that one still needs is taken away a version later (contract). CONTRIBUTING.md has the rules.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,16 @@ from sqlalchemy import Engine, inspect, text
 from breakwall.migrations import HEAD
 from breakwall.payments.database import SchemaError
 
+BEFORE = f"{int(HEAD) - 1:04d}"
+"""The revision of the version before: this version works with it, and `downgrade` goes back to it."""
+
+AFTER = f"{int(HEAD) + 1:04d}"
+"""The revision of the version after, unknown as it is: its migration keeps this version working."""
+
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
 
-# One number for "somebody migrates Breakwall", within the database that is being migrated.
-_ADVISORY_LOCK = 0x62726561
+ADVISORY_LOCK = 0x62726561
+"""One number for "somebody migrates Breakwall", within the database that is being migrated."""
 
 
 def current_revision(engine: Engine) -> str | None:
@@ -28,9 +39,9 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def check_schema(engine: Engine) -> None:
-    """Raise `SchemaError` unless the database is at this version's revision."""
+    """Raise `SchemaError` unless the database is at this version's revision, or one before or after it."""
     revision = None if _has_no_file(engine) else current_revision(engine)
-    if revision == HEAD:
+    if revision in {BEFORE, HEAD, AFTER}:
         return
     _check_not_newer(revision)
     found = "was never migrated" if revision is None else f"is at revision {revision}"
@@ -40,6 +51,9 @@ def check_schema(engine: Engine) -> None:
 def upgrade(engine: Engine, *, site: str | None = None) -> str:
     """Migrate to `HEAD` and return it. Safe when several processes do it at once.
 
+    A database that the version after has migrated is left as it is, and its revision returned: while a fleet is
+    rolled, a process of this version may well be started once more.
+
     Args:
         site: the name that the site gets where it has none yet; made up where this is None.
 
@@ -48,6 +62,8 @@ def upgrade(engine: Engine, *, site: str | None = None) -> str:
     """
     found = current_revision(engine)
     _check_not_newer(found)
+    if found == AFTER:
+        return AFTER
     # Alembic takes a tenth of a second to import, and most processes never migrate.
     from alembic import command
     from alembic.config import Config
@@ -59,7 +75,7 @@ def upgrade(engine: Engine, *, site: str | None = None) -> str:
         if engine.dialect.name == "postgresql":
             # A table of any size is migrated: the bounds of ordinary transactions do not hold here.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         config.attributes["connection"] = connection
         config.attributes["site"] = site
         try:
@@ -76,10 +92,10 @@ def _has_no_file(engine: Engine) -> bool:
 
 def _check_not_newer(revision: str | None) -> None:
     # Revisions are numbered with four digits, so that their texts are in order.
-    if revision is not None and revision > HEAD:
+    if revision is not None and revision > AFTER:
         raise SchemaError(
-            f"the orders database is at revision {revision}, this version knows {HEAD} at most: "
-            "a newer Breakwall has migrated it, run that one"
+            f"the orders database is at revision {revision}, this version knows {HEAD} and goes on with {AFTER} at "
+            "most: a newer Breakwall has migrated it, run that one"
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
 
@@ -12,6 +12,7 @@ from breakwall.payments.database import Database
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.keys import order_id_within
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
+from breakwall.payments.pruned import PrunedOrder, pruned_by_id, pruned_by_key
 from breakwall.payments.schema import attempts, orders
 from breakwall.payments.texts import is_allowed, quoted
 from breakwall.pickling import Picklable
@@ -42,6 +43,14 @@ _FINDERS: dict[Naming, Callable[[str], ColumnElement[bool]]] = {
 }
 """For each way to name an order, which orders a name means. Each condition has an index."""
 
+_PRUNED: dict[Naming, Callable[[Connection, str], PrunedOrder | None]] = {
+    Naming.ID: lambda connection, name: pruned_by_id(connection, [name]).get(name),
+    Naming.KEY: lambda connection, name: pruned_by_key(connection, [name]).get(name),
+    # By the id within: the keys that it travelled under are gone.
+    Naming.SENT: lambda connection, name: _PRUNED[Naming.ID](connection, order_id_within(name) or ""),
+}
+"""For each way to name an order, the pruned one that a name means."""
+
 _WAYS = {
     Naming.ANY: "the id or the key",
     Naming.ID: "the id",
@@ -52,6 +61,26 @@ _WAYS = {
 
 class OrderNotFoundError(LookupError):
     """No order has this id or idempotency key."""
+
+
+class OrderPrunedError(OrderNotFoundError):
+    """The order was pruned; nothing was changed.
+
+    Attributes:
+        pruned: what is left of it: when it was pruned, and how it had ended.
+    """
+
+    def __init__(self, pruned: PrunedOrder) -> None:
+        charge = f" by {pruned.charge_id}" if pruned.charge_id else ""
+        super().__init__(
+            f"order {pruned.id} (key {quoted(pruned.idempotency_key)}) ended {pruned.status}{charge} on "
+            f"{pruned.settled_at:%Y-%m-%d} and was pruned on {pruned.pruned_at:%Y-%m-%d}; placed again, it is "
+            "answered with that and nothing is charged"
+        )
+        self.pruned = pruned
+
+    def __reduce__(self) -> tuple[type[Self], tuple[PrunedOrder]]:
+        return type(self), (self.pruned,)
 
 
 class AmbiguousNameError(Picklable, LookupError):
@@ -74,6 +103,7 @@ def get_order(database: Database, name: str, by: Naming = Naming.ANY) -> StoredO
     """Find an order by its id, by its idempotency key, or by either.
 
     Raises:
+        OrderPrunedError: there was one.
         OrderNotFoundError: there is none.
         AmbiguousNameError: there are two, and ``by`` does not say which is meant.
     """
@@ -84,7 +114,10 @@ def get_order(database: Database, name: str, by: Naming = Naming.ANY) -> StoredO
         raise OrderNotFoundError(f"no order has {_WAYS[by]} {quoted(name)}")
     if len(distinct) > 1:
         raise AmbiguousNameError(name, {way: order.id for way, order in found.items()})
-    return distinct.popitem()[1]
+    order = distinct.popitem()[1]
+    if isinstance(order, PrunedOrder):
+        raise OrderPrunedError(order)
+    return order
 
 
 def list_orders(
@@ -120,12 +153,14 @@ def stored_order(connection: Connection, which: ColumnElement[bool]) -> StoredOr
     return _order(connection.execute(select(*_ORDER_COLUMNS).where(which)).one())
 
 
-def _find(connection: Connection, name: str, by: Naming) -> dict[Naming, StoredOrder]:
-    """The order that each way to name one finds, for those that find one."""
+def _find(connection: Connection, name: str, by: Naming) -> dict[Naming, StoredOrder | PrunedOrder]:
+    """The order that each way to name one finds, for those that find one; else what is left of a pruned one."""
     wanted = select(*_ORDER_COLUMNS)
-    ways: Iterable[Naming] = _FINDERS if by is Naming.ANY else [by]
+    ways = list(_FINDERS) if by is Naming.ANY else [by]
     rows = {way: connection.execute(wanted.where(_FINDERS[way](name))).one_or_none() for way in ways}
-    return {way: _order(row) for way, row in rows.items() if row is not None}
+    stored = {way: _order(row) for way, row in rows.items() if row is not None}
+    pruned = {way: _PRUNED[way](connection, name) for way in ways if way not in stored}
+    return {**{way: order for way, order in pruned.items() if order is not None}, **stored}
 
 
 def _order(row: Row[Any]) -> StoredOrder:

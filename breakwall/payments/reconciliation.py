@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy import Connection, Row, Select, exists, func, or_, select
 
 from breakwall.payments.charges import DEFAULT_ACCOUNT
 from breakwall.payments.clock import Clock, DatabaseClock
@@ -19,10 +19,12 @@ from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.matching import Match, keys_before_a_spreadsheet, match
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.pruned import PrunedOrder, pruned_by_id
 from breakwall.payments.reports import ReportLine
-from breakwall.payments.schema import attempts, orders
+from breakwall.payments.schema import attempts, known_keys, orders
 from breakwall.payments.spool import Spool
 from breakwall.payments.statuses import Meaning
+from breakwall.payments.tables import is_there
 
 T = TypeVar("T")
 
@@ -59,6 +61,9 @@ class Reconciliation:
         of_others: of those, the ones that are about no order here and that are no difference.
         paid_orders: paid orders of the period that were looked for in the report.
         not_judged: paid orders that are not in the report, and whose charge may lie before the period.
+        pruned: paid orders of the period that were pruned: they are compared where the report has them, and
+            not looked for in it.
+        prunes: whether any order was pruned here.
     """
 
     def __init__(
@@ -77,7 +82,13 @@ class Reconciliation:
         self._clock = clock or DatabaseClock()
         self._account = account
         self._advance = advance
-        self.lines = self.charges = self.of_others = self.paid_orders = self.not_judged = 0
+        self.lines = self.charges = self.of_others = self.paid_orders = self.not_judged = self.pruned = 0
+        self.prunes = False
+
+    @property
+    def since(self) -> datetime | None:
+        """When the report's period begins."""
+        return self._period.since
 
     def run(self, report: Iterable[ReportLine]) -> Iterator[Difference]:
         """Yield every difference. The whole report is read before the first one.
@@ -94,6 +105,7 @@ class Reconciliation:
                 yield Difference(Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number)
             yield from self._compare_reported(spool)
             yield from self._find_missing(spool, until)
+            self._count_pruned(until)
 
     def _read(self, report: Iterable[ReportLine], spool: Spool) -> None:
         for batch in _chunks(report):
@@ -131,10 +143,29 @@ class Reconciliation:
 
     def _compare_reported(self, spool: Spool) -> Iterator[Difference]:
         for batch in _chunks(spool.by_order()):
-            wanted = _ACCOUNTS.where(orders.c.id.in_([order_id for order_id, _, _ in batch]))
-            accounts = {row.id: _account(row) for row in self._rows(wanted)}
+            accounts = self._accounts([order_id for order_id, _, _ in batch])
             for order_id, lines, owners in batch:
                 yield from compare(accounts[order_id], lines, owners)
+
+    def _accounts(self, order_ids: Sequence[str]) -> Mapping[str, Account]:
+        """Of orders that are stored, and of those that were pruned, meanwhile perhaps."""
+        stored = {row.id: _account(row) for row in self._rows(_ACCOUNTS.where(orders.c.id.in_(order_ids)))}
+        gone = [order_id for order_id in order_ids if order_id not in stored]
+        pruned = self._database.read(lambda connection: pruned_by_id(connection, gone)) if gone else {}
+        return {**{order_id: _what_is_left(order) for order_id, order in pruned.items()}, **stored}
+
+    def _count_pruned(self, until: datetime) -> None:
+        lies_within = [known_keys.c.charge_id.is_not(None), known_keys.c.settled_at < until]
+        if self._period.since is not None:
+            lies_within.append(known_keys.c.settled_at >= self._period.since)
+
+        def look(connection: Connection) -> None:
+            if is_there(connection, known_keys.name):
+                self.prunes = bool(connection.scalar(select(exists().select_from(known_keys))))
+                counted = select(func.count()).select_from(known_keys).where(*lies_within)
+                self.pruned = connection.scalar(counted) or 0
+
+        self._database.read(look)
 
     def _find_missing(self, spool: Spool, until: datetime) -> Iterator[Difference]:
         for found in self._paid_orders(until):
@@ -199,6 +230,12 @@ _BEGAN_AT = func.coalesce(
 def _account(row: Row[Any]) -> Account:
     status = OrderStatus(row.status)
     return Account(row.id, row.idempotency_key, row.amount, row.currency, status, row.charge_id)
+
+
+def _what_is_left(order: PrunedOrder) -> Account:
+    return Account(
+        order.id, order.idempotency_key, order.amount, order.currency, order.status, order.charge_id
+    )
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

@@ -259,11 +259,14 @@ known_keys = Table(
     metadata,
     Column("idempotency_key", String(MAX_LENGTH), primary_key=True),
     Column("order_id", String(32), nullable=False, unique=True),
-    # SHA-256 over user, amount and currency, in hexadecimal: whether it is the same payload.
-    Column("payload", String(64), nullable=False),
+    # The user's id is not kept, see `pruned.digest_user`.
+    Column("user_digest", String(32), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
     Column("status", String(16), nullable=False),
     Column("charge_id", String(MAX_LENGTH)),
     Column("settled_at", UtcDateTime, nullable=False),
+    Column("pruned_at", UtcDateTime, nullable=False),
 )
 
 Index("ix_known_keys_settled", known_keys.c.settled_at)

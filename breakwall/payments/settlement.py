@@ -17,6 +17,7 @@ from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import Advice, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.proofs import Told, contradicted, says_charged
+from breakwall.payments.pruned import bring_back, pruned_order
 from breakwall.payments.results import MAX_ERROR
 from breakwall.payments.schema import SettledBy, attempts, orders
 
@@ -124,9 +125,9 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
 
 
 def lock_status(connection: Connection, order_id: str) -> OrderStatus:
-    """The order's state, which nobody else changes until the transaction ends."""
-    status = select(orders.c.status).where(orders.c.id == order_id).with_for_update()
-    return OrderStatus(connection.scalars(status).one())
+    """The order's state, which nobody else changes until the transaction ends; of a pruned order how it ended."""
+    status = connection.scalar(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
+    return OrderStatus(status) if status else pruned_order(connection, order_id).status
 
 
 def _cancellation_is_asked_for(connection: Connection, claim: Claim) -> bool:
@@ -158,12 +159,17 @@ def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
 
 def _pay_against_expectation(connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]) -> str:
     order_id = claim.order_id
+    charge_id: str = paid["charge_id"]
     before = connection.execute(
         select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
         .where(orders.c.id == order_id)
         .with_for_update()
-    ).one()
-    charge_id: str = paid["charge_id"]
+    ).one_or_none()
+    if before is None:
+        if pruned_order(connection, order_id).charge_id == charge_id:
+            return charge_id
+        bring_back(connection, claim)
+        return _pay_against_expectation(connection, clock, claim, paid)
     if before.status == OrderStatus.PAID:
         if before.charge_id != charge_id:
             detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"

@@ -23,17 +23,21 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An error in words: ``problems`` holds, for each field that is at fault, what would be right."""
+    """An error in words: ``problems`` holds, for each field that is at fault, what would be right; ``order`` is what
+    is left of a pruned one."""
 
     kind: str
     code: ExitCode
     messages: list[str]
     problems: dict[str, str] = field(default_factory=dict)
+    order: dict[str, Any] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
         error: dict[str, Any] = {"type": self.kind, "message": "; ".join(self.messages)}
         if self.problems:
             error["problems"] = self.problems
+        if self.order:
+            error["order"] = self.order
         return {"error": error, "exit_code": int(self.code)}
 
 
@@ -115,13 +119,15 @@ def _explain_database(error: Exception) -> Explanation | None:
     from breakwall.payments.database import DatabaseUnavailableError, SchemaError
     from breakwall.payments.incidents import IncidentNotFoundError
     from breakwall.payments.interventions import RefusedError
-    from breakwall.payments.queries import AmbiguousNameError, OrderNotFoundError
+    from breakwall.payments.queries import AmbiguousNameError, OrderNotFoundError, OrderPrunedError
 
     match error:
         case SchemaError():
             return Explanation("schema", ExitCode.USAGE, [str(error)])
         case DatabaseUnavailableError():
             return Explanation("database_unavailable", ExitCode.FAILURE, [str(error)])
+        case OrderPrunedError(pruned=pruned):
+            return Explanation("pruned", ExitCode.NOT_FOUND, [str(error)], order=pruned.as_document())
         case OrderNotFoundError() | IncidentNotFoundError():
             return Explanation("not_found", ExitCode.NOT_FOUND, [str(error)])
         case AmbiguousNameError():

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from breakwall.payments.differences import Difference
     from breakwall.payments.reconciliation import Period, Reconciliation
     from breakwall.payments.reports import Report
+    from breakwall.settings import Settings
 
 
 def reconcile(
@@ -108,7 +110,7 @@ def reconcile(
             only_known=only_known,
             advance=advance,
         )
-        comparison = _Comparison(report, reconciliation)
+        comparison = _Comparison(report, reconciliation, _keys_known_since(settings))
         tell = _tell_json if output is Format.JSON else _tell_text
         agrees = tell(comparison, reconciliation.run(report))
         _tell_unread(report, output)
@@ -122,6 +124,7 @@ class _Comparison:
 
     report: Report
     reconciliation: Reconciliation
+    keys_known_since: datetime
     kinds: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -129,8 +132,19 @@ class _Comparison:
         return not self.kinds and not self.report.unreadable
 
     @property
+    def forgotten_before(self) -> datetime | None:
+        """Before which moment of the period keys may be forgotten; None: nothing was pruned, or the period is later."""
+        since = self.reconciliation.since
+        reaches_back = since is None or since < self.keys_known_since
+        return self.keys_known_since if self.reconciliation.prunes and reaches_back else None
+
+    @property
     def of_others(self) -> int:
         return self.report.of_others + self.reconciliation.of_others
+
+
+def _keys_known_since(settings: Settings) -> datetime:
+    return datetime.now(UTC) - timedelta(days=settings.retention.keys_days)
 
 
 def _period(since: str | None, until: str | None) -> Period:
@@ -190,6 +204,14 @@ def _summary(comparison: _Comparison) -> Iterator[str]:
         yield f"Of others: {count(comparison.of_others, 'line')}."
     if compared.not_judged:
         yield f"Not judged: {count(compared.not_judged, 'paid order')} whose charge may lie before --since."
+    if compared.pruned:
+        pruned = count(compared.pruned, "paid order")
+        yield f"Pruned: {pruned} of the period: compared where the report has them, not looked for in it."
+    if comparison.forgotten_before:
+        yield (
+            f"Keys of orders that ended before {comparison.forgotten_before:%Y-%m-%d} may be forgotten "
+            "(BREAKWALL_RETENTION__KEYS_DAYS): charges of that time are unknown keys here."
+        )
 
 
 def _tell_unread(report: Report, output: Format) -> None:
@@ -240,6 +262,8 @@ def _rest(comparison: _Comparison, finished: bool) -> str:
         "of_others": comparison.of_others,
         "paid_orders": compared.paid_orders,
         "not_judged": compared.not_judged,
+        "pruned": compared.pruned,
+        "forgotten_before": comparison.forgotten_before and comparison.forgotten_before.isoformat(),
         "finished": finished,
     }
     return json.dumps(document)[1:] + "\n"

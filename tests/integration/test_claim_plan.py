@@ -29,14 +29,34 @@ from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order
+from breakwall.payments.pruning import BATCH as BATCH_TO_PRUNE
+from breakwall.payments.pruning import Pruning
+from breakwall.payments.tables import is_there
 from breakwall.settings import DispatchSettings
 from producers import OrderProducer
 from producers.producer import PlaceResult
-from tests.backlog import Backlog, fill, tidy
+from tests.backlog import DAY, Backlog, fill, tidy
 from tests.gateway import PAID, ScriptedGateway
 
 BACKLOG = Backlog(finished=20_000, waiting=3_000, due=2_000, claimed=200, expired=400)
 BATCH = DispatchSettings().batch
+
+PRUNED = """
+INSERT INTO known_keys (idempotency_key, order_id, user_digest, amount, currency, status, charge_id, settled_at,
+                        pruned_at)
+SELECT 'p' || idempotency_key, 'p' || substr(id, 2), '', amount, currency, status, charge_id, settled_at, settled_at
+FROM orders WHERE settled_at IS NOT NULL
+"""
+"""As many orders again were pruned."""
+
+INCIDENTS = """
+INSERT INTO incidents (order_id, kind, detail, at, closed_at, closed_by, close_reason)
+SELECT id, 'reported', 'odd', settled_at, settled_at, 'anna', 'refunded' FROM orders WHERE status = 'paid'
+"""
+DEEDS = """
+INSERT INTO interventions (order_id, at, action, actor, before, after, fence)
+SELECT id, settled_at, 'retry', 'anna', 'dead', 'queued', 1 FROM orders WHERE status = 'paid'
+"""
 
 
 @dataclass
@@ -72,6 +92,10 @@ class Site:
         self.database = Database(url)
         upgrade(self.database.engine)
         fill(self.database.engine, BACKLOG)
+        with self.database.engine.begin() as connection:
+            for statement in (PRUNED, INCIDENTS, DEEDS):
+                connection.execute(text(statement))
+            assert is_there(connection, "known_keys")  # Asked once, too.
         if analysed:
             tidy(self.database.engine)
         self._explain = explain
@@ -110,7 +134,8 @@ class Site:
 
         def note(*arguments: Any) -> None:
             if not arguments[2].startswith("BEGIN"):
-                sent.append((arguments[2], arguments[3]))
+                several = isinstance(arguments[3], list)
+                sent.append((arguments[2], arguments[3][0] if several else arguments[3]))
 
         event.listen(self.database.engine, "before_cursor_execute", note)
         yield sent
@@ -278,6 +303,26 @@ def test_a_known_charge_is_looked_up_by_the_shape_of_its_key(site: Site) -> None
     assert "key_shape" in plan.looked_up["ix_charges_known"]
     assert not plan.sorts
     assert not plan.scanned
+
+
+def find_what_may_be_pruned(site: Site) -> None:
+    pruning = Pruning(site.database, keys_for=400 * DAY, sleep=lambda seconds: None)
+    pruned, _ = pruning.prune(20 * DAY)
+    assert pruned == BATCH_TO_PRUNE
+
+
+def forget_keys(site: Site) -> None:
+    pruning = Pruning(site.database, keys_for=29 * DAY)
+    assert pruning.forget() == BATCH_TO_PRUNE
+
+
+@pytest.mark.parametrize("call", [find_what_may_be_pruned, forget_keys])
+def test_pruning_reads_no_table_from_end_to_end(site: Site, call: Call) -> None:
+    plans = site.plans(call)
+    # The index that holds open incidents alone may be read whole: these are few.
+    assert {name for plan in plans for name in plan.scanned} <= {"ix_incidents_open"}
+    looked_up = next(plan for plan in plans if plan.looked_up).looked_up
+    assert any("settled" in index for index in looked_up), "they are found by when they were settled"
 
 
 def test_the_finished_orders_of_late_are_looked_up_by_when_they_were_settled(site: Site) -> None:

@@ -95,12 +95,14 @@ def transactions(counts: Counts) -> list[list[str]]:
     return found[:-1]
 
 
-def test_while_open_it_is_one_transaction_of_one_statement_and_one_publish(meter: Meter) -> None:
+def test_while_open_it_is_one_transaction_of_an_insert_and_a_look_at_pruned_keys_and_one_publish(
+    meter: Meter,
+) -> None:
     meter.gateway.answers.append(DOWN)
     assert meter.place("opens-the-circuit") == "queued"
     with meter.counting() as counts:
         assert meter.place("cart-1") == "queued"
-    assert transactions(counts) == [["INSERT"]]
+    assert transactions(counts) == [["INSERT", "SELECT"]]
     assert counts.commands == {"lpush": 1}
 
 

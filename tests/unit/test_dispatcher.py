@@ -29,6 +29,11 @@ class Site:
     reclaims: int = 0
     held_back: int = 0
 
+    prunings: int = 0
+
+    def prune(self) -> None:
+        self.prunings += 1
+
     def dispatcher(self, **settings: Any) -> Dispatcher:
         return Dispatcher(
             self,  # type: ignore[arg-type]  # the four methods of DueOrders that it uses
@@ -37,6 +42,7 @@ class Site:
             lambda: self.depth,
             DispatchSettings(**{"batch": 100, "window": 500, **settings}),
             held_back=self.note_held_back,
+            prune=self.prune,
         )
 
     def grown_dispatcher(self) -> Dispatcher:
@@ -210,3 +216,16 @@ class TestLoop:
         assert dispatcher.looks == 3
         assert len(reports) == 1
         assert str(error) in reports[0]
+
+
+class TestPruning:
+    def test_comes_after_each_look_that_has_published_all_there_was(self, site: Site) -> None:
+        dispatcher = site.grown_dispatcher()
+        site.prunings, site.waiting = 0, site.waiting[:150]
+        assert [dispatcher.run_once(), site.prunings] == [100, 0]
+        assert [dispatcher.run_once(), site.prunings] == [50, 1]
+
+    def test_goes_on_during_an_outage(self, site: Site) -> None:
+        site.slots = 0
+        site.dispatcher().run_once()
+        assert site.prunings == 1

@@ -1,0 +1,101 @@
+"""Taking the orders database back by one version, where that loses nothing that cannot be lost.
+
+For who has to go back to the version before. While a fleet is rolled there is no need: see `migrate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, func, select, text
+
+import breakwall.migrations
+from breakwall.migrations import HEAD
+from breakwall.payments.database import SchemaError
+from breakwall.payments.interventions import RefusedError
+from breakwall.payments.migrate import ADVISORY_LOCK, BEFORE, check_schema, current_revision
+from breakwall.payments.schema import known_keys, strange_messages
+
+_SCRIPTS = Path(breakwall.migrations.__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What goes with the tables of the newest revision.
+
+    Attributes:
+        keys: whether there are keys of pruned orders. Without them an order that is placed again is charged again.
+        strange_messages: messages that were set aside for a person to read.
+    """
+
+    keys: bool = False
+    strange_messages: int = 0
+
+    def __str__(self) -> str:
+        number = self.strange_messages
+        messages = (
+            "1 message that was set aside" if number == 1 else f"{number:,} messages that were set aside"
+        )
+        return f"the workers' heartbeats, which come again by themselves, and {messages}"
+
+
+def losses(engine: Engine) -> Losses:
+    """What `downgrade` would lose.
+
+    Raises:
+        SchemaError: the database is at no revision that this version works with.
+    """
+    check_schema(engine)
+    with engine.connect() as connection:
+        return _losses(connection) if current_revision(engine) == HEAD else Losses()
+
+
+def downgrade(engine: Engine) -> str:
+    """Take the database back from `HEAD` to `BEFORE`, and return that. There already, it is left as it is.
+
+    Raises:
+        RefusedError: keys of pruned orders are in it; nothing was changed.
+        SchemaError: it is at another revision; nothing was changed.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    check_schema(engine)
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    with engine.begin() as connection:
+        _lock(connection)
+        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        if revision == BEFORE:
+            return BEFORE
+        if revision != HEAD:
+            raise SchemaError(
+                f"the orders database is at revision {revision}, of the version after this one: "
+                "take it back with that version's `breakwall db downgrade`"
+            )
+        if _losses(connection).keys:
+            raise RefusedError(_KEYS)
+        config.attributes["connection"] = connection
+        command.downgrade(config, BEFORE)
+    return BEFORE
+
+
+def _lock(connection: Connection) -> None:
+    """Wait for whoever migrates; nobody prunes from here on. On SQLite the transaction has locked all."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        connection.execute(text("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _losses(connection: Connection) -> Losses:
+    keys = connection.scalar(select(select(known_keys.c.order_id).exists()))
+    kept = connection.scalar(select(func.count()).select_from(strange_messages))
+    return Losses(bool(keys), kept or 0)
+
+
+_KEYS = (
+    "orders were pruned, and what is left of them (the table known_keys) would go: whoever placed one of them again "
+    "would be charged again. Nothing was changed. There is a way back only from before the first pruning, or once "
+    "BREAKWALL_RETENTION__KEYS_DAYS have made the last of these keys forgotten"
+)
