@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Engine, select
 
-from breakwall.payments.database import Database, SchemaError
+from breakwall.payments.database import Database, Patience, SchemaError
 from breakwall.payments.schema import site
 
 
-def read_site(database: Database) -> str:
+def read_site(database: Database, patience: Patience | None = None) -> str:
     """The name that the database's first migration gave the site. Raises as `Database.read`."""
-    return database.read(_name)
+    return database.read(_name, patience=patience)
 
 
 def check_site(engine: Engine, wanted: str | None) -> None:
