@@ -8,14 +8,14 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from breakwall.crashpoints import reach
-from breakwall.payments.patience import BUSY_SECONDS, DEADLINE, Patience
+from breakwall.payments.patience import BUSY_SECONDS, DEADLINE, LEAST_SECONDS, Patience
 from breakwall.payments.postgres import open_postgresql
 from breakwall.payments.sqlite import BEGIN, SqliteFile, file_of, open_sqlite
 
@@ -119,6 +119,7 @@ class Database:
         try:
             with (patience or Patience()).spent() as deadline:
                 self._get_ready(deadline)
+                deadline = max(deadline, time.monotonic() + LEAST_SECONDS)
                 return _again_where_nothing_happened(lambda: transaction(deadline))
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
             raise DatabaseUnavailableError(_reason(error, "does not answer")) from error
@@ -258,7 +259,12 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
 def _open(url: str, file: SqliteFile | None, pool_size: int) -> Engine:
     parsed = make_url(url)
     # What a customer ordered is no part of an error's text.
-    options = {"pool_size": pool_size, "max_overflow": 100, "pool_timeout": 2.0, "hide_parameters": True}
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 100,
+        "pool_timeout": 2.0,
+        "hide_parameters": True,
+    }
     if parsed.get_backend_name() == "sqlite":
         return open_sqlite(parsed, file, **options)
     return open_postgresql(parsed, **options)

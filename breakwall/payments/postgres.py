@@ -22,13 +22,26 @@ BOUNDS = {
 }
 """Milliseconds. Shorter ones that the database, or its user, has been given hold instead."""
 
+PATIENT = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 0,
+    "keepalives_idle": 60,
+    "keepalives_interval": 30,
+    "keepalives_count": 10,
+}
+
 # What was set for the database or its user. A pooler's last client may have left something else in `setting`.
 _THEIRS = "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name = ANY(%s)"
 
 
-def open_postgresql(url: URL, **options: Any) -> Engine:
-    """An engine whose transactions begin with `BOUNDS`, or without them where its option `UNBOUNDED` is set."""
-    engine = create_engine(url, connect_args=_connection(), **options)
+def open_postgresql(url: URL, *, patient: bool = False, **options: Any) -> Engine:
+    """An engine whose transactions begin with `BOUNDS`, or without them where their option `UNBOUNDED` is set.
+
+    Args:
+        patient: a network that is silent for some time ends no connection.
+    """
+    connection = {**_connection(), **(PATIENT if patient else {})}
+    engine = create_engine(url, connect_args=connection, **options)
     event.listen(engine, "connect", _learn_their_bounds)
     event.listen(engine, "begin", _begin)
     return engine

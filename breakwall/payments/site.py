@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, select
 
 from breakwall.payments.database import Database, Patience, SchemaError
 from breakwall.payments.schema import site
+from breakwall.payments.sqlite import BEGIN
 
 
 def read_site(database: Database, patience: Patience | None = None) -> str:
@@ -17,7 +18,7 @@ def check_site(engine: Engine, wanted: str | None) -> None:
     """Raise `SchemaError` where the settings name another site than the database's. None: they name none."""
     if wanted is None:
         return
-    with engine.connect() as connection:
+    with engine.connect().execution_options(**{BEGIN: "DEFERRED"}) as connection:
         kept = _name(connection)
     if kept != wanted:
         raise SchemaError(
