@@ -36,7 +36,7 @@ def open_database(settings: Settings) -> Database:
             check_schema(engine)
         check_site(engine, settings.site)
 
-    return Database(settings.database, prepare=prepare)
+    return Database(settings.database, prepare=prepare, makes_file=settings.embedded_database)
 
 
 def open_breaker(settings: Settings) -> CircuitBreaker:

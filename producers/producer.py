@@ -15,7 +15,7 @@ from breakwall.lacks import SHORTAGES, lack_of
 from breakwall.payments.acceptance import Accepted
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.claims import Attempt
-from breakwall.payments.database import DatabaseUnavailableError, telling_shortages
+from breakwall.payments.database import DatabaseUnavailableError, Patience, telling_shortages
 from breakwall.payments.decisions import jittered
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
@@ -122,7 +122,7 @@ class OrderProducer:
         """Accept one order and, if the circuit lets it, charge it now.
 
         Blocks at most for the payment timeout and a second, whatever is down but the database. For that it
-        waits: 5 s for another process's lock on SQLite, and for a PostgreSQL that is stopped and not dead until
+        waits: 5 s in all for locks that others hold in it, and for a PostgreSQL that is stopped and not dead until
         it goes on. Placing the same order again, with the same idempotency key, does nothing and returns the
         first one's state.
 
@@ -148,17 +148,17 @@ class OrderProducer:
         return result
 
     def _place(self, order: Order) -> PlaceResult:
-        deadline = self._monotonic() + self._timeout
+        deadline, patience = self._monotonic() + self._timeout, Patience()
         try:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:
-            return self._queue_refused(order, refusal.retry_after)
+            return self._queue_refused(order, refusal.retry_after, patience)
         with given_back_on_error(permit):
-            accepted = self._ledger.accept_sending(order)
+            accepted = self._ledger.accept_sending(order, patience)
         if not isinstance(accepted, Attempt):
             permit.release()
             return _replay(accepted)
-        return self._charge(accepted, permit, deadline)
+        return self._charge(accepted, permit, deadline, patience)
 
     def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
         """Store orders for the worker without charging them here, `BATCH` to a transaction.
@@ -203,11 +203,11 @@ class OrderProducer:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _charge(self, attempt: Attempt, permit: Permit, deadline: float) -> PlaceResult:
+    def _charge(self, attempt: Attempt, permit: Permit, deadline: float, patience: Patience) -> PlaceResult:
         order_id = attempt.claim.order_id
         try:
             with telling_shortages():
-                status, charge_id = self._charger.send(attempt, permit, deadline=deadline)
+                status, charge_id = self._charger.send(attempt, permit, deadline=deadline, patience=patience)
         except DatabaseUnavailableError:
             # Accepted, and perhaps charged. Its claim runs out, and a worker settles it.
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
@@ -215,9 +215,9 @@ class OrderProducer:
             self._publish([order_id])
         return PlaceResult(order_id, status, charge_id)
 
-    def _queue_refused(self, order: Order, retry_after: float) -> PlaceResult:
+    def _queue_refused(self, order: Order, retry_after: float, patience: Patience) -> PlaceResult:
         delay = jittered(retry_after, self._draw())
-        accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1)
+        accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, patience=patience)
         self._publish(list(accepted.new.values()))
         return _result(order, accepted)
 

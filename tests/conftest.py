@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 
 from tests.servers import (
+    PgBouncerServer,
     PostgresServer,
     RabbitServer,
     RedisServer,
@@ -56,6 +57,11 @@ def _postgres(workshop: Workshop) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
+def _pgbouncer(workshop: Workshop, _postgres: PostgresServer) -> Iterator[PgBouncerServer]:
+    yield from _serve("PgBouncer", lambda: PgBouncerServer(workshop, _postgres))
+
+
+@pytest.fixture(scope="session")
 def _redis(workshop: Workshop) -> Iterator[RedisServer]:
     yield from _serve("Redis", lambda: RedisServer(workshop))
 
@@ -82,6 +88,13 @@ def postgres_server(_postgres: PostgresServer) -> PostgresServer:
     """This process's PostgreSQL, up and answering, whatever the test before did to it."""
     _postgres.ensure_running()
     return _postgres
+
+
+@pytest.fixture
+def pgbouncer_server(_pgbouncer: PgBouncerServer, postgres_server: PostgresServer) -> PgBouncerServer:
+    """A PgBouncer in transaction mode before this process's PostgreSQL, both up and answering."""
+    _pgbouncer.ensure_running()
+    return _pgbouncer
 
 
 @pytest.fixture
@@ -112,6 +125,12 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     yield url
     postgres_server.ensure_running()
     postgres_server.drop(url)
+
+
+@pytest.fixture
+def pooled_url(pgbouncer_server: PgBouncerServer, postgres_url: str) -> str:
+    """A new, empty database, through the pooler."""
+    return pgbouncer_server.before(postgres_url)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, false, select
 from breakwall.doctor.addresses import where
 from breakwall.doctor.findings import Finding
 from breakwall.migrations import HEAD
-from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError
+from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError, encoding_of
 from breakwall.payments.incidents import count_open, newest_incidents
 from breakwall.payments.migrate import check_schema, current_revision
 from breakwall.payments.schema import orders
@@ -24,6 +24,10 @@ SHOWN = 3
 ADVICE = (
     "`breakwall orders incidents` lists them all; `breakwall orders show` tells an order's story. Refund what was "
     "charged too much, then close each: `breakwall orders incidents --close ID --reason TEXT`."
+)
+
+ENCODED_ADVICE = (
+    "Move it to a database that is made with ENCODING 'UTF8': dump it, make the new one, restore it there."
 )
 
 
@@ -42,10 +46,14 @@ def database(settings: Settings) -> list[Finding]:
             opened.write(_lock_nothing)
             count, newest = opened.read(_incidents)
             about_the_site = _site(read_site(opened), settings)
+            encoding = opened.read(encoding_of)
         except SchemaError as error:
             return [Finding(NAME, False, str(error), "Run `breakwall db upgrade`.")]
         except DatabaseUnavailableError as error:
             return [Finding(NAME, False, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
+    if encoding != "UTF8":
+        told = f"{where(settings.database)}: its encoding is {encoding}, so that some texts cannot be stored"
+        return [Finding(NAME, False, told, ENCODED_ADVICE), about_the_site, _about(count, newest)]
     return [_there(settings, revision), about_the_site, _about(count, newest)]
 
 

@@ -1,12 +1,23 @@
-"""Runs the scripts on the connection that `breakwall.payments.migrate.upgrade` hands over."""
+"""Runs the scripts on the connection that `breakwall.payments.migrate` hands over."""
+
+from typing import Any
 
 from alembic import context
 
 from breakwall.payments.schema import metadata
 
+
+def finish(*, ctx: Any, **_: Any) -> None:
+    """Commit a revision together with its number, where revisions work in steps."""
+    steps = context.config.attributes.get("steps")
+    if steps is not None and not steps.new:
+        ctx.connection.commit()
+
+
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     transaction_per_migration=False,
+    on_version_apply=finish,  # type: ignore[arg-type]
 )
 context.run_migrations()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.claims import Attempt
+from breakwall.payments.database import Patience
 from breakwall.payments.decisions import RetryPolicy, after_attempt, without_look_up
 from breakwall.payments.gateways.base import Answer, Gateway, Health, LookUpAnswer
 from breakwall.payments.ledger import Ledger
@@ -44,10 +45,16 @@ class Charger:
         self.on_answer = on_answer
         self.on_reply = on_reply
 
-    def send(self, attempt: Attempt, permit: Permit, *, deadline: float) -> tuple[OrderStatus, str | None]:
+    def send(
+        self, attempt: Attempt, permit: Permit, *, deadline: float, patience: Patience | None = None
+    ) -> tuple[OrderStatus, str | None]:
         """Charge, tell the breaker, record; no transaction is open meanwhile.
 
         Returns the order's state and, once it is paid, the charge's id.
+
+        Args:
+            deadline: until when the call may take.
+            patience: how long recording its answer may wait for a lock, as `Database.write`.
 
         Raises:
             DatabaseUnavailableError: the answer could not be recorded. The claim's lease runs out, and a
@@ -59,15 +66,17 @@ class Charger:
             reach("after", "charge")
         self.on_reply(answer)
         tell_breaker(permit, answer)
-        result = self._record(attempt, answer)
+        result = self._record(attempt, answer, patience)
         self.on_answer(answer)
         return result
 
-    def _record(self, attempt: Attempt, answer: Answer) -> tuple[OrderStatus, str | None]:
+    def _record(
+        self, attempt: Attempt, answer: Answer, patience: Patience | None
+    ) -> tuple[OrderStatus, str | None]:
         profile = self.gateway.profile
         told = without_look_up(checked(answer, attempt.claim.request), profile)
         verdict = after_attempt(told, attempt.claim.progress, profile, self.policy, self.draw())
-        return self.ledger.record_answer(attempt, told, verdict)
+        return self.ledger.record_answer(attempt, told, verdict, patience)
 
 
 def tell_breaker(permit: Permit, answer: Answer | LookUpAnswer) -> None:

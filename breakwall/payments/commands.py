@@ -192,15 +192,16 @@ def _migrate(settings: Settings) -> tuple[str | None, str, str]:
     from breakwall.payments.database import Database
     from breakwall.payments.migrate import current_revision, prepare_home, upgrade
     from breakwall.payments.site import check_site, read_site
+    from breakwall.private import make_folder
 
     revisions: list[str | None] = []
 
     def prepare(engine: Engine) -> None:
         if settings.embedded_database:
-            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(settings.home)
         revisions.append(current_revision(engine))
         if settings.embedded_database:
-            prepare_home(settings.home, engine, site=settings.site)
+            prepare_home(settings.home, engine, site=settings.site, wait=None)
         else:
             upgrade(engine, site=settings.site)
         check_site(engine, settings.site)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 import time
 import weakref
@@ -11,20 +10,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from breakwall.crashpoints import reach
 from breakwall.lacks import SHORTAGES, lack_of
+from breakwall.payments.patience import BUSY_SECONDS, DEADLINE, LEAST_SECONDS, Patience
+from breakwall.payments.postgres import open_postgresql
+from breakwall.payments.sqlite import BEGIN, SqliteFile, file_of, open_sqlite
 from breakwall.payments.tables import forget_lost_tables
 from breakwall.urls import check_database_url, where
 
+__all__ = [
+    "BUSY_SECONDS",
+    "Database",
+    "DatabaseUnavailableError",
+    "Patience",
+    "SchemaError",
+    "encoding_of",
+    "open_engine",
+    "telling_shortages",
+]
+
 T = TypeVar("T")
-
-BUSY_SECONDS = 5.0
-"""How long a transaction waits for another one's lock: many times the length of any of ours."""
-
 
 TRIES = 4
 """How often a transaction is tried of which the server has said that nothing happened."""
@@ -40,6 +49,10 @@ STEP_ASIDE = 0.05
 
 SACRIFICED = {"40P01", "40001"}
 """PostgreSQL's codes for a transaction that it ended for the sake of another one (deadlock, serialization)."""
+
+
+UNSTORABLE = {"22P05", "22021", "22001"}
+"""PostgreSQL's codes for a text that a database of another encoding than UTF-8 has no room for."""
 
 
 class DatabaseUnavailableError(Exception):
@@ -61,34 +74,54 @@ class Database:
 
     Args:
         url: an SQLAlchemy URL, ``sqlite:///…`` or ``postgresql://…``.
-        prepare: called once with the engine before the first transaction; raises `SchemaError` when the
-            tables are not usable.
+        prepare: called with the engine before the first transaction, and again where SQLite's file is another one
+            than before; raises `SchemaError` when the tables are not usable.
+        makes_file: ``prepare`` makes SQLite's file where it is missing.
         pool_size: connections that are kept; more are opened while more threads ask.
     """
 
     def __init__(
-        self, url: str, *, prepare: Callable[[Engine], None] | None = None, pool_size: int = 10
+        self,
+        url: str,
+        *,
+        prepare: Callable[[Engine], None] | None = None,
+        makes_file: bool = False,
+        pool_size: int = 10,
     ) -> None:
-        self.engine = open_engine(url, pool_size=pool_size)
-        self._prepare = prepare
+        check_database_url(url)
+        self._file = file_of(make_url(url))
+        self.engine = _open(url, self._file, pool_size)
+        self._prepare = prepare or (lambda engine: None)
+        self._makes_file = makes_file
+        self._prepared: Prepared | None = None
         self._preparing = threading.Lock()
         _after_fork_in_child(self)
 
     def __repr__(self) -> str:
         return f"Database({where(self.engine.url.render_as_string(hide_password=True))!r})"
 
-    def write(self, work: Callable[[Connection], T], *, name: str = "other") -> T:
+    @property
+    def prepared(self) -> object:
+        """Another object whenever the database is another one than before: what was read from it is not known now."""
+        return self._prepared
+
+    def write(
+        self, work: Callable[[Connection], T], *, name: str = "other", patience: Patience | None = None
+    ) -> T:
         """Run ``work`` in one transaction and commit it; ``name`` is for `crashpoints`.
+
+        Args:
+            patience: what is left of it is waited for locks; `BUSY_SECONDS` where there is none.
 
         Raises:
             DatabaseUnavailableError: the database cannot be reached; nothing is known to be committed.
             SchemaError: from ``prepare``.
         """
-        return self._run(lambda: self._commit(work, name))
+        return self._run(lambda deadline: self._commit(work, name, deadline), patience)
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], *, patience: Patience | None = None) -> T:
         """Run ``work`` in a transaction that takes no write lock. Raises as `write` does."""
-        return self._run(lambda: self._look(work))
+        return self._run(lambda deadline: self._look(work, deadline), patience)
 
     def close(self) -> None:
         """Close every idle connection. The database can be used again afterwards."""
@@ -99,11 +132,14 @@ class Database:
         self.engine.dispose(close=False)
         self._preparing = threading.Lock()
 
-    def _run(self, transaction: Callable[[], T]) -> T:
+    def _run(self, transaction: Callable[[float], T], patience: Patience | None) -> T:
         try:
-            with telling_shortages(self.engine.url.database):
-                self._prepare_once()
-                return _again_where_nothing_happened(lambda: self._noticing_lost_tables(transaction))
+            with (patience or Patience()).spent() as deadline, telling_shortages(self.engine.url.database):
+                self._get_ready(deadline)
+                deadline = max(deadline, time.monotonic() + LEAST_SECONDS)
+                return _again_where_nothing_happened(
+                    lambda: self._noticing_lost_tables(lambda: transaction(deadline))
+                )
         except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
             raise DatabaseUnavailableError(_reason(error, "does not answer", self.engine.url)) from error
         except (IntegrityError, DataError):
@@ -120,19 +156,20 @@ class Database:
                 raise
         return transaction()
 
-    def _commit(self, work: Callable[[Connection], T], name: str) -> T:
-        with self._connect() as connection:
-            with _noticing_a_stale_connection():
+    def _commit(self, work: Callable[[Connection], T], name: str, deadline: float) -> T:
+        with self._connect().execution_options(**{DEADLINE: deadline}) as connection:
+            with _noticing_what_is_wrong(connection):
                 result = work(connection)
             reach("before", name)
             with _doubting_the_commit():
                 connection.commit()
+            self._check_that_it_is_kept(connection)
         reach("after", name)
         return result
 
-    def _look(self, work: Callable[[Connection], T]) -> T:
-        looking = self._connect().execution_options(sqlite_begin="DEFERRED")
-        with looking as connection, _noticing_a_stale_connection():
+    def _look(self, work: Callable[[Connection], T], deadline: float) -> T:
+        looking = self._connect().execution_options(**{BEGIN: "DEFERRED", DEADLINE: deadline})
+        with looking as connection, _noticing_what_is_wrong(connection):
             return work(connection)
 
     def _connect(self) -> Connection:
@@ -145,13 +182,61 @@ class Database:
                     raise
             time.sleep(LACK_PAUSE)
 
-    def _prepare_once(self) -> None:
-        if self._prepare is None:
+    def _check_that_it_is_kept(self, connection: Connection) -> None:
+        if self._file is None or not (told := self._file.what_happened(connection.info["files"])):
             return
-        with self._preparing:
-            if self._prepare is not None:
-                self._prepare(self.engine)
-                self._prepare = None
+        # Nobody else sees what is written through it.
+        connection.invalidate()
+        raise DatabaseUnavailableError(
+            f"{told}: nothing that was written just now is kept. Doing the same again, with the same idempotency "
+            "key, is safe"
+        )
+
+    def _get_ready(self, deadline: float) -> None:
+        if self._prepared is not None and not self._prepared.is_over():
+            return
+        # Others wait for whoever prepares it, and no longer than for a lock.
+        if not self._preparing.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise DatabaseUnavailableError("the orders database is still being prepared; nothing was changed")
+        try:
+            if self._prepared is None or self._prepared.is_over():
+                self._prepare_it()
+        finally:
+            self._preparing.release()
+
+    def _prepare_it(self) -> None:
+        if self._prepared is not None and self._file is not None:
+            if self._file.mark() is None and not self._makes_file:
+                raise DatabaseUnavailableError(
+                    f"{self._file.path}, the orders database's file, was removed while it was in use; nothing was "
+                    "changed. Put it back, or make a new one with `breakwall db upgrade`"
+                )
+            self._file.known = False
+            self.engine.dispose()
+        self._prepare(self.engine)
+        self._prepared = Prepared(self._file)
+
+
+class Prepared:
+    """That a database was prepared, and which file it was then."""
+
+    def __init__(self, file: SqliteFile | None) -> None:
+        self._file = file
+        self._mark = file.mark() if file else None
+
+    def is_over(self) -> bool:
+        """Whether the file is missing, or another one. One that was missing and is made by its first use is not."""
+        if self._file is None:
+            return False
+        now = self._file.mark()
+        if self._mark is None:
+            self._mark = now
+        return now != self._mark
+
+
+def encoding_of(connection: Connection) -> str:
+    """How the database encodes texts: ``UTF8``, unless it was made without it on PostgreSQL."""
+    return str(connection.info.get("encoding", "UTF8"))
 
 
 class _StaleConnectionError(Exception):
@@ -196,9 +281,14 @@ def _again_where_nothing_happened(transaction: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _noticing_a_stale_connection() -> Iterator[None]:
+def _noticing_what_is_wrong(connection: Connection) -> Iterator[None]:
+    encoding = encoding_of(connection)
     try:
         yield
+    except DataError as error:
+        if encoding == "UTF8" or getattr(error.orig, "sqlstate", None) not in UNSTORABLE:
+            raise
+        raise DatabaseUnavailableError(_unstorable(error, encoding)) from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise _StaleConnectionError(str(error.orig)) from error
@@ -226,6 +316,10 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         ValueError: the URL is written wrongly; the error says what would be right and nothing of the URL.
     """
     check_database_url(url)
+    return _open(url, file_of(make_url(url)), pool_size)
+
+
+def _open(url: str, file: SqliteFile | None, pool_size: int) -> Engine:
     parsed = make_url(url)
     # What a customer ordered is no part of an error's text.
     options: dict[str, Any] = {
@@ -235,59 +329,8 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         "hide_parameters": True,
     }
     if parsed.get_backend_name() == "sqlite":
-        return _immediate(create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **options))
-    # Whatever the server's default is. A statement sees what was committed before it began: whoever has waited for the
-    # pruning of a key finds that it is known (`acceptance`).
-    level = "READ COMMITTED"
-    return create_engine(parsed, connect_args=_postgresql_bounds(), isolation_level=level, **options)
-
-
-def _immediate(engine: Engine) -> Engine:
-    """Begin with ``BEGIN IMMEDIATE``: a deferred one fails instead of waiting when it comes to write."""
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, record: object) -> None:
-        connection.isolation_level = None  # The driver begins nothing by itself.
-        _write_ahead(connection)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
-        connection.exec_driver_sql(f"BEGIN {mode}")
-
-    return engine
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    # The one statement that does not always wait for a lock by itself: of several processes that meet over
-    # a new file, one may be told "database is locked" at once.
-    end = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _postgresql_bounds() -> dict[str, Any]:
-    # A host that vanishes without a word is noticed by TCP after about five seconds.
-    return {
-        # A server made without a locale (SQL_ASCII) would answer in bytes.
-        "client_encoding": "utf8",
-        "connect_timeout": 3,
-        "options": "-c statement_timeout=30000 -c lock_timeout=5000"
-        " -c idle_in_transaction_session_timeout=30000",
-        "tcp_user_timeout": 5000,
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 2,
-    }
+        return open_sqlite(parsed, file, **options)
+    return open_postgresql(parsed, **options)
 
 
 def _after_fork_in_child(database: Database) -> None:
@@ -307,3 +350,11 @@ def _reason(error: Exception, what: str, url: URL) -> str:
     if url.username and not url.password:
         first = first.replace(url.username, "…")  # who leaves the user out writes the password there
     return f"the orders database {what} ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."
+
+
+def _unstorable(error: DataError, encoding: str) -> str:
+    first = next(iter(str(error.orig).strip().splitlines()), "it does not fit")
+    return (
+        f"the orders database cannot hold a text ({first}), because its encoding is {encoding}; nothing was changed. "
+        "Move it to a database that is made with ENCODING 'UTF8'"
+    )

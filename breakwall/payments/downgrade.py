@@ -14,8 +14,9 @@ import breakwall.migrations
 from breakwall.migrations import HEAD
 from breakwall.payments.database import SchemaError
 from breakwall.payments.interventions import RefusedError
-from breakwall.payments.migrate import ADVISORY_LOCK, BEFORE, check_schema, current_revision
+from breakwall.payments.migrate import BEFORE, check_schema, current_revision
 from breakwall.payments.schema import known_keys, strange_messages
+from breakwall.payments.upgrading import alone
 
 _SCRIPTS = Path(breakwall.migrations.__file__).parent
 
@@ -64,7 +65,7 @@ def downgrade(engine: Engine) -> str:
     check_schema(engine)
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
-    with engine.begin() as connection:
+    with alone(engine), engine.begin() as connection:
         _lock(connection)
         revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
         if revision == BEFORE:
@@ -82,9 +83,8 @@ def downgrade(engine: Engine) -> str:
 
 
 def _lock(connection: Connection) -> None:
-    """Wait for whoever migrates; nobody prunes from here on. On SQLite the transaction has locked all."""
+    """Nobody prunes from here on. On SQLite the transaction has locked all."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         connection.execute(text("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE"))
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, false, func, update
@@ -30,7 +29,7 @@ from breakwall.payments.audit import report_incident
 from breakwall.payments.charges import DEFAULT_ACCOUNT
 from breakwall.payments.claims import Attempt, Claim, claim_of, forbids_sending, held, insert_attempt
 from breakwall.payments.clock import Clock, DatabaseClock
-from breakwall.payments.database import Database
+from breakwall.payments.database import Database, Patience
 from breakwall.payments.decisions import Progress, Verdict
 from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import (
@@ -88,24 +87,37 @@ class Ledger:
         self.clock = clock or DatabaseClock()
         self.account = account
         self.keys_as_they_are = keys_as_they_are
+        self._site_of: tuple[object, str] | None = None
 
-    @cached_property
+    @property
     def site(self) -> str:
-        """The site's name, read from the database once."""
-        return read_site(self.database)
+        """The site's name, read from the database once; again where that is another one than before."""
+        return self._site()
+
+    def _site(self, patience: Patience | None = None) -> str:
+        read = self._site_of
+        if read is None or read[0] is not self.database.prepared:
+            name = read_site(self.database, patience)
+            read = self._site_of = (self.database.prepared, name)
+        return read[1]
 
     # Accepting
 
-    def accept_sending(self, order: Order) -> Attempt | StoredOrder | PrunedOrder:
+    def accept_sending(
+        self, order: Order, patience: Patience | None = None
+    ) -> Attempt | StoredOrder | PrunedOrder:
         """Store an order that is being charged right now: the order, its claim and its first attempt.
 
         Returns the order that is already there, or what is left of it, when its idempotency key is known.
+
+        Args:
+            patience: as `Database.write`.
 
         Raises:
             IdempotencyConflictError: the key belongs to another order.
             InvalidOrderError: the key cannot travel as it is, and is to.
         """
-        row = self._new_row(order)
+        row = self._new_row(order, patience)
         shared = {
             "status": OrderStatus.IN_FLIGHT,
             "attempt_count": 1,
@@ -131,16 +143,26 @@ class Ledger:
                 take_back_pruned(connection, new)
             return attempt or known_orders(connection, [order])[order.idempotency_key]
 
-        return self.database.write(work, name="accept_sending")
+        return self.database.write(work, name="accept_sending", patience=patience)
 
-    def accept_queued(self, batch: Sequence[Order], *, delay: float = 0.0, deferrals: int = 0) -> Accepted:
+    def accept_queued(
+        self,
+        batch: Sequence[Order],
+        *,
+        delay: float = 0.0,
+        deferrals: int = 0,
+        patience: Patience | None = None,
+    ) -> Accepted:
         """Store orders that wait for the worker, due in ``delay`` seconds: all of the batch or nothing.
+
+        Args:
+            patience: as `Database.write`.
 
         Raises:
             IdempotencyConflictError: a key belongs to another order.
             InvalidOrderError: a key cannot travel as it is, and is to.
         """
-        rows = [self._new_row(order) for order in batch]
+        rows = [self._new_row(order, patience) for order in batch]
         shared = {
             "status": OrderStatus.QUEUED,
             "deferral_count": deferrals,
@@ -158,12 +180,12 @@ class Ledger:
             known = known_orders(connection, batch)
             return Accepted(new, {key: order for key, order in known.items() if key not in new})
 
-        return self.database.write(work, name="accept_queued")
+        return self.database.write(work, name="accept_queued", patience=patience)
 
-    def _new_row(self, order: Order) -> dict[str, Any]:
+    def _new_row(self, order: Order, patience: Patience | None) -> dict[str, Any]:
         if self.keys_as_they_are:
             check_travels_as_it_is(order)
-        return new_row(order, self.site, as_it_is=self.keys_as_they_are)
+        return new_row(order, self._site(patience), as_it_is=self.keys_as_they_are)
 
     # Working on a claim
 
@@ -257,12 +279,15 @@ class Ledger:
         return self.record_answer(attempt, answer, verdict)[0]
 
     def record_answer(
-        self, attempt: Attempt, answer: Answer, verdict: Verdict
+        self, attempt: Attempt, answer: Answer, verdict: Verdict, patience: Patience | None = None
     ) -> tuple[OrderStatus, str | None]:
         """Write down an answer and the state that it leads to. Returns the order's state afterwards, and the charge
         that it is paid by, if this answer tells of one.
 
         A charge that is another order's already pays nothing: it is an incident, and a person must look at it.
+
+        Args:
+            patience: as `Database.write`.
         """
         claim = attempt.claim
 
@@ -276,7 +301,7 @@ class Ledger:
             end_attempt(connection, self.clock, attempt, told)
             return status, None
 
-        return self.database.write(work, name="record")
+        return self.database.write(work, name="record", patience=patience)
 
     # Settling an earlier attempt by look-up
 

@@ -7,15 +7,17 @@ own version, with the one before and with the one after: a migration only adds w
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from breakwall.migrations import HEAD
-from breakwall.payments.database import SchemaError
+from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+from breakwall.payments.patience import UNBOUNDED
+from breakwall.payments.sqlite import BEGIN
+from breakwall.private import make_folder
 
 BEFORE = f"{int(HEAD) - 1:04d}"
 """The revision of the version before: this version works with it, and `downgrade` goes back to it."""
@@ -25,13 +27,14 @@ AFTER = f"{int(HEAD) + 1:04d}"
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
 
-ADVISORY_LOCK = 0x62726561
-"""One number for "somebody migrates Breakwall", within the database that is being migrated."""
+FIRST_USE = 20.0
+"""Seconds that the first use of the embedded database waits for another process that makes it."""
 
 
 def current_revision(engine: Engine) -> str | None:
     """The revision that the database is at; None for one that was never migrated."""
-    with engine.connect() as connection:
+    # A look: it waits for nobody who writes to SQLite.
+    with engine.connect().execution_options(**{BEGIN: "DEFERRED"}) as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
         revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -48,41 +51,72 @@ def check_schema(engine: Engine) -> None:
     raise SchemaError(f"the orders database {found}, this version needs {HEAD}: run `breakwall db upgrade`")
 
 
-def upgrade(engine: Engine, *, site: str | None = None) -> str:
-    """Migrate to `HEAD` and return it. Safe when several processes do it at once.
+def upgrade(engine: Engine, *, site: str | None = None, wait: float | None = None) -> str:
+    """Migrate to `HEAD` and return it. Safe when several processes do it at once, and while others write.
 
     A database that the version after has migrated is left as it is, and its revision returned: while a fleet is
     rolled, a process of this version may well be started once more.
 
     Args:
         site: the name that the site gets where it has none yet; made up where this is None.
+        wait: seconds to wait for another process that migrates it; None waits as long as that takes.
 
     Raises:
         SchemaError: it is at a revision that this version does not know; nothing was changed.
+        MigrationBlockedError: somebody holds a lock that it needs; again, it goes on where it stopped.
+        DatabaseUnavailableError: the database went away; the same.
     """
-    found = current_revision(engine)
-    _check_not_newer(found)
-    if found == AFTER:
-        return AFTER
     # Alembic takes a tenth of a second to import, and most processes never migrate.
+    from breakwall.payments.upgrading import alone, engine_for
+
+    with engine_for(engine) as own:
+        if (found := _found(own)) in {HEAD, AFTER}:
+            return str(found)
+        try:
+            with alone(own, wait=wait) as only:
+                _in_steps(own, only.check, site)
+        except (OperationalError, InterfaceError) as error:
+            raise DatabaseUnavailableError(_stopped(error)) from error
+    return HEAD
+
+
+def _in_steps(engine: Engine, still_alone: Callable[[], object], site: str | None) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
 
+    from breakwall.payments.upgrading import Steps
+
+    found = _found(engine)
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            # A table of any size is migrated: the bounds of ordinary transactions do not hold here.
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    looking = {UNBOUNDED: True, BEGIN: "IMMEDIATE" if found is None else "DEFERRED"}
+    with engine.connect().execution_options(**looking) as connection:
+        # In a transaction that is not its own Alembic begins and commits nothing: the steps do.
+        connection.execute(text("SELECT 1"))
+        connection.execution_options(**{BEGIN: "IMMEDIATE"})
         config.attributes["connection"] = connection
+        config.attributes["steps"] = Steps(connection, still_alone, new=found is None)
         config.attributes["site"] = site
         try:
             command.upgrade(config, HEAD)
         except CommandError as error:
             raise SchemaError(f"the orders database is at revision {found}: {error}") from error
-    return HEAD
+        connection.commit()
+
+
+def _found(engine: Engine) -> str | None:
+    found = current_revision(engine)
+    _check_not_newer(found)
+    return found
+
+
+def _stopped(error: DBAPIError) -> str:
+    first = next(iter(str(error.orig).strip().splitlines()), "no reason given")
+    return (
+        f"the orders database's migration was stopped ({first}). Nothing is half done: run `breakwall db upgrade` "
+        "again, and it goes on where this one ended"
+    )
 
 
 def _has_no_file(engine: Engine) -> bool:
@@ -99,20 +133,14 @@ def _check_not_newer(revision: str | None) -> None:
         )
 
 
-def prepare_home(home: Path, engine: Engine, *, site: str | None = None) -> None:
+def prepare_home(
+    home: Path, engine: Engine, *, site: str | None = None, wait: float | None = FIRST_USE
+) -> None:
     """Make the data folder and its database on first use, once however many processes start.
 
     Args:
         site: as in `upgrade`.
+        wait: as in `upgrade`.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(home / "migrate.lock"):
-        if current_revision(engine) != HEAD:
-            upgrade(engine, site=site)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    make_folder(home)
+    upgrade(engine, site=site, wait=wait)

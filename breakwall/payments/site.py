@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Engine, select
 
-from breakwall.payments.database import Database, SchemaError
+from breakwall.payments.database import Database, Patience, SchemaError
 from breakwall.payments.schema import site
+from breakwall.payments.sqlite import BEGIN
 
 
-def read_site(database: Database) -> str:
+def read_site(database: Database, patience: Patience | None = None) -> str:
     """The name that the database's first migration gave the site. Raises as `Database.read`."""
-    return database.read(_name)
+    return database.read(_name, patience=patience)
 
 
 def check_site(engine: Engine, wanted: str | None) -> None:
     """Raise `SchemaError` where the settings name another site than the database's. None: they name none."""
     if wanted is None:
         return
-    with engine.connect() as connection:
+    with engine.connect().execution_options(**{BEGIN: "DEFERRED"}) as connection:
         kept = _name(connection)
     if kept != wanted:
         raise SchemaError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from sqlalchemy import Connection, create_engine, text
 
 from breakwall.doctor.database import database as look_at_database
 from breakwall.payments.database import Database, DatabaseUnavailableError
+from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.settings import load_settings
 from producers import Order, OrderProducer
+from tests.servers import PostgresServer
 
 WRITE = "CREATE TABLE anything (n INTEGER)"
 
@@ -83,3 +85,37 @@ def test_what_was_ordered_is_in_no_error(database_url: str) -> None:
         database.write(execute("INSERT INTO not_there VALUES (:user)", user="alice@example.org"), name="test")
     chain = [refused.value, refused.value.__cause__]
     assert "alice" not in " ".join(map(str, chain))
+
+
+@pytest.fixture
+def of_another_encoding(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = f"plain_{request.param.lower()}"
+    admin = postgres_server.url("postgres")
+    made = f"CREATE DATABASE {name} ENCODING '{request.param}' LOCALE 'C' TEMPLATE template0"
+    run(admin, f"DROP DATABASE IF EXISTS {name}", made)
+    yield postgres_server.url(name)
+    run(admin, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("of_another_encoding", ["LATIN1", "SQL_ASCII"], indirect=True)
+def test_a_database_of_another_encoding_says_that_it_cannot_hold_a_text(of_another_encoding: str) -> None:
+    with closing(Database(of_another_encoding)) as database:
+        upgrade(database.engine)
+        ledger = Ledger(database, lease=15.0)
+        plain = Order(user_id="alice", amount=100, currency="EUR", idempotency_key="cart-1")
+        assert ledger.accept_queued([plain]).new
+        # 200 characters are 600 bytes, and none of them is in Latin-1.
+        long = Order(user_id="김" * 200, amount=100, currency="EUR", idempotency_key="cart-2")
+        with pytest.raises(DatabaseUnavailableError, match=r"cannot hold a text.*ENCODING 'UTF8'") as refused:
+            ledger.accept_queued([long])
+        assert "김" not in str(refused.value)
+
+
+@pytest.mark.parametrize("of_another_encoding", ["LATIN1"], indirect=True)
+def test_the_doctor_names_another_encoding(of_another_encoding: str) -> None:
+    with closing(Database(of_another_encoding)) as database:
+        upgrade(database.engine)
+    findings = look_at_database(load_settings({"BREAKWALL_DATABASE_URL": of_another_encoding}))
+    (finding,) = [finding for finding in findings if finding.name == "database"]
+    assert not finding.ok
+    assert "LATIN1" in finding.detail

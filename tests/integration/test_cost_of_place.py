@@ -52,7 +52,7 @@ class Meter:
         counts = Counts()
 
         def note(*arguments: object) -> None:
-            counts.statements.append(str(arguments[2]).split()[0])
+            counts.statements.append(str(arguments[2]).split()[0].rstrip(";"))
 
         def commit(_: object) -> None:
             counts.statements.append("COMMIT")

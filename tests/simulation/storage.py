@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from breakwall.payments.database import BUSY_SECONDS, Database
+from breakwall.payments.database import BUSY_SECONDS, Database, Patience
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.schema import metadata, site
 from tests.simulation.engine import EndedError, Engine, Task
@@ -129,30 +129,32 @@ class SimulatedDatabase(Database):
 
     transactions: Transactions | None = None
 
-    def write(self, work: Callable[[Connection], T], *, name: str = "other") -> T:
+    def write(
+        self, work: Callable[[Connection], T], *, name: str = "other", patience: Patience | None = None
+    ) -> T:
         transactions = self.transactions
         if transactions is None:
-            return super().write(work, name=name)
+            return super().write(work, name=name, patience=patience)
 
         def begun(connection: Connection) -> T:
             transactions.begin(writes=True)
             return work(connection)
 
         try:
-            return super().write(begun, name=name)
+            return super().write(begun, name=name, patience=patience)
         finally:
             transactions.release()
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], *, patience: Patience | None = None) -> T:
         transactions = self.transactions
         if transactions is None:
-            return super().read(work)
+            return super().read(work, patience=patience)
 
         def begun(connection: Connection) -> T:
             transactions.begin(writes=False)
             return work(connection)
 
-        return super().read(begun)
+        return super().read(begun, patience=patience)
 
 
 class Transactions:

@@ -42,6 +42,8 @@ SQLITE_BUSY_TIMEOUT = 1.0
 POSTGRESQL_OPTIONS = {
     # A server made without a locale (SQL_ASCII) would answer in bytes.
     "client_encoding": "utf8",
+    # A pooler may give the next statement to a server that knows nothing of what was prepared before.
+    "prepare_threshold": None,
     "connect_timeout": 2,
     "tcp_user_timeout": 2000,
     "keepalives_idle": 2,

@@ -1,13 +1,27 @@
 """What people did to orders, finding an order by its charge, and charges after a person's resolution."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
+    steps = context.config.attributes["steps"]
+    steps.briefly(_make_interventions, "orders")
+    charges = "INDEX %s IF NOT EXISTS ix_orders_charge ON orders (charge_id) WHERE charge_id IS NOT NULL"
+    if op.get_bind().dialect.name == "postgresql":
+        # All orders are read for it.
+        steps.concurrently("ix_orders_charge", f"CREATE {charges % 'CONCURRENTLY'}")
+    else:
+        steps.briefly(lambda _: op.execute(f"CREATE {charges % ''}"), "orders")
+    steps.briefly(_know_more_kinds, "incidents")
+
+
+def _make_interventions(connection: sa.Connection) -> None:
+    if sa.inspect(connection).has_table("interventions"):
+        return
     op.create_table(
         "interventions",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -29,14 +43,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_interventions")),
     )
     op.create_index(op.f("ix_interventions_order_id"), "interventions", ["order_id"], unique=False)
-    op.create_index(
-        "ix_orders_charge",
-        "orders",
-        ["charge_id"],
-        unique=False,
-        postgresql_where=sa.text("charge_id IS NOT NULL"),
-        sqlite_where=sa.text("charge_id IS NOT NULL"),
-    )
+
+
+def _know_more_kinds(_: sa.Connection) -> None:
     # SQLite changes no constraint in place: the table, which is small, is copied.
     with op.batch_alter_table("incidents") as incidents:
         incidents.drop_constraint(op.f("ck_incidents_kind_is_known"), type_="check")

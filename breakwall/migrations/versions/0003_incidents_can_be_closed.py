@@ -5,7 +5,7 @@ is copied, and what they insert once more is left out for them.
 """
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 
 revision = "0003"
 down_revision = "0002"
@@ -44,6 +44,10 @@ _LEAVE_KNOWN_OUT = {
 
 
 def upgrade() -> None:
+    context.config.attributes["steps"].briefly(_close_incidents, "incidents")
+
+
+def _close_incidents(_: sa.Connection) -> None:
     # First, because on PostgreSQL it keeps writers out from here on: nobody adds a duplicate to the merged ones.
     op.add_column("incidents", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("incidents", sa.Column("closed_by", sa.String(length=255), nullable=True))

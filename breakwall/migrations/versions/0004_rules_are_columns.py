@@ -2,18 +2,22 @@
 
 Workers of the version before go on while this runs, and afterwards: what they leave empty is read from the codes and
 texts that they write (`breakwall.payments.facts`). They know nothing of what is new, so they and the commands are
-replaced before the producers, see `docs/operations.md`. What reads all orders comes first; the tables are locked after
-it, in the order in which the ledger takes them.
+replaced before the producers, see `docs/operations.md`.
+
+Columns come first, empty, which takes a moment. Then the orders that were open at that time are filled, some at a time:
+`open_before_0004` holds those that are still to be done, and goes at the end. Each step may be done twice.
 """
 
 import secrets
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import context, op
+from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall.payments.keys import key_shape
 
@@ -24,6 +28,11 @@ NEWEST_PAID = 50_000
 """Paid orders that are looked through for known charges of each shape of key."""
 
 OF_EACH_SHAPE = 3
+
+BATCH = 200
+"""Open orders that are filled in one transaction: locked for some ten milliseconds."""
+
+OPEN = ("queued", "in_flight", "review", "dead")
 
 _ADVICE = "advice IN ('retry', 'look_again', 'review', 'stop', 'reconfigure')"
 _SETTLED_BY = "settled_by IN ('look_up', 'person', 'lease', 'payment')"
@@ -62,7 +71,8 @@ _SHARED = sa.text(
 _SENT_ROUND_AFTER_A_REFUSAL = sa.text(
     """
     SELECT a.order_id, a.number, a.gateway_key FROM orders o JOIN attempts a ON a.order_id = o.id
-    WHERE o.status IN ('queued', 'in_flight') AND a.outcome = 'failed' AND a.advice = 'stop' AND a.settled_by IS NULL
+    WHERE o.id IN :ids AND o.status IN ('queued', 'in_flight')
+    AND a.outcome = 'failed' AND a.advice = 'stop' AND a.settled_by IS NULL
     AND a.number = (
         SELECT max(n.number) FROM attempts n
         WHERE n.order_id = o.id AND (n.outcome IS NULL OR n.outcome NOT IN ('not_sent', 'throttled'))
@@ -71,7 +81,7 @@ _SENT_ROUND_AFTER_A_REFUSAL = sa.text(
         SELECT 1 FROM attempts u WHERE u.order_id = o.id AND (u.outcome IS NULL OR u.outcome = 'unknown')
     )
     """
-)
+).bindparams(sa.bindparam("ids", expanding=True))
 _DOUBTED_ATTEMPT = sa.text(
     "UPDATE attempts SET outcome = 'unknown' WHERE order_id = :of AND number = :refused AND gateway_key = :key"
 )
@@ -96,16 +106,34 @@ CREATE TRIGGER incidents_leave_known_out BEFORE INSERT ON incidents WHEN EXISTS 
 """
 
 
+_CHARGES = sa.table(
+    "charges",
+    *map(sa.column, ("charge_id", "account", "order_id", "key", "key_shape")),
+    sa.column("at", sa.DateTime(timezone=True)),
+)
+_WAITING = sa.table("open_before_0004", sa.column("id"))
+
+
 def upgrade() -> None:
-    shared = _shared_charges()
-    _name_the_site()
-    _make_charges()
-    _add_columns()
-    for statement in _fills():
-        op.execute(statement)
-    _doubt_refusals()
-    _know_more_kinds()
-    _report(shared)
+    steps = context.config.attributes["steps"]
+    steps.briefly(_make_tables, "orders")
+    steps.briefly(_widen_orders, "orders")
+    steps.briefly(_widen_attempts, "attempts")
+    steps.briefly(_know_more_kinds, "incidents")
+    steps.briefly(_know_more_actions, "interventions")
+    steps.at_leisure(_make_sure)
+    steps.at_leisure(_note_open_orders)
+    _fill_open_orders(steps)
+    shared, rows = steps.at_leisure(lambda _: (_shared_charges(), _known_charges()))
+    steps.briefly(partial(_keep_charges, rows), "charges")
+    steps.briefly(partial(_report, shared), "incidents")
+    steps.briefly(lambda _: op.drop_table(_WAITING.name), _WAITING.name)
+
+
+def _make_tables(connection: sa.Connection) -> None:
+    if not sa.inspect(connection).has_table("site"):
+        _name_the_site()
+        _make_charges()
 
 
 def _name_the_site() -> None:
@@ -121,7 +149,7 @@ def _name_the_site() -> None:
 
 
 def _make_charges() -> None:
-    charges = op.create_table(
+    op.create_table(
         "charges",
         sa.Column("charge_id", sa.String(length=255), nullable=False),
         sa.Column("account", sa.String(length=64), nullable=False),
@@ -139,10 +167,51 @@ def _make_charges() -> None:
         postgresql_where=sa.text("key_shape IS NOT NULL"),
         sqlite_where=sa.text("key_shape IS NOT NULL"),
     )
+
+
+def _note_open_orders(connection: sa.Connection) -> None:
+    """One look at all orders: those that become open later were written by who knows what they are, or by a process
+    of the version before, whose rows are read from their texts."""
+    if sa.inspect(connection).has_table(_WAITING.name):
+        return  # A migration that was stopped goes on with what is left.
+    op.create_table(_WAITING.name, sa.Column("id", sa.String(length=32), primary_key=True))
+    found = sa.select(_ORDERS.c.id).where(_ORDERS.c.status.in_(OPEN))
+    connection.execute(sa.insert(_WAITING).from_select(["id"], found))
+
+
+def _fill_open_orders(steps: Any) -> None:
+    last: str | None = ""
+    while last is not None:
+        last = steps.briefly(partial(_fill_some, last), "orders")
+        steps.rest()
+
+
+def _fill_some(last: str, connection: sa.Connection) -> str | None:
+    """Fill the next ones after the id ``last``; returns the last of them, or None when there are none."""
+    waiting = sa.select(_WAITING.c.id).where(_WAITING.c.id > last).order_by(_WAITING.c.id).limit(BATCH)
+    ids = list(connection.scalars(waiting))
+    if not ids:
+        return None
+    # In the order in which the ledger locks: an order before its attempts.
+    still_open = sa.select(_ORDERS.c.id).where(_ORDERS.c.id.in_(ids), _ORDERS.c.status.in_(OPEN))
+    locked = list(connection.scalars(still_open.order_by(_ORDERS.c.id).with_for_update()))
+    for statement in _fills(locked):
+        connection.execute(statement)
+    _doubt_refusals(locked)
+    connection.execute(sa.delete(_WAITING).where(_WAITING.c.id.in_(ids)))
+    return str(ids[-1])
+
+
+def _known_charges() -> list[dict[str, Any]]:
     # Whose a charge is without a row, `orders.charge_id` tells. Of two rows for one the first stays.
     rows = [*_first_of_shared(), *_newest_of_each_shape(), *_second_charges()]
-    firsts = {row["charge_id"]: row for row in reversed(rows)}
-    op.bulk_insert(charges, list(firsts.values()))
+    return list({row["charge_id"]: row for row in reversed(rows)}.values())
+
+
+def _keep_charges(rows: list[dict[str, Any]], connection: sa.Connection) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    if rows:
+        connection.execute(dialect.insert(_CHARGES).on_conflict_do_nothing(), rows)
 
 
 def _first_of_shared() -> Iterator[dict[str, Any]]:
@@ -179,16 +248,40 @@ def _row(
     }
 
 
-def _know_more_kinds() -> None:
-    # SQLite changes no constraint in place: these tables, which are small, are copied.
-    with op.batch_alter_table("incidents") as incidents:
-        incidents.drop_constraint(op.f("ck_incidents_kind_is_known"), type_="check")
-        incidents.create_check_constraint(op.f("ck_incidents_kind_is_known"), _KINDS)
-    if op.get_bind().dialect.name == "sqlite":
+def _know_more_kinds(connection: sa.Connection) -> None:
+    _check_instead("incidents", "ck_incidents_kind_is_known", _KINDS)
+    if connection.dialect.name == "sqlite":
         op.execute(_LEAVE_KNOWN_OUT)
-    with op.batch_alter_table("interventions") as interventions:
-        interventions.drop_constraint(op.f("ck_interventions_action_is_known"), type_="check")
-        interventions.create_check_constraint(op.f("ck_interventions_action_is_known"), _ACTIONS)
+
+
+def _know_more_actions(_: sa.Connection) -> None:
+    _check_instead("interventions", "ck_interventions_action_is_known", _ACTIONS)
+
+
+def _check_instead(table: str, name: str, check: str) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        # Whatever was allowed before is allowed now: nobody needs to wait while that is made sure of.
+        replaced = f"DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name} CHECK ({check}) NOT VALID"
+        op.execute(f"ALTER TABLE {table} {replaced}")
+        return
+    # SQLite changes no constraint in place: the table, which is small, is copied.
+    with op.batch_alter_table(table) as changed:
+        changed.drop_constraint(op.f(name), type_="check")
+        changed.create_check_constraint(op.f(name), check)
+
+
+def _make_sure(connection: sa.Connection) -> None:
+    """Have PostgreSQL read what the new constraints say. Others read and write meanwhile."""
+    if connection.dialect.name != "postgresql":
+        return
+    checks = {
+        "attempts": ("ck_attempts_advice_is_known", "ck_attempts_settled_by_is_known"),
+        "incidents": ("ck_incidents_kind_is_known",),
+        "interventions": ("ck_interventions_action_is_known",),
+    }
+    for table, names in checks.items():
+        validated = ", ".join(f"VALIDATE CONSTRAINT {name}" for name in names)
+        op.execute(f"ALTER TABLE {table} {validated}")
 
 
 def _shared_charges() -> list[tuple[str, str]]:
@@ -202,7 +295,7 @@ def _shared_charges() -> list[tuple[str, str]]:
     return found
 
 
-def _report(shared: list[tuple[str, str]]) -> None:
+def _report(shared: list[tuple[str, str]], _: sa.Connection) -> None:
     now = datetime.now(UTC)
     table = sa.table(
         "incidents",
@@ -215,29 +308,39 @@ def _report(shared: list[tuple[str, str]]) -> None:
     op.bulk_insert(table, told)
 
 
-def _doubt_refusals() -> None:
+def _doubt_refusals(ids: list[str]) -> None:
     """Have orders looked up that a person has sent round again after a refusal: under the key that was refused, for
     the version before has renewed that without a look-up."""
     doubted = [
         {"of": order_id, "refused": number, "key": key}
-        for order_id, number, key in op.get_bind().execute(_SENT_ROUND_AFTER_A_REFUSAL)
+        for order_id, number, key in op.get_bind().execute(_SENT_ROUND_AFTER_A_REFUSAL, {"ids": ids})
     ]
     for row in doubted:
         op.get_bind().execute(_DOUBTED_ATTEMPT, row)
         op.get_bind().execute(_DOUBTED_ORDER, row)
 
 
-def _add_columns() -> None:
-    op.add_column(
-        "orders", sa.Column("attempt_floor", sa.Integer(), server_default=sa.text("0"), nullable=False)
-    )
-    op.add_column("orders", sa.Column("renewals", sa.Integer(), server_default=sa.text("0"), nullable=False))
-    op.add_column("orders", sa.Column("suspected_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("orders", sa.Column("looked_up_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("orders", sa.Column("rejected", sa.Boolean(), nullable=True))
-    op.add_column("attempts", sa.Column("spends_key", sa.Boolean(), nullable=True))
-    _add_checked("advice", _ADVICE)
-    _add_checked("settled_by", _SETTLED_BY)
+def _widen_orders(connection: sa.Connection) -> None:
+    for column in (
+        sa.Column("attempt_floor", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("renewals", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("suspected_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looked_up_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rejected", sa.Boolean(), nullable=True),
+    ):
+        if not _has(connection, "orders", column.name):
+            op.add_column("orders", column)
+
+
+def _widen_attempts(connection: sa.Connection) -> None:
+    if not _has(connection, "attempts", "spends_key"):
+        op.add_column("attempts", sa.Column("spends_key", sa.Boolean(), nullable=True))
+        _add_checked("advice", _ADVICE)
+        _add_checked("settled_by", _SETTLED_BY)
+
+
+def _has(connection: sa.Connection, table: str, column: str) -> bool:
+    return column in {found["name"] for found in sa.inspect(connection).get_columns(table)}
 
 
 def _add_checked(column: str, check: str) -> None:
@@ -250,10 +353,9 @@ def _add_checked(column: str, check: str) -> None:
     op.execute(f"ALTER TABLE attempts ADD {named} NOT VALID")
 
 
-def _fills() -> Iterator[sa.Update]:
-    """Of the orders that are not at their end: no rule asks of an attempt of any other."""
-    open_states = ("queued", "in_flight", "review", "dead")
-    of_open = _ATTEMPTS.c.order_id.in_(sa.select(_ORDERS.c.id).where(_ORDERS.c.status.in_(open_states)))
+def _fills(ids: list[str]) -> Iterator[sa.Update]:
+    """Of some orders that are not at their end: no rule asks of an attempt of any other."""
+    of_open = _ATTEMPTS.c.order_id.in_(ids)
     code, detail = (sa.func.coalesce(column, "") for column in (_ATTEMPTS.c.code, _ATTEMPTS.c.detail))
     change = sa.update(_ATTEMPTS).where(of_open)
     still_empty = change.where(_ATTEMPTS.c.outcome.is_not(None), _ATTEMPTS.c.advice.is_(None))
@@ -266,5 +368,6 @@ def _fills() -> Iterator[sa.Update]:
     refused = sa.and_(_ATTEMPTS.c.outcome == "failed", _ATTEMPTS.c.settled_by.is_(None), code != "http_425")
     yield still_empty.where(refused).values(advice="stop", spends_key=True)
     yield still_empty.values(advice="retry", spends_key=False)
-    answered = sa.and_(_ORDERS.c.last_error.is_not(None), _ORDERS.c.status.in_(open_states))
+    # A process of the version before may have left the column empty since; one of this version has not begun.
+    answered = sa.and_(_ORDERS.c.last_error.is_not(None), _ORDERS.c.id.in_(ids))
     yield sa.update(_ORDERS).where(answered).values(rejected=_ORDERS.c.last_error.endswith(_SETTING))

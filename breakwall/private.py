@@ -1,0 +1,31 @@
+"""Folders and files that only their owner may read, whatever the umask.
+
+A folder or file that is there already stays as it is: its rights are its owner's choice.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+FOLDER = 0o700
+FILE = 0o600
+
+UMASK = 0o077
+"""For programs that we start: what they make is private as well."""
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, and those above it that are missing."""
+    for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+        missing.mkdir(mode=FOLDER, exist_ok=True)
+
+
+def open_private(path: Path | str, mode: str, **options: Any) -> IO[Any]:
+    """As `open`; a file that is made is private."""
+    return open(path, mode, opener=_opener, **options)
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, FILE)

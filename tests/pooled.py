@@ -1,0 +1,67 @@
+"""A process of a shop over one URL: its orders, its worker, and its circuit's store; run as a program by tests."""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
+from breakwall.payments.charging import Charger
+from breakwall.payments.database import Database
+from breakwall.payments.decisions import RetryPolicy
+from breakwall.payments.gateways.base import Answer, ChargeRequest
+from breakwall.payments.ledger import Ledger
+from breakwall.payments.orders import Order
+from producers import OrderProducer
+from tests.contract.site import RecordingPublisher
+from tests.gateway import PAID, ScriptedGateway
+from worker.retry import Retrier
+
+
+class PayingGateway(ScriptedGateway):
+    """Takes every charge at once."""
+
+    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+        return replace(PAID, charge_id=f"ch_{request.order_id}")
+
+
+class Shop:
+    """A producer and a worker with a circuit that is kept at the same URL. Safe for threads."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        ledger = Ledger(self.database, lease=15.0)
+        charger = Charger(PayingGateway(), ledger, RetryPolicy(), lambda: 0.5)  # type: ignore[arg-type]
+        self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(), store_from_url(url))
+        self.producer = OrderProducer(
+            ledger, charger, self.breaker, RecordingPublisher(), timeout=10.0, draw=lambda: 0.5
+        )
+        self.retrier = Retrier(charger, self.breaker, timeout=10.0)
+
+    def place(self, key: str) -> str:
+        return str(self.producer.place(order(key)).status)
+
+    def queue_and_retry(self, key: str) -> str:
+        (queued,) = self.producer.enqueue([order(key)])
+        return str(self.retrier.run(queued.order_id))
+
+    def serve(self, name: str, count: int) -> list[str]:
+        """Orders from six threads: by turns placed, and queued for the worker."""
+        with ThreadPoolExecutor(6) as threads:
+            ways = (self.place, self.queue_and_retry)
+            return list(threads.map(lambda n: ways[n % 2](f"{name}-{n}"), range(count)))
+
+    def close(self) -> None:
+        self.producer.close()
+
+
+def order(key: str) -> Order:
+    return Order(user_id="u1", amount=1000, currency="KRW", idempotency_key=key)
+
+
+if __name__ == "__main__":
+    shop = Shop(sys.argv[1])
+    sys.stdout.write(json.dumps(shop.serve(sys.argv[2], 50)))
+    shop.close()
