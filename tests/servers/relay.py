@@ -61,7 +61,7 @@ class Relay:
             if client in ready:
                 if not (asked := client.recv(65_536)):
                     return
-                if b"COMMIT" in asked and self._cuts:
+                if b"COMMIT\0" in asked and self._cuts:  # not READ COMMITTED
                     self._cut(asked, server)
                     return
                 server.sendall(asked)
