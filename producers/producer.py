@@ -85,8 +85,9 @@ class OrderProducer:
     def from_settings(cls, settings: Settings | None = None) -> Self:
         """Build a producer from the environment, or from settings that are already read.
 
-        Takes some tenths of a second, so that the first order does not: do it when the process starts. Connects
-        to nothing.
+        Takes some tenths of a second, so that the first order does not: do it when the process starts. Asks the
+        circuit's store, so that a process that starts during an outage sends nothing; a store that does not
+        answer costs ``BREAKER__FIRST_CONTACT`` seconds, once. Connects to nothing else.
 
         Raises:
             SettingsError: naming every variable that is unusable.
@@ -100,10 +101,12 @@ class OrderProducer:
         publisher.prepare()
         ledger = open_ledger(chosen, open_database(chosen))
         charger = open_charger(chosen, ledger)
+        breaker = open_breaker(chosen)
+        breaker.meet_store()
         return cls(
             ledger,
             charger,
-            open_breaker(chosen),
+            breaker,
             publisher,
             timeout=chosen.payment_timeout,
             draw=charger.draw,

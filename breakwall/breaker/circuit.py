@@ -67,6 +67,7 @@ class Circuit:
         state: as stored. An ``OPEN`` circuit whose interval has run out stays so until the first probe
             takes its lease; `decide` tells the effective state.
         generation: grows by one with each transition. A result from an older one changes nothing.
+        began_at: when this generation began; None for the first, or if nobody has said so.
         evidence: outcomes of the current closed generation.
         opened_at, open_until: the open interval; None while closed.
         reopenings: failed recoveries since the circuit was last closed; each doubles the interval.
@@ -82,6 +83,7 @@ class Circuit:
 
     state: CircuitState = CircuitState.CLOSED
     generation: int = 0
+    began_at: float | None = None
     evidence: Evidence = field(default_factory=Evidence)
     opened_at: float | None = None
     open_until: float | None = None

@@ -34,6 +34,7 @@ def encode(circuit: Circuit) -> str:
         "v": FORMAT,
         "s": circuit.state.value,
         "g": circuit.generation or None,
+        "ga": _ms(circuit.began_at),
         "b": _encode_buckets(evidence.buckets),
         "bs": _encode_buckets(evidence.slices),
         "ws": [[w.member, _ms(w.at)] for w in evidence.succeeding] or None,
@@ -83,6 +84,7 @@ def _decode(raw: dict[str, Any]) -> Circuit:
     return Circuit(
         state=_word(CircuitState, raw["s"]),
         generation=_whole(raw.get("g", 0)),
+        began_at=_seconds(raw.get("ga")),
         evidence=Evidence(
             buckets=_buckets(raw.get("b", ())),
             slices=_buckets(raw.get("bs", ())),
