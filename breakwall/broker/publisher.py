@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from breakwall.breaker import forking
 from breakwall.broker.cooldown import Cooldown
 from breakwall.broker.line import MESSAGES_AT_ONCE, STEP, Line, client_app, new_line
 from breakwall.settings import Settings
@@ -43,7 +42,7 @@ class Publisher:
         self._clock = clock
         self._idle: list[Line] = []
         self._start_afresh()
-        _publishers.add(self)
+        forking.remember(self)
 
     def publish(self, order_id: str) -> bool:
         """Whether the broker has the message. Takes under a second and never raises."""
@@ -68,6 +67,7 @@ class Publisher:
 
         That is 0.3 s of work, and from a cold disk can take longer than a publish may.
         """
+        forking.notice()
         _ = self._app.amqp.queues
         with self._lock:
             if not self._idle:
@@ -75,6 +75,7 @@ class Publisher:
 
     def close(self) -> None:
         """Drop the idle connections. Safe to call twice; a later publish opens new ones."""
+        forking.notice()
         with self._lock:
             idle, self._idle = self._idle, []
         for line in idle:
@@ -85,6 +86,7 @@ class Publisher:
         return client_app(self._settings)
 
     def _attempt(self, chunk: Sequence[str]) -> bool:
+        forking.notice()
         if not self._cooldown.over():
             return False
         with self._line_slot() as free:
@@ -134,19 +136,7 @@ class Publisher:
         self._idle = []
 
     def after_fork(self) -> None:
-        """Called in the child. The parent goes on undisturbed."""
+        """In a forked child. The parent goes on undisturbed."""
         # Forgotten, not closed: closing would say goodbye to the broker in the parent's name.
         self.__dict__.pop("_app", None)
         self._start_afresh()
-
-
-_publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for publisher in list(_publishers):
-        publisher.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

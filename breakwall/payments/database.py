@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Pool, create_engine, event, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from breakwall.breaker import forking
 from breakwall.crashpoints import reach
 
 T = TypeVar("T")
@@ -57,7 +56,8 @@ class Database:
         self.engine = open_engine(url, pool_size=pool_size)
         self._prepare = prepare
         self._preparing = threading.Lock()
-        _after_fork_in_child(self)
+        self._inherited: list[Pool] = []
+        forking.remember(self)
 
     def __repr__(self) -> str:
         return f"Database({self.engine.url.render_as_string(hide_password=True)!r})"
@@ -77,14 +77,18 @@ class Database:
 
     def close(self) -> None:
         """Close every idle connection. The database can be used again afterwards."""
+        forking.notice()
         self.engine.dispose()
 
-    def forget_connections(self) -> None:
-        """Leave the connections to the process that opened them; for the child of a fork."""
+    def after_fork(self) -> None:
+        """In a forked child: leave the connections to the process that opened them."""
+        # Kept alive: closing a connection here would end it for the parent.
+        self._inherited.append(self.engine.pool)
         self.engine.dispose(close=False)
         self._preparing = threading.Lock()
 
     def _run(self, transaction: Callable[[], T]) -> T:
+        forking.notice()
         try:
             self._prepare_once()
             return _again_where_nothing_happened(transaction)
@@ -220,16 +224,6 @@ def _postgresql_bounds() -> dict[str, Any]:
         "keepalives_interval": 2,
         "keepalives_count": 2,
     }
-
-
-def _after_fork_in_child(database: Database) -> None:
-    known = weakref.ref(database)
-
-    def forget() -> None:
-        if (mine := known()) is not None:
-            mine.forget_connections()
-
-    os.register_at_fork(after_in_child=forget)
 
 
 def _reason(error: Exception, what: str) -> str:
