@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from breakwall.hosts import HostError
     from breakwall.payments.database import DatabaseUnavailableError, SchemaError
     from breakwall.payments.orders import (
         IdempotencyConflictError,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AmbiguousNameError",
     "DatabaseUnavailableError",
+    "HostError",
     "IdempotencyConflictError",
     "InvalidOrderError",
     "Naming",
@@ -40,6 +42,7 @@ __all__ = [
 _HOMES = {
     "AmbiguousNameError": "breakwall.payments.queries",
     "DatabaseUnavailableError": "breakwall.payments.database",
+    "HostError": "breakwall.hosts",
     "IdempotencyConflictError": "breakwall.payments.orders",
     "InvalidOrderError": "breakwall.payments.orders",
     "Order": "breakwall.payments.orders",

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
+from breakwall.hosts import check_host
 from breakwall.payments.acceptance import Accepted
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.claims import Attempt
@@ -91,11 +92,13 @@ class OrderProducer:
 
         Raises:
             SettingsError: naming every variable that is unusable.
+            HostError: the process's host would have us hang; the text says what to do.
         """
         from breakwall.broker import Publisher as BrokerPublisher
         from breakwall.settings import load_settings
         from breakwall.wiring import open_breaker, open_charger, open_database, open_ledger
 
+        check_host()
         chosen = settings or load_settings()
         publisher = BrokerPublisher(chosen)
         publisher.prepare()
@@ -124,7 +127,9 @@ class OrderProducer:
             DatabaseUnavailableError: do not count on the order, and place it again with the same key, which
                 is safe: as a rule nothing was accepted, but a commit whose answer was lost may have been.
             IdempotencyConflictError: the key belongs to another order.
+            HostError: nothing was accepted: this process was patched since, see `breakwall.hosts`.
         """
+        check_host()
         deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire()
@@ -146,6 +151,7 @@ class OrderProducer:
             DatabaseUnavailableError: the batches before this one were accepted; enqueue all again.
             IdempotencyConflictError: as above, for the first order whose key belongs to another one.
         """
+        check_host()
         waiting = iter(orders)
         results: list[PlaceResult] = []
         while batch := list(islice(waiting, BATCH)):
