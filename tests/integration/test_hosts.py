@@ -171,7 +171,7 @@ def uwsgi(*more: str) -> list[str]:
     return [
         program("uwsgi", "pyuwsgi"),
         *("--http-socket", "127.0.0.1:{port}", "--wsgi-file", "host_shop.py"),
-        *("--master", "--workers", str(WORKERS), "--enable-threads", "--die-on-term", *more),
+        *("--master", "--workers", str(WORKERS), *more),
     ]
 
 
@@ -181,7 +181,7 @@ def gunicorn(*more: str, workers: int = WORKERS) -> list[str]:
 
 
 def test_uwsgi_that_forks_without_a_word_to_python(start: Start, servers: dict[str, str]) -> None:
-    """No ``--py-call-osafterfork``, and everything was in use before the fork."""
+    """No ``--py-call-osafterfork``, no ``--enable-threads``, and everything was in use before the fork."""
     host = start(*uwsgi(), SHOP_BEFORE="8", **servers)
     results = host.place_all(ORDERS)
     assert_each_has_its_own_result(results)
