@@ -51,6 +51,7 @@ bench-breaker: $(VENV)/.tested  ## the breaker's cost beside its peers', in one 
 	$(BIN)/python bench/breaker_peers.py
 	$(BIN)/python bench/breaker_shared.py
 	$(BIN)/python bench/breaker_fleet.py
+	$(BIN)/python bench/breaker_cold_start.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venvs .breakwall .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -10,7 +10,6 @@ import base64
 import json
 import logging
 import re
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,18 +123,17 @@ class TokenFile:
             ValueError: there is no token in it.
         """
         self._path = path
-        self._lock = threading.Lock()
         self._seen = self._look()
         self._token = read_token(path)
 
     def __call__(self) -> str:
         """The token. While the file is being replaced, or cannot be read, the last one stays in use."""
+        # Without a lock, which a fork could leave held for ever: threads that meet here read the same file.
         seen = self._look()
-        with self._lock:
-            if seen != self._seen:
-                self._seen = seen
-                self._read_again()
-            return self._token
+        if seen != self._seen:
+            self._read_again()
+            self._seen = seen
+        return self._token
 
     def _read_again(self) -> None:
         try:

@@ -107,6 +107,7 @@ class BreakerSettings(_Section):
     window: float = Field(60.0, ge=0.02, le=3600)
     recovery_timeout: float = Field(30.0, gt=0, le=86_400)
     half_open_max_calls: int = Field(3, ge=1, le=1000)
+    first_contact: float = Field(1.0, gt=0, le=60)
 
 
 class RetrySettings(_Section):

@@ -103,6 +103,7 @@ def _circuit(settings: Settings, store: str) -> CircuitBreaker:
         window=chosen.window,
         recovery_timeout=chosen.recovery_timeout,
         half_open_max_calls=chosen.half_open_max_calls,
+        first_contact=chosen.first_contact,
         timeout=settings.payment_timeout,
     )
     return CircuitBreaker(PAYMENT_CIRCUIT, config, store=store_from_url(store))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from breakwall.names import also_known_as
 
 if TYPE_CHECKING:
+    from breakwall.hosts import HostError
     from breakwall.payments.database import DatabaseUnavailableError, SchemaError
     from breakwall.payments.orders import (
         IdempotencyConflictError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AmbiguousNameError",
     "DatabaseUnavailableError",
+    "HostError",
     "IdempotencyConflictError",
     "InvalidOrderError",
     "Naming",
@@ -44,6 +46,7 @@ __all__ = [
 _HOMES = {
     "AmbiguousNameError": "breakwall.payments.queries",
     "DatabaseUnavailableError": "breakwall.payments.database",
+    "HostError": "breakwall.hosts",
     "IdempotencyConflictError": "breakwall.payments.orders",
     "InvalidOrderError": "breakwall.payments.orders",
     "Order": "breakwall.payments.orders",

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
+from breakwall.hosts import check_host
 from breakwall.lacks import SHORTAGES, lack_of
 from breakwall.payments.acceptance import Accepted
 from breakwall.payments.charging import Charger, given_back_on_error
@@ -93,22 +94,26 @@ class OrderProducer:
     def from_settings(cls, settings: Settings | None = None) -> Self:
         """Build a producer from the environment, or from settings that are already read.
 
-        Takes some tenths of a second, so that the first order does not: do it when the process starts. Connects
-        to nothing.
+        Takes some tenths of a second, so that the first order does not: do it when the process starts. Asks the
+        circuit's store, so that a process that starts during an outage sends nothing; a store that does not
+        answer costs ``BREAKER__FIRST_CONTACT`` seconds, once. Connects to nothing else.
 
         Raises:
             SettingsError: naming every variable that is unusable.
+            HostError: the process's host would have us hang; the text says what to do.
         """
         from breakwall.broker import Publisher as BrokerPublisher
         from breakwall.settings import load_settings
         from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 
+        check_host()
         chosen = settings or load_settings()
         publisher = BrokerPublisher(chosen)
         publisher.prepare()
         ledger = open_ledger(chosen, open_database(chosen))
         charger, breaker = open_charger(chosen, ledger), open_breaker(chosen)
         log_circuit(chosen, breaker, charger, pause=QUIET)
+        breaker.meet_store()
         return cls(
             ledger,
             charger,
@@ -131,7 +136,9 @@ class OrderProducer:
                 is safe: as a rule nothing was accepted, but a commit whose answer was lost may have been. So
                 too where this process runs out of descriptors, threads, memory or disk; ``lack`` says of what.
             IdempotencyConflictError: the key belongs to another order.
+            HostError: nothing was accepted: this process was patched since, see `breakwall.hosts`.
         """
+        check_host()
         with telling_shortages():
             result = self._place(order)
         log.info(
@@ -169,6 +176,7 @@ class OrderProducer:
             DatabaseUnavailableError: the batches before this one were accepted; enqueue all again.
             IdempotencyConflictError: as above, for the first order whose key belongs to another one.
         """
+        check_host()
         waiting = iter(orders)
         results: list[PlaceResult] = []
         while batch := list(islice(waiting, BATCH)):

@@ -24,6 +24,7 @@ from breakwall.breaker.stores.memory import steady_time
 from breakwall.breaker.timeshift import shifted
 from breakwall.breaker.timetable import NEVER, Timetable
 from breakwall.breaker.transitions import Decision, decide
+from breakwall.breaker.unheard import Unheard
 
 # A store's time is worked out from its last answer; past this many seconds it is asked for anew.
 ANSWER_LIFE = 10.0
@@ -76,6 +77,9 @@ class Belief:
         self._reporter = Reporter(self.member)
         self._answer: Answer | None = None
         self._offset = steady_time()() - self._clock()
+        self._born_at = self._clock()
+        self._met = False
+        self._unheard: Unheard | None = self._nothing_heard()
         self._on_lane(None)
 
     # --- looking
@@ -117,12 +121,13 @@ class Belief:
     def note(self, change: Change) -> None:
         """Have ``change`` made: in the store with the next exchange, or in the local circuit."""
         self.give_up_if_silent()
-        if self.contact.local:
+        kept = self._unheard is not None and self._unheard.take(change)
+        if self.contact.local or kept:
             self._apply_locally([change])
             self._relane()
         if self.contact is Contact.LOST:
             self.outbox.add_while_lost(change)
-        else:
+        elif not kept:
             self.outbox.add(change)
 
     def fail(self, generation: int, *, slow: bool) -> float | None:
@@ -131,7 +136,8 @@ class Belief:
         Returns:
             In how many seconds to tell the store; None if there is nothing to tell.
         """
-        if not self._reporter.is_in(generation):
+        # A child that was forked during its parent's call knows of no generation yet.
+        if not (self._reporter.is_in(generation) or self.contact is Contact.NEW):
             return None
         self._reporter.count(slow=slow)
         if self.contact.local:
@@ -177,7 +183,11 @@ class Belief:
         premature = stored is not None and rejoin.is_premature(stand, stored, self._config.window)
         if premature and not self.times.others_had_time():
             raise PrematureError
-        return rejoin.reconciled(stand, stored)
+        right = rejoin.reconciled(stand, stored)
+        ours_counts = self.contact is Contact.LOST and (stored is None or rejoin.overrules(stand, stored))
+        if self._unheard is None or ours_counts:
+            return right
+        return self._unheard.told_to(right, now, self._luck())
 
     def adopt(self, exchanged: Exchanged, *, flushed: bool) -> None:
         """An exchange has succeeded, with changes (``flushed``) or without. Raises as `reconciled`."""
@@ -185,11 +195,14 @@ class Belief:
         self.outbox.arrived()
         if flushed:
             self.times.flushed(raced=exchanged.raced, luck=self._luck())
+        self._unheard = None
         self._follow(exchanged.answer, exchanged.circuit)
 
     def postpone(self, answer: Answer, circuit: Circuit) -> None:
         """The store has answered, and the changes have lost every race."""
         self.outbox.failed()
+        if self._unheard is not None:
+            self._unheard.told = False
         self.times.crowded()
         if self.contact is Contact.LOST:
             self.times.try_later()
@@ -197,17 +210,28 @@ class Belief:
             self._follow(answer, circuit)
 
     def _follow(self, answer: Answer, circuit: Circuit) -> None:
+        first = not self._met
         self.contact, self.lost = Contact.IN_TOUCH, None
         self.circuit = self._stored = circuit
         self._answer = answer
         self._offset = answer.record.now - answer.received_at
         new = not self._reporter.is_in(circuit.generation)
+        if first:
+            self._settle_in(circuit)
         # A member's first outcome, and what came while the store was slow, travel with the next call: the
         # others weigh an outage by who else has been heard.
         unsaid = bool(self.outbox) and self.times.may_flush
         again = unsaid or (new and circuit.state is CircuitState.CLOSED)
         self.times.fresh_from(answer.received_at, again=again)
         self._relane()
+
+    def _settle_in(self, circuit: Circuit) -> None:
+        """The first contact: calls in hand, which began in no generation that anybody knew, began in this one if
+        it is older than this member."""
+        self._met = True
+        born_at = self._born_at + self._offset
+        if circuit.state is CircuitState.CLOSED and (circuit.began_at or NEVER) <= born_at:
+            self._reporter.adopt(circuit.generation)
 
     # --- the store says nothing
 
@@ -226,6 +250,9 @@ class Belief:
         if not self.contact.local:
             self._apply_locally(self.outbox.unconfirmed)
             self.times.lost()
+        if self._unheard is not None and self._unheard.told:
+            # It may have arrived, and counted twice it could open a healthy circuit.
+            self._unheard = self._nothing_heard()
         self.times.failed()
         self._become_lost(reason)
 
@@ -243,6 +270,9 @@ class Belief:
         self.outbox.lost(self._stored)
         self.times.try_later()
         self._relane()
+
+    def _nothing_heard(self) -> Unheard:
+        return Unheard(self._config, self.member, self.now)
 
     # --- the copy itself
 

@@ -28,8 +28,7 @@ from breakwall.breaker.stores.memory import MemoryStore
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Nobody's call waits for these: the first sight of a store, an operator's word to it, and the last one.
-FIRST_SIGHT_PATIENCE = 1.0
+# Nobody's call waits for these: an operator's word to the store, and the last one.
 OVERRIDE_PATIENCE = 3.0
 LAST_WORD_PATIENCE = 1.0
 # Three hundred years: a store keeps whole milliseconds, and a reader of its JSON may have only so many digits.
@@ -46,9 +45,10 @@ class CircuitBreaker:
         clock: monotonic seconds, for tests.
         luck: 0 up to 1, for the jitter of the open interval, for tests.
 
-    Threads and tasks may share a breaker; a forked child may go on using it. No lock is held during a
-    call, nothing that a store does is raised out of one, and no call waits for a store longer than
-    ``config.store_timeout`` at each of its ends.
+    Threads and tasks may share a breaker; a forked child may go on using it, however it was forked. No lock is
+    held during a call, nothing that a store does is raised out of one, and no call waits for a store longer than
+    ``config.store_timeout`` at each of its ends, but the first of a process, which waits for
+    ``config.first_contact`` (see `meet_store`).
 
     While the circuit is closed calls are let through from this process's copy of it, which is at most
     ``config.refresh_interval`` old; so after the circuit has opened elsewhere this process goes on with
@@ -88,8 +88,8 @@ class CircuitBreaker:
 
         A coroutine function's call is awaited: ``await breaker.call(fetch, url)``. So is what a plain function
         returns if that is a coroutine; but that is seen only afterwards, and the wait for the store
-        before the call, ``config.store_timeout`` at most, is then one of the whole loop. Any other result is a
-        success as soon as it is there, a generator, a future or a task too.
+        before the call, ``config.store_timeout`` at most, or the first contact, is then one of the whole loop.
+        Any other result is a success as soon as it is there, a generator, a future or a task too.
 
         Args:
             fallback: what to return instead when the call is refused or fails with an
@@ -162,6 +162,17 @@ class CircuitBreaker:
 
     # --- looking
 
+    def meet_store(self) -> bool:
+        """Speak with the store now, so that this process's first call need not wait for it.
+
+        Waits for ``config.first_contact`` at most, and only if the store was not spoken to yet. Raises nothing.
+
+        Returns:
+            Whether the store answers.
+        """
+        self._replica.waiter.run(self._replica.look())
+        return self._replica.belief.contact is Contact.IN_TOUCH
+
     def status(self) -> BreakerStatus:
         """The circuit now. Looks only: no permit is handed out and nothing changes. What calls have counted
         since the last exchange travels along.
@@ -169,8 +180,7 @@ class CircuitBreaker:
         Asks the store at most every ``config.refresh_interval``.
         """
         replica, belief = self._replica, self._replica.belief
-        patience = self._first_patience if belief.contact is Contact.NEW else None
-        replica.waiter.run(replica.look(), patience)
+        replica.waiter.run(replica.look())
         circuit, now = belief.circuit, belief.now()
         slots, retry_after = self._gate.outlook()
         return BreakerStatus(
@@ -193,6 +203,7 @@ class CircuitBreaker:
 
     def metrics(self) -> BreakerMetrics:
         """Counts of this process's calls, beside pooled values of the circuit. Asks nobody."""
+        forking.notice()
         belief = self._replica.belief
         circuit, now = belief.circuit, belief.now()
         successes, failures, neutral, rejected = self._tally.read()
@@ -267,10 +278,6 @@ class CircuitBreaker:
         self._replica.reset()
 
     # --- what operators and the replica tell
-
-    @property
-    def _first_patience(self) -> float:
-        return max(FIRST_SIGHT_PATIENCE, self.config.store_timeout)
 
     def _override(self, mode: OverrideMode | None, reason: str, actor: str, seconds: float | None) -> None:
         if not reason.strip() or not actor.strip():

@@ -104,8 +104,12 @@ def _called(func: Callable[..., Any]) -> tuple[Any, Any]:
 
 
 def fails(permit: Permit, error: BaseException, fallback: Any) -> bool:
-    """Settle a call that raised; whether the fallback takes its place."""
-    return permit.record_exception(error) is CallOutcome.FAILURE and fallback is not None
+    """Settle a call that raised; whether the fallback takes its place.
+
+    Of a group with an interrupt or an exit in it, which is no `Exception`, nothing does.
+    """
+    failed = permit.record_exception(error) is CallOutcome.FAILURE and fallback is not None
+    return failed and (isinstance(error, Exception) or not isinstance(error, BaseExceptionGroup))
 
 
 def fall_back(fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -42,13 +42,17 @@ class OverrideMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Set for the whole fleet. ``expires_at`` None: until it is lifted. Times are the store's clock."""
+    """Set for the whole fleet. ``expires_at`` None: until it is lifted. Times are the store's clock.
+
+    ``unknown`` is as in `Circuit`.
+    """
 
     mode: OverrideMode
     reason: str
     actor: str
     set_at: float
     expires_at: float | None = None
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Circuit:
         state: as stored. An ``OPEN`` circuit whose interval has run out stays so until the first probe
             takes its lease; `decide` tells the effective state.
         generation: grows by one with each transition. A result from an older one changes nothing.
+        began_at: when this generation began; None for the first, or if nobody has said so.
         evidence: outcomes of the current closed generation.
         opened_at, open_until: the open interval; None while closed.
         reopenings: failed recoveries since the circuit was last closed; each doubles the interval.
@@ -78,10 +83,12 @@ class Circuit:
         override: an operator's word, if there is one.
         override_serial: the number of the last such word, above those of all before; lifting one is one too.
         written_at: when it was stored; no part of what it says.
+        unknown: the fields that a newer release has stored beside these, a JSON object's text or empty.
     """
 
     state: CircuitState = CircuitState.CLOSED
     generation: int = 0
+    began_at: float | None = None
     evidence: Evidence = field(default_factory=Evidence)
     opened_at: float | None = None
     open_until: float | None = None
@@ -94,6 +101,7 @@ class Circuit:
     override: Override | None = None
     override_serial: int = 0
     written_at: float | None = field(default=None, compare=False)
+    unknown: str = ""
 
     def holds(self, lease_id: str) -> bool:
         return any(lease.id == lease_id for lease in self.leases)

@@ -18,7 +18,15 @@ LEAST_WINDOW = 0.02
 LONGEST = 1e9
 
 COUNTS = ("failure_threshold", "half_open_max_calls", "minimum_calls", "recent_calls")
-SECONDS = ("recovery_timeout", "timeout", "window", "max_retry_after", "refresh_interval", "store_timeout")
+SECONDS = (
+    "recovery_timeout",
+    "timeout",
+    "window",
+    "max_retry_after",
+    "refresh_interval",
+    "store_timeout",
+    "first_contact",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ class CircuitBreakerConfig:
             opened together do not probe together.
         refresh_interval: how old a process's copy of a shared circuit may grow.
         store_timeout: how long a call may wait for the store before it goes on without.
+        first_contact: how long a process's first calls wait for the store instead, so that a process that
+            starts during an outage learns of it before it sends anything. Once in the life of a process.
 
     Raises:
         ValueError: naming the field and what would be right.
@@ -77,6 +87,7 @@ class CircuitBreakerConfig:
     jitter: float = 0.1
     refresh_interval: float = 0.2
     store_timeout: float = 0.05
+    first_contact: float = 1.0
 
     def __post_init__(self) -> None:
         for name in COUNTS:

@@ -18,7 +18,7 @@ from breakwall.breaker.circuit import Circuit
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.contact import Contact
 from breakwall.breaker.exchange import ContentionError, Exchange
-from breakwall.breaker.link import NoThreadError, link_for
+from breakwall.breaker.link import NoThreadError, links
 from breakwall.breaker.stores import Store
 
 Ticket = Future[None]
@@ -50,7 +50,7 @@ class Courier:
         self._clock = clock
         self._luck = luck
         self._then = then
-        self._link = link_for(store)
+        self._link = links.to(store)
         self._link.attach()
         self.reset()
 
@@ -131,7 +131,13 @@ class Courier:
         """Somebody has waited for ``ticket`` for as long as they would."""
         with self._belief.lock:
             if ticket in {self._next, self._under_way}:
+                self._link.silent = True
                 self._belief.doubt()
+
+    @property
+    def first_patience(self) -> float:
+        """For how many seconds a call waits for the first contact; none where the store is known not to answer."""
+        return 0.0 if self._link.silent else self._belief.times.first_patience
 
     def is_this_thread(self) -> bool:
         """Whether the caller is in the thread of the exchanges, which must not wait for one."""
@@ -189,6 +195,7 @@ class Courier:
                 self._belief.lose(type(error).__name__)
 
     def _reconciled(self, stored: Circuit | None, now: float) -> Circuit:
+        self._link.silent = False
         with self._belief.lock:
             return self._belief.reconciled(stored, now)
 

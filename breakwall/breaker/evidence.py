@@ -99,12 +99,27 @@ class Evidence:
 
     def add(self, report: Report, config: CircuitBreakerConfig, now: float) -> Evidence:
         """The evidence with ``report`` in it and what is older than the window out of it."""
+        witness = Witness(report.member, now)
         return Evidence(
             buckets=_grown(self.live(config, now), _begun(_width(config), now), report),
-            succeeding=_seen(self.succeeding, report.member, now) if report.successes else self.succeeding,
-            failing=_seen(self.failing, report.member, now) if report.bad else self.failing,
+            succeeding=_heard(self.succeeding, witness, report.successes),
+            failing=_heard(self.failing, witness, report.bad),
             suspected_at=self.suspected_at,
-            slices=_grown(self._newest(config, now), _begun(_slice_width(config), now), report),
+            slices=_grown(self._newest(config, now), _begun(slice_width(config), now), report),
+        )
+
+    def add_earlier(
+        self, member: str, buckets: list[Bucket], config: CircuitBreakerConfig, now: float
+    ) -> Evidence:
+        """The evidence with what ``member`` saw before it could report it; each bucket as old as it is."""
+        witness = Witness(member, max(bucket.start for bucket in buckets))
+        fine = [bucket for bucket in buckets if bucket.start > now - (SLICES - 1) * slice_width(config)]
+        return Evidence(
+            buckets=_joined(self.live(config, now), buckets, _width(config)),
+            succeeding=_heard(self.succeeding, witness, any(bucket.successes for bucket in buckets)),
+            failing=_heard(self.failing, witness, any(bucket.bad for bucket in buckets)),
+            suspected_at=self.suspected_at,
+            slices=_joined(self._newest(config, now), fine, slice_width(config)),
         )
 
     def shifted(self, seconds: float) -> Evidence:
@@ -149,7 +164,7 @@ class Evidence:
 
     def _newest(self, config: CircuitBreakerConfig, now: float) -> list[Bucket]:
         """The slices that still count."""
-        return _last(self.slices, SLICES, _slice_width(config), now)
+        return _last(self.slices, SLICES, slice_width(config), now)
 
     def _looks_bad(self, config: CircuitBreakerConfig, now: float) -> bool:
         newest = _total(self._newest(config, now))
@@ -215,14 +230,27 @@ def _total(buckets: list[Bucket]) -> Bucket:
     )
 
 
-def _seen(witnesses: tuple[Witness, ...], member: str, now: float) -> tuple[Witness, ...]:
-    others = tuple(witness for witness in witnesses if witness.member != member)
-    return (*others[-1:], Witness(member, now))
+def _joined(kept: list[Bucket], earlier: list[Bucket], width: float) -> tuple[Bucket, ...]:
+    """Both, by the times at which the buckets begin; an earlier one's calls came in it or a little later."""
+    begun = [replace(bucket, start=_begun(width, bucket.start)) for bucket in earlier]
+    joined: dict[float, list[Bucket]] = {}
+    for bucket in kept + begun:
+        joined.setdefault(bucket.start, []).append(bucket)
+    return tuple(replace(_total(joined[start]), start=start) for start in sorted(joined))
+
+
+def _heard(witnesses: tuple[Witness, ...], of: Witness, calls: int) -> tuple[Witness, ...]:
+    """With a member's report in it, if that tells of any ``calls``; the last two members are kept."""
+    if not calls:
+        return witnesses
+    others = [witness for witness in witnesses if witness.member != of.member]
+    return tuple(sorted([*others, of], key=lambda witness: witness.at)[-2:])
 
 
 def _width(config: CircuitBreakerConfig) -> float:
     return config.window / BUCKETS
 
 
-def _slice_width(config: CircuitBreakerConfig) -> float:
+def slice_width(config: CircuitBreakerConfig) -> float:
+    """Seconds; the newest outcomes are counted in parts of this length."""
     return min(config.refresh_interval / (SLICES - 1), _width(config))

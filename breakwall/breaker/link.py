@@ -12,13 +12,11 @@ import queue
 import threading
 import weakref
 
+from breakwall.breaker import forking
 from breakwall.breaker.agenda import Agenda, Job, Jobs
 from breakwall.breaker.stores import Store
 
 logger = logging.getLogger("breakwall.breaker")
-
-_links: weakref.WeakKeyDictionary[Store, Link] = weakref.WeakKeyDictionary()
-_links_lock = threading.Lock()
 
 
 class NoThreadError(Exception):
@@ -26,15 +24,23 @@ class NoThreadError(Exception):
 
 
 class Link:
-    """The way to one store, shared by the breakers that use it. `attach` and `detach` count them."""
+    """The way to one store, shared by the breakers that use it. `attach` and `detach` count them.
+
+    Attributes:
+        silent: whether this process waits for the store in vain: the breakers that are new to it then do not
+            wait for it in turn.
+    """
 
     def __init__(self, store: Store) -> None:
         self._remote = store.remote
         self._close_store = weakref.WeakMethod(store.close)
+        self._forget_connections = weakref.WeakMethod(store.forget_connections)
         self._users = 0
         self._reset()
+        forking.remember(self)
 
     def _reset(self) -> None:
+        self.silent = False
         self._lock = threading.Lock()
         self._inline = threading.Lock()
         self._jobs: Jobs = queue.SimpleQueue()
@@ -100,8 +106,11 @@ class Link:
         self._jobs.put(None)
 
     def after_fork(self) -> None:
-        """The thread is the parent's; this process starts its own when it needs one."""
+        """The thread and the connections are the parent's; this process opens its own when it needs them."""
         self._reset()
+        forget_connections = self._forget_connections()
+        if forget_connections is not None:
+            forget_connections()
 
 
 def _work(jobs: Jobs, close_store: weakref.WeakMethod[Job]) -> None:
@@ -130,20 +139,25 @@ def _run(step: Job) -> None:
             logger.exception("the thread of a breaker's store goes on after an error")
 
 
-def link_for(store: Store) -> Link:
-    """The one link of this process to ``store``."""
-    with _links_lock:
-        if store not in _links:
-            link = _links[store] = Link(store)
-            weakref.finalize(store, link.stop)
-        return _links[store]
+class Links:
+    """The one link of this process to each store."""
+
+    def __init__(self) -> None:
+        self._links: weakref.WeakKeyDictionary[Store, Link] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        forking.remember(self)
+
+    def to(self, store: Store) -> Link:
+        """The link to ``store``, made on first request."""
+        with self._lock:
+            if store not in self._links:
+                link = self._links[store] = Link(store)
+                weakref.finalize(store, link.stop)
+            return self._links[store]
+
+    def after_fork(self) -> None:
+        """The lock may have been held by a thread that this process does not have."""
+        self._lock = threading.Lock()
 
 
-def after_fork() -> None:
-    """Reset every link, and let every store forget its parent's connections."""
-    global _links_lock
-    # The parent may have held it at the instant of the fork.
-    _links_lock = threading.Lock()
-    for store, link in list(_links.items()):
-        store.forget_connections()
-        link.after_fork()
+links = Links()

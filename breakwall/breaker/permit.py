@@ -39,6 +39,8 @@ class Books:
 
     def classify(self, error: BaseException) -> CallOutcome:
         """What an exception out of a call says about the service."""
+        if isinstance(error, BaseExceptionGroup) and not self._names(error):
+            return _of_all({self.classify(inner) for inner in error.exceptions})
         # Out of a call within this one, to whichever circuit: that one sent nothing, and here it is not
         # the service that spoke.
         if isinstance(error, (CircuitBreakerError, self.config.neutral_exception)):
@@ -47,6 +49,14 @@ class Books:
             return CallOutcome.FAILURE
         # Cancellation, an interrupt and an exit are no `Exception`: they come from this side.
         return CallOutcome.SUCCESS if isinstance(error, Exception) else CallOutcome.NEUTRAL
+
+    def _names(self, group: BaseExceptionGroup[BaseException]) -> bool:
+        """Whether the configuration speaks of groups of this kind, and so of more than what is in them."""
+        return any(
+            issubclass(kind, BaseExceptionGroup) and isinstance(group, kind)
+            for chosen in (self.config.neutral_exception, self.config.expected_exception)
+            for kind in (chosen if isinstance(chosen, tuple) else (chosen,))
+        )
 
     def settle(self, result: Result, lane: Lane | None, lease_id: str | None) -> Steps[None]:
         """Enter the result of a call that was let through on ``lane``, or as a probe."""
@@ -61,6 +71,14 @@ class Books:
             if hold is not None:
                 yield from self.replica.submit(HoldOpen(lane.generation, hold))
             yield from self.replica.fail(lane.generation, slow=result.slow)
+
+
+def _of_all(outcomes: set[CallOutcome]) -> CallOutcome:
+    """What a group counts as: a failure if there is one in it, else a success if the service answered one."""
+    for outcome in (CallOutcome.FAILURE, CallOutcome.SUCCESS):
+        if outcome in outcomes:
+            return outcome
+    return CallOutcome.NEUTRAL
 
 
 # The probes whose calls the running code is a part of; those that are settled count no more.

@@ -43,6 +43,7 @@ class CircuitBreakerRegistry:
             TypeError: there is no such field.
         """
         config = replace(self._config, **changes)
+        forking.notice()
         with self._lock:
             breaker = self._breakers.get(name)
             if breaker is None:
@@ -59,6 +60,7 @@ class CircuitBreakerRegistry:
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener`` told of the events of every breaker, also of those to come."""
+        forking.notice()
         with self._lock:
             self._listeners.append(listener)
             for breaker in self._breakers.values():
@@ -81,6 +83,7 @@ class CircuitBreakerRegistry:
         return self._breakers[name]
 
     def __iter__(self) -> Iterator[CircuitBreaker]:
+        forking.notice()
         with self._lock:
             return iter([breaker for _, breaker in sorted(self._breakers.items())])
 

@@ -34,7 +34,13 @@ def reconciled(ours: Stand, stored: Circuit | None) -> Circuit:
         return ours.circuit
     right = ours.circuit if overrules(ours, stored) else stored
     later = ours.circuit if ours.circuit.override_serial > stored.override_serial else stored
-    return replace(right, override=later.override, override_serial=later.override_serial)
+    return replace(
+        right,
+        override=later.override,
+        override_serial=later.override_serial,
+        # What a newer release means by them it has said last in the store.
+        unknown=stored.unknown,
+    )
 
 
 def overrules(ours: Stand, stored: Circuit) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from breakwall.breaker import forking
 from breakwall.breaker.belief import Belief
 from breakwall.breaker.changes import Advance, Change, Grant, Insisted, Settlement
 from breakwall.breaker.circuit import CallOutcome
@@ -107,6 +108,7 @@ class Replica:
 
         If not, it will not be sent any more. What was sent and not answered may have arrived.
         """
+        forking.notice()
         word = Insisted(change)
         self._note(word)
         ticket = self._courier.ticket(at_once=True)
@@ -120,6 +122,7 @@ class Replica:
 
     def close(self, patience: float) -> None:
         """Tell the store what it does not know yet and leave it, within ``patience`` seconds."""
+        forking.notice()
         end = self._clock() + patience
         with self.belief.lock:
             self.belief.collect()

@@ -26,6 +26,11 @@ class Reporter:
         elif not self.is_in(circuit.generation):
             self.lane = Lane(circuit.generation)
 
+    def adopt(self, generation: int) -> None:
+        """The lane turns out to be one of ``generation``: its calls began in that, and nobody knew."""
+        if self.lane is not None:
+            self.lane.generation = generation
+
     def is_in(self, generation: int) -> bool:
         """Whether calls begin in the closed ``generation`` now."""
         return self.lane is not None and self.lane.generation == generation
@@ -39,6 +44,7 @@ class Reporter:
         """What was counted since the last time, if anything was."""
         failures, slow, self._failures, self._slow = self._failures, self._slow, 0, 0
         if self.lane is None:
-            return None
+            # Of calls that began in the parent of a forked child; else there are none without a lane.
+            return Report(0, self._member, 0, failures, slow) or None
         report = Report(self.lane.generation, self._member, self.lane.unreported(), failures, slow)
         return report or None

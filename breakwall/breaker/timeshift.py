@@ -24,6 +24,7 @@ def shifted(circuit: Circuit, seconds: float) -> Circuit:
         circuit,
         evidence=circuit.evidence.shifted(seconds),
         override=override,
+        began_at=moved(circuit.began_at),
         opened_at=moved(circuit.opened_at),
         open_until=moved(circuit.open_until),
         leases=tuple(Lease(lease.id, lease.expires_at + seconds) for lease in circuit.leases),

@@ -35,6 +35,9 @@ class Timetable:
         self._clock = clock
         self._interval = config.refresh_interval
         self._longest_silence = max(LONGEST_SILENCE, config.store_timeout)
+        self._first_contact = max(config.first_contact, config.store_timeout)
+        self._first_until: float | None = None
+        self._met = False
         self.due = self.lost_at = NEVER
         self._flush_due = self._heard_at = self._late_at = NEVER
         self._stretch = 1
@@ -60,6 +63,14 @@ class Timetable:
         """Whether a store that is late has said nothing for so long that it is lost."""
         return self._clock() - max(self._late_at, self._heard_at) >= self._longest_silence
 
+    @property
+    def first_patience(self) -> float:
+        """For how many seconds the store may still be waited for that was never spoken to. From the first one
+        who asks: those who come later need not wait for as long."""
+        if self._first_until is None:
+            self._first_until = self._clock() + self._first_contact
+        return max(0.0, self._first_until - self._clock())
+
     def try_later(self) -> None:
         """There is nothing to be had from the store for one refresh interval."""
         self.due = self._clock() + self._interval
@@ -80,9 +91,10 @@ class Timetable:
             TimeoutError: after so long a silence that it was given up, and what was on its way with it.
         """
         now = self._clock()
-        if now - self._heard_at >= self._longest_silence:
+        longest = self._longest_silence if self._met else max(self._longest_silence, self._first_contact)
+        if now - self._heard_at >= longest:
             raise TimeoutError
-        self._heard_at = now
+        self._heard_at, self._met = now, True
 
     def flushed(self, *, raced: bool, luck: float) -> None:
         """Changes have arrived; ``raced`` is after lost races."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from breakwall.breaker.circuit import CallOutcome, Circuit, CircuitState, Lease, Override
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.evidence import Evidence, Report, Verdict
+from breakwall.breaker.evidence import Bucket, Evidence, Report, Verdict
 
 # A probe's answer usually comes much sooner than its lease ends: worth asking again by then.
 PROBE_PATIENCE = 1.0
@@ -86,6 +86,29 @@ def record(
     return _judged(grown, config, now, luck, opened_at=now)
 
 
+def record_earlier(
+    circuit: Circuit,
+    config: CircuitBreakerConfig,
+    now: float,
+    luck: float,
+    member: str,
+    buckets: list[Bucket],
+) -> Circuit:
+    """The outcomes of a member's calls before it knew of this circuit, in buckets that say how old they are.
+
+    Those from before the window, or from before this generation began, change nothing.
+    """
+    since = max(now - config.window, circuit.began_at or 0.0)
+    counted = [bucket for bucket in buckets if bucket.start >= since and bucket.calls]
+    if circuit.state is not CircuitState.CLOSED or not counted:
+        return circuit
+    failed_at = max((bucket.start for bucket in counted if bucket.bad), default=None)
+    if failed_at is not None:
+        circuit = replace(circuit, last_failure_at=max(failed_at, circuit.last_failure_at or failed_at))
+    grown = replace(circuit, evidence=circuit.evidence.add_earlier(member, counted, config, now))
+    return _judged(grown, config, now, luck, opened_at=now)
+
+
 def grant(circuit: Circuit, config: CircuitBreakerConfig, now: float, lease_id: str) -> Circuit:
     """With a probe's lease in it, when one is to be had; look with `Circuit.holds`."""
     current = advance(circuit, config, now)
@@ -93,7 +116,7 @@ def grant(circuit: Circuit, config: CircuitBreakerConfig, now: float, lease_id: 
         return circuit
     granted = Lease(lease_id, now + config.lease_seconds)
     if current.state is not CircuitState.HALF_OPEN:
-        current = _moved(current, CircuitState.HALF_OPEN)
+        current = _moved(current, CircuitState.HALF_OPEN, now)
     return replace(current, leases=(*current.leases, granted))
 
 
@@ -116,7 +139,7 @@ def settle(
     if outcome is CallOutcome.NEUTRAL:
         return replace(current, leases=left)
     if current.probes_succeeded + 1 >= config.half_open_max_calls:
-        return _closed(current)
+        return _closed(current, now)
     return replace(current, leases=left, probes_succeeded=current.probes_succeeded + 1)
 
 
@@ -126,6 +149,14 @@ def hold_open(circuit: Circuit, now: float, seconds: float) -> Circuit:
     if circuit.state is CircuitState.OPEN:
         return replace(circuit, open_until=max(until, _open_until(circuit)))
     return _opened_until(circuit, now, until)
+
+
+def hold_open_since(circuit: Circuit, now: float, *, said_at: float, until: float) -> Circuit:
+    """`hold_open`, for what the service said before its hearer knew of this circuit; probes go before it."""
+    over = until <= now or said_at < (circuit.began_at or 0.0)
+    if over or circuit.state is CircuitState.HALF_OPEN or until <= _open_until(circuit):
+        return circuit
+    return hold_open(circuit, now, until - now)
 
 
 def overridden(circuit: Circuit, override: Override | None, now: float) -> Circuit:
@@ -159,7 +190,7 @@ def _opened(circuit: Circuit, config: CircuitBreakerConfig, now: float, luck: fl
 def _opened_until(circuit: Circuit, now: float, until: float) -> Circuit:
     opened_by = sum(bucket.bad for bucket in circuit.evidence.buckets) or circuit.opened_by
     return replace(
-        _moved(circuit, CircuitState.OPEN),
+        _moved(circuit, CircuitState.OPEN, now),
         opened_at=now,
         open_until=until,
         opened_by=opened_by,
@@ -167,17 +198,18 @@ def _opened_until(circuit: Circuit, now: float, until: float) -> Circuit:
     )
 
 
-def _closed(circuit: Circuit) -> Circuit:
-    closed = _moved(circuit, CircuitState.CLOSED)
+def _closed(circuit: Circuit, now: float) -> Circuit:
+    closed = _moved(circuit, CircuitState.CLOSED, now)
     return replace(closed, opened_at=None, open_until=None, opened_by=0, reopenings=0)
 
 
-def _moved(circuit: Circuit, state: CircuitState) -> Circuit:
+def _moved(circuit: Circuit, state: CircuitState, now: float) -> Circuit:
     """A new generation, in which nothing has happened yet."""
     return replace(
         circuit,
         state=state,
         generation=circuit.generation + 1,
+        began_at=now,
         evidence=Evidence(),
         leases=(),
         probes_succeeded=0,

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import TypeVar, cast
 
+from breakwall.breaker import forking
 from breakwall.breaker.belief import Belief
+from breakwall.breaker.contact import Contact
 from breakwall.breaker.courier import Courier, Ticket
 
 T = TypeVar("T")
@@ -39,15 +41,15 @@ class Waiter:
         self._courier = courier
         self._announce = announce
 
-    def run(self, steps: Steps[T], patience: float | None = None) -> T:
-        """Take ``steps``, waiting for all of them at most ``patience`` seconds (default: the store time-out).
-
-        While the store is slow or lost nobody waits who did not ask to.
+    def run(self, steps: Steps[T]) -> T:
+        """Take ``steps``, waiting for all of them at most the store time-out, and before that for the first
+        contact. While the store is slow or lost nobody waits.
         """
-        end = self._clock() + (self._timeout if patience is None else patience)
+        forking.notice()
+        patience = self._patience()
         try:
             while True:
-                self.wait(next(steps), end - self._clock(), asked=patience is not None)
+                self.wait(next(steps), patience(), asked=False)
         except StopIteration as stop:
             return cast("T", stop.value)
         finally:
@@ -55,10 +57,11 @@ class Waiter:
 
     async def run_async(self, steps: Steps[T]) -> T:
         """`run` for an event loop."""
-        end = self._clock() + self._timeout
+        forking.notice()
+        patience = self._patience()
         try:
             while True:
-                await self._wait_async(next(steps), end - self._clock())
+                await self._wait_async(next(steps), patience())
         except StopIteration as stop:
             return cast("T", stop.value)
         finally:
@@ -72,6 +75,19 @@ class Waiter:
             except TimeoutError:
                 self._courier.overdue(ticket)
         self._announce()
+
+    def _patience(self) -> Callable[[], float]:
+        """Tells, before each of one call's steps, for how many seconds that may be waited for."""
+        end: float | None = None
+
+        def left() -> float:
+            nonlocal end
+            if self._belief.contact is Contact.NEW:
+                return max(self._timeout, self._courier.first_patience)
+            end = self._clock() + self._timeout if end is None else end
+            return end - self._clock()
+
+        return left
 
     async def _wait_async(self, ticket: Ticket | None, patience: float) -> None:
         if ticket is not None and not ticket.done() and self._is_worth_waiting(asked=False):

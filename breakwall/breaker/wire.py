@@ -1,6 +1,11 @@
 """How a `Circuit` is written in a store: compact JSON that names its format.
 
 Keys are short because every exchange carries them. Fields at their default are left out.
+
+A fleet is rolled from one release to the next while it runs, and back. A later release may add fields, which an
+earlier one reads over and writes again as they were; so a field says by itself what it is about, a generation
+say, for whoever does not know it goes on from there. Whatever else changes makes another format. Members that cannot
+read a format leave it alone, and go on with local circuits until they are replaced too.
 """
 
 from __future__ import annotations
@@ -15,6 +20,31 @@ from breakwall.breaker.evidence import Bucket, Evidence, Witness
 Word = TypeVar("Word", CircuitState, OverrideMode)
 
 FORMAT = 1
+FIELDS = frozenset(
+    [
+        "v",
+        "s",
+        "g",
+        "ga",
+        "b",
+        "bs",
+        "ws",
+        "wf",
+        "sa",
+        "oa",
+        "ou",
+        "r",
+        "l",
+        "p",
+        "ob",
+        "n",
+        "lf",
+        "o",
+        "os",
+        "w",
+    ]
+)
+OVERRIDE_FIELDS = frozenset("mrate")
 # Past any time that a release of ours writes, in milliseconds since the epoch: the year 5138.
 END_OF_TIME = 10**14
 
@@ -34,6 +64,7 @@ def encode(circuit: Circuit) -> str:
         "v": FORMAT,
         "s": circuit.state.value,
         "g": circuit.generation or None,
+        "ga": _ms(circuit.began_at),
         "b": _encode_buckets(evidence.buckets),
         "bs": _encode_buckets(evidence.slices),
         "ws": [[w.member, _ms(w.at)] for w in evidence.succeeding] or None,
@@ -51,7 +82,7 @@ def encode(circuit: Circuit) -> str:
         "os": circuit.override_serial or None,
         "w": _ms(circuit.written_at),
     }
-    return json.dumps({key: value for key, value in full.items() if value is not None}, separators=(",", ":"))
+    return _dumped({key: value for key, value in full.items() if value is not None} | _known(circuit.unknown))
 
 
 # An exchange looks at the same text several times, and the next one at it once more.
@@ -83,6 +114,7 @@ def _decode(raw: dict[str, Any]) -> Circuit:
     return Circuit(
         state=_word(CircuitState, raw["s"]),
         generation=_whole(raw.get("g", 0)),
+        began_at=_seconds(raw.get("ga")),
         evidence=Evidence(
             buckets=_buckets(raw.get("b", ())),
             slices=_buckets(raw.get("bs", ())),
@@ -101,6 +133,7 @@ def _decode(raw: dict[str, Any]) -> Circuit:
         override=_override(raw.get("o")),
         override_serial=_whole(raw.get("os", 0)),
         written_at=_seconds(raw.get("w")),
+        unknown=_unknown(raw, FIELDS),
     )
 
 
@@ -113,6 +146,7 @@ def _encode_override(override: Override | None) -> dict[str, Any] | None:
         "a": override.actor,
         "t": _ms(override.set_at),
         "e": _ms(override.expires_at),
+        **_known(override.unknown),
     }
 
 
@@ -120,7 +154,23 @@ def _override(raw: dict[str, Any] | None) -> Override | None:
     if raw is None:
         return None
     mode = _word(OverrideMode, raw["m"])
-    return Override(mode, str(raw["r"]), str(raw["a"]), _at(raw["t"]), _seconds(raw.get("e")))
+    unknown = _unknown(raw, OVERRIDE_FIELDS)
+    return Override(mode, str(raw["r"]), str(raw["a"]), _at(raw["t"]), _seconds(raw.get("e")), unknown)
+
+
+def _unknown(raw: dict[str, Any], known: frozenset[str]) -> str:
+    """The fields that are not of this release, as a text to write again."""
+    unknown = {name: value for name, value in raw.items() if name not in known}
+    return _dumped(unknown) if unknown else ""
+
+
+def _known(unknown: str) -> dict[str, Any]:
+    return json.loads(unknown) if unknown else {}
+
+
+def _dumped(fields: dict[str, Any]) -> str:
+    # Infinity is no JSON: a number too long for a float would become that.
+    return json.dumps(fields, separators=(",", ":"), allow_nan=False)
 
 
 def _encode_buckets(buckets: tuple[Bucket, ...]) -> list[list[int | None]] | None:

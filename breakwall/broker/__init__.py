@@ -1,7 +1,7 @@
 """The message broker: how Celery is configured for it, publishing within bounds, depth, and the embedded one.
 
-Messages carry an order's id and nothing else; imports neither payments nor breaker. Celery is loaded at the
-first use, not by importing this.
+Messages carry an order's id and nothing else; imports no payments, and of the breaker only `forking`. Celery is
+loaded at the first use, not by importing this.
 """
 
 from breakwall.broker.config import QUEUE, TASK, celery_config

@@ -6,6 +6,7 @@ import logging
 import threading
 from functools import cached_property
 
+from breakwall.breaker import forking
 from breakwall.broker.config import QUEUE
 from breakwall.broker.line import Line, client_app, new_line
 from breakwall.broker.mismatch import WrongQueueError, mismatch
@@ -29,9 +30,11 @@ class QueueDepth:
         self._queue = queue
         self._lock = threading.Lock()
         self._told = False
+        forking.remember(self)
 
     def __call__(self) -> int | None:
         """Messages that wait; None when the broker does not answer. Takes under a second, never raises."""
+        forking.notice()
         with self._lock:
             try:
                 depth = self._line.depth(self._queue)
@@ -48,9 +51,15 @@ class QueueDepth:
 
     def close(self) -> None:
         """Drop the connection. Safe to call twice; the next call opens a new one."""
+        forking.notice()
         with self._lock:
             if "_line" in self.__dict__:
                 self._line.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: the connection is the parent's, and is left to it."""
+        self._inherited = self.__dict__.pop("_line", None)
+        self._lock = threading.Lock()
 
     @cached_property
     def _line(self) -> Line:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from breakwall.breaker import forking
 from breakwall.broker.cooldown import Cooldown
 from breakwall.broker.line import MESSAGES_AT_ONCE, STEP, Line, client_app, new_line
 from breakwall.broker.mismatch import mismatch
@@ -48,7 +47,7 @@ class Publisher:
         self._idle: list[Line] = []
         self._untold, self._silent_until = False, float("-inf")
         self._start_afresh()
-        _publishers.add(self)
+        forking.remember(self)
 
     def publish(self, order_id: str) -> bool:
         """Whether the broker has the message. Takes under a second and never raises."""
@@ -73,6 +72,7 @@ class Publisher:
 
         That is 0.3 s of work, and from a cold disk can take longer than a publish may.
         """
+        forking.notice()
         _ = self._app.amqp.queues
         with self._lock:
             if not self._idle:
@@ -80,6 +80,7 @@ class Publisher:
 
     def close(self) -> None:
         """Drop the idle connections. Safe to call twice; a later publish opens new ones."""
+        forking.notice()
         with self._lock:
             idle, self._idle = self._idle, []
         for line in idle:
@@ -90,6 +91,7 @@ class Publisher:
         return client_app(self._settings)
 
     def _attempt(self, chunk: Sequence[str]) -> bool:
+        forking.notice()
         if not self._cooldown.over():
             return False
         with self._line_slot() as free:
@@ -137,7 +139,7 @@ class Publisher:
         self._idle = []
 
     def after_fork(self) -> None:
-        """Called in the child. The parent goes on undisturbed."""
+        """In a forked child. The parent goes on undisturbed."""
         # Forgotten, not closed: closing would say goodbye to the broker in the parent's name.
         self.__dict__.pop("_app", None)
         self._start_afresh()
@@ -150,15 +152,3 @@ def _told(error: Exception) -> str:
     # The error's text may hold the broker's address; its type says enough.
     kind = type(error.__cause__ or error).__name__
     return f"the broker takes no messages ({kind}); orders wait in the database until it does"
-
-
-_publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for publisher in list(_publishers):
-        publisher.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy import URL, Connection, Engine, Pool, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from breakwall.breaker import forking
 from breakwall.crashpoints import reach
 from breakwall.lacks import SHORTAGES, lack_of
 from breakwall.payments.patience import BUSY_SECONDS, DEADLINE, LEAST_SECONDS, Patience
@@ -95,7 +94,8 @@ class Database:
         self._makes_file = makes_file
         self._prepared: Prepared | None = None
         self._preparing = threading.Lock()
-        _after_fork_in_child(self)
+        self._inherited: list[Pool] = []
+        forking.remember(self)
 
     def __repr__(self) -> str:
         return f"Database({where(self.engine.url.render_as_string(hide_password=True))!r})"
@@ -125,14 +125,18 @@ class Database:
 
     def close(self) -> None:
         """Close every idle connection. The database can be used again afterwards."""
+        forking.notice()
         self.engine.dispose()
 
-    def forget_connections(self) -> None:
-        """Leave the connections to the process that opened them; for the child of a fork."""
+    def after_fork(self) -> None:
+        """In a forked child: leave the connections to the process that opened them."""
+        # Kept alive: closing a connection here would end it for the parent.
+        self._inherited.append(self.engine.pool)
         self.engine.dispose(close=False)
         self._preparing = threading.Lock()
 
     def _run(self, transaction: Callable[[float], T], patience: Patience | None) -> T:
+        forking.notice()
         try:
             with (patience or Patience()).spent() as deadline, telling_shortages(self.engine.url.database):
                 self._get_ready(deadline)
@@ -331,16 +335,6 @@ def _open(url: str, file: SqliteFile | None, pool_size: int) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return open_sqlite(parsed, file, **options)
     return open_postgresql(parsed, **options)
-
-
-def _after_fork_in_child(database: Database) -> None:
-    known = weakref.ref(database)
-
-    def forget() -> None:
-        if (mine := known()) is not None:
-            mine.forget_connections()
-
-    os.register_at_fork(after_in_child=forget)
 
 
 def _reason(error: Exception, what: str, url: URL) -> str:

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from breakwall.breaker import forking
 from breakwall.payments.gateways.base import Advice, Answer
 
 log = logging.getLogger("breakwall.payments")
@@ -26,9 +27,14 @@ class RejectionLog:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
         self._unsaid = 0
         self._silent_until = float("-inf")
+        self.after_fork()
+        forking.remember(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: the lock may be held by a thread that this process does not have."""
+        self._lock = threading.Lock()
 
     def hear(self, answer: Answer) -> None:
         """Take note of the answer to a charge, whatever it is."""

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
@@ -19,6 +17,7 @@ from urllib.parse import quote
 import httpx2
 
 from breakwall import __version__
+from breakwall.breaker import forking
 from breakwall.credentials import basic_auth
 
 from .answers import (
@@ -94,7 +93,7 @@ class HttpGateway:
         self._max_connections, self._max_body = max_connections, max_body
         self._bounds = Bounds(max_body=max_body, max_retry_after=max_retry_after)
         self._open()
-        _gateways.add(self)
+        forking.remember(self)
 
     def __repr__(self) -> str:
         return f"HttpGateway({str(self._base)!r})"
@@ -131,9 +130,9 @@ class HttpGateway:
 
     def close(self) -> None:
         """Close the connections. Safe to call twice."""
+        forking.notice()
         self._pool.close()
         self._resolver.close()
-        _gateways.discard(self)
 
     def _open(self) -> None:
         self._resolver = Resolver()
@@ -173,6 +172,7 @@ class HttpGateway:
         answered: Callable[..., Result],
         failed: Callable[..., Result],
     ) -> Result:
+        forking.notice()
         call = Call(deadline)
         try:
             with self._slot(call):
@@ -194,8 +194,8 @@ class HttpGateway:
         finally:
             slots.release()
 
-    def _after_fork(self) -> None:
-        # The parent still uses the old sockets: they are left alone. Its locks may be held for ever.
+    def after_fork(self) -> None:
+        """In a forked child: the sockets are the parent's, and its locks may be held for ever."""
         self._open()
 
 
@@ -218,14 +218,3 @@ def _split(url: str) -> tuple[httpx2.URL, dict[str, str]]:
     if parsed.userinfo:
         headers["Authorization"] = basic_auth(parsed.username, parsed.password)
     return parsed.copy_with(username=None, password=None), headers
-
-
-_gateways: weakref.WeakSet[HttpGateway] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for gateway in list(_gateways):
-        gateway._after_fork()  # noqa: SLF001 - the same module
-
-
-os.register_at_fork(after_in_child=_after_fork)

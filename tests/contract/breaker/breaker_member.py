@@ -30,6 +30,18 @@ class Member:
             self.breaker.call(_fail, fallback="failed")
         return self.state()
 
+    def send_failures(self, times: int) -> int:
+        """How many of so many calls were let through; all of those fail."""
+        sent: list[None] = []
+
+        def send() -> None:
+            sent.append(None)
+            raise OSError
+
+        for _ in range(times):
+            self.breaker.call(send, fallback="failed")
+        return len(sent)
+
     def acquire(self, _: int) -> bool:
         try:
             self.permits.append(self.breaker.acquire())
@@ -55,7 +67,12 @@ class Member:
 
     def status(self, _: int) -> dict[str, Any]:
         status = self.breaker.status()
-        return {"state": status.state, "slots": status.slots, "store_ok": status.store_ok}
+        return {
+            "state": status.state,
+            "slots": status.slots,
+            "store_ok": status.store_ok,
+            "failures": status.failure_count,
+        }
 
     def state(self, _: int = 0) -> str:
         return self.breaker.status().state.value

@@ -16,6 +16,9 @@ PROCESSES.set_forkserver_preload(["breaker_member", "sqlalchemy.dialects.postgre
 # What matters here is who is let through, not how long a store on a crowded machine may take.
 CONFIG = {"failure_threshold": 3, "recovery_timeout": 1.0, "timeout": 1.0, "store_timeout": 10.0}
 
+# Time for two dozen processes on two processors that are busy with something else.
+FIRST_CONTACT = 20.0
+
 
 class Process:
     def __init__(self, url: str, config: dict[str, Any]) -> None:
@@ -76,6 +79,24 @@ def test_24_processes_with_two_failures_each_open_it(start: Start) -> None:
     ask_all(fleet, "fail", 2)
     for process in fleet:
         wait_for(process, state="open", store_ok=True)
+
+
+def test_24_processes_that_start_together_beside_an_open_circuit_send_nothing(start: Start) -> None:
+    (first,) = start(1, recovery_timeout=60.0)
+    first.ask("fail", 3)
+    wait_for(first, state="open", store_ok=True)
+    # As patient as the defaults: what a process waits for before its first call is not the store time-out.
+    newcomers = start(24, recovery_timeout=60.0, store_timeout=0.05, first_contact=FIRST_CONTACT)
+    assert ask_all(newcomers, "send_failures", 3) == [0] * 24
+
+
+def test_24_processes_with_two_failures_each_open_it_at_20_as_they_start(start: Start) -> None:
+    settings = {"store_timeout": 0.05, "first_contact": FIRST_CONTACT}
+    fleet = start(24, failure_threshold=20, recovery_timeout=60.0, **settings)
+    ask_all(fleet, "send_failures", 2)
+    for process in fleet:
+        wait_for(process, state="open", store_ok=True)
+        assert 20 <= process.ask("status")["failures"] <= 21, "those that opened it"
 
 
 def test_24_processes_that_probe_at_once_get_as_many_permits_as_configured(start: Start) -> None:

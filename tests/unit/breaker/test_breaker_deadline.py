@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import pytest
 from breaker_doubles import Clock, FaultyStore, GatedStore, Join, fail_times, succeed_times
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState
@@ -25,9 +24,9 @@ class SlowStore(FaultyStore):
         time.sleep(0.2)
 
 
-def test_the_first_look_is_at_least_as_patient_as_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("breakwall.breaker.breaker.FIRST_SIGHT_PATIENCE", 0.001)
-    with CircuitBreaker("payment", CircuitBreakerConfig(store_timeout=60.0), SlowStore()) as breaker:
+def test_the_first_look_is_at_least_as_patient_as_a_call() -> None:
+    config = CircuitBreakerConfig(store_timeout=60.0, first_contact=0.001)
+    with CircuitBreaker("payment", config, SlowStore()) as breaker:
         assert breaker.status().store_ok
 
 

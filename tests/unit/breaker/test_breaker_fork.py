@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from breakwall.breaker import (
     CircuitBreakerConfig,
     CircuitBreakerRegistry,
     CircuitState,
+    forking,
     store_from_url,
 )
 
@@ -29,6 +32,13 @@ def _forking_beside_threads_is_what_is_tested() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
+
+
+@pytest.fixture(autouse=True, params=["fork", "a fork in C"])
+def _whoever_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own fork, and one that it hears nothing of, as uWSGI's."""
+    if request.param != "fork":
+        monkeypatch.setattr(os, "fork", ctypes.PyDLL(None).fork)
 
 
 def in_a_child(work: Callable[[], Any]) -> Any:
@@ -63,6 +73,7 @@ def test_a_child_counts_from_nothing(breaker: CircuitBreaker) -> None:
     succeed_times(breaker, 5)
 
     def work() -> int:
+        breaker.status()
         succeed_times(breaker, 1)
         return breaker.metrics().total_calls
 
@@ -91,6 +102,7 @@ def test_what_the_parent_counted_is_reported_once(tmp_path: Path) -> None:
         succeed_times(breaker, 10)
 
         def work() -> None:
+            breaker.status()
             succeed_times(breaker, 1)
             breaker.close()
 
@@ -125,4 +137,44 @@ def test_a_child_that_was_forked_inside_a_probe_is_no_part_of_it(tmp_path: Path)
 
 
 def test_members_have_names_of_their_own(breaker: CircuitBreaker) -> None:
-    assert in_a_child(lambda: breaker._replica.belief.member) != breaker._replica.belief.member
+    def work() -> str:
+        breaker.status()
+        return breaker._replica.belief.member
+
+    assert in_a_child(work) != breaker._replica.belief.member
+
+
+def test_a_failure_that_a_child_sees_first_counts(tmp_path: Path) -> None:
+    """The child goes by its parent's copy until it next looks, and does not lose what it sees meanwhile."""
+    config = CircuitBreakerConfig(failure_threshold=100, store_timeout=1.0, refresh_interval=30)
+    url = f"sqlite:///{tmp_path / 'circuits.db'}"
+    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+        succeed_times(breaker, 2)
+
+        def work() -> int:
+            fail_times(breaker, 1)
+            return breaker.status().failure_count
+
+        assert in_a_child(work) == 1
+
+
+def test_of_threads_that_notice_together_none_uses_what_is_not_begun_anew() -> None:
+    class Slow:
+        begun = 0
+
+        def after_fork(self) -> None:
+            threading.Event().wait(0.2)
+            self.begun += 1
+
+    slow = Slow()
+    forking.remember(slow)
+
+    def work() -> list[int]:
+        def look(_: int) -> int:
+            forking.notice()
+            return slow.begun
+
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(look, range(4)))
+
+    assert in_a_child(work) == [1] * 4

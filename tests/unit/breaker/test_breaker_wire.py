@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from breakwall.breaker import CircuitState, Override, OverrideMode
 from breakwall.breaker.circuit import Circuit, Lease
 from breakwall.breaker.evidence import Bucket, Evidence, Witness
-from breakwall.breaker.wire import NewerFormatError, decode, encode
+from breakwall.breaker.wire import FIELDS, OVERRIDE_FIELDS, NewerFormatError, decode, encode
 
 times = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
 counts = st.integers(0, 10**9)
@@ -46,12 +47,64 @@ circuits = st.builds(
     last_failure_at=st.none() | times,
     override=st.none()
     | st.builds(Override, st.sampled_from(OverrideMode), texts, texts, times, st.none() | times),
+    began_at=st.none() | times,
 )
+# What a release after this one may have added, in a row and in an override.
+later_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def later_fields(known: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.text().filter(lambda name: name not in known), later_values, max_size=4)
 
 
 @given(circuits)
 def test_every_circuit_survives_being_stored(circuit: Circuit) -> None:
     assert decode(encode(circuit)) == circuit
+
+
+@given(circuits, later_fields(FIELDS), later_fields(OVERRIDE_FIELDS))
+def test_what_a_later_release_has_added_survives_being_read_and_written(
+    circuit: Circuit, fields: dict[str, Any], override_fields: dict[str, Any]
+) -> None:
+    row = json.loads(encode(circuit)) | fields
+    if circuit.override is not None:
+        row["o"] |= override_fields
+    read = decode(json.dumps(row))
+    assert read is not None
+    assert json.loads(encode(read)) == row
+    assert read.generation == circuit.generation
+
+
+def test_the_names_that_are_not_unknown_are_all_that_are_written() -> None:
+    full = Circuit(
+        state=CircuitState.OPEN,
+        **dict.fromkeys(("generation", "reopenings", "probes_succeeded", "opened_by", "open_count"), 1),
+        **dict.fromkeys(("began_at", "opened_at", "open_until", "last_failure_at", "written_at"), 1.0),
+        evidence=Evidence((Bucket(1),), (Witness("a", 1),), (Witness("a", 1),), 1.0, (Bucket(1),)),
+        leases=(Lease("a", 1),),
+        override=Override(OverrideMode.OBSERVING, "why", "kim", 1.0, 2.0),
+        override_serial=1,
+    )
+    row = json.loads(encode(full))
+    assert (set(row), set(row["o"])) == (FIELDS, OVERRIDE_FIELDS)
+
+
+def test_what_the_first_release_wrote_is_read() -> None:
+    """Without slices, numbers of overrides and times of writing and of generations, which came later."""
+    read = decode('{"v":1,"s":"closed","g":2,"b":[[1000,3,1,0]],"ws":[["a",1000]],"n":1}')
+    assert read == Circuit(
+        generation=2,
+        evidence=Evidence(buckets=(Bucket(1.0, 3, 1, 0),), succeeding=(Witness("a", 1.0),)),
+        open_count=1,
+    )
 
 
 def test_a_circuit_that_never_failed_takes_a_few_bytes() -> None:
