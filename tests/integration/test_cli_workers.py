@@ -11,8 +11,10 @@ from contextlib import closing, contextmanager
 import pytest
 
 from breakwall import __version__
+from breakwall.payments.database import Database
 from tests.command import Terminal, command_line
 from tests.waiting import wait_until
+from worker.heartbeat import Heartbeat
 
 PATIENCE = 60.0
 
@@ -103,6 +105,20 @@ def test_a_half_open_circuit_that_nobody_probes_is_told_with_what_to_do(terminal
 def test_without_anything_that_waits_a_missing_worker_is_a_remark(terminal: Terminal) -> None:
     assert terminal.run("workers").out == "No worker is alive.\n"
     assert listed(terminal) | {"at": ""} == {"at": "", "alive": 0, "workers": [], "warnings": []}
+
+
+def test_what_a_worker_lacks_is_told_and_is_a_problem_for_doctor(terminal: Terminal) -> None:
+    terminal.run("db", "upgrade")
+    with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
+        heartbeat = Heartbeat(database)
+        heartbeat.introduce("celery@[b]web[/b]", 20)
+        heartbeat.lacks("no file descriptors are left")
+        assert heartbeat.beat()
+    told = "celery@[b]web[/b] lacks something: no file descriptors are left"
+    assert told in terminal.run("workers").out
+    ran = terminal.run("doctor")
+    assert ran.code == 1
+    assert f"problem  workers          {told}\n" in ran.out
 
 
 def pretend_that_time_passed(terminal: Terminal) -> None:
