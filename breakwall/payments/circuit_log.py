@@ -63,6 +63,7 @@ class CircuitLog:
         self._silent_until = float("-inf")
         self._level = logging.WARNING
         self._open_since: float | None = None
+        self._known = False
 
     def answered(self, answer: Answer | LookUpAnswer) -> None:
         """Take note of an answer of the payment service, before the circuit judges it."""
@@ -88,15 +89,18 @@ class CircuitLog:
     def _opened(self, event: Transition) -> None:
         cause, now = self._cause(), self._clock()
         with self._lock:
-            again = self._open_since is not None
+            again, known = self._open_since is not None, self._known
+            self._known = True
             self._open_since = self._open_since if again else now
             self._level = logging.INFO if now < self._silent_until else logging.WARNING
             if self._level == logging.WARNING:
                 self._silent_until = now + self._pause
+        # What a process finds at its start may have been so for long.
+        opened = "opened again" if again else "opened" if known or cause.failures else "is open"
         log.log(
             self._level,
-            "the circuit %s opened%s: %s; %s. Orders are queued; the first probe in %.0f s",
-            *(event.name, " again" if again else "", _why(event), _seen_here(cause), event.retry_after),
+            "the circuit %s %s: %s; %s. Orders are queued; the first probe in %.0f s",
+            *(event.name, opened, _why(event), _seen_here(cause), event.retry_after),
             extra={
                 "circuit": event.name,
                 "state": event.after.value,
@@ -115,6 +119,7 @@ class CircuitLog:
     def _closed(self, event: Transition) -> None:
         with self._lock:
             since, self._open_since = self._open_since, None
+            self._known = True
             self._seen.clear()  # what comes now is another story
         if since is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 import threading
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .server import Simulator
+
+logger = logging.getLogger("breakwall.simulator")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -86,4 +89,4 @@ class Port(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that hang up are daily life; only our own mistakes are worth a traceback."""
         if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+            logger.exception("a request could not be answered")

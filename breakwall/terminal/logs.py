@@ -15,6 +15,8 @@ def show_warnings(*, as_json: bool) -> None:
     """
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
+    # The commands show the circuit themselves, where it matters to what was asked of them.
+    handler.addFilter(lambda record: record.name != "breakwall.circuit")
     handler.setFormatter(_WarningFormatter(as_json=as_json))
     logging.lastResort = handler
 

@@ -99,14 +99,15 @@ def test_an_outage_and_its_end_are_told_at_celerys_default_level(
     short_terminal: Terminal, payments: SimulatorControl, start: Start
 ) -> None:
     """A row of the fault map: an outage left no line at all."""
-    short_terminal.set(BREAKER__RECOVERY_TIMEOUT="2", RETRY__CAP="1", DISPATCH__INTERVAL="0.2")
+    short_terminal.set(BREAKER__RECOVERY_TIMEOUT="1", RETRY__CAP="1", DISPATCH__INTERVAL="0.2")
     payments.set_faults(down=True)
     for number in range(4):
         short_terminal.place(key=f"cart-{number}")
     worker = start()
     begun = worker.told("a backlog has begun: 4 orders wait")
     assert (begun["queued"], begun["amounts"]) == (4, {"KRW": 40_000})
-    assert worker.told("the circuit payment opened")["circuit"] == "payment"
+    assert worker.told("the circuit payment is open")["circuit"] == "payment"
+    assert worker.told("opened again: a probe failed; in this process ")["kinds"]
     payments.set_faults(down=False)
     assert worker.told("the circuit payment closed again")["open_seconds"] > 0
     gone = worker.told("the backlog is gone after")
@@ -148,3 +149,11 @@ def test_an_order_is_told_with_its_key_and_so_is_the_tasks_result(
     said = told["event"].partition("): ")[2]
     assert said.startswith(f"queued, {told['reason']}, next attempt in ")
     assert said in worker.told("] succeeded in ", "info")["event"]
+
+
+def test_the_brokers_password_is_in_no_line(short_terminal: Terminal, start: Start) -> None:
+    short_terminal.set(BROKER_URL="redis://:geheim@127.0.0.1:9/0")
+    worker = start("--loglevel", "DEBUG")
+    worker.told("transport: redis://:**@127.0.0.1:9/0", "info")
+    worker.told("Cannot connect to redis://:**@127.0.0.1:9/0", "error")
+    assert "geheim" not in json.dumps(worker.events)

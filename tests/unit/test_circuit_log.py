@@ -86,12 +86,17 @@ def test_the_return_is_told_with_how_long_it_took(story: Story) -> None:
 
 def test_an_opening_that_others_brought_about_is_told_too(story: Story) -> None:
     story.log.hear(Transition("payment", CLOSED, OPEN, 1, 25.0, 7))
-    assert "7 failures in all processes; this process saw none of it." in story.told()[0]
+    assert story.told()[0].startswith(
+        "the circuit payment is open: 7 failures in all processes; this process saw none of it."
+    )
+    story.log.hear(Transition("payment", OPEN, CLOSED, 3, 0.0))
+    story.log.hear(Transition("payment", CLOSED, OPEN, 4, 25.0, 7))
+    assert story.told()[2].startswith("the circuit payment opened: 7 failures in all processes; ")
 
 
 def test_a_pause_that_the_service_asked_for_is_called_that(story: Story) -> None:
     story.log.hear(Transition("payment", CLOSED, OPEN, 1, 120.0))
-    assert "opened: the payment service asked for a pause; " in story.told()[0]
+    assert "is open: the payment service asked for a pause; " in story.told()[0]
 
 
 def test_a_look_up_that_fails_is_a_cause_as_well(story: Story) -> None:
