@@ -55,3 +55,14 @@ def test_a_broker_with_somebody_elses_certificate_hears_nothing(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "both.pem"))
     assert not publish_through(front, plain_url)
     assert front.heard == 0
+
+
+@pytest.mark.parametrize("front", ["IP:127.0.0.1"], indirect=True)
+@pytest.mark.parametrize("plain_url", ["amqps"], indirect=True)
+def test_each_of_several_nodes_proves_its_own_name(
+    front: TlsFront, plain_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "both.pem"))
+    credentials, path = plain_url.split("://")[1].split("@")[0], plain_url.rpartition("/")[2]
+    nodes = [f"amqps://{credentials}@{host}/{path}" for host in ("127.0.0.2:9", f"127.0.0.1:{front.port}")]
+    assert cold_publisher(";".join(nodes)).publish("order-1")

@@ -58,6 +58,11 @@ def test_a_check_that_fails_is_a_problem_without_the_errors_text() -> None:
         ("oracle+cx_oracle://u:geheim@h:1521/x", "oracle+cx_oracle://h:1521"),
         ("sqlite:////data/orders.db", "sqlite:////data/orders.db"),
         ("sqlite:////my%20data/orders.db", "sqlite:////my data/orders.db"),
+        ("amqp://u:geheim@a:1/x;amqp://u:geheim@b:2/x", "amqp://a:1, amqp://b:2"),
+        (
+            "sentinel://:geheim@a:1;sentinel://b:2/0?master_name=m&sentinel_password=geheim",
+            "sentinel://a:1, sentinel://b:2",
+        ),
         ("redis+socket:///data/broker.sock", "redis+socket:///data/broker.sock"),
     ],
 )
