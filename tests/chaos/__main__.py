@@ -18,16 +18,12 @@ from sqlalchemy import Connection, Table, select
 
 from breakwall.payments.database import Database
 from breakwall.payments.schema import metadata
+from tests.chaos import storm_forecast as forecast
 from tests.chaos.storm import NoRestError, Storm
+from tests.chaos.storm_brokers import broker_for
 from tests.chaos.storm_report import causes, report
-from tests.servers import (
-    PostgresServer,
-    RabbitServer,
-    RedisServer,
-    UnavailableError,
-    Workshop,
-    rabbitmq_server_for_this_machine,
-)
+from tests.servers import PostgresServer, UnavailableError, Workshop
+from tests.servers.pgbouncer import PgBouncerServer
 
 
 def main() -> int:
@@ -55,7 +51,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=3000, help="in all (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=90.0, help="of storm (default: %(default)g)")
     parser.add_argument("--seed", type=int, help="of a storm to be repeated (default: a new one)")
-    parser.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
+    parser.add_argument("--broker", choices=sorted(forecast.BROKERS), default="redis")
+    parser.add_argument("--pooler", action="store_true", help="PgBouncer before the database")
     parser.add_argument("--producers", type=int, default=3)
     parser.add_argument("--workers", type=int, default=3)
     chosen = parser.parse_args()
@@ -68,19 +65,25 @@ def _arguments() -> argparse.Namespace:
 
 def _weather(chosen: argparse.Namespace, workshop: Workshop) -> int:
     begun = time.monotonic()
-    _say(f"seed {chosen.seed}: {chosen.orders} orders in {chosen.seconds:g} s of storm, on {chosen.broker}")
-    postgres, broker = PostgresServer(workshop), _broker(chosen.broker, workshop)
+    behind = ", the database behind PgBouncer" if chosen.pooler else ""
+    _say(
+        f"seed {chosen.seed}: {chosen.orders} orders in {chosen.seconds:g} s of storm, on {chosen.broker}{behind}"
+    )
+    postgres = PostgresServer(workshop)
     postgres.start()
-    broker.start()
+    pooler = PgBouncerServer(workshop, postgres) if chosen.pooler else None
+    if pooler is not None:
+        pooler.start()
     storm = Storm(
         workshop,
         postgres,
-        broker,
+        broker_for(chosen.broker, workshop, chosen.seed),
         orders=chosen.orders,
         seconds=chosen.seconds,
         seed=chosen.seed,
         producers=chosen.producers,
         workers=chosen.workers,
+        pooler=pooler,
         say=_say,
     )
     try:
@@ -101,10 +104,6 @@ def _tell(storm: Storm, begun: float) -> bool:
         return False
     print(report(verdict, seconds=time.monotonic() - begun))
     return verdict.holds
-
-
-def _broker(kind: str, workshop: Workshop) -> RedisServer | RabbitServer:
-    return RedisServer(workshop) if kind == "redis" else rabbitmq_server_for_this_machine(workshop)
 
 
 def _keep(storm: Storm, seed: int) -> None:

@@ -23,11 +23,13 @@ from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.schema import IN_FLIGHT, QUEUED, orders
 from tests.chaos import storm_forecast as forecast
+from tests.chaos.storm_brokers import StormBroker
 from tests.chaos.storm_duplicator import Duplicator
 from tests.chaos.storm_forecast import Blow
-from tests.chaos.storm_site import LEASE, SECRET, AnyServer, Site
+from tests.chaos.storm_site import LEASE, SECRET, Site
+from tests.chaos.storm_strangers import Strangers
 from tests.chaos.storm_verdict import Verdict, judge
-from tests.servers import PostgresServer, RabbitServer, RedisServer, Workshop
+from tests.servers import PostgresServer, Server, Workshop
 
 TICK = 0.05
 
@@ -46,6 +48,7 @@ class Storm:
         seconds: how long the storm lasts; the orders come evenly within it.
         seed: the same storm again, as far as real processes can do it.
         producers, workers: processes of each kind.
+        pooler: between all of them and the database; running.
         calm: seconds at most until everything has come to rest after it.
         say: told in a sentence what happens.
 
@@ -58,19 +61,20 @@ class Storm:
         self,
         workshop: Workshop,
         postgres: PostgresServer,
-        broker: RedisServer | RabbitServer,
+        broker: StormBroker,
         *,
         orders: int,
         seconds: float,
         seed: int,
         producers: int = 3,
         workers: int = 3,
+        pooler: Server | None = None,
         calm: float = 180.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.caused: Counter[str] = Counter()
         self.seconds = seconds
-        self._postgres, self._broker = postgres, broker
+        self._postgres, self._broker, self._pooler = postgres, broker, pooler
         self._seed, self._calm, self._say = seed, calm, say
         self.site = Site(
             workshop,
@@ -81,13 +85,19 @@ class Storm:
             seed=seed,
             producers=producers,
             workers=workers,
+            pooler=pooler,
         )
         self._duplicator = Duplicator(self.site.settings, self.site.records, seed)
+        self._strangers = Strangers(broker.url)
         self._over = threading.Event()
         self._server_lanes = [
-            self._lane(postgres, forecast.database_blows(seed)),
-            self._lane(broker, forecast.broker_blows(seed, self.site.broker_kind)),
+            self._lane(postgres.name, self._strike_database, forecast.database_blows(seed)),
+            self._lane(broker.name, broker.strike, forecast.broker_blows(seed, broker.kind)),
         ]
+        if pooler is not None:
+            self._server_lanes.append(
+                self._lane(pooler.name, self._strike_pooler, forecast.pooler_blows(seed))
+            )
         self._accidents: list[str] = []
 
     def run(self) -> Verdict:
@@ -101,6 +111,7 @@ class Storm:
         for victim in (*self.site.workers, *self.site.producers):
             victim.start()
         self._duplicator.start()
+        self._strangers.start()
         self._rage()
         self._say("calm")
         self._rest()
@@ -115,6 +126,7 @@ class Storm:
             if lane.is_alive():
                 lane.join()
         self._duplicator.stop()
+        self._strangers.stop()
         self.site.service.stop()
         self.site.database.close()
 
@@ -158,24 +170,34 @@ class Storm:
         else:
             victim.freeze(blow.seconds + (LEASE if workers else 0))
 
-    def _lane(self, server: AnyServer, blows: Iterator[Blow]) -> threading.Thread:
+    def _lane(self, name: str, strike: Callable[[Blow], None], blows: Iterator[Blow]) -> threading.Thread:
         """A thread of its own: a server takes its time to come back, and the rest goes on meanwhile."""
         return threading.Thread(
-            target=self._strike_servers, args=(server, blows), name=server.name, daemon=True
+            target=self._strike_server, args=(name, strike, blows), name=name, daemon=True
         )
 
-    def _strike_servers(self, server: AnyServer, blows: Iterator[Blow]) -> None:
+    def _strike_server(self, name: str, strike: Callable[[Blow], None], blows: Iterator[Blow]) -> None:
         for blow in blows:
             if self._over.wait(blow.pause):
                 return
-            _strike_server(server, blow)
-            self.caused[blow.name.replace("broker", server.name)] += 1
+            strike(blow)
+            self.caused[blow.name.replace("broker", name, 1)] += 1
+
+    def _strike_database(self, blow: Blow) -> None:
+        _strike(self._postgres, blow)
+
+    def _strike_pooler(self, blow: Blow) -> None:
+        assert self._pooler is not None
+        _strike(self._pooler, blow)
 
     # The calm
 
     def _rest(self) -> None:
         self.site.service.calm()
+        self._strangers.stop()
         self._postgres.ensure_running()
+        if self._pooler is not None:
+            self._pooler.ensure_running()
         self._broker.ensure_running()
         deadline = time.monotonic() + self._calm
         self._wait(deadline, self._everything_is_settled)
@@ -230,6 +252,7 @@ class Storm:
             logs=logs,
             secret=SECRET,
             duplicates=self._duplicator.published,
+            strangers=self._strangers.sent,
             caused=self.caused + self.site.service.caused,
         )
 
@@ -249,14 +272,12 @@ class Lane:
         self._due = time.monotonic() + blow.pause
 
 
-def _strike_server(server: AnyServer, blow: Blow) -> None:
+def _strike(server: Server, blow: Blow) -> None:
     """Returns when it is back."""
     match blow.name:
-        case forecast.FREEZE_DATABASE | forecast.FREEZE_BROKER:
+        case forecast.FREEZE_DATABASE | forecast.FREEZE_POOLER:
             server.pause()
-        case forecast.WIPE_BROKER:
-            server.wipe()
-        case forecast.KILL_DATABASE | forecast.KILL_BROKER:
+        case forecast.KILL_DATABASE | forecast.KILL_POOLER:
             server.kill()
         case forecast.ABORT_DATABASE:
             os.kill(server.pid, signal.SIGQUIT)

@@ -38,12 +38,23 @@ RESTART_DATABASE, ABORT_DATABASE = "PostgreSQL restarted", "PostgreSQL stopped a
 KILL_DATABASE, FREEZE_DATABASE = "PostgreSQL killed -9", "PostgreSQL frozen"
 DATABASE = (RESTART_DATABASE, ABORT_DATABASE, KILL_DATABASE, FREEZE_DATABASE)
 
+RESTART_POOLER, KILL_POOLER, FREEZE_POOLER = "pooler restarted", "pooler killed -9", "pooler frozen"
+POOLER = (RESTART_POOLER, KILL_POOLER, FREEZE_POOLER)
+
 KILL_BROKER, FREEZE_BROKER = "broker killed -9", "broker frozen"
 STOP_BROKER, WIPE_BROKER = "broker stopped", "broker wiped"
+DEMOTE_BROKER, FILL_BROKER = "broker made a replica", "broker full"
+BARE_BROKER, RETYPE_QUEUE = "broker without a right", "queue of another type"
+FAIL_OVER, DELETE_QUEUE = "broker failed over", "queue deleted twice"
+DAMAGE_FILES, REMOVE_FILES = "broker's files damaged", "broker's folder removed"
+HAND_OVER = "broker's master changed place with its replica"
+ERROR_REPLIES = (FILL_BROKER, BARE_BROKER, RETYPE_QUEUE)
 BROKERS = {
-    "redis": (KILL_BROKER, FREEZE_BROKER, WIPE_BROKER),
+    "redis": (KILL_BROKER, FREEZE_BROKER, WIPE_BROKER, DEMOTE_BROKER, *ERROR_REPLIES),
+    "sentinel": (FAIL_OVER, HAND_OVER, KILL_BROKER, *ERROR_REPLIES),
     # No kill -9: a quorum queue that was declared seconds ago does not survive it (rabbitmq-server#10070).
-    "rabbitmq": (STOP_BROKER, FREEZE_BROKER, WIPE_BROKER),
+    "rabbitmq": (STOP_BROKER, FREEZE_BROKER, WIPE_BROKER, DELETE_QUEUE, DELETE_QUEUE),
+    "embedded": (KILL_BROKER, DAMAGE_FILES, REMOVE_FILES),
 }
 
 FAIR, EVERYTHING = "fair weather", "everything at once"
@@ -84,9 +95,14 @@ def database_blows(seed: int) -> Iterator[Blow]:
     return _dealt(seed, DATABASE, pauses=(1.5, 4.0), lasting=(0.1, 1.5))
 
 
+def pooler_blows(seed: int) -> Iterator[Blow]:
+    """What stands before PostgreSQL, and is back at once."""
+    return _dealt(seed, POOLER, pauses=(3.0, 6.0), lasting=(0.1, 1.0))
+
+
 def broker_blows(seed: int, broker: str) -> Iterator[Blow]:
-    """The broker. RabbitMQ takes seconds to come back, and gets some to be used in between."""
-    pauses = (1.5, 4.0) if broker == "redis" else (4.0, 8.0)
+    """The broker. RabbitMQ and a failover take seconds, and leave some to be used in between."""
+    pauses = (4.0, 8.0) if broker in {"rabbitmq", "sentinel"} else (1.5, 4.0)
     return _dealt(seed, BROKERS[broker], pauses=pauses, lasting=(0.1, 2.0))
 
 

@@ -11,10 +11,9 @@ from breakwall.demo.promises import PromiseReader
 from breakwall.payments.database import Database
 from breakwall.settings import load_settings
 from breakwall.wiring import LEASE_MARGIN
+from tests.chaos.storm_brokers import StormBroker
 from tests.chaos.storm_processes import PaymentService, Victim
-from tests.servers import PostgresServer, RabbitServer, RedisServer, Workshop
-
-AnyServer = PostgresServer | RedisServer | RabbitServer
+from tests.servers import PostgresServer, Server, Workshop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +53,7 @@ class Site:
         rate: of them in a second.
         seed: of the customers' orders and of the payment service's chance.
         producers, workers: how many processes of each kind.
+        pooler: between all of them and the database.
 
     Attributes:
         folder: logs, records and the payment service's ledger.
@@ -65,19 +65,23 @@ class Site:
         self,
         workshop: Workshop,
         postgres: PostgresServer,
-        broker: RedisServer | RabbitServer,
+        broker: StormBroker,
         *,
         orders: int,
         rate: float,
         seed: int,
         producers: int,
         workers: int,
+        pooler: Server | None = None,
     ) -> None:
         self.folder = workshop.subfolder(f"storm-{seed}")
-        self.broker_kind = "redis" if isinstance(broker, RedisServer) else "rabbitmq"
         self._ports = (workshop.free_port(), workshop.free_port())
+        database = postgres.fresh_url()
+        if pooler is not None:
+            database = pooler.url(database.rpartition("/")[2])
+        data = self.folder / "data"
         # Not a virtual host of its own: a wiped RabbitMQ comes back with the default one alone.
-        environ = self._environ(postgres.fresh_url(), broker.url())
+        environ = {**self._environ(database, data), **broker.environ(data)}
         self.settings = load_settings(environ)
         self.database = Database(self.settings.database)
         self.service = PaymentService(self._ports, self.folder, environ, seed)
@@ -88,15 +92,14 @@ class Site:
         self.producers = [self._producer(number, environ) for number in range(producers)]
         self.records = [PromiseReader(self._record(number)) for number in range(producers)]
 
-    def _environ(self, database: str, broker: str) -> dict[str, str]:
+    def _environ(self, database: str, data: Path) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}
         database = database.replace("postgres@", f"postgres:{SECRET}@")
         return {
             **inherited,
             **SETTINGS,
             "BREAKWALL_DATABASE_URL": database,
-            "BREAKWALL_BROKER_URL": broker,
-            "BREAKWALL_DATA_DIR": str(self.folder / "data"),
+            "BREAKWALL_DATA_DIR": str(data),
             "BREAKWALL_PAYMENT_URL": f"http://shop:{SECRET}@127.0.0.1:{self._ports[0]}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
             "PYTHONUNBUFFERED": "1",

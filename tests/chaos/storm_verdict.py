@@ -59,6 +59,7 @@ def judge(
     logs: Mapping[str, str],
     secret: str,
     duplicates: int,
+    strangers: int,
     caused: Mapping[str, int],
 ) -> Verdict:
     """Hold the three accounts against each other, after everything has come to rest.
@@ -72,6 +73,7 @@ def judge(
         logs: of every process, by name.
         secret: what must be in no log and in no row.
         duplicates: messages that were delivered again.
+        strangers: messages that none of ours sent.
         caused: faults.
     """
     charges = [Charge(**entry) for entry in ledger]
@@ -101,7 +103,7 @@ def judge(
             *(f"{name} holds the password" for name, text in logs.items() if secret in text),
         ],
         reviews=list(_reviews(evidence)),
-        counts=_counts(evidence, promises, refusals, duplicates),
+        counts={**_counts(evidence, promises, refusals, duplicates), "strange messages": strangers},
         caused=caused,
     )
 

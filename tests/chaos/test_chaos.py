@@ -8,6 +8,7 @@ import random
 import pytest
 
 from tests.chaos.storm import Storm
+from tests.chaos.storm_brokers import RedisBroker
 from tests.chaos.storm_report import report
 from tests.chaos.storm_verdict import Verdict
 from tests.servers import PostgresServer, RedisServer, Workshop
@@ -25,7 +26,7 @@ def test_a_storm_over_real_processes_loses_no_order_and_charges_none_twice(
     storm = Storm(
         workshop,
         postgres_server,
-        redis_server,
+        RedisBroker(redis_server),
         orders=ORDERS,
         seconds=SECONDS,
         seed=seed,
