@@ -9,7 +9,7 @@ from celery import Celery, bootsteps, signals
 from celery.utils.log import get_task_logger
 from celery.worker.request import Request
 
-from breakwall.broker import TASK, celery_config
+from breakwall.broker import TASK, BrokerNotStartedError, celery_config
 from breakwall.crashpoints import reach
 from breakwall.payments.database import DatabaseUnavailableError, SchemaError
 from breakwall.settings import Settings
@@ -75,7 +75,12 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
     """With no broker configured, run one (or share the one that another worker runs)."""
 
     def start(self, worker: Any) -> None:
-        worker.app.breakwall.start_embedded_broker()
+        try:
+            worker.app.breakwall.start_embedded_broker()
+        except BrokerNotStartedError as error:
+            # Celery would print a traceback for anything but an exit.
+            log.critical("%s", error)
+            raise SystemExit(1) from None
 
     def stop(self, worker: Any) -> None:
         """`close_runtime` stops it: the consumer still acknowledges after the steps have stopped."""

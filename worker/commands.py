@@ -26,7 +26,9 @@ def worker(
     (`celery worker --help` lists them). With no broker configured it also runs the embedded one.
     """
     from breakwall.settings import load_settings
+    from breakwall.terminal.streams import serve_without_stdout
 
+    serve_without_stdout(b"\n")  # Celery's banner on a full disk would be the worker's end
     settings = load_settings()
     _check_broker(settings)
     _check_database(settings)
