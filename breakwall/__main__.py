@@ -7,6 +7,6 @@ from pathlib import Path
 if not sys.flags.safe_path and not (Path(sys.path[0]) / "breakwall" / "__main__.py").is_file():
     del sys.path[0]
 
-from breakwall.cli import main
+from breakwall.entry import main
 
 main()

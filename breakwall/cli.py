@@ -6,8 +6,11 @@ Nothing that is mounted may import SQLAlchemy, Celery or pydantic before its com
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -21,6 +24,7 @@ from breakwall.monitor.queue_commands import queue_app
 from breakwall.payments.commands import database_app
 from breakwall.producers.commands import orders_app
 from breakwall.simulator.commands import simulator
+from breakwall.terminal import streams
 from breakwall.terminal.errors import report
 from breakwall.terminal.logs import show_warnings
 from breakwall.terminal.options import wants_json
@@ -41,12 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (by default the process's own) and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = wants_json(given)
-    _keep_writing()
+    streams.prepare()
     show_warnings(as_json=as_json)
     try:
         code = app(given, prog_name="breakwall", standalone_mode=False)
+        streams.finish()
     except Exception as error:
         code = report(error, as_json=as_json)
+    _have_done()
     raise SystemExit(code or 0)
 
 
@@ -69,11 +75,12 @@ def breakwall(
     """
 
 
-def _keep_writing() -> None:
-    """A character that the terminal's encoding lacks becomes a question mark rather than a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+def _have_done() -> None:
+    """What could not be written is told by now; and another Ctrl-C ends the process at once."""
+    with suppress(OSError):
+        streams.finish()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 app.command(short_help="Watch an outage being survived, in under a minute.")(demo)

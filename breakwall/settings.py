@@ -290,9 +290,24 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
         settings = Settings(**_nest({k: v for k, v in given.items() if k not in unknown}))
     except ValidationError as error:
         problems += [_problem(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
+    if not problems and (problem := _home_problem(settings)):
+        problems.append(f"{PREFIX}DATA_DIR: {problem}")
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _home_problem(settings: Settings) -> str | None:
+    """What is wrong with a data folder that is used: it becomes a part of URLs, which are text."""
+    if not (settings.embedded_database or settings.embedded_broker):
+        return None
+    try:
+        str(settings.home).encode()
+    except UnicodeEncodeError:
+        return (
+            "should be a folder whose whole path is UTF-8 text: name another one, or work in another folder"
+        )
+    return None
 
 
 def setting_names() -> list[str]:

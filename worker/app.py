@@ -10,7 +10,7 @@ from celery.utils.log import get_task_logger
 from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
 
-from breakwall.broker import TASK
+from breakwall.broker import TASK, BrokerNotStartedError
 from breakwall.broker.app import OwnApp
 from breakwall.broker.forms import ids_in
 from breakwall.broker.watch import WatchStep
@@ -120,7 +120,12 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
     """With no broker configured, run one (or share the one that another worker runs)."""
 
     def start(self, worker: Any) -> None:
-        worker.app.breakwall.start_embedded_broker()
+        try:
+            worker.app.breakwall.start_embedded_broker()
+        except BrokerNotStartedError as error:
+            # Celery would print a traceback for anything but an exit.
+            log.critical("%s", error)
+            raise SystemExit(1) from None
 
     def stop(self, worker: Any) -> None:
         """`close_runtime` stops it: the consumer still acknowledges after the steps have stopped."""

@@ -29,7 +29,9 @@ def worker(
     """
     from breakwall.broker.foreign import hide_from_celery
     from breakwall.settings import load_settings
+    from breakwall.terminal.streams import serve_without_stdout
 
+    serve_without_stdout(b"\n")  # Celery's banner on a full disk would be the worker's end
     settings = load_settings()
     hide_from_celery(os.environ)
     _check_broker(settings)

@@ -63,12 +63,15 @@ class Patience:
 class PatientExecutor(ThreadPoolExecutor):
     """Keeps work for which no thread can be started now; `grow`, called often, starts one when there is one.
 
-    The standard one takes the work, raises, and forgets that it has it.
+    The standard one takes the work, raises, and forgets that it has it. Nor can it be shut down by a signal's handler.
     """
 
     def __init__(self, threads: int, lacks: Lacks) -> None:
         super().__init__(threads)
         self._lacks = lacks
+        # At a second Ctrl-C Celery shuts down in the signal's handler, which may have interrupted `submit`: with a
+        # lock that is held once and no more the worker would wait for itself.
+        self._shutdown_lock = threading.RLock()  # type: ignore[assignment]
 
     def grow(self) -> None:
         """Start a thread if work waits for one."""

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 import weakref
 
 from breakwall.breaker import forking
@@ -17,6 +18,9 @@ from breakwall.breaker.agenda import Agenda, Job, Jobs
 from breakwall.breaker.stores import Store
 
 logger = logging.getLogger("breakwall.breaker")
+
+MEMORY_PAUSE = 0.1
+"""Seconds until a thread that found no memory looks again."""
 
 
 class NoThreadError(Exception):
@@ -115,7 +119,7 @@ class Link:
 
 def _work(jobs: Jobs, close_store: weakref.WeakMethod[Job]) -> None:
     agenda = Agenda(jobs)
-    while (work := agenda.next()) is not None:
+    while (work := _next(agenda)) is not None:
         for step in work:
             _run(step)
         # Not kept while waiting for the next ones: they hold the breaker that they are for.
@@ -123,6 +127,15 @@ def _work(jobs: Jobs, close_store: weakref.WeakMethod[Job]) -> None:
     close = close_store()
     if close is not None:
         close()
+
+
+def _next(agenda: Agenda) -> tuple[Job, Job] | None:
+    while True:
+        try:
+            return agenda.next()
+        # Without this thread the process would never hear of the others again.
+        except MemoryError:
+            time.sleep(MEMORY_PAUSE)
 
 
 def _nothing() -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from breakwall.lacks import SHORTAGES, lack_of
 from breakwall.pickling import Picklable
 
 FIRST_DELAY = 1.0
@@ -90,7 +91,7 @@ class Keeper:
         """
         if self._program is None:
             if now >= self._due:
-                self._program, self._started_at = self._start(), now
+                self._try_to_start(now)
             return
         if not self._program.running:
             self._bury(self._program, now)
@@ -105,6 +106,21 @@ class Keeper:
         if self._program is not None:
             self._program.kill()
 
+    def _try_to_start(self, now: float) -> None:
+        try:
+            self._program, self._started_at = self._start(), now
+        except SHORTAGES as error:
+            lack = lack_of(error)
+            # At the very beginning somebody is there to see it.
+            if lack is None or not self._been_up:
+                raise
+            self._put_off(now, f"The {self.name} cannot be started: there is no {lack} left.")
+
+    def _put_off(self, now: float, why: str) -> None:
+        self._due = now + self._delay
+        self._say(f"{why} Another one starts in {self._delay:g} s.")
+        self._delay = min(2 * self._delay, LONGEST_DELAY)
+
     def _bury(self, program: Keepable, now: float) -> None:
         program.kill()  # hears it out: its last words may be that it was up
         self._program = None
@@ -113,9 +129,7 @@ class Keeper:
             raise NeverReadyError(self.name, program.how_it_ended, program.last_words)
         if now - self._started_at >= LONG_LIFE:
             self._delay = FIRST_DELAY
-        self._due = now + self._delay
-        self._say(f"The {self.name} {program.how_it_ended}. Another one starts in {self._delay:g} s.")
-        self._delay = min(2 * self._delay, LONGEST_DELAY)
+        self._put_off(now, f"The {self.name} {program.how_it_ended}.")
 
 
 def end_all(

@@ -59,7 +59,11 @@ class Program:
         assert self._child.process.stdout is not None  # noqa: S101 - a pipe was asked for
         reading = (self._child.process.stdout,)
         self._reader = threading.Thread(target=self._read, args=reading, name=f"{name}-lines", daemon=True)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except BaseException:  # no thread: nobody would hear the child, or end it
+            self._child.kill()
+            raise
 
     @property
     def ready(self) -> bool:

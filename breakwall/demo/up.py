@@ -19,7 +19,7 @@ from breakwall.demo.instructions import Ports, how_to_use, how_we_are_called
 from breakwall.demo.keeper import Keeper, NeverReadyError, end_all
 from breakwall.demo.programs import Program, as_event
 from breakwall.settings import Settings
-from breakwall.terminal.output import data, notes
+from breakwall.terminal.output import data, notes, write_note
 
 LOOK = 0.1
 """Seconds between two looks at the programs."""
@@ -61,6 +61,7 @@ class Site:
         self._ports = ports
         self._console = console
         self._stop = threading.Event()
+        self._unheard: str | None = None
         self._hurry = threading.Event()
         self._as_json = settings.log.format == "json"
         # Behind a program's name a line is for people, whatever `up` itself writes to.
@@ -74,7 +75,7 @@ class Site:
         self._keep("worker", ["worker", "--loglevel", "INFO"], " ready.")
 
     def run(self) -> int:
-        """Start everything, say how to use it, and keep it running.
+        """Start everything, say how to use it, and keep it running; returns 1 once nobody can hear it any more.
 
         Raises:
             NeverReadyError: a program ended before it was up.
@@ -91,7 +92,10 @@ class Site:
                 for line in how_to_use(command, self._ports, os.environ):
                     self._say(line)
         self._say("Stopping. Orders that wait are charged when it is started again.")
-        return 0
+        if self._unheard is None:
+            return 0
+        write_note(f"Error: {self._unheard}; everything is being ended.")
+        return 1
 
     def explain(self, error: NeverReadyError) -> None:
         """Say why it could not start, and what to do."""
@@ -147,5 +151,12 @@ class Site:
                 self._console.file.flush()
                 return
             self._console.print(Text.assemble((f"{name:<{NAMES}}| ", style), line), highlight=False)
-        except (OSError, SystemExit):  # whoever read this is gone; Rich makes an exit of a broken pipe
-            self._stop.set()
+        except SystemExit:  # Rich makes an exit of a broken pipe
+            self._end_unheard("whoever read this is gone")
+        except OSError as error:
+            self._end_unheard(f"stdout cannot be written ({error.strerror})")
+
+    def _end_unheard(self, why: str) -> None:
+        if not self._stop.is_set():
+            self._unheard = why
+        self._stop.set()

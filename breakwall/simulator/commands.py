@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from breakwall.terminal.streams import serve_without_stdout
+
 if TYPE_CHECKING:
     from .server import Simulator
 
@@ -50,6 +52,7 @@ def simulator(
 
     Faults are switched over HTTP on the control port: PATCH /faults {"down": true}.
     """
+    serve_without_stdout()
     signalled = _signal_socket()
     path = ledger or _default_ledger()
     running = _start(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 import typer
 
+from breakwall.lacks import SHORTAGES, lack_of
 from breakwall.terminal.output import write_json_note, write_note
 
 
@@ -44,16 +47,23 @@ class Explanation:
 def report(error: Exception, *, as_json: bool) -> int:
     """Tell an error on stderr and return the exit code; raise it again when it is a fault of ours."""
     if isinstance(error, typer.TyperException) and not as_json:
-        return _show_usage(error)
+        with suppress(OSError):  # of stderr: then the code alone has to say it
+            _show_usage(error)
+        return error.exit_code
     explanation = explain(error)
     if explanation is None:
         raise error
+    with suppress(OSError):
+        _write(explanation, as_json=as_json)
+    return explanation.code
+
+
+def _write(explanation: Explanation, *, as_json: bool) -> None:
     if as_json:
         write_json_note(explanation.as_document())
-    else:
-        for message in explanation.messages:
-            write_note(f"Error: {message}")
-    return explanation.code
+        return
+    for message in explanation.messages:
+        write_note(f"Error: {message}")
 
 
 def explain(error: Exception) -> Explanation | None:
@@ -63,6 +73,8 @@ def explain(error: Exception) -> Explanation | None:
         return Explanation("usage", code, [_without_origin(error.format_message())])
     if isinstance(error, typer.Abort):
         return Explanation("aborted", ExitCode.FAILURE, ["aborted"])
+    if (lack := _explain_lack(error)) is not None:
+        return lack
     # The lighter its imports the earlier, so that a slip of the pen is answered at once.
     explainers = (
         _explain_order,
@@ -72,17 +84,19 @@ def explain(error: Exception) -> Explanation | None:
         _explain_broker,
         _explain_system,
     )
-    return next((told for told in (explainer(error) for explainer in explainers) if told), None)
+    try:
+        return next((told for told in (explainer(error) for explainer in explainers) if told), None)
+    except SHORTAGES as shortage:  # of what an explanation takes: say that instead
+        return _explain_lack(shortage)
 
 
-def _show_usage(error: typer.TyperException) -> int:
+def _show_usage(error: typer.TyperException) -> None:
     error.message = _without_origin(error.message)
     show = getattr(error, "show", None)  # Usage errors show the command's usage line beside the message.
     if show is None:
         write_note(f"Error: {error.format_message()}")
     else:
         show()
-    return error.exit_code
 
 
 def _without_origin(message: str) -> str:
@@ -163,11 +177,28 @@ def _explain_broker(error: Exception) -> Explanation | None:
     return None
 
 
+def _explain_lack(error: Exception) -> Explanation | None:
+    """First, and with nothing to import: there may be no descriptor and no memory for that."""
+    if isinstance(error, OSError):
+        return _explain_os(error) if lack_of(error) else None
+    # A `DatabaseUnavailableError` says it itself, and more.
+    lack = None if hasattr(error, "lack") else lack_of(error)
+    if lack is None:
+        return None
+    return Explanation("system", ExitCode.FAILURE, [f"this process has no {lack} left"])
+
+
+def _explain_os(error: OSError) -> Explanation:
+    if error.errno == errno.EBADF and not error.filename:
+        return Explanation("system", ExitCode.FAILURE, ["stdout is closed: there is nowhere to write to"])
+    if error.errno == errno.ENOENT and not error.filename:
+        return Explanation("system", ExitCode.FAILURE, ["the working folder is not there any more"])
+    where = f"{error.filename}: " if error.filename else ""
+    return Explanation("system", ExitCode.FAILURE, [f"{where}{error.strerror or error}"])
+
+
 def _explain_system(error: Exception) -> Explanation | None:
     if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
         advice = "PostgreSQL needs a driver: pip install 'breakwall[postgres]'"
         return Explanation("settings", ExitCode.USAGE, [f"BREAKWALL_DATABASE_URL: {advice}"])
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return Explanation("system", ExitCode.FAILURE, [f"{where}{error.strerror or error}"])
-    return None
+    return _explain_os(error) if isinstance(error, OSError) else None
