@@ -135,15 +135,8 @@ def _embedded_broker(settings: Settings) -> list[Finding]:
         return [Finding("broker", False, str(error), "Until then no worker starts; orders wait safely.")]
     except NoServerProgramError as error:
         return [Finding("broker", False, "no server program for the embedded broker", str(error))]
-    kept = [
-        Finding(
-            "broker",
-            True,
-            f"damaged files of its, kept: {path}",
-            "Look at them or remove them: nothing needs them.",
-        )
-        for path in folder.kept()
-    ]
+    needless = "Look at it or remove it: nothing needs it."
+    kept = [Finding("broker", True, f"damaged files are kept: {path}", needless) for path in folder.kept()]
     if folder.says_that_nothing_can_be_written():
         advice = f"Make room on the disk of {folder.files}; it goes on by itself, and orders wait safely."
         return [
