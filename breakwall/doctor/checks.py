@@ -51,8 +51,9 @@ LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "
 
 def checks_for(settings: Settings) -> dict[str, Check]:
     """Every check that these settings call for, by name."""
+    from breakwall.broker.config import is_amqp
     from breakwall.doctor.database import database
-    from breakwall.doctor.strange import strange_messages
+    from breakwall.doctor.strange import dead_letters
     from breakwall.doctor.work import work
 
     looks: dict[str, Callable[[Settings], list[Finding]]] = {
@@ -60,7 +61,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "data folder": data_folder,
         "database": database,
         "broker": broker,
-        "strange messages": strange_messages,
+        **({"dead letters": dead_letters} if is_amqp(settings) else {}),
         "breaker store": breaker_store,
         "payment service": payment_service,
         "workers": work,
@@ -147,10 +148,8 @@ def _embedded_broker(settings: Settings) -> list[Finding]:
     if depth is not None:
         return [Finding("broker", True, f"embedded and running; {depth:,} messages wait"), *kept]
     if folder.speaks():
-        return [
-            Finding("broker", False, "embedded and running, but it does not serve", str(folder.log)),
-            *kept,
-        ]
+        advice = f"Look at {folder.log}; orders wait safely."
+        return [Finding("broker", False, "embedded and running, but it does not serve", advice), *kept]
     return [Finding("broker", True, f"embedded, not running: a worker starts it ({program})"), *kept]
 
 
