@@ -26,6 +26,11 @@ SETTLED = 5.0
 """Seconds of connection without an error after which an outage is over, where no message comes sooner."""
 
 
+UNCONFIRMED = {"confirm_publish": False, "write_timeout": 5.0}
+"""For RabbitMQ. A worker sends events alone, of its own life: with an alarm raised the server reads none of them,
+and waiting for it to confirm one, the worker would stand still with all that it has in hand."""
+
+
 class BrokerLostError(ConnectionError):
     """Whatever ended a connection, as the one error from which Celery always starts again."""
 
@@ -100,7 +105,10 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     def ensure_connected(self, conn: Any) -> Any:
         """Celery's own, with our pauses, and with a line an outage in place of one a try."""
-        conn = guard(conn, self).ensure_connection(
+        guard(conn, self)  # before its transport is made, which asking for it does
+        if conn.transport.driver_type == "amqp":
+            conn.transport_options = {**(conn.transport_options or {}), **UNCONFIRMED}
+        conn = conn.ensure_connection(
             lambda error, _: self._outages.failed(error),
             None,
             interval_start=FIRST_PAUSE,

@@ -51,8 +51,9 @@ LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "
 
 def checks_for(settings: Settings) -> dict[str, Check]:
     """Every check that these settings call for, by name."""
+    from breakwall.broker.config import is_amqp
     from breakwall.doctor.database import database
-    from breakwall.doctor.strange import strange_messages
+    from breakwall.doctor.strange import dead_letters
     from breakwall.doctor.work import work
 
     looks: dict[str, Callable[[Settings], list[Finding]]] = {
@@ -60,7 +61,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         "data folder": data_folder,
         "database": database,
         "broker": broker,
-        "strange messages": strange_messages,
+        **({"dead letters": dead_letters} if is_amqp(settings) else {}),
         "breaker store": breaker_store,
         "payment service": payment_service,
         "workers": work,
@@ -135,15 +136,8 @@ def _embedded_broker(settings: Settings) -> list[Finding]:
         return [Finding("broker", False, str(error), "Until then no worker starts; orders wait safely.")]
     except NoServerProgramError as error:
         return [Finding("broker", False, "no server program for the embedded broker", str(error))]
-    kept = [
-        Finding(
-            "broker",
-            True,
-            f"damaged files of its, kept: {path}",
-            "Look at them or remove them: nothing needs them.",
-        )
-        for path in folder.kept()
-    ]
+    needless = "Look at it or remove it: nothing needs it."
+    kept = [Finding("broker", True, f"damaged files are kept: {path}", needless) for path in folder.kept()]
     if folder.says_that_nothing_can_be_written():
         advice = f"Make room on the disk of {folder.files}; it goes on by itself, and orders wait safely."
         return [
@@ -154,10 +148,8 @@ def _embedded_broker(settings: Settings) -> list[Finding]:
     if depth is not None:
         return [Finding("broker", True, f"embedded and running; {depth:,} messages wait"), *kept]
     if folder.speaks():
-        return [
-            Finding("broker", False, "embedded and running, but it does not serve", str(folder.log)),
-            *kept,
-        ]
+        advice = f"Look at {folder.log}; orders wait safely."
+        return [Finding("broker", False, "embedded and running, but it does not serve", advice), *kept]
     return [Finding("broker", True, f"embedded, not running: a worker starts it ({program})"), *kept]
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, false, select
 
 from breakwall.doctor.addresses import where
 from breakwall.doctor.findings import Finding
+from breakwall.doctor.strange import set_aside
 from breakwall.migrations import HEAD
 from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError, encoding_of
 from breakwall.payments.incidents import count_open, newest_incidents
@@ -47,14 +48,15 @@ def database(settings: Settings) -> list[Finding]:
             count, newest = opened.read(_incidents)
             about_the_site = _site(read_site(opened), settings)
             encoding = opened.read(encoding_of)
+            strange = set_aside(opened)
         except SchemaError as error:
             return [Finding(NAME, False, str(error), "Run `breakwall db upgrade`.")]
         except DatabaseUnavailableError as error:
             return [Finding(NAME, False, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
     if encoding != "UTF8":
         told = f"{where(settings.database)}: its encoding is {encoding}, so that some texts cannot be stored"
-        return [Finding(NAME, False, told, ENCODED_ADVICE), about_the_site, _about(count, newest)]
-    return [_there(settings, revision), about_the_site, _about(count, newest)]
+        return [Finding(NAME, False, told, ENCODED_ADVICE), about_the_site, _about(count, newest), strange]
+    return [_there(settings, revision), about_the_site, _about(count, newest), strange]
 
 
 def _site(name: str, settings: Settings) -> Finding:

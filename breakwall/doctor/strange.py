@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 from sqlalchemy import Connection
 
 from breakwall.doctor.findings import Finding
-from breakwall.migrations import HEAD
-from breakwall.payments.database import Database, DatabaseUnavailableError
+from breakwall.payments.database import Database
 from breakwall.payments.migrate import current_revision
 from breakwall.payments.strange_messages import StoredStrange, count_by_reason, newest
 from breakwall.settings import Settings
 from breakwall.terminal.words import count, moment
-from breakwall.urls import missing_file
 
 NAME = "strange messages"
+
+KEPT_FROM = "0005"
+"""The database's revision that has room for them."""
 
 SHOWN = 3
 """Messages that are told one by one."""
@@ -26,41 +25,35 @@ ADVICE = (
 )
 
 
-def strange_messages(settings: Settings) -> list[Finding]:
-    """What was set aside, and on RabbitMQ what was delivered again and again and never acknowledged."""
-    return [*_set_aside(settings), *_dead_letters(settings)]
+def set_aside(opened: Database) -> Finding:
+    """What workers found in the queue and set aside.
 
-
-def _set_aside(settings: Settings) -> list[Finding]:
-    if missing_file(settings.database):
-        return [Finding(NAME, True, "none")]
-    with closing(Database(settings.database)) as opened:
-        try:
-            if current_revision(opened.engine) != HEAD:
-                return [Finding(NAME, True, "kept from the next revision of the database on")]
-            total, shown = opened.read(_look)
-        except DatabaseUnavailableError:
-            return []  # `database` tells it
+    Raises:
+        DatabaseUnavailableError: the database does not answer.
+    """
+    if (current_revision(opened.engine) or "") < KEPT_FROM:
+        return Finding(NAME, True, "kept from the next revision of the database on")
+    total, shown = opened.read(_look)
     if not total:
-        return [Finding(NAME, True, "none")]
+        return Finding(NAME, True, "none")
     told = "; ".join(f"{message.reason} ({moment(message.at)})" for message in shown)
-    return [Finding(NAME, False, f"{count(total, 'message')} set aside; the newest: {told}", ADVICE)]
+    return Finding(NAME, False, f"{count(total, 'message')} set aside; the newest: {told}", ADVICE)
 
 
 def _look(connection: Connection) -> tuple[int, list[StoredStrange]]:
     return sum(count_by_reason(connection).values()), newest(connection, limit=SHOWN)
 
 
-def _dead_letters(settings: Settings) -> list[Finding]:
+def dead_letters(settings: Settings) -> list[Finding]:
+    """What RabbitMQ delivered again and again, and nobody was ever done with."""
     from breakwall.broker import queue_depth
-    from breakwall.broker.config import DEAD_LETTERS, DELIVERY_LIMIT, is_amqp
+    from breakwall.broker.config import DEAD_LETTERS, DELIVERY_LIMIT
 
-    number = queue_depth(settings, DEAD_LETTERS) if is_amqp(settings) else 0
+    name, number = "dead letters", queue_depth(settings, DEAD_LETTERS)
     if not number:
-        return []
+        return [Finding(name, True, "none" if number == 0 else "unknown: the broker does not answer")]
     told = f"each was delivered {DELIVERY_LIMIT} times and never done with"
-    what = f"{count(number, 'message')} in {DEAD_LETTERS}: {told}"
     advice = (
         "Something kills workers: look at their logs. The orders are in the database and are published again."
     )
-    return [Finding("dead letters", False, what, advice)]
+    return [Finding(name, False, f"{count(number, 'message')} in {DEAD_LETTERS}: {told}", advice)]

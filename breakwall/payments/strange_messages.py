@@ -73,8 +73,10 @@ def newest(connection: Connection, *, limit: int) -> list[StoredStrange]:
 
 def count_by_reason(connection: Connection) -> Counter[str]:
     """How many are kept, within a running transaction."""
-    counted = select(strange_messages.c.reason, func.count()).group_by(strange_messages.c.reason)
-    return Counter(dict(connection.execute(counted).tuples().all()))
+    counted = select(strange_messages.c.reason, func.count().label("number")).group_by(
+        strange_messages.c.reason
+    )
+    return Counter({row.reason: row.number for row in connection.execute(counted)})
 
 
 def clear(database: Database, up_to: int | None = None) -> int:

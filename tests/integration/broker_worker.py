@@ -28,6 +28,11 @@ def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> bool
     return True
 
 
+def told_of(name: str) -> str:
+    """What a worker's log says of a message for an order that there is not."""
+    return f"order (id {name}): nothing to do"
+
+
 class BrokerWorker:
     """`celery -A worker worker` in a folder of its own.
 
@@ -43,13 +48,14 @@ class BrokerWorker:
         self.folder = folder
         self._log = folder / "worker.log"
         given = {f"BREAKWALL_{name}": value for name, value in more.items()}
-        given |= {"BREAKWALL_DATA_DIR": str(folder / "data")}
+        given |= {"BREAKWALL_DATA_DIR": str(folder / "data"), "BREAKWALL_LOG__FORMAT": "text"}
         given |= {"BREAKWALL_BROKER_URL": broker} if broker else {}
         self.environ = {k: v for k, v in os.environ.items() if not k.startswith(("BREAKWALL_", "CELERY_"))}
         self.environ |= given
         self.settings: Settings = load_settings(given)
         self.publisher = Publisher(self.settings)
         line = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-l", "INFO", "-c", "4", *options]
+        self._started_at = time.monotonic()
         root = Path(__file__).parents[2]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(line, stdout=log, stderr=log, cwd=root, env=self.environ)
@@ -67,6 +73,10 @@ class BrokerWorker:
             self.log().count(text) >= times
         )
 
+    def worked_on(self, name: str, *, times: int = 1) -> bool:
+        """Whether it has worked on a message for this order, which there is not, now or soon."""
+        return self.says(told_of(name), times=times)
+
     def works(self, timeout: float = PATIENCE) -> bool:
         """Whether it works on a message that is sent from now on."""
         name = f"probe-{next(self._numbers)}"
@@ -76,10 +86,15 @@ class BrokerWorker:
         while time.monotonic() < deadline and self.running:
             if time.monotonic() - sent_at > 3 and self.publisher.publish(name):
                 sent_at = time.monotonic()
-            if f"order {name}: nothing to do" in self.log():
+            if told_of(name) in self.log():
                 return True
             time.sleep(0.05)
         return False
+
+    @property
+    def minutes(self) -> int:
+        """How many minutes it has been there, begun ones too."""
+        return 1 + int((time.monotonic() - self._started_at) / 60)
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)

@@ -89,14 +89,17 @@ def test_an_id_that_is_none_makes_a_message_strange(name: Any) -> None:
         (HEADERS, None),
         (HEADERS, b"[" * 100_000),
         (HEADERS, body_of()),
-        (HEADERS, body_of("a", "b")),
-        (HEADERS, body_of("a", also="b")),
+        (HEADERS, body_of(7, "b")),
         (HEADERS, b" " * (LARGEST + 1)),
     ],
 )
 def test_what_is_no_call_of_the_task_is_strange(headers: Any, body: Any) -> None:
     with pytest.raises(StrangeError):
         read_message(headers, body)
+
+
+def test_what_a_later_version_adds_is_passed_over() -> None:
+    assert json.loads(read_message(HEADERS, body_of("a", "b", also="c")).body)[:2] == [["a"], {}]
 
 
 @given(headers=ANYTHING, body=ANYTHING)
