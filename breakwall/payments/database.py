@@ -17,7 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from breakwall.crashpoints import reach
 from breakwall.payments.patience import BUSY_SECONDS, DEADLINE, LEAST_SECONDS, Patience
 from breakwall.payments.postgres import open_postgresql
-from breakwall.payments.sqlite import BEGIN, SqliteFile, file_of, open_sqlite
+from breakwall.payments.sqlite import BEGIN, open_sqlite
+from breakwall.sqlite_file import SqliteFile, file_of
 
 __all__ = [
     "BUSY_SECONDS",
