@@ -7,13 +7,14 @@ connection knows which files it has open, and they are compared with those at th
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.exc import DisconnectionError
+
+from breakwall.private import make_file
 
 Marks = tuple[tuple[int, int] | None, ...]
 """Device and inode of the database, of its log and of its index; None for one that is not there."""
@@ -56,16 +57,6 @@ def file_of(url: URL) -> SqliteFile | None:
     return SqliteFile(os.path.abspath(url.database))  # noqa: PTH100 - a link may be given another target
 
 
-def make_private(path: Path) -> None:
-    """Make an empty file that only its owner may read, unless there is one.
-
-    SQLite gives the files beside it the same rights.
-    """
-    # Not opened: closing it would give up the locks that SQLite has in this process. SQLite says what is wrong.
-    with suppress(OSError):
-        os.mknod(path, 0o600)
-
-
 def watch(engine: Engine, file: SqliteFile, *, log: bool = True) -> None:
     """Have the engine's connections notice when they are used that ``file`` is not the one any more that they have
     open. To be called after what prepares a connection is listening, for that opens the files.
@@ -81,7 +72,7 @@ def watch(engine: Engine, file: SqliteFile, *, log: bool = True) -> None:
             # Another file is for whoever prepares the database to make.
             args[0], options["uri"] = f"file:{quote(file.path)}?mode=rw", True
         else:
-            make_private(Path(file.path))
+            make_file(Path(file.path))
 
     @event.listens_for(engine, "connect")
     def opened(connection: object, record: Any) -> None:
