@@ -6,6 +6,7 @@ A folder or file that is there already stays as it is: its rights are its owner'
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,16 @@ def make_folder(path: Path) -> None:
     """Make the folder, and those above it that are missing."""
     for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
         missing.mkdir(mode=FOLDER, exist_ok=True)
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file for SQLite, which gives the files beside it the same rights; nothing where there is one.
+
+    Where that fails, SQLite makes it, or says what is wrong.
+    """
+    # Not opened: closing it would give up the locks that SQLite has on it in this process.
+    with suppress(OSError):
+        os.mknod(path, FILE)
 
 
 def open_private(path: Path | str, mode: str, **options: Any) -> IO[Any]:

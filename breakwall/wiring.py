@@ -17,6 +17,7 @@ from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import check_schema, prepare_home
 from breakwall.payments.rejections import RejectionLog
 from breakwall.payments.site import check_site
+from breakwall.private import make_folder
 from breakwall.settings import Settings
 from breakwall.urls import missing_file
 
@@ -42,7 +43,7 @@ def open_database(settings: Settings) -> Database:
 def open_breaker(settings: Settings) -> CircuitBreaker:
     """The payment service's circuit, shared by every process with the same store."""
     if settings.breaker_store_url is None and settings.embedded_database:
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(settings.home)
     return _circuit(settings, settings.breaker_store)
 
 

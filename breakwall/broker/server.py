@@ -19,6 +19,7 @@ from pathlib import Path
 
 from breakwall.broker import child
 from breakwall.broker.binary import find_server_program
+from breakwall.private import UMASK, make_folder, open_private
 
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 """Bytes: the size of ``sun_path`` in the system's headers, less the closing zero."""
@@ -65,8 +66,8 @@ class ServerFolder:
         Raises:
             OSError: it cannot be made: no room, no right, or something else is in its place.
         """
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.files.mkdir(mode=0o700, exist_ok=True)
+        make_folder(self._home)
+        make_folder(self.files)
 
     @property
     def has_room(self) -> bool:
@@ -173,13 +174,14 @@ class Server:
         watched, self._held = os.pipe()
         try:
             launcher = [sys.executable, "-I", "-S", child.__file__, how, str(os.getpid()), str(watched)]
-            with folder.log.open("wb") as log:
+            with open_private(folder.log, "wb") as log:
                 self._process = subprocess.Popen(  # noqa: S603 - a program that we chose, no shell
                     [*launcher, *_command(folder)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=folder.files,
+                    umask=UMASK,
                     pass_fds=(lock, watched),
                     # Away from the terminal: its Ctrl-C is for the worker, which needs the broker to finish.
                     start_new_session=True,

@@ -28,6 +28,7 @@ from breakwall.demo.scene import Lookout
 from breakwall.demo.site import DemoSite
 from breakwall.demo.stage import set_stage
 from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.private import open_private
 from breakwall.simulator.client import SimulatorError
 from breakwall.terminal.output import data, notes, write_json, write_json_note
 
@@ -109,7 +110,8 @@ def _compare(site: DemoSite, lookout: Lookout, course: Course, clock: Callable[[
 def _conclude(report: Report, folder: Path, console: Console, *, as_json: bool) -> int:
     document = report.as_document()
     if not report.holds:
-        (folder / "report.json").write_text(json.dumps(document, indent=2) + "\n")
+        with open_private(folder / "report.json", "w") as kept:
+            kept.write(json.dumps(document, indent=2) + "\n")
         document["kept"] = str(folder)
     if as_json:
         write_json(document)

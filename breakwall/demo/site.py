@@ -12,6 +12,7 @@ from pathlib import Path
 from breakwall.demo.children import Child, ChildFailedError, end_of, python_module
 from breakwall.demo.plan import DECLINES, LATENCY, Plan
 from breakwall.demo.promises import PromiseReader
+from breakwall.private import FILE, open_private
 from breakwall.settings import Settings, load_settings
 from breakwall.simulator.client import SimulatorControl
 
@@ -118,10 +119,10 @@ class DemoSite:
 
     def _start(self, name: str, command: list[str]) -> None:
         log = self._log(name)
-        log.touch()
+        log.touch(FILE)
         self._logs_seen[name] = log.stat().st_size
         speaks = name == "customers"
-        with log.open("ab") as errors, (self.folder / "customers.jsonl").open("ab") as record:
+        with log.open("ab") as errors, open_private(self.folder / "customers.jsonl", "ab") as record:
             self._children[name] = Child(
                 name,
                 command,

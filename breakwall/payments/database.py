@@ -17,8 +17,9 @@ from breakwall.crashpoints import reach
 from breakwall.lacks import SHORTAGES, lack_of
 from breakwall.payments.patience import BUSY_SECONDS, DEADLINE, LEAST_SECONDS, Patience
 from breakwall.payments.postgres import open_postgresql
-from breakwall.payments.sqlite import BEGIN, SqliteFile, file_of, open_sqlite
+from breakwall.payments.sqlite import BEGIN, open_sqlite
 from breakwall.payments.tables import forget_lost_tables
+from breakwall.sqlite_file import SqliteFile, file_of
 from breakwall.urls import check_database_url, where
 
 __all__ = [

@@ -18,6 +18,8 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from breakwall.private import make_file, make_folder, open_private
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS charge (
     number INTEGER PRIMARY KEY,
@@ -74,9 +76,10 @@ class Ledger:
             LedgerBusyError: another process has it open.
             OSError, sqlite3.Error: it cannot be opened, or is no ledger.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._path = path
         self._lock = _exclusively(path.with_name(path.name + ".lock"))
+        make_file(path)
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
@@ -166,7 +169,7 @@ class Ledger:
 
 def _exclusively(path: Path) -> Any:
     # A file of its own: closing any handle of a database file drops SQLite's locks on it.
-    handle = path.open("w")
+    handle = open_private(path, "w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

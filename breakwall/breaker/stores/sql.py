@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from breakwall.breaker.stores import ABSENT, Record
+from breakwall.sqlite_file import file_of, watch
 
 metadata = sa.MetaData()
 
@@ -67,6 +68,7 @@ class SQLStore:
     def __init__(self, url: str) -> None:
         try:
             self._url = make_url(url)
+            self._file = file_of(self._url)
             self._engine = self._connect()
         except ArgumentError:
             raise ValueError(
@@ -74,6 +76,7 @@ class SQLStore:
             ) from None
         self._inherited: list[Engine] = []
         self._ready = False
+        self._mark: object = None
 
     def load(self, name: str) -> Record:
         try:
@@ -122,6 +125,9 @@ class SQLStore:
         )
         if dialect == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
+        if self._file is not None:
+            watch(engine, self._file, log=False)
+            sa.event.listen(engine, "connect", self._whose_it_is)
         # A swap and its time in one statement, where the database can: racers hold each other up for less.
         self._returns = engine.dialect.update_returning
         self._build_statements()
@@ -149,7 +155,7 @@ class SQLStore:
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:
         try:
-            if not self._ready:
+            if not self._ready or self._is_another_file():
                 self._make_table()
             with self._engine.connect() as connection:
                 yield connection
@@ -159,6 +165,15 @@ class SQLStore:
             self._ready = False
             raise
 
+    def _is_another_file(self) -> bool:
+        return self._file is not None and self._file.mark() != self._mark
+
+    def _whose_it_is(self, connection: sqlite3.Connection, _record: Any) -> None:
+        # A database that is removed is made anew here only where it was the circuits' alone.
+        others = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> ?"
+        if self._file is not None:
+            self._file.known = connection.execute(others, [circuits.name]).fetchone()[0] > 0
+
     def _make_table(self) -> None:
         # Two processes may both find no table and both make it; the one that comes second is told so in
         # one of several ways, and finds the table.
@@ -167,6 +182,8 @@ class SQLStore:
         except DBAPIError:
             if not sa.inspect(self._engine).has_table(circuits.name):
                 raise
+        if self._file is not None:
+            self._mark = self._file.mark()
 
     def _read(self, connection: Connection, name: str) -> Record:
         found = connection.execute(self._row, {"named": name}).one()
@@ -203,6 +220,8 @@ def _connect_args(url: URL) -> dict[str, Any]:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] not in {"wal", "memory"}:
         _write_ahead(connection)
+    # SQLite opens the files of its log when it first reads.
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
     # A crash of the machine may cost the last moments of a circuit, never its integrity; and no write of
     # ours then waits for the disk.
     connection.execute("PRAGMA synchronous=NORMAL")
