@@ -53,6 +53,7 @@ class Reconciliation:
         only_known: charges of no order here are others', not differences.
         clock: until when orders are compared where the period has no end.
         account: the payment account that the report is of.
+        keys_for: seconds for which pruned orders' keys are known, see `Pruning`; None: they are not forgotten.
         advance: told how many lines or orders more are dealt with.
 
     Attributes:
@@ -63,7 +64,7 @@ class Reconciliation:
         not_judged: paid orders that are not in the report, and whose charge may lie before the period.
         pruned: paid orders of the period that were pruned: they are compared where the report has them, and
             not looked for in it.
-        prunes: whether any order was pruned here.
+        forgotten_before: keys of orders that ended before this moment of the period may be forgotten; None: none are.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Reconciliation:
         only_known: bool = False,
         clock: Clock | None = None,
         account: str = DEFAULT_ACCOUNT,
+        keys_for: float | None = None,
         advance: Callable[[int], None] = lambda more: None,
     ) -> None:
         self._database = database
@@ -81,14 +83,10 @@ class Reconciliation:
         self._only_known = only_known
         self._clock = clock or DatabaseClock()
         self._account = account
+        self._keys_for = keys_for
         self._advance = advance
         self.lines = self.charges = self.of_others = self.paid_orders = self.not_judged = self.pruned = 0
-        self.prunes = False
-
-    @property
-    def since(self) -> datetime | None:
-        """When the report's period begins."""
-        return self._period.since
+        self.forgotten_before: datetime | None = None
 
     def run(self, report: Iterable[ReportLine]) -> Iterator[Difference]:
         """Yield every difference. The whole report is read before the first one.
@@ -161,11 +159,18 @@ class Reconciliation:
 
         def look(connection: Connection) -> None:
             if is_there(connection, known_keys.name):
-                self.prunes = bool(connection.scalar(select(exists().select_from(known_keys))))
+                self._look_for_forgotten(connection)
                 counted = select(func.count()).select_from(known_keys).where(*lies_within)
                 self.pruned = connection.scalar(counted) or 0
 
         self._database.read(look)
+
+    def _look_for_forgotten(self, connection: Connection) -> None:
+        if self._keys_for is None or not connection.scalar(select(exists().select_from(known_keys))):
+            return
+        moment = connection.scalars(select(self._clock.after(-self._keys_for))).one()
+        if self._period.since is None or self._period.since < moment:
+            self.forgotten_before = moment
 
     def _find_missing(self, spool: Spool, until: datetime) -> Iterator[Difference]:
         for found in self._paid_orders(until):

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from breakwall.payments.differences import Difference
     from breakwall.payments.reconciliation import Period, Reconciliation
     from breakwall.payments.reports import Report
-    from breakwall.settings import Settings
 
 
 def reconcile(
@@ -85,7 +83,7 @@ def reconcile(
 
     from breakwall.payments.reconciliation import Reconciliation
     from breakwall.payments.reports import FIELDS, Report
-    from breakwall.settings import load_settings
+    from breakwall.settings import DAY, load_settings
     from breakwall.wiring import open_database
 
     names, decoding = columns_named(columns, FIELDS), encoding_named(encoding)
@@ -108,9 +106,10 @@ def reconcile(
             period=period,
             account=settings.payment_account,
             only_known=only_known,
+            keys_for=settings.retention.keys_days * DAY,
             advance=advance,
         )
-        comparison = _Comparison(report, reconciliation, _keys_known_since(settings))
+        comparison = _Comparison(report, reconciliation)
         tell = _tell_json if output is Format.JSON else _tell_text
         agrees = tell(comparison, reconciliation.run(report))
         _tell_unread(report, output)
@@ -124,7 +123,6 @@ class _Comparison:
 
     report: Report
     reconciliation: Reconciliation
-    keys_known_since: datetime
     kinds: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -132,19 +130,8 @@ class _Comparison:
         return not self.kinds and not self.report.unreadable
 
     @property
-    def forgotten_before(self) -> datetime | None:
-        """Before which moment of the period keys may be forgotten; None: nothing was pruned, or the period is later."""
-        since = self.reconciliation.since
-        reaches_back = since is None or since < self.keys_known_since
-        return self.keys_known_since if self.reconciliation.prunes and reaches_back else None
-
-    @property
     def of_others(self) -> int:
         return self.report.of_others + self.reconciliation.of_others
-
-
-def _keys_known_since(settings: Settings) -> datetime:
-    return datetime.now(UTC) - timedelta(days=settings.retention.keys_days)
 
 
 def _period(since: str | None, until: str | None) -> Period:
@@ -207,9 +194,9 @@ def _summary(comparison: _Comparison) -> Iterator[str]:
     if compared.pruned:
         pruned = count(compared.pruned, "paid order")
         yield f"Pruned: {pruned} of the period: compared where the report has them, not looked for in it."
-    if comparison.forgotten_before:
+    if compared.forgotten_before:
         yield (
-            f"Keys of orders that ended before {comparison.forgotten_before:%Y-%m-%d} may be forgotten "
+            f"Keys of orders that ended before {compared.forgotten_before:%Y-%m-%d} may be forgotten "
             "(BREAKWALL_RETENTION__KEYS_DAYS): charges of that time are unknown keys here."
         )
 
@@ -263,7 +250,7 @@ def _rest(comparison: _Comparison, finished: bool) -> str:
         "paid_orders": compared.paid_orders,
         "not_judged": compared.not_judged,
         "pruned": compared.pruned,
-        "forgotten_before": comparison.forgotten_before and comparison.forgotten_before.isoformat(),
+        "forgotten_before": compared.forgotten_before and compared.forgotten_before.isoformat(),
         "finished": finished,
     }
     return json.dumps(document)[1:] + "\n"

@@ -506,7 +506,7 @@ class TestAReport:
             "charge": {},
         }[name]
         kinds, reconciliation = self.compare(keeper, self.line(**named))
-        assert (kinds, reconciliation.pruned, reconciliation.prunes) == ([], 1, True)
+        assert (kinds, reconciliation.pruned) == ([], 1)
 
     def test_differs_where_it_has_another_amount_charge_or_end(self, keeper: Keeper) -> None:
         keeper.paid("cart-1", "ch_1")
@@ -535,3 +535,14 @@ class TestAReport:
         keeper.prune()
         kinds, _ = self.compare(keeper, self.line(key="cart-1"))
         assert kinds == [Kind.UNKNOWN_KEY]
+
+    def test_says_before_when_keys_may_be_forgotten(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1")
+        _, before = self.compare(keeper, keys_for=KEYS_FOR)
+        assert before.forgotten_before is None, "nothing was pruned"
+        keeper.prune_after()
+        limit = keeper.site.clock.now - timedelta(seconds=KEYS_FOR)
+        _, after = self.compare(keeper, keys_for=KEYS_FOR)
+        assert after.forgotten_before == limit
+        _, later = self.compare(keeper, keys_for=KEYS_FOR, period=Period(since=limit))
+        assert later.forgotten_before is None

@@ -66,6 +66,8 @@ def test_a_file_is_read_as_stdin_is(terminal: Terminal, charges: list[dict[str, 
         "of_others": 0,
         "paid_orders": 3,
         "not_judged": 0,
+        "pruned": 0,
+        "forgotten_before": None,
         "finished": True,
     }
 
