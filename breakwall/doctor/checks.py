@@ -31,7 +31,20 @@ REFUSED = {
 }
 """By the answer's code, where we are asked to say who we are."""
 
-LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "redis", "typer", "rich")
+LIBRARIES = (
+    *(
+        "celery",
+        "kombu",
+        "sqlalchemy",
+        "alembic",
+        "httpx2",
+        "pydantic",
+        "redis",
+        "typer",
+        "rich",
+        "structlog",
+    ),
+)
 
 
 def checks_for(settings: Settings) -> dict[str, Check]:
