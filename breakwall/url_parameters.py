@@ -96,7 +96,9 @@ def check_parameters(query: str, known: Known) -> None:
     if not query:
         return
     if not known:
-        raise ValueError("should have nothing behind a ?; in a password ? is %3F")
+        raise ValueError(
+            "should have nothing behind a ?; in a password ? is %3F, and a password belongs before the host"
+        )
     pairs = parse_qsl(query, keep_blank_values=True)
     if not all(name in known and known[name].fullmatch(value) for name, value in pairs):
         raise ValueError(

@@ -35,7 +35,7 @@ OTHER_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*(%[\w.-]+)?")
 FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}", re.ASCII)
 NO_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 
-ESCAPES = "in a user or a password @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25"
+ESCAPES = "in a user or a password @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, ; is %3B, % is %25"
 
 
 def check_database_url(url: str) -> None:
@@ -208,7 +208,9 @@ def _parts(rest: str) -> SplitResult:
     except ValueError:
         port = 0
     if port == 0:
-        raise ValueError("is not a URL; its port should be a number from 1 to 65535")
+        # What it takes for a port may be half of a password.
+        hint = f"; {ESCAPES}" if "@" in rest else ""
+        raise ValueError(f"is not a URL; its port should be a number from 1 to 65535{hint}")
     return parts
 
 

@@ -46,7 +46,18 @@ OF_A_REAL_SITE = {
 }
 """Settings that nobody makes who only tries things out."""
 
-LIBRARIES = ("celery", "kombu", "sqlalchemy", "alembic", "httpx2", "pydantic", "redis", "typer", "rich")
+LIBRARIES = (
+    "celery",
+    "kombu",
+    "sqlalchemy",
+    "alembic",
+    "httpx2",
+    "pydantic",
+    "redis",
+    "typer",
+    "rich",
+    "structlog",
+)
 
 
 def checks_for(settings: Settings) -> dict[str, Check]:

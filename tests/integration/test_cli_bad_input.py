@@ -206,7 +206,7 @@ def test_a_database_that_is_not_there_is_not_made_by_looking_for_it(terminal: Te
     assert not (terminal.folder / "typo.db").exists()
 
 
-@pytest.mark.parametrize("option", ["", "?foo=bar"])
+@pytest.mark.parametrize("option", ["", "?application_name=shop"])
 def test_a_database_that_does_not_answer_is_a_failure_without_its_password(
     terminal: Terminal, option: str
 ) -> None:
