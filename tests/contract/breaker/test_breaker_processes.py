@@ -18,6 +18,8 @@ CONFIG = {"failure_threshold": 3, "recovery_timeout": 1.0, "timeout": 1.0, "stor
 
 # Time for two dozen processes on two processors that are busy with something else.
 FIRST_CONTACT = 20.0
+# PostgreSQL's processes would be another two dozen; `bench/breaker_cold_start.py` has them.
+COLD_STARTS = pytest.mark.parametrize("shared_url", ["sqlite", "redis"], indirect=True)
 
 
 class Process:
@@ -81,6 +83,7 @@ def test_24_processes_with_two_failures_each_open_it(start: Start) -> None:
         wait_for(process, state="open", store_ok=True)
 
 
+@COLD_STARTS
 def test_24_processes_that_start_together_beside_an_open_circuit_send_nothing(start: Start) -> None:
     (first,) = start(1, recovery_timeout=60.0)
     first.ask("fail", 3)
@@ -90,6 +93,7 @@ def test_24_processes_that_start_together_beside_an_open_circuit_send_nothing(st
     assert ask_all(newcomers, "send_failures", 3) == [0] * 24
 
 
+@COLD_STARTS
 def test_24_processes_with_two_failures_each_open_it_at_20_as_they_start(start: Start) -> None:
     settings = {"store_timeout": 0.05, "first_contact": FIRST_CONTACT}
     fleet = start(24, failure_threshold=20, recovery_timeout=60.0, **settings)
