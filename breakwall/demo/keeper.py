@@ -114,7 +114,7 @@ class Keeper:
             # At the very beginning somebody is there to see it.
             if lack is None or not self._been_up:
                 raise
-            self._put_off(now, f"The {self.name} cannot be started: there is no {lack} left.")
+            self._put_off(now, f"The {self.name} cannot be started for want of {lack}.")
 
     def _put_off(self, now: float, why: str) -> None:
         self._due = now + self._delay

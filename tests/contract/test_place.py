@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from breakwall.payments.database import Database, DatabaseUnavailableError
@@ -10,6 +12,47 @@ from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import IdempotencyConflictError, OrderStatus
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import DECLINED, DOWN, LOST, PAID
+
+SHORTAGES = [
+    MemoryError(),
+    OSError(errno.EMFILE, "Too many open files"),
+    OSError(errno.ENOSPC, "No space left on device"),
+    RuntimeError("can't start new thread"),
+]
+
+
+@pytest.mark.parametrize("shortage", SHORTAGES)
+class TestWhileThisProcessLacksSomething:
+    def test_an_order_that_may_be_charged_is_accepted(self, site: Site, shortage: Exception) -> None:
+        def run_out() -> None:
+            raise shortage
+
+        site.gateway.during = run_out
+        site.gateway.answers.append(PAID)
+        result = site.producer.place(order())
+        assert (result.status, site.get().status) == ("in_flight", "in_flight")
+
+    def test_a_publish_that_fails_takes_nothing_back(
+        self, site: Site, shortage: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def run_out(order_ids: list[str]) -> int:
+            raise shortage
+
+        monkeypatch.setattr(site.publisher, "publish_many", run_out)
+        site.gateway.answers.append(DOWN)
+        assert site.producer.place(order()).status == "queued"
+        assert [result.status for result in site.producer.enqueue([order("cart-2")])] == ["queued"]
+
+    def test_before_it_is_accepted_the_caller_is_told(
+        self, site: Site, shortage: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def run_out() -> None:
+            raise shortage
+
+        monkeypatch.setattr(site.producer._breaker, "acquire", run_out)
+        with pytest.raises(DatabaseUnavailableError, match="same idempotency key, is safe") as told:
+            site.producer.place(order())
+        assert told.value.lack
 
 
 class TestWhileTheServiceAnswers:

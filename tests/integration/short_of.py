@@ -57,9 +57,8 @@ def place_from_threads(producer: OrderProducer, what: str, customers: int) -> di
     told: dict[str, str] = {}
 
     def customer(number: int) -> None:
-        for turn in range(2):
-            key = f"{what}-{number}-{turn}"
-            told[key] = place(producer, key)
+        key = f"{what}-{number}"
+        told[key] = place(producer, key)
 
     customer(0)
     threads = [threading.Thread(target=customer, args=(number,)) for number in range(1, customers)]

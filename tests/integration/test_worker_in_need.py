@@ -140,18 +140,31 @@ def test_hung_up_a_worker_starts_afresh(busy: Site) -> None:
     assert "Traceback" not in busy.said()
 
 
-def test_a_worker_does_without_its_stdout(site: Site) -> None:
-    site.enqueue(1)
-    site.start(shell=">/dev/full")
-    wait_for("it charges", lambda: site.charges() == 1, PATIENCE)
-    assert "stdout cannot be written" in site.said()
-
-
-def test_a_worker_with_fewer_descriptors_than_threads_drains_and_says_what_it_lacks(site: Site) -> None:
-    site.enqueue(150)
+@pytest.fixture(scope="module")
+def poor(service: PaymentService) -> Iterator[Site]:
+    """A worker with more threads than descriptors, and a full disk behind its stdout; all orders are charged."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    site.start("--concurrency", "60", limits=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
-    wait_for("everything is charged", lambda: site.charges() == 150, 2 * PATIENCE)
-    assert "no file descriptors left" in site.said()
-    assert site.said().count("no file descriptors left") <= 2
-    assert "is put off" not in site.said()
+    with tempfile.TemporaryDirectory(prefix="bw-", dir="/tmp") as folder:
+        site = Site(Path(folder), service)
+        site.enqueue(150)
+        site.start(
+            *("--concurrency", "60"),
+            limits=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)),
+            shell=">/dev/full",
+        )
+        wait_for("everything is charged", lambda: site.charges() == 150, 2 * PATIENCE)
+        yield site
+        site.close()
+
+
+def test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go(poor: Site) -> None:
+    # The dispatcher would send it again, a minute later.
+    assert "is put off" not in poor.said()
+
+
+def test_it_says_what_it_lacks_once(poor: Site) -> None:
+    assert 1 <= poor.said().count("no file descriptors left") <= 2
+
+
+def test_it_does_without_its_stdout_and_says_so(poor: Site) -> None:
+    assert "stdout cannot be written (No space left on device)" in poor.said()

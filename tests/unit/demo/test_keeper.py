@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from breakwall.demo.keeper import FIRST_DELAY, LONG_LIFE, LONGEST_DELAY, Keeper, NeverReadyError, end_all
@@ -35,9 +37,12 @@ class Bench:
         self.ready = ready
         self.started: list[FakeProgram] = []
         self.said: list[str] = []
+        self.lacking = False
         self.keeper = Keeper("worker", self._start, self.said.append)
 
     def _start(self) -> FakeProgram:
+        if self.lacking:
+            raise OSError(errno.EMFILE, "Too many open files")
         self.started.append(FakeProgram(ready=self.ready))
         return self.started[-1]
 
@@ -71,6 +76,20 @@ def test_an_end_is_said_and_another_one_starts_after_the_pause() -> None:
     bench.keeper.run_once(5.0 + FIRST_DELAY - 0.01)
     assert len(bench.started) == 1
     bench.keeper.run_once(5.0 + FIRST_DELAY)
+    assert len(bench.started) == 2
+
+
+def test_one_that_cannot_be_started_again_for_want_of_something_is_tried_later() -> None:
+    bench = Bench()
+    bench.keeper.run_once(0.0)
+    bench.fail_at(5.0)
+    bench.lacking = True
+    bench.keeper.run_once(6.0)
+    assert bench.said[-1] == (
+        "The worker cannot be started for want of file descriptors. Another one starts in 2 s."
+    )
+    bench.lacking = False
+    bench.keeper.run_once(8.0)
     assert len(bench.started) == 2
 
 
