@@ -346,11 +346,40 @@ def _has(connection: sa.Connection, table: str, column: str) -> bool:
 def _add_checked(column: str, check: str) -> None:
     named = f"CONSTRAINT ck_attempts_{column}_is_known CHECK ({check})"
     if op.get_bind().dialect.name == "sqlite":
-        op.execute(f"ALTER TABLE attempts ADD COLUMN {column} VARCHAR(16) {named}")
+        _add_checked_to_sqlite(f"{column} VARCHAR(16)", named)
         return
     op.execute(f"ALTER TABLE attempts ADD COLUMN {column} VARCHAR(16)")
     # It is empty everywhere: nobody needs to wait while that is made sure of.
     op.execute(f"ALTER TABLE attempts ADD {named} NOT VALID")
+
+
+def _add_checked_to_sqlite(column: str, named: str) -> None:
+    # Added with its check, SQLite would read the whole table, and check all else in it, while nobody can write. It is
+    # empty everywhere, so the check is put into the stored statement: https://sqlite.org/lang_altertable.html, part 7.
+    connection = op.get_bind()
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    try:
+        if not _may_change_the_schema(connection):
+            op.execute(f"ALTER TABLE attempts ADD COLUMN {column} {named}")
+            return
+        checked = (
+            "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE type = 'table' AND name = 'attempts'"
+        )
+        connection.exec_driver_sql(f"ALTER TABLE attempts ADD COLUMN {column}")
+        connection.exec_driver_sql(checked, (column, f"{column} {named}"))
+        connection.exec_driver_sql(f"PRAGMA schema_version = {version + 2}")
+    finally:
+        connection.exec_driver_sql("PRAGMA writable_schema = OFF")
+
+
+def _may_change_the_schema(connection: sa.Connection) -> bool:
+    # A SQLite that is built to be defensive, such as Apple's, lets nobody.
+    try:
+        connection.exec_driver_sql("UPDATE sqlite_master SET sql = sql WHERE 0")
+    except sa.exc.OperationalError:
+        return False
+    return True
 
 
 def _fills(ids: list[str]) -> Iterator[sa.Update]:
