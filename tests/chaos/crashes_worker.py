@@ -15,6 +15,7 @@ from kombu.utils.imports import symbol_by_name
 
 from breakwall.broker import TASK
 from breakwall.settings import load_settings
+from breakwall.worker.telling import NOTHING
 from tests.chaos.crashes_outside import FileBroker
 from worker.app import create_app
 from worker.retry import Retrier
@@ -41,7 +42,12 @@ def prepare() -> None:
 def deliver(tag: int, order_id: str, retrier: Retrier, broker: FileBroker) -> None:
     """Have the app's task work on a message and acknowledge it, as a worker does."""
     app, request_class, pool = _celery()
-    app.breakwall = SimpleNamespace(retrier=retrier)
+    app.breakwall = SimpleNamespace(
+        retrier=retrier,
+        patience=SimpleNamespace(run=lambda work: work()),
+        telling=SimpleNamespace(tell=lambda order_id, work: str(work(order_id) or NOTHING)),
+        heartbeat=SimpleNamespace(busy=lambda: None),
+    )
     message = _message(app, tag, order_id, broker)
     request = request_class(
         message,

@@ -180,4 +180,5 @@ def test_every_transaction_on_orders_is_a_named_point() -> None:
             if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("database.write"):
                 names = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
                 named.add(names["name"])
-    assert named == {*map(repr, crashpoints.TRANSACTIONS), "OPENING", "CLOSING", "PRUNING", "FORGETTING"}
+    others = {"OPENING", "CLOSING", "PRUNING", "FORGETTING", "KEEPING", "CLEARING"}
+    assert named == {*map(repr, crashpoints.TRANSACTIONS), *others}

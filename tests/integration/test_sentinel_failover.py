@@ -114,8 +114,8 @@ def test_a_worker_goes_on_seconds_after_a_failover(
 ) -> None:
     before, after = uuid4().hex, uuid4().hex
     until(lambda: publisher.publish(before))
-    worker.wait_for(f"order {before}: nothing to do")
+    worker.wait_for(f"order (id {before}): nothing to do")
     sentinel_site.fail_over()
     until(lambda: publisher.publish(after))
-    took = timed(lambda: worker.wait_for(f"order {after}: nothing to do"))[1]
+    took = timed(lambda: worker.wait_for(f"order (id {after}): nothing to do"))[1]
     assert took < 20
