@@ -64,7 +64,9 @@ def insert_unless_known(
     return {row.idempotency_key: row.id for row in connection.execute(statement.values(shared), rows)}
 
 
-def insert_first_attempt(connection: Connection, clock: Clock, claim: Claim) -> Attempt | None:
+def insert_first_attempt(
+    connection: Connection, clock: Clock, claim: Claim, idempotency_key: str
+) -> Attempt | None:
     """Write the first attempt of an order that was just inserted. None: its key is a pruned order's.
 
     One statement for both, so that this costs a `place` nothing.
@@ -78,7 +80,7 @@ def insert_first_attempt(connection: Connection, clock: Clock, claim: Claim) -> 
     }
     values = [literal(value, attempts.c[name].type).label(name) for name, value in row.items()]
     new = select(*values, clock.after(0).label("started_at")).where(
-        was_not_pruned(connection, claim.order_id)
+        was_not_pruned(connection, idempotency_key)
     )
     written = insert(attempts).from_select([*row, "started_at"], new).returning(attempts.c.number)
     return None if connection.scalar(written) is None else Attempt(claim, 1)

@@ -138,7 +138,8 @@ class Ledger:
                 row["charge_key"],
                 order.idempotency_key,
             )
-            attempt = insert_first_attempt(connection, self.clock, Claim(request, 1, Progress()))
+            claim = Claim(request, 1, Progress())
+            attempt = insert_first_attempt(connection, self.clock, claim, order.idempotency_key)
             if attempt is None:
                 take_back_pruned(connection, new)
             return attempt or known_orders(connection, [order])[order.idempotency_key]

@@ -84,11 +84,11 @@ def pruned_order(connection: Connection, order_id: str) -> PrunedOrder:
     return found[order_id]
 
 
-def was_not_pruned(connection: Connection, order_id: str) -> ColumnElement[bool]:
-    """The condition that no pruned order had this id."""
+def was_not_pruned(connection: Connection, idempotency_key: str) -> ColumnElement[bool]:
+    """The condition that no pruned order had this key. Not by the id: before revision 0004 ids were drawn by chance."""
     if not is_there(connection, known_keys.name):
         return true()
-    return ~exists().where(known_keys.c.order_id == order_id)
+    return ~exists().where(known_keys.c.idempotency_key == idempotency_key)
 
 
 def bring_back(connection: Connection, claim: Claim) -> None:

@@ -21,7 +21,7 @@ from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.incidents import close_incident, open_incident
 from breakwall.payments.keys import derive_charge_key, key_shape
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
-from breakwall.payments.pruned import PrunedOrder
+from breakwall.payments.pruned import PrunedOrder, digest_user
 from breakwall.payments.pruning import BATCH, Pruning
 from breakwall.payments.queries import Naming, OrderNotFoundError, OrderPrunedError, get_order
 from breakwall.payments.reconciliation import Period, Reconciliation
@@ -211,6 +211,17 @@ class TestAnOrderThatIsPlacedAgainAfterItWasPruned:
             hand_in(other)
         assert caught.value.fields == [field]
         assert keeper.number(orders) == 0
+
+    def test_is_known_also_where_its_id_is_another_as_before_revision_0004(self, keeper: Keeper) -> None:
+        keeper.declined()
+        keeper.prune_after()
+        keeper.write(lambda connection: connection.execute(update(known_keys).values(order_id="of-before")))
+        known = update(known_keys).values(user_digest=digest_user("of-before", "u1"))
+        keeper.write(lambda connection: connection.execute(known))
+        keeper.site.gateway.charged.clear()
+        result = keeper.site.producer.place(order())
+        assert (result.order_id, result.replayed) == ("of-before", True)
+        assert keeper.site.gateway.charged == []
 
     def test_is_known_to_an_import(self, keeper: Keeper) -> None:
         keeper.paid("cart-1")

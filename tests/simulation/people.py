@@ -6,21 +6,27 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from sqlalchemy import Connection, text
+
 from breakwall.payments.actions import Author
 from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.interventions import RETRYABLE, Interventions, RefusedError
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.pruning import Pruning
 from breakwall.payments.queries import OrderNotFoundError
 from breakwall.payments.redrive import Redrive, Selection
 from breakwall.payments.resolution import Resolution
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import Faults
 from tests.simulation.service import PaymentService
-from tests.simulation.storage import Storage
+from tests.simulation.storage import UNPRUNING, Storage
 from tests.simulation.story import Story
 
 IN_REVIEW = "SELECT id FROM orders WHERE status = 'review' ORDER BY idempotency_key"
 DEAD = "SELECT id FROM orders WHERE status = 'dead' ORDER BY idempotency_key"
+KEYS_FOR = 1e9
+"""Seconds: longer than any run."""
+
 OPERATOR = Author("operator", "looked it up in the payment service's own books")
 
 
@@ -54,6 +60,9 @@ class Operators:
         self._redrive = Redrive(
             storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
         )
+        self._pruning = Pruning(
+            storage.database, keys_for=KEYS_FOR, sleep=engine.sleep, timer=lambda: engine.now
+        )
         self._present: list[Process] = []
 
     def meddle(self, since: float, until: float) -> None:
@@ -61,6 +70,15 @@ class Operators:
         for _ in range(self._rng.randint(1, 8)):
             deed = self._rng.choice((self._retry_any, self._cancel_any, self._retry_all, self._vouch_for_any))
             self._engine.at(self._rng.uniform(since, until), partial(self._begin, deed))
+
+    def prune(self, age: float, since: float, until: float) -> None:
+        """Prune what has ended so many seconds ago, a few times between two moments."""
+        for _ in range(self._rng.randint(3, 12)):
+            self._engine.at(self._rng.uniform(since, until), partial(self._begin, partial(self._prune, age)))
+
+    def unprune(self, then: Callable[[], None]) -> None:
+        """Have everything again that was pruned, for the judge."""
+        self._engine.spawn("archivist", Process("archivist"), partial(self._unprune, then))
 
     def send_all_round(self) -> None:
         """Send every order round that waits for a person."""
@@ -82,6 +100,28 @@ class Operators:
         operator = Process("operator")
         self._present.append(operator)
         self._engine.spawn("operator", operator, deed)
+
+    def _prune(self, age: float) -> None:
+        try:
+            for pruned, _ in self._pruning.run(age):
+                self._faults.seen["order pruned"] += pruned
+                self._story.tell("operator", f"has pruned {pruned} orders")
+        except DatabaseUnavailableError as error:
+            self._story.tell("operator", f"cannot prune: {error}")
+
+    def _unprune(self, then: Callable[[], None]) -> None:
+        def work(connection: Connection) -> None:
+            for statement in UNPRUNING:
+                connection.execute(text(statement))
+
+        while True:
+            try:
+                self._storage.database.write(work)
+            except DatabaseUnavailableError:
+                self._engine.sleep(1.0)
+            else:
+                then()
+                return
 
     def _retry_any(self) -> None:
         for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):

@@ -52,10 +52,12 @@ class Recovery:
     def _put_back(self) -> None:
         world = self._world
         assert self._saved is not None
+        world.storage.unprune()
         if self._is_some_key_renewed():
             world.story.tell("database", "is found again as it was")
         else:
             world.storage.put_back(self._saved)
+            world.storage.unprune()
             self._suspect()
             world.story.tell("database", "is put back; every open order is suspected")
             world.witness.forget()

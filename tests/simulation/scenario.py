@@ -42,6 +42,7 @@ class Scenario:
         keys_as_they_are: the callers' own keys travel.
         peace: when the first fault may strike.
         storm: when the last one may.
+        prunes: somebody prunes orders that ended so many seconds ago, during the storm; None: nobody does.
         deadly_point: where the first process that comes there dies.
     """
 
@@ -62,6 +63,7 @@ class Scenario:
     deadly_point: str | None
     spells: tuple[Spell, ...]
     restore: Restore | None
+    prunes: float | None
 
     @property
     def last_customer(self) -> float:
@@ -99,6 +101,7 @@ class Scenario:
             deadly_point=rng.choice(POINTS) if rng.random() < 0.7 else None,
             spells=tuple(_spells(rng, peace, storm)),
             restore=_restore(rng, habits, peace, storm) if rng.random() < 0.35 else None,
+            prunes=rng.choice((0.0, 1.0, 20.0)) if rng.random() < 0.4 else None,
         )
 
 

@@ -25,6 +25,40 @@ START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC
 
 T = TypeVar("T")
 
+PRUNABLE = ("orders", "attempts", "incidents", "interventions")
+"""The tables that orders are pruned from."""
+
+KEEPING = "".join(
+    f"CREATE TABLE pruned_{name} AS SELECT * FROM {name} WHERE false;"
+    f"CREATE TRIGGER keep_{name} BEFORE DELETE ON {name} {when}"
+    f"BEGIN INSERT INTO pruned_{name} SELECT * FROM {name} WHERE rowid = OLD.rowid; END;"
+    for name in PRUNABLE
+    # One that was never at rest was taken back in the transaction that has inserted it.
+    for when in ["WHEN OLD.settled_at IS NOT NULL " if name == "orders" else ""]
+)
+"""What is pruned is kept beside, for the judge. The product knows nothing of these."""
+
+_OF_PRUNED = "(SELECT id FROM pruned_orders)"
+_NEW_NUMBER = "-number - (SELECT max(number) FROM pruned_attempts p WHERE p.order_id = attempts.order_id)"
+
+UNPRUNING = (
+    # An order that a late answer has brought back may have been tried anew: its attempts come after the pruned ones.
+    f"UPDATE attempts SET number = {_NEW_NUMBER} WHERE order_id IN (SELECT order_id FROM pruned_attempts)",
+    "UPDATE attempts SET number = -number WHERE number < 0",
+    "INSERT OR IGNORE INTO orders SELECT * FROM pruned_orders",
+    "INSERT INTO attempts SELECT * FROM pruned_attempts",
+    *(
+        f"INSERT OR IGNORE INTO {name} ({columns}) SELECT {columns} FROM pruned_{name}"
+        for name in ("incidents", "interventions")
+        for columns in [", ".join(column.name for column in metadata.tables[name].c if column.name != "id")]
+    ),
+    "UPDATE orders SET attempt_count = (SELECT count(*) FROM attempts a WHERE a.order_id = orders.id), retry_count ="
+    " (SELECT count(*) FROM attempts a WHERE a.order_id = orders.id AND a.source = 'worker')"
+    f" WHERE id IN {_OF_PRUNED}",
+    *(f"DELETE FROM pruned_{name}" for name in PRUNABLE),
+)
+"""Makes the tables what they would be, had nobody pruned them."""
+
 Saved = dict[str, list[tuple[Any, ...]]]
 """Rows by table."""
 
@@ -41,8 +75,16 @@ class Storage:
         self._take_over()
         upgrade(self.database.engine, site="simulation")
         self._plain = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._tables = [table.name for table in reversed(metadata.sorted_tables) if table is not site]
+        self._plain.executescript(KEEPING)
+        ours = [table.name for table in reversed(metadata.sorted_tables) if table is not site]
+        # Emptied last: emptying the others fills these.
+        self._tables = [*ours, *(f"pruned_{name}" for name in PRUNABLE)]
         self._emptying = "".join(("BEGIN;", *(f"DELETE FROM {name};" for name in self._tables), "COMMIT"))
+
+    @property
+    def _filling(self) -> list[str]:
+        """The tables, each after those that it points to."""
+        return list(reversed(self._tables))
 
     def begin(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:
         """Empty the tables, and let a run decide about time and faults."""
@@ -81,14 +123,19 @@ class Storage:
 
     def save(self) -> Saved:
         """Every row that is committed now."""
-        return {name: self.rows(f"SELECT * FROM {name}") for name in reversed(self._tables)}
+        return {name: self.rows(f"SELECT * FROM {name}") for name in self._filling}
 
     def put_back(self, saved: Saved) -> None:
         """Make the tables what they were. Only while nobody uses them."""
         self._plain.executescript(self._emptying)
-        for name, rows in saved.items():
-            for row in rows:
+        for name in self._filling:
+            for row in saved[name]:
                 self.rows(f"INSERT INTO {name} VALUES ({', '.join('?' for _ in row)})", *row)
+
+    def unprune(self) -> None:
+        """Have everything again that was pruned. Only while nobody uses the tables."""
+        for statement in UNPRUNING:
+            self.rows(statement)
 
     def text(self, seconds: float) -> str:
         """A moment, in seconds since the run began, as it is stored."""

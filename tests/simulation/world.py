@@ -125,6 +125,8 @@ class World:
         self.operators = Operators(self.engine, self.faults, self.rng, self.story, self.storage, self.service)
         if scenario.operators:
             self.operators.meddle(scenario.peace, scenario.storm)
+        if scenario.prunes is not None:
+            self.operators.prune(scenario.prunes, scenario.peace, scenario.storm)
         if scenario.restore is not None:
             Recovery(self).follow(scenario.restore)
         self.faults.calm = scenario.peace > 0
@@ -228,7 +230,7 @@ class World:
         self.story.tell("weather", "is calm from now on")
         self.faults.cease()
         self.broker.wake_up()
-        self.engine.after(5.0, self._look_for_rest)
+        self.operators.unprune(lambda: self.engine.after(5.0, self._look_for_rest))
 
     def _look_for_rest(self) -> None:
         if self.engine.now > self.scenario.storm + LONGEST_CALM:
