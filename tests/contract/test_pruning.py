@@ -290,12 +290,14 @@ class TestAnOrderThatIsPlacedWhileItIsPruned:
         keeper.paid()
         keeper.site.advance(91 * DAY)
         keeper.site.gateway.charged.clear()
-        set_default(keeper, f"SET default_transaction_isolation = '{default}'")
         place, enqueue = keeper.site.producer.place, keeper.site.producer.enqueue
-        result = slow_pruning(lambda: place(order()) if way == "place" else enqueue([order()])[0])
+        set_default(keeper, f"SET default_transaction_isolation = '{default}'")
+        try:
+            result = slow_pruning(lambda: place(order()) if way == "place" else enqueue([order()])[0])
+        finally:
+            set_default(keeper, "RESET default_transaction_isolation")
         assert (result.status, result.replayed) == ("paid", True)
         assert (keeper.site.gateway.charged, keeper.number(orders)) == ([], 0)
-        set_default(keeper, "RESET default_transaction_isolation")
 
     def test_is_kept_where_an_incident_is_being_opened(self, keeper: Keeper) -> None:
         if keeper.site.database.engine.dialect.name == "sqlite":
