@@ -27,7 +27,9 @@ SITUATIONS = {
     "test_nothing_that_a_stranger_puts_into_the_queue_breaks_a_line",
     "CELERY_BROKER_URL in the environment": "integration/test_worker_is_held.py::"
     "test_celery_variables_change_nothing_in_a_worker",
-    "BROKER_URL=redis://dead;redis://alive": "integration/test_queue_of_others.py::"
+    "BROKER_URL=redis://dead;redis://alive": "unit/test_sentinel.py::"
+    "test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own",
+    "the same with RabbitMQ's nodes": "integration/test_queue_of_others.py::"
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
     "PgBouncer, transaction pooling": "integration/test_pgbouncer.py::"
     "test_another_clients_prepared_statement_is_never_met",
