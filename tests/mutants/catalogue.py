@@ -260,9 +260,9 @@ MUTANTS = (
     ),
     Mutant(
         "BEGIN IMMEDIATE on SQLite",
-        "breakwall/payments/database.py",
-        'get("sqlite_begin", "IMMEDIATE")',
-        'get("sqlite_begin", "DEFERRED")',
+        "breakwall/payments/sqlite.py",
+        "get(BEGIN, 'IMMEDIATE')",
+        "get(BEGIN, 'DEFERRED')",
         ("tests/contract/test_database.py", "tests/contract/test_migrations.py"),
         simulated=False,
     ),
