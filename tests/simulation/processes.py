@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.crashpoints import reach
+from breakwall.lacks import Lacks
 from breakwall.payments.charging import Charger
 from breakwall.payments.claims import Claim
 from breakwall.payments.database import DatabaseUnavailableError
@@ -16,6 +17,7 @@ from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.due import DueOrders
 from breakwall.payments.ledger import Ledger
 from breakwall.settings import DispatchSettings
+from breakwall.worker.patience import Patience
 from producers.producer import OrderProducer
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
@@ -132,6 +134,9 @@ class WorkerProcess(PipelineProcess):
         due = DueOrders(database)
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, around.broker.depth, settings)
         self.telling = Telling(database, self.breaker, monotonic=self.glance)
+        self.patience = Patience(Lacks(self.monotonic))
+        # Heartbeats are no order's affair.
+        self.heartbeat = SimpleNamespace(busy=lambda: None)
         # What the task finds behind `task.app`.
         self.celery_task = SimpleNamespace(app=SimpleNamespace(breakwall=self))
         for number in range(around.scenario.consumers):
