@@ -64,6 +64,7 @@ class Operators:
             storage.database, keys_for=KEYS_FOR, sleep=engine.sleep, timer=lambda: engine.now
         )
         self._present: list[Process] = []
+        self._pruning_now: list[Process] = []
 
     def meddle(self, since: float, until: float) -> None:
         """Come by a few times between two moments."""
@@ -74,10 +75,12 @@ class Operators:
     def prune(self, age: float, since: float, until: float) -> None:
         """Prune what has ended so many seconds ago, a few times between two moments."""
         for _ in range(self._rng.randint(3, 12)):
-            self._engine.at(self._rng.uniform(since, until), partial(self._begin, partial(self._prune, age)))
+            self._engine.at(self._rng.uniform(since, until), partial(self._begin_pruning, age))
 
     def unprune(self, then: Callable[[], None]) -> None:
-        """Have everything again that was pruned, for the judge."""
+        """Have everything again that was pruned, for the judge. Nobody prunes any more."""
+        for process in self._pruning_now:
+            self._engine.kill(process)
         self._engine.spawn("archivist", Process("archivist"), partial(self._unprune, then))
 
     def send_all_round(self) -> None:
@@ -100,6 +103,11 @@ class Operators:
         operator = Process("operator")
         self._present.append(operator)
         self._engine.spawn("operator", operator, deed)
+
+    def _begin_pruning(self, age: float) -> None:
+        if not self.away:
+            self._begin(partial(self._prune, age))
+            self._pruning_now.append(self._present[-1])
 
     def _prune(self, age: float) -> None:
         try:
