@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
 from breakwall.hosts import check_host
-from breakwall.lacks import SHORTAGES, lack_of
+from breakwall.lacks import lack_of
 from breakwall.payments.acceptance import Accepted
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.claims import Attempt
@@ -216,8 +216,10 @@ class OrderProducer:
         try:
             with telling_shortages():
                 status, charge_id = self._charger.send(attempt, permit, deadline=deadline, patience=patience)
-        except DatabaseUnavailableError:
-            # Accepted, and perhaps charged. Its claim runs out, and a worker settles it.
+        except Exception as error:
+            # Accepted, and perhaps charged, whatever went wrong. Its claim runs out, and a worker settles it.
+            if not isinstance(error, DatabaseUnavailableError):
+                log.exception("order (id %s): what became of its charge could not be recorded", order_id)
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
         if status is OrderStatus.QUEUED:
             self._publish([order_id])
@@ -240,10 +242,10 @@ class OrderProducer:
         reach("before", "publish")
         try:
             self._publisher.publish_many(order_ids)
-        except SHORTAGES as error:
+        except Exception as error:
+            # They are stored, whatever went wrong now; the dispatcher publishes them.
             if lack_of(error) is None:
-                raise
-            # They are stored, whatever there is none of now; the dispatcher publishes them.
+                log.exception("%d orders are stored and could not be published", len(order_ids))
         reach("after", "publish")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from breakwall.broker.messages import StrangeMessage
+from breakwall.lacks import SHORTAGES
 from breakwall.payments.database import Database
 from breakwall.payments.strange_messages import Strange, keep
 
@@ -79,9 +80,13 @@ class StrangeBox:
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="breakwall-strange", daemon=True)
-                self._thread.start()
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, name="breakwall-strange", daemon=True)
+            # With no thread to be had they wait for the next message, or go: they were told of.
+            with suppress(*SHORTAGES):
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         going_on = True

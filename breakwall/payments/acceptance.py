@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall.payments.claims import Attempt, Claim
 from breakwall.payments.clock import Clock
+from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.keys import derive_charge_key, derive_order_id
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.payments.pruned import PrunedOrder, pruned_by_key, was_not_pruned
@@ -97,13 +98,22 @@ def known_orders(connection: Connection, batch: Sequence[Order]) -> dict[str, St
     """The orders of a batch whose keys are known, by key.
 
     Raises:
+        DatabaseUnavailableError: a key was pruned, and is being forgotten in this moment.
         IdempotencyConflictError: a key belongs to another order.
     """
     found = known_by_key(connection, [order.idempotency_key for order in batch])
     for order in batch:
-        if known := found.get(order.idempotency_key):
-            known.check_same_as(order)
+        known = found.get(order.idempotency_key)
+        if known is None:
+            raise DatabaseUnavailableError(_BEING_FORGOTTEN)
+        known.check_same_as(order)
     return found
+
+
+_BEING_FORGOTTEN = (
+    "an idempotency key is being forgotten in this moment; nothing was accepted. Doing the same again, with the same "
+    "key, is safe"
+)
 
 
 def known_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, StoredOrder | PrunedOrder]:

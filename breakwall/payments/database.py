@@ -167,7 +167,7 @@ class Database:
                 result = work(connection)
             reach("before", name)
             with _doubting_the_commit():
-                connection.commit()
+                _commit(connection)
             self._check_that_it_is_kept(connection)
         reach("after", name)
         return result
@@ -297,6 +297,15 @@ def _noticing_what_is_wrong(connection: Connection) -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise _StaleConnectionError(str(error.orig)) from error
+        raise
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except BaseException:
+        # SQLAlchemy takes the transaction for ended, and would give the connection to the next one with it still open.
+        connection.invalidate()
         raise
 
 

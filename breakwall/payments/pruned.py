@@ -94,8 +94,11 @@ def was_not_pruned(connection: Connection, idempotency_key: str) -> ColumnElemen
 def bring_back(connection: Connection, claim: Claim) -> None:
     """Have a pruned order again, for an answer to one of its attempts that comes as late as that.
 
-    What it tells may need a person, who finds it at the order. An order that is there is left as it is.
+    What it tells may need a person, who finds it at the order. An order that is there is left as it is, and locked:
+    nobody prunes it until the transaction ends.
     """
+    if connection.scalar(select(orders.c.id).where(orders.c.id == claim.order_id).with_for_update()):
+        return
     pruned = pruned_by_id(connection, [claim.order_id]).get(claim.order_id)
     if pruned is None:
         return

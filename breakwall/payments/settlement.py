@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Update, false, func, select, update
+from sqlalchemy import Connection, Row, Update, false, func, select, update
 
 from breakwall.payments.actions import IncidentKind
 from breakwall.payments.audit import report_incident, resolved_as_not_charged_since
@@ -17,7 +17,7 @@ from breakwall.payments.facts import UNSETTLED
 from breakwall.payments.gateways.base import Advice, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.proofs import Told, contradicted, says_charged
-from breakwall.payments.pruned import bring_back, pruned_order
+from breakwall.payments.pruned import bring_back, pruned_by_id
 from breakwall.payments.results import MAX_ERROR
 from breakwall.payments.schema import SettledBy, attempts, orders
 
@@ -63,6 +63,10 @@ def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> s
         return _pay_against_expectation(connection, clock, claim, paid)
     return charge_id
 
+
+_GONE = (
+    "order {} is not in the database: that is another one than it was accepted in, or its key is forgotten"
+)
 
 _SETTLED = {"last_error": None, "rejected": False, "suspected_at": None}
 
@@ -126,8 +130,14 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
 
 def lock_status(connection: Connection, order_id: str) -> OrderStatus:
     """The order's state, which nobody else changes until the transaction ends; of a pruned order how it ended."""
-    status = connection.scalar(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
-    return OrderStatus(status) if status else pruned_order(connection, order_id).status
+    # Twice: between the two looks somebody may bring the order back.
+    for _ in range(2):
+        status = connection.scalar(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
+        if status is not None:
+            return OrderStatus(status)
+        if pruned := pruned_by_id(connection, [order_id]).get(order_id):
+            return pruned.status
+    raise LookupError(_GONE.format(order_id))
 
 
 def _cancellation_is_asked_for(connection: Connection, claim: Claim) -> bool:
@@ -157,19 +167,23 @@ def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _locked(connection: Connection, order_id: str) -> Row[Any] | None:
+    columns = orders.c.status, orders.c.charge_id, orders.c.cancel_requested
+    return connection.execute(select(*columns).where(orders.c.id == order_id).with_for_update()).one_or_none()
+
+
 def _pay_against_expectation(connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]) -> str:
     order_id = claim.order_id
     charge_id: str = paid["charge_id"]
-    before = connection.execute(
-        select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
-        .where(orders.c.id == order_id)
-        .with_for_update()
-    ).one_or_none()
+    before = _locked(connection, order_id)
     if before is None:
-        if pruned_order(connection, order_id).charge_id == charge_id:
+        pruned = pruned_by_id(connection, [order_id]).get(order_id)
+        if pruned is not None and pruned.charge_id == charge_id:
             return charge_id
         bring_back(connection, claim)
-        return _pay_against_expectation(connection, clock, claim, paid)
+        before = _locked(connection, order_id)
+    if before is None:
+        raise LookupError(_GONE.format(order_id))
     if before.status == OrderStatus.PAID:
         if before.charge_id != charge_id:
             detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"

@@ -177,3 +177,23 @@ def test_a_postgresql_without_a_locale_is_as_good_as_another(postgres_server: Po
     with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("DROP DATABASE plain"))
     admin.close()
+
+
+def test_a_commit_that_fails_here_leaves_no_transaction_open(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy takes it for ended: its locks held up everybody else, and the next commit kept what was undone."""
+    database, other = with_counter(database_url), Database(database_url)
+
+    def fail(connection: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(database.engine.dialect, "do_commit", fail)
+        with pytest.raises(DatabaseUnavailableError):
+            database.write(lambda connection: connection.execute(text("UPDATE counter SET n = 9")))
+    other.write(lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")))
+    database.write(lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")))
+    assert database.read(count) == 2
+    database.close()
+    other.close()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 
 import pytest
+from sqlalchemy import delete
 
 from breakwall.payments.database import Database, DatabaseUnavailableError
-from breakwall.payments.gateways.base import ChargeRequest, Outcome
+from breakwall.payments.gateways.base import Answer, ChargeRequest, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import IdempotencyConflictError, OrderStatus
+from breakwall.payments.schema import attempts, orders
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import DECLINED, DOWN, LOST, PAID
 
@@ -53,6 +55,42 @@ class TestWhileThisProcessLacksSomething:
         with pytest.raises(DatabaseUnavailableError, match="same idempotency key, is safe") as told:
             site.producer.place(order())
         assert told.value.lack
+
+
+class TestWhenTheAnswerCannotBeRecorded:
+    """A charge may have been made: whatever the error is, the caller is not told that nothing happened."""
+
+    @pytest.mark.parametrize("answer", [PAID, DOWN, DECLINED])
+    def test_since_the_order_is_gone_it_is_accepted(self, site: Site, answer: Answer) -> None:
+        """As after a failover to a replica that lags behind, or where the file was put back from a backup."""
+
+        def lose() -> None:
+            for table in (attempts, orders):
+                site.database.write(lambda connection, gone=table: connection.execute(delete(gone)))
+
+        site.gateway.during = lose
+        site.gateway.answers.append(answer)
+        assert site.producer.place(order()).status == "in_flight"
+
+    def test_for_a_reason_that_nobody_has_thought_of_it_is_accepted(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise KeyError("a mistake of ours")
+
+        monkeypatch.setattr(site.producer._charger, "on_answer", fail)
+        site.gateway.answers.append(PAID)
+        assert site.producer.place(order()).status == "in_flight"
+
+    def test_a_publisher_with_a_mistake_takes_nothing_back(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(order_ids: list[str]) -> int:
+            raise KeyError("a mistake of ours")
+
+        monkeypatch.setattr(site.publisher, "publish_many", fail)
+        site.gateway.answers.append(DOWN)
+        assert site.producer.place(order()).status == "queued"
 
 
 class TestWhileTheServiceAnswers:

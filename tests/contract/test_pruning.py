@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Table, func, insert, select, text, update
 
+from breakwall.payments import ledger
+from breakwall.payments.acceptance import known_orders
 from breakwall.payments.actions import Author, IncidentKind
 from breakwall.payments.audit import list_incidents, report_incident
 from breakwall.payments.charges import known_charges, take_charge
 from breakwall.payments.claims import Attempt, Claim
+from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.decisions import Progress, Verdict
 from breakwall.payments.differences import Kind
 from breakwall.payments.gateways.base import ChargeRequest
@@ -421,6 +424,32 @@ class TestAnAnswerThatComesAfterThePruning:
         answer = replace(PAID, charge_id="ch_2")
         keeper.site.ledger.record(_attempt(self.late(order_id)), answer, Verdict(OrderStatus.PAID))
         assert [found.kind for found in list_incidents(keeper.site.database, order_id)] == ["wrong_charge"]
+
+    def test_that_tells_of_anothers_charge_while_its_order_is_to_be_pruned_keeps_the_order(
+        self, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if keeper.site.database.engine.dialect.name == "sqlite":
+            pytest.skip("SQLite has one writer: nobody is beside it")
+        order_id = keeper.paid("cart-1")
+        keeper.site.advance(91 * DAY)
+        keeper.paid("cart-2", "ch_2")
+        pruned = []
+
+        def prune_first(*told: Any) -> None:
+            pruned.append(keeper.prune())
+            report_incident(*told)
+
+        monkeypatch.setattr(ledger, "report_incident", prune_first)
+        answer = replace(PAID, charge_id="ch_2")
+        keeper.site.ledger.record(_attempt(self.late(order_id)), answer, Verdict(OrderStatus.PAID))
+        assert pruned == [0]
+        assert [found.kind for found in list_incidents(keeper.site.database, order_id)] == ["wrong_charge"]
+
+
+def test_a_key_that_is_forgotten_as_it_is_placed_is_told_as_safe_to_try_again(keeper: Keeper) -> None:
+    """Neither new nor known: it was there when the order was inserted, and is not when it is looked at."""
+    with pytest.raises(DatabaseUnavailableError, match="is safe"):
+        keeper.site.database.read(lambda connection: known_orders(connection, [order()]))
 
 
 def _attempt(claim: Claim) -> Attempt:

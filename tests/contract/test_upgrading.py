@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from sqlalchemy import Engine, text
+from alembic.runtime.migration import HeadMaintainer
+from sqlalchemy import Engine, event, text
 
 from breakwall.migrations import HEAD
-from breakwall.payments import sqlite, upgrading
+from breakwall.payments import migrate, sqlite, upgrading
 from breakwall.payments.database import DatabaseUnavailableError, open_engine
 from breakwall.payments.migrate import current_revision, upgrade
 from breakwall.payments.patience import UNBOUNDED
@@ -175,4 +178,42 @@ def test_a_sqlite_database_that_is_written_to_for_long_is_said_to_be(tmp_path: P
         ):
             upgrade(engine)
     assert upgrade(engine) == HEAD
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("before", "revision"), [("0001", "0002"), ("0002", "0003"), ("0003", "0004"), ("0004", "0005")]
+)
+def test_one_that_is_killed_before_it_has_noted_a_revision_goes_on(
+    database_url: str, before: str, revision: str
+) -> None:
+    engine = open_engine(database_url)
+    with mock.patch.object(migrate, "HEAD", before):
+        upgrade(engine)
+    with mock.patch.object(migrate, "HEAD", revision):
+        killed = mock.patch.object(HeadMaintainer, "update_to_step", side_effect=KeyboardInterrupt)
+        with killed, pytest.raises(KeyboardInterrupt):
+            upgrade(engine)
+        assert current_revision(engine) == before
+        assert upgrade(engine) == revision
+    engine.dispose()
+
+
+def test_who_writes_to_sqlite_between_a_migrations_look_and_its_write_is_waited_for(sqlite_url: str) -> None:
+    """It was "database is locked": what begins by reading cannot wait for a writer."""
+    engine = open_engine(sqlite_url)
+    with mock.patch.object(migrate, "HEAD", "0003"):
+        upgrade(engine)
+    other = sqlite3.connect(str(engine.url.database), isolation_level=None, timeout=0.0)
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def write_between(_: object, cursor: object, statement: str, *rest: object) -> None:
+        if "open_before_0004" in statement and "PRAGMA" in statement:
+            with suppress(sqlite3.OperationalError):
+                other.executescript(
+                    "CREATE TABLE IF NOT EXISTS of_others (n); INSERT INTO of_others VALUES (1)"
+                )
+
+    assert upgrade(engine) == HEAD
+    other.close()
     engine.dispose()

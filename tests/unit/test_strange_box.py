@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,18 @@ def test_a_database_that_takes_none_costs_a_line(tmp_path: Path, caplog: pytest.
     assert said(caplog)[-1] == "messages that are none of ours could not be kept (DatabaseUnavailableError)"
     assert box.total == 3
     database.close()
+
+
+def test_without_a_thread_to_be_had_it_goes_on_and_keeps_them_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    database = Database("sqlite:///never-used.db")
+    box = StrangeBox(lambda: database, Clock())
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(threading.Thread, "start", none_left)
+        box.put(StrangeMessage("it has no headers", None, None))
+        box.close()
+    assert box.total == 1

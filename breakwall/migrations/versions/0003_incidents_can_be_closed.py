@@ -47,7 +47,9 @@ def upgrade() -> None:
     context.config.attributes["steps"].briefly(_close_incidents, "incidents")
 
 
-def _close_incidents(_: sa.Connection) -> None:
+def _close_incidents(connection: sa.Connection) -> None:
+    if any(column["name"] == "closed_at" for column in sa.inspect(connection).get_columns("incidents")):
+        return  # A migration that was stopped has done it, and had not noted so yet.
     # First, because on PostgreSQL it keeps writers out from here on: nobody adds a duplicate to the merged ones.
     op.add_column("incidents", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("incidents", sa.Column("closed_by", sa.String(length=255), nullable=True))
