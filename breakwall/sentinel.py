@@ -103,7 +103,8 @@ def _split(url: str) -> SplitResult:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    pairs = parse_qsl(query, keep_blank_values=True)
+    # A + is a +, as in a base64 password: this is no form of a web page.
+    pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)
     named = dict(pairs)
     if set(named) - set(PARAMETERS) or len(named) < len(pairs) or not all(named.values()):
         raise ValueError(

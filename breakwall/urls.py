@@ -164,13 +164,15 @@ def _check_redis_store(scheme: str, parts: SplitResult) -> None:
 def _check_sentinel(url: str) -> None:
     from breakwall.sentinel import parse_sentinel_url
 
+    nodes = parse_sentinel_url(url).nodes
     for one in url.split(";"):
-        _check_no_lone_user("sentinel", _parts(one.partition("://")[2]))
-    for host, _ in parse_sentinel_url(url).nodes:
-        if not OTHER_HOST.fullmatch(host):
-            raise ValueError(
-                "has a host that cannot be one: sentinel://host:26379/0?master_name=… would be right"
-            )
+        parts = _parts(one.partition("://")[2])
+        _check_form(parts)
+        _check_no_lone_user("sentinel", parts)
+    if not all(OTHER_HOST.fullmatch(host) for host, _ in nodes):
+        raise ValueError(
+            "has a host that cannot be one: sentinel://host:26379/0?master_name=… would be right"
+        )
 
 
 def _check_nodes(nodes: list[str]) -> None:
@@ -267,7 +269,8 @@ def _check_http_host(parts: SplitResult) -> None:
 
 
 def _check_socket(scheme: str, parts: SplitResult) -> None:
-    if parts.hostname or parts.netloc.count("@") > 1 or len(parts.path) < 2:
+    _check_form(parts)
+    if parts.hostname or parts.port is not None or len(parts.path) < 2:
         raise ValueError(f"names no socket: {scheme}:///absolute/path is right")
 
 

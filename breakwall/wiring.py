@@ -30,12 +30,17 @@ LEASE_MARGIN = 5.0
 def open_database(settings: Settings) -> Database:
     """The orders database. The embedded one is migrated on first use, any other is only checked."""
 
+    # A file that is removed under this process is made anew for the same site: an order that is placed again then
+    # is the same request as before.
+    site = settings.site
+
     def prepare(engine: Engine) -> None:
+        nonlocal site
         if settings.embedded_database:
-            prepare_home(settings.home, engine, site=settings.site)
+            prepare_home(settings.home, engine, site=site)
         else:
             check_schema(engine)
-        check_site(engine, settings.site)
+        site = check_site(engine, settings.site)
 
     return Database(settings.database, prepare=prepare, makes_file=settings.embedded_database)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+log = logging.getLogger("breakwall.payments")
 
 TRIES = 4
 """How often a transaction is tried of which the server has said that nothing happened."""
@@ -218,8 +221,15 @@ class Database:
                 )
             self._file.known = False
             self.engine.dispose()
+        again = self._prepared is not None
         self._prepare(self.engine)
         self._prepared = Prepared(self._file)
+        if again and self._file is not None:
+            log.warning(
+                "%s, the orders database's file, was removed or replaced while in use; this process goes on with "
+                "the one that is there now, which has none of the orders of before unless it is a copy",
+                self._file.path,
+            )
 
 
 class Prepared:

@@ -169,7 +169,9 @@ def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
 
 def _locked(connection: Connection, order_id: str) -> Row[Any] | None:
     columns = orders.c.status, orders.c.charge_id, orders.c.cancel_requested
-    return connection.execute(select(*columns).where(orders.c.id == order_id).with_for_update()).one_or_none()
+    asked = select(*columns).where(orders.c.id == order_id).with_for_update()
+    found: Row[Any] | None = connection.execute(asked).one_or_none()  # type: ignore[assignment]
+    return found
 
 
 def _pay_against_expectation(connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]) -> str:

@@ -14,17 +14,23 @@ def read_site(database: Database, patience: Patience | None = None) -> str:
     return database.read(_name, patience=patience)
 
 
-def check_site(engine: Engine, wanted: str | None) -> None:
-    """Raise `SchemaError` where the settings name another site than the database's. None: they name none."""
-    if wanted is None:
-        return
+def check_site(engine: Engine, wanted: str | None) -> str:
+    """The name of the database's site.
+
+    Args:
+        wanted: the name in the settings; None where they have none.
+
+    Raises:
+        SchemaError: that is another one.
+    """
     with engine.connect().execution_options(**{BEGIN: "DEFERRED"}) as connection:
         kept = _name(connection)
-    if kept != wanted:
+    if wanted is not None and kept != wanted:
         raise SchemaError(
             f"BREAKWALL_SITE is {wanted!r}, the orders database is of site {kept!r}: with another name the same "
             "order would be charged under another key. Set the database's name, or leave BREAKWALL_SITE out"
         )
+    return kept
 
 
 def _name(connection: Connection) -> str:

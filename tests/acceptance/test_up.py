@@ -158,7 +158,7 @@ def test_an_order_that_has_to_wait_is_charged_by_the_sites_own_worker(home: Path
         assert terminal.place("cart-1") == "queued"
         control.set_faults(down=False)
         wait_for("the worker has charged it", lambda: terminal.status("cart-1") == "paid")
-        assert re.search(r"^worker +\| .*order \w+: paid$", terminal.text, re.MULTILINE)
+        assert re.search(r"^worker +\| .*order cart-1 \(id \w+\): paid$", terminal.text, re.MULTILINE)
     finally:
         terminal.close()
 

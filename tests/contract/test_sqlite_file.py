@@ -21,6 +21,8 @@ from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import check_schema, prepare_home, upgrade
 from breakwall.payments.queries import list_orders
 from breakwall.payments.site import read_site
+from breakwall.settings import load_settings
+from breakwall.wiring import open_database
 from tests.contract.site import Site, order
 from tests.gateway import PAID
 from tests.stopwatch import timed
@@ -133,6 +135,17 @@ def test_the_embedded_database_is_made_anew(tmp_path: Path) -> None:
         shutil.rmtree(home)
         ledger.accept_queued([order("cart-1")])
     assert keys(home / "breakwall.db") == ["cart-1"]
+
+
+def test_one_that_is_made_anew_under_a_process_is_of_the_same_site_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An order that is placed again is then the same request: with another site it would be charged again."""
+    with closing(open_database(load_settings({"BREAKWALL_DATA_DIR": str(tmp_path / "home")}))) as database:
+        before = read_site(database)
+        shutil.rmtree(tmp_path / "home")
+        assert read_site(database) == before
+    assert "was removed or replaced while in use" in caplog.text
 
 
 def test_a_circuits_store_goes_on_in_a_file_of_its_own_that_was_removed(file: Path) -> None:

@@ -147,6 +147,7 @@ def test_the_doctor_tells_of_a_database_that_is_one_version_away(terminal: Termi
     assert ok
     assert f"at revision {BEFORE}, one before this version's" in said
     assert "`breakwall db upgrade`" in said
+    terminal.run("db", "upgrade")
     change(terminal, "UPDATE alembic_version SET version_num = '0006'")
     ok, said = found()
     assert ok

@@ -108,3 +108,9 @@ def test_of_sentinels_kombu_is_given_each_with_everything() -> None:
     options = config["broker_transport_options"]
     assert options["master_name"] == "mymaster"
     assert options["sentinel_kwargs"].items() >= {"username": "watch", "password": "gehe/im"}.items()
+
+
+def test_a_plus_in_a_sentinels_password_is_a_plus() -> None:
+    """As in a base64 password."""
+    address = parse_sentinel_url("sentinel://h:26379/0?master_name=m&sentinel_password=a+b")
+    assert address.sentinels == {"password": "a+b"}

@@ -43,11 +43,15 @@ PLACES = [
     ("BROKER_URL", "redis://127.0.0.1:9/0?password={}"),
     ("BROKER_URL", "redis+socket://:{}@/nowhere/s?virtual_host={}"),
     ("BROKER_URL", "amqp://u:{}@127.0.0.1:9//"),
-    ("BROKER_URL", "amqp://127.0.0.1:9//;amqp://u:{}@127.0.0.1:9//"),
+    ("BROKER_URL", "amqp://u:{}@127.0.0.1:8//;amqp://u:{}@127.0.0.1:9//"),
+    ("BROKER_URL", "sentinel://:{}@127.0.0.1:9;sentinel://127.0.0.1:8/0?master_name=m&sentinel_password={}"),
+    ("BROKER_URL", "redis+socket://:12/{}@/nowhere/s"),
     ("BREAKER_STORE_URL", "redis://:{}@127.0.0.1:9/0"),
     ("BREAKER_STORE_URL", "redis://{}@127.0.0.1:9/0"),
     ("BREAKER_STORE_URL", "redis://127.0.0.1:9/0?password={}"),
     ("BREAKER_STORE_URL", "unix://:{}@/nowhere/s?db={}"),
+    ("BREAKER_STORE_URL", "unix://:12/{}@/nowhere/s"),
+    ("BREAKER_STORE_URL", "sentinel://:{}@127.0.0.1:9/0?master_name=m"),
     ("BREAKER_STORE_URL", "postgresql://u:{}@127.0.0.1:9/x"),
     ("BREAKER_STORE_URL", "mysql://u:{}@127.0.0.1:9/x?passwd={}"),
     ("BREAKER_STORE_URL", "memory://{}"),
@@ -144,7 +148,7 @@ def test_a_password_that_is_escaped_is_taken(variable: str, template: str) -> No
     if (
         "?pass" in template
         or template.count("{}") != 1
-        or re.search(r"(redis|unix)://\{|\?ssl|memory", template)
+        or re.search(r"(redis|unix)://\{|\?ssl|memory|:12/", template)
     ):
         return
     url = template.format(quote("p@ss/w#o?r:d%", safe=""))
