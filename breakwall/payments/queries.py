@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
 
@@ -63,7 +63,7 @@ class OrderNotFoundError(LookupError):
     """No order has this id or idempotency key."""
 
 
-class OrderPrunedError(OrderNotFoundError):
+class OrderPrunedError(Picklable, OrderNotFoundError):
     """The order was pruned; nothing was changed.
 
     Attributes:
@@ -78,9 +78,6 @@ class OrderPrunedError(OrderNotFoundError):
             "answered with that and nothing is charged"
         )
         self.pruned = pruned
-
-    def __reduce__(self) -> tuple[type[Self], tuple[PrunedOrder]]:
-        return type(self), (self.pruned,)
 
 
 class AmbiguousNameError(Picklable, LookupError):

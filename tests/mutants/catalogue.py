@@ -254,8 +254,8 @@ MUTANTS = (
     Mutant(
         "the caller's idempotency key",
         LEDGER,
-        "            if not insert_unless_known(connection, [row], shared):\n",
-        "            if insert_unless_known(connection, [row], shared) is None:\n",
+        "            if not new:\n",
+        "            if new is None:\n",
         (LEDGER_TESTS, PLACE_TESTS),
     ),
     Mutant(

@@ -13,6 +13,8 @@ import typing
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import _ExceptionWithTraceback
+from datetime import UTC, datetime
+from enum import Enum
 from multiprocessing.pool import ExceptionWithTraceback
 from types import UnionType
 from typing import Any
@@ -73,8 +75,10 @@ def value_of(hint: Any) -> object:
         return {value_of(key): "a text"}
     if origin is not None:
         return PLAIN[origin]
-    if issubclass(hint, CircuitState | Naming):
+    if issubclass(hint, Enum):
         return next(iter(hint))
+    if hint is datetime:
+        return datetime(2026, 11, 28, tzinfo=UTC)
     hints = typing.get_type_hints(hint)
     return hint(**{field.name: value_of(hints[field.name]) for field in needed(hint)})
 

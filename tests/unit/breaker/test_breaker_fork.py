@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +40,19 @@ def _forking_beside_threads_is_what_is_tested() -> Iterator[None]:
 def _whoever_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python's own fork, and one that it hears nothing of, as uWSGI's."""
     if request.param != "fork":
-        monkeypatch.setattr(os, "fork", ctypes.PyDLL(None).fork)
+        monkeypatch.setattr(os, "fork", fork_in_c)
+
+
+def fork_in_c() -> int:
+    """As a host does that has no other threads: the interpreter would wait for one of them to take its lock, which it
+    was asked for just before, and there is none in the child."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    time.sleep(0)
+    try:
+        return int(ctypes.PyDLL(None).fork())
+    finally:
+        sys.setswitchinterval(before)
 
 
 def in_a_child(work: Callable[[], Any]) -> Any:
