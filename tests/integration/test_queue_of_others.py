@@ -172,5 +172,5 @@ def test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers(
     assert queue_depth(settings_for(both)) == 1
     terminal.set(BROKER_URL=both)
     with running_worker(terminal) as worker:
-        worker.wait_for(f"order {order}: nothing to do")
+        worker.wait_for(f"order (id {order}): nothing to do")
     publisher.close()
