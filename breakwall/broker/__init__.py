@@ -5,11 +5,12 @@ loaded at the first use, not by importing this.
 """
 
 from breakwall.broker.config import QUEUE, TASK, celery_config
-from breakwall.broker.depth import QueueDepth, check_queue, queue_depth
+from breakwall.broker.depth import QueueDepth, check_queue, check_writing, queue_depth
 from breakwall.broker.embedded import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.forms import READS
 from breakwall.broker.mismatch import WrongQueueError
 from breakwall.broker.publisher import Publisher
+from breakwall.broker.refusal import BrokerRefusesError
 from breakwall.broker.server import BrokerNotStartedError
 
 __all__ = [
@@ -17,12 +18,14 @@ __all__ = [
     "READS",
     "TASK",
     "BrokerNotStartedError",
+    "BrokerRefusesError",
     "EmbeddedBroker",
     "Publisher",
     "QueueDepth",
     "WrongQueueError",
     "celery_config",
     "check_queue",
+    "check_writing",
     "queue_depth",
     "start_embedded_broker",
 ]

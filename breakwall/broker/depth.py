@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from functools import cached_property
 
 from breakwall.breaker import forking
 from breakwall.broker.config import QUEUE
 from breakwall.broker.line import Line, client_app, new_line
 from breakwall.broker.mismatch import WrongQueueError, mismatch
+from breakwall.broker.refusal import BrokerRefusesError
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
@@ -74,10 +76,25 @@ def check_queue(settings: Settings) -> None:
     Raises:
         WrongQueueError: it has.
     """
+    _look(settings, Line.check)
+
+
+def check_writing(settings: Settings) -> None:
+    """Look whether the broker would take messages; one that does not answer tells nothing.
+
+    Takes under two seconds; writes nothing.
+
+    Raises:
+        BrokerRefusesError: it would not.
+    """
+    _look(settings, Line.try_writing)
+
+
+def _look(settings: Settings, look: Callable[[Line], None]) -> None:
     line = new_line(settings, client_app(settings))
     try:
-        line.check()
-    except WrongQueueError:
+        look(line)
+    except (BrokerRefusesError, WrongQueueError):
         raise
     except Exception as error:  # whatever else it is: who uses the broker goes on trying, and tells
         log.debug("the queue could not be looked at (%s)", type(error).__name__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -28,6 +29,11 @@ ANEW = (
     "the embedded broker's files were damaged or gone, and it began anew; nothing is lost, for the database has every "
     "order. What was there is kept in %s"
 )
+
+LACKS_FILES = re.compile(r"ulimit|too many open files", re.IGNORECASE)
+"""In a server's last words: it was allowed too few open files, whatever its own files are like."""
+
+MORE_FILES = "it lacks file descriptors: raise the limit of open files (`ulimit -n`)"
 
 FAILURE_INTERVAL = 2.0
 """Seconds until the next try where a server ended by itself or could not be started."""
@@ -175,8 +181,12 @@ class EmbeddedBroker:
         server.forget()
         # It may be the files. With none or new ones it is something else, and with a full disk, too.
         new = time.monotonic() < self._new_until
-        self._suspicious = not (self._answered or new) and server.ended_by_itself and self._folder.has_room
-        error = BrokerNotStartedError(f"it ended. The end of its log:\n{self._folder.end_of_log()}")
+        said = self._folder.end_of_log()
+        lacks_files = bool(LACKS_FILES.search(said))
+        innocent = self._answered or new or lacks_files or not self._folder.has_room
+        self._suspicious = server.ended_by_itself and not innocent
+        why = f"; {MORE_FILES}" if lacks_files else ""
+        error = BrokerNotStartedError(f"it ended{why}. The end of its log:\n{said}")
         if not (self._suspicious and self._folder.has_data):
             self._fail(error)
 
@@ -203,7 +213,8 @@ class EmbeddedBroker:
 
     def _set_aside(self, paths: list[Path]) -> None:
         kept = ", ".join(str(path) for path in self._folder.set_aside(paths))
-        self._suspicious, self._new_until = False, time.monotonic() + SILENCE
+        if self._folder.files in paths:
+            self._suspicious, self._new_until = False, time.monotonic() + SILENCE
         log.warning(ANEW, kept)
 
     def _fail(self, error: Exception) -> None:

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
+from uuid import uuid4
 
 from breakwall.broker.config import (
     DEAD_LETTERS,
@@ -22,6 +23,7 @@ from breakwall.broker.config import (
     sentinel_transport_options,
 )
 from breakwall.broker.mismatch import WrongQueueError, mismatch, wrong_type
+from breakwall.broker.refusal import BrokerRefusesError
 from breakwall.settings import Settings
 
 Result = TypeVar("Result")
@@ -40,6 +42,7 @@ idle and that a second try is worth it. A broker that hangs takes longer, and ha
 
 
 NOT_FOUND = 404
+PRECONDITION_FAILED = 406
 
 
 class UnconfirmedError(Exception):
@@ -69,6 +72,13 @@ class Line(ABC):
     @abstractmethod
     def _compare(self) -> None: ...
 
+    @abstractmethod
+    def _pretend(self) -> None:
+        """Ask for what sending and taking need, so that nothing comes of it but a refusal."""
+
+    @abstractmethod
+    def _is_refusal(self, error: Exception) -> bool: ...
+
     def send(self, order_ids: Sequence[str]) -> None:
         """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
 
@@ -93,6 +103,19 @@ class Line(ABC):
             if told is None:
                 raise
             raise WrongQueueError(told) from None
+
+    def try_writing(self) -> None:
+        """Look whether messages would be taken. Writes nothing.
+
+        Raises:
+            BrokerRefusesError: they would not.
+        """
+        try:
+            self._do(self._pretend)
+        except Exception as error:
+            if self._is_refusal(error):
+                raise BrokerRefusesError(error) from None
+            raise
 
     def close(self) -> None:
         """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
@@ -184,6 +207,24 @@ class RedisLine(Line):
             if _text(found) not in {kind, "none"}:
                 raise WrongQueueError(wrong_type(name))
 
+    def _pretend(self) -> None:
+        # Redis refuses these when they are queued; none of them is run.
+        commands = (("MULTI",), ("LPUSH", QUEUE, ""), ("BRPOP", QUEUE, "1"), ("DISCARD",))
+        pool = self._producer.channel.client.connection_pool
+        connection = pool.get_connection()
+        try:
+            for command in commands:
+                connection.send_command(*command)
+                connection.read_response()
+        finally:
+            connection.disconnect()
+            pool.release(connection)
+
+    def _is_refusal(self, error: Exception) -> bool:
+        from redis.exceptions import ResponseError
+
+        return isinstance(error, ResponseError)
+
 
 class AmqpLine(Line):
     """RabbitMQ: all messages are written, then all confirmations awaited."""
@@ -227,6 +268,37 @@ class AmqpLine(Line):
         else:
             # What is there already stays as it is, or is refused.
             declare(channel=self._producer.channel)
+
+    def _pretend(self) -> None:
+        self._declare_what_cannot_be()
+        self._open()
+        channel = self._producer.channel
+        self._prepare(channel)
+        self._tag += 1
+        self._awaited.add(self._tag)
+        # Nothing is bound to that key: the message goes nowhere.
+        channel.basic_publish(channel.prepare_message(b""), exchange=QUEUE, routing_key=uuid4().hex)
+        try:
+            self._await_confirmation()
+        except self._connection.channel_errors as error:
+            if getattr(error, "reply_code", None) != NOT_FOUND:  # not declared yet: the first publish does
+                raise
+
+    def _declare_what_cannot_be(self) -> None:
+        """With an argument that RabbitMQ refuses, after it has looked at the rights: nothing is made."""
+        try:
+            self._producer.channel.queue_declare(
+                QUEUE, durable=True, auto_delete=False, arguments={"x-max-length": "none"}
+            )
+        except self._connection.channel_errors as error:
+            if getattr(error, "reply_code", None) != PRECONDITION_FAILED:
+                raise
+            self._producer = None  # that closed the channel
+
+    def _is_refusal(self, error: Exception) -> bool:
+        from amqp.exceptions import AccessRefused
+
+        return isinstance(error, AccessRefused)
 
     def _prepare(self, channel: Any) -> None:
         if channel is self._prepared:

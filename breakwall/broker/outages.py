@@ -70,7 +70,9 @@ class Outages:
 
     def _words(self, error: BaseException) -> str:
         cause = error.__cause__ or error
-        text = f"{cause}".strip().rstrip(".") or type(cause).__name__
+        # By name: amqp is loaded for RabbitMQ alone. Its own text has numbers and no word of a queue.
+        deleted = type(cause).__name__ == "ConsumerCancelled"
+        text = "its queue was deleted" if deleted else f"{cause}".strip().rstrip(".") or type(cause).__name__
         if self._secret:
             text = text.replace(self._secret, "…")
         return "".join(char if char.isprintable() else " " for char in text[:LONGEST])

@@ -72,7 +72,8 @@ class ServerFolder:
     @property
     def has_room(self) -> bool:
         """Whether the disk has room for a server's files."""
-        return shutil.disk_usage(self._home).free >= ROOM
+        there = next(folder for folder in (self._home, *self._home.parents) if folder.exists())
+        return shutil.disk_usage(there).free >= ROOM
 
     @property
     def has_data(self) -> bool:

@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from breakwall.doctor.addresses import where
+from breakwall.doctor.embedded import embedded_broker
 from breakwall.doctor.findings import Check, Finding
 from breakwall.settings import Settings
 
@@ -119,49 +120,30 @@ def data_folder(settings: Settings) -> list[Finding]:
 
 def broker(settings: Settings) -> list[Finding]:
     """The broker: the embedded one's program, or the configured one's answer."""
-    from breakwall.broker import WrongQueueError, check_queue, queue_depth
+    from breakwall.broker import (
+        BrokerRefusesError,
+        WrongQueueError,
+        check_queue,
+        check_writing,
+        queue_depth,
+    )
 
     if settings.embedded_broker:
-        return _embedded_broker(settings)
+        return embedded_broker(settings)
     try:
         check_queue(settings)
+        check_writing(settings)
     except WrongQueueError as error:
         what, _, advice = str(error).partition(". ")
         return [Finding("broker", False, f"{where(settings.broker)}: {what}", f"{advice}.")]
+    except BrokerRefusesError as error:
+        told = f"{where(settings.broker)}: the broker refuses: {error}"
+        return [Finding("broker", False, told, error.advice)]
     depth = queue_depth(settings)
     if depth is None:
         advice = "Check BREAKWALL_BROKER_URL and that the broker runs; until then orders wait safely."
         return [Finding("broker", False, f"{where(settings.broker)} does not answer", advice)]
     return [Finding("broker", True, f"{where(settings.broker)} answers; {depth:,} messages wait")]
-
-
-def _embedded_broker(settings: Settings) -> list[Finding]:
-    from breakwall.broker import BrokerNotStartedError, queue_depth
-    from breakwall.broker.binary import NoServerProgramError, find_server_program
-    from breakwall.broker.server import ServerFolder
-
-    try:
-        folder = ServerFolder(settings.home)
-        program = find_server_program()
-    except BrokerNotStartedError as error:
-        return [Finding("broker", False, str(error), "Until then no worker starts; orders wait safely.")]
-    except NoServerProgramError as error:
-        return [Finding("broker", False, "no server program for the embedded broker", str(error))]
-    needless = "Look at it or remove it: nothing needs it."
-    kept = [Finding("broker", True, f"damaged files are kept: {path}", needless) for path in folder.kept()]
-    if folder.says_that_nothing_can_be_written():
-        advice = f"Make room on the disk of {folder.files}; it goes on by itself, and orders wait safely."
-        return [
-            Finding("broker", False, "embedded and running, but nothing can be written to its disk", advice),
-            *kept,
-        ]
-    depth = queue_depth(settings) if folder.speaks() else None
-    if depth is not None:
-        return [Finding("broker", True, f"embedded and running; {depth:,} messages wait"), *kept]
-    if folder.speaks():
-        advice = f"Look at {folder.log}; orders wait safely."
-        return [Finding("broker", False, "embedded and running, but it does not serve", advice), *kept]
-    return [Finding("broker", True, f"embedded, not running: a worker starts it ({program})"), *kept]
 
 
 def breaker_store(settings: Settings) -> list[Finding]:

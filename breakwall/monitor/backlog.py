@@ -7,7 +7,7 @@ The broker's own depth stands beside it, because a standing difference between t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -53,6 +53,7 @@ class Backlog:
         rejected: those of ``queued`` that wait for an operator to mend the settings.
         workers: those that are alive; None where nobody can tell, in a database that has no room for heartbeats.
         warnings: what is wrong although each number looks calm.
+        broker_awaits_worker: the embedded broker was not started, and no worker is alive to start it.
     """
 
     at: datetime
@@ -73,10 +74,13 @@ class Backlog:
     oldest_due_age_seconds: float = 0.0
     workers: int | None = None
     warnings: tuple[Alarm, ...] = ()
+    broker_awaits_worker: bool = False
 
     def as_document(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
-        return {**asdict(self), "at": self.at.isoformat(), "breaker": breaker_document(self.breaker)}
+        """The same as plain values, for JSON; there a broker that does not answer is all one."""
+        fields = asdict(self)
+        del fields["broker_awaits_worker"]
+        return {**fields, "at": self.at.isoformat(), "breaker": breaker_document(self.breaker)}
 
 
 class Monitor:
@@ -88,6 +92,7 @@ class Monitor:
         depth: messages that wait at the broker, None when it does not answer; bounded in time.
         clock: what ages are measured by.
         on_close: called by `close`, after which ``depth`` is not asked any more.
+        is_started: whether anything could answer ``depth``: an embedded broker runs only while a worker does.
     """
 
     def __init__(
@@ -98,12 +103,14 @@ class Monitor:
         *,
         clock: Clock | None = None,
         on_close: Callable[[], None] | None = None,
+        is_started: Callable[[], bool] = lambda: True,
     ) -> None:
         self._database = database
         self._breaker = breaker
         self._depth = depth
         self._clock = clock or DatabaseClock()
         self._on_close = on_close
+        self._is_started = is_started
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -112,7 +119,17 @@ class Monitor:
         from breakwall.wiring import open_breaker, open_database
 
         depth = QueueDepth(settings)
-        return cls(open_database(settings), open_breaker(settings), depth, on_close=depth.close)
+
+        def is_started() -> bool:
+            return not settings.embedded_broker or settings.broker_socket.exists()
+
+        return cls(
+            open_database(settings),
+            open_breaker(settings),
+            depth,
+            on_close=depth.close,
+            is_started=is_started,
+        )
 
     def snapshot(self) -> Backlog:
         """Look once.
@@ -127,7 +144,9 @@ class Monitor:
         """The same, with the workers that are alive or went silent of late. Raises as `snapshot` does."""
         counts = self._database.read(lambda connection: count(connection, self._clock))
         breaker = self._breaker.status()
-        return _backlog(counts, breaker, self._depth()), counts.fleet
+        seen = _backlog(counts, breaker, self._depth())
+        awaits = seen.broker_messages is None and seen.workers == 0 and not self._is_started()
+        return replace(seen, broker_awaits_worker=awaits), counts.fleet
 
     def close(self) -> None:
         """Close the connections."""

@@ -63,7 +63,7 @@ def backlog_fields(seen: Backlog) -> dict[str, str]:
         "drained": f"{count(seen.drained_last_minute, 'order')} in the last minute",
         "time to drain": _drain(seen),
         "workers": _workers(seen),
-        "broker": _broker(seen.broker_messages),
+        "broker": _broker(seen),
         "circuit": f"{state(seen.breaker.state.value)}; {_admission(seen.breaker)}",
         "incidents": _incidents(seen.incidents),
     }
@@ -216,8 +216,10 @@ def _workers(seen: Backlog) -> str:
     return f"{seen.workers:,} alive" if not alarmed else "[bold red]none alive[/]"
 
 
-def _broker(messages: int | None) -> str:
-    return "does not answer" if messages is None else count(messages, "message")
+def _broker(seen: Backlog) -> str:
+    if seen.broker_awaits_worker:
+        return "not running: a worker starts it"
+    return "does not answer" if seen.broker_messages is None else count(seen.broker_messages, "message")
 
 
 def _incidents(number: int, *, brief: bool = False) -> str:

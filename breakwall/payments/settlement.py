@@ -167,7 +167,7 @@ def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _locked(connection: Connection, order_id: str) -> Row[Any] | None:
+def _locked(connection: Connection, order_id: str) -> Row[*tuple[Any, ...]] | None:
     columns = orders.c.status, orders.c.charge_id, orders.c.cancel_requested
     asked = select(*columns).where(orders.c.id == order_id).with_for_update()
     found: Row[Any] | None = connection.execute(asked).one_or_none()  # type: ignore[assignment]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import socket
 import sqlite3
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from breakwall.broker import server
+from breakwall.payments.database import Database
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Ran, Terminal
+from worker.heartbeat import Heartbeat
 
 
 @pytest.fixture
@@ -208,3 +212,44 @@ def test_it_ends_within_ten_seconds_whatever_hangs(terminal: Terminal) -> None:
         assert time.monotonic() - started < 10
     wrong = {name for name, check in found.items() if not check["ok"]}
     assert wrong == {"database", "broker", "breaker store", "payment service"}
+
+
+def beat(terminal: Terminal) -> None:
+    """A worker's sign of life."""
+    with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
+        heartbeat = Heartbeat(database)
+        heartbeat.introduce("celery@here", 20)
+        assert heartbeat.beat()
+
+
+def test_an_embedded_broker_that_a_live_worker_does_not_run_is_a_problem(terminal: Terminal) -> None:
+    terminal.run("db", "upgrade")
+    _, found = examine(terminal)
+    assert found["broker"]["ok"] is True
+    assert terminal.run("backlog").out.count("not running: a worker starts it") == 1
+    beat(terminal)
+    _, found = examine(terminal)
+    assert found["broker"]["ok"] is False
+    assert found["broker"]["detail"] == "1 worker is alive, but its embedded broker does not run"
+    assert str(terminal.home / "broker" / "log") in found["broker"]["advice"]
+    assert "does not answer" in terminal.run("backlog").out
+
+
+def test_a_worker_on_another_machine_is_not_taken_for_one_here(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal.run("db", "upgrade")
+    beat(terminal)
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    _, found = examine(terminal)
+    assert found["broker"]["ok"] is True
+
+
+def test_an_embedded_broker_without_room_is_a_problem_before_any_worker_starts(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "ROOM", 2**63)
+    _, found = examine(terminal)
+    assert found["broker"]["ok"] is False
+    assert found["broker"]["advice"].startswith("Make room on the disk of ")
+    assert not terminal.home.exists()

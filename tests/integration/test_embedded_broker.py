@@ -53,6 +53,21 @@ while not asked_to_stop:
 broker.stop()
 """
 
+FEW_FILES = """
+import resource, sys, time
+from pathlib import Path
+from breakwall.broker import BrokerNotStartedError, EmbeddedBroker
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
+broker = EmbeddedBroker(Path(sys.argv[1]))
+try:
+    broker.try_to_ensure()
+except BrokerNotStartedError as error:
+    print(error)
+time.sleep(3)  # it is tried again after two
+broker.stop()
+"""
+
 
 class Worker:
     """A process that wants the broker: `go` lets it ask, `owner` tells whether the server is its child."""
@@ -382,6 +397,37 @@ def test_a_folder_in_the_sockets_place_is_kept_and_named(home: Path, settings: S
     assert Publisher(settings).publish("a")
     broker.stop()
     assert [kept.name for kept in ServerFolder(home).kept()] == ["broker.sock.damaged-1"]
+
+
+def test_damaged_files_are_replaced_right_after_something_in_the_sockets_place(
+    home: Path, settings: Settings
+) -> None:
+    broker = EmbeddedBroker(home)
+    broker.ensure()
+    Publisher(settings).publish("a")
+    broker.stop()
+    damage(home / "broker", "manifest is garbage")
+    (home / "broker.sock").unlink(missing_ok=True)
+    (home / "broker.sock").mkdir()
+    broker.ensure()
+    assert Publisher(settings).publish("b")
+    broker.stop()
+    assert [kept.name for kept in ServerFolder(home).kept()] == ["broker.sock.damaged-1", "broker.damaged-2"]
+
+
+def test_files_are_not_blamed_where_the_server_may_open_too_few(home: Path, settings: Settings) -> None:
+    broker = EmbeddedBroker(home)
+    broker.ensure()
+    Publisher(settings).publish("a")
+    broker.stop()
+    ran = subprocess.run(
+        [sys.executable, "-c", FEW_FILES, str(home)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "it lacks file descriptors" in ran.stdout
+    assert ServerFolder(home).kept() == []
+    broker.ensure()
+    assert queue_depth(settings) == 1
+    broker.stop()
 
 
 def test_a_path_that_is_too_long_for_a_socket_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

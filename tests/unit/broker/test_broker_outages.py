@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from amqp import spec
+from amqp.exceptions import ConsumerCancelled
 
 from breakwall.broker.outages import LONGEST, LONGEST_PAUSE, SILENCE, Outages
 
@@ -87,3 +89,12 @@ def test_the_pauses_grow_up_to_a_bound_and_begin_anew(outages: Outages) -> None:
     assert pauses[-1] == LONGEST_PAUSE
     outages.over()
     assert outages.failed(ConnectionError()) == pauses[0]
+
+
+def test_a_queue_that_was_deleted_is_told_in_words(
+    outages: Outages, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = ConnectionError()
+    error.__cause__ = ConsumerCancelled("None2", spec.Basic.Cancel)
+    outages.failed(error)
+    assert said(caplog)[0].startswith("the broker fails: its queue was deleted. Orders wait")

@@ -1,0 +1,41 @@
+"""A broker that answers and takes no messages: why, in words that hold no secret."""
+
+from __future__ import annotations
+
+import re
+
+WORDS = {
+    "OutOfMemoryError": ("its memory is full (OOM)", "Raise its maxmemory, or remove what else is in it"),
+    "ReadOnlyError": (
+        "it is a replica and takes no writes (READONLY)",
+        "Set BREAKWALL_BROKER_URL to the primary, or make this one it: REPLICAOF NO ONE",
+    ),
+    "NoPermissionError": (
+        "its user may not do what the queue needs (NOPERM)",
+        "Give the user of BREAKWALL_BROKER_URL the rights that are missing: ACL SETUSER",
+    ),
+    "AccessRefused": (
+        "its user may not do what the queue needs (ACCESS_REFUSED)",
+        "Give the user of BREAKWALL_BROKER_URL the rights to configure, write and read: "
+        "`rabbitmqctl set_permissions`",
+    ),
+}
+"""By the error's class at redis-py and amqp: what is wrong, and what to do."""
+
+_CODE = re.compile(r"[A-Z]{4,20}\b")
+
+
+class BrokerRefusesError(Exception):
+    """The broker answers, and refuses every message.
+
+    Attributes:
+        advice: what to do, a sentence.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        # Redis's other refusals begin with their kind: MISCONF, NOREPLICAS. The rest may name anything.
+        code = _CODE.match(str(error))
+        kind = code[0] if code else type(error).__name__
+        what, todo = WORDS.get(type(error).__name__, (kind, "Look at the broker's log and its settings"))
+        super().__init__(what)
+        self.advice = f"{todo}; until then orders wait safely."
