@@ -167,7 +167,7 @@ def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _locked(connection: Connection, order_id: str) -> Row[Any] | None:
+def _locked(connection: Connection, order_id: str) -> Row[Any, Any, Any] | None:
     columns = orders.c.status, orders.c.charge_id, orders.c.cancel_requested
     return connection.execute(select(*columns).where(orders.c.id == order_id).with_for_update()).one_or_none()
 
