@@ -36,6 +36,7 @@ class BacklogLog:
         database: where the orders are.
         breaker: the payment service's circuit; only its status is read.
         depth: messages that wait at the broker, None when it does not answer.
+        refused: whether the broker took none of the last messages; one that is full still answers.
         clock: what ages are measured by.
         monotonic: seconds, for the pauses.
     """
@@ -46,12 +47,14 @@ class BacklogLog:
         breaker: CircuitBreaker,
         depth: Callable[[], int | None],
         *,
+        refused: Callable[[], bool] = lambda: False,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._breaker = breaker
         self._depth = depth
+        self._refused = refused
         self._clock = clock or DatabaseClock()
         self._monotonic = monotonic
         self._next_look = self._next_line = float("-inf")
@@ -94,7 +97,7 @@ class BacklogLog:
             return
         waiting = self._database.read(lambda connection: count_waiting(connection, self._clock))
         messages = self._depth()
-        held_up_by = _held_up_by(waiting, self._breaker.status(), messages)
+        held_up_by = _held_up_by(waiting, self._breaker.status(), messages, refused=self._refused())
         log.warning(
             "%s: %s; %s",
             *(what, waiting, held_up_by),
@@ -113,11 +116,16 @@ class BacklogLog:
             return
         settled = self._database.read(lambda connection: count_settled(connection, began))
         lasted = (now - began).total_seconds()
+        fields = {"lasted_seconds": round(lasted, 1), "settled": settled}
+        if not settled:
+            told = "after %s s the orders of the backlog are no longer there; none was settled"
+            log.warning(told, f"{lasted:,.0f}", extra=fields)
+            return
         ends = ", ".join(f"{number:,} {status}" for status, number in settled.items())
         log.warning(
-            "the backlog is gone after %s s: %s orders that had waited were settled%s",
-            *(f"{lasted:,.0f}", f"{sum(settled.values()):,}", f" ({ends})" if ends else ""),
-            extra={"lasted_seconds": round(lasted, 1), "settled": settled},
+            "the backlog is gone after %s s: %s orders that had waited were settled (%s)",
+            *(f"{lasted:,.0f}", f"{sum(settled.values()):,}", ends),
+            extra=fields,
         )
 
     def _is_mine(self) -> bool:
@@ -130,7 +138,7 @@ class BacklogLog:
             return True  # a database of the version before has no heartbeats
 
 
-def _held_up_by(waiting: Waiting, status: BreakerStatus, messages: int | None) -> str:
+def _held_up_by(waiting: Waiting, status: BreakerStatus, messages: int | None, *, refused: bool) -> str:
     stopped = _stopped(status)
     if stopped is not None:
         return stopped
@@ -140,6 +148,8 @@ def _held_up_by(waiting: Waiting, status: BreakerStatus, messages: int | None) -
         return "the broker does not answer"
     if waiting.due == 0:
         return f"none is due, the next one in {waiting.next_due_seconds:,.0f} s"
+    if refused:
+        return "the broker takes no messages"
     return "workers charge them"
 
 

@@ -31,7 +31,7 @@ def worker(
     from breakwall.settings import load_settings
     from breakwall.terminal.streams import serve_without_stdout
 
-    serve_without_stdout(b"\n")  # Celery's banner on a full disk would be the worker's end
+    serve_without_stdout(thorough=True)  # Celery's banner on a full disk would be the worker's end
     settings = load_settings()
     hide_from_celery(os.environ)
     _check_broker(settings)

@@ -85,7 +85,7 @@ class Runtime:
 
     @cached_property
     def backlog_log(self) -> BacklogLog:
-        return BacklogLog(self.database, self.breaker, self.depth)
+        return BacklogLog(self.database, self.breaker, self.depth, refused=lambda: self.publisher.failing)
 
     @cached_property
     def telling(self) -> Telling:

@@ -26,6 +26,11 @@ class Cooldown:
         self._lock = threading.Lock()
         self._until: float | None = None
 
+    @property
+    def failing(self) -> bool:
+        """Whether it has failed since its last success."""
+        return self._until is not None
+
     def over(self) -> bool:
         """Whether it is worth trying. Does not reserve the try: that is `enter`."""
         until = self._until

@@ -67,6 +67,11 @@ class Publisher:
             sent += len(chunk)
         return sent
 
+    @property
+    def failing(self) -> bool:
+        """Whether the broker has taken no message since one failed. Reads a flag; tries nothing."""
+        return self._cooldown.failing
+
     def prepare(self) -> None:
         """Load Celery and the broker's client now rather than in the first publish; does not connect.
 

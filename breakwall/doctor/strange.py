@@ -6,15 +6,11 @@ from sqlalchemy import Connection
 
 from breakwall.doctor.findings import Finding
 from breakwall.payments.database import Database
-from breakwall.payments.migrate import current_revision
-from breakwall.payments.strange_messages import StoredStrange, count_by_reason, newest
+from breakwall.payments.strange_messages import StoredStrange, are_kept, count_by_reason, newest
 from breakwall.settings import Settings
 from breakwall.terminal.words import count, moment
 
 NAME = "strange messages"
-
-KEPT_FROM = "0005"
-"""The database's revision that has room for them."""
 
 SHOWN = 3
 """Messages that are told one by one."""
@@ -31,7 +27,7 @@ def set_aside(opened: Database) -> Finding:
     Raises:
         DatabaseUnavailableError: the database does not answer.
     """
-    if (current_revision(opened.engine) or "") < KEPT_FROM:
+    if not opened.read(are_kept):
         return Finding(NAME, True, "kept from the next revision of the database on")
     total, shown = opened.read(_look)
     if not total:

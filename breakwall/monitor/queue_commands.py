@@ -28,7 +28,7 @@ def strange(
     """Show the messages that workers found in the queue and that are none of ours, the newest first.
 
     They were set aside, and the next one was worked on. The newest 1,000 are kept, each with the first 16 KB of its
-    body. No order is lost by them.
+    body; the text shows 300 characters of them, -o json all. No order is lost by them.
     """
     found, cleared = _find(limit, clear=clear)
     if output is Format.JSON:
@@ -44,15 +44,26 @@ def strange(
 def _find(limit: int, *, clear: bool) -> tuple[list[StoredStrange], int]:
     from contextlib import closing
 
+    from breakwall.payments.strange_messages import check_kept, newest
     from breakwall.payments.strange_messages import clear as forget
-    from breakwall.payments.strange_messages import newest
     from breakwall.settings import load_settings
     from breakwall.wiring import open_database
 
     with closing(open_database(load_settings())) as database:
+        database.read(check_kept)
         found = database.read(lambda connection: newest(connection, limit=limit))
         cleared = forget(database, found[0].id) if clear and found else 0
     return found, cleared
+
+
+SHOWN = 300
+"""Characters of a body, and of its headers, that are shown to people."""
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[:SHOWN]}… (the first {SHOWN} of {len(text):,} characters kept; -o json shows all)"
 
 
 def _show(found: list[StoredStrange], cleared: int | None) -> None:
@@ -63,7 +74,7 @@ def _show(found: list[StoredStrange], cleared: int | None) -> None:
         head = f"{moment(message.at)}  {count(message.size, 'byte')}: {message.reason}"
         data().print(plain(head), highlight=False)
         for part in filter(None, (message.headers, message.body)):
-            data().print(f"    {plain(part)}", highlight=False)
+            data().print(f"    {plain(_shortened(part))}", highlight=False)
     if not found:
         notes().print("No strange messages.", highlight=False)
     if cleared is not None:

@@ -141,7 +141,9 @@ def _prune(pruning: Pruning, age: float, output: Format) -> None:
         for pruned, forgotten in pruning.run(age):
             orders, keys = orders + pruned, keys + forgotten
     except (DatabaseUnavailableError, KeyboardInterrupt):
-        _tell_pruned(orders, keys, output, finished=False)
+        # Where nothing was reached, the error says it all.
+        if orders or keys:
+            _tell_pruned(orders, keys, output, finished=False)
         raise
     _tell_pruned(orders, keys, output)
 

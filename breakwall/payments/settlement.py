@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, false, func, select, update
+from sqlalchemy import Connection, Update, false, func, select, update
 
 from breakwall.payments.actions import IncidentKind
 from breakwall.payments.audit import report_incident, resolved_as_not_charged_since
@@ -167,11 +167,10 @@ def _state(clock: Clock, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _locked(connection: Connection, order_id: str) -> Row[*tuple[Any, ...]] | None:
+def _locked(connection: Connection, order_id: str) -> Any:
+    """The order's state, charge and whether it is to be cancelled, locked; None where it is not there."""
     columns = orders.c.status, orders.c.charge_id, orders.c.cancel_requested
-    asked = select(*columns).where(orders.c.id == order_id).with_for_update()
-    found: Row[Any] | None = connection.execute(asked).one_or_none()  # type: ignore[assignment]
-    return found
+    return connection.execute(select(*columns).where(orders.c.id == order_id).with_for_update()).one_or_none()
 
 
 def _pay_against_expectation(connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]) -> str:

@@ -11,8 +11,9 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, select
 
 from breakwall.payments.clock import Clock, DatabaseClock
-from breakwall.payments.database import Database
+from breakwall.payments.database import Database, SchemaError
 from breakwall.payments.schema import strange_messages
+from breakwall.payments.tables import is_there
 from breakwall.payments.texts import visible
 
 KEPT = 1000
@@ -63,6 +64,19 @@ def keep(database: Database, found: Sequence[Strange], clock: Clock | None = Non
         connection.execute(delete(strange_messages).where(strange_messages.c.id <= ids.scalar_subquery()))
 
     database.write(work, name=KEEPING)
+
+
+def are_kept(connection: Connection) -> bool:
+    """Whether the database has room for them; that of the version before has none."""
+    return is_there(connection, strange_messages.name)
+
+
+def check_kept(connection: Connection) -> None:
+    """Raise `SchemaError` where the database has no room for them."""
+    if not are_kept(connection):
+        raise SchemaError(
+            "messages that are none of ours are kept from the database's next revision on: run `breakwall db upgrade`"
+        )
 
 
 def newest(connection: Connection, *, limit: int) -> list[StoredStrange]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
+import stat
 import sys
 from contextlib import suppress
 
@@ -48,20 +51,44 @@ def finish() -> None:
         raise
 
 
-def serve_without_stdout(probe: bytes = b"") -> None:
+def serve_without_stdout(*, thorough: bool = False) -> None:
     """For a program that serves: where stdout cannot be written, what it would say there is dropped.
 
     Args:
-        probe: what to write, to see that; with nothing only a closed stdout is noticed, and no full one.
+        thorough: also where it is full, or a pipe that nobody reads; else only where it is closed.
     """
     try:
-        os.write(1, probe)
+        os.write(1, b"")
+        if thorough:
+            _check_room(1)
     except OSError as error:
         _drop(1)
         with suppress(OSError):
             sys.stderr.write(
                 f"Warning: stdout cannot be written ({error.strerror}); what belongs there is dropped\n"
             )
+
+
+def _check_room(number: int) -> None:
+    """Raise the OSError that a write would meet, without a byte that a reader would see."""
+    kind = os.fstat(number).st_mode
+    if stat.S_ISREG(kind) and _is_full(os.fstatvfs(number)):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if stat.S_ISCHR(kind) and not os.isatty(number):
+        os.write(number, b"\n")  # to nowhere, or to /dev/full
+    if (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)) and _is_unread(number):
+        raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def _is_full(disk: os.statvfs_result) -> bool:
+    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    return disk.f_blocks > 0 and free == 0  # some file systems count nothing
+
+
+def _is_unread(number: int) -> bool:
+    poll = select.poll()
+    poll.register(number, 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 def _drop(number: int) -> None:

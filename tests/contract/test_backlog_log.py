@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.payments.clock import ManualClock
@@ -18,7 +18,7 @@ from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.payments.schema import workers
+from breakwall.payments.schema import orders, workers
 from worker.backlog_log import BacklogLog
 from worker.telling import NOTHING, Telling
 
@@ -37,11 +37,13 @@ class Site:
             "payment", CircuitBreakerConfig(failure_threshold=1, recovery_timeout=30.0, jitter=0.0)
         )
         self.messages: int | None = 0
+        self.refused = False
         self.seconds = 0.0
         self.log = BacklogLog(
             self.database,
             self.breaker,
             lambda: self.messages,
+            refused=lambda: self.refused,
             clock=self.clock,
             monotonic=lambda: self.seconds,
         )
@@ -156,6 +158,30 @@ def test_what_holds_it_up_is_told(site: Site, messages: int | None, delay: float
     site.queue("a", delay=delay)
     site.wait(11, step=11)
     assert f"; {what}" in site.told()[0]
+
+
+def test_a_broker_that_takes_no_messages_holds_it_up_though_it_answers(site: Site) -> None:
+    site.refused = True
+    site.queue("a")
+    site.wait(11, step=11)
+    assert site.told()[0].endswith("; the broker takes no messages")
+
+
+def test_orders_that_are_no_longer_there_were_not_settled(site: Site) -> None:
+    site.queue("a")
+    site.wait(11, step=11)
+    site.database.write(lambda connection: connection.execute(delete(orders)))
+    site.wait(5)
+    assert site.told()[1] == "after 12 s the orders of the backlog are no longer there; none was settled"
+
+
+def test_imported_orders_that_their_first_attempt_settles_are_counted(site: Site) -> None:
+    asked = [Order(user_id="u1", amount=1, currency="KRW", idempotency_key="a")]
+    (order_id,) = site.ledger.accept_queued(asked).new.values()
+    site.wait(11, step=11)
+    site.pay(order_id)
+    site.wait(5)
+    assert site.told()[1].endswith("were settled (1 paid)")
 
 
 def test_settings_that_the_service_rejects_hold_it_up(site: Site) -> None:

@@ -50,6 +50,27 @@ def test_the_newest_come_first_and_no_more_than_were_asked_for(terminal: Termina
     assert shown["cleared"] == 0
 
 
+def test_people_are_shown_the_beginning_of_a_long_one_and_programs_all_that_is_kept(
+    terminal: Terminal,
+) -> None:
+    set_aside(terminal, Strange("r", None, "x" * 20_000))
+    out = terminal.run("queue", "strange").out
+    assert f"    {'x' * 300}… (the first 300 of 16,384 characters kept; -o json shows all)\n" in out
+    assert "20,000 bytes" in out
+    (message,) = terminal.run("queue", "strange", "-o", "json").document["messages"]
+    assert message["body"] == "x" * 16_384
+
+
+def test_a_database_of_the_version_before_is_told_to_be_upgraded(terminal: Terminal) -> None:
+    terminal.set(DATABASE_URL=f"sqlite:///{terminal.home}/breakwall.db")
+    assert terminal.run("db", "downgrade", "--yes").code == 0
+    for options in ([], ["--clear"]):
+        ran = terminal.run("queue", "strange", *options)
+        assert (ran.code, ran.out) == (2, "")
+        assert "kept from the database's next revision on: run `breakwall db upgrade`" in ran.err
+        assert "BREAKWALL_DATABASE_URL" not in ran.err
+
+
 def test_clear_forgets_them(terminal: Terminal) -> None:
     set_aside(terminal, ODD, ODD)
     shown = terminal.run("queue", "strange", "--clear", "-o", "json").document

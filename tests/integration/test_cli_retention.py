@@ -71,6 +71,13 @@ class TestPruning:
         assert told in ran.err
         assert len(keys(terminal)) == 3
 
+    def test_says_nothing_of_a_rest_where_the_database_has_no_room_for_keys(self, terminal: Terminal) -> None:
+        terminal.set(DATABASE_URL=f"sqlite:///{terminal.home}/breakwall.db")
+        assert terminal.run("db", "downgrade", "--yes").code == 0
+        ran = terminal.run(*PRUNE)
+        assert (ran.code, ran.out) == (2, "")
+        assert "run `breakwall db upgrade`" in ran.err
+
 
 class TestAPrunedOrder:
     @pytest.mark.parametrize("command", [("show",), ("retry", "--reason", "x"), ("cancel",)])

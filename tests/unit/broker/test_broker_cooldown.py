@@ -25,6 +25,15 @@ def cooldown(clock: Clock) -> Cooldown:
     return Cooldown(clock=clock)
 
 
+def test_it_is_failing_from_a_failure_to_the_next_success(cooldown: Cooldown, clock: Clock) -> None:
+    seen = [cooldown.failing]
+    cooldown.failed()
+    clock.now += 10 * PAUSE
+    seen.append(cooldown.failing)
+    cooldown.succeeded()
+    assert [*seen, cooldown.failing] == [False, True, False]
+
+
 def test_everybody_may_try_before_anything_failed(cooldown: Cooldown) -> None:
     assert [cooldown.enter() for _ in range(3)] == [True, True, True]
 
