@@ -11,7 +11,7 @@ from publish_fixtures import settings_for
 
 from breakwall.broker import Publisher, queue_depth
 from breakwall.doctor.checks import broker
-from tests.servers import RabbitServer, RedisServer
+from tests.servers import RabbitServer, RedisServer, SentinelSite
 
 
 @pytest.fixture
@@ -45,6 +45,18 @@ def test_a_redis_that_refuses_every_message_is_a_problem(
     assert "the broker refuses: " in found.detail
     assert kind in found.detail
     assert found.advice.endswith("orders wait safely.")
+
+
+def test_a_master_behind_sentinels_that_refuses_every_message_is_a_problem(
+    sentinel_site: SentinelSite,
+) -> None:
+    settings = settings_for(sentinel_site.fresh_url())
+    assert broker(settings)[0].ok
+    with sentinel_site.master.client() as client:
+        client.config_set("maxmemory", "1")
+        (found,) = broker(settings)
+        client.config_set("maxmemory", "0")
+    assert "the broker refuses: its memory is full (OOM)" in found.detail
 
 
 def test_looking_whether_redis_refuses_writes_nothing(client: redis.Redis, redis_url: str) -> None:

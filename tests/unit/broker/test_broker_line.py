@@ -46,6 +46,11 @@ class StubLine(Line):
 
     def _compare(self) -> None: ...
 
+    def _pretend(self) -> None: ...
+
+    def _is_refusal(self, error: Exception) -> bool:
+        return False
+
     def _transmit(self, order_ids: Sequence[str]) -> None:
         self.tries += 1
         self._clock.now += self.after
