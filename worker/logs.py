@@ -10,12 +10,14 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from celery import Celery, signals
 from celery.apps import worker
+from celery.exceptions import SecurityWarning
 from celery.utils.log import get_multiprocessing_logger
 
 from breakwall.logs import LineFormatter, is_json_on
@@ -30,6 +32,8 @@ def set_up(instance: Any, **_: Any) -> None:
     if runtime is None:
         return
     chosen = runtime.settings.log.format
+    # As root Celery advises --uid, which a worker of ours refuses: `advise_against_root`.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
 
     def put_on(logger: logging.Logger, **_: Any) -> None:
         for handler in (*logger.handlers, *get_multiprocessing_logger().handlers):
@@ -96,6 +100,15 @@ def greet(instance: Any, **_: Any) -> None:
         "worker %s starts, concurrency: %s (%s), transport: %s, queues: %s",
         *(instance.hostname, instance.concurrency, pool, _transport(instance.app), queues),
     )
+
+
+@signals.celeryd_after_setup.connect
+def advise_against_root(instance: Any, **_: Any) -> None:
+    """Say what Celery warns of. No warning: a container's only user is often root, and nothing goes wrong by it."""
+    if getattr(instance.app, "breakwall", None) is not None and os.geteuid() == 0:
+        log.info(
+            "the worker runs as root, which it does not need: start it as a user of its own (systemd: User=)"
+        )
 
 
 def _at_a_terminal() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import sqlite3
 import time
 from typing import Any
@@ -10,6 +12,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from breakwall.payments.patience import BUSY_SECONDS, DEADLINE
 from breakwall.sqlite_file import SqliteFile, watch
+
+log = logging.getLogger("breakwall.payments")
 
 BEGIN = "sqlite_begin"
 """An option of a connection: how its transaction begins, ``IMMEDIATE`` where it is not set."""
@@ -46,7 +50,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA busy_timeout = 10")
     while True:
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
             # SQLite opens the files of the log when it first reads.
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
         except sqlite3.OperationalError:
@@ -56,6 +60,16 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         else:
             break
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    if mode not in {"wal", "memory"}:
+        _warn_of_no_log()
+
+
+@functools.cache  # once a process, not with each connection
+def _warn_of_no_log() -> None:
+    log.warning(
+        "SQLite cannot keep its write-ahead log where the orders database is, as on a network's file system: whoever "
+        "reads may hold up who writes. Put it on a local disk (BREAKWALL_DATA_DIR, BREAKWALL_DATABASE_URL)"
+    )
 
 
 def _begin(connection: Connection) -> None:

@@ -111,14 +111,15 @@ def _default(*numbers: signal.Signals) -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGQUIT,)])
+@pytest.mark.parametrize(("signals", "code"), [((signal.SIGINT, signal.SIGINT), 1), ((signal.SIGQUIT,), 0)])
 def test_a_worker_that_is_told_to_hurry_ends_its_calls_and_says_so(
-    busy: Site, signals: tuple[signal.Signals, ...]
+    busy: Site, signals: tuple[signal.Signals, ...], code: int
 ) -> None:
     for number in signals:
         busy.process.send_signal(number)
         time.sleep(0.2)  # two of a kind that come at once are one
     wait_for(f"it ends\n{busy.said()}", lambda: busy.process.poll() is not None, PATIENCE)
+    assert busy.process.returncode == code
     assert "ending: payments that are in hand" in busy.said()
     assert "Traceback" not in busy.said()
     assert busy.said().count(": paid") == 2

@@ -125,9 +125,8 @@ def test_nothing_that_a_stranger_puts_into_the_queue_breaks_a_line(
         ours, theirs, id_of_one = EVIL.format("ours"), EVIL.format("theirs"), EVIL.format("task")
         broker.lpush("payments.retry", message("breakwall.retry_payment", id_of_one, ours))
         broker.lpush("payments.retry", message(theirs, "x", "y"))
-    worker.told("order (id cart\\nours", "info")
-    worker.told("cart\\ntask2026 ERROR forged\\r\\x1b[2J\\x85\\u2028\\u202egpj\\x7f] received", "info")
-    worker.told("cart\\ntheirs", "error")
+    worker.told("set aside a message that is none of ours: its id is none", "warning")
+    worker.told("set aside a message that is none of ours: it is for another task", "warning")
     for event in worker.events:
         assert is_allowed(event["event"])
         assert "2026 ERROR forged" not in event["event"].partition("cart")[0]
@@ -155,5 +154,5 @@ def test_the_brokers_password_is_in_no_line(short_terminal: Terminal, start: Sta
     short_terminal.set(BROKER_URL="redis://:geheim@127.0.0.1:9/0")
     worker = start("--loglevel", "DEBUG")
     worker.told("transport: redis://:**@127.0.0.1:9/0", "info")
-    worker.told("Cannot connect to redis://:**@127.0.0.1:9/0", "error")
+    worker.told("the broker fails: Error 111", "warning")
     assert "geheim" not in json.dumps(worker.events)

@@ -60,6 +60,33 @@ def test_somebody_elses_worker_keeps_its_own_form(tmp_path: Path) -> None:
     assert first.endswith("WARNING/MainProcess] a b")
 
 
+STARTING = """
+import logging, os, sys
+from celery import signals
+from celery.apps.worker import Worker
+from breakwall.settings import load_settings
+from worker.app import create_app
+
+os.getuid = os.geteuid = lambda: 0
+app = create_app(load_settings({}))
+starting = Worker.__new__(Worker)
+starting.app, starting.hostname = app, "w"
+starting.on_before_init(quiet=True)
+logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
+signals.celeryd_after_setup.send("w", instance=starting, conf=app.conf)
+"""
+
+
+def test_as_root_it_advises_what_can_be_done(tmp_path: Path) -> None:
+    """Celery advises --uid, which is refused."""
+    ran = subprocess.run(
+        [sys.executable, "-c", STARTING], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "the worker runs as root" in ran.stderr
+    assert "--uid" not in ran.stderr
+    assert "SecurityWarning" not in ran.stderr
+
+
 @pytest.fixture
 def said() -> list[str]:
     return []
