@@ -138,13 +138,10 @@ def test_a_working_folder_that_is_gone(terminal: Terminal) -> None:
     assert "the working folder is not there any more" in ran.err
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the limits are Linux's")
-@pytest.mark.parametrize(
-    ("which", "amount", "told"),
-    [(resource.RLIMIT_NOFILE, 6, "file descriptors"), (resource.RLIMIT_AS, 45_000_000, "memory")],
-)
-def test_without_descriptors_or_memory(terminal: Terminal, which: int, amount: int, told: str) -> None:
-    hard = resource.getrlimit(which)[1]
-    ran = run(terminal, "backlog", before=lambda: resource.setrlimit(which, (amount, hard)))
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_without_descriptors(terminal: Terminal) -> None:
+    """Without memory CPython itself may fail, with errors of any kind."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    ran = run(terminal, "backlog", before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (6, hard)))
     assert ran.code == 1
-    assert f"no {told} left" in ran.err or "Too many open files" in ran.err
+    assert "no file descriptors left" in ran.err or "Too many open files" in ran.err
