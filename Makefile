@@ -3,7 +3,8 @@
 PYTHON ?= $(shell tools/find-python 3.11 3.12 3.13 3.14)
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST_WORKERS ?= 2
+# One more than the cores that CI has: many tests wait for servers.
+PYTEST_WORKERS ?= 3
 SEEDS ?= 1000
 
 .DEFAULT_GOAL := help

@@ -23,7 +23,7 @@ from breakwall.broker.config import (
     sentinel_transport_options,
 )
 from breakwall.broker.mismatch import WrongQueueError, mismatch, wrong_type
-from breakwall.broker.refusal import BrokerRefusesError
+from breakwall.broker.refusal import refusal
 from breakwall.settings import Settings
 
 Result = TypeVar("Result")
@@ -114,7 +114,7 @@ class Line(ABC):
             self._do(self._pretend)
         except Exception as error:
             if self._is_refusal(error):
-                raise BrokerRefusesError(error) from None
+                raise refusal(error) from None
             raise
 
     def close(self) -> None:

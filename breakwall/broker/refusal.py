@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from breakwall.pickling import Picklable
+
 WORDS = {
     "OutOfMemoryError": ("its memory is full (OOM)", "Raise its maxmemory, or remove what else is in it"),
     "ReadOnlyError": (
@@ -25,17 +27,22 @@ WORDS = {
 _CODE = re.compile(r"[A-Z]{4,20}\b")
 
 
-class BrokerRefusesError(Exception):
+class BrokerRefusesError(Picklable, Exception):
     """The broker answers, and refuses every message.
 
     Attributes:
         advice: what to do, a sentence.
     """
 
-    def __init__(self, error: BaseException) -> None:
-        # Redis's other refusals begin with their kind: MISCONF, NOREPLICAS. The rest may name anything.
-        code = _CODE.match(str(error))
-        kind = code[0] if code else type(error).__name__
-        what, todo = WORDS.get(type(error).__name__, (kind, "Look at the broker's log and its settings"))
+    def __init__(self, what: str, advice: str) -> None:
         super().__init__(what)
-        self.advice = f"{todo}; until then orders wait safely."
+        self.advice = advice
+
+
+def refusal(error: BaseException) -> BrokerRefusesError:
+    """What a broker's error says, in words that hold no secret."""
+    # Redis's other refusals begin with their kind: MISCONF, NOREPLICAS. The rest may name anything.
+    code = _CODE.match(str(error))
+    kind = code[0] if code else type(error).__name__
+    what, todo = WORDS.get(type(error).__name__, (kind, "Look at the broker's log and its settings"))
+    return BrokerRefusesError(what, f"{todo}; until then orders wait safely.")

@@ -64,9 +64,10 @@ def test_a_worker_is_listed_while_it_runs_and_gone_when_it_was_stopped(terminal:
 
 
 def test_a_worker_that_was_killed_is_shown_as_silent_and_missed_by_what_waits(terminal: Terminal) -> None:
-    terminal.place()
     with working(terminal):
         pass
+    # Not before: the worker might be killed with the order in its hands.
+    terminal.place()
     pretend_that_time_passed(terminal)
     document = listed(terminal)
     assert (document["alive"], document["workers"][0]["alive"]) == (0, False)

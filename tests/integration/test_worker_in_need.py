@@ -153,9 +153,11 @@ def poor(service: PaymentService) -> Iterator[Site]:
             limits=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)),
             shell=">/dev/full",
         )
-        wait_for("everything is charged", lambda: site.charges() == 150, 2 * PATIENCE)
-        yield site
-        site.close()
+        try:
+            wait_for("everything is charged", lambda: site.charges() == 150, 2 * PATIENCE)
+            yield site
+        finally:
+            site.close()
 
 
 def test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go(poor: Site) -> None:
