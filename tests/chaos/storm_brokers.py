@@ -248,13 +248,7 @@ def error_replies(connect: Callable[[], redis.Redis]) -> Mapping[str, Harm]:
             lambda client: client.execute_command("ACL", "SETUSER", "default", "-lpush", "-brpop", "-llen"),
             lambda client: client.execute_command("ACL", "SETUSER", "default", "+@all"),
         ),
-        forecast.RETYPE_QUEUE: reply(_make_a_hash_of_it, lambda client: client.delete(QUEUE)),
     }
-
-
-def _make_a_hash_of_it(client: redis.Redis) -> None:
-    with client.pipeline() as together:
-        together.delete(QUEUE).hset(QUEUE, "what", "is this?").execute()
 
 
 @contextmanager

@@ -44,11 +44,12 @@ POOLER = (RESTART_POOLER, KILL_POOLER, FREEZE_POOLER)
 KILL_BROKER, FREEZE_BROKER = "broker killed -9", "broker frozen"
 STOP_BROKER, WIPE_BROKER = "broker stopped", "broker wiped"
 DEMOTE_BROKER, FILL_BROKER = "broker made a replica", "broker full"
-BARE_BROKER, RETYPE_QUEUE = "broker without a right", "queue of another type"
+BARE_BROKER = "broker without a right"
 FAIL_OVER, DELETE_QUEUE = "broker failed over", "queue deleted twice"
 DAMAGE_FILES, REMOVE_FILES = "broker's files damaged", "broker's folder removed"
 HAND_OVER = "broker's master changed place with its replica"
-ERROR_REPLIES = (FILL_BROKER, BARE_BROKER, RETYPE_QUEUE)
+# Not a queue of another type: a worker that starts beside one ends, with what to do.
+ERROR_REPLIES = (FILL_BROKER, BARE_BROKER)
 BROKERS = {
     "redis": (KILL_BROKER, FREEZE_BROKER, WIPE_BROKER, DEMOTE_BROKER, *ERROR_REPLIES),
     "sentinel": (FAIL_OVER, HAND_OVER, KILL_BROKER, *ERROR_REPLIES),
