@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests import migrated
 from tests.servers import (
     PgBouncerServer,
     PostgresServer,
@@ -155,6 +156,32 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """The test runs once on each database: an empty one."""
     return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(scope="session")
+def _migrated(_postgres: PostgresServer) -> migrated.MigratedDatabases:
+    return migrated.MigratedDatabases(_postgres)
+
+
+@pytest.fixture
+def migrated_postgres_url(
+    postgres_server: PostgresServer, _migrated: migrated.MigratedDatabases
+) -> Iterator[str]:
+    url, form = _migrated.take()
+    yield url
+    postgres_server.ensure_running()
+    _migrated.give_back(url, form)
+
+
+@pytest.fixture
+def migrated_sqlite_url(tmp_path: Path, workshop: Workshop) -> str:
+    return migrated.copy_to(tmp_path / "breakwall.db", workshop.folder / "migrated.db")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """The test runs once on each database: one with this version's tables and nothing in them."""
+    return str(request.getfixturevalue(f"migrated_{request.param}_url"))
 
 
 def _serve(name: str, make: Callable[[], AnyServer]) -> Iterator[AnyServer]:

@@ -212,7 +212,7 @@ def _payment_advice(settings: Settings, code: str | None) -> str:
         trial = " or run `breakwall simulator` to try things out" if _is_a_trial(settings) else ""
         return f"Set BREAKWALL_PAYMENT_URL{',' if trial else ''}{trial}."
     advice = "Check BREAKWALL_PAYMENT_URL and that the service runs"
-    if code == "ReadError" and settings.payment_url.get_secret_value().startswith("https:"):
+    if code in {"ReadError", "WriteError"} and settings.payment_url.get_secret_value().startswith("https:"):
         # Many servers reset the connection so soon that their alert is lost.
         return f"{advice}, and whether it wants a certificate of ours: BREAKWALL_PAYMENT_CERT_FILE."
     return f"{advice}."

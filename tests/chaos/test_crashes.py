@@ -33,8 +33,8 @@ COMMITS = {f"before {transaction}" for transaction in crashpoints.TRANSACTIONS}
 
 
 @pytest.fixture
-def ground(database_url: str, tmp_path: Path) -> Iterator[Ground]:
-    ground = Ground(database_url, tmp_path)
+def ground(migrated_url: str, tmp_path: Path) -> Iterator[Ground]:
+    ground = Ground(migrated_url, tmp_path)
     yield ground
     ground.database.close()
 
@@ -142,10 +142,10 @@ def test_a_death_before_a_commit_undoes_the_transaction(ground: Ground, profile:
     "name", ["the request is lost", "enqueued", "published by the dispatcher", "deferred"]
 )
 def test_messages_that_outlive_the_process_and_come_twice_charge_nothing_twice(
-    sqlite_url: str, tmp_path: Path, name: str
+    migrated_sqlite_url: str, tmp_path: Path, name: str
 ) -> None:
     """Where the payment service promises least of what still lets every order be settled."""
-    ground = Ground(sqlite_url, tmp_path)
+    ground = Ground(migrated_sqlite_url, tmp_path)
     wrong = die_everywhere(ground, SCENARIOS[name], "look-up only", broker_is_wiped=False)
     assert "\n".join(wrong) == ""
 
@@ -164,9 +164,9 @@ def test_an_order_that_kills_three_workers_goes_to_a_person(ground: Ground) -> N
     assert site.gateway.sent_for(poison.id) == 0
 
 
-def test_the_scenarios_pass_every_named_point(sqlite_url: str, tmp_path: Path) -> None:
+def test_the_scenarios_pass_every_named_point(migrated_sqlite_url: str, tmp_path: Path) -> None:
     """A point without a scenario fails here, and so does a scenario's point that nobody has named."""
-    ground = Ground(sqlite_url, tmp_path)
+    ground = Ground(migrated_sqlite_url, tmp_path)
     reached: set[str] = set()
     for scenario, profile in itertools.product(SCENARIOS.values(), PROFILES):
         reached |= set(ground.live_here(scenario, ground.outside(scenario, profile)).points)

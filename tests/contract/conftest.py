@@ -8,7 +8,7 @@ from tests.contract.site import Site
 
 
 @pytest.fixture
-def site(database_url: str) -> Iterator[Site]:
-    site = Site(database_url)
+def site(migrated_url: str) -> Iterator[Site]:
+    site = Site(migrated_url)
     yield site
     site.producer.close()

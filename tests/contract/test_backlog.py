@@ -75,8 +75,8 @@ class Site:
 
 
 @pytest.fixture
-def site(database_url: str) -> Iterator[Site]:
-    site = Site(database_url)
+def site(migrated_url: str) -> Iterator[Site]:
+    site = Site(migrated_url)
     yield site
     site.monitor.close()
 

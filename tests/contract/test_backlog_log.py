@@ -97,9 +97,9 @@ class Site:
 
 
 @pytest.fixture
-def site(database_url: str, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
+def site(migrated_url: str, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
     caplog.set_level(logging.INFO, "breakwall")
-    site = Site(database_url, caplog)
+    site = Site(migrated_url, caplog)
     yield site
     site.breaker.close()
     site.database.close()

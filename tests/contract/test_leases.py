@@ -37,11 +37,11 @@ def timeout(request: pytest.FixtureRequest) -> float:
 
 
 @pytest.fixture
-def ledger(database_url: str, timeout: float) -> Iterator[Ledger]:
+def ledger(migrated_url: str, timeout: float) -> Iterator[Ledger]:
     settings = load_settings(
-        {"BREAKWALL_DATABASE_URL": database_url, "BREAKWALL_PAYMENT_TIMEOUT": str(timeout)}
+        {"BREAKWALL_DATABASE_URL": migrated_url, "BREAKWALL_PAYMENT_TIMEOUT": str(timeout)}
     )
-    with closing(Database(database_url)) as database:
+    with closing(Database(migrated_url)) as database:
         upgrade(database.engine)
     with closing(open_database(settings)) as database:
         ledger = open_ledger(settings, database)

@@ -83,8 +83,8 @@ class Book:
 
 
 @pytest.fixture
-def book(database_url: str) -> Iterator[Book]:
-    book = Book(database_url)
+def book(migrated_url: str) -> Iterator[Book]:
+    book = Book(migrated_url)
     yield book
     book.database.close()
 

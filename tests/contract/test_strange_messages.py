@@ -21,8 +21,8 @@ from breakwall.payments.strange_messages import (
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
+def database(migrated_url: str) -> Iterator[Database]:
+    database = Database(migrated_url)
     upgrade(database.engine)
     yield database
     database.close()

@@ -19,10 +19,10 @@ over_one_database = settings(
 
 
 @pytest.fixture
-def terminal(database_url: str, tmp_path: Path) -> Terminal:
+def terminal(migrated_url: str, tmp_path: Path) -> Terminal:
     """Commands over the site's database, within this process."""
     terminal = ShortTerminal(tmp_path)
-    terminal.set(DATABASE_URL=database_url)
+    terminal.set(DATABASE_URL=migrated_url)
     return terminal
 
 

@@ -64,8 +64,8 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(database_url: str) -> Iterator[Fleet]:
-    fleet = Fleet(database_url)
+def fleet(migrated_url: str) -> Iterator[Fleet]:
+    fleet = Fleet(migrated_url)
     yield fleet
     fleet.database.close()
 

@@ -34,8 +34,8 @@ class Counts:
 class Meter:
     """A producer over one database and one broker, with a counter at each."""
 
-    def __init__(self, database_url: str, redis_url: str) -> None:
-        self.database = Database(database_url)
+    def __init__(self, migrated_url: str, redis_url: str) -> None:
+        self.database = Database(migrated_url)
         upgrade(self.database.engine)
         self.gateway = ScriptedGateway()
         self.broker = redis.Redis.from_url(redis_url)
@@ -77,8 +77,8 @@ class Meter:
 
 
 @pytest.fixture
-def meter(database_url: str, redis_url: str) -> Iterator[Meter]:
-    meter = Meter(database_url, redis_url)
+def meter(migrated_url: str, redis_url: str) -> Iterator[Meter]:
+    meter = Meter(migrated_url, redis_url)
     yield meter
     meter.producer.close()
     meter.broker.close()

@@ -99,7 +99,7 @@ def test_a_shorter_time_out_of_the_administrators_holds(
 def test_what_another_client_has_left_in_the_session_changes_no_time_out(pooled_url: str) -> None:
     clients = [psycopg.connect(without_sqlalchemy(pooled_url), autocommit=True) for _ in range(3)]
     for client in clients:
-        client.execute("SET statement_timeout = 1; BEGIN")  # Held, so that each has a server of its own.
+        client.execute("SET statement_timeout = '1s'; BEGIN")  # Held, so that each has a server of its own.
     for client in clients:
         client.execute("COMMIT")
         client.close()

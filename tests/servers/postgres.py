@@ -74,13 +74,22 @@ class PostgresServer(Server):
 
     def fresh_url(self) -> str:
         """A new, empty database."""
-        name = f"test_{next(self._numbers)}"
+        name = self._new_name()
         self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+    def renamed(self, url: str) -> str:
+        """The database of ``url``, to which nobody is connected, by a new name."""
+        name = self._new_name()
+        self._execute(f"ALTER DATABASE {url.rpartition('/')[2]} RENAME TO {name}")
         return self.url(name)
 
     def drop(self, url: str) -> None:
         """Drop the database of ``url``, whoever is still connected to it."""
         self._execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def _new_name(self) -> str:
+        return f"test_{next(self._numbers)}"
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self._dsn, autocommit=True) as connection:

@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import redis
@@ -14,6 +15,8 @@ from tests.servers import packages
 from tests.servers.redis import DATABASES
 from tests.servers.server import Server, UnavailableError, empty_folder
 from tests.servers.workshop import Workshop
+
+T = TypeVar("T")
 
 MASTER = "payments"
 # Each has to be escaped in a URL. (With a blank Redis writes a configuration that it cannot read.)
@@ -126,10 +129,20 @@ class SentinelNode(Server):
 
     def knows(self) -> tuple[int, int]:
         """How many other sentinels and how many replicas it has met."""
+        told = self._about_the_master()
+        return int(told["num-other-sentinels"]), int(told["num-slaves"])
+
+    def is_calm(self) -> bool:
+        """Whether it neither takes the master for dead nor replaces it; a failover that has begun goes on."""
+        try:
+            return self._about_the_master()["flags"] == "master"
+        except redis.RedisError:
+            return False
+
+    def _about_the_master(self) -> dict[str, str]:
         with self.client() as client:
             pairs = client.execute_command("SENTINEL", "MASTER", MASTER)
-        told = pairs if isinstance(pairs, dict) else dict(zip(pairs[::2], pairs[1::2], strict=True))
-        return int(told["num-other-sentinels"]), int(told["num-slaves"])
+        return pairs if isinstance(pairs, dict) else dict(zip(pairs[::2], pairs[1::2], strict=True))
 
     def _prepare(self) -> None:
         file = self.folder / "conf"
@@ -166,9 +179,8 @@ class SentinelSite:
 
     @property
     def master(self) -> Node:
-        """The server that the sentinels name."""
-        (found,) = [node for node in self.nodes if {node.port} == self._told()]
-        return found
+        """The server that the sentinels name. On a busy machine they replace one unasked, and disagree meanwhile."""
+        return self._wait(self._named)
 
     @property
     def replica(self) -> Node:
@@ -204,13 +216,13 @@ class SentinelSite:
             sentinel.start()
         for node in self.nodes:
             self._bring_back(node)
-        self._wait(lambda: len(self._told()) == 1)
         if self.replica.role() == "master":
             self._follow(self.replica, self.master)
         self._wait(self._healthy)
 
     def fail_over(self) -> Node:
         """``kill -9`` for the master; returns when the sentinels have made the replica the new one, which it is."""
+        self._wait(self._healthy)
         lost, heir = self.master, self.replica
         lost.kill()
         self._wait(lambda: self._agreed_on(heir))
@@ -261,17 +273,25 @@ class SentinelSite:
     def _told(self) -> set[int]:
         return {port for sentinel in self.sentinels if (port := sentinel.master_port()) is not None}
 
+    def _named(self) -> Node | None:
+        told = self._told()
+        return next((node for node in self.nodes if told == {node.port}), None)
+
     def _agreed_on(self, node: Node) -> bool:
         return self._told() == {node.port} and node.role() == "master"
 
     def _healthy(self) -> bool:
+        roles = sorted(node.role() for node in self.nodes)
         return (
-            sorted(node.role() for node in self.nodes) == ["connected", "master"] and len(self._told()) == 1
+            roles == ["connected", "master"]
+            and all(one.is_calm() for one in self.sentinels)
+            and len(self._told()) == 1
         )
 
-    def _wait(self, condition: Callable[[], bool]) -> None:
+    def _wait(self, condition: Callable[[], T | None]) -> T:
         deadline = time.monotonic() + PATIENCE
-        while not condition():
+        while not (met := condition()):
             if time.monotonic() > deadline:
                 raise RuntimeError("\n".join(sentinel.log()[-1500:] for sentinel in self.sentinels))
             time.sleep(0.02)
+        return met

@@ -53,7 +53,7 @@ def test_a_database_that_takes_none_costs_a_line(tmp_path: Path, caplog: pytest.
         box.put(StrangeMessage(reason, None, b"x"))
     box.close()
     assert len(said(caplog)) == 4
-    assert said(caplog)[-1] == "messages that are none of ours could not be kept (DatabaseUnavailableError)"
+    assert "messages that are none of ours could not be kept (DatabaseUnavailableError)" in said(caplog)
     assert box.total == 3
     database.close()
 

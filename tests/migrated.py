@@ -1,0 +1,81 @@
+"""Databases that have this version's tables already and nothing in them; to migrate one takes many times as long."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psycopg
+
+from breakwall.payments.database import Database
+from breakwall.payments.migrate import upgrade
+from breakwall.payments.schema import metadata, site
+from tests.servers import PostgresServer
+
+EMPTY = "; ".join(f"DELETE FROM {table}" for table in reversed(metadata.sorted_tables) if table is not site)
+
+ALONE = """
+    SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+FORM = """
+    SELECT md5(string_agg(line, ' ' ORDER BY line)) FROM (
+        SELECT concat_ws(' ', relname, relacl, attname, atttypid, attnotnull, atthasdef)
+        FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'public'::regnamespace
+        UNION ALL SELECT concat_ws(' ', conname, convalidated) FROM pg_constraint
+        UNION ALL SELECT tgname FROM pg_trigger
+        UNION ALL SELECT setconfig::text FROM pg_db_role_setting
+        UNION ALL SELECT site::text FROM site
+        UNION ALL SELECT relname FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 131072
+    ) AS form(line)
+"""
+"""Whatever a test may change but rows: tables, rights, settings, the site's name; and room left by many rows."""
+
+
+class MigratedDatabases:
+    """Databases on one PostgreSQL, each used by one test after the other."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._free: list[tuple[str, str]] = []
+
+    def take(self) -> tuple[str, str]:
+        """The URL of one, and its `FORM`."""
+        while self._free:
+            url, form = self._free.pop()
+            with suppress(psycopg.errors.InvalidCatalogName):  # the server was wiped meanwhile
+                # By its old name nobody whom the last test has left behind finds it.
+                return self._server.renamed(url), form
+        url = self._server.fresh_url()
+        with closing(Database(url)) as database:
+            upgrade(database.engine)
+        return url, self._cleaned(url)
+
+    def give_back(self, url: str, form: str) -> None:
+        """Empty it for the next test; it is dropped if it is not what it was."""
+        if self._cleaned(url) == form:
+            self._free.append((url, form))
+        else:
+            self._server.drop(url)
+
+    def _cleaned(self, url: str) -> str:
+        try:
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+                connection.execute(ALONE)
+                connection.execute(EMPTY)
+                (form,) = connection.execute(FORM).fetchone() or ("",)
+                return str(form)
+        except psycopg.Error as error:
+            return str(error)
+
+
+def copy_to(file: Path, template: Path) -> str:
+    """The URL of a new SQLite file; the template is made where it does not exist yet."""
+    if not template.exists():
+        with closing(Database(f"sqlite:///{template}")) as database:
+            upgrade(database.engine)
+    shutil.copy(template, file)
+    return f"sqlite:///{file}"
