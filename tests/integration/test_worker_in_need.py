@@ -98,9 +98,10 @@ def site(service: PaymentService) -> Iterator[Site]:
 def busy(site: Site) -> Iterator[Site]:
     """Its worker has payments in hand that take a moment."""
     site.service.control.set_faults(latency=[2.0, 2.0])
-    site.enqueue(4)
     # As a terminal would: a shell in the background may have it ignored.
     site.start("--concurrency", "2", limits=lambda: _default(signal.SIGINT, signal.SIGQUIT, signal.SIGHUP))
+    wait_for("its broker takes messages", lambda: " ready." in site.said(), PATIENCE)
+    site.enqueue(4)
     wait_for("it works", lambda: site.said().count("received") >= 2, PATIENCE)
     yield site
     site.service.control.set_faults(latency=[0.0, 0.0])
@@ -147,13 +148,14 @@ def poor(service: PaymentService) -> Iterator[Site]:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     with tempfile.TemporaryDirectory(prefix="bw-", dir="/tmp") as folder:
         site = Site(Path(folder), service)
-        site.enqueue(150)
         site.start(
             *("--concurrency", "60"),
             limits=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)),
             shell=">/dev/full",
         )
         try:
+            wait_for("its broker takes messages", lambda: " ready." in site.said(), PATIENCE)
+            site.enqueue(150)
             wait_for("everything is charged", lambda: site.charges() == 150, 2 * PATIENCE)
             yield site
         finally:

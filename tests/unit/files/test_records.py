@@ -293,7 +293,7 @@ class Endless(io.RawIOBase):
 
 
 class TestTheMemory:
-    MORE = 200_000
+    MORE = 80_000
 
     @pytest.mark.parametrize(
         ("first", "piece", "last"),
