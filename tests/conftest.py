@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from tests import migrated
+from tests import migrated, surroundings
 from tests.servers import (
     PgBouncerServer,
     PostgresServer,
@@ -31,14 +30,7 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 def pytest_configure() -> None:
-    """Have what tests start be interruptible, however the tests themselves were started.
-
-    A shell starts the background jobs of a script with these two ignored, and whoever is started by such a job
-    inherits that. A handler is inherited by nobody: a child has the defaults again.
-    """
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
+    surroundings.prepare()
 
 
 def pytest_report_header() -> str:

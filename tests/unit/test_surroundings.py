@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,11 +16,15 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 print(flush=True)
 time.sleep(60)
 """
-BACKGROUND = 'trap "" INT QUIT; exec "$@"'
-"""How a script starts a background job: it does not hear of Ctrl-C, and neither does whoever it starts."""
+ODD = """
+umask 077
+trap "" INT QUIT HUP
+LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 BREAKWALL_DATABASE_URL=nonsense TZ=Asia/Kolkata exec "$@" </dev/null
+"""
+"""A background job of a script, which does not hear of Ctrl-C, of a careful user in a strange place."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
 def test_what_a_test_starts_can_be_interrupted(number: signal.Signals) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -32,9 +38,19 @@ def test_what_a_test_starts_can_be_interrupted(number: signal.Signals) -> None:
             child.kill()
 
 
-@pytest.mark.parametrize("workers", ["0", "1"])
-def test_it_can_be_so_in_a_background_job_too(workers: str) -> None:
-    here = f"{__file__}::{test_what_a_test_starts_can_be_interrupted.__name__}"
-    line = [sys.executable, "-m", "pytest", "-q", "-n", workers, "-p", "no:cacheprovider", here]
-    ran = subprocess.run(["sh", "-c", BACKGROUND, "sh", *line], capture_output=True, timeout=90, check=False)
+def test_what_a_test_writes_is_utf_8_and_can_be_read_by_servers(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("\u00e4\u20ac")
+    assert file.read_bytes() == "\u00e4\u20ac".encode()
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_no_setting_of_a_developers_own_site_is_there() -> None:
+    assert not [name for name in os.environ if name.startswith("BREAKWALL_")]
+
+
+def test_all_of_that_holds_wherever_the_tests_are_started() -> None:
+    line = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", __file__]
+    these = ["-k", "not wherever"]
+    ran = subprocess.run(["sh", "-c", ODD, "sh", *line, *these], capture_output=True, timeout=90, check=False)
     assert ran.returncode == 0, ran.stdout.decode()
