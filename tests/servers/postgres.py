@@ -170,6 +170,10 @@ def _copy(programs: Path, to: Path) -> Path:
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, to / libraries.name)
+    for copied in (to, *to.rglob("*")):  # installed under a umask that keeps them from others
+        if not copied.is_symlink():
+            mode = copied.stat().st_mode
+            copied.chmod(mode | 0o044 | (mode & 0o100) >> 3 | (mode & 0o100) >> 6)
     return to / package.name / installation.name / programs.name
 
 
