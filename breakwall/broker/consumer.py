@@ -31,6 +31,10 @@ UNCONFIRMED = {"confirm_publish": False, "write_timeout": 5.0}
 and waiting for it to confirm one, the worker would stand still with all that it has in hand."""
 
 
+LEFT_OUT = (":DelayedDelivery", ":Control")
+"""Celery's steps, by the end of their names."""
+
+
 class BrokerLostError(ConnectionError):
     """Whatever ended a connection, as the one error from which Celery always starts again."""
 
@@ -40,7 +44,8 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     Left out: looking for other workers, for a second at every connect ("mingle"), and listening to all their
     events ("gossip"), since workers share nothing but the queue; and the 28 queues that Celery declares for
-    countdowns beside a quorum queue, since delays are in the database. Remote control stays.
+    countdowns beside a quorum queue, since delays are in the database. Of remote control stays what tells
+    (`breakwall.broker.remote`).
 
     The app may have an ``on_strange_message``, which is given every `StrangeMessage`; it may neither raise
     nor take long.
@@ -50,7 +55,8 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]  # Celery has no types
         default_steps: ClassVar[list[str]] = [
-            step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+            *(step for step in Consumer.Blueprint.default_steps if not step.endswith(LEFT_OUT)),
+            "breakwall.broker.remote:RemoteStep",
         ]
 
         def start(self, parent: Any) -> None:
@@ -76,7 +82,7 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     @property
     def consumes(self) -> bool:
-        """Whether it is connected and wants messages; `celery control cancel_consumer` has it want none."""
+        """Whether it is connected and wants messages."""
         consumer: Any = self.task_consumer
         return consumer is not None and consumer.consuming_from(QUEUE)
 

@@ -20,6 +20,7 @@ from breakwall.broker.messages import (
     StrangeError,
     StrangeMessage,
     addressed_to,
+    check_broadcast,
     check_envelope,
     read_envelope,
 )
@@ -153,6 +154,16 @@ class RedisChannel(kombu_redis.Channel):
             super().maybe_refresh_binding_expiry()
         except redis.ResponseError as error:  # kombu would say so every second, at length
             self.watcher.complained(error)
+
+    def _handle_message(self, client: Any, response: Any) -> Any:
+        found = super()._handle_message(client, response)
+        if isinstance(data := found["data"], (bytes, str)):  # of a subscription it is a number
+            try:
+                check_broadcast(data)
+            except StrangeError as error:  # kombu would write a page for each
+                self.watcher.set_aside(StrangeMessage(str(error), None, data))
+                raise Empty from None
+        return found
 
     def _receive_one(self, client: Any) -> Any:
         try:

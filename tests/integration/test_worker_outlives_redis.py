@@ -234,6 +234,45 @@ def test_a_revoke_ends_no_order(worker: BrokerWorker, client: redis.Redis) -> No
     assert "`breakwall orders cancel` ends it" in worker.log()
 
 
+ON_THE_CONTROL_CHANNEL = [
+    b"\xff\x00 no json \x1b[2J\n",
+    b"[1]",
+    b"{}",
+    json.dumps(message(body=base64.b64encode(b"{}").decode())),
+    json.dumps(message(body=base64.b64encode(b'{"method": "ping", "arguments": 7}').decode())),
+    json.dumps(message(body="!!!")),
+    json.dumps(message(headers={"clock": "x"})),
+]
+
+
+def test_junk_on_the_channel_of_celery_control_is_set_aside_without_a_traceback(
+    worker: BrokerWorker, client: redis.Redis
+) -> None:
+    assert worker.works()
+    for junk in ON_THE_CONTROL_CHANNEL * 10:
+        client.publish("/1.celery.pidbox", junk)
+    assert worker.says("no command, on Celery's control channel")
+    assert worker.works()
+    assert worker.log().count("no command, on Celery's control channel") <= worker.minutes
+    assert "Traceback" not in worker.log()
+
+
+def test_what_celery_control_or_flower_ask_ends_no_worker_and_stops_none(
+    worker: BrokerWorker, client: redis.Redis
+) -> None:
+    app = Celery(set_as_current=False)
+    app.conf.update(celery_config(worker.settings))
+
+    def ask(command: str, **arguments: Any) -> str:
+        return str(app.control.broadcast(command, arguments=arguments, reply=True, timeout=20, limit=1))
+
+    assert "pong" in ask("ping")
+    for refused in ("shutdown", "pool_shrink", "pool_restart"):
+        assert "refused" in ask(refused)
+    assert "`breakwall queue pause`" in ask("cancel_consumer", queue=QUEUE)
+    assert worker.works()
+
+
 def test_a_worker_outlives_failovers_of_debians_redis(debian_server: RedisServer, tmp_path: Path) -> None:
     worker = BrokerWorker(tmp_path, debian_server.url("1"))
     assert worker.works()
