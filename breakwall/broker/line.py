@@ -41,6 +41,9 @@ PROMPT = 0.1
 idle and that a second try is worth it. A broker that hangs takes longer, and has had its time."""
 
 
+DEAD_LETTERS_READ = 20
+"""Dead letters that are read for how they came there."""
+
 NOT_FOUND = 404
 PRECONDITION_FAILED = 406
 
@@ -116,6 +119,13 @@ class Line(ABC):
             if self._is_refusal(error):
                 raise refusal(error) from None
             raise
+
+    def causes_of_death(self) -> list[str]:
+        """How the oldest dead letters came there, in the broker's words."""
+        return self._do(self._dead_letters)
+
+    def _dead_letters(self) -> list[str]:
+        return []  # Redis has none
 
     def close(self) -> None:
         """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
@@ -221,9 +231,10 @@ class RedisLine(Line):
             pool.release(connection)
 
     def _is_refusal(self, error: Exception) -> bool:
-        from redis.exceptions import ResponseError
+        from redis.exceptions import ReadOnlyError, ResponseError
 
-        return isinstance(error, ResponseError)
+        # Behind Sentinel redis-py takes the word of a replica for a lost connection.
+        return isinstance(error, ResponseError) or isinstance(error.__context__, ReadOnlyError)
 
 
 class AmqpLine(Line):
@@ -270,7 +281,9 @@ class AmqpLine(Line):
             declare(channel=self._producer.channel)
 
     def _pretend(self) -> None:
-        self._declare_what_cannot_be()
+        # Both with an argument that RabbitMQ refuses, after it has looked at the rights: nothing is made.
+        self._ask_in_vain(self._declare)
+        self._ask_in_vain(self._consume)
         self._open()
         channel = self._producer.channel
         self._prepare(channel)
@@ -284,16 +297,32 @@ class AmqpLine(Line):
             if getattr(error, "reply_code", None) != NOT_FOUND:  # not declared yet: the first publish does
                 raise
 
-    def _declare_what_cannot_be(self) -> None:
-        """With an argument that RabbitMQ refuses, after it has looked at the rights: nothing is made."""
+    def _ask_in_vain(self, ask: Callable[[Any], object]) -> None:
+        self._open()
         try:
-            self._producer.channel.queue_declare(
-                QUEUE, durable=True, auto_delete=False, arguments={"x-max-length": "none"}
-            )
+            ask(self._producer.channel)
         except self._connection.channel_errors as error:
-            if getattr(error, "reply_code", None) != PRECONDITION_FAILED:
+            if getattr(error, "reply_code", None) not in {PRECONDITION_FAILED, NOT_FOUND}:
                 raise
             self._producer = None  # that closed the channel
+        else:
+            self.close()
+
+    def _declare(self, channel: Any) -> None:
+        channel.queue_declare(QUEUE, durable=True, auto_delete=False, arguments={"x-max-length": "none"})
+
+    def _consume(self, channel: Any) -> None:
+        channel.basic_consume(QUEUE, arguments={"x-priority": "none"})
+
+    def _dead_letters(self) -> list[str]:
+        channel, causes = self._producer.channel, []
+        for _ in range(DEAD_LETTERS_READ):
+            message = channel.basic_get(DEAD_LETTERS)
+            if message is None:
+                break
+            causes.append(str((message.headers or {}).get("x-first-death-reason", "")))
+        channel.basic_recover(requeue=True)
+        return causes
 
     def _is_refusal(self, error: Exception) -> bool:
         from amqp.exceptions import AccessRefused

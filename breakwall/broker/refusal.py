@@ -24,6 +24,12 @@ WORDS = {
 }
 """By the error's class at redis-py and amqp: what is wrong, and what to do."""
 
+BEHIND_SENTINEL = (
+    "the sentinels name a master that is a replica and takes no writes (READONLY)",
+    "A failover takes a few seconds. If it stays so, look at `SENTINEL MASTER NAME` and make one the master: "
+    "`SENTINEL FAILOVER NAME`",
+)
+
 _CODE = re.compile(r"[A-Z]{4,20}\b")
 
 
@@ -41,6 +47,8 @@ class BrokerRefusesError(Picklable, Exception):
 
 def refusal(error: BaseException) -> BrokerRefusesError:
     """What a broker's error says, in words that hold no secret."""
+    if type(error.__context__).__name__ == "ReadOnlyError":
+        return BrokerRefusesError(BEHIND_SENTINEL[0], f"{BEHIND_SENTINEL[1]}; until then orders wait safely.")
     # Redis's other refusals begin with their kind: MISCONF, NOREPLICAS. The rest may name anything.
     code = _CODE.match(str(error))
     kind = code[0] if code else type(error).__name__

@@ -11,6 +11,7 @@ from publish_fixtures import settings_for
 
 from breakwall.broker import Publisher, queue_depth
 from breakwall.doctor.checks import broker
+from breakwall.doctor.strange import dead_letters
 from tests.servers import RabbitServer, RedisServer, SentinelSite
 
 
@@ -59,6 +60,16 @@ def test_a_master_behind_sentinels_that_refuses_every_message_is_a_problem(
     assert "the broker refuses: its memory is full (OOM)" in found.detail
 
 
+def test_a_replica_that_the_sentinels_name_as_the_master_is_a_problem(sentinel_site: SentinelSite) -> None:
+    settings = settings_for(sentinel_site.fresh_url())
+    with sentinel_site.master.client() as client:
+        client.replicaof("127.0.0.1", 9)
+        (found,) = broker(settings)
+        client.replicaof("NO", "ONE")
+    assert "the sentinels name a master that is a replica" in found.detail
+    assert "SENTINEL FAILOVER" in found.advice
+
+
 def test_looking_whether_redis_refuses_writes_nothing(client: redis.Redis, redis_url: str) -> None:
     (found,) = broker(settings_for(redis_url))
     assert found.ok
@@ -66,7 +77,7 @@ def test_looking_whether_redis_refuses_writes_nothing(client: redis.Redis, redis
 
 
 @pytest.mark.parametrize(
-    ("declared", "rights"), [(True, "^$ ^$ ^$"), (False, "^$ ^$ ^$"), (True, ".* ^$ .*")]
+    ("declared", "rights"), [(True, "^$ ^$ ^$"), (False, "^$ ^$ ^$"), (True, ".* ^$ .*"), (True, ".* .* ^$")]
 )
 def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
     rabbitmq_server: RabbitServer, rabbitmq_url: str, declared: bool, rights: str
@@ -81,6 +92,23 @@ def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
     assert not found.ok
     assert "the broker refuses: " in found.detail
     assert "rabbitmqctl set_permissions" in found.advice
+
+
+def test_what_a_policy_takes_out_of_the_queue_is_not_blamed_on_workers(
+    rabbitmq_server: RabbitServer, rabbitmq_url: str
+) -> None:
+    settings, vhost = settings_for(rabbitmq_url), urlsplit(rabbitmq_url).path[1:]
+    rabbitmq_server.control("set_policy", "-p", vhost, "short", "retry$", '{"max-length": 1}')
+    publisher = Publisher(settings)
+    assert publisher.publish_many(["order-1", "order-2", "order-3"]) == 3
+    publisher.close()
+    found = dead_letters(settings)[0]
+    while found.ok:  # it goes there behind the confirmation
+        found = dead_letters(settings)[0]
+    assert "max-length" in found.detail
+    assert "policy" in found.advice
+    assert "workers" not in found.advice
+    assert dead_letters(settings)[0].detail.startswith(found.detail[:1])  # looked at, and still there
 
 
 def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -> None:
