@@ -17,7 +17,7 @@ SHOWN = 3
 
 ADVICE = (
     "`breakwall queue strange` shows them, and `--clear` forgets them. No order is lost by them: find out who writes "
-    "to payments.retry beside breakwall."
+    "to payments.retry beside breakwall. Another site? Give each its own broker, Redis database or virtual host."
 )
 
 
