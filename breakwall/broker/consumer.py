@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -30,6 +31,9 @@ UNCONFIRMED = {"confirm_publish": False, "write_timeout": 5.0}
 """For RabbitMQ. A worker sends events alone, of its own life: with an alarm raised the server reads none of them,
 and waiting for it to confirm one, the worker would stand still with all that it has in hand."""
 
+
+MOST_EVENTS = 1000
+"""Events for monitors such as Flower that wait while the broker takes none; the newest."""
 
 LEFT_OUT = (":DelayedDelivery", ":Control")
 """Celery's steps, by the end of their names."""
@@ -128,6 +132,7 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     def on_ready(self) -> None:
         """Celery's own. Called whenever messages are about to be taken."""
         super().on_ready()
+        forget_old_events(self.event_dispatcher)
         self.last_message_at = time.monotonic()
         self.timer.call_after(SETTLED, self._outages.over)
 
@@ -196,6 +201,12 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         self.set_aside(StrangeMessage(reason, _parts(message), message.body))
         # A reject would have RabbitMQ keep it a second time, among the messages that killed workers.
         message.ack()
+
+
+def forget_old_events(dispatcher: Any) -> None:
+    """Bound what waits to be told to monitors: Celery keeps all of it for as long as the broker takes none."""
+    if dispatcher is not None:
+        dispatcher._outbound_buffer = deque(dispatcher._outbound_buffer, MOST_EVENTS)  # noqa: SLF001
 
 
 def _as_we_write_it(message: Any, found: OrderMessage) -> Any:

@@ -168,6 +168,10 @@ class RedisChannel(kombu_redis.Channel):
     def _receive_one(self, client: Any) -> Any:
         try:
             return super()._receive_one(client)
+        except redis.exceptions.NoPermissionError as error:
+            # Of Redis 7's users none has a right to channels unless it is given one: then there is no remote control.
+            self.watcher.complained(error)
+            raise Empty from None
         except (redis.RedisError, OSError, Empty):
             raise
         except Exception:  # a stranger's word on the channel of `celery control`

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
@@ -23,7 +23,7 @@ from breakwall.broker.config import (
     sentinel_transport_options,
 )
 from breakwall.broker.mismatch import WrongQueueError, mismatch, wrong_type
-from breakwall.broker.refusal import refusal
+from breakwall.broker.refusal import NO_MORE_CLIENTS, refusal
 from breakwall.settings import Settings
 
 Result = TypeVar("Result")
@@ -80,7 +80,7 @@ class Line(ABC):
         """Ask for what sending and taking need, so that nothing comes of it but a refusal."""
 
     @abstractmethod
-    def _is_refusal(self, error: Exception) -> bool: ...
+    def _is_refusal(self, error: BaseException) -> bool: ...
 
     def send(self, order_ids: Sequence[str]) -> None:
         """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
@@ -116,8 +116,10 @@ class Line(ABC):
         try:
             self._do(self._pretend)
         except Exception as error:
-            if self._is_refusal(error):
-                raise refusal(error) from None
+            # While it connects kombu wraps what the broker says.
+            for said in (error, error.__cause__):
+                if said is not None and self._is_refusal(said):
+                    raise refusal(said) from None
             raise
 
     def causes_of_death(self) -> list[str]:
@@ -219,8 +221,9 @@ class RedisLine(Line):
 
     def _pretend(self) -> None:
         # Redis refuses these when they are queued; none of them is run.
-        commands = (("MULTI",), ("LPUSH", QUEUE, ""), ("BRPOP", QUEUE, "1"), ("DISCARD",))
-        pool = self._producer.channel.client.connection_pool
+        channel = self._producer.channel
+        commands = (("MULTI",), *_what_a_worker_needs(channel), ("DISCARD",))
+        pool = channel.client.connection_pool
         connection = pool.get_connection()
         try:
             for command in commands:
@@ -230,11 +233,13 @@ class RedisLine(Line):
             connection.disconnect()
             pool.release(connection)
 
-    def _is_refusal(self, error: Exception) -> bool:
-        from redis.exceptions import ReadOnlyError, ResponseError
+    def _is_refusal(self, error: BaseException) -> bool:
+        from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
+        if isinstance(error, (ResponseError, AuthenticationError)) or NO_MORE_CLIENTS in str(error):
+            return True
         # Behind Sentinel redis-py takes the word of a replica for a lost connection.
-        return isinstance(error, ResponseError) or isinstance(error.__context__, ReadOnlyError)
+        return isinstance(error.__context__, ReadOnlyError)
 
 
 class AmqpLine(Line):
@@ -309,7 +314,9 @@ class AmqpLine(Line):
             self.close()
 
     def _declare(self, channel: Any) -> None:
-        channel.queue_declare(QUEUE, durable=True, auto_delete=False, arguments={"x-max-length": "none"})
+        # With all of ours: the exchange that dead letters go through needs a right, too.
+        wrong = {**retry_queue().queue_arguments, "x-max-length": "none"}
+        channel.queue_declare(QUEUE, durable=True, auto_delete=False, arguments=wrong)
 
     def _consume(self, channel: Any) -> None:
         channel.basic_consume(QUEUE, arguments={"x-priority": "none"})
@@ -324,10 +331,10 @@ class AmqpLine(Line):
         channel.basic_recover(requeue=True)
         return causes
 
-    def _is_refusal(self, error: Exception) -> bool:
-        from amqp.exceptions import AccessRefused
+    def _is_refusal(self, error: BaseException) -> bool:
+        from amqp.exceptions import AccessRefused, NotAllowed
 
-        return isinstance(error, AccessRefused)
+        return isinstance(error, (AccessRefused, NotAllowed))
 
     def _prepare(self, channel: Any) -> None:
         if channel is self._prepared:
@@ -356,6 +363,21 @@ class AmqpLine(Line):
 
     def _on_refusal(self, *_: Any) -> None:
         self._refused = True
+
+
+def _what_a_worker_needs(channel: Any) -> Iterator[tuple[str, ...]]:
+    """Commands of kombu's with the keys that it uses: each may be forbidden by itself."""
+    binding, unacked, index = channel.keyprefix_queue % QUEUE, channel.unacked_key, channel.unacked_index_key
+    yield "LPUSH", QUEUE, ""
+    yield "RPUSH", QUEUE, ""
+    yield "BRPOP", *(channel._q_for_pri(QUEUE, priority) for priority in channel.priority_steps), "1"  # noqa: SLF001
+    yield "SADD", binding, ""
+    yield "HSET", unacked, "", ""
+    yield "HDEL", unacked, ""
+    yield "ZADD", index, "0", ""
+    yield "ZREM", index, ""
+    yield "SET", channel.unacked_mutex_key, "", "NX"
+    yield "EVALSHA", "0" * 40, "1", binding
 
 
 def _text(answer: bytes | str) -> str:

@@ -95,6 +95,13 @@ class Box(Pidbox):  # type: ignore[misc]  # Celery has no types
         super().__init__(consumer)
         self.node.handlers = Handlers()
 
+    def start(self, c: Any) -> None:
+        """Go on without it where the broker refuses what it needs: messages are worked on all the same."""
+        try:
+            super().start(c)
+        except c.connection.channel_errors as error:
+            c.complained(error)
+
     def on_message(self, body: Any, message: Any) -> None:
         self._forward_clock()
         try:

@@ -68,7 +68,7 @@ def worker(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A worker that finds on its start what would have ended each one that was started."""
     with client_of(server) as client:
         leave_poison(client)
-    worker = BrokerWorker(tmp_path_factory.mktemp("worker"), server.url("1"))
+    worker = BrokerWorker(tmp_path_factory.mktemp("worker"), server.url("1"), "--task-events")
     yield worker
     check_the_end(worker)
 
@@ -326,6 +326,17 @@ def password_that_is_new(client: redis.Redis) -> Iterator[None]:
     client.config_set("requirepass", "")
 
 
+@contextmanager
+def no_channels(client: redis.Redis) -> Iterator[None]:
+    """As Redis 7 makes every new user: without `celery control`, and with messages."""
+    client.execute_command("ACL", "SETUSER", "default", "resetchannels")
+    client.client_kill_filter(_type="normal", skipme=True)
+    client.client_kill_filter(_type="pubsub", skipme=True)
+    yield
+    client.execute_command("ACL", "SETUSER", "default", "allchannels")
+    client.client_kill_filter(_type="normal", skipme=True)
+
+
 REFUSALS = [out_of_memory, wrong_type_of_queue, missing_right, password_that_is_new]
 
 
@@ -346,6 +357,19 @@ def test_a_worker_outlives_what_its_broker_refuses(
         worker.publisher.publish("in-vain")
         time.sleep(1.2)  # a BRPOP takes a second to come back
         assert worker.running
+    assert worker.works()
+
+
+def test_a_user_without_a_right_to_channels_gets_its_orders_worked_on(
+    worker: BrokerWorker, client: redis.Redis
+) -> None:
+    assert worker.works()
+    connected = worker.log().count("Connected to")
+    with no_channels(client):
+        assert worker.says("Connected to", times=connected + 1)
+        assert worker.works()
+        assert worker.works()
+        assert worker.log().count("Connected to") == connected + 1
     assert worker.works()
 
 

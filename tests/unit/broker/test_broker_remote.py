@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.worker.control import Panel
 
+from breakwall.broker.consumer import MOST_EVENTS, forget_old_events
 from breakwall.broker.remote import REASONS, SILENCE, TELL, Handlers
 
 
@@ -48,3 +50,19 @@ def test_a_refusal_is_told_once_a_minute_and_nothing_of_an_unknown_one(
     assert len(lines) == 2
     assert "SIGTERM" in lines[0]
     assert "forged" not in lines[1]
+
+
+def test_events_that_no_broker_takes_are_kept_in_a_bounded_number() -> None:
+    app = Celery(broker="memory://", set_as_current=False)
+    with app.connection_for_write() as connection:
+        dispatcher = app.events.Dispatcher(connection)
+        forget_old_events(dispatcher)
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise PermissionError
+
+        dispatcher.producer.publish = refuse
+        for number in range(MOST_EVENTS + 10):
+            dispatcher.send("task-received", uuid=str(number))
+        assert len(dispatcher._outbound_buffer) == MOST_EVENTS
+        dispatcher.disable()
