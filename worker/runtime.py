@@ -8,6 +8,7 @@ from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
+from breakwall.broker.messages import StrangeMessage
 from breakwall.lacks import Lacks
 from breakwall.payments.charging import Charger
 from breakwall.payments.database import Database
@@ -23,6 +24,9 @@ from breakwall.worker.pruning import PruningStep
 from breakwall.worker.retry import Retrier
 from breakwall.worker.strange import StrangeBox
 from breakwall.worker.telling import Telling
+
+ANOTHER_SITES = "its order is not in this database"
+"""Of a message in our form. Two sites on one broker take each other's, and each is sent again a minute later."""
 
 
 class Runtime:
@@ -89,11 +93,14 @@ class Runtime:
 
     @cached_property
     def telling(self) -> Telling:
-        return Telling(self.database, self.breaker)
+        return Telling(self.database, self.breaker, stray=self._tell_stray)
 
     @cached_property
     def strange(self) -> StrangeBox:
         return StrangeBox(lambda: self.database)
+
+    def _tell_stray(self, order_id: str) -> None:
+        self.strange.put(StrangeMessage(ANOTHER_SITES, None, order_id))
 
     def _tell_lack(self, lack: str | None) -> None:
         self.heartbeat.lacks(None if lack is None else f"no {lack} left")

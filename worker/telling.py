@@ -29,6 +29,7 @@ class Telling:
     Args:
         database: where the order is.
         breaker: read, for what put the order off.
+        stray: told of a message whose order is not in the database; the id is its argument.
         clock: what the next attempt is measured by.
         monotonic: seconds.
     """
@@ -38,11 +39,13 @@ class Telling:
         database: Database,
         breaker: CircuitBreaker,
         *,
+        stray: Callable[[str], None] = lambda order_id: None,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._breaker = breaker
+        self._stray = stray
         self._clock = clock or DatabaseClock()
         self._monotonic = monotonic
 
@@ -56,10 +59,21 @@ class Telling:
         status = work(order_id)
         if status is None:
             log.info("order (id %s): %s", order_id, NOTHING, extra={"order_id": order_id})
+            if not self._knows(order_id):
+                self._stray(order_id)
             return NOTHING
         if status.is_final and not log.isEnabledFor(logging.INFO):
             return status.value
         return self._tell(order_id, status, self._monotonic() - began)
+
+    def _knows(self, order_id: str) -> bool:
+        try:
+            known = self._database.read(
+                lambda connection: connection.scalar(select(orders.c.id).where(orders.c.id == order_id))
+            )
+        except (DatabaseUnavailableError, SchemaError):
+            return True  # nobody can tell
+        return known is not None
 
     def _tell(self, order_id: str, status: OrderStatus, took: float) -> str:
         try:

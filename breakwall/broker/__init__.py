@@ -5,7 +5,7 @@ loaded at the first use, not by importing this.
 """
 
 from breakwall.broker.config import QUEUE, TASK, celery_config
-from breakwall.broker.depth import QueueDepth, check_queue, check_writing, queue_depth
+from breakwall.broker.depth import QueueDepth, causes_of_death, check_queue, check_writing, queue_depth
 from breakwall.broker.embedded import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.forms import READS
 from breakwall.broker.mismatch import WrongQueueError
@@ -23,6 +23,7 @@ __all__ = [
     "Publisher",
     "QueueDepth",
     "WrongQueueError",
+    "causes_of_death",
     "celery_config",
     "check_queue",
     "check_writing",

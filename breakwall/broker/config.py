@@ -8,8 +8,7 @@ from urllib.parse import quote
 from breakwall.settings import Settings
 
 if TYPE_CHECKING:
-    from kombu.entity import Queue
-
+    from breakwall.broker.queues import QuorumQueue
     from breakwall.sentinel import SentinelAddress
 
 QUEUE = "payments.retry"
@@ -152,7 +151,7 @@ def _tls(settings: Settings) -> dict[str, Any]:
     return {}
 
 
-def retry_queue() -> Queue:
+def retry_queue() -> QuorumQueue:
     """RabbitMQ's `QUEUE`, the same for whoever declares it; declares `DEAD_LETTERS` with it."""
     from breakwall.broker.queues import QuorumQueue
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -31,6 +32,13 @@ UNCONFIRMED = {"confirm_publish": False, "write_timeout": 5.0}
 and waiting for it to confirm one, the worker would stand still with all that it has in hand."""
 
 
+MOST_EVENTS = 1000
+"""Events for monitors such as Flower that wait while the broker takes none; the newest."""
+
+LEFT_OUT = (":DelayedDelivery", ":Control")
+"""Celery's steps, by the end of their names."""
+
+
 class BrokerLostError(ConnectionError):
     """Whatever ended a connection, as the one error from which Celery always starts again."""
 
@@ -40,7 +48,8 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     Left out: looking for other workers, for a second at every connect ("mingle"), and listening to all their
     events ("gossip"), since workers share nothing but the queue; and the 28 queues that Celery declares for
-    countdowns beside a quorum queue, since delays are in the database. Remote control stays.
+    countdowns beside a quorum queue, since delays are in the database. Of remote control stays what tells
+    (`breakwall.broker.remote`).
 
     The app may have an ``on_strange_message``, which is given every `StrangeMessage`; it may neither raise
     nor take long.
@@ -50,7 +59,8 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]  # Celery has no types
         default_steps: ClassVar[list[str]] = [
-            step for step in Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+            *(step for step in Consumer.Blueprint.default_steps if not step.endswith(LEFT_OUT)),
+            "breakwall.broker.remote:RemoteStep",
         ]
 
         def start(self, parent: Any) -> None:
@@ -76,7 +86,7 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     @property
     def consumes(self) -> bool:
-        """Whether it is connected and wants messages; `celery control cancel_consumer` has it want none."""
+        """Whether it is connected and wants messages."""
         consumer: Any = self.task_consumer
         return consumer is not None and consumer.consuming_from(QUEUE)
 
@@ -122,6 +132,7 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     def on_ready(self) -> None:
         """Celery's own. Called whenever messages are about to be taken."""
         super().on_ready()
+        forget_old_events(self.event_dispatcher)
         self.last_message_at = time.monotonic()
         self.timer.call_after(SETTLED, self._outages.over)
 
@@ -190,6 +201,12 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         self.set_aside(StrangeMessage(reason, _parts(message), message.body))
         # A reject would have RabbitMQ keep it a second time, among the messages that killed workers.
         message.ack()
+
+
+def forget_old_events(dispatcher: Any) -> None:
+    """Bound what waits to be told to monitors: Celery keeps all of it for as long as the broker takes none."""
+    if dispatcher is not None:
+        dispatcher._outbound_buffer = deque(dispatcher._outbound_buffer, MOST_EVENTS)  # noqa: SLF001
 
 
 def _as_we_write_it(message: Any, found: OrderMessage) -> Any:

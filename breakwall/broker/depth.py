@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 
@@ -88,6 +89,16 @@ def check_writing(settings: Settings) -> None:
         BrokerRefusesError: it would not.
     """
     _look(settings, Line.try_writing)
+
+
+def causes_of_death(settings: Settings) -> Counter[str]:
+    """How the oldest of RabbitMQ's dead letters came there, in its words; empty where that is not known.
+
+    They are looked at and stay. Takes under two seconds.
+    """
+    causes: Counter[str] = Counter()
+    _look(settings, lambda line: causes.update(line.causes_of_death()))
+    return causes
 
 
 def _look(settings: Settings, look: Callable[[Line], None]) -> None:

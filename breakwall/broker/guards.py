@@ -20,6 +20,7 @@ from breakwall.broker.messages import (
     StrangeError,
     StrangeMessage,
     addressed_to,
+    check_broadcast,
     check_envelope,
     read_envelope,
 )
@@ -154,9 +155,23 @@ class RedisChannel(kombu_redis.Channel):
         except redis.ResponseError as error:  # kombu would say so every second, at length
             self.watcher.complained(error)
 
+    def _handle_message(self, client: Any, response: Any) -> Any:
+        found = super()._handle_message(client, response)
+        if isinstance(data := found["data"], (bytes, str)):  # of a subscription it is a number
+            try:
+                check_broadcast(data)
+            except StrangeError as error:  # kombu would write a page for each
+                self.watcher.set_aside(StrangeMessage(str(error), None, data))
+                raise Empty from None
+        return found
+
     def _receive_one(self, client: Any) -> Any:
         try:
             return super()._receive_one(client)
+        except redis.exceptions.NoPermissionError as error:
+            # Of Redis 7's users none has a right to channels unless it is given one: then there is no remote control.
+            self.watcher.complained(error)
+            raise Empty from None
         except (redis.RedisError, OSError, Empty):
             raise
         except Exception:  # a stranger's word on the channel of `celery control`

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
@@ -23,7 +23,7 @@ from breakwall.broker.config import (
     sentinel_transport_options,
 )
 from breakwall.broker.mismatch import WrongQueueError, mismatch, wrong_type
-from breakwall.broker.refusal import refusal
+from breakwall.broker.refusal import NO_MORE_CLIENTS, refusal
 from breakwall.settings import Settings
 
 Result = TypeVar("Result")
@@ -40,6 +40,9 @@ PROMPT = 0.1
 """Seconds: a failure that comes sooner, on a connection that worked before, means that it was dropped while
 idle and that a second try is worth it. A broker that hangs takes longer, and has had its time."""
 
+
+DEAD_LETTERS_READ = 20
+"""Dead letters that are read for how they came there."""
 
 NOT_FOUND = 404
 PRECONDITION_FAILED = 406
@@ -77,7 +80,7 @@ class Line(ABC):
         """Ask for what sending and taking need, so that nothing comes of it but a refusal."""
 
     @abstractmethod
-    def _is_refusal(self, error: Exception) -> bool: ...
+    def _is_refusal(self, error: BaseException) -> bool: ...
 
     def send(self, order_ids: Sequence[str]) -> None:
         """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
@@ -113,9 +116,18 @@ class Line(ABC):
         try:
             self._do(self._pretend)
         except Exception as error:
-            if self._is_refusal(error):
-                raise refusal(error) from None
+            # While it connects kombu wraps what the broker says.
+            for said in (error, error.__cause__):
+                if said is not None and self._is_refusal(said):
+                    raise refusal(said) from None
             raise
+
+    def causes_of_death(self) -> list[str]:
+        """How the oldest dead letters came there, in the broker's words."""
+        return self._do(self._dead_letters)
+
+    def _dead_letters(self) -> list[str]:
+        return []  # Redis has none
 
     def close(self) -> None:
         """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
@@ -209,8 +221,9 @@ class RedisLine(Line):
 
     def _pretend(self) -> None:
         # Redis refuses these when they are queued; none of them is run.
-        commands = (("MULTI",), ("LPUSH", QUEUE, ""), ("BRPOP", QUEUE, "1"), ("DISCARD",))
-        pool = self._producer.channel.client.connection_pool
+        channel = self._producer.channel
+        commands = (("MULTI",), *_what_a_worker_needs(channel), ("DISCARD",))
+        pool = channel.client.connection_pool
         connection = pool.get_connection()
         try:
             for command in commands:
@@ -220,10 +233,13 @@ class RedisLine(Line):
             connection.disconnect()
             pool.release(connection)
 
-    def _is_refusal(self, error: Exception) -> bool:
-        from redis.exceptions import ResponseError
+    def _is_refusal(self, error: BaseException) -> bool:
+        from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
-        return isinstance(error, ResponseError)
+        if isinstance(error, (ResponseError, AuthenticationError)) or NO_MORE_CLIENTS in str(error):
+            return True
+        # Behind Sentinel redis-py takes the word of a replica for a lost connection.
+        return isinstance(error.__context__, ReadOnlyError)
 
 
 class AmqpLine(Line):
@@ -270,7 +286,9 @@ class AmqpLine(Line):
             declare(channel=self._producer.channel)
 
     def _pretend(self) -> None:
-        self._declare_what_cannot_be()
+        # Both with an argument that RabbitMQ refuses, after it has looked at the rights: nothing is made.
+        self._ask_in_vain(self._declare)
+        self._ask_in_vain(self._consume)
         self._open()
         channel = self._producer.channel
         self._prepare(channel)
@@ -284,21 +302,39 @@ class AmqpLine(Line):
             if getattr(error, "reply_code", None) != NOT_FOUND:  # not declared yet: the first publish does
                 raise
 
-    def _declare_what_cannot_be(self) -> None:
-        """With an argument that RabbitMQ refuses, after it has looked at the rights: nothing is made."""
+    def _ask_in_vain(self, ask: Callable[[Any], object]) -> None:
+        self._open()
         try:
-            self._producer.channel.queue_declare(
-                QUEUE, durable=True, auto_delete=False, arguments={"x-max-length": "none"}
-            )
+            ask(self._producer.channel)
         except self._connection.channel_errors as error:
-            if getattr(error, "reply_code", None) != PRECONDITION_FAILED:
+            if getattr(error, "reply_code", None) not in {PRECONDITION_FAILED, NOT_FOUND}:
                 raise
             self._producer = None  # that closed the channel
+        else:
+            self.close()
 
-    def _is_refusal(self, error: Exception) -> bool:
-        from amqp.exceptions import AccessRefused
+    def _declare(self, channel: Any) -> None:
+        # With all of ours: the exchange that dead letters go through needs a right, too.
+        wrong = {**retry_queue().queue_arguments, "x-max-length": "none"}
+        channel.queue_declare(QUEUE, durable=True, auto_delete=False, arguments=wrong)
 
-        return isinstance(error, AccessRefused)
+    def _consume(self, channel: Any) -> None:
+        channel.basic_consume(QUEUE, arguments={"x-priority": "none"})
+
+    def _dead_letters(self) -> list[str]:
+        channel, causes = self._producer.channel, []
+        for _ in range(DEAD_LETTERS_READ):
+            message = channel.basic_get(DEAD_LETTERS)
+            if message is None:
+                break
+            causes.append(str((message.headers or {}).get("x-first-death-reason", "")))
+        channel.basic_recover(requeue=True)
+        return causes
+
+    def _is_refusal(self, error: BaseException) -> bool:
+        from amqp.exceptions import AccessRefused, NotAllowed
+
+        return isinstance(error, (AccessRefused, NotAllowed))
 
     def _prepare(self, channel: Any) -> None:
         if channel is self._prepared:
@@ -327,6 +363,21 @@ class AmqpLine(Line):
 
     def _on_refusal(self, *_: Any) -> None:
         self._refused = True
+
+
+def _what_a_worker_needs(channel: Any) -> Iterator[tuple[str, ...]]:
+    """Commands of kombu's with the keys that it uses: each may be forbidden by itself."""
+    binding, unacked, index = channel.keyprefix_queue % QUEUE, channel.unacked_key, channel.unacked_index_key
+    yield "LPUSH", QUEUE, ""
+    yield "RPUSH", QUEUE, ""
+    yield "BRPOP", *(channel._q_for_pri(QUEUE, priority) for priority in channel.priority_steps), "1"  # noqa: SLF001
+    yield "SADD", binding, ""
+    yield "HSET", unacked, "", ""
+    yield "HDEL", unacked, ""
+    yield "ZADD", index, "0", ""
+    yield "ZREM", index, ""
+    yield "SET", channel.unacked_mutex_key, "", "NX"
+    yield "EVALSHA", "0" * 40, "1", binding
 
 
 def _text(answer: bytes | str) -> str:

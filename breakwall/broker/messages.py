@@ -1,4 +1,4 @@
-"""What a message of ours looks like. Whatever else lies in the queue is none, and is set aside.
+"""What a message of ours looks like, and a command to a worker. Whatever else comes is none, and is set aside.
 
 Pure: a message comes in as its parts, what is needed of it goes out. Nothing that a stranger wrote goes any further:
 neither a header that tells Celery to wait, to call something else or to answer, nor a text that breaks a line.
@@ -26,6 +26,12 @@ _TRACES = ("traceparent", "tracestate", "baggage", "sentry-trace")
 """What tools that follow a call through many processes add to a message."""
 
 _LONGEST_TRACE = 8192
+
+
+NO_COMMAND = "it is no command, on Celery's control channel"
+
+LARGEST_CLOCK = 2**53
+"""Of Celery's logical clocks, which count messages. A larger number could not be sent on."""
 
 
 class StrangeError(Exception):
@@ -96,6 +102,63 @@ def check_envelope(found: object) -> dict[str, Any]:
     if not isinstance(properties, dict) or not isinstance(properties.get("delivery_info"), dict):
         raise StrangeError("it has no properties")
     return found
+
+
+def check_broadcast(data: bytes | str) -> None:
+    """Whether what came over a channel of Redis is kombu's envelope of a message.
+
+    Raises:
+        StrangeError: it is not.
+    """
+    try:
+        check_envelope(_from_json(data, NO_COMMAND))
+    except StrangeError:
+        raise StrangeError(NO_COMMAND) from None
+
+
+def read_command(body: object, headers: object, replies: str) -> dict[str, Any]:
+    """Read a command to a worker, `celery control`'s or Flower's, in kombu's form.
+
+    Args:
+        replies: the exchange that answers are sent to; there is no other.
+
+    Raises:
+        StrangeError: it is none.
+    """
+    if not isinstance(body, dict) or not isinstance(headers, dict):
+        raise StrangeError(NO_COMMAND)
+    clock, arguments = headers.get("clock") or 0, body.get("arguments") or {}
+    destination, reply_to = body.get("destination") or None, body.get("reply_to") or None
+    texts = {name: body.get(name) or None for name in ("pattern", "matcher", "ticket")}
+    if not (
+        isinstance(body.get("method"), str)
+        and isinstance(arguments, dict)
+        and isinstance(clock, int)
+        and 0 <= clock <= LARGEST_CLOCK
+        and (destination is None or isinstance(destination, list))
+        and (reply_to is None or _is_reply_address(reply_to, replies))
+        and all(text is None or isinstance(text, str) for text in texts.values())
+        and _is_pattern(texts["pattern"], texts["matcher"])
+    ):
+        raise StrangeError(NO_COMMAND)
+    known = {"method": body["method"], "arguments": arguments, "destination": destination}
+    return {**known, "reply_to": reply_to, **texts}
+
+
+def _is_pattern(pattern: str | None, matcher: str | None) -> bool:
+    try:
+        re.compile(pattern or "" if matcher == "pcre" else "")
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return matcher in {None, "glob", "pcre"}
+
+
+def _is_reply_address(given: object, replies: str) -> bool:
+    return (
+        isinstance(given, dict)
+        and given.get("exchange") == replies
+        and isinstance(given.get("routing_key"), str)
+    )
 
 
 def addressed_to(queue: str, envelope: dict[str, Any]) -> dict[str, Any]:

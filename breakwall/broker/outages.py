@@ -17,12 +17,18 @@ half-minute after a broker's return; one connection attempt in five seconds cost
 SILENCE = 60.0
 """Seconds between two lines about the same outage."""
 
+LASTS = 5
+"""Failures of one kind in a row after which it is told beside what was told before: the last connection broke in one
+way, and each new one is refused in another."""
+
 LONGEST = 300
 """Characters of a broker's words that are repeated."""
 
 
 class Outages:
     """Says that the broker fails, once an outage and once a minute at most, and that it is over.
+
+    What fails in another way for longer than a moment is told then: it may need somebody.
 
     Args:
         clock: seconds, monotonic.
@@ -35,6 +41,7 @@ class Outages:
         self._began: float | None = None
         self._told = False
         self._tries = 0
+        self._kind, self._alike = "", 0
         self._silent_until: dict[str, float] = {}
 
     def failed(self, error: BaseException) -> float:
@@ -44,7 +51,12 @@ class Outages:
         sentence = (
             "the broker fails: %s. Orders wait in the database; this worker goes on when the broker does"
         )
-        self._told = self._say(sentence, error) or self._told
+        kind = type(_cause(error)).__name__
+        self._kind, self._alike = kind, self._alike + 1 if kind == self._kind else 1
+        news = f"{sentence} {kind}" if self._alike >= LASTS else sentence
+        if self._say(sentence, error, news):
+            self._told = True
+            self._hush(f"{sentence} {kind}")
         self._tries += 1
         return min(FIRST_PAUSE + (self._tries - 1) * LONGER_BY, LONGEST_PAUSE)
 
@@ -60,19 +72,26 @@ class Outages:
             log.warning("the broker is back after %.0f s", self._clock() - self._began)
         self._began = None
 
-    def _say(self, sentence: str, error: BaseException) -> bool:
+    def _say(self, sentence: str, error: BaseException, news: str | None = None) -> bool:
         now = self._clock()
-        if now < self._silent_until.get(sentence, now):
+        if now < self._silent_until.get(news or sentence, now):
             return False
-        self._silent_until[sentence] = now + SILENCE
+        self._hush(sentence)
         log.warning(sentence, self._words(error))
         return True
 
+    def _hush(self, news: str) -> None:
+        self._silent_until[news] = self._clock() + SILENCE
+
     def _words(self, error: BaseException) -> str:
-        cause = error.__cause__ or error
+        cause = _cause(error)
         # By name: amqp is loaded for RabbitMQ alone. Its own text has numbers and no word of a queue.
         deleted = type(cause).__name__ == "ConsumerCancelled"
         text = "its queue was deleted" if deleted else f"{cause}".strip().rstrip(".") or type(cause).__name__
         if self._secret:
             text = text.replace(self._secret, "…")
         return "".join(char if char.isprintable() else " " for char in text[:LONGEST])
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.__cause__ or error

@@ -17,8 +17,29 @@ SHOWN = 3
 
 ADVICE = (
     "`breakwall queue strange` shows them, and `--clear` forgets them. No order is lost by them: find out who writes "
-    "to payments.retry beside breakwall."
+    "to payments.retry beside breakwall. Another site? Give each its own broker, Redis database or virtual host."
 )
+
+
+SAFE = "The orders are in the database and are published again."
+
+_POLICY = (
+    "Take that policy from payments.retry (`rabbitmqctl list_policies`): each order that it hits is charged "
+    "BREAKWALL_DISPATCH__REPUBLISH_AFTER later."
+)
+
+CAUSES = {
+    "delivery_limit": (
+        "some were delivered again and again and never done with",
+        "Something kills workers: look at their logs.",
+    ),
+    "expired": ("some waited longer than a policy allows (message-ttl)", _POLICY),
+    "maxlen": ("some were more than a policy allows (max-length)", _POLICY),
+    "rejected": ("some were rejected", "Find out who reads payments.retry beside breakwall."),
+}
+"""By RabbitMQ's word for how a message came there: what that means, and what to do."""
+
+UNKNOWN_CAUSE = ("nothing says how some came there", "Look at them in payments.retry.dead and purge it.")
 
 
 def set_aside(opened: Database) -> Finding:
@@ -41,15 +62,14 @@ def _look(connection: Connection) -> tuple[int, list[StoredStrange]]:
 
 
 def dead_letters(settings: Settings) -> list[Finding]:
-    """What RabbitMQ delivered again and again, and nobody was ever done with."""
-    from breakwall.broker import queue_depth
-    from breakwall.broker.config import DEAD_LETTERS, DELIVERY_LIMIT
+    """What RabbitMQ took out of the queue before anybody was done with it."""
+    from breakwall.broker import causes_of_death, queue_depth
+    from breakwall.broker.config import DEAD_LETTERS
 
     name, number = "dead letters", queue_depth(settings, DEAD_LETTERS)
     if not number:
         return [Finding(name, True, "none" if number == 0 else "unknown: the broker does not answer")]
-    told = f"each was delivered {DELIVERY_LIMIT} times and never done with"
-    advice = (
-        "Something kills workers: look at their logs. The orders are in the database and are published again."
-    )
-    return [Finding(name, False, f"{count(number, 'message')} in {DEAD_LETTERS}: {told}", advice)]
+    found = {CAUSES.get(cause, UNKNOWN_CAUSE) for cause in causes_of_death(settings)} or {UNKNOWN_CAUSE}
+    told = "; ".join(sorted(what for what, _ in found))
+    advice = " ".join(sorted(todo for _, todo in found))
+    return [Finding(name, False, f"{count(number, 'message')} in {DEAD_LETTERS}: {told}", f"{advice} {SAFE}")]

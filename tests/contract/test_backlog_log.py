@@ -47,7 +47,14 @@ class Site:
             clock=self.clock,
             monotonic=lambda: self.seconds,
         )
-        self.telling = Telling(self.database, self.breaker, clock=self.clock, monotonic=lambda: self.seconds)
+        self.strays: list[str] = []
+        self.telling = Telling(
+            self.database,
+            self.breaker,
+            stray=self.strays.append,
+            clock=self.clock,
+            monotonic=lambda: self.seconds,
+        )
         self.caplog = caplog
 
     def queue(self, *keys: str, currency: str = "KRW", delay: float = 0.0) -> list[str]:
@@ -268,6 +275,13 @@ def test_an_order_that_is_paid_says_so_and_one_that_is_done_nothing(site: Site) 
         f"order cart-17 (id {order_id}): paid",
         f"order (id {order_id}): nothing to do",
     ]
+
+
+def test_a_message_for_an_order_of_another_site_is_told_and_one_that_was_doubled_is_not(site: Site) -> None:
+    (order_id,) = site.queue("cart-17")
+    for named in (order_id, "another-sites"):
+        assert site.telling.tell(named, lambda one: None) == NOTHING
+    assert site.strays == ["another-sites"]
 
 
 def test_above_info_a_paid_order_costs_no_look(site: Site) -> None:

@@ -8,10 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 from publish_fixtures import settings_for
+from redis.exceptions import ClusterCrossSlotError
 
 from breakwall.broker import Publisher, queue_depth
+from breakwall.broker.refusal import refusal
 from breakwall.doctor.checks import broker
+from breakwall.doctor.strange import dead_letters
 from tests.servers import RabbitServer, RedisServer, SentinelSite
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -31,6 +35,9 @@ def client(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
         ("REPLICAOF 127.0.0.1 9", "READONLY"),
         ("ACL SETUSER default -lpush", "NOPERM"),
         ("ACL SETUSER default -brpop", "NOPERM"),
+        ("ACL SETUSER default -@scripting", "NOPERM"),
+        ("ACL SETUSER default resetkeys ~payments.*", "NOPERM"),
+        ("CONFIG SET maxclients 1", "max number of clients"),
     ],
 )
 def test_a_redis_that_refuses_every_message_is_a_problem(
@@ -40,11 +47,30 @@ def test_a_redis_that_refuses_every_message_is_a_problem(
     try:
         (found,) = broker(settings_for(redis_url))
     finally:
-        client.execute_command("ACL", "SETUSER", "default", "+@all")
+        client.config_set("maxclients", "10000")
+        client.execute_command("ACL", "SETUSER", "default", "+@all", "allkeys")
     assert not found.ok
     assert "the broker refuses: " in found.detail
     assert kind in found.detail
     assert found.advice.endswith("orders wait safely.")
+
+
+def test_a_password_that_is_refused_is_told_as_that(redis_url: str, rabbitmq_url: str) -> None:
+    for url in (redis_url.replace("//", "//nobody:geheim@"), rabbitmq_url.replace("guest@", "geheim@")):
+        (found,) = broker(settings_for(url))
+        assert found.detail.endswith("the broker refuses: it refuses the user or the password")
+        assert "geheim" not in str(found)
+
+
+def test_a_virtual_host_that_is_missing_is_told_as_that(rabbitmq_url: str) -> None:
+    (found,) = broker(settings_for(f"{rabbitmq_url}-of-nobody"))
+    assert "no such virtual host" in found.detail
+    assert "rabbitmqctl add_vhost" in found.advice
+
+
+def test_a_redis_cluster_is_told_as_that() -> None:
+    told = refusal(ClusterCrossSlotError("Keys in request don't hash to the same slot"))
+    assert "a Redis Cluster" in str(told)
 
 
 def test_a_master_behind_sentinels_that_refuses_every_message_is_a_problem(
@@ -59,14 +85,29 @@ def test_a_master_behind_sentinels_that_refuses_every_message_is_a_problem(
     assert "the broker refuses: its memory is full (OOM)" in found.detail
 
 
+def test_a_replica_that_the_sentinels_name_as_the_master_is_a_problem(sentinel_site: SentinelSite) -> None:
+    settings = settings_for(sentinel_site.fresh_url())
+    with sentinel_site.master.client() as client:
+        client.replicaof("127.0.0.1", 9)
+        (found,) = broker(settings)
+        client.replicaof("NO", "ONE")
+    assert "the sentinels name a master that is a replica" in found.detail
+    assert "SENTINEL FAILOVER" in found.advice
+
+
 def test_looking_whether_redis_refuses_writes_nothing(client: redis.Redis, redis_url: str) -> None:
     (found,) = broker(settings_for(redis_url))
     assert found.ok
     assert client.dbsize() == 0
 
 
+OURS = r"^payments\.retry"
+"""Not enough: the dead letters go through RabbitMQ's own exchange."""
+
+
 @pytest.mark.parametrize(
-    ("declared", "rights"), [(True, "^$ ^$ ^$"), (False, "^$ ^$ ^$"), (True, ".* ^$ .*")]
+    ("declared", "rights"),
+    [(True, "^$ ^$ ^$"), (False, f"{OURS} {OURS} {OURS}"), (True, ".* ^$ .*"), (True, ".* .* ^$")],
 )
 def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
     rabbitmq_server: RabbitServer, rabbitmq_url: str, declared: bool, rights: str
@@ -81,6 +122,22 @@ def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
     assert not found.ok
     assert "the broker refuses: " in found.detail
     assert "rabbitmqctl set_permissions" in found.advice
+
+
+def test_what_a_policy_takes_out_of_the_queue_is_not_blamed_on_workers(
+    rabbitmq_server: RabbitServer, rabbitmq_url: str
+) -> None:
+    settings, vhost = settings_for(rabbitmq_url), urlsplit(rabbitmq_url).path[1:]
+    rabbitmq_server.control("set_policy", "-p", vhost, "short", "retry$", '{"max-length": 1}')
+    publisher = Publisher(settings)
+    assert publisher.publish_many(["order-1", "order-2", "order-3"]) == 3
+    publisher.close()
+    wait_until(lambda: not dead_letters(settings)[0].ok, 30)  # it goes there behind the confirmation
+    (found,) = dead_letters(settings)
+    assert "max-length" in found.detail
+    assert "policy" in found.advice
+    assert "workers" not in found.advice
+    assert dead_letters(settings)[0].detail.startswith(found.detail[:1])  # looked at, and still there
 
 
 def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -> None:

@@ -8,13 +8,15 @@ from typing import TypeVar
 from uuid import uuid4
 
 import pytest
+from celery import Celery
 from publish_fixtures import assert_fails_in_time, settings_for
 from worker_fixtures import RunningWorker, running_worker
 
 from breakwall.breaker import store_from_url
-from breakwall.broker import Publisher, QueueDepth, queue_depth
+from breakwall.broker import Publisher, QueueDepth, celery_config, queue_depth
 from tests.command import Terminal
 from tests.servers import SentinelSite
+from tests.servers.sentinel import PASSWORD, SENTINEL_PASSWORD
 from tests.stopwatch import timed
 
 T = TypeVar("T")
@@ -110,7 +112,7 @@ def worker(terminal: Terminal, url: str) -> Iterator[RunningWorker]:
 
 
 def test_a_worker_goes_on_seconds_after_a_failover(
-    sentinel_site: SentinelSite, publisher: Publisher, worker: RunningWorker
+    sentinel_site: SentinelSite, url: str, publisher: Publisher, worker: RunningWorker
 ) -> None:
     before, after = uuid4().hex, uuid4().hex
     until(lambda: publisher.publish(before))
@@ -119,3 +121,11 @@ def test_a_worker_goes_on_seconds_after_a_failover(
     until(lambda: publisher.publish(after))
     took = timed(lambda: worker.wait_for(f"order (id {after}): nothing to do"))[1]
     assert took < 20
+    # What it tells of itself over the broker holds no password.
+    app = Celery(set_as_current=False)
+    app.conf.update(celery_config(settings_for(url)))
+    for command in ("stats", "conf", "report"):
+        told = str(app.control.broadcast(command, reply=True, timeout=20, limit=1))
+        assert "celery@" in told
+        assert PASSWORD not in told
+        assert SENTINEL_PASSWORD not in told

@@ -132,8 +132,18 @@ def test_strange_messages_are_set_aside_once_and_the_next_one_worked_on(
     with channel_of(rabbitmq_server, url) as channel:
         for message in strange:
             channel.basic_publish(message, routing_key=QUEUE)
+        for body in ("{}", "[1]", '{"method": "nobody\\ns"}', '{"method": "ping", "arguments": 7}'):
+            command = amqp.Message(body, content_type="application/json", content_encoding="utf-8")
+            channel.basic_publish(command, exchange="celery.pidbox")
     assert worker.works()
-    for reason in ("another task", "no call of the task", "too large", "no orders", "compressed"):
+    for reason in (
+        "another task",
+        "no call of the task",
+        "too large",
+        "no orders",
+        "compressed",
+        "no command",
+    ):
         assert worker.says(reason), worker.log()
     assert queue_depth(worker.settings) == 0
     assert queue_depth(worker.settings, DEAD_LETTERS) == 0

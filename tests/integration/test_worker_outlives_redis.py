@@ -68,7 +68,7 @@ def worker(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A worker that finds on its start what would have ended each one that was started."""
     with client_of(server) as client:
         leave_poison(client)
-    worker = BrokerWorker(tmp_path_factory.mktemp("worker"), server.url("1"))
+    worker = BrokerWorker(tmp_path_factory.mktemp("worker"), server.url("1"), "--task-events")
     yield worker
     check_the_end(worker)
 
@@ -127,7 +127,8 @@ def leave_poison(client: redis.Redis) -> None:
 
 def strange(worker: BrokerWorker, limit: int = 1000) -> list[StoredStrange]:
     def read(connection: Connection) -> list[StoredStrange]:
-        return newest(connection, limit=limit)
+        # Without the probes', whose orders are in no database.
+        return [kept for kept in newest(connection, limit=limit) if "this database" not in kept.reason]
 
     database = Database(worker.settings.database)
     try:
@@ -221,6 +222,11 @@ def test_a_message_of_ours_is_worked_on_whatever_else_is_in_it(
     assert wait_until(lambda: client.hlen("unacked") == 0)
 
 
+def test_a_message_that_names_an_order_of_another_site_is_told(worker: BrokerWorker) -> None:
+    assert worker.works()
+    assert worker.says("set aside a message that is none of ours: its order is not in this database")
+
+
 def test_a_revoke_ends_no_order(worker: BrokerWorker, client: redis.Redis) -> None:
     assert worker.works()
     app = Celery(set_as_current=False)
@@ -232,6 +238,45 @@ def test_a_revoke_ends_no_order(worker: BrokerWorker, client: redis.Redis) -> No
         client.lpush(QUEUE, json.dumps(message("revoked-1", headers={"task": TASK, "id": "revoked-1"})))
         assert worker.worked_on("revoked-1", times=times)
     assert "`breakwall orders cancel` ends it" in worker.log()
+
+
+ON_THE_CONTROL_CHANNEL = [
+    b"\xff\x00 no json \x1b[2J\n",
+    b"[1]",
+    b"{}",
+    json.dumps(message(body=base64.b64encode(b"{}").decode())),
+    json.dumps(message(body=base64.b64encode(b'{"method": "ping", "arguments": 7}').decode())),
+    json.dumps(message(body="!!!")),
+    json.dumps(message(headers={"clock": "x"})),
+]
+
+
+def test_junk_on_the_channel_of_celery_control_is_set_aside_without_a_traceback(
+    worker: BrokerWorker, client: redis.Redis
+) -> None:
+    assert worker.works()
+    for junk in ON_THE_CONTROL_CHANNEL * 10:
+        client.publish("/1.celery.pidbox", junk)
+    assert worker.says("no command, on Celery's control channel")
+    assert worker.works()
+    assert worker.log().count("no command, on Celery's control channel") <= worker.minutes
+    assert "Traceback" not in worker.log()
+
+
+def test_what_celery_control_or_flower_ask_ends_no_worker_and_stops_none(
+    worker: BrokerWorker, client: redis.Redis
+) -> None:
+    app = Celery(set_as_current=False)
+    app.conf.update(celery_config(worker.settings))
+
+    def ask(command: str, **arguments: Any) -> str:
+        return str(app.control.broadcast(command, arguments=arguments, reply=True, timeout=20, limit=1))
+
+    assert "pong" in ask("ping")
+    for refused in ("shutdown", "pool_shrink", "pool_restart"):
+        assert "refused" in ask(refused)
+    assert "`breakwall queue pause`" in ask("cancel_consumer", queue=QUEUE)
+    assert worker.works()
 
 
 def test_a_worker_outlives_failovers_of_debians_redis(debian_server: RedisServer, tmp_path: Path) -> None:
@@ -281,6 +326,17 @@ def password_that_is_new(client: redis.Redis) -> Iterator[None]:
     client.config_set("requirepass", "")
 
 
+@contextmanager
+def no_channels(client: redis.Redis) -> Iterator[None]:
+    """As Redis 7 makes every new user: without `celery control`, and with messages."""
+    client.execute_command("ACL", "SETUSER", "default", "resetchannels")
+    client.client_kill_filter(_type="normal", skipme=True)
+    client.client_kill_filter(_type="pubsub", skipme=True)
+    yield
+    client.execute_command("ACL", "SETUSER", "default", "allchannels")
+    client.client_kill_filter(_type="normal", skipme=True)
+
+
 REFUSALS = [out_of_memory, wrong_type_of_queue, missing_right, password_that_is_new]
 
 
@@ -301,6 +357,19 @@ def test_a_worker_outlives_what_its_broker_refuses(
         worker.publisher.publish("in-vain")
         time.sleep(1.2)  # a BRPOP takes a second to come back
         assert worker.running
+    assert worker.works()
+
+
+def test_a_user_without_a_right_to_channels_gets_its_orders_worked_on(
+    worker: BrokerWorker, client: redis.Redis
+) -> None:
+    assert worker.works()
+    connected = worker.log().count("Connected to")
+    with no_channels(client):
+        assert worker.says("Connected to", times=connected + 1)
+        assert worker.works()
+        assert worker.works()
+        assert worker.log().count("Connected to") == connected + 1
     assert worker.works()
 
 

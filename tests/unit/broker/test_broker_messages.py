@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from breakwall.broker import TASK
@@ -15,7 +16,9 @@ from breakwall.broker.messages import (
     LARGEST,
     StrangeError,
     addressed_to,
+    check_broadcast,
     check_envelope,
+    read_command,
     read_envelope,
     read_message,
 )
@@ -143,3 +146,58 @@ def test_each_delivery_has_a_name_of_its_own() -> None:
 def test_what_has_not_the_parts_is_not_put_back(wrong: Any) -> None:
     with pytest.raises(StrangeError):
         check_envelope(wrong)
+
+
+REPLIES = "reply.celery.pidbox"
+ASKED = {
+    "method": "ping",
+    "arguments": {},
+    "destination": None,
+    "pattern": None,
+    "matcher": None,
+    "reply_to": {"exchange": REPLIES, "routing_key": "me"},
+    "ticket": "t",
+}
+
+
+def test_a_command_of_celerys_is_read_as_it_is() -> None:
+    assert read_command(ASKED, {"clock": 5, "expires": 1.0}, REPLIES) == ASKED
+    assert read_command({"method": "ping"}, {}, REPLIES)["arguments"] == {}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"method": 7},
+        {"arguments": [1]},
+        {"destination": "all"},
+        {"pattern": "(", "matcher": "pcre"},
+        {"pattern": "x", "matcher": "other"},
+        {"reply_to": {"exchange": "payments.retry", "routing_key": "payments.retry"}},
+        {"ticket": 7},
+    ],
+)
+def test_what_is_no_command_is_strange(part: dict[str, Any]) -> None:
+    with pytest.raises(StrangeError):
+        read_command({**ASKED, **part}, {}, REPLIES)
+
+
+@pytest.mark.parametrize("clock", ["x", -1, 2**60, 1.5])
+def test_a_clock_that_could_not_be_sent_on_is_strange(clock: Any) -> None:
+    with pytest.raises(StrangeError):
+        read_command(ASKED, {"clock": clock}, REPLIES)
+
+
+@given(ANYTHING, ANYTHING)
+@settings(max_examples=30)
+def test_whatever_comes_on_the_control_channel_is_a_command_or_strange(body: Any, headers: Any) -> None:
+    for given_body in (body, {**ASKED, "arguments": body, "destination": headers}):
+        with contextlib.suppress(StrangeError):
+            assert read_command(given_body, headers, REPLIES)["method"] == "ping"
+
+
+@given(st.binary() | st.text() | ANYTHING.map(repr))
+@settings(max_examples=30)
+def test_whatever_is_broadcast_is_an_envelope_or_strange(data: bytes | str) -> None:
+    with pytest.raises(StrangeError):
+        check_broadcast(data)

@@ -6,7 +6,7 @@ import pytest
 from amqp import spec
 from amqp.exceptions import ConsumerCancelled
 
-from breakwall.broker.outages import LONGEST, LONGEST_PAUSE, SILENCE, Outages
+from breakwall.broker.outages import LASTS, LONGEST, LONGEST_PAUSE, SILENCE, Outages
 
 
 class Clock:
@@ -98,3 +98,24 @@ def test_a_queue_that_was_deleted_is_told_in_words(
     error.__cause__ = ConsumerCancelled("None2", spec.Basic.Cancel)
     outages.failed(error)
     assert said(caplog)[0].startswith("the broker fails: its queue was deleted. Orders wait")
+
+
+def test_what_fails_in_another_way_and_goes_on_to_is_told_within_the_minute(
+    outages: Outages, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    outages.failed(ConnectionError("reset"))
+    for _ in range(4 * LASTS):
+        outages.failed(PermissionError("no right to read"))
+        clock.now += 1
+    assert len(said(caplog)) == 2
+    assert "no right to read" in said(caplog)[1]
+
+
+def test_failures_that_alternate_are_told_once_a_minute(
+    outages: Outages, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(int(SILENCE) // 2):
+        outages.failed(ConnectionError("refused"))
+        outages.failed(TimeoutError("silent"))
+        clock.now += 1
+    assert len(said(caplog)) == 1
