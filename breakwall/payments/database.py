@@ -21,6 +21,7 @@ from breakwall.payments.postgres import open_postgresql
 from breakwall.payments.sqlite import BEGIN, open_sqlite
 from breakwall.payments.tables import forget_lost_tables
 from breakwall.sqlite_file import SqliteFile, file_of
+from breakwall.sqlite_fork import inside_sqlite
 from breakwall.urls import check_database_url, where
 
 __all__ = [
@@ -130,7 +131,8 @@ class Database:
     def close(self) -> None:
         """Close every idle connection. The database can be used again afterwards."""
         forking.notice()
-        self.engine.dispose()
+        with inside_sqlite(self._file):
+            self.engine.dispose()
 
     def after_fork(self) -> None:
         """In a forked child: leave the connections to the process that opened them."""
@@ -142,7 +144,11 @@ class Database:
     def _run(self, transaction: Callable[[float], T], patience: Patience | None) -> T:
         forking.notice()
         try:
-            with (patience or Patience()).spent() as deadline, telling_shortages(self.engine.url.database):
+            with (
+                (patience or Patience()).spent() as deadline,
+                telling_shortages(self.engine.url.database),
+                inside_sqlite(self._file),
+            ):
                 self._get_ready(deadline)
                 deadline = max(deadline, time.monotonic() + LEAST_SECONDS)
                 return _again_where_nothing_happened(
