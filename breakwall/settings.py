@@ -304,6 +304,8 @@ def _home_problem(settings: Settings) -> str | None:
         return None
     try:
         str(settings.home).encode()
+    except FileNotFoundError:
+        return "is below the working folder, and the working folder is not there any more"
     except UnicodeEncodeError:
         return (
             "should be a folder whose whole path is UTF-8 text: name another one, or work in another folder"

@@ -132,12 +132,19 @@ def where(url: str) -> str:
 
 
 def missing_file(url: str) -> Path | None:
-    """The SQLite file that the URL names, if it is not there: connecting would make an empty one."""
+    """The SQLite file that the URL names, if it is not there: connecting would make an empty one.
+
+    One that this user may not look for is not missing: connecting says what is wrong.
+    """
     from sqlalchemy import make_url
 
     parsed = make_url(url)
     file = Path(parsed.database or "")
-    return file if parsed.get_backend_name() == "sqlite" and not file.exists() else None
+    try:
+        missing = parsed.get_backend_name() == "sqlite" and not file.exists()
+    except PermissionError:
+        missing = False
+    return file if missing else None
 
 
 def _check_broker(url: str) -> None:

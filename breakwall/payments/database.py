@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -215,6 +216,10 @@ class Database:
         try:
             if self._prepared is None or self._prepared.is_over():
                 self._prepare_it()
+        except OSError as error:
+            if lack_of(error) is not None:
+                raise
+            raise DatabaseUnavailableError(_cannot_be_made(error)) from error
         finally:
             self._preparing.release()
 
@@ -369,7 +374,29 @@ def _reason(error: Exception, what: str, url: URL) -> str:
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
     if url.username and not url.password:
         first = first.replace(url.username, "…")  # who leaves the user out writes the password there
-    return f"the orders database {what} ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."
+    return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, url)}"
+
+
+def _advice(cause: object, url: URL) -> str:
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in _RIGHTS:
+        return "Check BREAKWALL_DATABASE_URL."
+    # Nobody may have named it: it is in the data folder then.
+    return (
+        f"Check that this user may write {url.database} and its folder (BREAKWALL_DATABASE_URL, or "
+        "BREAKWALL_DATA_DIR without one)."
+    )
+
+
+_RIGHTS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+"""SQLite's codes for a file that this process may not use, whatever else they stand for."""
+
+
+def _cannot_be_made(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    why = error.strerror or type(error).__name__
+    return (
+        f"the orders database cannot be made ({where}{why}); nothing was changed. Check BREAKWALL_DATA_DIR."
+    )
 
 
 def _unstorable(error: DataError, encoding: str) -> str:
