@@ -22,6 +22,7 @@ from breakwall.worker.dispatcher import DispatchLoop
 from breakwall.worker.ending import hurry
 from breakwall.worker.patience import be_patient
 from breakwall.worker.queue_check import QueueStep
+from breakwall.worker.remote_control import OwnControl
 from breakwall.worker.runtime import Runtime
 from breakwall.worker.telling import NOTHING
 
@@ -36,6 +37,7 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 def create_app(settings: Settings) -> Celery:
     """Build the app that `celery -A worker worker` and `breakwall worker` run."""
     app = OwnApp(settings, current=True)
+    app.control_cls = OwnControl
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange.put
     app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})

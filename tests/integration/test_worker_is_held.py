@@ -169,13 +169,31 @@ def test_the_options_that_work_do_what_they_say(terminal: Terminal, redis_url: s
     try:
         assert publisher.publish(uuid4().hex)
         events = heard(redis_url, {"worker-heartbeat", "task-received"})
+        answers = [controlled(redis_url, *order) for order in BUTTONS]
         assert int(pid.read_text()) == worker.pid
     finally:
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(timeout=PATIENCE) == 0
+    # Of Flower's buttons one would have left it alive and idle, and the others were told that they act.
+    assert all("refused: " in answer for answer in answers), answers
     assert "w1@here ready." in log.read_text()
     assert not pid.exists()
     assert (events["worker-heartbeat"]["hostname"], events["worker-heartbeat"]["freq"]) == ("w1@here", 1)
+
+
+BUTTONS = [
+    ("cancel_consumer", {"queue": "payments.retry"}),
+    ("add_consumer", {"queue": "other"}),
+    ("rate_limit", {"task_name": "breakwall.retry_payment", "rate_limit": "1/h"}),
+]
+
+
+def controlled(url: str, order: str, arguments: dict[str, str]) -> str:
+    """What the worker answers to an order of `celery control`."""
+    from celery import Celery
+
+    app = Celery(set_as_current=False, broker=url, fixups=[])
+    return str(app.control.broadcast(order, arguments, reply=True, timeout=PATIENCE, limit=1))
 
 
 def heard(url: str, kinds: set[str]) -> dict[str, Any]:
