@@ -338,6 +338,8 @@ def _doubting_the_commit() -> Iterator[None]:
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in SACRIFICED:
             raise  # It has said so itself: nothing was committed.
+        if lack_of(error) is not None:
+            raise  # `telling_shortages` says the same of it, and what is lacking
         raise DatabaseUnavailableError(
             "the orders database went away during a commit, which may have happened or not; "
             "doing the same again, with the same idempotency key, is safe"
