@@ -77,9 +77,16 @@ def _named_by_sqlite(error: sqlite3.Error, file: str | None) -> str | None:
             return DISK
     except OSError:
         return None
-    # Neither question takes a descriptor: what is there, and cannot be opened, lacks one.
-    may = os.access(file, os.R_OK | os.W_OK) and os.access(folder, os.W_OK)
+    # No question takes a descriptor: what is there, and cannot be opened, lacks one.
+    may = all(_may_be_opened(file + ending) for ending in ("", "-wal", "-shm")) and os.access(folder, os.W_OK)
     return DESCRIPTORS if may and code == sqlite3.SQLITE_CANTOPEN else None
+
+
+def _may_be_opened(path: str) -> bool:
+    """Whether it is a file that this process may use; one that is missing may be made, but for the database."""
+    if not os.path.lexists(path):
+        return path.endswith(("-wal", "-shm"))
+    return os.path.isfile(path) and os.access(path, os.R_OK | os.W_OK)  # noqa: PTH113
 
 
 class Lacks:

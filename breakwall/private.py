@@ -20,7 +20,14 @@ UMASK = 0o077
 def make_folder(path: Path) -> None:
     """Make the folder, and those above it that are missing."""
     for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
-        missing.mkdir(mode=FOLDER, exist_ok=True)
+        try:
+            missing.mkdir(mode=FOLDER)
+        except FileExistsError:
+            if not missing.is_dir():
+                raise
+        else:
+            # A umask such as 0177 takes from its owner, too, what makes a folder usable.
+            missing.chmod(FOLDER)
 
 
 def make_file(path: Path) -> None:
@@ -31,12 +38,20 @@ def make_file(path: Path) -> None:
     # Not opened: closing it would give up the locks that SQLite has on it in this process.
     with suppress(OSError):
         os.mknod(path, FILE)
+        os.chmod(path, FILE)  # noqa: PTH101 - as above
 
 
 def open_private(path: Path | str, mode: str, **options: Any) -> IO[Any]:
     """As `open`; a file that is made is private."""
-    return open(path, mode, opener=_opener, **options)
+    return open(path, mode, opener=open_descriptor, **options)
 
 
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, FILE)
+def open_descriptor(path: Path | str, flags: int) -> int:
+    """As `os.open`; a file that is made is private."""
+    flags |= os.O_CLOEXEC
+    if flags & os.O_CREAT:
+        with suppress(FileExistsError):
+            made = os.open(path, flags | os.O_EXCL, FILE)
+            os.fchmod(made, FILE)
+            return made
+    return os.open(path, flags, FILE)

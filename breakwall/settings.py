@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -36,6 +36,7 @@ from breakwall.credentials import (
     parse_headers,
     read_token,
 )
+from breakwall.dotenv_file import DotenvError, read_dotenv
 from breakwall.pickling import Picklable
 from breakwall.urls import (
     check_broker_url,
@@ -303,6 +304,8 @@ def _home_problem(settings: Settings) -> str | None:
         return None
     try:
         str(settings.home).encode()
+    except FileNotFoundError:
+        return "is below the working folder, and the working folder is not there any more"
     except UnicodeEncodeError:
         return (
             "should be a folder whose whole path is UTF-8 text: name another one, or work in another folder"
@@ -317,9 +320,9 @@ def setting_names() -> list[str]:
 
 def _read_dotenv(path: Path) -> dict[str, str]:
     try:
-        return {name: value for name, value in dotenv_values(path).items() if value is not None}
-    except UnicodeDecodeError:
-        raise SettingsError([f"{path}: should be UTF-8 text"]) from None
+        return read_dotenv(path, PREFIX)
+    except DotenvError as error:
+        raise SettingsError([str(error)]) from None
 
 
 def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
@@ -343,6 +346,12 @@ def _nest(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _unknown(name: str) -> str:
+    plain = re.match(r"\w*", name, re.ASCII)
+    if plain and plain[0] != name:
+        # What stands behind it may be the value, where : was written for =.
+        return (
+            f"{plain[0]}…: is not a name; NAME=value would be right, the name of letters, digits and _ alone"
+        )
     near = difflib.get_close_matches(name, setting_names(), n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else "README.md lists the settings."
     return f"{name}: no such setting; {hint}"

@@ -132,12 +132,19 @@ def where(url: str) -> str:
 
 
 def missing_file(url: str) -> Path | None:
-    """The SQLite file that the URL names, if it is not there: connecting would make an empty one."""
+    """The SQLite file that the URL names, if it is not there: connecting would make an empty one.
+
+    One that this user may not look for is not missing: connecting says what is wrong.
+    """
     from sqlalchemy import make_url
 
     parsed = make_url(url)
     file = Path(parsed.database or "")
-    return file if parsed.get_backend_name() == "sqlite" and not file.exists() else None
+    try:
+        missing = parsed.get_backend_name() == "sqlite" and not file.exists()
+    except PermissionError:
+        missing = False
+    return file if missing else None
 
 
 def _check_broker(url: str) -> None:
@@ -147,6 +154,8 @@ def _check_broker(url: str) -> None:
     else:
         _check_host(scheme, parts)
     _check_no_lone_user(scheme, parts)
+    if scheme.startswith("amqp"):
+        _check_name(parts, "virtual host")
     check_parameters(parts.query, BROKERS.get(scheme, {}))
     if scheme.startswith("redis"):
         _check_redis_database(parts, in_path=scheme != "redis+socket")
@@ -252,6 +261,15 @@ def _check_no_lone_user(scheme: str, parts: SplitResult) -> None:
         )
 
 
+def _check_name(parts: SplitResult, what: str) -> None:
+    # The server repeats a name that it does not know: here it would be a password in the wrong place.
+    if re.search("[:;&=]", parts.path):
+        raise ValueError(
+            f"has a : ; & or = in its {what}'s name: user and password belong before the host, and the first "
+            "parameter behind a ?; in a name : is %3A, ; is %3B, & is %26, = is %3D"
+        )
+
+
 def _is_address(host: str) -> bool:
     try:
         return bool(ipaddress.ip_address(host))
@@ -322,6 +340,7 @@ def _check_server(url: str, parts: SplitResult) -> None:
     hosts = (parts.hostname or "").split(",") if postgresql else [parts.hostname or ""]
     for host in filter(None, hosts):
         _check_host_name(scheme, host)
+    _check_name(parts, "database")
     check_parameters(parts.query, POSTGRESQL if postgresql else OTHER_DATABASES)
     _check_as_sqlalchemy(url, parts)
 

@@ -18,7 +18,7 @@ from breakwall.payments.migrate import check_schema, prepare_home
 from breakwall.payments.rejections import RejectionLog
 from breakwall.payments.site import check_site
 from breakwall.private import make_folder
-from breakwall.settings import Settings
+from breakwall.settings import PREFIX, Settings, SettingsError
 from breakwall.urls import missing_file
 
 PAYMENT_CIRCUIT = "payment"
@@ -46,9 +46,13 @@ def open_database(settings: Settings) -> Database:
 
 
 def open_breaker(settings: Settings) -> CircuitBreaker:
-    """The payment service's circuit, shared by every process with the same store."""
+    """The payment service's circuit, shared by every process with the same store.
+
+    Raises:
+        SettingsError: it is in the data folder, and that is missing and cannot be made.
+    """
     if settings.breaker_store_url is None and settings.embedded_database:
-        make_folder(settings.home)
+        _make_home(settings)
     return _circuit(settings, settings.breaker_store)
 
 
@@ -99,6 +103,16 @@ def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *
     told = CircuitLog(time.monotonic, window=settings.breaker.window, pause=pause)
     charger.on_reply = told.answered
     breaker.listen(told.hear)
+
+
+def _make_home(settings: Settings) -> None:
+    try:
+        make_folder(settings.home)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise SettingsError(
+            [f"{PREFIX}DATA_DIR: {settings.home} cannot be made ({why}); name a folder that can be written"]
+        ) from error
 
 
 def _circuit(settings: Settings, store: str) -> CircuitBreaker:

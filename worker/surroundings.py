@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from breakwall.broker.foreign import hide_from_celery, read_at_import
+from breakwall.terminal import streams
 
 IN_OUR_PLACE = {
     "broker": "set BREAKWALL_BROKER_URL, which producers, workers and `breakwall doctor` share",
@@ -37,6 +38,7 @@ def settle_in() -> None:
     context = _celerys_command()
     if context is None:
         return
+    streams.prepare()  # Celery logs to stderr, also where that is closed
     problems = [*_options(context), *_variables()]
     if problems:
         raise SurroundingsError("\n".join(problems))

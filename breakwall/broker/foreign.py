@@ -62,7 +62,10 @@ OTHERS = (
 def foreign_variables(environ: Mapping[str, str]) -> list[str]:
     """The names in ``environ`` that would change Celery and change nothing here, in order."""
     named = {*AT_IMPORT, *OTHERS}
-    return sorted(name for name in environ if name in named or name.startswith(PREFIXES))
+    # Celery looks for whole names; whatever holds more may hold a value, where : was written for =.
+    return sorted(
+        name for name in environ if name in named or (name.startswith(PREFIXES) and name.isidentifier())
+    )
 
 
 def read_at_import(environ: Mapping[str, str]) -> list[str]:

@@ -55,7 +55,7 @@ TELL = frozenset(
 """Celery's own commands that change no work."""
 
 _THREADS = "the number of threads is fixed: start the worker with another --concurrency"
-_ONE_QUEUE = "a worker drains one queue, and stops for `breakwall queue pause` alone"
+_ONE_QUEUE = "a worker drains one queue and nothing else: to have it rest, stop it (SIGTERM)"
 _NO_END = "an order ends by `breakwall orders cancel`, not by its message; it is worked on"
 _LIMITS = "a thread cannot be ended: BREAKWALL_PAYMENT_TIMEOUT bounds each call to the payment service"
 
@@ -66,7 +66,7 @@ REASONS = {
     "pool_grow": _THREADS,
     "pool_restart": "there are no child processes: restart the worker",
     "pool_shrink": _THREADS,
-    "rate_limit": "`breakwall queue rate` sets the rate, for all workers",
+    "rate_limit": "the circuit and --concurrency bound the calls to the payment service",
     "revoke": _NO_END,
     "revoke_by_stamped_headers": _NO_END,
     "shutdown": "a worker is ended by SIGTERM, where it runs",

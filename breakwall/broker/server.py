@@ -19,7 +19,7 @@ from pathlib import Path
 
 from breakwall.broker import child
 from breakwall.broker.binary import find_server_program
-from breakwall.private import UMASK, make_folder, open_private
+from breakwall.private import UMASK, make_folder, open_descriptor, open_private
 
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 """Bytes: the size of ``sun_path`` in the system's headers, less the closing zero."""
@@ -119,7 +119,7 @@ class ServerFolder:
 
     def try_lock(self) -> int | None:
         """The lock's open file where no server runs on this folder, else None."""
-        lock = os.open(self.files / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = open_descriptor(self.files / "lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from breakwall.payments.postgres import open_postgresql
 from breakwall.payments.sqlite import BEGIN, open_sqlite
 from breakwall.payments.tables import forget_lost_tables
 from breakwall.sqlite_file import SqliteFile, file_of
+from breakwall.sqlite_fork import inside_sqlite
 from breakwall.urls import check_database_url, where
 
 __all__ = [
@@ -130,7 +132,8 @@ class Database:
     def close(self) -> None:
         """Close every idle connection. The database can be used again afterwards."""
         forking.notice()
-        self.engine.dispose()
+        with inside_sqlite(self._file):
+            self.engine.dispose()
 
     def after_fork(self) -> None:
         """In a forked child: leave the connections to the process that opened them."""
@@ -142,7 +145,11 @@ class Database:
     def _run(self, transaction: Callable[[float], T], patience: Patience | None) -> T:
         forking.notice()
         try:
-            with (patience or Patience()).spent() as deadline, telling_shortages(self.engine.url.database):
+            with (
+                (patience or Patience()).spent() as deadline,
+                telling_shortages(self.engine.url.database),
+                inside_sqlite(self._file),
+            ):
                 self._get_ready(deadline)
                 deadline = max(deadline, time.monotonic() + LEAST_SECONDS)
                 return _again_where_nothing_happened(
@@ -209,6 +216,10 @@ class Database:
         try:
             if self._prepared is None or self._prepared.is_over():
                 self._prepare_it()
+        except OSError as error:
+            if lack_of(error) is not None:
+                raise
+            raise DatabaseUnavailableError(_cannot_be_made(error)) from error
         finally:
             self._preparing.release()
 
@@ -327,6 +338,8 @@ def _doubting_the_commit() -> Iterator[None]:
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in SACRIFICED:
             raise  # It has said so itself: nothing was committed.
+        if lack_of(error) is not None:
+            raise  # `telling_shortages` says the same of it, and what is lacking
         raise DatabaseUnavailableError(
             "the orders database went away during a commit, which may have happened or not; "
             "doing the same again, with the same idempotency key, is safe"
@@ -363,7 +376,29 @@ def _reason(error: Exception, what: str, url: URL) -> str:
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
     if url.username and not url.password:
         first = first.replace(url.username, "…")  # who leaves the user out writes the password there
-    return f"the orders database {what} ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."
+    return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, url)}"
+
+
+def _advice(cause: object, url: URL) -> str:
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in _RIGHTS:
+        return "Check BREAKWALL_DATABASE_URL."
+    # Nobody may have named it: it is in the data folder then.
+    return (
+        f"Check that this user may write {url.database} and its folder (BREAKWALL_DATABASE_URL, or "
+        "BREAKWALL_DATA_DIR without one)."
+    )
+
+
+_RIGHTS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+"""SQLite's codes for a file that this process may not use, whatever else they stand for."""
+
+
+def _cannot_be_made(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    why = error.strerror or type(error).__name__
+    return (
+        f"the orders database cannot be made ({where}{why}); nothing was changed. Check BREAKWALL_DATA_DIR."
+    )
 
 
 def _unstorable(error: DataError, encoding: str) -> str:

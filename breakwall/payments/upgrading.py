@@ -24,6 +24,7 @@ from breakwall.payments.database import DatabaseUnavailableError
 from breakwall.payments.patience import UNBOUNDED
 from breakwall.payments.postgres import open_postgresql
 from breakwall.payments.sqlite import BEGIN
+from breakwall.private import open_descriptor
 
 T = TypeVar("T")
 
@@ -221,7 +222,7 @@ def alone(engine: Engine, *, wait: float | None = None) -> Iterator[Alone]:
 
 class _LockFile:
     def __init__(self, path: str) -> None:
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._handle = open_descriptor(path, os.O_RDWR | os.O_CREAT)
 
     def is_ours(self) -> bool:
         try:

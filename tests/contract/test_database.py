@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +27,8 @@ from tests.servers import PostgresServer
 
 INCREMENT = """
 import sys
+import threading
+import time
 from sqlalchemy import text
 from breakwall.payments.database import Database
 
@@ -163,6 +168,32 @@ def test_a_forked_child_opens_connections_of_its_own(database_url: str) -> None:
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert database.read(count) == 1
+    database.close()
+
+
+def test_a_fork_waits_for_a_transaction_of_another_thread(database_url: str) -> None:
+    """SQLite's child had the lock of a thread that it does not have, for good, or waited for a mutex for ever."""
+    database, begun = with_counter(database_url), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        connection.execute(text("UPDATE counter SET n = n + 1"))
+        begun.set()
+        time.sleep(0.2)
+
+    writer = threading.Thread(target=database.write, args=(slow,))
+    writer.start()
+    assert begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            database.write(lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")))
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    writer.join()
+    assert database.read(count) == 2
     database.close()
 
 

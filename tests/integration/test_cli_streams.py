@@ -134,7 +134,7 @@ def test_a_working_folder_that_is_gone(terminal: Terminal) -> None:
     gone = terminal.folder / "gone"
     gone.mkdir()
     ran = run(terminal, "backlog", before=gone.rmdir, folder=os.fsencode(gone))
-    assert ran.code == 1
+    assert ran.code == 2
     assert "the working folder is not there any more" in ran.err
 
 

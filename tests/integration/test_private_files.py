@@ -16,7 +16,7 @@ from tests.command import Terminal, command_line
 from tests.waiting import wait_until
 
 
-@pytest.fixture(params=[0o000, 0o077], ids=["umask-000", "umask-077"])
+@pytest.fixture(params=[0o000, 0o777], ids=["umask-000", "umask-777"])
 def umask(request: pytest.FixtureRequest) -> Iterator[int]:
     before = os.umask(request.param)
     yield int(request.param)

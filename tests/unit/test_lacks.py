@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from breakwall.lacks import CALM, REPEAT, Lacks, lack_of
 from breakwall.payments.database import Database, DatabaseUnavailableError, telling_shortages
@@ -52,6 +53,22 @@ def test_a_full_sqlite_database_is_a_lack_of_disk_space(sqlite_url: str) -> None
 
     with pytest.raises(DatabaseUnavailableError, match="no disk space left") as told:
         database.write(fill)
+    assert told.value.lack == "disk space"
+
+
+def test_a_disk_that_is_full_at_the_commit_is_the_same_lack(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There SQLite's log is written. It was "went away during a commit", and `lack` said nothing."""
+    database, full = Database(sqlite_url), sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    def fail(connection: object) -> None:
+        raise OperationalError("COMMIT", None, full) from full
+
+    monkeypatch.setattr("breakwall.payments.database._commit", fail)
+    with pytest.raises(DatabaseUnavailableError, match="no disk space left") as told:
+        database.write(lambda connection: None)
     assert told.value.lack == "disk space"
 
 

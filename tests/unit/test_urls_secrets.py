@@ -171,12 +171,28 @@ def test_a_password_behind_the_question_mark_of_the_broker_is_refused(scheme: st
 
 
 @pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("DATABASE_URL", "postgresql://h/u:geheim"),
+        ("DATABASE_URL", "postgresql://h/x&password=geheim"),
+        ("BREAKER_STORE_URL", "postgresql://h/x;password=geheim"),
+        ("BROKER_URL", "amqp://h/u:geheim"),
+    ],
+)
+def test_a_password_within_a_name_is_refused_for_the_server_would_repeat_it(variable: str, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"has a : ; & or = in its .* belong before the host") as refused:
+        load_settings({f"BREAKWALL_{variable}": url})
+    assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql://postgres:@/postgres?host=/run/postgresql",
         "postgresql://u:p:w@h1,h2:5432/x?sslmode=verify-full&sslrootcert=/etc/ca.pem&application_name=shop",
         "postgresql://u@h/x?connect_timeout=3&target_session_attrs=read-write&options=-c%20search_path%3Dshop",
         "postgresql://u:p@/x?host=h1:5432&host=h2:5433",
+        "postgresql://u:p@h/shop%3A1",
     ],
 )
 def test_what_a_server_takes_behind_the_question_mark_is_taken(url: str) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from breakwall.breaker.stores import ABSENT, Record
 from breakwall.sqlite_file import file_of, watch
+from breakwall.sqlite_fork import inside_sqlite
 
 metadata = sa.MetaData()
 
@@ -99,7 +100,8 @@ class SQLStore:
             return True, Record(version, text, written)
 
     def close(self) -> None:
-        self._engine.dispose()
+        with inside_sqlite(self._file):
+            self._engine.dispose()
 
     def forget_connections(self) -> None:
         # Kept alive: closing a connection in the child would end it for the parent, and on SQLite could
@@ -154,6 +156,11 @@ class SQLStore:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:
+        with inside_sqlite(self._file), self._opened() as opened:
+            yield opened
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Connection]:
         try:
             if not self._ready or self._is_another_file():
                 self._make_table()

@@ -95,6 +95,7 @@ def test_the_foreign_ones_are_named_and_no_others() -> None:
         "BREAKWALL_BROKER_URL": OURS,
         "CELERY_BROKER_URL": THEIRS,
         "CELERY_WORKER_POOL": "solo",
+        f"CELERY_BROKER_URL:{THEIRS}?a": "b",
         "C_FORCE_ROOT": "1",
         "KOMBU_LOG_DEBUG": "1",
         "BROKER_URL": THEIRS,
