@@ -58,6 +58,16 @@ UNSTORABLE = {"22P05", "22021", "22001"}
 """PostgreSQL's codes for a text that a database of another encoding than UTF-8 has no room for."""
 
 
+_OF_POOLERS = {
+    "statement pooling mode": "Set PgBouncer's pool_mode to transaction: an order is more than one statement.",
+    "query_wait_timeout": (
+        "Either PostgreSQL is away, or PgBouncer's pool has no connection to it left: give it more "
+        "(default_pool_size); in session mode it needs one for each connection of every process."
+    ),
+}
+"""What a pooler says, by a part of it, and what to do then."""
+
+
 class DatabaseUnavailableError(Exception):
     """The orders database does not answer, or refuses: nothing was accepted or changed by this call.
 
@@ -363,7 +373,10 @@ def _reason(error: Exception, what: str, url: URL) -> str:
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
     if url.username and not url.password:
         first = first.replace(url.username, "…")  # who leaves the user out writes the password there
-    return f"the orders database {what} ({first}); nothing was changed. Check BREAKWALL_DATABASE_URL."
+    advice = next(
+        (said for word, said in _OF_POOLERS.items() if word in first), "Check BREAKWALL_DATABASE_URL."
+    )
+    return f"the orders database {what} ({first}); nothing was changed. {advice}"
 
 
 def _unstorable(error: DataError, encoding: str) -> str:
