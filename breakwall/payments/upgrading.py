@@ -9,6 +9,7 @@ A database that is new has no writers: all is done in one transaction there.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -236,9 +237,20 @@ def alone(engine: Engine, *, wait: float | None = None) -> Iterator[Alone]:
         yield Alone()
 
 
+_NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
 class _LockFile:
     def __init__(self, path: str) -> None:
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in _NO_RIGHT:
+                raise
+            raise DatabaseUnavailableError(
+                f"{path}, which keeps two from migrating the database at once, cannot be opened ({error.strerror}); "
+                "nothing was changed. Migrate as the user whose file the database is, and give this one to the same"
+            ) from error
 
     def is_ours(self) -> bool:
         try:
