@@ -65,6 +65,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
     """Every check that these settings call for, by name."""
     from breakwall.broker.config import is_amqp
     from breakwall.doctor.database import database
+    from breakwall.doctor.retention import retention
     from breakwall.doctor.strange import dead_letters
     from breakwall.doctor.work import work
 
@@ -76,6 +77,7 @@ def checks_for(settings: Settings) -> dict[str, Check]:
         **({"dead letters": dead_letters} if is_amqp(settings) else {}),
         "breaker store": breaker_store,
         "payment service": payment_service,
+        "retention": retention,
         "workers": work,
         "environment": environment,
     }

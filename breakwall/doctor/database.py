@@ -50,7 +50,7 @@ def database(settings: Settings) -> list[Finding]:
             encoding = opened.read(encoding_of)
             strange = set_aside(opened)
         except SchemaError as error:
-            return [Finding(NAME, False, str(error), "Run `breakwall db upgrade`.")]
+            return [Finding(NAME, False, str(error), _mend(current_revision(opened.engine)))]
         except DatabaseUnavailableError as error:
             return [Finding(NAME, False, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
     if encoding != "UTF8":
@@ -79,6 +79,15 @@ def _there(settings: Settings, revision: str) -> Finding:
             NAME, True, f"{shown}, one after this version's", "Roll out the version that migrated it."
         )
     return Finding(NAME, True, shown)
+
+
+def _mend(revision: str | None) -> str:
+    """What to do about a database that this version cannot work with."""
+    if revision is None or revision < HEAD:
+        return "Run `breakwall db upgrade`."
+    if revision > HEAD:
+        return "Run the version that migrated it."
+    return "Restore what is missing from a backup."
 
 
 def _missing(settings: Settings) -> Finding:

@@ -60,6 +60,16 @@ UNSTORABLE = {"22P05", "22021", "22001"}
 """PostgreSQL's codes for a text that a database of another encoding than UTF-8 has no room for."""
 
 
+_OF_POOLERS = {
+    "statement pooling mode": "Set PgBouncer's pool_mode to transaction: an order is more than one statement.",
+    "query_wait_timeout": (
+        "Either PostgreSQL is away, or PgBouncer's pool has no connection to it left: give it more "
+        "(default_pool_size); in session mode it needs one for each connection of every process."
+    ),
+}
+"""What a pooler says, by a part of it, and what to do then."""
+
+
 class DatabaseUnavailableError(Exception):
     """The orders database does not answer, or refuses: nothing was accepted or changed by this call.
 
@@ -376,12 +386,14 @@ def _reason(error: Exception, what: str, url: URL) -> str:
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
     if url.username and not url.password:
         first = first.replace(url.username, "…")  # who leaves the user out writes the password there
-    return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, url)}"
+    return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, first, url)}"
 
 
-def _advice(cause: object, url: URL) -> str:
+def _advice(cause: object, told: str, url: URL) -> str:
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in _RIGHTS:
-        return "Check BREAKWALL_DATABASE_URL."
+        return next(
+            (said for word, said in _OF_POOLERS.items() if word in told), "Check BREAKWALL_DATABASE_URL."
+        )
     # Nobody may have named it: it is in the data folder then.
     return (
         f"Check that this user may write {url.database} and its folder (BREAKWALL_DATABASE_URL, or "

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An order as the ledger has it; ``amount`` in minor units of ``currency``."""
+    """An order as the ledger has it; ``amount`` in minor units of ``currency``. ``pruned``: that is what is left."""
 
     order_id: str
     key: str
@@ -36,6 +36,7 @@ class Account:
     currency: str
     status: OrderStatus
     charge_id: str | None
+    pruned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Difference:
             key one that it may have been before a spreadsheet took its zeros.
         report: what the report says; None where it says nothing.
         line: the report's first line that tells it; None where there is none.
+        pruned: the order was: nothing can be recorded of it here.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class Difference:
     here: str | int | None
     report: str | int | None
     line: int | None
+    pruned: bool = False
 
     @property
     def sentence(self) -> str:
@@ -85,7 +88,9 @@ class Difference:
 
     @property
     def command(self) -> str | None:
-        """What records it here, as a shell reads it; None where no order is known."""
+        """What records it here, as a shell reads it; None where no order is known, or is not kept any more."""
+        if self.pruned:
+            return None
         order_id = self.order_id
         if self.kind is Kind.SHARED_CHARGE:
             order_id = str(self.here).partition(",")[0]
@@ -155,7 +160,7 @@ def _differ(
     account: Account, kind: Kind, here: str | int | None, report: str | int | None, line: ReportLine | None
 ) -> Difference:
     number = None if line is None else line.number
-    return Difference(kind, account.order_id, account.key, here, report, number)
+    return Difference(kind, account.order_id, account.key, here, report, number, account.pruned)
 
 
 def _said(report: str | int | None) -> str:

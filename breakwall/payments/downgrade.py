@@ -15,10 +15,14 @@ from breakwall.migrations import HEAD
 from breakwall.payments.database import SchemaError
 from breakwall.payments.interventions import RefusedError
 from breakwall.payments.migrate import BEFORE, check_schema, current_revision
-from breakwall.payments.schema import known_keys, strange_messages
-from breakwall.payments.upgrading import alone
+from breakwall.payments.patience import UNBOUNDED
+from breakwall.payments.schema import known_keys, strange_messages, workers
+from breakwall.payments.upgrading import Steps, alone, engine_for
 
 _SCRIPTS = Path(breakwall.migrations.__file__).parent
+
+_NEWEST = (strange_messages, workers, known_keys)
+"""The tables that go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +59,39 @@ def losses(engine: Engine) -> Losses:
 def downgrade(engine: Engine) -> str:
     """Take the database back from `HEAD` to `BEFORE`, and return that. There already, it is left as it is.
 
+    All of it is one short transaction, which gives way to whoever holds one of its tables, and is tried again.
+
     Raises:
         RefusedError: keys of pruned orders are in it; nothing was changed.
         SchemaError: it is at another revision; nothing was changed.
+        MigrationBlockedError: somebody holds a lock that it needs; nothing was changed.
     """
+    check_schema(engine)
+    with engine_for(engine) as own, alone(own) as only, own.connect() as connection:
+        connection.execution_options(**{UNBOUNDED: True})
+        steps = Steps(connection, only.check, command="breakwall db downgrade")
+        return steps.briefly(_go_back, "orders", *(table.name for table in _NEWEST))
+
+
+def _go_back(connection: Connection) -> str:
     from alembic import command
     from alembic.config import Config
 
-    check_schema(engine)
+    _lock(connection)
+    revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if revision == BEFORE:
+        return BEFORE
+    if revision != HEAD:
+        raise SchemaError(
+            f"the orders database is at revision {revision}, of the version after this one: "
+            "take it back with that version's `breakwall db downgrade`"
+        )
+    if _losses(connection).keys:
+        raise RefusedError(_KEYS)
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
-    with alone(engine), engine.begin() as connection:
-        _lock(connection)
-        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        if revision == BEFORE:
-            return BEFORE
-        if revision != HEAD:
-            raise SchemaError(
-                f"the orders database is at revision {revision}, of the version after this one: "
-                "take it back with that version's `breakwall db downgrade`"
-            )
-        if _losses(connection).keys:
-            raise RefusedError(_KEYS)
-        config.attributes["connection"] = connection
-        command.downgrade(config, BEFORE)
+    config.attributes["connection"] = connection
+    command.downgrade(config, BEFORE)
     return BEFORE
 
 

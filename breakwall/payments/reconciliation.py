@@ -100,7 +100,10 @@ class Reconciliation:
             self._read(report, spool)
             yield from self._list_unknown(spool)
             for charge_id, order_ids, number in spool.shared_charges():
-                yield Difference(Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number)
+                pruned = bool(self._pruned(order_ids[:1]))
+                yield Difference(
+                    Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number, pruned
+                )
             yield from self._compare_reported(spool)
             yield from self._find_missing(spool, until)
             self._count_pruned(until)
@@ -134,10 +137,12 @@ class Reconciliation:
         for batch in _chunks(spool.without_order()):
             keys = {line.key for line, _ in batch if line.key}
             meant = self._database.read(partial(keys_before_a_spreadsheet, keys=keys))
+            pruned = self._pruned([owner for _, owner in batch if owner])
             for line, owner in batch:
                 if owner or not self._only_known:
                     said, here = line.charge_id or line.status, meant.get(line.key or "")
-                    yield Difference(Kind.UNKNOWN_KEY, owner, line.key, here, said, line.number)
+                    gone = owner in pruned
+                    yield Difference(Kind.UNKNOWN_KEY, owner, line.key, here, said, line.number, gone)
 
     def _compare_reported(self, spool: Spool) -> Iterator[Difference]:
         for batch in _chunks(spool.by_order()):
@@ -148,9 +153,13 @@ class Reconciliation:
     def _accounts(self, order_ids: Sequence[str]) -> Mapping[str, Account]:
         """Of orders that are stored, and of those that were pruned, meanwhile perhaps."""
         stored = {row.id: _account(row) for row in self._rows(_ACCOUNTS.where(orders.c.id.in_(order_ids)))}
-        gone = [order_id for order_id in order_ids if order_id not in stored]
-        pruned = self._database.read(lambda connection: pruned_by_id(connection, gone)) if gone else {}
+        pruned = self._pruned([order_id for order_id in order_ids if order_id not in stored])
         return {**{order_id: _what_is_left(order) for order_id, order in pruned.items()}, **stored}
+
+    def _pruned(self, order_ids: Sequence[str]) -> Mapping[str, PrunedOrder]:
+        return (
+            self._database.read(lambda connection: pruned_by_id(connection, order_ids)) if order_ids else {}
+        )
 
     def _count_pruned(self, until: datetime) -> None:
         lies_within = [known_keys.c.charge_id.is_not(None), known_keys.c.settled_at < until]
@@ -239,7 +248,13 @@ def _account(row: Row[Any]) -> Account:
 
 def _what_is_left(order: PrunedOrder) -> Account:
     return Account(
-        order.id, order.idempotency_key, order.amount, order.currency, order.status, order.charge_id
+        order.id,
+        order.idempotency_key,
+        order.amount,
+        order.currency,
+        order.status,
+        order.charge_id,
+        pruned=True,
     )
 
 

@@ -9,10 +9,11 @@ A database that is new has no writers: all is done in one transaction there.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -50,10 +51,11 @@ _LOCKED = {"55P03", "40P01", "40001"}
 
 _HOLDER = text(
     """
-    SELECT a.pid, a.application_name, a.state, extract(epoch from clock_timestamp() - a.xact_start) AS age
+    SELECT l.relation::regclass::text AS held, a.pid, a.application_name, a.state,
+    extract(epoch from clock_timestamp() - a.xact_start) AS age
     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-    WHERE l.relation = to_regclass(:table) AND l.granted AND l.pid <> pg_backend_pid()
-    AND a.datname = current_database()
+    WHERE l.relation = ANY (SELECT to_regclass(name) FROM unnest(CAST(:tables AS text[])) AS name)
+    AND l.granted AND l.pid <> pg_backend_pid() AND a.datname = current_database()
     ORDER BY a.xact_start LIMIT 1
     """
 )
@@ -77,24 +79,32 @@ class Steps:
         connection: it is in nobody's transaction.
         still_alone: raises where somebody else may be migrating, too.
         new: the database is; all steps are one.
+        command: what does it again, for an error.
     """
 
     def __init__(
-        self, connection: Connection, still_alone: Callable[[], object] = lambda: None, *, new: bool = False
+        self,
+        connection: Connection,
+        still_alone: Callable[[], object] = lambda: None,
+        *,
+        new: bool = False,
+        command: str = "breakwall db upgrade",
     ) -> None:
         self.new = new
+        self._command = command
         self._connection = connection
         self._still_alone = still_alone
         self._took = 0.0
 
-    def briefly(self, work: Callable[[Connection], T], table: str) -> T:
+    def briefly(self, work: Callable[[Connection], T], table: str, *others: str) -> T:
         """Do ``work`` in a transaction of its own that nobody waits for, and commit it. It may be done several times.
 
         Args:
             table: the one that it needs the lock of, for the error.
+            others: more of them.
 
         Raises:
-            MigrationBlockedError: somebody has held it for `PATIENCE` seconds.
+            MigrationBlockedError: somebody has held one for `PATIENCE` seconds.
         """
         if self.new:
             return work(self._connection)
@@ -111,7 +121,7 @@ class Steps:
                 if not _is_locked(error):
                     raise
                 if time.monotonic() > end:
-                    raise MigrationBlockedError(_blocked(table, self._holder(table))) from error
+                    raise MigrationBlockedError(self._blocked(table, *others)) from error
             time.sleep(PAUSE)
 
     def at_leisure(self, work: Callable[[Connection], T]) -> T:
@@ -162,16 +172,24 @@ class Steps:
         self._connection.rollback()
         return VACUUM_SECONDS if vacuumed else LOCK_SECONDS
 
-    def _holder(self, table: str) -> str:
+    def _blocked(self, *tables: str) -> str:
+        table, holder = self._holder(tables)
+        return (
+            f"the migration cannot have the table {table}, for which it has tried for {PATIENCE:.0f} s: {holder}. "
+            f"Nothing is half done. When that has ended, run `{self._command}` again: it goes on where this one stopped"
+        )
+
+    def _holder(self, tables: Sequence[str]) -> tuple[str, str]:
         if self._connection.dialect.name != "postgresql":
-            return "another process has been writing to it"
-        found = self._connection.execute(_HOLDER, {"table": table}).one_or_none()
+            return tables[0], "another process has been writing to it"
+        found = self._connection.execute(_HOLDER, {"tables": list(tables)}).one_or_none()
         self._connection.rollback()
         if found is None:
-            return "another transaction holds it"
+            return tables[0], "another transaction holds it"
         name = f" of {found.application_name!r}" if found.application_name else ""
         since = f", open for {found.age:.0f} s" if found.age is not None else ""
-        return f"server process {found.pid}{name} ({found.state or 'unknown'}{since}) holds it"
+        who = f"server process {found.pid}{name} ({found.state or 'unknown'}{since})"
+        return found.held, f"{who} holds it"
 
     def _finish(self) -> None:
         if self._connection.in_transaction():
@@ -220,9 +238,20 @@ def alone(engine: Engine, *, wait: float | None = None) -> Iterator[Alone]:
         yield Alone()
 
 
+_NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
 class _LockFile:
     def __init__(self, path: str) -> None:
-        self._handle = open_descriptor(path, os.O_RDWR | os.O_CREAT)
+        try:
+            self._handle = open_descriptor(path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if error.errno not in _NO_RIGHT:
+                raise
+            raise DatabaseUnavailableError(
+                f"{path}, which keeps two from migrating the database at once, cannot be opened ({error.strerror}); "
+                "nothing was changed. Migrate as the user whose file the database is, and give this one to the same"
+            ) from error
 
     def is_ours(self) -> bool:
         try:
@@ -257,10 +286,3 @@ def _until(done: Callable[[], bool], wait: float | None) -> None:
 
 def _is_locked(error: OperationalError) -> bool:
     return getattr(error.orig, "sqlstate", None) in _LOCKED or "database is locked" in str(error.orig)
-
-
-def _blocked(table: str, holder: str) -> str:
-    return (
-        f"the migration cannot have the table {table}, for which it has tried for {PATIENCE:.0f} s: {holder}. Nothing "
-        "is half done. When that has ended, run `breakwall db upgrade` again: it goes on where this one stopped"
-    )

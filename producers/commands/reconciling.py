@@ -164,7 +164,11 @@ def _in_words(found: Difference) -> str:
     where = f", line {found.line}" if found.line else ""
     key = f" (key {plain(found.idempotency_key)})" if found.idempotency_key else ""
     told = f"[bold red]{found.kind:<16}[/] {found.order_id or '-'}{key}: {plain(found.sentence)}{where}."
-    return f"{told}\n{'':<16} {plain(found.command)}" if found.command else told
+    what_to_do = _OF_PRUNED if found.pruned else found.command
+    return f"{told}\n{'':<16} {plain(what_to_do)}" if what_to_do else told
+
+
+_OF_PRUNED = "This order was pruned, so nothing is recorded of it here: refund what is too much at the payment service."
 
 
 def _summary(comparison: _Comparison) -> Iterator[str]:

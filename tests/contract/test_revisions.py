@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from sqlalchemy import text
 
 from breakwall.migrations import HEAD
+from breakwall.payments import upgrading
 from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.downgrade import Losses, downgrade, losses
 from breakwall.payments.interventions import RefusedError
@@ -17,6 +19,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.pruning import Pruning
 from breakwall.payments.queries import OrderNotFoundError
 from breakwall.payments.resolution import Resolution
+from breakwall.payments.upgrading import MigrationBlockedError
 from tests.contract.people import ANNA
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, LOST, PAID
@@ -165,6 +168,19 @@ class TestGoingBack:
         assert downgrade(site.database.engine) == BEFORE == current_revision(site.database.engine)
         upgrade(site.database.engine)
         assert (site.get().status, current_revision(site.database.engine)) == (OrderStatus.PAID, HEAD)
+
+    def test_gives_way_to_who_holds_a_table_and_says_so(self, site: Site) -> None:
+        """Every writer has waited for 5 s behind it, and it said "does not answer"."""
+        engine = site.database.engine
+        if engine.dialect.name == "sqlite":
+            pytest.skip("SQLite has one lock, for all of the database")
+        told = r"table workers.*of 'a report'.*breakwall db downgrade"
+        with mock.patch.object(upgrading, "PATIENCE", 0.0), engine.connect() as holder:
+            holder.execute(text("SET LOCAL application_name = 'a report'"))
+            holder.execute(text("LOCK TABLE workers IN ACCESS SHARE MODE"))
+            with pytest.raises(MigrationBlockedError, match=told):
+                downgrade(engine)
+        assert current_revision(engine) == HEAD
 
     def test_twice_is_going_back_once(self, site: Site) -> None:
         assert downgrade(site.database.engine) == downgrade(site.database.engine) == BEFORE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -146,6 +148,19 @@ def test_the_lock_of_a_process_that_was_killed_is_given_back(sqlite_url: str) ->
         holder.kill()
     engine = open_engine(sqlite_url)
     assert upgrade(engine, wait=10.0) == HEAD
+    engine.dispose()
+
+
+def test_a_lock_file_of_another_users_is_an_unavailable_database(sqlite_url: str) -> None:
+    """It came out of a `place` as a raw `PermissionError`, where root had migrated the last time."""
+    denied = PermissionError(errno.EACCES, "Permission denied")
+    engine = open_engine(sqlite_url)
+    told = r"migrate\.lock.*cannot be opened \(Permission denied\)"
+    with (
+        mock.patch.object(os, "open", side_effect=denied),
+        pytest.raises(DatabaseUnavailableError, match=told),
+    ):
+        upgrade(engine)
     engine.dispose()
 
 

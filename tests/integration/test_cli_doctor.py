@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 
 from breakwall.broker import server
@@ -102,13 +103,22 @@ def test_everything_that_does_not_answer_is_told_without_a_password(terminal: Te
     assert "geheim" not in ran.out + ran.err
 
 
-def test_a_database_that_was_never_migrated_is_a_problem(terminal: Terminal, postgres_url: str) -> None:
+def test_a_database_of_another_version_and_keys_that_are_forgotten_early_are_problems(
+    terminal: Terminal, postgres_url: str
+) -> None:
     terminal.set(DATABASE_URL=postgres_url)
     _, found = examine(terminal)
     assert found["database"]["advice"] == "Run `breakwall db upgrade`."
     terminal.run("db", "upgrade")
+    terminal.set(RETENTION__DAYS="30", RETENTION__KEYS_DAYS="30", PAYMENT_KEY_LIFE=str(90 * 86_400))
     _, found = examine(terminal)
     assert found["database"]["ok"] is True
+    # A key that we forget and the payment service does not: an old charge can pay a new order.
+    assert found["retention"]["advice"] == "Set BREAKWALL_RETENTION__KEYS_DAYS=90 at least."
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    _, found = examine(terminal)
+    assert found["database"]["advice"] == "Run the version that migrated it."
 
 
 def test_a_database_file_that_is_not_there_is_a_problem_and_is_not_made(terminal: Terminal) -> None:

@@ -129,6 +129,13 @@ def test_the_doctor_finds_the_database_behind_it(migrated: str) -> None:
     assert [finding.ok for finding in findings] == [True] * len(findings)
 
 
+def test_its_statement_mode_is_refused_with_what_to_set(pgbouncer_server: PgBouncerServer) -> None:
+    with closing(Database(pgbouncer_server.url("statements"))) as database:
+        told = "Set PgBouncer's pool_mode to transaction"
+        with pytest.raises(DatabaseUnavailableError, match=told):
+            database.read(show("server_version"))
+
+
 def test_a_pooler_that_is_started_again_is_not_noticed(shop: Shop, pgbouncer_server: PgBouncerServer) -> None:
     assert shop.place("at-first") == "paid"
     pgbouncer_server.restart()

@@ -20,6 +20,7 @@ POOL_SIZE = 3
 
 SETTINGS = """
 [databases]
+statements = host=127.0.0.1 port={postgres} user=postgres dbname=postgres pool_mode=statement
 * = host=127.0.0.1 port={postgres} user=postgres
 [pgbouncer]
 listen_addr = 127.0.0.1
@@ -38,7 +39,10 @@ log_disconnections = 0
 
 
 class PgBouncerServer(Server):
-    """`url` takes the name of a database behind it. Nothing is ignored that a client asks for at its start."""
+    """`url` takes the name of a database behind it. Nothing is ignored that a client asks for at its start.
+
+    The database ``statements`` is one of PostgreSQL's in statement mode.
+    """
 
     name = "PgBouncer"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
