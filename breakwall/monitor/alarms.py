@@ -1,4 +1,4 @@
-"""What an operator must be told although each number by itself looks calm: that nobody is at work.
+"""What an operator must be told although each number by itself looks calm: that nobody is at work, or knows why.
 
 Pure: `alarms` is given what was counted, the circuit and the workers. Every text is plain.
 """
@@ -27,6 +27,7 @@ WHO = "See `breakwall workers` and the logs; restart a worker that hangs."
 class Trouble(StrEnum):
     """What is wrong; the names are for programs, and stay."""
 
+    STORE_LOST = "store_lost"
     NO_WORKER = "no_worker"
     NOBODY_PROBES = "nobody_probes"
     NOTHING_COMPLETED = "nothing_completed"
@@ -55,6 +56,12 @@ def refuses_all(status: BreakerStatus) -> bool:
 
 def _alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
     fleet = _Fleet(counts.fleet)
+    if not breaker.store_ok:
+        yield Alarm(
+            Trouble.STORE_LOST,
+            "The circuit's store does not answer: each process judges on its own.",
+            "Run `breakwall doctor`: it looks at the store.",
+        )
     if fleet.missing and counts.queued + counts.abandoned > 0:
         yield Alarm(
             Trouble.NO_WORKER,

@@ -25,7 +25,19 @@ def test_an_outage_is_told_in_two_sentences() -> None:
 
 
 def test_a_probing_circuit_is_told() -> None:
-    assert "a few payments try" in verdict(replace(OUTAGE, breaker=PROBING))
+    assert "a few payments try" in verdict(replace(OUTAGE, breaker=PROBING, in_flight=1))
+
+
+def test_a_circuit_that_nobody_probes_at_the_moment_is_not_said_to_be_probed() -> None:
+    seen = replace(OUTAGE, breaker=PROBING, in_flight=1, abandoned=1)
+    assert "a few payments are let through" in verdict(seen)
+    assert backlog_fields(seen)["circuit"] == "[yellow]half_open[/]; room for 2 probes"
+
+
+def test_payments_are_not_said_to_go_through_while_orders_are_due_and_none_is_drained() -> None:
+    hanging = replace(OUTAGE, breaker=CLOSED, due=9)
+    assert verdict(hanging).endswith("payments are let through.")
+    assert verdict(replace(hanging, drained_last_minute=1)).endswith("payments go through.")
 
 
 def test_the_fields_of_an_outage_say_what_is_not_known() -> None:
