@@ -50,7 +50,8 @@ def database(settings: Settings) -> list[Finding]:
             encoding = opened.read(encoding_of)
             strange = set_aside(opened)
         except SchemaError as error:
-            return [Finding(NAME, False, str(error), "Run `breakwall db upgrade`.")]
+            what, _, advice = str(error).partition(": ")  # an upgrade is not what a newer one needs
+            return [Finding(NAME, False, what, f"{advice[:1].upper()}{advice[1:]}.")]
         except DatabaseUnavailableError as error:
             return [Finding(NAME, False, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
     if encoding != "UTF8":

@@ -229,7 +229,9 @@ def _workers(seen: Backlog) -> str:
 def _broker(seen: Backlog) -> str:
     if seen.broker_awaits_worker:
         return "not running: a worker starts it"
-    return "does not answer" if seen.broker_messages is None else count(seen.broker_messages, "message")
+    if seen.broker_messages is None:
+        return "[bold red]does not answer[/]: until it does, orders wait in the database"
+    return count(seen.broker_messages, "message")
 
 
 def _incidents(number: int, *, brief: bool = False) -> str:

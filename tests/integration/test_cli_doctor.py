@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 
 from breakwall.broker import server
@@ -109,6 +110,10 @@ def test_a_database_that_was_never_migrated_is_a_problem(terminal: Terminal, pos
     terminal.run("db", "upgrade")
     _, found = examine(terminal)
     assert found["database"]["ok"] is True
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    _, found = examine(terminal)
+    assert found["database"]["advice"] == "A newer Breakwall has migrated it, run that one."
 
 
 def test_a_database_file_that_is_not_there_is_a_problem_and_is_not_made(terminal: Terminal) -> None:

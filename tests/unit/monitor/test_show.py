@@ -44,7 +44,7 @@ def test_the_fields_of_an_outage_say_what_is_not_known() -> None:
     fields = backlog_fields(OUTAGE)
     assert fields["waiting"] == "1,284 (none due, the next in 18 s)"
     assert fields["time to drain"] == "unknown: the circuit is open"
-    assert fields["broker"] == "does not answer"
+    assert fields["broker"] == "[bold red]does not answer[/]: until it does, orders wait in the database"
 
 
 def test_the_drain_is_told_with_its_assumption() -> None:
