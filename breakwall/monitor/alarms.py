@@ -117,5 +117,6 @@ def _would_probe(breaker: BreakerStatus) -> bool:
 
 
 def _stands_still(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
-    let_through = not refuses_all(breaker) and breaker.slots != 0
+    # Of a circuit whose store is lost nobody knows whether it is why.
+    let_through = breaker.store_ok and not refuses_all(breaker) and breaker.slots != 0
     return counts.still and let_through and fleet.settled_in() and fleet.idle(STILL)

@@ -159,7 +159,7 @@ def test_a_circuit_that_is_forced_closed_lets_through_whatever_its_own_state() -
 
 def test_a_store_that_does_not_answer_is_told_and_the_circuit_is_not_called_closed() -> None:
     lost = replace(CLOSED, store_ok=False, store_error="ConnectionError")
-    (alarm,) = alarms(CALM, lost)
+    (alarm,) = alarms(replace(WAITING, fleet=[IDLE]), lost)
     assert (alarm.kind, alarm.message) == (
         Trouble.STORE_LOST,
         "The circuit's store does not answer: each process judges on its own.",
