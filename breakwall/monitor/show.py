@@ -173,10 +173,11 @@ def _circuit(seen: Backlog, *, brief: bool = False) -> str:
 
 def _passing(seen: Backlog) -> tuple[str, str]:
     """What is known of each payment, and of many, that the circuit lets through."""
-    if seen.warnings or (seen.due and not seen.drained_last_minute):
-        return "is let through", "are let through"
-    if seen.rejected.orders:
+    if seen.rejected.orders and not seen.warnings:
         return "is tried", "are tried"
+    unseen = seen.queued and not seen.drained_last_minute
+    if seen.warnings or unseen or seen.breaker.state is not CircuitState.CLOSED:
+        return "is let through", "are let through"
     return "goes through", "go through"
 
 

@@ -34,10 +34,12 @@ def test_a_circuit_that_nobody_probes_at_the_moment_is_not_said_to_be_probed() -
     assert backlog_fields(seen)["circuit"] == "[yellow]half_open[/]; room for 2 probes"
 
 
-def test_payments_are_not_said_to_go_through_while_orders_are_due_and_none_is_drained() -> None:
+def test_payments_are_not_said_to_go_through_where_nobody_has_seen_it() -> None:
     hanging = replace(OUTAGE, breaker=CLOSED, due=9)
     assert verdict(hanging).endswith("payments are let through.")
     assert verdict(replace(hanging, drained_last_minute=1)).endswith("payments go through.")
+    forced = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
+    assert ": every payment is let through; its own state is " in verdict(replace(QUIET, breaker=forced))
 
 
 def test_the_fields_of_an_outage_say_what_is_not_known() -> None:
