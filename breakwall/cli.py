@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = app(given, prog_name="breakwall", standalone_mode=False)
         streams.finish()
     except Exception as error:
-        code = report(error, as_json=as_json)
+        code = report(error, as_json=as_json, logs=given[:1] == ["worker"])
     _have_done()
     raise SystemExit(code or 0)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -50,8 +51,11 @@ class LineFormatter(logging.Formatter):
         self._event = event
 
     def format(self, record: logging.LogRecord) -> str:
-        """The whole line, in ASCII where it is JSON, without its end."""
-        return self._by_structlog.format(_with_its_message(record))
+        """The whole line, in ASCII where it is JSON, without its end. Raises nothing: `logging` would print it."""
+        try:
+            return self._by_structlog.format(_with_its_message(record))
+        except Exception as error:  # a stranger's object may do anything when somebody looks at it
+            return self._by_structlog.format(_in_its_place(record, error))
 
     @cached_property
     def _by_structlog(self) -> ProcessorFormatter:
@@ -82,12 +86,22 @@ def _with_its_message(record: logging.LogRecord) -> logging.LogRecord:
     """A copy whose message is a text already; a library's slip in its arguments costs nobody the line."""
     copied = logging.makeLogRecord(vars(record))
     if not isinstance(record.msg, dict):  # structlog's own events are that
-        try:
-            copied.msg = record.getMessage()
-        except Exception:
-            copied.msg = f"{record.msg!s} (with arguments that do not fit)"
-        copied.args = ()
+        copied.msg, copied.args = message_of(record), ()
     return copied
+
+
+def message_of(record: logging.LogRecord) -> str:
+    """What a record says, also where its arguments do not fit."""
+    try:
+        return record.getMessage()
+    except Exception:
+        return f"{record.msg!s} (with arguments that do not fit)"
+
+
+def _in_its_place(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
+    told = f"a line that cannot be written ({type(error).__name__}), from {record.pathname}:{record.lineno}"
+    origin = {name: getattr(record, name) for name in ("name", "levelname", "levelno", "created")}
+    return logging.makeLogRecord({**origin, "msg": told})
 
 
 def _add_origin(logger: object, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +111,8 @@ def _add_origin(logger: object, method: str, event: MutableMapping[str, Any]) ->
         "timestamp": moment.replace("+00:00", "Z"),
         "level": record.levelname.lower(),
         "logger": record.name,
-        "event": event.get("event", ""),
+        # A field of that name, from `extra`, is not what was said.
+        "event": record.msg if isinstance(record.msg, str) else event.get("event", ""),
     }
     others = {name: value for name, value in event.items() if name not in {*first, *_NOT_OURS}}
     return {**first, **others}
@@ -109,15 +124,22 @@ def _made_visible(logger: object, method: str, event: MutableMapping[str, Any]) 
 
 def _visible_value(name: str, value: object) -> object:
     match value:
+        case float() if not math.isfinite(value):
+            return str(value)  # JSON has no word for it
         case None | bool() | int() | float():
             return value
+        case dict() | list() | tuple() | set() if len(whole := repr(value)) > LONGEST:
+            return _shortened(whole)
         case dict():
             return {visible(str(key)): _visible_value("", each) for key, each in value.items()}
         case list() | tuple() | set():
             return [_visible_value("", each) for each in value]
     if name in {"exception", "stack"}:
         return "\n".join(visible(line) for line in str(value)[-LONGEST_TRACEBACK:].split("\n"))
-    text = str(value)
+    return _shortened(str(value))
+
+
+def _shortened(text: str) -> str:
     return visible(text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)")
 
 

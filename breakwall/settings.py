@@ -269,6 +269,11 @@ class Settings(_Section):
             return self.database
         return self.breaker_store_url.get_secret_value()
 
+    @property
+    def breaker_store_setting(self) -> str:
+        """The variable that says where that is, for who has to look at it."""
+        return f"BREAKWALL_{'DATABASE' if self.breaker_store_url is None else 'BREAKER_STORE'}_URL"
+
 
 def _authorizes(value: SecretStr, field: str | None) -> bool:
     if field == "payment_token":

@@ -17,7 +17,7 @@ from breakwall.payments.acceptance import Accepted
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.claims import Attempt
 from breakwall.payments.database import DatabaseUnavailableError, Patience, telling_shortages
-from breakwall.payments.decisions import jittered
+from breakwall.payments.decisions import put_off
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.payments.pruned import PrunedOrder
@@ -226,7 +226,7 @@ class OrderProducer:
         return PlaceResult(order_id, status, charge_id)
 
     def _queue_refused(self, order: Order, retry_after: float, patience: Patience) -> PlaceResult:
-        delay = jittered(retry_after, self._draw())
+        delay = put_off(retry_after, self._draw())
         accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, patience=patience)
         self._publish(list(accepted.new.values()))
         return _result(order, accepted)

@@ -105,6 +105,7 @@ class BacklogLog:
                 "queued": waiting.queued,
                 "due": waiting.due,
                 "oldest_age_seconds": round(waiting.oldest_seconds, 1),
+                "drained_last_minute": waiting.drained,
                 "amounts": dict(waiting.amounts),
                 "broker_messages": messages,
                 "held_up_by": held_up_by,
@@ -150,7 +151,9 @@ def _held_up_by(waiting: Waiting, status: BreakerStatus, messages: int | None, *
         return f"none is due, the next one in {waiting.next_due_seconds:,.0f} s"
     if refused:
         return "the broker takes no messages"
-    return "workers charge them"
+    if waiting.drained:
+        return f"workers charge them, {waiting.drained:,} in the last minute"
+    return "workers try them, and none was settled in the last minute"
 
 
 def _stopped(status: BreakerStatus) -> str | None:

@@ -76,6 +76,7 @@ def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
     import click
     from celery.bin.base import CLIContext
 
+    from breakwall.terminal.logs import is_log_json, write_event
     from breakwall.worker.app import create_app
     from breakwall.worker.options import own_worker
 
@@ -90,6 +91,9 @@ def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
         )
     except click.ClickException as error:
         # Celery leaves its options' errors to whoever calls it.
-        error.show()
+        if is_log_json():
+            write_event("breakwall.worker", error.format_message())
+        else:
+            error.show()
         return error.exit_code
     return code or 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -121,9 +122,10 @@ class DispatchLoop:
         dispatcher: what to run.
         interval: seconds between two looks; a full batch is followed by the next look at once.
         batch: how many orders make a full batch.
-        report: told, in a sentence, when a look failed; the loop goes on.
+        report: told, in a sentence, when a look failed, and when the database answers again; the loop goes on.
         lacks: told instead, when it failed for want of something that the process has run out of.
         after_look: called after each look.
+        monotonic: seconds, for how long the database was away.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class DispatchLoop:
         report: Callable[[str], None],
         lacks: Lacks,
         after_look: Callable[[], None] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dispatcher = dispatcher
         self._interval = interval
@@ -142,6 +145,8 @@ class DispatchLoop:
         self._report = report
         self._after_look = after_look
         self._lacks = lacks
+        self._monotonic = monotonic
+        self._lost_at: float | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="breakwall-dispatcher", daemon=True)
 
@@ -164,12 +169,21 @@ class DispatchLoop:
 
     def _look(self) -> int:
         try:
-            return self._dispatcher.run_once()
+            sent = self._dispatcher.run_once()
         except DatabaseUnavailableError as error:
+            self._lost_at = self._monotonic() if self._lost_at is None else self._lost_at
             self._tell(str(error), error)
         except Exception as error:
             self._tell(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)
+        else:
+            self._say_that_it_is_back()
+            return sent
         return 0
+
+    def _say_that_it_is_back(self) -> None:
+        if self._lost_at is not None:
+            lasted, self._lost_at = self._monotonic() - self._lost_at, None
+            self._report(f"the orders database answers again, after {lasted:,.0f} s")
 
     def _tell(self, sentence: str, error: Exception) -> None:
         lack = lack_of(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def set_up(instance: Any, **_: Any) -> None:
 
     for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
         signal.connect(put_on, weak=False, dispatch_uid="breakwall")
+    _make_events_of_what_nobody_caught()
     if is_json_on(sys.__stderr__, chosen):
         _make_events_of_what_is_only_said()
 
@@ -65,6 +67,24 @@ class AtMostOnceAMinute:
         if sentence not in self._said:
             self._said[sentence] = now
             self._say(sentence)
+
+
+def _make_events_of_what_nobody_caught() -> None:
+    """Python would print them, and Celery make an event of each piece that it prints, down to a circumflex."""
+
+    def in_a_thread(failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_type is SystemExit or failed.exc_value is None:  # an end that was asked for
+            return
+        name = failed.thread.name if failed.thread else "that is gone"
+        log.critical("the thread %s failed", name, exc_info=failed.exc_value)
+
+    def where_nobody_can_be_told(failed: Any) -> None:
+        log.error(
+            "%s %r", failed.err_msg or "Exception ignored in:", failed.object, exc_info=failed.exc_value
+        )
+
+    threading.excepthook = in_a_thread
+    sys.unraisablehook = where_nobody_can_be_told
 
 
 def _make_events_of_what_is_only_said() -> None:

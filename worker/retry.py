@@ -10,7 +10,7 @@ from breakwall.crashpoints import reach
 from breakwall.payments.charges import KnownCharge, known_charges
 from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
 from breakwall.payments.claims import Claim
-from breakwall.payments.decisions import Found, Step, after_look_up, jittered, next_step
+from breakwall.payments.decisions import Found, Step, after_look_up, next_step, put_off
 from breakwall.payments.look_ups import LookUps
 from breakwall.payments.orders import OrderStatus
 
@@ -62,7 +62,7 @@ class Retrier:
         """
         wait = self._breaker.status().retry_after
         if wait > 0:
-            return OrderStatus.QUEUED if self._ledger.defer(order_id, self._jittered(wait)) else None
+            return OrderStatus.QUEUED if self._ledger.defer(order_id, self._put_off(wait)) else None
         claim = self._ledger.claim(order_id)
         return None if claim is None else self._work(claim)
 
@@ -77,7 +77,7 @@ class Retrier:
         try:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:
-            return self._ledger.release(claim, self._jittered(refusal.retry_after))
+            return self._ledger.release(claim, self._put_off(refusal.retry_after))
         call = self._send if step is Step.SEND else self._look_up
         return call(claim, permit, deadline)
 
@@ -116,5 +116,5 @@ class Retrier:
         settled_for = self._charger.gateway.profile.settle_seconds
         return known_charges(ledger.database, ledger.clock, ledger.account, shape, settled_for=settled_for)
 
-    def _jittered(self, seconds: float) -> float:
-        return jittered(seconds, self._charger.draw())
+    def _put_off(self, retry_after: float) -> float:
+        return put_off(retry_after, self._charger.draw())

@@ -8,19 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, literal, or_, select
+from sqlalchemy import Connection, Select, func, literal, literal_column, or_, select
 
 from breakwall.payments.clock import Clock
 from breakwall.payments.currencies import show_money
 from breakwall.payments.facts import ORDER_REJECTED
 from breakwall.payments.plans import most_likely, once
 from breakwall.payments.schema import IN_FLIGHT, QUEUED, orders, workers
+from breakwall.payments.workers import is_alive
 
 SAMPLE = 100
 """Waiting orders that are looked at each second: whether there is a backlog is seen by a few."""
 
-ALIVE = 60.0
-"""Seconds since a worker's last heartbeat, for which it may be the one that speaks for all."""
+OF_LATE = 60.0
+"""Seconds of completions that are told: those since the last line."""
 
 HAD_WAITED = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
 
@@ -37,7 +38,7 @@ class Glimpse:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """All that waits. ``amounts`` are minor units, by currency."""
+    """All that waits. ``amounts`` are minor units, by currency; ``drained``: had waited and were settled of late."""
 
     queued: int
     due: int
@@ -45,6 +46,7 @@ class Waiting:
     oldest_seconds: float
     next_due_seconds: float
     amounts: Mapping[str, int]
+    drained: int
 
     def __str__(self) -> str:
         money = ", ".join(show_money(amount, currency) for currency, amount in sorted(self.amounts.items()))
@@ -104,6 +106,14 @@ def count_waiting(connection: Connection, clock: Clock) -> Waiting:
         oldest_seconds=max((_between(row.oldest, row.now) for row in rows), default=0.0),
         next_due_seconds=min((_between(row.now, row.next_due) for row in rows), default=0.0),
         amounts={row.currency: int(row.amount) for row in rows},
+        drained=connection.scalar(_drained(clock)) or 0,
+    )
+
+
+def _drained(clock: Clock) -> Select[int]:
+    cancelled = orders.c.status == literal_column("'cancelled'")
+    return select(func.count()).where(
+        orders.c.settled_at >= once(clock.after(-OF_LATE)), ~cancelled, HAD_WAITED
     )
 
 
@@ -129,7 +139,7 @@ def speaks_for_all(connection: Connection, clock: Clock) -> bool:
     """
     oldest = connection.execute(
         select(workers.c.host, workers.c.pid)
-        .where(workers.c.seen_at >= once(clock.after(-ALIVE)))
+        .where(is_alive(clock))
         .order_by(workers.c.started_at, workers.c.id)
         .limit(1)
     ).first()

@@ -303,7 +303,15 @@ class CircuitBreaker:
         wait = max(0.0, (after.open_until or 0.0) - now)
         logger.info("circuit %r: %s, was %s", self.name, after.state.value, before.state.value)
         self._announcer.tell(
-            Transition(self.name, before.state, after.state, after.generation, wait, after.opened_by)
+            Transition(
+                self.name,
+                before.state,
+                after.state,
+                after.generation,
+                wait,
+                failures=after.opened_by,
+                reopenings=after.reopenings,
+            )
         )
 
     def _contact(self, error: str | None) -> None:

@@ -18,7 +18,8 @@ class Transition:
     """The circuit has moved on. A process sees what it looks at: steps in between may be missing.
 
     ``retry_after``: seconds until the first probe, when it has opened. ``failures``: those in the window that
-    opened it, of all who share the circuit; 0 where the service asked for a pause.
+    opened it, of all who share the circuit; 0 where the service asked for a pause. ``reopenings``: how often a probe
+    has failed since it was last closed.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Transition:
     generation: int
     retry_after: float
     failures: int = field(default=0, compare=False)
+    reopenings: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,5 +50,6 @@ class News:
         # Another thread may be here by now, with later news: what this one tells it has taken along.
         if now is not before:
             self._observer.on_change(before, now)
-        if lost != was_lost:
+        # A second error of the same loss is no news: a call was overdue, and then it failed.
+        if (lost is None) != (was_lost is None):
             self._observer.on_contact(lost)

@@ -163,7 +163,7 @@ def breaker_store(settings: Settings) -> list[Finding]:
     try:
         store.load(PAYMENT_CIRCUIT)
     except Exception as error:  # a store may raise anything; its text may hold a URL
-        advice = "Check BREAKWALL_BREAKER_STORE_URL; until then every process judges on its own."
+        advice = f"Check {settings.breaker_store_setting}; until then every process judges on its own."
         what = f"{where(settings.breaker_store)} does not answer ({type(error).__name__})"
         return [Finding(name, False, what, advice)]
     finally:

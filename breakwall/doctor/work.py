@@ -40,7 +40,8 @@ def _workers(seen: Backlog, fleet: list[Worker] | None) -> Finding:
         return Finding(WORKERS, True, "not known: the database is at a revision before their heartbeats")
     for alarm in seen.warnings:
         if alarm.kind is Trouble.NO_WORKER:
-            return Finding(WORKERS, False, f"{alarm.message} {_waiting(seen)}{_silent(fleet)}", alarm.advice)
+            told = f"{alarm.message} {_waiting(seen).removesuffix('.')}{_silent(fleet)}"
+            return Finding(WORKERS, False, told, alarm.advice)
     alive = [worker for worker in fleet if worker.alive]
     if not alive:
         return _none_needed(_silent(fleet))
@@ -76,7 +77,7 @@ def _queue(seen: Backlog) -> list[Finding]:
     wrong = [
         Finding(QUEUE, False, f"{alarm.message} {_waiting(seen)}", alarm.advice)
         for alarm in seen.warnings
-        if alarm.kind is not Trouble.NO_WORKER
+        if alarm.kind not in {Trouble.NO_WORKER, Trouble.STORE_LOST}  # findings of their own
     ]
     return wrong or [Finding(QUEUE, True, _waiting(seen).removesuffix("."))]
 

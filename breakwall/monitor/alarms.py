@@ -1,4 +1,4 @@
-"""What an operator must be told although each number by itself looks calm: that nobody is at work.
+"""What an operator must be told although each number by itself looks calm: that nobody is at work, or knows why.
 
 Pure: `alarms` is given what was counted, the circuit and the workers. Every text is plain.
 """
@@ -27,6 +27,7 @@ WHO = "See `breakwall workers` and the logs; restart a worker that hangs."
 class Trouble(StrEnum):
     """What is wrong; the names are for programs, and stay."""
 
+    STORE_LOST = "store_lost"
     NO_WORKER = "no_worker"
     NOBODY_PROBES = "nobody_probes"
     NOTHING_COMPLETED = "nothing_completed"
@@ -55,6 +56,12 @@ def refuses_all(status: BreakerStatus) -> bool:
 
 def _alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
     fleet = _Fleet(counts.fleet)
+    if not breaker.store_ok:
+        yield Alarm(
+            Trouble.STORE_LOST,
+            "The circuit's store does not answer: each process judges on its own.",
+            "Run `breakwall doctor`: it looks at the store.",
+        )
     if fleet.missing and counts.queued + counts.abandoned > 0:
         yield Alarm(
             Trouble.NO_WORKER,
@@ -110,5 +117,6 @@ def _would_probe(breaker: BreakerStatus) -> bool:
 
 
 def _stands_still(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
-    let_through = not refuses_all(breaker) and breaker.slots != 0
+    # Of a circuit whose store is lost nobody knows whether it is why.
+    let_through = breaker.store_ok and not refuses_all(breaker) and breaker.slots != 0
     return counts.still and let_through and fleet.settled_in() and fleet.idle(STILL)

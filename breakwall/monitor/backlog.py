@@ -52,6 +52,8 @@ class Backlog:
         breaker: the payment service's circuit.
         rejected: those of ``queued`` that wait for an operator to mend the settings.
         workers: those that are alive; None where nobody can tell, in a database that has no room for heartbeats.
+        slots: orders that those work on at once, all together.
+        workers_lacking: those of them that have run out of something.
         warnings: what is wrong although each number looks calm.
         broker_awaits_worker: the embedded broker was not started, and no worker is alive to start it.
     """
@@ -73,6 +75,8 @@ class Backlog:
     abandoned: int = 0
     oldest_due_age_seconds: float = 0.0
     workers: int | None = None
+    slots: int = 0
+    workers_lacking: int = 0
     warnings: tuple[Alarm, ...] = ()
     broker_awaits_worker: bool = False
 
@@ -170,6 +174,7 @@ def _backlog(counts: Counts, breaker: BreakerStatus, messages: int | None) -> Ba
         last_due=counts.last_due,
         stopped=refuses_all(breaker),
     )
+    alive = [worker for worker in counts.fleet or [] if worker.alive]
     return Backlog(
         at=counts.at,
         queued=counts.queued,
@@ -187,7 +192,9 @@ def _backlog(counts: Counts, breaker: BreakerStatus, messages: int | None) -> Ba
         rejected=counts.rejected,
         abandoned=counts.abandoned,
         oldest_due_age_seconds=counts.due_for,
-        workers=None if counts.fleet is None else sum(worker.alive for worker in counts.fleet),
+        workers=None if counts.fleet is None else len(alive),
+        slots=sum(worker.slots for worker in alive),
+        workers_lacking=sum(worker.lacks is not None for worker in alive),
         warnings=alarms(counts, breaker),
     )
 

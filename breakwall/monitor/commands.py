@@ -78,7 +78,7 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
     if not status.store_ok:
         typer.echo(
             f"Error: the breaker's store does not answer ({status.store_error}); "
-            "this is what a process on its own sees. Check BREAKWALL_BREAKER_STORE_URL.",
+            f"this is what a process on its own sees. Check {settings.breaker_store_setting}.",
             err=True,
         )
         raise typer.Exit(ExitCode.FAILURE)

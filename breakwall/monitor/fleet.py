@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from breakwall.payments.workers import Worker
 
 
+ROOMY = 100
+"""Columns from which on a terminal has room for a worker's host beside its name, which usually ends with it."""
+
+
 def workers(output: OutputOption = Format.TEXT) -> None:
     """Show the workers: who runs, where, since when, with how many slots, and what each lacks.
 
@@ -61,27 +65,30 @@ def fleet_verdict(fleet: Sequence[Worker] | None) -> str:
 def _show(seen: Backlog, fleet: Sequence[Worker] | None) -> None:
     from breakwall.monitor.alarms import Trouble
     from breakwall.monitor.show import warnings
-    from breakwall.terminal.output import data, write_table
+    from breakwall.terminal.output import data, screen, write_table
 
     alarmed = any(alarm.kind is Trouble.NO_WORKER for alarm in seen.warnings)
     for line in (*([] if alarmed else [fleet_verdict(fleet)]), *warnings(seen)):
         data().print(line, highlight=False)
     if fleet:
         data().print()
-        heads = ("worker", "host", "pid", "slots", "version", "up", "last seen")
-        write_table(heads, [_row(worker) for worker in fleet], right=("pid", "slots"))
+        columns, _ = screen()
+        cramped = columns is not None and columns < ROOMY
+        hosted = not cramped or not all(worker.name.endswith(f"@{worker.host}") for worker in fleet)
+        heads = ("worker", *(["host"] if hosted else []), "pid", "slots", "version", "up", "last seen")
+        write_table(heads, [_row(worker, hosted=hosted) for worker in fleet], right=("pid", "slots"))
     for line in _lacks(fleet or []):
         data().print(line, highlight=False)
 
 
-def _row(worker: Worker) -> tuple[str, ...]:
+def _row(worker: Worker, *, hosted: bool) -> tuple[str, ...]:
     from breakwall.terminal.output import plain
     from breakwall.terminal.words import duration
 
     seen = f"{duration(worker.silent_seconds)} ago"
     return (
         plain(worker.name),
-        plain(worker.host),
+        *([plain(worker.host)] if hosted else []),
         str(worker.pid),
         str(worker.slots),
         plain(worker.version),

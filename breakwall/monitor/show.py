@@ -39,7 +39,7 @@ def one_line(seen: Backlog) -> str:
         "incidents": seen.incidents,
         "oldest": duration(seen.oldest_age_seconds),
         "drain": "unknown" if seen.drain_eta_seconds is None else duration(seen.drain_eta_seconds),
-        "breaker": seen.breaker.state.value,
+        "breaker": seen.breaker.state.value if seen.breaker.store_ok else "unknown",
     }
     if seen.workers is not None:
         numbers["workers"] = seen.workers
@@ -64,7 +64,9 @@ def backlog_fields(seen: Backlog) -> dict[str, str]:
         "time to drain": _drain(seen),
         "workers": _workers(seen),
         "broker": _broker(seen),
-        "circuit": f"{state(seen.breaker.state.value)}; {_admission(seen.breaker)}",
+        "circuit": f"{state(seen.breaker.state.value)}; {_admission(seen.breaker)}"
+        if seen.breaker.store_ok
+        else "not known: its store does not answer",
         "incidents": _incidents(seen.incidents),
     }
     if seen.breaker.override is not None:
@@ -118,7 +120,7 @@ def breaker_fields(status: BreakerStatus) -> dict[str, str]:
     """The circuit, by what an operator calls its parts."""
     fields = {
         "circuit": plain(status.name),
-        "state": state(status.state.value),
+        "state": state(status.state.value) + ("" if status.store_ok else ", for a process on its own"),
         "override": "none" if status.override is None else _override(status, status.override),
         "calls": _admission(status),
         "in the window": f"{count(status.failure_count, 'failure')}, "
@@ -150,6 +152,8 @@ def _waiting(seen: Backlog) -> str:
 def _circuit(seen: Backlog, *, brief: bool = False) -> str:
     """``brief``: who overruled it and for how long is told elsewhere."""
     status, passing = seen.breaker, _passing(seen)
+    if not status.store_ok:
+        return "Whether the circuit is open is not known."
     if status.override is not None:
         result = "no payment is tried" if refuses_all(status) else f"every payment {passing[0]}"
         own = f"its own state is {state(status.state.value)}"
@@ -158,7 +162,7 @@ def _circuit(seen: Backlog, *, brief: bool = False) -> str:
     match status.state:
         case CircuitState.CLOSED:
             return f"The circuit is {state('closed')}: payments {passing[1]}."
-        case CircuitState.HALF_OPEN if seen.warnings:
+        case CircuitState.HALF_OPEN if seen.warnings or seen.in_flight == seen.abandoned:
             return f"The circuit is {state('half_open')}: a few payments are let through."
         case CircuitState.HALF_OPEN:
             return f"The circuit is {state('half_open')}: a few payments try whether the service is back."
@@ -169,10 +173,11 @@ def _circuit(seen: Backlog, *, brief: bool = False) -> str:
 
 def _passing(seen: Backlog) -> tuple[str, str]:
     """What is known of each payment, and of many, that the circuit lets through."""
-    if seen.warnings:
-        return "is let through", "are let through"
-    if seen.rejected.orders:
+    if seen.rejected.orders and not seen.warnings:
         return "is tried", "are tried"
+    unseen = seen.queued and not seen.drained_last_minute
+    if seen.warnings or unseen or seen.breaker.state is not CircuitState.CLOSED:
+        return "is let through", "are let through"
     return "goes through", "go through"
 
 
@@ -213,13 +218,21 @@ def _workers(seen: Backlog) -> str:
     if seen.workers is None:
         return "not known: the database is at a revision before their heartbeats"
     alarmed = any(alarm.kind is Trouble.NO_WORKER for alarm in seen.warnings)
-    return f"{seen.workers:,} alive" if not alarmed else "[bold red]none alive[/]"
+    if alarmed or not seen.workers:
+        return "[bold red]none alive[/]" if alarmed else "none alive"
+    told = f"{seen.workers:,} alive, with {count(seen.slots, 'slot')}"
+    if not seen.workers_lacking:
+        return told
+    verb = "lacks" if seen.workers_lacking == 1 else "lack"
+    return f"{told}; [bold red]{seen.workers_lacking:,} {verb} something[/]: breakwall workers"
 
 
 def _broker(seen: Backlog) -> str:
     if seen.broker_awaits_worker:
         return "not running: a worker starts it"
-    return "does not answer" if seen.broker_messages is None else count(seen.broker_messages, "message")
+    if seen.broker_messages is None:
+        return "[bold red]does not answer[/]: until it does, orders wait in the database"
+    return count(seen.broker_messages, "message")
 
 
 def _incidents(number: int, *, brief: bool = False) -> str:
@@ -234,7 +247,7 @@ def _admission(status: BreakerStatus) -> str:
     if status.slots is None:
         return "let through"
     if status.slots:
-        return count(status.slots, "probe") + " let through"
+        return "room for " + count(status.slots, "probe")
     if status.override is not None and status.override.expires_at is None:
         return "refused until the override is lifted"
     return f"refused, the next try in {duration(status.retry_after)}"

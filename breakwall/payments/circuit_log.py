@@ -31,7 +31,10 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What this process has seen within the window: ``kinds`` counts the failures by their codes."""
+    """What this process has seen within the window, of the time that the circuit last opened after.
+
+    ``kinds`` counts the failures by their codes.
+    """
 
     calls: int
     kinds: Counter[str]
@@ -87,7 +90,7 @@ class CircuitLog:
             tell[event.after](event)
 
     def _opened(self, event: Transition) -> None:
-        cause, now = self._cause(), self._clock()
+        cause, now = self._take_cause(event), self._clock()
         with self._lock:
             again, known = self._open_since is not None, self._known
             self._known = True
@@ -113,6 +116,8 @@ class CircuitLog:
         )
 
     def _half_open(self, event: Transition) -> None:
+        with self._lock:
+            self._seen.clear()  # calls that were in hand when it opened: no probe's
         fields = {"circuit": event.name, "state": event.after.value}
         log.info("the circuit %s is half-open: a few calls try the payment service", event.name, extra=fields)
 
@@ -154,15 +159,19 @@ class CircuitLog:
             },
         )
 
-    def _cause(self) -> Cause:
+    def _take_cause(self, event: Transition) -> Cause:
+        """What explains this opening, and no other one."""
         with self._lock:
-            since = self._clock() - self._window
-            recent = [kind for at, kind in self._seen if at >= since]
+            seen, self._seen = self._seen, deque(maxlen=REMEMBERED)
+        # Who has not seen it half-open had no probe, only calls in hand from before.
+        since = self._clock() - self._window if event.before is not CircuitState.OPEN else float("inf")
+        recent = [kind for at, kind in seen if at >= since]
         return Cause(len(recent), Counter(kind for kind in recent if kind is not None))
 
 
 def _why(event: Transition) -> str:
-    if event.before is CircuitState.HALF_OPEN:
+    # Who looks once a second has often not seen it half-open.
+    if event.before is CircuitState.HALF_OPEN or event.reopenings:
         return "a probe failed"
     if event.failures == 0:
         return "the payment service asked for a pause"

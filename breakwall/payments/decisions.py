@@ -238,6 +238,17 @@ def after_look_up(
     return Sighting(Found.UNAVAILABLE, Verdict(OrderStatus.QUEUED, delay))
 
 
-def jittered(seconds: float, draw: float, spread: float = 0.1) -> float:
-    """A delay that does not let a crowd come back at one instant: up to ``spread`` longer."""
-    return seconds * (1 + spread * draw)
+LONGEST_PUT_OFF = 60.0
+"""Seconds for which the circuit puts an order off at once. It may close much sooner than it says: an override for a day
+is lifted after an hour. Being due early costs nothing, for nothing that is due is published while it refuses."""
+
+
+def put_off(retry_after: float, draw: float, spread: float = 0.1) -> float:
+    """Until when an order waits that the circuit refused, so that a crowd does not come back at one instant.
+
+    Args:
+        retry_after: seconds, what the circuit says.
+        draw: a uniform random number from 0 to 1.
+        spread: by how much it may be longer.
+    """
+    return min(retry_after, LONGEST_PUT_OFF) * (1 + spread * draw)

@@ -92,8 +92,8 @@ def known_workers(connection: Connection, clock: Clock) -> list[Worker] | None:
         return None
     now = clock.after(0)
     wanted = (
-        select(workers, now.label("now"), _alive(clock).label("alive"))
-        .where(or_(_alive(clock), workers.c.seen_at >= clock.after(-KEPT)))
+        select(workers, now.label("now"), is_alive(clock).label("alive"))
+        .where(or_(is_alive(clock), workers.c.seen_at >= clock.after(-KEPT)))
         .order_by(workers.c.started_at, workers.c.id)
     )
     found = [_worker(row._mapping) for row in connection.execute(wanted)]
@@ -138,14 +138,15 @@ def note_stopped(connection: Connection, worker_id: str) -> None:
 def _clear_away(connection: Connection, clock: Clock) -> None:
     newest = (
         select(workers.c.id)
-        .where(~_alive(clock), workers.c.seen_at >= clock.after(-KEPT))
+        .where(~is_alive(clock), workers.c.seen_at >= clock.after(-KEPT))
         .order_by(workers.c.seen_at.desc())
         .limit(MOST_SILENT)
     )
-    connection.execute(delete(workers).where(~_alive(clock), workers.c.id.not_in(newest)))
+    connection.execute(delete(workers).where(~is_alive(clock), workers.c.id.not_in(newest)))
 
 
-def _alive(clock: Clock) -> ColumnElement[bool]:
+def is_alive(clock: Clock) -> ColumnElement[bool]:
+    """Whether a row's last sign of life is younger than `DEAD_AFTER`."""
     # Also nobody who was seen long from now: the clock was set back since, and a live one is seen again.
     return workers.c.seen_at.between(clock.after(-DEAD_AFTER), clock.after(DEAD_AFTER))
 

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from breakwall.lacks import SHORTAGES, lack_of
+from breakwall.terminal.logs import is_log_json, write_event
 from breakwall.terminal.output import write_json_note, write_note
 
 
@@ -44,8 +45,15 @@ class Explanation:
         return {"error": error, "exit_code": int(self.code)}
 
 
-def report(error: Exception, *, as_json: bool) -> int:
-    """Tell an error on stderr and return the exit code; raise it again when it is a fault of ours."""
+def report(error: Exception, *, as_json: bool, logs: bool = False) -> int:
+    """Tell an error on stderr and return the exit code; raise it again when it is a fault of ours.
+
+    Args:
+        logs: the command writes a log to stderr. Where that is JSON, so is what ends it: a worker that is started
+            again and again, and ends each time, has no other.
+    """
+    if logs and is_log_json():
+        return _report_as_event(error)
     if isinstance(error, typer.TyperException) and not as_json:
         with suppress(OSError):  # of stderr: then the code alone has to say it
             _show_usage(error)
@@ -55,6 +63,16 @@ def report(error: Exception, *, as_json: bool) -> int:
         raise error
     with suppress(OSError):
         _write(explanation, as_json=as_json)
+    return explanation.code
+
+
+def _report_as_event(error: Exception) -> int:
+    explanation = explain(error)
+    if explanation is None:
+        raise error
+    with suppress(OSError):
+        for message in explanation.messages:
+            write_event("breakwall.worker", message)
     return explanation.code
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 
-from breakwall.logs import LineFormatter
+from breakwall.logs import LineFormatter, is_json_on, message_of
 from breakwall.payments.texts import visible
 
 
@@ -21,6 +22,17 @@ def show_warnings(*, as_json: bool) -> None:
     logging.lastResort = handler
 
 
+def is_log_json() -> bool:
+    """Whether a log on stderr is JSON, also where the settings are what is wrong."""
+    return is_json_on(sys.stderr, _chosen_format())
+
+
+def write_event(logger: str, message: str) -> None:
+    """Write one critical event in JSON to stderr, where there is no logging yet."""
+    record = logging.LogRecord(logger, logging.CRITICAL, __file__, 0, message, None, None)
+    sys.stderr.write(f"{LineFormatter(as_json=True).format(record)}\n")
+
+
 class _WarningFormatter(logging.Formatter):
     """JSON has the sentence as ``warning``, beside the fields of every other log."""
 
@@ -35,7 +47,7 @@ class _WarningFormatter(logging.Formatter):
             return self._json.format(record)
         if record.exc_info:
             return self._text.format(record)
-        return f"Warning: {visible(record.getMessage())}"
+        return f"Warning: {visible(message_of(record))}"
 
 
 def _chosen_format() -> str:

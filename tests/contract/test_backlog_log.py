@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, insert
@@ -87,7 +88,7 @@ class Site:
         assert {record.levelno for record in found} <= {logging.WARNING}
         return [record.getMessage() for record in found]
 
-    def another_worker(self, *, pid: int, older: bool) -> None:
+    def another_worker(self, *, pid: int, older: bool, ahead: int = 0) -> None:
         now = self.clock.now
         row = {
             "id": f"w{pid}",
@@ -98,7 +99,7 @@ class Site:
             "version": "1",
             "reads": 1,
             "started_at": now.replace(year=2020 if older else 2024),
-            "seen_at": now,
+            "seen_at": now + timedelta(seconds=ahead),
         }
         self.database.write(lambda connection: connection.execute(insert(workers).values(row)))
 
@@ -133,10 +134,15 @@ def test_an_outage_is_told_when_it_begins_each_minute_and_when_it_is_over(site: 
 
 def test_its_lines_have_fields(site: Site) -> None:
     site.queue("a")
+    (paid,) = site.queue("b")
+    site.pay(paid)
     site.wait(11, step=11)
     fields = vars(site.caplog.records[-1])
     assert (fields["queued"], fields["due"], fields["amounts"]) == (1, 1, {"KRW": 10_000})
-    assert (fields["oldest_age_seconds"], fields["held_up_by"]) == (11.0, "workers charge them")
+    assert (fields["oldest_age_seconds"], fields["drained_last_minute"]) == (11.0, 1)
+    assert fields["held_up_by"] == "workers charge them, 1 in the last minute"
+    site.wait(60, step=60)
+    assert site.told()[-1].endswith("; workers try them, and none was settled in the last minute")
 
 
 def test_a_retry_or_two_are_no_backlog(site: Site) -> None:
@@ -218,6 +224,7 @@ def test_of_many_workers_the_oldest_that_lives_speaks(site: Site, older: bool, l
 
 def test_when_the_one_that_spoke_is_dead_another_goes_on(site: Site) -> None:
     site.another_worker(pid=os.getpid() + 1, older=True)
+    site.another_worker(pid=os.getpid() + 2, older=True, ahead=86_400)  # the database's clock was set back
     site.queue("a")
     site.wait(135, step=5)
     assert [line.partition(":")[0] for line in site.told()] == ["the backlog goes on", "the backlog goes on"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -76,7 +77,7 @@ def test_everything_stays_in_the_data_folder_whatever_that_is_called(
 def test_an_option_that_celery_does_not_know_is_a_usage_error(terminal: Terminal) -> None:
     ran = terminal.run("worker", "--nonsense")
     assert ran.code == 2
-    assert "No such option '--nonsense'" in ran.err
+    assert "No such option '--nonsense'" in json.loads(ran.err)["event"]
 
 
 @pytest.mark.parametrize("number", ["0", "many", "-1"])
@@ -90,7 +91,8 @@ def test_a_database_that_does_not_answer_ends_the_worker_before_it_consumes(term
     terminal.set(DATABASE_URL="postgresql://u:geheim@127.0.0.1:9/x")
     ran = terminal.run("worker")
     assert ran.code == 1
-    assert "BREAKWALL_DATABASE_URL" in ran.err
+    (line,) = ran.err.splitlines()
+    assert "BREAKWALL_DATABASE_URL" in json.loads(line)["event"], "its log is JSON where there is no terminal"
     assert "geheim" not in ran.err
 
 
@@ -108,7 +110,7 @@ def test_a_data_folder_whose_path_is_too_long_for_a_socket_ends_the_worker_with_
     terminal: Terminal,
 ) -> None:
     long = terminal.folder / ("x" * LONGEST_SOCKET_PATH)
-    terminal.set(DATA_DIR=str(long))
+    terminal.set(DATA_DIR=str(long), LOG__FORMAT="text")
     ran = terminal.run("worker")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("Error: the path of the embedded broker's socket, ")

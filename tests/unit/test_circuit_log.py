@@ -77,7 +77,9 @@ def test_the_return_is_told_with_how_long_it_took(story: Story) -> None:
     story.now += 61
     story.call(None)
     _, again, back = story.told()
-    assert again.startswith("the circuit payment opened again: a probe failed; ")
+    assert again.startswith(
+        "the circuit payment opened again: a probe failed; in this process 1 of 1 calls failed: http_503 (1). "
+    )
     assert back == (
         "the circuit payment closed again, 92 s after this process saw it open: payments go through"
     )
@@ -92,6 +94,15 @@ def test_an_opening_that_others_brought_about_is_told_too(story: Story) -> None:
     story.log.hear(Transition("payment", OPEN, CLOSED, 3, 0.0))
     story.log.hear(Transition("payment", CLOSED, OPEN, 4, 25.0, 7))
     assert story.told()[2].startswith("the circuit payment opened: 7 failures in all processes; ")
+
+
+def test_who_did_not_see_it_half_open_does_not_count_its_old_failures_again(story: Story) -> None:
+    story.open()
+    story.log.answered(Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout"))  # in hand when it opened
+    story.log.hear(Transition("payment", OPEN, OPEN, 3, 60.0, 3, reopenings=1))
+    assert story.told()[1].startswith(
+        "the circuit payment opened again: a probe failed; this process saw none of it."
+    )
 
 
 def test_a_pause_that_the_service_asked_for_is_called_that(story: Story) -> None:

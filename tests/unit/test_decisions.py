@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.payments.decisions import (
+    LONGEST_PUT_OFF,
     Found,
     Progress,
     RetryPolicy,
@@ -17,8 +18,8 @@ from breakwall.payments.decisions import (
     Verdict,
     after_attempt,
     after_look_up,
-    jittered,
     next_step,
+    put_off,
     without_look_up,
 )
 from breakwall.payments.gateways.base import (
@@ -80,9 +81,12 @@ class TestBackoff:
     def test_is_never_earlier_than_the_service_asked_for(self, tries: int, draw: float, asked: float) -> None:
         assert POLICY.delay(tries, asked, draw) >= asked
 
-    @given(seconds=st.floats(0, 1e6), draw=draws)
-    def test_jitter_only_ever_lengthens_a_wait(self, seconds: float, draw: float) -> None:
-        assert seconds <= jittered(seconds, draw) <= seconds * 1.1 + 1e-6
+    @given(seconds=st.floats(0, LONGEST_PUT_OFF), draw=draws)
+    def test_jitter_only_ever_lengthens_a_wait_for_the_circuit(self, seconds: float, draw: float) -> None:
+        assert seconds <= put_off(seconds, draw) <= seconds * 1.1 + 1e-6
+
+    def test_an_order_does_not_wait_for_the_end_of_an_override_that_may_be_lifted_before(self) -> None:
+        assert put_off(86_400.0, 0.0) == LONGEST_PUT_OFF
 
 
 class TestNextStep:

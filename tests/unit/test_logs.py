@@ -105,6 +105,37 @@ def test_a_value_that_is_no_json_is_written_as_text() -> None:
     assert as_json(record("x", what={1, 2}, why=FaultError("no")))["why"] == "no"
 
 
+class Hostile:
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+    __repr__ = __str__
+
+
+def test_what_cannot_even_be_looked_at_is_a_line_that_says_so() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    for made in (record("paid", bad=Hostile()), record("paid", bad=endless), record("x")):
+        made.msg = Hostile() if made.msg == "x" else made.msg
+        document = as_json(made)
+        assert document["event"].startswith("a line that cannot be written (")
+        assert document["logger"] == "shop.x"
+
+
+def test_numbers_that_json_does_not_have_are_texts() -> None:
+    line = LineFormatter(as_json=True).format(record("paid", rate=float("nan"), limit=float("inf")))
+    document = json.loads(line, parse_constant=pytest.fail)
+    assert (document["rate"], document["limit"]) == ("nan", "inf")
+
+
+def test_a_field_called_event_does_not_take_the_place_of_what_was_said() -> None:
+    assert as_json(record("paid", event="mine"))["event"] == "paid"
+
+
+def test_a_huge_list_is_cut() -> None:
+    assert len(as_json(record("paid", of_strangers=["x" * 1000] * 1000))["of_strangers"]) < 5000
+
+
 def test_a_huge_text_is_cut() -> None:
     event = as_json(record("%s", "x" * 1_000_000))["event"]
     assert len(event) < LONGEST + 100

@@ -12,7 +12,7 @@ import pytest
 from worker.logs import AtMostOnceAMinute
 
 SCRIPT = """
-import logging, sys
+import logging, sys, threading
 from types import SimpleNamespace
 from celery import signals
 from breakwall.settings import load_settings
@@ -29,6 +29,15 @@ try:
 except ValueError:
     logging.getLogger("celery.task").exception("it failed")
 logging.getLogger("sqlalchemy.pool").debug("too much")
+
+class Late:
+    def __del__(self):
+        raise ValueError("too late")
+
+Late()
+dead = threading.Thread(target=lambda: 1 / 0, name="t1")
+dead.start()
+dead.join()
 """
 
 
@@ -46,8 +55,12 @@ def test_every_librarys_events_come_out_alike_in_celerys_file_and_at_its_level(t
         ("sqlalchemy.pool", "warning", "a b\\nc"),
         ("celery.redirected", "warning", "said by \\x1b[2J a library"),
         ("celery.task", "error", "it failed"),
+        ("breakwall.worker", "error", events[3]["event"]),
+        ("breakwall.worker", "critical", "the thread t1 failed"),
     ]
-    assert events[-1]["exception"].endswith("ValueError: no")
+    assert events[2]["exception"].endswith("ValueError: no")
+    assert events[3]["exception"].endswith("ValueError: too late")
+    assert events[4]["exception"].endswith("ZeroDivisionError: division by zero")
 
 
 def test_text_is_for_who_asks_for_it(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from backlog_looks import CLOSED, OPEN, PROBING
+from backlog_looks import CLOSED, OPEN, PROBING, QUIET
 
 from breakwall.breaker import BreakerStatus, Override, OverrideMode
 from breakwall.monitor.alarms import JUST_STARTED, UNPROBED, Trouble, alarms
 from breakwall.monitor.counts import STILL, Counts, Rejected
+from breakwall.monitor.show import backlog_fields, breaker_fields, one_line, verdict
 from breakwall.payments.workers import Worker
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -154,3 +155,17 @@ def test_no_standstill_is_told_where(counts: Counts, breaker: BreakerStatus, wor
 def test_a_circuit_that_is_forced_closed_lets_through_whatever_its_own_state() -> None:
     forced = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
     assert kinds(WAITING, forced, IDLE) == [Trouble.NOTHING_COMPLETED]
+
+
+def test_a_store_that_does_not_answer_is_told_and_the_circuit_is_not_called_closed() -> None:
+    lost = replace(CLOSED, store_ok=False, store_error="ConnectionError")
+    (alarm,) = alarms(replace(WAITING, fleet=[IDLE]), lost)
+    assert (alarm.kind, alarm.message) == (
+        Trouble.STORE_LOST,
+        "The circuit's store does not answer: each process judges on its own.",
+    )
+    seen = replace(QUIET, breaker=lost, warnings=(alarm,))
+    assert verdict(seen) == "No order waits. Whether the circuit is open is not known."
+    assert backlog_fields(seen)["circuit"] == "not known: its store does not answer"
+    assert "breaker unknown" in one_line(seen)
+    assert breaker_fields(lost)["state"] == "[green]closed[/], for a process on its own"

@@ -83,6 +83,11 @@ def test_a_half_open_circuit_that_nobody_probes_is_not_said_to_be_tried() -> Non
 
 
 def test_without_a_warning_the_workers_are_counted_and_that_is_all() -> None:
-    seen = replace(OUTAGE, workers=3)
-    assert (warnings(seen), backlog_fields(seen)["workers"]) == ([], "3 alive")
+    seen = replace(OUTAGE, workers=3, slots=60)
+    assert (warnings(seen), backlog_fields(seen)["workers"]) == ([], "3 alive, with 60 slots")
     assert one_line(seen).endswith("breaker open  workers 3")
+
+
+def test_a_worker_that_lacks_something_is_seen_in_the_backlog_as_well() -> None:
+    told = backlog_fields(replace(OUTAGE, workers=3, slots=60, workers_lacking=1))["workers"]
+    assert told == "3 alive, with 60 slots; [bold red]1 lacks something[/]: breakwall workers"

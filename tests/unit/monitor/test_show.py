@@ -25,14 +25,28 @@ def test_an_outage_is_told_in_two_sentences() -> None:
 
 
 def test_a_probing_circuit_is_told() -> None:
-    assert "a few payments try" in verdict(replace(OUTAGE, breaker=PROBING))
+    assert "a few payments try" in verdict(replace(OUTAGE, breaker=PROBING, in_flight=1))
+
+
+def test_a_circuit_that_nobody_probes_at_the_moment_is_not_said_to_be_probed() -> None:
+    seen = replace(OUTAGE, breaker=PROBING, in_flight=1, abandoned=1)
+    assert "a few payments are let through" in verdict(seen)
+    assert backlog_fields(seen)["circuit"] == "[yellow]half_open[/]; room for 2 probes"
+
+
+def test_payments_are_not_said_to_go_through_where_nobody_has_seen_it() -> None:
+    hanging = replace(OUTAGE, breaker=CLOSED, due=9)
+    assert verdict(hanging).endswith("payments are let through.")
+    assert verdict(replace(hanging, drained_last_minute=1)).endswith("payments go through.")
+    forced = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
+    assert ": every payment is let through; its own state is " in verdict(replace(QUIET, breaker=forced))
 
 
 def test_the_fields_of_an_outage_say_what_is_not_known() -> None:
     fields = backlog_fields(OUTAGE)
     assert fields["waiting"] == "1,284 (none due, the next in 18 s)"
     assert fields["time to drain"] == "unknown: the circuit is open"
-    assert fields["broker"] == "does not answer"
+    assert fields["broker"] == "[bold red]does not answer[/]: until it does, orders wait in the database"
 
 
 def test_the_drain_is_told_with_its_assumption() -> None:
