@@ -7,7 +7,10 @@ import logging
 import os
 import sqlite3
 import threading
+import time
+import weakref
 from collections.abc import Callable
+from typing import Protocol
 
 log = logging.getLogger("breakwall.machine")
 
@@ -24,6 +27,9 @@ REPEAT = 60.0
 
 CALM = 10.0
 """Seconds without a shortage after which it is over: with many threads one fails and the next gets what it wants."""
+
+RELIEF = 1.0
+"""Seconds until idle connections are closed again for want of descriptors."""
 
 _BY_NUMBER = {
     errno.EMFILE: DESCRIPTORS,
@@ -87,6 +93,39 @@ def _may_be_opened(path: str) -> bool:
     if not os.path.lexists(path):
         return path.endswith(("-wal", "-shm"))
     return os.path.isfile(path) and os.access(path, os.R_OK | os.W_OK)  # noqa: PTH113
+
+
+class Keeper(Protocol):
+    """Keeps connections open for later use."""
+
+    def close_idle(self) -> None:
+        """Close those that nobody uses now; later ones are opened as they are needed. Safe for threads."""
+        ...
+
+
+_keepers: weakref.WeakSet[Keeper] = weakref.WeakSet()
+_relieved_at = float("-inf")
+
+
+def remember(keeper: Keeper) -> None:
+    """Have its idle connections be closed when this process has no descriptors left."""
+    _keepers.add(keeper)
+
+
+def relieve(error: BaseException | None) -> None:
+    """Where ``error`` came for want of descriptors, close what this process only keeps for later.
+
+    Otherwise one part of it would wait for ever for what another one keeps and does not use.
+    """
+    global _relieved_at
+    while error is not None and lack_of(error) != DESCRIPTORS:
+        error = error.__context__
+    now = time.monotonic()
+    if error is None or now - _relieved_at < RELIEF:
+        return
+    _relieved_at = now
+    for keeper in list(_keepers):
+        keeper.close_idle()
 
 
 class Lacks:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from breakwall.lacks import SHORTAGES, THREADS, Lacks, lack_of
+from breakwall.lacks import SHORTAGES, THREADS, Lacks, lack_of, relieve
 from breakwall.payments.database import DatabaseUnavailableError
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ class Patience:
         if lack is None:
             return False
         self._lacks.report(lack)
+        relieve(error)
         return not self._ending.wait(PAUSE)
 
 

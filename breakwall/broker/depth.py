@@ -13,6 +13,7 @@ from breakwall.broker.config import QUEUE
 from breakwall.broker.line import Line, client_app, new_line
 from breakwall.broker.mismatch import WrongQueueError, mismatch
 from breakwall.broker.refusal import BrokerRefusesError
+from breakwall.lacks import relieve
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
@@ -43,6 +44,7 @@ class QueueDepth:
                 depth = self._line.depth(self._queue)
             except Exception as error:  # whatever went wrong, nobody knows how many wait
                 self._tell(mismatch(error))
+                relieve(error)
                 return None
             self._told = False
             return depth

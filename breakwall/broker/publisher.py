@@ -15,6 +15,7 @@ from breakwall.breaker import forking
 from breakwall.broker.cooldown import Cooldown
 from breakwall.broker.line import MESSAGES_AT_ONCE, STEP, Line, client_app, new_line
 from breakwall.broker.mismatch import mismatch
+from breakwall.lacks import relieve
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
@@ -132,6 +133,7 @@ class Publisher:
                 slots.release()
 
     def _report_failure(self, error: Exception) -> None:
+        relieve(error)
         self._untold = self._cooldown.failed() or self._untold
         if self._untold and self._clock() >= self._silent_until:
             self._untold, self._silent_until = False, self._clock() + QUIET

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from breakwall.lacks import CALM, REPEAT, Lacks, lack_of
+from breakwall.lacks import CALM, REPEAT, Lacks, lack_of, relieve, remember
 from breakwall.payments.database import Database, DatabaseUnavailableError, telling_shortages
 
 
@@ -109,3 +109,27 @@ def test_it_is_over_after_a_time_in_which_nothing_was_lacking(caplog: pytest.Log
     site.lacks.enough()
     assert site.heard == ["memory", None]
     assert "has memory again" in caplog.text
+
+
+class Kept:
+    closed = 0
+
+    def close_idle(self) -> None:
+        self.closed += 1
+
+
+def test_what_is_only_kept_for_later_is_closed_for_want_of_descriptors_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("breakwall.lacks._relieved_at", float("-inf"))
+    kept = Kept()
+    remember(kept)
+    relieve(OSError(errno.ENOSPC, "full"))
+    relieve(None)
+    assert kept.closed == 0
+    told = ConnectionError("as the broker's client says it")
+    told.__context__ = OSError(errno.EMFILE, "too many")
+    relieve(told)
+    assert kept.closed == 1
+    relieve(told)
+    assert kept.closed == 1  # it has just been done

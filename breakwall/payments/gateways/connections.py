@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import h11
 
+from breakwall.lacks import remember
+
 from .answers import StrayAnswerError
 from .deadline import Call, DeadlineStream
 
@@ -135,6 +137,7 @@ class ConnectionPool:
         self._lock = threading.Lock()
         self._idle: deque[tuple[float, Connection]] = deque()  # the longest idle first
         self._closed = False
+        remember(self)
 
     def exchange(self, request: Request, max_body: int, call: Call) -> Reply:
         """Send the request and read its answer; see `Connection.exchange`."""
@@ -148,6 +151,11 @@ class ConnectionPool:
         """Close the idle connections now, and those in use when their calls end."""
         with self._lock:
             self._closed = True
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close those that no call uses."""
+        with self._lock:
             idle = [connection for _, connection in self._idle]
             self._idle.clear()
         for connection in idle:

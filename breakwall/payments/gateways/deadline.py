@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from breakwall.lacks import lack_of
+from breakwall.lacks import lack_of, relieve
 
 from .answers import Phase, StrayAnswerError
 from .resolver import Address, Resolver
@@ -222,6 +222,7 @@ def _socket(family: socket.AddressFamily, patience: float) -> socket.socket:
         except OSError as error:
             if lack_of(error) is None or time.monotonic() > end:
                 raise
+            relieve(error)
         time.sleep(0.02)
 
 
