@@ -22,6 +22,8 @@ log = logging.getLogger("breakwall.broker")
 
 Handler = Callable[..., Any]
 
+LONGEST_ID = 128
+
 SILENCE = 60.0
 """Seconds between two lines about the same command."""
 
@@ -168,4 +170,4 @@ def _stats(state: Any, **_: Any) -> Any:
 
 def _note_revoked(named: object) -> None:
     ids = named if isinstance(named, list) else [named]
-    revoked.update(one for one in ids if isinstance(one, str))
+    revoked.update(one for one in ids if isinstance(one, str) and len(one) <= LONGEST_ID)
