@@ -22,6 +22,8 @@ log = logging.getLogger("breakwall.broker")
 
 Handler = Callable[..., Any]
 
+LONGEST_ID = 128
+
 SILENCE = 60.0
 """Seconds between two lines about the same command."""
 
@@ -79,6 +81,18 @@ OF_THE_BROKER = ("transport", "hostname", "port", "virtual_host", "userid", "hea
 """What `stats` tells of it. The rest holds the sentinels' password, or is nothing that can be sent."""
 
 
+RESOURCE_LOCKED = 405
+
+NAME_TAKEN = (
+    "another worker has the name {name}, so that `celery inspect` and Flower do not reach this one; "
+    "--hostname gives it its own"
+)
+
+
+class NameTakenError(Exception):
+    """Two workers of one broker have the same name; the message says what to do."""
+
+
 class RemoteStep(Control):  # type: ignore[misc]  # Celery has no types
     """In place of Celery's own."""
 
@@ -100,7 +114,9 @@ class Box(Pidbox):  # type: ignore[misc]  # Celery has no types
         try:
             super().start(c)
         except c.connection.channel_errors as error:
-            c.complained(error)
+            # RabbitMQ keeps a name's commands for one; so does a lost connection that it has not noticed yet.
+            taken = getattr(error, "reply_code", None) == RESOURCE_LOCKED
+            c.complained(NameTakenError(NAME_TAKEN.format(name=self.hostname)) if taken else error)
 
     def on_message(self, body: Any, message: Any) -> None:
         self._forward_clock()
@@ -168,4 +184,4 @@ def _stats(state: Any, **_: Any) -> Any:
 
 def _note_revoked(named: object) -> None:
     ids = named if isinstance(named, list) else [named]
-    revoked.update(one for one in ids if isinstance(one, str))
+    revoked.update(one for one in ids if isinstance(one, str) and len(one) <= LONGEST_ID)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 import redis
+from kombu import Connection
 from publish_fixtures import settings_for
 from redis.exceptions import ClusterCrossSlotError
 
 from breakwall.broker import Publisher, queue_depth
+from breakwall.broker.app import OwnApp
 from breakwall.broker.refusal import refusal
+from breakwall.broker.remote import Box
 from breakwall.doctor.checks import broker
 from breakwall.doctor.strange import dead_letters
 from tests.servers import RabbitServer, RedisServer, SentinelSite
@@ -147,3 +151,25 @@ def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -
     (found,) = broker(settings_for(rabbitmq_url))
     assert found.ok
     assert queue_depth(settings_for(rabbitmq_url)) == 1
+
+
+def test_a_second_worker_of_one_name_is_told_and_not_kept_from_its_work(rabbitmq_url: str) -> None:
+    app, told = OwnApp(settings_for(rabbitmq_url), current=False), []
+
+    def start() -> Connection:
+        connection = app.connection_for_read()
+        worker = SimpleNamespace(
+            app=app,
+            hostname="celery@host",
+            connection=connection,
+            controller=SimpleNamespace(use_eventloop=True),
+            complained=told.append,
+            on_decode_error=None,
+        )
+        Box(worker).start(worker)
+        return connection
+
+    with start(), start():
+        (complaint,) = told
+    assert "another worker has the name celery@host" in str(complaint)
+    assert "--hostname" in str(complaint)
