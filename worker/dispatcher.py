@@ -164,11 +164,14 @@ class DispatchLoop:
 
     def _look(self) -> int:
         try:
-            return self._dispatcher.run_once()
+            found = self._dispatcher.run_once()
         except DatabaseUnavailableError as error:
             self._tell(str(error), error)
         except Exception as error:
             self._tell(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)
+        else:
+            self._lacks.enough()
+            return found
         return 0
 
     def _tell(self, sentence: str, error: Exception) -> None:
