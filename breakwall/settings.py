@@ -76,7 +76,7 @@ def _secret(check: Callable[[str], None]) -> AfterValidator:
 
 def _file(check: Callable[[Path], object]) -> AfterValidator:
     def checked(value: Path) -> Path:
-        path = value.expanduser().absolute()  # a worker may change its working folder
+        path = _expanded(value).absolute()  # a worker may change its working folder
         check(path)
         return path
 
@@ -87,8 +87,22 @@ UNSET = BeforeValidator(lambda value: None if value == "" else value)
 """What a variable set to nothing says: compose files pass such on."""
 
 
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # a ~ where HOME is unset, and no user of this number or name is known
+        raise ValueError(
+            "begins with a ~, and there is no home folder for it: name an absolute path"
+        ) from None
+
+
 def _folder(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
+    whole = _expanded(path)
+    try:
+        is_file = whole.exists() and not whole.is_dir()
+    except OSError as error:
+        raise ValueError(f"cannot be a folder: {error.strerror or type(error).__name__}") from None
+    if is_file:
         raise ValueError("is a file; it should be a folder, or a path where one can be made")
     return path
 

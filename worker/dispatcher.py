@@ -177,6 +177,7 @@ class DispatchLoop:
             self._tell(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)
         else:
             self._say_that_it_is_back()
+            self._lacks.enough()
             return sent
         return 0
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from breakwall import __version__
 from breakwall.broker import READS
+from breakwall.lacks import lack_of
 from breakwall.payments.clock import Clock, DatabaseClock
 from breakwall.payments.database import Database
 from breakwall.payments.workers import BEAT, Identity, is_noted, note_alive, note_stopped
@@ -36,6 +37,7 @@ class Heartbeat:
         database: where the row is.
         clock: the database's.
         monotonic: what idle times are measured by, in seconds.
+        short: told what this process lacks, where a sign of life could not be written for want of it.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class Heartbeat:
         *,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        short: Callable[[str], None] = lambda lack: None,
     ) -> None:
         self._database = database
         self._clock = clock or DatabaseClock()
         self._monotonic = monotonic
+        self._short = short
         self._who: Identity | None = None
         self._lacks: str | None = None
         self._busy: float | None = None
@@ -123,5 +127,7 @@ class Heartbeat:
             Exception
         ) as error:  # a heartbeat is no reason for anything to end; who needs the database says so
             log.debug("no heartbeat: %s", type(error).__name__)
+            if (lack := lack_of(error)) is not None:
+                self._short(lack)  # of a worker that has nothing to do, nobody else would say it
             return False
         return True

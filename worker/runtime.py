@@ -85,7 +85,7 @@ class Runtime:
 
     @cached_property
     def heartbeat(self) -> Heartbeat:
-        return Heartbeat(self.database)
+        return Heartbeat(self.database, short=self.lacks.report)
 
     @cached_property
     def backlog_log(self) -> BacklogLog:

@@ -40,6 +40,9 @@ class OwnSettings(CelerySettings):  # type: ignore[misc]  # Celery has no types
     def result_backend(self) -> Any:
         return self.get("result_backend")
 
+    def __repr__(self) -> str:
+        return "OwnSettings()"  # the broker's password is among them; Celery's own `humanize` hides it
+
 
 class OwnConnection(Connection):
     """kombu's, which writes the first node's name into the TLS settings, and holds every other one to it."""

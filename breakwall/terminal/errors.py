@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -88,7 +89,7 @@ def explain(error: Exception) -> Explanation | None:
     """Put an error into words; None for one that nobody has foreseen."""
     if isinstance(error, typer.TyperException):
         code = ExitCode.USAGE if error.exit_code == ExitCode.USAGE else ExitCode.FAILURE
-        return Explanation("usage", code, [_without_origin(error.format_message())])
+        return Explanation("usage", code, [_for_people(error.format_message())])
     if isinstance(error, typer.Abort):
         return Explanation("aborted", ExitCode.FAILURE, ["aborted"])
     if (lack := _explain_lack(error)) is not None:
@@ -109,7 +110,7 @@ def explain(error: Exception) -> Explanation | None:
 
 
 def _show_usage(error: typer.TyperException) -> None:
-    error.message = _without_origin(error.message)
+    error.message = _for_people(error.message)
     show = getattr(error, "show", None)  # Usage errors show the command's usage line beside the message.
     if show is None:
         write_note(f"Error: {error.format_message()}")
@@ -117,8 +118,13 @@ def _show_usage(error: typer.TyperException) -> None:
         show()
 
 
-def _without_origin(message: str) -> str:
-    return message.replace("Value error, ", "", 1)  # pydantic's, of no use to a reader
+def _for_people(message: str) -> str:
+    """A usage error's sentence, which repeats what was given: without a URL's user and password."""
+    plain = message.replace("Value error, ", "", 1)  # pydantic's, of no use to a reader
+    return _USER.sub("://…@", plain)
+
+
+_USER = re.compile(r"://\S*@")
 
 
 def _explain_settings(error: Exception) -> Explanation | None:

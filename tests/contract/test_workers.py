@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import func, select, text
@@ -12,7 +13,7 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.broker import READS
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.clock import ManualClock
-from breakwall.payments.database import Database
+from breakwall.payments.database import Database, DatabaseUnavailableError
 from breakwall.payments.ledger import Ledger
 from breakwall.payments.migrate import upgrade
 from breakwall.payments.orders import Order
@@ -189,6 +190,19 @@ def test_a_database_that_does_not_answer_disturbs_no_worker() -> None:
     assert heartbeat.beat() is False
     heartbeat.stop()
     assert watch.seconds < 20
+
+
+def test_a_heartbeat_that_cannot_be_written_for_want_of_something_says_of_what(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with nothing to do said nothing of a full disk, for as long as that lasted."""
+    full, told = DatabaseUnavailableError("full"), list[str]()
+    full.lack = "disk space"
+    heartbeat = Heartbeat(fleet.database, short=told.append)
+    heartbeat.introduce("celery@web-1", 20)
+    monkeypatch.setattr(fleet.database, "write", Mock(side_effect=full))
+    assert heartbeat.beat() is False
+    assert told == ["disk space"]
 
 
 def test_a_heartbeat_that_was_never_started_may_be_told_things_and_stopped(fleet: Fleet) -> None:

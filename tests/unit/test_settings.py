@@ -97,6 +97,14 @@ def test_a_window_that_the_breaker_refuses_is_refused_with_what_would_be_right()
     assert load_settings({"BREAKWALL_BREAKER__WINDOW": f"{LEAST_WINDOW}"}).breaker.window == LEAST_WINDOW
 
 
+@pytest.mark.parametrize(
+    ("path", "told"), [("~nobody-of-that-name/x", "no home folder for it"), ("x" * 300, "cannot be a folder")]
+)
+def test_a_folder_that_can_be_none_is_told_as_that(path: str, told: str) -> None:
+    """As in a container, whose user has neither a name nor a home."""
+    assert told in problems(DATA_DIR=path)[0]
+
+
 def test_no_password_is_in_the_settings_repr() -> None:
     settings = load_settings({"BREAKWALL_DATABASE_URL": f"postgresql://u:{PASSWORD}@h/x"})
     assert PASSWORD not in repr(settings) + str(settings)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from breakwall.broker import QUEUE, celery_config
+from breakwall.broker.app import OwnApp
 from breakwall.broker.config import visibility_timeout
 from breakwall.settings import Settings, load_settings
 
@@ -87,3 +88,8 @@ def test_importing_the_broker_package_does_not_load_celery() -> None:
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_celery_is_configured_with_shows_no_password() -> None:
+    app = OwnApp(settings("redis://:geheim17@127.0.0.1:1/0"), current=False)
+    assert "geheim17" not in f"{app!r} {app.conf!r} {app.conf} {app.conf.humanize()}"

@@ -46,6 +46,17 @@ def test_a_foreseen_error_ends_with_its_exit_code(error: Exception, code: int) -
     assert report(error, as_json=True) == code
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_url_on_the_command_line_is_repeated_without_its_password(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    report(typer.BadParameter("Got unexpected extra argument (redis://:ge/h@eim@h:1/0)"), as_json=as_json)
+    told = capsys.readouterr().err
+    assert "ge/h" not in told
+    assert "eim" not in told
+    assert "@h:1/0)" in told
+
+
 def test_each_problem_has_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     report(InvalidOrderError({"amount": "is wrong", "currency": "is, too"}), as_json=False)
     assert capsys.readouterr().err == "Error: amount: is wrong\nError: currency: is, too\n"
