@@ -33,11 +33,14 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
     The first time, it names the site: as BREAKWALL_SITE says, else by chance. Set the name that it shows, so that
     orders keep their keys should the database be lost.
     """
+    from breakwall.payments.migrate import TOLERANT
     from breakwall.settings import load_settings
-    from breakwall.terminal.output import data, write_json
+    from breakwall.terminal.output import data, notes, write_json
 
     settings = load_settings()
     before, after, site = _migrate(settings)
+    if before is not None and before < TOLERANT:
+        notes().print(_NO_NEW_OLD_ONES, highlight=False)
     if output is Format.JSON:
         write_json({"before": before, "after": after, "site": site})
         return
@@ -46,6 +49,11 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
     if settings.site is None:
         told = f"Set BREAKWALL_SITE={site}, so that orders keep their keys should the database be lost."
         data().print(told, highlight=False)
+
+
+_NO_NEW_OLD_ONES = (
+    "Processes of the version before that run go on; one that starts again is refused. Replace them now."
+)
 
 
 @database_app.command("downgrade")

@@ -17,6 +17,7 @@ from breakwall.payments.interventions import RefusedError
 from breakwall.payments.migrate import BEFORE, check_schema, current_revision
 from breakwall.payments.patience import UNBOUNDED
 from breakwall.payments.schema import known_keys, strange_messages, workers
+from breakwall.payments.sqlite import BEGIN
 from breakwall.payments.upgrading import Steps, alone, engine_for
 
 _SCRIPTS = Path(breakwall.migrations.__file__).parent
@@ -52,7 +53,8 @@ def losses(engine: Engine) -> Losses:
         SchemaError: the database is at no revision that this version works with.
     """
     check_schema(engine)
-    with engine.connect() as connection:
+    # A look: it waits for nobody who writes to SQLite.
+    with engine.connect().execution_options(**{BEGIN: "DEFERRED"}) as connection:
         return _losses(connection) if current_revision(engine) == HEAD else Losses()
 
 

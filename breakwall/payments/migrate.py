@@ -25,6 +25,10 @@ BEFORE = f"{int(HEAD) - 1:04d}"
 AFTER = f"{int(HEAD) + 1:04d}"
 """The revision of the version after, unknown as it is: its migration keeps this version working."""
 
+TOLERANT = "0005"
+"""The first revision whose version works with the tables of the one after. A process of one before goes on where it
+runs, and is refused where it is started anew."""
+
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
 
 FIRST_USE = 20.0

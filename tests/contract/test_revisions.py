@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from breakwall.migrations import HEAD
-from breakwall.payments import upgrading
+from breakwall.payments import sqlite, upgrading
 from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.downgrade import Losses, downgrade, losses
 from breakwall.payments.interventions import RefusedError
@@ -172,12 +172,19 @@ class TestGoingBack:
     def test_gives_way_to_who_holds_a_table_and_says_so(self, site: Site) -> None:
         """Every writer has waited for 5 s behind it, and it said "does not answer"."""
         engine = site.database.engine
-        if engine.dialect.name == "sqlite":
-            pytest.skip("SQLite has one lock, for all of the database")
-        told = r"table workers.*of 'a report'.*breakwall db downgrade"
-        with mock.patch.object(upgrading, "PATIENCE", 0.0), engine.connect() as holder:
-            holder.execute(text("SET LOCAL application_name = 'a report'"))
-            holder.execute(text("LOCK TABLE workers IN ACCESS SHARE MODE"))
+        told, locks = "table orders.*another process has been writing.*breakwall db downgrade", ()
+        if engine.dialect.name == "postgresql":
+            told = r"table workers.*of 'a report'.*breakwall db downgrade"
+            locks = "SET LOCAL application_name = 'a report'", "LOCK TABLE workers IN ACCESS SHARE MODE"
+        with (
+            mock.patch.object(upgrading, "PATIENCE", 0.0),
+            mock.patch.object(sqlite, "BUSY_SECONDS", 0.1),
+            engine.connect() as holder,
+        ):
+            holder.begin()
+            for lock in locks:
+                holder.execute(text(lock))
+            assert losses(engine) == Losses()
             with pytest.raises(MigrationBlockedError, match=told):
                 downgrade(engine)
         assert current_revision(engine) == HEAD
