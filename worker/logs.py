@@ -36,10 +36,13 @@ def set_up(instance: Any, **_: Any) -> None:
     # As root Celery advises --uid, which a worker of ours refuses: `advise_against_root`.
     warnings.filterwarnings("ignore", category=SecurityWarning)
 
+    lost = _LostLines(as_json=is_json_on(sys.__stderr__, chosen))
+
     def put_on(logger: logging.Logger, **_: Any) -> None:
         for handler in (*logger.handlers, *get_multiprocessing_logger().handlers):
             stream = getattr(handler, "stream", None)
             handler.setFormatter(LineFormatter(as_json=is_json_on(stream, chosen)))
+            handler.handleError = lost  # `logging` would print a traceback each time
 
     for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
         signal.connect(put_on, weak=False, dispatch_uid="breakwall")
@@ -67,6 +70,28 @@ class AtMostOnceAMinute:
         if sentence not in self._said:
             self._said[sentence] = now
             self._say(sentence)
+
+
+class _LostLines:
+    """Told of each line that a handler could not write; says so on stderr once a minute.
+
+    Args:
+        as_json: as what.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._say = AtMostOnceAMinute(self._write)
+        self._formatter = LineFormatter(as_json=as_json)
+
+    def __call__(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        why = getattr(error, "strerror", None) or type(error).__name__
+        self._say(f"lines of the log are lost, for they cannot be written ({why})")
+
+    def _write(self, sentence: str) -> None:
+        record = logging.LogRecord(log.name, logging.ERROR, __file__, 0, sentence, None, None)
+        with suppress(OSError):  # stderr itself may be what is full
+            os.write(2, f"{self._formatter.format(record)}\n".encode())
 
 
 def _make_events_of_what_nobody_caught() -> None:

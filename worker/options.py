@@ -16,6 +16,7 @@ from celery.bin.worker import worker as celerys_worker
 from click.core import ParameterSource
 
 from breakwall.broker import QUEUE
+from breakwall.terminal.logs import is_log_json, write_event
 
 WORK = frozenset(
     {
@@ -118,7 +119,14 @@ def hold_to_our_options(command: click.Command) -> None:
 def _checked(run: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(run)
     def checked(*args: Any, **options: Any) -> Any:
-        check(click.get_current_context())
+        context = click.get_current_context()
+        try:
+            check(context)
+        except click.UsageError as error:
+            if not is_log_json():
+                raise
+            write_event("breakwall.worker", error.message)
+            context.exit(error.exit_code)
         return run(*args, **options)
 
     return checked

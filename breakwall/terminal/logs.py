@@ -28,9 +28,11 @@ def is_log_json() -> bool:
 
 
 def write_event(logger: str, message: str) -> None:
-    """Write one critical event in JSON to stderr, where there is no logging yet."""
-    record = logging.LogRecord(logger, logging.CRITICAL, __file__, 0, message, None, None)
-    sys.stderr.write(f"{LineFormatter(as_json=True).format(record)}\n")
+    """Write a critical event in JSON to stderr, where there is no logging yet; one for each line of the message."""
+    formatter = LineFormatter(as_json=True)
+    for line in message.split("\n"):
+        record = logging.LogRecord(logger, logging.CRITICAL, __file__, 0, line, None, None)
+        sys.stderr.write(f"{formatter.format(record)}\n")
 
 
 class _WarningFormatter(logging.Formatter):

@@ -27,3 +27,15 @@ def test_news_that_come_while_news_are_told_are_told_once_and_hide_nothing() -> 
     belief.circuit, belief.lost = 1, "TimeoutError"
     news.announce()
     assert told == [(0, 1), (1, 2), None, "TimeoutError"]
+
+
+def test_a_lost_store_is_told_once_though_its_error_changes() -> None:
+    """A call is overdue, and then it fails."""
+    belief: Any = SimpleNamespace(
+        lock=threading.Lock(), give_up_if_silent=lambda: None, circuit=0, contact=Contact.LOST, lost=None
+    )
+    told: list[object] = []
+    news = News(belief, Observer(lambda lane: None, lambda before, after: None, told.append))
+    for belief.lost in ("TimeoutError", "OperationalError", None):
+        news.announce()
+    assert told == ["TimeoutError", None]
