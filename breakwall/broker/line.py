@@ -41,12 +41,18 @@ PROMPT = 0.1
 idle and that a second try is worth it. A broker that hangs takes longer, and has had its time."""
 
 
+TOO_MANY_CLIENTS = "max number of clients reached"
+
 NOT_FOUND = 404
 PRECONDITION_FAILED = 406
 
 
 class UnconfirmedError(Exception):
     """The broker has the message perhaps, or dropped it: it did not confirm in time, or refused."""
+
+
+class BlockedError(UnconfirmedError):
+    """RabbitMQ has said that it reads nothing more that is sent: an alarm is raised."""
 
 
 class Line(ABC):
@@ -77,7 +83,8 @@ class Line(ABC):
         """Ask for what sending and taking need, so that nothing comes of it but a refusal."""
 
     @abstractmethod
-    def _is_refusal(self, error: Exception) -> bool: ...
+    def _is_refusal(self, error: BaseException) -> bool:
+        """Whether that is what the broker has answered."""
 
     def send(self, order_ids: Sequence[str]) -> None:
         """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
@@ -113,9 +120,16 @@ class Line(ABC):
         try:
             self._do(self._pretend)
         except Exception as error:
-            if self._is_refusal(error):
-                raise refusal(error) from None
+            answer = self._refusal_in(error)
+            if answer is not None:
+                raise refusal(answer) from None
             raise
+
+    def _refusal_in(self, error: BaseException | None) -> BaseException | None:
+        # kombu wraps what it meets while it connects.
+        while error is not None and not self._is_refusal(error):
+            error = error.__cause__
+        return error
 
     def close(self) -> None:
         """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
@@ -220,10 +234,12 @@ class RedisLine(Line):
             connection.disconnect()
             pool.release(connection)
 
-    def _is_refusal(self, error: Exception) -> bool:
-        from redis.exceptions import ResponseError
+    def _is_refusal(self, error: BaseException) -> bool:
+        from redis.exceptions import AuthenticationError, BusyLoadingError, ResponseError
 
-        return isinstance(error, ResponseError)
+        # redis-py counts the last three among the connection's errors.
+        answers = (ResponseError, AuthenticationError, BusyLoadingError)
+        return isinstance(error, answers) or TOO_MANY_CLIENTS in str(error)
 
 
 class AmqpLine(Line):
@@ -239,7 +255,7 @@ class AmqpLine(Line):
         self._prepared: Any = None
         self._tag = 0
         self._awaited: set[int] = set()
-        self._refused = False
+        self._refused = self._blocked = False
 
     def _transmit(self, order_ids: Sequence[str]) -> None:
         self._prepare(self._producer.channel)
@@ -272,17 +288,21 @@ class AmqpLine(Line):
     def _pretend(self) -> None:
         self._declare_what_cannot_be()
         self._open()
-        channel = self._producer.channel
-        self._prepare(channel)
+        self._prepare(self._producer.channel)
+        try:
+            # With an alarm raised it reads the first message of a connection, and none after it.
+            for _ in range(2):
+                self._post_to_nobody(self._producer.channel)
+        except self._connection.channel_errors as error:
+            if getattr(error, "reply_code", None) != NOT_FOUND:  # not declared yet: the first publish does
+                raise
+
+    def _post_to_nobody(self, channel: Any) -> None:
         self._tag += 1
         self._awaited.add(self._tag)
         # Nothing is bound to that key: the message goes nowhere.
         channel.basic_publish(channel.prepare_message(b""), exchange=QUEUE, routing_key=uuid4().hex)
-        try:
-            self._await_confirmation()
-        except self._connection.channel_errors as error:
-            if getattr(error, "reply_code", None) != NOT_FOUND:  # not declared yet: the first publish does
-                raise
+        self._await_confirmation()
 
     def _declare_what_cannot_be(self) -> None:
         """With an argument that RabbitMQ refuses, after it has looked at the rights: nothing is made."""
@@ -295,10 +315,10 @@ class AmqpLine(Line):
                 raise
             self._producer = None  # that closed the channel
 
-    def _is_refusal(self, error: Exception) -> bool:
-        from amqp.exceptions import AccessRefused
+    def _is_refusal(self, error: BaseException) -> bool:
+        from amqp.exceptions import AccessRefused, NotAllowed
 
-        return isinstance(error, AccessRefused)
+        return isinstance(error, AccessRefused | NotAllowed | BlockedError)
 
     def _prepare(self, channel: Any) -> None:
         if channel is self._prepared:
@@ -307,7 +327,9 @@ class AmqpLine(Line):
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_refusal)
         channel.events["basic_return"].add(self._on_refusal)
-        self._prepared, self._tag, self._awaited, self._refused = channel, 0, set(), False
+        channel.connection.on_blocked, channel.connection.on_unblocked = self._on_blocked, self._on_unblocked
+        self._prepared, self._tag, self._awaited = channel, 0, set()
+        self._refused = self._blocked = False
 
     def _await_confirmation(self) -> None:
         deadline = time.monotonic() + STEP
@@ -315,9 +337,17 @@ class AmqpLine(Line):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise UnconfirmedError("the broker did not confirm in time")
-            self._connection.drain_events(timeout=left)
+            self._drain(left)
         if self._refused:
             raise UnconfirmedError("the broker refused a message")
+
+    def _drain(self, timeout: float) -> None:
+        try:
+            self._connection.drain_events(timeout=timeout)
+        except TimeoutError:
+            if self._blocked:
+                raise BlockedError("the broker has blocked the connection") from None
+            raise
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
         if multiple:
@@ -327,6 +357,12 @@ class AmqpLine(Line):
 
     def _on_refusal(self, *_: Any) -> None:
         self._refused = True
+
+    def _on_blocked(self, *_: Any) -> None:
+        self._blocked = True
+
+    def _on_unblocked(self, *_: Any) -> None:
+        self._blocked = False
 
 
 def _text(answer: bytes | str) -> str:

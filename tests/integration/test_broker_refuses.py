@@ -31,6 +31,8 @@ def client(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
         ("REPLICAOF 127.0.0.1 9", "READONLY"),
         ("ACL SETUSER default -lpush", "NOPERM"),
         ("ACL SETUSER default -brpop", "NOPERM"),
+        ("CONFIG SET maxclients 1", "maxclients"),
+        ("CONFIG SET requirepass geheim", "WRONGPASS"),
     ],
 )
 def test_a_redis_that_refuses_every_message_is_a_problem(
@@ -40,7 +42,8 @@ def test_a_redis_that_refuses_every_message_is_a_problem(
     try:
         (found,) = broker(settings_for(redis_url))
     finally:
-        client.execute_command("ACL", "SETUSER", "default", "+@all")
+        client.execute_command("ACL", "SETUSER", "default", "+@all", "nopass")
+        client.config_set("maxclients", "1000")
     assert not found.ok
     assert "the broker refuses: " in found.detail
     assert kind in found.detail
@@ -81,6 +84,19 @@ def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
     assert not found.ok
     assert "the broker refuses: " in found.detail
     assert "rabbitmqctl set_permissions" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("named", "otherwise", "told"),
+    [("guest:guest", "guest:no", "password"), ("/test", "/no", "virtual host")],
+)
+def test_a_rabbitmq_that_lets_nobody_in_is_not_said_to_be_silent(
+    rabbitmq_url: str, named: str, otherwise: str, told: str
+) -> None:
+    (found,) = broker(settings_for(rabbitmq_url.replace(named, otherwise)))
+    assert not found.ok
+    assert "the broker refuses: " in found.detail
+    assert told in found.detail
 
 
 def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -> None:
