@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +30,17 @@ SETTLED = 5.0
 UNCONFIRMED = {"confirm_publish": False, "write_timeout": 5.0}
 """For RabbitMQ. A worker sends events alone, of its own life: with an alarm raised the server reads none of them,
 and waiting for it to confirm one, the worker would stand still with all that it has in hand."""
+
+
+TIDYING_UP = "Error cleaning up after"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # That a connection which is lost cannot be tidied up either: a page for what `Outages` has told in a line.
+    return not str(record.msg).startswith(TIDYING_UP)
+
+
+logging.getLogger("celery.worker.loops").addFilter(_is_news)
 
 
 class BrokerLostError(ConnectionError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from amqp import spec
 from amqp.exceptions import ConsumerCancelled
 
+from breakwall.broker.consumer import TIDYING_UP
 from breakwall.broker.outages import LONGEST, LONGEST_PAUSE, SILENCE, Outages
 
 
@@ -98,3 +101,12 @@ def test_a_queue_that_was_deleted_is_told_in_words(
     error.__cause__ = ConsumerCancelled("None2", spec.Basic.Cancel)
     outages.failed(error)
     assert said(caplog)[0].startswith("the broker fails: its queue was deleted. Orders wait")
+
+
+def test_a_lost_connection_that_cannot_be_tidied_up_makes_no_page(caplog: pytest.LogCaptureFixture) -> None:
+    """Seen in a storm: Celery's loop logs a traceback beside the line that `Outages` says."""
+    celerys = logging.getLogger("celery.worker.loops")
+    for loop in ("event loop", "sync event loop"):
+        celerys.error(f"{TIDYING_UP} {loop}: %r", ConnectionResetError())
+    celerys.error("something else")
+    assert [record.getMessage() for record in caplog.records] == ["something else"]
