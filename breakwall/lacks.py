@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import resource
 import sqlite3
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 log = logging.getLogger("breakwall.machine")
@@ -41,6 +43,12 @@ _BY_NUMBER = {
     errno.EAGAIN: "processes or threads",  # a fork's; no socket of ours is non-blocking
 }
 
+NEARLY_NONE = 16
+"""Descriptors: where so few are left, others may have had the rest a moment ago."""
+
+_OF_THE_SERVER = "FATAL:"
+_SAYS_NOTHING = ("no error details available", "failed to resolve host")
+
 _BY_SQLITE_CODE = {sqlite3.SQLITE_FULL: DISK, sqlite3.SQLITE_NOMEM: MEMORY}
 _SQLITE_DOES_NOT_SAY = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 
@@ -67,10 +75,34 @@ def _named(error: BaseException, file: str | None) -> str | None:
         return MEMORY
     if isinstance(error, sqlite3.Error):
         return _named_by_sqlite(error, file)
+    if type(error).__module__.partition(".")[0] == "psycopg" and getattr(error, "sqlstate", None) is None:
+        return _named_by_libpq(str(error))
     if isinstance(error, OSError):
         return _BY_NUMBER.get(error.errno or 0)
     # CPython has no class of its own for it.
     return THREADS if isinstance(error, RuntimeError) and "start new thread" in str(error) else None
+
+
+def _named_by_libpq(text: str) -> str | None:
+    # What the server says is of its own machine.
+    if _OF_THE_SERVER in text:
+        return None
+    if "out of memory" in text:
+        return MEMORY
+    if any(os.strerror(number) in text for number in (errno.EMFILE, errno.ENFILE)):
+        return DESCRIPTORS
+    # Without a descriptor for the socket libpq says nothing at all, and a host's name is just not found.
+    silent = any(words in text for words in _SAYS_NOTHING)
+    return DESCRIPTORS if silent and _descriptors_are_short() else None
+
+
+def _descriptors_are_short() -> bool:
+    try:
+        used = len(list(Path("/dev/fd").iterdir()))
+    except OSError as error:
+        return _BY_NUMBER.get(error.errno or 0) == DESCRIPTORS
+    # Others may have given theirs back since.
+    return used + NEARLY_NONE >= resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _named_by_sqlite(error: sqlite3.Error, file: str | None) -> str | None:

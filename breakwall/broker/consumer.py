@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -37,6 +38,15 @@ MOST_EVENTS = 1000
 
 LEFT_OUT = (":DelayedDelivery", ":Control")
 """Celery's steps, by the end of their names."""
+TIDYING_UP = "Error cleaning up after"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # That a connection which is lost cannot be tidied up either: a page for what `Outages` has told in a line.
+    return not str(record.msg).startswith(TIDYING_UP)
+
+
+logging.getLogger("celery.worker.loops").addFilter(_is_news)
 
 
 class BrokerLostError(ConnectionError):

@@ -52,6 +52,10 @@ class UnconfirmedError(Exception):
     """The broker has the message perhaps, or dropped it: it did not confirm in time, or refused."""
 
 
+class BlockedError(UnconfirmedError):
+    """RabbitMQ has said that it reads nothing more that is sent: an alarm is raised."""
+
+
 class Line(ABC):
     """Connects when used, again after an error. Not thread-safe: one user at a time.
 
@@ -80,7 +84,8 @@ class Line(ABC):
         """Ask for what sending and taking need, so that nothing comes of it but a refusal."""
 
     @abstractmethod
-    def _is_refusal(self, error: BaseException) -> bool: ...
+    def _is_refusal(self, error: BaseException) -> bool:
+        """Whether that is what the broker has answered."""
 
     def send(self, order_ids: Sequence[str]) -> None:
         """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
@@ -116,11 +121,16 @@ class Line(ABC):
         try:
             self._do(self._pretend)
         except Exception as error:
-            # While it connects kombu wraps what the broker says.
-            for said in (error, error.__cause__):
-                if said is not None and self._is_refusal(said):
-                    raise refusal(said) from None
+            answer = self._refusal_in(error)
+            if answer is not None:
+                raise refusal(answer) from None
             raise
+
+    def _refusal_in(self, error: BaseException | None) -> BaseException | None:
+        # kombu wraps what it meets while it connects.
+        while error is not None and not self._is_refusal(error):
+            error = error.__cause__
+        return error
 
     def causes_of_death(self) -> list[str]:
         """How the oldest dead letters came there, in the broker's words."""
@@ -234,9 +244,11 @@ class RedisLine(Line):
             pool.release(connection)
 
     def _is_refusal(self, error: BaseException) -> bool:
-        from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
+        from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, ResponseError
 
-        if isinstance(error, (ResponseError, AuthenticationError)) or NO_MORE_CLIENTS in str(error):
+        # redis-py counts the last three among the connection's errors.
+        answers = (ResponseError, AuthenticationError, BusyLoadingError)
+        if isinstance(error, answers) or NO_MORE_CLIENTS in str(error):
             return True
         # Behind Sentinel redis-py takes the word of a replica for a lost connection.
         return isinstance(error.__context__, ReadOnlyError)
@@ -255,7 +267,7 @@ class AmqpLine(Line):
         self._prepared: Any = None
         self._tag = 0
         self._awaited: set[int] = set()
-        self._refused = False
+        self._refused = self._blocked = False
 
     def _transmit(self, order_ids: Sequence[str]) -> None:
         self._prepare(self._producer.channel)
@@ -290,17 +302,21 @@ class AmqpLine(Line):
         self._ask_in_vain(self._declare)
         self._ask_in_vain(self._consume)
         self._open()
-        channel = self._producer.channel
-        self._prepare(channel)
+        self._prepare(self._producer.channel)
+        try:
+            # With an alarm raised it reads the first message of a connection, and none after it.
+            for _ in range(2):
+                self._post_to_nobody(self._producer.channel)
+        except self._connection.channel_errors as error:
+            if getattr(error, "reply_code", None) != NOT_FOUND:  # not declared yet: the first publish does
+                raise
+
+    def _post_to_nobody(self, channel: Any) -> None:
         self._tag += 1
         self._awaited.add(self._tag)
         # Nothing is bound to that key: the message goes nowhere.
         channel.basic_publish(channel.prepare_message(b""), exchange=QUEUE, routing_key=uuid4().hex)
-        try:
-            self._await_confirmation()
-        except self._connection.channel_errors as error:
-            if getattr(error, "reply_code", None) != NOT_FOUND:  # not declared yet: the first publish does
-                raise
+        self._await_confirmation()
 
     def _ask_in_vain(self, ask: Callable[[Any], object]) -> None:
         self._open()
@@ -334,7 +350,7 @@ class AmqpLine(Line):
     def _is_refusal(self, error: BaseException) -> bool:
         from amqp.exceptions import AccessRefused, NotAllowed
 
-        return isinstance(error, (AccessRefused, NotAllowed))
+        return isinstance(error, AccessRefused | NotAllowed | BlockedError)
 
     def _prepare(self, channel: Any) -> None:
         if channel is self._prepared:
@@ -343,7 +359,9 @@ class AmqpLine(Line):
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_refusal)
         channel.events["basic_return"].add(self._on_refusal)
-        self._prepared, self._tag, self._awaited, self._refused = channel, 0, set(), False
+        channel.connection.on_blocked, channel.connection.on_unblocked = self._on_blocked, self._on_unblocked
+        self._prepared, self._tag, self._awaited = channel, 0, set()
+        self._refused = self._blocked = False
 
     def _await_confirmation(self) -> None:
         deadline = time.monotonic() + STEP
@@ -351,9 +369,17 @@ class AmqpLine(Line):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise UnconfirmedError("the broker did not confirm in time")
-            self._connection.drain_events(timeout=left)
+            self._drain(left)
         if self._refused:
             raise UnconfirmedError("the broker refused a message")
+
+    def _drain(self, timeout: float) -> None:
+        try:
+            self._connection.drain_events(timeout=timeout)
+        except TimeoutError:
+            if self._blocked:
+                raise BlockedError("the broker has blocked the connection") from None
+            raise
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
         if multiple:
@@ -363,6 +389,12 @@ class AmqpLine(Line):
 
     def _on_refusal(self, *_: Any) -> None:
         self._refused = True
+
+    def _on_blocked(self, *_: Any) -> None:
+        self._blocked = True
+
+    def _on_unblocked(self, *_: Any) -> None:
+        self._blocked = False
 
 
 def _what_a_worker_needs(channel: Any) -> Iterator[tuple[str, ...]]:

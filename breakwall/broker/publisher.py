@@ -15,6 +15,7 @@ from breakwall.breaker import forking
 from breakwall.broker.cooldown import Cooldown
 from breakwall.broker.line import MESSAGES_AT_ONCE, STEP, Line, client_app, new_line
 from breakwall.broker.mismatch import mismatch
+from breakwall.broker.refusal import in_words
 from breakwall.lacks import relieve
 from breakwall.settings import Settings
 
@@ -156,6 +157,5 @@ def _told(error: Exception) -> str:
     problem = mismatch(error)
     if problem is not None:
         return f"{problem}; until then orders wait in the database"
-    # The error's text may hold the broker's address; its type says enough.
-    kind = type(error.__cause__ or error).__name__
-    return f"the broker takes no messages ({kind}); orders wait in the database until it does"
+    # The error's own text may hold the broker's address.
+    return f"the broker takes no messages ({in_words(error)}); orders wait in the database until it does"

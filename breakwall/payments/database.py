@@ -56,6 +56,9 @@ SACRIFICED = {"40P01", "40001"}
 """PostgreSQL's codes for a transaction that it ended for the sake of another one (deadlock, serialization)."""
 
 
+DISK_FULL = "53100"
+"""PostgreSQL's code where there is no room on its disk. It may also end for that, and does not answer then."""
+
 UNSTORABLE = {"22P05", "22021", "22001"}
 """PostgreSQL's codes for a text that a database of another encoding than UTF-8 has no room for."""
 
@@ -386,6 +389,8 @@ def _reason(error: Exception, what: str, url: URL) -> str:
     first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
     if url.username and not url.password:
         first = first.replace(url.username, "…")  # who leaves the user out writes the password there
+    if getattr(cause, "sqlstate", None) == DISK_FULL:
+        return f"the orders database has no room on its disk ({first}); nothing was changed. Make some on its server."
     return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, first, url)}"
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Table, select
 
-from breakwall.payments.database import Database
+from breakwall.payments.database import Database, DatabaseUnavailableError
 from breakwall.payments.schema import metadata
 from tests.chaos import storm_forecast as forecast
 from tests.chaos.storm import NoRestError, Storm
 from tests.chaos.storm_brokers import broker_for
 from tests.chaos.storm_report import causes, report
 from tests.servers import PostgresServer, UnavailableError, Workshop
+from tests.servers.disk import SmallDisk
 from tests.servers.pgbouncer import PgBouncerServer
 
 
@@ -69,7 +70,10 @@ def _weather(chosen: argparse.Namespace, workshop: Workshop) -> int:
     _say(
         f"seed {chosen.seed}: {chosen.orders} orders in {chosen.seconds:g} s of storm, on {chosen.broker}{behind}"
     )
+    small_disk = _can_fill_disks(workshop)
     postgres = PostgresServer(workshop)
+    if small_disk:
+        postgres.take_a_small_disk()
     postgres.start()
     pooler = PgBouncerServer(workshop, postgres) if chosen.pooler else None
     if pooler is not None:
@@ -77,7 +81,7 @@ def _weather(chosen: argparse.Namespace, workshop: Workshop) -> int:
     storm = Storm(
         workshop,
         postgres,
-        broker_for(chosen.broker, workshop, chosen.seed),
+        broker_for(chosen.broker, workshop, chosen.seed, small_disk=small_disk),
         orders=chosen.orders,
         seconds=chosen.seconds,
         seed=chosen.seed,
@@ -95,6 +99,15 @@ def _weather(chosen: argparse.Namespace, workshop: Workshop) -> int:
         storm.close()
 
 
+def _can_fill_disks(workshop: Workshop) -> bool:
+    try:
+        SmallDisk(workshop, workshop.subfolder("disk"), 1).unmount()
+    except UnavailableError as error:
+        _say(f"left out: {error}")
+        return False
+    return True
+
+
 def _tell(storm: Storm, begun: float) -> bool:
     try:
         verdict = storm.run()
@@ -110,7 +123,10 @@ def _keep(storm: Storm, seed: int) -> None:
     """Copy what is needed to find out why: logs, records, the service's ledger, and every row."""
     kept = Path(tempfile.mkdtemp(prefix=f"breakwall-chaos-{seed}-"))
     shutil.copytree(storm.site.folder, kept, dirs_exist_ok=True)
-    _write_rows(storm.site.database, kept)
+    try:
+        _write_rows(storm.site.database, kept)
+    except DatabaseUnavailableError as error:
+        print(error)
     print(f"seed {seed}; the evidence is in {kept}")
 
 

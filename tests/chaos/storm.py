@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -91,8 +92,16 @@ class Storm:
         self._strangers = Strangers(broker.url)
         self._over = threading.Event()
         self._server_lanes = [
-            self._lane(postgres.name, self._strike_database, forecast.database_blows(seed)),
-            self._lane(broker.name, broker.strike, forecast.broker_blows(seed, broker.kind)),
+            self._lane(
+                postgres.name,
+                self._strike_database,
+                forecast.database_blows(seed, small_disk=postgres.disk is not None),
+            ),
+            self._lane(
+                broker.name,
+                broker.strike,
+                forecast.broker_blows(seed, broker.kind, small_disk=broker.has_small_disk),
+            ),
         ]
         if pooler is not None:
             self._server_lanes.append(
@@ -180,11 +189,23 @@ class Storm:
         for blow in blows:
             if self._over.wait(blow.pause):
                 return
-            strike(blow)
+            try:
+                strike(blow)
+            except Exception:  # a storm that has stopped unseen would prove nothing
+                self._accidents.append(f"{name} was to meet '{blow.name}': {traceback.format_exc()}")
+                return
             self.caused[blow.name.replace("broker", name, 1)] += 1
 
     def _strike_database(self, blow: Blow) -> None:
-        _strike(self._postgres, blow)
+        if blow.name not in forecast.DATABASES_DISK:
+            _strike(self._postgres, blow)
+            return
+        assert self._postgres.disk is not None
+        with self._postgres.disk.filled():
+            if blow.name == forecast.PANIC_DATABASE:
+                self._postgres.use_up_the_log()
+            time.sleep(blow.seconds)
+        self._postgres.ensure_running()
 
     def _strike_pooler(self, blow: Blow) -> None:
         assert self._pooler is not None

@@ -20,9 +20,13 @@ from breakwall.broker.config import QUEUE
 from tests.chaos import storm_forecast as forecast
 from tests.chaos.storm_forecast import Blow
 from tests.servers import RabbitServer, RedisServer, Server, Workshop, rabbitmq_server_for_this_machine
-from tests.servers.sentinel import SentinelSite, debians_redis
+from tests.servers.disk import SmallDisk
+from tests.servers.sentinel import Node, SentinelSite, debians_redis
 
 DEAD_PORT = 1
+
+SMALL_DISK = 64
+"""Megabytes: more than what strangers put into the queue in any storm, and soon full."""
 
 Harm = Callable[[float], None]
 
@@ -33,10 +37,12 @@ class StormBroker(ABC):
     Attributes:
         kind: whose deck of `storm_forecast.BROKERS` is dealt.
         name: what the report calls it.
+        has_small_disk: whether it can be filled.
     """
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    has_small_disk = False
 
     @abstractmethod
     def environ(self, data: Path) -> dict[str, str]:
@@ -89,12 +95,19 @@ class RedisBroker(ServerBroker):
     kind = "redis"
     name = "Redis"
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, disk: SmallDisk | None = None) -> None:
         super().__init__(server)
         self.redis = server
+        self._disk = disk
+        self.has_small_disk = disk is not None
 
     def harms(self) -> Mapping[str, Harm]:
-        return {**super().harms(), **error_replies(self._connect), forecast.DEMOTE_BROKER: self._demote}
+        return {
+            **super().harms(),
+            **error_replies(self._connect),
+            forecast.DEMOTE_BROKER: self._demote,
+            **({forecast.FILL_BROKERS_DISK: _filling(self._disk)} if self._disk else {}),
+        }
 
     def _connect(self) -> redis.Redis:
         return redis.Redis(port=self.redis.port, socket_timeout=5)
@@ -112,8 +125,10 @@ class SentinelBroker(StormBroker):
     kind = "sentinel"
     name = "Redis"
 
-    def __init__(self, site: SentinelSite) -> None:
+    def __init__(self, site: SentinelSite, disks: Mapping[Node, SmallDisk] | None = None) -> None:
         self.site = site
+        self._disks = disks or {}
+        self.has_small_disk = bool(self._disks)
 
     def environ(self, data: Path) -> dict[str, str]:
         return {"BREAKWALL_BROKER_URL": self.site.url()}
@@ -126,6 +141,7 @@ class SentinelBroker(StormBroker):
             forecast.FAIL_OVER: _then_wait(self.site.fail_over),
             forecast.HAND_OVER: _then_wait(self.site.hand_over),
             forecast.KILL_BROKER: _then_wait(lambda: self.site.master.kill()),
+            forecast.FILL_BROKERS_DISK: lambda seconds: _filling(self._disks[self.site.master])(seconds),
             **error_replies(lambda: self.site.master.client()),
         }
 
@@ -141,7 +157,27 @@ class RabbitBroker(ServerBroker):
     server: RabbitServer
 
     def harms(self) -> Mapping[str, Harm]:
-        return {**super().harms(), forecast.DELETE_QUEUE: self._delete_twice}
+        return {
+            **super().harms(),
+            forecast.DELETE_QUEUE: self._delete_twice,
+            forecast.ALARM_BROKER: self._alarm,
+            forecast.CLOSE_CONNECTIONS: self._close_connections,
+            forecast.STOP_APP: self._stop_app,
+        }
+
+    def _alarm(self, seconds: float) -> None:
+        self.server.raise_disk_alarm()
+        time.sleep(seconds)
+        self.server.clear_disk_alarm()
+
+    def _close_connections(self, seconds: float) -> None:
+        self.server.control("close_all_connections", "the operator closes them")
+        time.sleep(seconds)
+
+    def _stop_app(self, seconds: float) -> None:
+        self.server.control("stop_app")
+        time.sleep(seconds)
+        self.server.control("start_app")
 
     def _delete_twice(self, seconds: float) -> None:
         for _ in range(2):
@@ -159,12 +195,17 @@ class EmbeddedBroker(StormBroker):
     kind = "embedded"
     name = "embedded broker"
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, workshop: Workshop, seed: int, *, small_disk: bool) -> None:
+        self._workshop = workshop
         self._dice = random.Random(f"{seed}:damage")
         self._data = Path()
+        self._disk: SmallDisk | None = None
+        self.has_small_disk = small_disk
 
     def environ(self, data: Path) -> dict[str, str]:
         self._data = data
+        if self.has_small_disk:
+            self._disk = SmallDisk(self._workshop, data, SMALL_DISK)
         return {}
 
     def url(self) -> str:
@@ -175,6 +216,7 @@ class EmbeddedBroker(StormBroker):
             forecast.KILL_BROKER: _then_wait(self._kill),
             forecast.DAMAGE_FILES: self._damage,
             forecast.REMOVE_FILES: _then_wait(self._remove),
+            **({forecast.FILL_BROKERS_DISK: _filling(self._disk)} if self._disk else {}),
         }
 
     def ensure_running(self) -> None:
@@ -202,8 +244,8 @@ class EmbeddedBroker(StormBroker):
         return [one for one in psutil.process_iter(["cmdline"]) if _serves(one.info["cmdline"], mine)]
 
 
-def broker_for(kind: str, workshop: Workshop, seed: int) -> StormBroker:
-    """One of `storm_forecast.BROKERS`, running.
+def broker_for(kind: str, workshop: Workshop, seed: int, *, small_disk: bool) -> StormBroker:
+    """One of `storm_forecast.BROKERS`, running; with a disk that can be filled, if wanted. RabbitMQ needs none.
 
     Raises:
         UnavailableError: it cannot be had on this machine.
@@ -211,17 +253,23 @@ def broker_for(kind: str, workshop: Workshop, seed: int) -> StormBroker:
     broker: StormBroker
     match kind:
         case "redis":
-            broker = RedisBroker(RedisServer(workshop))
+            server = RedisServer(workshop)
+            broker = RedisBroker(server, _disk_of(server) if small_disk else None)
         case "rabbitmq":
             broker = RabbitBroker(rabbitmq_server_for_this_machine(workshop))
         case "sentinel":
             site = SentinelSite(workshop, debians_redis())
+            disks = {node: _disk_of(node) for node in site.nodes} if small_disk else {}
             site.start()
-            broker = SentinelBroker(site)
+            broker = SentinelBroker(site, disks)
         case _:
-            broker = EmbeddedBroker(seed)
+            broker = EmbeddedBroker(workshop, seed, small_disk=small_disk)
     broker.ensure_running()
     return broker
+
+
+def _disk_of(server: Server) -> SmallDisk:
+    return SmallDisk(server.workshop, server.folder / "data", SMALL_DISK)
 
 
 def error_replies(connect: Callable[[], redis.Redis]) -> Mapping[str, Harm]:
@@ -255,6 +303,14 @@ def error_replies(connect: Callable[[], redis.Redis]) -> Mapping[str, Harm]:
 def _asking(connect: Callable[[], redis.Redis]) -> Iterator[redis.Redis]:
     with contextlib.suppress(redis.RedisError), connect() as client:
         yield client
+
+
+def _filling(disk: SmallDisk) -> Harm:
+    def strike(seconds: float) -> None:
+        with disk.filled():
+            time.sleep(seconds)
+
+    return strike
 
 
 def _then_wait(harm: Callable[[], None]) -> Harm:

@@ -37,6 +37,9 @@ PROCESSES = (*[KILL_WORKER] * 4, *[KILL_PRODUCER] * 3, FREEZE_WORKER, FREEZE_PRO
 RESTART_DATABASE, ABORT_DATABASE = "PostgreSQL restarted", "PostgreSQL stopped at once"
 KILL_DATABASE, FREEZE_DATABASE = "PostgreSQL killed -9", "PostgreSQL frozen"
 DATABASE = (RESTART_DATABASE, ABORT_DATABASE, KILL_DATABASE, FREEZE_DATABASE)
+FILL_DATABASE, PANIC_DATABASE = "PostgreSQL's disk full", "PostgreSQL's disk full, also for its log"
+DATABASES_DISK = (FILL_DATABASE, PANIC_DATABASE)
+"""Only for one that has a small disk of its own."""
 
 RESTART_POOLER, KILL_POOLER, FREEZE_POOLER = "pooler restarted", "pooler killed -9", "pooler frozen"
 POOLER = (RESTART_POOLER, KILL_POOLER, FREEZE_POOLER)
@@ -48,15 +51,22 @@ BARE_BROKER = "broker without a right"
 FAIL_OVER, DELETE_QUEUE = "broker failed over", "queue deleted twice"
 DAMAGE_FILES, REMOVE_FILES = "broker's files damaged", "broker's folder removed"
 HAND_OVER = "broker's master changed place with its replica"
+FILL_BROKERS_DISK, ALARM_BROKER = "broker's disk full", "broker's disk alarm raised"
+CLOSE_CONNECTIONS, STOP_APP = "broker's connections closed", "broker's application stopped"
 # Not a queue of another type: a worker that starts beside one ends, with what to do.
 ERROR_REPLIES = (FILL_BROKER, BARE_BROKER)
 BROKERS = {
     "redis": (KILL_BROKER, FREEZE_BROKER, WIPE_BROKER, DEMOTE_BROKER, *ERROR_REPLIES),
     "sentinel": (FAIL_OVER, HAND_OVER, KILL_BROKER, *ERROR_REPLIES),
     # No kill -9: a quorum queue that was declared seconds ago does not survive it (rabbitmq-server#10070).
-    "rabbitmq": (STOP_BROKER, FREEZE_BROKER, WIPE_BROKER, DELETE_QUEUE, DELETE_QUEUE),
+    "rabbitmq": (
+        *(STOP_BROKER, FREEZE_BROKER, WIPE_BROKER, DELETE_QUEUE, DELETE_QUEUE),
+        *(ALARM_BROKER, CLOSE_CONNECTIONS, STOP_APP),
+    ),
     "embedded": (KILL_BROKER, DAMAGE_FILES, REMOVE_FILES),
 }
+BROKERS_DISK = (FILL_BROKERS_DISK,)
+"""Only for one that has a small disk of its own."""
 
 FAIR, EVERYTHING = "fair weather", "everything at once"
 KILL_SERVICE, DOWN = "payment service killed -9", "payment service down"
@@ -91,9 +101,10 @@ def process_blows(seed: int) -> Iterator[Blow]:
     return _dealt(seed, PROCESSES, pauses=(0.8, 2.4), lasting=(1.0, 3.0))
 
 
-def database_blows(seed: int) -> Iterator[Blow]:
+def database_blows(seed: int, *, small_disk: bool) -> Iterator[Blow]:
     """PostgreSQL, which needs a second or so to come back."""
-    return _dealt(seed, DATABASE, pauses=(1.5, 4.0), lasting=(0.1, 1.5))
+    deck = (*DATABASE, *(DATABASES_DISK if small_disk else ()))
+    return _dealt(seed, deck, pauses=(1.5, 4.0), lasting=(0.1, 1.5))
 
 
 def pooler_blows(seed: int) -> Iterator[Blow]:
@@ -101,10 +112,11 @@ def pooler_blows(seed: int) -> Iterator[Blow]:
     return _dealt(seed, POOLER, pauses=(3.0, 6.0), lasting=(0.1, 1.0))
 
 
-def broker_blows(seed: int, broker: str) -> Iterator[Blow]:
+def broker_blows(seed: int, broker: str, *, small_disk: bool) -> Iterator[Blow]:
     """The broker. RabbitMQ and a failover take seconds, and leave some to be used in between."""
+    deck = (*BROKERS[broker], *(BROKERS_DISK if small_disk else ()))
     pauses = (4.0, 8.0) if broker in {"rabbitmq", "sentinel"} else (1.5, 4.0)
-    return _dealt(seed, BROKERS[broker], pauses=pauses, lasting=(0.1, 2.0))
+    return _dealt(seed, deck, pauses=pauses, lasting=(0.1, 2.0))
 
 
 def weathers(seed: int) -> Iterator[Blow]:

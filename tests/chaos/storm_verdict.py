@@ -17,6 +17,10 @@ from breakwall.simulator.ledger import Charge
 from tests.chaos.invariants import Evidence, broken, read_evidence
 from tests.chaos.storm_customers import EXPECTED
 
+RAW = ("Traceback", "CRITICAL", "\x1b")
+LONGEST = 1000
+"""Characters of a log's line that are repeated."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -101,6 +105,7 @@ def judge(
             *_surprises(refusals),
             *(f"ended by itself: {words}" for words in accidents),
             *(f"{name} holds the password" for name, text in logs.items() if secret in text),
+            *_raw(logs),
         ],
         reviews=list(_reviews(evidence)),
         counts={**_counts(evidence, promises, refusals, duplicates), "strange messages": strangers},
@@ -152,6 +157,14 @@ def _surprises(refusals: Sequence[str]) -> Iterator[str]:
     """Customers may be told that the database is away, and of no other error."""
     for reason, times in Counter(one for one in refusals if not one.startswith(EXPECTED)).items():
         yield f"{times} customers were told: {reason}"
+
+
+def _raw(logs: Mapping[str, str]) -> Iterator[str]:
+    """What a log should tell in a sentence."""
+    for name, text in logs.items():
+        found = [line for line in text.splitlines() if any(sign in line for sign in RAW)]
+        if found:
+            yield f"{name} holds {len(found)} lines that are raw: {found[0][:LONGEST]}"
 
 
 def _reviews(evidence: Evidence) -> Iterator[str]:

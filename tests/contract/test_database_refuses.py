@@ -71,6 +71,16 @@ def test_a_statement_that_the_server_refuses_is_the_same_error(postgres_url: str
         database.write(execute("SELECT * FROM not_there"), name="test")
 
 
+def test_a_server_whose_disk_is_full_is_not_said_to_be_silent(postgres_url: str) -> None:
+    """As PostgreSQL says it; the storm of `make chaos` fills a real one."""
+    full = "DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+    with (
+        closing(Database(postgres_url)) as database,
+        pytest.raises(DatabaseUnavailableError, match=r"no room on its disk \(could not extend file\)"),
+    ):
+        database.write(execute(full), name="test")
+
+
 def test_a_file_that_is_no_database_is_the_same_error(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("This is a letter to my aunt, and no database at all. " * 20)
     with (

@@ -138,6 +138,7 @@ def _address_space() -> int:
 SHORTAGES: dict[str, Callable[[], Any]] = {
     "descriptors": descriptors,
     "descriptors-later": descriptors_later,
+    "descriptors-on-postgresql": descriptors_later,
     "threads": threads,
     "memory": memory,
 }

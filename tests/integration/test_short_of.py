@@ -10,12 +10,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from breakwall.payments.database import Database
+from breakwall.payments.migrate import upgrade
 from tests.acceptance.shop import PaymentService
 
 ROOT = Path(__file__).parents[2]
@@ -32,11 +34,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Any:
     running.stop()
 
 
-@pytest.mark.parametrize("what", ["descriptors", "descriptors-later", "threads", "memory"])
+@pytest.mark.parametrize(
+    "what", ["descriptors", "descriptors-later", "descriptors-on-postgresql", "threads", "memory"]
+)
 def test_place_says_what_is_lacking_and_never_of_an_order_that_was_charged(
-    what: str, tmp_path: Path, service: PaymentService
+    what: str, tmp_path: Path, service: PaymentService, request: pytest.FixtureRequest
 ) -> None:
-    with shop_short_of(what, tmp_path, service) as shop:
+    more = {}
+    if what.endswith("postgresql"):
+        more["BREAKWALL_DATABASE_URL"] = url = request.getfixturevalue("postgres_url")
+        with closing(Database(url)) as database:
+            upgrade(database.engine, site=what)
+    with shop_short_of(what, tmp_path, service, **more) as shop:
         scarce = json.loads(shop.stdout.readline())
         charged = service.charges()
         after = json.loads(shop.communicate("go on\n", timeout=120)[0])
@@ -53,8 +62,9 @@ def test_place_says_what_is_lacking_and_never_of_an_order_that_was_charged(
 
 
 @contextmanager
-def shop_short_of(what: str, folder: Path, service: PaymentService) -> Iterator[Any]:
+def shop_short_of(what: str, folder: Path, service: PaymentService, **more: str) -> Iterator[Any]:
     settings = {
+        **more,
         "BREAKWALL_DATA_DIR": str(folder),
         "BREAKWALL_PAYMENT_URL": service.url,
         "BREAKWALL_SITE": what,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +14,11 @@ from breakwall.broker import queue_depth
 from breakwall.broker.server import ServerFolder
 from tests.command import Terminal
 from tests.integration.broker_worker import BrokerWorker, wait_until
+from tests.servers import UnavailableError, Workshop
+from tests.servers.disk import SmallDisk
 
-SMALL = "16m"
+SMALL = 16
+"""Megabytes."""
 
 
 @pytest.fixture
@@ -30,17 +30,14 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def small_disk(folder: Path) -> Iterator[Path]:
+def small_disk(workshop: Workshop, folder: Path) -> Iterator[SmallDisk]:
     """The data folder, on a disk of its own that is soon full."""
-    home = folder / "data"
-    home.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("a disk that is full: only root may mount one, on Linux")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(home)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("a disk that is full: nothing may be mounted here")
-    yield home
-    subprocess.run(["umount", "--lazy", str(home)], check=True)
+    try:
+        disk = SmallDisk(workshop, folder / "data", SMALL)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    yield disk
+    disk.unmount()
 
 
 @pytest.fixture
@@ -53,17 +50,6 @@ def worker(folder: Path) -> Iterator[BrokerWorker]:
     yield worker
     assert worker.running, worker.log()
     assert worker.close() == 0, worker.log()
-
-
-def fill(home: Path) -> Path:
-    """Take all the room that there is."""
-    big = home / "big"
-    with big.open("wb", buffering=0) as file:
-        while True:
-            try:
-                file.write(b"x" * 4096)
-            except OSError:
-                return big
 
 
 def doctor(worker: BrokerWorker) -> list[tuple[bool, str]]:
@@ -82,19 +68,19 @@ def kill_server(worker: BrokerWorker) -> None:
 
 
 def test_a_full_disk_is_said_and_the_worker_goes_on_as_soon_as_there_is_room(
-    small_disk: Path, request: pytest.FixtureRequest
+    small_disk: SmallDisk, request: pytest.FixtureRequest
 ) -> None:
     """Full at the start first, then while it works."""
-    big = fill(small_disk)
+    small_disk.fill()
     worker: BrokerWorker = request.getfixturevalue("worker")
     assert worker.says("there is no room on the disk")
-    big.unlink()
+    small_disk.free()
     assert worker.works()
-    big = fill(small_disk)
+    small_disk.fill()
     assert wait_until(lambda: not worker.publisher.publish("in-vain"))
     assert doctor(worker) == [(False, "embedded and running, but nothing can be written to its disk")]
     assert worker.running
-    big.unlink()
+    small_disk.free()
     assert worker.works()
 
 

@@ -14,6 +14,7 @@ from kombu import Connection
 
 from breakwall.broker import QUEUE, TASK, Publisher, queue_depth
 from breakwall.broker.config import DEAD_LETTERS, retry_queue
+from breakwall.doctor.checks import broker
 from tests.integration.broker_worker import BrokerWorker, wait_until
 from tests.servers import RabbitServer
 
@@ -109,6 +110,9 @@ def test_an_alarm_stops_no_worker(rabbitmq_server: RabbitServer, worker: BrokerW
     try:
         worker.thaw()
         assert worker.worked_on("before-99")
+        (found,) = broker(worker.settings)
+        assert not found.ok
+        assert "an alarm of its memory or its disk is raised" in found.detail
     finally:
         rabbitmq_server.clear_memory_alarm()
     assert worker.works()

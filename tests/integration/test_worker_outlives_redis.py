@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import time
 import zlib
@@ -16,9 +17,12 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import Connection
 
-from breakwall.broker import QUEUE, TASK, celery_config
+from breakwall.broker import QUEUE, TASK, celery_config, queue_depth
+from breakwall.doctor.checks import broker
 from breakwall.payments.database import Database
 from breakwall.payments.strange_messages import StoredStrange, newest
 from tests.integration.broker_worker import BrokerWorker, wait_until
@@ -32,6 +36,21 @@ class OwnRedis(RedisServer):
     """A server of this module's own: what is done to it would disturb others."""
 
     name = "Valkey-to-outlive"
+    reads_slowly = False
+
+    def _command(self) -> list[str]:
+        # Hundredths of a second for each key; in between it answers.
+        slowly = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
+        return [*super()._command(), *(slowly if self.reads_slowly else ())]
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+                return bool(client.ping())
+        except redis.BusyLoadingError:
+            return self.reads_slowly
+        except redis.RedisError:
+            return False
 
 
 class DebianRedis(RedisServer):
@@ -45,7 +64,7 @@ class DebianRedis(RedisServer):
 
 
 @pytest.fixture(scope="module")
-def server(workshop: Workshop) -> Iterator[RedisServer]:
+def server(workshop: Workshop) -> Iterator[OwnRedis]:
     server = OwnRedis(workshop)
     server.start()
     yield server
@@ -337,7 +356,38 @@ def no_channels(client: redis.Redis) -> Iterator[None]:
     client.client_kill_filter(_type="normal", skipme=True)
 
 
-REFUSALS = [out_of_memory, wrong_type_of_queue, missing_right, password_that_is_new]
+@contextmanager
+def primary_that_is_lost(client: redis.Redis) -> Iterator[None]:
+    client.config_set("replica-serve-stale-data", "no")
+    client.replicaof("127.0.0.1", 9)
+    yield
+    client.replicaof("NO", "ONE")
+    client.config_set("replica-serve-stale-data", "yes")
+
+
+@contextmanager
+def data_that_is_still_read(server: OwnRedis) -> Iterator[None]:
+    with client_of(server) as client:
+        client.mset({f"much-{number}": os.urandom(1000) for number in range(1000)})
+        # The file that a restart reads key by key.
+        client.bgrewriteaof()
+        assert wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
+    server.kill()
+    server.reads_slowly = True
+    server.start()
+    yield
+    with redis.Redis(port=server.port) as client:
+        client.config_set("key-load-delay", 0)
+    server.reads_slowly = False
+
+
+REFUSALS = [
+    out_of_memory,
+    wrong_type_of_queue,
+    missing_right,
+    password_that_is_new,
+    primary_that_is_lost,
+]
 
 
 def test_replicaof_for_a_moment_as_in_every_failover_ends_no_worker(
@@ -355,6 +405,7 @@ def test_a_worker_outlives_what_its_broker_refuses(
     assert worker.works()
     with refusal(client):
         worker.publisher.publish("in-vain")
+        assert "answers" not in the_doctors_words(worker)
         time.sleep(1.2)  # a BRPOP takes a second to come back
         assert worker.running
     assert worker.works()
@@ -370,6 +421,23 @@ def test_a_user_without_a_right_to_channels_gets_its_orders_worked_on(
         assert worker.works()
         assert worker.works()
         assert worker.log().count("Connected to") == connected + 1
+    assert worker.works()
+
+
+def the_doctors_words(worker: BrokerWorker) -> str:
+    """Of the broker, which is a problem."""
+    (found,) = broker(worker.settings)
+    assert not found.ok
+    return found.detail
+
+
+def test_a_worker_outlives_a_broker_that_still_reads_its_data(server: OwnRedis, worker: BrokerWorker) -> None:
+    assert worker.works()
+    with data_that_is_still_read(server):
+        assert not worker.publisher.publish("in-vain")
+        assert queue_depth(worker.settings) is None
+        assert "LOADING" in the_doctors_words(worker)
+        assert worker.running
     assert worker.works()
 
 

@@ -5,6 +5,7 @@ Only the wheel's programs are used: its own Python part adds a system user and h
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 import os
@@ -12,11 +13,13 @@ import pwd
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 
+from tests.servers.disk import SmallDisk
 from tests.servers.server import Server, UnavailableError, empty_folder, version_of
 from tests.servers.workshop import Workshop
 
@@ -29,6 +32,20 @@ FAST = (
     "wal_level=minimal",
     "max_wal_senders=0",
 )
+
+
+SMALL_DISK = 256
+"""Megabytes; an empty database takes 40."""
+
+THRIFTY = ("max_wal_size=64MB", "min_wal_size=32MB")
+"""On a small disk."""
+
+PIECES_OF_LOG = 8
+"""More than are there at any time, with `THRIFTY`."""
+
+
+RECOVERY = 10.0
+"""Seconds that it is given for that after a PANIC. PostgreSQL 18 does not always notice that it has failed."""
 
 
 def programs() -> Path:
@@ -63,6 +80,7 @@ class PostgresServer(Server):
         self.programs = programs()
         super().__init__(workshop)
         self._user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        self.disk: SmallDisk | None = None
         self._numbers = itertools.count(1)
 
     @property
@@ -71,6 +89,36 @@ class PostgresServer(Server):
 
     def url(self, name: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def take_a_small_disk(self) -> None:
+        """Have its data on a disk of its own, `disk`. Before the first start.
+
+        Raises:
+            UnavailableError: nothing may be mounted here.
+        """
+        self.disk = SmallDisk(self.workshop, self.folder / "data", SMALL_DISK)
+
+    def use_up_the_log(self) -> None:
+        """Have it need room for the next piece of its log: without any, it ends with a PANIC."""
+        with contextlib.suppress(psycopg.Error), psycopg.connect(self._dsn, autocommit=True) as connection:
+            for _ in range(PIECES_OF_LOG):
+                connection.execute("SELECT pg_logical_emit_message(true, '', '')")
+                connection.execute("SELECT pg_switch_wal()")
+
+    def ensure_running(self) -> None:
+        """Also after a PANIC: it recovers by itself, has given up, or waits for ever for what has failed."""
+        self.resume()
+        if not self._recovers():
+            self.kill()  # gives back what the ended one held, too
+        self.start()
+
+    def _recovers(self) -> bool:
+        deadline = time.monotonic() + RECOVERY
+        while self.running and time.monotonic() < deadline:
+            if self._answers():
+                return True
+            time.sleep(0.02)
+        return False
 
     def fresh_url(self) -> str:
         """A new, empty database."""
@@ -131,7 +179,8 @@ class PostgresServer(Server):
         if self._user is None:
             return
         account = pwd.getpwnam(self._user)
-        os.chown(self.folder, account.pw_uid, account.pw_gid)
+        for folder in (self.folder, *([self.disk.folder] if self.disk else [])):
+            os.chown(folder, account.pw_uid, account.pw_gid)
         if not _open_to_all(self.programs):  # a virtual environment below /root, for one
             self.programs = _copy(self.programs, self.folder / "programs")
 
@@ -141,6 +190,7 @@ class PostgresServer(Server):
             "listen_addresses=127.0.0.1",
             f"unix_socket_directories={self.folder}",
             *FAST,
+            *(THRIFTY if self.disk else ()),
         )
         options = [part for setting in settings for part in ("-c", setting)]
         return [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options]

@@ -56,6 +56,13 @@ class RabbitServer(Server):
     def clear_memory_alarm(self) -> None:
         self.control("set_vm_memory_high_watermark", "0.9")
 
+    def raise_disk_alarm(self) -> None:
+        """The same, as where its disk is nearly full."""
+        self.control("set_disk_free_limit", "1000000GB")
+
+    def clear_disk_alarm(self) -> None:
+        self.control("set_disk_free_limit", "1MB")
+
     def wipe(self) -> None:
         self._unused.clear()
         super().wipe()

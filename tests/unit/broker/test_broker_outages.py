@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from amqp import spec
 from amqp.exceptions import ConsumerCancelled
 
+from breakwall.broker.consumer import TIDYING_UP
 from breakwall.broker.outages import LASTS, LONGEST, LONGEST_PAUSE, SILENCE, Outages
 
 
@@ -119,3 +122,12 @@ def test_failures_that_alternate_are_told_once_a_minute(
         outages.failed(TimeoutError("silent"))
         clock.now += 1
     assert len(said(caplog)) == 1
+
+
+def test_a_lost_connection_that_cannot_be_tidied_up_makes_no_page(caplog: pytest.LogCaptureFixture) -> None:
+    """Seen in a storm: Celery's loop logs a traceback beside the line that `Outages` says."""
+    celerys = logging.getLogger("celery.worker.loops")
+    for loop in ("event loop", "sync event loop"):
+        celerys.error(f"{TIDYING_UP} {loop}: %r", ConnectionResetError())
+    celerys.error("something else")
+    assert [record.getMessage() for record in caplog.records] == ["something else"]

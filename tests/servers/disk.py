@@ -1,0 +1,64 @@
+"""A disk for one folder, small enough to be filled: a tmpfs, which takes the right to mount one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.servers.server import UnavailableError
+from tests.servers.workshop import Workshop
+
+BALLOON = "balloon"
+
+
+class SmallDisk:
+    """Mounted over a folder, which is made where it is missing; it goes with the workshop.
+
+    Args:
+        workshop: unmounts it in the end.
+        folder: what was in it cannot be seen until then.
+        megabytes: what it holds.
+
+    Raises:
+        UnavailableError: nothing may be mounted here.
+    """
+
+    def __init__(self, workshop: Workshop, folder: Path, megabytes: int) -> None:
+        if sys.platform != "linux" or os.geteuid() != 0:
+            raise UnavailableError("a disk that is full: only root may mount one, on Linux")
+        folder.mkdir(exist_ok=True)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+        if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+            raise UnavailableError("a disk that is full: nothing may be mounted here")
+        workshop.run_at_the_end(["umount", "--lazy", str(folder)])
+        self.folder = folder
+
+    def fill(self) -> None:
+        """Take all the room that there is, in one file."""
+        # In great pieces first, for the time that it takes.
+        with (self.folder / BALLOON).open("ab", buffering=0) as file:
+            for piece in (1_048_576, 4096):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(bytes(piece))
+
+    def free(self) -> None:
+        """Give it back. Safe to call twice."""
+        (self.folder / BALLOON).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def filled(self) -> Iterator[None]:
+        """Full for the block."""
+        self.fill()
+        try:
+            yield
+        finally:
+            self.free()
+
+    def unmount(self) -> None:
+        """Before the workshop does it."""
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
