@@ -38,6 +38,7 @@ MOST_EVENTS = 1000
 
 LEFT_OUT = (":DelayedDelivery", ":Control")
 """Celery's steps, by the end of their names."""
+
 TIDYING_UP = "Error cleaning up after"
 
 
