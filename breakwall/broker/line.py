@@ -246,7 +246,7 @@ class RedisLine(Line):
     def _is_refusal(self, error: BaseException) -> bool:
         from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, ResponseError
 
-        # redis-py counts the last three among the connection's errors.
+        # redis-py counts two of these among the connection's errors.
         answers = (ResponseError, AuthenticationError, BusyLoadingError)
         if isinstance(error, answers) or NO_MORE_CLIENTS in str(error):
             return True
