@@ -28,11 +28,12 @@ FORM = """
         UNION ALL SELECT tgname FROM pg_trigger
         UNION ALL SELECT setconfig::text FROM pg_db_role_setting
         UNION ALL SELECT site::text FROM site
+        UNION ALL SELECT version_num FROM alembic_version
         UNION ALL SELECT relname FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 131072
     ) AS form(line)
 """
-"""Whatever a test may change but rows: tables, rights, settings, the site's name; and room left by many rows."""
+"""What a test may change but rows: tables, rights, settings, the site, the revision; and the room of many rows."""
 
 
 class MigratedDatabases:
