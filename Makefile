@@ -5,10 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One more than the cores that CI has: many tests wait for servers.
 PYTEST_WORKERS ?= 3
+FAST_WORKERS ?= 2
+FAST := not server and not program
 SEEDS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pythons check format simulate chaos mutants bench-breaker bench-claims clean
+.PHONY: help install demo test test-fast test-pythons check format simulate chaos mutants bench-breaker bench-claims clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +22,9 @@ demo: $(VENV)/.installed  ## watch an outage of the payment service being surviv
 
 test: $(VENV)/.tested  ## run every test; brings the servers it needs
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
+
+test-fast: $(VENV)/.tested  ## run the tests that need no server and start no program, in under two minutes
+	SIMULATION_SECONDS=5 $(BIN)/python -m pytest -q -n $(FAST_WORKERS) -m "$(FAST)" $(TESTS)
 
 test-pythons:  ## run the fast tests on each other Python that is present
 	tools/test-pythons

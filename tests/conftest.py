@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -26,11 +27,46 @@ from tests.servers import (
 )
 from tests.servers import redis as valkey
 
-AnyServer = TypeVar("AnyServer", bound=Server)
+AnyServer = TypeVar("AnyServer", bound=Server | SentinelSite)
+
+
+TESTS = Path(__file__).parent
+SERVER_FIXTURES = {"_postgres", "_pgbouncer", "_redis", "_rabbitmq", "_sentinels"}
+SERVER_PARAMETERS = {"postgres", "redis", "rabbitmq"}
+PROGRAM_FOLDERS = {"acceptance", "chaos", "integration"}
+"""Their tests start whole programs. `make test-fast` leaves them out, also where they need no server."""
 
 
 def pytest_configure() -> None:
     surroundings.prepare()
+
+
+@pytest.hookimpl(tryfirst=True)  # `-m` selects by these marks afterwards
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out: `server` and `program`.
+
+    A test needs a server if it asks for a server's fixture, or if one of its fixtures has a parameter that names a
+    server, as "postgres+redis" does.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and _needs_server(item):
+            item.add_marker(pytest.mark.server)
+        if item.path.relative_to(TESTS).parts[0] in PROGRAM_FOLDERS:
+            item.add_marker(pytest.mark.program)
+
+
+def _needs_server(item: pytest.Function) -> bool:
+    if SERVER_FIXTURES & set(item.fixturenames):
+        return True
+    named = " ".join(str(value) for name, value in _fixture_parameters(item))
+    return bool(SERVER_PARAMETERS & set(re.findall("[a-z]+", named)))
+
+
+def _fixture_parameters(item: pytest.Function) -> list[tuple[str, object]]:
+    marks = [mark for mark in item.iter_markers("parametrize") if not mark.kwargs.get("indirect")]
+    of_the_test = {name for mark in marks for name in re.findall(r"\w+", str(mark.args[0]))}
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return [(name, value) for name, value in parameters.items() if name not in of_the_test]
 
 
 def pytest_report_header() -> str:
@@ -45,35 +81,32 @@ def workshop() -> Iterator[Workshop]:
 
 
 @pytest.fixture(scope="session")
-def _postgres(workshop: Workshop) -> Iterator[PostgresServer]:
-    yield from _serve("PostgreSQL", lambda: PostgresServer(workshop))
+def _postgres(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[PostgresServer]:
+    yield from _serve(request, "PostgreSQL", lambda: PostgresServer(workshop))
 
 
 @pytest.fixture(scope="session")
-def _pgbouncer(workshop: Workshop, _postgres: PostgresServer) -> Iterator[PgBouncerServer]:
-    yield from _serve("PgBouncer", lambda: PgBouncerServer(workshop, _postgres))
+def _pgbouncer(
+    request: pytest.FixtureRequest, workshop: Workshop, _postgres: PostgresServer
+) -> Iterator[PgBouncerServer]:
+    yield from _serve(request, "PgBouncer", lambda: PgBouncerServer(workshop, _postgres))
 
 
 @pytest.fixture(scope="session")
-def _redis(workshop: Workshop) -> Iterator[RedisServer]:
-    yield from _serve("Redis", lambda: RedisServer(workshop))
+def _redis(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[RedisServer]:
+    yield from _serve(request, "Redis", lambda: RedisServer(workshop))
 
 
 @pytest.fixture(scope="session")
-def _rabbitmq(workshop: Workshop) -> Iterator[RabbitServer]:
-    yield from _serve("RabbitMQ", lambda: rabbitmq_server_for_this_machine(workshop))
+def _rabbitmq(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[RabbitServer]:
+    yield from _serve(request, "RabbitMQ", lambda: rabbitmq_server_for_this_machine(workshop))
 
 
 @pytest.fixture(scope="session")
-def _sentinels(workshop: Workshop) -> Iterator[SentinelSite]:
-    try:
-        program = sentinel.debians_redis()
-    except UnavailableError as error:
-        not_available("Redis with Sentinel", str(error))
-    site = SentinelSite(workshop, program)
-    site.start()
-    yield site
-    site.close()
+def _sentinels(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[SentinelSite]:
+    yield from _serve(
+        request, "Redis with Sentinel", lambda: SentinelSite(workshop, sentinel.debians_redis())
+    )
 
 
 @pytest.fixture
@@ -176,7 +209,9 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"migrated_{request.param}_url"))
 
 
-def _serve(name: str, make: Callable[[], AnyServer]) -> Iterator[AnyServer]:
+def _serve(request: pytest.FixtureRequest, name: str, make: Callable[[], AnyServer]) -> Iterator[AnyServer]:
+    if "not server" in request.config.option.markexpr:
+        pytest.fail(f"a test without the mark `server` asks for {name}", pytrace=False)
     try:
         server = make()
     except UnavailableError as error:

@@ -123,6 +123,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.server
 def test_nothing_is_left_of_the_servers_when_pytest_is_killed() -> None:
     _check_that_nothing_is_left(SESSION.format(rabbitmq=False))
 

@@ -12,9 +12,9 @@ from tests.integration.tls_fixtures import TlsFront, make_certificate
 from tests.servers import RabbitServer, RedisServer
 
 
-@pytest.fixture(params=["rediss", "amqps"])
+@pytest.fixture(params=["redis", "rabbitmq"])
 def plain_url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue("redis_url" if request.param == "rediss" else "rabbitmq_url"))
+    return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_broker_with_somebody_elses_certificate_hears_nothing(
 
 
 @pytest.mark.parametrize("front", ["IP:127.0.0.1"], indirect=True)
-@pytest.mark.parametrize("plain_url", ["amqps"], indirect=True)
+@pytest.mark.parametrize("plain_url", ["rabbitmq"], indirect=True)
 def test_each_of_several_nodes_proves_its_own_name(
     front: TlsFront, plain_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
