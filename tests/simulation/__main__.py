@@ -7,19 +7,19 @@ import secrets
 import sys
 import time
 
-from tests.simulation.many import Tally, run_everywhere
+from tests.simulation.run import simulate
+from tests.simulation.seeds import Tally, run_everywhere
 from tests.simulation.storage import Storage
-from tests.simulation.world import simulate
 
 
 def main() -> int:
     chosen = _arguments()
     if chosen.seeds is None and chosen.seconds is None and chosen.seed is not None:
-        return tell(chosen.seed)
+        return print_trace(chosen.seed)
     first = secrets.randbelow(2**32) if chosen.seed is None else chosen.seed
     number = chosen.seeds or (1000 if chosen.seconds is None else sys.maxsize)
     print(
-        f"Seeds from {first} on; `python -m tests.simulation --seed S` tells the whole story of one.",
+        f"Seeds from {first} on; `python -m tests.simulation --seed S` prints the trace of one.",
         flush=True,
     )
     progress = Progress(number)
@@ -31,11 +31,11 @@ def main() -> int:
     return 1 if tally.bad else 0
 
 
-def tell(seed: int) -> int:
+def print_trace(seed: int) -> int:
     """Run one seed and print everything that happens in it."""
     storage = Storage()
     try:
-        outcome = simulate(seed, storage, keep_story=True)
+        outcome = simulate(seed, storage, keep_trace=True)
     finally:
         storage.close()
     print("\n".join(outcome.lines))
@@ -44,7 +44,7 @@ def tell(seed: int) -> int:
 
 
 def report(tally: Tally, seconds: float) -> str:
-    """What was tried, what struck how often, and what never did."""
+    """What was tried, how often each fault occurred, and which never did."""
     lines = [
         f"{tally.seeds} runs in {seconds:.0f} s ({tally.seeds / seconds:.0f} a second),"
         f" {tally.virtual_seconds / 3600:.0f} hours of virtual time",
@@ -58,11 +58,9 @@ def report(tally: Tally, seconds: float) -> str:
         *_columns(tally.killed_at),
     ]
     if tally.never_seen:
-        lines += ["", f"Never met: {', '.join(tally.never_seen)}"]
-    verdict = (
-        f"{len(tally.bad)} runs broke an invariant" if tally.bad else "Every invariant held in every run"
-    )
-    return "\n".join([*lines, "", f"{verdict}."])
+        lines += ["", f"Never occurred: {', '.join(tally.never_seen)}"]
+    result = f"{len(tally.bad)} runs broke an invariant" if tally.bad else "Every invariant held in every run"
+    return "\n".join([*lines, "", f"{result}."])
 
 
 def _columns(counts: dict[str, int]) -> list[str]:
@@ -97,7 +95,7 @@ class Progress:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, help="how many seeds to try (1000, unless --seconds is given)")
-    parser.add_argument("--seed", type=int, help="the first seed; alone: tell this one's story")
+    parser.add_argument("--seed", type=int, help="the first seed; alone: print its trace")
     parser.add_argument("--seconds", type=float, help="begin no more runs after so many seconds")
     return parser.parse_args()
 

@@ -7,8 +7,8 @@ from functools import partial
 from random import Random
 
 from tests.simulation.engine import Engine, Task
-from tests.simulation.faults import Faults
-from tests.simulation.story import Story
+from tests.simulation.faults import FaultInjector
+from tests.simulation.trace import Trace
 
 REDELIVERED_AFTER = 20.0
 """Seconds after which the message of a dead worker is delivered again (a visibility timeout)."""
@@ -24,11 +24,11 @@ class Message:
 class Broker:
     """One queue with late acknowledgement."""
 
-    def __init__(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:
+    def __init__(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
         self._engine = engine
         self._faults = faults
         self._rng = rng
-        self._story = story
+        self._trace = trace
         self._ready: list[Message] = []
         self._unacknowledged: set[Message] = set()
         self._idle: list[Task] = []
@@ -39,12 +39,12 @@ class Broker:
 
     def accept(self, order_id: str) -> None:
         """Take one message from a publisher who believes it to be safe now."""
-        strike = self._faults.strike
-        if strike("message lost"):
-            self._story.tell("broker", f"loses the message for {order_id}")
+        occurs = self._faults.occurs
+        if occurs("message lost"):
+            self._trace.record("broker", f"loses the message for {order_id}")
             return
-        for _ in range(2 if strike("message doubled") else 1):
-            seconds = self._rng.uniform(0.0, 90.0) if strike("message delayed") else 0.0
+        for _ in range(2 if occurs("message doubled") else 1):
+            seconds = self._rng.uniform(0.0, 90.0) if occurs("message delayed") else 0.0
             self._engine.after(seconds, partial(self._enqueue, Message(order_id)))
 
     def take(self) -> Message:
@@ -67,7 +67,7 @@ class Broker:
         if self.down or message not in self._unacknowledged:
             return
         self._unacknowledged.discard(message)
-        if self._faults.strike("message redelivered"):
+        if self._faults.occurs("message redelivered"):
             self._enqueue(Message(message.order_id))
 
     def abandon(self, message: Message) -> None:
@@ -102,7 +102,7 @@ class Broker:
 class SimulatedPublisher:
     """One process's publisher, with the contract of the real one: it takes under a second and never raises."""
 
-    def __init__(self, engine: Engine, broker: Broker, faults: Faults, rng: Random) -> None:
+    def __init__(self, engine: Engine, broker: Broker, faults: FaultInjector, rng: Random) -> None:
         self._engine = engine
         self._broker = broker
         self._faults = faults
@@ -110,12 +110,12 @@ class SimulatedPublisher:
 
     def publish_many(self, order_ids: list[str]) -> int:
         """How many the broker has; those after it may have arrived or not."""
-        hangs = self._faults.strike("publish hangs")
+        hangs = self._faults.occurs("publish hangs")
         self._engine.sleep(self._rng.uniform(0.2, 1.0) if hangs else self._rng.uniform(0.001, 0.01))
-        if self._broker.down or self._faults.strike("publish fails"):
+        if self._broker.down or self._faults.occurs("publish fails"):
             return 0
         sent = len(order_ids)
-        if self._faults.strike("publish breaks off"):
+        if self._faults.occurs("publish breaks off"):
             sent = self._rng.randrange(sent)
         for order_id in order_ids[:sent]:
             self._broker.accept(order_id)

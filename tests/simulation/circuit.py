@@ -1,4 +1,4 @@
-"""The circuit that all processes share, watched: who was let through, and whether the circuit's state allowed it."""
+"""The circuit that all processes share, observed: each permit is checked against the circuit's state."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from breakwall.breaker.stores import Record
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.breaker.wire import decode
 from tests.simulation.engine import EndedError, Engine, Process
-from tests.simulation.faults import Faults
-from tests.simulation.story import Story, Violation
+from tests.simulation.faults import FaultInjector
+from tests.simulation.trace import Trace, Violation
 
 EPOCH = 1_795_737_600.0
 """What the store's clock showed when the run began: 27 November 2026."""
@@ -20,12 +20,14 @@ EPOCH = 1_795_737_600.0
 class SharedCircuit:
     """The store behind every process's breaker, and the history of what was in it."""
 
-    def __init__(self, engine: Engine, faults: Faults, story: Story, config: CircuitBreakerConfig) -> None:
+    def __init__(
+        self, engine: Engine, faults: FaultInjector, trace: Trace, config: CircuitBreakerConfig
+    ) -> None:
         self.config = config
         self.memory = MemoryStore(lambda: EPOCH + engine.now)
         self._engine = engine
         self._faults = faults
-        self._story = story
+        self._trace = trace
         self._state = CircuitState.CLOSED
         self._closed_until = 0.0
         self._lost_at = float("-inf")
@@ -37,27 +39,27 @@ class SharedCircuit:
             raise ConnectionError
 
     def stored(self, text: str) -> None:
-        """Somebody has changed the circuit."""
+        """The circuit has changed."""
         circuit = decode(text)
         assert circuit is not None
         if circuit.state is not self._state:
-            self._story.tell("circuit", f"{circuit.state} (was {self._state})")
+            self._trace.record("circuit", f"{circuit.state} (was {self._state})")
             if self._state is CircuitState.CLOSED:
                 self._closed_until = self._engine.now
             self._state = circuit.state
         self._check_probes(circuit)
 
-    def check_admission(self, who: str, permit: Permit) -> None:
-        """Somebody was let through: by a lease, or because the circuit was closed a moment ago.
+    def check_admission(self, process: str, permit: Permit) -> None:
+        """A call was permitted: by a lease, or because the circuit was closed a moment ago.
 
-        A process whose store was gone a moment ago goes by a circuit of its own, which nobody can hold against
+        A process whose store was gone a moment ago uses a circuit of its own, which cannot be compared with
         the shared one.
         """
         moment_ago = self._engine.now - self.config.refresh_interval
         if permit.is_probe or self._lost_at >= moment_ago:
             return
         if self._state is not CircuitState.CLOSED and self._closed_until < moment_ago:
-            raise Violation(f"{who} was let through while the circuit was {self._state}")
+            raise Violation(f"{process} got a permit while the circuit was {self._state}")
 
     def _check_probes(self, circuit: Circuit) -> None:
         probes = len(circuit.leases) + circuit.probes_succeeded

@@ -1,4 +1,4 @@
-"""Whoever hands orders in: impatient, doubled, wrong now and then, and asking again until an answer comes."""
+"""Customers: they place orders, sometimes twice, sometimes wrongly, and again until an answer comes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStat
 from breakwall.producers.producer import PlaceResult
 from tests.simulation.engine import Engine
 from tests.simulation.processes import ProducerProcess
-from tests.simulation.story import Story, Violation
+from tests.simulation.trace import Trace, Violation
 
 
 @dataclass
 class Customer:
-    """One order, and what its customer was told of it.
+    """One order, and the answers that its customer got.
 
     ``placed_again``: the database has lost the order, which may have been charged by then.
     """
 
     order: Order
-    told: list[PlaceResult] = field(default_factory=list)
+    answers: list[PlaceResult] = field(default_factory=list)
     placed_again: bool = False
 
 
@@ -40,7 +40,7 @@ class Customers:
         self,
         engine: Engine,
         rng: Random,
-        story: Story,
+        trace: Trace,
         producers: Callable[[], list[ProducerProcess]],
         *,
         orders: list[Order],
@@ -51,7 +51,7 @@ class Customers:
     ) -> None:
         self._engine = engine
         self._rng = rng
-        self._story = story
+        self._trace = trace
         self._producers = producers
         self._calls = 0
         served = [
@@ -62,44 +62,47 @@ class Customers:
         self.all = [*served, *first, *waiting]
         for customer in served:
             if rng.random() < 0.3:
-                self._come([customer], rng.uniform(since, until))
+                self._schedule_call([customer], rng.uniform(since, until))
         for customer in first:
             self._place_soon(customer, 0.0)
         while waiting:
             size = rng.choice((1, 1, 1, 1, 2, 3))
             group, waiting = waiting[:size], waiting[size:]
-            self._come(group, rng.uniform(since, until))
+            self._schedule_call(group, rng.uniform(since, until))
 
     @property
     def served(self) -> bool:
         """Whether every customer has an answer."""
-        return all(customer.told for customer in self.all)
+        return all(customer.answers for customer in self.all)
 
-    def hold_against(self, statuses: dict[str, str]) -> None:
-        """The database was put back. Who knows of more than is in it places again. ``statuses``: by key."""
+    def compare_with(self, statuses: dict[str, str]) -> None:
+        """The database was restored. A customer who knows of more than it does places again. ``statuses``: by key."""
         for customer in self.all:
             status = statuses.get(customer.order.idempotency_key)
-            told = {result.status for result in customer.told} & {OrderStatus.PAID, OrderStatus.DECLINED}
-            if status is not None and told <= {status}:
+            finished = {result.status for result in customer.answers} & {
+                OrderStatus.PAID,
+                OrderStatus.DECLINED,
+            }
+            if status is not None and finished <= {status}:
                 continue
-            if customer.told:
-                customer.told.clear()
+            if customer.answers:
+                customer.answers.clear()
                 self._place_soon(customer, self._rng.uniform(0.0, 20.0))
             customer.placed_again = customer.placed_again or status is None
 
     def _place_soon(self, customer: Customer, seconds: float) -> None:
         self._engine.after(seconds, lambda: self._call([customer], self._place))
 
-    def _come(self, group: list[Customer], at: float) -> None:
+    def _schedule_call(self, group: list[Customer], at: float) -> None:
         """One customer places; several, or one who has time, are queued without a charge."""
         call = self._place if len(group) == 1 and self._rng.random() < 0.8 else self._enqueue
         for _ in range(2 if self._rng.random() < 0.15 else 1):
             self._engine.at(at, lambda: self._call(group, call))
         if self._rng.random() < 0.1:
-            self._engine.at(at + self._rng.uniform(0.0, 60.0), lambda: self._call(group, self._misuse))
+            self._engine.at(at + self._rng.uniform(0.0, 60.0), lambda: self._call(group, self._reuse_key))
 
     def _call(self, group: list[Customer], call: Callable[[ProducerProcess, list[Customer]], None]) -> None:
-        """Hand in at some producer, and again somewhere when no answer comes."""
+        """Call some producer, and again some producer when no answer comes."""
         alive = self._producers()
         if not alive:
             self._again(group, call)
@@ -111,21 +114,21 @@ class Customers:
         self._engine.after(self._rng.uniform(15.0, 40.0), lambda: self._again(group, call))
 
     def _again(self, group: list[Customer], call: Callable[[ProducerProcess, list[Customer]], None]) -> None:
-        if call != self._misuse and not all(customer.told for customer in group):
+        if call != self._reuse_key and not all(customer.answers for customer in group):
             self._engine.after(self._rng.uniform(0.5, 10.0), lambda: self._call(group, call))
 
     def _place(self, process: ProducerProcess, group: list[Customer]) -> None:
         (customer,) = group
-        self._hand_in(group, lambda: [process.producer.place(customer.order)])
+        self._answer(group, lambda: [process.producer.place(customer.order)])
 
     def _enqueue(self, process: ProducerProcess, group: list[Customer]) -> None:
         orders = [customer.order for customer in group]
-        self._hand_in(group, lambda: process.producer.enqueue(orders))
+        self._answer(group, lambda: process.producer.enqueue(orders))
 
-    def _misuse(self, process: ProducerProcess, group: list[Customer]) -> None:
+    def _reuse_key(self, process: ProducerProcess, group: list[Customer]) -> None:
         """The same key for another order: refused, where the key is known."""
         customer = group[0]
-        if not customer.told:
+        if not customer.answers:
             return
         order = customer.order
         other = Order(order.user_id, order.amount + 1, order.currency, order.idempotency_key)
@@ -135,27 +138,27 @@ class Customers:
             return
         raise Violation(f"another order was accepted under the key {order.idempotency_key}: {result}")
 
-    def _hand_in(self, group: list[Customer], call: Callable[[], list[PlaceResult]]) -> None:
+    def _answer(self, group: list[Customer], call: Callable[[], list[PlaceResult]]) -> None:
         task = self._engine.current
         assert task is not None
         task.about = ", ".join(customer.order.idempotency_key for customer in group)
         try:
             results = call()
         except DatabaseUnavailableError as error:
-            self._story.tell(task.name, f"does not accept {task.about}: {error}")
+            self._trace.record(task.name, f"does not accept {task.about}: {error}")
             return
         for customer, result in zip(group, results, strict=True):
-            self._story.tell(task.name, f"answers {customer.order.idempotency_key}: {result.status}")
-            customer.told.append(result)
+            self._trace.record(task.name, f"answers {customer.order.idempotency_key}: {result.status}")
+            customer.answers.append(result)
 
-    def broken_promises(self, statuses: dict[str, tuple[str, OrderStatus]]) -> list[str]:
-        """What customers were told and is not so at the end. ``statuses``: id and final state, by key."""
+    def wrong_acknowledgements(self, statuses: dict[str, tuple[str, OrderStatus]]) -> list[str]:
+        """Answers that do not fit the order at the end. ``statuses``: id and final state, by key."""
         found = []
         for customer in self.all:
             key = customer.order.idempotency_key
             order_id, status = statuses.get(key, ("", None))
-            for told in customer.told:
-                settled = told.status in {OrderStatus.PAID, OrderStatus.DECLINED}
-                if told.order_id != order_id or (settled and told.status is not status):
-                    found.append(f"{key} is {order_id} {status}, its customer was told {told}")
+            for answer in customer.answers:
+                finished = answer.status in {OrderStatus.PAID, OrderStatus.DECLINED}
+                if answer.order_id != order_id or (finished and answer.status is not status):
+                    found.append(f"{key} is {order_id} {status}, its customer was answered {answer}")
         return found

@@ -16,14 +16,14 @@ FOREVER = float("inf")
 
 
 class EndedError(BaseException):
-    """The process of this task is dead, or the run is over. Not an `Exception`: nobody survives it."""
+    """The process of this task is dead, or the run is over. Not an `Exception`: no code may survive it."""
 
 
 class Process:
     """A simulated operating system process: what its tasks share, and die with.
 
     Attributes:
-        name: as the story tells it.
+        name: as in the trace.
         alive: False as soon as it was killed.
         paused_until: before this moment none of its tasks goes on.
     """
@@ -39,8 +39,8 @@ class Task:
     """Something that goes on in a process.
 
     Attributes:
-        about: what the story says that it is busy with.
-        notes: what others keep about it.
+        about: the order that it works on, for the trace.
+        notes: what the observer keeps about it.
     """
 
     __slots__ = ("about", "context", "epoch", "name", "notes", "process")
@@ -52,7 +52,7 @@ class Task:
         self.process = process
         self.about = ""
         self.notes: dict[str, object] = {}
-        # Wakers name the wait that they mean to end by this number; it is over with the first of them.
+        # The number of the current wait: only the first waker of a wait ends it.
         self.epoch = 0
 
 
@@ -78,7 +78,7 @@ class Engine:
         self._over = False
         self._main = getcurrent()
 
-    # --- what anybody may ask
+    # --- for everybody
 
     def at(self, moment: float, callback: Callable[[], None]) -> None:
         """Run ``callback``, which must not wait, at a moment that is not past."""
@@ -111,10 +111,10 @@ class Engine:
         """End the run."""
         self._over = True
 
-    # --- what a task asks, about itself
+    # --- for the current task
 
     def sleep(self, seconds: float) -> None:
-        """Go on in so many seconds; with 0.0, whenever chance lets this task go on.
+        """Go on in so many seconds; with 0.0, at this moment, in a random order.
 
         Raises:
             EndedError: as `park`.
@@ -125,7 +125,7 @@ class Engine:
         """Wait until `wake`, at most for so many seconds.
 
         Raises:
-            EndedError: this task has no life any more.
+            EndedError: the task's process is dead, or the run is over.
         """
         task = self._myself()
         if seconds != FOREVER:
@@ -136,7 +136,7 @@ class Engine:
     # --- the run
 
     def run(self) -> None:
-        """Let the world go on until `stop`, or until nothing happens any more; then end every task.
+        """Run tasks and callbacks until `stop`, or until none is left; then end every task.
 
         Raises:
             BaseException: the first that a task or a callback did not expect.
@@ -173,7 +173,7 @@ class Engine:
         except BaseException as error:
             self._fail(error)
         finally:
-            # No waker reaches it any more.
+            # It cannot be woken any more.
             task.epoch = -1
             del self._tasks[task]
             task.process.tasks.remove(task)

@@ -1,4 +1,4 @@
-"""What strikes from outside: services down for a while, processes killed and stopped."""
+"""Faults from outside: services down for a while, processes killed and paused."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import partial
 
 from tests.simulation.broker import Broker
 from tests.simulation.engine import Engine, Process
-from tests.simulation.faults import Faults
-from tests.simulation.scenario import LEASE, Spell
-from tests.simulation.story import Story
-from tests.simulation.witness import Witness
+from tests.simulation.faults import FaultInjector
+from tests.simulation.observer import Observer
+from tests.simulation.scenario import LEASE, ScheduledFault
+from tests.simulation.trace import Trace
 
 
-class Weather:
-    """Lets the spells of a scenario strike.
+class FaultSchedule:
+    """Causes the scheduled faults of a scenario.
 
     Args:
         pick: a living process whose name begins so; None without one.
@@ -23,47 +23,47 @@ class Weather:
     def __init__(
         self,
         engine: Engine,
-        faults: Faults,
-        story: Story,
+        faults: FaultInjector,
+        trace: Trace,
         broker: Broker,
-        witness: Witness,
+        observer: Observer,
         pick: Callable[[str], Process | None],
     ) -> None:
         self._engine = engine
         self._faults = faults
-        self._story = story
+        self._trace = trace
         self._broker = broker
-        self._witness = witness
+        self._observer = observer
         self._pick = pick
 
-    def forecast(self, spells: tuple[Spell, ...]) -> None:
-        """Have all of these strike at their time."""
-        for spell in spells:
-            self._engine.at(spell.at, partial(self._strike, spell))
+    def start(self, scheduled_faults: tuple[ScheduledFault, ...]) -> None:
+        """Have each of these occur at its time."""
+        for fault in scheduled_faults:
+            self._engine.at(fault.at, partial(self._cause, fault))
 
-    def _strike(self, spell: Spell) -> None:
-        if self._faults.calm:
+    def _cause(self, fault: ScheduledFault) -> None:
+        if self._faults.inactive:
             return
-        match spell.name:
+        match fault.name:
             case "broker wiped":
                 self._broker.wipe()
             case "worker killed" | "producer killed":
-                self._to_one_of(spell, lambda process: self._witness.kill(process, "is killed"))
+                self._to_one_of(fault, lambda process: self._observer.kill(process, "is killed"))
             case "worker paused past its lease":
-                self._to_one_of(spell, lambda process: self._witness.pause(process, LEASE + spell.seconds))
+                self._to_one_of(fault, lambda process: self._observer.pause(process, LEASE + fault.seconds))
             case "producer paused":
-                self._to_one_of(spell, lambda process: self._witness.pause(process, spell.seconds))
+                self._to_one_of(fault, lambda process: self._observer.pause(process, fault.seconds))
             case _:
-                self._faults.down.add(spell.name)
-                self._engine.after(spell.seconds, lambda: self._lift(spell))
-        self._faults.seen[spell.name] += 1
-        self._story.tell("weather", f"{spell.name} ({spell.seconds:.1f} s)")
+                self._faults.down.add(fault.name)
+                self._engine.after(fault.seconds, lambda: self._end(fault))
+        self._faults.seen[fault.name] += 1
+        self._trace.record("faults", f"{fault.name} ({fault.seconds:.1f} s)")
 
-    def _to_one_of(self, spell: Spell, strike: Callable[[Process], None]) -> None:
-        victim = self._pick(spell.name.partition(" ")[0])
+    def _to_one_of(self, fault: ScheduledFault, action: Callable[[Process], None]) -> None:
+        victim = self._pick(fault.name.partition(" ")[0])
         if victim is not None:
-            strike(victim)
+            action(victim)
 
-    def _lift(self, spell: Spell) -> None:
-        self._faults.down.discard(spell.name)
+    def _end(self, fault: ScheduledFault) -> None:
+        self._faults.down.discard(fault.name)
         self._broker.wake_up()

@@ -1,7 +1,7 @@
-"""Which faults happen, how often each may, and how often each did.
+"""Which faults occur, how often each may, and how often each did.
 
-Every run leaves about half of the faults out: with all of them at once none would get far, and what needs a quiet
-neighbourhood to show would never show (Groce et al., "Swarm Testing", ISSTA 2012).
+Every run leaves about half of the faults out: with all of them at once no run would get far, and what needs few
+other faults to show would never show (Groce et al., "Swarm Testing", ISSTA 2012).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.08}
 RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}
 """Each fault's highest rate, per occasion."""
 
-SPELLS = (
+SCHEDULED_FAULTS = (
     "payment service down",
     "payment service failing",
     "way to the payment service lost",
@@ -71,45 +71,45 @@ SPELLS = (
     "worker paused past its lease",
     "producer paused",
 )
-"""What lasts, or strikes from outside at some moment."""
+"""Faults that last, or come from outside at some moment."""
 
 
-class Faults:
+class FaultInjector:
     """The faults of one run.
 
     Args:
         rng: decides.
 
     Attributes:
-        calm: whether the storm is over: nothing strikes any more.
-        down: the spells that are on.
-        seen: how often each fault has struck.
+        inactive: no fault occurs: before the first may, and after the last.
+        down: the scheduled faults that last at the moment.
+        seen: how often each fault has occurred.
     """
 
     def __init__(self, rng: Random) -> None:
-        self.calm = False
+        self.inactive = False
         self.down: set[str] = set()
         self.seen: Counter[str] = Counter()
         self._rng = rng
         self.rates = {name: rng.uniform(0, rate) for name, rate in RATES.items() if rng.random() < 0.5}
 
-    def strike(self, name: str) -> bool:
-        """Whether this fault happens on this occasion."""
-        rate = 0.0 if self.calm else self.rates.get(name, 0.0)
+    def occurs(self, name: str) -> bool:
+        """Whether this fault occurs on this occasion."""
+        rate = 0.0 if self.inactive else self.rates.get(name, 0.0)
         if rate and self._rng.random() < rate:
             self.seen[name] += 1
             return True
         return False
 
-    def may_strike(self, name: str) -> bool:
-        """Whether this fault happens in this run at all, and now."""
-        return not self.calm and name in self.rates
+    def may_occur(self, name: str) -> bool:
+        """Whether this fault may occur in this run, and now."""
+        return not self.inactive and name in self.rates
 
-    def begin(self) -> None:
-        """The peace is over."""
-        self.calm = False
+    def activate(self) -> None:
+        """From now on faults may occur."""
+        self.inactive = False
 
-    def cease(self) -> None:
-        """The storm is over."""
-        self.calm = True
+    def deactivate(self) -> None:
+        """From now on no fault occurs, and none lasts."""
+        self.inactive = True
         self.down.clear()

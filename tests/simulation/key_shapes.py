@@ -35,7 +35,7 @@ RELATIVES: tuple[Callable[[str], str], ...] = (
 """Keys that some services take for the same."""
 
 
-def draw_keys(rng: Random, number: int) -> tuple[str, ...]:
+def random_keys(rng: Random, number: int) -> tuple[str, ...]:
     """So many keys, all different, of one shape or two: a shop has one way to make them."""
     shapes = [SHAPES[rng.choice(list(SHAPES))] for _ in range(rng.choice((1, 1, 2)))]
     keys: list[str] = []

@@ -1,4 +1,4 @@
-"""Sees every step of every process: interrupts it, and checks what must hold at that moment."""
+"""Observes every step of every process: interrupts it, and checks the invariants of that moment."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from random import Random
 from breakwall.breaker import Permit
 from breakwall.payments.db.schema import SettledBy
 from breakwall.payments.gateways import ChargeRequest
-from tests.simulation.books import Books
 from tests.simulation.circuit import SharedCircuit
 from tests.simulation.engine import EndedError, Engine, Process, Task
-from tests.simulation.faults import Faults
+from tests.simulation.faults import FaultInjector
 from tests.simulation.scenario import LEASE
+from tests.simulation.service_ledger import ServiceLedger
 from tests.simulation.storage import Storage
-from tests.simulation.story import Story, Violation
+from tests.simulation.trace import Trace, Violation
 
 
-class Witness:
-    """Where the product passes a crash point, gets a permit or sends a request, this is told.
+class Observer:
+    """Called where the product passes a crash point, gets a permit or sends a request.
 
     Args:
         deadly_point: the name of a crash point; the first process that comes there dies.
@@ -36,12 +36,12 @@ class Witness:
     def __init__(
         self,
         engine: Engine,
-        faults: Faults,
+        faults: FaultInjector,
         rng: Random,
-        story: Story,
+        trace: Trace,
         storage: Storage,
         circuit: SharedCircuit,
-        books: Books,
+        ledger: ServiceLedger,
         deadly_point: str | None,
     ) -> None:
         self.misled: set[str] = set()
@@ -54,20 +54,20 @@ class Witness:
         self._engine = engine
         self._faults = faults
         self._rng = rng
-        self._story = story
+        self._trace = trace
         self._storage = storage
         self._circuit = circuit
-        self._books = books
+        self._ledger = ledger
         self._deadly_point = deadly_point
 
-    # --- what befalls a process at its points
+    # --- crashes and pauses at crash points
 
     def reach(self, point: str) -> None:
         """A task has come to a crash point."""
         task = self._engine.current
         if task is None:
             return
-        self._story.tell(task.name, f"{point} {task.about}")
+        self._trace.record(task.name, f"{point} {task.about}")
         if point == "before begin_attempt":
             task.notes["begun"] = True
         self._take_note(task, point)
@@ -85,11 +85,11 @@ class Witness:
                 if order_id := task.notes.pop("misled", None):
                     self.warned.add(str(order_id))
             case "before prove_absent":
-                task.notes["charges"] = list(self._books.charges[task.about])
+                task.notes["charges"] = list(self._ledger.charges[task.about])
 
     def interrupt(self, process: Process) -> None:
         """Let others go first, or stop a process for a while."""
-        if self._faults.strike("paused at a point"):
+        if self._faults.occurs("paused at a point"):
             # For a moment, just past the lease, or long.
             self.pause(
                 process, self._rng.uniform(*self._rng.choice(((0.1, 5.0), (LEASE, LEASE + 6), (15, 45))))
@@ -98,24 +98,24 @@ class Witness:
         elif self._rng.random() < 0.3:
             self._engine.sleep(self._rng.uniform(0.0, 0.02))
 
-    def kill(self, process: Process, how: str) -> None:
+    def kill(self, process: Process, event: str) -> None:
         """End a process at once."""
-        self._story.tell(process.name, how.upper())
+        self._trace.record(process.name, event.upper())
         self._engine.kill(process)
         self.on_death(process)
 
     def pause(self, process: Process, seconds: float) -> None:
         """Stop a process; time goes on without it."""
-        self._story.tell(process.name, f"is stopped for {seconds:.1f} s")
+        self._trace.record(process.name, f"is stopped for {seconds:.1f} s")
         process.paused_until = self._engine.now + seconds
 
     def _is_deadly(self, point: str) -> bool:
-        if point == self._deadly_point and not self._faults.calm:
+        if point == self._deadly_point and not self._faults.inactive:
             self._deadly_point = None
             return True
-        return self._faults.strike("killed at a point")
+        return self._faults.occurs("killed at a point")
 
-    # --- what must hold
+    # --- invariants
 
     @contextmanager
     def busy_with(self, order_id: str) -> Iterator[None]:
@@ -131,7 +131,7 @@ class Witness:
             task.about = ""
 
     def permit_given(self, process: Process, permit: Permit) -> None:
-        """The breaker has let somebody through."""
+        """The breaker has given a permit."""
         self._circuit.check_admission(process.name, permit)
         task = self._engine.current
         assert task is not None
@@ -155,18 +155,18 @@ class Witness:
         )
         return ChargeRequest(*found[0]) if found else None
 
-    def believed_absent(self, order_id: str) -> None:
+    def recorded_absent(self, order_id: str) -> None:
         """It was committed that an order was not charged. Only what was there before the commit counts."""
         task = self._engine.current
         assert task is not None
         if charges := task.notes["charges"]:
-            raise Violation(f"{charges} of {order_id} are believed absent")
+            raise Violation(f"{charges} of {order_id} are recorded as absent")
 
     def misled_about(self, order_id: str) -> None:
         """The task was given an answer about another charge than the order's."""
         task = self._engine.current
         assert task is not None
-        self._story.tell(task.name, f"is misled about {order_id}")
+        self._trace.record(task.name, f"is misled about {order_id}")
         self._faults.seen["heard of another charge"] += 1
         self.misled.add(order_id)
         task.notes["misled"] = order_id
@@ -196,7 +196,7 @@ class Witness:
 
     def _check_attempt(self, request: ChargeRequest, ends_at: float) -> None:
         key = request.idempotency_key
-        self._story.tell("network", f"takes the charge of {key}")
+        self._trace.record("network", f"takes the charge of {key}")
         self.requests[request.order_id, key] += 1
         # An attempt may have been ended between its row and its sending: by another one's late proof of payment.
         unanswered, written, lease_until, suspected = self._storage.values(

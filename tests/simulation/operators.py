@@ -1,4 +1,4 @@
-"""Operators, who send orders round again, cancel them, and settle what waits for a person."""
+"""Operators: they retry orders, cancel them, prune them, and resolve what waits for a person."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Interventions, RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.simulation.engine import Engine, Process
-from tests.simulation.faults import Faults
+from tests.simulation.faults import FaultInjector
 from tests.simulation.service import PaymentService
-from tests.simulation.storage import UNPRUNING, Storage
-from tests.simulation.story import Story
+from tests.simulation.storage import RESTORE_PRUNED, Storage
+from tests.simulation.trace import Trace
 
 IN_REVIEW = "SELECT id FROM orders WHERE status = 'review' ORDER BY idempotency_key"
 DEAD = "SELECT id FROM orders WHERE status = 'dead' ORDER BY idempotency_key"
 KEYS_FOR = 1e9
 """Seconds: longer than any run."""
 
-OPERATOR = Author("operator", "looked it up in the payment service's own books")
+OPERATOR = Author("operator", "looked it up in the payment service's own ledger")
 
 
 class Operators:
-    """People at a desk. What they say of a charge is true; when they act is not always wise.
+    """Operators at work. What they record about a charge is true; the moment is random.
 
     Attributes:
-        away: nobody acts at the moment.
+        away: no operator acts at the moment.
     """
 
     away = False
@@ -42,22 +42,22 @@ class Operators:
     def __init__(
         self,
         engine: Engine,
-        faults: Faults,
+        faults: FaultInjector,
         rng: Random,
-        story: Story,
+        trace: Trace,
         storage: Storage,
         service: PaymentService,
     ) -> None:
         self._engine = engine
         self._faults = faults
         self._rng = rng
-        self._story = story
+        self._trace = trace
         self._storage = storage
         self._service = service
-        looks_up = service.habits.profile.looks_up
+        looks_up = service.behavior.profile.looks_up
         self._interventions = Interventions(storage.database, looks_up=looks_up)
         self._resolution = Resolution(storage.database)
-        self._redrive = Redrive(
+        self._bulk_retry = Redrive(
             storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
         )
         self._pruning = Pruning(
@@ -66,28 +66,30 @@ class Operators:
         self._present: list[Process] = []
         self._pruning_now: list[Process] = []
 
-    def meddle(self, since: float, until: float) -> None:
+    def act_at_random(self, since: float, until: float) -> None:
         """Come by a few times between two moments."""
         for _ in range(self._rng.randint(1, 8)):
-            deed = self._rng.choice((self._retry_any, self._cancel_any, self._retry_all, self._vouch_for_any))
-            self._engine.at(self._rng.uniform(since, until), partial(self._begin, deed))
+            action = self._rng.choice(
+                (self._retry_any, self._cancel_any, self._retry_all, self._resolve_any_as_paid)
+            )
+            self._engine.at(self._rng.uniform(since, until), partial(self._begin, action))
 
     def prune(self, age: float, since: float, until: float) -> None:
         """Prune what has ended so many seconds ago, a few times between two moments."""
         for _ in range(self._rng.randint(3, 12)):
             self._engine.at(self._rng.uniform(since, until), partial(self._begin_pruning, age))
 
-    def unprune(self, then: Callable[[], None]) -> None:
-        """Have everything again that was pruned, for the judge. Nobody prunes any more."""
+    def restore_pruned(self, then: Callable[[], None]) -> None:
+        """Restore everything that was pruned, for the final checks. Nothing is pruned any more."""
         for process in self._pruning_now:
             self._engine.kill(process)
-        self._engine.spawn("archivist", Process("archivist"), partial(self._unprune, then))
+        self._engine.spawn("archivist", Process("archivist"), partial(self._restore_pruned, then))
 
-    def send_all_round(self) -> None:
-        """Send every order round that waits for a person."""
+    def retry_all_orders(self) -> None:
+        """Retry every order that waits for a person."""
         self._begin(self._retry_all)
 
-    def settle_all(self) -> None:
+    def resolve_all_orders(self) -> None:
         """Say of every order that waits what became of it. Only once nothing is late any more."""
         self._begin(self._resolve_all)
 
@@ -97,12 +99,12 @@ class Operators:
             self._engine.kill(process)
         self._present.clear()
 
-    def _begin(self, deed: Callable[[], None]) -> None:
+    def _begin(self, action: Callable[[], None]) -> None:
         if self.away:
             return
         operator = Process("operator")
         self._present.append(operator)
-        self._engine.spawn("operator", operator, deed)
+        self._engine.spawn("operator", operator, action)
 
     def _begin_pruning(self, age: float) -> None:
         if not self.away:
@@ -113,13 +115,13 @@ class Operators:
         try:
             for pruned, _ in self._pruning.run(age):
                 self._faults.seen["order pruned"] += pruned
-                self._story.tell("operator", f"has pruned {pruned} orders")
+                self._trace.record("operator", f"has pruned {pruned} orders")
         except DatabaseUnavailableError as error:
-            self._story.tell("operator", f"cannot prune: {error}")
+            self._trace.record("operator", f"cannot prune: {error}")
 
-    def _unprune(self, then: Callable[[], None]) -> None:
+    def _restore_pruned(self, then: Callable[[], None]) -> None:
         def work(connection: Connection) -> None:
-            for statement in UNPRUNING:
+            for statement in RESTORE_PRUNED:
                 connection.execute(text(statement))
 
         while True:
@@ -139,14 +141,14 @@ class Operators:
         for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):
             self._do("cancel", order_id, partial(self._interventions.cancel, order_id, OPERATOR))
 
-    def _vouch_for_any(self) -> None:
+    def _resolve_any_as_paid(self) -> None:
         for order_id in self._any_of(IN_REVIEW):
-            if self._service.books.charges[order_id]:
+            if self._service.ledger.charges[order_id]:
                 self._resolve(order_id)
 
     def _retry_all(self) -> None:
-        statuses = (OrderStatus.DEAD, OrderStatus.REVIEW) if self._faults.calm else RETRYABLE
-        self._do("retry of all", "", lambda: list(self._redrive.run(Selection(statuses), OPERATOR)))
+        statuses = (OrderStatus.DEAD, OrderStatus.REVIEW) if self._faults.inactive else RETRYABLE
+        self._do("retry of all", "", lambda: list(self._bulk_retry.run(Selection(statuses), OPERATOR)))
 
     def _resolve_all(self) -> None:
         for (order_id,) in self._storage.rows(IN_REVIEW):
@@ -156,8 +158,8 @@ class Operators:
 
     def _give_new_key(self, order_id: str) -> None:
         """Its key may be refused for ever, as that of another order's charge."""
-        if not self._service.books.charges[order_id]:
-            evidence = "the payment service's own books"
+        if not self._service.ledger.charges[order_id]:
+            evidence = "the payment service's own ledger"
             self._do(
                 "retry with a new key",
                 order_id,
@@ -165,7 +167,7 @@ class Operators:
             )
 
     def _resolve(self, order_id: str) -> None:
-        charges = self._service.books.charges[order_id]
+        charges = self._service.ledger.charges[order_id]
         if charges:
             charge_id = str(charges[0].charge_id)
             self._do("paid", order_id, lambda: self._resolution.paid(order_id, charge_id, OPERATOR))
@@ -176,11 +178,11 @@ class Operators:
         found = [order_id for (order_id,) in self._storage.rows(sql)]
         return [self._rng.choice(found)] if found else []
 
-    def _do(self, what: str, order_id: str, deed: Callable[[], object]) -> None:
+    def _do(self, what: str, order_id: str, action: Callable[[], object]) -> None:
         try:
-            deed()
+            action()
         except (RefusedError, OrderNotFoundError, DatabaseUnavailableError) as error:
-            self._story.tell("operator", f"{what} {order_id}: {type(error).__name__}: {error}")
+            self._trace.record("operator", f"{what} {order_id}: {type(error).__name__}: {error}")
             return
         self._faults.seen[f"operator's {what}"] += 1
-        self._story.tell("operator", f"{what} {order_id}: done")
+        self._trace.record("operator", f"{what} {order_id}: done")

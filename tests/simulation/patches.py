@@ -1,4 +1,4 @@
-"""What of the real world a run stands in for, while it lasts."""
+"""What a run replaces in the product while it lasts: the time, the log and the crash points."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from unittest import mock
 from breakwall import crashpoints
 from tests.simulation.circuit import EPOCH
 from tests.simulation.engine import Engine
-from tests.simulation.witness import Witness
+from tests.simulation.observer import Observer
 
 
 @contextmanager
-def time_is(engine: Engine) -> Iterator[None]:
-    """The breaker's guess at a store's time, until the store has told it."""
+def breaker_time(engine: Engine) -> Iterator[None]:
+    """The breaker's estimate of the store's time, until it has asked the store."""
 
     def clock() -> Callable[[], float]:
         return lambda: EPOCH + engine.now
@@ -25,8 +25,8 @@ def time_is(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def nothing_is_logged() -> Iterator[None]:
-    """The story tells it all, and a run breaks more than anybody wants to read of."""
+def no_logging() -> Iterator[None]:
+    """The trace has it all; the log would have thousands of warnings."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -36,8 +36,8 @@ def nothing_is_logged() -> Iterator[None]:
 
 
 @contextmanager
-def points_are(witness: Witness) -> Iterator[None]:
-    crashpoints.arm(witness.reach)
+def observed_crash_points(observer: Observer) -> Iterator[None]:
+    crashpoints.arm(observer.reach)
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ NO_CHARGE = "Looked up afterwards: there is no such charge."
 
 
 @dataclass
-class Before:
+class EarlierOrder:
     """One order, and its rows. ``charge_key``: the caller's own, unless it was renewed."""
 
     order: Order
@@ -32,7 +32,7 @@ class Before:
         return ChargeRequest(self.id, order.user_id, order.amount, order.currency, self.charge_key)
 
 
-class Predecessor:
+class PreviousVersion:
     """Writes what the version before left behind: no derived key, no known charge, empty new columns."""
 
     def __init__(self, rng: Random, storage: Storage, service: PaymentService) -> None:
@@ -40,13 +40,13 @@ class Predecessor:
         self._storage = storage
         self._service = service
 
-    def leave(self, order: Order, due: float) -> str:
+    def accept(self, order: Order, due: float) -> str:
         """Have accepted an order, which is due at a moment; returns its id."""
-        one = Before(order, self._rng.randbytes(16).hex(), order.idempotency_key, due)
-        kinds: tuple[Callable[[Before], None], ...] = (
+        one = EarlierOrder(order, self._rng.randbytes(16).hex(), order.idempotency_key, due)
+        kinds: tuple[Callable[[EarlierOrder], None], ...] = (
             self._timed_out,
             self._failed_over_there,
-            self._renewed,
+            self._rotated,
             self._crashed,
             self._never_sent,
             self._paid,
@@ -54,17 +54,17 @@ class Predecessor:
         self._rng.choice(kinds)(one)
         return one.id
 
-    def _timed_out(self, one: Before) -> None:
+    def _timed_out(self, one: EarlierOrder) -> None:
         self._queue(one)
         self._try(one, "unknown", "ReadTimeout")
         self._perhaps_charge(one)
 
-    def _failed_over_there(self, one: Before) -> None:
+    def _failed_over_there(self, one: EarlierOrder) -> None:
         self._queue(one)
         self._try(one, "unknown", "http_503")
         self._perhaps_charge(one)
 
-    def _renewed(self, one: Before) -> None:
+    def _rotated(self, one: EarlierOrder) -> None:
         """A 500 that was looked up: the key after it has the number of the claim."""
         self._queue(one, fence=2)
         self._try(one, "failed", "http_500", detail=NO_CHARGE)
@@ -73,29 +73,29 @@ class Predecessor:
         self._try(one, "unknown", "ReadTimeout", source="worker")
         self._perhaps_charge(one)
 
-    def _crashed(self, one: Before) -> None:
+    def _crashed(self, one: EarlierOrder) -> None:
         self._insert(one, status="in_flight", lease_until=self._storage.text(one.due), fence=1)
         self._try(one, None, None)
         self._perhaps_charge(one)
 
-    def _never_sent(self, one: Before) -> None:
+    def _never_sent(self, one: EarlierOrder) -> None:
         self._queue(one)
 
-    def _paid(self, one: Before) -> None:
-        charge_id = self._service.known_from_before(one.request(), -AGE)
+    def _paid(self, one: EarlierOrder) -> None:
+        charge_id = self._service.charged_earlier(one.request(), -AGE)
         at = self._storage.text(-AGE)
         self._insert(one, status="paid", charge_id=charge_id, settled_at=at, fence=1)
         self._try(one, "succeeded", None, charge_id=charge_id)
 
-    def _perhaps_charge(self, one: Before) -> None:
+    def _perhaps_charge(self, one: EarlierOrder) -> None:
         if self._rng.random() < 0.5:
-            self._service.known_from_before(one.request(), -AGE)
+            self._service.charged_earlier(one.request(), -AGE)
 
-    def _queue(self, one: Before, fence: int = 1) -> None:
+    def _queue(self, one: EarlierOrder, fence: int = 1) -> None:
         due = self._storage.text(one.due)
         self._insert(one, status="queued", next_attempt_at=due, dispatch_at=due, fence=fence)
 
-    def _insert(self, one: Before, **columns: object) -> None:
+    def _insert(self, one: EarlierOrder, **columns: object) -> None:
         order = one.order
         self._storage.insert(
             "orders",
@@ -111,7 +111,7 @@ class Predecessor:
 
     def _try(
         self,
-        one: Before,
+        one: EarlierOrder,
         outcome: str | None,
         code: str | None,
         *,

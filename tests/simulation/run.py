@@ -1,4 +1,4 @@
-"""One run: a storm, then calm, then rest, and the books compared."""
+"""One run: faults, then none, then rest, and the final checks."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from random import Random
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.payments.charge_lookup import DOUBT_SECONDS
 from breakwall.payments.orders import Order
-from tests.simulation.before import Predecessor
 from tests.simulation.broker import Broker
 from tests.simulation.circuit import SharedCircuit
 from tests.simulation.customers import Customers
 from tests.simulation.engine import Engine, Process
-from tests.simulation.faults import Faults
+from tests.simulation.fault_schedule import FaultSchedule
+from tests.simulation.faults import FaultInjector
+from tests.simulation.final_checks import FinalChecks
 from tests.simulation.network import Network
-from tests.simulation.people import Operators
-from tests.simulation.processes import PipelineProcess, ProducerProcess, Surroundings, WorkerProcess
+from tests.simulation.observer import Observer
+from tests.simulation.operators import Operators
+from tests.simulation.patches import breaker_time, no_logging, observed_crash_points
+from tests.simulation.previous_version import PreviousVersion
+from tests.simulation.processes import Context, PipelineProcess, ProducerProcess, WorkerProcess
 from tests.simulation.recovery import Recovery
-from tests.simulation.rest import Judge
 from tests.simulation.scenario import TIMEOUT, Scenario
 from tests.simulation.service import PaymentService
-from tests.simulation.stage import nothing_is_logged, points_are, time_is
 from tests.simulation.storage import Storage
-from tests.simulation.story import Story, Violation
-from tests.simulation.weather import Weather
-from tests.simulation.witness import Witness
+from tests.simulation.trace import Trace, Violation
 
-LONGEST_CALM = 4 * 3600.0
+LONGEST_RECOVERY = 4 * 3600.0
 """Virtual seconds within which everything comes to rest. Most runs take minutes. The longest are those of a service
 that stores its errors and has no look-up: each order replays one until its attempts are used up, each replay is a
 probe that opens the circuit anew, for two minutes."""
 
 
-ROUNDS_OF_PEOPLE = 3
-"""So often do people send all orders round and settle the rest; then none may wait for them any more. The second time
-is for a service that stored an error whose answer was lost, the third for luck."""
+OPERATOR_ROUNDS = 3
+"""So often do operators retry all orders and resolve the rest; then none may wait for them any more. The second round
+is for a service that stored an error whose answer was lost, the third is a reserve."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunResult:
     """How a run ended.
 
     Attributes:
@@ -49,7 +49,7 @@ class Outcome:
         killed_at: how often a process died at each crash point.
         charged: money moved so often.
         seconds: virtual time.
-        lines: the story, if it was kept.
+        lines: the trace, if it was kept.
     """
 
     seed: int
@@ -62,95 +62,95 @@ class Outcome:
     lines: list[str]
 
 
-def simulate(seed: int, storage: Storage, *, keep_story: bool = False) -> Outcome:
+def simulate(seed: int, storage: Storage, *, keep_trace: bool = False) -> RunResult:
     """Run one seed. The same seed is the same run, step by step."""
-    world = World(seed, storage, keep_story=keep_story)
+    run = Run(seed, storage, keep_trace=keep_trace)
     violation = None
     try:
         with (
-            time_is(world.engine),
-            nothing_is_logged(),
-            points_are(world.witness),
+            breaker_time(run.engine),
+            no_logging(),
+            observed_crash_points(run.observer),
         ):
-            world.run()
+            run.execute()
     except Exception as error:
         violation = f"{type(error).__name__}: {error}"
-        world.story.tell("the end", violation)
+        run.trace.record("the end", violation)
     finally:
         storage.end()
-    return world.outcome(violation)
+    return run.outcome(violation)
 
 
-class World:
+class Run:
     """Everything of one run, put together."""
 
-    def __init__(self, seed: int, storage: Storage, *, keep_story: bool) -> None:
+    def __init__(self, seed: int, storage: Storage, *, keep_trace: bool) -> None:
         self.seed = seed
         self.storage = storage
         self.rng = rng = Random(seed)
-        self.scenario = scenario = Scenario.draw(rng)
+        self.scenario = scenario = Scenario.random(rng)
         self.engine = engine = Engine(rng)
-        self.faults = faults = Faults(rng)
-        self.story = story = Story(lambda: engine.now, kept=keep_story)
-        storage.begin(engine, faults, rng, story)
+        self.faults = faults = FaultInjector(rng)
+        self.trace = trace = Trace(lambda: engine.now, kept=keep_trace)
+        storage.begin(engine, faults, rng, trace)
         config = CircuitBreakerConfig(
             failure_threshold=3, half_open_max_calls=scenario.half_open_max_calls, timeout=TIMEOUT
         )
-        circuit = SharedCircuit(engine, faults, story, config)
-        self.service = PaymentService(engine, faults, rng, story, scenario.habits, storage.owns)
-        books = self.service.books
-        self.witness = Witness(engine, faults, rng, story, storage, circuit, books, scenario.deadly_point)
-        self.broker = Broker(engine, faults, rng, story)
-        network = Network(engine, faults, rng, story, self.service)
-        self.around = Surroundings(
-            scenario, engine, faults, rng, story, storage, network, self.broker, circuit, self.witness
+        circuit = SharedCircuit(engine, faults, trace, config)
+        self.service = PaymentService(engine, faults, rng, trace, scenario.behavior, storage.owns)
+        ledger = self.service.ledger
+        self.observer = Observer(engine, faults, rng, trace, storage, circuit, ledger, scenario.deadly_point)
+        self.broker = Broker(engine, faults, rng, trace)
+        network = Network(engine, faults, rng, trace, self.service)
+        self.context = Context(
+            scenario, engine, faults, rng, trace, storage, network, self.broker, circuit, self.observer
         )
-        self.witness.on_death = self._supervise
+        self.observer.on_death = self._supervise
         self.processes: list[PipelineProcess] = []
-        self.judge = Judge(storage, scenario, self.service, self.witness)
+        self.checks = FinalChecks(storage, scenario, self.service, self.observer)
         self.closed = False
-        self._redriven = False
-        self._redriven_at = 0.0
+        self._retried = False
+        self._retried_at = 0.0
         self._rounds = 0
         self._started = 0
 
-    def run(self) -> None:
+    def execute(self) -> None:
         """Raises `Violation`, or whatever went wrong."""
         scenario = self.scenario
-        self.story.tell("scenario", repr(scenario))
+        self.trace.record("scenario", repr(scenario))
         self.customers = self._customers()
         self._start_all()
-        weather = Weather(self.engine, self.faults, self.story, self.broker, self.witness, self._pick)
-        weather.forecast(scenario.spells)
-        self.operators = Operators(self.engine, self.faults, self.rng, self.story, self.storage, self.service)
+        schedule = FaultSchedule(self.engine, self.faults, self.trace, self.broker, self.observer, self._pick)
+        schedule.start(scenario.scheduled_faults)
+        self.operators = Operators(self.engine, self.faults, self.rng, self.trace, self.storage, self.service)
         if scenario.operators:
-            self.operators.meddle(scenario.peace, scenario.storm)
+            self.operators.act_at_random(scenario.faults_from, scenario.faults_until)
         if scenario.prunes is not None:
-            self.operators.prune(scenario.prunes, scenario.peace, scenario.storm)
+            self.operators.prune(scenario.prunes, scenario.faults_from, scenario.faults_until)
         if scenario.restore is not None:
-            Recovery(self).follow(scenario.restore)
-        self.faults.calm = scenario.peace > 0
-        self.engine.at(scenario.peace, self.faults.begin)
-        self.engine.at(scenario.storm, self._calm_down)
+            Recovery(self).schedule(scenario.restore)
+        self.faults.inactive = scenario.faults_from > 0
+        self.engine.at(scenario.faults_from, self.faults.activate)
+        self.engine.at(scenario.faults_until, self._end_faults)
         self.engine.run()
 
     def _customers(self) -> Customers:
         scenario = self.scenario
         orders = [self._order(number, key) for number, key in enumerate(scenario.keys)]
-        before, rest = orders[: scenario.from_before], orders[scenario.from_before :]
-        predecessor = Predecessor(self.rng, self.storage, self.service)
-        due = [scenario.peace + self.rng.uniform(0.0, 30.0) for _ in before]
-        accepted = [(order, predecessor.leave(order, at)) for order, at in zip(before, due, strict=True)]
-        self.witness.forget()
+        before, rest = orders[: scenario.from_previous_version], orders[scenario.from_previous_version :]
+        previous = PreviousVersion(self.rng, self.storage, self.service)
+        due = [scenario.faults_from + self.rng.uniform(0.0, 30.0) for _ in before]
+        accepted = [(order, previous.accept(order, at)) for order, at in zip(before, due, strict=True)]
+        self.observer.forget()
         return Customers(
             self.engine,
             self.rng,
-            self.story,
+            self.trace,
             self._producers,
             orders=rest[: scenario.paid_first],
             more=rest[scenario.paid_first :],
             accepted=accepted,
-            since=scenario.peace,
+            since=scenario.faults_from,
             until=scenario.last_customer,
         )
 
@@ -159,18 +159,18 @@ class World:
         currency = self.rng.choice(("KRW", "USD", "EUR"))
         return Order(f"user-{number}", 10 * self.rng.randint(1, 10_000) + number, currency, key)
 
-    def outcome(self, violation: str | None) -> Outcome:
+    def outcome(self, violation: str | None) -> RunResult:
         """What is known of the run at its end."""
         statuses = self.storage.rows("SELECT status FROM orders")
-        return Outcome(
+        return RunResult(
             seed=self.seed,
             violation=violation,
             seen=self.faults.seen,
-            killed_at=self.witness.killed_at,
+            killed_at=self.observer.killed_at,
             orders=Counter(status for (status,) in statuses),
-            charged=sum(map(len, self.service.books.charges.values())),
+            charged=sum(map(len, self.service.ledger.charges.values())),
             seconds=self.engine.now,
-            lines=self.story.lines,
+            lines=self.trace.lines,
         )
 
     # --- processes
@@ -181,7 +181,7 @@ class World:
         self.operators.away = True
         self.operators.leave()
         for process in list(self.processes):
-            self.witness.kill(process, "is stopped")
+            self.observer.kill(process, "is stopped")
 
     def open(self) -> None:
         """Start again after `close`."""
@@ -200,8 +200,8 @@ class World:
     def _start(self, kind: type[PipelineProcess]) -> None:
         self._started += 1
         name = f"{'worker' if kind is WorkerProcess else 'producer'}-{self._started}"
-        self.story.tell(name, "starts")
-        self.processes.append(kind(name, self.around))
+        self.trace.record(name, "starts")
+        self.processes.append(kind(name, self.context))
 
     def _producers(self) -> list[ProducerProcess]:
         return [process for process in self.processes if isinstance(process, ProducerProcess)]
@@ -211,7 +211,7 @@ class World:
         return self.rng.choice(chosen) if chosen else None
 
     def _supervise(self, process: Process) -> None:
-        """A dead process is started again a little later."""
+        """Start a dead process again a little later."""
         if isinstance(process, PipelineProcess):
             kind = type(process)
             self.processes.remove(process)
@@ -224,26 +224,26 @@ class World:
         if not self.closed and sum(isinstance(process, kind) for process in self.processes) < wanted:
             self._start(kind)
 
-    # --- after the storm
+    # --- after the last fault
 
-    def _calm_down(self) -> None:
-        self.story.tell("weather", "is calm from now on")
-        self.faults.cease()
+    def _end_faults(self) -> None:
+        self.trace.record("faults", "none from now on")
+        self.faults.deactivate()
         self.broker.wake_up()
-        self.operators.unprune(lambda: self.engine.after(5.0, self._look_for_rest))
+        self.operators.restore_pruned(lambda: self.engine.after(5.0, self._wait_for_rest))
 
-    def _look_for_rest(self) -> None:
-        if self.engine.now > self.scenario.storm + LONGEST_CALM:
-            raise Violation(f"not at rest {LONGEST_CALM / 3600:.0f} hours after the last fault")
+    def _wait_for_rest(self) -> None:
+        if self.engine.now > self.scenario.faults_until + LONGEST_RECOVERY:
+            raise Violation(f"not at rest {LONGEST_RECOVERY / 3600:.0f} hours after the last fault")
         if self._is_at_rest():
-            # A charge that comes in so late that nobody looks for it any more is seen by then.
-            late = self.scenario.habits.profile.settle_seconds + TIMEOUT
-            # And a worker that has met a lost way in the storm looks again: until then it uses look-ups up unasked,
-            # of which a scenario may have two.
-            doubted_until = self.scenario.storm + TIMEOUT + DOUBT_SECONDS
-            self.engine.after(max(late, doubted_until - self.engine.now), self._compare_books)
+            # By then a charge is visible that came in too late to be looked up.
+            late = self.scenario.behavior.profile.settle_seconds + TIMEOUT
+            # And a worker that has met a lost way looks again: until then it uses up look-ups, of which a scenario
+            # may have two.
+            doubted_until = self.scenario.faults_until + TIMEOUT + DOUBT_SECONDS
+            self.engine.after(max(late, doubted_until - self.engine.now), self._check)
         else:
-            self.engine.after(5.0, self._look_for_rest)
+            self.engine.after(5.0, self._wait_for_rest)
 
     def _is_at_rest(self) -> bool:
         (going_on,) = self.storage.values(
@@ -253,16 +253,16 @@ class World:
         asleep = any(process.paused_until > self.engine.now for process in self.processes)
         return self.customers.served and not going_on and not asleep and not self.closed
 
-    def _compare_books(self) -> None:
-        """At rest. Then people do their part, where there are any, until nothing waits for them."""
+    def _check(self) -> None:
+        """At rest. Then operators, where there are any, do their part until nothing waits for them."""
         if not self._is_at_rest():
-            # Somebody who had begun before has sent an order round meanwhile.
-            self._look_for_rest()
+            # An operator who had begun before has retried an order meanwhile.
+            self._wait_for_rest()
             return
-        found = self.judge.violations(
+        found = self.checks.violations(
             self.customers,
-            redriven_at=self._redriven_at if self._redriven else None,
-            worked_up=self._rounds > ROUNDS_OF_PEOPLE,
+            retried_at=self._retried_at if self._retried else None,
+            all_rounds_done=self._rounds > OPERATOR_ROUNDS,
         )
         if found:
             raise Violation("; ".join(found))
@@ -270,11 +270,11 @@ class World:
         if not waiting or not self.scenario.operators:
             self.engine.stop()
             return
-        self._redriven = not self._redriven
-        self._rounds += self._redriven
-        if self._redriven:
-            self._redriven_at = self.engine.now
-            self.operators.send_all_round()
+        self._retried = not self._retried
+        self._rounds += self._retried
+        if self._retried:
+            self._retried_at = self.engine.now
+            self.operators.retry_all_orders()
         else:
-            self.operators.settle_all()
-        self.engine.after(5.0, self._look_for_rest)
+            self.operators.resolve_all_orders()
+        self.engine.after(5.0, self._wait_for_rest)

@@ -13,9 +13,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 
 from breakwall.crashpoints import POINTS
-from tests.simulation.faults import RATES, SPELLS
+from tests.simulation.faults import RATES, SCHEDULED_FAULTS
+from tests.simulation.run import RunResult, simulate
 from tests.simulation.storage import Storage
-from tests.simulation.world import Outcome, simulate
 
 CHUNK = 10
 """Seeds that a process gets at once: a fraction of a second, so that all end at about the same time."""
@@ -36,7 +36,7 @@ class Tally:
     virtual_seconds: float = 0.0
     bad: list[tuple[int, str]] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: RunResult) -> None:
         self.seeds += 1
         self.seen += outcome.seen
         self.killed_at += outcome.killed_at
@@ -48,8 +48,8 @@ class Tally:
 
     @property
     def never_seen(self) -> list[str]:
-        """Faults and crash points that no run has met."""
-        return [name for name in (*RATES, *SPELLS) if not self.seen[name]] + [
+        """FaultInjector and crash points that no run has met."""
+        return [name for name in (*RATES, *SCHEDULED_FAULTS) if not self.seen[name]] + [
             f"killed {point}" for point in POINTS if not self.killed_at[point]
         ]
 
@@ -76,7 +76,7 @@ def run_everywhere(first: int, number: int, *, seconds: float, on_progress: Call
     # Spawned: each process has a database of its own, and nothing of this one's.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, context, initializer=_prepare) as pool:
-        running: set[Future[list[Outcome]]] = set()
+        running: set[Future[list[RunResult]]] = set()
         while True:
             while len(running) < 2 * cores and _goes_on(tally, end) and (chunk := next(chunks, None)):
                 running.add(pool.submit(_try, chunk))
@@ -110,5 +110,5 @@ def _prepare() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def _try(seeds: range) -> list[Outcome]:
+def _try(seeds: range) -> list[RunResult]:
     return [simulate(seed, _storage) for seed in seeds]

@@ -8,13 +8,13 @@ from random import Random
 
 from breakwall.payments.decisions import STORED_ERRORS
 from breakwall.payments.gateways import ChargeRequest
-from tests.simulation.books import Books, Execution
 from tests.simulation.engine import Engine
-from tests.simulation.faults import Faults
-from tests.simulation.habits import Habits
-from tests.simulation.story import Story, Violation
-from tests.simulation.strays import Strays
-from tests.simulation.wire import Answering, Reply, as_json
+from tests.simulation.faults import FaultInjector
+from tests.simulation.misrouted_answers import MisroutedAnswers
+from tests.simulation.service_behavior import ServiceBehavior
+from tests.simulation.service_ledger import Execution, ServiceLedger
+from tests.simulation.trace import Trace, Violation
+from tests.simulation.wire import Reply, SendReply, as_json
 
 
 class PaymentService:
@@ -27,25 +27,25 @@ class PaymentService:
     def __init__(
         self,
         engine: Engine,
-        faults: Faults,
+        faults: FaultInjector,
         rng: Random,
-        story: Story,
-        habits: Habits,
+        trace: Trace,
+        behavior: ServiceBehavior,
         is_owned: Callable[[str], bool],
     ) -> None:
-        self.habits = habits
-        self.books = Books()
+        self.behavior = behavior
+        self.ledger = ServiceLedger()
         self.refused: set[str] = set()
-        self._strays = Strays(self.books, habits, faults, rng, story, is_owned)
+        self._misrouted = MisroutedAnswers(self.ledger, behavior, faults, rng, trace, is_owned)
         self._errors_heard: Counter[tuple[str, str]] = Counter()
         self._engine = engine
         self._faults = faults
         self._rng = rng
-        self._story = story
+        self._trace = trace
 
-    def charge(self, request: ChargeRequest, limit: float, answer: Answering) -> None:
+    def charge(self, request: ChargeRequest, limit: float, answer: SendReply) -> None:
         """Take a request. What it leads to is done and visible before the moment ``limit``."""
-        answer = self._strays.among(answer, request.order_id)
+        answer = self._misrouted.mixed_into(answer, request.order_id)
         refusal = self._refusal() or self._bad_request()
         if refusal is not None:
             answer(refusal)
@@ -60,68 +60,68 @@ class PaymentService:
         else:
             self._replay(request, known, answer)
 
-    def look_up(self, key: str, answer: Answering) -> None:
+    def look_up(self, key: str, answer: SendReply) -> None:
         """Say what became of a key."""
-        answer = self._strays.among(answer, self._whose(key))
+        answer = self._misrouted.mixed_into(answer, self._whose(key))
         refusal = self._refusal()
-        if not self.habits.look_up_works:
-            refusal = refusal or self.habits.no_look_up
+        if not self.behavior.look_up_works:
+            refusal = refusal or self.behavior.no_look_up
         answer(refusal or self.sight(key))
 
     def sight(self, key: str) -> Reply:
         """What a look-up finds under a key, when nothing goes wrong."""
-        read = self.habits.mangling.looked_up_as(key)
+        read = self.behavior.mangling.looked_up_as(key)
         if read is None:
-            return self.habits.no_look_up
-        executions = self.books.under(read)
+            return self.behavior.no_look_up
+        executions = self.ledger.under(read)
         seen = [execution for execution in executions if execution.visible_at <= self._engine.now]
         for execution in seen:
             if execution.charge_id:
                 return self._paid(execution)
         declined = next((execution for execution in seen if execution.declined), None)
-        if self.habits.shows_declines and declined is not None:
+        if self.behavior.shows_declines and declined is not None:
             return self._declined(200, declined)
-        if self.habits.shows_processing and any(one.answer is None for one in executions):
+        if self.behavior.shows_processing and any(one.answer is None for one in executions):
             return as_json(200, status="processing")
         return as_json(404, code="no_such_charge")
 
-    def known_from_before(self, request: ChargeRequest, at: float) -> str:
+    def charged_earlier(self, request: ChargeRequest, at: float) -> str:
         """Have charged a request before the run began; returns the charge's id."""
         execution = Execution(request, at, visible_at=at)
-        self.books.begin(self._stored_as(request), execution)
-        charge_id = self.books.move_money(execution)
+        self.ledger.begin(self._stored_as(request), execution)
+        charge_id = self.ledger.move_money(execution)
         execution.answer = self._paid(execution)
         return charge_id
 
     def _stored_as(self, request: ChargeRequest) -> str:
-        return self.habits.mangling.stored_as(request.idempotency_key)
+        return self.behavior.mangling.stored_as(request.idempotency_key)
 
     def _whose(self, key: str) -> str:
-        executions = self.books.under(self.habits.mangling.stored_as(key))
-        return executions[0].request.order_id if executions else "nobody"
+        executions = self.ledger.under(self.behavior.mangling.stored_as(key))
+        return executions[0].request.order_id if executions else "no order"
 
     def _is_refused(self, known: ChargeRequest, request: ChargeRequest) -> bool:
         if known.idempotency_key == request.idempotency_key:
             raise Violation(f"the key {request.idempotency_key} came with another payload: {request}")
-        if not self.habits.confuses:
+        if not self.behavior.confuses:
             raise Violation(f"{request.idempotency_key} is taken for {known.idempotency_key}")
         self._faults.seen["key taken for another order's"] += 1
-        if self.habits.compares:
+        if self.behavior.compares:
             self.refused.add(request.order_id)
-        return self.habits.compares
+        return self.behavior.compares
 
-    def _replay(self, request: ChargeRequest, known: Execution, answer: Answering) -> None:
+    def _replay(self, request: ChargeRequest, known: Execution, answer: SendReply) -> None:
         assert known.answer is not None
         stored = known.answer
-        if self.habits.says_done and known.charge_id and stored.status == 200:
+        if self.behavior.says_done and known.charge_id and stored.status == 200:
             stored = as_json(400, code="ALREADY_PROCESSED_PAYMENT")
             self._faults.seen["done already, it says"] += 1
-        self._story.tell("payment service", f"replays {stored.status} to {request.idempotency_key}")
+        self._trace.record("payment service", f"replays {stored.status} to {request.idempotency_key}")
         answer(stored)
 
     def error_heard(self, request: ChargeRequest) -> None:
-        """Its caller has a 5xx in hand; one that came after the caller's time-out taught nobody anything."""
-        if not (self._faults.calm and self.habits.look_up_works):
+        """Its caller has a 5xx in hand; one that came after the caller's time-out was not noticed."""
+        if not (self._faults.inactive and self.behavior.look_up_works):
             return
         which = (request.order_id, request.idempotency_key)
         self._errors_heard[which] += 1
@@ -130,73 +130,73 @@ class PaymentService:
 
     def _refusal(self) -> Reply | None:
         """What a service may say before it looks at a request at all."""
-        strike = self._faults.strike
+        occurs = self._faults.occurs
         if "way to the payment service lost" in self._faults.down:
             # What an API gateway says that has lost its route; other things than the service answer here.
             return as_json(404, message="no Route matched with those values")
         if "payment service failing" in self._faults.down and self._rng.random() < 0.8:
             return self._broken()
-        if strike("503 with Retry-After"):
+        if occurs("503 with Retry-After"):
             return as_json(503, retry_after=self._rng.uniform(1, 40))
-        if strike("throttled"):
+        if occurs("throttled"):
             return as_json(429)
-        if strike("throttled with Retry-After"):
+        if occurs("throttled with Retry-After"):
             return as_json(429, retry_after=self._rng.uniform(1, 40))
         return None
 
     def _bad_request(self) -> Reply | None:
-        if self._faults.strike("credentials refused"):
+        if self._faults.occurs("credentials refused"):
             return as_json(401)
-        if self._faults.strike("request refused"):
+        if self._faults.occurs("request refused"):
             return as_json(400, code="bad_request")
         return None
 
     def _remembered(self, request: ChargeRequest) -> Execution | None:
-        executions = self.books.under(self._stored_as(request))
-        if not self.habits.profile.deduplicates or not executions:
+        executions = self.ledger.under(self._stored_as(request))
+        if not self.behavior.profile.deduplicates or not executions:
             return None
         newest = executions[-1]
-        forgotten = self._engine.now >= newest.begun_at + self.habits.profile.key_life
+        forgotten = self._engine.now >= newest.begun_at + self.behavior.profile.key_life
         return None if forgotten else newest
 
-    def _execute(self, request: ChargeRequest, limit: float, answer: Answering) -> None:
+    def _execute(self, request: ChargeRequest, limit: float, answer: SendReply) -> None:
         execution = Execution(request, self._engine.now)
-        self.books.begin(self._stored_as(request), execution)
-        slow = self._faults.strike("charging takes long")
+        self.ledger.begin(self._stored_as(request), execution)
+        slow = self._faults.occurs("charging takes long")
         seconds = self._rng.uniform(0, 15) if slow else self._rng.uniform(0.01, 0.3)
         done_at = max(self._engine.now, min(self._engine.now + seconds, limit))
         self._engine.at(done_at, lambda: self._finish(execution, limit, answer))
 
-    def _finish(self, execution: Execution, limit: float, answer: Answering) -> None:
+    def _finish(self, execution: Execution, limit: float, answer: SendReply) -> None:
         key = execution.request.idempotency_key
-        if self._faults.strike("5xx before charging"):
+        if self._faults.occurs("5xx before charging"):
             execution.answer = self._broken()
             answer(execution.answer)
-            if not self.habits.stores_errors:
-                self.books.forget(self._stored_as(execution.request), execution)
+            if not self.behavior.stores_errors:
+                self.ledger.forget(self._stored_as(execution.request), execution)
             return
         execution.visible_at = self._visible_from(limit)
-        if self._faults.strike("declined"):
+        if self._faults.occurs("declined"):
             execution.declined = True
-            self._story.tell("payment service", f"declines {key}")
+            self._trace.record("payment service", f"declines {key}")
             execution.answer = self._declined(402, execution)
             answer(execution.answer)
             return
-        charge_id = self.books.move_money(execution)
-        self._story.tell("payment service", f"CHARGES {key} as {charge_id}")
+        charge_id = self.ledger.move_money(execution)
+        self._trace.record("payment service", f"CHARGES {key} as {charge_id}")
         paid = self._paid(execution)
-        failing = self._faults.strike("5xx after charging")
+        failing = self._faults.occurs("5xx after charging")
         said = self._broken() if failing else paid
-        execution.answer = said if self.habits.stores_errors else paid
+        execution.answer = said if self.behavior.stores_errors else paid
         answer(said)
 
     def _visible_from(self, limit: float) -> float:
         """Look-ups may lag behind, but never more than the settle time behind an answer."""
         now = self._engine.now
-        return self._rng.uniform(now, max(now, min(limit, now + self.habits.profile.settle_seconds - 0.01)))
+        return self._rng.uniform(now, max(now, min(limit, now + self.behavior.profile.settle_seconds - 0.01)))
 
     def _broken(self) -> Reply:
-        if self._faults.strike("5xx with the service's own code"):
+        if self._faults.occurs("5xx with the service's own code"):
             return as_json(500, code="internal_error")
         return as_json(self._rng.choice((500, 502, 503)))
 
@@ -207,4 +207,4 @@ class PaymentService:
         return as_json(http_status, status="declined", code="card_declined", **self._named(execution))
 
     def _named(self, execution: Execution) -> dict[str, object]:
-        return {name: getattr(execution.request, name) for name in self.habits.names}
+        return {name: getattr(execution.request, name) for name in self.behavior.names}

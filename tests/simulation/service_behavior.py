@@ -17,12 +17,12 @@ DAY = 86_400.0
 
 
 @dataclass(frozen=True)
-class Habits:
+class ServiceBehavior:
     """How a payment service behaves: what it promises (``profile``), and what it does besides.
 
     Attributes:
         stores_errors: a 5xx is an answer like any other: the key replays it (Stripe).
-        shows_processing: a look-up tells of a charge that is under way; otherwise there is none yet.
+        shows_processing: a look-up finds a charge that is under way; otherwise it finds none yet.
         shows_declines: a look-up finds declined charges.
         look_up_works: whether there is anything behind the address of the look-up.
         no_look_up: what answers there where there is nothing.
@@ -52,15 +52,15 @@ class Habits:
         return self.profile.deduplicates and self.profile.key_life >= DAY
 
 
-def draw_habits(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> Habits:
+def random_behavior(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> ServiceBehavior:
     """Every kind of payment service that a profile can describe, and one that has less than it was said to.
 
     Args:
         keys: the callers' own.
         travelling: the callers' keys that are sent as they are. A service that takes one of them for another names
-            the order, or the amount, which no two orders have in common: with neither nobody could tell.
+            the order, or the amount, which no two orders have in common: with neither it could not be noticed.
     """
-    settle = rng.choice((0.0, 5.0, 30.0))
+    settle_seconds = rng.choice((0.0, 5.0, 30.0))
     name, deduplicates, key_life, looks_up = rng.choice(
         (
             ("keys and look-up", True, DAY, True),
@@ -72,12 +72,12 @@ def draw_habits(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> 
             ("neither", False, 0.0, False),
         )
     )
-    mangling = _draw_mangling(rng, keys)
+    mangling = _random_mangling(rng, keys)
     confuses = mangling.confuses(travelling)
     telling = [("order_id",), ("amount", "currency"), ("order_id", "amount", "currency")]
-    return Habits(
+    return ServiceBehavior(
         name=name,
-        profile=GatewayProfile(deduplicates, key_life, looks_up, settle),
+        profile=GatewayProfile(deduplicates, key_life, looks_up, settle_seconds),
         stores_errors=deduplicates and rng.random() < 0.5,
         shows_processing=rng.random() < 0.5,
         shows_declines=rng.random() < 0.5,
@@ -91,7 +91,7 @@ def draw_habits(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> 
     )
 
 
-def _draw_mangling(rng: Random, keys: Sequence[str]) -> Mangling:
+def _random_mangling(rng: Random, keys: Sequence[str]) -> Mangling:
     """Any; more often one that makes a difference to these keys."""
     if rng.random() < 0.4:
         return FAITHFUL

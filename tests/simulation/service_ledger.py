@@ -1,4 +1,4 @@
-"""The payment service's own ledger: what it has charged is the truth that orders are held against."""
+"""The payment service's own ledger: orders are compared with what it has charged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from breakwall.payments.gateways import ChargeRequest
 from breakwall.payments.gateways.base import ChargeDetails
-from tests.simulation.story import Violation
+from tests.simulation.trace import Violation
 from tests.simulation.wire import Reply
 
 
@@ -24,7 +24,7 @@ class Execution:
     answer: Reply | None = None
 
 
-class Books:
+class ServiceLedger:
     """Every execution.
 
     Attributes:
@@ -45,7 +45,7 @@ class Books:
         self._by_key[key].remove(execution)
 
     def move_money(self, execution: Execution) -> str:
-        """Charge. Raises `Violation` for an order's second time."""
+        """LedgerEntry. Raises `Violation` for an order's second time."""
         order_id = execution.request.order_id
         execution.charge_id = f"ch_{len(self._by_charge) + 1}"
         self.charges[order_id].append(execution)
@@ -58,13 +58,13 @@ class Books:
         """The executions under one key, first to last."""
         return self._by_key[key]
 
-    def settled(self) -> Iterator[Execution]:
+    def finished(self) -> Iterator[Execution]:
         """Those that charged or were declined, in the order of their keys' first use."""
         for executions in self._by_key.values():
             yield from (one for one in executions if one.charge_id or one.declined)
 
     def misleads(self, charge_id: str | None, named: ChargeDetails, request: ChargeRequest) -> bool:
-        """Whether an answer tells of another charge than the request's, by what is really so."""
+        """Whether an answer is about another charge than the request's."""
         execution = self._by_charge.get(charge_id or "")
         if execution is not None and execution.request.order_id != request.order_id:
             return True

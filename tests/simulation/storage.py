@@ -18,8 +18,8 @@ from breakwall.payments.db.database import BUSY_SECONDS, Database, Patience
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import metadata, site
 from tests.simulation.engine import EndedError, Engine, Task
-from tests.simulation.faults import Faults
-from tests.simulation.story import Story
+from tests.simulation.faults import FaultInjector
+from tests.simulation.trace import Trace
 
 START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC and says so nowhere
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 PRUNABLE = ("orders", "attempts", "incidents", "interventions")
 """The tables that orders are pruned from."""
 
-KEEPING = "".join(
+KEEP_PRUNED = "".join(
     f"CREATE TABLE pruned_{name} AS SELECT * FROM {name} WHERE false;"
     f"CREATE TRIGGER keep_{name} BEFORE DELETE ON {name} {when}"
     f"BEGIN INSERT INTO pruned_{name} SELECT * FROM {name} WHERE rowid = OLD.rowid; END;"
@@ -36,12 +36,12 @@ KEEPING = "".join(
     # One that was never at rest was taken back in the transaction that has inserted it.
     for when in ["WHEN OLD.settled_at IS NOT NULL " if name == "orders" else ""]
 )
-"""What is pruned is kept beside, for the judge. The product knows nothing of these."""
+"""Keeps pruned rows in tables of their own for the final checks. The product does not know these."""
 
 _OF_PRUNED = "(SELECT id FROM pruned_orders)"
 _NEW_NUMBER = "-number - (SELECT max(number) FROM pruned_attempts p WHERE p.order_id = attempts.order_id)"
 
-UNPRUNING = (
+RESTORE_PRUNED = (
     # An order that a late answer has brought back may have been tried anew: its attempts come after the pruned ones.
     f"UPDATE attempts SET number = {_NEW_NUMBER} WHERE order_id IN (SELECT order_id FROM pruned_attempts)",
     "UPDATE attempts SET number = -number WHERE number < 0",
@@ -57,7 +57,7 @@ UNPRUNING = (
     f" WHERE id IN {_OF_PRUNED}",
     *(f"DELETE FROM pruned_{name}" for name in PRUNABLE),
 )
-"""Makes the tables what they would be, had nobody pruned them."""
+"""Makes the tables what they would be without pruning."""
 
 Saved = dict[str, list[tuple[Any, ...]]]
 """Rows by table."""
@@ -75,7 +75,7 @@ class Storage:
         self._take_over()
         upgrade(self.database.engine, site="simulation")
         self._plain = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._plain.executescript(KEEPING)
+        self._plain.executescript(KEEP_PRUNED)
         ours = [table.name for table in reversed(metadata.sorted_tables) if table is not site]
         # Emptied last: emptying the others fills these.
         self._tables = [*ours, *(f"pruned_{name}" for name in PRUNABLE)]
@@ -86,14 +86,14 @@ class Storage:
         """The tables, each after those that it points to."""
         return list(reversed(self._tables))
 
-    def begin(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:
+    def begin(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
         """Empty the tables, and let a run decide about time and faults."""
         self._plain.executescript(self._emptying)
         self._now = lambda: engine.now
-        self.database.transactions = Transactions(engine, faults, rng, story)
+        self.database.transactions = Transactions(engine, faults, rng, trace)
 
     def end(self) -> None:
-        """Let nothing strike any more."""
+        """No fault occurs any more."""
         self.database.transactions = None
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -125,16 +125,16 @@ class Storage:
         """Every row that is committed now."""
         return {name: self.rows(f"SELECT * FROM {name}") for name in self._filling}
 
-    def put_back(self, saved: Saved) -> None:
-        """Make the tables what they were. Only while nobody uses them."""
+    def restore(self, saved: Saved) -> None:
+        """Restore the tables. Only while they are not in use."""
         self._plain.executescript(self._emptying)
         for name in self._filling:
             for row in saved[name]:
                 self.rows(f"INSERT INTO {name} VALUES ({', '.join('?' for _ in row)})", *row)
 
-    def unprune(self) -> None:
-        """Have everything again that was pruned. Only while nobody uses the tables."""
-        for statement in UNPRUNING:
+    def restore_pruned(self) -> None:
+        """Restore everything that was pruned. Only while the tables are not in use."""
+        for statement in RESTORE_PRUNED:
             self.rows(statement)
 
     def text(self, seconds: float) -> str:
@@ -205,13 +205,13 @@ class SimulatedDatabase(Database):
 
 
 class Transactions:
-    """What befalls the transactions of one run: delays, one writer at a time, lost connections and commits."""
+    """The faults of one run's transactions: delays, one writer at a time, lost connections and commits."""
 
-    def __init__(self, engine: Engine, faults: Faults, rng: Random, story: Story) -> None:
+    def __init__(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
         self._engine = engine
         self._faults = faults
         self._rng = rng
-        self._story = story
+        self._trace = trace
         self._writer: Task | None = None
         self._waiting: list[Task] = []
 
@@ -220,11 +220,11 @@ class Transactions:
         task = self._engine.current
         if task is None:
             return
-        slow = self._faults.strike("transaction waits")
+        slow = self._faults.occurs("transaction waits")
         self._engine.sleep(self._rng.uniform(0.1, 8.0) if slow else self._rng.uniform(0.0, 0.005))
-        if self._faults.strike("connection stale"):
+        if self._faults.occurs("connection stale"):
             raise _lost("the server closed the connection", stale=True)
-        if "database down" in self._faults.down or self._faults.strike("no connection"):
+        if "database down" in self._faults.down or self._faults.occurs("no connection"):
             self._engine.sleep(self._rng.uniform(0.0, 3.0))
             raise _lost("connection refused")
         if writes:
@@ -235,7 +235,7 @@ class Transactions:
         if self._engine.current is None:
             return
         try:
-            self._spoil(connection)
+            self._may_fail(connection)
         except BaseException:
             # A server does this by itself; SQLAlchemy takes a failed commit for a finished transaction.
             connection.connection.rollback()
@@ -243,14 +243,14 @@ class Transactions:
         finally:
             self.release()
 
-    def _spoil(self, connection: Connection) -> None:
-        if self._faults.strike("commit waits"):
+    def _may_fail(self, connection: Connection) -> None:
+        if self._faults.occurs("commit waits"):
             self._engine.sleep(self._rng.uniform(0.1, 20.0))
-        if self._faults.strike("commit fails"):
+        if self._faults.occurs("commit fails"):
             raise _lost("the connection broke before the commit")
-        if self._faults.strike("commit's answer lost"):
+        if self._faults.occurs("commit's answer lost"):
             connection.connection.commit()
-            self._story.tell("database", "commits, and the answer is lost")
+            self._trace.record("database", "commits, and the answer is lost")
             raise _lost("the connection broke during the commit")
 
     def release(self) -> None:

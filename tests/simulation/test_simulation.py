@@ -1,4 +1,4 @@
-"""A few hundred seeds that nobody has tried before, in the ordinary suite; `make simulate` tries many more."""
+"""A few hundred new seeds in the ordinary suite; `make simulate` tries many more."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from breakwall.payments.decisions import Progress, RetryPolicy, Step, next_step
 from breakwall.payments.gateways import GatewayProfile
-from tests.simulation.many import run_here
+from tests.simulation.run import RunResult, simulate
+from tests.simulation.seeds import run_here
 from tests.simulation.storage import Storage
-from tests.simulation.world import Outcome, simulate
 
 SECONDS = float(os.environ.get("SIMULATION_SECONDS", "20"))
 
@@ -24,17 +24,17 @@ def test_no_order_is_lost_and_none_is_charged_twice_whatever_fails_and_whenever(
     assert tally.charged > 0
 
 
-def told(*seeds: int) -> list[Outcome]:
+def traced(*seeds: int) -> list[RunResult]:
     storage = Storage()
     try:
-        return [simulate(seed, storage, keep_story=True) for seed in seeds]
+        return [simulate(seed, storage, keep_trace=True) for seed in seeds]
     finally:
         storage.close()
 
 
-def test_a_seed_tells_the_same_story_each_time_whatever_ran_before() -> None:
-    first, _, again = told(7, 8, 7)
-    (alone,) = told(7)
+def test_a_seed_has_the_same_trace_each_time_whatever_ran_before() -> None:
+    first, _, again = traced(7, 8, 7)
+    (alone,) = traced(7)
     assert len(first.lines) > 50
     assert first == again == alone
 

@@ -1,4 +1,4 @@
-"""What happened in a run, line by line, for whoever has to find out why."""
+"""The trace of a run, and the exception for a broken invariant."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class Violation(AssertionError):  # noqa: N818 - it is what a test calls a failu
     """Something happened that must never happen."""
 
 
-class Story:
-    """The log of a run; kept only when somebody is going to read it.
+class Trace:
+    """The log of a run; kept only on demand.
 
     Args:
         now: seconds since the run began.
@@ -22,7 +22,7 @@ class Story:
         self.lines: list[str] = []
         self._now = now
 
-    def tell(self, who: str, what: str) -> None:
-        """Note that something happened now."""
+    def record(self, source: str, event: str) -> None:
+        """Record that something happens now."""
         if self.kept:
-            self.lines.append(f"{self._now():10.3f}  {who:<18} {what}")
+            self.lines.append(f"{self._now():10.3f}  {source:<18} {event}")

@@ -16,7 +16,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Answering = Callable[[Reply], None]
+SendReply = Callable[[Reply], None]
 
 
 def as_json(http_status: int, *, retry_after: float | None = None, **said: object) -> Reply:
