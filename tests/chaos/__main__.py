@@ -1,4 +1,4 @@
-"""``python -m tests.chaos``: a storm over real processes; exits 1 if an order is lost or charged twice."""
+"""``python -m tests.chaos``: faults in real processes and servers; exits 1 if an order is lost or charged twice."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Table, select
 
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.schema import metadata
-from tests.chaos import storm_forecast as forecast
-from tests.chaos.storm import NoRestError, Storm
-from tests.chaos.storm_brokers import broker_for
-from tests.chaos.storm_report import causes, report
+from tests.chaos import fault_schedule
+from tests.chaos.brokers import broker_for
+from tests.chaos.report import causes, report
+from tests.chaos.run import ChaosRun, NoRestError
 from tests.servers import PostgresServer, UnavailableError, Workshop
 from tests.servers.disk import SmallDisk
 from tests.servers.pgbouncer import PgBouncerServer
@@ -33,7 +33,7 @@ def main() -> int:
     logging.getLogger("breakwall").addHandler(logging.NullHandler())  # this process is not what is tested
     workshop = Workshop()
     try:
-        return _weather(chosen, workshop)
+        return _run(chosen, workshop)
     except KeyboardInterrupt:
         print("\nInterrupted; stopping everything.")
         return 130
@@ -50,9 +50,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--orders", type=int, default=3000, help="in all (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=90.0, help="of storm (default: %(default)g)")
-    parser.add_argument("--seed", type=int, help="of a storm to be repeated (default: a new one)")
-    parser.add_argument("--broker", choices=sorted(forecast.BROKERS), default="redis")
+    parser.add_argument("--seconds", type=float, default=90.0, help="with faults (default: %(default)g)")
+    parser.add_argument("--seed", type=int, help="of a run to be repeated (default: a new one)")
+    parser.add_argument("--broker", choices=sorted(fault_schedule.BROKERS), default="redis")
     parser.add_argument("--pooler", action="store_true", help="PgBouncer before the database")
     parser.add_argument("--producers", type=int, default=3)
     parser.add_argument("--workers", type=int, default=3)
@@ -64,11 +64,11 @@ def _arguments() -> argparse.Namespace:
     return chosen
 
 
-def _weather(chosen: argparse.Namespace, workshop: Workshop) -> int:
+def _run(chosen: argparse.Namespace, workshop: Workshop) -> int:
     begun = time.monotonic()
     behind = ", the database behind PgBouncer" if chosen.pooler else ""
     _say(
-        f"seed {chosen.seed}: {chosen.orders} orders in {chosen.seconds:g} s of storm, on {chosen.broker}{behind}"
+        f"seed {chosen.seed}: {chosen.orders} orders in {chosen.seconds:g} s with faults, on {chosen.broker}{behind}"
     )
     small_disk = _can_fill_disks(workshop)
     postgres = PostgresServer(workshop)
@@ -78,7 +78,7 @@ def _weather(chosen: argparse.Namespace, workshop: Workshop) -> int:
     pooler = PgBouncerServer(workshop, postgres) if chosen.pooler else None
     if pooler is not None:
         pooler.start()
-    storm = Storm(
+    run = ChaosRun(
         workshop,
         postgres,
         broker_for(chosen.broker, workshop, chosen.seed, small_disk=small_disk),
@@ -91,12 +91,12 @@ def _weather(chosen: argparse.Namespace, workshop: Workshop) -> int:
         say=_say,
     )
     try:
-        holds = _tell(storm, begun)
+        holds = _execute(run, begun)
         if not holds:
-            _keep(storm, chosen.seed)
+            _keep(run, chosen.seed)
         return 0 if holds else 1
     finally:
-        storm.close()
+        run.close()
 
 
 def _can_fill_disks(workshop: Workshop) -> bool:
@@ -108,23 +108,23 @@ def _can_fill_disks(workshop: Workshop) -> bool:
     return True
 
 
-def _tell(storm: Storm, begun: float) -> bool:
+def _execute(run: ChaosRun, begun: float) -> bool:
     try:
-        verdict = storm.run()
+        result = run.execute()
     except NoRestError as error:
-        print(causes(storm.caused + storm.site.service.caused))
+        print(causes(run.caused + run.deployment.service.caused))
         print(error)
         return False
-    print(report(verdict, seconds=time.monotonic() - begun))
-    return verdict.holds
+    print(report(result, seconds=time.monotonic() - begun))
+    return result.holds
 
 
-def _keep(storm: Storm, seed: int) -> None:
+def _keep(run: ChaosRun, seed: int) -> None:
     """Copy what is needed to find out why: logs, records, the service's ledger, and every row."""
     kept = Path(tempfile.mkdtemp(prefix=f"breakwall-chaos-{seed}-"))
-    shutil.copytree(storm.site.folder, kept, dirs_exist_ok=True)
+    shutil.copytree(run.deployment.folder, kept, dirs_exist_ok=True)
     try:
-        _write_rows(storm.site.database, kept)
+        _write_rows(run.deployment.database, kept)
     except DatabaseUnavailableError as error:
         print(error)
     print(f"seed {seed}; the evidence is in {kept}")

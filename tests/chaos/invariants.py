@@ -1,6 +1,6 @@
 """What must hold of every order once everything has come to rest, whatever has died or failed before.
 
-Checked from outside: the database's rows against the payment service's own list of charges. Each rule is a
+Checked from durable: the database's rows against the payment service's own list of charges. Each rule is a
 generator of sentences about what breaks it.
 
     evidence = read_evidence(database, charges)
@@ -48,7 +48,7 @@ class Charge(Protocol):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Both sides' books.
+    """Both sides' records.
 
     Attributes:
         orders: rows by order id.
@@ -73,7 +73,7 @@ def read_evidence(
     *,
     requests: Iterable[tuple[str, str]] | None = None,
 ) -> Evidence:
-    """Read both sides' books.
+    """Read both sides' records.
 
     Args:
         database: the orders.
@@ -92,12 +92,12 @@ def read_evidence(
         tried: dict[str, list[Row[Any]]] = defaultdict(list)
         for row in connection.execute(select(attempts).order_by(attempts.c.order_id, attempts.c.number)):
             tried[row.order_id].append(row)
-        told: dict[str, list[str]] = defaultdict(list)
+        kinds: dict[str, list[str]] = defaultdict(list)
         found = connection.execute(select(incidents)).all()
         for row in found:
-            told[row.order_id].append(row.kind)
+            kinds[row.order_id].append(row.kind)
         notes = [*found, *connection.execute(select(interventions))]
-        return Evidence(rows, tried, told, notes, by_order, Counter(reached))
+        return Evidence(rows, tried, kinds, notes, by_order, Counter(reached))
 
     return database.read(read)
 
@@ -106,8 +106,8 @@ def broken(evidence: Evidence, *, accepted: Iterable[Order] = (), secrets: Itera
     """Every way in which an invariant is broken, in sentences; empty when all of them hold.
 
     Args:
-        evidence: both sides' books, after everything has come to rest.
-        accepted: orders whose callers were told that they are accepted.
+        evidence: both sides' records, after everything has come to rest.
+        accepted: orders whose callers got the answer that they are accepted.
         secrets: texts that must be in no row.
     """
     found = [sentence for rule in RULES for sentence in rule(evidence)]
@@ -125,7 +125,7 @@ def every_order_is_at_rest(evidence: Evidence) -> Iterator[str]:
                 yield f"{_name(order)} has attempt {attempt.number} without an outcome"
 
 
-def nobody_is_charged_twice(evidence: Evidence) -> Iterator[str]:
+def no_order_is_charged_twice(evidence: Evidence) -> Iterator[str]:
     for order_id, charges in evidence.charges.items():
         if len(charges) > 1:
             keys = ", ".join(charge.key for charge in charges)
@@ -178,25 +178,25 @@ def counts_are_those_of_the_attempts(evidence: Evidence) -> Iterator[str]:
             yield f"{_name(order)} has retry_count {order.retry_count}, the worker made {sent} attempts"
 
 
-def incidents_tell_of_what_a_person_must_refund(evidence: Evidence) -> Iterator[str]:
+def incidents_name_what_a_person_must_refund(evidence: Evidence) -> Iterator[str]:
     for order in evidence.orders.values():
-        told = evidence.incidents.get(order.id, [])
+        kinds = evidence.incidents.get(order.id, [])
         to_refund = order.cancel_requested and order.status == OrderStatus.PAID
-        if ("charged_after_cancel" in told) != to_refund:
-            yield f"{_name(order)}, cancel_requested {order.cancel_requested}, has the incidents {told}"
-        if "two_charges" in told and len(evidence.charges.get(order.id, ())) < 2:
+        if ("charged_after_cancel" in kinds) != to_refund:
+            yield f"{_name(order)}, cancel_requested {order.cancel_requested}, has the incidents {kinds}"
+        if "two_charges" in kinds and len(evidence.charges.get(order.id, ())) < 2:
             yield f"{_name(order)} has an incident of two charges, the service knows of one at most"
 
 
 RULES: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     every_order_is_at_rest,
-    nobody_is_charged_twice,
+    no_order_is_charged_twice,
     paid_is_charged_and_charged_is_known,
     dead_and_cancelled_are_proven_uncharged,
     money_is_the_same_at_both_ends,
     every_request_is_an_attempt_written_before_it,
     counts_are_those_of_the_attempts,
-    incidents_tell_of_what_a_person_must_refund,
+    incidents_name_what_a_person_must_refund,
 )
 
 

@@ -1,6 +1,6 @@
 """Die at each named point, restart, and find every order charged once: on each database, for each profile.
 
-The process dies for good (SIGKILL, in a forked child), the payment service and the broker are outside of it.
+The process dies for good (SIGKILL, in a forked child), the payment service and the broker are durable of it.
 The restart is made of new parts, over the same database, with the clock moved on.
 """
 
@@ -19,11 +19,11 @@ from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.orders import OrderStatus
-from tests.chaos.crashes import Life
-from tests.chaos.crashes_ground import PAID_BEFORE, Ground
-from tests.chaos.crashes_outside import PROFILES
-from tests.chaos.crashes_scenarios import SCENARIOS, Scenario
-from tests.chaos.crashes_site import Outside, Site, order
+from tests.chaos.crashes.child import Execution
+from tests.chaos.crashes.environment import PAID_BEFORE, CrashEnvironment
+from tests.chaos.crashes.file_services import PROFILES
+from tests.chaos.crashes.pipeline import DurableState, Pipeline, order
+from tests.chaos.crashes.scenarios import SCENARIOS, Scenario
 from tests.chaos.invariants import Evidence, broken, read_evidence
 
 # Where an attempt's row is committed and its request has not left.
@@ -33,24 +33,26 @@ COMMITS = {f"before {transaction}" for transaction in crashpoints.TRANSACTIONS}
 
 
 @pytest.fixture
-def ground(migrated_url: str, tmp_path: Path) -> Iterator[Ground]:
-    ground = Ground(migrated_url, tmp_path)
-    yield ground
-    ground.database.close()
+def environment(migrated_url: str, tmp_path: Path) -> Iterator[CrashEnvironment]:
+    environment = CrashEnvironment(migrated_url, tmp_path)
+    yield environment
+    environment.database.close()
 
 
-def evidence_of(site: Site) -> Evidence:
-    return read_evidence(site.database, site.gateway.charges(), requests=site.gateway.requests())
+def evidence_of(pipeline: Pipeline) -> Evidence:
+    return read_evidence(pipeline.database, pipeline.gateway.charges(), requests=pipeline.gateway.requests())
 
 
-def problems(site: Site, life: Life) -> list[str]:
+def problems(pipeline: Pipeline, execution: Execution) -> list[str]:
     """What is wrong after everything has come to rest."""
-    evidence = evidence_of(site)
-    accepted = [order(line["key"]) for line in site.accepted.lines()]
+    evidence = evidence_of(pipeline)
+    accepted = [order(line["key"]) for line in pipeline.accepted.lines()]
     return [
         *broken(evidence, accepted=accepted),
-        *_reviews_without_a_doubt(evidence, site.gateway.profile.looks_up),
-        *_attempts_that_never_left(evidence, site, allowed=life.died and life.points[-1] in BETWEEN),
+        *_reviews_without_a_doubt(evidence, pipeline.gateway.profile.looks_up),
+        *_attempts_that_never_left(
+            evidence, pipeline, allowed=execution.died and execution.points[-1] in BETWEEN
+        ),
     ]
 
 
@@ -62,78 +64,88 @@ def _reviews_without_a_doubt(evidence: Evidence, looks_up: bool) -> Iterator[str
             yield f"{row.idempotency_key} is in review with the outcomes {outcomes}"
 
 
-def _attempts_that_never_left(evidence: Evidence, site: Site, *, allowed: bool) -> Iterator[str]:
-    unsent = sum(len(rows) - site.gateway.sent_for(order_id) for order_id, rows in evidence.attempts.items())
+def _attempts_that_never_left(evidence: Evidence, pipeline: Pipeline, *, allowed: bool) -> Iterator[str]:
+    unsent = sum(
+        len(rows) - pipeline.gateway.sent_for(order_id) for order_id, rows in evidence.attempts.items()
+    )
     if unsent != allowed:
         yield f"{unsent} attempts were written and never sent"
 
 
-def restart(outside: Outside, life: Life, *, broker_is_wiped: bool = True) -> list[str]:
-    """Come to rest in a new site, then again after the caller has placed its order anew; what is wrong?"""
-    site = Site(outside, life.seconds)
+def restart(durable: DurableState, execution: Execution, *, broker_is_wiped: bool = True) -> list[str]:
+    """Come to rest in a new pipeline, then again after the caller has placed its order anew; what is wrong?"""
+    pipeline = Pipeline(durable, execution.seconds)
     if not broker_is_wiped:
-        site.work(times=2)
-    site.broker.wipe()
-    if not site.come_to_rest():
+        pipeline.work(times=2)
+    pipeline.broker.wipe()
+    if not pipeline.come_to_rest():
         return ["it did not come to rest"]
-    found = problems(site, life)
-    known = {row.idempotency_key for row in evidence_of(site).orders.values()}
+    found = problems(pipeline, execution)
+    known = {row.idempotency_key for row in evidence_of(pipeline).orders.values()}
     for key in known or {"cart-1"}:
-        assert site.place(key).replayed == (key in known)
+        assert pipeline.place(key).replayed == (key in known)
     if not known:
-        site.come_to_rest()
-        found += problems(site, life)
+        pipeline.come_to_rest()
+        found += problems(pipeline, execution)
     return found
 
 
 def die(
-    ground: Ground, scenario: Scenario, profile: str, where: int | str, *, broker_is_wiped: bool = True
+    environment: CrashEnvironment,
+    scenario: Scenario,
+    profile: str,
+    where: int | str,
+    *,
+    broker_is_wiped: bool = True,
 ) -> list[str]:
     """Die at one point of a scenario and restart; what is wrong?"""
-    outside = ground.outside(scenario, profile)
-    life = ground.live(scenario, outside, where)
-    assert life.died
-    found = restart(outside, life, broker_is_wiped=broker_is_wiped)
-    return [f"after a death {life.points[-1]} (point {len(life.points)}): {problem}" for problem in found]
+    durable = environment.durable(scenario, profile)
+    execution = environment.run_until_death(scenario, durable, where)
+    assert execution.died
+    found = restart(durable, execution, broker_is_wiped=broker_is_wiped)
+    return [
+        f"after a death {execution.points[-1]} (point {len(execution.points)}): {problem}"
+        for problem in found
+    ]
 
 
-def die_everywhere(
-    ground: Ground, scenario: Scenario, profile: str, *, broker_is_wiped: bool = True
+def die_at_each_point(
+    environment: CrashEnvironment, scenario: Scenario, profile: str, *, broker_is_wiped: bool = True
 ) -> list[str]:
-    """Tell a scenario to its end, then die at each of its points; what is wrong?
+    """Run a scenario to its end, then die at each of its points; what is wrong?
 
     Left out is a death before a commit: nothing lasting has happened since the point before, at which it dies
     too. What the database does with the transaction is another test's.
     """
-    outside = ground.outside(scenario, profile)
-    whole = ground.live_here(scenario, outside)
-    wrong = restart(outside, whole, broker_is_wiped=broker_is_wiped)
-    rows = evidence_of(Site(outside)).orders.values()
+    durable = environment.durable(scenario, profile)
+    whole = environment.run_here(scenario, durable)
+    wrong = restart(durable, whole, broker_is_wiped=broker_is_wiped)
+    rows = evidence_of(Pipeline(durable)).orders.values()
     ends = {row.status for row in rows if row.idempotency_key != PAID_BEFORE}
     if PROFILES[profile].looks_up and ends != {scenario.ends}:
         wrong.append(f"without any death the orders end as {ends}, not as {scenario.ends}")
     for number, point in enumerate(whole.points):
         if point not in COMMITS or number == 0:
-            wrong += die(ground, scenario, profile, number, broker_is_wiped=broker_is_wiped)
+            wrong += die(environment, scenario, profile, number, broker_is_wiped=broker_is_wiped)
     return wrong
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_whatever_point_the_process_dies_at_every_order_is_settled_once(
-    ground: Ground, profile: str, name: str
+def test_whatever_point_the_process_dies_at_every_order_is_finished_once(
+    environment: CrashEnvironment, profile: str, name: str
 ) -> None:
     """The broker dies with it and comes back empty: no message is needed."""
-    assert "\n".join(die_everywhere(ground, SCENARIOS[name], profile)) == ""
+    assert "\n".join(die_at_each_point(environment, SCENARIOS[name], profile)) == ""
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_death_before_a_commit_undoes_the_transaction(ground: Ground, profile: str) -> None:
+def test_a_death_before_a_commit_undoes_the_transaction(environment: CrashEnvironment, profile: str) -> None:
     left, wrong = set(COMMITS), []
     for scenario in SCENARIOS.values():
-        passed = left & set(ground.live_here(scenario, ground.outside(scenario, profile)).points)
+        passed = left & set(environment.run_here(scenario, environment.durable(scenario, profile)).points)
         for point in sorted(passed):
-            wrong += die(ground, scenario, profile, point)
+            wrong += die(environment, scenario, profile, point)
         left -= passed
     assert "\n".join(wrong) == ""
 
@@ -144,32 +156,34 @@ def test_a_death_before_a_commit_undoes_the_transaction(ground: Ground, profile:
 def test_messages_that_outlive_the_process_and_come_twice_charge_nothing_twice(
     migrated_sqlite_url: str, tmp_path: Path, name: str
 ) -> None:
-    """Where the payment service promises least of what still lets every order be settled."""
-    ground = Ground(migrated_sqlite_url, tmp_path)
-    wrong = die_everywhere(ground, SCENARIOS[name], "look-up only", broker_is_wiped=False)
+    """Where the payment service promises least of what still lets every order be resolved."""
+    environment = CrashEnvironment(migrated_sqlite_url, tmp_path)
+    wrong = die_at_each_point(environment, SCENARIOS[name], "look-up only", broker_is_wiped=False)
     assert "\n".join(wrong) == ""
 
 
-def test_an_order_that_kills_three_workers_goes_to_a_person(ground: Ground) -> None:
-    recovery = Scenario(Site.come_to_rest)
-    outside = ground.outside(recovery, "key and look-up")
-    Site(outside).enqueue("cart-1")
+def test_an_order_that_kills_three_workers_goes_to_a_person(environment: CrashEnvironment) -> None:
+    recovery = Scenario(Pipeline.come_to_rest)
+    durable = environment.durable(recovery, "key and look-up")
+    Pipeline(durable).enqueue("cart-1")
     seconds: float | None = None
     for _ in range(POISON_CRASHES):
-        seconds = ground.live(recovery, outside, "before begin_attempt", since=seconds).seconds
-    site = Site(outside, seconds)
-    site.come_to_rest()
-    poison = get_order(site.database, "cart-1")
+        seconds = environment.run_until_death(
+            recovery, durable, "before begin_attempt", since=seconds
+        ).seconds
+    pipeline = Pipeline(durable, seconds)
+    pipeline.come_to_rest()
+    poison = get_order(pipeline.database, "cart-1")
     assert poison.status is OrderStatus.REVIEW
-    assert site.gateway.sent_for(poison.id) == 0
+    assert pipeline.gateway.sent_for(poison.id) == 0
 
 
 def test_the_scenarios_pass_every_named_point(migrated_sqlite_url: str, tmp_path: Path) -> None:
-    """A point without a scenario fails here, and so does a scenario's point that nobody has named."""
-    ground = Ground(migrated_sqlite_url, tmp_path)
+    """A point without a scenario fails here, and so does a scenario's point without a name."""
+    environment = CrashEnvironment(migrated_sqlite_url, tmp_path)
     reached: set[str] = set()
     for scenario, profile in itertools.product(SCENARIOS.values(), PROFILES):
-        reached |= set(ground.live_here(scenario, ground.outside(scenario, profile)).points)
+        reached |= set(environment.run_here(scenario, environment.durable(scenario, profile)).points)
     assert reached == set(crashpoints.POINTS)
 
 

@@ -1,8 +1,8 @@
-"""The storm's customers: a process that places orders until each is accepted, however often it is killed.
+"""The customers of a run: a process that places orders until each is accepted, however often it is killed.
 
-``python -m tests.chaos.storm_customers --orders N --rate R --seed S --begin T --record FILE`` appends to FILE
-what its customers were told (`breakwall.demo.acknowledgements`). Started again after a ``kill -9`` it places what has
-no promise there, with the same idempotency keys, as a caller does who never got an answer.
+``python -m tests.chaos.customers --orders N --rate R --seed S --begin T --record FILE`` appends to FILE
+what its customers were answered (`breakwall.demo.acknowledgements`). Started again after a ``kill -9`` it
+places what has no answer there, with the same idempotency keys, as a caller does that never got an answer.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from breakwall.settings import load_settings
 from producers import OrderProducer
 
 THREADS = 8
-IMPATIENT = 0.1
+DOUBLE_CLICKS = 0.1
 """The share of customers who press the button twice: the same order comes from two threads at once."""
 
 STRAIGHT_TO_THE_QUEUE = 0.15
 """The share of orders that are enqueued instead of charged at once."""
 
 TRY_AGAIN = 0.25
-"""Seconds until a customer who was told of an error places the order again."""
+"""Seconds until a customer who got an error places the order again."""
 
 EXPECTED = "expected"
 """How a refusal begins that a customer may see: the database was not there, so nothing was accepted."""
@@ -38,14 +38,14 @@ EXPECTED = "expected"
 
 def main() -> None:
     """Place every order that has no promise yet, each at its time or at once when that is over."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.storm_customers")
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.customers")
     parser.add_argument("--orders", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--begin", type=float, required=True, help="on this machine's monotonic clock")
     parser.add_argument("--record", type=Path, required=True)
     chosen = parser.parse_args()
-    told = _told(chosen.record)
+    answered = _answered(chosen.record)
     with (
         chosen.record.open("a") as record,
         OrderProducer.from_settings(load_settings()) as producer,
@@ -53,19 +53,19 @@ def main() -> None:
     ):
         writer = PromiseWriter(record)
         for number, order in enumerate(shopping(chosen.orders, chosen.seed)):
-            if order.idempotency_key in told:
+            if order.idempotency_key in answered:
                 continue
             time.sleep(max(0.0, chosen.begin + number / chosen.rate - time.monotonic()))
-            for visit in _visits(order):
-                pool.submit(insist, producer, visit, writer)
+            for click in _clicks(order):
+                pool.submit(place_until_accepted, producer, click, writer)
         pool.shutdown()
         writer.done()
 
 
-def insist(producer: OrderProducer, order: Order, writer: PromiseWriter) -> None:
-    """Place one order again and again until it is accepted, and write down what was told."""
+def place_until_accepted(producer: OrderProducer, order: Order, writer: PromiseWriter) -> None:
+    """Place one order again and again until it is accepted, and record the answer."""
     started = time.monotonic()
-    queued = _dice(order, "queue") < STRAIGHT_TO_THE_QUEUE
+    queued = _random(order, "queue") < STRAIGHT_TO_THE_QUEUE
     while True:
         try:
             result = producer.enqueue([order])[0] if queued else producer.place(order)
@@ -80,20 +80,20 @@ def insist(producer: OrderProducer, order: Order, writer: PromiseWriter) -> None
     writer.promised(Promise(result.order_id, key, *money, result.status.value, waited))
 
 
-def _told(record: Path) -> set[str]:
+def _answered(record: Path) -> set[str]:
     reader = PromiseReader(record)
     reader.follow()
     return {promise.key for promise in reader.promises}
 
 
-def _visits(order: Order) -> Iterator[Order]:
+def _clicks(order: Order) -> Iterator[Order]:
     yield order
-    if _dice(order, "twice") < IMPATIENT:
+    if _random(order, "twice") < DOUBLE_CLICKS:
         yield order
 
 
-def _dice(order: Order, question: str) -> float:
-    """The same for the same order, also in the process's next life."""
+def _random(order: Order, question: str) -> float:
+    """The same for the same order, also after the process was killed."""
     return random.Random(f"{order.idempotency_key}:{question}").random()
 
 

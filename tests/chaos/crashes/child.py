@@ -1,4 +1,4 @@
-"""Dying at a named point: the story is told in a forked child, which kills itself with SIGKILL on its way."""
+"""A death at a crash point: the steps run in a forked child, which kills itself there with SIGKILL."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LONGEST = 60
 
 
 @dataclass(frozen=True)
-class Life:
-    """What is known of a process after its end.
+class Execution:
+    """What is known of a child after its end.
 
     Attributes:
         points: the names of the points that it passed; at the last of them it died, if it died.
-        died: whether it was killed; otherwise it told its story to the end.
+        died: whether it was killed; otherwise it ran to the end.
         seconds: how far its clock had come.
     """
 
@@ -33,13 +33,15 @@ class Life:
     seconds: float
 
 
-def live(story: Callable[[], object], *, die_at: int | str, seconds: Callable[[], float]) -> Life:
-    """Tell a story in a child, which dies as it comes to a certain point.
+def run_in_child(
+    steps: Callable[[], object], *, die_at: int | str, seconds: Callable[[], float]
+) -> Execution:
+    """Run steps in a child, which dies at a certain point.
 
     Args:
-        story: runs in the child alone.
+        steps: run in the child alone.
         die_at: the point's name, or its number in the order in which points are passed, from 0.
-        seconds: read in the child at each point, for `Life.seconds`.
+        seconds: read in the child at each point, for `Execution.seconds`.
 
     Raises:
         AssertionError: the child ended in a way that was not asked for; with its traceback.
@@ -49,26 +51,26 @@ def live(story: Callable[[], object], *, die_at: int | str, seconds: Callable[[]
         pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _be_the_child(story, writer, die_at, seconds)
+        _be_the_child(steps, writer, die_at, seconds)
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        told = pipe.read()
+        written = pipe.read()
     _, status = os.waitpid(pid, 0)
-    return _life(told, status)
+    return _execution(written, status)
 
 
 def _be_the_child(
-    story: Callable[[], object], writer: int, die_at: int | str, seconds: Callable[[], float]
+    steps: Callable[[], object], writer: int, die_at: int | str, seconds: Callable[[], float]
 ) -> NoReturn:
     # Nothing of the parent's (pytest's report, its fixtures' ends) may be run a second time here.
     code = 1
     try:
-        gc.disable()  # A collection would copy every page that it looks at, for a life of milliseconds.
+        gc.disable()  # A collection would copy every page that it looks at, for milliseconds of life.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LONGEST)
         os.environ["PGAPPNAME"] = DOOMED
         crashpoints.arm(_Countdown(writer, die_at, seconds))
-        story()
+        steps()
         os.write(writer, f"{seconds()}\n".encode())
         code = 0
     except BaseException:
@@ -97,13 +99,13 @@ class _Countdown:
         self._passed += 1
 
 
-def _life(told: str, status: int) -> Life:
-    lines = told.splitlines()
+def _execution(written: str, status: int) -> Execution:
+    lines = written.splitlines()
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     if not killed and status != 0:
-        raise AssertionError(f"the child ended with status {status}; it told:\n{told}")
+        raise AssertionError(f"the child ended with status {status}; it wrote:\n{written}")
     points = [line.split(" ", 1)[1] for line in lines if " " in line]
-    return Life(points, killed, float(lines[-1].split(" ", 1)[0]))
+    return Execution(points, killed, float(lines[-1].split(" ", 1)[0]))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""What strikes, and when: endless lists drawn from one seed. Pure.
+"""Which faults occur, and when: endless lists from one seed. Pure.
 
-Each list is dealt from a shuffled deck, so that every kind of blow falls before one comes a second time.
+The kinds of a list are shuffled again and again: each occurs once before one occurs a second time.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Blow:
+class Fault:
     """One thing that goes wrong.
 
     Attributes:
         name: which, as the report calls it.
         target: a number from 0 to 1 that chooses among several processes.
         seconds: how long it lasts, for those that last.
-        pause: seconds from this blow to the next one of its list.
-        faults: for the payment service, what `SimulatorControl.set_faults` takes.
+        pause: seconds from this fault to the next one of its list.
+        settings: for the payment service, what `SimulatorControl.set_faults` takes.
     """
 
     name: str
     target: float
     seconds: float
     pause: float
-    faults: dict[str, Any]
+    settings: dict[str, Any]
 
 
 KILL_WORKER, FREEZE_WORKER = "worker killed -9", "worker frozen past its lease"
@@ -68,10 +68,10 @@ BROKERS = {
 BROKERS_DISK = (FILL_BROKERS_DISK,)
 """Only for one that has a small disk of its own."""
 
-FAIR, EVERYTHING = "fair weather", "everything at once"
+NO_FAULT, EVERYTHING = "no fault", "everything at once"
 KILL_SERVICE, DOWN = "payment service killed -9", "payment service down"
-WEATHER: dict[str, dict[str, Any]] = {
-    FAIR: {},
+SERVICE: dict[str, dict[str, Any]] = {
+    NO_FAULT: {},
     "charge, then reset": {"charge_then_fail": 0.5, "charge_then_fail_how": "reset"},
     "charge, then error": {"charge_then_fail": 0.5, "charge_then_fail_how": "error"},
     "charge, then silence": {"charge_then_fail": 0.4, "charge_then_fail_how": "hang"},
@@ -93,42 +93,42 @@ WEATHER: dict[str, dict[str, Any]] = {
     KILL_SERVICE: {},
 }
 ALWAYS: dict[str, Any] = {"latency": [0.005, 0.15], "decline_rate": 0.04}
-"""In all weathers; alone in the calm."""
+"""With every fault, and without any."""
 
 
-def process_blows(seed: int) -> Iterator[Blow]:
+def process_faults(seed: int) -> Iterator[Fault]:
     """Workers and producers."""
-    return _dealt(seed, PROCESSES, pauses=(0.8, 2.4), lasting=(1.0, 3.0))
+    return _shuffled(seed, PROCESSES, pauses=(0.8, 2.4), lasting=(1.0, 3.0))
 
 
-def database_blows(seed: int, *, small_disk: bool) -> Iterator[Blow]:
+def database_faults(seed: int, *, small_disk: bool) -> Iterator[Fault]:
     """PostgreSQL, which needs a second or so to come back."""
-    deck = (*DATABASE, *(DATABASES_DISK if small_disk else ()))
-    return _dealt(seed, deck, pauses=(1.5, 4.0), lasting=(0.1, 1.5))
+    kinds = (*DATABASE, *(DATABASES_DISK if small_disk else ()))
+    return _shuffled(seed, kinds, pauses=(1.5, 4.0), lasting=(0.1, 1.5))
 
 
-def pooler_blows(seed: int) -> Iterator[Blow]:
+def pooler_faults(seed: int) -> Iterator[Fault]:
     """What stands before PostgreSQL, and is back at once."""
-    return _dealt(seed, POOLER, pauses=(3.0, 6.0), lasting=(0.1, 1.0))
+    return _shuffled(seed, POOLER, pauses=(3.0, 6.0), lasting=(0.1, 1.0))
 
 
-def broker_blows(seed: int, broker: str, *, small_disk: bool) -> Iterator[Blow]:
+def broker_faults(seed: int, broker: str, *, small_disk: bool) -> Iterator[Fault]:
     """The broker. RabbitMQ and a failover take seconds, and leave some to be used in between."""
-    deck = (*BROKERS[broker], *(BROKERS_DISK if small_disk else ()))
+    kinds = (*BROKERS[broker], *(BROKERS_DISK if small_disk else ()))
     pauses = (4.0, 8.0) if broker in {"rabbitmq", "sentinel"} else (1.5, 4.0)
-    return _dealt(seed, deck, pauses=pauses, lasting=(0.1, 2.0))
+    return _shuffled(seed, kinds, pauses=pauses, lasting=(0.1, 2.0))
 
 
-def weathers(seed: int) -> Iterator[Blow]:
-    """The payment service's moods; fair weather comes twice in each deck."""
-    return _dealt(seed, (*WEATHER, FAIR), pauses=(0.8, 2.2), lasting=(0.0, 0.0))
+def service_faults(seed: int) -> Iterator[Fault]:
+    """The payment service's; no fault comes twice as often as each of the others."""
+    return _shuffled(seed, (*SERVICE, NO_FAULT), pauses=(0.8, 2.2), lasting=(0.0, 0.0))
 
 
-def _dealt(
-    seed: int, deck: Sequence[str], *, pauses: tuple[float, float], lasting: tuple[float, float]
-) -> Iterator[Blow]:
-    dice = random.Random(f"{seed}:{','.join(deck)}")
+def _shuffled(
+    seed: int, kinds: Sequence[str], *, pauses: tuple[float, float], lasting: tuple[float, float]
+) -> Iterator[Fault]:
+    rng = random.Random(f"{seed}:{','.join(kinds)}")
     while True:
-        for name in dice.sample(deck, len(deck)):
-            target, seconds, pause = dice.random(), dice.uniform(*lasting), dice.uniform(*pauses)
-            yield Blow(name, target, seconds, pause, {**ALWAYS, **WEATHER.get(name, {})})
+        for name in rng.sample(kinds, len(kinds)):
+            target, seconds, pause = rng.random(), rng.uniform(*lasting), rng.uniform(*pauses)
+            yield Fault(name, target, seconds, pause, {**ALWAYS, **SERVICE.get(name, {})})

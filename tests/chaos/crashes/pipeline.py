@@ -27,8 +27,8 @@ from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.settings import DispatchSettings
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.retry import Retrier
-from tests.chaos import crashes_worker
-from tests.chaos.crashes_outside import Deed, File, FileBroker, FileGateway
+from tests.chaos.crashes import worker
+from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway
 
 LEASE = 15.0
 TIMEOUT = 10.0
@@ -38,41 +38,41 @@ LONGEST_REST = 600.0
 
 
 @dataclass(frozen=True)
-class Outside:
-    """What no death of a process takes away: the database, and a folder with everybody else's books.
+class DurableState:
+    """What outlives a process: the database, and a folder with the files of the service, the broker and the caller.
 
-    ``begins``: how far the clock had come before the story.
+    ``begins``: how far the clock had come before the scenario.
     """
 
     database: Database
     folder: Path
     profile: GatewayProfile
-    deeds: Sequence[Deed] = ()
+    behaviors: Sequence[Behavior] = ()
     max_attempts: int = 3
     begins: float = 0.0
 
 
-class Site:
+class Pipeline:
     """A caller, a producer, a worker with its dispatcher, and an operator, all in this process.
 
     Args:
-        outside: what they work on.
-        seconds: how far the hand-turned clock has come; by default, to the beginning of the story.
+        durable: what they work on.
+        seconds: how far the hand-turned clock has come; by default, to the beginning of the scenario.
     """
 
-    def __init__(self, outside: Outside, seconds: float | None = None) -> None:
-        self.database = outside.database
-        self.seconds = outside.begins if seconds is None else seconds
+    def __init__(self, durable: DurableState, seconds: float | None = None) -> None:
+        self.database = durable.database
+        self.seconds = durable.begins if seconds is None else seconds
         self.clock = ManualClock()
         self.clock.advance(self.seconds)
-        self.broker = FileBroker(outside.folder / "broker")
+        self.broker = FileBroker(durable.folder / "broker")
         self.gateway = FileGateway(
-            outside.folder / "charges", outside.profile, outside.deeds, lambda: self.seconds
+            durable.folder / "charges", durable.profile, durable.behaviors, lambda: self.seconds
         )
-        self.accepted = File(outside.folder / "accepted")
+        self.accepted = File(durable.folder / "accepted")
         self.breaker = _breaker(self)
         self.ledger = Ledger(self.database, lease=LEASE, clock=self.clock)
-        policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=outside.max_attempts)
+        policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=durable.max_attempts)
         charger = Charger(self.gateway, self.ledger, policy, lambda: 1.0)
         self.producer = OrderProducer(
             self.ledger, charger, self.breaker, self.broker, timeout=TIMEOUT, draw=lambda: 0.0
@@ -80,9 +80,9 @@ class Site:
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         due = DueOrders(self.database, clock=self.clock)
         self.dispatcher = Dispatcher(due, self.breaker, self.broker, self.broker.depth, DispatchSettings())
-        self.people = Interventions(self.database, clock=self.clock)
+        self.operator = Interventions(self.database, clock=self.clock)
 
-    # What the caller does; it keeps a note of what it was promised.
+    # What the caller does; it records which orders were accepted.
 
     def place(self, key: str = "cart-1") -> PlaceResult:
         result = self.producer.place(order(key))
@@ -103,7 +103,7 @@ class Site:
     def work(self, times: int = 1) -> None:
         """Work on every message that waits, delivered so many times."""
         for tag, order_id in self.broker.waiting() * times:
-            crashes_worker.deliver(tag, order_id, self.retrier, self.broker)
+            worker.deliver(tag, order_id, self.retrier, self.broker)
 
     def deliver_again(self, key: str = "cart-1", *, after: float) -> None:
         """Have a message for an order come, as the dispatcher would send it, and work on what waits."""
@@ -158,9 +158,9 @@ def order(key: str) -> Order:
     return Order(user_id="u1", amount=10_000, currency="KRW", idempotency_key=key)
 
 
-def _breaker(site: Site) -> CircuitBreaker:
+def _breaker(pipeline: Pipeline) -> CircuitBreaker:
     config = CircuitBreakerConfig(
         failure_threshold=3, recovery_timeout=30.0, half_open_max_calls=3, timeout=TIMEOUT, jitter=0.0
     )
-    store = MemoryStore(lambda: site.seconds)
-    return CircuitBreaker("payment", config, store, clock=lambda: site.seconds)
+    store = MemoryStore(lambda: pipeline.seconds)
+    return CircuitBreaker("payment", config, store, clock=lambda: pipeline.seconds)

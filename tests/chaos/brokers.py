@@ -1,4 +1,4 @@
-"""The brokers that a storm can rage over, and what each blow does to one of them."""
+"""The brokers of a chaos run, and what each fault does to one of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import psutil
 import redis
 
 from breakwall.broker.config import QUEUE
-from tests.chaos import storm_forecast as forecast
-from tests.chaos.storm_forecast import Blow
+from tests.chaos import fault_schedule
+from tests.chaos.fault_schedule import Fault
 from tests.servers import RabbitServer, RedisServer, Server, Workshop, rabbitmq_server_for_this_machine
 from tests.servers.disk import SmallDisk
 from tests.servers.sentinel import Node, SentinelSite, debians_redis
@@ -26,16 +26,16 @@ from tests.servers.sentinel import Node, SentinelSite, debians_redis
 DEAD_PORT = 1
 
 SMALL_DISK = 64
-"""Megabytes: more than what strangers put into the queue in any storm, and soon full."""
+"""Megabytes: more than all foreign messages of any run, and soon full."""
 
-Harm = Callable[[float], None]
+Injection = Callable[[float], None]
 
 
-class StormBroker(ABC):
-    """A broker under blows.
+class ChaosBroker(ABC):
+    """A broker under faults.
 
     Attributes:
-        kind: whose deck of `storm_forecast.BROKERS` is dealt.
+        kind: which of `fault_schedule.BROKERS` occur.
         name: what the report calls it.
         has_small_disk: whether it can be filled.
     """
@@ -46,26 +46,26 @@ class StormBroker(ABC):
 
     @abstractmethod
     def environ(self, data: Path) -> dict[str, str]:
-        """The settings that lead to it; ``data`` is the site's data folder."""
+        """The settings that lead to it; ``data`` is the deployment's data folder."""
 
     @abstractmethod
     def url(self) -> str:
-        """Where a stranger puts messages, now."""
+        """Where foreign messages go, now."""
 
     @abstractmethod
-    def harms(self) -> Mapping[str, Harm]:
-        """What each blow does, for as many seconds as it is told."""
+    def faults(self) -> Mapping[str, Injection]:
+        """What each fault does, for so many seconds."""
 
-    def strike(self, blow: Blow) -> None:
+    def inject(self, fault: Fault) -> None:
         """Returns when it is back."""
-        self.harms()[blow.name](blow.seconds)
+        self.faults()[fault.name](fault.seconds)
         self.ensure_running()
 
     @abstractmethod
     def ensure_running(self) -> None: ...
 
 
-class ServerBroker(StormBroker):
+class ServerBroker(ChaosBroker):
     """A server of the tests'."""
 
     def __init__(self, server: Server) -> None:
@@ -80,12 +80,12 @@ class ServerBroker(StormBroker):
     def ensure_running(self) -> None:
         self.server.ensure_running()
 
-    def harms(self) -> Mapping[str, Harm]:
+    def faults(self) -> Mapping[str, Injection]:
         return {
-            forecast.KILL_BROKER: _then_wait(self.server.kill),
-            forecast.STOP_BROKER: _then_wait(self.server.stop),
-            forecast.FREEZE_BROKER: _then_wait(self.server.pause),
-            forecast.WIPE_BROKER: _then_wait(self.server.wipe),
+            fault_schedule.KILL_BROKER: _then_wait(self.server.kill),
+            fault_schedule.STOP_BROKER: _then_wait(self.server.stop),
+            fault_schedule.FREEZE_BROKER: _then_wait(self.server.pause),
+            fault_schedule.WIPE_BROKER: _then_wait(self.server.wipe),
         }
 
 
@@ -101,25 +101,25 @@ class RedisBroker(ServerBroker):
         self._disk = disk
         self.has_small_disk = disk is not None
 
-    def harms(self) -> Mapping[str, Harm]:
+    def faults(self) -> Mapping[str, Injection]:
         return {
-            **super().harms(),
+            **super().faults(),
             **error_replies(self._connect),
-            forecast.DEMOTE_BROKER: self._demote,
-            **({forecast.FILL_BROKERS_DISK: _filling(self._disk)} if self._disk else {}),
+            fault_schedule.DEMOTE_BROKER: self._demote,
+            **({fault_schedule.FILL_BROKERS_DISK: _filling(self._disk)} if self._disk else {}),
         }
 
     def _connect(self) -> redis.Redis:
         return redis.Redis(port=self.redis.port, socket_timeout=5)
 
     def _demote(self, seconds: float) -> None:
-        with _asking(self._connect) as client:
+        with _client(self._connect) as client:
             client.replicaof("127.0.0.1", str(DEAD_PORT))
             time.sleep(seconds)
             client.replicaof("no", "one")
 
 
-class SentinelBroker(StormBroker):
+class SentinelBroker(ChaosBroker):
     """A Redis with a replica, and sentinels that choose which of the two takes writes."""
 
     kind = "sentinel"
@@ -136,12 +136,14 @@ class SentinelBroker(StormBroker):
     def url(self) -> str:
         return self.site.master.url()
 
-    def harms(self) -> Mapping[str, Harm]:
+    def faults(self) -> Mapping[str, Injection]:
         return {
-            forecast.FAIL_OVER: _then_wait(self.site.fail_over),
-            forecast.HAND_OVER: _then_wait(self.site.hand_over),
-            forecast.KILL_BROKER: _then_wait(lambda: self.site.master.kill()),
-            forecast.FILL_BROKERS_DISK: lambda seconds: _filling(self._disks[self.site.master])(seconds),
+            fault_schedule.FAIL_OVER: _then_wait(self.site.fail_over),
+            fault_schedule.HAND_OVER: _then_wait(self.site.hand_over),
+            fault_schedule.KILL_BROKER: _then_wait(lambda: self.site.master.kill()),
+            fault_schedule.FILL_BROKERS_DISK: lambda seconds: _filling(self._disks[self.site.master])(
+                seconds
+            ),
             **error_replies(lambda: self.site.master.client()),
         }
 
@@ -156,13 +158,13 @@ class RabbitBroker(ServerBroker):
     name = "RabbitMQ"
     server: RabbitServer
 
-    def harms(self) -> Mapping[str, Harm]:
+    def faults(self) -> Mapping[str, Injection]:
         return {
-            **super().harms(),
-            forecast.DELETE_QUEUE: self._delete_twice,
-            forecast.ALARM_BROKER: self._alarm,
-            forecast.CLOSE_CONNECTIONS: self._close_connections,
-            forecast.STOP_APP: self._stop_app,
+            **super().faults(),
+            fault_schedule.DELETE_QUEUE: self._delete_twice,
+            fault_schedule.ALARM_BROKER: self._alarm,
+            fault_schedule.CLOSE_CONNECTIONS: self._close_connections,
+            fault_schedule.STOP_APP: self._stop_app,
         }
 
     def _alarm(self, seconds: float) -> None:
@@ -189,7 +191,7 @@ class RabbitBroker(ServerBroker):
             time.sleep(min(seconds, 1.5))
 
 
-class EmbeddedBroker(StormBroker):
+class EmbeddedBroker(ChaosBroker):
     """The server that a worker starts, and its folder."""
 
     kind = "embedded"
@@ -197,7 +199,7 @@ class EmbeddedBroker(StormBroker):
 
     def __init__(self, workshop: Workshop, seed: int, *, small_disk: bool) -> None:
         self._workshop = workshop
-        self._dice = random.Random(f"{seed}:damage")
+        self._random = random.Random(f"{seed}:damage")
         self._data = Path()
         self._disk: SmallDisk | None = None
         self.has_small_disk = small_disk
@@ -211,12 +213,12 @@ class EmbeddedBroker(StormBroker):
     def url(self) -> str:
         return f"redis+socket://{self._data / 'broker.sock'}"
 
-    def harms(self) -> Mapping[str, Harm]:
+    def faults(self) -> Mapping[str, Injection]:
         return {
-            forecast.KILL_BROKER: _then_wait(self._kill),
-            forecast.DAMAGE_FILES: self._damage,
-            forecast.REMOVE_FILES: _then_wait(self._remove),
-            **({forecast.FILL_BROKERS_DISK: _filling(self._disk)} if self._disk else {}),
+            fault_schedule.KILL_BROKER: _then_wait(self._kill),
+            fault_schedule.DAMAGE_FILES: self._damage,
+            fault_schedule.REMOVE_FILES: _then_wait(self._remove),
+            **({fault_schedule.FILL_BROKERS_DISK: _filling(self._disk)} if self._disk else {}),
         }
 
     def ensure_running(self) -> None:
@@ -231,7 +233,7 @@ class EmbeddedBroker(StormBroker):
         files = [path for path in (self._data / "broker").rglob("*.aof*") if path.is_file()]
         for path in files:
             with contextlib.suppress(OSError):
-                _spoil(path, self._dice)
+                _damage_file(path, self._random)
         self._kill()
         time.sleep(seconds)
 
@@ -244,13 +246,13 @@ class EmbeddedBroker(StormBroker):
         return [one for one in psutil.process_iter(["cmdline"]) if _serves(one.info["cmdline"], mine)]
 
 
-def broker_for(kind: str, workshop: Workshop, seed: int, *, small_disk: bool) -> StormBroker:
-    """One of `storm_forecast.BROKERS`, running; with a disk that can be filled, if wanted. RabbitMQ needs none.
+def broker_for(kind: str, workshop: Workshop, seed: int, *, small_disk: bool) -> ChaosBroker:
+    """One of `fault_schedule.BROKERS`, running; with a disk that can be filled, if wanted. RabbitMQ needs none.
 
     Raises:
         UnavailableError: it cannot be had on this machine.
     """
-    broker: StormBroker
+    broker: ChaosBroker
     match kind:
         case "redis":
             server = RedisServer(workshop)
@@ -272,27 +274,27 @@ def _disk_of(server: Server) -> SmallDisk:
     return SmallDisk(server.workshop, server.folder / "data", SMALL_DISK)
 
 
-def error_replies(connect: Callable[[], redis.Redis]) -> Mapping[str, Harm]:
+def error_replies(connect: Callable[[], redis.Redis]) -> Mapping[str, Injection]:
     """What a Redis may answer instead of doing what it is asked.
 
     Args:
-        connect: to the server that takes writes, at the moment of the blow.
+        connect: to the server that takes writes, at the moment of the fault.
     """
 
-    def reply(change: Callable[[redis.Redis], object], back: Callable[[redis.Redis], object]) -> Harm:
-        def harm(seconds: float) -> None:
-            with _asking(connect) as client:
+    def reply(change: Callable[[redis.Redis], object], back: Callable[[redis.Redis], object]) -> Injection:
+        def inject(seconds: float) -> None:
+            with _client(connect) as client:
                 change(client)
                 time.sleep(seconds)
                 back(client)
 
-        return harm
+        return inject
 
     return {
-        forecast.FILL_BROKER: reply(
+        fault_schedule.FILL_BROKER: reply(
             lambda client: client.config_set("maxmemory", 1), lambda client: client.config_set("maxmemory", 0)
         ),
-        forecast.BARE_BROKER: reply(
+        fault_schedule.BARE_BROKER: reply(
             lambda client: client.execute_command("ACL", "SETUSER", "default", "-lpush", "-brpop", "-llen"),
             lambda client: client.execute_command("ACL", "SETUSER", "default", "+@all"),
         ),
@@ -300,35 +302,35 @@ def error_replies(connect: Callable[[], redis.Redis]) -> Mapping[str, Harm]:
 
 
 @contextmanager
-def _asking(connect: Callable[[], redis.Redis]) -> Iterator[redis.Redis]:
+def _client(connect: Callable[[], redis.Redis]) -> Iterator[redis.Redis]:
     with contextlib.suppress(redis.RedisError), connect() as client:
         yield client
 
 
-def _filling(disk: SmallDisk) -> Harm:
-    def strike(seconds: float) -> None:
+def _filling(disk: SmallDisk) -> Injection:
+    def inject(seconds: float) -> None:
         with disk.filled():
             time.sleep(seconds)
 
-    return strike
+    return inject
 
 
-def _then_wait(harm: Callable[[], None]) -> Harm:
-    def strike(seconds: float) -> None:
-        harm()
+def _then_wait(action: Callable[[], None]) -> Injection:
+    def inject(seconds: float) -> None:
+        action()
         time.sleep(seconds)
 
-    return strike
+    return inject
 
 
-def _spoil(path: Path, dice: random.Random) -> None:
+def _damage_file(path: Path, rng: random.Random) -> None:
     content = bytearray(path.read_bytes())
-    how = dice.choice(("cut", "garbage", "gone"))
+    how = rng.choice(("cut", "garbage", "gone"))
     if how == "gone":
         path.unlink()
         return
-    at = dice.randrange(len(content) + 1)
-    path.write_bytes(bytes(content[:at]) + (dice.randbytes(64) if how == "garbage" else b""))
+    at = rng.randrange(len(content) + 1)
+    path.write_bytes(bytes(content[:at]) + (rng.randbytes(64) if how == "garbage" else b""))
 
 
 def _serves(command: list[str] | None, socket: str) -> bool:

@@ -1,4 +1,4 @@
-"""The processes that the storm strikes: workers, producers and the payment service, each with a log.
+"""The processes that are killed and paused: workers, producers and the payment service, each with a log.
 
 All of them die with this process, also when it is killed with -9 (see `breakwall.processes.children`). To be used
 from the main thread.
@@ -18,13 +18,13 @@ from typing import Any
 
 from breakwall.processes.children import Child, end_of, python_module
 from breakwall.simulator.client import SimulatorControl, SimulatorError
-from tests.chaos.storm_forecast import ALWAYS, DOWN, EVERYTHING, FAIR, KILL_SERVICE, Blow
+from tests.chaos.fault_schedule import ALWAYS, DOWN, EVERYTHING, KILL_SERVICE, NO_FAULT, Fault
 
 READY = 30.0
 """Seconds at most until the payment service answers; a busy machine takes two."""
 
 
-class Victim:
+class RestartedProcess:
     """A program that is started again after each death.
 
     Args:
@@ -37,7 +37,7 @@ class Victim:
         self.log = folder / f"{name}.log"
         self._command, self._environ, self._folder = list(command), environ, folder
         self._child: Child | None = None
-        self._thaws_at: float | None = None
+        self._resumes_at: float | None = None
 
     @property
     def running(self) -> bool:
@@ -56,7 +56,7 @@ class Victim:
     def start(self) -> None:
         if self._child is not None:
             self._child.kill()  # gives back what the ended one held
-        self._thaws_at = None
+        self._resumes_at = None
         with self.log.open("ab") as log:
             self._child = Child(
                 self.name,
@@ -72,19 +72,19 @@ class Victim:
         if self._child is not None:
             self._child.kill()
 
-    def freeze(self, seconds: float) -> None:
-        """Stop it in the middle of whatever it does; `thaw_when_due` lets it go on."""
+    def pause(self, seconds: float) -> None:
+        """Stop it in the middle of whatever it does; `resume_when_due` lets it go on."""
         self._signal(signal.SIGSTOP)
-        self._thaws_at = time.monotonic() + seconds
+        self._resumes_at = time.monotonic() + seconds
 
-    def thaw_when_due(self, now: float) -> None:
-        if self._thaws_at is not None and now >= self._thaws_at:
-            self._thaws_at = None
+    def resume_when_due(self, now: float) -> None:
+        if self._resumes_at is not None and now >= self._resumes_at:
+            self._resumes_at = None
             self._signal(signal.SIGCONT)
 
     def stop(self, timeout: float) -> None:
         """Ask it to end, wait, and kill it when it does not."""
-        self.thaw_when_due(float("inf"))
+        self.resume_when_due(float("inf"))
         if self._child is None:
             return
         self._child.ask_to_stop()
@@ -113,8 +113,10 @@ class PaymentService:
         self._control = SimulatorControl(f"http://127.0.0.1:{control}")
         listen = ("--port", str(port), "--control-port", str(control), "--ledger", "charges.db")
         options = (*listen, "--no-deduplicate", "--seed", str(seed))
-        self._victim = Victim("simulator", python_module("breakwall", "simulator", *options), environ, folder)
-        self._weather = FAIR
+        self._process = RestartedProcess(
+            "simulator", python_module("breakwall", "simulator", *options), environ, folder
+        )
+        self._fault = NO_FAULT
         self._injected: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -123,32 +125,32 @@ class PaymentService:
         Raises:
             RuntimeError: it does not; with the end of its log.
         """
-        if self._victim.running:
+        if self._process.running:
             return
-        self._victim.start()
+        self._process.start()
         deadline = time.monotonic() + READY
         while not self._control.healthy():
-            if not self._victim.running or time.monotonic() > deadline:
-                raise RuntimeError(f"the payment service did not start; {self._victim.log.read_text()}")
+            if not self._process.running or time.monotonic() > deadline:
+                raise RuntimeError(f"the payment service did not start; {self._process.log.read_text()}")
             time.sleep(0.02)
 
-    def change(self, blow: Blow) -> None:
-        """End the weather that there is and begin another."""
+    def change(self, fault: Fault) -> None:
+        """End the present fault and begin another."""
         self.start()
         self._count()
-        self._weather = blow.name
-        if blow.name in {KILL_SERVICE, DOWN}:
-            self.caused[blow.name] += 1
-        if blow.name == KILL_SERVICE:
-            self._victim.kill()
+        self._fault = fault.name
+        if fault.name in {KILL_SERVICE, DOWN}:
+            self.caused[fault.name] += 1
+        if fault.name == KILL_SERVICE:
+            self._process.kill()
         else:
-            self._set(blow.faults)
+            self._set(fault.settings)
 
-    def calm(self) -> None:
+    def clear_faults(self) -> None:
         """From now on nothing goes wrong any more."""
         self.start()
         self._count()
-        self._weather = FAIR
+        self._fault = NO_FAULT
         self._set(ALWAYS)
 
     def ledger(self) -> list[dict[str, Any]]:
@@ -156,7 +158,7 @@ class PaymentService:
         return self._control.ledger()
 
     def stop(self) -> None:
-        self._victim.stop(5)
+        self._process.stop(5)
 
     def _set(self, faults: dict[str, Any]) -> None:
         self._control.clear_faults()
@@ -164,12 +166,12 @@ class PaymentService:
         self._injected = Counter(self._control.stats()["injected"])
 
     def _count(self) -> None:
-        """Add up what was done to requests since the weather began."""
+        """Add up what was done to requests since the present fault began."""
         with contextlib.suppress(SimulatorError):
             injected = Counter(self._control.stats()["injected"])
             for fault, times in (injected - self._injected).items():
                 self.caused[f"request met: {self._name_of(fault)}"] += times
 
     def _name_of(self, fault: str) -> str:
-        told_apart = fault in {"charge_then_fail", "error"} and self._weather != EVERYTHING
-        return self._weather if told_apart else fault.replace("_", " ")
+        by_its_name = fault in {"charge_then_fail", "error"} and self._fault != EVERYTHING
+        return self._fault if by_its_name else fault.replace("_", " ")

@@ -1,4 +1,4 @@
-"""The verdict over a storm from three accounts: customers' records, database, payment service's ledger."""
+"""The result of a run: customers' records, database and payment service's ledger are compared."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.simulator.ledger import Charge
+from tests.chaos.customers import EXPECTED
 from tests.chaos.invariants import Evidence, broken, read_evidence
-from tests.chaos.storm_customers import EXPECTED
 
 RAW = ("Traceback", "CRITICAL", "\x1b")
 LONGEST = 1000
@@ -23,7 +23,7 @@ LONGEST = 1000
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChaosResult:
     """What became of every order, and what is wrong, in sentences.
 
     Attributes:
@@ -34,7 +34,7 @@ class Verdict:
         twice: orders that were charged more than once.
         broken: everything else that should not be.
         reviews: orders that wait for a person, and whether the service has charged them; no fault.
-        counts: what the storm made of it, for the report.
+        counts: numbers for the report.
         caused: how often each fault was caused.
     """
 
@@ -53,43 +53,43 @@ class Verdict:
         return self.accepted > 0 and not (self.lost or self.twice or self.broken)
 
 
-def judge(
+def check(
     database: Database,
     ledger: Iterable[Mapping[str, Any]],
     records: Mapping[int, PromiseReader],
     ordered: Mapping[int, int],
     *,
-    accidents: Sequence[str],
+    unexpected_ends: Sequence[str],
     logs: Mapping[str, str],
     secret: str,
     duplicates: int,
-    strangers: int,
+    foreign: int,
     caused: Mapping[str, int],
-) -> Verdict:
-    """Hold the three accounts against each other, after everything has come to rest.
+) -> ChaosResult:
+    """Compare the three accounts after everything has come to rest.
 
     Args:
         database: Breakwall's.
         ledger: the payment service's own.
-        records: what the customers of each seed were told.
+        records: what the customers of each seed were answered.
         ordered: how many orders the customers of each seed set out to place.
-        accidents: processes that ended without having been killed.
+        unexpected_ends: processes that ended without having been killed.
         logs: of every process, by name.
         secret: what must be in no log and in no row.
         duplicates: messages that were delivered again.
-        strangers: messages that none of ours sent.
+        foreign: messages that other programs sent.
         caused: faults.
     """
     charges = [Charge(**entry) for entry in ledger]
     evidence = read_evidence(database, charges)
     promises = [promise for record in records.values() for promise in record.promises]
     wanted = {order.idempotency_key: order for seed, n in ordered.items() for order in shopping(n, seed)}
-    told = {promise.key for promise in promises}
-    accepted = [wanted[key] for key in sorted(told & wanted.keys())]
+    answered = {promise.key for promise in promises}
+    accepted = [wanted[key] for key in sorted(answered & wanted.keys())]
     refusals = [reason for record in records.values() for reason in record.refusals]
-    return Verdict(
+    return ChaosResult(
         ordered=len(wanted),
-        accepted=len(told),
+        accepted=len(answered),
         statuses=Counter(row.status for row in evidence.orders.values()),
         lost=list(_lost(evidence, promises)),
         twice=[
@@ -99,16 +99,16 @@ def judge(
         ],
         broken=[
             *broken(evidence, accepted=accepted, secrets=[secret]),
-            *_promises_that_changed(evidence, promises),
-            *_ends_that_nobody_asked_for(evidence, charges),
-            *_strangers(evidence, wanted, told),
-            *_surprises(refusals),
-            *(f"ended by itself: {words}" for words in accidents),
+            *_changed_answers(evidence, promises),
+            *_unexpected_ends(evidence, charges),
+            *_wrong_orders(evidence, wanted, answered),
+            *_unexpected_errors(refusals),
+            *(f"ended by itself: {words}" for words in unexpected_ends),
             *(f"{name} holds the password" for name, text in logs.items() if secret in text),
-            *_raw(logs),
+            *_raw_log_lines(logs),
         ],
         reviews=list(_reviews(evidence)),
-        counts={**_counts(evidence, promises, refusals, duplicates), "strange messages": strangers},
+        counts={**_counts(evidence, promises, refusals, duplicates), "strange messages": foreign},
         caused=caused,
     )
 
@@ -122,19 +122,19 @@ def _lost(evidence: Evidence, promises: Sequence[Promise]) -> Iterator[str]:
             yield f"order {promise.order_id} ({promise.key}) was accepted and is {row.status}"
 
 
-def _promises_that_changed(evidence: Evidence, promises: Sequence[Promise]) -> Iterator[str]:
+def _changed_answers(evidence: Evidence, promises: Sequence[Promise]) -> Iterator[str]:
     ids: dict[str, str] = {}
     for promise in promises:
         first = ids.setdefault(promise.key, promise.order_id)
         if first != promise.order_id:
             yield f"{promise.key} was accepted twice, as {first} and as {promise.order_id}"
         row = evidence.orders.get(promise.order_id)
-        settled = promise.told in {OrderStatus.PAID, OrderStatus.DECLINED}
-        if row is not None and settled and row.status != promise.told:
+        finished = promise.told in {OrderStatus.PAID, OrderStatus.DECLINED}
+        if row is not None and finished and row.status != promise.told:
             yield f"{promise.key} was {promise.told} when its customer was told, and is {row.status}"
 
 
-def _ends_that_nobody_asked_for(evidence: Evidence, charges: Sequence[Charge]) -> Iterator[str]:
+def _unexpected_ends(evidence: Evidence, charges: Sequence[Charge]) -> Iterator[str]:
     declined = {charge.order_id for charge in charges if charge.status == "declined"}
     for row in evidence.orders.values():
         if row.status == OrderStatus.REVIEW and row.crash_count < POISON_CRASHES:
@@ -145,22 +145,22 @@ def _ends_that_nobody_asked_for(evidence: Evidence, charges: Sequence[Charge]) -
         yield f"order {order_id} has the incidents {', '.join(kinds)}"
 
 
-def _strangers(evidence: Evidence, wanted: Mapping[str, Order], told: set[str]) -> Iterator[str]:
+def _wrong_orders(evidence: Evidence, wanted: Mapping[str, Order], answered: set[str]) -> Iterator[str]:
     for row in evidence.orders.values():
         if row.idempotency_key not in wanted:
-            yield f"order {row.id} ({row.idempotency_key}) is nobody's"
-    for key in wanted.keys() - told:
+            yield f"order {row.id} ({row.idempotency_key}) was placed by no customer"
+    for key in wanted.keys() - answered:
         yield f"{key} was never accepted, however often its customer tried"
 
 
-def _surprises(refusals: Sequence[str]) -> Iterator[str]:
+def _unexpected_errors(refusals: Sequence[str]) -> Iterator[str]:
     """Customers may be told that the database is away, and of no other error."""
     for reason, times in Counter(one for one in refusals if not one.startswith(EXPECTED)).items():
         yield f"{times} customers were told: {reason}"
 
 
-def _raw(logs: Mapping[str, str]) -> Iterator[str]:
-    """What a log should tell in a sentence."""
+def _raw_log_lines(logs: Mapping[str, str]) -> Iterator[str]:
+    """Lines of a log that are no sentence."""
     for name, text in logs.items():
         found = [line for line in text.splitlines() if any(sign in line for sign in RAW)]
         if found:
@@ -183,7 +183,7 @@ def _counts(
     return {
         "charges in the service's ledger": sum(map(len, evidence.charges.values())),
         "attempts": len(tried),
-        "of them settled by a look-up": sum("Looked up" in (attempt.detail or "") for attempt in tried),
+        "of them resolved by a look-up": sum("Looked up" in (attempt.detail or "") for attempt in tried),
         "retries by workers": sum(row.retry_count for row in rows),
         "deferrals": sum(row.deferral_count for row in rows),
         "claims lost by a crash": sum(row.crash_count for row in rows),

@@ -1,4 +1,4 @@
-"""Delivers messages again: ids of orders that wait, that are being charged, and that are long settled."""
+"""Delivers messages again: ids of orders that wait, that are being charged, and that have long ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Duplicator:
 
     Args:
         settings: where the broker is.
-        records: what the customers were told.
+        records: what the customers were answered.
         seed: decides how often and when.
 
     Attributes:
@@ -37,7 +37,7 @@ class Duplicator:
         self.published = 0
         self._records = records
         self._publisher = Publisher(settings)
-        self._dice = random.Random(f"{seed}:duplicates")
+        self._random = random.Random(f"{seed}:duplicates")
         self._waiting: list[tuple[float, str]] = []
         self._seen = [0] * len(records)
         self._stopped = threading.Event()
@@ -75,9 +75,9 @@ class Duplicator:
 
     def _delays(self, most: int) -> Iterator[float]:
         delay = 0.0
-        for _ in range(self._dice.randint(0, most)):
+        for _ in range(self._random.randint(0, most)):
             # Often together: two workers then try to claim the order at the same moment.
-            delay = delay if self._dice.random() < 0.3 else self._dice.uniform(0, WITHIN)
+            delay = delay if self._random.random() < 0.3 else self._random.uniform(0, WITHIN)
             yield delay
 
     def _publish(self, until: float) -> None:

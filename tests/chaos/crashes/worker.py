@@ -18,7 +18,7 @@ from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
 from breakwall.worker.outcome_log import NOTHING
 from breakwall.worker.retry import Retrier
-from tests.chaos.crashes_outside import FileBroker
+from tests.chaos.crashes.file_services import FileBroker
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What lives on outside a process that dies: the payment service and the broker, each a file of lines.
+"""What executions on durable a process that dies: the payment service and the broker, each a file of lines.
 
 A line is one ``write`` to a file opened with O_APPEND: the kernel has all of it or nothing, whatever becomes
 of the process. Nothing about them is kept in memory.
@@ -25,19 +25,19 @@ from breakwall.payments.gateways.base import (
 )
 from breakwall.simulator.ledger import Charge
 
-SETTLE = 30.0
+SETTLE_SECONDS = 30.0
 LATE = 20.0
 """Seconds after which a request that was held up on its way is executed: within the settle time."""
 
 PROFILES = {
-    "key and look-up": GatewayProfile(True, 86_400.0, True, SETTLE),
-    "look-up only": GatewayProfile(False, 0.0, True, SETTLE),
-    "key only": GatewayProfile(True, 86_400.0, False, SETTLE),
-    "neither": GatewayProfile(False, 0.0, False, SETTLE),
+    "key and look-up": GatewayProfile(True, 86_400.0, True, SETTLE_SECONDS),
+    "look-up only": GatewayProfile(False, 0.0, True, SETTLE_SECONDS),
+    "key only": GatewayProfile(True, 86_400.0, False, SETTLE_SECONDS),
+    "neither": GatewayProfile(False, 0.0, False, SETTLE_SECONDS),
 }
 
 
-class Deed(StrEnum):
+class Behavior(StrEnum):
     """What the service, or the network before it, does with one request to charge."""
 
     CHARGE = "charges and answers"
@@ -51,7 +51,7 @@ class Deed(StrEnum):
 
 
 class File:
-    """Lines of JSON that outlive whoever writes them."""
+    """Lines of JSON that outlive the process that writes them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -78,24 +78,24 @@ class FileGateway:
     Args:
         path: its ledger: every request, with what was done.
         profile: what it promises.
-        deeds: what it does with the first requests, one each; it charges all that come after.
+        behaviors: what it does with the first requests, one each; it charges all that come after.
         now: seconds.
     """
 
     def __init__(
-        self, path: Path, profile: GatewayProfile, deeds: Sequence[Deed], now: Callable[[], float]
+        self, path: Path, profile: GatewayProfile, behaviors: Sequence[Behavior], now: Callable[[], float]
     ) -> None:
         self.profile = profile
         self.during: Callable[[], object] = lambda: None
         self._file = File(path)
-        self._deeds = deeds
+        self._behaviors = behaviors
         self._now = now
 
     def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
         lines = self._file.lines()
-        deed = self._deeds[len(lines)] if len(lines) < len(self._deeds) else Deed.CHARGE
+        behavior = self._behaviors[len(lines)] if len(lines) < len(self._behaviors) else Behavior.CHARGE
         stored = self._stored(lines, request.idempotency_key) if self.profile.deduplicates else None
-        result = stored["result"] if stored else _executed(deed)
+        result = stored["result"] if stored else _executed(behavior)
         charge_id = None
         if result == "succeeded":
             charge_id = stored["charge_id"] if stored else f"ch_{len(lines)}"
@@ -105,14 +105,14 @@ class FileGateway:
             amount=request.amount,
             currency=request.currency,
             key=request.idempotency_key,
-            reached=deed not in {Deed.REFUSE, Deed.VANISH},
+            reached=behavior not in {Behavior.REFUSE, Behavior.VANISH},
             replayed=stored is not None,
-            at=self._now() + (LATE if deed is Deed.DELAY else 0.0),
-            result=None if deed in {Deed.REFUSE, Deed.VANISH} else result,
+            at=self._now() + (LATE if behavior is Behavior.DELAY else 0.0),
+            result=None if behavior in {Behavior.REFUSE, Behavior.VANISH} else result,
             charge_id=charge_id,
         )
         self.during()
-        return _answer(deed, result, charge_id)
+        return _answer(behavior, result, charge_id)
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
         assert self.profile.looks_up, "there is nothing to look a charge up with"
@@ -158,17 +158,17 @@ class FileGateway:
         return next((line for line in lines if line["key"] == key and line["result"] in stored), None)
 
 
-def _executed(deed: Deed) -> str | None:
-    results = {Deed.ERROR: "error", Deed.DECLINE: "declined", Deed.REJECT: "rejected"}
-    if deed in {Deed.CHARGE, Deed.LOSE, Deed.DELAY}:
+def _executed(behavior: Behavior) -> str | None:
+    results = {Behavior.ERROR: "error", Behavior.DECLINE: "declined", Behavior.REJECT: "rejected"}
+    if behavior in {Behavior.CHARGE, Behavior.LOSE, Behavior.DELAY}:
         return "succeeded"
-    return results.get(deed)
+    return results.get(behavior)
 
 
-def _answer(deed: Deed, result: str | None, charge_id: str | None) -> Answer:
-    if deed is Deed.REFUSE:
+def _answer(behavior: Behavior, result: str | None, charge_id: str | None) -> Answer:
+    if behavior is Behavior.REFUSE:
         return Answer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
-    if deed in {Deed.LOSE, Deed.VANISH, Deed.DELAY}:
+    if behavior in {Behavior.LOSE, Behavior.VANISH, Behavior.DELAY}:
         return Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
     match result:
         case "succeeded":
@@ -184,7 +184,7 @@ def _answer(deed: Deed, result: str | None, charge_id: str | None) -> Answer:
 
 
 class FileBroker:
-    """The retry queue: a message is waiting until it is acknowledged, whoever took it.
+    """The retry queue: a message is waiting until it is acknowledged, whichever process took it.
 
     It is what producers and dispatcher publish to, and the channel that a Celery message is acknowledged on.
 

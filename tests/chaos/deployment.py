@@ -1,4 +1,4 @@
-"""What a storm rages over: a database, a payment service, workers, and producers with their records."""
+"""What a chaos run tests: a database, a payment service, workers, and producers with their records."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from breakwall.payments.db.database import Database
 from breakwall.processes.children import python_module
 from breakwall.settings import load_settings
 from breakwall.wiring import LEASE_MARGIN
-from tests.chaos.storm_brokers import StormBroker
-from tests.chaos.storm_processes import PaymentService, Victim
+from tests.chaos.brokers import ChaosBroker
+from tests.chaos.processes import PaymentService, RestartedProcess
 from tests.servers import PostgresServer, Server, Workshop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,39 +33,39 @@ SETTINGS = {
     "BREAKWALL_BREAKER__RECOVERY_TIMEOUT": "0.5",
     "BREAKWALL_RETRY__BASE": "0.2",
     "BREAKWALL_RETRY__CAP": "1",
-    # Beyond reach: no order may end because the storm was long.
+    # Beyond reach: no order may end because the run was long.
     "BREAKWALL_RETRY__MAX_ATTEMPTS": "1000",
     "BREAKWALL_DISPATCH__INTERVAL": "0.2",
     "BREAKWALL_DISPATCH__REPUBLISH_AFTER": "3",
 }
 
-SECRET = "storm-password-4711"
+SECRET = "chaos-password-4711"
 """In the URLs of the database and of the payment service, which ask for none; it must turn up nowhere."""
 
 
-class Site:
-    """Everything of one storm but its servers. Nothing runs before it is started.
+class Deployment:
+    """Everything of one run but its servers. Nothing runs before it is started.
 
     Args:
         workshop: free ports, and a folder that goes with it.
         postgres, broker: running.
         orders: how many in all.
         rate: of them in a second.
-        seed: of the customers' orders and of the payment service's chance.
+        seed: of the customers' orders and of the payment service's randomness.
         producers, workers: how many processes of each kind.
         pooler: between all of them and the database.
 
     Attributes:
         folder: logs, records and the payment service's ledger.
         seeds, orders: of each producer; its orders' idempotency keys hold its seed.
-        records: what each producer's customers were told.
+        records: what each producer's customers were answered.
     """
 
     def __init__(
         self,
         workshop: Workshop,
         postgres: PostgresServer,
-        broker: StormBroker,
+        broker: ChaosBroker,
         *,
         orders: int,
         rate: float,
@@ -74,7 +74,7 @@ class Site:
         workers: int,
         pooler: Server | None = None,
     ) -> None:
-        self.folder = workshop.subfolder(f"storm-{seed}")
+        self.folder = workshop.subfolder(f"chaos-{seed}")
         self._ports = (workshop.free_port(), workshop.free_port())
         database = postgres.fresh_url()
         if pooler is not None:
@@ -105,22 +105,22 @@ class Site:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _worker(self, number: int, environ: dict[str, str]) -> Victim:
-        options = ("-n", f"storm-{number}@%h", "--concurrency", "4", "--loglevel", "WARNING")
+    def _worker(self, number: int, environ: dict[str, str]) -> RestartedProcess:
+        options = ("-n", f"chaos-{number}@%h", "--concurrency", "4", "--loglevel", "WARNING")
         command = python_module("celery", "-A", "breakwall.worker", "worker", *options)
-        return Victim(f"worker-{number}", command, environ, self.folder)
+        return RestartedProcess(f"worker-{number}", command, environ, self.folder)
 
-    def _producer(self, number: int, environ: dict[str, str]) -> Victim:
-        said = {
+    def _producer(self, number: int, environ: dict[str, str]) -> RestartedProcess:
+        options = {
             "--orders": self.orders[number],
             "--rate": self._rate,
             "--seed": self.seeds[number],
             "--begin": time.monotonic(),
             "--record": self._record(number),
         }
-        options = [str(part) for pair in said.items() for part in pair]
-        command = python_module("tests.chaos.storm_customers", *options)
-        return Victim(f"producer-{number}", command, environ, self.folder)
+        arguments = [str(part) for pair in options.items() for part in pair]
+        command = python_module("tests.chaos.customers", *arguments)
+        return RestartedProcess(f"producer-{number}", command, environ, self.folder)
 
     def _record(self, number: int) -> Path:
         return self.folder / f"promises-{number}.jsonl"

@@ -1,4 +1,4 @@
-"""The database that lives are lived on, one after the other."""
+"""The database that executions are lived on, one after the other."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from breakwall import crashpoints
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import metadata, site
-from tests.chaos import crashes_worker
-from tests.chaos.crashes import DOOMED, Life, live
-from tests.chaos.crashes_outside import PROFILES, SETTLE, Deed
-from tests.chaos.crashes_scenarios import Scenario
-from tests.chaos.crashes_site import Outside, Site
+from tests.chaos.crashes import worker
+from tests.chaos.crashes.child import DOOMED, Execution, run_in_child
+from tests.chaos.crashes.file_services import PROFILES, SETTLE_SECONDS, Behavior
+from tests.chaos.crashes.pipeline import DurableState, Pipeline
+from tests.chaos.crashes.scenarios import Scenario
 
 PAID_BEFORE = "cart-0"
-"""The key of an order that every story finds already paid."""
+"""The key of an order that every scenario finds already paid."""
 
 
-class Ground:
-    """A database that is emptied for each life, and a folder for everything else that outlives it."""
+class CrashEnvironment:
+    """A database that is emptied for each scenario, and a folder for everything else that outlives a process."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        crashes_worker.prepare()
+        worker.prepare()
         self.database = Database(url)
         self._folders = (folder / str(number) for number in itertools.count())
         if self._is_sqlite:
             event.listen(self.database.engine, "connect", _leave_it_to_the_kernel)
         upgrade(self.database.engine)
 
-    def outside(self, scenario: Scenario, profile: str) -> Outside:
+    def durable(self, scenario: Scenario, profile: str) -> DurableState:
         """A new beginning: no message, and one order that was paid so long ago that look-ups can be tried out."""
         with self.database.engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
@@ -41,39 +41,41 @@ class Ground:
                     connection.execute(delete(table))
         folder = next(self._folders)
         folder.mkdir()
-        outside = Outside(
+        durable = DurableState(
             self.database,
             folder,
             PROFILES[profile],
-            (Deed.CHARGE, *scenario.deeds),
+            (Behavior.CHARGE, *scenario.behaviors),
             max_attempts=scenario.max_attempts,
-            begins=SETTLE + 1,
+            begins=SETTLE_SECONDS + 1,
         )
-        Site(outside, 0.0).place(PAID_BEFORE)
-        return outside
+        Pipeline(durable, 0.0).place(PAID_BEFORE)
+        return durable
 
-    def live_here(self, scenario: Scenario, outside: Outside) -> Life:
-        """Tell a scenario to its end, in this process."""
-        site = Site(outside)
+    def run_here(self, scenario: Scenario, durable: DurableState) -> Execution:
+        """Run a scenario to its end, in this process."""
+        pipeline = Pipeline(durable)
         points: list[str] = []
         crashpoints.arm(points.append)
         try:
-            scenario.tell(site)
+            scenario.run(pipeline)
         finally:
             crashpoints.arm(None)
-        return Life(points, False, site.seconds)
+        return Execution(points, False, pipeline.seconds)
 
-    def live(
-        self, scenario: Scenario, outside: Outside, die_at: int | str, *, since: float | None = None
-    ) -> Life:
-        """Tell a scenario in a process that dies on its way; returns when it is gone for its database too."""
+    def run_until_death(
+        self, scenario: Scenario, durable: DurableState, die_at: int | str, *, since: float | None = None
+    ) -> Execution:
+        """Run a scenario in a process that dies on its way; returns when it is gone for its database too."""
         if self._is_sqlite:
             self.database.close()  # its locks and a fork do not go together
-        site = Site(outside, since)
-        life = live(lambda: scenario.tell(site), die_at=die_at, seconds=lambda: site.seconds)
+        pipeline = Pipeline(durable, since)
+        execution = run_in_child(
+            lambda: scenario.run(pipeline), die_at=die_at, seconds=lambda: pipeline.seconds
+        )
         if not self._is_sqlite:
             self._wait_until_it_is_gone()
-        return life
+        return execution
 
     def _wait_until_it_is_gone(self) -> None:
         """PostgreSQL notices a client's death a moment later; until then its locks are held."""

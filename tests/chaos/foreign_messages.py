@@ -1,4 +1,4 @@
-"""Strangers: they put into the queue what none of ours ever sends."""
+"""ForeignMessages: they put into the queue what none of ours ever sends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RAW = (b"not JSON", b"{}", b"null", b"[1, 2]", b"\xff\xfe", b'{"body": 5, "heade
 """What only Redis takes: there a queue is a list, of anything."""
 
 
-class Strangers:
+class ForeignMessages:
     """A thread that puts one strange message after the other into the queue.
 
     Args:
@@ -49,7 +49,7 @@ class Strangers:
         self.sent = 0
         self._url = url
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="strangers", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="foreign", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

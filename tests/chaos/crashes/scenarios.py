@@ -1,0 +1,228 @@
+"""Scenarios that together pass every crash point.
+
+Each runs in one process and begins with an empty database. What it leaves open is finished by the restart that
+follows in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from breakwall.payments.actions import Author
+from breakwall.payments.decisions import STORED_ERRORS
+from breakwall.payments.ledger.claims import Claim
+from breakwall.payments.ledger.ledger import PUBLISH_GRACE
+from breakwall.payments.ledger.queries import get_order
+from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.operator.suspect import Suspicion
+from breakwall.payments.orders import OrderStatus
+from tests.chaos.crashes.file_services import LATE, SETTLE_SECONDS, Behavior
+from tests.chaos.crashes.pipeline import LEASE, Pipeline
+
+Steps = Callable[[Pipeline], object]
+
+PERSON = Author("ada", "asked the payment service")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Steps, and what the payment service does with their first requests; it charges all later ones.
+
+    Attributes:
+        run: the steps.
+        behaviors: one for each of the first requests.
+        max_attempts: the worker's, before it gives an order up.
+        ends: the state that the orders end in without a death, where charges can be looked up.
+    """
+
+    run: Steps
+    behaviors: tuple[Behavior, ...] = ()
+    max_attempts: int = 3
+    ends: OrderStatus = OrderStatus.PAID
+
+
+def placed(pipeline: Pipeline) -> None:
+    pipeline.place()
+
+
+def placed_and_tried_again(pipeline: Pipeline) -> None:
+    """The producer's own message comes too early once, and in time once."""
+    pipeline.place()
+    pipeline.work()
+    pipeline.deliver_again(after=1.0)
+
+
+def placed_and_resolved(pipeline: Pipeline) -> None:
+    pipeline.place()
+    pipeline.advance(SETTLE_SECONDS + 1)
+    pipeline.work()
+
+
+def delayed_on_its_way(pipeline: Pipeline) -> None:
+    """Looked up while the request is still under way, and again when the settle time is over."""
+    pipeline.place()
+    pipeline.advance(LATE - 5)
+    pipeline.work()
+    pipeline.deliver_again(after=SETTLE_SECONDS)
+
+
+def replayed_for_ever(pipeline: Pipeline) -> None:
+    pipeline.place()
+    for _ in range(STORED_ERRORS):
+        pipeline.deliver_again(after=SETTLE_SECONDS + 1)
+
+
+def used_up(pipeline: Pipeline) -> None:
+    pipeline.place()
+    for _ in range(2):
+        pipeline.deliver_again(after=SETTLE_SECONDS + 1)
+
+
+def placed_while_open(pipeline: Pipeline) -> None:
+    pipeline.open_circuit()
+    pipeline.place()
+
+
+def enqueued(pipeline: Pipeline) -> None:
+    pipeline.enqueue("cart-1")
+    pipeline.work()
+
+
+def published_by_the_dispatcher(pipeline: Pipeline) -> None:
+    """The broker is down as the orders come, and then takes one message of two."""
+    pipeline.broker.takes = 0
+    pipeline.enqueue("cart-1", "cart-2")
+    pipeline.advance(PUBLISH_GRACE)
+    pipeline.broker.takes = 1
+    pipeline.dispatch()
+    pipeline.work()
+
+
+def deferred(pipeline: Pipeline) -> None:
+    pipeline.enqueue("cart-1")
+    pipeline.open_circuit()
+    pipeline.work()
+
+
+def refused_after_the_claim(pipeline: Pipeline) -> None:
+    """Others' failures open the circuit between the worker's look at it and its request for a permit."""
+    ledger, claim = pipeline.ledger, pipeline.ledger.claim
+
+    def claim_while_others_fail(order_id: str) -> Claim | None:
+        claimed = claim(order_id)
+        pipeline.open_circuit()
+        return claimed
+
+    ledger.claim = claim_while_others_fail  # type: ignore[method-assign]
+    pipeline.enqueue("cart-1")
+    pipeline.work()
+
+
+def taken_back(pipeline: Pipeline) -> None:
+    """A worker hung after its request: the death comes during the recovery from that."""
+    (queued,) = pipeline.enqueue("cart-1")
+    pipeline.hang(queued.order_id)
+    pipeline.advance(LEASE)
+    pipeline.dispatch()
+    pipeline.advance(SETTLE_SECONDS)
+    pipeline.work()
+
+
+def cancelled(pipeline: Pipeline) -> None:
+    pipeline.enqueue("cart-1")
+    pipeline.operator.cancel("cart-1")
+
+
+def cancelled_in_doubt(pipeline: Pipeline) -> None:
+    pipeline.place()
+    pipeline.operator.cancel("cart-1")
+    pipeline.advance(SETTLE_SECONDS + 1)
+    pipeline.work()
+
+
+def cancelled_during_the_call(pipeline: Pipeline) -> None:
+    pipeline.gateway.during = lambda: pipeline.operator.cancel("cart-1")
+    pipeline.place()
+    pipeline.advance(1.0)
+    pipeline.work()
+
+
+def refused(pipeline: Pipeline) -> None:
+    """Dead once a look-up has found no charge; at once where there is no look-up."""
+    pipeline.place()
+    pipeline.advance(SETTLE_SECONDS + 1)
+    pipeline.work()
+
+
+def retried(pipeline: Pipeline) -> None:
+    refused(pipeline)
+    pipeline.operator.retry("cart-1")
+
+
+def bulk_retried(pipeline: Pipeline) -> None:
+    refused(pipeline)
+    dead = Selection((OrderStatus.DEAD,))
+    for _ in Redrive(pipeline.database, clock=pipeline.clock, sleep=lambda _: None).run(dead, PERSON):
+        pass
+
+
+def resolved(pipeline: Pipeline) -> None:
+    """Where charges cannot be looked up, an operator looks into the payment service's ledger."""
+    pipeline.place()
+    pipeline.advance(1.0)
+    pipeline.work()
+    if get_order(pipeline.database, "cart-1").status is OrderStatus.REVIEW:
+        resolution = Resolution(pipeline.database, clock=pipeline.clock)
+        order_id = get_order(pipeline.database, "cart-1").id
+        charges = [charge for charge in pipeline.gateway.charges() if charge.order_id == order_id]
+        if charges:
+            resolution.paid("cart-1", charges[0].charge_id, PERSON)
+        else:
+            resolution.not_charged("cart-1", PERSON)
+
+
+def suspected(pipeline: Pipeline) -> None:
+    """As after a restore: the order waits, and may have been charged without a record of the attempt."""
+    pipeline.place()
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    for _ in Suspicion(pipeline.database, clock=pipeline.clock, sleep=lambda _: None).run(since, PERSON):
+        pass
+    pipeline.advance(SETTLE_SECONDS + 1)
+    pipeline.work()
+
+
+SCENARIOS = {
+    "paid": Scenario(placed),
+    "declined": Scenario(placed, (Behavior.DECLINE,), ends=OrderStatus.DECLINED),
+    "no connection": Scenario(placed_and_tried_again, (Behavior.REFUSE,)),
+    "the answer is lost": Scenario(placed_and_resolved, (Behavior.LOSE,)),
+    "the request is lost": Scenario(placed_and_resolved, (Behavior.VANISH,)),
+    "the request is late": Scenario(delayed_on_its_way, (Behavior.DELAY,)),
+    "a 500 is stored": Scenario(replayed_for_ever, (Behavior.ERROR,)),
+    "attempts are used up": Scenario(
+        used_up, (Behavior.VANISH, Behavior.VANISH), max_attempts=1, ends=OrderStatus.DEAD
+    ),
+    "placed while open": Scenario(placed_while_open),
+    "enqueued": Scenario(enqueued),
+    "published by the dispatcher": Scenario(published_by_the_dispatcher),
+    "deferred": Scenario(deferred),
+    "refused after the claim": Scenario(refused_after_the_claim),
+    "taken back from a hung worker": Scenario(taken_back),
+    "cancelled": Scenario(cancelled, ends=OrderStatus.CANCELLED),
+    "cancelled in doubt, not charged": Scenario(
+        cancelled_in_doubt, (Behavior.VANISH,), ends=OrderStatus.CANCELLED
+    ),
+    "cancelled in doubt, charged": Scenario(cancelled_in_doubt, (Behavior.LOSE,)),
+    "cancelled during the call, not charged": Scenario(
+        cancelled_during_the_call, (Behavior.REFUSE,), ends=OrderStatus.CANCELLED
+    ),
+    "cancelled during the call, charged": Scenario(cancelled_during_the_call),
+    "retried": Scenario(retried, (Behavior.REJECT,)),
+    "retried with others": Scenario(bulk_retried, (Behavior.REJECT,)),
+    "resolved as paid": Scenario(resolved, (Behavior.LOSE,)),
+    "resolved as not charged": Scenario(resolved, (Behavior.VANISH,)),
+    "suspected": Scenario(suspected, (Behavior.LOSE,)),
+}
