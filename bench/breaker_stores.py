@@ -10,7 +10,7 @@ from pathlib import Path
 # The tests' servers: they come from wheels, listen on loopback and go away with the run.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.servers import PostgresServer, RedisServer, Workshop  # found by the path above
+from tests.servers import PostgresServer, RedisServer, Workspace  # found by the path above
 
 KINDS = ("sqlite", "postgresql", "redis")
 
@@ -18,13 +18,13 @@ KINDS = ("sqlite", "postgresql", "redis")
 @contextlib.contextmanager
 def shared_store(kind: str) -> Iterator[str]:
     """The URL of an empty store of that kind; gone afterwards."""
-    workshop = Workshop()
+    workspace = Workspace()
     try:
         if kind == "sqlite":
-            yield f"sqlite:///{workshop.subfolder('sqlite') / 'circuits.db'}"
+            yield f"sqlite:///{workspace.subfolder('sqlite') / 'circuits.db'}"
             return
-        server = PostgresServer(workshop) if kind == "postgresql" else RedisServer(workshop)
+        server = PostgresServer(workspace) if kind == "postgresql" else RedisServer(workspace)
         server.start()
         yield server.fresh_url()
     finally:
-        workshop.close()
+        workspace.close()

@@ -34,7 +34,7 @@ from breakwall.settings import DispatchSettings
 from producers import OrderProducer
 from tests.backlog import Backlog, fill, tidy
 from tests.gateway import PAID, ScriptedGateway
-from tests.servers import PostgresServer, Workshop
+from tests.servers import PostgresServer, Workspace
 
 ROUNDS = 200
 WARM_UP = 10
@@ -245,18 +245,18 @@ def main() -> int:
     options = parser.parse_args()
     if options.queued < 100_000:
         parser.error("--queued: in a tenth of it there must be some batches of due orders: at least 100000")
-    workshop = Workshop()
+    workspace = Workspace()
     try:
-        server = DurablePostgres(workshop)
+        server = DurablePostgres(workspace)
         server.start()
         tell(f"{server.description}; filling it takes a minute or two")
         once = compare_claims(server, options.queued, options.finished)
         compare_places("PostgreSQL", (server.fresh_url(), server.fresh_url()), PLACED_BESIDE)
-        files = workshop.subfolder("sqlite")
+        files = workspace.subfolder("sqlite")
         compare_places("SQLite", (f"sqlite:///{files}/1.db", f"sqlite:///{files}/2.db"), PLACED_BESIDE)
         server.close()
     finally:
-        workshop.close()
+        workspace.close()
     return int(not once)
 
 

@@ -19,8 +19,8 @@ from sqlalchemy import Engine, text
 from breakwall.payments.db.database import open_engine
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.upgrade import Steps
-from tests.of_0003 import Writer, fill
-from tests.servers import PostgresServer, Workshop
+from tests.revision_0003 import Writer, fill
+from tests.servers import PostgresServer, Workspace
 
 QUIET_SECONDS = 20.0
 BEARABLE = 1.0
@@ -37,14 +37,14 @@ class DurablePostgres(PostgresServer):
 
 def main() -> int:
     arguments = read_arguments()
-    workshop = Workshop()
-    server = DurablePostgres(workshop)
+    workspace = Workspace()
+    server = DurablePostgres(workspace)
     server.start()
     try:
         return measure(open_engine(server.fresh_url()), arguments.orders, arguments.open)
     finally:
         server.close()
-        workshop.close()
+        workspace.close()
 
 
 def read_arguments() -> argparse.Namespace:

@@ -23,7 +23,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
-from tests.servers import PostgresServer, Workshop
+from tests.servers import PostgresServer, Workspace
 
 ROUNDS = 12
 ORDERS = 250
@@ -50,14 +50,14 @@ def prepared(url: str) -> Engine:
 
 
 def main() -> int:
-    workshop = Workshop()
-    server = PostgresServer(workshop)
+    workspace = Workspace()
+    server = PostgresServer(workspace)
     server.start()
     try:
         compare(server, {"before": before, "now": now, "now, prepared": prepared})
     finally:
         server.close()
-        workshop.close()
+        workspace.close()
     return 0
 
 

@@ -19,7 +19,7 @@ class Backlog:
     """How many orders of each kind.
 
     Attributes:
-        finished: settled within the last thirty days; all but a few are paid.
+        finished: within the last thirty days; all but a few are paid.
         waiting: queued, due within the hour after next.
         due: queued, due since some time of the last hour.
         claimed: in flight, with a lease that holds for another hour at least.

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests import migrated, surroundings
+from tests import environment, migrated
 from tests.servers import (
     PgBouncerServer,
     PostgresServer,
@@ -18,7 +18,7 @@ from tests.servers import (
     SentinelSite,
     Server,
     UnavailableError,
-    Workshop,
+    Workspace,
     not_available,
     postgres,
     rabbitmq_server_for_this_machine,
@@ -38,7 +38,7 @@ PROGRAM_FOLDERS = {"acceptance", "chaos", "integration"}
 
 
 def pytest_configure() -> None:
-    surroundings.prepare()
+    environment.prepare()
 
 
 @pytest.hookimpl(tryfirst=True)  # `-m` selects by these marks afterwards
@@ -74,38 +74,38 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def workshop() -> Iterator[Workshop]:
-    workshop = Workshop()
-    yield workshop
-    workshop.close()
+def workspace() -> Iterator[Workspace]:
+    workspace = Workspace()
+    yield workspace
+    workspace.close()
 
 
 @pytest.fixture(scope="session")
-def _postgres(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[PostgresServer]:
-    yield from _serve(request, "PostgreSQL", lambda: PostgresServer(workshop))
+def _postgres(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[PostgresServer]:
+    yield from _serve(request, "PostgreSQL", lambda: PostgresServer(workspace))
 
 
 @pytest.fixture(scope="session")
 def _pgbouncer(
-    request: pytest.FixtureRequest, workshop: Workshop, _postgres: PostgresServer
+    request: pytest.FixtureRequest, workspace: Workspace, _postgres: PostgresServer
 ) -> Iterator[PgBouncerServer]:
-    yield from _serve(request, "PgBouncer", lambda: PgBouncerServer(workshop, _postgres))
+    yield from _serve(request, "PgBouncer", lambda: PgBouncerServer(workspace, _postgres))
 
 
 @pytest.fixture(scope="session")
-def _redis(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[RedisServer]:
-    yield from _serve(request, "Redis", lambda: RedisServer(workshop))
+def _redis(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[RedisServer]:
+    yield from _serve(request, "Redis", lambda: RedisServer(workspace))
 
 
 @pytest.fixture(scope="session")
-def _rabbitmq(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[RabbitServer]:
-    yield from _serve(request, "RabbitMQ", lambda: rabbitmq_server_for_this_machine(workshop))
+def _rabbitmq(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[RabbitServer]:
+    yield from _serve(request, "RabbitMQ", lambda: rabbitmq_server_for_this_machine(workspace))
 
 
 @pytest.fixture(scope="session")
-def _sentinels(request: pytest.FixtureRequest, workshop: Workshop) -> Iterator[SentinelSite]:
+def _sentinels(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[SentinelSite]:
     yield from _serve(
-        request, "Redis with Sentinel", lambda: SentinelSite(workshop, sentinel.debians_redis())
+        request, "Redis with Sentinel", lambda: SentinelSite(workspace, sentinel.debians_redis())
     )
 
 
@@ -199,8 +199,8 @@ def migrated_postgres_url(
 
 
 @pytest.fixture
-def migrated_sqlite_url(tmp_path: Path, workshop: Workshop) -> str:
-    return migrated.copy_to(tmp_path / "breakwall.db", workshop.folder / "migrated.db")
+def migrated_sqlite_url(tmp_path: Path, workspace: Workspace) -> str:
+    return migrated.copy_to(tmp_path / "breakwall.db", workspace.folder / "migrated.db")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

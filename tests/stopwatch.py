@@ -1,4 +1,4 @@
-"""Time that a promise is held to, without the time that a busy machine took from it.
+"""A stopwatch that leaves out the time that a busy machine took.
 
 Linux counts for each thread how long it was ready to run while the processors ran others
 (``/proc/PID/task/TID/schedstat``, the second number). On a machine with nothing else to do that is next to

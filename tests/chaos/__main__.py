@@ -22,7 +22,7 @@ from tests.chaos import fault_schedule
 from tests.chaos.brokers import broker_for
 from tests.chaos.report import causes, report
 from tests.chaos.run import ChaosRun, NoRestError
-from tests.servers import PostgresServer, UnavailableError, Workshop
+from tests.servers import PostgresServer, UnavailableError, Workspace
 from tests.servers.disk import SmallDisk
 from tests.servers.pgbouncer import PgBouncerServer
 
@@ -31,9 +31,9 @@ def main() -> int:
     chosen = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.getLogger("breakwall").addHandler(logging.NullHandler())  # this process is not what is tested
-    workshop = Workshop()
+    workspace = Workspace()
     try:
-        return _run(chosen, workshop)
+        return _run(chosen, workspace)
     except KeyboardInterrupt:
         print("\nInterrupted; stopping everything.")
         return 130
@@ -44,7 +44,7 @@ def main() -> int:
         # A second Ctrl-C must not leave half of it running.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        workshop.close()
+        workspace.close()
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,24 +64,24 @@ def _arguments() -> argparse.Namespace:
     return chosen
 
 
-def _run(chosen: argparse.Namespace, workshop: Workshop) -> int:
+def _run(chosen: argparse.Namespace, workspace: Workspace) -> int:
     begun = time.monotonic()
     behind = ", the database behind PgBouncer" if chosen.pooler else ""
     _say(
         f"seed {chosen.seed}: {chosen.orders} orders in {chosen.seconds:g} s with faults, on {chosen.broker}{behind}"
     )
-    small_disk = _can_fill_disks(workshop)
-    postgres = PostgresServer(workshop)
+    small_disk = _can_fill_disks(workspace)
+    postgres = PostgresServer(workspace)
     if small_disk:
         postgres.take_a_small_disk()
     postgres.start()
-    pooler = PgBouncerServer(workshop, postgres) if chosen.pooler else None
+    pooler = PgBouncerServer(workspace, postgres) if chosen.pooler else None
     if pooler is not None:
         pooler.start()
     run = ChaosRun(
-        workshop,
+        workspace,
         postgres,
-        broker_for(chosen.broker, workshop, chosen.seed, small_disk=small_disk),
+        broker_for(chosen.broker, workspace, chosen.seed, small_disk=small_disk),
         orders=chosen.orders,
         seconds=chosen.seconds,
         seed=chosen.seed,
@@ -99,9 +99,9 @@ def _run(chosen: argparse.Namespace, workshop: Workshop) -> int:
         run.close()
 
 
-def _can_fill_disks(workshop: Workshop) -> bool:
+def _can_fill_disks(workspace: Workspace) -> bool:
     try:
-        SmallDisk(workshop, workshop.subfolder("disk"), 1).unmount()
+        SmallDisk(workspace, workspace.subfolder("disk"), 1).unmount()
     except UnavailableError as error:
         _say(f"left out: {error}")
         return False

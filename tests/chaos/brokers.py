@@ -19,7 +19,7 @@ import redis
 from breakwall.broker.config import QUEUE
 from tests.chaos import fault_schedule
 from tests.chaos.fault_schedule import Fault
-from tests.servers import RabbitServer, RedisServer, Server, Workshop, rabbitmq_server_for_this_machine
+from tests.servers import RabbitServer, RedisServer, Server, Workspace, rabbitmq_server_for_this_machine
 from tests.servers.disk import SmallDisk
 from tests.servers.sentinel import Node, SentinelSite, debians_redis
 
@@ -197,8 +197,8 @@ class EmbeddedBroker(ChaosBroker):
     kind = "embedded"
     name = "embedded broker"
 
-    def __init__(self, workshop: Workshop, seed: int, *, small_disk: bool) -> None:
-        self._workshop = workshop
+    def __init__(self, workspace: Workspace, seed: int, *, small_disk: bool) -> None:
+        self._workshop = workspace
         self._random = random.Random(f"{seed}:damage")
         self._data = Path()
         self._disk: SmallDisk | None = None
@@ -246,7 +246,7 @@ class EmbeddedBroker(ChaosBroker):
         return [one for one in psutil.process_iter(["cmdline"]) if _serves(one.info["cmdline"], mine)]
 
 
-def broker_for(kind: str, workshop: Workshop, seed: int, *, small_disk: bool) -> ChaosBroker:
+def broker_for(kind: str, workspace: Workspace, seed: int, *, small_disk: bool) -> ChaosBroker:
     """One of `fault_schedule.BROKERS`, running; with a disk that can be filled, if wanted. RabbitMQ needs none.
 
     Raises:
@@ -255,23 +255,23 @@ def broker_for(kind: str, workshop: Workshop, seed: int, *, small_disk: bool) ->
     broker: ChaosBroker
     match kind:
         case "redis":
-            server = RedisServer(workshop)
+            server = RedisServer(workspace)
             broker = RedisBroker(server, _disk_of(server) if small_disk else None)
         case "rabbitmq":
-            broker = RabbitBroker(rabbitmq_server_for_this_machine(workshop))
+            broker = RabbitBroker(rabbitmq_server_for_this_machine(workspace))
         case "sentinel":
-            site = SentinelSite(workshop, debians_redis())
+            site = SentinelSite(workspace, debians_redis())
             disks = {node: _disk_of(node) for node in site.nodes} if small_disk else {}
             site.start()
             broker = SentinelBroker(site, disks)
         case _:
-            broker = EmbeddedBroker(workshop, seed, small_disk=small_disk)
+            broker = EmbeddedBroker(workspace, seed, small_disk=small_disk)
     broker.ensure_running()
     return broker
 
 
 def _disk_of(server: Server) -> SmallDisk:
-    return SmallDisk(server.workshop, server.folder / "data", SMALL_DISK)
+    return SmallDisk(server.workspace, server.folder / "data", SMALL_DISK)
 
 
 def error_replies(connect: Callable[[], redis.Redis]) -> Mapping[str, Injection]:

@@ -13,7 +13,7 @@ from breakwall.settings import load_settings
 from breakwall.wiring import LEASE_MARGIN
 from tests.chaos.brokers import ChaosBroker
 from tests.chaos.processes import PaymentService, RestartedProcess
-from tests.servers import PostgresServer, Server, Workshop
+from tests.servers import PostgresServer, Server, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +47,7 @@ class Deployment:
     """Everything of one run but its servers. Nothing runs before it is started.
 
     Args:
-        workshop: free ports, and a folder that goes with it.
+        workspace: free ports, and a folder that goes with it.
         postgres, broker: running.
         orders: how many in all.
         rate: of them in a second.
@@ -63,7 +63,7 @@ class Deployment:
 
     def __init__(
         self,
-        workshop: Workshop,
+        workspace: Workspace,
         postgres: PostgresServer,
         broker: ChaosBroker,
         *,
@@ -74,8 +74,8 @@ class Deployment:
         workers: int,
         pooler: Server | None = None,
     ) -> None:
-        self.folder = workshop.subfolder(f"chaos-{seed}")
-        self._ports = (workshop.free_port(), workshop.free_port())
+        self.folder = workspace.subfolder(f"chaos-{seed}")
+        self._ports = (workspace.free_port(), workspace.free_port())
         database = postgres.fresh_url()
         if pooler is not None:
             database = pooler.url(database.rpartition("/")[2])

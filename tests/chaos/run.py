@@ -1,6 +1,6 @@
 """A chaos run: producers and workers as processes, real servers, and faults in all of them.
 
-run = ChaosRun(workshop, postgres, broker, orders=3000, seconds=60.0, seed=7)
+run = ChaosRun(workspace, postgres, broker, orders=3000, seconds=60.0, seed=7)
 try:
     result = run.execute()
 finally:
@@ -30,7 +30,7 @@ from tests.chaos.duplicator import Duplicator
 from tests.chaos.fault_schedule import Fault
 from tests.chaos.foreign_messages import ForeignMessages
 from tests.chaos.result import ChaosResult, check
-from tests.servers import PostgresServer, Server, Workshop
+from tests.servers import PostgresServer, Server, Workspace
 
 TICK = 0.05
 
@@ -43,7 +43,7 @@ class ChaosRun:
     """One run, from the first order to the result.
 
     Args:
-        workshop: free ports, and a folder that goes with it.
+        workspace: free ports, and a folder that goes with it.
         postgres, broker: running; the run leaves them in any state.
         orders: how many in all.
         seconds: how long faults occur; the orders come evenly within it.
@@ -60,7 +60,7 @@ class ChaosRun:
 
     def __init__(
         self,
-        workshop: Workshop,
+        workspace: Workspace,
         postgres: PostgresServer,
         broker: ChaosBroker,
         *,
@@ -78,7 +78,7 @@ class ChaosRun:
         self._postgres, self._broker, self._pooler = postgres, broker, pooler
         self._seed, self._recovery, self._say = seed, recovery, say
         self.deployment = Deployment(
-            workshop,
+            workspace,
             postgres,
             broker,
             orders=orders,

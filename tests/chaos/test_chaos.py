@@ -11,7 +11,7 @@ from tests.chaos.brokers import RedisBroker
 from tests.chaos.report import report
 from tests.chaos.result import ChaosResult
 from tests.chaos.run import ChaosRun
-from tests.servers import PostgresServer, RedisServer, Workshop
+from tests.servers import PostgresServer, RedisServer, Workspace
 
 SECONDS = 12.0
 ORDERS = 300
@@ -19,12 +19,12 @@ ORDERS = 300
 
 @pytest.mark.timeout(120)
 def test_a_chaos_run_over_real_processes_loses_no_order_and_charges_none_twice(
-    workshop: Workshop, postgres_server: PostgresServer, redis_server: RedisServer
+    workspace: Workspace, postgres_server: PostgresServer, redis_server: RedisServer
 ) -> None:
     """The seed is printed with a failure; BREAKWALL_TEST_SEED repeats that run."""
     seed = int(os.environ.get("BREAKWALL_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
     run = ChaosRun(
-        workshop,
+        workspace,
         postgres_server,
         RedisBroker(redis_server),
         orders=ORDERS,

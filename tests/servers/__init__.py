@@ -11,7 +11,7 @@ from tests.servers.rabbitmq import RabbitServer, rabbitmq_server_for_this_machin
 from tests.servers.redis import RedisServer
 from tests.servers.sentinel import SentinelSite
 from tests.servers.server import Server, UnavailableError, not_available
-from tests.servers.workshop import Workshop
+from tests.servers.workspace import Workspace
 
 __all__ = [
     "PgBouncerServer",
@@ -21,7 +21,7 @@ __all__ = [
     "SentinelSite",
     "Server",
     "UnavailableError",
-    "Workshop",
+    "Workspace",
     "not_available",
     "rabbitmq_server_for_this_machine",
 ]

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.servers.server import UnavailableError
-from tests.servers.workshop import Workshop
+from tests.servers.workspace import Workspace
 
 BALLOON = "balloon"
 
 
 class SmallDisk:
-    """Mounted over a folder, which is made where it is missing; it goes with the workshop.
+    """Mounted over a folder, which is made where it is missing; it goes with the workspace.
 
     Args:
-        workshop: unmounts it in the end.
+        workspace: unmounts it in the end.
         folder: what was in it cannot be seen until then.
         megabytes: what it holds.
 
@@ -27,14 +27,14 @@ class SmallDisk:
         UnavailableError: nothing may be mounted here.
     """
 
-    def __init__(self, workshop: Workshop, folder: Path, megabytes: int) -> None:
+    def __init__(self, workspace: Workspace, folder: Path, megabytes: int) -> None:
         if sys.platform != "linux" or os.geteuid() != 0:
             raise UnavailableError("a disk that is full: only root may mount one, on Linux")
         folder.mkdir(exist_ok=True)
         mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
         if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
             raise UnavailableError("a disk that is full: nothing may be mounted here")
-        workshop.run_at_the_end(["umount", "--lazy", str(folder)])
+        workspace.run_at_the_end(["umount", "--lazy", str(folder)])
         self.folder = folder
 
     def fill(self) -> None:
@@ -60,5 +60,5 @@ class SmallDisk:
             self.free()
 
     def unmount(self) -> None:
-        """Before the workshop does it."""
+        """Before the workspace does it."""
         subprocess.run(["umount", "--lazy", str(self.folder)], check=True)

@@ -13,7 +13,7 @@ import psycopg
 from tests.servers import packages
 from tests.servers.postgres import PostgresServer
 from tests.servers.server import Server, UnavailableError, version_of
-from tests.servers.workshop import Workshop
+from tests.servers.workspace import Workspace
 
 POOL_SIZE = 3
 """Server connections for all clients of a database: so few that every one of them serves many."""
@@ -47,11 +47,11 @@ class PgBouncerServer(Server):
     name = "PgBouncer"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, workshop: Workshop, postgres: PostgresServer) -> None:
+    def __init__(self, workspace: Workspace, postgres: PostgresServer) -> None:
         found = packages.program("pgbouncer", "pgbouncer")
         if found is None:
             raise UnavailableError("there is no PgBouncer here: `apt-get install pgbouncer`")
-        super().__init__(workshop)
+        super().__init__(workspace)
         self._program = found
         self._postgres = postgres
         self._user = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root, as PostgreSQL does

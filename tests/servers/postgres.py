@@ -21,7 +21,7 @@ import psycopg
 
 from tests.servers.disk import SmallDisk
 from tests.servers.server import Server, UnavailableError, empty_folder, version_of
-from tests.servers.workshop import Workshop
+from tests.servers.workspace import Workspace
 
 # Tests kill processes, never the machine: what was written is in the kernel's hands and survives that.
 FAST = (
@@ -76,9 +76,9 @@ class PostgresServer(Server):
     stop_signal = signal.SIGINT  # "fast": does not wait for clients to leave
     reap_signal = signal.SIGQUIT
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self.programs = programs()
-        super().__init__(workshop)
+        super().__init__(workspace)
         self._user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
         self.disk: SmallDisk | None = None
         self._numbers = itertools.count(1)
@@ -96,7 +96,7 @@ class PostgresServer(Server):
         Raises:
             UnavailableError: nothing may be mounted here.
         """
-        self.disk = SmallDisk(self.workshop, self.folder / "data", SMALL_DISK)
+        self.disk = SmallDisk(self.workspace, self.folder / "data", SMALL_DISK)
 
     def use_up_the_log(self) -> None:
         """Have it need room for the next piece of its log: without any, it ends with a PANIC."""

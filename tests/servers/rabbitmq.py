@@ -17,7 +17,7 @@ import amqp
 
 from tests.servers import rabbitmq_sources as sources
 from tests.servers.server import START_TIMEOUT, Server, UnavailableError, empty_folder
-from tests.servers.workshop import Workshop
+from tests.servers.workspace import Workspace
 
 VHOSTS_AT_ONCE = 20  # rabbitmqctl takes about a second and a half, however many it makes
 
@@ -27,8 +27,8 @@ class RabbitServer(Server):
 
     name = "RabbitMQ"
 
-    def __init__(self, workshop: Workshop) -> None:
-        super().__init__(workshop)
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
         self._unused: list[str] = []
         self._made = 0
 
@@ -89,13 +89,13 @@ class RabbitServer(Server):
 class RabbitNode(RabbitServer):
     """A node as a child process, with an epmd of its own, so that nothing of it stays behind."""
 
-    def __init__(self, workshop: Workshop, scripts: Path) -> None:
-        super().__init__(workshop)
+    def __init__(self, workspace: Workspace, scripts: Path) -> None:
+        super().__init__(workspace)
         self.scripts = scripts
         self._epmd: subprocess.Popen[bytes] | None = None
-        self._epmd_port = workshop.free_port()
-        self._dist_port = workshop.free_port()
-        self._home = workshop.subfolder("rabbitmq-home")
+        self._epmd_port = workspace.free_port()
+        self._dist_port = workspace.free_port()
+        self._home = workspace.subfolder("rabbitmq-home")
         cookie = self._home / ".erlang.cookie"
         cookie.write_text(secrets.token_hex(16))
         cookie.chmod(0o400)
@@ -135,7 +135,7 @@ class RabbitNode(RabbitServer):
             return
         command = ["epmd", "-address", "127.0.0.1", "-port", str(self._epmd_port)]
         self._epmd = self._run_in_background(command)
-        self.workshop.started(self._epmd.pid, signal.SIGKILL)
+        self.workspace.started(self._epmd.pid, signal.SIGKILL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._epmd_port), 1):
@@ -147,7 +147,7 @@ class RabbitNode(RabbitServer):
         if self._epmd is not None:
             self._epmd.kill()
             self._epmd.wait(10)
-            self.workshop.ended(self._epmd.pid)
+            self.workspace.ended(self._epmd.pid)
             self._epmd = None
 
     def _command(self) -> list[str]:
@@ -191,10 +191,10 @@ class RabbitContainer(RabbitServer):
 
     image = "rabbitmq:4"
 
-    def __init__(self, workshop: Workshop) -> None:
-        super().__init__(workshop)
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
         self._container = f"breakwall-test-{self.port}"
-        workshop.run_at_the_end(["docker", "rm", "--force", "--volumes", self._container])
+        workspace.run_at_the_end(["docker", "rm", "--force", "--volumes", self._container])
 
     @property
     def description(self) -> str:
@@ -261,7 +261,7 @@ class RabbitContainer(RabbitServer):
             return ""
 
 
-def rabbitmq_server_for_this_machine(workshop: Workshop) -> RabbitServer:
+def rabbitmq_server_for_this_machine(workspace: Workspace) -> RabbitServer:
     """A stopped server of the first kind that can be had here; may install one.
 
     Raises:
@@ -271,8 +271,8 @@ def rabbitmq_server_for_this_machine(workshop: Workshop) -> RabbitServer:
     if scripts is None and sources.can_install():
         scripts = sources.install()
     if scripts is not None:
-        return RabbitNode(workshop, scripts)
+        return RabbitNode(workspace, scripts)
     if sources.docker_answers():
         sources.fetch_image(RabbitContainer.image)
-        return RabbitContainer(workshop)
+        return RabbitContainer(workspace)
     raise UnavailableError(sources.HOW_TO_HAVE_ONE)

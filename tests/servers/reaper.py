@@ -26,7 +26,7 @@ def main() -> None:
     folders: list[str] = []
     commands: list[list[str]] = []
     for line in sys.stdin:
-        _note(line.strip(), processes, folders, commands)
+        _read(line.strip(), processes, folders, commands)
     _stop(processes)
     for command in commands:
         subprocess.run(command, check=False, timeout=30, capture_output=True)
@@ -34,7 +34,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _note(line: str, processes: dict[int, int], folders: list[str], commands: list[list[str]]) -> None:
+def _read(line: str, processes: dict[int, int], folders: list[str], commands: list[list[str]]) -> None:
     if line.startswith("+"):
         pid, how = line[1:].split()
         processes[int(pid)] = int(how)

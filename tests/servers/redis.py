@@ -10,7 +10,7 @@ import redis
 
 from breakwall.broker.embedded.find_server import NoServerProgramError, find_server_program
 from tests.servers.server import Server, UnavailableError, empty_folder, version_of
-from tests.servers.workshop import Workshop
+from tests.servers.workspace import Workspace
 
 DATABASES = 64
 
@@ -27,9 +27,9 @@ class RedisServer(Server):
 
     name = "Redis"
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self.program = program()
-        super().__init__(workshop)
+        super().__init__(workspace)
         self._numbers = itertools.cycle(range(1, DATABASES))
 
     @property

@@ -14,7 +14,7 @@ import redis
 from tests.servers import packages
 from tests.servers.redis import DATABASES
 from tests.servers.server import Server, UnavailableError, empty_folder
-from tests.servers.workshop import Workshop
+from tests.servers.workspace import Workspace
 
 T = TypeVar("T")
 
@@ -48,9 +48,9 @@ def debians_redis() -> Path:
 class Node(Server):
     """One of the two servers; a replica of ``follows`` from its next start on, where that is set."""
 
-    def __init__(self, workshop: Workshop, program: Path, number: int) -> None:
+    def __init__(self, workspace: Workspace, program: Path, number: int) -> None:
         self.name = f"redis-{program.name}-{number}"  # type: ignore[misc]  # here each server has its own
-        super().__init__(workshop)
+        super().__init__(workspace)
         self._program = program
         self.follows: int | None = None
 
@@ -104,9 +104,9 @@ class Node(Server):
 class SentinelNode(Server):
     """One sentinel. It keeps what it knows in its configuration file, over restarts too."""
 
-    def __init__(self, workshop: Workshop, program: Path, number: int, master_port: int) -> None:
+    def __init__(self, workspace: Workspace, program: Path, number: int, master_port: int) -> None:
         self.name = f"sentinel-{program.name}-{number}"  # type: ignore[misc]
-        super().__init__(workshop)
+        super().__init__(workspace)
         self._program = program
         self._master_port = master_port
 
@@ -169,11 +169,11 @@ class SentinelNode(Server):
 class SentinelSite:
     """All of it. `fail_over` loses the master; `hand_over` has the two change places."""
 
-    def __init__(self, workshop: Workshop, program: Path) -> None:
-        self.nodes = [Node(workshop, program, number) for number in range(2)]
+    def __init__(self, workspace: Workspace, program: Path) -> None:
+        self.nodes = [Node(workspace, program, number) for number in range(2)]
         self.nodes[1].follows = self.nodes[0].port
         self.sentinels = [
-            SentinelNode(workshop, program, number, self.nodes[0].port) for number in range(SENTINELS)
+            SentinelNode(workspace, program, number, self.nodes[0].port) for number in range(SENTINELS)
         ]
         self._numbers = itertools.cycle(range(1, DATABASES))
 

@@ -17,7 +17,7 @@ from typing import ClassVar, NoReturn
 import psutil
 import pytest
 
-from tests.servers.workshop import Workshop
+from tests.servers.workspace import Workspace
 
 START_TIMEOUT = 60.0  # RabbitMQ on a busy two-core machine; the others are up in under a second
 
@@ -43,10 +43,10 @@ class Server(ABC):
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     reap_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
-    def __init__(self, workshop: Workshop) -> None:
-        self.workshop = workshop
-        self.folder = workshop.subfolder(self.name.lower())
-        self.port = workshop.free_port()
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.folder = workspace.subfolder(self.name.lower())
+        self.port = workspace.free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -88,7 +88,7 @@ class Server(ABC):
             return
         self._prepare()
         self._process = self._spawn()
-        self.workshop.started(self._process.pid, self.reap_signal)
+        self.workspace.started(self._process.pid, self.reap_signal)
         self._wait_until_it_answers()
 
     def stop(self) -> None:
@@ -112,7 +112,7 @@ class Server(ABC):
                 member.kill()
         self._process.wait(15)
         _wait_until(lambda: not any(_alive(member) for member in family))
-        self.workshop.ended(self._process.pid)
+        self.workspace.ended(self._process.pid)
         self._process = None
 
     def restart(self) -> None:

@@ -18,7 +18,7 @@ from tests.servers import (
     RabbitServer,
     RedisServer,
     UnavailableError,
-    Workshop,
+    Workspace,
     rabbitmq_server_for_this_machine,
     rabbitmq_sources,
 )
@@ -112,13 +112,13 @@ def test_rabbitmq_keeps_its_virtual_hosts_when_killed_and_started(
 SESSION = """
 import time
 from tests.servers import *
-workshop = Workshop()
-postgres, redis = PostgresServer(workshop), RedisServer(workshop)
-rabbitmq = [rabbitmq_server_for_this_machine(workshop)] if {rabbitmq} else []
+workspace = Workspace()
+postgres, redis = PostgresServer(workspace), RedisServer(workspace)
+rabbitmq = [rabbitmq_server_for_this_machine(workspace)] if {rabbitmq} else []
 for server in (postgres, redis, *rabbitmq):
     server.start()
 redis.pause()
-print(workshop.folder, flush=True)
+print(workspace.folder, flush=True)
 time.sleep(60)
 """
 
@@ -150,9 +150,9 @@ def test_a_machine_without_any_rabbitmq_is_told_what_would_help(monkeypatch: pyt
     monkeypatch.setattr(rabbitmq_sources, "scripts_present", lambda: None)
     monkeypatch.setattr(rabbitmq_sources, "can_install", lambda: False)
     monkeypatch.setattr(rabbitmq_sources, "docker_answers", lambda: False)
-    workshop = Workshop()
+    workspace = Workspace()
     try:
         with pytest.raises(UnavailableError, match=r"rabbitmq-server on the path.*Docker"):
-            rabbitmq_server_for_this_machine(workshop)
+            rabbitmq_server_for_this_machine(workspace)
     finally:
-        workshop.close()
+        workspace.close()

@@ -27,7 +27,7 @@ from breakwall.payments.operator.incidents import close_incident
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.heartbeat import Heartbeat
-from tests.promised import BACKLOG_FIELDS
+from tests.public_names import BACKLOG_FIELDS
 
 PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
 FAILED = Answer(Outcome.FAILED, Health.FAILURE, code="http_500")

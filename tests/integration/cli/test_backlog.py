@@ -10,7 +10,7 @@ import pytest
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
 from tests.integration.circuit_fixtures import open_circuit
-from tests.promised import BACKLOG_FIELDS
+from tests.public_names import BACKLOG_FIELDS
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ import pytest
 
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from tests.servers import PostgresServer, RedisServer, Workshop, not_available
+from tests.servers import PostgresServer, RedisServer, Workspace, not_available
 from tests.stopwatch import timed
 
 WORKERS = 4
@@ -81,12 +81,12 @@ Start = Callable[..., Host]
 
 
 @pytest.fixture
-def start(service: str, tmp_path: Path, workshop: Workshop) -> Iterator[Start]:
+def start(service: str, tmp_path: Path, workspace: Workspace) -> Iterator[Start]:
     """Starts a host: a command in which ``{port}`` is to be put."""
     with contextlib.ExitStack() as running:
 
         def start(*command: str, **environ: str) -> Host:
-            port = workshop.free_port()
+            port = workspace.free_port()
             log = tmp_path / "host.log"
             process = subprocess.Popen(
                 [word.format(port=port) for word in command],

@@ -14,7 +14,7 @@ from breakwall.broker import queue_depth
 from breakwall.broker.embedded.server import ServerFolder
 from tests.command import Terminal
 from tests.integration.broker_worker import BrokerWorker, wait_until
-from tests.servers import UnavailableError, Workshop
+from tests.servers import UnavailableError, Workspace
 from tests.servers.disk import SmallDisk
 
 SMALL = 16
@@ -30,10 +30,10 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def small_disk(workshop: Workshop, folder: Path) -> Iterator[SmallDisk]:
+def small_disk(workspace: Workspace, folder: Path) -> Iterator[SmallDisk]:
     """The data folder, on a disk of its own that is soon full."""
     try:
-        disk = SmallDisk(workshop, folder / "data", SMALL)
+        disk = SmallDisk(workspace, folder / "data", SMALL)
     except UnavailableError as error:
         pytest.skip(str(error))
     yield disk

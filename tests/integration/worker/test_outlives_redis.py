@@ -27,7 +27,7 @@ from breakwall.doctor.checks import broker
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import StoredStrange, newest
 from tests.integration.broker_worker import BrokerWorker, wait_until
-from tests.servers import RedisServer, Workshop, not_available
+from tests.servers import RedisServer, Workspace, not_available
 from tests.servers.packages import program
 
 PASSWORD = "geheim"
@@ -59,25 +59,25 @@ class DebianRedis(RedisServer):
 
     name = "Redis-to-outlive"
 
-    def __init__(self, workshop: Workshop, found: Path) -> None:
-        super().__init__(workshop)
+    def __init__(self, workspace: Workspace, found: Path) -> None:
+        super().__init__(workspace)
         self.program = found
 
 
 @pytest.fixture(scope="module")
-def server(workshop: Workshop) -> Iterator[OwnRedis]:
-    server = OwnRedis(workshop)
+def server(workspace: Workspace) -> Iterator[OwnRedis]:
+    server = OwnRedis(workspace)
     server.start()
     yield server
     server.close()
 
 
 @pytest.fixture
-def debian_server(workshop: Workshop) -> Iterator[RedisServer]:
+def debian_server(workspace: Workspace) -> Iterator[RedisServer]:
     found = program("redis-server", "redis-server")
     if found is None:
         not_available("Redis", "install Debian's redis-server")
-    server = DebianRedis(workshop, found)
+    server = DebianRedis(workspace, found)
     server.start()
     yield server
     server.close()

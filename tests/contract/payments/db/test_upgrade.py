@@ -25,7 +25,7 @@ from breakwall.payments.db.database import DatabaseUnavailableError, open_engine
 from breakwall.payments.db.lock_timeouts import UNBOUNDED
 from breakwall.payments.db.migrate import current_revision, upgrade
 from breakwall.payments.db.upgrade import MigrationBlockedError, Steps, alone, engine_for
-from tests.of_0003 import Writer, fill
+from tests.revision_0003 import Writer, fill
 
 ORDERS, OPEN = 20_000, 2_000
 

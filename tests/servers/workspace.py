@@ -19,7 +19,7 @@ from tests.servers import reaper
 PORTS = range(20_000, 32_000)
 
 
-class Workshop:
+class Workspace:
     """The folder and the reaper that the servers of one pytest process share."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Workshop:
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", reaper.__file__], stdin=subprocess.PIPE, text=True, start_new_session=True
         )
-        self._tell(f"rm {self.folder}")
+        self._send(f"rm {self.folder}")
 
     def subfolder(self, name: str) -> Path:
         path = self.folder / name
@@ -49,13 +49,13 @@ class Workshop:
 
     def started(self, pid: int, how_to_stop: int) -> None:
         """Have the process group ``pid`` stopped when this process ends, however it ends."""
-        self._tell(f"+{pid} {int(how_to_stop)}")
+        self._send(f"+{pid} {int(how_to_stop)}")
 
     def ended(self, pid: int) -> None:
-        self._tell(f"-{pid}")
+        self._send(f"-{pid}")
 
     def run_at_the_end(self, command: list[str]) -> None:
-        self._tell(f"run {json.dumps(command)}")
+        self._send(f"run {json.dumps(command)}")
 
     def close(self) -> None:
         """Stop what still runs and remove the folder; returns when that is done."""
@@ -66,7 +66,7 @@ class Workshop:
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if self._reaper.stdin is None or self._reaper.poll() is not None:
             raise RuntimeError("the reaper of the test servers is gone")
         self._reaper.stdin.write(line + "\n")

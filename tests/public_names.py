@@ -1,4 +1,4 @@
-"""Names that others build on, and that therefore stay."""
+"""Names that other programs read: they stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests make the surroundings that they need, also where they are started in others."""
+"""The tests make the environment that they need, also where they are started in another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ umask 077
 trap "" INT QUIT HUP
 LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 BREAKWALL_DATABASE_URL=nonsense TZ=Asia/Kolkata exec "$@" </dev/null
 """
-"""A background job of a script, which does not hear of Ctrl-C, of a careful user in a strange place."""
+"""A background job of a script, which gets no Ctrl-C, of a user with a strict umask and another locale."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
