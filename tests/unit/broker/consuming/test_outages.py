@@ -125,7 +125,7 @@ def test_failures_that_alternate_are_told_once_a_minute(
 
 
 def test_a_lost_connection_that_cannot_be_tidied_up_makes_no_page(caplog: pytest.LogCaptureFixture) -> None:
-    """Seen under `make chaos`: Celery's loop logs a traceback beside the line that `Outages` says."""
+    """Seen in a storm: Celery's loop logs a traceback beside the line that `Outages` says."""
     celerys = logging.getLogger("celery.worker.loops")
     for loop in ("event loop", "sync event loop"):
         celerys.error(f"{TIDYING_UP} {loop}: %r", ConnectionResetError())
