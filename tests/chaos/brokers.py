@@ -18,7 +18,7 @@ import redis
 
 from breakwall.broker.config import QUEUE
 from tests.chaos import fault_schedule
-from tests.chaos.fault_schedule import Fault
+from tests.chaos.fault_schedule import InjectedFault
 from tests.servers import RabbitServer, RedisServer, Server, Workspace, rabbitmq_server_for_this_machine
 from tests.servers.disk import SmallDisk
 from tests.servers.sentinel import Node, SentinelSite, debians_redis
@@ -56,7 +56,7 @@ class ChaosBroker(ABC):
     def faults(self) -> Mapping[str, Injection]:
         """What each fault does, for so many seconds."""
 
-    def inject(self, fault: Fault) -> None:
+    def inject(self, fault: InjectedFault) -> None:
         """Returns when it is back."""
         self.faults()[fault.name](fault.seconds)
         self.ensure_running()
@@ -191,7 +191,7 @@ class RabbitBroker(ServerBroker):
             time.sleep(min(seconds, 1.5))
 
 
-class EmbeddedBroker(ChaosBroker):
+class EmbeddedChaosBroker(ChaosBroker):
     """The server that a worker starts, and its folder."""
 
     kind = "embedded"
@@ -265,7 +265,7 @@ def broker_for(kind: str, workspace: Workspace, seed: int, *, small_disk: bool) 
             site.start()
             broker = SentinelBroker(site, disks)
         case _:
-            broker = EmbeddedBroker(workspace, seed, small_disk=small_disk)
+            broker = EmbeddedChaosBroker(workspace, seed, small_disk=small_disk)
     broker.ensure_running()
     return broker
 

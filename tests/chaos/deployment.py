@@ -12,7 +12,7 @@ from breakwall.processes.children import python_module
 from breakwall.settings import load_settings
 from breakwall.wiring import LEASE_MARGIN
 from tests.chaos.brokers import ChaosBroker
-from tests.chaos.processes import PaymentService, RestartedProcess
+from tests.chaos.processes import RestartedProcess, SimulatorProcess
 from tests.servers import PostgresServer, Server, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +84,7 @@ class Deployment:
         environ = {**self._environ(database, data), **broker.environ(data)}
         self.settings = load_settings(environ)
         self.database = Database(self.settings.database)
-        self.service = PaymentService(self._ports, self.folder, environ, seed)
+        self.service = SimulatorProcess(self._ports, self.folder, environ, seed)
         self.seeds = [100 * seed + number for number in range(producers)]
         self.orders = [len(range(number, orders, producers)) for number in range(producers)]
         self._rate = rate / producers

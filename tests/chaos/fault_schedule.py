@@ -12,7 +12,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Fault:
+class InjectedFault:
     """One thing that goes wrong.
 
     Attributes:
@@ -96,39 +96,39 @@ ALWAYS: dict[str, Any] = {"latency": [0.005, 0.15], "decline_rate": 0.04}
 """With every fault, and without any."""
 
 
-def process_faults(seed: int) -> Iterator[Fault]:
+def process_faults(seed: int) -> Iterator[InjectedFault]:
     """Workers and producers."""
     return _shuffled(seed, PROCESSES, pauses=(0.8, 2.4), lasting=(1.0, 3.0))
 
 
-def database_faults(seed: int, *, small_disk: bool) -> Iterator[Fault]:
+def database_faults(seed: int, *, small_disk: bool) -> Iterator[InjectedFault]:
     """PostgreSQL, which needs a second or so to come back."""
     kinds = (*DATABASE, *(DATABASES_DISK if small_disk else ()))
     return _shuffled(seed, kinds, pauses=(1.5, 4.0), lasting=(0.1, 1.5))
 
 
-def pooler_faults(seed: int) -> Iterator[Fault]:
+def pooler_faults(seed: int) -> Iterator[InjectedFault]:
     """What stands before PostgreSQL, and is back at once."""
     return _shuffled(seed, POOLER, pauses=(3.0, 6.0), lasting=(0.1, 1.0))
 
 
-def broker_faults(seed: int, broker: str, *, small_disk: bool) -> Iterator[Fault]:
+def broker_faults(seed: int, broker: str, *, small_disk: bool) -> Iterator[InjectedFault]:
     """The broker. RabbitMQ and a failover take seconds, and leave some to be used in between."""
     kinds = (*BROKERS[broker], *(BROKERS_DISK if small_disk else ()))
     pauses = (4.0, 8.0) if broker in {"rabbitmq", "sentinel"} else (1.5, 4.0)
     return _shuffled(seed, kinds, pauses=pauses, lasting=(0.1, 2.0))
 
 
-def service_faults(seed: int) -> Iterator[Fault]:
+def service_faults(seed: int) -> Iterator[InjectedFault]:
     """The payment service's; no fault comes twice as often as each of the others."""
     return _shuffled(seed, (*SERVICE, NO_FAULT), pauses=(0.8, 2.2), lasting=(0.0, 0.0))
 
 
 def _shuffled(
     seed: int, kinds: Sequence[str], *, pauses: tuple[float, float], lasting: tuple[float, float]
-) -> Iterator[Fault]:
+) -> Iterator[InjectedFault]:
     rng = random.Random(f"{seed}:{','.join(kinds)}")
     while True:
         for name in rng.sample(kinds, len(kinds)):
             target, seconds, pause = rng.random(), rng.uniform(*lasting), rng.uniform(*pauses)
-            yield Fault(name, target, seconds, pause, {**ALWAYS, **SERVICE.get(name, {})})
+            yield InjectedFault(name, target, seconds, pause, {**ALWAYS, **SERVICE.get(name, {})})

@@ -24,8 +24,8 @@ from breakwall.payments.orders import Order, OrderStatus
 UNCHARGED = {OrderStatus.DECLINED, OrderStatus.DEAD, OrderStatus.CANCELLED}
 
 
-class Charge(Protocol):
-    """One execution in the payment service's own ledger; the simulator's `Charge` is one.
+class LedgerCharge(Protocol):
+    """One execution in the payment service's own ledger; the simulator's is one.
 
     ``status`` is ``"succeeded"`` or ``"declined"``; ``amount`` in the minor units of ``currency``.
     """
@@ -63,13 +63,13 @@ class Evidence:
     attempts: Mapping[str, list[Row[Any]]]
     incidents: Mapping[str, list[str]]
     notes: list[Row[Any]]
-    charges: Mapping[str, list[Charge]]
+    charges: Mapping[str, list[LedgerCharge]]
     requests: Mapping[tuple[str, str], int]
 
 
 def read_evidence(
     database: Database,
-    charges: Iterable[Charge],
+    charges: Iterable[LedgerCharge],
     *,
     requests: Iterable[tuple[str, str]] | None = None,
 ) -> Evidence:
@@ -82,7 +82,7 @@ def read_evidence(
     """
     executed = list(charges)
     reached = [(charge.order_id, charge.key) for charge in executed] if requests is None else requests
-    by_order: dict[str, list[Charge]] = defaultdict(list)
+    by_order: dict[str, list[LedgerCharge]] = defaultdict(list)
     for charge in executed:
         if charge.status == "succeeded":
             by_order[charge.order_id].append(charge)

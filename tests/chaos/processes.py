@@ -18,7 +18,7 @@ from typing import Any
 
 from breakwall.processes.children import Child, end_of, python_module
 from breakwall.simulator.client import SimulatorControl, SimulatorError
-from tests.chaos.fault_schedule import ALWAYS, DOWN, EVERYTHING, KILL_SERVICE, NO_FAULT, Fault
+from tests.chaos.fault_schedule import ALWAYS, DOWN, EVERYTHING, KILL_SERVICE, NO_FAULT, InjectedFault
 
 READY = 30.0
 """Seconds at most until the payment service answers; a busy machine takes two."""
@@ -97,7 +97,7 @@ class RestartedProcess:
             os.killpg(self._child.pid, number)
 
 
-class PaymentService:
+class SimulatorProcess:
     """The simulator, which charges every time that it is asked: no key protects anybody.
 
     Args:
@@ -134,7 +134,7 @@ class PaymentService:
                 raise RuntimeError(f"the payment service did not start; {self._process.log.read_text()}")
             time.sleep(0.02)
 
-    def change(self, fault: Fault) -> None:
+    def change(self, fault: InjectedFault) -> None:
         """End the present fault and begin another."""
         self.start()
         self._count()

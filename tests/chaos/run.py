@@ -27,7 +27,7 @@ from tests.chaos import fault_schedule
 from tests.chaos.brokers import ChaosBroker
 from tests.chaos.deployment import LEASE, SECRET, Deployment
 from tests.chaos.duplicator import Duplicator
-from tests.chaos.fault_schedule import Fault
+from tests.chaos.fault_schedule import InjectedFault
 from tests.chaos.foreign_messages import ForeignMessages
 from tests.chaos.result import ChaosResult, check
 from tests.servers import PostgresServer, Server, Workspace
@@ -166,7 +166,7 @@ class ChaosRun:
                 self._unexpected_ends.append(process.last_words)
                 process.start()
 
-    def _fault_in_process(self, fault: Fault) -> None:
+    def _fault_in_process(self, fault: InjectedFault) -> None:
         workers = fault.name in {fault_schedule.KILL_WORKER, fault_schedule.FREEZE_WORKER}
         processes = (
             self.deployment.workers if workers else [one for one in self.deployment.producers if one.running]
@@ -182,14 +182,16 @@ class ChaosRun:
             process.pause(fault.seconds + (LEASE if workers else 0))
 
     def _server_thread(
-        self, name: str, inject: Callable[[Fault], None], faults: Iterator[Fault]
+        self, name: str, inject: Callable[[InjectedFault], None], faults: Iterator[InjectedFault]
     ) -> threading.Thread:
         """A thread of its own: a server takes its time to come back, and the rest goes on meanwhile."""
         return threading.Thread(
             target=self._fault_in_server, args=(name, inject, faults), name=name, daemon=True
         )
 
-    def _fault_in_server(self, name: str, inject: Callable[[Fault], None], faults: Iterator[Fault]) -> None:
+    def _fault_in_server(
+        self, name: str, inject: Callable[[InjectedFault], None], faults: Iterator[InjectedFault]
+    ) -> None:
         for fault in faults:
             if self._over.wait(fault.pause):
                 return
@@ -202,7 +204,7 @@ class ChaosRun:
                 return
             self.caused[fault.name.replace("broker", name, 1)] += 1
 
-    def _fault_in_database(self, fault: Fault) -> None:
+    def _fault_in_database(self, fault: InjectedFault) -> None:
         if fault.name not in fault_schedule.DATABASES_DISK:
             _inject(self._postgres, fault)
             return
@@ -213,7 +215,7 @@ class ChaosRun:
             time.sleep(fault.seconds)
         self._postgres.ensure_running()
 
-    def _fault_in_pooler(self, fault: Fault) -> None:
+    def _fault_in_pooler(self, fault: InjectedFault) -> None:
         assert self._pooler is not None
         _inject(self._pooler, fault)
 
@@ -287,7 +289,7 @@ class ChaosRun:
 class FaultSequence:
     """Blows that fall one after the other, each after its predecessor's pause."""
 
-    def __init__(self, faults: Iterator[Fault], inject: Callable[[Fault], None]) -> None:
+    def __init__(self, faults: Iterator[InjectedFault], inject: Callable[[InjectedFault], None]) -> None:
         self._faults, self._inject = faults, inject
         self._due = 0.0
 
@@ -299,7 +301,7 @@ class FaultSequence:
         self._due = time.monotonic() + fault.pause
 
 
-def _inject(server: Server, fault: Fault) -> None:
+def _inject(server: Server, fault: InjectedFault) -> None:
     """Returns when it is back."""
     match fault.name:
         case fault_schedule.FREEZE_DATABASE | fault_schedule.FREEZE_POOLER:

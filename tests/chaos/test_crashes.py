@@ -19,11 +19,11 @@ from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.orders import OrderStatus
-from tests.chaos.crashes.child import Execution
+from tests.chaos.crashes.child import ChildRun
 from tests.chaos.crashes.environment import PAID_BEFORE, CrashEnvironment
 from tests.chaos.crashes.file_services import PROFILES
 from tests.chaos.crashes.pipeline import DurableState, Pipeline, order
-from tests.chaos.crashes.scenarios import SCENARIOS, Scenario
+from tests.chaos.crashes.scenarios import SCENARIOS, CrashScenario
 from tests.chaos.invariants import Evidence, broken, read_evidence
 
 # Where an attempt's row is committed and its request has not left.
@@ -43,7 +43,7 @@ def evidence_of(pipeline: Pipeline) -> Evidence:
     return read_evidence(pipeline.database, pipeline.gateway.charges(), requests=pipeline.gateway.requests())
 
 
-def problems(pipeline: Pipeline, execution: Execution) -> list[str]:
+def problems(pipeline: Pipeline, execution: ChildRun) -> list[str]:
     """What is wrong after everything has come to rest."""
     evidence = evidence_of(pipeline)
     accepted = [order(line["key"]) for line in pipeline.accepted.lines()]
@@ -72,7 +72,7 @@ def _attempts_that_never_left(evidence: Evidence, pipeline: Pipeline, *, allowed
         yield f"{unsent} attempts were written and never sent"
 
 
-def restart(durable: DurableState, execution: Execution, *, broker_is_wiped: bool = True) -> list[str]:
+def restart(durable: DurableState, execution: ChildRun, *, broker_is_wiped: bool = True) -> list[str]:
     """Come to rest in a new pipeline, then again after the caller has placed its order anew; what is wrong?"""
     pipeline = Pipeline(durable, execution.seconds)
     if not broker_is_wiped:
@@ -92,7 +92,7 @@ def restart(durable: DurableState, execution: Execution, *, broker_is_wiped: boo
 
 def die(
     environment: CrashEnvironment,
-    scenario: Scenario,
+    scenario: CrashScenario,
     profile: str,
     where: int | str,
     *,
@@ -110,7 +110,7 @@ def die(
 
 
 def die_at_each_point(
-    environment: CrashEnvironment, scenario: Scenario, profile: str, *, broker_is_wiped: bool = True
+    environment: CrashEnvironment, scenario: CrashScenario, profile: str, *, broker_is_wiped: bool = True
 ) -> list[str]:
     """Run a scenario to its end, then die at each of its points; what is wrong?
 
@@ -163,7 +163,7 @@ def test_messages_that_outlive_the_process_and_come_twice_charge_nothing_twice(
 
 
 def test_an_order_that_kills_three_workers_goes_to_a_person(environment: CrashEnvironment) -> None:
-    recovery = Scenario(Pipeline.come_to_rest)
+    recovery = CrashScenario(Pipeline.come_to_rest)
     durable = environment.durable(recovery, "key and look-up")
     Pipeline(durable).enqueue("cart-1")
     seconds: float | None = None

@@ -22,7 +22,7 @@ def main() -> int:
         f"Seeds from {first} on; `python -m tests.simulation --seed S` prints the trace of one.",
         flush=True,
     )
-    progress = Progress(number)
+    progress = ProgressLine(number)
     tally = run_everywhere(first, number, seconds=chosen.seconds or float("inf"), on_progress=progress.show)
     progress.end(tally)
     print(report(tally, time.monotonic() - progress.started))
@@ -67,7 +67,7 @@ def _columns(counts: dict[str, int]) -> list[str]:
     return [f"{number:>8}  {name}" for name, number in sorted(counts.items())]
 
 
-class Progress:
+class ProgressLine:
     """One line that is written over on a terminal, else a line now and then."""
 
     def __init__(self, number: int) -> None:

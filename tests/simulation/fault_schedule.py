@@ -8,7 +8,7 @@ from functools import partial
 from tests.simulation.broker import Broker
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import FaultInjector
-from tests.simulation.observer import Observer
+from tests.simulation.observer import RunObserver
 from tests.simulation.scenario import LEASE, ScheduledFault
 from tests.simulation.trace import Trace
 
@@ -26,7 +26,7 @@ class FaultSchedule:
         faults: FaultInjector,
         trace: Trace,
         broker: Broker,
-        observer: Observer,
+        observer: RunObserver,
         pick: Callable[[str], Process | None],
     ) -> None:
         self._engine = engine

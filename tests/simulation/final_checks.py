@@ -15,14 +15,14 @@ from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import OrderStatus
 from tests.chaos.invariants import Evidence, broken, read_evidence
 from tests.simulation.customers import Customers
-from tests.simulation.observer import Observer
+from tests.simulation.observer import RunObserver
 from tests.simulation.scenario import Scenario
-from tests.simulation.service import PaymentService
+from tests.simulation.service import SimulatedService
 from tests.simulation.storage import Storage
 
 
 @dataclass(frozen=True)
-class LedgerEntry:
+class SimulatedCharge:
     """One entry of the payment service's ledger, as the invariants need it."""
 
     charge_id: str
@@ -38,7 +38,7 @@ class FinalChecks:
     """Compares a run's orders with the payment service's ledger and with what was observed."""
 
     def __init__(
-        self, storage: Storage, scenario: Scenario, service: PaymentService, observer: Observer
+        self, storage: Storage, scenario: Scenario, service: SimulatedService, observer: RunObserver
     ) -> None:
         self._storage = storage
         self._scenario = scenario
@@ -154,11 +154,11 @@ class FinalChecks:
                 yield f"order {order.idempotency_key} has an incident of another charge, which it never met"
 
 
-def _charges(service: PaymentService) -> Iterator[LedgerEntry]:
+def _charges(service: SimulatedService) -> Iterator[SimulatedCharge]:
     for executions in service.ledger.charges.values():
         for one in executions:
             sent = one.request
-            yield LedgerEntry(
+            yield SimulatedCharge(
                 str(one.charge_id),
                 sent.idempotency_key,
                 sent.order_id,

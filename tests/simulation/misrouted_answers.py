@@ -10,7 +10,7 @@ from tests.simulation.faults import FaultInjector
 from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
 from tests.simulation.trace import Trace
-from tests.simulation.wire import Reply, SendReply, as_json
+from tests.simulation.wire import SendReply, ServiceReply, as_json
 
 
 class MisroutedAnswers:
@@ -42,12 +42,12 @@ class MisroutedAnswers:
     def mixed_into(self, answer: SendReply, order_id: str) -> SendReply:
         """The way to answer a request about an order, with a misrouted answer now and then."""
 
-        def answer_somehow(reply: Reply) -> None:
+        def answer_somehow(reply: ServiceReply) -> None:
             answer(self._of_another(order_id) or self._of_another_amount(reply) or reply)
 
         return answer_somehow
 
-    def _of_another(self, order_id: str) -> Reply | None:
+    def _of_another(self, order_id: str) -> ServiceReply | None:
         if not self._faults.may_occur("answer of another order"):
             return None
         others = [one for one in self._recognizable() if one.request.order_id != order_id]
@@ -65,7 +65,7 @@ class MisroutedAnswers:
             if self._behavior.names or (one.charge_id is not None and self._is_owned(one.charge_id)):
                 yield one
 
-    def _of_another_amount(self, reply: Reply) -> Reply | None:
+    def _of_another_amount(self, reply: ServiceReply) -> ServiceReply | None:
         if reply.status != 200 or "amount" not in self._behavior.names:
             return None
         said = json.loads(reply.body)

@@ -19,10 +19,10 @@ from breakwall.payments.gateways.base import LookUpResult, Outcome
 from breakwall.payments.gateways.lookup_answers import classify_look_up, classify_look_up_error
 from tests.simulation.engine import Engine, Task
 from tests.simulation.faults import FaultInjector
-from tests.simulation.observer import Observer
-from tests.simulation.service import PaymentService
+from tests.simulation.observer import RunObserver
+from tests.simulation.service import SimulatedService
 from tests.simulation.trace import Trace
-from tests.simulation.wire import Reply, SendReply
+from tests.simulation.wire import SendReply, ServiceReply
 
 BRIEF = 0.01
 """Seconds: the database's clock counts in thousandths, so effects are complete clearly before their limit."""
@@ -37,16 +37,16 @@ class Failure:
 
 
 @dataclass
-class Call:
+class PendingCall:
     """A request that has left, and the caller that waits for what comes back, until ``ends_at``."""
 
     task: Task
     ends_at: float
-    result: Reply | Failure | None = None
+    result: ServiceReply | Failure | None = None
     waits: bool = True
 
 
-class Clock(Protocol):
+class ProcessClock(Protocol):
     """A process, as far as its clock goes."""
 
     def monotonic(self) -> float: ...
@@ -56,7 +56,7 @@ class Network:
     """Carries requests from a process to the payment service, and answers back, both unreliably."""
 
     def __init__(
-        self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace, service: PaymentService
+        self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace, service: SimulatedService
     ) -> None:
         self._engine = engine
         self._faults = faults
@@ -66,11 +66,11 @@ class Network:
 
     def ask(
         self,
-        clock: Clock,
+        clock: ProcessClock,
         deadline: float,
         leave: Callable[[float], None],
         arrive: Callable[[float, SendReply], None],
-    ) -> Reply | Failure:
+    ) -> ServiceReply | Failure:
         """Send a request and wait for the answer, until ``deadline`` on the process's own clock.
 
         Args:
@@ -83,7 +83,7 @@ class Network:
         if unsent is not None:
             self._trace.record(task.name, f"sends nothing: {type(unsent.error).__name__}")
             return unsent
-        call = Call(task, self._engine.now + deadline - clock.monotonic())
+        call = PendingCall(task, self._engine.now + deadline - clock.monotonic())
         leave(call.ends_at)
         self._transmit(call, arrive)
         while call.result is None and self._engine.now < call.ends_at:
@@ -94,7 +94,7 @@ class Network:
             return Failure(TimeoutError(), Phase.SENT)
         return call.result
 
-    def _connect(self, clock: Clock, deadline: float) -> Failure | None:
+    def _connect(self, clock: ProcessClock, deadline: float) -> Failure | None:
         if clock.monotonic() >= deadline:
             return Failure(DeadlinePassedError(), Phase.WAITING)
         if self._faults.occurs("no free connection"):
@@ -108,12 +108,12 @@ class Network:
             return Failure(TimeoutError(), Phase.CONNECTING)
         return None
 
-    def _transmit(self, call: Call, arrive: Callable[[float, SendReply], None]) -> None:
+    def _transmit(self, call: PendingCall, arrive: Callable[[float, SendReply], None]) -> None:
         now, ends_at = self._engine.now, call.ends_at
         if self._faults.occurs("connection reset"):
             ends_at = self._cut(call, Failure(ConnectionResetError(), Phase.SENT))
         elif self._faults.occurs("proxy's time-out, charging goes on"):
-            ends_at = self._cut(call, Reply(504))
+            ends_at = self._cut(call, ServiceReply(504))
         if self._faults.occurs("request lost"):
             return
         # By then everything that the request leads to is done and can be looked up: the promise of a profile.
@@ -128,26 +128,28 @@ class Network:
             min(arrives_at, limit), lambda: arrive(limit, lambda reply: self._answer(call, reply))
         )
 
-    def _cut(self, call: Call, result: Reply | Failure) -> float:
+    def _cut(self, call: PendingCall, result: ServiceReply | Failure) -> float:
         ends_at = min(self._engine.now + self._rng.uniform(0.02, 3.0), call.ends_at)
         self._engine.at(ends_at, lambda: self._deliver(call, result))
         return ends_at
 
-    def _answer(self, call: Call, reply: Reply) -> None:
+    def _answer(self, call: PendingCall, reply: ServiceReply) -> None:
         occurs = self._faults.occurs
         if occurs("answer lost"):
             return
         seconds = self._rng.uniform(0.0, 12.0) if occurs("answer slow") else self._rng.uniform(0.001, 0.05)
-        result: Reply | Failure = reply
+        result: ServiceReply | Failure = reply
         if occurs("answer is garbage"):
             result = (
-                Failure(ValueError(), Phase.SENT) if self._rng.random() < 0.5 else Reply(200, b"\x00\xff{")
+                Failure(ValueError(), Phase.SENT)
+                if self._rng.random() < 0.5
+                else ServiceReply(200, b"\x00\xff{")
             )
         elif occurs("answer is a web page"):
-            result = Reply(reply.status, b"<html>", {"content-type": "text/html"})
+            result = ServiceReply(reply.status, b"<html>", {"content-type": "text/html"})
         self._engine.after(seconds, lambda: self._deliver(call, result))
 
-    def _deliver(self, call: Call, result: Reply | Failure) -> None:
+    def _deliver(self, call: PendingCall, result: ServiceReply | Failure) -> None:
         if call.waits and call.result is None:
             call.result = result
             self._engine.wake(call.task)
@@ -156,7 +158,7 @@ class Network:
 class SimulatedGateway:
     """The HTTP gateway of one process, with its real reading of answers, over the simulated network."""
 
-    def __init__(self, clock: Clock, network: Network, observer: Observer) -> None:
+    def __init__(self, clock: ProcessClock, network: Network, observer: RunObserver) -> None:
         self._clock = clock
         self._network = network
         self._observer = observer

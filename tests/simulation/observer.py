@@ -19,7 +19,7 @@ from tests.simulation.storage import Storage
 from tests.simulation.trace import Trace, Violation
 
 
-class Observer:
+class RunObserver:
     """Called where the product passes a crash point, gets a permit or sends a request.
 
     Args:

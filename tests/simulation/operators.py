@@ -18,7 +18,7 @@ from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Intervention
 from breakwall.payments.orders import OrderStatus
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import FaultInjector
-from tests.simulation.service import PaymentService
+from tests.simulation.service import SimulatedService
 from tests.simulation.storage import RESTORE_PRUNED, Storage
 from tests.simulation.trace import Trace
 
@@ -46,7 +46,7 @@ class Operators:
         rng: Random,
         trace: Trace,
         storage: Storage,
-        service: PaymentService,
+        service: SimulatedService,
     ) -> None:
         self._engine = engine
         self._faults = faults

@@ -10,7 +10,7 @@ from unittest import mock
 from breakwall import crashpoints
 from tests.simulation.circuit import EPOCH
 from tests.simulation.engine import Engine
-from tests.simulation.observer import Observer
+from tests.simulation.observer import RunObserver
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def no_logging() -> Iterator[None]:
 
 
 @contextmanager
-def observed_crash_points(observer: Observer) -> Iterator[None]:
+def observed_crash_points(observer: RunObserver) -> Iterator[None]:
     crashpoints.arm(observer.reach)
     try:
         yield

@@ -8,7 +8,7 @@ from random import Random
 
 from breakwall.payments.gateways import ChargeRequest
 from breakwall.payments.orders import Order
-from tests.simulation.service import PaymentService
+from tests.simulation.service import SimulatedService
 from tests.simulation.storage import Storage
 
 AGE = 60.0
@@ -35,7 +35,7 @@ class EarlierOrder:
 class PreviousVersion:
     """Writes what the version before left behind: no derived key, no known charge, empty new columns."""
 
-    def __init__(self, rng: Random, storage: Storage, service: PaymentService) -> None:
+    def __init__(self, rng: Random, storage: Storage, service: SimulatedService) -> None:
         self._rng = rng
         self._storage = storage
         self._service = service

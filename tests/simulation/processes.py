@@ -28,7 +28,7 @@ from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
 from tests.simulation.engine import EndedError, Engine, Process
 from tests.simulation.faults import FaultInjector
 from tests.simulation.network import Network, SimulatedGateway
-from tests.simulation.observer import Observer
+from tests.simulation.observer import RunObserver
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.trace import Trace
@@ -50,7 +50,7 @@ class Context:
     network: Network
     broker: Broker
     circuit: SharedCircuit
-    observer: Observer
+    observer: RunObserver
 
 
 class WatchedLedger(Ledger):

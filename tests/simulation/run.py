@@ -17,14 +17,14 @@ from tests.simulation.fault_schedule import FaultSchedule
 from tests.simulation.faults import FaultInjector
 from tests.simulation.final_checks import FinalChecks
 from tests.simulation.network import Network
-from tests.simulation.observer import Observer
+from tests.simulation.observer import RunObserver
 from tests.simulation.operators import Operators
 from tests.simulation.patches import breaker_time, no_logging, observed_crash_points
 from tests.simulation.previous_version import PreviousVersion
 from tests.simulation.processes import Context, PipelineProcess, ProducerProcess, WorkerProcess
 from tests.simulation.recovery import Recovery
 from tests.simulation.scenario import TIMEOUT, Scenario
-from tests.simulation.service import PaymentService
+from tests.simulation.service import SimulatedService
 from tests.simulation.storage import Storage
 from tests.simulation.trace import Trace, Violation
 
@@ -97,9 +97,11 @@ class Run:
             failure_threshold=3, half_open_max_calls=scenario.half_open_max_calls, timeout=TIMEOUT
         )
         circuit = SharedCircuit(engine, faults, trace, config)
-        self.service = PaymentService(engine, faults, rng, trace, scenario.behavior, storage.owns)
+        self.service = SimulatedService(engine, faults, rng, trace, scenario.behavior, storage.owns)
         ledger = self.service.ledger
-        self.observer = Observer(engine, faults, rng, trace, storage, circuit, ledger, scenario.deadly_point)
+        self.observer = RunObserver(
+            engine, faults, rng, trace, storage, circuit, ledger, scenario.deadly_point
+        )
         self.broker = Broker(engine, faults, rng, trace)
         network = Network(engine, faults, rng, trace, self.service)
         self.context = Context(

@@ -14,10 +14,10 @@ from tests.simulation.misrouted_answers import MisroutedAnswers
 from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
 from tests.simulation.trace import Trace, Violation
-from tests.simulation.wire import Reply, SendReply, as_json
+from tests.simulation.wire import SendReply, ServiceReply, as_json
 
 
-class PaymentService:
+class SimulatedService:
     """Charges. Requests come in through `charge` and `look_up`, each with a way to answer.
 
     Attributes:
@@ -68,7 +68,7 @@ class PaymentService:
             refusal = refusal or self.behavior.no_look_up
         answer(refusal or self.sight(key))
 
-    def sight(self, key: str) -> Reply:
+    def sight(self, key: str) -> ServiceReply:
         """What a look-up finds under a key, when nothing goes wrong."""
         read = self.behavior.mangling.looked_up_as(key)
         if read is None:
@@ -128,7 +128,7 @@ class PaymentService:
         if self._errors_heard[which] > STORED_ERRORS:
             raise Violation(f"the stored error of {request.idempotency_key} is asked for again and again")
 
-    def _refusal(self) -> Reply | None:
+    def _refusal(self) -> ServiceReply | None:
         """What a service may say before it looks at a request at all."""
         occurs = self._faults.occurs
         if "way to the payment service lost" in self._faults.down:
@@ -144,7 +144,7 @@ class PaymentService:
             return as_json(429, retry_after=self._rng.uniform(1, 40))
         return None
 
-    def _bad_request(self) -> Reply | None:
+    def _bad_request(self) -> ServiceReply | None:
         if self._faults.occurs("credentials refused"):
             return as_json(401)
         if self._faults.occurs("request refused"):
@@ -195,15 +195,15 @@ class PaymentService:
         now = self._engine.now
         return self._rng.uniform(now, max(now, min(limit, now + self.behavior.profile.settle_seconds - 0.01)))
 
-    def _broken(self) -> Reply:
+    def _broken(self) -> ServiceReply:
         if self._faults.occurs("5xx with the service's own code"):
             return as_json(500, code="internal_error")
         return as_json(self._rng.choice((500, 502, 503)))
 
-    def _paid(self, execution: Execution) -> Reply:
+    def _paid(self, execution: Execution) -> ServiceReply:
         return as_json(200, status="succeeded", charge_id=execution.charge_id, **self._named(execution))
 
-    def _declined(self, http_status: int, execution: Execution) -> Reply:
+    def _declined(self, http_status: int, execution: Execution) -> ServiceReply:
         return as_json(http_status, status="declined", code="card_declined", **self._named(execution))
 
     def _named(self, execution: Execution) -> dict[str, object]:

@@ -8,10 +8,10 @@ from random import Random
 
 from breakwall.payments.gateways import GatewayProfile
 from tests.simulation.mangling import FAITHFUL, MANGLINGS, Mangling
-from tests.simulation.wire import Reply
+from tests.simulation.wire import ServiceReply
 
-WEB_PAGE = Reply(404, b"<html>", {"content-type": "text/html"})
-NO_ROUTE = Reply(404, b'{"detail": "Not Found"}', {"content-type": "application/json"})
+WEB_PAGE = ServiceReply(404, b"<html>", {"content-type": "text/html"})
+NO_ROUTE = ServiceReply(404, b'{"detail": "Not Found"}', {"content-type": "application/json"})
 
 DAY = 86_400.0
 
@@ -39,7 +39,7 @@ class ServiceBehavior:
     shows_processing: bool
     shows_declines: bool
     look_up_works: bool
-    no_look_up: Reply
+    no_look_up: ServiceReply
     mangling: Mangling
     confuses: bool
     compares: bool

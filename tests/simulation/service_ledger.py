@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from breakwall.payments.gateways import ChargeRequest
 from breakwall.payments.gateways.base import ChargeDetails
 from tests.simulation.trace import Violation
-from tests.simulation.wire import Reply
+from tests.simulation.wire import ServiceReply
 
 
 @dataclass(eq=False)
@@ -21,7 +21,7 @@ class Execution:
     visible_at: float = float("inf")
     charge_id: str | None = None
     declined: bool = False
-    answer: Reply | None = None
+    answer: ServiceReply | None = None
 
 
 class ServiceLedger:
@@ -45,7 +45,7 @@ class ServiceLedger:
         self._by_key[key].remove(execution)
 
     def move_money(self, execution: Execution) -> str:
-        """LedgerEntry. Raises `Violation` for an order's second time."""
+        """SimulatedCharge. Raises `Violation` for an order's second time."""
         order_id = execution.request.order_id
         execution.charge_id = f"ch_{len(self._by_charge) + 1}"
         self.charges[order_id].append(execution)

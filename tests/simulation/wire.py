@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Reply:
+class ServiceReply:
     """What goes back over the wire."""
 
     status: int
@@ -16,11 +16,11 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-SendReply = Callable[[Reply], None]
+SendReply = Callable[[ServiceReply], None]
 
 
-def as_json(http_status: int, *, retry_after: float | None = None, **said: object) -> Reply:
+def as_json(http_status: int, *, retry_after: float | None = None, **said: object) -> ServiceReply:
     headers = {"content-type": "application/json"}
     if retry_after is not None:
         headers["retry-after"] = str(int(retry_after))
-    return Reply(http_status, json.dumps(said).encode(), headers)
+    return ServiceReply(http_status, json.dumps(said).encode(), headers)

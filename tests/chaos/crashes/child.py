@@ -19,7 +19,7 @@ LONGEST = 60
 
 
 @dataclass(frozen=True)
-class Execution:
+class ChildRun:
     """What is known of a child after its end.
 
     Attributes:
@@ -33,15 +33,13 @@ class Execution:
     seconds: float
 
 
-def run_in_child(
-    steps: Callable[[], object], *, die_at: int | str, seconds: Callable[[], float]
-) -> Execution:
+def run_in_child(steps: Callable[[], object], *, die_at: int | str, seconds: Callable[[], float]) -> ChildRun:
     """Run steps in a child, which dies at a certain point.
 
     Args:
         steps: run in the child alone.
         die_at: the point's name, or its number in the order in which points are passed, from 0.
-        seconds: read in the child at each point, for `Execution.seconds`.
+        seconds: read in the child at each point, for `ChildRun.seconds`.
 
     Raises:
         AssertionError: the child ended in a way that was not asked for; with its traceback.
@@ -99,13 +97,13 @@ class _Countdown:
         self._passed += 1
 
 
-def _execution(written: str, status: int) -> Execution:
+def _execution(written: str, status: int) -> ChildRun:
     lines = written.splitlines()
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     if not killed and status != 0:
         raise AssertionError(f"the child ended with status {status}; it wrote:\n{written}")
     points = [line.split(" ", 1)[1] for line in lines if " " in line]
-    return Execution(points, killed, float(lines[-1].split(" ", 1)[0]))
+    return ChildRun(points, killed, float(lines[-1].split(" ", 1)[0]))
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import metadata, site
 from tests.chaos.crashes import worker
-from tests.chaos.crashes.child import DOOMED, Execution, run_in_child
+from tests.chaos.crashes.child import DOOMED, ChildRun, run_in_child
 from tests.chaos.crashes.file_services import PROFILES, SETTLE_SECONDS, Behavior
 from tests.chaos.crashes.pipeline import DurableState, Pipeline
-from tests.chaos.crashes.scenarios import Scenario
+from tests.chaos.crashes.scenarios import CrashScenario
 
 PAID_BEFORE = "cart-0"
 """The key of an order that every scenario finds already paid."""
@@ -33,7 +33,7 @@ class CrashEnvironment:
             event.listen(self.database.engine, "connect", _leave_it_to_the_kernel)
         upgrade(self.database.engine)
 
-    def durable(self, scenario: Scenario, profile: str) -> DurableState:
+    def durable(self, scenario: CrashScenario, profile: str) -> DurableState:
         """A new beginning: no message, and one order that was paid so long ago that look-ups can be tried out."""
         with self.database.engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
@@ -52,7 +52,7 @@ class CrashEnvironment:
         Pipeline(durable, 0.0).place(PAID_BEFORE)
         return durable
 
-    def run_here(self, scenario: Scenario, durable: DurableState) -> Execution:
+    def run_here(self, scenario: CrashScenario, durable: DurableState) -> ChildRun:
         """Run a scenario to its end, in this process."""
         pipeline = Pipeline(durable)
         points: list[str] = []
@@ -61,11 +61,11 @@ class CrashEnvironment:
             scenario.run(pipeline)
         finally:
             crashpoints.arm(None)
-        return Execution(points, False, pipeline.seconds)
+        return ChildRun(points, False, pipeline.seconds)
 
     def run_until_death(
-        self, scenario: Scenario, durable: DurableState, die_at: int | str, *, since: float | None = None
-    ) -> Execution:
+        self, scenario: CrashScenario, durable: DurableState, die_at: int | str, *, since: float | None = None
+    ) -> ChildRun:
         """Run a scenario in a process that dies on its way; returns when it is gone for its database too."""
         if self._is_sqlite:
             self.database.close()  # its locks and a fork do not go together

@@ -28,7 +28,7 @@ PERSON = Author("ada", "asked the payment service")
 
 
 @dataclass(frozen=True)
-class Scenario:
+class CrashScenario:
     """Steps, and what the payment service does with their first requests; it charges all later ones.
 
     Attributes:
@@ -195,34 +195,34 @@ def suspected(pipeline: Pipeline) -> None:
 
 
 SCENARIOS = {
-    "paid": Scenario(placed),
-    "declined": Scenario(placed, (Behavior.DECLINE,), ends=OrderStatus.DECLINED),
-    "no connection": Scenario(placed_and_tried_again, (Behavior.REFUSE,)),
-    "the answer is lost": Scenario(placed_and_resolved, (Behavior.LOSE,)),
-    "the request is lost": Scenario(placed_and_resolved, (Behavior.VANISH,)),
-    "the request is late": Scenario(delayed_on_its_way, (Behavior.DELAY,)),
-    "a 500 is stored": Scenario(replayed_for_ever, (Behavior.ERROR,)),
-    "attempts are used up": Scenario(
+    "paid": CrashScenario(placed),
+    "declined": CrashScenario(placed, (Behavior.DECLINE,), ends=OrderStatus.DECLINED),
+    "no connection": CrashScenario(placed_and_tried_again, (Behavior.REFUSE,)),
+    "the answer is lost": CrashScenario(placed_and_resolved, (Behavior.LOSE,)),
+    "the request is lost": CrashScenario(placed_and_resolved, (Behavior.VANISH,)),
+    "the request is late": CrashScenario(delayed_on_its_way, (Behavior.DELAY,)),
+    "a 500 is stored": CrashScenario(replayed_for_ever, (Behavior.ERROR,)),
+    "attempts are used up": CrashScenario(
         used_up, (Behavior.VANISH, Behavior.VANISH), max_attempts=1, ends=OrderStatus.DEAD
     ),
-    "placed while open": Scenario(placed_while_open),
-    "enqueued": Scenario(enqueued),
-    "published by the dispatcher": Scenario(published_by_the_dispatcher),
-    "deferred": Scenario(deferred),
-    "refused after the claim": Scenario(refused_after_the_claim),
-    "taken back from a hung worker": Scenario(taken_back),
-    "cancelled": Scenario(cancelled, ends=OrderStatus.CANCELLED),
-    "cancelled in doubt, not charged": Scenario(
+    "placed while open": CrashScenario(placed_while_open),
+    "enqueued": CrashScenario(enqueued),
+    "published by the dispatcher": CrashScenario(published_by_the_dispatcher),
+    "deferred": CrashScenario(deferred),
+    "refused after the claim": CrashScenario(refused_after_the_claim),
+    "taken back from a hung worker": CrashScenario(taken_back),
+    "cancelled": CrashScenario(cancelled, ends=OrderStatus.CANCELLED),
+    "cancelled in doubt, not charged": CrashScenario(
         cancelled_in_doubt, (Behavior.VANISH,), ends=OrderStatus.CANCELLED
     ),
-    "cancelled in doubt, charged": Scenario(cancelled_in_doubt, (Behavior.LOSE,)),
-    "cancelled during the call, not charged": Scenario(
+    "cancelled in doubt, charged": CrashScenario(cancelled_in_doubt, (Behavior.LOSE,)),
+    "cancelled during the call, not charged": CrashScenario(
         cancelled_during_the_call, (Behavior.REFUSE,), ends=OrderStatus.CANCELLED
     ),
-    "cancelled during the call, charged": Scenario(cancelled_during_the_call),
-    "retried": Scenario(retried, (Behavior.REJECT,)),
-    "retried with others": Scenario(bulk_retried, (Behavior.REJECT,)),
-    "resolved as paid": Scenario(resolved, (Behavior.LOSE,)),
-    "resolved as not charged": Scenario(resolved, (Behavior.VANISH,)),
-    "suspected": Scenario(suspected, (Behavior.LOSE,)),
+    "cancelled during the call, charged": CrashScenario(cancelled_during_the_call),
+    "retried": CrashScenario(retried, (Behavior.REJECT,)),
+    "retried with others": CrashScenario(bulk_retried, (Behavior.REJECT,)),
+    "resolved as paid": CrashScenario(resolved, (Behavior.LOSE,)),
+    "resolved as not charged": CrashScenario(resolved, (Behavior.VANISH,)),
+    "suspected": CrashScenario(suspected, (Behavior.LOSE,)),
 }
