@@ -42,7 +42,7 @@ class FaultSchedule:
             self._engine.at(fault.at, partial(self._cause, fault))
 
     def _cause(self, fault: ScheduledFault) -> None:
-        if self._faults.inactive:
+        if not self._faults.active:
             return
         match fault.name:
             case "broker wiped":

@@ -81,13 +81,13 @@ class FaultInjector:
         rng: decides.
 
     Attributes:
-        inactive: no fault occurs: before the first may, and after the last.
+        active: whether faults occur: from the first moment at which one may until the last.
         down: the scheduled faults that last at the moment.
         seen: how often each fault has occurred.
     """
 
     def __init__(self, rng: Random) -> None:
-        self.inactive = False
+        self.active = True
         self.down: set[str] = set()
         self.seen: Counter[str] = Counter()
         self._rng = rng
@@ -95,7 +95,7 @@ class FaultInjector:
 
     def occurs(self, name: str) -> bool:
         """Whether this fault occurs on this occasion."""
-        rate = 0.0 if self.inactive else self.rates.get(name, 0.0)
+        rate = self.rates.get(name, 0.0) if self.active else 0.0
         if rate and self._rng.random() < rate:
             self.seen[name] += 1
             return True
@@ -103,13 +103,13 @@ class FaultInjector:
 
     def may_occur(self, name: str) -> bool:
         """Whether this fault may occur in this run, and now."""
-        return not self.inactive and name in self.rates
+        return self.active and name in self.rates
 
     def activate(self) -> None:
         """From now on faults may occur."""
-        self.inactive = False
+        self.active = True
 
     def deactivate(self) -> None:
         """From now on no fault occurs, and none lasts."""
-        self.inactive = True
+        self.active = False
         self.down.clear()

@@ -110,7 +110,7 @@ class RunObserver:
         process.paused_until = self._engine.now + seconds
 
     def _is_deadly(self, point: str) -> bool:
-        if point == self._deadly_point and not self._faults.inactive:
+        if point == self._deadly_point and self._faults.active:
             self._deadly_point = None
             return True
         return self._faults.occurs("killed at a point")

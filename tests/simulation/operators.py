@@ -147,7 +147,7 @@ class Operators:
                 self._resolve(order_id)
 
     def _retry_all(self) -> None:
-        statuses = (OrderStatus.DEAD, OrderStatus.REVIEW) if self._faults.inactive else RETRYABLE
+        statuses = RETRYABLE if self._faults.active else (OrderStatus.DEAD, OrderStatus.REVIEW)
         self._do("retry of all", "", lambda: list(self._bulk_retry.run(Selection(statuses), OPERATOR)))
 
     def _resolve_all(self) -> None:

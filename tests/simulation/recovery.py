@@ -41,7 +41,7 @@ class Recovery:
 
     def _stop(self) -> None:
         run = self._run
-        if self._saved is None or run.faults.inactive:
+        if self._saved is None or not run.faults.active:
             return
         run.trace.record("database", "is lost")
         run.faults.seen["database lost and put back"] += 1

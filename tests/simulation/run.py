@@ -131,7 +131,7 @@ class Run:
             self.operators.prune(scenario.prunes, scenario.faults_from, scenario.faults_until)
         if scenario.restore is not None:
             Recovery(self).schedule(scenario.restore)
-        self.faults.inactive = scenario.faults_from > 0
+        self.faults.active = scenario.faults_from == 0
         self.engine.at(scenario.faults_from, self.faults.activate)
         self.engine.at(scenario.faults_until, self._end_faults)
         self.engine.run()

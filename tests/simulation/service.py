@@ -121,7 +121,7 @@ class SimulatedService:
 
     def error_heard(self, request: ChargeRequest) -> None:
         """Its caller has a 5xx in hand; one that came after the caller's time-out was not noticed."""
-        if not (self._faults.inactive and self.behavior.look_up_works):
+        if self._faults.active or not self.behavior.look_up_works:
             return
         which = (request.order_id, request.idempotency_key)
         self._errors_heard[which] += 1
