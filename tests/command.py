@@ -75,7 +75,7 @@ class Terminal:
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
     def run_attended(self, *arguments: str, answer: str = "", lines: int = 24, columns: int = 80) -> Ran:
-        """Run with a terminal of its own, on which somebody answers. All that is written there is in ``out``."""
+        """Run with a terminal of its own, which gets `answer` as its input. All that is written there is in ``out``."""
         ours, its = os.openpty()
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         # They would overrule the terminal's own size.

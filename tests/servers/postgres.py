@@ -127,13 +127,13 @@ class PostgresServer(Server):
         return self.url(name)
 
     def renamed(self, url: str) -> str:
-        """The database of ``url``, to which nobody is connected, by a new name."""
+        """Rename the database of ``url``, which has no connections."""
         name = self._new_name()
         self._execute(f"ALTER DATABASE {url.rpartition('/')[2]} RENAME TO {name}")
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Drop the database of ``url``, whoever is still connected to it."""
+        """Drop the database of ``url``, also while it has connections."""
         self._execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
 
     def _new_name(self) -> str:

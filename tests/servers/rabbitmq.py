@@ -23,7 +23,7 @@ VHOSTS_AT_ONCE = 20  # rabbitmqctl takes about a second and a half, however many
 
 
 class RabbitServer(Server):
-    """`url` takes a virtual host's name; `fresh_url` hands out one that nobody has used."""
+    """`url` takes a virtual host's name; `fresh_url` hands out an unused one."""
 
     name = "RabbitMQ"
 

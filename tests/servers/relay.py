@@ -32,7 +32,7 @@ class Relay:
 
     def close(self) -> None:
         """Take no connections any more; those that are there end with their client."""
-        # Closing alone does not wake up who waits in `accept`.
+        # Closing alone does not wake up a thread in `accept`.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 

@@ -27,7 +27,7 @@ class UnavailableError(Exception):
 
 
 def not_available(name: str, why: str) -> NoReturn:
-    """Skip the test by the server's name on somebody's machine; under CI a missing server is a failure."""
+    """Skip the test, naming the server that is missing. Under CI a missing server is a failure."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(f"{name}: {why}", pytrace=False)
     pytest.skip(f"{name}: {why}")

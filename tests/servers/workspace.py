@@ -23,7 +23,7 @@ class Workspace:
     """The folder and the reaper that the servers of one pytest process share."""
 
     def __init__(self) -> None:
-        # As root, PostgreSQL runs as another user, who must be able to reach the folder.
+        # As root, PostgreSQL runs as another user, which must be able to reach the folder.
         self.folder = Path(tempfile.mkdtemp(prefix="breakwall-", dir="/tmp" if os.geteuid() == 0 else None))
         self.folder.chmod(0o755)
         self._reaper = subprocess.Popen(
@@ -37,7 +37,7 @@ class Workspace:
         return path
 
     def free_port(self) -> int:
-        """A port on which nobody listens at the moment."""
+        """A free port."""
         while True:
             port = random.SystemRandom().choice(PORTS)
             with socket.socket() as probe:

@@ -38,7 +38,7 @@ class Broker:
         return "broker down" in self._faults.down
 
     def accept(self, order_id: str) -> None:
-        """Take one message from a publisher who believes it to be safe now."""
+        """Take one message from a publisher, which takes it for safe from now on."""
         occurs = self._faults.occurs
         if occurs("message lost"):
             self._trace.record("broker", f"loses the message for {order_id}")
@@ -80,7 +80,7 @@ class Broker:
         self._unacknowledged.clear()
 
     def wake_up(self) -> None:
-        """It is back: let who waits take what is there."""
+        """It is back: let the waiting consumers take what is there."""
         for task in self._idle[: len(self._ready)]:
             self._engine.wake(task)
 
