@@ -49,8 +49,7 @@ class Broker:
 
     def take(self) -> Message:
         """Wait for a message, any that is ready."""
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         while self.down or not self._ready:
             self._idle.append(task)
             try:

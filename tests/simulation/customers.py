@@ -139,8 +139,7 @@ class Customers:
         raise Violation(f"another order was accepted under the key {order.idempotency_key}: {result}")
 
     def _answer(self, group: list[Customer], call: Callable[[], list[PlaceResult]]) -> None:
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         task.about = ", ".join(customer.order.idempotency_key for customer in group)
         try:
             results = call()

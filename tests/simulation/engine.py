@@ -113,6 +113,12 @@ class Engine:
 
     # --- for the current task
 
+    @property
+    def task(self) -> Task:
+        """The task that runs; only for code that runs in one."""
+        assert self.current is not None
+        return self.current
+
     def sleep(self, seconds: float) -> None:
         """Go on in so many seconds; with 0.0, at this moment, in a random order.
 
@@ -189,8 +195,7 @@ class Engine:
         self._over = True
 
     def _myself(self) -> Task:
-        task = self.current
-        assert task is not None
+        task = self.task
         if self._over or not task.process.alive:
             raise EndedError
         return task

@@ -77,8 +77,7 @@ class Network:
             leave: called when the first byte leaves, with the moment until which the caller waits.
             arrive: hands the request to the service, with the moment by which its effects are complete.
         """
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         unsent = self._connect(clock, deadline)
         if unsent is not None:
             self._trace.record(task.name, f"sends nothing: {type(unsent.error).__name__}")

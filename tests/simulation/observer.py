@@ -120,8 +120,7 @@ class RunObserver:
     @contextmanager
     def busy_with(self, order_id: str) -> Iterator[None]:
         """A worker works on a message."""
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         task.about = order_id
         try:
             yield
@@ -133,21 +132,18 @@ class RunObserver:
     def permit_given(self, process: Process, permit: Permit) -> None:
         """The breaker has given a permit."""
         self._circuit.check_admission(process.name, permit)
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         task.notes["permit"] = self._engine.now
 
     def charge_asked(self, request: ChargeRequest) -> None:
         """A gateway is asked to charge."""
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         if task.notes.pop("begun", None):
             self.retries[request.order_id] += 1
 
     def looks_up(self, key: str) -> ChargeRequest | None:
         """The request that a look-up under this key is for; None where the look-up is tried out."""
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         found = self._storage.rows(
             "SELECT id, user_id, amount, currency, charge_key FROM orders WHERE id = ? AND charge_key = ?",
             task.about,
@@ -157,15 +153,13 @@ class RunObserver:
 
     def recorded_absent(self, order_id: str) -> None:
         """It was committed that an order was not charged. Only what was there before the commit counts."""
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         if charges := task.notes["charges"]:
             raise Violation(f"{charges} of {order_id} are recorded as absent")
 
     def misled_about(self, order_id: str) -> None:
         """The task was given an answer about another charge than the order's."""
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         self._trace.record(task.name, f"is misled about {order_id}")
         self._faults.seen["heard of another charge"] += 1
         self.misled.add(order_id)
@@ -184,8 +178,7 @@ class RunObserver:
 
     def leaves(self, request: ChargeRequest | None, ends_at: float) -> None:
         """A request leaves, to charge or (None) to look up; its caller waits no longer than ``ends_at``."""
-        task = self._engine.current
-        assert task is not None
+        task = self._engine.task
         given_at = task.notes.get("permit") if request is None else task.notes.pop("permit", None)
         if not isinstance(given_at, float):
             raise Violation(f"{task.name} sends without a permit")
