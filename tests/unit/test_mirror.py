@@ -1,0 +1,192 @@
+"""The tests mirror the product's folders, so that a module's tests are found by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.source_tree import ROOT, TESTS, Module, imports, product_modules, suite_modules
+
+SUITES = ("unit", "contract", "integration")
+
+PRODUCT = product_modules()
+
+COVERED: dict[str, str] = {
+    "breakwall.__main__": "tests/acceptance/test_wheel.py runs -m breakwall",
+    "breakwall.breaker.admission": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.circuit.operations": "tests/unit/breaker/sync/test_cas.py",
+    "breakwall.breaker.circuit.state": "tests/unit/breaker/circuit/test_transitions.py",
+    "breakwall.breaker.circuit.window": "tests/unit/breaker/circuit/test_transitions.py",
+    "breakwall.breaker.errors": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.metrics": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.probe_context": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.stores": "tests/contract/breaker/test_breaker.py",
+    "breakwall.breaker.stores.memory": "tests/contract/breaker/test_breaker.py",
+    "breakwall.breaker.sync.local": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.sync.replica": "tests/unit/breaker/sync/test_shared.py",
+    "breakwall.breaker.sync.store": "tests/unit/breaker/sync/test_shared.py",
+    "breakwall.broker.connections.factory": "tests/unit/broker/test_publisher.py",
+    "breakwall.broker.consuming.channels": "tests/integration/worker/test_outlives_rabbitmq.py runs celery -A worker",
+    "breakwall.broker.messages.strange": "tests/unit/broker/messages/test_envelope.py",
+    "breakwall.broker.rabbitmq_queues": "tests/integration/worker/test_outlives_rabbitmq.py",
+    "breakwall.cli.app": "tests/integration/cli/test_conventions.py",
+    "breakwall.cli.backlog.command": "tests/integration/cli/test_backlog.py runs backlog",
+    "breakwall.cli.demo": "tests/acceptance/test_demo.py runs demo",
+    "breakwall.cli.orders.input_file": "tests/integration/cli/orders/test_import.py runs orders import",
+    "breakwall.cli.orders.order_tables": "tests/integration/cli/orders/test_show.py runs orders show",
+    "breakwall.cli.orders.order_text": "tests/integration/cli/orders/test_show.py runs orders show",
+    "breakwall.cli.orders.progress": "tests/integration/cli/orders/test_import.py runs orders import",
+    "breakwall.cli.orders.reconcile_output": "tests/integration/cli/orders/test_reconcile.py runs orders reconcile",
+    "breakwall.cli.orders.retry_text": "tests/integration/cli/orders/test_retry_named.py runs orders retry",
+    "breakwall.cli.orders_database": "tests/integration/cli/orders/test_show.py runs orders show",
+    "breakwall.cli.simulator": "tests/integration/simulator/test_process.py runs simulator",
+    "breakwall.cli.up": "tests/acceptance/test_up.py runs up",
+    "breakwall.crashpoints": "tests/chaos/test_crashes.py",
+    "breakwall.demo.run": "tests/acceptance/test_demo.py runs demo",
+    "breakwall.doctor.breaker_store": "tests/integration/cli/test_doctor.py runs doctor",
+    "breakwall.doctor.broker": "tests/integration/cli/test_doctor.py runs doctor",
+    "breakwall.doctor.checks": "tests/integration/cli/test_doctor.py runs doctor",
+    "breakwall.doctor.database": "tests/integration/cli/test_doctor.py runs doctor",
+    "breakwall.doctor.retention": "tests/integration/cli/test_doctor.py runs doctor",
+    "breakwall.doctor.strange_messages": "tests/integration/cli/test_doctor.py runs doctor",
+    "breakwall.doctor.workers": "tests/integration/cli/test_doctor.py runs doctor",
+    "breakwall.errors": "tests/unit/cli/test_errors.py",
+    "breakwall.files.csv_rows": "tests/unit/files/test_records.py",
+    "breakwall.files.errors": "tests/unit/files/test_records.py",
+    "breakwall.files.json_objects": "tests/unit/files/test_records.py",
+    "breakwall.files.lines": "tests/unit/files/test_records.py",
+    "breakwall.files.source": "tests/unit/files/test_records.py",
+    "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
+    "breakwall.payments.gateways.base": "tests/unit/payments/test_decisions.py",
+    "breakwall.payments.gateways.transport.errors": "tests/unit/payments/gateways/test_charge_answers.py",
+    "breakwall.payments.ledger.attempt_outcomes": "tests/contract/payments/ledger/test_ledger.py",
+    "breakwall.payments.ledger.audit": "tests/contract/payments/operator/test_resolve.py",
+    "breakwall.payments.ledger.base": "tests/contract/payments/ledger/test_ledger.py",
+    "breakwall.payments.ledger.insert_new": "tests/contract/payments/ledger/test_ledger.py",
+    "breakwall.payments.ledger.pruned_orders": "tests/contract/payments/ledger/test_pruning.py",
+    "breakwall.payments.operator.locking": "tests/contract/payments/operator/test_retry_and_cancel.py",
+    "breakwall.payments.reconciliation.matching": "tests/unit/payments/reconciliation/test_staging.py",
+    "breakwall.producers": "tests/unit/test_aliases.py",
+    "breakwall.producers.importing": "tests/integration/cli/orders/test_import.py runs orders import",
+    "breakwall.producers.order_files": "tests/integration/cli/orders/test_import.py runs orders import",
+    "breakwall.producers.producer": "tests/contract/producers/test_place.py",
+    "breakwall.settings.errors": "tests/unit/settings/test_load.py",
+    "breakwall.simulator.charging": "tests/integration/simulator/test_faults.py",
+    "breakwall.simulator.client": "tests/integration/simulator/test_process.py",
+    "breakwall.simulator.control": "tests/integration/simulator/test_faults.py",
+    "breakwall.simulator.ports": "tests/integration/simulator/test_faults.py",
+    "breakwall.simulator.protocol": "tests/integration/simulator/test_faults.py",
+    "breakwall.simulator.server": "tests/integration/simulator/test_faults.py",
+    "breakwall.terminal.authors": "tests/integration/cli/orders/test_resolve.py runs orders resolve",
+    "breakwall.terminal.logs": "tests/unit/terminal/test_output.py",
+    "breakwall.up.run": "tests/acceptance/test_up.py runs up",
+    "breakwall.urls.parameters": "tests/unit/urls/test_brokers.py",
+    "breakwall.urls.syntax": "tests/unit/urls/test_brokers.py",
+    "breakwall.worker": "tests/unit/worker/test_exhaustion.py",
+    "breakwall.worker.background.heartbeat": "tests/contract/payments/fleet/test_workers.py",
+    "breakwall.worker.celery": "tests/integration/worker/test_outlives_redis.py runs celery -A worker",
+    "breakwall.worker.log.backlog_queries": "tests/contract/worker/log/test_backlog.py",
+    "breakwall.worker.runtime": "tests/integration/worker/test_log.py runs worker",
+    "breakwall.worker.startup.celery_command": "tests/integration/worker/test_options.py runs worker",
+    "breakwall.worker.startup.steps": "tests/integration/worker/test_log.py runs worker",
+}
+"""Modules without a test file of their name: the suite that covers each.
+
+After ` runs ` stands a command that the suite runs. Without one, the suite imports the module or one that leads to it.
+"""
+
+
+def mirrored(module: Module) -> list[Path]:
+    """Where its tests may be. `urls/__init__.py` has `urls/test_urls.py`; `import_.py` may have `test_import.py`."""
+    inside = Path(*module.name.removeprefix("breakwall.").split("."))
+    folder = inside if module.is_package else inside.parent
+    names = {f"test_{inside.name}.py", f"test_{inside.name.strip('_')}.py"}
+    return [Path("tests", suite, folder, name) for suite in SUITES for name in names]
+
+
+def needs_tests(module: Module) -> bool:
+    """Revisions need none of their own: each test with a database runs them."""
+    return not (module.is_package and module.only_exports) and not module.name.startswith(
+        "breakwall.migrations."
+    )
+
+
+def has_its_test_file(module: Module) -> bool:
+    return any((ROOT / file).exists() for file in mirrored(module))
+
+
+def test_each_module_has_a_test_file_of_its_name_or_a_line_in_the_table() -> None:
+    missing = [
+        name
+        for name, module in PRODUCT.items()
+        if needs_tests(module) and not has_its_test_file(module) and name not in COVERED
+    ]
+    assert missing == []
+
+
+def test_the_table_names_no_module_that_is_gone_or_has_its_test_file() -> None:
+    needless = [name for name in COVERED if name not in PRODUCT or has_its_test_file(PRODUCT[name])]
+    assert needless == []
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_the_suite_of_a_line_exercises_the_module(name: str) -> None:
+    file, _, command = COVERED[name].partition(" runs ")
+    assert (ROOT / file).exists(), f"{name}: there is no {file}"
+    suite = next(module for module in suite_modules().values() if module.file == Path(file))
+    if command:
+        assert runs(suite, command), f"{name}: {file} does not run `{command}`"
+    else:
+        assert name in reached(suite), f"{name}: {file} imports neither it nor a module that imports it"
+
+
+def runs(suite: Module, command: str) -> bool:
+    """Whether the command's words stand in the suite, or in a helper of it, one after the other as arguments."""
+    words = '", "'.join(command.split())
+    return any(f'"{words}"' in module.source for module in (suite, *helpers_of(suite)))
+
+
+def reached(suite: Module) -> set[str]:
+    """The modules of the product that it, or a helper of it, imports; what these import; and what leads there from
+    these within one room."""
+    direct = {name for module in (suite, *helpers_of(suite)) for name in imports(module, PRODUCT)}
+    found, waiting = set(direct), list(direct)
+    while waiting:
+        name = waiting.pop()
+        new = {other for other in imports(PRODUCT[name], PRODUCT) if room_of(other) == room_of(name)} - found
+        found |= new
+        waiting += new
+    return found | {other for name in direct for other in imports(PRODUCT[name], PRODUCT)}
+
+
+def helpers_of(suite: Module) -> list[Module]:
+    """The tests' own modules that it imports, and the `conftest.py` of its folders, with what these import."""
+    modules = suite_modules()
+    folders = suite.name.split(".")[:-1]
+    found = {
+        ".".join([*folders[: depth + 1], "conftest"]) for depth in range(1, len(folders))
+    } & modules.keys()
+    waiting = [suite.name, *found]
+    while waiting:
+        new = imports(modules[waiting.pop()], modules) - found
+        found |= new
+        waiting += new
+    return [modules[name] for name in found]
+
+
+def room_of(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+def test_each_test_file_mirrors_a_folder_of_the_product() -> None:
+    folders = {Path(*name.split(".")[1:-1]) for name in PRODUCT} | {
+        Path(*name.split(".")[1:]) for name, module in PRODUCT.items() if module.is_package
+    }
+    files = [file for suite in SUITES for file in (TESTS / suite).rglob("test_*.py")]
+    strays = [
+        str(file.relative_to(ROOT))
+        for file in files
+        if Path(*file.relative_to(TESTS).parts[1:-1]) not in folders
+    ]
+    assert strays == []
