@@ -72,7 +72,7 @@ def test_a_statement_that_the_server_refuses_is_the_same_error(postgres_url: str
 
 
 def test_a_server_whose_disk_is_full_is_not_said_to_be_silent(postgres_url: str) -> None:
-    """As PostgreSQL says it; `make chaos` fills a real one."""
+    """As PostgreSQL says it; the storm of `make chaos` fills a real one."""
     full = "DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
     with (
         closing(Database(postgres_url)) as database,
