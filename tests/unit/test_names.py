@@ -52,7 +52,6 @@ GIVEN_UP_IN_ONE_PLACE = {
     ("breakwall.demo", "course|plan|play|stage"): "timeline, scenario, screen",
     ("breakwall.demo", "promises?|reconciliation"): "acknowledgements; proof",
     ("breakwall.payments", "differences?|draws?|plans?"): "discrepancies; jitter; query hints",
-    ("breakwall.producers", "lines?"): "row",
     ("breakwall.worker", "says?|tells?|telling"): "log, report, notify",
 }
 """Words that mean something else, and the right thing, in another place."""
