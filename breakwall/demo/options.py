@@ -1,4 +1,4 @@
-"""What one run of the demo is like: how many orders, how fast, for how long the payment service is dead."""
+"""The options of one run: how many orders, how fast, and how long the payment service is dead."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from breakwall.pickling import Picklable
 
-LEAST_LOAD = 4.0
-"""Seconds of orders at least: a good moment, the death, and some customers who come while it is dead."""
+LEAST_SECONDS = 4.0
+"""Seconds of orders, at least: some before the outage, its beginning, and some customers during it."""
 
 LEAST_ORDERS = 40
-"""Below this a circuit that looks at its latest 20 calls has too little to see."""
+"""With fewer, a circuit that looks at its latest 20 calls has too few of them."""
 
 SHORTENED = {
     "BREAKWALL_PAYMENT_TIMEOUT": "2",
@@ -23,21 +23,21 @@ SHORTENED = {
     "BREAKWALL_DISPATCH__INTERVAL": "0.2",
     "BREAKWALL_DISPATCH__REPUBLISH_AFTER": "5",
 }
-"""Seconds where a shop would have tens of them, so that a minute is enough. Nothing else differs from the
-defaults; the story says so."""
+"""Seconds, where a shop would have tens of them, so that a minute is enough. Every other setting has its default;
+the demo says so."""
 
 LATENCY = (0.03, 0.12)
-"""Seconds that the payment service takes for a charge: a quick one of its kind."""
+"""Seconds, least and most, that the payment service takes for a charge: a fast one."""
 
-DECLINES = 0.03
-"""The share of cards that the payment service declines, so that the numbers are those of a real day."""
+DECLINE_RATE = 0.03
+"""The share of cards that the payment service declines, as on a normal day."""
 
 
-class PlanError(Picklable, ValueError):
-    """The numbers do not make a demo; the message says which would.
+class DemoOptionError(Picklable, ValueError):
+    """The options do not make a demo; the message says which would.
 
     Attributes:
-        option: the option that is wrong.
+        option: the wrong option.
     """
 
     def __init__(self, option: str, message: str) -> None:
@@ -46,17 +46,17 @@ class PlanError(Picklable, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A run of the demo, checked when it is made.
+class DemoOptions:
+    """The options of one run, checked when they are made.
 
     Attributes:
         orders: how many customers come.
         rate: how many of them a second.
         outage: for how many seconds the payment service is dead.
-        seed: the same seed, the same orders.
+        seed: the same seed makes the same orders.
 
     Raises:
-        PlanError: naming the option and what would be right.
+        DemoOptionError: naming the option and a value that works.
     """
 
     orders: int
@@ -65,26 +65,26 @@ class Plan:
     seed: int
 
     def __post_init__(self) -> None:
-        least = max(LEAST_ORDERS, int(LEAST_LOAD * self.rate))
+        least = max(LEAST_ORDERS, int(LEAST_SECONDS * self.rate))
         if self.orders < least:
-            raise PlanError(
+            raise DemoOptionError(
                 "--orders",
                 f"should be at least {least} at {self.rate:g} orders a second: some before the payment "
                 "service dies and some while it is dead",
             )
 
     @property
-    def good_orders(self) -> int:
-        """How many orders come before anything goes wrong: five seconds' worth, a quarter of a short run."""
+    def orders_before_outage(self) -> int:
+        """Five seconds' worth, in a short run a quarter of all."""
         return int(min(5 * self.rate, self.orders / 4))
 
     @property
-    def wait(self) -> float:
-        """The shortened waits, in seconds."""
+    def shortened_wait(self) -> float:
+        """Seconds of the shortened waits."""
         return float(SHORTENED["BREAKWALL_BREAKER__RECOVERY_TIMEOUT"])
 
     def environment(self, inherited: Mapping[str, str], home: Path, payment_url: str) -> dict[str, str]:
-        """The environment of the demo's processes: none of the user's own Breakwall settings are in it."""
+        """The environment of the demo's processes, without the user's own Breakwall settings."""
         others = {name: value for name, value in inherited.items() if not name.startswith("BREAKWALL_")}
         return {
             **others,
