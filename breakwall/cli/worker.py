@@ -78,7 +78,7 @@ def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
 
     from breakwall.terminal.logs import is_log_json, write_event
     from breakwall.worker.app import create_app
-    from breakwall.worker.options import own_worker
+    from breakwall.worker.startup.options import own_worker
 
     chosen = [] if concurrency is None else ["--concurrency", str(concurrency)]
     surroundings = CLIContext(

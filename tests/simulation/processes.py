@@ -20,8 +20,8 @@ from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
 from breakwall.worker.app import retry_payment
 from breakwall.worker.dispatcher import Dispatcher
-from breakwall.worker.exhaustion import Patience
-from breakwall.worker.outcome_log import Telling
+from breakwall.worker.exhaustion import ExhaustionRetry
+from breakwall.worker.log.outcome import OutcomeLog
 from breakwall.worker.retry import Retrier
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
@@ -133,10 +133,10 @@ class WorkerProcess(PipelineProcess):
         )
         due = DueOrders(database)
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, around.broker.depth, settings)
-        self.telling = Telling(database, self.breaker, monotonic=self.glance)
-        self.patience = Patience(Lacks(self.monotonic))
+        self.outcome_log = OutcomeLog(database, self.breaker)
+        self.exhaustion_retry = ExhaustionRetry(Lacks(self.monotonic))
         # Heartbeats are no order's affair.
-        self.heartbeat = SimpleNamespace(busy=lambda: None)
+        self.heartbeat = SimpleNamespace(mark_busy=lambda: None)
         # What the task finds behind `task.app`.
         self.celery_task = SimpleNamespace(app=SimpleNamespace(breakwall=self))
         for number in range(around.scenario.consumers):

@@ -40,9 +40,9 @@ SITUATIONS = {
     "uWSGI without --py-call-osafterfork": "integration/host/test_concurrency.py::"
     "test_uwsgi_that_forks_without_a_word_to_python",
     "gevent patched after import": "integration/host/test_concurrency.py::test_gevent_that_patches_late_is_refused",
-    "-P eventlet": "unit/worker/test_options.py::"
+    "-P eventlet": "unit/worker/startup/test_options.py::"
     "test_every_pool_but_threads_is_refused_without_being_imported",
-    "--autoscale 10,3": "unit/worker/test_options.py::"
+    "--autoscale 10,3": "unit/worker/startup/test_options.py::"
     "test_an_option_that_does_not_work_is_refused_with_its_reason",
     "RabbitMQ with a classic queue from before": "integration/broker/test_mismatch.py::"
     "test_a_classic_queue_of_that_name_is_told_with_the_way_out",

@@ -147,7 +147,7 @@ class Handlers(dict[str, Handler]):
 
     def __missing__(self, name: str) -> Handler:
         def refuse(state: Any, /, **arguments: Any) -> Mapping[str, str]:
-            # Whoever works on such an order says so (`breakwall.worker.app.RetryRequest`).
+            # Whoever works on such an order says so (`breakwall.worker.request.RetryRequest`).
             if name in {"revoke", "terminate"}:
                 _note_revoked(arguments.get("task_id"))
             reason = REASONS.get(name, UNKNOWN)

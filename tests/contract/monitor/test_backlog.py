@@ -26,7 +26,7 @@ from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.operator.incidents import close_incident
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.worker.heartbeat import Heartbeat
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.promised import BACKLOG_FIELDS
 
 PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
@@ -247,7 +247,7 @@ def test_an_order_whose_claim_ran_out_is_counted_as_abandoned(site: Site) -> Non
 def test_the_workers_that_are_alive_are_counted(site: Site) -> None:
     assert site.look().workers == 0
     worker = Heartbeat(site.database, clock=site.clock)
-    worker.introduce("celery@web-1", 20)
+    worker.identify("celery@web-1", 20)
     worker.beat()
     site.queue("a")
     assert (site.look().workers, kinds(site)) == (1, [])

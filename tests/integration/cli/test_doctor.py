@@ -14,7 +14,7 @@ import pytest
 from breakwall.broker.embedded.broker import server
 from breakwall.payments.db.database import Database
 from breakwall.simulator.client import SimulatorControl
-from breakwall.worker.heartbeat import Heartbeat
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.command import Ran, Terminal
 
 
@@ -228,7 +228,7 @@ def beat(terminal: Terminal) -> None:
     """A worker's sign of life."""
     with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
         heartbeat = Heartbeat(database)
-        heartbeat.introduce("celery@here", 20)
+        heartbeat.identify("celery@here", 20)
         assert heartbeat.beat()
 
 

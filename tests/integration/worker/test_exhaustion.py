@@ -121,7 +121,7 @@ def test_a_worker_that_is_told_to_hurry_ends_its_calls_and_says_so(
         time.sleep(0.2)  # two of a kind that come at once are one
     wait_for(f"it ends\n{busy.said()}", lambda: busy.process.poll() is not None, PATIENCE)
     assert busy.process.returncode in {0, 1}  # Celery's, by what it was at; a signal's would be below
-    assert "ending: payments that are in hand" in busy.said()
+    assert "ending: payments in hand" in busy.said()
     assert "Traceback" not in busy.said()
     assert busy.said().count(": paid") == 2
 

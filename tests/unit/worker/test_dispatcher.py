@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, field
-from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion import CALM, Lacks
-from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import DispatchSettings
-from breakwall.worker.dispatcher import Dispatcher, DispatchLoop
+from breakwall.worker.dispatcher import Dispatcher
 
 
 @dataclass
@@ -27,7 +23,7 @@ class Site:
     published: list[str] = field(default_factory=list)
     looks_at_due: int = 0
     reclaims: int = 0
-    held_back: int = 0
+    refusals: int = 0
 
     prunings: int = 0
 
@@ -41,7 +37,7 @@ class Site:
             self,
             lambda: self.depth,
             DispatchSettings(**{"batch": 100, "window": 500, **settings}),
-            held_back=self.note_held_back,
+            on_circuit_refusal=self.note_refusal,
             prune=self.prune,
         )
 
@@ -54,8 +50,8 @@ class Site:
         self.depth = 0
         return dispatcher
 
-    def note_held_back(self) -> None:
-        self.held_back += 1
+    def note_refusal(self) -> None:
+        self.refusals += 1
 
     def reclaim_expired(self) -> list[str]:
         self.reclaims += 1
@@ -99,11 +95,11 @@ def test_only_a_circuit_that_refuses_holds_a_worker_back(site: Site) -> None:
     dispatcher = site.dispatcher()
     site.slots = 0
     dispatcher.run_once()
-    assert site.held_back == 1
+    assert site.refusals == 1
     for slots, depth in ((1, 0), (None, 0), (None, 10_000), (None, None)):
         site.slots, site.depth = slots, depth
         dispatcher.run_once()
-    assert site.held_back == 1
+    assert site.refusals == 1
 
 
 def test_each_step_counts_what_still_waits_at_the_broker(site: Site) -> None:
@@ -166,61 +162,6 @@ def test_takes_dead_workers_orders_back_even_while_the_circuit_is_open(site: Sit
     site.slots = 0
     site.dispatcher().run_once()
     assert site.reclaims == 1
-
-
-class TestLoop:
-    def run_until(self, dispatcher: Any, looks: int) -> list[str]:
-        """Run a loop until its dispatcher has looked so often; returns what it reported."""
-        reports: list[str] = []
-        self.heard: list[str | None] = []
-        lacks = Lacks(count(0, CALM * 0.6).__next__, hear=self.heard.append)
-        loop = DispatchLoop(dispatcher, interval=0.001, batch=100, report=reports.append, lacks=lacks)
-        dispatcher.stop_after = (looks, loop)
-        loop.start()
-        loop.join(10)
-        return reports
-
-    class Failing:
-        """Fails at its first look and stops the loop after a number of looks."""
-
-        stop_after: tuple[int, DispatchLoop]
-        looks = 0
-
-        def __init__(self, error: Exception) -> None:
-            self.error = error
-
-        def run_once(self) -> int:
-            self.looks += 1
-            wanted, loop = self.stop_after
-            if self.looks == wanted:
-                loop.ask_to_stop()
-            if self.looks == 1:
-                raise self.error
-            return 0
-
-    @pytest.mark.parametrize(
-        "error", [OSError(errno.EMFILE, "no"), MemoryError(), RuntimeError("can't start new thread")]
-    )
-    def test_a_look_for_which_something_is_lacking_is_told_as_that_and_the_loop_goes_on(
-        self, error: Exception
-    ) -> None:
-        dispatcher = self.Failing(error)
-        assert self.run_until(dispatcher, looks=3) == []
-        assert dispatcher.looks == 3
-        # And what it lacked it has again after a while of looks that went well, with no order to work on.
-        assert len(self.heard) == 2
-        assert self.heard[-1] is None
-
-    def test_a_look_that_fails_is_reported_and_the_loop_goes_on(self) -> None:
-        dispatcher = self.Failing(ValueError("a bug"))
-        reports = self.run_until(dispatcher, looks=3)
-        assert dispatcher.looks == 3
-        assert len(reports) == 1
-        assert "a bug" in reports[0]
-
-    def test_a_database_that_is_gone_is_told_and_told_once_to_be_back(self) -> None:
-        reports = self.run_until(self.Failing(DatabaseUnavailableError("gone")), looks=4)
-        assert reports == ["gone", "the orders database answers again, after 0 s"]
 
 
 class TestPruning:

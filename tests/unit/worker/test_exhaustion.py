@@ -13,7 +13,7 @@ import pytest
 from breakwall.host.exhaustion import Lacks
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker import exhaustion
-from breakwall.worker.exhaustion import Patience, PatientExecutor
+from breakwall.worker.exhaustion import ExhaustionRetry, QueueingExecutor
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def lacks(heard: list[str | None]) -> Lacks:
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exhaustion, "PAUSE", 0.001)
 
 
@@ -53,7 +53,7 @@ def lacking() -> DatabaseUnavailableError:
 @pytest.mark.parametrize("error", [lacking(), OSError(errno.EMFILE, "no"), MemoryError()])
 def test_work_is_tried_until_there_is_enough(lacks: Lacks, heard: list[str | None], error: Exception) -> None:
     work = Work(error, times=5)
-    assert Patience(lacks).run(work) == "done"
+    assert ExhaustionRetry(lacks).run(work) == "done"
     assert work.tries == 6
     assert len(heard) == 5
 
@@ -61,7 +61,7 @@ def test_work_is_tried_until_there_is_enough(lacks: Lacks, heard: list[str | Non
 def test_it_is_let_go_in_the_end(lacks: Lacks) -> None:
     work = Work(MemoryError(), times=1000)
     with pytest.raises(MemoryError):
-        Patience(lacks).run(work)
+        ExhaustionRetry(lacks).run(work)
     assert work.tries == exhaustion.TRIES
 
 
@@ -69,16 +69,16 @@ def test_it_is_let_go_in_the_end(lacks: Lacks) -> None:
 def test_any_other_error_is_not_waited_for(lacks: Lacks, error: Exception) -> None:
     work = Work(error, times=1)
     with pytest.raises(type(error)):
-        Patience(lacks).run(work)
+        ExhaustionRetry(lacks).run(work)
     assert work.tries == 1
 
 
 def test_a_worker_that_ends_waits_no_longer(lacks: Lacks) -> None:
-    patient = Patience(lacks)
-    patient.end()
+    retry = ExhaustionRetry(lacks)
+    retry.end()
     work = Work(MemoryError(), times=1000)
     with pytest.raises(MemoryError):
-        patient.run(work)
+        retry.run(work)
     assert work.tries == 1
 
 
@@ -89,7 +89,7 @@ class TestExecutor:
         def none_left(executor: Any) -> None:
             raise RuntimeError("can't start new thread")
 
-        with PatientExecutor(2, lacks) as executor:
+        with QueueingExecutor(2, lacks) as executor:
             with monkeypatch.context() as without:
                 without.setattr(ThreadPoolExecutor, "_adjust_thread_count", none_left)
                 future = executor.submit(lambda: "done")
@@ -99,7 +99,7 @@ class TestExecutor:
             assert future.result(30) == "done"
 
     def test_it_can_be_shut_down_by_who_interrupted_a_submit(self, lacks: Lacks) -> None:
-        executor = PatientExecutor(1, lacks)
+        executor = QueueingExecutor(1, lacks)
         ended = threading.Event()
 
         def interrupted() -> None:

@@ -31,9 +31,10 @@ class Retrier:
 def deliver(retrier: Retrier, *arguments: Any, **also: Any) -> Any:
     runtime = SimpleNamespace(
         retrier=retrier,
-        patience=SimpleNamespace(run=lambda work: work()),
-        telling=SimpleNamespace(tell=lambda order_id, work: work(order_id)),
-        heartbeat=SimpleNamespace(busy=lambda: None),
+        exhaustion_retry=SimpleNamespace(run=lambda work: work()),
+        outcome_log=SimpleNamespace(write=lambda order_id, status, took: status),
+        heartbeat=SimpleNamespace(mark_busy=lambda: None),
+        monotonic=lambda: 0.0,
     )
     task = SimpleNamespace(app=SimpleNamespace(breakwall=runtime))
     return retry_payment(task, *arguments, **also)

@@ -1,4 +1,4 @@
-"""The backlog's lines in a worker's log, the same on SQLite and on PostgreSQL. Time is a clock turned by hand."""
+"""The backlog's lines in a worker's log, the same on SQLite and on PostgreSQL. Time is a manual clock."""
 
 from __future__ import annotations
 
@@ -20,14 +20,11 @@ from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.worker.backlog_log import BacklogLog
-from breakwall.worker.outcome_log import NOTHING, Telling
-
-FAILED = Answer(Outcome.FAILED, Health.FAILURE, code="http_503", detail="Down.")
+from breakwall.worker.log.backlog import BacklogLog
 
 
 class Site:
-    """Orders, a circuit, a broker, and a worker that tells of them."""
+    """Orders, a circuit, a broker, and a worker that logs the backlog."""
 
     def __init__(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
         self.database = Database(url)
@@ -38,21 +35,13 @@ class Site:
             "payment", CircuitBreakerConfig(failure_threshold=1, recovery_timeout=30.0, jitter=0.0)
         )
         self.messages: int | None = 0
-        self.refused = False
+        self.publishing_fails = False
         self.seconds = 0.0
         self.log = BacklogLog(
             self.database,
             self.breaker,
             lambda: self.messages,
-            refused=lambda: self.refused,
-            clock=self.clock,
-            monotonic=lambda: self.seconds,
-        )
-        self.strays: list[str] = []
-        self.telling = Telling(
-            self.database,
-            self.breaker,
-            stray=self.strays.append,
+            publishing_fails=lambda: self.publishing_fails,
             clock=self.clock,
             monotonic=lambda: self.seconds,
         )
@@ -81,9 +70,9 @@ class Site:
         for _ in range(0, seconds, step):
             self.clock.advance(step)
             self.seconds += step
-            self.log.look()
+            self.log.run_once()
 
-    def told(self) -> list[str]:
+    def lines(self) -> list[str]:
         found = [record for record in self.caplog.records if record.name == "breakwall.backlog"]
         assert {record.levelno for record in found} <= {logging.WARNING}
         return [record.getMessage() for record in found]
@@ -113,7 +102,7 @@ def site(migrated_url: str, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
     site.database.close()
 
 
-def test_an_outage_is_told_when_it_begins_each_minute_and_when_it_is_over(site: Site) -> None:
+def test_an_outage_is_logged_when_it_begins_each_minute_and_when_it_ends(site: Site) -> None:
     """A row of the fault map: at Celery's default level an outage left no line at all."""
     site.open_circuit()
     ids = site.queue("a", "b") + site.queue("c", currency="USD", delay=40.0)
@@ -122,14 +111,14 @@ def test_an_outage_is_told_when_it_begins_each_minute_and_when_it_is_over(site: 
     for order_id in ids:
         site.pay(order_id)
     site.wait(5)
-    begun, on, still, gone = site.told()
+    begun, on, still, gone = site.lines()
     assert begun.startswith(
         "a backlog has begun: 3 orders wait (2 due), ₩20,000, $100.00, the oldest for 1 s; "
         "the circuit is open, the first probe in "
     )
     assert on.startswith("the backlog goes on: 3 orders wait (3 due), ")
     assert "the oldest for 121 s" in still
-    assert gone == "the backlog is gone after 131 s: 3 orders that had waited were settled (3 paid)"
+    assert gone == "the backlog is gone after 131 s: 3 orders that had waited are finished (3 paid)"
 
 
 def test_its_lines_have_fields(site: Site) -> None:
@@ -142,7 +131,7 @@ def test_its_lines_have_fields(site: Site) -> None:
     assert (fields["oldest_age_seconds"], fields["drained_last_minute"]) == (11.0, 1)
     assert fields["held_up_by"] == "workers charge them, 1 in the last minute"
     site.wait(60, step=60)
-    assert site.told()[-1].endswith("; workers try them, and none was settled in the last minute")
+    assert site.lines()[-1].endswith("; workers try them, and none was finished in the last minute")
 
 
 def test_a_retry_or_two_are_no_backlog(site: Site) -> None:
@@ -150,51 +139,51 @@ def test_a_retry_or_two_are_no_backlog(site: Site) -> None:
     site.wait(9, step=3)
     site.pay(order_id)
     site.wait(5)
-    assert site.told() == []
+    assert site.lines() == []
 
 
-def test_an_order_in_somebodys_hands_is_not_gone(site: Site) -> None:
+def test_a_backlog_goes_on_while_a_worker_has_its_last_order(site: Site) -> None:
     (order_id,) = site.queue("a")
     site.wait(12, step=6)
     claim = site.ledger.claim(order_id)
     assert claim is not None
     site.wait(5)
-    assert len(site.told()) == 1
+    assert len(site.lines()) == 1
 
 
 @pytest.mark.parametrize(
     ("messages", "delay", "what"),
     [(None, 0.0, "the broker does not answer"), (0, 100.0, "none is due, the next one in ")],
 )
-def test_what_holds_it_up_is_told(site: Site, messages: int | None, delay: float, what: str) -> None:
+def test_what_holds_it_up_is_logged(site: Site, messages: int | None, delay: float, what: str) -> None:
     site.messages = messages
     site.queue("a", delay=delay)
     site.wait(11, step=11)
-    assert f"; {what}" in site.told()[0]
+    assert f"; {what}" in site.lines()[0]
 
 
 def test_a_broker_that_takes_no_messages_holds_it_up_though_it_answers(site: Site) -> None:
-    site.refused = True
+    site.publishing_fails = True
     site.queue("a")
     site.wait(11, step=11)
-    assert site.told()[0].endswith("; the broker takes no messages")
+    assert site.lines()[0].endswith("; the broker takes no messages")
 
 
-def test_orders_that_are_no_longer_there_were_not_settled(site: Site) -> None:
+def test_orders_that_are_no_longer_there_are_not_called_finished(site: Site) -> None:
     site.queue("a")
     site.wait(11, step=11)
     site.database.write(lambda connection: connection.execute(delete(orders)))
     site.wait(5)
-    assert site.told()[1] == "after 12 s the orders of the backlog are no longer there; none was settled"
+    assert site.lines()[1] == "after 12 s the orders of the backlog are no longer there; none was finished"
 
 
-def test_imported_orders_that_their_first_attempt_settles_are_counted(site: Site) -> None:
+def test_imported_orders_that_their_first_attempt_finishes_are_counted(site: Site) -> None:
     asked = [Order(user_id="u1", amount=1, currency="KRW", idempotency_key="a")]
     (order_id,) = site.ledger.accept_queued(asked).new.values()
     site.wait(11, step=11)
     site.pay(order_id)
     site.wait(5)
-    assert site.told()[1].endswith("were settled (1 paid)")
+    assert site.lines()[1].endswith("are finished (1 paid)")
 
 
 def test_settings_that_the_service_rejects_hold_it_up(site: Site) -> None:
@@ -202,101 +191,44 @@ def test_settings_that_the_service_rejects_hold_it_up(site: Site) -> None:
     rejected = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE)
     site.work(order_id, rejected, OrderStatus.QUEUED)
     site.wait(11, step=11)
-    assert "rejected 1 of them: `breakwall doctor`" in site.told()[0]
+    assert "rejected 1 of them: `breakwall doctor`" in site.lines()[0]
 
 
-def test_an_operators_word_holds_it_up(site: Site) -> None:
+def test_an_operators_override_holds_it_up(site: Site) -> None:
     site.breaker.force_open("maintenance", "kim")
     site.queue("a")
     site.wait(1)
-    assert "; the circuit is forced open by kim: maintenance" in site.told()[0]
+    assert "; the circuit is forced open by kim: maintenance" in site.lines()[0]
 
 
 @pytest.mark.parametrize(("older", "lines"), [(True, 0), (False, 1)])
-def test_of_many_workers_the_oldest_that_lives_speaks(site: Site, older: bool, lines: int) -> None:
+def test_of_many_workers_only_the_oldest_live_one_logs(site: Site, older: bool, lines: int) -> None:
     site.another_worker(pid=os.getpid() + 1, older=older)
     if not older:
         site.another_worker(pid=os.getpid(), older=True)
     site.queue("a")
     site.wait(15, step=5)
-    assert len(site.told()) == lines
+    assert len(site.lines()) == lines
 
 
-def test_when_the_one_that_spoke_is_dead_another_goes_on(site: Site) -> None:
+def test_when_the_oldest_worker_is_dead_another_goes_on(site: Site) -> None:
     site.another_worker(pid=os.getpid() + 1, older=True)
     site.another_worker(pid=os.getpid() + 2, older=True, ahead=86_400)  # the database's clock was set back
     site.queue("a")
     site.wait(135, step=5)
-    assert [line.partition(":")[0] for line in site.told()] == ["the backlog goes on", "the backlog goes on"]
+    assert [line.partition(":")[0] for line in site.lines()] == ["the backlog goes on", "the backlog goes on"]
 
 
-def test_a_database_without_heartbeats_lets_each_worker_speak(site: Site) -> None:
+def test_without_heartbeats_each_worker_logs(site: Site) -> None:
     site.database.write(lambda connection: workers.drop(connection))
     site.queue("a")
     site.wait(12, step=6)
-    assert len(site.told()) == 1
+    assert len(site.lines()) == 1
 
 
-def test_a_database_that_is_away_is_the_dispatchers_to_tell(
+def test_a_database_that_is_away_is_left_to_the_dispatcher(
     caplog: pytest.LogCaptureFixture, tmp_path: object
 ) -> None:
     database = Database(f"sqlite:///{tmp_path}/no/such/folder.db")
-    BacklogLog(database, CircuitBreaker("x"), lambda: 0).look()
+    BacklogLog(database, CircuitBreaker("x"), lambda: 0).run_once()
     assert caplog.records == []
-
-
-def orders_told(site: Site) -> list[str]:
-    return [record.getMessage() for record in site.caplog.records if record.name == "breakwall.orders"]
-
-
-def test_an_order_that_waits_on_says_why_and_for_how_long(site: Site) -> None:
-    (order_id,) = site.queue("cart-17")
-    said = site.telling.tell(order_id, lambda one: site.work(one, FAILED, OrderStatus.QUEUED, delay=12.0))
-    assert said == "queued, http_503, next attempt in 12 s"
-    assert orders_told(site) == [f"order cart-17 (id {order_id}): {said}"]
-    fields = vars(site.caplog.records[-1])
-    assert (fields["key"], fields["order_id"], fields["reason"], fields["next_attempt_seconds"]) == (
-        "cart-17",
-        order_id,
-        "http_503",
-        12.0,
-    )
-
-
-def test_an_order_that_is_put_off_names_the_circuit(site: Site) -> None:
-    (order_id,) = site.queue("cart-17")
-    site.open_circuit()
-
-    def put_off(one: str) -> OrderStatus:
-        assert site.ledger.defer(one, 30.0)
-        return OrderStatus.QUEUED
-
-    assert site.telling.tell(order_id, put_off) == "queued, circuit_open, next attempt in 30 s"
-
-
-def test_an_order_that_is_paid_says_so_and_one_that_is_done_nothing(site: Site) -> None:
-    (order_id,) = site.queue("cart-17")
-    assert site.telling.tell(order_id, site.pay) == "paid"
-    assert site.telling.tell(order_id, lambda one: None) == NOTHING
-    assert orders_told(site) == [
-        f"order cart-17 (id {order_id}): paid",
-        f"order (id {order_id}): nothing to do",
-    ]
-
-
-def test_a_message_for_an_order_of_another_site_is_told_and_one_that_was_doubled_is_not(site: Site) -> None:
-    (order_id,) = site.queue("cart-17")
-    for named in (order_id, "another-sites"):
-        assert site.telling.tell(named, lambda one: None) == NOTHING
-    assert site.strays == ["another-sites"]
-
-
-def test_above_info_a_paid_order_costs_no_look(site: Site) -> None:
-    logging.getLogger("breakwall.orders").setLevel(logging.WARNING)
-    try:
-        (order_id,) = site.queue("cart-17")
-        status = site.pay(order_id)
-        site.database.read = None  # type: ignore[assignment, method-assign]
-        assert site.telling.tell(order_id, lambda one: status) == "paid"
-    finally:
-        logging.getLogger("breakwall.orders").setLevel(logging.NOTSET)

@@ -7,7 +7,7 @@ import pytest
 from breakwall.payments.db.database import SchemaError
 from breakwall.payments.ledger.pruning import BATCH, Place
 from breakwall.settings import DAY, Settings, SettingsError, load_settings
-from breakwall.worker.pruning import BATCHES, REST, PruningStep
+from breakwall.worker.background.pruning import BATCHES, PAUSE, PruningStep
 
 
 class Pruning:
@@ -64,7 +64,7 @@ def test_once_all_is_done_it_rests_and_then_begins_at_the_oldest_again() -> None
     assert [step.run_once(), step.run_once()] == [3, 0]
     assert len(pruning.walks) == 1
     pruning.orders = 2
-    now.seconds += REST
+    now.seconds += PAUSE
     assert step.run_once() == 2
     assert pruning.walks == [None, None]
 
@@ -76,7 +76,7 @@ def test_what_keeps_it_from_pruning_is_told_once_a_rest() -> None:
     with pytest.raises(SchemaError):
         step.run_once()
     assert step.run_once() == 0
-    now.seconds += REST
+    now.seconds += PAUSE
     with pytest.raises(SchemaError):
         step.run_once()
 

@@ -1,4 +1,4 @@
-"""What waits, as the backlog's lines in the log say it: counted in the database, changing nothing."""
+"""The queries behind the backlog's lines in the log. They change nothing."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders, workers
 from breakwall.payments.fleet.workers import is_alive
 from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED
 
-SAMPLE = 100
-"""Waiting orders that are looked at each second: whether there is a backlog is seen by a few."""
+SAMPLE_SIZE = 100
+"""Waiting orders that are read each second: a few are enough to see whether there is a backlog."""
 
-OF_LATE = 60.0
-"""Seconds of completions that are told: those since the last line."""
+DRAINED_WITHIN = 60.0
+"""Seconds back from now in which finished orders count as drained: about one line's interval."""
 
 HAD_WAITED = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
-    """A cheap look. ``waiting`` is `SAMPLE` at most; ``unfinished`` are such orders in somebody's hands."""
+class BacklogSample:
+    """A cheap look. ``waiting`` is `SAMPLE_SIZE` at most; ``in_flight``: none waits, but a worker has one."""
 
     now: datetime
     waiting: int
-    unfinished: bool
+    in_flight: bool
     oldest_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """All that waits. ``amounts`` are minor units, by currency; ``drained``: had waited and were settled of late."""
+class BacklogCount:
+    """All waiting orders. ``amounts``: minor units by currency. ``drained``: had waited, finished a moment ago."""
 
     queued: int
     due: int
@@ -50,39 +50,41 @@ class Waiting:
 
     def __str__(self) -> str:
         money = ", ".join(show_money(amount, currency) for currency, amount in sorted(self.amounts.items()))
-        many = f"{self.queued:,} order{'s' if self.queued > 1 else ''} wait{'' if self.queued > 1 else 's'}"
-        return f"{many} ({self.due:,} due), {money}, the oldest for {self.oldest_seconds:,.0f} s"
+        orders_wait = "orders wait" if self.queued > 1 else "order waits"
+        return f"{self.queued:,} {orders_wait} ({self.due:,} due), {money}, the oldest for {self.oldest_seconds:,.0f} s"
 
 
-def glimpse(connection: Connection, clock: Clock) -> Glimpse:
-    """Whether anything waits, at the cost of `SAMPLE` rows at most."""
+def sample_backlog(connection: Connection, clock: Clock) -> BacklogSample:
+    """Whether anything waits, at the cost of `SAMPLE_SIZE` rows at most."""
     sample = (
         select(orders.c.created_at.label("since"))
         .where(most_likely(orders.c.status == QUEUED), orders.c.dispatch_at.is_not(None))
-        .order_by(orders.c.dispatch_at)  # by the index of what waits, not through all that is finished
-        .limit(SAMPLE)
+        .order_by(orders.c.dispatch_at)  # uses the index of waiting orders, not a scan of all finished ones
+        .limit(SAMPLE_SIZE)
         .subquery()
     )
-    busy = (
+    in_flight = (
         select(literal(1))
         .where(most_likely(orders.c.status == IN_FLIGHT), HAD_WAITED)
         .order_by(orders.c.lease_until)
         .limit(1)
     )
-    found = connection.execute(
+    row = connection.execute(
         select(
-            clock.after(0).label("now"), func.count(sample.c.since).label("waiting"), func.min(sample.c.since)
+            clock.after(0).label("now"),
+            func.count(sample.c.since).label("waiting"),
+            func.min(sample.c.since).label("oldest"),
         )
     ).one()
-    return Glimpse(
-        found.now,
-        found.waiting,
-        unfinished=found.waiting == 0 and connection.scalar(busy) is not None,
-        oldest_seconds=_between(found[2], found.now),
+    return BacklogSample(
+        row.now,
+        row.waiting,
+        in_flight=row.waiting == 0 and connection.scalar(in_flight) is not None,
+        oldest_seconds=_seconds(row.oldest, row.now),
     )
 
 
-def count_waiting(connection: Connection, clock: Clock) -> Waiting:
+def count_backlog(connection: Connection, clock: Clock) -> BacklogCount:
     """Count all of it: for a million waiting orders, about a second of one of the database's processors."""
     now = clock.after(0)
     rows = connection.execute(
@@ -99,12 +101,12 @@ def count_waiting(connection: Connection, clock: Clock) -> Waiting:
         .where(orders.c.status == QUEUED)
         .group_by(orders.c.currency)
     ).all()
-    return Waiting(
+    return BacklogCount(
         queued=sum(row.queued for row in rows),
         due=sum(row.due for row in rows),
         rejected=sum(row.rejected for row in rows),
-        oldest_seconds=max((_between(row.oldest, row.now) for row in rows), default=0.0),
-        next_due_seconds=min((_between(row.now, row.next_due) for row in rows), default=0.0),
+        oldest_seconds=max((_seconds(row.oldest, row.now) for row in rows), default=0.0),
+        next_due_seconds=min((_seconds(row.now, row.next_due) for row in rows), default=0.0),
         amounts={row.currency: int(row.amount) for row in rows},
         drained=connection.scalar(_drained(clock)) or 0,
     )
@@ -113,14 +115,15 @@ def count_waiting(connection: Connection, clock: Clock) -> Waiting:
 def _drained(clock: Clock) -> Select[int]:
     cancelled = orders.c.status == literal_column("'cancelled'")
     return select(func.count()).where(
-        orders.c.settled_at >= once(clock.after(-OF_LATE)), ~cancelled, HAD_WAITED
+        orders.c.settled_at >= once(clock.after(-DRAINED_WITHIN)), ~cancelled, HAD_WAITED
     )
 
 
-def count_settled(connection: Connection, since: datetime) -> dict[str, int]:
-    """How many orders that had waited came to each end since then.
+def count_finished(connection: Connection, since: datetime) -> dict[str, int]:
+    """How many orders that had waited have finished since then, by status.
 
-    An imported one that its first attempt settles bears no mark of it: where none bears one, all are counted.
+    An imported order that its first attempt finishes shows no sign of having waited. If no finished order shows
+    one, all are counted.
     """
     query = (
         select(orders.c.status, func.count().label("number"))
@@ -128,15 +131,12 @@ def count_settled(connection: Connection, since: datetime) -> dict[str, int]:
         .group_by(orders.c.status)
         .order_by(func.count().desc())
     )
-    found = connection.execute(query.where(HAD_WAITED)).all() or connection.execute(query).all()
-    return {str(row.status): row.number for row in found}
+    rows = connection.execute(query.where(HAD_WAITED)).all() or connection.execute(query).all()
+    return {str(row.status): row.number for row in rows}
 
 
-def speaks_for_all(connection: Connection, clock: Clock) -> bool:
-    """Whether this process is the oldest worker that lives: of fifty, one tells of what they share.
-
-    Where nobody leaves heartbeats, every worker speaks.
-    """
+def is_oldest_worker(connection: Connection, clock: Clock) -> bool:
+    """Whether this process is the oldest live worker. Without any heartbeat each worker counts as that."""
     oldest = connection.execute(
         select(workers.c.host, workers.c.pid)
         .where(is_alive(clock))
@@ -146,5 +146,5 @@ def speaks_for_all(connection: Connection, clock: Clock) -> bool:
     return oldest is None or (oldest.host, oldest.pid) == (socket.gethostname(), os.getpid())
 
 
-def _between(since: datetime | None, until: datetime | None) -> float:
+def _seconds(since: datetime | None, until: datetime | None) -> float:
     return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())

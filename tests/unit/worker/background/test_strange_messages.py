@@ -11,7 +11,8 @@ from breakwall.broker.messages import StrangeMessage
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.fleet.strange_messages import newest
-from breakwall.worker.strange_messages import PAUSE, StrangeBox
+from breakwall.worker.background.strange_messages import StrangeMessageRecorder
+from breakwall.worker.log.throttle import PAUSE
 
 
 class Clock:
@@ -32,29 +33,29 @@ def test_a_kind_is_told_at_once_and_then_once_a_minute_with_how_many(
     database = Database(f"sqlite:///{tmp_path / 'db'}")
     upgrade(database.engine)
     caplog.clear()
-    box = StrangeBox(lambda: database, clock)
+    recorder = StrangeMessageRecorder(lambda: database, clock)
     for _ in range(70):
-        box.put(StrangeMessage("it is no JSON", None, b"x"))
+        recorder.record(StrangeMessage("it is no JSON", None, b"x"))
     clock.now += PAUSE
-    box.put(StrangeMessage("it is no JSON", None, b"x"))
-    box.close()
+    recorder.record(StrangeMessage("it is no JSON", None, b"x"))
+    recorder.close()
     first, second = said(caplog)
     assert "it is no JSON;" in first
     assert "(and 69 more like it)" in second
-    assert box.total == 71
+    assert recorder.total == 71
     assert len(database.read(lambda connection: newest(connection, limit=100))) == 71
     database.close()
 
 
 def test_a_database_that_takes_none_costs_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     database = Database(f"sqlite:///{tmp_path / 'db'}")  # without its tables, as one of the version before
-    box = StrangeBox(lambda: database, Clock())
+    recorder = StrangeMessageRecorder(lambda: database, Clock())
     for reason in ("a", "b", "c"):
-        box.put(StrangeMessage(reason, None, b"x"))
-    box.close()
+        recorder.record(StrangeMessage(reason, None, b"x"))
+    recorder.close()
     assert len(said(caplog)) == 4
     assert "messages that are none of ours could not be kept (DatabaseUnavailableError)" in said(caplog)
-    assert box.total == 3
+    assert recorder.total == 3
     database.close()
 
 
@@ -65,9 +66,9 @@ def test_without_a_thread_to_be_had_it_goes_on_and_keeps_them_later(
         raise RuntimeError("can't start new thread")
 
     database = Database("sqlite:///never-used.db")
-    box = StrangeBox(lambda: database, Clock())
+    recorder = StrangeMessageRecorder(lambda: database, Clock())
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(threading.Thread, "start", none_left)
-        box.put(StrangeMessage("it has no headers", None, None))
-        box.close()
-    assert box.total == 1
+        recorder.record(StrangeMessage("it has no headers", None, None))
+        recorder.close()
+    assert recorder.total == 1

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from breakwall.payments.ledger.pruning import BATCH, Place, Pruning
 
 BATCHES = 2
-"""Transactions in one look. At one look a second that is twice what 100 orders a second bring."""
+"""Transactions in one call. At one call a second that is twice what 100 orders a second need."""
 
-REST = 60.0
-"""Seconds until the next walk, once all is done. Each walks past what is kept, however old."""
+PAUSE = 60.0
+"""Seconds until the next pass, once one is complete. Each pass reads past all old orders that are kept."""
 
 
 class PruningStep:
-    """A few transactions a call, `run_once`, and none at all for a while once all is done.
+    """A few transactions a call, `run_once`; none for a minute after a complete pass or a failure.
 
     Args:
-        pruning: does it.
-        age: seconds after which an order that has ended goes.
+        pruning: deletes orders and forgets keys.
+        age: seconds after which a finished order is deleted.
         clock: monotonic seconds.
     """
 
@@ -28,31 +28,31 @@ class PruningStep:
         self._age = age
         self._clock = clock
         self._after: Place | None = None
-        self._rests_until = float("-inf")
+        self._paused_until = float("-inf")
 
     def run_once(self) -> int:
-        """Prune up to `BATCHES` batches; returns how many orders went.
+        """Prune up to `BATCHES` batches; returns how many orders were deleted.
 
         Raises:
-            DatabaseUnavailableError: what was pruned is, the rest waits; so it does without the tables for it.
+            DatabaseUnavailableError: earlier batches are pruned. Also if its tables do not exist yet.
         """
-        if self._clock() < self._rests_until:
+        if self._clock() < self._paused_until:
             return 0
         try:
             pruned, forgotten = self._prune(), self._forget()
         except Exception:
-            # Told once a minute, and not at each look: the tables for it may not be there yet.
-            self._rest()
+            # So that the failure is reported once a minute, not at each look.
+            self._pause()
             raise
         if self._after is None and forgotten < BATCHES * BATCH:
-            self._rest()
+            self._pause()
         return pruned
 
     def _prune(self) -> int:
         pruned = 0
         for _ in range(BATCHES):
-            gone, self._after = self._pruning.prune(self._age, self._after)
-            pruned += gone
+            deleted, self._after = self._pruning.prune(self._age, self._after)
+            pruned += deleted
             if self._after is None:
                 break
         return pruned
@@ -60,12 +60,12 @@ class PruningStep:
     def _forget(self) -> int:
         forgotten = 0
         for _ in range(BATCHES):
-            gone = self._pruning.forget()
-            forgotten += gone
-            if gone < BATCH:
+            number = self._pruning.forget()
+            forgotten += number
+            if number < BATCH:
                 break
         return forgotten
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         self._after = None
-        self._rests_until = self._clock() + REST
+        self._paused_until = self._clock() + PAUSE

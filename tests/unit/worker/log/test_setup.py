@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.worker.logs import AtMostOnceAMinute
-
 SCRIPT = """
 import logging, sys, threading
 from types import SimpleNamespace
@@ -110,23 +108,3 @@ def test_a_log_that_cannot_be_written_is_told_once_not_with_a_traceback_for_each
     assert json.loads(line)["event"] == (
         "lines of the log are lost, for they cannot be written (No space left on device)"
     )
-
-
-@pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-def test_the_same_thing_is_said_once_a_minute(said: list[str]) -> None:
-    seconds = 0.0
-    say = AtMostOnceAMinute(said.append, lambda: seconds)
-    for second in range(130):
-        seconds = float(second)
-        say("the database does not answer")
-        if second == 5:
-            say("another thing")
-    assert said == [
-        "the database does not answer",
-        "another thing",
-        *["the database does not answer"] * 2,
-    ]

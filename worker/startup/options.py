@@ -1,7 +1,4 @@
-"""Which of Celery's options a worker takes. Every other one is refused with a reason; none is ignored.
-
-`own_worker` is Celery's command with these checks, `hold_to_our_options` gives them to ``celery -A worker worker``.
-"""
+"""Which of Celery's options a worker takes. Every other option is refused with a reason; none is ignored."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from typing import Any
 
 import click
 from celery import concurrency
-from celery.bin.worker import worker as celerys_worker
+from celery.bin.worker import worker as celery_worker
 from click.core import ParameterSource
 
 from breakwall.broker import QUEUE
 from breakwall.terminal.logs import is_log_json, write_event
 
-WORK = frozenset(
+ACCEPTED = frozenset(
     {
         "concurrency",
         "heartbeat_interval",
@@ -33,24 +30,24 @@ WORK = frozenset(
         "without_mingle",
     }
 )
-"""By Celery's own names. ``pool`` takes one value; gossip and mingle are off in any case."""
+"""By Celery's own names. ``pool`` takes one value; gossip and mingle are always off."""
 
-SAYS_WHAT_IS = {"optimization": "default", "prefetch_multiplier": 1, "queues": [QUEUE]}
-"""Options that are taken with one value: the one that is true here without them."""
+ACCEPTED_VALUES = {"optimization": "default", "prefetch_multiplier": 1, "queues": [QUEUE]}
+"""Options that are accepted with one value: the one that applies without them."""
 
 MOST_THREADS = 1000
 
 ONLY_THREADS = (
     "payments run in threads, the only pool that works here: they wait for the payment service nearly all of the "
-    "time. Leave it out, and say with --concurrency how many are tried at once"
+    "time. Leave it out, and set with --concurrency how many are tried at once"
 )
-_CHILDREN = "it is about child processes, and there are none: payments run in threads"
-_LIMITS = "a thread cannot be ended. BREAKWALL_PAYMENT_TIMEOUT bounds each call to the payment service"
-_NO_SCHEDULE = "there is no schedule: due times are in the database, and every worker publishes what is due"
+_NO_CHILDREN = "it is about child processes, and there are none: payments run in threads"
+_NO_LIMITS = "a thread cannot be ended. BREAKWALL_PAYMENT_TIMEOUT bounds each call to the payment service"
+_NO_SCHEDULE = "there is no schedule: due times are in the database, and every worker publishes due orders"
 _ONE_QUEUE = f"a worker drains one queue, {QUEUE}, and nothing else"
 _START_AS_USER = (
-    "files are looked at before Celery would change the user: start the worker as that user (systemd: User=, "
-    "Group=; or runuser)"
+    "files are opened before Celery would change the user: start the worker as that user (systemd: User=, Group=; "
+    "or runuser)"
 )
 _SERVICE_MANAGER = (
     "in the background it would work in another folder and read other settings: have a service manager "
@@ -61,33 +58,33 @@ REASONS = {
     "autoscale": "the number of threads is fixed: set --concurrency; a waiting thread costs next to nothing",
     "beat": _NO_SCHEDULE,
     "detach": _SERVICE_MANAGER,
-    "disable_prefetch": "it is so without it: nothing is taken from the broker ahead of the threads",
+    "disable_prefetch": "it is always so: nothing is taken from the broker before a thread is free",
     "exclude_queues": _ONE_QUEUE,
     "executable": _SERVICE_MANAGER,
     "gid": _START_AS_USER,
-    "include": "other tasks belong into a worker of their own: they would take this one's threads",
-    "max_memory_per_child": _CHILDREN,
-    "max_tasks_per_child": _CHILDREN,
-    "optimization": _CHILDREN,
-    "pool_start_method": _CHILDREN,
-    "prefetch_multiplier": "what a worker has taken ahead, no pause takes back and no other worker sees: it is 1",
+    "include": "run other tasks in a worker of their own: they would take this one's threads",
+    "max_memory_per_child": _NO_CHILDREN,
+    "max_tasks_per_child": _NO_CHILDREN,
+    "optimization": _NO_CHILDREN,
+    "pool_start_method": _NO_CHILDREN,
+    "prefetch_multiplier": "it is 1: orders taken ahead could not be paused, and no other worker would see them",
     "purge": (
         "it would end no order, only delay it: orders are in the database. `breakwall orders cancel` ends them"
     ),
     "queues": _ONE_QUEUE,
     "schedule_filename": _NO_SCHEDULE,
     "scheduler": _NO_SCHEDULE,
-    "soft_time_limit": _LIMITS,
+    "soft_time_limit": _NO_LIMITS,
     "statedb": "it keeps revoked ids, and an order is not ended by revoking its message",
-    "time_limit": _LIMITS,
+    "time_limit": _NO_LIMITS,
     "uid": _START_AS_USER,
-    "umask": "it acts with --detach alone: set it where the worker is started",
+    "umask": "it works only with --detach: set it where the worker is started",
 }
-UNKNOWN = "it is not one that Breakwall was tested with"
+UNKNOWN = "Breakwall was not tested with it"
 
 
-class OnlyThreads(click.ParamType[Any]):
-    """``--pool``: named at all, it can only be what it is. Others are not even imported."""
+class ThreadPoolType(click.ParamType[Any]):
+    """``--pool``: only ``threads`` is accepted. Other pools are not even imported."""
 
     name = "pool"
 
@@ -99,16 +96,16 @@ class OnlyThreads(click.ParamType[Any]):
 
 
 def own_worker() -> click.Command:
-    """Celery's worker command, held to our options; Celery's own is left as it is."""
-    command: click.Command = copy.copy(celerys_worker)
-    command.params = [copy.copy(param) for param in celerys_worker.params]
-    hold_to_our_options(command)
+    """A copy of Celery's worker command, with `check_before_start`."""
+    command: click.Command = copy.copy(celery_worker)
+    command.params = [copy.copy(param) for param in celery_worker.params]
+    check_before_start(command)
     return command
 
 
-def hold_to_our_options(command: click.Command) -> None:
-    """Have the command refuse what does not work here, before it does anything."""
-    types = {"pool": OnlyThreads(), "concurrency": click.IntRange(1, MOST_THREADS)}
+def check_before_start(command: click.Command) -> None:
+    """Make a worker command refuse, before it does anything else, every option that does not work here."""
+    types = {"pool": ThreadPoolType(), "concurrency": click.IntRange(1, MOST_THREADS)}
     for param in command.params:
         if param.name in types:
             param.type = types[param.name]
@@ -133,15 +130,15 @@ def _checked(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check(context: click.Context) -> None:
-    """Look at what was given on a worker's command line.
+    """Check the options on a worker's command line.
 
     Raises:
         click.UsageError: naming every option that does not work, and why.
     """
     refused = [
-        f"{_shown(param)}: {REASONS.get(param.name or '', UNKNOWN)}."
+        f"{_spelling(param)}: {REASONS.get(param.name or '', UNKNOWN)}."
         for param in context.command.params
-        if _is_given(context, param.name or "") and not _works(param.name or "", context)
+        if _is_given(context, param.name or "") and not _is_accepted(param.name or "", context)
     ]
     if context.args:
         refused.append(
@@ -151,8 +148,8 @@ def check(context: click.Context) -> None:
         raise click.UsageError("\n".join(refused), context)
 
 
-def _works(name: str, context: click.Context) -> bool:
-    return name in WORK or (name in SAYS_WHAT_IS and context.params[name] == SAYS_WHAT_IS[name])
+def _is_accepted(name: str, context: click.Context) -> bool:
+    return name in ACCEPTED or (name in ACCEPTED_VALUES and context.params[name] == ACCEPTED_VALUES[name])
 
 
 def _is_given(context: click.Context, name: str) -> bool:
@@ -160,5 +157,5 @@ def _is_given(context: click.Context, name: str) -> bool:
     return source in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
 
 
-def _shown(param: click.Parameter) -> str:
+def _spelling(param: click.Parameter) -> str:
     return "/".join(sorted(param.opts, key=len))
