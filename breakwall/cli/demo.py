@@ -47,8 +47,8 @@ def up(
 ) -> None:
     """Run a whole site in this terminal until Ctrl-C: a payment service that fails on command, and a worker.
 
-    It uses your settings, as every other command does. Where BREAKWALL_PAYMENT_URL names a payment
-    service, that one is used and none is run.
+    It uses your settings, as every other command does. If BREAKWALL_PAYMENT_URL names a payment service,
+    it uses that one and runs none. If one of its programs ends, all end, with exit code 1.
     """
     from breakwall.settings import load_settings
     from breakwall.up.instructions import Ports
