@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -21,18 +20,6 @@ CTRL_C = 3
 
 INDENT = 8
 """Columns of the time before a sentence."""
-
-
-class Screen(Protocol):
-    """Shows the demo."""
-
-    def part(self, number: int, title: str) -> None:
-        """Announce a new part."""
-        ...
-
-    def write(self, message: Message) -> None: ...
-
-    def show(self, now: Snapshot) -> None: ...
 
 
 @contextmanager
@@ -102,6 +89,9 @@ class LiveScreen:
         text = Text(fill(head + sentence, min(self._console.width, WIDEST), indent=INDENT))
         text.stylize(style, 0, len(head))
         self._console.print(text, highlight=False)
+
+
+Screen = LineScreen | LiveScreen
 
 
 def _asides(message: Message) -> list[tuple[str, str]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, OverrideMode
+from breakwall.currencies import show_money
+from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.worker.log.backlog_queries import (
-    BacklogCount,
     BacklogSample,
-    count_backlog,
+    amounts_by_currency,
     count_finished,
     is_oldest_worker,
     sample_backlog,
@@ -55,9 +56,9 @@ class BacklogLog:
     ) -> None:
         self._database = database
         self._breaker = breaker
-        self._depth = depth
         self._publishing_fails = publishing_fails
         self._clock = clock or DatabaseClock()
+        self._monitor = Monitor(database, breaker, depth, clock=self._clock)
         self._monotonic = monotonic
         self._next_look = self._next_line = float("-inf")
         self._began: datetime | None = None
@@ -97,19 +98,19 @@ class BacklogLog:
         self._next_line = self._monotonic() + LINE_INTERVAL
         if not self._is_reporter():
             return
-        count = self._database.read(lambda connection: count_backlog(connection, self._clock))
-        messages = self._depth()
-        obstacle = _circuit_obstacle(self._breaker.status()) or self._other_obstacle(count, messages)
+        amounts = self._database.read(amounts_by_currency)
+        backlog = self._monitor.snapshot()
+        obstacle = _circuit_obstacle(backlog.breaker) or self._other_obstacle(backlog)
         log.warning(
             "%s: %s; %s",
-            *(what, count, obstacle),
+            *(what, _in_words(backlog, amounts), obstacle),
             extra={
-                "queued": count.queued,
-                "due": count.due,
-                "oldest_age_seconds": round(count.oldest_seconds, 1),
-                "drained_last_minute": count.drained,
-                "amounts": dict(count.amounts),
-                "broker_messages": messages,
+                "queued": backlog.queued,
+                "due": backlog.due,
+                "oldest_age_seconds": round(backlog.oldest_age_seconds, 1),
+                "drained_last_minute": backlog.drained_last_minute,
+                "amounts": amounts,
+                "broker_messages": backlog.broker_messages,
                 "held_up_by": obstacle,
             },
         )
@@ -141,18 +142,28 @@ class BacklogLog:
         except (DatabaseUnavailableError, SchemaError):
             return True  # a database of an older version has no heartbeats
 
-    def _other_obstacle(self, count: BacklogCount, messages: int | None) -> str:
-        if count.rejected:
-            return f"the payment service rejected {count.rejected:,} of them: `breakwall doctor` looks at the settings"
-        if messages is None:
+    def _other_obstacle(self, backlog: Backlog) -> str:
+        rejected, drained = backlog.rejected.orders, backlog.drained_last_minute
+        if rejected:
+            return (
+                f"the payment service rejected {rejected:,} of them: `breakwall doctor` looks at the settings"
+            )
+        if backlog.broker_messages is None:
             return "the broker does not answer"
-        if count.due == 0:
-            return f"none is due, the next one in {count.next_due_seconds:,.0f} s"
+        if backlog.due == 0:
+            return f"none is due, the next one in {backlog.next_due_seconds or 0.0:,.0f} s"
         if self._publishing_fails():
             return "the broker takes no messages"
-        if count.drained:
-            return f"workers charge them, {count.drained:,} in the last minute"
+        if drained:
+            return f"workers charge them, {drained:,} in the last minute"
         return "workers try them, and none was finished in the last minute"
+
+
+def _in_words(backlog: Backlog, amounts: Mapping[str, int]) -> str:
+    orders_wait = "orders wait" if backlog.queued > 1 else "order waits"
+    money = ", ".join(show_money(amount, currency) for currency, amount in amounts.items())
+    oldest = f"the oldest for {backlog.oldest_age_seconds:,.0f} s"
+    return f"{backlog.queued:,} {orders_wait} ({backlog.due:,} due), {money}, {oldest}"
 
 
 def _circuit_obstacle(status: BreakerStatus) -> str | None:

@@ -1,27 +1,21 @@
-"""The queries behind the backlog's lines in the log. They change nothing."""
+"""What the backlog's lines in the log need beside the monitor's snapshot. The queries change nothing."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, func, literal, literal_column, or_, select
+from sqlalchemy import Connection, func, literal, or_, select
 
-from breakwall.currencies import show_money
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.query_hints import most_likely, once
+from breakwall.payments.db.query_hints import most_likely
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders, workers
 from breakwall.payments.fleet.workers import is_alive
-from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED
 
 SAMPLE_SIZE = 100
 """Waiting orders that are read each second: a few are enough to see whether there is a backlog."""
-
-DRAINED_WITHIN = 60.0
-"""Seconds back from now in which finished orders count as drained: about one line's interval."""
 
 HAD_WAITED = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
 
@@ -34,24 +28,6 @@ class BacklogSample:
     waiting: int
     in_flight: bool
     oldest_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class BacklogCount:
-    """All waiting orders. ``amounts``: minor units by currency. ``drained``: had waited, finished a moment ago."""
-
-    queued: int
-    due: int
-    rejected: int
-    oldest_seconds: float
-    next_due_seconds: float
-    amounts: Mapping[str, int]
-    drained: int
-
-    def __str__(self) -> str:
-        money = ", ".join(show_money(amount, currency) for currency, amount in sorted(self.amounts.items()))
-        orders_wait = "orders wait" if self.queued > 1 else "order waits"
-        return f"{self.queued:,} {orders_wait} ({self.due:,} due), {money}, the oldest for {self.oldest_seconds:,.0f} s"
 
 
 def sample_backlog(connection: Connection, clock: Clock) -> BacklogSample:
@@ -84,39 +60,15 @@ def sample_backlog(connection: Connection, clock: Clock) -> BacklogSample:
     )
 
 
-def count_backlog(connection: Connection, clock: Clock) -> BacklogCount:
-    """Count all of it: for a million waiting orders, about a second of one of the database's processors."""
-    now = clock.after(0)
+def amounts_by_currency(connection: Connection) -> dict[str, int]:
+    """The sums of all waiting orders, in minor units."""
     rows = connection.execute(
-        select(
-            now.label("now"),
-            orders.c.currency,
-            func.count().label("queued"),
-            func.count().filter(orders.c.next_attempt_at <= once(now)).label("due"),
-            func.count().filter(ORDER_REJECTED).label("rejected"),
-            func.sum(orders.c.amount).label("amount"),
-            func.min(orders.c.created_at).label("oldest"),
-            func.min(orders.c.next_attempt_at).label("next_due"),
-        )
+        select(orders.c.currency, func.sum(orders.c.amount).label("amount"))
         .where(orders.c.status == QUEUED)
         .group_by(orders.c.currency)
-    ).all()
-    return BacklogCount(
-        queued=sum(row.queued for row in rows),
-        due=sum(row.due for row in rows),
-        rejected=sum(row.rejected for row in rows),
-        oldest_seconds=max((_seconds(row.oldest, row.now) for row in rows), default=0.0),
-        next_due_seconds=min((_seconds(row.now, row.next_due) for row in rows), default=0.0),
-        amounts={row.currency: int(row.amount) for row in rows},
-        drained=connection.scalar(_drained(clock)) or 0,
+        .order_by(orders.c.currency)
     )
-
-
-def _drained(clock: Clock) -> Select[int]:
-    cancelled = orders.c.status == literal_column("'cancelled'")
-    return select(func.count()).where(
-        orders.c.settled_at >= once(clock.after(-DRAINED_WITHIN)), ~cancelled, HAD_WAITED
-    )
+    return {row.currency: int(row.amount) for row in rows}
 
 
 def count_finished(connection: Connection, since: datetime) -> dict[str, int]:
