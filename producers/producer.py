@@ -204,11 +204,10 @@ class OrderProducer:
     def _charge(self, attempt: Attempt, permit: Permit, deadline: float, patience: Patience) -> PlaceResult:
         order_id = attempt.claim.order_id
         try:
-            with telling_shortages():
-                status, charge_id = self._charger.send(attempt, permit, deadline=deadline, patience=patience)
+            status, charge_id = self._charger.send(attempt, permit, deadline=deadline, patience=patience)
         except Exception as error:
             # The order is accepted and perhaps charged. Its claim expires, and a worker finishes it.
-            if not isinstance(error, DatabaseUnavailableError):
+            if not isinstance(error, DatabaseUnavailableError) and lack_of(error) is None:
                 log.exception("order (id %s): the outcome of its charge could not be recorded", order_id)
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
         if status is OrderStatus.QUEUED:

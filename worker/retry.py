@@ -19,10 +19,10 @@ _REASONS = {
     Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; none of its attempts is in doubt."),
     Step.REFUSE: (
         OrderStatus.DEAD,
-        "The payment service refused it, as its last attempt tells; it is proven that nothing was charged.",
+        "The payment service refused the last attempt; it is proven that nothing was charged.",
     ),
     Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; none of them is in doubt."),
-    Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can tell."),
+    Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can decide that."),
 }
 
 

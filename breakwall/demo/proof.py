@@ -98,19 +98,21 @@ def prove(
         entries[entry.order_id].append(entry)
     verdicts: Counter[ProofVerdict] = Counter()
     faults: list[OrderFault] = []
-    for told in acknowledgements:
-        verdict, detail = _judge(told, stored.get(told.order_id), entries[told.order_id])
+    for acknowledged in acknowledgements:
+        verdict, detail = _judge(
+            acknowledged, stored.get(acknowledged.order_id), entries[acknowledged.order_id]
+        )
         verdicts[verdict] += 1
         if verdict.is_fault:
-            faults.append(OrderFault(told.order_id, told.key, verdict, detail))
-    faults += _charges_without_order({told.order_id for told in acknowledgements}, entries)
+            faults.append(OrderFault(acknowledged.order_id, acknowledged.key, verdict, detail))
+    faults += _charges_without_order({one.order_id for one in acknowledgements}, entries)
     paid = [order for order in stored.values() if order.status is OrderStatus.PAID]
     charged = [entry for of_order in entries.values() for entry in of_order if entry.charged]
     return Proof(len(acknowledgements), verdicts, _sums(paid), _sums(charged), faults)
 
 
 def _judge(
-    told: Acknowledgement, order: StoredOrder | None, entries: Sequence[LedgerEntry]
+    acknowledged: Acknowledgement, order: StoredOrder | None, entries: Sequence[LedgerEntry]
 ) -> tuple[ProofVerdict, str]:
     charges = [entry for entry in entries if entry.charged]
     if len(charges) > 1:
@@ -121,7 +123,7 @@ def _judge(
     if not order.status.is_final or order.status is OrderStatus.REVIEW:
         return ProofVerdict.UNFINISHED, f"still {order.status.value}: {order.last_error or 'no error'}"
     if order.status is OrderStatus.PAID:
-        return _judge_paid(told, order, charges)
+        return _judge_paid(acknowledged, order, charges)
     if charges:
         detail = f"charged as {charges[0].charge_id}, recorded as {order.status.value}"
         return ProofVerdict.UNRECORDED, detail
@@ -131,14 +133,14 @@ def _judge(
 
 
 def _judge_paid(
-    told: Acknowledgement, order: StoredOrder, charges: Sequence[LedgerEntry]
+    acknowledged: Acknowledgement, order: StoredOrder, charges: Sequence[LedgerEntry]
 ) -> tuple[ProofVerdict, str]:
     if not charges:
         return ProofVerdict.LOST, f"recorded as paid with {order.charge_id}, but no money was taken"
     charge = charges[0]
     if charge.charge_id != order.charge_id:
         return ProofVerdict.UNRECORDED, f"charged as {charge.charge_id}, recorded as {order.charge_id}"
-    amounts = [(one.amount, one.currency) for one in (told, order, charge)]
+    amounts = [(one.amount, one.currency) for one in (acknowledged, order, charge)]
     if len(set(amounts)) > 1:
         shown = ", ".join(f"{amount} {currency}" for amount, currency in amounts)
         return ProofVerdict.WRONG_AMOUNT, f"acknowledged, recorded and charged amounts differ: {shown}"

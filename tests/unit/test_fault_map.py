@@ -23,8 +23,7 @@ SITUATIONS = {
     "test_what_would_have_ended_each_worker_that_is_started_is_set_aside",
     "RabbitMQ's queue is deleted twice under load": "integration/worker/test_outlives_rabbitmq.py::"
     "test_a_queue_that_is_deleted_twice_under_load_is_consumed_from_again",
-    "an id with a newline or ESC": "integration/worker/test_log.py::"
-    "test_nothing_that_a_stranger_puts_into_the_queue_breaks_a_line",
+    "an id with a newline or ESC": "integration/worker/test_log.py::test_no_foreign_message_breaks_a_line",
     "CELERY_BROKER_URL in the environment": "integration/worker/test_options.py::"
     "test_celery_variables_change_nothing_in_a_worker",
     "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_sentinel.py::"
@@ -76,7 +75,7 @@ SITUATIONS = {
     "no worker is alive": "integration/cli/test_workers.py::"
     "test_no_worker_is_alive_and_backlog_does_not_say_that_payments_go_through",
     "Celery's default log level": "integration/worker/test_log.py::"
-    "test_an_outage_and_its_end_are_told_at_celerys_default_level",
+    "test_an_outage_and_its_end_are_logged_at_celerys_default_level",
     "a shop's own worker.py or producers.py": "acceptance/test_wheel.py::"
     "test_its_commands_run_in_a_folder_with_such_modules",
     "an old version restarts after a migration": "contract/payments/db/test_revisions.py::"

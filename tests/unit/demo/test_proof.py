@@ -96,7 +96,7 @@ def test_two_charges_are_found_for_an_order_that_is_not_even_there() -> None:
 
 
 @pytest.mark.parametrize("status", [OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.REVIEW])
-def test_an_order_that_somebody_has_still_to_settle_is_unfinished(status: OrderStatus) -> None:
+def test_an_order_that_has_not_ended_is_unfinished(status: OrderStatus) -> None:
     assert verdict_on([order(status=status)], [charge()]) is ProofVerdict.UNFINISHED
 
 
@@ -122,7 +122,7 @@ def test_another_currency_is_another_amount() -> None:
     assert verdict_on([order()], [replace(charge(), currency="JPY")]) is ProofVerdict.WRONG_AMOUNT
 
 
-def test_a_charge_that_nobody_ordered_fails_the_proof() -> None:
+def test_a_charge_without_an_order_fails_the_proof() -> None:
     result = prove([accepted(1)], [order(1)], [charge(1), charge(2)])
     assert not result.holds
     assert [fault.order_id for fault in result.faults] == ["order-2"]

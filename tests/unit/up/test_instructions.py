@@ -15,9 +15,9 @@ USUAL = Ports(8090, 8091)
 
 
 def test_at_the_usual_port_a_command_needs_no_setting() -> None:
-    told = how_to_use("breakwall", USUAL, {})
-    assert "  breakwall orders place --user u1 --amount 10000 --currency KRW --key cart-1" in told
-    assert "  breakwall backlog --watch" in told
+    lines = how_to_use("breakwall", USUAL, {})
+    assert "  breakwall orders place --user u1 --amount 10000 --currency KRW --key cart-1" in lines
+    assert "  breakwall backlog --watch" in lines
 
 
 def test_at_another_port_every_command_says_where_the_service_is() -> None:

@@ -15,7 +15,7 @@ PUT_OFF = "put off: the database does not answer"
 
 
 class Retrier:
-    """Fails as it is told, and remembers what it worked on."""
+    """Fails for some orders, and remembers what it worked on."""
 
     def __init__(self, **failures: BaseException) -> None:
         self.failures = failures
@@ -62,7 +62,7 @@ class TestAFailureOfOneOrderOfSeveral:
         retrier = Retrier(o2=error)
         assert deliver(retrier, ["o1", "o2", "o3"]) == ["paid", PUT_OFF, "paid"]
 
-    def test_that_nobody_has_foreseen_is_told_once_the_rest_is_done(
+    def test_that_is_unexpected_is_raised_once_the_others_are_done(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         retrier = Retrier(o1=RuntimeError("a bug"), o3=ValueError("another"))

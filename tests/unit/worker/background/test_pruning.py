@@ -41,14 +41,14 @@ def step_of(pruning: Pruning, now: Now) -> PruningStep:
     return PruningStep(pruning, 90.0 * DAY, clock=lambda: now.seconds)  # type: ignore[arg-type]
 
 
-def test_a_look_prunes_a_few_batches_and_the_next_goes_on_there() -> None:
+def test_a_step_prunes_a_few_batches_and_the_next_goes_on_there() -> None:
     pruning, now = Pruning(orders=5 * BATCH), Now()
     step = step_of(pruning, now)
     assert [step.run_once(), step.run_once()] == [BATCHES * BATCH] * 2
     assert pruning.walks == [None, *(Place(n * BATCH, "o1") for n in (4, 3, 2))]
 
 
-def test_a_look_forgets_a_few_batches_of_keys() -> None:
+def test_a_step_forgets_a_few_batches_of_keys() -> None:
     pruning, now = Pruning(keys=5 * BATCH), Now()
     step = step_of(pruning, now)
     step.run_once()
@@ -58,7 +58,7 @@ def test_a_look_forgets_a_few_batches_of_keys() -> None:
     assert pruning.keys == 0
 
 
-def test_once_all_is_done_it_rests_and_then_begins_at_the_oldest_again() -> None:
+def test_after_a_complete_pass_it_pauses_and_then_begins_at_the_oldest_again() -> None:
     pruning, now = Pruning(orders=3), Now()
     step = step_of(pruning, now)
     assert [step.run_once(), step.run_once()] == [3, 0]
@@ -69,7 +69,7 @@ def test_once_all_is_done_it_rests_and_then_begins_at_the_oldest_again() -> None
     assert pruning.walks == [None, None]
 
 
-def test_what_keeps_it_from_pruning_is_told_once_a_rest() -> None:
+def test_a_failure_is_raised_once_a_pause() -> None:
     pruning, now = Pruning(), Now()
     pruning.error = SchemaError("has no room yet")
     step = step_of(pruning, now)

@@ -1,4 +1,4 @@
-"""Messages that are none of ours: counted and told once a minute, kept where the database takes them."""
+"""Foreign messages are counted, logged once a minute, and stored if the database works."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Clock:
         return self.now
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "breakwall.worker"]
 
 
-def test_a_kind_is_told_at_once_and_then_once_a_minute_with_how_many(
+def test_a_kind_is_logged_at_once_and_then_once_a_minute_with_its_number(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -39,7 +39,7 @@ def test_a_kind_is_told_at_once_and_then_once_a_minute_with_how_many(
     clock.now += PAUSE
     recorder.record(StrangeMessage("it is no JSON", None, b"x"))
     recorder.close()
-    first, second = said(caplog)
+    first, second = logged(caplog)
     assert "it is no JSON;" in first
     assert "(and 69 more like it)" in second
     assert recorder.total == 71
@@ -47,19 +47,19 @@ def test_a_kind_is_told_at_once_and_then_once_a_minute_with_how_many(
     database.close()
 
 
-def test_a_database_that_takes_none_costs_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_database_that_fails_costs_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     database = Database(f"sqlite:///{tmp_path / 'db'}")  # without its tables, as one of the version before
     recorder = StrangeMessageRecorder(lambda: database, Clock())
     for reason in ("a", "b", "c"):
         recorder.record(StrangeMessage(reason, None, b"x"))
     recorder.close()
-    assert len(said(caplog)) == 4
-    assert "messages that are none of ours could not be kept (DatabaseUnavailableError)" in said(caplog)
+    assert len(logged(caplog)) == 4
+    assert "messages that are none of ours could not be kept (DatabaseUnavailableError)" in logged(caplog)
     assert recorder.total == 3
     database.close()
 
 
-def test_without_a_thread_to_be_had_it_goes_on_and_keeps_them_later(
+def test_if_no_thread_can_be_started_it_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def none_left(thread: threading.Thread) -> None:

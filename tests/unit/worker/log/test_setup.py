@@ -61,12 +61,12 @@ def test_every_librarys_events_come_out_alike_in_celerys_file_and_at_its_level(t
     assert events[4]["exception"].endswith("ZeroDivisionError: division by zero")
 
 
-def test_text_is_for_who_asks_for_it(tmp_path: Path) -> None:
+def test_text_is_a_setting(tmp_path: Path) -> None:
     first, *_ = logged(tmp_path, LOG__FORMAT="text")
     assert first.endswith("Z WARNING sqlalchemy.pool: a b\\nc")
 
 
-def test_somebody_elses_worker_keeps_its_own_form(tmp_path: Path) -> None:
+def test_another_programs_worker_keeps_its_own_format(tmp_path: Path) -> None:
     first, *_ = logged(tmp_path, ours=False)
     assert first.endswith("WARNING/MainProcess] a b")
 

@@ -76,9 +76,9 @@ def test_every_option_of_the_installed_celery_works_or_has_a_reason_why_not() ->
 def test_an_option_that_does_not_work_is_refused_with_its_reason(name: str, command: click.Command) -> None:
     param = next(param for param in command.params if param.name == name)
     for spelling in param.opts:
-        told = run(command, spelling, *([VALUES[name]] if name in VALUES else []))
-        assert f"{spelling}" in told
-        assert REASONS[name] in told
+        error = run(command, spelling, *([VALUES[name]] if name in VALUES else []))
+        assert f"{spelling}" in error
+        assert REASONS[name] in error
 
 
 @pytest.mark.parametrize("pool", ["prefork", "processes", "solo", "gevent", "eventlet", "custom"])
@@ -86,14 +86,14 @@ def test_an_option_that_does_not_work_is_refused_with_its_reason(name: str, comm
 def test_every_pool_but_threads_is_refused_without_being_imported(
     pool: str, option: str, command: click.Command
 ) -> None:
-    told = run(command, option, pool)
-    assert "payments run in threads" in told
-    assert "--concurrency" in told
+    error = run(command, option, pool)
+    assert "payments run in threads" in error
+    assert "--concurrency" in error
 
 
 def test_several_are_refused_at_once(command: click.Command) -> None:
-    told = run(command, "--beat", "--autoscale", "3,1", "--purge")
-    assert all(option in told for option in ("--beat", "--autoscale", "--purge"))
+    error = run(command, "--beat", "--autoscale", "3,1", "--purge")
+    assert all(option in error for option in ("--beat", "--autoscale", "--purge"))
 
 
 def test_settings_behind_the_options_are_refused(command: click.Command) -> None:
