@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from breakwall.processes.children import Child, end_of
-from tests.unit.demo.processes import eventually
+from tests.waiting import wait_until
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 DEAF = [
@@ -60,7 +60,7 @@ def test_a_child_does_not_outlive_a_parent_that_is_killed_with_9(how: str, tmp_p
         sleeper = psutil.Process(int(parent.stdout.readline()))
         assert sleeper.is_running()
         parent.kill()
-        assert eventually(lambda: not sleeper.is_running() or sleeper.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda: not sleeper.is_running() or sleeper.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_killing_a_child_leaves_nothing_of_it(how: str, tmp_path: Path, started: list[Child]) -> None:
@@ -69,7 +69,7 @@ def test_killing_a_child_leaves_nothing_of_it(how: str, tmp_path: Path, started:
     assert child.process.stdout is not None
     program = psutil.Process(int(child.process.stdout.readline()))
     child.kill()
-    assert eventually(lambda: not program.is_running() or program.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not program.is_running() or program.status() == psutil.STATUS_ZOMBIE)
     assert not child.running
 
 

@@ -13,7 +13,7 @@ import pytest
 from breakwall.processes.children import ChildFailedError
 from breakwall.up.program import Program, as_event, readable
 from tests.texts import FAMILY
-from tests.unit.demo.processes import eventually
+from tests.waiting import wait_until
 
 HEAD = "2026-11-23T11:01:47.692Z {level} celery.worker: "
 
@@ -81,14 +81,14 @@ def test_banners_are_held_back_and_the_rest_is_shown(
 ) -> None:
     script = "print('** banner **'); print('it is ready.'); print('order 1: paid')"
     program = start(programs, written, tmp_path, script)
-    assert eventually(lambda: len(written) == 2)
+    wait_until(lambda: len(written) == 2)
     assert program.ready
     assert written == ["it is ready.", "order 1: paid"]
 
 
 def end_of(program: Program) -> ChildFailedError:
     """Wait for its end; the error by which it is reported."""
-    assert eventually(lambda: not program.running)
+    wait_until(lambda: not program.running)
     with pytest.raises(ChildFailedError) as caught:
         program.check()
     return caught.value
@@ -118,7 +118,7 @@ def test_one_that_runs_is_fine(programs: list[Program], written: list[str], tmp_
 
 def test_both_streams_are_shown(programs: list[Program], written: list[str], tmp_path: Path) -> None:
     start(programs, written, tmp_path, "import sys; print('is ready.'); print('oops', file=sys.stderr)")
-    assert eventually(lambda: written == ["is ready.", "oops"])
+    wait_until(lambda: written == ["is ready.", "oops"])
 
 
 def test_a_line_keeps_names_and_loses_what_reverses_text() -> None:
