@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from breakwall.demo.options import DemoOptions
-from breakwall.demo.snapshot import Snapshot
+from breakwall.demo.snapshot import DemoSnapshot
 from breakwall.terminal.words import count, duration
 
 PARTS = ("A good day", "The payment service dies", "It comes back", "The proof")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class DemoMessage:
     """What has just happened, what it means for a customer, and what comes next; the last two may be empty."""
 
     what: str
@@ -23,8 +23,8 @@ class Message:
     next: str = ""
 
 
-def introduction(options: DemoOptions) -> Message:
-    return Message(
+def introduction(options: DemoOptions) -> DemoMessage:
+    return DemoMessage(
         "A shop, its customers, and a payment service that is about to fail. All of it is real: separate "
         "processes on this machine, with a database and a message queue in a temporary folder. Only the waits are "
         f"shortened, to {options.shortened_wait:g} s where a shop would have 10 or 30, to fit into a minute.",
@@ -32,24 +32,24 @@ def introduction(options: DemoOptions) -> Message:
     )
 
 
-def customers_come(options: DemoOptions) -> Message:
-    return Message(
+def customers_come(options: DemoOptions) -> DemoMessage:
+    return DemoMessage(
         f"{count(options.orders, 'customer')} will come, {options.rate:g} a second. Each card is charged while its "
         "customer waits for the answer."
     )
 
 
-def good_day(now: Snapshot) -> Message:
+def good_day(now: DemoSnapshot) -> DemoMessage:
     declined = f", {now.declined:,} declined by the bank (a normal answer)" if now.declined else ""
-    return Message(
+    return DemoMessage(
         f"{count(now.accepted, 'order')} so far: {now.paid:,} paid{declined}.",
         customer=f"an answer after {_wait(now.wait)}.",
         next="the payment service fails.",
     )
 
 
-def answers_lost(lost: int) -> Message:
-    return Message(
+def answers_lost(lost: int) -> DemoMessage:
+    return DemoMessage(
         "The payment service fails in the worst way: it charges the card, then breaks the connection before "
         f"it has answered. {count(lost, 'card')} charged, and the shop does not know it.",
         customer="“Order accepted, we will charge you in a moment.” To charge again now would take the money "
@@ -58,12 +58,12 @@ def answers_lost(lost: int) -> Message:
     )
 
 
-def service_killed(pid: int) -> Message:
-    return Message(f"kill -9: the payment service (process {pid}) is dead, in the middle of its work.")
+def service_killed(pid: int) -> DemoMessage:
+    return DemoMessage(f"kill -9: the payment service (process {pid}) is dead, in the middle of its work.")
 
 
-def circuit_opened(failures: int, wait: float | None) -> Message:
-    return Message(
+def circuit_opened(failures: int, wait: float | None) -> DemoMessage:
+    return DemoMessage(
         f"{count(failures, 'call')} failed, so the circuit breaker opens, like a fuse: Breakwall stops calling "
         "the dead service. New orders go directly to a queue on disk.",
         customer=f"order accepted after {_wait(wait)}, instead of an error or a long wait.",
@@ -71,27 +71,27 @@ def circuit_opened(failures: int, wait: float | None) -> Message:
     )
 
 
-def probe_failed(now: Snapshot) -> Message:
-    return Message(
+def probe_failed(now: DemoSnapshot) -> DemoMessage:
+    return DemoMessage(
         "A probe failed: the service is still dead. The circuit stays open and waits longer before the next "
         f"probe, now {duration(now.retry_after)}."
     )
 
 
-def outage_goes_on(now: Snapshot, calls: int) -> Message:
-    return Message(
+def outage_goes_on(now: DemoSnapshot, calls: int) -> DemoMessage:
+    return DemoMessage(
         f"{count(now.waiting, 'order')} waiting, safe on disk. Since the circuit opened, the dead service "
         f"was called {count(calls, 'time')}: the outage costs almost nothing.",
         customer=f"still an answer, after {_wait(now.wait)}.",
     )
 
 
-def all_customers_came(now: Snapshot) -> Message:
-    return Message(f"All {now.accepted:,} customers have placed their orders. The worker does the rest.")
+def all_customers_came(now: DemoSnapshot) -> DemoMessage:
+    return DemoMessage(f"All {now.accepted:,} customers have placed their orders. The worker does the rest.")
 
 
-def service_returned(outage: float, came: int, calls: int) -> Message:
-    return Message(
+def service_returned(outage: float, came: int, calls: int) -> DemoMessage:
+    return DemoMessage(
         f"After {outage:.0f} s the payment service is started again, with its ledger as it was. "
         f"{count(came, 'customer')} came while the circuit was open, and the dead service was called "
         f"{count(calls, 'time')}.",
@@ -99,16 +99,16 @@ def service_returned(outage: float, came: int, calls: int) -> Message:
     )
 
 
-def circuit_closed(now: Snapshot) -> Message:
-    return Message(
+def circuit_closed(now: DemoSnapshot) -> DemoMessage:
+    return DemoMessage(
         "The probes were answered, so the circuit closes: charges go through again.",
         customer="new orders are paid at once, as before.",
         next=f"the worker charges the {count(now.waiting, 'order')} that had to wait.",
     )
 
 
-def worker_killed(pid: int, in_flight: int) -> Message:
-    return Message(
+def worker_killed(pid: int, in_flight: int) -> DemoMessage:
+    return DemoMessage(
         f"One more failure: kill -9 for the worker (process {pid}), while it is charging "
         f"{count(in_flight, 'order')}. Nobody knows which of these cards it has charged.",
         customer="no difference.",
@@ -117,21 +117,21 @@ def worker_killed(pid: int, in_flight: int) -> Message:
     )
 
 
-def worker_replaced(now: Snapshot) -> Message:
-    return Message(f"Another worker continues: {count(now.waiting, 'order')} to go.")
+def worker_replaced(now: DemoSnapshot) -> DemoMessage:
+    return DemoMessage(f"Another worker continues: {count(now.waiting, 'order')} to go.")
 
 
-def all_finished() -> Message:
-    return Message("Every order is finished, and the queue is empty.", next="the proof.")
+def all_finished() -> DemoMessage:
+    return DemoMessage("Every order is finished, and the queue is empty.", next="the proof.")
 
 
-def not_finished(now: Snapshot, waited: float) -> Message:
+def not_finished(now: DemoSnapshot, waited: float) -> DemoMessage:
     left = count(now.unfinished, "order")
-    return Message(f"After another {waited:.0f} s, {left} not finished. This is a failure.")
+    return DemoMessage(f"After another {waited:.0f} s, {left} not finished. This is a failure.")
 
 
-def proof() -> Message:
-    return Message(
+def proof() -> DemoMessage:
+    return DemoMessage(
         "Every accepted order is compared with the payment service's own ledger. (This service charges twice "
         "when it is asked twice. If no card was charged twice, it is because Breakwall never asked twice.)"
     )

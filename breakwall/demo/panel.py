@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakwall.breaker import CircuitState
-from breakwall.demo.snapshot import ServiceState, Snapshot
+from breakwall.demo.snapshot import DemoSnapshot, ServiceState
 from breakwall.terminal.words import duration
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _SERVICE = {
 
 
 def panel(
-    now: Snapshot, history: Sequence[tuple[float, int]], *, width: int, ascii_only: bool
+    now: DemoSnapshot, history: Sequence[tuple[float, int]], *, width: int, ascii_only: bool
 ) -> RenderableType:
     """Draw a snapshot.
 
@@ -51,7 +51,7 @@ def panel(
     return Panel(table, title=f"{now.at:.0f} s", title_align="right", width=width, border_style="dim")
 
 
-def _rows(now: Snapshot) -> dict[str, Text]:
+def _rows(now: DemoSnapshot) -> dict[str, Text]:
     from rich.text import Text
 
     word, style = _SERVICE[now.service]
@@ -65,7 +65,7 @@ def _rows(now: Snapshot) -> dict[str, Text]:
     }
 
 
-def _circuit(now: Snapshot) -> Text:
+def _circuit(now: DemoSnapshot) -> Text:
     from rich.text import Text
 
     match now.circuit:
@@ -78,12 +78,12 @@ def _circuit(now: Snapshot) -> Text:
             return Text.assemble(("open", "bold red"), f": no calls; next probe in {wait}")
 
 
-def _orders(now: Snapshot) -> str:
+def _orders(now: DemoSnapshot) -> str:
     stuck = f", {now.stuck:,} stuck" if now.stuck else ""
     return f"{now.accepted:,} accepted: {now.paid:,} paid, {now.declined:,} declined{stuck}"
 
 
-def _waiting(now: Snapshot) -> str:
+def _waiting(now: DemoSnapshot) -> str:
     if not now.waiting:
         return "none"
     return f"{now.waiting:,}, the longest for {duration(now.oldest)}"

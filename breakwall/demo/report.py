@@ -18,7 +18,7 @@ from breakwall.terminal.words import count, duration
 MOST_SHOWN = 20
 """Faulty orders that the text shows; the document has all."""
 
-Row = tuple[str, str, str, bool]
+AccountRow = tuple[str, str, str, bool]
 """A line of the account: name, number, remark, and whether it is as it should be."""
 
 
@@ -81,7 +81,7 @@ def report_lines(report: DemoReport, width: int) -> list[Text]:
     ]
 
 
-def _account(proof: Proof) -> list[Row]:
+def _account(proof: Proof) -> list[AccountRow]:
     rows = [
         ("accepted", f"{proof.accepted:,}", "by the customers' own record", True),
         ("paid", f"{proof.count(ProofVerdict.PAID):,}", "exactly one charge each, of the right amount", True),
@@ -105,12 +105,12 @@ def _account(proof: Proof) -> list[Row]:
     ]
 
 
-def _fault_row(proof: Proof, verdict: ProofVerdict, remark: str = "") -> Row:
+def _fault_row(proof: Proof, verdict: ProofVerdict, remark: str = "") -> AccountRow:
     number = proof.count(verdict)
     return (_words(verdict), f"{number:,}", remark, number == 0)
 
 
-def _line(row: Row) -> Text:
+def _line(row: AccountRow) -> Text:
     name, number, remark, good = row
     style = "bold green" if good else "bold red"
     return Text.assemble(f"  {name:<14}", (f"{number:>12}", style), (f"   {remark}" if remark else "", "dim"))

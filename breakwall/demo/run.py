@@ -22,7 +22,7 @@ from breakwall.demo.options import DemoOptions
 from breakwall.demo.processes import DemoProcesses
 from breakwall.demo.proof import LedgerEntry, prove
 from breakwall.demo.report import DemoReport, report_lines
-from breakwall.demo.scenario import OutageFigures, Scenario, ScenarioTimeoutError
+from breakwall.demo.scenario import DemoScenario, OutageFigures, ScenarioTimeoutError
 from breakwall.demo.screen import open_screen
 from breakwall.demo.snapshot import DemoMonitor
 from breakwall.host.private_files import open_private
@@ -84,7 +84,7 @@ def _run(options: DemoOptions, folder: Path, console: Console) -> DemoReport:
         screen = stack.enter_context(open_screen(console, clock))
         monitor = stack.enter_context(DemoMonitor(processes.settings, processes.acknowledgements, clock))
         screen.write(messages.introduction(options))
-        figures = Scenario(processes, monitor, screen, options, clock).run()
+        figures = DemoScenario(processes, monitor, screen, options, clock).run()
         screen.part(4, messages.PARTS[3])
         screen.write(messages.proof())
         return _report(processes, monitor, figures, clock)

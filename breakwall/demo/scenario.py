@@ -1,4 +1,4 @@
-"""What happens in the demo: what is done to the processes, and when. Start reading at `Scenario.run`."""
+"""What happens in the demo: what is done to the processes, and when. Start reading at `DemoScenario.run`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from breakwall.breaker import CircuitState
 from breakwall.demo import messages
 from breakwall.demo.options import DemoOptions
 from breakwall.demo.processes import DemoProcesses
-from breakwall.demo.screen import Screen
-from breakwall.demo.snapshot import DemoMonitor, ServiceState, Snapshot
+from breakwall.demo.screen import DemoScreen
+from breakwall.demo.snapshot import DemoMonitor, DemoSnapshot, ServiceState
 
 LOOK_INTERVAL = 0.1
 """Seconds between two looks: often enough for a live view, and little load beside the processes."""
@@ -58,7 +58,7 @@ class OutageFigures:
     worker_killed: bool = False
 
 
-class Scenario:
+class DemoScenario:
     """One run, on processes that it starts.
 
     Args:
@@ -74,7 +74,7 @@ class Scenario:
         self,
         processes: DemoProcesses,
         monitor: DemoMonitor,
-        screen: Screen,
+        screen: DemoScreen,
         options: DemoOptions,
         clock: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
@@ -173,7 +173,7 @@ class Scenario:
         self._figures.came_while_open = now.accepted - opened.accepted
         self._figures.calls_while_open = self._monitor.count_calls_since(opened_at)
 
-    def _median_wait_from(self, start: Snapshot) -> float | None:
+    def _median_wait_from(self, start: DemoSnapshot) -> float | None:
         """How long the next customers wait for an answer; None if no customer comes."""
         now = self._until(
             "some customers have an answer",
@@ -188,7 +188,7 @@ class Scenario:
             return None
         return self._processes.acknowledgements.median_wait(since=start.accepted)
 
-    def _wait_for_a_failed_probe(self, opened: Snapshot, end: float) -> None:
+    def _wait_for_a_failed_probe(self, opened: DemoSnapshot, end: float) -> None:
         """Report the first probe that fails before ``end``, if one does."""
         now = self._until(
             "a probe fails",
@@ -257,10 +257,10 @@ class Scenario:
         self._until("the worker is ready", START_TIMEOUT, lambda _: self._processes.worker_ready())
         self._worker_alive = True
 
-    def _wait_until(self, moment: float) -> Snapshot:
+    def _wait_until(self, moment: float) -> DemoSnapshot:
         return self._until("the time is up", START_TIMEOUT + moment, lambda now: now.at >= moment)
 
-    def _until(self, what: str, timeout: float, holds: Callable[[Snapshot], bool]) -> Snapshot:
+    def _until(self, what: str, timeout: float, holds: Callable[[DemoSnapshot], bool]) -> DemoSnapshot:
         """Look until ``holds``; returns the snapshot in which it did."""
         end = self._clock() + timeout
         while not holds(now := self._look()):
@@ -269,7 +269,7 @@ class Scenario:
             self._sleep(LOOK_INTERVAL)
         return now
 
-    def _look(self) -> Snapshot:
+    def _look(self) -> DemoSnapshot:
         now = self._monitor.look(self._service, worker_alive=self._worker_alive)
         self._processes.check()
         self._screen.show(now)

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from breakwall.demo.messages import Message
+from breakwall.demo.messages import DemoMessage
 from breakwall.demo.panel import panel
-from breakwall.demo.snapshot import Snapshot
+from breakwall.demo.snapshot import DemoSnapshot
 from breakwall.terminal.paragraphs import WIDEST, fill
 
 CTRL_C = 3
@@ -23,7 +23,7 @@ INDENT = 8
 
 
 @contextmanager
-def open_screen(console: Console, clock: Callable[[], float]) -> Iterator[Screen]:
+def open_screen(console: Console, clock: Callable[[], float]) -> Iterator[DemoScreen]:
     """The screen for an output: live only on an interactive terminal, which is restored at the end."""
     capable = console.is_terminal and not console.is_dumb_terminal
     if not capable or os.environ.get("CI") or os.environ.get("NO_COLOR"):
@@ -44,13 +44,13 @@ class LineScreen:
     def part(self, number: int, title: str) -> None:
         self._line(f"--- Part {number}: {title} ---", self._clock())
 
-    def write(self, message: Message) -> None:
+    def write(self, message: DemoMessage) -> None:
         at = self._clock()
         self._line(message.what, at)
         for name, sentence in _asides(message):
             self._line(f"  {name}: {sentence}", at)
 
-    def show(self, now: Snapshot) -> None:
+    def show(self, now: DemoSnapshot) -> None:
         """Nothing: numbers that change all the time need a live screen."""
 
     def _line(self, text: str, at: float) -> None:
@@ -72,12 +72,12 @@ class LiveScreen:
     def part(self, number: int, title: str) -> None:
         self._console.print(Text(f"\nPart {number}: {title}", "bold"), highlight=False)
 
-    def write(self, message: Message) -> None:
+    def write(self, message: DemoMessage) -> None:
         self._paragraph(f"{self._clock():5.1f}s  ", "cyan", message.what)
         for name, sentence in _asides(message):
             self._paragraph(f"{'':{INDENT}}{name}: ", "dim", sentence)
 
-    def show(self, now: Snapshot) -> None:
+    def show(self, now: DemoSnapshot) -> None:
         if now.accepted:
             self._history.append((now.at, now.waiting))
         ascii_only = not self._console.encoding.lower().startswith("utf")
@@ -91,9 +91,9 @@ class LiveScreen:
         self._console.print(text, highlight=False)
 
 
-Screen = LineScreen | LiveScreen
+DemoScreen = LineScreen | LiveScreen
 
 
-def _asides(message: Message) -> list[tuple[str, str]]:
+def _asides(message: DemoMessage) -> list[tuple[str, str]]:
     named = (("for the customer", message.customer), ("next", message.next))
     return [(name, sentence) for name, sentence in named if sentence]

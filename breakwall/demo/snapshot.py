@@ -34,7 +34,7 @@ class ServiceState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class DemoSnapshot:
     """One moment. Durations are seconds; the others are numbers of orders unless they say otherwise.
 
     Attributes:
@@ -102,13 +102,13 @@ class DemoMonitor:
         self._database: Database = open_database(settings)
         self._monitor = Monitor(self._database, open_breaker(settings), _NoDepth())
 
-    def look(self, service: ServiceState, *, worker_alive: bool) -> Snapshot:
+    def look(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
         """Take a snapshot."""
         customers = self._acknowledgements
         customers.follow()
         accepted = len(customers.acknowledgements)
         backlog, finished = self._monitor.snapshot(), self._count_by_status()
-        return Snapshot(
+        return DemoSnapshot(
             at=self._clock(),
             service=service,
             worker_alive=worker_alive,

@@ -200,7 +200,7 @@ def test_on_a_terminal_ctrl_c_ends_it_as_cleanly(environ: dict[str, str], tempor
     if pid == 0:
         command = breakwall("demo", *SHORT)
         os.execve(command[0], command, {**environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "30"})
-    screen = Screen(terminal)
+    screen = TerminalReader(terminal)
     wait_for("orders are paid", lambda: paid_orders(temporary) > 5)
     wait_for("the panel is drawn", lambda: "closed: charges go through" in screen.text)
     os.write(terminal, b"\x03")
@@ -213,7 +213,7 @@ def test_on_a_terminal_ctrl_c_ends_it_as_cleanly(environ: dict[str, str], tempor
     assert left_running(temporary) == []
 
 
-class Screen:
+class TerminalReader:
     """Reads what is written to a terminal, so that its writer never waits."""
 
     def __init__(self, terminal: int) -> None:

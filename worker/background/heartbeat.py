@@ -109,21 +109,21 @@ class Heartbeat:
         def write(connection: Connection, identity: Identity) -> None:
             note_alive(connection, self._clock, identity, lacks=self._exhausted, idle=idle)
 
-        return self._try(write)
+        return self._write(write)
 
     def _run(self) -> None:
         while not self._stopped:
             self._wake.wait(BEAT if self.beat() else RETRY_INTERVAL)
             self._wake.clear()
-        self._try(lambda connection, identity: note_stopped(connection, identity.id))
+        self._write(lambda connection, identity: note_stopped(connection, identity.id))
 
-    def _try(self, write: Callable[[Connection, Identity], None]) -> bool:
+    def _write(self, write: Callable[[Connection, Identity], None]) -> bool:
         identity = self._identity
         if identity is None:
             return False
 
         def write_if_possible(connection: Connection) -> None:
-            if is_noted(connection):  # a database of an older version has no such table
+            if is_noted(connection):  # the database of an older version has no such table
                 write(connection, identity)
 
         try:

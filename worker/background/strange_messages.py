@@ -13,7 +13,7 @@ from breakwall.broker.messages import StrangeMessage
 from breakwall.host.exhaustion import SHORTAGES
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import Strange, keep
-from breakwall.worker.log.throttle import Throttle
+from breakwall.worker.log.throttle import LogThrottle
 
 log = logging.getLogger("breakwall.worker")
 
@@ -37,7 +37,7 @@ class StrangeMessageRecorder:
 
     def __init__(self, database: Callable[[], Database], clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
-        self._throttle = Throttle(clock)
+        self._throttle = LogThrottle(clock)
         self._waiting: queue.Queue[Strange | None] = queue.Queue(QUEUE_SIZE)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None

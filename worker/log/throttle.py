@@ -10,7 +10,7 @@ PAUSE = 60.0
 """Seconds between two lines about the same thing."""
 
 
-class Throttle:
+class LogThrottle:
     """Decides whether to log something now. Safe for threads.
 
     Args:
@@ -43,7 +43,7 @@ def throttled(
     write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
 ) -> Callable[[str], None]:
     """``write``, for the same sentence at most once a minute."""
-    throttle = Throttle(clock)
+    throttle = LogThrottle(clock)
 
     def write_throttled(sentence: str) -> None:
         if throttle.admit(sentence):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from breakwall.breaker import CircuitState
-from breakwall.demo.snapshot import ServiceState, Snapshot
+from breakwall.demo.snapshot import DemoSnapshot, ServiceState
 
 
-def snapshot(**changed: Any) -> Snapshot:
+def snapshot(**changed: Any) -> DemoSnapshot:
     """A quiet moment, with some things changed."""
     quiet: dict[str, Any] = {
         "at": 3.0,
@@ -28,4 +28,4 @@ def snapshot(**changed: Any) -> Snapshot:
         "opened_at": None,
         "failures": 0,
     }
-    return Snapshot(**{**quiet, **changed})
+    return DemoSnapshot(**{**quiet, **changed})

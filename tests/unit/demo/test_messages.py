@@ -31,7 +31,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.what[:20])
-def test_every_sentence_ends(message: messages.Message) -> None:
+def test_every_sentence_ends(message: messages.DemoMessage) -> None:
     for sentence in (message.what, message.customer, message.next):
         assert sentence == "" or sentence.rstrip("”)")[-1] in ".?"
 
@@ -46,7 +46,7 @@ def test_the_reader_is_told_honestly_what_is_shortened() -> None:
     "message", [messages.good_day(snapshot()), messages.answers_lost(6), messages.circuit_opened(11, 0.004)]
 )
 def test_a_turning_point_says_what_it_means_for_the_customer_and_what_comes_next(
-    message: messages.Message,
+    message: messages.DemoMessage,
 ) -> None:
     assert message.customer
     assert message.next

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from breakwall.breaker import CircuitState
 from breakwall.demo.panel import ASCII_BLOCKS, BLOCKS, panel, sparkline
-from breakwall.demo.snapshot import ServiceState, Snapshot
+from breakwall.demo.snapshot import DemoSnapshot, ServiceState
 from tests.unit.demo.snapshots import snapshot
 
 HISTORY = [(number / 10, number) for number in range(300)]
 
 
-def drawn(shown: Snapshot, width: int = 80, *, ascii_only: bool = False) -> str:
+def drawn(shown: DemoSnapshot, width: int = 80, *, ascii_only: bool = False) -> str:
     """Without any colour."""
     console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=True)
     with console.capture() as capture:

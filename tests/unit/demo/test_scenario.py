@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from breakwall.breaker import CircuitState
-from breakwall.demo.messages import Message
+from breakwall.demo.messages import DemoMessage
 from breakwall.demo.options import DemoOptions
-from breakwall.demo.scenario import Scenario, ScenarioTimeoutError
-from breakwall.demo.snapshot import ServiceState, Snapshot
+from breakwall.demo.scenario import DemoScenario, ScenarioTimeoutError
+from breakwall.demo.snapshot import DemoSnapshot, ServiceState
 from tests.unit.demo.snapshots import snapshot
 
 
@@ -63,7 +63,7 @@ class FakeMonitor:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def look(self, service: ServiceState, *, worker_alive: bool) -> Snapshot:
+    def look(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
         if service is ServiceState.DEAD and self.dead_since is None:
             self.dead_since = self.now
         if service is ServiceState.UP and self.dead_since is not None and self.back_since is None:
@@ -106,10 +106,10 @@ class RecordingScreen:
     def part(self, number: int, title: str) -> None:
         self.parts.append(number)
 
-    def write(self, message: Message) -> None:
+    def write(self, message: DemoMessage) -> None:
         self.texts.append(message.what)
 
-    def show(self, now: Snapshot) -> None:
+    def show(self, now: DemoSnapshot) -> None:
         return
 
     def has(self, words: str) -> bool:
@@ -123,7 +123,7 @@ class Demo:
         self.processes, self.screen, self.monitor = FakeProcesses(), RecordingScreen(), monitor
         options = DemoOptions(orders=200, rate=10, outage=6, seed=1)
         around: Any = (self.processes, monitor, self.screen)
-        self.scenario = Scenario(*around, options, lambda: monitor.now, monitor.sleep)
+        self.scenario = DemoScenario(*around, options, lambda: monitor.now, monitor.sleep)
 
 
 def test_everything_happens_in_its_order() -> None:

@@ -8,11 +8,11 @@ import re
 import pytest
 from rich.console import Console
 
-from breakwall.demo.messages import Message
+from breakwall.demo.messages import DemoMessage
 from breakwall.demo.screen import LineScreen, LiveScreen, open_screen
 from tests.unit.demo.snapshots import snapshot
 
-MESSAGE = Message("The service died.", customer="an answer within 5 s.", next="a probe.")
+MESSAGE = DemoMessage("The service died.", customer="an answer within 5 s.", next="a probe.")
 
 
 def console(*, terminal: bool, width: int = 80) -> Console:
@@ -47,7 +47,7 @@ def test_without_a_terminal_each_sentence_is_one_line_with_its_time() -> None:
     shown = console(terminal=False, width=1000)
     screen = LineScreen(shown, lambda: 7.25)
     screen.part(2, "The payment service dies")
-    screen.write(Message("word " * 60))
+    screen.write(DemoMessage("word " * 60))
     screen.write(MESSAGE)
     lines = written(shown).splitlines()
     assert len(lines) == 5

@@ -14,7 +14,7 @@ from breakwall.worker.app import retry_payment
 PUT_OFF = "put off: the database does not answer"
 
 
-class Retrier:
+class FakeRetrier:
     """Fails for some orders, and remembers what it worked on."""
 
     def __init__(self, **failures: BaseException) -> None:
@@ -28,7 +28,7 @@ class Retrier:
         return "paid"
 
 
-def deliver(retrier: Retrier, *arguments: Any, **also: Any) -> Any:
+def deliver(retrier: FakeRetrier, *arguments: Any, **also: Any) -> Any:
     runtime = SimpleNamespace(
         retrier=retrier,
         exhaustion_retry=SimpleNamespace(run=lambda work: work()),
@@ -42,16 +42,16 @@ def deliver(retrier: Retrier, *arguments: Any, **also: Any) -> Any:
 
 class TestAMessage:
     def test_of_one_order_is_worked_on(self) -> None:
-        assert deliver(Retrier(), "o1") == "paid"
+        assert deliver(FakeRetrier(), "o1") == "paid"
 
     def test_of_several_orders_is_worked_on_one_by_one(self) -> None:
-        retrier = Retrier()
+        retrier = FakeRetrier()
         assert deliver(retrier, ["o1", "o2", "o3"]) == ["paid"] * 3
         assert retrier.worked_on == ["o1", "o2", "o3"]
 
     @pytest.mark.parametrize("named", ["o1", ["o1"]])
     def test_with_what_a_later_version_adds_is_worked_on(self, named: object) -> None:
-        retrier = Retrier()
+        retrier = FakeRetrier()
         deliver(retrier, named, {"due": "soon"}, form=3)
         assert retrier.worked_on == ["o1"]
 
@@ -59,13 +59,13 @@ class TestAMessage:
 class TestAFailureOfOneOrderOfSeveral:
     @pytest.mark.parametrize("error", [DatabaseUnavailableError("is gone"), SchemaError("is behind")])
     def test_puts_that_one_off_and_loses_none(self, error: Exception) -> None:
-        retrier = Retrier(o2=error)
+        retrier = FakeRetrier(o2=error)
         assert deliver(retrier, ["o1", "o2", "o3"]) == ["paid", PUT_OFF, "paid"]
 
     def test_that_is_unexpected_is_raised_once_the_others_are_done(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        retrier = Retrier(o1=RuntimeError("a bug"), o3=ValueError("another"))
+        retrier = FakeRetrier(o1=RuntimeError("a bug"), o3=ValueError("another"))
         with caplog.at_level(logging.ERROR), pytest.raises(ExceptionGroup, match="2 of 3 orders") as caught:
             deliver(retrier, ["o1", "o2", "o3"])
         assert retrier.worked_on == ["o1", "o2", "o3"]
@@ -73,7 +73,7 @@ class TestAFailureOfOneOrderOfSeveral:
         assert "order o1 failed" in caplog.text
 
     def test_that_ends_the_process_leaves_the_message_unacknowledged(self) -> None:
-        retrier = Retrier(o1=SystemExit(1))
+        retrier = FakeRetrier(o1=SystemExit(1))
         with pytest.raises(SystemExit):
             deliver(retrier, ["o1", "o2"])
         assert retrier.worked_on == ["o1"]

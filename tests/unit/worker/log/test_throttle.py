@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.worker.log.throttle import PAUSE, Throttle, throttled
+from breakwall.worker.log.throttle import PAUSE, LogThrottle, throttled
 
 
 class Clock:
@@ -31,14 +31,14 @@ def test_the_same_sentence_is_written_once_a_minute(clock: Clock) -> None:
 
 
 def test_a_line_counts_those_that_were_held_back(clock: Clock) -> None:
-    throttle = Throttle(clock)
+    throttle = LogThrottle(clock)
     assert [throttle.admit("a") for _ in range(4)] == [1, 0, 0, 0]
     clock.now += PAUSE
     assert throttle.admit("a") == 4
 
 
 def test_what_came_once_is_forgotten_after_a_minute(clock: Clock) -> None:
-    throttle = Throttle(clock)
+    throttle = LogThrottle(clock)
     for number in range(100):
         throttle.admit(f"order {number}")
     clock.now += PAUSE
