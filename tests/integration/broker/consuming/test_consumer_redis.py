@@ -12,7 +12,8 @@ from kombu import Connection, Consumer, Exchange, Queue
 from breakwall.broker import QUEUE, TASK
 from breakwall.broker.consuming.consumer import RetryConsumer
 from breakwall.settings import load_settings
-from breakwall.worker.app import RetryRequest, create_app
+from breakwall.worker.app import create_app
+from breakwall.worker.request import RetryRequest
 from tests.servers import RedisServer
 
 
