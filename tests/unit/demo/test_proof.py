@@ -49,77 +49,50 @@ def decline(number: int = 1) -> LedgerEntry:
     return replace(charge(number, f"no-{number}"), charged=False)
 
 
-def verdict_on(stored: list[StoredOrder], ledger: list[LedgerEntry]) -> ProofVerdict:
-    """The verdict on one accepted order; a faulty order has to be named."""
-    result = prove([accepted()], stored, ledger)
-    (verdict,) = result.verdicts
+ORDER, CHARGE = order(), charge()
+DECLINED, DEAD, CANCELLED = (order(status=OrderStatus(name)) for name in ("declined", "dead", "cancelled"))
+QUEUED, IN_FLIGHT, REVIEW = (order(status=OrderStatus(name)) for name in ("queued", "in_flight", "review"))
+AGAIN = charge(charge_id="ch-again")
+
+CASES = [
+    ("charged once", ORDER, [CHARGE], ProofVerdict.PAID),
+    ("declined first, then charged", ORDER, [decline(), CHARGE], ProofVerdict.PAID),
+    ("declined by the service", DECLINED, [decline()], ProofVerdict.DECLINED),
+    ("not in the database", None, [], ProofVerdict.LOST),
+    ("paid without a charge", ORDER, [], ProofVerdict.LOST),
+    ("declined without a decline", DECLINED, [], ProofVerdict.LOST),
+    ("dead", DEAD, [], ProofVerdict.LOST),
+    ("cancelled", CANCELLED, [], ProofVerdict.LOST),
+    ("charged twice", ORDER, [CHARGE, AGAIN], ProofVerdict.CHARGED_TWICE),
+    ("charged twice, not in the database", None, [CHARGE, AGAIN], ProofVerdict.CHARGED_TWICE),
+    ("queued", QUEUED, [CHARGE], ProofVerdict.UNFINISHED),
+    ("in flight", IN_FLIGHT, [CHARGE], ProofVerdict.UNFINISHED),
+    ("in review", REVIEW, [CHARGE], ProofVerdict.UNFINISHED),
+    ("declined but charged", DECLINED, [decline(), CHARGE], ProofVerdict.UNRECORDED),
+    ("dead but charged", DEAD, [CHARGE], ProofVerdict.UNRECORDED),
+    ("cancelled but charged", CANCELLED, [CHARGE], ProofVerdict.UNRECORDED),
+    ("charged under another id", ORDER, [charge(charge_id="ch-other")], ProofVerdict.UNRECORDED),
+    ("another amount charged", ORDER, [replace(CHARGE, amount=1)], ProofVerdict.WRONG_AMOUNT),
+    (
+        "another amount stored and charged",
+        replace(ORDER, amount=1),
+        [replace(CHARGE, amount=1)],
+        ProofVerdict.WRONG_AMOUNT,
+    ),
+    ("another currency", ORDER, [replace(CHARGE, currency="JPY")], ProofVerdict.WRONG_AMOUNT),
+]
+
+
+@pytest.mark.parametrize(
+    ("stored", "ledger", "verdict"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_each_accepted_order_gets_its_verdict_and_is_named_if_that_is_a_fault(
+    stored: StoredOrder | None, ledger: list[LedgerEntry], verdict: ProofVerdict
+) -> None:
+    result = prove([accepted()], [] if stored is None else [stored], ledger)
+    assert result.verdicts == {verdict: 1}
     assert [fault.order_id for fault in result.faults] == ["order-1"] * verdict.is_fault
     assert result.holds is not verdict.is_fault
-    return verdict
-
-
-def test_an_order_that_was_charged_once_is_paid() -> None:
-    assert verdict_on([order()], [charge()]) is ProofVerdict.PAID
-
-
-def test_an_order_that_the_payment_service_declined_is_declined() -> None:
-    assert verdict_on([order(status=OrderStatus.DECLINED)], [decline()]) is ProofVerdict.DECLINED
-
-
-def test_a_decline_before_the_charge_does_not_make_the_order_less_paid() -> None:
-    assert verdict_on([order()], [decline(), charge()]) is ProofVerdict.PAID
-
-
-def test_an_accepted_order_that_is_nowhere_is_lost() -> None:
-    assert verdict_on([], []) is ProofVerdict.LOST
-
-
-def test_an_order_that_is_called_paid_without_a_charge_is_lost() -> None:
-    assert verdict_on([order()], []) is ProofVerdict.LOST
-
-
-def test_an_order_that_is_called_declined_without_a_decline_is_lost() -> None:
-    assert verdict_on([order(status=OrderStatus.DECLINED)], []) is ProofVerdict.LOST
-
-
-@pytest.mark.parametrize("status", [OrderStatus.DEAD, OrderStatus.CANCELLED])
-def test_an_order_that_was_given_up_on_is_lost(status: OrderStatus) -> None:
-    assert verdict_on([order(status=status)], []) is ProofVerdict.LOST
-
-
-def test_two_charges_for_one_order_are_found() -> None:
-    assert verdict_on([order()], [charge(), charge(charge_id="ch-again")]) is ProofVerdict.CHARGED_TWICE
-
-
-def test_two_charges_are_found_for_an_order_that_is_not_even_there() -> None:
-    assert verdict_on([], [charge(), charge(charge_id="ch-again")]) is ProofVerdict.CHARGED_TWICE
-
-
-@pytest.mark.parametrize("status", [OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.REVIEW])
-def test_an_order_that_has_not_ended_is_unfinished(status: OrderStatus) -> None:
-    assert verdict_on([order(status=status)], [charge()]) is ProofVerdict.UNFINISHED
-
-
-@pytest.mark.parametrize("status", [OrderStatus.DECLINED, OrderStatus.DEAD, OrderStatus.CANCELLED])
-def test_a_charge_that_breakwall_does_not_know_of_is_found(status: OrderStatus) -> None:
-    assert verdict_on([order(status=status)], [decline(), charge()]) is ProofVerdict.UNRECORDED
-
-
-def test_a_charge_under_another_id_than_the_recorded_one_is_found() -> None:
-    assert verdict_on([order()], [charge(charge_id="ch-other")]) is ProofVerdict.UNRECORDED
-
-
-def test_an_amount_that_was_charged_wrongly_is_found() -> None:
-    assert verdict_on([order()], [replace(charge(), amount=1)]) is ProofVerdict.WRONG_AMOUNT
-
-
-def test_an_amount_that_was_stored_wrongly_is_found_also_when_it_was_charged_so() -> None:
-    stored, charged = replace(order(), amount=1), replace(charge(), amount=1)
-    assert verdict_on([stored], [charged]) is ProofVerdict.WRONG_AMOUNT
-
-
-def test_another_currency_is_another_amount() -> None:
-    assert verdict_on([order()], [replace(charge(), currency="JPY")]) is ProofVerdict.WRONG_AMOUNT
 
 
 def test_a_charge_without_an_order_fails_the_proof() -> None:
