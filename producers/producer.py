@@ -62,7 +62,7 @@ class OrderProducer:
         breaker: asked before each charge.
         publisher: sends the ids of queued orders to the workers.
         timeout: seconds that one charge may take in total.
-        draw: uniform random numbers from 0 to 1, for the jitter.
+        jitter: uniform random numbers from 0 to 1.
         monotonic: the clock of the deadlines, which the gateway uses too.
     """
 
@@ -74,7 +74,7 @@ class OrderProducer:
         publisher: OrderPublisher,
         *,
         timeout: float,
-        draw: Callable[[], float],
+        jitter: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
@@ -82,7 +82,7 @@ class OrderProducer:
         self._breaker = breaker
         self._publisher = publisher
         self._timeout = timeout
-        self._draw = draw
+        self._jitter = jitter
         self._monotonic = monotonic
 
     @classmethod
@@ -110,7 +110,7 @@ class OrderProducer:
         log_circuit(chosen, breaker, charger, pause=WARNING_INTERVAL)
         breaker.meet_store()
         timeout = chosen.payment_timeout
-        return cls(ledger, charger, breaker, publisher, timeout=timeout, draw=charger.draw)
+        return cls(ledger, charger, breaker, publisher, timeout=timeout, jitter=charger.draw)
 
     def place(self, order: Order) -> PlaceResult:
         """Accept one order and, if the circuit permits, charge it now.
@@ -215,7 +215,7 @@ class OrderProducer:
         return PlaceResult(order_id, status, charge_id)
 
     def _queue_refused(self, order: Order, retry_after: float, patience: Patience) -> PlaceResult:
-        delay = put_off(retry_after, self._draw())
+        delay = put_off(retry_after, self._jitter())
         accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, patience=patience)
         self._publish(list(accepted.new.values()))
         return _result(order, accepted)

@@ -68,7 +68,7 @@ class Shop:
             breaker,
             RecordingPublisher(),  # type: ignore[arg-type]
             timeout=TIMEOUT,
-            draw=lambda: 0.0,
+            jitter=lambda: 0.0,
         )
         self.retrier = Retrier(charger, breaker, timeout=TIMEOUT)
         self.people = Interventions(self.database, clock=self.clock)

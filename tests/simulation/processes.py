@@ -114,7 +114,7 @@ class ProducerProcess(PipelineProcess):
             self.breaker,
             self.publisher,
             timeout=TIMEOUT,
-            draw=around.rng.random,
+            jitter=around.rng.random,
             monotonic=self.glance,
         )
 
