@@ -109,11 +109,11 @@ class Retrier:
         return None if proven is None else self._work(proven)
 
     def _is_settled(self, claim: Claim) -> bool:
-        return claim.progress.unsettled_age >= self._charger.gateway.profile.settle_seconds
+        return claim.progress.unsettled_age >= self._charger.gateway.profile.absent_after
 
     def _known_charges(self, shape: str) -> list[KnownCharge]:
         ledger = self._ledger
-        settled_for = self._charger.gateway.profile.settle_seconds
+        settled_for = self._charger.gateway.profile.absent_after
         return known_charges(ledger.database, ledger.clock, ledger.account, shape, settled_for=settled_for)
 
     def _put_off(self, retry_after: float) -> float:

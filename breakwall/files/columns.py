@@ -98,7 +98,7 @@ class Columns:
     def values(self, document: Mapping[str, Any]) -> dict[str, list[Any]]:
         """What a JSON object has of each field, whatever is neither null nor empty."""
         return {
-            field: [value for name in names if (value := look_up(document, name)) not in (None, "")]
+            field: [value for name in names if (value := value_at(document, name)) not in (None, "")]
             for field, names in self.names.items()
         }
 
@@ -134,8 +134,8 @@ def fold(name: str) -> str:
     return re.sub(r"[\s_\-]+", "", name).casefold()
 
 
-def look_up(document: Any, path: str, missing: Any = None) -> Any:
-    """What is at a path of a JSON document: ``look_up({"a": {"b": 1}}, "a.b") == 1``."""
+def value_at(document: Any, path: str, missing: Any = None) -> Any:
+    """What is at a path of a JSON document: ``value_at({"a": {"b": 1}}, "a.b") == 1``."""
     if not isinstance(document, dict):
         return missing
     if path in document:
@@ -145,7 +145,7 @@ def look_up(document: Any, path: str, missing: Any = None) -> Any:
         if fold(name) == wanted:
             return document[name]
     head, dot, rest = path.partition(".")
-    return look_up(look_up(document, head), rest, missing) if dot else missing
+    return value_at(value_at(document, head), rest, missing) if dot else missing
 
 
 def shown(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from breakwall.files.lines import MAX_RECORD, Line, Lines
+from breakwall.files.lines import MAX_RECORD, Lines, TextLine
 
 SEPARATORS = (",", ";", "\t", "|")
 _EXCELS = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
@@ -30,7 +30,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """The cells of a record, counted by its first line; or what is wrong with it."""
 
     number: int
@@ -70,27 +70,27 @@ def _split(text: str, separator: str) -> list[str]:
         return []
 
 
-def read_rows(lines: Lines, separator: str) -> Iterator[Row]:
+def read_rows(lines: Lines, separator: str) -> Iterator[CsvRow]:
     """The rows below the header. A row that cannot be read takes no other along; empty ones are passed over."""
     while (line := next(lines, None)) is not None:
         if line.problem:
-            yield Row(line.number, (), line.problem)
+            yield CsvRow(line.number, (), line.problem)
         elif line.text.strip():
             yield _row(line, lines, separator)
 
 
-def _row(first: Line, lines: Lines, separator: str) -> Row:
+def _row(first: TextLine, lines: Lines, separator: str) -> CsvRow:
     taken = [first]
     try:
         cells = next(csv.reader(_feed(taken, lines), delimiter=separator, strict=True))
     except (csv.Error, _OpenQuoteError) as error:
         # The lines below may be rows of their own.
         lines.put_back(taken[1:])
-        return Row(first.number, (), f"cannot be split into columns: {error}")
-    return Row(first.number, cells)
+        return CsvRow(first.number, (), f"cannot be split into columns: {error}")
+    return CsvRow(first.number, cells)
 
 
-def _feed(taken: list[Line], lines: Lines) -> Iterator[str]:
+def _feed(taken: list[TextLine], lines: Lines) -> Iterator[str]:
     yield taken[0].text
     size = len(taken[0].text)
     for line in lines:

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from breakwall.files.columns import shown
 from breakwall.files.errors import UnreadableFileError
-from breakwall.files.lines import MAX_RECORD, Line, Lines
-from breakwall.files.source import Text
+from breakwall.files.lines import MAX_RECORD, Lines, TextLine
+from breakwall.files.source import TextFile
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 _GAP = re.compile(r"[\s,]*")
@@ -20,7 +20,7 @@ _CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Object:
+class JsonObject:
     """A JSON object, counted by its first line; or what is wrong with it. Fractions are `Decimal`."""
 
     number: int
@@ -28,29 +28,29 @@ class Object:
     problem: str | None = None
 
 
-class _FaultError(ValueError):
+class _InvalidJsonError(ValueError):
     """It is JSON, but not what is asked for."""
 
 
-def read_lines_of_objects(lines: Lines) -> Iterator[Object]:
+def read_lines_of_objects(lines: Lines) -> Iterator[JsonObject]:
     """Objects that each begin on a line of their own. A bad one takes no other along."""
     while (line := next(lines, None)) is not None:
         if line.problem:
-            yield Object(line.number, problem=line.problem)
+            yield JsonObject(line.number, problem=line.problem)
         elif line.text.strip():
             yield _object(line, lines)
 
 
-def _object(first: Line, lines: Lines) -> Object:
+def _object(first: TextLine, lines: Lines) -> JsonObject:
     taken, closed = _gather(first, lines)
     if closed or len(taken) == 1:
         return parse_object(first.number, "".join(line.text for line in taken))
     # The lines below may be objects of their own.
     lines.put_back(taken[1:])
-    return Object(first.number, problem="should be a JSON object: a bracket is not closed")
+    return JsonObject(first.number, problem="should be a JSON object: a bracket is not closed")
 
 
-def _gather(first: Line, lines: Lines) -> tuple[list[Line], bool]:
+def _gather(first: TextLine, lines: Lines) -> tuple[list[TextLine], bool]:
     """Lines up to that which closes the first one's brackets. No text of JSON goes over a line's end."""
     taken, size, depth = [first], len(first.text), _depth(first.text)
     while depth > 0 and first.text.lstrip().startswith("{"):
@@ -70,18 +70,18 @@ def _depth(text: str) -> int:
     return tokens.count("{") + tokens.count("[") - tokens.count("}") - tokens.count("]")
 
 
-def parse_object(number: int, text: str) -> Object:
+def parse_object(number: int, text: str) -> JsonObject:
     """Read one object: no name in it is there twice."""
     try:
         value, end = _DECODER.raw_decode(text, _GAP.match(text).end())  # type: ignore[union-attr]
     except (ValueError, RecursionError) as error:
-        return Object(number, problem=_reason(error))
+        return JsonObject(number, problem=_reason(error))
     if not isinstance(value, dict) or text[end:].strip():
-        return Object(number, problem="should be a JSON object, one for each line")
-    return Object(number, value)
+        return JsonObject(number, problem="should be a JSON object, one for each line")
+    return JsonObject(number, value)
 
 
-def read_array(text: Text) -> Iterator[Object]:
+def read_array(text: TextFile) -> Iterator[JsonObject]:
     """The objects of one array, which may be longer than the memory.
 
     Raises:
@@ -96,7 +96,7 @@ def read_array(text: Text) -> Iterator[Object]:
 class _Window:
     """The part of an array's text that is looked at. ``_at`` is where the next object begins."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: TextFile) -> None:
         self._stream = text.stream
         self._buffer = ""
         self._at = 0
@@ -128,23 +128,23 @@ class _Window:
             if not self._read():
                 return False
 
-    def take(self) -> Object:
+    def take(self) -> JsonObject:
         """The object here; the next one is looked for behind it."""
         number = self._number
         try:
             value = self._decode(_DECODER)
-        except _FaultError as fault:
+        except _InvalidJsonError as fault:
             self._decode(_PLAIN)
-            return Object(number, problem=str(fault))
+            return JsonObject(number, problem=str(fault))
         if isinstance(value, dict):
-            return Object(number, value)
-        return Object(number, problem="should be a JSON object")
+            return JsonObject(number, value)
+        return JsonObject(number, problem="should be a JSON object")
 
     def _decode(self, decoder: json.JSONDecoder) -> Any:
         while True:
             try:
                 value, end = decoder.raw_decode(self._buffer, self._at)
-            except _FaultError:
+            except _InvalidJsonError:
                 raise
             except (ValueError, RecursionError) as error:
                 # An object whose end is not read yet is no JSON either.
@@ -189,12 +189,12 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _FaultError(f"{shown(twice)}: should be there once, not twice")
+        raise _InvalidJsonError(f"{shown(twice)}: should be there once, not twice")
     return fields
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _FaultError(f"should be a JSON object: {name} is not JSON")
+    raise _InvalidJsonError(f"should be a JSON object: {name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(
@@ -205,7 +205,7 @@ _PLAIN = json.JSONDecoder()
 
 def _reason(error: Exception) -> str:
     match error:
-        case _FaultError():
+        case _InvalidJsonError():
             return str(error)
         case json.JSONDecodeError():
             return f"should be a JSON object: {error.msg} at character {error.pos + 1}"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from breakwall.files.columns import Columns, fold, look_up, shown
-from breakwall.files.csv_rows import Row, find_header, read_rows
+from breakwall.files.columns import Columns, fold, shown, value_at
+from breakwall.files.csv_rows import CsvRow, find_header, read_rows
 from breakwall.files.errors import UnreadableFileError
-from breakwall.files.json_objects import Object, read_array, read_lines_of_objects
+from breakwall.files.json_objects import JsonObject, read_array, read_lines_of_objects
 from breakwall.files.lines import Lines
 from breakwall.files.source import open_text
 
@@ -101,9 +101,9 @@ class Records(Iterable[Record]):
         for row in read_rows(self._lines, header.separator):
             yield _record(row, bound, len(header.names))
 
-    def _objects(self, objects: Iterator[Object]) -> Iterator[Record]:
+    def _objects(self, objects: Iterator[JsonObject]) -> Iterator[Record]:
         looked_for = dict(self._columns.needed)
-        first: Object | None = None
+        first: JsonObject | None = None
         for found in objects:
             if first is None:
                 first = found
@@ -114,12 +114,12 @@ class Records(Iterable[Record]):
         if first and looked_for:
             self._columns.check(first.number, {name: fold(name) for name in first.fields})
 
-    def _from_json(self, found: Object) -> Record:
+    def _from_json(self, found: JsonObject) -> Record:
         if found.problem:
             return Record(found.number, problem=found.problem)
         return Record(found.number, self._columns.values(found.fields), found.fields)
 
-    def _refuse_envelope(self, found: Object) -> None:
+    def _refuse_envelope(self, found: JsonObject) -> None:
         """Services answer with a list inside of an object."""
         if self._columns.fits([fold(name) for name in found.fields]):
             return
@@ -133,10 +133,10 @@ class Records(Iterable[Record]):
 
 
 def _has(document: Mapping[str, Any], columns: Sequence[str]) -> bool:
-    return any(look_up(document, name, _NOTHING) is not _NOTHING for name in columns)
+    return any(value_at(document, name, _NOTHING) is not _NOTHING for name in columns)
 
 
-def _record(row: Row, bound: Mapping[str, Sequence[int]], width: int) -> Record:
+def _record(row: CsvRow, bound: Mapping[str, Sequence[int]], width: int) -> Record:
     if row.problem:
         return Record(row.number, problem=row.problem)
     if any(cell.strip() for cell in row.cells[width:]):

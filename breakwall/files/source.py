@@ -37,7 +37,7 @@ _FOREIGN = (
 )
 
 
-class Source(io.RawIOBase):
+class PeekedStream(io.RawIOBase):
     """A stream whose first bytes were read already. Closing it leaves the stream open.
 
     Attributes:
@@ -72,7 +72,7 @@ class Source(io.RawIOBase):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextFile:
     """A file's text.
 
     Attributes:
@@ -88,10 +88,10 @@ class Text:
     encoding: str
     assumed: bool
     first: str
-    source: Source
+    source: PeekedStream
 
 
-def open_text(stream: BinaryIO, encoding: str | None = None) -> Text:
+def open_text(stream: BinaryIO, encoding: str | None = None) -> TextFile:
     """Open a file's text, also within gzip. Nothing is held but some kilobytes.
 
     Args:
@@ -101,9 +101,9 @@ def open_text(stream: BinaryIO, encoding: str | None = None) -> Text:
     Raises:
         UnreadableFileError: it is known not to be text.
     """
-    source = packed = Source(stream)
+    source = packed = PeekedStream(stream)
     if packed.head.startswith(_GZIP):
-        source = Source(gzip.GzipFile(fileobj=io.BufferedReader(packed)))
+        source = PeekedStream(gzip.GzipFile(fileobj=io.BufferedReader(packed)))
     _refuse_foreign(source.head, encoding)
     marked = next((name for mark, name in _MARKS if source.head.startswith(mark)), None)
     chosen = marked or encoding or "utf-8"
@@ -114,7 +114,7 @@ def open_text(stream: BinaryIO, encoding: str | None = None) -> Text:
         raise UnreadableFileError(
             None, None, "the file is an HTML or XML page, perhaps of a log-in, and should be CSV or JSON"
         )
-    return Text(text, chosen, not (marked or encoding), first, packed)
+    return TextFile(text, chosen, not (marked or encoding), first, packed)
 
 
 def check_encoding(name: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from breakwall.simulator.ledger import Charge
 from breakwall.simulator.protocol import BadRequestError, JsonHandler
-from breakwall.simulator.randomness import Fate
+from breakwall.simulator.samples import Samples
 from breakwall.simulator.service import KeyBusyError, KeyReusedError, Payload
 
 _LOOK_UP = "/api/charges/"
@@ -32,7 +32,7 @@ class ChargeHandler(JsonHandler):
         except BadRequestError as error:
             self.answer(error.status, {"error": str(error), "code": "bad_request"})
             return
-        self._meet(key, lambda fate: self._charge(key, payload, fate))
+        self._meet(key, lambda samples: self._charge(key, payload, samples))
 
     def do_GET(self) -> None:  # noqa: N802 - http.server's name
         path = urlsplit(self.path).path
@@ -42,31 +42,31 @@ class ChargeHandler(JsonHandler):
                 404, {"error": "charges are looked up at GET /api/charges/{key}", "code": "no_such_path"}
             )
             return
-        self._meet(key, lambda fate: self._look_up(key, fate))
+        self._meet(key, lambda samples: self._look_up(key, samples))
 
-    def _meet(self, key: str, serve: Callable[[Fate], None]) -> None:
+    def _meet(self, key: str, serve: Callable[[Samples], None]) -> None:
         """What may befall any request before it is looked at."""
         simulator = self.simulator
-        faults, fate = simulator.faults, simulator.next_fate(key)
+        faults, samples = simulator.faults, simulator.next_samples(key)
         if faults.throttle is not None and not simulator.limiter.admits(faults.throttle, time.monotonic()):
-            simulator.caused("throttle")
+            simulator.count_fault("throttle")
             self.answer(429, {"error": "slow down"}, **_retry_after(faults.throttle.retry_after))
-        elif fate.hang < faults.hang:
-            simulator.caused("hang")
+        elif samples.hang < faults.hang:
+            simulator.count_fault("hang")
             self.hang(simulator.stopping)
-        elif fate.error < faults.error_rate:
-            simulator.caused("error")
-            simulator.stopping.wait(fate.seconds(faults))
+        elif samples.error < faults.error_rate:
+            simulator.count_fault("error")
+            simulator.stopping.wait(samples.seconds(faults))
             self.answer(
                 faults.error_status, {"error": "out of order"}, **_retry_after(faults.error_retry_after)
             )
         else:
-            serve(fate)
+            serve(samples)
 
-    def _charge(self, key: str, payload: Payload, fate: Fate) -> None:
+    def _charge(self, key: str, payload: Payload, samples: Samples) -> None:
         service = self.simulator.service
         try:
-            charge = service.begin(key, payload) or self._execute(key, payload, fate)
+            charge = service.begin(key, payload) or self._execute(key, payload, samples)
         except KeyBusyError:
             self.answer(409, {"error": "the same key is being charged right now", "code": "key_in_use"})
         except KeyReusedError:
@@ -75,28 +75,28 @@ class ChargeHandler(JsonHandler):
             self.answer(500, {"error": "the ledger could not be written", "code": "ledger"})
         else:
             if charge is not None:
-                self._conclude(charge, fate)
+                self._conclude(charge, samples)
 
-    def _execute(self, key: str, payload: Payload, fate: Fate) -> Charge | None:
+    def _execute(self, key: str, payload: Payload, samples: Samples) -> Charge | None:
         simulator = self.simulator
-        if simulator.stopping.wait(fate.seconds(simulator.faults)):
+        if simulator.stopping.wait(samples.seconds(simulator.faults)):
             simulator.service.abandon(key)
             self.close_connection = True
             return None
-        declined = fate.decline < simulator.faults.decline_rate
+        declined = samples.decline < simulator.faults.decline_rate
         return simulator.service.complete(key, payload, declined=declined)
 
-    def _conclude(self, charge: Charge, fate: Fate) -> None:
+    def _conclude(self, charge: Charge, samples: Samples) -> None:
         faults = self.simulator.faults
         if charge.status == "declined":
-            self._reply(402, {"status": "declined", "code": charge.code}, fate)
-        elif fate.charge_then_fail < faults.charge_then_fail:
+            self._reply(402, {"status": "declined", "code": charge.code}, samples)
+        elif samples.charge_then_fail < faults.charge_then_fail:
             self._fail_after_charge(faults.charge_then_fail_how)
         else:
-            self._reply(200, {"status": "succeeded", "charge_id": charge.charge_id}, fate)
+            self._reply(200, {"status": "succeeded", "charge_id": charge.charge_id}, samples)
 
     def _fail_after_charge(self, how: str) -> None:
-        self.simulator.caused("charge_then_fail")
+        self.simulator.count_fault("charge_then_fail")
         if how == "reset":
             self.reset()
         elif how == "hang":
@@ -104,26 +104,26 @@ class ChargeHandler(JsonHandler):
         else:
             self.answer(500, {"error": "something went wrong"})
 
-    def _look_up(self, key: str, fate: Fate) -> None:
+    def _look_up(self, key: str, samples: Samples) -> None:
         simulator = self.simulator
-        simulator.stopping.wait(fate.seconds(simulator.faults))
+        simulator.stopping.wait(samples.seconds(simulator.faults))
         found = simulator.service.look_up(key)
         if found is None:
-            self._reply(404, {"error": "no such charge", "code": "no_such_charge"}, fate)
+            self._reply(404, {"error": "no such charge", "code": "no_such_charge"}, samples)
         elif isinstance(found, Charge):
             said = {"status": found.status, "charge_id": found.charge_id}
-            self._reply(200, said | ({"code": found.code} if found.code else {}), fate)
+            self._reply(200, said | ({"code": found.code} if found.code else {}), samples)
         else:
-            self._reply(200, {"status": found}, fate)
+            self._reply(200, {"status": found}, samples)
 
-    def _reply(self, status: int, said: dict[str, Any], fate: Fate) -> None:
+    def _reply(self, status: int, said: dict[str, Any], samples: Samples) -> None:
         """A truthful answer, unless the answer itself is to be spoiled."""
         simulator = self.simulator
-        if fate.garbage < simulator.faults.garbage:
-            simulator.caused("garbage")
+        if samples.garbage < simulator.faults.garbage:
+            simulator.count_fault("garbage")
             self.send_garbage()
-        elif fate.drip < simulator.faults.drip:
-            simulator.caused("drip")
+        elif samples.drip < simulator.faults.drip:
+            simulator.count_fault("drip")
             answer = self.rendered(status, json.dumps(said).encode(), "application/json")
             self.drip(answer, simulator.faults.drip_interval, simulator.stopping)
         else:

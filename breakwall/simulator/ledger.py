@@ -1,6 +1,6 @@
 """The simulator's own record of what it charged: the evidence that tests compare orders with.
 
-A charge is on disk (SQLite, ``synchronous=FULL``) before `Ledger.record` returns, so what was answered
+A charge is on disk (SQLite, ``synchronous=FULL``) before `ChargeLedger.record` returns, so what was answered
 survives ``kill -9``. One writer commits whatever has gathered while it was writing: a group commit, which
 makes the cost of one disk flush the cost of many charges.
 """
@@ -66,7 +66,7 @@ class Charge:
         return asdict(self)
 
 
-class Ledger:
+class ChargeLedger:
     """A durable list of charges in one SQLite file, written by this process only."""
 
     def __init__(self, path: Path) -> None:

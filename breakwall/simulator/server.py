@@ -11,10 +11,10 @@ from typing import Any
 from breakwall.simulator.charging import ChargeHandler
 from breakwall.simulator.control import ControlHandler
 from breakwall.simulator.faults import Faults
-from breakwall.simulator.ledger import Ledger
+from breakwall.simulator.ledger import ChargeLedger
 from breakwall.simulator.limiter import Limiter
 from breakwall.simulator.ports import Port, bind, url_of
-from breakwall.simulator.randomness import Fate, fate
+from breakwall.simulator.samples import Samples, samples_for
 from breakwall.simulator.service import PaymentService
 
 _GRACE = 1.0
@@ -56,7 +56,7 @@ class Simulator:
         bound, control = bind(host, port), bind(host, control_port)
         self._address: tuple[str, int] = bound.getsockname()[:2]
         self.url, self.control_url = url_of(bound), url_of(control)
-        self.ledger = Ledger(ledger)
+        self.ledger = ChargeLedger(ledger)
         self.service = PaymentService(self.ledger, seed=seed, deduplicate=deduplicate)
         self._down = bound
         self._up: Port | None = Port(bound, ChargeHandler, self)
@@ -78,14 +78,14 @@ class Simulator:
             self.faults = faults
             return faults
 
-    def next_fate(self, key: str) -> Fate:
+    def next_samples(self, key: str) -> Samples:
         """What befalls the request that has just come in for ``key``."""
         with self._lock:
             number = self._requests[key]
             self._requests[key] += 1
-        return fate(self._seed, key, number)
+        return samples_for(self._seed, key, number)
 
-    def caused(self, fault: str) -> None:
+    def count_fault(self, fault: str) -> None:
         """Count a fault that was done to a request."""
         with self._lock:
             self._injected[fault] += 1

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from breakwall.simulator.ledger import Charge, Ledger
-from breakwall.simulator.randomness import charge_id
+from breakwall.simulator.ledger import Charge, ChargeLedger
+from breakwall.simulator.samples import charge_id
 
 _RATE_WINDOW = 5.0
 """Seconds over which charges per second are counted: steady to look at, quick to follow an outage."""
@@ -35,7 +35,7 @@ class KeyReusedError(Exception):
     """The key was used with another payload."""
 
 
-class Counts:
+class Totals:
     """Running totals of a ledger, so that showing them does not read it."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class PaymentService:
     Safe to share between threads; nothing is locked while a charge goes to disk.
     """
 
-    def __init__(self, ledger: Ledger, *, seed: int, deduplicate: bool) -> None:
+    def __init__(self, ledger: ChargeLedger, *, seed: int, deduplicate: bool) -> None:
         self._ledger = ledger
         self._seed = seed
         self._deduplicate = deduplicate
@@ -69,7 +69,7 @@ class PaymentService:
         self._payloads: dict[str, Payload] = {}
         self._done: dict[str, Charge] = {}
         self._executions: Counter[str] = Counter()
-        self._counts = Counts()
+        self._counts = Totals()
         for charge in ledger.charges():
             self._executions[charge.key] += 1
             self._settle(charge)

@@ -53,7 +53,7 @@ class Shop:
         self.database = Database(database_url)
         upgrade(self.database.engine, site=name)
         self.clock, self._seconds = ManualClock(), 0.0
-        profile = GatewayProfile(deduplicates=deduplicates, key_life=86_400, looks_up=True, settle_seconds=30)
+        profile = GatewayProfile(deduplicates=deduplicates, key_life=86_400, looks_up=True, absent_after=30)
         self.gateway = HttpGateway(payment_url, profile=profile)
         config = CircuitBreakerConfig(timeout=TIMEOUT, jitter=0.0)
         breaker = CircuitBreaker(

@@ -89,8 +89,8 @@ MUTANTS = (
     Mutant(
         "the settle time",
         DECISIONS,
-        "case LookUpResult.ABSENT if progress.unsettled_age >= profile.settle_seconds:",
-        "case LookUpResult.ABSENT if True:",
+        "case LookupResult.ABSENT if progress.unsettled_age >= profile.absent_after:",
+        "case LookupResult.ABSENT if True:",
         ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(

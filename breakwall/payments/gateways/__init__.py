@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from breakwall.credentials import TokenFile, client_tls
 from breakwall.payments.gateways.base import (
     Advice,
-    Answer,
+    ChargeAnswer,
     ChargeDetails,
     ChargeRequest,
     Gateway,
     GatewayProfile,
     Health,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advice",
-    "Answer",
+    "ChargeAnswer",
     "ChargeDetails",
     "ChargeRequest",
     "Gateway",
     "GatewayProfile",
     "Health",
-    "LookUpAnswer",
-    "LookUpResult",
+    "LookupAnswer",
+    "LookupResult",
     "Outcome",
     "gateway_from_settings",
     "profile_from_settings",
@@ -67,7 +67,7 @@ def profile_from_settings(settings: Settings) -> GatewayProfile:
         deduplicates=settings.payment_deduplicates,
         key_life=settings.payment_key_life,
         looks_up=True,
-        settle_seconds=settings.payment_settle_seconds,
+        absent_after=settings.payment_settle_seconds,
     )
 
 

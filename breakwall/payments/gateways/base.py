@@ -59,7 +59,7 @@ class Advice(StrEnum):
     RECONFIGURE = "reconfigure"
 
 
-class LookUpResult(StrEnum):
+class LookupResult(StrEnum):
     """What asking for an earlier charge by its key came to.
 
     ``ABSENT`` is final only after the profile's settle time; ``UNAVAILABLE`` means that no usable answer
@@ -106,7 +106,7 @@ class ChargeDetails:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChargeAnswer:
     """The result of one charge.
 
     Attributes:
@@ -138,10 +138,10 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class LookUpAnswer:
-    """The result of one look-up; the fields are those of `Answer`."""
+class LookupAnswer:
+    """The result of one look-up; the fields are those of `ChargeAnswer`."""
 
-    result: LookUpResult
+    result: LookupResult
     health: Health
     charge_id: str | None = None
     code: str | None = None
@@ -160,13 +160,13 @@ class GatewayProfile:
         deduplicates: the same key again does not charge again.
         key_life: for how many seconds from its first use a key is remembered.
         looks_up: a charge can be asked for by its key.
-        settle_seconds: from how long after an attempt's end "no such charge" is believed.
+        absent_after: from how long after an attempt's end "no such charge" is believed.
     """
 
     deduplicates: bool
     key_life: float
     looks_up: bool
-    settle_seconds: float
+    absent_after: float
 
 
 class Gateway(Protocol):
@@ -175,13 +175,13 @@ class Gateway(Protocol):
     @property
     def profile(self) -> GatewayProfile: ...
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         """Charge once. Returns before ``deadline`` (on `time.monotonic`), whatever the service does.
 
         Past the deadline on entry nothing is sent (`Outcome.NOT_SENT`)."""
         ...
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
         """Ask for an earlier charge. Same bound as `charge`."""
         ...
 

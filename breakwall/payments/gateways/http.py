@@ -19,21 +19,21 @@ import httpx2
 from breakwall import __version__
 from breakwall.breaker import forking
 from breakwall.credentials import basic_auth
-from breakwall.payments.gateways.answers import (
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
+from breakwall.payments.gateways.charge_answers import (
     DEFAULT_BOUNDS,
     Bounds,
     DeadlinePassedError,
     PoolFullError,
-    classify,
-    classify_error,
+    classify_charge,
+    classify_charge_error,
 )
-from breakwall.payments.gateways.base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
-from breakwall.payments.gateways.lookup_answers import classify_look_up, classify_look_up_error
-from breakwall.payments.gateways.sent_keys import wire_key
+from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
 from breakwall.payments.gateways.transport.connections import ConnectionPool, Request
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream, connect
 from breakwall.payments.gateways.transport.proxy import Proxy
 from breakwall.payments.gateways.transport.resolver import Resolver
+from breakwall.payments.gateways.wire_keys import wire_key
 
 Result = TypeVar("Result")
 
@@ -97,7 +97,7 @@ class HttpGateway:
     def __repr__(self) -> str:
         return f"HttpGateway({str(self._base)!r})"
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         """Charge once; see `Gateway.charge`.
 
         Raises:
@@ -113,9 +113,9 @@ class HttpGateway:
         if request.reference is not None:
             order["reference"] = request.reference
         outgoing = self._request("POST", "/api/charge", headers, json.dumps(order).encode())
-        return self._exchange(outgoing, deadline, classify, classify_error)
+        return self._exchange(outgoing, deadline, classify_charge, classify_charge_error)
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
         """Ask for an earlier charge; see `Gateway.look_up`.
 
         Raises:
@@ -125,7 +125,7 @@ class HttpGateway:
         # What a proxy on the way remembers of an earlier look-up proves nothing.
         fresh = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
         outgoing = self._request("GET", path, fresh, b"")
-        return self._exchange(outgoing, deadline, classify_look_up, classify_look_up_error)
+        return self._exchange(outgoing, deadline, classify_lookup, classify_lookup_error)
 
     def close(self) -> None:
         """Close the connections. Safe to call twice."""

@@ -10,15 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from breakwall.payments.gateways.answers import (
-    DEFAULT_BOUNDS,
-    RUNNING,
-    Bounds,
-    Phase,
-    declined_code,
-    explain_unsent,
-)
-from breakwall.payments.gateways.base import Advice, Health, LookUpAnswer, LookUpResult
+from breakwall.payments.gateways.base import Advice, Health, LookupAnswer, LookupResult
 from breakwall.payments.gateways.bodies import (
     UnreadableError,
     excerpt,
@@ -27,6 +19,14 @@ from breakwall.payments.gateways.bodies import (
     read_object,
     read_status,
     unknown_status,
+)
+from breakwall.payments.gateways.charge_answers import (
+    DEFAULT_BOUNDS,
+    RUNNING,
+    Bounds,
+    Phase,
+    declined_code,
+    explain_unsent,
 )
 from breakwall.payments.gateways.retry_after import parse_retry_after
 
@@ -41,15 +41,15 @@ _PASSES_BY_ITSELF = frozenset({408, 409, 425, 460, 499})
 """Refusals (4xx) that other settings would not help against."""
 
 
-def classify_look_up(
+def classify_lookup(
     status: int,
     headers: Mapping[str, str],
     body: bytes | None,
     *,
     now: float,
     bounds: Bounds = DEFAULT_BOUNDS,
-) -> LookUpAnswer:
-    """What the service's answer to a look-up means; the arguments are those of `answers.classify`."""
+) -> LookupAnswer:
+    """What the service's answer to a look-up means; the arguments are those of `answers.classify_charge`."""
     if status == 200:
         answer = _found(headers, body, bounds.max_body)
     elif status == 404:
@@ -59,7 +59,7 @@ def classify_look_up(
     return replace(answer, retry_after=parse_retry_after(headers, now=now, longest=bounds.max_retry_after))
 
 
-def classify_look_up_error(error: Exception, phase: Phase) -> LookUpAnswer:
+def classify_lookup_error(error: Exception, phase: Phase) -> LookupAnswer:
     """What a look-up that ended without an answer means."""
     if phase is Phase.SENT:
         health, detail = Health.FAILURE, f"The look-up got no usable answer ({type(error).__name__})."
@@ -68,27 +68,27 @@ def classify_look_up_error(error: Exception, phase: Phase) -> LookUpAnswer:
     return _unavailable(health, type(error).__name__, detail)
 
 
-def _found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookUpAnswer:
+def _found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookupAnswer:
     try:
         return _told_by_body(read_object(headers, body, max_body))
     except UnreadableError as error:
         return _unavailable(Health.FAILURE, UNREADABLE, f"The look-up answered HTTP 200, but {error}.")
 
 
-def _told_by_body(said: Mapping[str, Any]) -> LookUpAnswer:
+def _told_by_body(said: Mapping[str, Any]) -> LookupAnswer:
     word, details = read_status(said), read_details(said)
     if word == "declined":
         code = declined_code(said)
-        return LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS, code=code, details=details)
+        return LookupAnswer(LookupResult.DECLINED, Health.SUCCESS, code=code, details=details)
     if word in RUNNING:
-        return LookUpAnswer(LookUpResult.PROCESSING, Health.SUCCESS)
+        return LookupAnswer(LookupResult.PROCESSING, Health.SUCCESS)
     if word == "succeeded":
         charge_id = read_charge_id(said)
-        return LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id, details=details)
+        return LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id, details=details)
     return _known_otherwise(said)
 
 
-def _known_otherwise(said: Mapping[str, Any]) -> LookUpAnswer:
+def _known_otherwise(said: Mapping[str, Any]) -> LookupAnswer:
     try:
         charge_id = read_charge_id(said)
     except UnreadableError:
@@ -99,9 +99,9 @@ def _known_otherwise(said: Mapping[str, Any]) -> LookUpAnswer:
     return replace(_unavailable(Health.NEUTRAL, OTHER_STATUS, detail), charge_id=charge_id)
 
 
-def _not_found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookUpAnswer:
+def _not_found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookupAnswer:
     if _is_from_the_service(headers, body, max_body):
-        return LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS, code="http_404")
+        return LookupAnswer(LookupResult.ABSENT, Health.SUCCESS, code="http_404")
     detail = (
         "HTTP 404 came without the payment service's JSON, perhaps from a web server in front of it, so it "
         "is not taken for 'no such charge': look at the host and the path in BREAKWALL_PAYMENT_URL."
@@ -120,7 +120,7 @@ def _is_from_the_service(headers: Mapping[str, str], body: bytes | None, max_bod
     return True
 
 
-def _told_by_status(status: int) -> LookUpAnswer:
+def _told_by_status(status: int) -> LookupAnswer:
     code = f"http_{status}"
     if status in _NO_ENDPOINT:
         detail = f"The payment service offers no look-up of charges there (HTTP {status})."
@@ -135,5 +135,5 @@ def _told_by_status(status: int) -> LookUpAnswer:
     return _unavailable(health, code, f"The look-up failed (HTTP {status}).")
 
 
-def _unavailable(health: Health, code: str, detail: str, advice: Advice = Advice.RETRY) -> LookUpAnswer:
-    return LookUpAnswer(LookUpResult.UNAVAILABLE, health, code=code, detail=detail, advice=advice)
+def _unavailable(health: Health, code: str, detail: str, advice: Advice = Advice.RETRY) -> LookupAnswer:
+    return LookupAnswer(LookupResult.UNAVAILABLE, health, code=code, detail=detail, advice=advice)

@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class LedgerOrder:
     """An order as the ledger has it; ``amount`` in minor units of ``currency``. ``pruned``: that is what is left."""
 
     order_id: str
@@ -40,7 +40,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Discrepancy:
     """One difference.
 
     Attributes:
@@ -103,8 +103,8 @@ class Difference:
 
 
 def compare(
-    account: Account, lines: Sequence[ReportLine], owners: Mapping[int, str] | None = None
-) -> Iterator[Difference]:
+    account: LedgerOrder, lines: Sequence[ReportLine], owners: Mapping[int, str] | None = None
+) -> Iterator[Discrepancy]:
     """Hold an order against all lines of the report that are about it; none means that it is not in there.
 
     Amount and currency are compared where something was charged.
@@ -134,21 +134,21 @@ def compare(
 
 
 def _compare_owners(
-    account: Account, lines: Sequence[ReportLine], owners: Mapping[int, str]
-) -> Iterator[Difference]:
+    account: LedgerOrder, lines: Sequence[ReportLine], owners: Mapping[int, str]
+) -> Iterator[Discrepancy]:
     for line in lines:
         if line.charged and line.number in owners:
             yield _differ(account, Kind.CHARGE_OF_ANOTHER, owners[line.number], line.charge_id, line)
 
 
-def _compare_money(account: Account, line: ReportLine) -> Iterator[Difference]:
+def _compare_money(account: LedgerOrder, line: ReportLine) -> Iterator[Discrepancy]:
     if line.amount != account.amount:
         yield _differ(account, Kind.OTHER_AMOUNT, account.amount, line.amount, line)
     if line.currency != account.currency:
         yield _differ(account, Kind.OTHER_CURRENCY, account.currency, line.currency, line)
 
 
-def _missing(account: Account, lines: Sequence[ReportLine]) -> Iterator[Difference]:
+def _missing(account: LedgerOrder, lines: Sequence[ReportLine]) -> Iterator[Discrepancy]:
     if any(line.charged or line.meaning is Meaning.UNREADABLE for line in lines):
         return  # Whose charge it is, or that it cannot be read, is told already.
     last = lines[-1] if lines else None
@@ -157,10 +157,14 @@ def _missing(account: Account, lines: Sequence[ReportLine]) -> Iterator[Differen
 
 
 def _differ(
-    account: Account, kind: Kind, here: str | int | None, report: str | int | None, line: ReportLine | None
-) -> Difference:
+    account: LedgerOrder,
+    kind: Kind,
+    here: str | int | None,
+    report: str | int | None,
+    line: ReportLine | None,
+) -> Discrepancy:
     number = None if line is None else line.number
-    return Difference(kind, account.order_id, account.key, here, report, number, account.pruned)
+    return Discrepancy(kind, account.order_id, account.key, here, report, number, account.pruned)
 
 
 def _said(report: str | int | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select, union_all
 
 from breakwall.payments.db.schema import charges, orders
-from breakwall.payments.gateways.sent_keys import key_behind
+from breakwall.payments.gateways.wire_keys import key_from_wire
 from breakwall.payments.keys import order_id_within
 from breakwall.payments.ledger.pruned import pruned_by_id, pruned_by_key
 from breakwall.payments.reconciliation.report import ReportLine
@@ -106,7 +106,7 @@ def order_ids_by_charge(
     return found
 
 
-def keys_before_a_spreadsheet(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
+def keys_with_lost_zeros(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
     """Keys of orders that a spreadsheet would have shown as these: ``123`` for ``000123``."""
     padded = {
         key.zfill(len(key) + zeros): key
@@ -124,7 +124,7 @@ def _known(connection: Connection, order_ids: set[str]) -> set[str]:
 
 
 def _sent_as(received: str) -> str:
-    key = key_behind(received)
+    key = key_from_wire(received)
     # A text that no driver can encode is no order's key.
     return key if key and is_allowed(key) else received
 

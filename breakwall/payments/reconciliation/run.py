@@ -21,10 +21,10 @@ from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT
 from breakwall.payments.ledger.pruned import PrunedOrder, pruned_by_id
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation.charge_status import Meaning
-from breakwall.payments.reconciliation.compare import Account, Difference, Kind, compare
-from breakwall.payments.reconciliation.matching import Match, keys_before_a_spreadsheet, match
+from breakwall.payments.reconciliation.compare import Discrepancy, Kind, LedgerOrder, compare
+from breakwall.payments.reconciliation.matching import Match, keys_with_lost_zeros, match
 from breakwall.payments.reconciliation.report import ReportLine
-from breakwall.payments.reconciliation.staging import Spool
+from breakwall.payments.reconciliation.staging import StagingTable
 
 T = TypeVar("T")
 
@@ -88,36 +88,36 @@ class Reconciliation:
         self.lines = self.charges = self.of_others = self.paid_orders = self.not_judged = self.pruned = 0
         self.forgotten_before: datetime | None = None
 
-    def run(self, report: Iterable[ReportLine]) -> Iterator[Difference]:
+    def run(self, report: Iterable[ReportLine]) -> Iterator[Discrepancy]:
         """Yield every difference. The whole report is read before the first one.
 
         Raises:
             DatabaseUnavailableError: nothing is known about the rest.
             UnreadableFileError: from ``report``.
         """
-        with Spool() as spool:
+        with StagingTable() as staging:
             until = self._period.until or self._now()
-            self._read(report, spool)
-            yield from self._list_unknown(spool)
-            for charge_id, order_ids, number in spool.shared_charges():
+            self._read(report, staging)
+            yield from self._list_unknown(staging)
+            for charge_id, order_ids, number in staging.shared_charges():
                 pruned = bool(self._pruned(order_ids[:1]))
-                yield Difference(
+                yield Discrepancy(
                     Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number, pruned
                 )
-            yield from self._compare_reported(spool)
-            yield from self._find_missing(spool, until)
+            yield from self._compare_reported(staging)
+            yield from self._find_missing(staging, until)
             self._count_pruned(until)
 
-    def _read(self, report: Iterable[ReportLine], spool: Spool) -> None:
+    def _read(self, report: Iterable[ReportLine], staging: StagingTable) -> None:
         for batch in _chunks(report):
             matches = self._match([line for line in batch if line.named])
             self.of_others += sum(map(self._is_of_others, matches))
             # All are kept: what gives a charge back may be known by no other name than the charge.
-            spool.add(matches)
+            staging.add(matches)
             self.lines += len(batch)
             self.charges += sum(line.charged for line in batch)
             self._advance(len(batch))
-        spool.complete()
+        staging.complete()
 
     def _match(self, lines: Sequence[ReportLine]) -> list[Match]:
         return self._database.read(lambda connection: match(connection, lines, self._account))
@@ -133,24 +133,24 @@ class Reconciliation:
                 return self._only_known or found.line.key is None
         return found.line.meaning is Meaning.REFUNDED
 
-    def _list_unknown(self, spool: Spool) -> Iterator[Difference]:
-        for batch in _chunks(spool.without_order()):
+    def _list_unknown(self, staging: StagingTable) -> Iterator[Discrepancy]:
+        for batch in _chunks(staging.without_order()):
             keys = {line.key for line, _ in batch if line.key}
-            meant = self._database.read(partial(keys_before_a_spreadsheet, keys=keys))
+            meant = self._database.read(partial(keys_with_lost_zeros, keys=keys))
             pruned = self._pruned([owner for _, owner in batch if owner])
             for line, owner in batch:
                 if owner or not self._only_known:
                     said, here = line.charge_id or line.status, meant.get(line.key or "")
                     gone = owner in pruned
-                    yield Difference(Kind.UNKNOWN_KEY, owner, line.key, here, said, line.number, gone)
+                    yield Discrepancy(Kind.UNKNOWN_KEY, owner, line.key, here, said, line.number, gone)
 
-    def _compare_reported(self, spool: Spool) -> Iterator[Difference]:
-        for batch in _chunks(spool.by_order()):
+    def _compare_reported(self, staging: StagingTable) -> Iterator[Discrepancy]:
+        for batch in _chunks(staging.by_order()):
             accounts = self._accounts([order_id for order_id, _, _ in batch])
             for order_id, lines, owners in batch:
                 yield from compare(accounts[order_id], lines, owners)
 
-    def _accounts(self, order_ids: Sequence[str]) -> Mapping[str, Account]:
+    def _accounts(self, order_ids: Sequence[str]) -> Mapping[str, LedgerOrder]:
         """Of orders that are stored, and of those that were pruned, meanwhile perhaps."""
         stored = {row.id: _account(row) for row in self._rows(_ACCOUNTS.where(orders.c.id.in_(order_ids)))}
         pruned = self._pruned([order_id for order_id in order_ids if order_id not in stored])
@@ -181,9 +181,9 @@ class Reconciliation:
         if self._period.since is None or self._period.since < moment:
             self.forgotten_before = moment
 
-    def _find_missing(self, spool: Spool, until: datetime) -> Iterator[Difference]:
+    def _find_missing(self, staging: StagingTable, until: datetime) -> Iterator[Discrepancy]:
         for found in self._paid_orders(until):
-            missing = spool.missing([row.id for row in found])
+            missing = staging.missing([row.id for row in found])
             self.paid_orders += len(found)
             for row in found:
                 if row.id not in missing:
@@ -241,13 +241,13 @@ _BEGAN_AT = func.coalesce(
 )
 
 
-def _account(row: Row[Any]) -> Account:
+def _account(row: Row[Any]) -> LedgerOrder:
     status = OrderStatus(row.status)
-    return Account(row.id, row.idempotency_key, row.amount, row.currency, status, row.charge_id)
+    return LedgerOrder(row.id, row.idempotency_key, row.amount, row.currency, status, row.charge_id)
 
 
-def _what_is_left(order: PrunedOrder) -> Account:
-    return Account(
+def _what_is_left(order: PrunedOrder) -> LedgerOrder:
+    return LedgerOrder(
         order.id,
         order.idempotency_key,
         order.amount,

@@ -58,7 +58,7 @@ UNION SELECT owner FROM lines WHERE charged AND owner IN ({marks})
 _DECIDING = frozenset({Meaning.CHARGED, Meaning.NOT_CHARGED, Meaning.REFUNDED})
 
 
-class Spool(AbstractContextManager["Spool"]):
+class StagingTable(AbstractContextManager["StagingTable"]):
     """A private table that SQLite keeps in an unnamed temporary file, which ends with the process."""
 
     def __init__(self) -> None:

@@ -12,14 +12,14 @@ from breakwall.demo.acknowledgements import PromiseReader
 from breakwall.demo.snapshot import Lookout, ServiceState
 from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.ledger.claims import Attempt, Claim
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.settings import Settings
 from breakwall.wiring import open_database
 
-LOST = Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadError")
+LOST = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadError")
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ def test_queued_orders_wait_also_while_a_worker_has_them_in_its_hands(
 
 
 def test_settled_orders_are_counted_by_how_they_were_settled(ledger: Ledger, lookout: Lookout) -> None:
-    paid = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
+    paid = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
     ledger.record(sent(ledger, 1), paid, Verdict(OrderStatus.PAID))
-    declined = Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
+    declined = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
     ledger.record(sent(ledger, 2), declined, Verdict(OrderStatus.DECLINED))
     seen = lookout.look(ServiceState.UP, worker_alive=True)
     assert (seen.paid, seen.declined, seen.unsettled) == (1, 1, 0)
@@ -93,7 +93,7 @@ def test_settled_orders_are_counted_by_how_they_were_settled(ledger: Ledger, loo
 
 
 def test_an_answer_that_a_look_up_found_again_is_counted(ledger: Ledger, lookout: Lookout) -> None:
-    found = LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
+    found = LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
     ledger.record_look_up(lost(ledger, 1), found, Verdict(OrderStatus.PAID), fruitless=False)
     assert (lookout.look_ups().found, lookout.look_ups().absent) == (1, 0)
 
@@ -111,7 +111,7 @@ def test_calls_are_counted_from_a_moment_on_with_the_look_ups_that_nobody_answer
     moment = clock.now.timestamp()
     sent(ledger, 2)
     assert lookout.calls_since(moment) == 1
-    unanswered = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="ConnectError")
+    unanswered = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="ConnectError")
     ledger.record_look_up(lost(ledger, 3), unanswered, Verdict(OrderStatus.QUEUED), fruitless=True)
     assert lookout.calls_since(moment) == 3
 

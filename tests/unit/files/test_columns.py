@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.files.columns import Columns, ColumnsError, look_up, parse_columns
+from breakwall.files.columns import Columns, ColumnsError, parse_columns, value_at
 from breakwall.files.errors import UnreadableFileError
 
 FIELDS = ("key", "charge_id", "amount")
@@ -96,4 +96,4 @@ class TestFindingThem:
 )
 def test_a_path_leads_into_an_object(path: str, value: object) -> None:
     document = {"id": 1, "metadata": {"idempotency_key": "k"}, "a.b": "dotted", "a": {"b": "nested"}}
-    assert look_up(document, path) == value
+    assert value_at(document, path) == value

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import h11
 
 from breakwall.host.exhaustion import remember
-from breakwall.payments.gateways.answers import StrayAnswerError
+from breakwall.payments.gateways.charge_answers import StrayAnswerError
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 
 LONGEST_HEAD = 102_400
@@ -83,7 +83,7 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """Whether nothing has come since."""
-        return not self._stream.has_unasked()
+        return not self._stream.has_unsolicited_data()
 
     def close(self) -> None:
         """Give it up."""

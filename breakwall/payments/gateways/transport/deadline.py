@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from breakwall.host.exhaustion import lack_of, relieve
-from breakwall.payments.gateways.answers import Phase, StrayAnswerError
-from breakwall.payments.gateways.transport.linger import close_in_order, discard_on_close
+from breakwall.payments.gateways.charge_answers import Phase, StrayAnswerError
+from breakwall.payments.gateways.transport.linger import allow_normal_close, discard_on_close
 from breakwall.payments.gateways.transport.resolver import Address, Resolver
-from breakwall.payments.gateways.transport.unsolicited import holds_unasked
+from breakwall.payments.gateways.transport.unsolicited import has_unsolicited_data
 
 DESCRIPTOR_WAIT = 1.0
 """Seconds that a call waits for a descriptor when this process has none left: others end, and give theirs back."""
@@ -115,7 +115,7 @@ class DeadlineStream:
             self._sock.settimeout(call.bound())
             data = self._sock.recv(CHUNK)
         if data and self._undelivered:
-            self._undelivered = not close_in_order(self._sock)
+            self._undelivered = not allow_normal_close(self._sock)
         return data
 
     def write(self, request: bytes, call: Call) -> None:
@@ -130,7 +130,7 @@ class DeadlineStream:
             discard_on_close(self._sock, call.bound())
             self._undelivered = True
             while view:
-                if holds_unasked(self._sock):
+                if has_unsolicited_data(self._sock):
                     raise StrayAnswerError
                 self._sock.settimeout(call.bound())
                 view = view[self._send(view, call) :]
@@ -145,10 +145,10 @@ class DeadlineStream:
                 call.phase = before
             raise
 
-    def has_unasked(self) -> bool:
+    def has_unsolicited_data(self) -> bool:
         """Whether something came that nobody asked for; the connection is of no use then."""
         try:
-            return holds_unasked(self._sock)
+            return has_unsolicited_data(self._sock)
         except (OSError, ValueError):  # broken, or closed
             return True
 

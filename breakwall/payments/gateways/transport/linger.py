@@ -42,7 +42,7 @@ def discard_on_close(sock: socket.socket, seconds: float) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, wait)
 
 
-def close_in_order(sock: socket.socket) -> bool:
+def allow_normal_close(sock: socket.socket) -> bool:
     """Have ``sock`` end without a reset, which many servers log as an error, where nothing is undelivered.
 
     Returns:

@@ -16,7 +16,7 @@ RECORD_HEADER = 5
 """Bytes in front of each TLS record; the last two of them are its length (RFC 8446, 5.1)."""
 
 
-def holds_unasked(sock: socket.socket) -> bool:
+def has_unsolicited_data(sock: socket.socket) -> bool:
     """Whether there is something to be read: data, or the connection's end. TLS's session tickets are neither.
 
     The connection is of no use then, and a byte of it may be gone.

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from breakwall.payments.db.schema import orders
-from breakwall.payments.gateways.base import Answer, Health, Outcome
-from breakwall.payments.gateways.sent_keys import wire_key
+from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
@@ -40,7 +40,7 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 def paid(site: Site, *keys: str) -> None:
     """Orders that are paid with a charge of their own, a second after each other."""
     for key in keys:
-        answer = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{key}")
+        answer = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{key}")
         site.gateway.answers.append(answer)
         assert site.producer.place(order(key)).status is OrderStatus.PAID
         site.advance(1)
@@ -132,7 +132,7 @@ class TestAnyKeyThatAnAttemptUsed:
         order_id = site.producer.place(order("a")).order_id
         for answer in (
             STORED_ERROR,
-            Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"),
+            ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"),
         ):
             site.advance(60)
             site.gateway.look_ups.append(ABSENT)
@@ -159,7 +159,7 @@ class TestAnyKeyThatAnAttemptUsed:
         order_id = in_review(site, answer=STORED_ERROR)
         Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
         site.people.retry("cart-1", ANNA)
-        site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
+        site.gateway.answers.append(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
         site.retrier.run(order_id)
         assert compared(site, report(site.gateway.charged[-1].idempotency_key, charge_id="ch_a")) == []
 
@@ -338,7 +338,7 @@ class TestThePeriod:
     def test_judges_an_order_that_was_accepted_before_it_and_charged_within(self, site: Site) -> None:
         order_id = site.producer.enqueue([order()])[0].order_id
         site.advance(60)
-        site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
+        site.gateway.answers.append(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
         site.retrier.run(order_id)
         assert compared(site, [], self.period(30, 90)) == [(Kind.PAID_NOT_CHARGED, "cart-1")]
 

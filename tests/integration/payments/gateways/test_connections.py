@@ -74,7 +74,7 @@ def test_a_first_send_that_the_system_refuses_is_proven_unsent(
         answered.set()
         gone.wait(5)
         # The pool looks at the connection before it hands it out; here the reset comes just after.
-        monkeypatch.setattr(deadline, "holds_unasked", lambda sock: False)
+        monkeypatch.setattr(deadline, "has_unsolicited_data", lambda sock: False)
         seen = charge(gateway)
     assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.NEUTRAL)
     assert len(server.requests) == 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from breakwall.payments.gateways import Health, LookUpResult, Outcome
+from breakwall.payments.gateways import Health, LookupResult, Outcome
 from breakwall.payments.gateways.transport import resolver as resolver_module
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within
 from tests.integration.gateway_stub import PAID, Connection, Script, answering, response
@@ -136,7 +136,7 @@ def test_a_charge_that_reached_the_service_is_unknown_in_time(serve: Serve, scri
 def test_a_look_up_is_unavailable_in_time(serve: Serve, script: Script) -> None:
     with gateway_to(serve(script).url) as gateway:
         seen = within(SECONDS, lambda deadline: gateway.look_up("k", deadline=deadline))
-    assert (seen.result, seen.health) == (LookUpResult.UNAVAILABLE, Health.FAILURE)
+    assert (seen.result, seen.health) == (LookupResult.UNAVAILABLE, Health.FAILURE)
 
 
 def test_a_slow_but_whole_answer_within_the_deadline_counts(serve: Serve) -> None:

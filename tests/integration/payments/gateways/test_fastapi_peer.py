@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitBreakerConfig, CircuitState
 from breakwall.payments.charging import tell_breaker
-from breakwall.payments.gateways import Advice, Answer, ChargeDetails, Health, LookUpResult, Outcome
+from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeDetails, Health, LookupResult, Outcome
 from breakwall.payments.gateways.http import HttpGateway
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to
 from tests.integration.peer_service import Peer, running_peer
@@ -40,7 +40,7 @@ def raw(body: bytes, **headers: str) -> Response:
     return Response(body, headers={"content-type": "application/json", **named})
 
 
-def charge_thrice(gateway: HttpGateway) -> tuple[list[Answer], BreakerStatus]:
+def charge_thrice(gateway: HttpGateway) -> tuple[list[ChargeAnswer], BreakerStatus]:
     """Three charges through a circuit that three failures open for 30 seconds, and how it stands then."""
     with CircuitBreaker("payments", CircuitBreakerConfig(failure_threshold=3)) as breaker:
         answers = []
@@ -131,9 +131,9 @@ def test_what_has_one_meaning_only_is_read(
     peer: Peer, gateway: HttpGateway, reply: Response, charge_id: str
 ) -> None:
     peer.reply = reply
-    assert charge(gateway) == Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=charge_id)
+    assert charge(gateway) == ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=charge_id)
     found = gateway.look_up("cart-17", deadline=time.monotonic() + 5)
-    assert (found.result, found.charge_id) == (LookUpResult.SUCCEEDED, charge_id)
+    assert (found.result, found.charge_id) == (LookupResult.SUCCEEDED, charge_id)
 
 
 UNREADABLE = {
@@ -167,7 +167,7 @@ def test_what_cannot_be_read_says_why(peer: Peer, gateway: HttpGateway, reply: R
     seen, found = charge(gateway), gateway.look_up("cart-17", deadline=time.monotonic() + 5)
     assert (seen.outcome, seen.health) == (Outcome.UNKNOWN, Health.FAILURE)
     assert seen.detail == f"The payment service answered HTTP 200, but {why}"
-    assert (found.result, found.health) == (LookUpResult.UNAVAILABLE, Health.FAILURE)
+    assert (found.result, found.health) == (LookupResult.UNAVAILABLE, Health.FAILURE)
     assert found.detail == f"The look-up answered HTTP 200, but {why}"
 
 

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from breakwall.payments.gateways import Health, LookUpResult, Outcome
+from breakwall.payments.gateways import Health, LookupResult, Outcome
 from breakwall.payments.gateways.http import HttpGateway
 from breakwall.payments.gateways.transport import deadline
 from breakwall.payments.gateways.transport.deadline import DeadlineStream
@@ -337,5 +337,5 @@ def test_a_look_up_believes_no_stray_answer_either(serve: Serve) -> None:
     with gateway_to(server.url, keepalive=60) as gateway:
         for _ in range(2):
             seen = gateway.look_up("k", deadline=time.monotonic() + 5)
-            assert seen.result is LookUpResult.ABSENT
+            assert seen.result is LookupResult.ABSENT
     assert server.connections == 2

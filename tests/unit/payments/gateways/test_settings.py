@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from breakwall.payments.gateways import GatewayProfile, gateway_from_settings, profile_from_settings
 from breakwall.payments.gateways.http import HttpGateway
-from breakwall.payments.gateways.sent_keys import key_behind, wire_key
+from breakwall.payments.gateways.wire_keys import key_from_wire, wire_key
 from breakwall.settings import SettingsError, load_settings
 
-PROFILE = GatewayProfile(deduplicates=False, key_life=1, looks_up=True, settle_seconds=1)
+PROFILE = GatewayProfile(deduplicates=False, key_life=1, looks_up=True, absent_after=1)
 
 
 def test_the_settings_say_what_the_service_promises() -> None:
@@ -104,9 +104,9 @@ def test_two_keys_never_become_one(keys: list[str]) -> None:
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_a_key_is_known_again_by_how_it_travels(key: str) -> None:
-    assert key_behind(wire_key(key)) == key
+    assert key_from_wire(wire_key(key)) == key
 
 
 @pytest.mark.parametrize("received", ["", "a b", "100%", "%61", "a%ec%a3%bc", "%FF", "주문"])
 def test_no_key_travels_as_what_is_encoded_otherwise(received: str) -> None:
-    assert key_behind(received) is None
+    assert key_from_wire(received) is None

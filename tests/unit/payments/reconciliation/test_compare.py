@@ -1,4 +1,4 @@
-"""Holding an order against a report's lines, and the spool between the two. No file, no ledger."""
+"""Holding an order against a report's lines, and the staging between the two. No file, no ledger."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation.charge_status import UNREADABLE
-from breakwall.payments.reconciliation.compare import Account, Difference, Kind, compare
+from breakwall.payments.reconciliation.compare import Discrepancy, Kind, LedgerOrder, compare
 from breakwall.payments.reconciliation.matching import Match
 from breakwall.payments.reconciliation.report import ReportLine
-from breakwall.payments.reconciliation.staging import Spool
+from breakwall.payments.reconciliation.staging import StagingTable
 
 
-def account(status: OrderStatus = OrderStatus.PAID, charge_id: str | None = "ch_1") -> Account:
-    return Account("o1", "cart-1", 10_000, "KRW", status, charge_id)
+def account(status: OrderStatus = OrderStatus.PAID, charge_id: str | None = "ch_1") -> LedgerOrder:
+    return LedgerOrder("o1", "cart-1", 10_000, "KRW", status, charge_id)
 
 
 def charge(charge_id: str = "ch_1", **other: Any) -> ReportLine:
@@ -27,7 +27,7 @@ def charge(charge_id: str = "ch_1", **other: Any) -> ReportLine:
     return ReportLine(charge_id=charge_id, **(fields | other))
 
 
-def kinds(account: Account, *lines: ReportLine) -> list[Kind]:
+def kinds(account: LedgerOrder, *lines: ReportLine) -> list[Kind]:
     return [found.kind for found in compare(account, lines)]
 
 
@@ -115,13 +115,13 @@ class TestComparing:
     def test_every_kind_has_a_sentence(self) -> None:
         for kind in Kind:
             for order_id, key in (("o1", "cart-1"), (None, "cart-1"), (None, None)):
-                assert "None" not in Difference(kind, order_id, key, "here", "there", 1).sentence
+                assert "None" not in Discrepancy(kind, order_id, key, "here", "there", 1).sentence
 
 
 class TestTheCommandThatRecordsIt:
     def command(self, kind: Kind, **other: Any) -> list[str]:
         fields = {"order_id": "o1", "idempotency_key": "k", "here": "dead", "report": "ch_1", "line": 1}
-        found = Difference(kind, **(fields | other))
+        found = Discrepancy(kind, **(fields | other))
         return shlex.split(found.command or "")
 
     def test_is_paid_for_what_was_charged_and_is_not_paid(self) -> None:
@@ -158,29 +158,31 @@ class TestTheSpool:
             yield Match(charge(f"ch_{n}", number=n + 1, key=f"cart-{n}"), f"order-{n % 1000:04}")
 
     def test_gives_the_lines_back_by_order(self) -> None:
-        with Spool() as spool:
-            spool.add(self.lines(3000))
-            spool.complete()
-            found = list(spool.by_order())
+        with StagingTable() as staging:
+            staging.add(self.lines(3000))
+            staging.complete()
+            found = list(staging.by_order())
         assert len(found) == 1000
         assert [line.number for line in found[7][1]] == [8, 1008, 2008]
 
     def test_gives_lines_that_say_the_same_back_once(self) -> None:
-        with Spool() as spool:
-            spool.add(matches((charge(), "o1"), (charge(number=9), "o1"), (charge(number=8, amount=5), "o1")))
-            assert [line.number for _, lines, _ in spool.by_order() for line in lines] == [7, 8]
+        with StagingTable() as staging:
+            staging.add(
+                matches((charge(), "o1"), (charge(number=9), "o1"), (charge(number=8, amount=5), "o1"))
+            )
+            assert [line.number for _, lines, _ in staging.by_order() for line in lines] == [7, 8]
 
     def test_knows_the_lines_without_an_order_and_the_orders_without_a_line(self) -> None:
-        with Spool() as spool:
-            spool.add(matches((charge(), "o1"), (charge(number=8), None)))
-            assert [line.number for line, _ in spool.without_order()] == [8]
-            assert spool.missing(["o1", "o2", "o3"]) == {"o2", "o3"}
+        with StagingTable() as staging:
+            staging.add(matches((charge(), "o1"), (charge(number=8), None)))
+            assert [line.number for line, _ in staging.without_order()] == [8]
+            assert staging.missing(["o1", "o2", "o3"]) == {"o2", "o3"}
 
     def told(self, *lines: tuple[ReportLine, str | None]) -> list[tuple[str, int, str]]:
-        with Spool() as spool:
-            spool.add(matches(*lines))
-            spool.complete()
-            left = [(order_id, line) for order_id, lines, _ in spool.by_order() for line in lines]
+        with StagingTable() as staging:
+            staging.add(matches(*lines))
+            staging.complete()
+            left = [(order_id, line) for order_id, lines, _ in staging.by_order() for line in lines]
         return [(order_id, line.number, line.status) for order_id, line in left]
 
     def test_drops_a_charge_that_a_later_line_takes_back(self) -> None:
@@ -226,36 +228,36 @@ class TestTheSpool:
         assert self.told((charge(number=2), "o1"), (disputed, "o1"))[0] == ("o1", 2, "succeeded")
 
     def test_lists_no_line_of_nobodys_that_is_no_charge(self) -> None:
-        with Spool() as spool:
-            spool.add(matches(*((charge(status=status), None) for status in ("pending", "refunded", ""))))
-            spool.add(matches((replace(charge(status="failed"), key=None), None)))
-            assert list(spool.without_order()) == []
+        with StagingTable() as staging:
+            staging.add(matches(*((charge(status=status), None) for status in ("pending", "refunded", ""))))
+            staging.add(matches((replace(charge(status="failed"), key=None), None)))
+            assert list(staging.without_order()) == []
 
     def test_misses_no_order_whose_charge_stands_under_another_ones_key(self) -> None:
-        with Spool() as spool:
-            spool.add([Match(charge(), "o1", "o2"), Match(charge("ch_2", status="failed"), "o1", "o3")])
-            assert spool.missing(["o1", "o2", "o3"]) == {"o3"}
+        with StagingTable() as staging:
+            staging.add([Match(charge(), "o1", "o2"), Match(charge("ch_2", status="failed"), "o1", "o3")])
+            assert staging.missing(["o1", "o2", "o3"]) == {"o3"}
 
     def test_knows_no_shared_charge_where_it_was_taken_back(self) -> None:
-        with Spool() as spool:
-            spool.add(matches((charge(number=2), "o1"), (charge(number=3), "o2")))
-            spool.add(matches((charge(number=4, status="refunded"), "o2")))
-            spool.complete()
-            assert list(spool.shared_charges()) == []
+        with StagingTable() as staging:
+            staging.add(matches((charge(number=2), "o1"), (charge(number=3), "o2")))
+            staging.add(matches((charge(number=4, status="refunded"), "o2")))
+            staging.complete()
+            assert list(staging.shared_charges()) == []
 
     def test_knows_charges_that_several_orders_share(self) -> None:
-        with Spool() as spool:
-            spool.add(Match(charge(number=n), f"o{n}") for n in (3, 1, 2))
-            spool.add(matches((charge("ch_2", number=4), "o1"), (charge("ch_2", number=5), "o1")))
-            assert list(spool.shared_charges()) == [("ch_1", ("o1", "o3"), 1)]
+        with StagingTable() as staging:
+            staging.add(Match(charge(number=n), f"o{n}") for n in (3, 1, 2))
+            staging.add(matches((charge("ch_2", number=4), "o1"), (charge("ch_2", number=5), "o1")))
+            assert list(staging.shared_charges()) == [("ch_1", ("o1", "o3"), 1)]
 
     def test_holds_next_to_nothing_in_the_memory(self) -> None:
         """50,000 lines are some 15 MB as objects."""
         tracemalloc.start()
-        with Spool() as spool:
-            spool.add(self.lines(50_000))
-            spool.complete()
-            assert sum(len(lines) for _, lines, _ in spool.by_order()) == 50_000
+        with StagingTable() as staging:
+            staging.add(self.lines(50_000))
+            staging.complete()
+            assert sum(len(lines) for _, lines, _ in staging.by_order()) == 50_000
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert most < 1_000_000

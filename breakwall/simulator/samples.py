@@ -1,7 +1,7 @@
 """Chance that can be repeated: what befalls a request depends on the seed, its key and its number.
 
 Not on the order in which threads happen to run, so the same seed and the same requests meet the same
-fate, whatever else goes on beside them.
+samples, whatever else goes on beside them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from breakwall.simulator.faults import Faults
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Samples:
     """One number from 0 to 1 for each thing that may happen to a request."""
 
     latency: float
@@ -33,11 +33,11 @@ class Fate:
         return shortest + (longest - shortest) * self.latency
 
 
-def fate(seed: int, key: str, number: int) -> Fate:
+def samples_for(seed: int, key: str, number: int) -> Samples:
     """What befalls the ``number``-th request that names ``key``."""
     dice = random.Random(f"{seed}:{number}:{key}")  # noqa: S311 - a repeatable experiment, not a secret
     # All are thrown each time, so that switching one fault on does not move the others.
-    return Fate(*(dice.random() for _ in Fate.__slots__))
+    return Samples(*(dice.random() for _ in Samples.__slots__))
 
 
 def charge_id(seed: int, key: str, number: int) -> str:

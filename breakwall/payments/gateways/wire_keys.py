@@ -24,7 +24,7 @@ def wire_key(idempotency_key: str) -> str:
     return key if key.strip(".") else key.replace(".", "%2E")
 
 
-def key_behind(received: str) -> str | None:
+def key_from_wire(received: str) -> str | None:
     """The key that travels as ``received``: `wire_key`, the other way round; None where no key does."""
     key = unquote(received)
     return key if key and wire_key(key) == received else None

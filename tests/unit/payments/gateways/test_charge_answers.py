@@ -6,13 +6,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from breakwall.payments.gateways import Advice, Answer, ChargeDetails, Health, Outcome
-from breakwall.payments.gateways.answers import (
+from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeDetails, Health, Outcome
+from breakwall.payments.gateways.charge_answers import (
     DeadlinePassedError,
     Phase,
     PoolFullError,
-    classify,
-    classify_error,
+    classify_charge,
+    classify_charge_error,
 )
 
 Body = dict[str, object] | bytes | None
@@ -21,10 +21,10 @@ PAID: Body = {"status": "succeeded", "charge_id": "ch_1"}
 HTML = b"<html><body>Something</body></html>"
 
 
-def answer(status: int, body: Body = b"", **headers: str) -> Answer:
+def answer(status: int, body: Body = b"", **headers: str) -> ChargeAnswer:
     raw = json.dumps(body).encode() if isinstance(body, dict) else body
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(status, named, raw, now=0.0)
+    return classify_charge(status, named, raw, now=0.0)
 
 
 def verdict(status: int, body: Body = b"") -> tuple[Outcome, Health, Advice]:
@@ -34,7 +34,7 @@ def verdict(status: int, body: Body = b"") -> tuple[Outcome, Health, Advice]:
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_a_success_with_a_charge_id_succeeded(status: int) -> None:
-    assert answer(status, PAID) == Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+    assert answer(status, PAID) == ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
 
 
 @pytest.mark.parametrize("word", ["SUCCEEDED", "Succeeded", " succeeded "])
@@ -236,19 +236,19 @@ def test_every_answer_that_leads_to_another_attempt_honours_retry_after(status: 
     ("phase", "health"), [(Phase.WAITING, Health.NEUTRAL), (Phase.CONNECTING, Health.FAILURE)]
 )
 def test_an_error_before_the_first_byte_sent_nothing(phase: Phase, health: Health) -> None:
-    seen = classify_error(ConnectionResetError("reset"), phase)
+    seen = classify_charge_error(ConnectionResetError("reset"), phase)
     assert (seen.outcome, seen.health, seen.code) == (Outcome.NOT_SENT, health, "ConnectionResetError")
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError(), PoolFullError(), ValueError()])
 def test_an_error_after_the_first_byte_is_unknown_whatever_it_is(error: Exception) -> None:
-    seen = classify_error(error, Phase.SENT)
+    seen = classify_charge_error(error, Phase.SENT)
     assert (seen.outcome, seen.health) == (Outcome.UNKNOWN, Health.FAILURE)
 
 
 @pytest.mark.parametrize("error", [PoolFullError(), DeadlinePassedError()])
 def test_our_own_limits_say_nothing_about_health(error: Exception) -> None:
-    assert classify_error(error, Phase.WAITING).health is Health.NEUTRAL
+    assert classify_charge_error(error, Phase.WAITING).health is Health.NEUTRAL
 
 
 def test_what_the_service_wrote_is_not_repeated_in_the_detail() -> None:
@@ -262,7 +262,7 @@ def test_what_the_service_wrote_is_not_repeated_in_the_detail() -> None:
         assert "s3cret" not in repr(answer(200, body))
     for status in (200, 302, 400, 401, 402, 409, 422, 429, 500):
         assert "s3cret" not in repr(answer(status, leaky))
-    assert "s3cret" not in repr(classify_error(ValueError("illegal header: s3cret"), Phase.SENT))
+    assert "s3cret" not in repr(classify_charge_error(ValueError("illegal header: s3cret"), Phase.SENT))
 
 
 REFUSALS_THAT_PROVE = {401, 403, 405, 407, 421, 425, 429}
@@ -290,7 +290,7 @@ headers = st.dictionaries(
 def test_no_charge_is_only_said_where_it_is_proven(
     status: int, headers: dict[str, str], body: bytes | None
 ) -> None:
-    seen = classify(status, headers, body, now=0.0)
+    seen = classify_charge(status, headers, body, now=0.0)
     if seen.outcome.proves_no_charge:
         assert status in REFUSALS_THAT_PROVE
     if seen.outcome is Outcome.SUCCEEDED:
@@ -308,4 +308,4 @@ def test_no_charge_is_only_said_where_it_is_proven(
     phase=st.sampled_from(Phase),
 )
 def test_an_error_proves_no_charge_only_before_the_first_byte(error: type[Exception], phase: Phase) -> None:
-    assert classify_error(error(), phase).outcome.proves_no_charge == (phase is not Phase.SENT)
+    assert classify_charge_error(error(), phase).outcome.proves_no_charge == (phase is not Phase.SENT)

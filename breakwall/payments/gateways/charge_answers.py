@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from breakwall.host.exhaustion import lack_of
-from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.gateways.bodies import (
     UnreadableError,
     excerpt,
@@ -151,14 +151,14 @@ class StrayAnswerError(Exception):
     """The answer was there before our question: it belongs to another one."""
 
 
-def classify(
+def classify_charge(
     status: int,
     headers: Mapping[str, str],
     body: bytes | None,
     *,
     now: float,
     bounds: Bounds = DEFAULT_BOUNDS,
-) -> Answer:
+) -> ChargeAnswer:
     """What the service's answer to a charge means.
 
     A success and a 402 are told by their body, which must be a JSON object: hosting platforms and proxies
@@ -180,15 +180,15 @@ def classify(
     return replace(answer, retry_after=parse_retry_after(headers, now=now, longest=bounds.max_retry_after))
 
 
-def classify_error(error: Exception, phase: Phase) -> Answer:
+def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
     """What a call that ended without an answer means; ``phase`` decides, not the kind of error."""
     code = type(error).__name__
     if phase is Phase.SENT:
         detail = f"The request may have reached the payment service; no usable answer came back ({code})."
         health = Health.NEUTRAL if lack_of(error) else Health.FAILURE
-        return Answer(Outcome.UNKNOWN, health, code=code, detail=detail)
+        return ChargeAnswer(Outcome.UNKNOWN, health, code=code, detail=detail)
     health, detail = explain_unsent(error, phase)
-    return Answer(Outcome.NOT_SENT, health, code=code, detail=detail)
+    return ChargeAnswer(Outcome.NOT_SENT, health, code=code, detail=detail)
 
 
 def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
@@ -221,8 +221,8 @@ def _meaning(status: int) -> _Meaning:
     return _REDIRECTED if status >= 300 else _PROVES_NOTHING
 
 
-def _answer(meaning: _Meaning, status: int, said: Mapping[str, Any]) -> Answer:
-    return Answer(
+def _answer(meaning: _Meaning, status: int, said: Mapping[str, Any]) -> ChargeAnswer:
+    return ChargeAnswer(
         meaning.outcome,
         meaning.health,
         code=find_code(said) or f"http_{status}",
@@ -232,7 +232,7 @@ def _answer(meaning: _Meaning, status: int, said: Mapping[str, Any]) -> Answer:
     )
 
 
-def _told_by_body(status: int, said: Mapping[str, Any]) -> Answer:
+def _told_by_body(status: int, said: Mapping[str, Any]) -> ChargeAnswer:
     if status == 402:
         return _payment_required(said)
     word = read_status(said)
@@ -244,20 +244,20 @@ def _told_by_body(status: int, said: Mapping[str, Any]) -> Answer:
         raise unknown_status(said)
     if status not in {200, 201}:
         raise UnreadableError("only 200 and 201 can say that a charge succeeded")
-    return Answer(
+    return ChargeAnswer(
         Outcome.SUCCEEDED, Health.SUCCESS, charge_id=read_charge_id(said), details=read_details(said)
     )
 
 
-def _payment_required(said: Mapping[str, Any]) -> Answer:
+def _payment_required(said: Mapping[str, Any]) -> ChargeAnswer:
     word = said.get("status")
     if isinstance(word, str) and word.strip().lower() in {"succeeded", *RUNNING}:
         raise UnreadableError(f"its `status` is {excerpt(word)}, which contradicts it")
     return _declined(said)
 
 
-def _declined(said: Mapping[str, Any]) -> Answer:
-    return Answer(
+def _declined(said: Mapping[str, Any]) -> ChargeAnswer:
+    return ChargeAnswer(
         Outcome.DECLINED,
         Health.SUCCESS,
         code=declined_code(said),
@@ -266,8 +266,8 @@ def _declined(said: Mapping[str, Any]) -> Answer:
     )
 
 
-def _unreadable(status: int, error: UnreadableError) -> Answer:
-    return Answer(
+def _unreadable(status: int, error: UnreadableError) -> ChargeAnswer:
+    return ChargeAnswer(
         Outcome.UNKNOWN,
         Health.FAILURE,
         code="http_402" if status == 402 else "unexpected_body",
