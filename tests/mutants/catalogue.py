@@ -249,7 +249,7 @@ MUTANTS = (
     Mutant(
         "the reset of a request that was given up",
         "breakwall/payments/gateways/transport/deadline.py",
-        "            discard_on_close(self._sock, call.bound())\n",
+        "            discard_on_close(self._sock, call.timeout())\n",
         "            pass\n",
         ("tests/integration/payments/gateways/test_linger.py",),
         simulated=False,

@@ -9,14 +9,9 @@ from typing import Protocol
 
 from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
 from breakwall.payments.gateways.base import LookupResult, Outcome
-from breakwall.payments.gateways.charge_answers import (
-    DeadlinePassedError,
-    Phase,
-    PoolFullError,
-    classify_charge,
-    classify_charge_error,
-)
+from breakwall.payments.gateways.charge_answers import classify_charge, classify_charge_error
 from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
+from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
 from tests.simulation.engine import Engine, Task
 from tests.simulation.faults import Faults
 from tests.simulation.service import PaymentService

@@ -1,6 +1,6 @@
-"""What a payment service answers, put into words that every gateway shares.
+"""Gateways charge: each turns one payment service's protocol into the words that all gateways share (`base`).
 
-Import `Gateway`, its answers and its profile from here; imports nothing else of Breakwall but its credentials.
+Import `Gateway`, its answers and its profile from here. Knows no order, no database and no breaker rule.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ __all__ = [
 
 
 def gateway_from_settings(settings: Settings) -> Gateway:
-    """The gateway that the settings name, with what they promise of the service.
+    """The gateway that the settings describe.
 
     Raises:
-        ValueError: a file that the settings name has been taken away since they were read.
+        ValueError: a file that the settings name was removed after they were read.
     """
-    from breakwall.payments.gateways.http import HttpGateway  # httpx2 takes a while to import
+    from breakwall.payments.gateways.http import HttpGateway  # importing httpx2 is slow
 
     proxy = settings.payment_proxy
     return HttpGateway(
@@ -62,7 +62,7 @@ def gateway_from_settings(settings: Settings) -> Gateway:
 
 
 def profile_from_settings(settings: Settings) -> GatewayProfile:
-    """What the configured gateway promises, for who charges nothing and only has to know."""
+    """What the configured gateway promises, for callers that charge nothing; imports no HTTP client."""
     return GatewayProfile(
         deduplicates=settings.payment_deduplicates,
         key_life=settings.payment_key_life,

@@ -1,15 +1,14 @@
-"""The HTTP payment protocol's status codes and errors, put into the words that gateways share.
+"""What each HTTP answer or error of a charge means. Pure functions.
 
-Pure functions. The rule under all of them: *no charge* is only said where it is proven. A status that a
-server can send after it has charged (any 5xx, 408, a redirect, a success that we cannot read, a refusal that
-may mean "this was done already") proves nothing and is `Outcome.UNKNOWN`.
+An outcome says "not charged" only where that is proven. A status that a server can send after it has charged (any
+5xx, 408, a redirect, a success that we cannot read, a refusal that may mean "already done") proves nothing: it is
+`Outcome.UNKNOWN`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Any, NamedTuple
 
 from breakwall.host.exhaustion import lack_of
@@ -25,17 +24,18 @@ from breakwall.payments.gateways.bodies import (
     unknown_status,
 )
 from breakwall.payments.gateways.retry_after import parse_retry_after
+from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
 
 RUNNING = frozenset({"processing", "pending"})
-"""The texts of a ``status`` that say that the charge is not decided yet."""
+"""A body's ``status`` while the charge is not decided yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What of an answer is taken seriously.
+    """Limits of an answer.
 
     Attributes:
-        max_body: bytes of a body; a longer one is unreadable.
+        max_body: bytes; a longer body is unreadable.
         max_retry_after: seconds; a longer ``Retry-After`` is ignored.
     """
 
@@ -68,7 +68,7 @@ _REDIRECTED = _Meaning(
     Advice.RECONFIGURE,
     "HTTP {status} sends us elsewhere and is not followed: put the final address into BREAKWALL_PAYMENT_URL.",
 )
-# It may mean "this was done already", as Toss Payments says it: 400 ALREADY_PROCESSED_PAYMENT.
+# A refusal may mean "already done": Toss Payments answers 400 ALREADY_PROCESSED_PAYMENT.
 _REFUSED = _Meaning(
     Outcome.UNKNOWN,
     Health.NEUTRAL,
@@ -121,34 +121,10 @@ _MEANINGS = {
         Advice.RETRY,
         "The payment service asks us to slow down (HTTP {status}).",
     ),
-    # A proxy's "the client went away" (AWS 460, nginx 499) may be said after the request was passed on.
+    # Proxies send 460 (AWS) and 499 (nginx) when the client closed; the request may have been passed on before.
     460: _PROVES_NOTHING,
     499: _PROVES_NOTHING,
 }
-
-
-class Phase(Enum):
-    """How far a call had come when it failed.
-
-    ``WAITING``: no new connection was begun and nothing written. ``CONNECTING``: resolving, connecting or
-    in the TLS handshake, nothing of the request written. ``SENT``: a byte of the request may have left.
-    """
-
-    WAITING = "waiting"
-    CONNECTING = "connecting"
-    SENT = "sent"
-
-
-class PoolFullError(Exception):
-    """All of the gateway's own connections were busy."""
-
-
-class DeadlinePassedError(Exception):
-    """No time was left when the call began."""
-
-
-class StrayAnswerError(Exception):
-    """The answer was there before our question: it belongs to another one."""
 
 
 def classify_charge(
@@ -161,27 +137,27 @@ def classify_charge(
 ) -> ChargeAnswer:
     """What the service's answer to a charge means.
 
-    A success and a 402 are told by their body, which must be a JSON object: hosting platforms and proxies
-    send bare 402s for unpaid bills of their own. Everything else is told by its status.
+    A 2xx and a 402 mean what their body says, which must be a JSON object: hosting platforms and proxies send
+    bare 402s for their own unpaid bills. Any other answer means what its status says.
 
     Args:
-        status: the HTTP status.
         headers: names in lower case.
-        body: the whole body as it was received, or None where it was longer than ``bounds.max_body``.
+        body: the whole body as received, or None if it was longer than ``bounds.max_body``.
         now: seconds since the epoch, for a ``Retry-After`` date.
-        bounds: what is taken seriously.
     """
-    told_by_body = 200 <= status < 300 or status == 402
+    body_decides = 200 <= status < 300 or status == 402
     try:
-        said = read_object(headers, body, bounds.max_body)
-        answer = _told_by_body(status, said) if told_by_body else _answer(_meaning(status), status, said)
+        fields = read_object(headers, body, bounds.max_body)
+        answer = (
+            _from_body(status, fields) if body_decides else _from_status(_meaning(status), status, fields)
+        )
     except UnreadableError as error:
-        answer = _unreadable(status, error) if told_by_body else _answer(_meaning(status), status, {})
+        answer = _unreadable(status, error) if body_decides else _from_status(_meaning(status), status, {})
     return replace(answer, retry_after=parse_retry_after(headers, now=now, longest=bounds.max_retry_after))
 
 
 def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
-    """What a call that ended without an answer means; ``phase`` decides, not the kind of error."""
+    """What a call without an answer means. The phase decides, not the kind of error."""
     code = type(error).__name__
     if phase is Phase.SENT:
         detail = f"The request may have reached the payment service; no usable answer came back ({code})."
@@ -192,7 +168,7 @@ def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
 
 
 def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
-    """What an error from before the request's first byte says of the service, and to an operator."""
+    """The service's health, and a sentence for an operator, after an error before the request's first byte."""
     code = type(error).__name__
     if (lack := lack_of(error)) is not None:
         return Health.NEUTRAL, f"This process has no {lack} left for the call; nothing was sent."
@@ -206,9 +182,9 @@ def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
     return Health.NEUTRAL, f"A kept connection was of no use any more ({code}); nothing was sent."
 
 
-def declined_code(said: Mapping[str, Any]) -> str:
-    """The service's own code of a decline, or the word itself."""
-    return find_code(said) or "declined"
+def declined_code(fields: Mapping[str, Any]) -> str:
+    """The service's own code of a decline, or ``"declined"``."""
+    return find_code(fields) or "declined"
 
 
 def _meaning(status: int) -> _Meaning:
@@ -221,48 +197,48 @@ def _meaning(status: int) -> _Meaning:
     return _REDIRECTED if status >= 300 else _PROVES_NOTHING
 
 
-def _answer(meaning: _Meaning, status: int, said: Mapping[str, Any]) -> ChargeAnswer:
+def _from_status(meaning: _Meaning, status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
     return ChargeAnswer(
         meaning.outcome,
         meaning.health,
-        code=find_code(said) or f"http_{status}",
+        code=find_code(fields) or f"http_{status}",
         detail=meaning.detail.format(status=status),
         advice=meaning.advice,
         spends_key=meaning.spends_key,
     )
 
 
-def _told_by_body(status: int, said: Mapping[str, Any]) -> ChargeAnswer:
+def _from_body(status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
     if status == 402:
-        return _payment_required(said)
-    word = read_status(said)
-    if word == "declined":
-        return _declined(said)
-    if word in RUNNING:
-        return _answer(_STILL_RUNNING, status, said)
-    if word != "succeeded":
-        raise unknown_status(said)
+        return _payment_required(fields)
+    state = read_status(fields)
+    if state == "declined":
+        return _declined(fields)
+    if state in RUNNING:
+        return _from_status(_STILL_RUNNING, status, fields)
+    if state != "succeeded":
+        raise unknown_status(fields)
     if status not in {200, 201}:
         raise UnreadableError("only 200 and 201 can say that a charge succeeded")
     return ChargeAnswer(
-        Outcome.SUCCEEDED, Health.SUCCESS, charge_id=read_charge_id(said), details=read_details(said)
+        Outcome.SUCCEEDED, Health.SUCCESS, charge_id=read_charge_id(fields), details=read_details(fields)
     )
 
 
-def _payment_required(said: Mapping[str, Any]) -> ChargeAnswer:
-    word = said.get("status")
-    if isinstance(word, str) and word.strip().lower() in {"succeeded", *RUNNING}:
-        raise UnreadableError(f"its `status` is {excerpt(word)}, which contradicts it")
-    return _declined(said)
+def _payment_required(fields: Mapping[str, Any]) -> ChargeAnswer:
+    state = fields.get("status")
+    if isinstance(state, str) and state.strip().lower() in {"succeeded", *RUNNING}:
+        raise UnreadableError(f"its `status` is {excerpt(state)}, which contradicts it")
+    return _declined(fields)
 
 
-def _declined(said: Mapping[str, Any]) -> ChargeAnswer:
+def _declined(fields: Mapping[str, Any]) -> ChargeAnswer:
     return ChargeAnswer(
         Outcome.DECLINED,
         Health.SUCCESS,
-        code=declined_code(said),
+        code=declined_code(fields),
         detail="The payment was declined.",
-        details=read_details(said),
+        details=read_details(fields),
     )
 
 

@@ -7,13 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeDetails, Health, Outcome
-from breakwall.payments.gateways.charge_answers import (
-    DeadlinePassedError,
-    Phase,
-    PoolFullError,
-    classify_charge,
-    classify_charge_error,
-)
+from breakwall.payments.gateways.charge_answers import classify_charge, classify_charge_error
+from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
 
 Body = dict[str, object] | bytes | None
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.payments.gateways import Advice, ChargeDetails, Health, LookupAnswer, LookupResult
-from breakwall.payments.gateways.charge_answers import Phase, PoolFullError
 from breakwall.payments.gateways.lookup_answers import OTHER_STATUS, classify_lookup, classify_lookup_error
+from breakwall.payments.gateways.transport.errors import Phase, PoolFullError
 
 
 def look(status: int, body: dict[str, object] | bytes | None = b"", **headers: str) -> LookupAnswer:
