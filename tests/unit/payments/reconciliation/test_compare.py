@@ -18,7 +18,7 @@ from breakwall.payments.reconciliation.report import ReportLine
 from breakwall.payments.reconciliation.staging import StagingTable
 
 
-def account(status: OrderStatus = OrderStatus.PAID, charge_id: str | None = "ch_1") -> LedgerOrder:
+def ledger_order(status: OrderStatus = OrderStatus.PAID, charge_id: str | None = "ch_1") -> LedgerOrder:
     return LedgerOrder("o1", "cart-1", 10_000, "KRW", status, charge_id)
 
 
@@ -27,17 +27,17 @@ def charge(charge_id: str = "ch_1", **other: Any) -> ReportLine:
     return ReportLine(charge_id=charge_id, **(fields | other))
 
 
-def kinds(account: LedgerOrder, *lines: ReportLine) -> list[Kind]:
-    return [found.kind for found in compare(account, lines)]
+def kinds(order: LedgerOrder, *lines: ReportLine) -> list[Kind]:
+    return [found.kind for found in compare(order, lines)]
 
 
 class TestComparing:
     def test_the_same_charge_is_no_difference(self) -> None:
-        assert kinds(account(), charge()) == []
+        assert kinds(ledger_order(), charge()) == []
 
     @pytest.mark.parametrize("status", [status for status in OrderStatus if status is not OrderStatus.PAID])
     def test_charged_but_not_paid_here(self, status: OrderStatus) -> None:
-        (found,) = compare(account(status, None), [charge()])
+        (found,) = compare(ledger_order(status, None), [charge()])
         assert (found.kind, found.here, found.report, found.line) == (
             Kind.CHARGED_NOT_PAID,
             status.value,
@@ -47,10 +47,10 @@ class TestComparing:
 
     @pytest.mark.parametrize("status", [status for status in OrderStatus if status is not OrderStatus.PAID])
     def test_neither_charged_nor_paid_is_no_difference(self, status: OrderStatus) -> None:
-        assert kinds(account(status, None), charge(status="declined")) == []
+        assert kinds(ledger_order(status, None), charge(status="declined")) == []
 
     def test_paid_here_but_not_in_the_report(self) -> None:
-        (found,) = compare(account(), [])
+        (found,) = compare(ledger_order(), [])
         assert (found.kind, found.here, found.report, found.line) == (
             Kind.PAID_NOT_CHARGED,
             "ch_1",
@@ -60,56 +60,59 @@ class TestComparing:
 
     @pytest.mark.parametrize("status", ["declined", "refunded", "processing"])
     def test_paid_here_and_not_charged_in_the_report(self, status: str) -> None:
-        (found,) = compare(account(), [charge(status=status)])
+        (found,) = compare(ledger_order(), [charge(status=status)])
         assert (found.kind, found.report) == (Kind.PAID_NOT_CHARGED, status)
 
     def test_another_amount(self) -> None:
-        (found,) = compare(account(), [charge(amount=9_999)])
+        (found,) = compare(ledger_order(), [charge(amount=9_999)])
         assert (found.kind, found.here, found.report) == (Kind.OTHER_AMOUNT, 10_000, 9_999)
 
     def test_another_currency(self) -> None:
-        (found,) = compare(account(), [charge(currency="USD")])
+        (found,) = compare(ledger_order(), [charge(currency="USD")])
         assert (found.kind, found.here, found.report) == (Kind.OTHER_CURRENCY, "KRW", "USD")
 
     def test_the_amount_of_what_was_not_charged_is_nobodys_business(self) -> None:
-        assert kinds(account(), charge(), charge(status="declined", amount=1)) == []
+        assert kinds(ledger_order(), charge(), charge(status="declined", amount=1)) == []
 
     def test_another_charge_id(self) -> None:
-        (found,) = compare(account(), [charge("ch_2")])
+        (found,) = compare(ledger_order(), [charge("ch_2")])
         assert (found.kind, found.here, found.report) == (Kind.OTHER_CHARGE_ID, "ch_1", "ch_2")
 
     def test_two_charges_for_one_order(self) -> None:
-        (found,) = compare(account(), [charge(), charge("ch_2", number=9)])
+        (found,) = compare(ledger_order(), [charge(), charge("ch_2", number=9)])
         assert (found.kind, found.report, found.line) == (Kind.TWO_CHARGES, "ch_1, ch_2", 9)
 
     def test_two_charges_neither_of_which_is_ours(self) -> None:
-        assert kinds(account(), charge("ch_2"), charge("ch_3")) == [Kind.TWO_CHARGES, Kind.OTHER_CHARGE_ID]
+        assert kinds(ledger_order(), charge("ch_2"), charge("ch_3")) == [
+            Kind.TWO_CHARGES,
+            Kind.OTHER_CHARGE_ID,
+        ]
 
     def test_two_charges_for_an_order_that_is_not_paid(self) -> None:
-        unpaid = account(OrderStatus.DEAD, None)
+        unpaid = ledger_order(OrderStatus.DEAD, None)
         assert kinds(unpaid, charge("ch_2"), charge("ch_3")) == [Kind.TWO_CHARGES, Kind.CHARGED_NOT_PAID]
 
     def test_a_second_charge_that_was_given_back_is_no_difference(self) -> None:
-        assert kinds(account(), charge(), charge("ch_2", status="refunded")) == []
+        assert kinds(ledger_order(), charge(), charge("ch_2", status="refunded")) == []
 
     def test_a_charge_that_is_listed_twice_is_one_charge(self) -> None:
-        assert kinds(account(), charge(), charge(number=8)) == []
+        assert kinds(ledger_order(), charge(), charge(number=8)) == []
 
     @pytest.mark.parametrize("status", ["pending", "disputed", ""])
     def test_what_the_report_calls_no_charge_is_named_where_it_is_paid_here(self, status: str) -> None:
-        (found,) = compare(account(), [charge(status=status)])
+        (found,) = compare(ledger_order(), [charge(status=status)])
         assert (found.kind, found.report) == (Kind.PAID_NOT_CHARGED, status or "(no status)")
 
     def test_an_order_whose_line_cannot_be_read_is_not_missing(self) -> None:
-        assert kinds(account(), charge(status=UNREADABLE, amount=None, currency=None)) == []
+        assert kinds(ledger_order(), charge(status=UNREADABLE, amount=None, currency=None)) == []
 
     def test_a_charge_that_is_another_orders_here_is_told_once(self) -> None:
-        (found,) = compare(account(), [charge("ch_9")], {7: "o9"})
+        (found,) = compare(ledger_order(), [charge("ch_9")], {7: "o9"})
         assert (found.kind, found.here, found.report) == (Kind.CHARGE_OF_ANOTHER, "o9", "ch_9")
 
     def test_a_charge_of_another_order_pays_none_that_is_unpaid_here(self) -> None:
         """Recording it as this order's would have two orders paid with one charge."""
-        unpaid = account(OrderStatus.REVIEW, None)
+        unpaid = ledger_order(OrderStatus.REVIEW, None)
         assert [found.kind for found in compare(unpaid, [charge()], {7: "o9"})] == [Kind.CHARGE_OF_ANOTHER]
 
     def test_every_kind_has_a_sentence(self) -> None:

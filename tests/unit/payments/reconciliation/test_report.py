@@ -12,7 +12,7 @@ from breakwall.files.amounts import Units
 from breakwall.files.columns import parse_columns
 from breakwall.files.errors import UnreadableFileError
 from breakwall.payments.reconciliation.charge_status import Meaning, decisive, meaning_of
-from breakwall.payments.reconciliation.report import FIELDS, TOLD, WORDS, Report, ReportLine
+from breakwall.payments.reconciliation.report import FIELDS, MAX_PROBLEMS, MAX_STATUSES, Report, ReportLine
 
 HEADER = "key,charge_id,amount,currency,status\n"
 GOOD = "cart-1,ch_1,10000,KRW,succeeded\n"
@@ -121,9 +121,9 @@ class TestALineThatCannotBeRead:
         assert named == field
 
     def test_is_told_up_to_a_bound_and_counted_beyond(self) -> None:
-        found = report(HEADER + "cart-1,ch_1,1,WON,paid\n" * (TOLD + 5))
-        assert len(list(found)) == TOLD + 5
-        assert (found.unreadable, len(found.problems)) == (TOLD + 5, TOLD)
+        found = report(HEADER + "cart-1,ch_1,1,WON,paid\n" * (MAX_PROBLEMS + 5))
+        assert len(list(found)) == MAX_PROBLEMS + 5
+        assert (found.unreadable, len(found.problems)) == (MAX_PROBLEMS + 5, MAX_PROBLEMS)
 
 
 def problem_of(change: dict[str, Any]) -> list[tuple[str | None, str]]:
@@ -196,9 +196,9 @@ class TestStatuses:
         assert [line.meaning for line in found] == [Meaning.NO_CHARGE]
 
     def test_that_are_none_are_counted_by_their_words_up_to_a_bound(self) -> None:
-        found = report(HEADER + "".join(f"a,ch,1,USD,word {n}\n" for n in range(WORDS + 7)))
-        assert len(list(found)) == WORDS + 7
-        assert (len(found.skipped), found.skipped["(other words)"]) == (WORDS + 1, 7)
+        found = report(HEADER + "".join(f"a,ch,1,USD,word {n}\n" for n in range(MAX_STATUSES + 7)))
+        assert len(list(found)) == MAX_STATUSES + 7
+        assert (len(found.skipped), found.skipped["(other words)"]) == (MAX_STATUSES + 1, 7)
 
 
 class TestChargesOfOthers:
