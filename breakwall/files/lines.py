@@ -1,4 +1,4 @@
-"""A text's lines, each with its number, none longer than a bound."""
+"""The numbered lines of a text, none longer than a bound."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from breakwall.files.source import TextFile
 
 MAX_RECORD = 65_536
-"""Characters of a line and of a record. A file without line ends does not fill the memory."""
+"""Characters of a line, and of a record: a file without line ends must not fill the memory."""
 
 LEGACY = "cp1252"
-"""What Windows wrote before UTF-8. Where the text is ASCII the two are the same."""
+"""What Windows wrote before UTF-8."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """A line, counted from 1, with its end; or what is wrong with it."""
+    """A line with its end, counted from 1, or its problem."""
 
     number: int
     text: str
@@ -30,11 +30,10 @@ class Lines(Iterator[TextLine]):
     """The lines of a text, one at a time.
 
     Args:
-        text: where they come from.
-        lenient: a text that nothing says the encoding of, and that is not UTF-8, is taken for Windows-1252.
+        lenient: read a text of unknown encoding that is not UTF-8 as Windows-1252.
 
     Attributes:
-        legacy: whether that has happened.
+        legacy: whether the text is read as Windows-1252.
     """
 
     def __init__(self, text: TextFile, *, lenient: bool = False) -> None:
@@ -58,7 +57,7 @@ class Lines(Iterator[TextLine]):
         return TextLine(self._number, text) if text.isascii() else self._decoded(text)
 
     def put_back(self, lines: Iterable[TextLine]) -> None:
-        """Give lines back; they come again, in this order, before the others."""
+        """Yield these lines again, in this order, before the others."""
         self._held.extend(reversed(list(lines)))
 
     def _skip_rest(self) -> None:
@@ -67,7 +66,7 @@ class Lines(Iterator[TextLine]):
 
     def _decoded(self, text: str) -> TextLine:
         wrong = _SURROGATE.search(text) if self._text.encoding.startswith("utf-8") else None
-        # Once it was UTF-8 beyond ASCII, the file is UTF-8, and what is not is damaged.
+        # After a line of UTF-8 beyond ASCII the file is UTF-8, and a line that is not is damaged.
         self.legacy |= self._lenient and wrong is not None and not self._beyond_ascii
         self._beyond_ascii = True
         if self.legacy:

@@ -119,9 +119,9 @@ class TestCsv:
         assert read("id,note\n") == []
 
     def test_what_has_no_header_of_ours_is_told_its_columns(self) -> None:
-        error = refusal("Reference;TextFile\na;one\n")
+        error = refusal("Reference;Text\na;one\n")
         assert (error.line, error.field) == (1, "id")
-        assert "The file has Reference, TextFile." in error.problem
+        assert "The file has Reference, Text." in error.problem
         assert "--columns id=…" in error.problem
 
 
