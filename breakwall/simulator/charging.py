@@ -1,8 +1,7 @@
-"""The service port: ``POST /api/charge`` and ``GET /api/charges/{key}``, with the faults of the moment."""
+"""The service port: ``POST /api/charge`` and ``GET /api/charges/{key}``, with the current faults."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -21,31 +20,29 @@ _LARGEST_AMOUNT = 2**53
 
 
 class ChargeHandler(JsonHandler):
-    """One connection of a client of the payment service."""
+    """One connection to the service port."""
 
     def do_POST(self) -> None:  # noqa: N802 - http.server's name
         try:
             if urlsplit(self.path).path != "/api/charge":
                 raise self.unread(404, "charges are taken at POST /api/charge")
-            said = self.read_json()
-            key, payload = _key(self.headers.get("Idempotency-Key")), _payload(said)
+            fields = self.read_json()
+            key, payload = _key(self.headers.get("Idempotency-Key")), _payload(fields)
         except BadRequestError as error:
-            self.answer(error.status, {"error": str(error), "code": "bad_request"})
+            self._refuse(error.status, str(error), "bad_request")
             return
-        self._meet(key, lambda samples: self._charge(key, payload, samples))
+        self._serve(key, lambda samples: self._charge(key, payload, samples))
 
     def do_GET(self) -> None:  # noqa: N802 - http.server's name
         path = urlsplit(self.path).path
         key = unquote(path.removeprefix(_LOOK_UP))
         if not path.startswith(_LOOK_UP) or not key:
-            self.answer(
-                404, {"error": "charges are looked up at GET /api/charges/{key}", "code": "no_such_path"}
-            )
+            self._refuse(404, "charges are looked up at GET /api/charges/{key}", "no_such_path")
             return
-        self._meet(key, lambda samples: self._look_up(key, samples))
+        self._serve(key, lambda samples: self._look_up(key, samples))
 
-    def _meet(self, key: str, serve: Callable[[Samples], None]) -> None:
-        """What may befall any request before it is looked at."""
+    def _serve(self, key: str, serve: Callable[[Samples], None]) -> None:
+        """Inject a fault that comes before the request is looked at, or serve the request."""
         simulator = self.simulator
         faults, samples = simulator.faults, simulator.next_samples(key)
         if faults.throttle is not None and not simulator.limiter.admits(faults.throttle, time.monotonic()):
@@ -57,25 +54,23 @@ class ChargeHandler(JsonHandler):
         elif samples.error < faults.error_rate:
             simulator.count_fault("error")
             simulator.stopping.wait(samples.seconds(faults))
-            self.answer(
-                faults.error_status, {"error": "out of order"}, **_retry_after(faults.error_retry_after)
-            )
+            headers = _retry_after(faults.error_retry_after)
+            self.answer(faults.error_status, {"error": "out of order"}, **headers)
         else:
             serve(samples)
 
     def _charge(self, key: str, payload: Payload, samples: Samples) -> None:
-        service = self.simulator.service
         try:
-            charge = service.begin(key, payload) or self._execute(key, payload, samples)
+            charge = self.simulator.service.begin(key, payload) or self._execute(key, payload, samples)
         except KeyBusyError:
-            self.answer(409, {"error": "the same key is being charged right now", "code": "key_in_use"})
+            self._refuse(409, "the same key is being charged right now", "key_in_use")
         except KeyReusedError:
-            self.answer(422, {"error": "the key was used with another payload", "code": "key_reused"})
+            self._refuse(422, "the key was used with another payload", "key_reused")
         except sqlite3.Error:
-            self.answer(500, {"error": "the ledger could not be written", "code": "ledger"})
+            self._refuse(500, "the ledger could not be written", "ledger")
         else:
             if charge is not None:
-                self._conclude(charge, samples)
+                self._answer_charge(charge, samples)
 
     def _execute(self, key: str, payload: Payload, samples: Samples) -> Charge | None:
         simulator = self.simulator
@@ -86,7 +81,7 @@ class ChargeHandler(JsonHandler):
         declined = samples.decline < simulator.faults.decline_rate
         return simulator.service.complete(key, payload, declined=declined)
 
-    def _conclude(self, charge: Charge, samples: Samples) -> None:
+    def _answer_charge(self, charge: Charge, samples: Samples) -> None:
         faults = self.simulator.faults
         if charge.status == "declined":
             self._reply(402, {"status": "declined", "code": charge.code}, samples)
@@ -111,23 +106,26 @@ class ChargeHandler(JsonHandler):
         if found is None:
             self._reply(404, {"error": "no such charge", "code": "no_such_charge"}, samples)
         elif isinstance(found, Charge):
-            said = {"status": found.status, "charge_id": found.charge_id}
-            self._reply(200, said | ({"code": found.code} if found.code else {}), samples)
+            code = {"code": found.code} if found.code else {}
+            self._reply(200, {"status": found.status, "charge_id": found.charge_id, **code}, samples)
         else:
             self._reply(200, {"status": found}, samples)
 
-    def _reply(self, status: int, said: dict[str, Any], samples: Samples) -> None:
-        """A truthful answer, unless the answer itself is to be spoiled."""
+    def _reply(self, status: int, document: dict[str, Any], samples: Samples) -> None:
+        """Send a truthful answer, unless a fault spoils it."""
         simulator = self.simulator
         if samples.garbage < simulator.faults.garbage:
             simulator.count_fault("garbage")
             self.send_garbage()
         elif samples.drip < simulator.faults.drip:
             simulator.count_fault("drip")
-            answer = self.rendered(status, json.dumps(said).encode(), "application/json")
+            answer = self.rendered(status, document)
             self.drip(answer, simulator.faults.drip_interval, simulator.stopping)
         else:
-            self.answer(status, said)
+            self.answer(status, document)
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        self.answer(status, {"error": message, "code": code})
 
 
 def _retry_after(seconds: float | None) -> dict[str, str]:
@@ -142,20 +140,20 @@ def _key(text: str | None) -> str:
     return text.strip()
 
 
-def _payload(said: Any) -> Payload:
-    if not isinstance(said, dict):
+def _payload(fields: Any) -> Payload:
+    if not isinstance(fields, dict):
         raise BadRequestError(400, "the body should be a JSON object")
-    amount, currency = said.get("amount"), _text(said, "currency")
+    amount, currency = fields.get("amount"), _text(fields, "currency")
     if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= _LARGEST_AMOUNT:
         raise BadRequestError(400, "amount: should be a positive whole number of the currency's minor units")
     if len(currency) != 3 or not currency.isascii() or not currency.isupper():
         raise BadRequestError(400, "currency: should be three capital letters, such as KRW")
-    reference = _text(said, "reference") if said.get("reference") is not None else None
-    return Payload(_text(said, "order_id"), _text(said, "user_id"), amount, currency, reference)
+    reference = None if fields.get("reference") is None else _text(fields, "reference")
+    return Payload(_text(fields, "order_id"), _text(fields, "user_id"), amount, currency, reference)
 
 
-def _text(said: dict[str, Any], name: str) -> str:
-    value = said.get(name)
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
     if not isinstance(value, str) or not value or len(value) > _TEXT_LENGTH:
         raise BadRequestError(400, f"{name}: should be text of 1 to {_TEXT_LENGTH} characters")
     return value

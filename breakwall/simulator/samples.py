@@ -1,7 +1,6 @@
-"""Chance that can be repeated: what befalls a request depends on the seed, its key and its number.
+"""Repeatable randomness: a request's samples depend on the seed, its key and its number.
 
-Not on the order in which threads happen to run, so the same seed and the same requests meet the same
-samples, whatever else goes on beside them.
+They do not depend on the order of threads: the same seed and requests meet the same faults, whatever else runs.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from breakwall.simulator.faults import Faults
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """One number from 0 to 1 for each thing that may happen to a request."""
+    """One random number from 0 to 1 for each fault of a request."""
 
     latency: float
     error: float
@@ -26,7 +25,7 @@ class Samples:
     drip: float
 
     def seconds(self, faults: Faults) -> float:
-        """How long this request takes."""
+        """The latency of this request."""
         if isinstance(faults.latency, float | int):
             return faults.latency
         shortest, longest = faults.latency
@@ -34,12 +33,12 @@ class Samples:
 
 
 def samples_for(seed: int, key: str, number: int) -> Samples:
-    """What befalls the ``number``-th request that names ``key``."""
-    dice = random.Random(f"{seed}:{number}:{key}")  # noqa: S311 - a repeatable experiment, not a secret
-    # All are thrown each time, so that switching one fault on does not move the others.
-    return Samples(*(dice.random() for _ in Samples.__slots__))
+    """The samples of the ``number``-th request that names ``key``."""
+    generator = random.Random(f"{seed}:{number}:{key}")  # noqa: S311 - a repeatable experiment, not a secret
+    # Always all of them: switching one fault on must not change the others.
+    return Samples(*(generator.random() for _ in Samples.__slots__))
 
 
 def charge_id(seed: int, key: str, number: int) -> str:
-    """The id of the ``number``-th charge made under ``key``: the same again under the same seed."""
+    """The id of the ``number``-th charge under ``key``; the same seed gives the same id."""
     return "ch_" + hashlib.sha256(f"{seed}:{number}:{key}".encode(errors="surrogatepass")).hexdigest()[:24]
