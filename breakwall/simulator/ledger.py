@@ -133,24 +133,13 @@ class ChargeLedger:
             self._database.execute("ALTER TABLE charge ADD COLUMN reference TEXT")
 
     def _write(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            group, ended = self._gather([first])
-            self._commit(group)
-            if ended:
-                return
-
-    def _gather(
-        self, group: list[tuple[Charge, Future[None]]]
-    ) -> tuple[list[tuple[Charge, Future[None]]], bool]:
-        while len(group) < _MAX_GROUP:
-            try:
-                more = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if more is None:
-                return group, True
-            group.append(more)
-        return group, False
+        closing = False
+        while not closing:
+            group = [self._waiting.get()]
+            while len(group) < _MAX_GROUP and not self._waiting.empty():
+                group.append(self._waiting.get())
+            closing = None in group  # `close` puts it last
+            self._commit([waiting for waiting in group if waiting is not None])
 
     def _commit(self, group: list[tuple[Charge, Future[None]]]) -> None:
         try:

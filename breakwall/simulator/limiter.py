@@ -16,10 +16,8 @@ class Limiter:
         self._tokens = 0.0
         self._at = 0.0
 
-    def admits(self, throttle: Throttle | None, now: float) -> bool:
+    def admits(self, throttle: Throttle, now: float) -> bool:
         """Whether one more request is allowed at ``now`` (monotonic seconds)."""
-        if throttle is None:
-            return True
         rate = throttle.rate_per_second
         if rate is None:
             return False

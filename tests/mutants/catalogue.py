@@ -251,7 +251,7 @@ MUTANTS = (
         "breakwall/payments/gateways/transport/deadline.py",
         "            discard_on_close(self._sock, call.timeout())\n",
         "            pass\n",
-        ("tests/integration/payments/gateways/test_linger.py",),
+        ("tests/integration/payments/gateways/transport/test_linger.py",),
         simulated=False,
     ),
     Mutant(

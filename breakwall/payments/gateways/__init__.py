@@ -21,6 +21,7 @@ from breakwall.payments.gateways.base import (
     LookupResult,
     Outcome,
 )
+from breakwall.payments.gateways.charge_answers import Bounds
 
 if TYPE_CHECKING:
     from breakwall.settings import Settings
@@ -53,7 +54,7 @@ def gateway_from_settings(settings: Settings) -> Gateway:
     return HttpGateway(
         settings.payment_url.get_secret_value(),
         profile=profile_from_settings(settings),
-        max_retry_after=settings.payment_max_retry_after,
+        bounds=Bounds(max_retry_after=settings.payment_max_retry_after),
         tls=client_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
         token=_token(settings),
         headers=settings.own_payment_headers,

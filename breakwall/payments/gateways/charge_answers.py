@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from breakwall.host.exhaustion import lack_of
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
@@ -46,38 +46,33 @@ class Bounds:
 DEFAULT_BOUNDS = Bounds()
 
 
-class _Meaning(NamedTuple):
-    outcome: Outcome
-    health: Health
-    advice: Advice
-    detail: str
-    spends_key: bool = False
-
-
-def _misconfigured(reason: str, outcome: Outcome = Outcome.FAILED) -> _Meaning:
+def _misconfigured(reason: str, outcome: Outcome = Outcome.FAILED) -> ChargeAnswer:
     detail = f"The payment service answered HTTP {{status}}: {reason}."
-    return _Meaning(outcome, Health.NEUTRAL, Advice.RECONFIGURE, detail)
+    return ChargeAnswer(outcome, Health.NEUTRAL, detail=detail, advice=Advice.RECONFIGURE)
 
 
-_NO_PROOF = "The payment service answered HTTP {status}, which does not say whether it charged."
-_PROVES_NOTHING = _Meaning(Outcome.UNKNOWN, Health.FAILURE, Advice.RETRY, _NO_PROOF)
-_SERVER_ERROR = _Meaning(Outcome.UNKNOWN, Health.FAILURE, Advice.RETRY, _NO_PROOF, spends_key=True)
-_REDIRECTED = _Meaning(
+_NO_PROOF = ChargeAnswer(
+    Outcome.UNKNOWN,
+    Health.FAILURE,
+    detail="The payment service answered HTTP {status}, which does not say whether it charged.",
+)
+_SERVER_ERROR = replace(_NO_PROOF, spends_key=True)
+_REDIRECT = ChargeAnswer(
     Outcome.UNKNOWN,
     Health.NEUTRAL,
-    Advice.RECONFIGURE,
-    "HTTP {status} sends us elsewhere and is not followed: put the final address into BREAKWALL_PAYMENT_URL.",
+    detail="HTTP {status} sends us elsewhere and is not followed: put the final address into BREAKWALL_PAYMENT_URL.",
+    advice=Advice.RECONFIGURE,
 )
 # A refusal may mean "already done": Toss Payments answers 400 ALREADY_PROCESSED_PAYMENT.
-_REFUSED = _Meaning(
+_REFUSAL = ChargeAnswer(
     Outcome.UNKNOWN,
     Health.NEUTRAL,
-    Advice.STOP,
-    "The payment service refused this request (HTTP {status}), which does not say whether it has charged it "
+    detail="The payment service refused this request (HTTP {status}), which does not say whether it has charged it "
     "before: it is looked up, where it can be, before the order ends.",
+    advice=Advice.STOP,
     spends_key=True,
 )
-_NOT_THERE = _misconfigured(
+_NOT_FOUND = _misconfigured(
     "nothing is there, which does not say whether it has charged before; look at the host and the path in "
     "BREAKWALL_PAYMENT_URL",
     Outcome.UNKNOWN,
@@ -86,44 +81,42 @@ _CREDENTIALS = (
     "look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, _HEADERS "
     "or _CERT_FILE"
 )
-_STILL_RUNNING = _Meaning(
+_STILL_RUNNING = ChargeAnswer(
     Outcome.UNKNOWN,
     Health.SUCCESS,
-    Advice.LOOK_AGAIN,
-    "The same charge is still running at the payment service (HTTP {status}).",
+    detail="The same charge is still running at the payment service (HTTP {status}).",
+    advice=Advice.LOOK_AGAIN,
 )
-_MEANINGS = {
+_BY_STATUS = {
     401: _misconfigured(f"it did not accept our credentials, {_CREDENTIALS}"),
     403: _misconfigured(f"it refused our credentials or our address, {_CREDENTIALS}"),
-    404: _NOT_THERE,
+    404: _NOT_FOUND,
     405: _misconfigured("that address takes no POST, look at the path in BREAKWALL_PAYMENT_URL"),
     407: _misconfigured("a proxy wants credentials, look at BREAKWALL_PAYMENT_PROXY"),
-    408: _PROVES_NOTHING,
+    408: _NO_PROOF,
     409: _STILL_RUNNING,
-    410: _NOT_THERE,
+    410: _NOT_FOUND,
     421: _misconfigured("that server does not serve this host, look at the host in BREAKWALL_PAYMENT_URL"),
-    422: _Meaning(
+    422: ChargeAnswer(
         Outcome.UNKNOWN,
         Health.SUCCESS,
-        Advice.REVIEW,
-        "This idempotency key was used with another payload (HTTP {status}): a person must compare the two.",
+        detail="This idempotency key was used with another payload (HTTP {status}): a person must compare the two.",
+        advice=Advice.REVIEW,
         spends_key=True,
     ),
-    425: _Meaning(
+    425: ChargeAnswer(
         Outcome.FAILED,
         Health.NEUTRAL,
-        Advice.RETRY,
-        "The payment service was not ready to take the request yet (HTTP {status}).",
+        detail="The payment service was not ready to take the request yet (HTTP {status}).",
     ),
-    429: _Meaning(
+    429: ChargeAnswer(
         Outcome.THROTTLED,
         Health.THROTTLED,
-        Advice.RETRY,
-        "The payment service asks us to slow down (HTTP {status}).",
+        detail="The payment service asks us to slow down (HTTP {status}).",
     ),
     # Proxies send 460 (AWS) and 499 (nginx) when the client closed; the request may have been passed on before.
-    460: _PROVES_NOTHING,
-    499: _PROVES_NOTHING,
+    460: _NO_PROOF,
+    499: _NO_PROOF,
 }
 
 
@@ -148,11 +141,9 @@ def classify_charge(
     body_decides = 200 <= status < 300 or status == 402
     try:
         fields = read_object(headers, body, bounds.max_body)
-        answer = (
-            _from_body(status, fields) if body_decides else _from_status(_meaning(status), status, fields)
-        )
+        answer = _from_body(status, fields) if body_decides else _from_status(status, fields)
     except UnreadableError as error:
-        answer = _unreadable(status, error) if body_decides else _from_status(_meaning(status), status, {})
+        answer = _unreadable(status, error) if body_decides else _from_status(status, {})
     return replace(answer, retry_after=parse_retry_after(headers, now=now, longest=bounds.max_retry_after))
 
 
@@ -187,25 +178,21 @@ def declined_code(fields: Mapping[str, Any]) -> str:
     return find_code(fields) or "declined"
 
 
-def _meaning(status: int) -> _Meaning:
-    if status in _MEANINGS:
-        return _MEANINGS[status]
+def _from_status(status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
+    return _filled(_BY_STATUS.get(status) or _by_class(status), status, fields)
+
+
+def _by_class(status: int) -> ChargeAnswer:
     if status >= 500:
         return _SERVER_ERROR
     if status >= 400:
-        return _REFUSED
-    return _REDIRECTED if status >= 300 else _PROVES_NOTHING
+        return _REFUSAL
+    return _REDIRECT if status >= 300 else _NO_PROOF
 
 
-def _from_status(meaning: _Meaning, status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
-    return ChargeAnswer(
-        meaning.outcome,
-        meaning.health,
-        code=find_code(fields) or f"http_{status}",
-        detail=meaning.detail.format(status=status),
-        advice=meaning.advice,
-        spends_key=meaning.spends_key,
-    )
+def _filled(answer: ChargeAnswer, status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
+    code = find_code(fields) or f"http_{status}"
+    return replace(answer, code=code, detail=answer.detail.format(status=status))
 
 
 def _from_body(status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
@@ -215,7 +202,7 @@ def _from_body(status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
     if state == "declined":
         return _declined(fields)
     if state in RUNNING:
-        return _from_status(_STILL_RUNNING, status, fields)
+        return _filled(_STILL_RUNNING, status, fields)
     if state != "succeeded":
         raise unknown_status(fields)
     if status not in {200, 201}:

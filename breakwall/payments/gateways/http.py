@@ -52,8 +52,7 @@ class HttpGateway:
         max_connections: int = 100,
         pool_wait: float = 1.0,
         keepalive: float = 1.0,
-        max_body: int = DEFAULT_BOUNDS.max_body,
-        max_retry_after: float = DEFAULT_BOUNDS.max_retry_after,
+        bounds: Bounds = DEFAULT_BOUNDS,
         tls: ssl.SSLContext | None = None,
         token: Callable[[], str] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -70,8 +69,7 @@ class HttpGateway:
                 would end as unknown.
             keepalive: seconds that an idle connection is kept. Below every usual server's own limit (gunicorn's
                 2 s is the shortest), so that we rarely write into a connection that is being closed.
-            max_body: bytes; a longer body is unreadable.
-            max_retry_after: seconds; a longer ``Retry-After`` is ignored.
+            bounds: limits of an answer.
             tls: None: the system's certificate authorities, or those of ``SSL_CERT_FILE``.
             token: called for the bearer token of each request. Must not raise.
             headers: additional headers of each request, by name.
@@ -88,8 +86,7 @@ class HttpGateway:
         if self._tls is not None:
             self._tls.set_alpn_protocols(["http/1.1"])
         self._keepalive, self._pool_wait = keepalive, pool_wait
-        self._max_connections, self._max_body = max_connections, max_body
-        self._bounds = Bounds(max_body=max_body, max_retry_after=max_retry_after)
+        self._max_connections, self._bounds = max_connections, bounds
         self._open()
         forking.remember(self)
 
@@ -168,7 +165,7 @@ class HttpGateway:
         call = Call(deadline)
         try:
             with self._slot(call):
-                reply = self._pool.exchange(request, self._max_body, call)
+                reply = self._pool.exchange(request, self._bounds.max_body, call)
         # Nothing that the service or the network does may raise out of here; the phase says what it means.
         except Exception as error:
             return failed(error, call.phase)

@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitBreakerConfig, CircuitState
 from breakwall.payments.charging import tell_breaker
 from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeDetails, Health, LookupResult, Outcome
+from breakwall.payments.gateways.charge_answers import Bounds
 from breakwall.payments.gateways.http import HttpGateway
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to
 from tests.integration.peer_service import Peer, running_peer
@@ -31,7 +32,7 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def gateway(peer: Peer) -> Iterator[HttpGateway]:
-    with gateway_to(peer.url, max_body=2000) as gateway:
+    with gateway_to(peer.url, bounds=Bounds(max_body=2000)) as gateway:
         yield gateway
 
 
@@ -102,7 +103,7 @@ def test_a_retry_after_that_no_service_can_mean_does_not_keep_the_circuit_open(
 def test_a_retry_after_within_the_bound_is_heeded(peer: Peer) -> None:
     peer.reply = JSONResponse({}, 503, {"retry-after": "30"})
     for bound, wait in ((30.0, 30.0), (29.0, None)):
-        with gateway_to(peer.url, max_retry_after=bound) as gateway:
+        with gateway_to(peer.url, bounds=Bounds(max_retry_after=bound)) as gateway:
             assert charge(gateway).retry_after == wait
             assert gateway.look_up("cart-17", deadline=time.monotonic() + 5).retry_after == wait
 

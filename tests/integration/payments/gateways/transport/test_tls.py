@@ -1,9 +1,8 @@
-"""The HTTP gateway over TLS: the handshake is inside the deadline and before the first byte."""
+"""Over TLS, the handshake is within the deadline and before the request's first byte."""
 
 from __future__ import annotations
 
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,25 +11,14 @@ import pytest
 from breakwall.payments.gateways import Health, Outcome
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to, within
 from tests.integration.gateway_stub import PAID, Connection, Script, StubServer, answering, response
+from tests.integration.tls_fixtures import make_certificate
 
 SECONDS = 0.4
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    key = path.with_name("key.pem")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=pay"
-    )
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(path)]
-    try:
-        subprocess.run([*command.split(), *names], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("the openssl command is not installed")
-    path.write_text(path.read_text() + key.read_text())
-    return path
+    return make_certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_the_service_sees_a_reset_when_it_says_nothing_more_itself() -> None:
 
 def environ_of_children() -> dict[str, str]:
     """The tree that this file is in comes first on their path, before an installed one."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[3]), *sys.path])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[4]), *sys.path])}
 
 
 def caller(service: Service) -> subprocess.Popen[str]:
