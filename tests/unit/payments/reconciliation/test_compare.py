@@ -1,11 +1,8 @@
-"""Holding an order against a report's lines, and the staging between the two. No file, no ledger."""
+"""The discrepancies between an order and the report's lines about it."""
 
 from __future__ import annotations
 
 import shlex
-import tracemalloc
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +10,7 @@ import pytest
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation.charge_status import UNREADABLE
 from breakwall.payments.reconciliation.compare import Discrepancy, Kind, LedgerOrder, compare
-from breakwall.payments.reconciliation.matching import Match
 from breakwall.payments.reconciliation.report import ReportLine
-from breakwall.payments.reconciliation.staging import StagingTable
 
 
 def ledger_order(status: OrderStatus = OrderStatus.PAID, charge_id: str | None = "ch_1") -> LedgerOrder:
@@ -149,118 +144,3 @@ class TestTheCommandThatRecordsIt:
         nasty = "ch'; rm -rf $(pwd) #"
         assert self.command(Kind.CHARGED_NOT_PAID, report=nasty)[5] == nasty
         assert nasty in self.command(Kind.OTHER_CHARGE_ID, report=nasty)[-1]
-
-
-def matches(*lines: tuple[ReportLine, str | None]) -> list[Match]:
-    return [Match(line, order_id) for line, order_id in lines]
-
-
-class TestTheSpool:
-    def lines(self, number: int) -> Iterator[Match]:
-        for n in range(number):
-            yield Match(charge(f"ch_{n}", number=n + 1, key=f"cart-{n}"), f"order-{n % 1000:04}")
-
-    def test_gives_the_lines_back_by_order(self) -> None:
-        with StagingTable() as staging:
-            staging.add(self.lines(3000))
-            staging.complete()
-            found = list(staging.by_order())
-        assert len(found) == 1000
-        assert [line.number for line in found[7][1]] == [8, 1008, 2008]
-
-    def test_gives_lines_that_say_the_same_back_once(self) -> None:
-        with StagingTable() as staging:
-            staging.add(
-                matches((charge(), "o1"), (charge(number=9), "o1"), (charge(number=8, amount=5), "o1"))
-            )
-            assert [line.number for _, lines, _ in staging.by_order() for line in lines] == [7, 8]
-
-    def test_knows_the_lines_without_an_order_and_the_orders_without_a_line(self) -> None:
-        with StagingTable() as staging:
-            staging.add(matches((charge(), "o1"), (charge(number=8), None)))
-            assert [line.number for line, _ in staging.without_order()] == [8]
-            assert staging.missing(["o1", "o2", "o3"]) == {"o2", "o3"}
-
-    def told(self, *lines: tuple[ReportLine, str | None]) -> list[tuple[str, int, str]]:
-        with StagingTable() as staging:
-            staging.add(matches(*lines))
-            staging.complete()
-            left = [(order_id, line) for order_id, lines, _ in staging.by_order() for line in lines]
-        return [(order_id, line.number, line.status) for order_id, line in left]
-
-    def test_drops_a_charge_that_a_later_line_takes_back(self) -> None:
-        lines = [(charge(number=2), "o1"), (charge(number=3, status="refunded"), "o1")]
-        assert self.told(*lines) == [("o1", 3, "refunded")]
-
-    def test_drops_no_charge_that_a_later_line_makes(self) -> None:
-        lines = [(charge(number=2, status="processing"), "o1"), (charge(number=3), "o1")]
-        assert ("o1", 3, "succeeded") in self.told(*lines)
-
-    def test_goes_by_the_last_of_three_lines(self) -> None:
-        first, taken_back, again = charge(number=2), charge(number=3, status="failed"), charge(number=4)
-        assert ("o1", 2, "succeeded") in self.told((first, "o1"), (taken_back, "o1"), (again, "o1"))
-        twice = [(first, "o1"), (replace(again, number=3), "o1"), (replace(taken_back, number=4), "o1")]
-        assert self.told(*twice) == [("o1", 4, "failed")]
-
-    def test_drops_a_charge_that_is_taken_back_under_another_key(self) -> None:
-        lines = [(charge(number=2), "o1"), (charge(number=3, key="refund-9", status="refunded"), None)]
-        assert self.told(*lines) == []
-
-    def test_drops_nothing_of_another_charge(self) -> None:
-        lines = [(charge(number=2), "o1"), (charge("ch_2", number=3, status="refunded"), "o1")]
-        assert self.told(*lines) == [("o1", 2, "succeeded"), ("o1", 3, "refunded")]
-
-    def test_drops_nothing_because_of_a_line_without_a_charge(self) -> None:
-        declined = replace(charge(number=3, status="declined"), charge_id=None)
-        assert self.told((charge(number=2), "o1"), (declined, "o1"))[0] == ("o1", 2, "succeeded")
-
-    @pytest.mark.parametrize(
-        ("parts", "stands"), [([4_000], True), ([4_000, 6_000], False), ([10_000], False)]
-    )
-    def test_keeps_a_charge_that_is_given_back_in_part(self, parts: list[int], stands: bool) -> None:
-        back = [(charge(number=3 + n, status="refunded", amount=part), "o1") for n, part in enumerate(parts)]
-        charged = ("o1", 2, "succeeded") in self.told((charge(number=2), "o1"), *back)
-        assert charged is stands
-
-    def test_takes_a_refund_of_no_amount_for_the_whole(self) -> None:
-        back = charge(number=3, status="refunded", amount=None)
-        assert self.told((charge(number=2), "o1"), (back, "o1")) == [("o1", 3, "refunded")]
-
-    def test_drops_no_charge_for_a_line_that_is_no_charge(self) -> None:
-        disputed = charge(number=3, status="chargeback")
-        assert self.told((charge(number=2), "o1"), (disputed, "o1"))[0] == ("o1", 2, "succeeded")
-
-    def test_lists_no_line_of_nobodys_that_is_no_charge(self) -> None:
-        with StagingTable() as staging:
-            staging.add(matches(*((charge(status=status), None) for status in ("pending", "refunded", ""))))
-            staging.add(matches((replace(charge(status="failed"), key=None), None)))
-            assert list(staging.without_order()) == []
-
-    def test_misses_no_order_whose_charge_stands_under_another_ones_key(self) -> None:
-        with StagingTable() as staging:
-            staging.add([Match(charge(), "o1", "o2"), Match(charge("ch_2", status="failed"), "o1", "o3")])
-            assert staging.missing(["o1", "o2", "o3"]) == {"o3"}
-
-    def test_knows_no_shared_charge_where_it_was_taken_back(self) -> None:
-        with StagingTable() as staging:
-            staging.add(matches((charge(number=2), "o1"), (charge(number=3), "o2")))
-            staging.add(matches((charge(number=4, status="refunded"), "o2")))
-            staging.complete()
-            assert list(staging.shared_charges()) == []
-
-    def test_knows_charges_that_several_orders_share(self) -> None:
-        with StagingTable() as staging:
-            staging.add(Match(charge(number=n), f"o{n}") for n in (3, 1, 2))
-            staging.add(matches((charge("ch_2", number=4), "o1"), (charge("ch_2", number=5), "o1")))
-            assert list(staging.shared_charges()) == [("ch_1", ("o1", "o3"), 1)]
-
-    def test_holds_next_to_nothing_in_the_memory(self) -> None:
-        """50,000 lines are some 15 MB as objects."""
-        tracemalloc.start()
-        with StagingTable() as staging:
-            staging.add(self.lines(50_000))
-            staging.complete()
-            assert sum(len(lines) for _, lines, _ in staging.by_order()) == 50_000
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert most < 1_000_000

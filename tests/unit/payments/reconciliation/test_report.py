@@ -11,7 +11,7 @@ import pytest
 from breakwall.files.amounts import Units
 from breakwall.files.columns import parse_columns
 from breakwall.files.errors import UnreadableFileError
-from breakwall.payments.reconciliation.charge_status import Meaning, decisive, meaning_of
+from breakwall.payments.reconciliation.charge_status import Meaning
 from breakwall.payments.reconciliation.report import FIELDS, MAX_PROBLEMS, MAX_STATUSES, Report, ReportLine
 
 HEADER = "key,charge_id,amount,currency,status\n"
@@ -166,26 +166,6 @@ class TestUnits:
 
 
 class TestStatuses:
-    @pytest.mark.parametrize(
-        ("meaning", "words"),
-        [
-            (Meaning.CHARGED, "succeeded Paid captured Settled SettledBulk Completed T0006 charge payment S"),
-            (Meaning.NOT_CHARGED, "declined Failed refused canceled Cancelled Expired processing Denied"),
-            (Meaning.REFUNDED, "Refunded refund RefundedBulk Reversed T1107"),
-            (Meaning.NO_CHARGE, "pending disputed Chargeback Fee payout Total uncaptured perhaps T0400"),
-        ],
-    )
-    def test_mean_what_their_services_mean(self, meaning: Meaning, words: str) -> None:
-        assert {word: meaning_of(word) for word in words.split()} == dict.fromkeys(words.split(), meaning)
-
-    def test_of_several_the_one_that_says_least_decides(self) -> None:
-        assert decisive(["Express Checkout Payment", "Completed"]) == "Express Checkout Payment"
-        assert decisive(["Express Checkout Payment", "Pending"]) == "Pending"
-        assert decisive(["Payment Refund", "Completed"]) == "Payment Refund"
-        assert decisive(["General Withdrawal", "Completed"]) == "General Withdrawal"
-        assert decisive(["Payment", "Denied"]) == "Denied"
-        assert decisive([]) == ""
-
     def test_may_be_in_words_of_ones_own(self) -> None:
         text = HEADER + "a,ch_1,1,EUR,Abgeschlossen\nb,ch_2,1,EUR,In Bearbeitung\n"
         assert [line.charged for line in read(text)] == [False, False]
