@@ -1,6 +1,6 @@
 """What real payment services do with keys, amounts and refusals, row by row: no order is charged twice.
 
-Each class is a situation that was seen in somebody's production. The judge is the service's own ledger.
+Each class is a situation from a real production. The service's own ledger decides.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import RefusedError
 from tests.contract.people import ANNA
 from tests.foreign.conftest import OpenShop, Serve
-from tests.foreign.services import Charge, Service, Told, breaks, hangs_up, nginx_before
+from tests.foreign.services import Answering, Service, ServiceCharge, breaks, hangs_up, nginx_before
 from tests.foreign.shop import Shop
 from tests.servers import UnavailableError, not_available
 
@@ -44,7 +44,9 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
         return serve(Service())
 
     @LOST
-    def test_finds_it_under_a_derived_key(self, service: Service, open_shop: OpenShop, lost: Told) -> None:
+    def test_finds_it_under_a_derived_key(
+        self, service: Service, open_shop: OpenShop, lost: Answering
+    ) -> None:
         shop = open_shop(service.url)
         shop.know("cart-1")
         service.next.append(lost)
@@ -54,8 +56,8 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
 
     @LOST
     @pytest.mark.parametrize("known", [("cart-1",), ("cart-1", "shop/16"), ()])
-    def test_is_not_believed_about_a_callers_key(
-        self, service: Service, open_shop: OpenShop, lost: Told, known: tuple[str, ...]
+    def test_is_not_trusted_about_a_callers_key(
+        self, service: Service, open_shop: OpenShop, lost: Answering, known: tuple[str, ...]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         shop.know(*known)
@@ -66,7 +68,7 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
 
     @pytest.mark.parametrize("callers_keys", [False, True])
     @pytest.mark.parametrize("code", [None, "ReadTimeout", "http_500"])
-    def test_is_not_believed_about_an_order_of_the_version_before(
+    def test_is_not_trusted_about_an_order_of_the_version_before(
         self, service: Service, open_shop: OpenShop, callers_keys: bool, code: str | None
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
@@ -76,10 +78,12 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
         assert shop.work_off("shop/17").status == "review"
         assert charges_of(service, shop, "shop/17") == 1
 
-    def test_charges_none_of_fourteen_random_keys_twice(self, service: Service, open_shop: OpenShop) -> None:
+    def test_charges_no_random_key_twice(self, service: Service, open_shop: OpenShop) -> None:
         shop = open_shop(service.url, callers_keys=True)
-        chance = random.Random(14)
-        known, keys = ([base64.b64encode(chance.randbytes(16)).decode() for _ in range(n)] for n in (30, 14))
+        generator = random.Random(14)
+        known, keys = (
+            [base64.b64encode(generator.randbytes(16)).decode() for _ in range(n)] for n in (30, 14)
+        )
         shop.know("cart-1", *known)
         assert 3 <= sum("/" in key for key in keys) < 14
         for key in keys:
@@ -92,13 +96,13 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
 
     @LOST
     @pytest.mark.parametrize("callers_keys", [False, True])
-    def test_behind_an_nginx_is_as_little_believed(
+    def test_behind_an_nginx_is_not_trusted_either(
         self,
         serve: Serve,
         open_shop: OpenShop,
         stack: ExitStack,
         tmp_path: Path,
-        lost: Told,
+        lost: Answering,
         callers_keys: bool,
     ) -> None:
         service = serve(Service(decodes_first=False))
@@ -133,7 +137,7 @@ class TestAFrameworkThatReadsADotAsAFormat:
         assert charges_of(service, shop, "cart-17") == 1
 
     @pytest.mark.parametrize("callers_keys", [False, True])
-    def test_charges_once_under_a_renewed_key(
+    def test_charges_once_under_a_rotated_key(
         self, service: Service, open_shop: OpenShop, callers_keys: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
@@ -143,12 +147,12 @@ class TestAFrameworkThatReadsADotAsAFormat:
         shop.place("cart-17")
         assert shop.work_off("cart-17").status == "paid"
         assert charges_of(service, shop, "cart-17") == 1
-        first, renewed = service.asked[-2:]
-        assert first != renewed == shop.get("cart-17").charge_key
-        assert DERIVED.fullmatch(renewed)
+        first, rotated = service.asked[-2:]
+        assert first != rotated == shop.get("cart-17").charge_key
+        assert DERIVED.fullmatch(rotated)
 
     @pytest.mark.parametrize("known", [("cart-1",), ("cart-1", "cart.16")])
-    def test_is_not_believed_about_a_callers_key_with_a_dot(
+    def test_is_not_trusted_about_a_callers_key_with_a_dot(
         self, service: Service, open_shop: OpenShop, known: tuple[str, ...]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
@@ -159,20 +163,20 @@ class TestAFrameworkThatReadsADotAsAFormat:
         assert charges_of(service, shop, "cart.17") == 1
 
     @pytest.mark.parametrize("callers_keys", [False, True])
-    def test_is_not_believed_about_a_key_that_the_version_before_has_renewed(
+    def test_is_not_trusted_about_a_key_that_the_version_before_has_rotated(
         self, service: Service, open_shop: OpenShop, callers_keys: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1", "cart-2")
-        renewed = f"{'0123456789abcdef' * 2}.3"
-        order_id = shop.accepted_before("cart-17", renewed, code="http_500")
-        service.charge(renewed, {"order_id": order_id})
+        rotated = f"{'0123456789abcdef' * 2}.3"
+        order_id = shop.accepted_before("cart-17", rotated, code="http_500")
+        service.charge(rotated, {"order_id": order_id})
         assert shop.work_off("cart-17").status == "review"
         assert charges_of(service, shop, "cart-17") == 1
 
 
 def test_the_newest_paid_order_has_a_key_that_cannot_be_looked_up(serve: Serve, open_shop: OpenShop) -> None:
-    """A plain order's absence is still believed, by a known charge whose key is like its own."""
+    """A plain order's absence is still trusted, by a known charge whose key is like its own."""
     service = serve(Service())
     shop = open_shop(service.url, callers_keys=True)
     shop.know("cart-1", "shop/17")
@@ -284,7 +288,7 @@ class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
         assert (order.status, order.charge_id, len(service.charges)) == ("review", None, 2)
         assert_a_person_is_told(shop, "cart-1")
 
-    def test_is_a_persons_who_may_not_send_it_round(
+    def test_needs_a_person_who_may_not_retry_it(
         self, service: Service, open_shop: OpenShop, other: dict[str, Any]
     ) -> None:
         shop = open_shop(service.url)
@@ -295,7 +299,7 @@ class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
         assert len(service.charges) == 1
 
 
-def naming(charge: Charge, other: dict[str, Any]) -> Charge:
+def naming(charge: ServiceCharge, other: dict[str, Any]) -> ServiceCharge:
     return replace(charge, body={**charge.body, **other})
 
 
@@ -334,7 +338,7 @@ class TestTwoSitesOnOnePaymentAccount:
         assert len({shop.get("cart-1").charge_id for shop in shops}) == 2
 
     @pytest.mark.parametrize("lost", [False, True])
-    def test_are_not_paid_by_one_charge_where_the_callers_keys_travel_and_the_service_names_orders(
+    def test_are_not_paid_by_one_charge_if_the_callers_keys_are_sent_and_the_service_names_orders(
         self, serve: Serve, open_both: Callable[..., list[Shop]], lost: bool
     ) -> None:
         service = serve(Service(deduplicates=True, names=("order_id",)))
@@ -346,7 +350,7 @@ class TestTwoSitesOnOnePaymentAccount:
         assert_a_person_is_told(second, "cart-1")
 
 
-class TestDoneAlreadySaidWithA400:
+class TestA400ThatMeansAlreadyDone:
     """Toss Payments' ``ALREADY_PROCESSED_PAYMENT``."""
 
     DONE = JSONResponse({"code": "already_processed"}, 400)
@@ -355,7 +359,7 @@ class TestDoneAlreadySaidWithA400:
     def service(self, serve: Serve) -> Service:
         return serve(Service(repeated=self.DONE))
 
-    def test_on_a_key_whose_attempt_is_unknown_is_never_heard_where_it_is_looked_up_first(
+    def test_on_a_key_whose_attempt_is_unknown_is_never_received_if_it_is_looked_up_first(
         self, service: Service, open_shop: OpenShop
     ) -> None:
         shop = open_shop(service.url)
@@ -366,7 +370,7 @@ class TestDoneAlreadySaidWithA400:
 
     @LOST
     def test_on_a_key_whose_attempt_is_unknown_is_looked_up_at_once(
-        self, service: Service, open_shop: OpenShop, lost: Told
+        self, service: Service, open_shop: OpenShop, lost: Answering
     ) -> None:
         shop = open_shop(service.url, deduplicates=True)
         service.next.append(lost)
@@ -401,7 +405,7 @@ class TestDoneAlreadySaidWithA400:
         assert service.looked_up.count(service.asked[-1]) >= 2
 
     @pytest.mark.parametrize("deduplicates", [False, True])
-    def test_that_is_only_a_refusal_gives_the_order_a_new_key_when_a_person_sends_it_round(
+    def test_that_is_only_a_refusal_gives_the_order_a_new_key_when_a_person_retries_it(
         self, service: Service, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         shop = open_shop(service.url, deduplicates=deduplicates)
@@ -416,14 +420,14 @@ class TestDoneAlreadySaidWithA400:
         assert charges_of(service, shop, "cart-1") == 1
 
     @pytest.mark.parametrize("known", [(), ("cart-0",)])
-    @pytest.mark.parametrize("renewed", [False, True])
-    def test_that_was_believed_by_the_version_before_is_looked_up_before_anything_is_sent(
-        self, service: Service, open_shop: OpenShop, known: tuple[str, ...], renewed: bool
+    @pytest.mark.parametrize("rotated", [False, True])
+    def test_that_the_version_before_trusted_is_looked_up_before_anything_is_sent(
+        self, service: Service, open_shop: OpenShop, known: tuple[str, ...], rotated: bool
     ) -> None:
-        """It said "nothing was charged"; a retry of that version has renewed the key, and nothing more."""
+        """It said "nothing was charged"; a retry of that version has changed the key, and nothing more."""
         shop = open_shop(service.url, callers_keys=True)
         shop.know(*known)
-        charge_key = f"{'0123456789abcdef' * 2}.3" if renewed else "cart-1"
+        charge_key = f"{'0123456789abcdef' * 2}.3" if rotated else "cart-1"
         order_id = shop.accepted_before(
             "cart-1", charge_key, gateway_key="cart-1", outcome="failed", code="already_processed"
         )

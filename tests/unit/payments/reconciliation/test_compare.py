@@ -26,89 +26,70 @@ def kinds(order: LedgerOrder, *lines: ReportLine) -> list[Kind]:
     return [found.kind for found in compare(order, lines)]
 
 
+UNPAID = [status for status in OrderStatus if status is not OrderStatus.PAID]
+DEAD = ledger_order(OrderStatus.DEAD, None)
+
+
 class TestComparing:
-    def test_the_same_charge_is_no_difference(self) -> None:
-        assert kinds(ledger_order(), charge()) == []
+    @pytest.mark.parametrize(
+        ("order", "lines", "discrepancy"),
+        [
+            (ledger_order(), [], (Kind.PAID_NOT_CHARGED, "ch_1", None, None)),
+            (ledger_order(), [charge(amount=9_999)], (Kind.OTHER_AMOUNT, 10_000, 9_999, 7)),
+            (ledger_order(), [charge(currency="USD")], (Kind.OTHER_CURRENCY, "KRW", "USD", 7)),
+            (ledger_order(), [charge("ch_2")], (Kind.OTHER_CHARGE_ID, "ch_1", "ch_2", 7)),
+            (
+                ledger_order(),
+                [charge(), charge("ch_2", number=9)],
+                (Kind.TWO_CHARGES, "paid with ch_1", "ch_1, ch_2", 9),
+            ),
+            *(
+                (ledger_order(status, None), [charge()], (Kind.CHARGED_NOT_PAID, status.value, "ch_1", 7))
+                for status in UNPAID
+            ),
+            *(
+                (
+                    ledger_order(),
+                    [charge(status=status)],
+                    (Kind.PAID_NOT_CHARGED, "ch_1", status or "(no status)", 7),
+                )
+                for status in ("declined", "refunded", "processing", "pending", "disputed", "")
+            ),
+        ],
+    )
+    def test_finds_each_discrepancy(
+        self, order: LedgerOrder, lines: list[ReportLine], discrepancy: tuple[Kind, Any, Any, int | None]
+    ) -> None:
+        (found,) = compare(order, lines)
+        assert (found.kind, found.here, found.report, found.line) == discrepancy
 
-    @pytest.mark.parametrize("status", [status for status in OrderStatus if status is not OrderStatus.PAID])
-    def test_charged_but_not_paid_here(self, status: OrderStatus) -> None:
-        (found,) = compare(ledger_order(status, None), [charge()])
-        assert (found.kind, found.here, found.report, found.line) == (
-            Kind.CHARGED_NOT_PAID,
-            status.value,
-            "ch_1",
-            7,
-        )
+    @pytest.mark.parametrize(
+        ("order", "lines"),
+        [
+            (ledger_order(), [charge()]),
+            (ledger_order(), [charge(), charge(number=8)]),
+            (ledger_order(), [charge(), charge("ch_2", status="refunded")]),
+            (ledger_order(), [charge(), charge(status="declined", amount=1)]),
+            (ledger_order(), [charge(status=UNREADABLE, amount=None, currency=None)]),
+            *((ledger_order(status, None), [charge(status="declined")]) for status in UNPAID),
+        ],
+    )
+    def test_finds_none_where_both_agree_or_the_line_is_unreadable(
+        self, order: LedgerOrder, lines: list[ReportLine]
+    ) -> None:
+        assert kinds(order, *lines) == []
 
-    @pytest.mark.parametrize("status", [status for status in OrderStatus if status is not OrderStatus.PAID])
-    def test_neither_charged_nor_paid_is_no_difference(self, status: OrderStatus) -> None:
-        assert kinds(ledger_order(status, None), charge(status="declined")) == []
+    @pytest.mark.parametrize(
+        ("order", "second"), [(ledger_order(), Kind.OTHER_CHARGE_ID), (DEAD, Kind.CHARGED_NOT_PAID)]
+    )
+    def test_finds_two_charges_that_are_not_recorded_here(self, order: LedgerOrder, second: Kind) -> None:
+        assert kinds(order, charge("ch_2"), charge("ch_3")) == [Kind.TWO_CHARGES, second]
 
-    def test_paid_here_but_not_in_the_report(self) -> None:
-        (found,) = compare(ledger_order(), [])
-        assert (found.kind, found.here, found.report, found.line) == (
-            Kind.PAID_NOT_CHARGED,
-            "ch_1",
-            None,
-            None,
-        )
-
-    @pytest.mark.parametrize("status", ["declined", "refunded", "processing"])
-    def test_paid_here_and_not_charged_in_the_report(self, status: str) -> None:
-        (found,) = compare(ledger_order(), [charge(status=status)])
-        assert (found.kind, found.report) == (Kind.PAID_NOT_CHARGED, status)
-
-    def test_another_amount(self) -> None:
-        (found,) = compare(ledger_order(), [charge(amount=9_999)])
-        assert (found.kind, found.here, found.report) == (Kind.OTHER_AMOUNT, 10_000, 9_999)
-
-    def test_another_currency(self) -> None:
-        (found,) = compare(ledger_order(), [charge(currency="USD")])
-        assert (found.kind, found.here, found.report) == (Kind.OTHER_CURRENCY, "KRW", "USD")
-
-    def test_the_amount_of_what_was_not_charged_is_nobodys_business(self) -> None:
-        assert kinds(ledger_order(), charge(), charge(status="declined", amount=1)) == []
-
-    def test_another_charge_id(self) -> None:
-        (found,) = compare(ledger_order(), [charge("ch_2")])
-        assert (found.kind, found.here, found.report) == (Kind.OTHER_CHARGE_ID, "ch_1", "ch_2")
-
-    def test_two_charges_for_one_order(self) -> None:
-        (found,) = compare(ledger_order(), [charge(), charge("ch_2", number=9)])
-        assert (found.kind, found.report, found.line) == (Kind.TWO_CHARGES, "ch_1, ch_2", 9)
-
-    def test_two_charges_neither_of_which_is_ours(self) -> None:
-        assert kinds(ledger_order(), charge("ch_2"), charge("ch_3")) == [
-            Kind.TWO_CHARGES,
-            Kind.OTHER_CHARGE_ID,
-        ]
-
-    def test_two_charges_for_an_order_that_is_not_paid(self) -> None:
-        unpaid = ledger_order(OrderStatus.DEAD, None)
-        assert kinds(unpaid, charge("ch_2"), charge("ch_3")) == [Kind.TWO_CHARGES, Kind.CHARGED_NOT_PAID]
-
-    def test_a_second_charge_that_was_given_back_is_no_difference(self) -> None:
-        assert kinds(ledger_order(), charge(), charge("ch_2", status="refunded")) == []
-
-    def test_a_charge_that_is_listed_twice_is_one_charge(self) -> None:
-        assert kinds(ledger_order(), charge(), charge(number=8)) == []
-
-    @pytest.mark.parametrize("status", ["pending", "disputed", ""])
-    def test_what_the_report_calls_no_charge_is_named_where_it_is_paid_here(self, status: str) -> None:
-        (found,) = compare(ledger_order(), [charge(status=status)])
-        assert (found.kind, found.report) == (Kind.PAID_NOT_CHARGED, status or "(no status)")
-
-    def test_an_order_whose_line_cannot_be_read_is_not_missing(self) -> None:
-        assert kinds(ledger_order(), charge(status=UNREADABLE, amount=None, currency=None)) == []
-
-    def test_a_charge_that_is_another_orders_here_is_told_once(self) -> None:
-        (found,) = compare(ledger_order(), [charge("ch_9")], {7: "o9"})
-        assert (found.kind, found.here, found.report) == (Kind.CHARGE_OF_ANOTHER, "o9", "ch_9")
-
-    def test_a_charge_of_another_order_pays_none_that_is_unpaid_here(self) -> None:
+    @pytest.mark.parametrize("order", [ledger_order(), ledger_order(OrderStatus.REVIEW, None)])
+    def test_reports_another_orders_charge_once_and_pays_none_with_it(self, order: LedgerOrder) -> None:
         """Recording it as this order's would have two orders paid with one charge."""
-        unpaid = ledger_order(OrderStatus.REVIEW, None)
-        assert [found.kind for found in compare(unpaid, [charge()], {7: "o9"})] == [Kind.CHARGE_OF_ANOTHER]
+        (found,) = compare(order, [charge("ch_9")], {7: "o9"})
+        assert (found.kind, found.here, found.report) == (Kind.CHARGE_OF_ANOTHER, "o9", "ch_9")
 
     def test_every_kind_has_a_sentence(self) -> None:
         for kind in Kind:
@@ -137,7 +118,7 @@ class TestTheCommandThatRecordsIt:
     def test_is_an_incident_of_the_first_of_the_orders_that_share_a_charge(self) -> None:
         assert self.command(Kind.SHARED_CHARGE, order_id=None, here="o1, o2")[4] == "o1"
 
-    def test_is_none_for_a_key_of_nobodys(self) -> None:
+    def test_is_none_for_an_unknown_key(self) -> None:
         assert self.command(Kind.UNKNOWN_KEY, order_id=None) == []
 
     def test_says_what_the_report_says_and_runs_nothing_of_it(self) -> None:

@@ -50,61 +50,65 @@ def test_lines_without_an_order_and_orders_without_a_line_are_found() -> None:
         assert staging.missing(["o1", "o2", "o3"]) == {"o2", "o3"}
 
 
-def remaining(*lines: tuple[ReportLine, str | None]) -> list[tuple[str, int, str]]:
+CHARGE = (charge(number=2), "o1")
+STANDS = ("o1", 2, "succeeded")
+
+
+def refund(**other: Any) -> ReportLine:
+    return charge(**({"number": 3, "status": "refunded"} | other))
+
+
+@pytest.mark.parametrize(
+    ("later", "remaining"),
+    [
+        ([(refund(), "o1")], [("o1", 3, "refunded")]),
+        ([(refund(key="refund-9"), None)], []),
+        ([(refund(charge_id="ch_2"), "o1")], [STANDS, ("o1", 3, "refunded")]),
+        (
+            [(replace(charge(number=3, status="declined"), charge_id=None), "o1")],
+            [STANDS, ("o1", 3, "declined")],
+        ),
+        ([(charge(number=3, status="chargeback"), "o1")], [STANDS, ("o1", 3, "chargeback")]),
+        (
+            [(charge(number=3, status="failed"), "o1"), (charge(number=4), "o1")],
+            [STANDS, ("o1", 3, "failed")],
+        ),
+        ([(charge(number=3), "o1"), (charge(number=4, status="failed"), "o1")], [("o1", 4, "failed")]),
+        ([(refund(amount=4_000), "o1")], [STANDS]),
+        (
+            [(refund(amount=4_000), "o1"), (refund(amount=6_000, number=4), "o1")],
+            [("o1", 3, "refunded"), ("o1", 4, "refunded")],
+        ),
+        ([(refund(amount=None), "o1")], [("o1", 3, "refunded")]),
+    ],
+    ids=[
+        "refunded",
+        "refunded under another key",
+        "another charge refunded",
+        "declined without a charge",
+        "not a charge's status",
+        "failed, then charged again",
+        "charged again, then failed",
+        "refunded in part",
+        "refunded in two parts",
+        "refunded without an amount",
+    ],
+)
+def test_a_charge_stands_as_its_last_line_says(
+    later: list[tuple[ReportLine, str | None]], remaining: list[tuple[str, int, str]]
+) -> None:
     with StagingTable() as staging:
-        staging.add(matches(*lines))
+        staging.add(matches(CHARGE, *later))
         staging.complete()
-        left = [(order_id, line) for order_id, lines, _ in staging.by_order() for line in lines]
-    return [(order_id, line.number, line.status) for order_id, line in left]
-
-
-def test_a_charge_that_a_later_line_reverses_is_dropped() -> None:
-    lines = [(charge(number=2), "o1"), (charge(number=3, status="refunded"), "o1")]
-    assert remaining(*lines) == [("o1", 3, "refunded")]
+        found = [(order_id, line) for order_id, lines, _ in staging.by_order() for line in lines]
+    assert [(order_id, line.number, line.status) for order_id, line in found] == remaining
 
 
 def test_a_charge_that_a_later_line_makes_stands() -> None:
-    lines = [(charge(number=2, status="processing"), "o1"), (charge(number=3), "o1")]
-    assert ("o1", 3, "succeeded") in remaining(*lines)
-
-
-def test_the_last_of_three_lines_decides() -> None:
-    first, reversed_, again = charge(number=2), charge(number=3, status="failed"), charge(number=4)
-    assert ("o1", 2, "succeeded") in remaining((first, "o1"), (reversed_, "o1"), (again, "o1"))
-    twice = [(first, "o1"), (replace(again, number=3), "o1"), (replace(reversed_, number=4), "o1")]
-    assert remaining(*twice) == [("o1", 4, "failed")]
-
-
-def test_a_charge_that_is_reversed_under_another_key_is_dropped() -> None:
-    lines = [(charge(number=2), "o1"), (charge(number=3, key="refund-9", status="refunded"), None)]
-    assert remaining(*lines) == []
-
-
-def test_another_charges_refund_drops_nothing() -> None:
-    lines = [(charge(number=2), "o1"), (charge("ch_2", number=3, status="refunded"), "o1")]
-    assert remaining(*lines) == [("o1", 2, "succeeded"), ("o1", 3, "refunded")]
-
-
-def test_a_line_without_a_charge_drops_nothing() -> None:
-    declined = replace(charge(number=3, status="declined"), charge_id=None)
-    assert remaining((charge(number=2), "o1"), (declined, "o1"))[0] == ("o1", 2, "succeeded")
-
-
-@pytest.mark.parametrize(("parts", "stands"), [([4_000], True), ([4_000, 6_000], False), ([10_000], False)])
-def test_a_charge_that_is_refunded_in_part_stands(parts: list[int], stands: bool) -> None:
-    back = [(charge(number=3 + n, status="refunded", amount=part), "o1") for n, part in enumerate(parts)]
-    charged = ("o1", 2, "succeeded") in remaining((charge(number=2), "o1"), *back)
-    assert charged is stands
-
-
-def test_a_refund_without_an_amount_is_of_the_whole_charge() -> None:
-    back = charge(number=3, status="refunded", amount=None)
-    assert remaining((charge(number=2), "o1"), (back, "o1")) == [("o1", 3, "refunded")]
-
-
-def test_a_line_that_is_no_charge_drops_no_charge() -> None:
-    disputed = charge(number=3, status="chargeback")
-    assert remaining((charge(number=2), "o1"), (disputed, "o1"))[0] == ("o1", 2, "succeeded")
+    with StagingTable() as staging:
+        staging.add(matches((charge(number=2, status="processing"), "o1"), (charge(number=3), "o1")))
+        staging.complete()
+        assert [line.charged for _, lines, _ in staging.by_order() for line in lines] == [False, True]
 
 
 def test_a_line_without_an_order_that_is_no_charge_is_not_listed() -> None:
