@@ -223,7 +223,7 @@ class TestAServiceThatKeepsLessOfAKey:
         shop = open_shop(service.url, callers_keys=True, deduplicates=deduplicates)
         first, second = (shop.place(key, amount) for key, amount in zip(keys, (10_000, 99), strict=True))
         assert (first.status, second.status, second.charge_id) == ("paid", "review", None)
-        assert_a_person_is_told(shop, keys[1])
+        assert_an_incident_is_open(shop, keys[1])
 
     def test_pays_no_second_order_by_what_a_look_up_finds(
         self, service: Service, open_shop: OpenShop, keys: tuple[str, str]
@@ -234,7 +234,7 @@ class TestAServiceThatKeepsLessOfAKey:
         shop.place(keys[1], 99)
         assert shop.work_off(keys[1]).status == "review"
         assert len(service.charges) == 1
-        assert_a_person_is_told(shop, keys[1])
+        assert_an_incident_is_open(shop, keys[1])
 
     def test_leaves_the_second_order_to_a_person_who_gives_it_a_new_key(
         self, service: Service, open_shop: OpenShop, keys: tuple[str, str]
@@ -250,7 +250,7 @@ class TestAServiceThatKeepsLessOfAKey:
         assert [charges_of(service, shop, key) for key in keys] == [1, 1]
 
 
-def assert_a_person_is_told(shop: Shop, key: str) -> None:
+def assert_an_incident_is_open(shop: Shop, key: str) -> None:
     (incident,) = shop.incidents()
     assert (incident.kind, incident.order_id) == ("wrong_charge", shop.get(key).id)
     assert shop.database.read(count_open) == 1
@@ -274,7 +274,7 @@ class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
         service.next.append(lambda charge: service.tell(naming(charge, other)))
         placed = shop.place("cart-1")
         assert (placed.status, placed.charge_id) == ("review", None)
-        assert_a_person_is_told(shop, "cart-1")
+        assert_an_incident_is_open(shop, "cart-1")
 
     def test_pays_nothing_when_it_is_looked_up(
         self, service: Service, open_shop: OpenShop, other: dict[str, Any]
@@ -286,7 +286,7 @@ class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
         service.charges[-1] = naming(service.charges[-1], other)
         order = shop.work_off("cart-1")
         assert (order.status, order.charge_id, len(service.charges)) == ("review", None, 2)
-        assert_a_person_is_told(shop, "cart-1")
+        assert_an_incident_is_open(shop, "cart-1")
 
     def test_needs_a_person_who_may_not_retry_it(
         self, service: Service, open_shop: OpenShop, other: dict[str, Any]
@@ -347,7 +347,7 @@ class TestTwoSitesOnOnePaymentAccount:
         service.refusals.extend([JSONResponse({}, 503)] * lost)
         second.place("cart-1")
         assert second.work_off("cart-1").status == "review"
-        assert_a_person_is_told(second, "cart-1")
+        assert_an_incident_is_open(second, "cart-1")
 
 
 class TestA400ThatMeansAlreadyDone:

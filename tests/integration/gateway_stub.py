@@ -1,4 +1,4 @@
-"""A TCP server that misbehaves as told, for the tests of the HTTP gateway."""
+"""A TCP server that misbehaves on command, for the tests of the HTTP gateway."""
 
 from __future__ import annotations
 

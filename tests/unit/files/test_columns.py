@@ -64,14 +64,14 @@ class TestFindingThem:
     def test_what_is_not_needed_may_be_missing(self) -> None:
         assert self.bound("charge_id", "amount")["key"] == []
 
-    def test_what_is_missing_is_told_with_what_there_is(self) -> None:
+    def test_what_is_missing_is_named_beside_what_there_is(self) -> None:
         with pytest.raises(UnreadableFileError) as caught:
             self.bound("id", "Gross", "Status")
         assert caught.value.field == "charge_id"
         assert "no column charge_id, amount. The file has id, Gross, Status." in str(caught.value)
         assert "--columns charge_id=…,amount=…" in str(caught.value)
 
-    def test_what_there_is_is_told_short_and_moves_no_cursor(self) -> None:
+    def test_what_there_is_is_listed_short_and_moves_no_cursor(self) -> None:
         with pytest.raises(UnreadableFileError) as caught:
             self.bound("\x1b[2Jid", "x" * 70_000, *(f"column {n}" for n in range(100)))
         assert str(caught.value).isprintable()

@@ -1,24 +1,29 @@
-"""The same seed and the same requests meet the same samples."""
+"""The same seed and the same requests get the same samples."""
 
 from breakwall.simulator.faults import Faults
 from breakwall.simulator.samples import Samples, charge_id, samples_for
 
 
-def test_the_same_request_meets_the_same_fate() -> None:
+def test_the_same_request_gets_the_same_samples() -> None:
     assert samples_for(7, "k", 0) == samples_for(7, "k", 0)
 
 
-def test_seed_key_and_number_each_change_the_fate() -> None:
-    fates = {samples_for(7, "k", 0), samples_for(8, "k", 0), samples_for(7, "l", 0), samples_for(7, "k", 1)}
-    assert len(fates) == 4
+def test_seed_key_and_number_each_change_the_samples() -> None:
+    different = {
+        samples_for(7, "k", 0),
+        samples_for(8, "k", 0),
+        samples_for(7, "l", 0),
+        samples_for(7, "k", 1),
+    }
+    assert len(different) == 4
 
 
-def test_fates_are_spread_over_the_whole_range() -> None:
+def test_samples_are_spread_over_the_whole_range() -> None:
     declined = sum(samples_for(1, f"k{n}", 0).decline < 0.3 for n in range(2000))
     assert 500 < declined < 700
 
 
-def test_each_kind_of_chance_has_its_own_number() -> None:
+def test_each_fault_has_its_own_number() -> None:
     one = samples_for(1, "k", 0)
     assert len({getattr(one, name) for name in Samples.__slots__}) == len(Samples.__slots__)
 

@@ -244,7 +244,7 @@ def test_whatever_a_proxy_does_instead_of_a_tunnel_nothing_was_sent_in_time(
     assert all(request.startswith(b"CONNECT pay.example:443 ") for request in middle.requests)
 
 
-def test_a_proxy_that_is_not_there_is_told_apart_from_the_service() -> None:
+def test_a_proxy_that_is_not_there_is_distinguished_from_the_service() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with gateway_to("http://pay.example", proxy=f"http://127.0.0.1:{port}") as gateway:

@@ -76,7 +76,7 @@ def test_three_answers_that_cannot_be_read_open_the_circuit(peer: Peer, gateway:
     assert circuit.state is CircuitState.OPEN
 
 
-def test_the_nested_code_of_a_decline_is_told(peer: Peer, gateway: HttpGateway) -> None:
+def test_the_nested_code_of_a_decline_is_found(peer: Peer, gateway: HttpGateway) -> None:
     peer.reply = JSONResponse({"error": {"code": "card_declined"}}, 402)
     assert charge(gateway).code == "card_declined"
 

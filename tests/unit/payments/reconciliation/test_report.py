@@ -33,9 +33,9 @@ def problem(row: str) -> tuple[str | None, str]:
     found = report(HEADER + GOOD + row + "\n" + GOOD)
     first, bad, last = list(found)
     assert (first.charged, bad.meaning, last.charged) == (True, Meaning.UNREADABLE, True)
-    (told,) = found.problems
-    assert (found.unreadable, told.line) == (1, 3)
-    return told.field, told.problem
+    (found_problem,) = found.problems
+    assert (found.unreadable, found_problem.line) == (1, 3)
+    return found_problem.field, found_problem.problem
 
 
 class TestALine:
@@ -100,8 +100,8 @@ class TestALineThatCannotBeRead:
         assert (line.key, line.charge_id, line.meaning) == ("cart-1", "ch_1", Meaning.UNREADABLE)
 
     def test_with_two_keys_is_not_understood(self) -> None:
-        (told,) = problem_of({"idempotency_key": "cart-2"})
-        assert told == ("key", "is 'cart-1' and 'cart-2': should not differ")
+        (found_problem,) = problem_of({"idempotency_key": "cart-2"})
+        assert found_problem == ("key", "is 'cart-1' and 'cart-2': should not differ")
 
     @pytest.mark.parametrize(
         ("change", "field"),
@@ -120,7 +120,7 @@ class TestALineThatCannotBeRead:
         ((named, _),) = problem_of(change)
         assert named == field
 
-    def test_is_told_up_to_a_bound_and_counted_beyond(self) -> None:
+    def test_is_reported_up_to_a_bound_and_counted_beyond(self) -> None:
         found = report(HEADER + "cart-1,ch_1,1,WON,paid\n" * (MAX_PROBLEMS + 5))
         assert len(list(found)) == MAX_PROBLEMS + 5
         assert (found.unreadable, len(found.problems)) == (MAX_PROBLEMS + 5, MAX_PROBLEMS)
@@ -130,7 +130,7 @@ def problem_of(change: dict[str, Any]) -> list[tuple[str | None, str]]:
     """What is wrong with a JSON object that follows a good one."""
     found = report("\n".join(map(json.dumps, [OBJECT, OBJECT | change])))
     assert len(list(found)) == 2
-    return [(told.field, told.problem) for told in found.problems]
+    return [(found_problem.field, found_problem.problem) for found_problem in found.problems]
 
 
 class TestUnits:
@@ -150,7 +150,7 @@ class TestUnits:
         assert [line.amount for line in found] == [None, 10]
         assert "more decimals than KRW" in found.problems[0].problem
 
-    def test_the_amount_of_what_is_no_charge_is_nobodys_business(self) -> None:
+    def test_the_amount_of_what_is_no_charge_does_not_matter(self) -> None:
         found = report(HEADER + GOOD + "Total,,10.50,,\n,,,,\nx,ch_2,10.5,USD,pending\n")
         assert [line.charged for line in found] == [True, False, False, False]
         assert (found.unreadable, found.skipped) == (0, {"(no status)": 2, "pending": 1})

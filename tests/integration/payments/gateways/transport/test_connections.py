@@ -80,7 +80,7 @@ def test_a_first_send_that_the_system_refuses_is_proven_unsent(
     assert len(server.requests) == 1
 
 
-def test_our_own_full_pool_sends_nothing_and_blames_nobody(serve: Serve) -> None:
+def test_our_own_full_pool_sends_nothing_and_is_no_failure_of_the_service(serve: Serve) -> None:
     arrived = threading.Event()
 
     def hang(connection: Connection) -> None:

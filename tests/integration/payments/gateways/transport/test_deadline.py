@@ -258,5 +258,5 @@ def test_fifty_threads_each_keep_their_own_deadline(serve: Serve) -> None:
         for thread in threads:
             thread.join()
     assert outcomes == [Outcome.UNKNOWN] * 50
-    assert min(late) >= -0.05, "somebody was bounded by another's deadline"
-    assert max(late) <= 0.35, "somebody outlived the deadline"
+    assert min(late) >= -0.05, "a call was bounded by another call's deadline"
+    assert max(late) <= 0.35, "a call outlived its deadline"

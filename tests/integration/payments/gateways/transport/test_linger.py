@@ -235,12 +235,12 @@ def test_an_answer_from_before_the_request_was_there_does_not_change_that(
 ) -> None:
     accepted: list[socket.socket] = []
 
-    def answer_unasked() -> None:
+    def answer_too_early() -> None:
         accepted.append(deaf.accept()[0])
         accepted[0].recv(1, socket.MSG_PEEK)  # a part of the request is there, and will never be whole
         accepted[0].sendall(said)
 
-    answering = threading.Thread(target=answer_unasked)
+    answering = threading.Thread(target=answer_too_early)
     answering.start()
     with gateway_to(f"http://127.0.0.1:{deaf.getsockname()[1]}") as gateway:
         assert charge(gateway, SECONDS, LARGE).outcome is Outcome.UNKNOWN

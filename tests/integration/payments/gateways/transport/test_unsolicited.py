@@ -40,7 +40,7 @@ STRAY = paid(99)
 
 @dataclass
 class Service:
-    """Answers its n-th request with ``ch_n``, in plain text or TLS, and more than it was asked for."""
+    """Answers its n-th request with ``ch_n``, in plain text or TLS, and more than one answer."""
 
     tls: ssl.SSLContext | None
     strays: list[tuple[int, bool]]
@@ -99,7 +99,7 @@ def charges(gateway: HttpGateway, service: Service, count: int) -> list[str | No
     return ids
 
 
-class TestASecondUnaskedAnswerBeginsInTheSameSegmentAsOursAndEndsAfterTheNextRequest:
+class TestAStrayAnswerThatBeginsWithOursAndEndsAfterTheNextRequest:
     @pytest.mark.parametrize("begun", [1, 5, 20, len(STRAY) - 1, len(STRAY)])
     def test_ours_counts_and_the_next_order_gets_its_own(
         self, serve: Serve, tls: ssl.SSLContext | None, trusting: ssl.SSLContext | None, begun: int
@@ -326,7 +326,7 @@ def test_an_answer_that_began_before_the_whole_request_was_there_does_not_count(
     assert seen == [outcome]
 
 
-def test_a_look_up_believes_no_stray_answer_either(serve: Serve) -> None:
+def test_a_lookup_takes_no_stray_answer_either(serve: Serve) -> None:
     def absent_twice(connection: Connection) -> None:
         connection.request()
         connection.send(response(404) + response(404)[:20])
