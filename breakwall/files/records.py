@@ -62,7 +62,6 @@ class Records(Iterable[Record]):
 
     @property
     def json(self) -> bool:
-        """Whether it is JSON."""
         return self._text.first in {"{", "["}
 
     @property

@@ -22,7 +22,6 @@ class SimulatorControl:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def faults(self) -> dict[str, Any]:
-        """The current faults."""
         return self._object("GET", "/faults")
 
     def set_faults(self, **changes: object) -> dict[str, Any]:
@@ -34,7 +33,6 @@ class SimulatorControl:
         return self._object("PATCH", "/faults", changes)
 
     def clear_faults(self) -> None:
-        """Switch all faults off."""
         self._object("PUT", "/faults", {})
 
     def stats(self) -> dict[str, Any]:

@@ -33,7 +33,6 @@ class ControlHandler(JsonHandler):
         self._change(replace=True)
 
     def do_PATCH(self) -> None:  # noqa: N802 - http.server's name
-        """Change the named faults only."""
         self._change(replace=False)
 
     def _change(self, *, replace: bool) -> None:

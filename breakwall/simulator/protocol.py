@@ -44,7 +44,6 @@ class JsonHandler(BaseHTTPRequestHandler):
 
     @property
     def simulator(self) -> Simulator:
-        """The simulator of this connection's port."""
         return self.server.simulator
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
@@ -68,7 +67,6 @@ class JsonHandler(BaseHTTPRequestHandler):
             raise BadRequestError(400, "the body is not JSON") from None
 
     def answer(self, status: int, document: object, **headers: str) -> None:
-        """Send a whole answer."""
         self.wfile.write(self.rendered(status, document, **headers))
 
     def rendered(self, status: int, document: object, **headers: str) -> bytes:

@@ -25,7 +25,6 @@ class Samples:
     drip: float
 
     def seconds(self, faults: Faults) -> float:
-        """The latency of this request."""
         if isinstance(faults.latency, float | int):
             return faults.latency
         shortest, longest = faults.latency

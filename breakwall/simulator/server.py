@@ -86,7 +86,6 @@ class Simulator:
         return samples_for(self._seed, key, number)
 
     def count_fault(self, fault: str) -> None:
-        """Count a fault that was injected into a request."""
         with self._lock:
             self._injected[fault] += 1
 

@@ -50,7 +50,7 @@ def breaks(charge: ServiceCharge) -> Response:
 
 
 @dataclass
-class Service:
+class ForeignService:
     """A running service. Its attributes change what it does.
 
     Attributes:
@@ -110,7 +110,7 @@ class Service:
 
 
 @contextmanager
-def running(service: Service) -> Iterator[Service]:
+def running(service: ForeignService) -> Iterator[ForeignService]:
     """The service on a free port of the loopback, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         service.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -126,7 +126,7 @@ def running(service: Service) -> Iterator[Service]:
             thread.join(10)
 
 
-def _application(service: Service) -> FastAPI:
+def _application(service: ForeignService) -> FastAPI:
     application = FastAPI()
 
     @application.post("/api/charge")

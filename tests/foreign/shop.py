@@ -30,7 +30,7 @@ from tests.contract.site import LEASE, TIMEOUT, RecordingPublisher
 MAX_RUNS = 20
 
 
-class Shop:
+class OneProcessShop:
     """One producer and one worker.
 
     Args:

@@ -22,8 +22,8 @@ from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import RefusedError
 from tests.contract.people import ANNA
 from tests.foreign.conftest import OpenShop, Serve
-from tests.foreign.services import Answering, Service, ServiceCharge, breaks, hangs_up, nginx_before
-from tests.foreign.shop import Shop
+from tests.foreign.services import Answering, ForeignService, ServiceCharge, breaks, hangs_up, nginx_before
+from tests.foreign.shop import OneProcessShop
 from tests.servers import UnavailableError, not_available
 
 LOST = pytest.mark.parametrize("lost", [hangs_up, breaks])
@@ -31,7 +31,7 @@ DERIVED = re.compile("[a-z2-7]{32}")
 EVERYTHING = ("order_id", "amount", "currency")
 
 
-def charges_of(service: Service, shop: Shop, key: str) -> int:
+def charges_of(service: ForeignService, shop: OneProcessShop, key: str) -> int:
     order_id = shop.get(key).id
     return sum(charge.body["order_id"] == order_id for charge in service.charges)
 
@@ -40,12 +40,12 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
     """FastAPI. Its look-up finds ``cart-1``, and answers 404 for ``shop/17``, which it has charged as well."""
 
     @pytest.fixture
-    def service(self, serve: Serve) -> Service:
-        return serve(Service())
+    def service(self, serve: Serve) -> ForeignService:
+        return serve(ForeignService())
 
     @LOST
     def test_finds_it_under_a_derived_key(
-        self, service: Service, open_shop: OpenShop, lost: Answering
+        self, service: ForeignService, open_shop: OpenShop, lost: Answering
     ) -> None:
         shop = open_shop(service.url)
         shop.know("cart-1")
@@ -57,7 +57,7 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
     @LOST
     @pytest.mark.parametrize("known", [("cart-1",), ("cart-1", "shop/16"), ()])
     def test_is_not_trusted_about_a_callers_key(
-        self, service: Service, open_shop: OpenShop, lost: Answering, known: tuple[str, ...]
+        self, service: ForeignService, open_shop: OpenShop, lost: Answering, known: tuple[str, ...]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         shop.know(*known)
@@ -69,7 +69,7 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
     @pytest.mark.parametrize("callers_keys", [False, True])
     @pytest.mark.parametrize("code", [None, "ReadTimeout", "http_500"])
     def test_is_not_trusted_about_an_order_of_the_version_before(
-        self, service: Service, open_shop: OpenShop, callers_keys: bool, code: str | None
+        self, service: ForeignService, open_shop: OpenShop, callers_keys: bool, code: str | None
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1")
@@ -78,7 +78,7 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
         assert shop.work_off("shop/17").status == "review"
         assert charges_of(service, shop, "shop/17") == 1
 
-    def test_charges_no_random_key_twice(self, service: Service, open_shop: OpenShop) -> None:
+    def test_charges_no_random_key_twice(self, service: ForeignService, open_shop: OpenShop) -> None:
         shop = open_shop(service.url, callers_keys=True)
         generator = random.Random(14)
         known, keys = (
@@ -105,7 +105,7 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
         lost: Answering,
         callers_keys: bool,
     ) -> None:
-        service = serve(Service(decodes_first=False))
+        service = serve(ForeignService(decodes_first=False))
         try:
             url = stack.enter_context(nginx_before(service.url, tmp_path))
         except UnavailableError as error:
@@ -122,12 +122,12 @@ class TestAFrameworkThatReadsADotAsAFormat:
     """Rails and others: ``/api/charges/cart.17`` is the charge ``cart`` in the format ``17``."""
 
     @pytest.fixture
-    def service(self, serve: Serve) -> Service:
-        return serve(Service(find=lambda key: key.partition(".")[0]))
+    def service(self, serve: Serve) -> ForeignService:
+        return serve(ForeignService(find=lambda key: key.partition(".")[0]))
 
     @pytest.mark.parametrize("callers_keys", [False, True])
     def test_charges_once_after_a_500_that_charged(
-        self, service: Service, open_shop: OpenShop, callers_keys: bool
+        self, service: ForeignService, open_shop: OpenShop, callers_keys: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1")
@@ -138,7 +138,7 @@ class TestAFrameworkThatReadsADotAsAFormat:
 
     @pytest.mark.parametrize("callers_keys", [False, True])
     def test_charges_once_under_a_rotated_key(
-        self, service: Service, open_shop: OpenShop, callers_keys: bool
+        self, service: ForeignService, open_shop: OpenShop, callers_keys: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1")
@@ -153,7 +153,7 @@ class TestAFrameworkThatReadsADotAsAFormat:
 
     @pytest.mark.parametrize("known", [("cart-1",), ("cart-1", "cart.16")])
     def test_is_not_trusted_about_a_callers_key_with_a_dot(
-        self, service: Service, open_shop: OpenShop, known: tuple[str, ...]
+        self, service: ForeignService, open_shop: OpenShop, known: tuple[str, ...]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         shop.know(*known)
@@ -164,7 +164,7 @@ class TestAFrameworkThatReadsADotAsAFormat:
 
     @pytest.mark.parametrize("callers_keys", [False, True])
     def test_is_not_trusted_about_a_key_that_the_version_before_has_rotated(
-        self, service: Service, open_shop: OpenShop, callers_keys: bool
+        self, service: ForeignService, open_shop: OpenShop, callers_keys: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1", "cart-2")
@@ -177,7 +177,7 @@ class TestAFrameworkThatReadsADotAsAFormat:
 
 def test_the_newest_paid_order_has_a_key_that_cannot_be_looked_up(serve: Serve, open_shop: OpenShop) -> None:
     """A plain order's absence is still trusted, by a known charge whose key is like its own."""
-    service = serve(Service())
+    service = serve(ForeignService())
     shop = open_shop(service.url, callers_keys=True)
     shop.know("cart-1", "shop/17")
     service.refusals.append(JSONResponse({}, 500))
@@ -203,11 +203,11 @@ class TestAServiceThatKeepsLessOfAKey:
         return database_url
 
     @pytest.fixture
-    def service(self, serve: Serve, keeps: dict[str, Any], names: tuple[str, ...]) -> Service:
-        return serve(Service(deduplicates=True, names=names, **keeps))
+    def service(self, serve: Serve, keeps: dict[str, Any], names: tuple[str, ...]) -> ForeignService:
+        return serve(ForeignService(deduplicates=True, names=names, **keeps))
 
     def test_tells_derived_keys_apart(
-        self, service: Service, open_shop: OpenShop, keys: tuple[str, str]
+        self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str]
     ) -> None:
         shop = open_shop(service.url)
         first, second = (shop.place(key) for key in keys)
@@ -218,7 +218,7 @@ class TestAServiceThatKeepsLessOfAKey:
 
     @pytest.mark.parametrize("deduplicates", [False, True])
     def test_pays_no_second_order_by_the_first_ones_charge(
-        self, service: Service, open_shop: OpenShop, keys: tuple[str, str], deduplicates: bool
+        self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str], deduplicates: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=True, deduplicates=deduplicates)
         first, second = (shop.place(key, amount) for key, amount in zip(keys, (10_000, 99), strict=True))
@@ -226,7 +226,7 @@ class TestAServiceThatKeepsLessOfAKey:
         assert_an_incident_is_open(shop, keys[1])
 
     def test_pays_no_second_order_by_what_a_look_up_finds(
-        self, service: Service, open_shop: OpenShop, keys: tuple[str, str]
+        self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         shop.place(keys[0])
@@ -237,7 +237,7 @@ class TestAServiceThatKeepsLessOfAKey:
         assert_an_incident_is_open(shop, keys[1])
 
     def test_leaves_the_second_order_to_a_person_who_gives_it_a_new_key(
-        self, service: Service, open_shop: OpenShop, keys: tuple[str, str]
+        self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         for key in keys:
@@ -250,7 +250,7 @@ class TestAServiceThatKeepsLessOfAKey:
         assert [charges_of(service, shop, key) for key in keys] == [1, 1]
 
 
-def assert_an_incident_is_open(shop: Shop, key: str) -> None:
+def assert_an_incident_is_open(shop: OneProcessShop, key: str) -> None:
     (incident,) = shop.incidents()
     assert (incident.kind, incident.order_id) == ("wrong_charge", shop.get(key).id)
     assert shop.database.read(count_open) == 1
@@ -266,10 +266,10 @@ OTHERS = pytest.mark.parametrize(
 @OTHERS
 class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
     @pytest.fixture
-    def service(self, serve: Serve) -> Service:
-        return serve(Service(names=EVERYTHING))
+    def service(self, serve: Serve) -> ForeignService:
+        return serve(ForeignService(names=EVERYTHING))
 
-    def test_pays_nothing(self, service: Service, open_shop: OpenShop, other: dict[str, Any]) -> None:
+    def test_pays_nothing(self, service: ForeignService, open_shop: OpenShop, other: dict[str, Any]) -> None:
         shop = open_shop(service.url)
         service.next.append(lambda charge: service.tell(naming(charge, other)))
         placed = shop.place("cart-1")
@@ -277,7 +277,7 @@ class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
         assert_an_incident_is_open(shop, "cart-1")
 
     def test_pays_nothing_when_it_is_looked_up(
-        self, service: Service, open_shop: OpenShop, other: dict[str, Any]
+        self, service: ForeignService, open_shop: OpenShop, other: dict[str, Any]
     ) -> None:
         shop = open_shop(service.url)
         shop.know("cart-0")
@@ -289,7 +289,7 @@ class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
         assert_an_incident_is_open(shop, "cart-1")
 
     def test_needs_a_person_who_may_not_retry_it(
-        self, service: Service, open_shop: OpenShop, other: dict[str, Any]
+        self, service: ForeignService, open_shop: OpenShop, other: dict[str, Any]
     ) -> None:
         shop = open_shop(service.url)
         service.next.append(lambda charge: service.tell(naming(charge, other)))
@@ -307,9 +307,11 @@ class TestTwoSitesOnOnePaymentAccount:
     """Keys belong to the account: both use ``cart-1``."""
 
     @pytest.fixture
-    def open_both(self, open_shop: OpenShop, stack: ExitStack, tmp_path: Path) -> Callable[..., list[Shop]]:
-        def opened(url: str, **options: Any) -> list[Shop]:
-            second = Shop(f"sqlite:///{tmp_path / 'second.db'}", url, name="busan", **options)
+    def open_both(
+        self, open_shop: OpenShop, stack: ExitStack, tmp_path: Path
+    ) -> Callable[..., list[OneProcessShop]]:
+        def opened(url: str, **options: Any) -> list[OneProcessShop]:
+            second = OneProcessShop(f"sqlite:///{tmp_path / 'second.db'}", url, name="busan", **options)
             stack.callback(second.close)
             return [open_shop(url, name="seoul", **options), second]
 
@@ -317,9 +319,9 @@ class TestTwoSitesOnOnePaymentAccount:
 
     @NAMES
     def test_have_a_charge_each(
-        self, serve: Serve, open_both: Callable[..., list[Shop]], names: tuple[str, ...]
+        self, serve: Serve, open_both: Callable[..., list[OneProcessShop]], names: tuple[str, ...]
     ) -> None:
-        service = serve(Service(deduplicates=True, names=names))
+        service = serve(ForeignService(deduplicates=True, names=names))
         shops = open_both(service.url)
         placed = [shop.place("cart-1") for shop in shops]
         assert [order.status for order in placed] == ["paid", "paid"]
@@ -327,9 +329,9 @@ class TestTwoSitesOnOnePaymentAccount:
         assert len({order.charge_id for order in placed}) == 2
 
     def test_have_a_charge_each_where_both_answers_are_lost(
-        self, serve: Serve, open_both: Callable[..., list[Shop]]
+        self, serve: Serve, open_both: Callable[..., list[OneProcessShop]]
     ) -> None:
-        service = serve(Service(deduplicates=True))
+        service = serve(ForeignService(deduplicates=True))
         shops = open_both(service.url)
         service.next.extend([hangs_up, hangs_up])
         for shop in shops:
@@ -339,9 +341,9 @@ class TestTwoSitesOnOnePaymentAccount:
 
     @pytest.mark.parametrize("lost", [False, True])
     def test_are_not_paid_by_one_charge_if_the_callers_keys_are_sent_and_the_service_names_orders(
-        self, serve: Serve, open_both: Callable[..., list[Shop]], lost: bool
+        self, serve: Serve, open_both: Callable[..., list[OneProcessShop]], lost: bool
     ) -> None:
-        service = serve(Service(deduplicates=True, names=("order_id",)))
+        service = serve(ForeignService(deduplicates=True, names=("order_id",)))
         first, second = open_both(service.url, callers_keys=True)
         assert first.place("cart-1").status == "paid"
         service.refusals.extend([JSONResponse({}, 503)] * lost)
@@ -356,11 +358,11 @@ class TestA400ThatMeansAlreadyDone:
     DONE = JSONResponse({"code": "already_processed"}, 400)
 
     @pytest.fixture
-    def service(self, serve: Serve) -> Service:
-        return serve(Service(repeated=self.DONE))
+    def service(self, serve: Serve) -> ForeignService:
+        return serve(ForeignService(repeated=self.DONE))
 
     def test_on_a_key_whose_attempt_is_unknown_is_never_received_if_it_is_looked_up_first(
-        self, service: Service, open_shop: OpenShop
+        self, service: ForeignService, open_shop: OpenShop
     ) -> None:
         shop = open_shop(service.url)
         service.next.append(hangs_up)
@@ -370,7 +372,7 @@ class TestA400ThatMeansAlreadyDone:
 
     @LOST
     def test_on_a_key_whose_attempt_is_unknown_is_looked_up_at_once(
-        self, service: Service, open_shop: OpenShop, lost: Answering
+        self, service: ForeignService, open_shop: OpenShop, lost: Answering
     ) -> None:
         shop = open_shop(service.url, deduplicates=True)
         service.next.append(lost)
@@ -382,7 +384,7 @@ class TestA400ThatMeansAlreadyDone:
 
     @pytest.mark.parametrize("deduplicates", [False, True])
     def test_on_a_fresh_key_is_looked_up_before_the_order_ends(
-        self, service: Service, open_shop: OpenShop, deduplicates: bool
+        self, service: ForeignService, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         """The charge was made before: this database has been lost since, for example."""
         shop = open_shop(service.url, deduplicates=deduplicates)
@@ -394,7 +396,7 @@ class TestA400ThatMeansAlreadyDone:
 
     @pytest.mark.parametrize("deduplicates", [False, True])
     def test_that_is_only_a_refusal_ends_the_order_once_nothing_was_found(
-        self, service: Service, open_shop: OpenShop, deduplicates: bool
+        self, service: ForeignService, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         shop = open_shop(service.url, deduplicates=deduplicates)
         shop.know("cart-0")
@@ -406,7 +408,7 @@ class TestA400ThatMeansAlreadyDone:
 
     @pytest.mark.parametrize("deduplicates", [False, True])
     def test_that_is_only_a_refusal_gives_the_order_a_new_key_when_a_person_retries_it(
-        self, service: Service, open_shop: OpenShop, deduplicates: bool
+        self, service: ForeignService, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         shop = open_shop(service.url, deduplicates=deduplicates)
         shop.know("cart-0")
@@ -422,7 +424,7 @@ class TestA400ThatMeansAlreadyDone:
     @pytest.mark.parametrize("known", [(), ("cart-0",)])
     @pytest.mark.parametrize("rotated", [False, True])
     def test_that_the_version_before_trusted_is_looked_up_before_anything_is_sent(
-        self, service: Service, open_shop: OpenShop, known: tuple[str, ...], rotated: bool
+        self, service: ForeignService, open_shop: OpenShop, known: tuple[str, ...], rotated: bool
     ) -> None:
         """It said "nothing was charged"; a retry of that version has changed the key, and nothing more."""
         shop = open_shop(service.url, callers_keys=True)

@@ -63,7 +63,6 @@ class Discrepancy:
 
     @property
     def sentence(self) -> str:
-        """The discrepancy in words."""
         here, report = self.here, self.report
         return {
             Kind.CHARGED_NOT_PAID: f"the report has it charged as {report}, here it is {here}",

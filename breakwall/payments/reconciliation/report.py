@@ -65,12 +65,10 @@ class ReportLine:
 
     @property
     def meaning(self) -> Meaning:
-        """What the status says about the customer's money."""
         return meaning_of(self.status)
 
     @property
     def charged(self) -> bool:
-        """Whether the line charged the customer."""
         return self.meaning is Meaning.CHARGED
 
     @property

@@ -47,7 +47,7 @@ class Reply:
     body: bytes | None
 
 
-class Connection:
+class HttpConnection:
     """One connection to the service, for one request after another."""
 
     def __init__(self, stream: DeadlineStream) -> None:
@@ -85,7 +85,6 @@ class Connection:
         return not self._stream.has_unsolicited_data()
 
     def close(self) -> None:
-        """Close the connection."""
         self._stream.close()
 
     def _encode(self, request: Request) -> bytes:
@@ -133,13 +132,13 @@ class ConnectionPool:
         """Connect nothing yet; ``keepalive`` is in seconds."""
         self._connect, self._keepalive = connect, keepalive
         self._lock = threading.Lock()
-        self._idle: deque[tuple[float, Connection]] = deque()  # the longest idle first
+        self._idle: deque[tuple[float, HttpConnection]] = deque()  # the longest idle first
         self._closed = False
         remember(self)
 
     def exchange(self, request: Request, max_body: int, call: Call) -> Reply:
-        """Send the request and read its answer; see `Connection.exchange`."""
-        connection = self._take() or Connection(self._connect(call))
+        """Send the request and read its answer; see `HttpConnection.exchange`."""
+        connection = self._take() or HttpConnection(self._connect(call))
         try:
             return connection.exchange(request, max_body, call)
         finally:
@@ -159,7 +158,7 @@ class ConnectionPool:
         for connection in idle:
             connection.close()
 
-    def _take(self) -> Connection | None:
+    def _take(self) -> HttpConnection | None:
         self._close_expired()
         while True:
             with self._lock:
@@ -170,7 +169,7 @@ class ConnectionPool:
                 return connection
             connection.close()
 
-    def _give_back(self, connection: Connection) -> None:
+    def _give_back(self, connection: HttpConnection) -> None:
         if connection.reset():
             with self._lock:
                 if not self._closed:
@@ -180,7 +179,7 @@ class ConnectionPool:
 
     def _close_expired(self) -> None:
         now = time.monotonic()
-        expired: list[Connection] = []
+        expired: list[HttpConnection] = []
         with self._lock:
             while self._idle and self._idle[0][0] <= now:
                 expired.append(self._idle.popleft()[1])

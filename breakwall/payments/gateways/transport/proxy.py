@@ -10,7 +10,7 @@ import httpx2
 
 from breakwall import __version__
 from breakwall.credentials import basic_auth
-from breakwall.payments.gateways.transport.connections import Connection, Request
+from breakwall.payments.gateways.transport.connections import HttpConnection, Request
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream, connect
 from breakwall.payments.gateways.transport.errors import (
     ConnectError,
@@ -25,8 +25,6 @@ MAX_REFUSAL = 65_536
 
 
 class Proxy:
-    """One proxy, by its URL."""
-
     def __init__(self, url: str) -> None:
         """Connect nothing yet.
 
@@ -65,14 +63,14 @@ class Proxy:
         Raises:
             ConnectTimeout, ConnectError: there is no tunnel.
         """
-        connection = Connection(self.connect(resolver, call))
+        connection = HttpConnection(self.connect(resolver, call))
         try:
             return self._ask(connection, authority, call)
         except BaseException:
             connection.close()
             raise
 
-    def _ask(self, connection: Connection, authority: str, call: Call) -> DeadlineStream:
+    def _ask(self, connection: HttpConnection, authority: str, call: Call) -> DeadlineStream:
         headers = {"Host": authority, "User-Agent": f"breakwall/{__version__}", **self.headers}
         request = Request("CONNECT", authority.encode("ascii"), headers)
         try:

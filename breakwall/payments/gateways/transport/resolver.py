@@ -52,7 +52,6 @@ class Resolver:
                 del self._answers[host, port]
 
     def close(self) -> None:
-        """End the thread."""
         with self._lock:
             if self._thread is not None:
                 self._questions.put(None)

@@ -19,8 +19,8 @@ from breakwall.settings import Settings, SettingsError, load_settings
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within
 from tests.integration.gateway_stub import (
     PAID,
-    Connection,
     Script,
+    StubConnection,
     StubServer,
     answering,
     headers_of,
@@ -168,51 +168,51 @@ def test_the_proxy_is_asked_for_a_tunnel_to_the_host_and_port(serve: Serve) -> N
     assert "authorization" not in headers_of(middle.requests[0])
 
 
-def hang_at_once(connection: Connection) -> None:
+def hang_at_once(connection: StubConnection) -> None:
     connection.hang()
 
 
-def hang_when_asked(connection: Connection) -> None:
+def hang_when_asked(connection: StubConnection) -> None:
     connection.request()
     connection.hang()
 
 
-def drip_the_tunnel(connection: Connection) -> None:
+def drip_the_tunnel(connection: StubConnection) -> None:
     connection.request()
     connection.drip(b"HTTP/1.1 200 Connection established\r\nX-Padding: " + b"x" * 500, every=0.02)
 
 
-def hang_in_the_tunnel(connection: Connection) -> None:
+def hang_in_the_tunnel(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
     connection.hang()
 
 
-def say_more_than_asked(connection: Connection) -> None:
+def say_more_than_asked(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n" + response(200, PAID))
     connection.hang()
 
 
-def answer_as_the_service(connection: Connection) -> None:
+def answer_as_the_service(connection: StubConnection) -> None:
     connection.request()
     connection.send(response(200, PAID))
     connection.hang()
 
 
-def answer_nonsense(connection: Connection) -> None:
+def answer_nonsense(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"\x00\xffSSH-2.0\r\n\r\n" * 10)
 
 
-def refuse_with_an_endless_page(connection: Connection) -> None:
+def refuse_with_an_endless_page(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100000000\r\n\r\n")
     while True:
         connection.send(b" " * 100_000)
 
 
-def reset_when_asked(connection: Connection) -> None:
+def reset_when_asked(connection: StubConnection) -> None:
     connection.request()
     connection.reset()
 

@@ -10,7 +10,7 @@ import pytest
 
 from breakwall.payments.gateways import Health, Outcome
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to, within
-from tests.integration.gateway_stub import PAID, Connection, Script, StubServer, answering, response
+from tests.integration.gateway_stub import PAID, Script, StubConnection, StubServer, answering, response
 from tests.integration.tls_fixtures import make_certificate
 
 SECONDS = 0.4
@@ -59,22 +59,22 @@ def test_an_untrusted_certificate_sent_nothing(certificate: Path) -> None:
     assert server.requests == []
 
 
-def answer_in_plain_text(connection: Connection) -> None:
+def answer_in_plain_text(connection: StubConnection) -> None:
     connection.sock.recv(10)
     connection.send(response(400, b"this is not TLS"))
 
 
-def hang_in_the_handshake(connection: Connection) -> None:
+def hang_in_the_handshake(connection: StubConnection) -> None:
     connection.sock.recv(10)
     connection.hang()
 
 
-def drip_the_handshake(connection: Connection) -> None:
+def drip_the_handshake(connection: StubConnection) -> None:
     connection.sock.recv(10)
     connection.drip(b"\x16\x03\x03\x40\x00" + b"\x02\x00\x3f\xf0" + b"x" * 500, every=0.02)
 
 
-def reset_in_the_handshake(connection: Connection) -> None:
+def reset_in_the_handshake(connection: StubConnection) -> None:
     connection.sock.recv(10)
     connection.reset()
 
@@ -92,7 +92,7 @@ def test_a_failed_handshake_sent_nothing_in_time(plain: StubServer) -> None:
 
 
 def test_a_reset_after_the_request_over_tls_is_unknown(certificate: Path, trusting: ssl.SSLContext) -> None:
-    def reset(connection: Connection) -> None:
+    def reset(connection: StubConnection) -> None:
         connection.request()
         connection.reset()
 
@@ -104,7 +104,7 @@ def test_a_reset_after_the_request_over_tls_is_unknown(certificate: Path, trusti
 
 
 def test_a_body_dripped_over_tls_ends_with_the_deadline(certificate: Path, trusting: ssl.SSLContext) -> None:
-    def drip(connection: Connection) -> None:
+    def drip(connection: StubConnection) -> None:
         connection.request()
         connection.drip(response(200, PAID + b" " * 500), every=0.02)
 
