@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.simulator.ledger import Charge, ChargeLedger, LedgerBusyError
+from breakwall.simulator.ledger import Charge, ChargeLedger
 from breakwall.simulator.service import KeyBusyError, KeyReusedError, Payload, PaymentService
 
 PAYLOAD = Payload("o-1", "u-1", 10_000, "KRW")
@@ -74,7 +74,7 @@ def test_a_service_that_does_not_deduplicate_charges_again(ledger: ChargeLedger)
     assert payments.stats()["double_charges"] == 1
 
 
-def test_a_look_up_follows_the_charge(ledger: ChargeLedger) -> None:
+def test_a_lookup_follows_the_charge(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     assert payments.look_up("k") is None
     payments.begin("k", PAYLOAD)
@@ -83,7 +83,7 @@ def test_a_look_up_follows_the_charge(ledger: ChargeLedger) -> None:
     assert payments.look_up("k") == done
 
 
-def test_where_one_of_several_charges_succeeded_the_look_up_says_so(ledger: ChargeLedger) -> None:
+def test_where_one_of_several_charges_succeeded_the_lookup_finds_it(ledger: ChargeLedger) -> None:
     payments = service(ledger, deduplicate=False)
     charge(payments, declined=True)
     paid = charge(payments)
@@ -103,7 +103,7 @@ def test_charges_after_a_restart_get_ids_of_their_own(ledger: ChargeLedger) -> N
     assert len(ids) == 3
 
 
-def test_counts_tell_charges_declines_and_orders_apart(ledger: ChargeLedger) -> None:
+def test_charges_declines_and_orders_are_counted_apart(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     charge(payments, "a")
     charge(payments, "b")  # another key for the same order
@@ -140,16 +140,3 @@ def test_a_charge_that_cannot_be_written_is_no_charge(ledger: ChargeLedger) -> N
     with pytest.raises(sqlite3.Error):
         payments.complete("k", PAYLOAD, declined=False)
     assert payments.look_up("k") is None
-
-
-def test_a_ledger_has_one_writer_only(ledger: ChargeLedger, tmp_path: Path) -> None:
-    with pytest.raises(LedgerBusyError, match=r"ledger\.db"):
-        ChargeLedger(tmp_path / "ledger.db")
-
-
-def test_a_charge_that_breaks_its_group_is_reported_to_its_caller(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
-    done = charge(payments)
-    with pytest.raises(sqlite3.IntegrityError):
-        ledger.record(done)
-    assert charge(payments, "other").status == "succeeded"
