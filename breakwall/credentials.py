@@ -72,22 +72,35 @@ def parse_headers(text: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def check_ca_file(path: Path) -> None:
-    """Check a file of certificate authorities in PEM."""
+def check_ca_file(path: Path, context: ssl.SSLContext | None = None) -> None:
+    """Check a file of certificate authorities in PEM, and load it into ``context``."""
     import ssl
 
-    _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path)
+    check_readable(path)
+    try:
+        (context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError("should hold certificates in PEM") from None
 
 
-def check_certificate(cert_file: Path, key_file: Path | None) -> None:
-    """Check our own certificate in PEM and its key, in the same file or another."""
+def check_certificate(cert_file: Path, key_file: Path | None, context: ssl.SSLContext | None = None) -> None:
+    """Check our own certificate in PEM and its key, in the same file or another, and load them into ``context``."""
     import ssl
 
-    _load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert_file, key_file)
+    check_readable(cert_file)
+    try:
+        # Without a password OpenSSL would ask for one at the terminal.
+        (context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).load_cert_chain(cert_file, key_file, lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ValueError("does not belong to the key in BREAKWALL_PAYMENT_KEY_FILE") from None
+        raise ValueError(_WITHOUT_KEY if key_file is None else _NO_PAIR) from None
+    except OSError as error:
+        raise ValueError(_unreadable(error)) from None
 
 
 def check_readable(path: Path) -> None:
-    """Check a private key's file, as far as possible without its certificate."""
+    """Check that a file can be read."""
     try:
         with path.open("rb") as file:
             file.read(1)
@@ -110,9 +123,9 @@ def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | No
     # Not `ssl.create_default_context`: an environment variable makes that one write the session keys to a file.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca_file else httpx2.create_ssl_context()
     if ca_file is not None:
-        _load_authorities(context, ca_file)
+        check_ca_file(ca_file, context)
     if cert_file is not None:
-        _load_certificate(context, cert_file, key_file)
+        check_certificate(cert_file, key_file, context)
     return context
 
 
@@ -161,31 +174,6 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(
             f"gives {name} a value that is empty, or not ASCII, or has a line break or outer spaces"
         )
-
-
-def _load_authorities(context: ssl.SSLContext, path: Path) -> None:
-    import ssl
-
-    check_readable(path)
-    try:
-        context.load_verify_locations(path)
-    except ssl.SSLError:
-        raise ValueError("should hold certificates in PEM") from None
-
-
-def _load_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> None:
-    import ssl
-
-    check_readable(cert_file)
-    try:
-        # Without a password OpenSSL would ask for one at the terminal.
-        context.load_cert_chain(cert_file, key_file, password=lambda: "")
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise ValueError("does not belong to the key in BREAKWALL_PAYMENT_KEY_FILE") from None
-        raise ValueError(_WITHOUT_KEY if key_file is None else _NO_PAIR) from None
-    except OSError as error:
-        raise ValueError(_unreadable(error)) from None
 
 
 _WITHOUT_KEY = (

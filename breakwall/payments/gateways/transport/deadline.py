@@ -66,20 +66,17 @@ class Call:
 
 
 class DeadlineStream:
-    """A connected socket whose every operation ends by the deadline of the call that uses it."""
+    """A connected socket whose every operation ends by the deadline of the call that uses it.
+
+    Attributes:
+        delivered: whether the other side had the whole request when data last arrived. An answer that began earlier
+            cannot belong to the request: what a service sends after it has read the request also acknowledges the
+            request. Where the system does not tell (any but Linux), any data counts as that.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._undelivered = False
-
-    @property
-    def delivered(self) -> bool:
-        """Whether the other side had the whole request when data last arrived.
-
-        An answer that began earlier cannot belong to the request: what a service sends after it has read the request
-        also acknowledges the request. Always True where the system does not tell (any but Linux).
-        """
-        return not self._undelivered
+        self.delivered = True
 
     def read(self, call: Call) -> bytes:
         """The next bytes; empty at the connection's end.
@@ -90,8 +87,8 @@ class DeadlineStream:
         with _raising(ReadTimeout, ReadError):
             self._sock.settimeout(call.timeout())
             data = self._sock.recv(CHUNK)
-        if data and self._undelivered:
-            self._undelivered = not allow_normal_close(self._sock)
+        if data and not self.delivered:
+            self.delivered = allow_normal_close(self._sock)
         return data
 
     def write(self, request: bytes, call: Call) -> None:
@@ -104,7 +101,7 @@ class DeadlineStream:
         view = memoryview(request)
         with _raising(WriteTimeout, WriteError):
             discard_on_close(self._sock, call.timeout())
-            self._undelivered = True
+            self.delivered = False
             while view:
                 if has_unsolicited_data(self._sock):
                     raise StrayAnswerError
