@@ -30,8 +30,7 @@ from pydantic import (
 from breakwall.credentials import (
     check_ca_file,
     check_certificate,
-    check_headers,
-    check_key_file,
+    check_readable,
     check_token,
     parse_headers,
     read_token,
@@ -66,7 +65,7 @@ class SettingsError(Picklable, Exception):
         self.problems = problems
 
 
-def _secret(check: Callable[[str], None]) -> AfterValidator:
+def _secret(check: Callable[[str], object]) -> AfterValidator:
     def checked(value: SecretStr) -> SecretStr:
         check(value.get_secret_value())
         return value
@@ -185,9 +184,9 @@ class Settings(_Section):
     payment_url: Annotated[SecretStr, _secret(check_payment_url)] = SecretStr("http://127.0.0.1:8090")
     payment_token: Annotated[Annotated[SecretStr, _secret(check_token)] | None, UNSET] = None
     payment_token_file: Annotated[Annotated[Path, _file(read_token)] | None, UNSET] = None
-    payment_headers: Annotated[Annotated[SecretStr, _secret(check_headers)] | None, UNSET] = None
+    payment_headers: Annotated[Annotated[SecretStr, _secret(parse_headers)] | None, UNSET] = None
     payment_ca_file: Annotated[Annotated[Path, _file(check_ca_file)] | None, UNSET] = None
-    payment_key_file: Annotated[Annotated[Path, _file(check_key_file)] | None, UNSET] = None
+    payment_key_file: Annotated[Annotated[Path, _file(check_readable)] | None, UNSET] = None
     payment_cert_file: Annotated[Annotated[Path, _file(lambda path: None)] | None, UNSET] = Field(
         None, validate_default=True
     )

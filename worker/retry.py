@@ -110,7 +110,7 @@ class Retrier:
 
     def _known_charges(self, shape: str) -> list[KnownCharge]:
         ledger = self._ledger
-        settled_for = self._charger.gateway.profile.settle_seconds
+        settled_for = self._charger.gateway.profile.absent_after
         return known_charges(ledger.database, ledger.clock, ledger.account, shape, settled_for=settled_for)
 
     def _put_off(self, retry_after: float) -> float:

@@ -78,7 +78,7 @@ class Site:
         self.gateway.known[self.get(key).charge_key] = f"ch_of_{key}"
         assert placed.status == "paid"
         self.gateway.charged.clear()
-        self.advance(self.gateway.profile.settle_seconds)
+        self.advance(self.gateway.profile.absent_after)
 
     def suspect(self) -> None:
         """Make every open order one that may have been charged without our knowing."""

@@ -120,7 +120,7 @@ class Judge:
 
     def _is_believed(self, order: Row[Any], since: float) -> bool:
         """Whether look-ups for an order can be tried out: a charge under such a key was known, and each is found."""
-        habits, settled = self._scenario.habits, since - self._scenario.habits.profile.settle_seconds
+        habits, settled = self._scenario.habits, since - self._scenario.habits.profile.absent_after
         known = self._storage.rows(
             "SELECT key, charge_id, at FROM charges WHERE key_shape = ?", key_shape(order.charge_key)
         )

@@ -81,7 +81,7 @@ class Scenario:
         keys = draw_keys(rng, from_before + paid_first + rng.randint(2, 6))
         as_they_are = rng.random() < 0.4
         habits = draw_habits(rng, keys, keys if as_they_are else keys[:from_before])
-        peace = habits.profile.settle_seconds + 5.0 if paid_first else 0.0
+        peace = habits.profile.absent_after + 5.0 if paid_first else 0.0
         storm = peace + rng.uniform(60.0, 240.0)
         return cls(
             habits=habits,

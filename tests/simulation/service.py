@@ -193,7 +193,7 @@ class PaymentService:
     def _visible_from(self, limit: float) -> float:
         """Look-ups may lag behind, but never more than the settle time behind an answer."""
         now = self._engine.now
-        return self._rng.uniform(now, max(now, min(limit, now + self.habits.profile.settle_seconds - 0.01)))
+        return self._rng.uniform(now, max(now, min(limit, now + self.habits.profile.absent_after - 0.01)))
 
     def _broken(self) -> Reply:
         if self._faults.strike("5xx with the service's own code"):

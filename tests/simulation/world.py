@@ -237,7 +237,7 @@ class World:
             raise Violation(f"not at rest {LONGEST_CALM / 3600:.0f} hours after the last fault")
         if self._is_at_rest():
             # A charge that comes in so late that nobody looks for it any more is seen by then.
-            late = self.scenario.habits.profile.settle_seconds + TIMEOUT
+            late = self.scenario.habits.profile.absent_after + TIMEOUT
             # And a worker that has met a lost way in the storm looks again: until then it uses look-ups up unasked,
             # of which a scenario may have two.
             doubted_until = self.scenario.storm + TIMEOUT + DOUBT_SECONDS

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.gateways.base import Answer, ChargeRequest, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import IdempotencyConflictError, OrderStatus
 from tests.contract.site import LEASE, Site, order
@@ -61,7 +61,7 @@ class TestWhenTheAnswerCannotBeRecorded:
     """A charge may have been made: so no error may say that nothing happened."""
 
     @pytest.mark.parametrize("answer", [PAID, DOWN, DECLINED])
-    def test_since_the_order_is_gone_it_is_accepted(self, site: Site, answer: Answer) -> None:
+    def test_since_the_order_is_gone_it_is_accepted(self, site: Site, answer: ChargeAnswer) -> None:
         """As after a failover to a replica that lags behind, or where the file was put back from a backup."""
 
         def lose() -> None:

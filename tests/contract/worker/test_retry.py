@@ -6,7 +6,7 @@ import pytest
 
 from breakwall import crashpoints
 from breakwall.breaker import Permit
-from breakwall.payments.gateways.base import Answer, ChargeRequest, GatewayProfile, Health, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, GatewayProfile, Health, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus
 from tests.contract.site import LEASE, TIMEOUT, Site, order
@@ -79,7 +79,7 @@ def test_a_failed_retry_backs_off_further_each_time(site: Site) -> None:
 
 def test_an_order_whose_attempts_are_used_up_uncharged_is_dead(site: Site) -> None:
     order_id = queued(site)
-    refused = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401")
+    refused = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_401")
     site.gateway.answers.extend([refused] * 3)
     for _ in range(3):
         status = site.retrier.run(order_id)
@@ -120,7 +120,7 @@ def test_a_call_ends_before_its_permit_and_its_lease_however_long_the_worker_pau
         site.advance(5)
         return permit
 
-    def charge(request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         deadlines.append(deadline)
         return PAID
 
@@ -186,7 +186,7 @@ class TestAnUnknownOutcome:
     def test_is_looked_up_when_a_late_call_would_outlive_the_gateways_memory_of_the_key(
         self, site: Site
     ) -> None:
-        site.gateway.profile = GatewayProfile(True, key_life=100.0, looks_up=True, settle_seconds=30.0)
+        site.gateway.profile = GatewayProfile(True, key_life=100.0, looks_up=True, absent_after=30.0)
         order_id = lost(site)
         site.advance(100.0 - 30.0 - 2 * LEASE)
         site.gateway.look_ups.append(FOUND)
@@ -243,9 +243,9 @@ class TestCancelling:
 
 
 class TestTheKey:
-    STORED = Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500", spends_key=True)
+    STORED = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="http_500", spends_key=True)
 
-    def failed(self, site: Site, answer: Answer) -> str:
+    def failed(self, site: Site, answer: ChargeAnswer) -> str:
         site.know_a_charge()
         site.gateway.answers.append(answer)
         order_id = site.producer.place(order()).order_id

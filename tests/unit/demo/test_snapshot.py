@@ -12,14 +12,14 @@ from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.demo.snapshot import DemoMonitor, ServiceState
 from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.ledger.claims import Attempt, Claim
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.settings import Settings
 from breakwall.wiring import open_database
 
-LOST = Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadError")
+LOST = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadError")
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def test_queued_orders_wait_also_while_a_worker_charges_them(ledger: Ledger, mon
 
 
 def test_finished_orders_are_counted_by_status(ledger: Ledger, monitor: DemoMonitor) -> None:
-    paid = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
+    paid = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
     ledger.record(sent(ledger, 1), paid, Verdict(OrderStatus.PAID))
-    declined = Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
+    declined = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
     ledger.record(sent(ledger, 2), declined, Verdict(OrderStatus.DECLINED))
     seen = monitor.look(ServiceState.UP, worker_alive=True)
     assert (seen.paid, seen.declined, seen.unfinished) == (1, 1, 0)
@@ -91,7 +91,7 @@ def test_finished_orders_are_counted_by_status(ledger: Ledger, monitor: DemoMoni
 
 
 def test_an_answer_that_a_look_up_found_again_is_counted(ledger: Ledger, monitor: DemoMonitor) -> None:
-    found = LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
+    found = LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
     ledger.record_look_up(lost(ledger, 1), found, Verdict(OrderStatus.PAID), fruitless=False)
     assert (monitor.lost_answers().found, monitor.lost_answers().absent) == (1, 0)
 
@@ -109,7 +109,7 @@ def test_calls_are_counted_since_a_moment_with_the_look_ups_that_got_no_answer(
     moment = clock.now.timestamp()
     sent(ledger, 2)
     assert monitor.count_calls_since(moment) == 1
-    unanswered = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="ConnectError")
+    unanswered = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="ConnectError")
     ledger.record_look_up(lost(ledger, 3), unanswered, Verdict(OrderStatus.QUEUED), fruitless=True)
     assert monitor.count_calls_since(moment) == 3
 

@@ -17,7 +17,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import orders, workers
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.log.backlog import BacklogLog
@@ -51,7 +51,9 @@ class Site:
         asked = [Order(user_id="u1", amount=10_000, currency=currency, idempotency_key=key) for key in keys]
         return list(self.ledger.accept_queued(asked, delay=delay, deferrals=1).new.values())
 
-    def work(self, order_id: str, answer: Answer, status: OrderStatus, delay: float = 0.0) -> OrderStatus:
+    def work(
+        self, order_id: str, answer: ChargeAnswer, status: OrderStatus, delay: float = 0.0
+    ) -> OrderStatus:
         claim = self.ledger.claim(order_id)
         assert claim is not None
         attempt = self.ledger.begin_attempt(claim)
@@ -59,7 +61,7 @@ class Site:
         return self.ledger.record_answer(attempt, answer, Verdict(status, delay))[0]
 
     def pay(self, order_id: str) -> OrderStatus:
-        paid = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{order_id}")
+        paid = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{order_id}")
         return self.work(order_id, paid, OrderStatus.PAID)
 
     def open_circuit(self) -> None:
@@ -188,7 +190,7 @@ def test_imported_orders_that_their_first_attempt_finishes_are_counted(site: Sit
 
 def test_settings_that_the_service_rejects_hold_it_up(site: Site) -> None:
     (order_id,) = site.queue("a")
-    rejected = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE)
+    rejected = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE)
     site.work(order_id, rejected, OrderStatus.QUEUED)
     site.wait(11, step=11)
     assert "rejected 1 of them: `breakwall doctor`" in site.lines()[0]

@@ -21,12 +21,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from breakwall.payments.gateways import Health, LookUpResult, Outcome
+from breakwall.payments.gateways import Health, LookupResult, Outcome
 from breakwall.payments.gateways.http import HttpGateway
 from breakwall.payments.gateways.transport import deadline
 from breakwall.payments.gateways.transport.deadline import DeadlineStream
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to
-from tests.integration.gateway_stub import PAID, Connection, StubServer, response
+from tests.integration.gateway_stub import PAID, StubConnection, StubServer, response
 from tests.integration.tls_fixtures import make_certificate
 from tests.integration.tls_peer import TlsPeer
 
@@ -39,8 +39,8 @@ STRAY = paid(99)
 
 
 @dataclass
-class Service:
-    """Answers its n-th request with ``ch_n``, in plain text or TLS, and more than it was asked for."""
+class StrayService:
+    """Answers its n-th request with ``ch_n``, in plain text or TLS, and more than one answer."""
 
     tls: ssl.SSLContext | None
     strays: list[tuple[int, bool]]
@@ -48,7 +48,7 @@ class Service:
     answered: int = 0
     all_sent: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
-    def __call__(self, connection: Connection) -> None:
+    def __call__(self, connection: StubConnection) -> None:
         peer = TlsPeer(connection, self.tls) if self.tls else None
         seal = peer.seal if peer else bytes
         rest = b""
@@ -56,7 +56,7 @@ class Service:
             connection.send(rest)
             rest = self._answer(connection, seal)
 
-    def _answer(self, connection: Connection, seal: Callable[[bytes], bytes]) -> bytes:
+    def _answer(self, connection: StubConnection, seal: Callable[[bytes], bytes]) -> bytes:
         self.answered += 1
         begun, together = self.strays.pop(0) if self.strays else (0, True)
         answer = seal(paid(self.answered))
@@ -90,7 +90,7 @@ def url_of(server: StubServer, tls: ssl.SSLContext | None) -> str:
     return server.url.replace("http:", "https:") if tls else server.url
 
 
-def charges(gateway: HttpGateway, service: Service, count: int) -> list[str | None]:
+def charges(gateway: HttpGateway, service: StrayService, count: int) -> list[str | None]:
     """The charges' ids; each is asked for only when all that comes before it is there."""
     ids = []
     for _ in range(count):
@@ -99,12 +99,12 @@ def charges(gateway: HttpGateway, service: Service, count: int) -> list[str | No
     return ids
 
 
-class TestASecondUnaskedAnswerBeginsInTheSameSegmentAsOursAndEndsAfterTheNextRequest:
+class TestAStrayAnswerThatBeginsWithOursAndEndsAfterTheNextRequest:
     @pytest.mark.parametrize("begun", [1, 5, 20, len(STRAY) - 1, len(STRAY)])
     def test_ours_counts_and_the_next_order_gets_its_own(
         self, serve: Serve, tls: ssl.SSLContext | None, trusting: ssl.SSLContext | None, begun: int
     ) -> None:
-        service = Service(tls, [(begun, True)])
+        service = StrayService(tls, [(begun, True)])
         server = serve(service)
         with gateway_to(url_of(server, tls), keepalive=60, tls=trusting) as gateway:
             assert charges(gateway, service, 3) == ["ch_1", "ch_2", "ch_3"]
@@ -119,7 +119,7 @@ class TestASecondUnaskedAnswerBeginsInTheSameSegmentAsOursAndEndsAfterTheNextReq
         context.load_cert_chain(certificate)
         numbers = itertools.count(1)
 
-        def in_one_record(connection: Connection) -> None:
+        def in_one_record(connection: StubConnection) -> None:
             peer = TlsPeer(connection, context)
             peer.request()
             connection.send(peer.seal(paid(next(numbers)) + STRAY[:40]))
@@ -136,9 +136,9 @@ class TestASecondUnaskedAnswerBeginsInTheSameSegmentAsOursAndEndsAfterTheNextReq
     ) -> None:
         closed = threading.Event()
 
-        def answer_twice(connection: Connection) -> None:
+        def answer_twice(connection: StubConnection) -> None:
             try:
-                Service(tls, [(20, True)])(connection)
+                StrayService(tls, [(20, True)])(connection)
             finally:
                 closed.set()  # in order or, with bytes unread, by a reset
 
@@ -158,7 +158,7 @@ def test_wherever_a_stray_answer_is_cut_no_order_gets_anothers_charge(
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(certificate)
         trusting = ssl.create_default_context(cafile=str(certificate))
-    service = Service(tls, list(strays))
+    service = StrayService(tls, list(strays))
     server = StubServer(service)
     count = len(strays) + 1
     with gateway_to(url_of(server, tls), keepalive=60, tls=trusting) as gateway:
@@ -183,7 +183,7 @@ def test_wherever_a_stray_answer_is_cut_no_order_gets_anothers_charge(
 def test_a_connection_with_anything_left_over_is_dropped(serve: Serve, answer: bytes) -> None:
     answers = [answer, paid(2)]
 
-    def one_too_many(connection: Connection) -> None:
+    def one_too_many(connection: StubConnection) -> None:
         while connection.request():
             connection.send(answers.pop(0))
 
@@ -195,7 +195,7 @@ def test_a_connection_with_anything_left_over_is_dropped(serve: Serve, answer: b
 
 
 def test_what_comes_behind_an_answer_that_ends_with_its_connection_makes_it_unreadable(serve: Serve) -> None:
-    def to_the_end(connection: Connection) -> None:
+    def to_the_end(connection: StubConnection) -> None:
         connection.request()
         connection.send(b"HTTP/1.1 200 OK\r\n\r\n" + PAID + STRAY)
 
@@ -226,7 +226,7 @@ def test_to_a_service_that_speaks_first_nothing_is_sent(
 ) -> None:
     read: list[bytes] = []
 
-    def speak_first(connection: Connection) -> None:
+    def speak_first(connection: StubConnection) -> None:
         peer = TlsPeer(connection, tls) if tls else None
         connection.send(peer.seal(STRAY) if peer else STRAY)
         said_first.set()
@@ -244,7 +244,7 @@ def test_a_tls_record_that_has_only_begun_counts_as_speaking_first(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
-    def begin_to_speak(connection: Connection) -> None:
+    def begin_to_speak(connection: StubConnection) -> None:
         peer = TlsPeer(connection, context)
         stray = peer.seal(STRAY)
         connection.send(stray[:30])
@@ -265,7 +265,7 @@ def test_session_tickets_before_the_request_are_no_answer(
     context.load_cert_chain(certificate)
     said_first.set()
     trusting = ssl.create_default_context(cafile=str(certificate))
-    with gateway_to(url_of(serve(Service(context, [])), context), tls=trusting) as gateway:
+    with gateway_to(url_of(serve(StrayService(context, [])), context), tls=trusting) as gateway:
         assert charge(gateway).charge_id == "ch_1"
 
 
@@ -320,14 +320,14 @@ def test_an_answer_that_began_before_the_whole_request_was_there_does_not_count(
         sock.recv(1, socket.MSG_PEEK)
         sock.sendall(early)
         assert heard.wait(5)
-        Connection(sock, threading.Event()).request()
+        StubConnection(sock, threading.Event()).request()
         sock.sendall(STRAY[30:] if early == STRAY[:30] else paid(1))
         calling.join()
     assert seen == [outcome]
 
 
-def test_a_look_up_believes_no_stray_answer_either(serve: Serve) -> None:
-    def absent_twice(connection: Connection) -> None:
+def test_a_lookup_takes_no_stray_answer_either(serve: Serve) -> None:
+    def absent_twice(connection: StubConnection) -> None:
         connection.request()
         connection.send(response(404) + response(404)[:20])
         connection.request()
@@ -337,5 +337,5 @@ def test_a_look_up_believes_no_stray_answer_either(serve: Serve) -> None:
     with gateway_to(server.url, keepalive=60) as gateway:
         for _ in range(2):
             seen = gateway.look_up("k", deadline=time.monotonic() + 5)
-            assert seen.result is LookUpResult.ABSENT
+            assert seen.result is LookupResult.ABSENT
     assert server.connections == 2

@@ -13,7 +13,7 @@ from breakwall.payments.gateways import Health, Outcome
 from breakwall.payments.gateways.transport import deadline
 from breakwall.payments.gateways.transport.deadline import Call
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within
-from tests.integration.gateway_stub import PAID, Connection, answering, response
+from tests.integration.gateway_stub import PAID, StubConnection, answering, response
 
 
 def test_a_connection_is_kept_for_the_next_charge(serve: Serve) -> None:
@@ -33,7 +33,7 @@ def test_an_idle_connection_is_given_up_after_its_time(serve: Serve) -> None:
 def test_a_connection_that_the_server_closed_meanwhile_is_noticed(serve: Serve) -> None:
     closed = threading.Semaphore(0)
 
-    def once(connection: Connection) -> None:
+    def once(connection: StubConnection) -> None:
         connection.request()
         connection.send(response(200, PAID))
         connection.sock.close()
@@ -46,7 +46,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_noticed(serve: Serve) 
 
 
 def test_a_kept_connection_that_closes_under_the_request_leaves_it_unknown(serve: Serve) -> None:
-    def hang_up_on_the_second(connection: Connection) -> None:
+    def hang_up_on_the_second(connection: StubConnection) -> None:
         connection.request()
         connection.send(response(200, PAID))
         connection.request()
@@ -61,7 +61,7 @@ def test_a_first_send_that_the_system_refuses_is_proven_unsent(
 ) -> None:
     answered, gone = threading.Event(), threading.Event()
 
-    def reset_when_idle(connection: Connection) -> None:
+    def reset_when_idle(connection: StubConnection) -> None:
         connection.request()
         connection.send(response(200, PAID))
         answered.wait(5)
@@ -74,16 +74,16 @@ def test_a_first_send_that_the_system_refuses_is_proven_unsent(
         answered.set()
         gone.wait(5)
         # The pool looks at the connection before it hands it out; here the reset comes just after.
-        monkeypatch.setattr(deadline, "holds_unasked", lambda sock: False)
+        monkeypatch.setattr(deadline, "has_unsolicited_data", lambda sock: False)
         seen = charge(gateway)
     assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.NEUTRAL)
     assert len(server.requests) == 1
 
 
-def test_our_own_full_pool_sends_nothing_and_blames_nobody(serve: Serve) -> None:
+def test_our_own_full_pool_sends_nothing_and_is_no_failure_of_the_service(serve: Serve) -> None:
     arrived = threading.Event()
 
-    def hang(connection: Connection) -> None:
+    def hang(connection: StubConnection) -> None:
         connection.request()
         arrived.set()
         connection.hang()
@@ -102,7 +102,7 @@ def test_our_own_full_pool_sends_nothing_and_blames_nobody(serve: Serve) -> None
 def test_waiting_for_a_connection_counts_towards_the_deadline(serve: Serve) -> None:
     arrived = threading.Event()
 
-    def hang(connection: Connection) -> None:
+    def hang(connection: StubConnection) -> None:
         connection.request()
         arrived.set()
         connection.hang()
@@ -117,7 +117,7 @@ def test_waiting_for_a_connection_counts_towards_the_deadline(serve: Serve) -> N
 
 
 def test_a_failed_call_gives_its_connection_back(serve: Serve) -> None:
-    def reset(connection: Connection) -> None:
+    def reset(connection: StubConnection) -> None:
         connection.request()
         connection.reset()
 

@@ -10,95 +10,95 @@ from typing import Any
 
 import pytest
 
-from breakwall.payments.gateways import Health, LookUpResult, Outcome
+from breakwall.payments.gateways import Health, LookupResult, Outcome
 from breakwall.payments.gateways.transport import resolver as resolver_module
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within
-from tests.integration.gateway_stub import PAID, Connection, Script, answering, response
+from tests.integration.gateway_stub import PAID, Script, StubConnection, answering, response
 
 SECONDS = 0.4
 
 
-def drip_headers(connection: Connection) -> None:
+def drip_headers(connection: StubConnection) -> None:
     connection.request()
     connection.drip(response(200, PAID, "X-Padding: " + "x" * 500), every=0.02)
 
 
-def drip_body(connection: Connection) -> None:
+def drip_body(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
     connection.drip(PAID + b" " * 500, every=0.02)
 
 
-def drip_chunks(connection: Connection) -> None:
+def drip_chunks(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     connection.drip(b"1\r\n \r\n" * 500, every=0.02)
 
 
-def flood_with_continues(connection: Connection) -> None:
+def flood_with_continues(connection: StubConnection) -> None:
     connection.request()
     while True:
         connection.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 10)
 
 
-def hang_before_reading(connection: Connection) -> None:
+def hang_before_reading(connection: StubConnection) -> None:
     connection.hang()
 
 
-def hang_after_reading(connection: Connection) -> None:
+def hang_after_reading(connection: StubConnection) -> None:
     connection.request()
     connection.hang()
 
 
-def hang_in_the_body(connection: Connection) -> None:
+def hang_in_the_body(connection: StubConnection) -> None:
     connection.request()
     connection.send(response(200, PAID)[:-1])
     connection.hang()
 
 
-def reset_at_once(connection: Connection) -> None:
+def reset_at_once(connection: StubConnection) -> None:
     connection.sock.recv(1)
     connection.reset()
 
 
-def reset_after_reading(connection: Connection) -> None:
+def reset_after_reading(connection: StubConnection) -> None:
     connection.request()
     connection.reset()
 
 
-def reset_in_the_body(connection: Connection) -> None:
+def reset_in_the_body(connection: StubConnection) -> None:
     connection.request()
     connection.send(response(200, PAID)[:-5])
     connection.reset()
 
 
-def close_after_reading(connection: Connection) -> None:
+def close_after_reading(connection: StubConnection) -> None:
     connection.request()
 
 
-def close_in_the_headers(connection: Connection) -> None:
+def close_in_the_headers(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"HTTP/1.1 200 OK\r\nContent-")
 
 
-def close_in_the_body(connection: Connection) -> None:
+def close_in_the_body(connection: StubConnection) -> None:
     connection.request()
     connection.send(response(200, PAID)[:-1])
 
 
-def answer_garbage(connection: Connection) -> None:
+def answer_garbage(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"\x00\xffSSH-2.0-OpenSSH_9.9\r\n\r\n" * 50)
 
 
-def answer_with_endless_headers(connection: Connection) -> None:
+def answer_with_endless_headers(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"HTTP/1.1 200 OK\r\n")
     while True:
         connection.send(b"X-Header: " + b"x" * 60_000 + b"\r\n")
 
 
-def answer_a_hundred_megabytes(connection: Connection) -> None:
+def answer_a_hundred_megabytes(connection: StubConnection) -> None:
     connection.request()
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + PAID)
     for _ in range(1000):
@@ -136,11 +136,11 @@ def test_a_charge_that_reached_the_service_is_unknown_in_time(serve: Serve, scri
 def test_a_look_up_is_unavailable_in_time(serve: Serve, script: Script) -> None:
     with gateway_to(serve(script).url) as gateway:
         seen = within(SECONDS, lambda deadline: gateway.look_up("k", deadline=deadline))
-    assert (seen.result, seen.health) == (LookUpResult.UNAVAILABLE, Health.FAILURE)
+    assert (seen.result, seen.health) == (LookupResult.UNAVAILABLE, Health.FAILURE)
 
 
 def test_a_slow_but_whole_answer_within_the_deadline_counts(serve: Serve) -> None:
-    def slow(connection: Connection) -> None:
+    def slow(connection: StubConnection) -> None:
         connection.request()
         connection.drip(response(200, PAID), every=0.002)
 
@@ -258,5 +258,5 @@ def test_fifty_threads_each_keep_their_own_deadline(serve: Serve) -> None:
         for thread in threads:
             thread.join()
     assert outcomes == [Outcome.UNKNOWN] * 50
-    assert min(late) >= -0.05, "somebody was bounded by another's deadline"
-    assert max(late) <= 0.35, "somebody outlived the deadline"
+    assert min(late) >= -0.05, "a call was bounded by another call's deadline"
+    assert max(late) <= 0.35, "a call outlived its deadline"

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.simulator.ledger import Charge, Ledger, LedgerBusyError
+from breakwall.simulator.ledger import Charge, ChargeLedger
 from breakwall.simulator.service import KeyBusyError, KeyReusedError, Payload, PaymentService
 
 PAYLOAD = Payload("o-1", "u-1", 10_000, "KRW")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path / "ledger.db")
+def ledger(tmp_path: Path) -> Iterator[ChargeLedger]:
+    ledger = ChargeLedger(tmp_path / "ledger.db")
     yield ledger
     ledger.close()
 
 
-def service(ledger: Ledger, *, deduplicate: bool = True) -> PaymentService:
+def service(ledger: ChargeLedger, *, deduplicate: bool = True) -> PaymentService:
     return PaymentService(ledger, seed=1, deduplicate=deduplicate)
 
 
@@ -32,33 +32,33 @@ def charge(
     return service.begin(key, payload) or service.complete(key, payload, declined=declined)
 
 
-def test_the_same_key_and_payload_replay_the_first_answer(ledger: Ledger) -> None:
+def test_the_same_key_and_payload_replay_the_first_answer(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     assert charge(payments) == charge(payments)
     assert len(list(ledger.charges())) == 1
 
 
-def test_a_decline_is_replayed_as_well(ledger: Ledger) -> None:
+def test_a_decline_is_replayed_as_well(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     charge(payments, declined=True)
     assert charge(payments).status == "declined"
 
 
-def test_the_same_key_with_another_payload_is_refused(ledger: Ledger) -> None:
+def test_the_same_key_with_another_payload_is_refused(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     charge(payments)
     with pytest.raises(KeyReusedError):
         charge(payments, payload=Payload("o-1", "u-1", 10_001, "KRW"))
 
 
-def test_the_same_key_while_it_is_running_is_refused(ledger: Ledger) -> None:
+def test_the_same_key_while_it_is_running_is_refused(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     assert payments.begin("k", PAYLOAD) is None
     with pytest.raises(KeyBusyError):
         payments.begin("k", PAYLOAD)
 
 
-def test_an_abandoned_key_is_free_again(ledger: Ledger) -> None:
+def test_an_abandoned_key_is_free_again(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     payments.begin("k", PAYLOAD)
     payments.abandon("k")
@@ -66,7 +66,7 @@ def test_an_abandoned_key_is_free_again(ledger: Ledger) -> None:
     assert payments.begin("k", Payload("o-2", "u-1", 1, "KRW")) is None
 
 
-def test_a_service_that_does_not_deduplicate_charges_again(ledger: Ledger) -> None:
+def test_a_service_that_does_not_deduplicate_charges_again(ledger: ChargeLedger) -> None:
     payments = service(ledger, deduplicate=False)
     first, second = charge(payments), charge(payments)
     assert first.charge_id != second.charge_id
@@ -74,7 +74,7 @@ def test_a_service_that_does_not_deduplicate_charges_again(ledger: Ledger) -> No
     assert payments.stats()["double_charges"] == 1
 
 
-def test_a_look_up_follows_the_charge(ledger: Ledger) -> None:
+def test_a_lookup_follows_the_charge(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     assert payments.look_up("k") is None
     payments.begin("k", PAYLOAD)
@@ -83,7 +83,7 @@ def test_a_look_up_follows_the_charge(ledger: Ledger) -> None:
     assert payments.look_up("k") == done
 
 
-def test_where_one_of_several_charges_succeeded_the_look_up_says_so(ledger: Ledger) -> None:
+def test_where_one_of_several_charges_succeeded_the_lookup_finds_it(ledger: ChargeLedger) -> None:
     payments = service(ledger, deduplicate=False)
     charge(payments, declined=True)
     paid = charge(payments)
@@ -91,19 +91,19 @@ def test_where_one_of_several_charges_succeeded_the_look_up_says_so(ledger: Ledg
     assert payments.look_up("k") == paid
 
 
-def test_a_restart_remembers_keys_and_totals(ledger: Ledger) -> None:
+def test_a_restart_remembers_keys_and_totals(ledger: ChargeLedger) -> None:
     first = charge(service(ledger))
     again = service(ledger)
     assert charge(again) == first
     assert again.stats()["charges"] == 1
 
 
-def test_charges_after_a_restart_get_ids_of_their_own(ledger: Ledger) -> None:
+def test_charges_after_a_restart_get_ids_of_their_own(ledger: ChargeLedger) -> None:
     ids = {charge(service(ledger, deduplicate=False)).charge_id for _ in range(3)}
     assert len(ids) == 3
 
 
-def test_counts_tell_charges_declines_and_orders_apart(ledger: Ledger) -> None:
+def test_charges_declines_and_orders_are_counted_apart(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     charge(payments, "a")
     charge(payments, "b")  # another key for the same order
@@ -114,7 +114,7 @@ def test_counts_tell_charges_declines_and_orders_apart(ledger: Ledger) -> None:
     assert stats["double_charges"] == 1
 
 
-def test_many_threads_with_one_key_charge_once(ledger: Ledger) -> None:
+def test_many_threads_with_one_key_charge_once(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     outcomes: list[str] = []
 
@@ -133,23 +133,10 @@ def test_many_threads_with_one_key_charge_once(ledger: Ledger) -> None:
     assert len(set(outcomes) - {"busy"}) == 1
 
 
-def test_a_charge_that_cannot_be_written_is_no_charge(ledger: Ledger) -> None:
+def test_a_charge_that_cannot_be_written_is_no_charge(ledger: ChargeLedger) -> None:
     payments = service(ledger)
     payments.begin("k", PAYLOAD)
     ledger.close()
     with pytest.raises(sqlite3.Error):
         payments.complete("k", PAYLOAD, declined=False)
     assert payments.look_up("k") is None
-
-
-def test_a_ledger_has_one_writer_only(ledger: Ledger, tmp_path: Path) -> None:
-    with pytest.raises(LedgerBusyError, match=r"ledger\.db"):
-        Ledger(tmp_path / "ledger.db")
-
-
-def test_a_charge_that_breaks_its_group_is_reported_to_its_caller(ledger: Ledger) -> None:
-    payments = service(ledger)
-    done = charge(payments)
-    with pytest.raises(sqlite3.IntegrityError):
-        ledger.record(done)
-    assert charge(payments, "other").status == "succeeded"

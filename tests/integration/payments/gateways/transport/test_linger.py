@@ -22,7 +22,7 @@ import pytest
 from breakwall.payments.gateways import Outcome
 from breakwall.payments.gateways.transport import deadline
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to
-from tests.integration.gateway_stub import PAID, Connection, StubServer, response
+from tests.integration.gateway_stub import PAID, StubConnection, StubServer, response
 from tests.integration.tls_fixtures import make_certificate
 
 SECONDS = 0.4
@@ -37,7 +37,7 @@ with gateway_to(sys.argv[1], keepalive=60) as gateway:
 """
 
 
-class Service:
+class ObservingService:
     """Answers the first ``answers`` requests of each connection, then says how the connection ended."""
 
     def __init__(self, answers: int, tls: ssl.SSLContext | None = None) -> None:
@@ -54,7 +54,7 @@ class Service:
     def has_ended(self) -> bool:
         return not self._ends.empty()
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: StubConnection) -> None:
         for _ in range(self._answers):
             connection.request()
             connection.send(response(200, PAID))
@@ -70,12 +70,12 @@ class Service:
                 self._ends.put("reset")
 
 
-Start = Callable[[int], Service]
+Start = Callable[[int], ObservingService]
 
 
 @pytest.fixture(params=["http", "https"])
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
-    services: list[Service] = []
+    services: list[ObservingService] = []
     tls = None
     if request.param == "https":
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -83,8 +83,8 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         tls.load_cert_chain(certificate)
         request.getfixturevalue("monkeypatch").setenv("SSL_CERT_FILE", str(certificate))
 
-    def run(answers: int) -> Service:
-        services.append(Service(answers, tls))
+    def run(answers: int) -> ObservingService:
+        services.append(ObservingService(answers, tls))
         return services[-1]
 
     yield run
@@ -111,7 +111,7 @@ def test_the_same_on_a_kept_connection_that_was_answered_before(start: Start) ->
 def test_the_service_sees_a_reset_when_it_says_nothing_more_itself() -> None:
     ends: queue.Queue[bytes | OSError] = queue.Queue()
 
-    def fall_silent(connection: Connection) -> None:
+    def fall_silent(connection: StubConnection) -> None:
         connection.request()
         connection.sock.shutdown(socket.SHUT_WR)
         try:
@@ -128,10 +128,10 @@ def test_the_service_sees_a_reset_when_it_says_nothing_more_itself() -> None:
 
 def environ_of_children() -> dict[str, str]:
     """The tree that this file is in comes first on their path, before an installed one."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[3]), *sys.path])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[4]), *sys.path])}
 
 
-def caller(service: Service) -> subprocess.Popen[str]:
+def caller(service: ObservingService) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", CALLER, service.url]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ_of_children()
@@ -235,12 +235,12 @@ def test_an_answer_from_before_the_request_was_there_does_not_change_that(
 ) -> None:
     accepted: list[socket.socket] = []
 
-    def answer_unasked() -> None:
+    def answer_too_early() -> None:
         accepted.append(deaf.accept()[0])
         accepted[0].recv(1, socket.MSG_PEEK)  # a part of the request is there, and will never be whole
         accepted[0].sendall(said)
 
-    answering = threading.Thread(target=answer_unasked)
+    answering = threading.Thread(target=answer_too_early)
     answering.start()
     with gateway_to(f"http://127.0.0.1:{deaf.getsockname()[1]}") as gateway:
         assert charge(gateway, SECONDS, LARGE).outcome is Outcome.UNKNOWN

@@ -1,9 +1,8 @@
-"""The HTTP gateway over TLS: the handshake is inside the deadline and before the first byte."""
+"""Over TLS, the handshake is within the deadline and before the request's first byte."""
 
 from __future__ import annotations
 
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,26 +10,15 @@ import pytest
 
 from breakwall.payments.gateways import Health, Outcome
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to, within
-from tests.integration.gateway_stub import PAID, Connection, Script, StubServer, answering, response
+from tests.integration.gateway_stub import PAID, Script, StubConnection, StubServer, answering, response
+from tests.integration.tls_fixtures import make_certificate
 
 SECONDS = 0.4
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    key = path.with_name("key.pem")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=pay"
-    )
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(path)]
-    try:
-        subprocess.run([*command.split(), *names], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("the openssl command is not installed")
-    path.write_text(path.read_text() + key.read_text())
-    return path
+    return make_certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
 
 
 @pytest.fixture
@@ -71,22 +59,22 @@ def test_an_untrusted_certificate_sent_nothing(certificate: Path) -> None:
     assert server.requests == []
 
 
-def answer_in_plain_text(connection: Connection) -> None:
+def answer_in_plain_text(connection: StubConnection) -> None:
     connection.sock.recv(10)
     connection.send(response(400, b"this is not TLS"))
 
 
-def hang_in_the_handshake(connection: Connection) -> None:
+def hang_in_the_handshake(connection: StubConnection) -> None:
     connection.sock.recv(10)
     connection.hang()
 
 
-def drip_the_handshake(connection: Connection) -> None:
+def drip_the_handshake(connection: StubConnection) -> None:
     connection.sock.recv(10)
     connection.drip(b"\x16\x03\x03\x40\x00" + b"\x02\x00\x3f\xf0" + b"x" * 500, every=0.02)
 
 
-def reset_in_the_handshake(connection: Connection) -> None:
+def reset_in_the_handshake(connection: StubConnection) -> None:
     connection.sock.recv(10)
     connection.reset()
 
@@ -104,7 +92,7 @@ def test_a_failed_handshake_sent_nothing_in_time(plain: StubServer) -> None:
 
 
 def test_a_reset_after_the_request_over_tls_is_unknown(certificate: Path, trusting: ssl.SSLContext) -> None:
-    def reset(connection: Connection) -> None:
+    def reset(connection: StubConnection) -> None:
         connection.request()
         connection.reset()
 
@@ -116,7 +104,7 @@ def test_a_reset_after_the_request_over_tls_is_unknown(certificate: Path, trusti
 
 
 def test_a_body_dripped_over_tls_ends_with_the_deadline(certificate: Path, trusting: ssl.SSLContext) -> None:
-    def drip(connection: Connection) -> None:
+    def drip(connection: StubConnection) -> None:
         connection.request()
         connection.drip(response(200, PAID + b" " * 500), every=0.02)
 
