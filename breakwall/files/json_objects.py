@@ -28,23 +28,51 @@ class JsonObject:
     problem: str | None = None
 
 
-class _InvalidJsonError(ValueError):
-    """It is JSON for Python, but not what is wanted."""
+class _Decoder:
+    """Decodes JSON values, and finds what Python accepts although it is wrong: a name twice, NaN, infinity."""
+
+    def __init__(self) -> None:
+        self._problem: str | None = None
+        self._json = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_constant=self._constant, parse_float=Decimal
+        )
+
+    def decode(self, text: str, at: int) -> tuple[Any, int, str | None]:
+        """The value at ``at``, where it ends, and why it is not a good object.
+
+        Raises:
+            ValueError, RecursionError: there is no value; see `_reason`.
+        """
+        self._problem = None
+        value, end = self._json.raw_decode(text, at)
+        return value, end, self._problem or (None if isinstance(value, dict) else "should be a JSON object")
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            self._problem = self._problem or f"{shown(twice)}: should be there once, not twice"
+        return fields
+
+    def _constant(self, name: str) -> None:
+        self._problem = self._problem or f"should be a JSON object: {name} is not JSON"
 
 
 def read_lines_of_objects(lines: Lines) -> Iterator[JsonObject]:
     """Objects that each begin on a new line. A bad one does not spoil others."""
+    decoder = _Decoder()
     while (line := next(lines, None)) is not None:
         if line.problem:
             yield JsonObject(line.number, problem=line.problem)
         elif line.text.strip():
-            yield _object(line, lines)
+            yield _object(line, lines, decoder)
 
 
-def _object(first: TextLine, lines: Lines) -> JsonObject:
+def _object(first: TextLine, lines: Lines, decoder: _Decoder) -> JsonObject:
     taken, closed = _gather(first, lines)
     if closed or len(taken) == 1:
-        return parse_object(first.number, "".join(line.text for line in taken))
+        return _parse(first.number, "".join(line.text for line in taken), decoder)
     # The lines below may be objects themselves.
     lines.put_back(taken[1:])
     return JsonObject(first.number, problem="should be a JSON object: a bracket is not closed")
@@ -73,15 +101,14 @@ def _depth(text: str) -> int:
     return tokens.count("{") + tokens.count("[") - tokens.count("}") - tokens.count("]")
 
 
-def parse_object(number: int, text: str) -> JsonObject:
-    """Read one object. No name may be in it twice."""
+def _parse(number: int, text: str, decoder: _Decoder) -> JsonObject:
     try:
-        value, end = _DECODER.raw_decode(text, _GAP.match(text).end())  # type: ignore[union-attr]
+        fields, end, problem = decoder.decode(text, _GAP.match(text).end())  # type: ignore[union-attr]
     except (ValueError, RecursionError) as error:
         return JsonObject(number, problem=_reason(error))
-    if not isinstance(value, dict) or text[end:].strip():
-        return JsonObject(number, problem="should be a JSON object, one for each line")
-    return JsonObject(number, value)
+    if text[end:].strip():
+        problem = "should be a JSON object, one for each line"
+    return JsonObject(number, {} if problem else fields, problem)
 
 
 def read_array(text: TextFile) -> Iterator[JsonObject]:
@@ -105,6 +132,7 @@ class _Window:
         self._at = 0
         self._number = 1
         self._whole = False
+        self._decoder = _Decoder()
 
     def begin(self) -> None:
         """Skip the array's opening bracket."""
@@ -134,21 +162,9 @@ class _Window:
     def take(self) -> JsonObject:
         """Read the object here."""
         number = self._number
-        try:
-            value = self._decode(_DECODER)
-        except _InvalidJsonError as error:
-            self._decode(_PLAIN)  # to skip it
-            return JsonObject(number, problem=str(error))
-        if isinstance(value, dict):
-            return JsonObject(number, value)
-        return JsonObject(number, problem="should be a JSON object")
-
-    def _decode(self, decoder: json.JSONDecoder) -> Any:
         while True:
             try:
-                value, end = decoder.raw_decode(self._buffer, self._at)
-            except _InvalidJsonError:
-                raise
+                fields, end, problem = self._decoder.decode(self._buffer, self._at)
             except (ValueError, RecursionError) as error:
                 # The object's end may not be read yet.
                 if len(self._buffer) - self._at > MAX_RECORD or not self._read():
@@ -156,7 +172,7 @@ class _Window:
                 continue
             if end < len(self._buffer) or not self._read():  # A number at the end may go on.
                 self._go_to(end)
-                return value
+                return JsonObject(number, {} if problem else fields, problem)
 
     def _fail(self, error: Exception) -> NoReturn:
         if len(self._buffer) - self._at > MAX_RECORD and not self._is_damage(error):
@@ -187,29 +203,8 @@ class _Window:
         raise UnreadableFileError(self._number, None, problem)
 
 
-def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _InvalidJsonError(f"{shown(twice)}: should be there once, not twice")
-    return fields
-
-
-def _reject_constant(name: str) -> NoReturn:
-    raise _InvalidJsonError(f"should be a JSON object: {name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant, parse_float=Decimal
-)
-_PLAIN = json.JSONDecoder()
-
-
 def _reason(error: Exception) -> str:
     match error:
-        case _InvalidJsonError():
-            return str(error)
         case json.JSONDecodeError():
             return f"should be a JSON object: {error.msg} at character {error.pos + 1}"
         case RecursionError():

@@ -225,7 +225,7 @@ class TestAServiceThatKeepsLessOfAKey:
         assert (first.status, second.status, second.charge_id) == ("paid", "review", None)
         assert_an_incident_is_open(shop, keys[1])
 
-    def test_pays_no_second_order_by_what_a_look_up_finds(
+    def test_pays_no_second_order_by_what_a_lookup_finds(
         self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)

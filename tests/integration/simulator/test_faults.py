@@ -154,7 +154,7 @@ def test_other_paths_are_404_in_json(client: Client) -> None:
     assert client.ask("POST", "/charge", "{}", {})[0] == 404
 
 
-def test_a_look_up_finds_charges_declines_and_nothing(client: Client, control: SimulatorControl) -> None:
+def test_a_lookup_finds_charges_declines_and_nothing(client: Client, control: SimulatorControl) -> None:
     charge_id = client.charge("paid/1")[1]["charge_id"]
     control.set_faults(decline_rate=1)
     client.charge("no")

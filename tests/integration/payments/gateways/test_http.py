@@ -54,7 +54,7 @@ def test_the_urls_path_is_a_prefix(serve: Serve) -> None:
     assert server.requests[1].startswith(b"GET /pay/v2/api/charges/k ")
 
 
-def test_a_look_up_quotes_the_key_as_it_was_sent(serve: Serve) -> None:
+def test_a_lookup_quotes_the_key_as_it_was_sent(serve: Serve) -> None:
     server = serve(answering(response(200, PAID)))
     with gateway_to(server.url) as gateway:
         assert look_up(gateway, "cart/17?x") == LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, "ch_1")

@@ -47,7 +47,7 @@ def test_an_order_is_charged_once_and_found_again(gateway: HttpGateway, control:
 
 
 @pytest.mark.parametrize("key", ["주문 17/3", "a%2Fb", "..", "?#"])
-def test_any_key_is_found_by_the_look_up(gateway: HttpGateway, control: SimulatorControl, key: str) -> None:
+def test_any_key_is_found_by_the_lookup(gateway: HttpGateway, control: SimulatorControl, key: str) -> None:
     charge(gateway, order=ChargeRequest("o", "u", 1, "KRW", key))
     assert look_up(gateway, key) is LookupResult.SUCCEEDED
     assert len(control.ledger()) == 1

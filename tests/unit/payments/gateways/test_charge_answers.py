@@ -191,7 +191,7 @@ def test_an_answer_that_only_other_settings_change_names_the_setting(status: int
     assert str(status) in answer(status, HTML).detail
 
 
-def test_a_refusal_promises_a_look_up_and_no_proof() -> None:
+def test_a_refusal_promises_a_lookup_and_no_proof() -> None:
     """Toss Payments says with a 400 that it has charged already."""
     detail = answer(400, {"code": "ALREADY_PROCESSED_PAYMENT"}).detail
     assert "looked up" in detail

@@ -41,7 +41,7 @@ def test_declined_and_processing_need_no_id(said: str, result: LookupResult) -> 
 
 
 @pytest.mark.parametrize("said", ["succeeded", "declined"])
-def test_what_the_look_up_names_of_the_charge_is_handed_on_as_it_stands(said: str) -> None:
+def test_what_the_lookup_names_of_the_charge_is_handed_on_as_it_stands(said: str) -> None:
     named = {"order_id": "o-9", "amount": 5, "currency": "krw"}
     assert look(200, {"status": said, "charge_id": "c", **named}).details == ChargeDetails("o-9", 5, "krw")
 

@@ -133,7 +133,7 @@ def test_a_charge_that_reached_the_service_is_unknown_in_time(serve: Serve, scri
 
 
 @pytest.mark.parametrize("script", MISBEHAVIOURS, ids=lambda script: script.__name__)
-def test_a_look_up_is_unavailable_in_time(serve: Serve, script: Script) -> None:
+def test_a_lookup_is_unavailable_in_time(serve: Serve, script: Script) -> None:
     with gateway_to(serve(script).url) as gateway:
         seen = within(SECONDS, lambda deadline: gateway.look_up("k", deadline=deadline))
     assert (seen.result, seen.health) == (LookupResult.UNAVAILABLE, Health.FAILURE)
