@@ -94,7 +94,7 @@ class Retrier:
     def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with given_back_on_error(permit):
             reach("before", "look_up")
-            settled = claim.progress.unsettled_age >= self._charger.gateway.profile.settle_seconds
+            settled = claim.progress.unsettled_age >= self._charger.gateway.profile.absent_after
             answer = self._look_ups.look_up(claim.request, deadline=deadline, settled=settled)
             reach("after", "look_up")
         self._charger.on_reply(answer)
