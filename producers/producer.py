@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
 from breakwall.host.concurrency import check_host
-from breakwall.host.exhaustion import lack_of
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.db.database import DatabaseUnavailableError, Patience, telling_shortages
 from breakwall.payments.decisions import put_off
@@ -244,7 +244,7 @@ class OrderProducer:
             self._publisher.publish_many(order_ids)
         except Exception as error:
             # They are stored, whatever went wrong now; the dispatcher publishes them.
-            if lack_of(error) is None:
+            if exhausted_resource(error) is None:
                 log.exception("%d orders are stored and could not be published", len(order_ids))
         reach("after", "publish")
 

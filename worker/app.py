@@ -11,9 +11,9 @@ from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
 
 from breakwall.broker import TASK, BrokerNotStartedError
-from breakwall.broker.celery_app import OwnApp
-from breakwall.broker.consuming.watchdog import WatchStep
-from breakwall.broker.message_forms import ids_in
+from breakwall.broker.celery_app import IsolatedCelery
+from breakwall.broker.consuming.watchdog import WatchdogStep
+from breakwall.broker.messages.order_message import ids_in
 from breakwall.crashpoints import reach
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import Settings
@@ -35,11 +35,11 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 def create_app(settings: Settings) -> Celery:
     """Build the app that `celery -A worker worker` and `breakwall worker` run."""
-    app = OwnApp(settings, current=True)
+    app = IsolatedCelery(settings, current=True)
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange.put
     app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
-    app.steps["consumer"].add(WatchStep)
+    app.steps["consumer"].add(WatchdogStep)
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
     return app
 

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.crashpoints import reach
-from breakwall.host.exhaustion import Lacks, lack_of
+from breakwall.host.exhaustion import exhausted_resource
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.ledger.dispatch_queue import DueOrders
 from breakwall.settings import DispatchSettings
@@ -135,7 +136,7 @@ class DispatchLoop:
         interval: float,
         batch: int,
         report: Callable[[str], None],
-        lacks: Lacks,
+        lacks: ResourceExhaustion,
         after_look: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -177,7 +178,7 @@ class DispatchLoop:
             self._tell(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)
         else:
             self._say_that_it_is_back()
-            self._lacks.enough()
+            self._lacks.report_success()
             return sent
         return 0
 
@@ -187,7 +188,7 @@ class DispatchLoop:
             self._report(f"the orders database answers again, after {lasted:,.0f} s")
 
     def _tell(self, sentence: str, error: Exception) -> None:
-        lack = lack_of(error)
+        lack = exhausted_resource(error)
         if lack is None:
             self._report(sentence)
         else:

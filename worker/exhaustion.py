@@ -7,7 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from breakwall.host.exhaustion import SHORTAGES, THREADS, Lacks, lack_of, relieve
+from breakwall.host.descriptors import free_descriptors
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, THREADS, exhausted_resource
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ class Patience:
         lacks: told of it.
     """
 
-    def __init__(self, lacks: Lacks) -> None:
+    def __init__(self, lacks: ResourceExhaustion) -> None:
         self._lacks = lacks
         self._ending = threading.Event()
 
@@ -40,11 +42,11 @@ class Patience:
         for _ in range(TRIES - 1):
             try:
                 result = work()
-            except (DatabaseUnavailableError, *SHORTAGES) as error:
+            except (DatabaseUnavailableError, *EXHAUSTION_ERRORS) as error:
                 if not self._is_worth_waiting(error):
                     raise
             else:
-                self._lacks.enough()
+                self._lacks.report_success()
                 return result
         return work()
 
@@ -53,11 +55,11 @@ class Patience:
         self._ending.set()
 
     def _is_worth_waiting(self, error: Exception) -> bool:
-        lack = lack_of(error)
+        lack = exhausted_resource(error)
         if lack is None:
             return False
         self._lacks.report(lack)
-        relieve(error)
+        free_descriptors(error)
         return not self._ending.wait(PAUSE)
 
 
@@ -67,7 +69,7 @@ class PatientExecutor(ThreadPoolExecutor):
     The standard one takes the work, raises, and forgets that it has it. Nor can it be shut down by a signal's handler.
     """
 
-    def __init__(self, threads: int, lacks: Lacks) -> None:
+    def __init__(self, threads: int, lacks: ResourceExhaustion) -> None:
         super().__init__(threads)
         self._lacks = lacks
         # At a second Ctrl-C Celery shuts down in the signal's handler, which may have interrupted `submit`: with a
@@ -82,13 +84,13 @@ class PatientExecutor(ThreadPoolExecutor):
     def _adjust_thread_count(self) -> None:
         try:
             super()._adjust_thread_count()
-        except SHORTAGES as error:
-            if lack_of(error) is None:
+        except EXHAUSTION_ERRORS as error:
+            if exhausted_resource(error) is None:
                 raise
             self._lacks.report(THREADS)
 
 
-def be_patient(worker: Any, lacks: Lacks) -> None:
+def be_patient(worker: Any, lacks: ResourceExhaustion) -> None:
     """Have a Celery worker with a pool of threads outlive a lack of them."""
     pool = worker.pool
     if isinstance(getattr(pool, "executor", None), ThreadPoolExecutor):

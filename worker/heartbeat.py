@@ -13,8 +13,8 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from breakwall import __version__
-from breakwall.broker import READS
-from breakwall.host.exhaustion import lack_of
+from breakwall.broker import MESSAGE_FORM
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.workers import BEAT, Identity, is_noted, note_alive, note_stopped
@@ -99,7 +99,7 @@ class Heartbeat:
             pid=os.getpid(),
             slots=slots,
             version=__version__,
-            reads=READS,
+            reads=MESSAGE_FORM,
         )
 
     def beat(self) -> bool:
@@ -127,7 +127,7 @@ class Heartbeat:
             Exception
         ) as error:  # a heartbeat is no reason for anything to end; who needs the database says so
             log.debug("no heartbeat: %s", type(error).__name__)
-            if (lack := lack_of(error)) is not None:
+            if (lack := exhausted_resource(error)) is not None:
                 self._short(lack)  # of a worker that has nothing to do, nobody else would say it
             return False
         return True

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
-from breakwall.broker.messages import StrangeMessage
-from breakwall.host.exhaustion import Lacks
+from breakwall.broker.messages.strange import StrangeMessage
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.dispatch_queue import DueOrders
@@ -35,7 +35,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._embedded_broker: EmbeddedBroker | None = None
-        self.lacks = Lacks(time.monotonic, hear=self._tell_lack)
+        self.lacks = ResourceExhaustion(time.monotonic, on_change=self._tell_lack)
         self.patience = Patience(self.lacks)
 
     @cached_property

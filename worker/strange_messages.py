@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from breakwall.broker.messages import StrangeMessage
-from breakwall.host.exhaustion import SHORTAGES
+from breakwall.broker.messages.strange import StrangeMessage
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import Strange, keep
 
@@ -84,7 +84,7 @@ class StrangeBox:
                 return
             thread = threading.Thread(target=self._run, name="breakwall-strange", daemon=True)
             # With no thread to be had they wait for the next message, or go: they were told of.
-            with suppress(*SHORTAGES):
+            with suppress(*EXHAUSTION_ERRORS):
                 thread.start()
                 self._thread = thread
 

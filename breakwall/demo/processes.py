@@ -12,7 +12,7 @@ from pathlib import Path
 from breakwall.demo.acknowledgements import PromiseReader
 from breakwall.demo.plan import DECLINES, LATENCY, Plan
 from breakwall.host.private_files import FILE, open_private
-from breakwall.processes.children import Child, ChildFailedError, end_of, python_module
+from breakwall.processes.child import Child, ChildFailedError, end_of, python_module
 from breakwall.settings import Settings, load_settings
 from breakwall.simulator.client import SimulatorControl
 

@@ -14,7 +14,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from breakwall.processes.children import python_module
+from breakwall.processes.child import python_module
 from breakwall.settings import Settings
 from breakwall.terminal.output import data, notes, write_note
 from breakwall.up.instructions import Ports, how_to_use, how_we_are_called

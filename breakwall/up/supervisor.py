@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from breakwall.host.exhaustion import SHORTAGES, lack_of
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
 from breakwall.pickling import Picklable
 
 FIRST_DELAY = 1.0
@@ -109,8 +109,8 @@ class Keeper:
     def _try_to_start(self, now: float) -> None:
         try:
             self._program, self._started_at = self._start(), now
-        except SHORTAGES as error:
-            lack = lack_of(error)
+        except EXHAUSTION_ERRORS as error:
+            lack = exhausted_resource(error)
             # At the very beginning somebody is there to see it.
             if lack is None or not self._been_up:
                 raise

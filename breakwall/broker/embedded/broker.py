@@ -1,4 +1,4 @@
-"""The broker of the default installation: a Valkey server that belongs to whichever worker started it.
+"""Keeps one server running for all workers on one data folder. It belongs to the worker that started it.
 
 It dies with that process, and another worker takes over. Producers never start one: their orders are in the
 database, and a worker's dispatcher publishes them.
@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 
 from breakwall.broker.embedded.find_server import find_server_program
-from breakwall.broker.embedded.server import BrokerNotStartedError, Server, ServerFolder
+from breakwall.broker.embedded.folder import BrokerNotStartedError, ServerFolder
+from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
+from breakwall.log_throttle import LogThrottle
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
@@ -22,21 +24,21 @@ log = logging.getLogger("breakwall.broker")
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at whether the server still lives: one system call each."""
 
-SILENCE = 60.0
-"""Seconds between two lines about the same failure."""
+FAILURE_INTERVAL = 2.0
+"""Seconds until the next try where a server ended by itself or could not be started."""
 
-ANEW = (
+BEGAN_ANEW = (
     "the embedded broker's files were damaged or gone, and it began anew; nothing is lost, for the database has every "
     "order. What was there is kept in %s"
 )
 
-LACKS_FILES = re.compile(r"ulimit|too many open files", re.IGNORECASE)
-"""In a server's last words: it was allowed too few open files, whatever its own files are like."""
+NO_DESCRIPTORS = re.compile(r"ulimit|too many open files", re.IGNORECASE)
+"""At the end of a server's log: it was allowed too few open files, whatever its own files are like."""
 
-MORE_FILES = "it lacks file descriptors: raise the limit of open files (`ulimit -n`)"
+MORE_DESCRIPTORS = "it lacks file descriptors: raise the limit of open files (`ulimit -n`)"
 
-FAILURE_INTERVAL = 2.0
-"""Seconds until the next try where a server ended by itself or could not be started."""
+NEW_FOR = 60.0
+"""Seconds for which files that began anew are not suspected."""
 
 START_TIMEOUT = 15.0
 """Seconds: a start takes about 50 ms, reading a million waiting messages from disk a few seconds."""
@@ -57,10 +59,10 @@ class EmbeddedBroker:
 
     def __init__(self, home: Path) -> None:
         self._folder = ServerFolder(home)
-        self._server: Server | None = None
+        self._server: ValkeyServer | None = None
         self._failure: Exception | None = None
-        self._silent_until = 0.0
-        # Whether the server that runs has answered since it was started, and whether the one before ended without.
+        self._throttle = LogThrottle()
+        # Whether the running server has answered, and whether the files are suspected of having ended the last one.
         self._answered = self._suspicious = False
         self._started_at = self._new_until = 0.0
         self._stopping = threading.Event()
@@ -78,7 +80,7 @@ class EmbeddedBroker:
         return server is not None and server.running
 
     def ensure(self, timeout: float = START_TIMEOUT) -> None:
-        """Return when a server answers, started here or elsewhere; from now on keep it so, until `stop`.
+        """Return when a server answers, started here or elsewhere; from now on keep one running, until `stop`.
 
         Raises:
             BrokerNotStartedError: nothing answers within ``timeout`` seconds, or the server cannot start.
@@ -124,7 +126,7 @@ class EmbeddedBroker:
         if self._thread is not None:
             return
         self._stopping.clear()
-        # The thread that starts the server has to live as long as the process (see `Server`).
+        # The thread that starts the server has to live as long as the process (see `Child`).
         self._thread = threading.Thread(target=self._run, name="breakwall-embedded-broker", daemon=True)
         self._thread.start()
 
@@ -136,66 +138,66 @@ class EmbeddedBroker:
                 self._fail(error)
             self._stopping.wait(LOOK_INTERVAL if self._failure is None else FAILURE_INTERVAL)
         if self._server is not None:
-            self._server.stop()
+            self._server.stop(STOP_TIMEOUT)
             self._server = None
 
     def run_once(self) -> bool:
         """One look: start a server where none runs on the folder; returns whether it started one.
 
-        What no server can start from is set aside, for the database has all that was in it.
+        Files from which no server can start are set aside: the database has all that was in them.
 
         Raises:
-            BrokerNotStartedError: there is no room for one, or it ended and not for what is there.
+            BrokerNotStartedError: there is no room on the disk.
             NoServerProgramError: there is no server program on this machine.
             OSError: it could not be started.
         """
         if self._server is not None:
             if self._is_well(self._server):
                 return False
-            self._part_from(self._server)
+            self._remove(self._server)
         if obstacles := self._folder.obstacles():
             self._set_aside(obstacles)
         lock = self._lock_what_is_usable()
         if lock is None:
             return False
         self._started_at, self._answered = time.monotonic(), False
-        self._server = Server(self._folder, lock)
+        self._server = ValkeyServer(self._folder, lock)
         return True
 
-    def _is_well(self, server: Server) -> bool:
+    def _is_well(self, server: ValkeyServer) -> bool:
         if not server.running:
             return False
         self._answered = self._answered or self._folder.answers()
         if not self._answered:
-            # Reading its files it says so. Silent for long, it hangs.
+            # While it reads its files it says so. One that is silent for long hangs.
             return time.monotonic() - self._started_at < START_TIMEOUT or self._folder.speaks()
         self._failure, self._suspicious = None, False
         return server.has_its_folder
 
-    def _part_from(self, server: Server) -> None:
+    def _remove(self, server: ValkeyServer) -> None:
         self._server = None
-        if server.running:
+        was_running = server.running
+        # Not asked to stop: it would remove the socket, which may be another server's by now.
+        server.kill()
+        if was_running:
             log.warning("the embedded broker's files are gone or it hangs; it is started again")
-            server.kill()
             return
-        server.forget()
-        # It may be the files. With none or new ones it is something else, and with a full disk, too.
-        new = time.monotonic() < self._new_until
-        said = self._folder.end_of_log()
-        lacks_files = bool(LACKS_FILES.search(said))
-        innocent = self._answered or new or lacks_files or not self._folder.has_room
+        # Its files may be the reason. They are not if there are none, if they are new, or if the disk is full.
+        is_new = time.monotonic() < self._new_until
+        end_of_log = self._folder.end_of_log()
+        no_descriptors = bool(NO_DESCRIPTORS.search(end_of_log))
+        innocent = self._answered or is_new or no_descriptors or not self._folder.has_room
         self._suspicious = server.ended_by_itself and not innocent
-        why = f"; {MORE_FILES}" if lacks_files else ""
-        error = BrokerNotStartedError(f"it ended{why}. The end of its log:\n{said}")
         if not (self._suspicious and self._folder.has_data):
-            self._fail(error)
+            why = f"; {MORE_DESCRIPTORS}" if no_descriptors else ""
+            self._fail(BrokerNotStartedError(f"it ended{why}. The end of its log:\n{end_of_log}"))
 
     def _lock_what_is_usable(self) -> int | None:
         self._folder.make()
         lock = self._folder.try_lock()
         if lock is None or not (self._suspicious and self._folder.has_data):
             return self._with_room(lock)
-        # Under the lock: another worker may have set it aside already, and run a server on what is there now.
+        # Under the lock: another worker may have set it aside already, and run a server on the new files.
         try:
             self._set_aside([self._folder.files])
         finally:
@@ -214,13 +216,13 @@ class EmbeddedBroker:
     def _set_aside(self, paths: list[Path]) -> None:
         kept = ", ".join(str(path) for path in self._folder.set_aside(paths))
         if self._folder.files in paths:
-            self._suspicious, self._new_until = False, time.monotonic() + SILENCE
-        log.warning(ANEW, kept)
+            self._suspicious, self._new_until = False, time.monotonic() + NEW_FOR
+        log.warning(BEGAN_ANEW, kept)
 
     def _fail(self, error: Exception) -> None:
-        now = time.monotonic()
-        if self._failure is None or now >= self._silent_until:
-            self._silent_until = now + SILENCE
+        # The first failure after a success is always logged.
+        if self._failure is None or not self._throttle.is_silent():
+            self._throttle.silence()
             log.warning("the embedded broker: %s", error)
         self._failure = error
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
-from breakwall.host.exhaustion import lack_of
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
 from breakwall.payments.gateways.bodies import (
     UnreadableError,
@@ -185,7 +185,7 @@ def classify_error(error: Exception, phase: Phase) -> Answer:
     code = type(error).__name__
     if phase is Phase.SENT:
         detail = f"The request may have reached the payment service; no usable answer came back ({code})."
-        health = Health.NEUTRAL if lack_of(error) else Health.FAILURE
+        health = Health.NEUTRAL if exhausted_resource(error) else Health.FAILURE
         return Answer(Outcome.UNKNOWN, health, code=code, detail=detail)
     health, detail = explain_unsent(error, phase)
     return Answer(Outcome.NOT_SENT, health, code=code, detail=detail)
@@ -194,7 +194,7 @@ def classify_error(error: Exception, phase: Phase) -> Answer:
 def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
     """What an error from before the request's first byte says of the service, and to an operator."""
     code = type(error).__name__
-    if (lack := lack_of(error)) is not None:
+    if (lack := exhausted_resource(error)) is not None:
         return Health.NEUTRAL, f"This process has no {lack} left for the call; nothing was sent."
     if phase is Phase.CONNECTING:
         # The texts of socket, resolver and TLS errors name hosts and reasons, never credentials.

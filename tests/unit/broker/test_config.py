@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from breakwall.broker import QUEUE, celery_config
-from breakwall.broker.celery_app import OwnApp
+from breakwall.broker.celery_app import IsolatedCelery
 from breakwall.broker.config import visibility_timeout
 from breakwall.settings import Settings, load_settings
 
@@ -91,5 +91,5 @@ def test_importing_the_broker_package_does_not_load_celery() -> None:
 
 
 def test_what_celery_is_configured_with_shows_no_password() -> None:
-    app = OwnApp(settings("redis://:geheim17@127.0.0.1:1/0"), current=False)
+    app = IsolatedCelery(settings("redis://:geheim17@127.0.0.1:1/0"), current=False)
     assert "geheim17" not in f"{app!r} {app.conf!r} {app.conf} {app.conf.humanize()}"

@@ -10,7 +10,7 @@ import pytest
 from breakwall.demo import processes as site_module
 from breakwall.demo.plan import Plan
 from breakwall.demo.processes import DemoSite
-from breakwall.processes.children import ChildFailedError
+from breakwall.processes.child import ChildFailedError
 
 
 class FakeChild:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion import CALM, Lacks
+from breakwall.host.exhaustion_log import CALM, ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import DispatchSettings
 from breakwall.worker.dispatcher import Dispatcher, DispatchLoop
@@ -173,7 +173,7 @@ class TestLoop:
         """Run a loop until its dispatcher has looked so often; returns what it reported."""
         reports: list[str] = []
         self.heard: list[str | None] = []
-        lacks = Lacks(count(0, CALM * 0.6).__next__, hear=self.heard.append)
+        lacks = ResourceExhaustion(count(0, CALM * 0.6).__next__, on_change=self.heard.append)
         loop = DispatchLoop(dispatcher, interval=0.001, batch=100, report=reports.append, lacks=lacks)
         dispatcher.stop_after = (looks, loop)
         loop.start()

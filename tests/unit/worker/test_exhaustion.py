@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion import Lacks
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker import exhaustion
 from breakwall.worker.exhaustion import Patience, PatientExecutor
@@ -22,8 +22,8 @@ def heard() -> list[str | None]:
 
 
 @pytest.fixture
-def lacks(heard: list[str | None]) -> Lacks:
-    return Lacks(time.monotonic, hear=heard.append)
+def lacks(heard: list[str | None]) -> ResourceExhaustion:
+    return ResourceExhaustion(time.monotonic, on_change=heard.append)
 
 
 @pytest.fixture(autouse=True)
@@ -51,14 +51,16 @@ def lacking() -> DatabaseUnavailableError:
 
 
 @pytest.mark.parametrize("error", [lacking(), OSError(errno.EMFILE, "no"), MemoryError()])
-def test_work_is_tried_until_there_is_enough(lacks: Lacks, heard: list[str | None], error: Exception) -> None:
+def test_work_is_tried_until_there_is_enough(
+    lacks: ResourceExhaustion, heard: list[str | None], error: Exception
+) -> None:
     work = Work(error, times=5)
     assert Patience(lacks).run(work) == "done"
     assert work.tries == 6
     assert len(heard) == 5
 
 
-def test_it_is_let_go_in_the_end(lacks: Lacks) -> None:
+def test_it_is_let_go_in_the_end(lacks: ResourceExhaustion) -> None:
     work = Work(MemoryError(), times=1000)
     with pytest.raises(MemoryError):
         Patience(lacks).run(work)
@@ -66,14 +68,14 @@ def test_it_is_let_go_in_the_end(lacks: Lacks) -> None:
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("is down"), ValueError("a bug")])
-def test_any_other_error_is_not_waited_for(lacks: Lacks, error: Exception) -> None:
+def test_any_other_error_is_not_waited_for(lacks: ResourceExhaustion, error: Exception) -> None:
     work = Work(error, times=1)
     with pytest.raises(type(error)):
         Patience(lacks).run(work)
     assert work.tries == 1
 
 
-def test_a_worker_that_ends_waits_no_longer(lacks: Lacks) -> None:
+def test_a_worker_that_ends_waits_no_longer(lacks: ResourceExhaustion) -> None:
     patient = Patience(lacks)
     patient.end()
     work = Work(MemoryError(), times=1000)
@@ -84,7 +86,7 @@ def test_a_worker_that_ends_waits_no_longer(lacks: Lacks) -> None:
 
 class TestExecutor:
     def test_work_for_which_there_is_no_thread_is_done_once_there_is_one(
-        self, lacks: Lacks, heard: list[str | None], monkeypatch: pytest.MonkeyPatch
+        self, lacks: ResourceExhaustion, heard: list[str | None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def none_left(executor: Any) -> None:
             raise RuntimeError("can't start new thread")
@@ -98,7 +100,7 @@ class TestExecutor:
             executor.grow()
             assert future.result(30) == "done"
 
-    def test_it_can_be_shut_down_by_who_interrupted_a_submit(self, lacks: Lacks) -> None:
+    def test_it_can_be_shut_down_by_who_interrupted_a_submit(self, lacks: ResourceExhaustion) -> None:
         executor = PatientExecutor(1, lacks)
         ended = threading.Event()
 

