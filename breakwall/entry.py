@@ -1,4 +1,4 @@
-"""Where the `breakwall` command begins: what goes wrong before there is a command line is a sentence, too."""
+"""Where the `breakwall` command begins. A failure to load the command line is a sentence, not a traceback."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What may stand behind the ? of a URL: names that are known, with values that can be one. Never a secret.
+"""What may stand after the ? of a URL: known names with possible values. Never a secret.
 
-A password behind the ? would be shown by whoever shows the URL without its user, and a wrongly written one, from
-its own ? on, looks like parameters. So nothing is taken that is not listed here, and nothing of it is repeated.
+A password after the ? would be shown where a URL is shown without its user. A password that holds a ? and was not
+escaped looks like parameters. So only what is listed here is taken, and nothing of it is repeated.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _TLS: Known = {
 
 REDIS: Known = {
     **_TLS,
-    "db": ANYTHING,  # its own check says what would be right
+    "db": ANYTHING,  # `urls.redis` checks it, and says what would be right
     "client_name": WORD,
     "ssl_ca_path": ANYTHING,
     "protocol": _one_of("2", "3"),
@@ -88,10 +88,10 @@ BROKERS: Mapping[str, Known] = {"rediss": _TLS, "redis+socket": {"virtual_host":
 
 
 def check_parameters(query: str, known: Known) -> None:
-    """Whether a URL's parameters are among these.
+    """Check that a URL's parameters are among these.
 
     Raises:
-        ValueError: saying what is allowed.
+        ValueError: it says what is allowed.
     """
     if not query:
         return

@@ -27,7 +27,7 @@ SITUATIONS = {
     "test_nothing_that_a_stranger_puts_into_the_queue_breaks_a_line",
     "CELERY_BROKER_URL in the environment": "integration/worker/test_options.py::"
     "test_celery_variables_change_nothing_in_a_worker",
-    "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_sentinel.py::"
+    "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_brokers.py::"
     "test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own",
     "the same with RabbitMQ's nodes": "integration/broker/test_wrong_queue.py::"
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
@@ -48,9 +48,9 @@ SITUATIONS = {
     "test_a_classic_queue_of_that_name_is_told_with_the_way_out",
     "SQLite's file removed under the process": "contract/sqlite/test_file.py::"
     "test_nothing_is_accepted_into_a_file_that_was_removed",
-    "an unescaped @ in the database's password": "unit/urls/test_urls_secrets.py::"
+    "an unescaped @ in the database's password": "unit/urls/test_secrets.py::"
     "test_an_at_sign_in_the_databases_password_is_told_how_to_write_it",
-    "BROKER_URL=redis://host/0?password=…": "unit/urls/test_urls_secrets.py::"
+    "BROKER_URL=redis://host/0?password=…": "unit/urls/test_secrets.py::"
     "test_a_password_behind_the_question_mark_of_the_broker_is_refused",
     "out of file descriptors, 60 threads": "integration/host/test_exhaustion.py::"
     "test_place_says_what_is_lacking_and_never_of_an_order_that_was_charged",

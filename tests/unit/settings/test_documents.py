@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 
 from breakwall.settings import PREFIX, Settings, load_settings, setting_names
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def table() -> list[str]:
