@@ -52,13 +52,6 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         # A prefetched message cannot be taken back by a pause, and other workers do not see it.
         "worker_prefetch_multiplier": 1,
         "worker_disable_rate_limits": True,
-        "task_publish_retry": True,
-        "task_publish_retry_policy": {
-            "max_retries": 1,
-            "interval_start": 0,
-            "interval_step": 0.1,
-            "interval_max": 0.1,
-        },
         **chosen,
         **_tls(settings),
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
+from queue import Empty, LifoQueue
 from typing import Any
 
 from breakwall.breaker import forking
@@ -44,10 +44,9 @@ class Publisher:
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        self._idle: list[BrokerConnection] = []
         # A broker may come and go many times in a minute. An outage that begins in silence is told after it.
         self._has_news, self._throttle = False, LogThrottle(clock)
-        self._start_afresh()
+        self._backoff, self._pool = Backoff(clock=clock), _new_pool()
         forking.remember(self)
 
     def publish(self, order_id: str) -> bool:
@@ -80,17 +79,17 @@ class Publisher:
         """
         forking.notice()
         _ = self._app.amqp.queues
-        with self._lock:
-            if not self._idle:
-                self._idle.append(new_connection(self._settings, self._app))
+        with suppress(Empty):
+            self._pool.put(self._pool.get_nowait() or new_connection(self._settings, self._app))
 
     def close(self) -> None:
         """Drop the idle connections. Safe to call twice; a later publish opens new ones."""
         forking.notice()
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        idle, self._pool = self._pool, _new_pool()
+        with suppress(Empty):
+            while True:
+                if connection := idle.get_nowait():
+                    connection.close()
 
     @cached_property
     def _app(self) -> Any:
@@ -98,39 +97,26 @@ class Publisher:
 
     def _attempt(self, chunk: Sequence[str]) -> bool:
         forking.notice()
+        pool = self._pool
         if not self._backoff.is_over():
             return False
-        with self._slot() as free:
-            # A thread that waited for a slot may have waited for a broker that turned out to hang.
-            if not free or not self._backoff.try_enter():
-                return False
-            try:
-                self._send(chunk)
-            except Exception as error:
-                self._record_failure(error)
-                return False
-            self._backoff.record_success()
-            return True
-
-    def _send(self, chunk: Sequence[str]) -> None:
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        connection = connection or new_connection(self._settings, self._app)
         try:
+            connection = pool.get(timeout=STEP_TIMEOUT)
+        except Empty:
+            return False
+        try:
+            # A thread that waited for a connection may have waited for a broker that turned out to hang.
+            if not self._backoff.try_enter():
+                return False
+            connection = connection or new_connection(self._settings, self._app)
             connection.send(chunk)
+        except Exception as error:
+            self._record_failure(error)
+            return False
         finally:
-            with self._lock:
-                self._idle.append(connection)
-
-    @contextlib.contextmanager
-    def _slot(self) -> Iterator[bool]:
-        slots = self._slots
-        free = slots.acquire(timeout=STEP_TIMEOUT)
-        try:
-            yield free
-        finally:
-            if free:
-                slots.release()
+            pool.put(connection)
+        self._backoff.record_success()
+        return True
 
     def _record_failure(self, error: Exception) -> None:
         free_descriptors(error)
@@ -139,17 +125,19 @@ class Publisher:
             self._has_news = False
             log.warning("%s", _explain(error))
 
-    def _start_afresh(self) -> None:
-        self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        self._backoff = Backoff(clock=self._clock)
-        self._idle = []
-
     def after_fork(self) -> None:
         """In a forked child. The parent goes on undisturbed."""
         # Forgotten, not closed: closing would say goodbye to the broker in the parent's name.
         self.__dict__.pop("_app", None)
-        self._start_afresh()
+        self._backoff, self._pool = Backoff(clock=self._clock), _new_pool()
+
+
+def _new_pool() -> LifoQueue[BrokerConnection | None]:
+    """The connections that are not in use: the last one used first, and None for one that was never made."""
+    pool: LifoQueue[BrokerConnection | None] = LifoQueue()
+    for _ in range(MAX_CONNECTIONS):
+        pool.put(None)
+    return pool
 
 
 def _explain(error: Exception) -> str:

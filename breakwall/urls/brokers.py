@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from breakwall.urls.parameters import BROKERS, check_parameters
-from breakwall.urls.redis import check_redis_address, check_redis_database, check_sentinel_url
+from breakwall.urls.redis import check_redis_address, check_redis_database
+from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url
 from breakwall.urls.syntax import check_host, check_name, check_user_has_password, split
 
 SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
@@ -13,8 +14,8 @@ SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
 
 def check_broker_url(url: str) -> None:
     """The broker, as kombu reads it: several URLs with a ; between them are sentinels, or nodes of one RabbitMQ."""
-    if url.startswith("sentinel://"):
-        check_sentinel_url(url)
+    if is_sentinel(url):
+        parse_sentinel_url(url)
         return
     nodes = url.split(";")
     for one in nodes:

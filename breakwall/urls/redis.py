@@ -5,14 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, parse_qsl, unquote
 
-from breakwall.urls.sentinel import parse_sentinel_url
-from breakwall.urls.syntax import (
-    OTHER_HOST,
-    check_credentials,
-    check_host,
-    check_user_has_password,
-    parts_of,
-)
+from breakwall.urls.syntax import check_credentials, check_host, check_user_has_password
 
 
 def check_redis_address(scheme: str, parts: SplitResult) -> None:
@@ -31,19 +24,6 @@ def check_redis_database(scheme: str, parts: SplitResult) -> None:
         named.append(unquote(parts.path[1:]))
     if not all(re.fullmatch("[0-9]+", database) for database in named):
         raise ValueError("should name its Redis database by number, as in redis://host:6379/0")
-
-
-def check_sentinel_url(url: str) -> None:
-    """All of a URL of Redis behind Sentinel."""
-    nodes = parse_sentinel_url(url).nodes
-    for one in url.split(";"):
-        parts = parts_of(one)
-        check_credentials(parts)
-        check_user_has_password("sentinel", parts)
-    if not all(OTHER_HOST.fullmatch(host) for host, _ in nodes):
-        raise ValueError(
-            "has a host that cannot be one: sentinel://host:26379/0?master_name=… would be right"
-        )
 
 
 def _check_socket(scheme: str, parts: SplitResult) -> None:

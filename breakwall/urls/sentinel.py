@@ -12,7 +12,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
+
+from breakwall.urls.syntax import check_host, check_user_has_password, parts_of
 
 SCHEME = "sentinel://"
 PORT = 26379
@@ -42,7 +44,7 @@ def parse_sentinel_url(url: str) -> SentinelAddress:
     Raises:
         ValueError: it is no such URL; the message says what would be right and repeats nothing of it.
     """
-    parts = [_split(one) for one in url.split(";")]
+    parts = [_parts(one) for one in url.split(";")]
     if any(part.path or part.query for part in parts[:-1]):
         raise ValueError(f"should name its database and master once, at its end: {RIGHT}")
     named = _parameters(parts[-1].query)
@@ -84,21 +86,14 @@ def sentinel_options(address: SentinelAddress, timeout: float) -> dict[str, Any]
     return {**address.sentinels, **timeouts, "retry": Retry(NoBackoff(), 0)}
 
 
-def _split(url: str) -> SplitResult:
+def _parts(url: str) -> SplitResult:
     if not is_sentinel(url):
         raise ValueError(
             f"should begin each of its addresses with {SCHEME} (in a password ; is %3B): {RIGHT}"
         )
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and not re.search(r"[#\x00-\x20\x7f]", url)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(
-            "is not a URL (a port is a number from 1 to 65535); in a password @ is %40, : is %3A, / is %2F, "
-            f"? is %3F, # is %23, ; is %3B. {RIGHT}"
-        )
+    parts = parts_of(url)
+    check_host("sentinel", parts)
+    check_user_has_password("sentinel", parts)
     return parts
 
 

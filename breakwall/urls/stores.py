@@ -6,7 +6,8 @@ from urllib.parse import SplitResult
 
 from breakwall.urls.databases import check_server, check_sql
 from breakwall.urls.parameters import REDIS, REDIS_SOCKET, check_parameters
-from breakwall.urls.redis import check_redis_address, check_redis_database, check_sentinel_url
+from breakwall.urls.redis import check_redis_address, check_redis_database
+from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url
 from breakwall.urls.syntax import parts_of, split
 
 SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", "sentinel")
@@ -18,8 +19,8 @@ def check_store_url(url: str) -> None:
     """The breaker's store in the settings, as `breakwall.breaker.store_from_url` reads it."""
     if _is_database(url):
         check_sql(url, parts_of(url))
-    elif url.startswith("sentinel://"):
-        check_sentinel_url(url)
+    elif is_sentinel(url):
+        parse_sentinel_url(url)
     else:
         _check_memory_or_redis(url)
 

@@ -14,7 +14,7 @@ from breakwall.urls import names_a_user, where
         ("oracle+cx_oracle://u:geheim@h/x", "oracle+cx_oracle://h"),
         ("http://u:geheim@[::1]:8090/v2", "http://[::1]:8090"),
         ("amqp://u:geheim@a:1//;amqp://u:geheim@b//", "amqp://a:1, amqp://b"),
-        ("sqlite:////srv/break%20wall.db", "sqlite:///srv/break wall.db"),
+        ("sqlite:////srv/break%20wall.db", "sqlite:////srv/break wall.db"),
         ("redis://u:gehe/im@h:geheim", "redis://…"),
     ],
 )

@@ -151,7 +151,7 @@ def test_a_fork_leaves_the_parents_connection_alone(rabbitmq_url: str) -> None:
         gc.collect()
         os._exit(0 if sent else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    (line,) = publisher._idle
+    line = publisher._pool.queue[-1]
     before = line._producer
     assert publisher.publish("parent")
     assert line._producer is before  # it did not have to connect again

