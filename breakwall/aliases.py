@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 
-def alias_package(short: str) -> None:
+def also_known_as(short: str) -> None:
     """Make ``short``, which is being imported, a name of the package ``breakwall.<short>`` and of all that is in it."""
     if _FINDER not in sys.meta_path:
         # In front of the others: they would find the files under the short name too, and run them once more.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from breakwall.aliases import alias_package
+from breakwall.aliases import also_known_as
 
 if TYPE_CHECKING:
     from breakwall.host.concurrency import HostError
@@ -75,4 +75,4 @@ def __getattr__(name: str) -> Any:
 
 
 if __name__ == "producers":
-    alias_package("producers")
+    also_known_as("producers")

@@ -4,7 +4,7 @@ May import `breakwall`, never `breakwall.producers`. `celery -A breakwall.worker
 `celery -A worker worker`, where nobody else has a `worker`.
 """
 
-from breakwall.aliases import alias_package
+from breakwall.aliases import also_known_as
 
 if __name__ == "worker":
-    alias_package("worker")
+    also_known_as("worker")
