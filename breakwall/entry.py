@@ -13,5 +13,5 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit("Aborted!")
     except (OSError, MemoryError) as error:  # no descriptor or no memory for our own files
-        sys.exit(f"Error: breakwall cannot be loaded: {error or 'this process has no memory left'}")
+        sys.exit(f"Error: breakwall cannot be loaded: {str(error) or 'this process has no memory left'}")
     run()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from breakwall.settings import Settings
-
-if TYPE_CHECKING:
-    from breakwall.urls.sentinel import SentinelAddress
+from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_options
 
 QUEUE = "payments.retry"
 TASK = "breakwall.retry_payment"
@@ -71,16 +69,11 @@ def visibility_timeout(settings: Settings) -> int:
     return max(SHORTEST_VISIBILITY, int(4 * settings.payment_timeout + 60))
 
 
-def is_behind_sentinel(settings: Settings) -> bool:
-    """Whether Redis is found through sentinels."""
-    return settings.broker.startswith("sentinel:")
-
-
 def _url(settings: Settings) -> str:
     """As kombu takes it. Each sentinel is a whole URL: kombu goes from one to the next and forgets the last."""
-    if not is_behind_sentinel(settings):
+    if not is_sentinel(settings.broker):
         return settings.broker
-    address = _sentinel_address(settings)
+    address = parse_sentinel_url(settings.broker)
     user, password = (quote(address.master.get(name, ""), safe="") for name in ("username", "password"))
     credentials = f"{user}:{password}@" if user or password else ""
     hosts = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in address.nodes)
@@ -89,20 +82,12 @@ def _url(settings: Settings) -> str:
 
 def sentinel_transport_options(settings: Settings, timeout: float) -> dict[str, Any]:
     """What kombu takes beside the URL; ``timeout``: seconds for each wait for Redis, and for all sentinels."""
-    from breakwall.urls.sentinel import sentinel_options
-
-    address = _sentinel_address(settings)
+    address = parse_sentinel_url(settings.broker)
     return {"master_name": address.master_name, "sentinel_kwargs": sentinel_options(address, timeout)}
 
 
-def _sentinel_address(settings: Settings) -> SentinelAddress:
-    from breakwall.urls.sentinel import parse_sentinel_url
-
-    return parse_sentinel_url(settings.broker)
-
-
 def _redis(settings: Settings) -> dict[str, Any]:
-    sentinel = sentinel_transport_options(settings, SOCKET_TIMEOUT) if is_behind_sentinel(settings) else {}
+    sentinel = sentinel_transport_options(settings, SOCKET_TIMEOUT) if is_sentinel(settings.broker) else {}
     return {
         "broker_transport_options": {
             **sentinel,

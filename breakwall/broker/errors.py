@@ -44,8 +44,8 @@ def _declared_otherwise(kind: str, name: str) -> str:
     article = "an" if kind == "exchange" else "a"
     return (
         f"RabbitMQ has {article} {kind} {name} that was declared otherwise, by an older version or by another program. "
-        f"Stop who uses it and delete it ({_DELETE[kind].format(name=name)}); it is made anew, and {HARMLESS}. Or "
-        "set BREAKWALL_BROKER_URL to a virtual host of its own"
+        f"Stop the programs that use it and delete it ({_DELETE[kind].format(name=name)}); it is made anew, and "
+        f"{HARMLESS}. Or set BREAKWALL_BROKER_URL to a virtual host of its own"
     )
 
 
@@ -89,7 +89,7 @@ REFUSALS = {
     "AuthenticationError": ("its password is missing or wrong (NOAUTH, WRONGPASS)", _LOGIN),
     NO_MORE_CLIENTS: (
         "it has as many clients as it may (maxclients)",
-        "Raise its maxclients, or end some of who is connected: CLIENT LIST",
+        "Raise its maxclients, or close some connections: CLIENT LIST",
     ),
     "AccessRefused": (
         "its user may not do what the queue needs (ACCESS_REFUSED)",

@@ -78,10 +78,12 @@ class Settings(Section):
             return value
         url = info.data.get("payment_url")
         if url is not None and names_a_user(url.get_secret_value()):
-            raise ValueError("says who we are, and so does the user in BREAKWALL_PAYMENT_URL: take one away")
+            raise ValueError(
+                "says who we are, and so does the user in BREAKWALL_PAYMENT_URL: remove one of them"
+            )
         for other in ("payment_token", "payment_token_file"):
             if info.data.get(other) is not None:
-                raise ValueError(f"says who we are, and so does {PREFIX}{other.upper()}: take one away")
+                raise ValueError(f"says who we are, and so does {PREFIX}{other.upper()}: remove one of them")
         return value
 
     @field_validator("payment_ca_file", "payment_key_file", "payment_cert_file")

@@ -41,8 +41,8 @@ def _check_nodes(nodes: list[str]) -> None:
     parts = [urlsplit(node) for node in nodes]
     if not all(part.scheme.startswith("amqp") for part in parts):
         raise ValueError(
-            "names several servers, and each Redis holds a queue of its own: what is sent to one is not seen by "
-            "who reads another. Name one, or a Redis with replicas behind Sentinel: "
+            "names several servers, and each Redis holds a queue of its own: a message that is sent to one is "
+            "not seen by the workers of another. Name one, or a Redis with replicas behind Sentinel: "
             "sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME"
         )
     alike = {(part.scheme, part.username, part.password, part.path or "/", part.query) for part in parts}

@@ -29,7 +29,7 @@ SITUATIONS = {
     "test_celery_variables_change_nothing_in_a_worker",
     "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_brokers.py::"
     "test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own",
-    "the same with RabbitMQ's nodes": "integration/broker/test_wrong_queue.py::"
+    "the same with RabbitMQ's nodes": "integration/broker/checks/test_rabbitmq.py::"
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
     "PgBouncer, transaction pooling": "integration/payments/test_pgbouncer.py::"
     "test_another_clients_prepared_statement_is_never_met",
@@ -44,7 +44,7 @@ SITUATIONS = {
     "test_every_pool_but_threads_is_refused_without_being_imported",
     "--autoscale 10,3": "unit/worker/test_options.py::"
     "test_an_option_that_does_not_work_is_refused_with_its_reason",
-    "RabbitMQ with a classic queue from before": "integration/broker/test_wrong_queue.py::"
+    "RabbitMQ with a classic queue from before": "integration/broker/checks/test_rabbitmq.py::"
     "test_a_classic_queue_of_that_name_is_told_with_the_way_out",
     "SQLite's file removed under the process": "contract/sqlite/test_file.py::"
     "test_nothing_is_accepted_into_a_file_that_was_removed",

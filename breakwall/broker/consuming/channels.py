@@ -58,32 +58,29 @@ class RedisQoS(kombu_redis.QoS):
     """What a worker has in hand, on Redis. If Redis refuses to record it, the orders are still in the database."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        try:
-            super().append(message, delivery_tag)
-        except redis.ResponseError as error:
+        if not self._is_done(super().append, message, delivery_tag):
             # The message is out of the list already: if it was not worked on now, it would come a minute later.
-            self.channel.listener.refused(error)
             virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        try:
-            super().ack(delivery_tag)
-        except redis.ResponseError as error:
-            self.channel.listener.refused(error)
+        if not self._is_done(super().ack, delivery_tag):
             virtual.QoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        try:
-            super().reject(delivery_tag, requeue=requeue)
-        except redis.ResponseError as error:
-            self.channel.listener.refused(error)
+        if not self._is_done(super().reject, delivery_tag, requeue=requeue):
             virtual.QoS.ack(self, delivery_tag)
 
     def restore_visible(self, *args: Any, **options: Any) -> None:
+        self._is_done(super().restore_visible, *args, **options)
+
+    def _is_done(self, operation: Callable[..., None], *args: Any, **options: Any) -> bool:
+        """Whether Redis has not refused it."""
         try:
-            super().restore_visible(*args, **options)
+            operation(*args, **options)
         except redis.ResponseError as error:
             self.channel.listener.refused(error)
+            return False
+        return True
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         try:

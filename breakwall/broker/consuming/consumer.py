@@ -103,23 +103,12 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     def give_up(self, reason: str) -> None:
         """Have the worker connect anew; from any thread."""
         self._given_up = reason
-        if self.hub:
-            self.hub.call_soon(self.check_given_up)
+        self.hub.call_soon(self._check_given_up)
 
-    def check_given_up(self) -> None:
-        """Called in the event loop.
-
-        Raises:
-            BrokerLostError: `give_up` was called.
-        """
+    def _check_given_up(self) -> None:
         reason, self._given_up = self._given_up, None
         if reason is not None:
             raise BrokerLostError(reason)
-
-    def perform_pending_operations(self) -> None:
-        """Celery's own, at each turn of the loop of gevent's pool."""
-        super().perform_pending_operations()
-        self.check_given_up()
 
     # Connecting
 

@@ -52,11 +52,6 @@ class EmbeddedBroker:
         """Where it listens."""
         return self._folder.socket
 
-    @property
-    def owns_server(self) -> bool:
-        """Whether the server is this process's child."""
-        return self._supervisor.runs_server
-
     def ensure(self) -> None:
         """From now on, until `stop`, keep a server running, here or elsewhere. Returns when one answers.
 

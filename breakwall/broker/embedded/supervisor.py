@@ -51,12 +51,6 @@ class ServerSupervisor:
         # Whether the files are suspected of having ended the last server.
         self._suspicious = False
 
-    @property
-    def runs_server(self) -> bool:
-        """Whether the server is this process's child."""
-        server = self._server
-        return server is not None and server.running
-
     def run_once(self) -> bool:
         """One look; returns whether a server of ours answers.
 

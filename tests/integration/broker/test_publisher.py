@@ -1,41 +1,23 @@
-"""Publishing to a broker that cannot even be reached."""
+"""Publishing to a broker that cannot even be reached; `connections` has those that can."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from breakwall.broker import Publisher, queue_depth
+from breakwall.broker import Publisher
 from breakwall.settings import load_settings
+from tests.integration.broker.unreachable import SCHEMES, silent_port
 from tests.integration.publish_fixtures import (
-    BOUND,
     assert_fails_in_time,
     cold_publisher,
-    settings_for,
 )
-from tests.stopwatch import timed
 
-SCHEMES = ["redis://127.0.0.1:{port}/0", "amqp://127.0.0.1:{port}//"]
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that takes no connection and refuses none: its queue is full, further calls go unanswered."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = [socket.socket() for _ in range(3)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-        for one in waiting:
-            one.close()
+__all__ = ["silent_port"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
@@ -77,23 +59,7 @@ def test_the_first_publish_of_a_producer_has_nothing_to_import(scheme: str, tmp_
     assert ran.stdout.split() == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_depth_of_a_broker_whose_packets_are_lost_is_unknown_in_time(
-    scheme: str, silent_port: int
-) -> None:
-    settings = settings_for(scheme.format(port=silent_port))
-    answer, took = timed(lambda: queue_depth(settings))
-    assert answer is None
-    assert took < BOUND
-
-
 def test_an_embedded_broker_that_no_worker_runs_costs_milliseconds(tmp_path: object) -> None:
     publisher = Publisher(load_settings({"BREAKWALL_DATA_DIR": str(tmp_path)}))
     publisher.prepare()
     assert_fails_in_time(lambda: publisher.publish("order-1"), 0.1)
-
-
-def test_an_embedded_broker_that_no_worker_runs_has_no_depth(tmp_path: object) -> None:
-    settings = load_settings({"BREAKWALL_DATA_DIR": str(tmp_path)})
-    assert queue_depth(settings) is None

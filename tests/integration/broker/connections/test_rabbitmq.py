@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from breakwall.broker import QUEUE, Publisher, QueueDepth, celery_config, queue_depth
+from breakwall.broker import QUEUE, Publisher, celery_config, queue_depth
 from breakwall.broker.config import DEAD_LETTERS
 from breakwall.broker.rabbitmq_queues import DELIVERY_LIMIT
 from tests.integration.publish_fixtures import (
@@ -171,25 +171,3 @@ def test_a_message_that_nobody_survives_is_put_aside(rabbitmq_url: str, app: Cel
             dead = channel.basic_get(DEAD_LETTERS)
     assert dead.headers["id"] == "poison"
     assert queue_depth(settings_for(rabbitmq_url)) == 0
-
-
-def test_depth_counts_the_messages_that_wait_and_makes_no_queue(
-    rabbitmq_server: RabbitServer, rabbitmq_url: str
-) -> None:
-    depth = QueueDepth(settings_for(rabbitmq_url))
-    assert [depth(), depth()] == [0, 0]
-    assert queue_types(rabbitmq_server, rabbitmq_url) == {}
-    Publisher(settings_for(rabbitmq_url)).publish_many(["a", "b"])
-    assert depth() == 2
-
-
-def test_depth_is_unknown_in_time_while_rabbitmq_is_frozen(
-    rabbitmq_server: RabbitServer, rabbitmq_url: str
-) -> None:
-    warm = QueueDepth(settings_for(rabbitmq_url))
-    assert warm() == 0
-    rabbitmq_server.pause()
-    for ask in (warm, QueueDepth(settings_for(rabbitmq_url))):
-        answer, took = timed(ask)
-        assert answer is None
-        assert took < BOUND

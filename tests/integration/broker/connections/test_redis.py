@@ -11,7 +11,7 @@ import time
 import pytest
 import redis
 
-from breakwall.broker import QUEUE, TASK, Publisher, QueueDepth, queue_depth
+from breakwall.broker import QUEUE, TASK, Publisher, queue_depth
 from breakwall.broker.backoff import PAUSE
 from breakwall.broker.connections.base import MESSAGES_AT_ONCE
 from tests.integration.publish_fixtures import (
@@ -41,17 +41,6 @@ def test_a_message_says_which_order_and_nothing_else(redis_url: str) -> None:
     assert (headers["task"], headers["id"], args, kwargs) == (TASK, "order-1", ["order-1"], {})
     assert message["content-type"] == "application/json"
     assert headers["origin"] == "breakwall"  # Celery's default tells the host's name and the process
-
-
-def test_asking_an_empty_queue_again_and_again_opens_no_further_connection(redis_url: str) -> None:
-    """A worker asks every second of its life, and most of the time nothing waits."""
-    depth = QueueDepth(settings_for(redis_url))
-    with redis.Redis.from_url(redis_url) as client:
-        assert depth() == 0
-        before = len(client.client_list())
-        assert {depth() for _ in range(20)} == {0}
-        assert len(client.client_list()) == before
-    depth.close()
 
 
 def test_a_warm_publish_is_one_command_in_one_round_trip(redis_server: RedisServer, redis_url: str) -> None:
@@ -170,32 +159,3 @@ def test_a_fork_publishes_over_a_connection_of_its_own(redis_server: RedisServer
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert all(mine)
     assert queue_depth(settings_for(redis_url)) == 201
-
-
-def test_depth_counts_the_messages_that_wait(redis_url: str) -> None:
-    depth = QueueDepth(settings_for(redis_url))
-    assert depth() == 0  # Redis has no key for an empty queue
-    Publisher(settings_for(redis_url)).publish_many(["a", "b", "c"])
-    assert depth() == 3
-    depth.close()
-
-
-def test_depth_is_unknown_in_time_while_redis_is_frozen(redis_server: RedisServer, redis_url: str) -> None:
-    warm = QueueDepth(settings_for(redis_url))
-    assert warm() == 0
-    redis_server.pause()
-    for ask in (warm, QueueDepth(settings_for(redis_url))):
-        answer, took = timed(ask)
-        assert answer is None
-        assert took < BOUND
-
-
-def test_depth_is_unknown_while_redis_is_down_and_known_again_after(
-    redis_server: RedisServer, redis_url: str
-) -> None:
-    depth = QueueDepth(settings_for(redis_url))
-    assert depth() == 0
-    redis_server.kill()
-    assert depth() is None
-    redis_server.start()
-    assert depth() == 0

@@ -1,4 +1,4 @@
-"""Something else under the queue's name is told in a sentence with the way out, and orders wait meanwhile."""
+"""RabbitMQ is asked whether its queue is ours and takes messages; nothing is left by asking."""
 
 from __future__ import annotations
 
@@ -11,26 +11,18 @@ from uuid import uuid4
 
 import amqp
 import pytest
-import redis
 
-from breakwall.broker import QUEUE, Publisher, QueueDepth, WrongQueueError, check_queue, queue_depth
+from breakwall.broker import QUEUE, Publisher, check_queue, queue_depth
 from breakwall.broker.backoff import PAUSE
 from breakwall.broker.config import DEAD_LETTERS
+from breakwall.doctor.checks import broker
+from breakwall.doctor.strange_messages import dead_letters
 from tests.command import Terminal
+from tests.integration.broker.checks.told import NO_LOSS, Clock, told_by_check
 from tests.integration.publish_fixtures import settings_for
 from tests.integration.worker_fixtures import running_worker
 from tests.servers import RabbitServer
-
-NO_LOSS = "nothing is lost by that: the database has every order"
-
-
-class Clock:
-    """Time that the test passes."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -43,12 +35,6 @@ def channel(rabbitmq_url: str) -> Iterator[amqp.Channel]:
 
 def declare_otherwise(channel: amqp.Channel, name: str = QUEUE) -> None:
     channel.queue_declare(name, durable=True, auto_delete=False)
-
-
-def told_by_check(url: str) -> str:
-    with pytest.raises(WrongQueueError) as told:
-        check_queue(settings_for(url))
-    return str(told.value)
 
 
 @pytest.mark.parametrize("name", [QUEUE, DEAD_LETTERS])
@@ -75,10 +61,6 @@ def test_looking_makes_nothing(rabbitmq_url: str, channel: amqp.Channel) -> None
     check_queue(settings_for(rabbitmq_url))
     with pytest.raises(amqp.exceptions.NotFound):
         channel.queue_declare(QUEUE, passive=True)
-
-
-def test_a_broker_that_does_not_answer_has_nothing_wrong_yet() -> None:
-    check_queue(settings_for("amqp://127.0.0.1:9//"))
 
 
 def test_a_publisher_warns_once_and_goes_on_when_the_queue_is_deleted(
@@ -130,39 +112,6 @@ def test_the_doctor_tells_of_a_queue_that_was_declared_otherwise(
     assert "delete_queue" in finding["advice"]
 
 
-@pytest.mark.parametrize("name", [QUEUE, f"_kombu.binding.{QUEUE}", "unacked", "unacked_index"])
-def test_a_key_of_another_type_in_redis_is_told_with_the_way_out(name: str, redis_url: str) -> None:
-    with redis.Redis.from_url(redis_url) as client:
-        client.set(name, "somebody's")
-    told = told_by_check(redis_url)
-    assert f"a key of another type where the queue needs {name}" in told
-    assert NO_LOSS in told
-
-
-def test_in_redis_too_publisher_and_depth_warn_once_each(
-    redis_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with redis.Redis.from_url(redis_url) as client:
-        client.set(QUEUE, "somebody's")
-        clock = Clock()
-        publisher, depth = (
-            Publisher(settings_for(redis_url), clock=clock),
-            QueueDepth(settings_for(redis_url)),
-        )
-        for _ in range(3):
-            assert not publisher.publish("order-1")
-            assert depth() is None
-            clock.now += PAUSE
-        warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-        assert len(warnings) == 2
-        assert all("key of another type" in warning for warning in warnings)
-        client.delete(QUEUE)
-    assert publisher.publish("order-1")
-    assert depth() == 1
-    publisher.close()
-    depth.close()
-
-
 def test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers(
     terminal: Terminal, rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:
@@ -174,3 +123,57 @@ def test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers(
     with running_worker(terminal) as worker:
         worker.wait_for(f"order (id {order}): nothing to do")
     publisher.close()
+
+
+def test_a_virtual_host_that_is_missing_is_told_as_that(rabbitmq_url: str) -> None:
+    (found,) = broker(settings_for(f"{rabbitmq_url}-of-nobody"))
+    assert "no such virtual host" in found.detail
+    assert "rabbitmqctl add_vhost" in found.advice
+
+
+OURS = r"^payments\.retry"
+"""Not enough: the dead letters go through RabbitMQ's own exchange."""
+
+
+@pytest.mark.parametrize(
+    ("declared", "rights"),
+    [(True, "^$ ^$ ^$"), (False, f"{OURS} {OURS} {OURS}"), (True, ".* ^$ .*"), (True, ".* .* ^$")],
+)
+def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
+    rabbitmq_server: RabbitServer, rabbitmq_url: str, declared: bool, rights: str
+) -> None:
+    if declared:
+        publisher = Publisher(settings_for(rabbitmq_url))
+        assert publisher.publish("order-1")
+        publisher.close()
+    vhost = urlsplit(rabbitmq_url).path[1:]
+    rabbitmq_server.control("set_permissions", "-p", vhost, "guest", *rights.split())
+    (found,) = broker(settings_for(rabbitmq_url))
+    assert not found.ok
+    assert "the broker refuses: " in found.detail
+    assert "rabbitmqctl set_permissions" in found.advice
+
+
+def test_what_a_policy_takes_out_of_the_queue_is_not_blamed_on_workers(
+    rabbitmq_server: RabbitServer, rabbitmq_url: str
+) -> None:
+    settings, vhost = settings_for(rabbitmq_url), urlsplit(rabbitmq_url).path[1:]
+    rabbitmq_server.control("set_policy", "-p", vhost, "short", "retry$", '{"max-length": 1}')
+    publisher = Publisher(settings)
+    assert publisher.publish_many(["order-1", "order-2", "order-3"]) == 3
+    publisher.close()
+    wait_until(lambda: not dead_letters(settings)[0].ok, 30)  # it goes there behind the confirmation
+    (found,) = dead_letters(settings)
+    assert "max-length" in found.detail
+    assert "policy" in found.advice
+    assert "workers" not in found.advice
+    assert dead_letters(settings)[0].detail.startswith(found.detail[:1])  # looked at, and still there
+
+
+def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -> None:
+    publisher = Publisher(settings_for(rabbitmq_url))
+    assert publisher.publish("order-1")
+    publisher.close()
+    (found,) = broker(settings_for(rabbitmq_url))
+    assert found.ok
+    assert queue_depth(settings_for(rabbitmq_url)) == 1
