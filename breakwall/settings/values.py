@@ -14,7 +14,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """Of a site and of a payment account."""
 
 
-def secret(check: Callable[[str], None]) -> AfterValidator:
+def secret(check: Callable[[str], object]) -> AfterValidator:
     """A secret that ``check`` raises no `ValueError` for."""
 
     def checked(value: SecretStr) -> SecretStr:

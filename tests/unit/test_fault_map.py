@@ -45,15 +45,15 @@ SITUATIONS = {
     "--autoscale 10,3": "unit/worker/test_options.py::"
     "test_an_option_that_does_not_work_is_refused_with_its_reason",
     "RabbitMQ with a classic queue from before": "integration/broker/checks/test_rabbitmq.py::"
-    "test_a_classic_queue_of_that_name_is_told_with_the_way_out",
+    "test_a_classic_queue_of_that_name_is_explained_with_the_way_out",
     "SQLite's file removed under the process": "contract/sqlite/test_file.py::"
     "test_nothing_is_accepted_into_a_file_that_was_removed",
     "an unescaped @ in the database's password": "unit/urls/test_secrets.py::"
-    "test_an_at_sign_in_the_databases_password_is_told_how_to_write_it",
+    "test_an_at_sign_in_the_databases_password_is_refused_with_its_escape",
     "BROKER_URL=redis://host/0?password=…": "unit/urls/test_secrets.py::"
     "test_a_password_behind_the_question_mark_of_the_broker_is_refused",
     "out of file descriptors, 60 threads": "integration/host/test_exhaustion.py::"
-    "test_place_says_what_is_lacking_and_never_of_an_order_that_was_charged",
+    "test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged",
     "a SQLite worker out of file descriptors": "integration/worker/test_exhaustion.py::"
     "test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go",
     "db upgrade beside a long writer": "contract/payments/db/test_upgrade.py::"

@@ -143,7 +143,7 @@ class ControlCommands(dict[str, Handler]):
 
     def __missing__(self, name: str) -> Handler:
         def refuse(state: Any, /, **arguments: Any) -> Mapping[str, str]:
-            # The worker logs it when such an order is worked on (`breakwall.worker.app.RetryRequest`).
+            # The worker's `RetryRequest` logs it when such an order is worked on.
             if name in {"revoke", "terminate"}:
                 _record_revoked(arguments.get("task_id"))
             reason = REASONS.get(name, UNKNOWN)

@@ -25,7 +25,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def open_to_others(folder: Path) -> dict[str, str]:
-    """What somebody else could look into, and what nobody could use."""
+    """What other users could read, and what nobody could use."""
     found = {path: path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
     return {
         str(path): oct(rights)

@@ -51,7 +51,7 @@ def test_a_refusal_says_why_and_what_to_do_and_holds_no_secret(error: Exception,
     assert "geheim" not in f"{found} {found.advice}"
 
 
-def test_a_replica_that_sentinels_name_as_the_master_is_told_as_that() -> None:
+def test_a_replica_that_sentinels_name_as_the_master_is_explained() -> None:
     lost = ConnectionError("the connection was lost")
     lost.__context__ = ReadOnlyError("READONLY")
     assert "the sentinels name a master that is a replica" in str(refusal(lost))

@@ -100,7 +100,7 @@ def test_nothing_to_publish_is_nothing_published(publisher: Publisher, connectio
     assert publisher.publish_many([]) == 0
 
 
-def test_the_warning_tells_no_secret_and_comes_once_an_outage(
+def test_the_warning_holds_no_secret_and_comes_once_an_outage(
     publisher: Publisher, connection: StubConnection, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection.fail = out_of_order
@@ -123,7 +123,7 @@ def test_a_broker_that_comes_and_goes_is_warned_of_once_a_minute(
     assert len(caplog.records) == 3
 
 
-def test_an_outage_that_begins_in_that_minute_is_told_after_it(
+def test_an_outage_that_begins_in_that_minute_is_logged_after_it(
     publisher: Publisher, connection: StubConnection, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for fail in (out_of_order, lambda ids: None, *[out_of_order] * 100):

@@ -1,4 +1,4 @@
-"""What a process has run out of is told apart from other errors."""
+"""Exhaustion is distinguished from other errors, and the resource is named."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_full_sqlite_database_has_no_disk_space(sqlite_url: str) -> None:
     assert told.value.lack == "disk space"
 
 
-def test_a_disk_that_is_full_at_the_commit_is_told_as_that(
+def test_a_disk_that_is_full_at_the_commit_is_reported_as_that(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite's log is written there. It was "went away during a commit", and `lack` was None."""

@@ -1,4 +1,4 @@
-"""A child ends with whoever started it, however that one ends; through real processes."""
+"""A child ends with the process that started it, however that one ends; through real processes."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_stopping_waits_for_one_that_listens_and_kills_one_that_does_not(
         assert child.process.returncode == end
 
 
-def test_an_end_with_a_code_is_told_as_one(tmp_path: Path, started: list[Child]) -> None:
+def test_an_end_with_a_code_is_described_with_it(tmp_path: Path, started: list[Child]) -> None:
     child = start(started, [sys.executable, "-c", "raise SystemExit(3)"], HOWS[-1], tmp_path)
     child.process.wait(10)
     assert child.how_it_ended == "ended with code 3"

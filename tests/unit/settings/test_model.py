@@ -27,7 +27,7 @@ def test_the_embedded_database_is_in_the_data_folder_whatever_that_is_called(
     assert make_url(settings.database).database == str(tmp_path / name / "breakwall.db")
 
 
-def test_the_breaker_is_beside_the_orders_unless_told_otherwise() -> None:
+def test_the_breaker_is_beside_the_orders_by_default() -> None:
     settings = load_settings({"BREAKWALL_DATABASE_URL": "postgresql://h/db"})
     assert settings.breaker_store == "postgresql://h/db"
 

@@ -12,7 +12,7 @@ from tests.unit.urls.reading import problem, read
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "BREAKER_STORE_URL"])
 @pytest.mark.parametrize("address", ["u:p#w@h/x", "h:1#"])
-def test_a_password_with_a_number_sign_is_told_how_to_write_it(variable: str, address: str) -> None:
+def test_a_password_with_a_number_sign_is_refused_with_its_escape(variable: str, address: str) -> None:
     assert "%23 would be right" in problem(variable, f"postgresql://{address}")
     assert read(variable, "postgresql://u:p%23w@h/x")
 

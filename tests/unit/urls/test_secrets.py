@@ -112,7 +112,7 @@ def told_by_the_database(chosen: Settings) -> str:
 @settings(max_examples=25, deadline=None)
 @given(secret=SECRETS)
 @pytest.mark.parametrize(("variable", "template"), PLACES)
-def test_no_piece_of_a_secret_is_told_however_it_was_written(
+def test_no_piece_of_a_secret_is_shown_however_it_was_written(
     variable: str, template: str, secret: str
 ) -> None:
     # With a colon in it, the first half of it is a user's name.
@@ -129,7 +129,7 @@ def test_no_piece_of_a_secret_is_told_however_it_was_written(
 
 @settings(max_examples=100, deadline=None)
 @given(secret=SECRETS)
-def test_a_library_that_is_handed_a_url_tells_nothing_of_it_either(secret: str) -> None:
+def test_a_library_that_is_handed_a_url_shows_nothing_of_it_either(secret: str) -> None:
     for template in [
         template for variable, template in PLACES if variable.endswith(("STORE_URL", "BASE_URL"))
     ]:
@@ -156,7 +156,7 @@ def test_a_password_that_is_escaped_is_taken(variable: str, template: str) -> No
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "BREAKER_STORE_URL"])
-def test_an_at_sign_in_the_databases_password_is_told_how_to_write_it(variable: str) -> None:
+def test_an_at_sign_in_the_databases_password_is_refused_with_its_escape(variable: str) -> None:
     """A row of the fault map: half of the password was in every command's error, as a host."""
     with pytest.raises(SettingsError, match=r"holds an @ elsewhere .* @ is %40") as refused:
         load_settings({f"BREAKWALL_{variable}": "postgresql://u:pa@ss@h/x"})
@@ -199,12 +199,12 @@ def test_what_a_server_takes_behind_the_question_mark_is_taken(url: str) -> None
     assert load_settings({"BREAKWALL_DATABASE_URL": url})
 
 
-def test_a_user_without_a_password_may_be_one_and_is_not_told() -> None:
+def test_a_user_without_a_password_may_be_one_and_is_not_shown() -> None:
     chosen = load_settings({"BREAKWALL_DATABASE_URL": f"postgresql://geheim17@{DEAD}/x"})
     assert "geheim17" not in told_by_the_database(chosen)
 
 
-def test_an_override_that_is_lost_tells_nothing_of_the_store() -> None:
+def test_an_override_that_is_lost_shows_nothing_of_the_store() -> None:
     chosen = load_settings({"BREAKWALL_BREAKER_STORE_URL": f"redis://:geheim17@{DEAD}/0"})
     with look_at_breaker(chosen) as breaker, pytest.raises(StoreLostError) as lost:
         breaker.force_open("maintenance", "ops")

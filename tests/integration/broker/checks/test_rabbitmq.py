@@ -38,7 +38,7 @@ def declare_otherwise(channel: amqp.Channel, name: str = QUEUE) -> None:
 
 
 @pytest.mark.parametrize("name", [QUEUE, DEAD_LETTERS])
-def test_a_classic_queue_of_that_name_is_told_with_the_way_out(
+def test_a_classic_queue_of_that_name_is_explained_with_the_way_out(
     name: str, rabbitmq_url: str, channel: amqp.Channel
 ) -> None:
     publisher = Publisher(settings_for(rabbitmq_url))
@@ -52,7 +52,9 @@ def test_a_classic_queue_of_that_name_is_told_with_the_way_out(
     publisher.close()
 
 
-def test_an_exchange_of_that_name_is_told_with_the_way_out(rabbitmq_url: str, channel: amqp.Channel) -> None:
+def test_an_exchange_of_that_name_is_explained_with_the_way_out(
+    rabbitmq_url: str, channel: amqp.Channel
+) -> None:
     channel.exchange_declare(QUEUE, "topic", durable=True, auto_delete=False)
     assert f"an exchange {QUEUE} that was declared otherwise" in told_by_check(rabbitmq_url)
 
@@ -100,7 +102,7 @@ def test_a_worker_does_not_start_beside_a_queue_that_was_declared_otherwise(
     assert "Traceback" not in ran.stderr
 
 
-def test_the_doctor_tells_of_a_queue_that_was_declared_otherwise(
+def test_the_doctor_reports_a_queue_that_was_declared_otherwise(
     short_terminal: Terminal, rabbitmq_url: str, channel: amqp.Channel
 ) -> None:
     declare_otherwise(channel)
@@ -125,7 +127,7 @@ def test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers(
     publisher.close()
 
 
-def test_a_virtual_host_that_is_missing_is_told_as_that(rabbitmq_url: str) -> None:
+def test_a_virtual_host_that_is_missing_is_explained(rabbitmq_url: str) -> None:
     (found,) = broker(settings_for(f"{rabbitmq_url}-of-nobody"))
     assert "no such virtual host" in found.detail
     assert "rabbitmqctl add_vhost" in found.advice

@@ -83,7 +83,7 @@ def test_looking_whether_redis_refuses_writes_nothing(client: redis.Redis, redis
 
 
 @pytest.mark.parametrize("name", [QUEUE, f"_kombu.binding.{QUEUE}", "unacked", "unacked_index"])
-def test_a_key_of_another_type_in_redis_is_told_with_the_way_out(name: str, redis_url: str) -> None:
+def test_a_key_of_another_type_in_redis_is_explained_with_the_way_out(name: str, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.set(name, "somebody's")
     told = told_by_check(redis_url)

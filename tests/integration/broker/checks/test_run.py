@@ -11,7 +11,7 @@ def test_a_broker_that_does_not_answer_has_nothing_wrong_yet() -> None:
     check_queue(settings_for("amqp://127.0.0.1:9//"))
 
 
-def test_a_password_that_is_refused_is_told_as_that(redis_url: str, rabbitmq_url: str) -> None:
+def test_a_password_that_is_refused_is_explained(redis_url: str, rabbitmq_url: str) -> None:
     for url in (redis_url.replace("//", "//nobody:geheim@"), rabbitmq_url.replace("guest@", "geheim@")):
         (found,) = broker(settings_for(url))
         assert "the broker refuses: its " in found.detail

@@ -46,7 +46,7 @@ def test_a_publish_to_an_empty_server_makes_a_replicated_queue_and_its_place_for
 
 
 @pytest.mark.parametrize("first", ["publisher", "worker"])
-def test_publisher_and_worker_agree_on_the_queue_whoever_comes_first(
+def test_publisher_and_worker_agree_on_the_queue_whichever_comes_first(
     rabbitmq_url: str, app: Celery, first: str
 ) -> None:
     if first == "publisher":
@@ -130,7 +130,7 @@ def test_a_connection_that_was_dropped_while_idle_goes_unnoticed(
     assert publisher.publish("order-1")
 
 
-def test_a_queue_that_somebody_deleted_is_made_again_and_the_message_kept(
+def test_a_queue_that_was_deleted_is_made_again_and_the_message_kept(
     rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:
     publisher = warm_publisher(rabbitmq_url)
@@ -157,7 +157,7 @@ def test_a_fork_leaves_the_parents_connection_alone(rabbitmq_url: str) -> None:
     assert line._producer is before  # it did not have to connect again
 
 
-def test_a_message_that_nobody_survives_is_put_aside(rabbitmq_url: str, app: Celery) -> None:
+def test_a_message_that_kills_every_worker_becomes_a_dead_letter(rabbitmq_url: str, app: Celery) -> None:
     assert Publisher(settings_for(rabbitmq_url)).publish("poison")
     with app.connection_for_read() as connection:
         channel = connection.default_channel

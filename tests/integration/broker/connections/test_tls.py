@@ -1,4 +1,4 @@
-"""A broker behind TLS has to prove who it is before it hears a password."""
+"""A broker behind TLS has to prove its identity before it gets a password."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_a_broker_with_the_right_certificate_takes_messages(
 
 
 @pytest.mark.parametrize("front", ["IP:127.0.0.1"], indirect=True)
-def test_a_broker_that_nobody_vouches_for_hears_nothing(front: TlsFront, plain_url: str) -> None:
+def test_a_broker_with_an_untrusted_certificate_gets_no_password(front: TlsFront, plain_url: str) -> None:
     assert not publish_through(front, plain_url)
     assert front.heard == 0
 
 
 @pytest.mark.parametrize("front", ["DNS:elsewhere.example"], indirect=True)
-def test_a_broker_with_somebody_elses_certificate_hears_nothing(
+def test_a_broker_with_another_servers_certificate_gets_no_password(
     front: TlsFront, plain_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "both.pem"))

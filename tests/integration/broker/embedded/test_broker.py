@@ -117,7 +117,7 @@ def test_it_outlives_the_thread_that_asked_for_it(home: Path) -> None:
     asking.start()
     asking.join()
     (pid,) = servers(home)
-    time.sleep(0.3)  # the kernel would have told it at once
+    time.sleep(0.3)  # the kernel would have killed it at once
     assert servers(home) == [pid]
     broker.stop()
 

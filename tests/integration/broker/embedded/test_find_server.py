@@ -13,7 +13,7 @@ from breakwall.broker import (
 from breakwall.broker.embedded import find_server
 
 
-def test_a_machine_without_a_server_program_is_told_what_to_install(
+def test_a_machine_without_a_server_program_gets_an_error_that_says_what_to_install(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(find_server, "_from_wheel", lambda: None)

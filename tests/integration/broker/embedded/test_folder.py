@@ -16,7 +16,7 @@ from breakwall.broker import (
 from breakwall.broker.embedded.folder import KEPT, ServerFolder
 
 
-def test_no_more_damaged_folders_are_kept_than_somebody_would_look_at(home: Path) -> None:
+def test_three_damaged_folders_are_kept_the_newest(home: Path) -> None:
     folder = ServerFolder(home)
     for number in range(KEPT + 2):
         folder.make()

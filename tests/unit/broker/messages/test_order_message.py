@@ -30,7 +30,7 @@ def test_a_message_of_ours_is_read_whether_it_names_one_order_or_some() -> None:
     "header",
     ["eta", "expires", "timelimit", "retries", "reply_to", "chord", "shadow", "stamped_headers", "get"],
 )
-def test_a_header_that_tells_celery_something_else_goes_no_further(header: str) -> None:
+def test_a_header_that_asks_celery_for_something_else_goes_no_further(header: str) -> None:
     read = read_message({**HEADERS, header: "2099-01-01T00:00:00"}, BODY)
     assert read.headers.get(header) in (None, 0)
 
