@@ -47,11 +47,6 @@ class EmbeddedBroker:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    @property
-    def socket(self) -> Path:
-        """Where it listens."""
-        return self._folder.socket
-
     def ensure(self) -> None:
         """From now on, until `stop`, keep a server running, here or elsewhere. Returns when one answers.
 
@@ -70,7 +65,7 @@ class EmbeddedBroker:
                 raise BrokerNotStartedError(f"the embedded broker did not start: {self._failure}")
             if time.monotonic() > deadline:
                 raise BrokerNotStartedError(
-                    f"the embedded broker does not answer on {self.socket}. "
+                    f"the embedded broker does not answer on {self._folder.socket}. "
                     f"The end of its log:\n{self._folder.end_of_log()}"
                 )
             time.sleep(0.01)

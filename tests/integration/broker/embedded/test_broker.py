@@ -29,14 +29,14 @@ def test_it_serves_orders_on_a_socket_that_only_its_user_can_open(
 ) -> None:
     assert Publisher(settings).publish_many(["a", "b"]) == 2
     assert queue_depth(settings) == 2
-    assert stat.S_IMODE(broker.socket.stat().st_mode) == 0o700
+    assert stat.S_IMODE(settings.broker_socket.stat().st_mode) == 0o700
 
 
 def test_stopping_it_leaves_nothing_running(broker: EmbeddedBroker, home: Path) -> None:
     broker.stop()
     broker.stop()
     assert servers(home) == []
-    assert not broker.socket.exists()
+    assert not (home / "broker.sock").exists()
 
 
 def test_what_was_published_is_there_after_a_stop_and_a_start(
