@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
 from breakwall.host.concurrency import check_host
-from breakwall.host.exhaustion import lack_of
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.db.database import DatabaseUnavailableError, Patience, telling_shortages
 from breakwall.payments.decisions import put_off
@@ -25,7 +25,7 @@ from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.settings import Settings
 
 if TYPE_CHECKING:
-    from breakwall.broker.publishing.protocol import OrderPublisher
+    from breakwall.broker.protocol import OrderPublisher
 
 log = logging.getLogger("breakwall.orders")
 
@@ -207,7 +207,7 @@ class OrderProducer:
             status, charge_id = self._charger.send(attempt, permit, deadline=deadline, patience=patience)
         except Exception as error:
             # The order is accepted and perhaps charged. Its claim expires, and a worker finishes it.
-            if not isinstance(error, DatabaseUnavailableError) and lack_of(error) is None:
+            if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:
                 log.exception("order (id %s): the outcome of its charge could not be recorded", order_id)
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
         if status is OrderStatus.QUEUED:
@@ -228,7 +228,7 @@ class OrderProducer:
             self._publisher.publish_many(order_ids)
         except Exception as error:
             # The orders are stored, and the dispatcher publishes them.
-            if lack_of(error) is None:
+            if exhausted_resource(error) is None:
                 log.exception("%d orders are stored and could not be published", len(order_ids))
         reach("after", "publish")
 

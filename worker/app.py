@@ -9,9 +9,9 @@ from celery import Celery
 from celery.utils.log import get_task_logger
 
 from breakwall.broker import TASK
-from breakwall.broker.celery_app import OwnApp
-from breakwall.broker.consuming.watchdog import WatchStep
-from breakwall.broker.message_forms import ids_in
+from breakwall.broker.celery_app import IsolatedCelery
+from breakwall.broker.consuming.watchdog import WatchdogStep
+from breakwall.broker.messages.order_message import ids_in
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import Settings
 from breakwall.worker.log import setup as _log_setup  # noqa: F401 - connects to Celery's signals
@@ -28,11 +28,11 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 def create_app(settings: Settings) -> Celery:
     """Build the app that `celery -A worker worker` and `breakwall worker` run."""
-    app = OwnApp(settings, current=True)
+    app = IsolatedCelery(settings, current=True)
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange_messages.record
     app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
-    app.steps["consumer"].add(WatchStep)
+    app.steps["consumer"].add(WatchdogStep)
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
     return app
 

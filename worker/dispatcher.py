@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker.publishing.protocol import OrderPublisher
+from breakwall.broker.protocol import OrderPublisher
 from breakwall.crashpoints import reach
 from breakwall.payments.ledger.dispatch_queue import DueOrders
 from breakwall.settings import DispatchSettings

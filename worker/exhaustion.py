@@ -7,7 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from breakwall.host.exhaustion import SHORTAGES, THREADS, Lacks, lack_of, relieve
+from breakwall.host.descriptors import free_descriptors
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, THREADS, exhausted_resource
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ class ExhaustionRetry:
         lacks: told of each failure for want of a resource, and of each success.
     """
 
-    def __init__(self, lacks: Lacks) -> None:
+    def __init__(self, lacks: ResourceExhaustion) -> None:
         self._lacks = lacks
         self._ending = threading.Event()
 
@@ -40,11 +42,11 @@ class ExhaustionRetry:
         for _ in range(TRIES - 1):
             try:
                 result = work()
-            except (DatabaseUnavailableError, *SHORTAGES) as error:
+            except (DatabaseUnavailableError, *EXHAUSTION_ERRORS) as error:
                 if not self._wait_after(error):
                     raise
             else:
-                self._lacks.enough()
+                self._lacks.report_success()
                 return result
         return work()
 
@@ -54,11 +56,11 @@ class ExhaustionRetry:
 
     def _wait_after(self, error: Exception) -> bool:
         """Wait after a failure; returns False if another try is of no use."""
-        resource = lack_of(error)
+        resource = exhausted_resource(error)
         if resource is None:
             return False
         self._lacks.report(resource)
-        relieve(error)
+        free_descriptors(error)
         return not self._ending.wait(PAUSE)
 
 
@@ -68,7 +70,7 @@ class QueueingExecutor(ThreadPoolExecutor):
     The standard executor accepts such work, raises an error, and never runs it.
     """
 
-    def __init__(self, threads: int, lacks: Lacks) -> None:
+    def __init__(self, threads: int, lacks: ResourceExhaustion) -> None:
         super().__init__(threads)
         self._lacks = lacks
         # At a second Ctrl-C Celery shuts the executor down in the signal's handler, which may have interrupted
@@ -83,13 +85,13 @@ class QueueingExecutor(ThreadPoolExecutor):
     def _adjust_thread_count(self) -> None:
         try:
             super()._adjust_thread_count()
-        except SHORTAGES as error:
-            if lack_of(error) is None:
+        except EXHAUSTION_ERRORS as error:
+            if exhausted_resource(error) is None:
                 raise
             self._lacks.report(THREADS)
 
 
-def replace_executor(worker: Any, lacks: Lacks) -> None:
+def replace_executor(worker: Any, lacks: ResourceExhaustion) -> None:
     """Give a Celery worker with a pool of threads a `QueueingExecutor`."""
     pool = worker.pool
     if isinstance(getattr(pool, "executor", None), ThreadPoolExecutor):

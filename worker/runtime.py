@@ -9,8 +9,8 @@ from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
-from breakwall.broker.messages import StrangeMessage
-from breakwall.host.exhaustion import Lacks
+from breakwall.broker.messages.strange import StrangeMessage
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.dispatch_queue import DueOrders
@@ -41,7 +41,7 @@ class Runtime:
         self.settings = settings
         self.monotonic = time.monotonic
         self._embedded_broker: EmbeddedBroker | None = None
-        self.lacks = Lacks(time.monotonic, hear=self._on_exhaustion)
+        self.lacks = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
         self.exhaustion_retry = ExhaustionRetry(self.lacks)
 
     @cached_property

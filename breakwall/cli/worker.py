@@ -62,7 +62,7 @@ def _check_broker(settings: Settings) -> None:
     """
     from breakwall.broker import check_queue
     from breakwall.broker.embedded.find_server import find_server_program
-    from breakwall.broker.embedded.server import ServerFolder
+    from breakwall.broker.embedded.folder import ServerFolder
 
     if settings.embedded_broker:
         ServerFolder(settings.home)

@@ -12,7 +12,7 @@ from pathlib import Path
 from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.demo.options import DECLINE_RATE, LATENCY, DemoOptions
 from breakwall.host.private_files import FILE, open_private
-from breakwall.processes.children import Child, ChildFailedError, end_of, python_module
+from breakwall.processes.child import Child, ChildFailedError, end_of, python_module
 from breakwall.settings import Settings, load_settings
 from breakwall.simulator.client import SimulatorControl
 

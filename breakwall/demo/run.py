@@ -16,7 +16,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from breakwall.broker.embedded.server import LONGEST_SOCKET_PATH
+from breakwall.broker.embedded.folder import LONGEST_SOCKET_PATH
 from breakwall.demo import messages
 from breakwall.demo.options import DemoOptions
 from breakwall.demo.processes import DemoProcesses
@@ -27,7 +27,7 @@ from breakwall.demo.screen import open_screen
 from breakwall.demo.snapshot import DemoMonitor
 from breakwall.host.private_files import open_private
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.processes.children import ChildFailedError
+from breakwall.processes.child import ChildFailedError
 from breakwall.simulator.client import SimulatorError
 from breakwall.terminal.output import data, notes, write_json, write_json_note
 

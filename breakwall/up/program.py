@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from breakwall.logs import LineFormatter
-from breakwall.processes.children import LAST_LINES, Child, ChildFailedError
+from breakwall.processes.child import LAST_LINES, Child, ChildFailedError
 from breakwall.texts import is_allowed
 
 _HEAD = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}(Z) (\w+) [\w.]+: (.*)")
@@ -25,7 +25,7 @@ _REPEATED = "Task breakwall.retry_payment["
 
 
 class Program(Child):
-    """A running program; see `breakwall.processes.children.Child` for how it ends.
+    """A running program; see `breakwall.processes.child.Child` for how it ends.
 
     Args:
         name: what people call it.

@@ -13,7 +13,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from breakwall.processes.children import ChildFailedError, python_module
+from breakwall.processes.child import ChildFailedError, python_module
 from breakwall.settings import Settings
 from breakwall.terminal.output import data, notes, write_note
 from breakwall.up.instructions import Ports, command_name, how_to_use

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.payments.db.database import Database
-from breakwall.processes.children import python_module
+from breakwall.processes.child import python_module
 from breakwall.settings import load_settings
 from breakwall.wiring import LEASE_MARGIN
 from tests.chaos.storm_brokers import StormBroker

@@ -240,9 +240,9 @@ MUTANTS = (
     ),
     Mutant(
         "the bounded publish",
-        "breakwall/broker/publishing/connection.py",
-        "STEP = 0.4\n",
-        "STEP = 30.0\n",
+        "breakwall/broker/connections/base.py",
+        "STEP_TIMEOUT = 0.4\n",
+        "STEP_TIMEOUT = 30.0\n",
         ("tests/integration/producers/test_place_is_bounded.py",),
         simulated=False,
     ),

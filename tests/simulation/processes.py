@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.crashpoints import reach
-from breakwall.host.exhaustion import Lacks
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.decisions import RetryPolicy
@@ -134,7 +134,7 @@ class WorkerProcess(PipelineProcess):
         due = DueOrders(database)
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, around.broker.depth, settings)
         self.outcome_log = OutcomeLog(database, self.breaker)
-        self.exhaustion_retry = ExhaustionRetry(Lacks(self.monotonic))
+        self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
         # Heartbeats are no order's affair.
         self.heartbeat = SimpleNamespace(mark_busy=lambda: None)
         # What the task finds behind `task.app`.

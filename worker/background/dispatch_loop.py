@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from breakwall.host.exhaustion import Lacks, lack_of
+from breakwall.host.exhaustion import exhausted_resource
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker.dispatcher import Dispatcher
 
@@ -31,7 +32,7 @@ class DispatchLoop:
         interval: float,
         batch: int,
         report: Callable[[str], None],
-        lacks: Lacks,
+        lacks: ResourceExhaustion,
         after_look: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,12 +75,12 @@ class DispatchLoop:
             self._report_failure(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)
         else:
             self._report_recovery()
-            self._lacks.enough()
+            self._lacks.report_success()
             return sent
         return 0
 
     def _report_failure(self, sentence: str, error: Exception) -> None:
-        resource = lack_of(error)
+        resource = exhausted_resource(error)
         if resource is None:
             self._report(sentence)
         else:

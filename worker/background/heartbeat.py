@@ -13,8 +13,8 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from breakwall import __version__
-from breakwall.broker import READS
-from breakwall.host.exhaustion import lack_of
+from breakwall.broker import MESSAGE_FORM
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.workers import BEAT, Identity, is_noted, note_alive, note_stopped
@@ -99,7 +99,7 @@ class Heartbeat:
             pid=os.getpid(),
             slots=slots,
             version=__version__,
-            reads=READS,
+            reads=MESSAGE_FORM,
         )
 
     def beat(self) -> bool:
@@ -130,7 +130,7 @@ class Heartbeat:
             self._database.write(write_if_possible, name="heartbeat")
         except Exception as error:  # whatever needs the database reports this itself
             log.debug("no heartbeat: %s", type(error).__name__)
-            if (resource := lack_of(error)) is not None:
+            if (resource := exhausted_resource(error)) is not None:
                 self._on_exhaustion(resource)  # an idle worker has no other way to report it
             return False
         return True

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from breakwall.broker.messages import StrangeMessage
-from breakwall.host.exhaustion import SHORTAGES
+from breakwall.broker.messages.strange import StrangeMessage
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import Strange, keep
 from breakwall.worker.log.throttle import LogThrottle
@@ -72,7 +72,7 @@ class StrangeMessageRecorder:
                 return
             thread = threading.Thread(target=self._run, name="breakwall-strange", daemon=True)
             # If no thread can be started now, the next message tries again. All of them are logged already.
-            with suppress(*SHORTAGES):
+            with suppress(*EXHAUSTION_ERRORS):
                 thread.start()
                 self._thread = thread
 

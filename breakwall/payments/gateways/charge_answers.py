@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from breakwall.host.exhaustion import lack_of
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.gateways.bodies import (
     UnreadableError,
@@ -152,7 +152,7 @@ def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
     code = type(error).__name__
     if phase is Phase.SENT:
         detail = f"The request may have reached the payment service; no usable answer came back ({code})."
-        health = Health.NEUTRAL if lack_of(error) else Health.FAILURE
+        health = Health.NEUTRAL if exhausted_resource(error) else Health.FAILURE
         return ChargeAnswer(Outcome.UNKNOWN, health, code=code, detail=detail)
     health, detail = explain_unsent(error, phase)
     return ChargeAnswer(Outcome.NOT_SENT, health, code=code, detail=detail)
@@ -161,7 +161,7 @@ def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
 def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
     """The service's health, and a sentence for an operator, after an error before the request's first byte."""
     code = type(error).__name__
-    if (lack := lack_of(error)) is not None:
+    if (lack := exhausted_resource(error)) is not None:
         return Health.NEUTRAL, f"This process has no {lack} left for the call; nothing was sent."
     if phase is Phase.CONNECTING:
         # The texts of socket, resolver and TLS errors name hosts and reasons, never credentials.

@@ -10,7 +10,7 @@ import pytest
 from breakwall.demo import processes as module
 from breakwall.demo.options import DemoOptions
 from breakwall.demo.processes import DemoProcesses
-from breakwall.processes.children import ChildFailedError
+from breakwall.processes.child import ChildFailedError
 
 
 class FakeChild:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.processes.children import ChildFailedError
+from breakwall.processes.child import ChildFailedError
 from breakwall.up.program import Program, as_event, readable
 from tests.texts import FAMILY
 from tests.waiting import wait_until

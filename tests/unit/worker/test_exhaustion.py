@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion import Lacks
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker import exhaustion
 from breakwall.worker.exhaustion import ExhaustionRetry, QueueingExecutor
@@ -22,8 +22,8 @@ def reported() -> list[str | None]:
 
 
 @pytest.fixture
-def lacks(reported: list[str | None]) -> Lacks:
-    return Lacks(time.monotonic, hear=reported.append)
+def lacks(reported: list[str | None]) -> ResourceExhaustion:
+    return ResourceExhaustion(time.monotonic, on_change=reported.append)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def out_of_memory() -> DatabaseUnavailableError:
 
 @pytest.mark.parametrize("error", [out_of_memory(), OSError(errno.EMFILE, "no"), MemoryError()])
 def test_work_is_retried_while_a_resource_is_exhausted(
-    lacks: Lacks, reported: list[str | None], error: Exception
+    lacks: ResourceExhaustion, reported: list[str | None], error: Exception
 ) -> None:
     work = Work(error, times=5)
     assert ExhaustionRetry(lacks).run(work) == "done"
@@ -60,7 +60,7 @@ def test_work_is_retried_while_a_resource_is_exhausted(
     assert len(reported) == 5
 
 
-def test_after_many_tries_work_is_given_up(lacks: Lacks) -> None:
+def test_after_many_tries_work_is_given_up(lacks: ResourceExhaustion) -> None:
     work = Work(MemoryError(), times=1000)
     with pytest.raises(MemoryError):
         ExhaustionRetry(lacks).run(work)
@@ -68,14 +68,14 @@ def test_after_many_tries_work_is_given_up(lacks: Lacks) -> None:
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("is down"), ValueError("a bug")])
-def test_any_other_error_is_raised_at_once(lacks: Lacks, error: Exception) -> None:
+def test_any_other_error_is_raised_at_once(lacks: ResourceExhaustion, error: Exception) -> None:
     work = Work(error, times=1)
     with pytest.raises(type(error)):
         ExhaustionRetry(lacks).run(work)
     assert work.tries == 1
 
 
-def test_a_worker_that_ends_waits_no_longer(lacks: Lacks) -> None:
+def test_a_worker_that_ends_waits_no_longer(lacks: ResourceExhaustion) -> None:
     retry = ExhaustionRetry(lacks)
     retry.end()
     work = Work(MemoryError(), times=1000)
@@ -86,7 +86,7 @@ def test_a_worker_that_ends_waits_no_longer(lacks: Lacks) -> None:
 
 class TestExecutor:
     def test_work_for_which_there_is_no_thread_is_done_once_there_is_one(
-        self, lacks: Lacks, reported: list[str | None], monkeypatch: pytest.MonkeyPatch
+        self, lacks: ResourceExhaustion, reported: list[str | None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def none_left(executor: Any) -> None:
             raise RuntimeError("can't start new thread")
@@ -100,7 +100,9 @@ class TestExecutor:
             executor.grow()
             assert future.result(30) == "done"
 
-    def test_a_signal_handler_that_interrupts_submit_can_shut_it_down(self, lacks: Lacks) -> None:
+    def test_a_signal_handler_that_interrupts_submit_can_shut_it_down(
+        self, lacks: ResourceExhaustion
+    ) -> None:
         executor = QueueingExecutor(1, lacks)
         ended = threading.Event()
 

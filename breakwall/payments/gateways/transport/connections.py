@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import h11
 
-from breakwall.host.exhaustion import remember
+from breakwall.host.descriptors import register_idle_connections
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 from breakwall.payments.gateways.transport.errors import StrayAnswerError
 
@@ -134,7 +134,7 @@ class ConnectionPool:
         self._lock = threading.Lock()
         self._idle: deque[tuple[float, HttpConnection]] = deque()  # the longest idle first
         self._closed = False
-        remember(self)
+        register_idle_connections(self)
 
     def exchange(self, request: Request, max_body: int, call: Call) -> Reply:
         """Send the request and read its answer; see `HttpConnection.exchange`."""

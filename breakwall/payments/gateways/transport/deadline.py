@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from breakwall.host.exhaustion import lack_of, relieve
+from breakwall.host.descriptors import free_descriptors
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.gateways.transport.errors import (
     CertificateRefusedError,
     ConnectError,
@@ -192,9 +193,9 @@ def _socket(family: socket.AddressFamily, timeout: float) -> socket.socket:
         try:
             return socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
-            if lack_of(error) is None or time.monotonic() > end:
+            if exhausted_resource(error) is None or time.monotonic() > end:
                 raise
-            relieve(error)
+            free_descriptors(error)
         time.sleep(0.02)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 
 from breakwall import __version__
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker import READS
+from breakwall.broker import MESSAGE_FORM
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
@@ -78,7 +78,7 @@ def test_a_worker_tells_who_and_where_it_is_with_what_slots_and_version(fleet: F
         "celery@web-1",
         7,
         __version__,
-        READS,
+        MESSAGE_FORM,
     )
     assert found.host
     assert found.pid > 0

@@ -12,13 +12,13 @@ from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.log.outcome import NOTHING_TO_DO, OutcomeLog
 
-FAILED = Answer(Outcome.FAILED, Health.FAILURE, code="http_503", detail="Down.")
-PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+FAILED = ChargeAnswer(Outcome.FAILED, Health.FAILURE, code="http_503", detail="Down.")
+PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
 
 
 class Site:
@@ -40,7 +40,7 @@ class Site:
         (self.order_id,) = self.ledger.accept_queued([order], deferrals=1).new.values()
         self.caplog = caplog
 
-    def work(self, answer: Answer, status: OrderStatus, delay: float = 0.0) -> OrderStatus:
+    def work(self, answer: ChargeAnswer, status: OrderStatus, delay: float = 0.0) -> OrderStatus:
         claim = self.ledger.claim(self.order_id)
         assert claim is not None
         attempt = self.ledger.begin_attempt(claim)
@@ -80,7 +80,7 @@ def test_the_reason_is_of_this_work_not_of_an_earlier_attempt(site: Site) -> Non
 
 
 def test_an_order_that_ended_unpaid_says_why(site: Site) -> None:
-    declined = Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined", detail="No funds.")
+    declined = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined", detail="No funds.")
     status = site.work(declined, OrderStatus.DECLINED)
     assert site.log.write(site.order_id, status, took=0.0) == "declined, card_declined"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion import CALM, Lacks
+from breakwall.host.exhaustion_log import CALM, ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 
@@ -39,7 +39,7 @@ class Outcome:
         self.reports: list[str] = []
         self.exhausted: list[str | None] = []
         dispatcher: Any = FailingOnce(error, stop_after=looks)
-        lacks = Lacks(count(0, CALM * 0.6).__next__, hear=self.exhausted.append)
+        lacks = ResourceExhaustion(count(0, CALM * 0.6).__next__, on_change=self.exhausted.append)
         dispatcher.loop = DispatchLoop(
             dispatcher, interval=0.001, batch=100, report=self.reports.append, lacks=lacks
         )

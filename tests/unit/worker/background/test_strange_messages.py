@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker.messages import StrangeMessage
+from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.fleet.strange_messages import newest

@@ -9,7 +9,7 @@ import pytest
 from celery.bin.base import CLIContext
 from click.testing import CliRunner
 
-from breakwall.broker.celery_app import OwnApp
+from breakwall.broker.celery_app import IsolatedCelery
 from breakwall.settings import load_settings
 from breakwall.worker.startup.options import ACCEPTED, ACCEPTED_VALUES, REASONS, own_worker
 
@@ -56,7 +56,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> click.Command:
 
 def run(command: click.Command, *line: str, environ: dict[str, str] | None = None) -> Any:
     """What Celery is started with, or what it says instead."""
-    app = OwnApp(load_settings({}), current=False)
+    app = IsolatedCelery(load_settings({}), current=False)
     ran = CliRunner().invoke(command, list(line), obj=CLIContext(app, True, None), env=environ)
     if isinstance(ran.exception, Started):
         return ran.exception.options
