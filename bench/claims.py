@@ -102,7 +102,7 @@ class Checkout:
         ledger = Ledger(self.database, lease=15)
         charger = Charger(self.gateway, ledger, RetryPolicy(), random.random)
         self.producer = OrderProducer(
-            ledger, charger, self.breaker, NoPublisher(), timeout=10, draw=random.random
+            ledger, charger, self.breaker, NoPublisher(), timeout=10, jitter=random.random
         )
 
     def place(self) -> object:

@@ -1,7 +1,7 @@
-"""`worker` and `producers` as second names of `breakwall.worker` and `breakwall.producers`.
+"""Makes `worker` and `producers` second names of `breakwall.worker` and `breakwall.producers`.
 
-A shop may have a `worker.py` of its own, so nothing of ours imports by the short names. Whoever does, and gets
-ours, gets the same modules: no class, task or signal is there twice.
+A shop may have a `worker.py` of its own, so nothing of ours imports by the short names. An import by a short name
+gives the same modules: no class, task or signal is there twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import ModuleType
 def also_known_as(short: str) -> None:
     """Make ``short``, which is being imported, a name of the package ``breakwall.<short>`` and of all that is in it."""
     if _FINDER not in sys.meta_path:
-        # First: the files can be found under the short name, too, and would be run once more.
+        # In front of the others: they would find the files under the short name too, and run them once more.
         sys.meta_path.insert(0, _FINDER)
     sys.modules[short] = importlib.import_module(f"breakwall.{short}")
 
@@ -36,7 +36,7 @@ class _SecondNames(MetaPathFinder):
 
 
 class _SecondName(Loader):
-    """Loads what is called ``name`` first of all."""
+    """Loads the module whose first name is ``name``."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -47,7 +47,7 @@ class _SecondName(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # The import system has just written the second name's over it.
+        # The import system has just replaced it by the second name's.
         module.__spec__ = self._spec
 
 

@@ -1,7 +1,7 @@
-"""By what the payment service, and a proxy on the way to it, knows us; and we it.
+"""Credentials for the payment service and a proxy: tokens, headers, certificates.
 
-A check raises `ValueError` with what would be right and never repeats the value, which is a secret. Imports
-nothing else of Breakwall; TLS only where files for it are named, since it takes a while to import.
+A check raises `ValueError`: it says what would be right and never repeats the value, which is a secret. Imports
+nothing else of Breakwall; imports TLS only if there are files for it, because that is slow.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import json
 import logging
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
 
-OURS = re.compile(
+_RESERVED = re.compile(
     "(accept|proxy)(-.*)?|connection|content-.*|expect|host|idempotency-key|keep-alive|te|trailer"
     "|transfer-encoding|upgrade|user-agent",
     re.IGNORECASE,
@@ -31,13 +31,13 @@ logger = logging.getLogger(__name__)
 
 
 def check_token(token: str) -> None:
-    """A bearer token."""
+    """Check a bearer token."""
     if not _TOKEN.fullmatch(token):
         raise ValueError("should be one token of visible ASCII characters, without spaces and line breaks")
 
 
 def read_token(path: Path) -> str:
-    """The bearer token in a file, whose last line may end with a line break."""
+    """The bearer token in a file; a line break at its end is ignored."""
     try:
         token = path.read_text(encoding="ascii").strip()
     except OSError as error:
@@ -49,17 +49,21 @@ def read_token(path: Path) -> str:
 
 
 def basic_auth(user: str, password: str) -> str:
-    """The header value of HTTP basic authentication."""
+    """The header's value for HTTP basic authentication."""
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode('ascii')}"
 
 
 def parse_headers(text: str) -> dict[str, str]:
-    """The headers in a JSON object of texts."""
+    """The headers in a JSON object of texts. Also the check of them.
+
+    Raises:
+        ValueError: it is not such an object, or a header is invalid, reserved or there twice.
+    """
     try:
-        pairs = json.loads(text, object_pairs_hook=_Pairs)
+        pairs = json.loads(text, object_pairs_hook=tuple)  # a list would look like a JSON array
     except (ValueError, RecursionError):
         pairs = None
-    if not isinstance(pairs, _Pairs) or not all(isinstance(value, str) for _, value in pairs):
+    if not isinstance(pairs, tuple) or not all(isinstance(value, str) for _, value in pairs):
         raise ValueError('should be a JSON object of texts, such as {"X-Shop": "17"}')
     for name, value in pairs:
         _check_header(name, value)
@@ -68,35 +72,47 @@ def parse_headers(text: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def check_headers(text: str) -> None:
-    """Headers of the shop's own; see `parse_headers`."""
-    parse_headers(text)
-
-
-def check_ca_file(path: Path) -> None:
-    """Certificate authorities in PEM, one at least."""
+def check_ca_file(path: Path, context: ssl.SSLContext | None = None) -> None:
+    """Check a file of certificate authorities in PEM, and load it into ``context``."""
     import ssl
 
-    _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path)
+    check_readable(path)
+    try:
+        (context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError("should hold certificates in PEM") from None
 
 
-def check_certificate(cert_file: Path, key_file: Path | None) -> None:
-    """Our own certificate in PEM, and the key that belongs to it, there or in a file of its own."""
+def check_certificate(cert_file: Path, key_file: Path | None, context: ssl.SSLContext | None = None) -> None:
+    """Check our own certificate in PEM and its key, in the same file or another, and load them into ``context``."""
     import ssl
 
-    _load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert_file, key_file)
+    check_readable(cert_file)
+    try:
+        # Without a password OpenSSL would ask for one at the terminal.
+        (context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).load_cert_chain(cert_file, key_file, lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ValueError("does not belong to the key in BREAKWALL_PAYMENT_KEY_FILE") from None
+        raise ValueError(_WITHOUT_KEY if key_file is None else _NO_PAIR) from None
+    except OSError as error:
+        raise ValueError(_unreadable(error)) from None
 
 
-def check_key_file(path: Path) -> None:
-    """A private key, as far as it can be told without its certificate."""
-    _check_readable(path)
+def check_readable(path: Path) -> None:
+    """Check that a file can be read."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise ValueError(_unreadable(error)) from None
 
 
 def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext | None:
-    """TLS with these files in place of the system's authorities, or of no certificate; None without any.
+    """TLS with these authorities instead of the system's, and this certificate; None without either.
 
     Raises:
-        ValueError: a file is of no use.
+        ValueError: a file cannot be used.
     """
     if ca_file is None and cert_file is None:
         return None
@@ -104,31 +120,31 @@ def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | No
 
     import httpx2
 
-    # Not `ssl.create_default_context`: a variable of the environment makes that write the keys to a file.
+    # Not `ssl.create_default_context`: an environment variable makes that one write the session keys to a file.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca_file else httpx2.create_ssl_context()
     if ca_file is not None:
-        _load_authorities(context, ca_file)
+        check_ca_file(ca_file, context)
     if cert_file is not None:
-        _load_certificate(context, cert_file, key_file)
+        check_certificate(cert_file, key_file, context)
     return context
 
 
 class TokenFile:
-    """A bearer token in a file, read again when the file changes; safe to share between threads."""
+    """A bearer token in a file, read again when the file changes. Threads may share it."""
 
     def __init__(self, path: Path) -> None:
-        """Reads it.
+        """Read the token.
 
         Raises:
-            ValueError: there is no token in it.
+            ValueError: the file has no token.
         """
         self._path = path
         self._seen = self._look()
         self._token = read_token(path)
 
     def __call__(self) -> str:
-        """The token. While the file is being replaced, or cannot be read, the last one stays in use."""
-        # Without a lock, which a fork could leave held for ever: threads that meet here read the same file.
+        """The token; the last one while the file is being replaced or cannot be read."""
+        # Without a lock, which a fork could leave locked for ever: two threads would only read the file twice.
         seen = self._look()
         if seen != self._seen:
             self._read_again()
@@ -149,52 +165,15 @@ class TokenFile:
         return (found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size)
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object with its names as often as they were written."""
-
-
 def _check_header(name: str, value: str) -> None:
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError("names a header that cannot be one")
-    if OURS.fullmatch(name):
+    if _RESERVED.fullmatch(name):
         raise ValueError(f"should not set {name}: Breakwall sets what it needs of it")
     if not _HEADER_VALUE.fullmatch(value):
         raise ValueError(
             f"gives {name} a value that is empty, or not ASCII, or has a line break or outer spaces"
         )
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise ValueError(_unreadable(error)) from None
-
-
-def _load_authorities(context: ssl.SSLContext, path: Path) -> None:
-    import ssl
-
-    _check_readable(path)
-    try:
-        context.load_verify_locations(path)
-    except ssl.SSLError:
-        raise ValueError("should hold certificates in PEM") from None
-
-
-def _load_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> None:
-    import ssl
-
-    _check_readable(cert_file)
-    try:
-        # Without a password of our own OpenSSL would ask for one at the terminal.
-        context.load_cert_chain(cert_file, key_file, password=lambda: "")
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise ValueError("does not belong to the key in BREAKWALL_PAYMENT_KEY_FILE") from None
-        raise ValueError(_WITHOUT_KEY if key_file is None else _NO_PAIR) from None
-    except OSError as error:
-        raise ValueError(_unreadable(error)) from None
 
 
 _WITHOUT_KEY = (

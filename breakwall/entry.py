@@ -1,4 +1,4 @@
-"""Where the `breakwall` command begins: what goes wrong before there is a command line is a sentence, too."""
+"""Where the `breakwall` command begins. A failure to load the command line is a sentence, not a traceback."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit("Aborted!")
     except (OSError, MemoryError) as error:  # no descriptor or no memory for our own files
-        sys.exit(f"Error: breakwall cannot be loaded: {error or 'this process has no memory left'}")
+        sys.exit(f"Error: breakwall cannot be loaded: {str(error) or 'this process has no memory left'}")
     run()

@@ -1,7 +1,7 @@
-"""How a line of a log looks: one event a line, whoever wrote it, and nothing in it that a stranger can break.
+"""How a line of a log looks: one event a line, and no text of another program can break it.
 
-JSON for a collector, text for a terminal. Everything passes here, Celery's, SQLAlchemy's and our own events, so
-this is the one place where control characters, line breaks and what turns writing around are made visible.
+JSON for a collector, text for a terminal. Celery's, SQLAlchemy's and our own events all pass here, so this is the one
+place where control characters, line breaks and characters that reverse the writing direction are made visible.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from breakwall.texts import visible
 if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter
 
-LONGEST = 4000
-"""Characters of a field: Docker cuts lines of 16 KiB in two, and a stranger's message may have megabytes."""
+MAX_FIELD = 4000
+"""Characters of a field: Docker cuts lines of 16 KiB in two, and another program's message may have megabytes."""
 
-LONGEST_TRACEBACK = 8000
+MAX_TRACEBACK = 8000
 
-_NOT_OURS = {"data"}
-"""What Celery hands to handlers beside its own lines: all that the message said, once more."""
+_LEFT_OUT = {"data"}
+"""Celery hands it to handlers beside its own lines: the whole message once more."""
 
 
 def is_json_on(stream: object, chosen: str) -> bool:
-    """Whether what goes to ``stream`` is JSON: ``json``, ``text``, or ``auto``, JSON where there is no terminal."""
+    """Whether ``stream`` gets JSON. ``chosen``: ``json``, ``text``, or ``auto``: JSON where it is no terminal."""
     if chosen != "auto":
         return chosen == "json"
     isatty = getattr(stream, "isatty", None)
@@ -42,7 +42,7 @@ class LineFormatter(logging.Formatter):
     Args:
         as_json: one JSON object with ``timestamp`` (UTC), ``level``, ``logger``, ``event``, the record's own fields
             (`logging`'s ``extra``) and ``exception``; else the same as text, without the fields.
-        event: what the field with the sentence is called.
+        event: the name of the field with the sentence.
     """
 
     def __init__(self, *, as_json: bool, event: str = "event") -> None:
@@ -53,13 +53,13 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The whole line, in ASCII where it is JSON, without its end. Raises nothing: `logging` would print it."""
         try:
-            return self._by_structlog.format(_with_its_message(record))
-        except Exception as error:  # a stranger's object may do anything when somebody looks at it
-            return self._by_structlog.format(_in_its_place(record, error))
+            return self._by_structlog.format(_with_text(record))
+        except Exception as error:  # another program's object may raise when its repr is asked for
+            return self._by_structlog.format(_substitute(record, error))
 
     @cached_property
     def _by_structlog(self) -> ProcessorFormatter:
-        # When something is to be said: importing structlog takes as long as all of `breakwall --help`.
+        # Not before the first line: importing structlog takes as long as all of `breakwall --help`.
         from structlog.processors import StackInfoRenderer, format_exc_info
         from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
@@ -71,19 +71,19 @@ class LineFormatter(logging.Formatter):
                 StackInfoRenderer(),
                 format_exc_info,
                 ProcessorFormatter.remove_processors_meta,
-                _made_visible,
+                _make_visible,
                 render,
             ]
         )
 
     def _as_json_line(self, logger: object, method: str, event: Mapping[str, Any]) -> str:
         named = {(self._event if name == "event" else name): value for name, value in event.items()}
-        # In ASCII it survives every encoding; U+007F is the one control character that JSON leaves as it is.
+        # ASCII survives every encoding. U+007F is the one control character that JSON leaves as it is.
         return json.dumps(named, default=str).replace("\x7f", "\\u007f")
 
 
-def _with_its_message(record: logging.LogRecord) -> logging.LogRecord:
-    """A copy whose message is a text already; a library's slip in its arguments costs nobody the line."""
+def _with_text(record: logging.LogRecord) -> logging.LogRecord:
+    """A copy whose message is a text already; a library's mistake in its arguments does not cost the line."""
     copied = logging.makeLogRecord(vars(record))
     if not isinstance(record.msg, dict):  # structlog's own events are that
         copied.msg, copied.args = message_of(record), ()
@@ -91,17 +91,17 @@ def _with_its_message(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """What a record says, also where its arguments do not fit."""
+    """A record's text, also where its arguments do not fit."""
     try:
         return record.getMessage()
     except Exception:
         return f"{record.msg!s} (with arguments that do not fit)"
 
 
-def _in_its_place(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    told = f"a line that cannot be written ({type(error).__name__}), from {record.pathname}:{record.lineno}"
+def _substitute(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
+    text = f"a line that cannot be written ({type(error).__name__}), from {record.pathname}:{record.lineno}"
     origin = {name: getattr(record, name) for name in ("name", "levelname", "levelno", "created")}
-    return logging.makeLogRecord({**origin, "msg": told})
+    return logging.makeLogRecord({**origin, "msg": text})
 
 
 def _add_origin(logger: object, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
@@ -111,36 +111,36 @@ def _add_origin(logger: object, method: str, event: MutableMapping[str, Any]) ->
         "timestamp": moment.replace("+00:00", "Z"),
         "level": record.levelname.lower(),
         "logger": record.name,
-        # A field of that name, from `extra`, is not what was said.
+        # A field of that name, from `extra`, is not the sentence.
         "event": record.msg if isinstance(record.msg, str) else event.get("event", ""),
     }
-    others = {name: value for name, value in event.items() if name not in {*first, *_NOT_OURS}}
+    others = {name: value for name, value in event.items() if name not in {*first, *_LEFT_OUT}}
     return {**first, **others}
 
 
-def _made_visible(logger: object, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+def _make_visible(logger: object, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     return {visible(str(name)): _visible_value(name, value) for name, value in event.items()}
 
 
 def _visible_value(name: str, value: object) -> object:
     match value:
         case float() if not math.isfinite(value):
-            return str(value)  # JSON has no word for it
+            return str(value)  # JSON has no such number
         case None | bool() | int() | float():
             return value
-        case dict() | list() | tuple() | set() if len(whole := repr(value)) > LONGEST:
+        case dict() | list() | tuple() | set() if len(whole := repr(value)) > MAX_FIELD:
             return _shortened(whole)
         case dict():
             return {visible(str(key)): _visible_value("", each) for key, each in value.items()}
         case list() | tuple() | set():
             return [_visible_value("", each) for each in value]
     if name in {"exception", "stack"}:
-        return "\n".join(visible(line) for line in str(value)[-LONGEST_TRACEBACK:].split("\n"))
+        return "\n".join(visible(line) for line in str(value)[-MAX_TRACEBACK:].split("\n"))
     return _shortened(str(value))
 
 
 def _shortened(text: str) -> str:
-    return visible(text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)")
+    return visible(text if len(text) <= MAX_FIELD else f"{text[:MAX_FIELD]}… ({len(text):,} characters)")
 
 
 def _as_text(logger: object, method: str, event: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Errors that cross from one process to another whole: a process pool pickles what its workers raise."""
+"""Lets errors pass from one process to another: a process pool pickles what its workers raise."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 
 class Picklable:
-    """The first base of an error whose ``__init__`` takes something else than the sentence that it hands on.
+    """The first base of an error whose ``__init__`` takes other arguments than its sentence.
 
-    Python would make such an error anew by calling it with that sentence: a `TypeError` in the process that
+    Python would make such an error anew by calling it with its sentence. That is a `TypeError` in the process that
     waits for the answer, which breaks a pool or leaves it waiting for ever.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How `pickle` and `copy` make it anew: as it is, without ``__init__``."""
-        return _made_again, (type(self), getattr(self, "args", ())), vars(self)
+        """How `pickle` and `copy` make it anew: without ``__init__``."""
+        return _make_again, (type(self), getattr(self, "args", ())), vars(self)
 
 
-def _made_again(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+def _make_again(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
     return kind.__new__(kind, *args)

@@ -1,4 +1,4 @@
-"""Bringing many orders in: straight to the queue, in batches, so that a bad line takes none along."""
+"""Imports many orders straight into the queue, in batches. A bad line does not keep out the others."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from itertools import islice
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.acceptance import known_by_key
 from breakwall.payments.orders import IdempotencyConflictError, Order
-from breakwall.producers.order_files import Line
+from breakwall.producers.order_files import OrderLine
 from breakwall.producers.producer import BATCH, OrderProducer
 from breakwall.texts import quoted
 
 
 @dataclass
-class Summary:
-    """What became of the lines. ``accepted``: new orders. ``already_known``: orders that had been accepted
-    before, by an earlier run or an earlier line. ``bad``: lines that hold no order."""
+class ImportSummary:
+    """How many lines had which result.
+
+    Attributes:
+        accepted: new orders.
+        already_known: orders accepted before, by an earlier run or an earlier line.
+        bad: lines that hold no order.
+    """
 
     accepted: int = 0
     already_known: int = 0
@@ -29,12 +34,12 @@ class Summary:
 
 
 class OrderImporter:
-    """Hands lines of orders to a producer; the same lines again change nothing.
+    """Gives lines of orders to a producer. To import the same lines again changes nothing.
 
     Args:
-        producer: what queues the orders.
-        database: the producer's, read to find the lines that conflict.
-        report: told the number of each bad line and what is wrong with it.
+        producer: queues the orders.
+        database: the producer's; read to find the lines that conflict.
+        report: called with the number of each bad line and its problem.
     """
 
     def __init__(
@@ -43,45 +48,44 @@ class OrderImporter:
         self._producer = producer
         self._database = database
         self._report = report
-        self.summary = Summary()
+        self.summary = ImportSummary()
 
-    def run(self, lines: Iterable[Line]) -> Iterator[list[Line]]:
-        """Queue every good line; yields each batch of lines after it has been dealt with.
+    def run(self, lines: Iterable[OrderLine]) -> Iterator[list[OrderLine]]:
+        """Queue every good line; yields each batch of lines once it is stored or reported.
 
         Raises:
-            DatabaseUnavailableError: `summary` says how far it came; the whole may be run again.
-            UnreadableFileError: from ``lines``; likewise, once the file is whole.
+            DatabaseUnavailableError: `summary` counts what was stored; the whole import may be repeated.
+            UnreadableFileError: from ``lines``; likewise, once the file is repaired.
         """
         waiting = iter(lines)
         while batch := list(islice(waiting, BATCH)):
             self._enqueue(self._distinct(batch))
             yield batch
 
-    def _distinct(self, batch: list[Line]) -> dict[str, tuple[int, Order]]:
-        """The good lines' orders by key. Of two lines with one key the first counts."""
-        found: dict[str, tuple[int, Order]] = {}
+    def _distinct(self, batch: list[OrderLine]) -> dict[str, tuple[int, Order]]:
+        """The good lines' numbers and orders, by key. Of two lines with one key the first counts."""
+        orders: dict[str, tuple[int, Order]] = {}
         for line in batch:
             if line.order is None:
-                self._bad(line.number, line.problem or "")
+                self._reject(line.number, line.problem or "")
                 continue
-            first = found.setdefault(line.order.idempotency_key, (line.number, line.order))
-            if first[0] == line.number:
+            key = line.order.idempotency_key
+            number, order = orders.setdefault(key, (line.number, line.order))
+            if number == line.number:
                 continue
-            if first[1] == line.order:
+            if order == line.order:
                 self.summary.already_known += 1
             else:
-                key = line.order.idempotency_key
-                self._bad(
-                    line.number, f"idempotency_key: {quoted(key)} is line {first[0]}'s, for another order"
-                )
-        return found
+                problem = f"idempotency_key: {quoted(key)} is line {number}'s, for another order"
+                self._reject(line.number, problem)
+        return orders
 
     def _enqueue(self, orders: dict[str, tuple[int, Order]]) -> None:
         while orders:
             try:
                 results = self._producer.enqueue(order for _, order in orders.values())
             except IdempotencyConflictError as conflict:
-                # Nothing of the batch was stored. One look finds every order of it that conflicts.
+                # Nothing of the batch was stored. One read finds every conflicting order of it.
                 self._drop_conflicts(orders, conflict)
                 continue
             known = sum(result.replayed for result in results)
@@ -101,8 +105,8 @@ class OrderImporter:
             except IdempotencyConflictError as error:
                 conflicts[key] = error
         for key, found in conflicts.items():
-            self._bad(orders.pop(key)[0], str(found))
+            self._reject(orders.pop(key)[0], str(found))
 
-    def _bad(self, number: int, problem: str) -> None:
+    def _reject(self, number: int, problem: str) -> None:
         self.summary.bad += 1
         self._report(number, problem)

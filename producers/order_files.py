@@ -1,4 +1,4 @@
-"""Reading orders from files: CSV, a JSON array or JSON Lines, each record judged on its own."""
+"""Reads orders from files: CSV, a JSON array or JSON Lines. Each record is checked on its own."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ FIELDS = tuple(field.name for field in fields(Order))
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One record, by the line that it begins on: an order, or what is wrong."""
+class OrderLine:
+    """One record, by the line on which it begins: either an order or a problem."""
 
     number: int
     order: Order | None = None
     problem: str | None = None
 
 
-class OrderFile(Iterable[Line]):
+class OrderFile(Iterable[OrderLine]):
     """The orders of a file, one at a time.
 
     Args:
         stream: the file.
-        columns: for each of `FIELDS` that is called otherwise there, its columns. Then what has no name of ours is
-            passed over; else a JSON object has to have exactly the fields of an order.
+        columns: the file's columns for those of `FIELDS` that have another name there. With it, columns of unknown
+            names are ignored; without it, a JSON object must have exactly the fields of an order.
         units: what the amounts count.
         encoding: None: as a byte order mark says, else UTF-8.
 
     Attributes:
-        position: bytes of the file that were read.
+        position: bytes of the file read so far.
 
     Raises:
-        UnreadableFileError: the file cannot be understood, or not any more; what came before stands.
+        UnreadableFileError: the file cannot be read, from its beginning or from here on.
     """
 
     def __init__(
@@ -60,37 +60,37 @@ class OrderFile(Iterable[Line]):
     def position(self) -> int:
         return self._records.position
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[OrderLine]:
         for record in self._records:
             try:
-                yield self._judged(record)
-            except (AmountError, InvalidOrderError) as error:
-                yield Line(record.number, problem=_told(error))
+                yield self._read(record)
+            except AmountError as error:
+                yield OrderLine(record.number, problem=f"amount: {error}")
+            except InvalidOrderError as error:
+                yield OrderLine(record.number, problem=str(error))
 
-    def _judged(self, record: Record) -> Line:
+    def _read(self, record: Record) -> OrderLine:
         if record.problem:
-            return Line(record.number, problem=record.problem)
-        found = record.document if self._strict and record.document is not None else _first(record.values)
-        return Line(record.number, Order.from_json(self._with_amount(found)))
+            return OrderLine(record.number, problem=record.problem)
+        document = record.document if self._strict else None
+        fields = _first_values(record.values) if document is None else document
+        return OrderLine(record.number, Order.from_json(self._with_amount(fields)))
 
-    def _with_amount(self, found: dict[str, Any]) -> dict[str, Any]:
-        amount, currency = found.get("amount"), found.get("currency")
+    def _with_amount(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """With the amount in minor units, where it can be converted."""
+        amount, currency = fields.get("amount"), fields.get("currency")
         if amount is None or not isinstance(currency, str):
-            return found
-        # JSON has numbers: a text where minor units should be is a mistake of whoever wrote it.
+            return fields
+        # JSON has numbers: a text as an amount in minor units is an error in the file.
         if self._records.json and self._units is Units.MINOR and not isinstance(amount, Decimal):
-            return found
+            return fields
         if currency not in MINOR_DIGITS:
-            return {**found, "amount": 1}  # Of an unknown currency nothing can be said but that.
-        return {**found, "amount": minor_units(amount, currency, self._units)}
+            return {**fields, "amount": 1}  # any amount: the error to report is the unknown currency
+        return {**fields, "amount": minor_units(amount, currency, self._units)}
 
 
-def _first(values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def _first_values(values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     fields = {name: found[0] for name, found in values.items() if found}
-    # Exports write ``usd``.
     currency = fields.get("currency")
+    # Some exports write ``usd``.
     return fields | ({"currency": currency.upper()} if isinstance(currency, str) else {})
-
-
-def _told(error: ValueError) -> str:
-    return f"amount: {error}" if isinstance(error, AmountError) else str(error)

@@ -1,4 +1,4 @@
-"""Accepting an order: charge it now, or store it for the worker. Follow `OrderProducer.place`."""
+"""Accepts an order: charges it now, or stores it for the worker. Start reading at `OrderProducer.place`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
 from breakwall.host.concurrency import check_host
-from breakwall.host.exhaustion import lack_of
+from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.charging import Charger, given_back_on_error
 from breakwall.payments.db.database import DatabaseUnavailableError, Patience, telling_shortages
 from breakwall.payments.decisions import put_off
@@ -24,32 +24,27 @@ from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.settings import Settings
 
+if TYPE_CHECKING:
+    from breakwall.broker.protocol import OrderPublisher
+
 log = logging.getLogger("breakwall.orders")
 
-QUIET = 60.0
-"""Seconds between two openings of the circuit that a producer warns of: it has a log of its own to fill."""
+WARNING_INTERVAL = 60.0
+"""Seconds between two warnings of a producer that the circuit has opened: the log is the shop's."""
 
 BATCH = 500
-"""Orders that `OrderProducer.enqueue` stores in one transaction: short, and few of them."""
-
-
-class Publisher(Protocol):
-    """Tells the workers about queued orders. Bounded in time; never raises, because it is only a hint."""
-
-    def publish_many(self, order_ids: list[str]) -> int: ...
-
-    def close(self) -> None: ...
+"""Orders that `OrderProducer.enqueue` stores in one transaction: few, so that it is short."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceResult:
-    """What became of an order that was handed in.
+    """The state of an order that was placed.
 
     Attributes:
         order_id: Breakwall's id of the order.
-        status: its state now; compares equal to the design's names, ``"paid"``, ``"queued"``, ….
-        charge_id: the payment service's id of the charge, once it is paid.
-        replayed: the idempotency key was known and nothing was done; this is the earlier order's state.
+        status: its state now; compares equal to ``"paid"``, ``"queued"``, ….
+        charge_id: the payment service's id of the charge, once the order is paid.
+        replayed: the idempotency key was known, so nothing was done; this is the earlier order's state.
     """
 
     order_id: str
@@ -62,13 +57,13 @@ class OrderProducer:
     """Accepts orders. Safe for threads; one per process is enough.
 
     Args:
-        ledger: where orders are stored.
-        charger: what charges them.
+        ledger: stores the orders.
+        charger: charges them.
         breaker: asked before each charge.
-        publisher: tells the workers what was queued.
-        timeout: seconds that one charge may take, all in all.
-        draw: uniform random numbers from 0 to 1, for the jitter.
-        monotonic: the clock that deadlines are on, the gateway's.
+        publisher: sends the ids of queued orders to the workers.
+        timeout: seconds that one charge may take in total.
+        jitter: uniform random numbers from 0 to 1.
+        monotonic: the clock of the deadlines, which the gateway uses too.
     """
 
     def __init__(
@@ -76,10 +71,10 @@ class OrderProducer:
         ledger: Ledger,
         charger: Charger,
         breaker: CircuitBreaker,
-        publisher: Publisher,
+        publisher: OrderPublisher,
         *,
         timeout: float,
-        draw: Callable[[], float],
+        jitter: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
@@ -87,56 +82,49 @@ class OrderProducer:
         self._breaker = breaker
         self._publisher = publisher
         self._timeout = timeout
-        self._draw = draw
+        self._jitter = jitter
         self._monotonic = monotonic
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
-        """Build a producer from the environment, or from settings that are already read.
+        """Build a producer from the environment, or from ``settings``.
 
-        Takes some tenths of a second, so that the first order does not: do it when the process starts. Asks the
-        circuit's store, so that a process that starts during an outage sends nothing; a store that does not
-        answer costs ``BREAKER__FIRST_CONTACT`` seconds, once. Connects to nothing else.
+        Takes some tenths of a second: do it when the process starts, not at the first order. It reads the circuit
+        from its store, so that a process that starts during an outage sends nothing; a store that does not
+        answer costs ``BREAKER__FIRST_CONTACT`` seconds, once. It connects to nothing else.
 
         Raises:
-            SettingsError: naming every variable that is unusable.
-            HostError: the process's host would have us hang; the text says what to do.
+            SettingsError: naming every bad variable.
+            HostError: calls would hang in this process, for example patched by gevent; the text says what to do.
         """
-        from breakwall.broker import Publisher as BrokerPublisher
+        from breakwall.broker import Publisher
         from breakwall.settings import load_settings
         from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 
         check_host()
         chosen = settings or load_settings()
-        publisher = BrokerPublisher(chosen)
+        publisher = Publisher(chosen)
         publisher.prepare()
         ledger = open_ledger(chosen, open_database(chosen))
         charger, breaker = open_charger(chosen, ledger), open_breaker(chosen)
-        log_circuit(chosen, breaker, charger, pause=QUIET)
+        log_circuit(chosen, breaker, charger, pause=WARNING_INTERVAL)
         breaker.meet_store()
-        return cls(
-            ledger,
-            charger,
-            breaker,
-            publisher,
-            timeout=chosen.payment_timeout,
-            draw=charger.draw,
-        )
+        timeout = chosen.payment_timeout
+        return cls(ledger, charger, breaker, publisher, timeout=timeout, jitter=charger.draw)
 
     def place(self, order: Order) -> PlaceResult:
-        """Accept one order and, if the circuit lets it, charge it now.
+        """Accept one order and, if the circuit permits, charge it now.
 
-        Blocks at most for the payment timeout and a second, whatever is down but the database. For that it
-        waits: 5 s in all for locks that others hold in it, and for a PostgreSQL that is stopped and not dead until
-        it goes on. Placing the same order again, with the same idempotency key, does nothing and returns the
-        first one's state.
+        Blocks at most for the payment timeout and a second, whatever is down except the database. Locks in the
+        database may add 5 s in total; a PostgreSQL that is paused (SIGSTOP) blocks until it continues. To place
+        the same order again, with the same idempotency key, does nothing and returns the first one's state.
 
         Raises:
-            DatabaseUnavailableError: do not count on the order, and place it again with the same key, which
-                is safe: as a rule nothing was accepted, but a commit whose answer was lost may have been. So
-                too where this process runs out of descriptors, threads, memory or disk; ``lack`` says of what.
+            DatabaseUnavailableError: place the order again with the same key, which is safe. Normally nothing was
+                accepted, but the answer to a commit may have been lost. Also raised when this process runs out
+                of descriptors, threads, memory or disk; ``lack`` names which.
             IdempotencyConflictError: the key belongs to another order.
-            HostError: nothing was accepted: this process was patched since, see `breakwall.host.concurrency`.
+            HostError: nothing was accepted: the process was patched meanwhile, see `breakwall.host.concurrency`.
         """
         check_host()
         with telling_shortages():
@@ -168,38 +156,40 @@ class OrderProducer:
         return self._charge(accepted, permit, deadline, patience)
 
     def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
-        """Store orders for the worker without charging them here, `BATCH` to a transaction.
+        """Store orders for the worker without charging them here, `BATCH` in a transaction.
 
-        Returns a result for each, in their order. All the same rules of idempotency hold.
+        Returns a result for each, in the same order. Idempotency works as in `place`.
 
         Raises:
-            DatabaseUnavailableError: the batches before this one were accepted; enqueue all again.
-            IdempotencyConflictError: as above, for the first order whose key belongs to another one.
+            DatabaseUnavailableError: earlier batches were accepted; enqueue all again.
+            IdempotencyConflictError: of the first order whose key belongs to another one. Its batch was not stored.
         """
         check_host()
         waiting = iter(orders)
         results: list[PlaceResult] = []
         while batch := list(islice(waiting, BATCH)):
             with telling_shortages():
-                results += self._enqueue_batch(batch)
+                accepted = self._ledger.accept_queued(batch)
+                self._publish(list(accepted.new.values()))
+            results += [_result(order, accepted) for order in batch]
         return results
 
     def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
         """The order as it is now.
 
         Args:
-            name: its id, its idempotency key, or a key that it travels under.
-            by: which of them it is, for a name that could be two orders'.
+            name: its id, its idempotency key, or a key under which it was charged.
+            by: which of them it is, for a name that fits two orders.
 
         Raises:
-            OrderNotFoundError: there is none; `OrderPrunedError` where there was one, which tells how it had ended.
-            AmbiguousNameError: there are two, and ``by`` does not say which is meant.
+            OrderNotFoundError: there is none. `OrderPrunedError`: there was one; the error says how it ended.
+            AmbiguousNameError: it fits two orders, and ``by`` does not decide.
             DatabaseUnavailableError: the database does not answer.
         """
         return get_order(self._ledger.database, name, by)
 
     def close(self) -> None:
-        """Hand in what the breaker has still to tell the others, and close every connection."""
+        """Send the breaker's last reports to its store, and close every connection."""
         self._breaker.close()
         self._publisher.close()
         self._charger.gateway.close()
@@ -214,27 +204,21 @@ class OrderProducer:
     def _charge(self, attempt: Attempt, permit: Permit, deadline: float, patience: Patience) -> PlaceResult:
         order_id = attempt.claim.order_id
         try:
-            with telling_shortages():
-                status, charge_id = self._charger.send(attempt, permit, deadline=deadline, patience=patience)
+            status, charge_id = self._charger.send(attempt, permit, deadline=deadline, patience=patience)
         except Exception as error:
-            # Accepted, and perhaps charged, whatever went wrong. Its claim runs out, and a worker settles it.
-            if not isinstance(error, DatabaseUnavailableError):
-                log.exception("order (id %s): what became of its charge could not be recorded", order_id)
+            # The order is accepted and perhaps charged. Its claim expires, and a worker finishes it.
+            if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:
+                log.exception("order (id %s): the outcome of its charge could not be recorded", order_id)
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
         if status is OrderStatus.QUEUED:
             self._publish([order_id])
         return PlaceResult(order_id, status, charge_id)
 
     def _queue_refused(self, order: Order, retry_after: float, patience: Patience) -> PlaceResult:
-        delay = put_off(retry_after, self._draw())
+        delay = put_off(retry_after, self._jitter())
         accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, patience=patience)
         self._publish(list(accepted.new.values()))
         return _result(order, accepted)
-
-    def _enqueue_batch(self, batch: list[Order]) -> list[PlaceResult]:
-        accepted = self._ledger.accept_queued(batch)
-        self._publish(list(accepted.new.values()))
-        return [_result(order, accepted) for order in batch]
 
     def _publish(self, order_ids: list[str]) -> None:
         if not order_ids:
@@ -243,8 +227,8 @@ class OrderProducer:
         try:
             self._publisher.publish_many(order_ids)
         except Exception as error:
-            # They are stored, whatever went wrong now; the dispatcher publishes them.
-            if lack_of(error) is None:
+            # The orders are stored, and the dispatcher publishes them.
+            if exhausted_resource(error) is None:
                 log.exception("%d orders are stored and could not be published", len(order_ids))
         reach("after", "publish")
 

@@ -8,26 +8,26 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from breakwall.payments.gateways.base import (
-    Answer,
+    ChargeAnswer,
     ChargeRequest,
     GatewayProfile,
     Health,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 
-PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
-DECLINED = Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
-DOWN = Answer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
-LOST = Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
+PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+DECLINED = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
+DOWN = ChargeAnswer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
+LOST = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
 
-FOUND = LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
-ABSENT = LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS)
-NO_ANSWER = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="http_503")
+FOUND = LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+ABSENT = LookupAnswer(LookupResult.ABSENT, Health.SUCCESS)
+NO_ANSWER = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="http_503")
 
-PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, settle_seconds=30.0)
-KEYED = GatewayProfile(deduplicates=True, key_life=86_400.0, looks_up=True, settle_seconds=30.0)
+PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, absent_after=30.0)
+KEYED = GatewayProfile(deduplicates=True, key_life=86_400.0, looks_up=True, absent_after=30.0)
 
 
 class ScriptedGateway:
@@ -40,22 +40,22 @@ class ScriptedGateway:
 
     def __init__(self, profile: GatewayProfile = PLAIN) -> None:
         self.profile = profile
-        self.answers: deque[Answer] = deque()
-        self.look_ups: deque[LookUpAnswer] = deque()
+        self.answers: deque[ChargeAnswer] = deque()
+        self.look_ups: deque[LookupAnswer] = deque()
         self.charged: list[ChargeRequest] = []
         self.looked_up: list[str] = []
         self.known: dict[str, str] = {}
         self._absent: set[str] = set()
         self.during: Callable[[], None] = lambda: None
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         if time.monotonic() >= deadline:
-            return Answer(Outcome.NOT_SENT, Health.NEUTRAL, code="deadline")
+            return ChargeAnswer(Outcome.NOT_SENT, Health.NEUTRAL, code="deadline")
         self.charged.append(request)
         self.during()
         return self.answers.popleft()
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
         """The next answer; without one, "absent" for what was absent when it was looked up last."""
         self.looked_up.append(idempotency_key)
         if idempotency_key in self.known:
@@ -63,7 +63,7 @@ class ScriptedGateway:
         if not self.look_ups and idempotency_key in self._absent:
             return ABSENT
         answer = self.look_ups.popleft()
-        if answer.result is LookUpResult.ABSENT:
+        if answer.result is LookupResult.ABSENT:
             self._absent.add(idempotency_key)
         else:
             self._absent.discard(idempotency_key)

@@ -11,7 +11,7 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_u
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.gateways.base import Answer, ChargeRequest
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
 from breakwall.worker.retry import Retrier
@@ -23,7 +23,7 @@ from tests.gateway import PAID, ScriptedGateway
 class PayingGateway(ScriptedGateway):
     """Takes every charge at once."""
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         return replace(PAID, charge_id=f"ch_{request.order_id}")
 
 
@@ -36,7 +36,7 @@ class Shop:
         charger = Charger(PayingGateway(), ledger, RetryPolicy(), lambda: 0.5)  # type: ignore[arg-type]
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(), store_from_url(url))
         self.producer = OrderProducer(
-            ledger, charger, self.breaker, RecordingPublisher(), timeout=10.0, draw=lambda: 0.5
+            ledger, charger, self.breaker, RecordingPublisher(), timeout=10.0, jitter=lambda: 0.5
         )
         self.retrier = Retrier(charger, self.breaker, timeout=10.0)
 

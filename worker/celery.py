@@ -1,17 +1,17 @@
-"""Where `celery -A worker` finds the app; the settings are read from the environment here."""
+"""Where `celery -A worker` finds the app. Importing it reads the settings from the environment."""
 
 import sys
 
 from breakwall.settings import SettingsError, load_settings
 from breakwall.terminal.logs import is_log_json, write_event
 from breakwall.worker.app import create_app
-from breakwall.worker.celery_command_line import SurroundingsError, settle_in
+from breakwall.worker.startup.celery_command import CeleryCommandError, take_over_celery_command
 
 try:
-    settle_in()
+    take_over_celery_command()
     app = create_app(load_settings())
-except (SettingsError, SurroundingsError) as error:
-    # Celery would print a traceback for anything but an exit.
+except (SettingsError, CeleryCommandError) as error:
+    # Celery would print a traceback for any error but an exit.
     if is_log_json():
         write_event("breakwall.worker", str(error))
     else:

@@ -1,4 +1,4 @@
-"""A worker that has run out of something waits for it, and goes on when there is some again."""
+"""A worker whose process runs out of a resource waits for it, and goes on when it is there again."""
 
 from __future__ import annotations
 
@@ -7,44 +7,46 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from breakwall.host.exhaustion import SHORTAGES, THREADS, Lacks, lack_of, relieve
+from breakwall.host.descriptors import free_descriptors
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, THREADS, exhausted_resource
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 
 T = TypeVar("T")
 
 PAUSE = 1.0
-"""Seconds until the next try: others give back what they had, and a person raises a limit, in no less."""
+"""Seconds until the next try. Other processes, or a person who raises a limit, need at least that long."""
 
 TRIES = 30
-"""How often work is tried before its message is let go; the dispatcher sends another one later. Meanwhile the thread
-takes no other message, which would only need the same."""
+"""Tries before the message is given up; the dispatcher sends another one later. Meanwhile the thread takes no other
+message, which would only need the same resource."""
 
 
-class Patience:
-    """Tries work again that this process lacks something for. Safe for threads.
+class ExhaustionRetry:
+    """Retries work while this process is out of a resource. Safe for threads.
 
     Args:
-        lacks: told of it.
+        lacks: told of each failure for want of a resource, and of each success.
     """
 
-    def __init__(self, lacks: Lacks) -> None:
+    def __init__(self, lacks: ResourceExhaustion) -> None:
         self._lacks = lacks
         self._ending = threading.Event()
 
     def run(self, work: Callable[[], T]) -> T:
-        """``work()``, tried again while this process has no descriptors, threads, memory or disk for it.
+        """Call ``work``, again while this process has no descriptors, threads, memory or disk for it.
 
         Raises:
-            Exception: whatever it raises for another reason, or raised last.
+            Exception: what ``work`` raises for another reason, or raised at its last try.
         """
         for _ in range(TRIES - 1):
             try:
                 result = work()
-            except (DatabaseUnavailableError, *SHORTAGES) as error:
-                if not self._is_worth_waiting(error):
+            except (DatabaseUnavailableError, *EXHAUSTION_ERRORS) as error:
+                if not self._wait_after(error):
                     raise
             else:
-                self._lacks.enough()
+                self._lacks.report_success()
                 return result
         return work()
 
@@ -52,26 +54,27 @@ class Patience:
         """Wait no longer: the worker ends."""
         self._ending.set()
 
-    def _is_worth_waiting(self, error: Exception) -> bool:
-        lack = lack_of(error)
-        if lack is None:
+    def _wait_after(self, error: Exception) -> bool:
+        """Wait after a failure; returns False if another try is of no use."""
+        resource = exhausted_resource(error)
+        if resource is None:
             return False
-        self._lacks.report(lack)
-        relieve(error)
+        self._lacks.report(resource)
+        free_descriptors(error)
         return not self._ending.wait(PAUSE)
 
 
-class PatientExecutor(ThreadPoolExecutor):
-    """Keeps work for which no thread can be started now; `grow`, called often, starts one when there is one.
+class QueueingExecutor(ThreadPoolExecutor):
+    """Keeps work while no thread can be started for it; `grow`, called regularly, starts one as soon as possible.
 
-    The standard one takes the work, raises, and forgets that it has it. Nor can it be shut down by a signal's handler.
+    The standard executor accepts such work, raises an error, and never runs it.
     """
 
-    def __init__(self, threads: int, lacks: Lacks) -> None:
+    def __init__(self, threads: int, lacks: ResourceExhaustion) -> None:
         super().__init__(threads)
         self._lacks = lacks
-        # At a second Ctrl-C Celery shuts down in the signal's handler, which may have interrupted `submit`: with a
-        # lock that is held once and no more the worker would wait for itself.
+        # At a second Ctrl-C Celery shuts the executor down in the signal's handler, which may have interrupted
+        # `submit`. With the standard lock, which is not reentrant, the worker would deadlock.
         self._shutdown_lock = threading.RLock()  # type: ignore[assignment]
 
     def grow(self) -> None:
@@ -82,15 +85,15 @@ class PatientExecutor(ThreadPoolExecutor):
     def _adjust_thread_count(self) -> None:
         try:
             super()._adjust_thread_count()
-        except SHORTAGES as error:
-            if lack_of(error) is None:
+        except EXHAUSTION_ERRORS as error:
+            if exhausted_resource(error) is None:
                 raise
             self._lacks.report(THREADS)
 
 
-def be_patient(worker: Any, lacks: Lacks) -> None:
-    """Have a Celery worker with a pool of threads outlive a lack of them."""
+def replace_executor(worker: Any, lacks: ResourceExhaustion) -> None:
+    """Give a Celery worker with a pool of threads a `QueueingExecutor`."""
     pool = worker.pool
     if isinstance(getattr(pool, "executor", None), ThreadPoolExecutor):
-        pool.executor = PatientExecutor(pool.limit, lacks)
+        pool.executor = QueueingExecutor(pool.limit, lacks)
         worker.timer.call_repeatedly(PAUSE, pool.executor.grow)

@@ -19,10 +19,10 @@ _REASONS = {
     Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; none of its attempts is in doubt."),
     Step.REFUSE: (
         OrderStatus.DEAD,
-        "The payment service refused it, as its last attempt tells; it is proven that nothing was charged.",
+        "The payment service refused the last attempt; it is proven that nothing was charged.",
     ),
     Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; none of them is in doubt."),
-    Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can tell."),
+    Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can decide that."),
 }
 
 
@@ -32,8 +32,8 @@ class Retrier:
     Args:
         charger: sends attempts and records their results.
         breaker: asked before every request.
-        timeout: seconds that one request may take, all in all.
-        monotonic: the clock that deadlines are on, the gateway's.
+        timeout: seconds that one request may take in total.
+        monotonic: the clock of the deadlines, which the gateway uses too.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class Retrier:
         self._monotonic = monotonic
 
     def run(self, order_id: str) -> OrderStatus | None:
-        """Work on one order. Returns its state afterwards; None when there was nothing to do.
+        """Work on one order. Returns its state afterwards; None if there was nothing to do.
 
-        A doubled, early or late message finds nothing to claim. While the circuit is open an order is
-        put off in one statement, without a claim.
+        A doubled, early or late message finds nothing to claim. While the circuit is open, an order is
+        deferred in one statement, without a claim.
 
         Raises:
-            DatabaseUnavailableError: the order stays as it is, or its claim runs out.
+            DatabaseUnavailableError: the order is unchanged, or its claim expires.
         """
         wait = self._breaker.status().retry_after
         if wait > 0:
@@ -71,8 +71,8 @@ class Retrier:
         if step in _REASONS:
             status, reason = _REASONS[step]
             return self._ledger.close_claim(claim, status, None if claim.progress.disputed else reason)
-        # From before the permit and the transaction: however long the process is stopped in between, the call
-        # ends before the permit does, and the lease outlives it by the whole margin.
+        # Measured before the permit and the transaction. However long the process pauses in between, the call ends
+        # before the permit expires, and the lease outlives the call by its whole margin.
         deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire()
@@ -86,7 +86,7 @@ class Retrier:
             attempt = self._ledger.begin_attempt(claim)
         if attempt is None:
             permit.release()
-            # Where the claim still holds, it is a cancellation, or a late answer that the next one will see.
+            # If the claim still holds, the reason is a cancellation or a late answer: the next claim reads it.
             return self._ledger.release(claim, 0.0, deferred=False)
         status, _ = self._charger.send(attempt, permit, deadline=deadline)
         return status
@@ -94,7 +94,7 @@ class Retrier:
     def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with given_back_on_error(permit):
             reach("before", "look_up")
-            settled = self._is_settled(claim)
+            settled = claim.progress.unsettled_age >= self._charger.gateway.profile.absent_after
             answer = self._look_ups.look_up(claim.request, deadline=deadline, settled=settled)
             reach("after", "look_up")
         self._charger.on_reply(answer)
@@ -108,12 +108,9 @@ class Retrier:
         proven = self._ledger.prove_absent(claim)
         return None if proven is None else self._work(proven)
 
-    def _is_settled(self, claim: Claim) -> bool:
-        return claim.progress.unsettled_age >= self._charger.gateway.profile.settle_seconds
-
     def _known_charges(self, shape: str) -> list[KnownCharge]:
         ledger = self._ledger
-        settled_for = self._charger.gateway.profile.settle_seconds
+        settled_for = self._charger.gateway.profile.absent_after
         return known_charges(ledger.database, ledger.clock, ledger.account, shape, settled_for=settled_for)
 
     def _put_off(self, retry_after: float) -> float:

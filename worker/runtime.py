@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
-from breakwall.broker.messages import StrangeMessage
-from breakwall.host.exhaustion import Lacks
+from breakwall.broker.messages.strange import StrangeMessage
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.dispatch_queue import DueOrders
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
 from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
-from breakwall.worker.backlog_log import BacklogLog
+from breakwall.worker.background.dispatch_loop import DispatchLoop
+from breakwall.worker.background.heartbeat import Heartbeat
+from breakwall.worker.background.pruning import PruningStep
+from breakwall.worker.background.strange_messages import StrangeMessageRecorder
 from breakwall.worker.dispatcher import Dispatcher
-from breakwall.worker.exhaustion import Patience
-from breakwall.worker.heartbeat import Heartbeat
-from breakwall.worker.outcome_log import Telling
-from breakwall.worker.pruning import PruningStep
+from breakwall.worker.exhaustion import ExhaustionRetry
+from breakwall.worker.log.backlog import BacklogLog
+from breakwall.worker.log.outcome import OutcomeLog
+from breakwall.worker.log.throttle import throttled
 from breakwall.worker.retry import Retrier
-from breakwall.worker.strange_messages import StrangeBox
 
-ANOTHER_SITES = "its order is not in this database"
+log = logging.getLogger("breakwall.worker")
+
+UNKNOWN_ORDER = "its order is not in this database"
 """Of a message in our form. Two sites on one broker take each other's, and each is sent again a minute later."""
 
 
 class Runtime:
-    """The worker's collaborators. Nothing is opened before it is used; a fork is safe at any time."""
+    """The worker's collaborators. Nothing is opened before its first use, so a fork is safe until then."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.monotonic = time.monotonic
         self._embedded_broker: EmbeddedBroker | None = None
-        self.lacks = Lacks(time.monotonic, hear=self._tell_lack)
-        self.patience = Patience(self.lacks)
+        self.lacks = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
+        self.exhaustion_retry = ExhaustionRetry(self.lacks)
 
     @cached_property
     def database(self) -> Database:
@@ -64,60 +70,66 @@ class Runtime:
     def depth(self) -> QueueDepth:
         return QueueDepth(self.settings)
 
-    @cached_property
-    def dispatcher(self) -> Dispatcher:
-        return Dispatcher(
+    def dispatch_loop(self) -> DispatchLoop:
+        dispatcher = Dispatcher(
             DueOrders(self.database),
             self.breaker,
             self.publisher,
             self.depth,
             self.settings.dispatch,
-            held_back=self.heartbeat.busy,
-            **self._prunes(),
+            on_circuit_refusal=self.heartbeat.mark_busy,
+            prune=self._prune(),
+        )
+        backlog_log = BacklogLog(
+            self.database, self.breaker, self.depth, publishing_fails=lambda: self.publisher.failing
+        )
+        return DispatchLoop(
+            dispatcher,
+            interval=self.settings.dispatch.interval,
+            batch=self.settings.dispatch.batch,
+            report=throttled(log.warning),
+            lacks=self.lacks,
+            after_look=backlog_log.run_once,
         )
 
-    def _prunes(self) -> dict[str, Callable[[], object]]:
-        chosen = self.settings.retention
-        if chosen.days is None:
-            return {}
-        pruning = Pruning(self.database, keys_for=chosen.keys_days * DAY)
-        return {"prune": PruningStep(pruning, chosen.days * DAY).run_once}
+    def _prune(self) -> Callable[[], object]:
+        retention = self.settings.retention
+        if retention.days is None:
+            return lambda: None
+        pruning = Pruning(self.database, keys_for=retention.keys_days * DAY)
+        return PruningStep(pruning, retention.days * DAY).run_once
 
     @cached_property
     def heartbeat(self) -> Heartbeat:
-        return Heartbeat(self.database, short=self.lacks.report)
+        return Heartbeat(self.database, on_exhaustion=self.lacks.report)
 
     @cached_property
-    def backlog_log(self) -> BacklogLog:
-        return BacklogLog(self.database, self.breaker, self.depth, refused=lambda: self.publisher.failing)
+    def outcome_log(self) -> OutcomeLog:
+        return OutcomeLog(self.database, self.breaker, on_unknown_order=self._on_unknown_order)
 
     @cached_property
-    def telling(self) -> Telling:
-        return Telling(self.database, self.breaker, stray=self._tell_stray)
-
-    @cached_property
-    def strange(self) -> StrangeBox:
-        return StrangeBox(lambda: self.database)
-
-    def _tell_stray(self, order_id: str) -> None:
-        self.strange.put(StrangeMessage(ANOTHER_SITES, None, order_id))
-
-    def _tell_lack(self, lack: str | None) -> None:
-        self.heartbeat.lacks(None if lack is None else f"no {lack} left")
+    def strange_messages(self) -> StrangeMessageRecorder:
+        return StrangeMessageRecorder(lambda: self.database)
 
     def start_embedded_broker(self) -> None:
         """Run the broker that is used when none is configured, or share another worker's."""
         self._embedded_broker = start_embedded_broker(self.settings)
 
     def close(self) -> None:
-        """Hand in what the breaker has still to tell the others, and close what was opened."""
+        """Send the breaker's last reports to its store, and close what was opened."""
         opened = self.__dict__
         if "heartbeat" in opened:
             self.heartbeat.stop()
         if "charger" in opened:
             self.charger.gateway.close()
-        for name in ("strange", "breaker", "publisher", "depth", "database"):
+        for name in ("strange_messages", "breaker", "publisher", "depth", "database"):
             if name in opened:
                 opened[name].close()
         if self._embedded_broker is not None:
             self._embedded_broker.stop()
+
+    def _on_unknown_order(self, order_id: str) -> None:
+        self.strange_messages.record(StrangeMessage(UNKNOWN_ORDER, None, order_id))
+
+    def _on_exhaustion(self, resource: str | None) -> None:
+        self.heartbeat.set_exhausted(None if resource is None else f"no {resource} left")

@@ -1,21 +1,22 @@
-"""The message broker: how Celery is configured for it, publishing within bounds, depth, and the embedded one.
+"""The message broker: Celery's configuration, publishing within bounds, queue depth, checks, the embedded broker.
 
-Messages carry an order's id and nothing else; imports no payments, and of the breaker only `forking`. Celery is
-loaded at the first use, not by importing this.
+Messages carry orders' ids and nothing else. Imports no payments, and of the breaker only `forking`. Celery is loaded
+at the first use, not by importing this. Import the names below; `celery_app`, `consuming` and `messages` are for the
+worker.
 """
 
+from breakwall.broker.checks.run import check_queue, check_writing, dead_letter_reasons
 from breakwall.broker.config import QUEUE, TASK, celery_config
-from breakwall.broker.depth import QueueDepth, causes_of_death, check_queue, check_writing, queue_depth
+from breakwall.broker.depth import QueueDepth, queue_depth
 from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
-from breakwall.broker.embedded.server import BrokerNotStartedError
-from breakwall.broker.message_forms import READS
-from breakwall.broker.mismatch import WrongQueueError
-from breakwall.broker.publishing.publisher import Publisher
-from breakwall.broker.refusal import BrokerRefusesError
+from breakwall.broker.embedded.folder import BrokerNotStartedError
+from breakwall.broker.errors import BrokerRefusesError, WrongQueueError
+from breakwall.broker.messages.order_message import MESSAGE_FORM
+from breakwall.broker.publisher import Publisher
 
 __all__ = [
+    "MESSAGE_FORM",
     "QUEUE",
-    "READS",
     "TASK",
     "BrokerNotStartedError",
     "BrokerRefusesError",
@@ -23,10 +24,10 @@ __all__ = [
     "Publisher",
     "QueueDepth",
     "WrongQueueError",
-    "causes_of_death",
     "celery_config",
     "check_queue",
     "check_writing",
+    "dead_letter_reasons",
     "queue_depth",
     "start_embedded_broker",
 ]

@@ -14,14 +14,14 @@ from breakwall.broker.config import celery_config
 from breakwall.settings import Settings
 
 
-class OwnLoader(AppLoader):  # type: ignore[misc]  # Celery has no types
+class IsolatedLoader(AppLoader):  # type: ignore[misc]  # Celery has no types
     """Reads no module that ``CELERY_CONFIG_MODULE`` names."""
 
     def read_configuration(self, env: str = "") -> dict[str, Any]:
         return {}
 
 
-class OwnSettings(CelerySettings):  # type: ignore[misc]  # Celery has no types
+class IsolatedSettings(CelerySettings):  # type: ignore[misc]  # Celery has no types
     """Celery's settings without the four that its own ask the environment for first."""
 
     @property
@@ -41,11 +41,11 @@ class OwnSettings(CelerySettings):  # type: ignore[misc]  # Celery has no types
         return self.get("result_backend")
 
     def __repr__(self) -> str:
-        return "OwnSettings()"  # the broker's password is among them; Celery's own `humanize` hides it
+        return "IsolatedSettings()"  # the broker's password is among them; Celery's own `humanize` hides it
 
 
-class OwnConnection(Connection):
-    """kombu's, which writes the first node's name into the TLS settings, and holds every other one to it."""
+class NodeTLSConnection(Connection):
+    """Checks each node's certificate against its own name: kombu writes the first node's name into shared settings."""
 
     def _init_params(self, **params: Any) -> None:  # type: ignore[override]  # kombu names each, and passes all so
         super()._init_params(**{**params, "ssl": _copied(params["ssl"])})  # type: ignore[no-untyped-call]
@@ -55,17 +55,17 @@ class OwnConnection(Connection):
         return tuple({**kombus, "ssl": _copied(self._initial_params["ssl"])}.items())
 
 
-class OwnAMQP(AMQP):  # type: ignore[misc]  # Celery has no types
+class NodeTLSAMQP(AMQP):  # type: ignore[misc]  # Celery has no types
     """Celery's, with our connections."""
 
-    Connection = OwnConnection
+    Connection = NodeTLSConnection
 
 
 def _copied(tls: Any) -> Any:
     return dict(tls) if isinstance(tls, dict) else tls
 
 
-class OwnApp(Celery):  # type: ignore[misc]  # Celery has no types
+class IsolatedCelery(Celery):  # type: ignore[misc]  # Celery has no types
     """Configured by ``settings``: no variable of Celery's changes it, nor does a Django project around it.
 
     Args:
@@ -74,7 +74,9 @@ class OwnApp(Celery):  # type: ignore[misc]  # Celery has no types
     """
 
     def __init__(self, settings: Settings, *, current: bool) -> None:
-        super().__init__("breakwall", loader=OwnLoader, amqp=OwnAMQP, fixups=[], set_as_current=current)
+        super().__init__(
+            "breakwall", loader=IsolatedLoader, amqp=NodeTLSAMQP, fixups=[], set_as_current=current
+        )
         # Celery keeps and fills this very object. An assignment to its attribute would be a setting.
-        object.__setattr__(self._conf, "__class__", OwnSettings)
+        object.__setattr__(self._conf, "__class__", IsolatedSettings)
         self.conf.update(celery_config(settings))

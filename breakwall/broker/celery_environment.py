@@ -1,7 +1,7 @@
-"""Celery's own variables of the environment. They are other programs': here they change nothing.
+"""Celery's own environment variables. They are meant for other programs: here they change nothing.
 
-A Django image has `CELERY_BROKER_URL` set for the shop's Celery. Whoever obeyed it would drain another queue
-than the one that this site's orders are published to.
+A Django image sets `CELERY_BROKER_URL` for the shop's Celery. A worker that obeyed it would drain another queue
+than the one to which this site's orders are published.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ AT_IMPORT = (
     "TIMER_DEBUG",
     "USE_FAST_LOCALS",
 )
-"""Those that Celery and its libraries read while they are imported."""
+"""Celery and its libraries read these while they are imported."""
 
 WITH_A_DEBUGGER = "CELERY_RDBSIG"
-"""Has a signal open a debugger on a port; read when a worker starts."""
+"""Makes a signal open a debugger on a port; read when a worker starts."""
 
 ENDS_CELERY = "C_IMPDEBUG"
-"""With it Celery 5.7 cannot be imported by any program: its hook calls Python's import wrongly."""
+"""With it, no program can import Celery 5.7: its hook calls Python's import wrongly."""
 
 OTHERS = (
     "BROKER_URL",
@@ -56,27 +56,27 @@ OTHERS = (
     "RESULT_BACKEND",
     "SKIP_CHECKS",
 )
-"""Those without a prefix that Celery, or its command line, reads later."""
+"""Celery, or its command line, reads these later. They have no prefix."""
 
 
 def foreign_variables(environ: Mapping[str, str]) -> list[str]:
     """The names in ``environ`` that would change Celery and change nothing here, in order."""
     named = {*AT_IMPORT, *OTHERS}
-    # Celery looks for whole names; whatever holds more may hold a value, where : was written for =.
+    # Celery looks for whole names. A longer one may hold a value, where : was written for =.
     return sorted(
         name for name in environ if name in named or (name.startswith(PREFIXES) and name.isidentifier())
     )
 
 
 def read_at_import(environ: Mapping[str, str]) -> list[str]:
-    """Those of them that have acted already where Celery was imported before us."""
+    """The names in ``environ`` that have acted already, where Celery was imported before us."""
     return [name for name in AT_IMPORT if environ.get(name)]
 
 
 def hide_from_celery(environ: MutableMapping[str, str]) -> None:
-    """Take away what Celery reads where no setting of ours reaches; the rest stays, for a shop's listener.
+    """Remove what Celery reads and no setting of ours can change; the rest stays, for a shop's listener.
 
-    To be called in a worker's process, before Celery is imported.
+    To be called in a worker's process before it imports Celery.
     """
     for name in (*AT_IMPORT, WITH_A_DEBUGGER):
         environ.pop(name, None)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable
 from functools import cached_property
 
 from breakwall.breaker import forking
 from breakwall.broker.config import QUEUE
-from breakwall.broker.mismatch import WrongQueueError, mismatch
-from breakwall.broker.publishing.connection import Line, client_app, new_line
-from breakwall.broker.refusal import BrokerRefusesError
-from breakwall.host.exhaustion import relieve
+from breakwall.broker.connections.base import BrokerConnection
+from breakwall.broker.connections.factory import client_app, new_connection
+from breakwall.broker.errors import explain_wrong_queue
+from breakwall.host.descriptors import free_descriptors
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
@@ -22,8 +20,8 @@ log = logging.getLogger("breakwall.broker")
 class QueueDepth:
     """Asks the broker, over one connection that it keeps. Thread-safe.
 
-    RabbitMQ and Redis alike count the messages that no worker has taken. Warns once where something else is
-    in the queue's place: nothing is published then, so that nobody else would.
+    RabbitMQ and Redis alike count the messages that no worker has taken. Where something else is in the queue's
+    place, nothing is published, so nothing else would tell: this warns, once.
 
     Args:
         queue: another one than that of the orders.
@@ -33,7 +31,7 @@ class QueueDepth:
         self._settings = settings
         self._queue = queue
         self._lock = threading.Lock()
-        self._told = False
+        self._has_warned = False
         forking.remember(self)
 
     def __call__(self) -> int | None:
@@ -41,78 +39,34 @@ class QueueDepth:
         forking.notice()
         with self._lock:
             try:
-                depth = self._line.depth(self._queue)
-            except Exception as error:  # whatever went wrong, nobody knows how many wait
-                self._tell(mismatch(error))
-                relieve(error)
+                depth = self._connection.depth(self._queue)
+            except Exception as error:
+                self._warn_once(explain_wrong_queue(error))
+                free_descriptors(error)
                 return None
-            self._told = False
+            self._has_warned = False
             return depth
 
-    def _tell(self, problem: str | None) -> None:
-        if problem is not None and not self._told:
-            self._told = True
+    def _warn_once(self, problem: str | None) -> None:
+        if problem is not None and not self._has_warned:
+            self._has_warned = True
             log.warning("%s; until then orders wait in the database", problem)
 
     def close(self) -> None:
         """Drop the connection. Safe to call twice; the next call opens a new one."""
         forking.notice()
         with self._lock:
-            if "_line" in self.__dict__:
-                self._line.close()
+            if "_connection" in self.__dict__:
+                self._connection.close()
 
     def after_fork(self) -> None:
         """In a forked child: the connection is the parent's, and is left to it."""
-        self._inherited = self.__dict__.pop("_line", None)
+        self._inherited = self.__dict__.pop("_connection", None)
         self._lock = threading.Lock()
 
     @cached_property
-    def _line(self) -> Line:
-        return new_line(self._settings, client_app(self._settings))
-
-
-def check_queue(settings: Settings) -> None:
-    """Look whether the broker has something else in our queue's place; one that does not answer tells nothing.
-
-    Takes under two seconds; makes nothing.
-
-    Raises:
-        WrongQueueError: it has.
-    """
-    _look(settings, Line.check)
-
-
-def check_writing(settings: Settings) -> None:
-    """Look whether the broker would take messages; one that does not answer tells nothing.
-
-    Takes under two seconds; writes nothing.
-
-    Raises:
-        BrokerRefusesError: it would not.
-    """
-    _look(settings, Line.try_writing)
-
-
-def causes_of_death(settings: Settings) -> Counter[str]:
-    """How the oldest of RabbitMQ's dead letters came there, in its words; empty where that is not known.
-
-    They are looked at and stay. Takes under two seconds.
-    """
-    causes: Counter[str] = Counter()
-    _look(settings, lambda line: causes.update(line.causes_of_death()))
-    return causes
-
-
-def _look(settings: Settings, look: Callable[[Line], None]) -> None:
-    line = new_line(settings, client_app(settings))
-    try:
-        look(line)
-    except (BrokerRefusesError, WrongQueueError):
-        raise
-    except Exception as error:  # whatever else it is: who uses the broker goes on trying, and tells
-        log.debug("the queue could not be looked at (%s)", type(error).__name__)
-    finally:
-        line.close()
+    def _connection(self) -> BrokerConnection:
+        return new_connection(self._settings, client_app(self._settings))
 
 
 def queue_depth(settings: Settings, queue: str = QUEUE) -> int | None:

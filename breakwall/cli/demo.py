@@ -27,14 +27,14 @@ def demo(
     Real processes in a temporary folder: the payment service is killed, comes back, and every accepted order
     is compared with its ledger. Exits with 1 unless nothing was lost and nothing was charged twice.
     """
-    from breakwall.demo.plan import Plan, PlanError
+    from breakwall.demo.options import DemoOptionError, DemoOptions
     from breakwall.demo.run import run_demo
 
     try:
-        plan = Plan(orders, rate, outage, seed)
-    except PlanError as error:
+        options = DemoOptions(orders, rate, outage, seed)
+    except DemoOptionError as error:
         raise typer.BadParameter(str(error), param_hint=error.option) from None
-    raise typer.Exit(run_demo(plan, as_json=output is Format.JSON))
+    raise typer.Exit(run_demo(options, as_json=output is Format.JSON))
 
 
 def up(
@@ -47,8 +47,8 @@ def up(
 ) -> None:
     """Run a whole site in this terminal until Ctrl-C: a payment service that fails on command, and a worker.
 
-    It uses your settings, as every other command does. Where BREAKWALL_PAYMENT_URL names a payment
-    service, that one is used and none is run.
+    It uses your settings, as every other command does. If BREAKWALL_PAYMENT_URL names a payment service,
+    it uses that one and runs none. If one of its programs ends, all end, with exit code 1.
     """
     from breakwall.settings import load_settings
     from breakwall.up.instructions import Ports

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from breakwall.host.exhaustion import SHORTAGES, lack_of
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
 from breakwall.terminal.logs import is_log_json, write_event
 from breakwall.terminal.output import write_json_note, write_note
 
@@ -105,7 +105,7 @@ def explain(error: Exception) -> Explanation | None:
     )
     try:
         return next((told for told in (explainer(error) for explainer in explainers) if told), None)
-    except SHORTAGES as shortage:  # of what an explanation takes: say that instead
+    except EXHAUSTION_ERRORS as shortage:  # of what an explanation takes: say that instead
         return _explain_lack(shortage)
 
 
@@ -204,9 +204,9 @@ def _explain_broker(error: Exception) -> Explanation | None:
 def _explain_lack(error: Exception) -> Explanation | None:
     """First, and with nothing to import: there may be no descriptor and no memory for that."""
     if isinstance(error, OSError):
-        return _explain_os(error) if lack_of(error) else None
+        return _explain_os(error) if exhausted_resource(error) else None
     # A `DatabaseUnavailableError` says it itself, and more.
-    lack = None if hasattr(error, "lack") else lack_of(error)
+    lack = None if hasattr(error, "lack") else exhausted_resource(error)
     if lack is None:
         return None
     return Explanation("system", ExitCode.FAILURE, [f"this process has no {lack} left"])

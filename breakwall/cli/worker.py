@@ -62,7 +62,7 @@ def _check_broker(settings: Settings) -> None:
     """
     from breakwall.broker import check_queue
     from breakwall.broker.embedded.find_server import find_server_program
-    from breakwall.broker.embedded.server import ServerFolder
+    from breakwall.broker.embedded.folder import ServerFolder
 
     if settings.embedded_broker:
         ServerFolder(settings.home)
@@ -78,7 +78,7 @@ def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
 
     from breakwall.terminal.logs import is_log_json, write_event
     from breakwall.worker.app import create_app
-    from breakwall.worker.options import own_worker
+    from breakwall.worker.startup.options import own_worker
 
     chosen = [] if concurrency is None else ["--concurrency", str(concurrency)]
     surroundings = CLIContext(

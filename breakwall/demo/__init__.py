@@ -1,5 +1,5 @@
-"""`breakwall demo`, an outage survived by real processes in under a minute, and `breakwall up`, a whole site.
+"""`breakwall demo`: real processes survive an outage of the payment service, in under a minute.
 
-Starts the commands that a user would start and looks at them from outside; nothing imports this but the
-command line.
+It starts the commands that a user would start and observes them from outside. Only `breakwall.cli` imports it, and
+there `breakwall.demo.options` and `breakwall.demo.run`.
 """

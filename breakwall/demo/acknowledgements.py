@@ -1,22 +1,40 @@
-"""The customers' own record of what they were promised: JSON Lines, written by one process, read by another.
+"""The customers' own record of their accepted orders: JSON Lines, written by one process and read by another.
 
-Kept apart from the database on purpose. What was accepted is what a customer was told, not what can still
-be found afterwards; otherwise "lost 0" would be true of a program that loses everything.
+It is kept apart from the database on purpose. "Lost: 0" has to compare what customers were told with the database;
+the database alone cannot show what it has lost.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from breakwall.demo.reconciliation import Promise
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """An accepted order, as its customer recorded it outside of Breakwall.
+
+    Attributes:
+        order_id: the id that the customer was given.
+        key: the customer's idempotency key.
+        amount: minor units of ``currency``.
+        currency: an ISO 4217 code.
+        status: the state that the customer was told.
+        seconds: how long the customer waited for that answer.
+    """
+
+    order_id: str
+    key: str
+    amount: int
+    currency: str
+    status: str
+    seconds: float
 
 
-class PromiseWriter:
+class AcknowledgementWriter:
     """Writes the record, each line at once. Safe for threads."""
 
     def __init__(self, stream: IO[str]) -> None:
@@ -24,19 +42,19 @@ class PromiseWriter:
         self._lock = threading.Lock()
 
     def ready(self) -> None:
-        """The customers stand at the door."""
+        """The customers are ready to place orders."""
         self._write({"event": "ready"})
 
-    def promised(self, promise: Promise) -> None:
+    def acknowledged(self, acknowledgement: Acknowledgement) -> None:
         """A customer was told that the order is accepted."""
-        self._write({"event": "promised", **asdict(promise)})
+        self._write({"event": "acknowledged", **asdict(acknowledgement)})
 
     def refused(self, key: str, reason: str) -> None:
         """A customer was told that nothing was accepted."""
         self._write({"event": "refused", "key": key, "reason": reason})
 
     def done(self) -> None:
-        """Every customer has had an answer."""
+        """Every customer has an answer."""
         self._write({"event": "done"})
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -45,44 +63,42 @@ class PromiseWriter:
             self._stream.flush()
 
 
-class PromiseReader:
-    """Follows a record that is being written.
+class AcknowledgementReader:
+    """Follows a record while it is written.
 
     Attributes:
-        promises: all that were made so far.
-        told: how many customers were told which state.
-        refusals: the reasons of those who were told that nothing was accepted.
-        ready, done: whether the customers have come, and have all been served.
+        acknowledgements: all until now.
+        refusals: the reasons given to customers whose order was not accepted.
+        ready, done: whether the customers are ready, and whether each has an answer.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read = 0
+        self._position = 0
         self._rest = b""
-        self.promises: list[Promise] = []
-        self.told: Counter[str] = Counter()
+        self.acknowledgements: list[Acknowledgement] = []
         self.refusals: list[str] = []
         self.ready = False
         self.done = False
 
-    def usual_wait(self, since: int) -> float | None:
-        """Seconds that the middle customer waited, not counting the first ``since``; None for nobody."""
-        waits = sorted(promise.seconds for promise in self.promises[since:])
+    def median_wait(self, since: int) -> float | None:
+        """The median of the seconds that customers waited, without the first ``since``; None without customers."""
+        waits = sorted(one.seconds for one in self.acknowledgements[since:])
         return waits[len(waits) // 2] if waits else None
 
     @property
     def longest_wait(self) -> float:
-        """Seconds that the most patient customer waited for an answer."""
-        return max((promise.seconds for promise in self.promises), default=0.0)
+        """The most seconds that a customer waited for an answer."""
+        return max((one.seconds for one in self.acknowledgements), default=0.0)
 
     def follow(self) -> None:
-        """Read what was written since the last look; a line that is still being written waits."""
+        """Read what was written since the last call. An incomplete last line waits for the next one."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
-            file.seek(self._read)
+            file.seek(self._position)
             new = file.read()
-        self._read += len(new)
+        self._position += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
         for line in lines:
             self._take(json.loads(line))
@@ -91,10 +107,8 @@ class PromiseReader:
         match line.pop("event"):
             case "ready":
                 self.ready = True
-            case "promised":
-                promise = Promise(**line)
-                self.promises.append(promise)
-                self.told[promise.told] += 1
+            case "acknowledged":
+                self.acknowledgements.append(Acknowledgement(**line))
             case "refused":
                 self.refusals.append(line["reason"])
             case "done":

@@ -1,128 +1,127 @@
-"""The proof in words and as a document."""
+"""The proof as text for people and as a JSON document."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.text import Text
 
 from breakwall.currencies import show_money
-from breakwall.demo.reconciliation import Fault, Reconciliation, Verdict
-from breakwall.demo.snapshot import LookUps
-from breakwall.demo.timeline import Course
+from breakwall.demo.proof import OrderFault, Proof, ProofVerdict
+from breakwall.demo.scenario import OutageFigures
+from breakwall.demo.snapshot import LostAnswers
 from breakwall.terminal.paragraphs import fill
 from breakwall.terminal.words import count, duration
 
-if TYPE_CHECKING:
-    from rich.text import Text
+MOST_SHOWN = 20
+"""Faulty orders that the text shows; the document has all."""
 
-SHOWN = 20
-"""Faulty orders that are shown; the document has them all."""
+AccountRow = tuple[str, str, str, bool]
+"""A line of the account: name, number, remark, and whether it is as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DemoReport:
     """How the run ended.
 
     Attributes:
-        result: the reconciliation.
-        look_ups: what became of the answers that were lost.
-        course: what the run was like.
+        proof: the compared records.
+        lost_answers: the charges whose answer was lost.
+        figures: of the outage.
         refused: customers who were told that nothing was accepted.
-        longest_answer: seconds that the most patient customer waited for an answer.
-        longest_charge: seconds from an order to its settlement, at most.
+        longest_answer: the most seconds that a customer waited for an answer.
+        longest_charge: the most seconds from an order to its end.
         seconds: how long the demo took.
-        seed: what makes it the same again.
+        seed: makes the same orders again.
     """
 
-    result: Reconciliation
-    look_ups: LookUps
-    course: Course
+    proof: Proof
+    lost_answers: LostAnswers
+    figures: OutageFigures
     refused: int
     longest_answer: float
     longest_charge: float
     seconds: float
     seed: int
 
-    @property
-    def holds(self) -> bool:
-        """Whether nothing was lost, nothing charged twice, nothing left, and the sums are equal."""
-        return self.result.holds
-
     def as_document(self) -> dict[str, Any]:
-        """The same as plain values, for JSON. Amounts are minor units, by currency."""
-        result = self.result
+        """For JSON. Amounts are minor units, by currency."""
+        proof = self.proof
         return {
-            "ok": self.holds,
-            "accepted": result.accepted,
-            **{verdict.value: result.count(verdict) for verdict in Verdict},
-            "amount_recorded": dict(result.recorded),
-            "amount_charged": dict(result.charged),
+            "ok": proof.holds,
+            "accepted": proof.accepted,
+            **{verdict.value: proof.count(verdict) for verdict in ProofVerdict},
+            "amount_recorded": dict(proof.recorded),
+            "amount_charged": dict(proof.charged),
             "refused": self.refused,
-            "answers_lost": self.look_ups.total,
-            "found_by_look_up": self.look_ups.found,
-            "proven_absent_by_look_up": self.look_ups.absent,
-            **asdict(self.course),
+            "answers_lost": self.lost_answers.total,
+            "found_by_look_up": self.lost_answers.found,
+            "proven_absent_by_look_up": self.lost_answers.absent,
+            **asdict(self.figures),
             "longest_answer_seconds": round(self.longest_answer, 3),
             "longest_charge_seconds": round(self.longest_charge, 3),
             "seconds": round(self.seconds, 1),
             "seed": self.seed,
-            "faults": [asdict(fault) for fault in result.faults],
+            "faults": [asdict(fault) for fault in proof.faults],
         }
 
 
-def report_lines(report: Report, width: int) -> list[Text]:
-    """The proof for people, in ``width`` columns: the account, what it shows, and the orders at fault."""
-    from rich.text import Text
+def report_lines(report: DemoReport, width: int) -> list[Text]:
+    """The report in ``width`` columns: the account, remarks on it, the conclusion, and the faulty orders."""
+    return [
+        Text(""),
+        *(_line(row) for row in _account(report.proof)),
+        Text(""),
+        *(Text(fill(sentence, width)) for sentence in _remarks(report)),
+        Text(""),
+        _conclusion(report.proof),
+        *(Text(line, "red") for line in _fault_lines(report.proof.faults)),
+    ]
 
-    lines = [Text(""), *(_row(*row) for row in _account(report))]
-    lines += [Text(""), *(Text(fill(sentence, width)) for sentence in _remarks(report))]
-    lines += [Text(""), _conclusion(report)]
-    return lines + [Text(line, "red") for line in _fault_lines(report.result.faults)]
 
-
-def _account(report: Report) -> list[tuple[str, str, str, bool]]:
-    """Name, number, remark, and whether it is as it should be."""
-    result = report.result
-    unfinished = result.count(Verdict.UNFINISHED)
+def _account(proof: Proof) -> list[AccountRow]:
     rows = [
-        ("accepted", f"{result.accepted:,}", "by the customers' own record", True),
-        ("paid", f"{result.count(Verdict.PAID):,}", "exactly one charge each, for the right amount", True),
-        ("declined", f"{result.count(Verdict.DECLINED):,}", "by the bank: an answer, not a fault", True),
-        ("lost", f"{result.count(Verdict.LOST):,}", "", not result.count(Verdict.LOST)),
-        _bad(result, Verdict.CHARGED_TWICE, "charged twice"),
+        ("accepted", f"{proof.accepted:,}", "by the customers' own record", True),
+        ("paid", f"{proof.count(ProofVerdict.PAID):,}", "exactly one charge each, of the right amount", True),
+        ("declined", f"{proof.count(ProofVerdict.DECLINED):,}", "by the bank: a normal answer", True),
+        _fault_row(proof, ProofVerdict.LOST),
+        _fault_row(proof, ProofVerdict.CHARGED_TWICE),
     ]
     others = [
-        _bad(result, Verdict.WRONG_AMOUNT, "wrong amount"),
-        _bad(result, Verdict.UNRECORDED, "unrecorded"),
-        ("unfinished", f"{unfinished:,}", "accepted, neither paid nor declined", not unfinished),
+        _fault_row(proof, ProofVerdict.WRONG_AMOUNT),
+        _fault_row(proof, ProofVerdict.UNRECORDED),
+        _fault_row(proof, ProofVerdict.UNFINISHED, "accepted, neither paid nor declined"),
     ]
     rows += [row for row in others if not row[3]]
-    equal = result.recorded == result.charged
-    same = ", and recorded by Breakwall" if equal else ""
-    rows.append(("amount", _money(result.charged), f"taken from cards{same}", equal))
-    if not equal:
-        rows.append(("recorded", _money(result.recorded), "by Breakwall, which is not the same", False))
-    return rows
+    if proof.recorded == proof.charged:
+        remark = "taken from cards, and recorded by Breakwall"
+        return [*rows, ("amount", _money(proof.charged), remark, True)]
+    return [
+        *rows,
+        ("amount", _money(proof.charged), "taken from cards", False),
+        ("recorded", _money(proof.recorded), "by Breakwall, which is not the same", False),
+    ]
 
 
-def _bad(result: Reconciliation, verdict: Verdict, name: str) -> tuple[str, str, str, bool]:
-    return (name, f"{result.count(verdict):,}", "", not result.count(verdict))
+def _fault_row(proof: Proof, verdict: ProofVerdict, remark: str = "") -> AccountRow:
+    number = proof.count(verdict)
+    return (_words(verdict), f"{number:,}", remark, number == 0)
 
 
-def _row(name: str, number: str, remark: str, good: bool) -> Text:
-    from rich.text import Text
-
+def _line(row: AccountRow) -> Text:
+    name, number, remark, good = row
     style = "bold green" if good else "bold red"
     return Text.assemble(f"  {name:<14}", (f"{number:>12}", style), (f"   {remark}" if remark else "", "dim"))
 
 
-def _remarks(report: Report) -> list[str]:
-    look_ups, course = report.look_ups, report.course
+def _remarks(report: DemoReport) -> list[str]:
+    lost = report.lost_answers
     remarks = [
-        f"{count(look_ups.total, 'answer')} got lost on the way, and Breakwall asked about each before it "
-        f"charged: {look_ups.found} had been charged and were not charged again, {look_ups.absent} had not.",
-        f"At most {count(course.most_waiting, 'order')} waited at a time, the longest for "
+        f"{count(lost.total, 'answer')} got lost on the way. Breakwall asked the payment service about each before "
+        f"it charged: {lost.found} had been charged and were not charged again, {lost.absent} had not.",
+        f"At most {count(report.figures.most_waiting, 'order')} waited at a time, the longest for "
         f"{duration(report.longest_charge)}. No customer waited longer than "
         f"{report.longest_answer:.2f} s for an answer.",
     ]
@@ -131,25 +130,25 @@ def _remarks(report: Report) -> list[str]:
     return remarks
 
 
-def _conclusion(report: Report) -> Text:
-    from rich.text import Text
-
-    if report.holds:
+def _conclusion(proof: Proof) -> Text:
+    if proof.holds:
         return Text("Nothing was lost, nothing was charged twice.", "bold green")
-    if not report.result.accepted:
+    if not proof.accepted:
         return Text("No order was accepted, so nothing is proven.", "bold red")
-    faulty = count(len(report.result.faults), "order")
-    return Text(f"The proof fails: {faulty} not as promised.", "bold red")
+    return Text(f"The proof fails: {count(len(proof.faults), 'order')} not as acknowledged.", "bold red")
 
 
-def _fault_lines(faults: Sequence[Fault]) -> list[str]:
+def _fault_lines(faults: Sequence[OrderFault]) -> list[str]:
     lines = [
-        f"  order {fault.order_id} ({fault.key or 'nobody ordered it'}): "
-        f"{fault.verdict.value.replace('_', ' ')}: {fault.detail}"
-        for fault in faults[:SHOWN]
+        f"  order {fault.order_id} ({fault.key or 'nobody ordered it'}): {_words(fault.verdict)}: {fault.detail}"
+        for fault in faults[:MOST_SHOWN]
     ]
-    more = len(faults) - SHOWN
+    more = len(faults) - MOST_SHOWN
     return lines + ([f"  and {more:,} more, in report.json"] if more > 0 else [])
+
+
+def _words(verdict: ProofVerdict) -> str:
+    return verdict.value.replace("_", " ")
 
 
 def _money(sums: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""One run of the demo from the first process to the exit code, leaving nothing behind."""
+"""One run of the demo, from the first process to the exit code. It leaves nothing behind unless the proof fails."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from breakwall.broker.embedded.server import LONGEST_SOCKET_PATH
+from breakwall.broker.embedded.folder import LONGEST_SOCKET_PATH
 from breakwall.demo import messages
-from breakwall.demo.plan import Plan
-from breakwall.demo.processes import DemoSite
-from breakwall.demo.reconciliation import LedgerEntry, reconcile
-from breakwall.demo.report import Report, report_lines
-from breakwall.demo.scenario import Play, StuckError
-from breakwall.demo.screen import set_stage
-from breakwall.demo.snapshot import Lookout
-from breakwall.demo.timeline import Course
+from breakwall.demo.options import DemoOptions
+from breakwall.demo.processes import DemoProcesses
+from breakwall.demo.proof import LedgerEntry, prove
+from breakwall.demo.report import DemoReport, report_lines
+from breakwall.demo.scenario import DemoScenario, OutageFigures, ScenarioTimeoutError
+from breakwall.demo.screen import open_screen
+from breakwall.demo.snapshot import DemoMonitor
 from breakwall.host.private_files import open_private
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.processes.children import ChildFailedError
+from breakwall.processes.child import ChildFailedError
 from breakwall.simulator.client import SimulatorError
 from breakwall.terminal.output import data, notes, write_json, write_json_note
 
@@ -36,35 +35,35 @@ FOLDER = "breakwall-demo-"
 KEPT = "Database, ledger and logs are kept in {}"
 
 REMOVAL_TRIES = 20
-"""Times, a twentieth second apart: a process that was just killed may still have files in the folder."""
+"""Tries, a twentieth of a second apart: a process that was just killed may still have files in the folder."""
 
 
 class StoppedError(BaseException):
-    """Somebody sent a signal. Not an `Exception`: nothing on the way may take it for a failure."""
+    """A signal came. Not an `Exception`, so that no handler on the way takes it for a failure."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
 
 
-def run_demo(plan: Plan, *, as_json: bool) -> int:
-    """Run it and return the exit code: 0 when the proof holds, 1 when not, 128 + n when signal n ended it.
+def run_demo(options: DemoOptions, *, as_json: bool) -> int:
+    """Run it; returns the exit code: 0 if the proof holds, 1 if not, 128 + n if signal n ended it.
 
-    The story goes to stdout, or, where the report is asked for in JSON, to stderr.
+    The messages go to stdout, or to stderr if stdout is for the report in JSON.
     """
     console = notes() if as_json else data()
     folder = _temporary_folder()
     try:
         with _signals_as_errors():
-            report = _perform(plan, folder, console)
+            report = _run(options, folder, console)
     except StoppedError as stopped:
         _remove(folder)
         console.print("\nStopped. Nothing is left running.")
         return 128 + stopped.number
-    except SystemExit:  # Rich makes one of a broken pipe: whoever read this is gone
+    except SystemExit:  # Rich raises it for a broken pipe: the reader is gone
         _remove(folder)
         raise
-    except (ChildFailedError, StuckError, SimulatorError, DatabaseUnavailableError) as error:
+    except (ChildFailedError, ScenarioTimeoutError, SimulatorError, DatabaseUnavailableError) as error:
         _explain(error, folder, as_json=as_json)
         return 1
     except Exception:
@@ -73,43 +72,45 @@ def run_demo(plan: Plan, *, as_json: bool) -> int:
     return _conclude(report, folder, console, as_json=as_json)
 
 
-def _perform(plan: Plan, folder: Path, console: Console) -> Report:
+def _run(options: DemoOptions, folder: Path, console: Console) -> DemoReport:
     began = time.monotonic()
 
     def clock() -> float:
         return time.monotonic() - began
 
     with ExitStack() as stack:
-        site = DemoSite(plan, folder, os.environ)
-        stack.callback(site.close)
-        stage = stack.enter_context(set_stage(console, clock))
-        lookout = stack.enter_context(Lookout(site.settings, site.promises, clock))
-        stage.tell(messages.prologue(plan))
-        course = Play(site, lookout, stage, plan, clock).run()
-        stage.act(4, messages.ACTS[3])
-        stage.tell(messages.proof())
-        return _compare(site, lookout, course, clock)
+        processes = DemoProcesses(options, folder, os.environ)
+        stack.callback(processes.close)
+        screen = stack.enter_context(open_screen(console, clock))
+        monitor = stack.enter_context(DemoMonitor(processes.settings, processes.acknowledgements, clock))
+        screen.write(messages.introduction(options))
+        figures = DemoScenario(processes, monitor, screen, options, clock).run()
+        screen.part(4, messages.PARTS[3])
+        screen.write(messages.proof())
+        return _report(processes, monitor, figures, clock)
 
 
-def _compare(site: DemoSite, lookout: Lookout, course: Course, clock: Callable[[], float]) -> Report:
-    orders, promises = lookout.orders(), site.promises
-    ledger = [LedgerEntry.from_document(entry) for entry in site.control.ledger()]
+def _report(
+    processes: DemoProcesses, monitor: DemoMonitor, figures: OutageFigures, clock: Callable[[], float]
+) -> DemoReport:
+    orders, customers = monitor.orders(), processes.acknowledgements
+    ledger = [LedgerEntry.from_document(entry) for entry in processes.control.ledger()]
     waits = [(order.settled_at - order.created_at).total_seconds() for order in orders if order.settled_at]
-    return Report(
-        result=reconcile(promises.promises, orders, ledger),
-        look_ups=lookout.look_ups(),
-        course=course,
-        refused=len(promises.refusals),
-        longest_answer=promises.longest_wait,
+    return DemoReport(
+        proof=prove(customers.acknowledgements, orders, ledger),
+        lost_answers=monitor.lost_answers(),
+        figures=figures,
+        refused=len(customers.refusals),
+        longest_answer=customers.longest_wait,
         longest_charge=max(waits, default=0.0),
         seconds=clock(),
-        seed=site.plan.seed,
+        seed=processes.options.seed,
     )
 
 
-def _conclude(report: Report, folder: Path, console: Console, *, as_json: bool) -> int:
-    document = report.as_document()
-    if not report.holds:
+def _conclude(report: DemoReport, folder: Path, console: Console, *, as_json: bool) -> int:
+    holds, document = report.proof.holds, report.as_document()
+    if not holds:
         with open_private(folder / "report.json", "w") as kept:
             kept.write(json.dumps(document, indent=2) + "\n")
         document["kept"] = str(folder)
@@ -117,13 +118,13 @@ def _conclude(report: Report, folder: Path, console: Console, *, as_json: bool) 
         write_json(document)
     else:
         console.print(*report_lines(report, console.width), sep="\n", highlight=False)
-    if report.holds:
-        _remove(folder)
-        if not as_json:
-            console.print(Text(messages.epilogue(report.seconds), "dim"), highlight=False)
-        return 0
-    notes().print(KEPT.format(folder), markup=False, highlight=False)
-    return 1
+    if not holds:
+        notes().print(KEPT.format(folder), markup=False, highlight=False)
+        return 1
+    _remove(folder)
+    if not as_json:
+        console.print(Text(messages.conclusion(report.seconds), "dim"), highlight=False)
+    return 0
 
 
 def _explain(error: Exception, folder: Path, *, as_json: bool) -> None:
@@ -132,27 +133,24 @@ def _explain(error: Exception, folder: Path, *, as_json: bool) -> None:
         document = {"type": "demo_failed", "message": str(error), "log": log.splitlines()}
         write_json_note({"error": document, "kept": str(folder), "exit_code": 1})
         return
-    told = [f"Error: {error}."]
+    lines = [f"Error: {error}."]
     if log:
-        told += ["The last that it said:", "", log, ""]
-    told += [
-        KEPT.format(folder),
-        "`breakwall doctor` looks whether something is missing on this machine.",
-    ]
-    notes().print(Text("\n".join(told)), highlight=False)
+        lines += ["The end of its log:", "", log, ""]
+    lines += [KEPT.format(folder), "`breakwall doctor` checks whether something is missing on this machine."]
+    notes().print(Text("\n".join(lines)), highlight=False)
 
 
 @contextmanager
 def _signals_as_errors() -> Iterator[None]:
-    """Let whoever ends the demo end its processes: the first signal unwinds, later ones wait for that."""
+    """The first signal raises `StoppedError`, so that all processes are ended; later signals are ignored."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def unwind(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         for each in numbers:
             signal.signal(each, signal.SIG_IGN)
         raise StoppedError(number)
 
-    before = {number: signal.signal(number, unwind) for number in numbers}
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
@@ -161,16 +159,16 @@ def _signals_as_errors() -> Iterator[None]:
 
 
 def _temporary_folder() -> Path:
-    """A new folder where the system keeps such things, unless a socket's path would be too long there."""
+    """A new folder in the system's usual place, or in /tmp if a socket's path would be too long there."""
     usual = tempfile.gettempdir()
     within = len(f"/{FOLDER}12345678/data/broker.sock")
     fits = len(os.fsencode(usual)) + within <= LONGEST_SOCKET_PATH
     return Path(tempfile.mkdtemp(prefix=FOLDER, dir=usual if fits else "/tmp"))  # noqa: S108 - mkdtemp is safe
 
 
-def _remove(folder: Path, sleep: Callable[[float], None] = time.sleep) -> None:
+def _remove(folder: Path) -> None:
     for _ in range(REMOVAL_TRIES):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             return
-        sleep(0.05)
+        time.sleep(0.05)

@@ -1,249 +1,277 @@
-"""The demo's plot: what is done to the processes, and when. Follow `Play.run`."""
+"""What happens in the demo: what is done to the processes, and when. Start reading at `DemoScenario.run`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
 from breakwall.breaker import CircuitState
 from breakwall.demo import messages
-from breakwall.demo.plan import Plan
-from breakwall.demo.processes import DemoSite
-from breakwall.demo.screen import Stage
-from breakwall.demo.snapshot import Lookout, Scene, ServiceState
-from breakwall.demo.timeline import Course
+from breakwall.demo.options import DemoOptions
+from breakwall.demo.processes import DemoProcesses
+from breakwall.demo.screen import DemoScreen
+from breakwall.demo.snapshot import DemoMonitor, DemoSnapshot, ServiceState
 
-LOOK = 0.1
-"""Seconds between two looks: often enough to be live, rare enough to leave the processors to the demo."""
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks: often enough for a live view, and little load beside the processes."""
 
-START_LIMIT = 30.0
-"""Seconds for a process to come up: many times what a slow machine needs."""
+START_TIMEOUT = 30.0
+"""Seconds for a process to start: many times what a slow machine needs."""
 
-TURN_LIMIT = 45.0
+CIRCUIT_TIMEOUT = 45.0
 """Seconds for the circuit to open or to close: several of its longest waits."""
 
-DRAIN_LIMIT = 90.0
-"""Seconds, from the last customer on, until an order that is not settled is held for lost."""
+DRAIN_TIMEOUT = 90.0
+"""Seconds after the last customer in which every order should be finished."""
 
-ANSWERS_TO_LOSE = 5
-FAILING_LIMIT = 5.0
+LEAST_LOST_ANSWERS = 5
+FAILING_SECONDS = 5.0
+"""The payment service fails until so many answers are lost, or for so long."""
 
-FEW = 8
-FEW_LIMIT = 2.0
-"""Customers, or seconds of them, whose waiting time stands for the others'."""
+LEAST_WAITS = 8
+WAITS_SECONDS = 2.0
+"""Customers, or seconds of them, whose median wait stands for all."""
 
-WORTH_KILLING = 10
-"""Waiting orders below which the worker is spared: it would be done before it could be killed."""
+LEAST_BACKLOG = 10
+"""Waiting orders; with fewer, the worker would be done before it could be killed."""
 
 
-class StuckError(Exception):
+class ScenarioTimeoutError(Exception):
     """Something that always happens did not happen in time; the message says what."""
 
 
-class Play:
-    """One run, on processes that are started here.
+@dataclass(slots=True)
+class OutageFigures:
+    """Numbers of one run, for the report.
+
+    Attributes:
+        most_waiting: the longest queue, in orders.
+        came_while_open: customers who came while the circuit was open and the payment service dead.
+        calls_while_open: calls to the dead service since the circuit opened.
+        worker_killed: whether the worker was killed while it was charging.
+    """
+
+    most_waiting: int = 0
+    came_while_open: int = 0
+    calls_while_open: int = 0
+    worker_killed: bool = False
+
+
+class DemoScenario:
+    """One run, on processes that it starts.
 
     Args:
-        site: the processes.
-        lookout: looks at them.
-        stage: where it is told.
-        plan: how many, how fast, how long.
+        processes: the payment service, the customers and the worker.
+        monitor: observes them.
+        screen: shows what happens.
+        options: how many orders, how fast, how long the outage.
         clock: seconds since the demo began.
-        sleep: passes some seconds.
+        sleep: waits some seconds.
     """
 
     def __init__(
         self,
-        site: DemoSite,
-        lookout: Lookout,
-        stage: Stage,
-        plan: Plan,
+        processes: DemoProcesses,
+        monitor: DemoMonitor,
+        screen: DemoScreen,
+        options: DemoOptions,
         clock: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._site = site
-        self._lookout = lookout
-        self._stage = stage
-        self._plan = plan
+        self._processes = processes
+        self._monitor = monitor
+        self._screen = screen
+        self._options = options
         self._clock = clock
         self._sleep = sleep
         self._service = ServiceState.STARTING
         self._worker_alive = False
-        self._course = Course()
+        self._figures = OutageFigures()
 
-    def run(self) -> Course:
-        """From a good day to an empty queue. The site is left running.
+    def run(self) -> OutageFigures:
+        """From a good day to an empty queue. The processes are left running.
 
         Raises:
             ChildFailedError: a process ended that should not have.
-            StuckError: something did not happen in time.
+            ScenarioTimeoutError: something did not happen in time.
         """
         self._start()
-        self._stage.act(1, messages.ACTS[0])
+        self._part(1)
         self._have_a_good_day()
-        self._stage.act(2, messages.ACTS[1])
+        self._part(2)
         died_at = self._kill_the_service()
-        calls = self._sit_the_outage_out(died_at)
-        self._stage.act(3, messages.ACTS[2])
-        self._bring_the_service_back(died_at, calls)
+        self._wait_out_the_outage(died_at)
+        self._part(3)
+        self._bring_the_service_back(died_at)
         self._kill_the_worker()
         self._drain()
-        return self._course
+        return self._figures
 
-    # Act 1
+    def _part(self, number: int) -> None:
+        self._screen.part(number, messages.PARTS[number - 1])
+
+    # Part 1
 
     def _start(self) -> None:
-        self._site.start_payment_service()
-        self._site.start_worker()
-        self._site.start_customers()
-        self._until("the payment service answers", START_LIMIT, lambda _: self._site.payment_service_ready())
-        self._service = ServiceState.UP
-        self._until("the worker is ready", START_LIMIT, lambda _: self._site.worker_ready())
-        self._worker_alive = True
-        self._until("the customers have come", START_LIMIT, lambda _: self._site.promises.ready)
+        self._start_service()
+        self._processes.start_worker()
+        self._processes.start_customers()
+        self._wait_for_service()
+        self._wait_for_worker()
+        self._until(
+            "the customers are ready", START_TIMEOUT, lambda _: self._processes.acknowledgements.ready
+        )
 
     def _have_a_good_day(self) -> None:
-        self._stage.tell(messages.doors_open(self._plan))
-        self._site.open_the_door()
-        enough = self._plan.good_orders
-        limit = START_LIMIT + enough / self._plan.rate
-        scene = self._until(
-            "the first customers are served",
-            limit,
-            lambda scene: scene.accepted >= enough and scene.circuit is CircuitState.CLOSED,
+        self._screen.write(messages.customers_come(self._options))
+        self._processes.release_customers()
+        enough = self._options.orders_before_outage
+        now = self._until(
+            "the first orders are accepted",
+            START_TIMEOUT + enough / self._options.rate,
+            lambda now: now.accepted >= enough and now.circuit is CircuitState.CLOSED,
         )
-        self._stage.tell(messages.good_day(scene))
+        self._screen.write(messages.good_day(now))
 
-    # Act 2
+    # Part 2
 
     def _kill_the_service(self) -> float:
         """Lose a few answers, then the service; returns when it died."""
-        self._site.control.set_faults(charge_then_fail=1.0, charge_then_fail_how="reset")
+        self._processes.control.set_faults(charge_then_fail=1.0, charge_then_fail_how="reset")
         self._service = ServiceState.FAILING
-        end = self._clock() + FAILING_LIMIT
+        end = self._clock() + FAILING_SECONDS
         self._until(
             "a few answers are lost",
-            2 * FAILING_LIMIT,
-            lambda _: self._lost() >= ANSWERS_TO_LOSE or self._clock() > end,
+            2 * FAILING_SECONDS,
+            lambda _: self._count_lost() >= LEAST_LOST_ANSWERS or self._clock() > end,
         )
-        lost, pid = self._lost(), self._site.payment_service.pid
-        self._site.kill(self._site.payment_service)
+        lost, service = self._count_lost(), self._processes.payment_service
+        self._processes.kill(service)
         self._service = ServiceState.DEAD
         died_at = self._clock()
-        self._stage.tell(messages.answers_lost(lost))
-        self._stage.tell(messages.service_killed(pid))
+        self._screen.write(messages.answers_lost(lost))
+        self._screen.write(messages.service_killed(service.pid))
         return died_at
 
-    def _lost(self) -> int:
-        return int(self._site.control.stats()["injected"].get("charge_then_fail", 0))
+    def _count_lost(self) -> int:
+        return int(self._processes.control.stats()["injected"].get("charge_then_fail", 0))
 
-    def _sit_the_outage_out(self, died_at: float) -> int:
-        """Until somebody starts the service again; returns how often it was called meanwhile."""
+    def _wait_out_the_outage(self, died_at: float) -> None:
+        late = died_at + self._options.outage * 0.6
         opened = self._until(
-            "the circuit opens", TURN_LIMIT, lambda scene: scene.circuit is not CircuitState.CLOSED
+            "the circuit opens", CIRCUIT_TIMEOUT, lambda now: now.circuit is not CircuitState.CLOSED
         )
-        wait = self._wait_of_the_next_customers(opened)
-        self._stage.tell(messages.circuit_opened(opened.failures, wait))
+        self._screen.write(messages.circuit_opened(opened.failures, self._median_wait_from(opened)))
         opened_at = opened.opened_at or 0.0
-        self._wait_for_a_probe(opened, died_at)
-        scene = self._rest_until(died_at + self._plan.outage * 0.6)
-        self._stage.tell(messages.outage_goes_on(scene, self._lookout.calls_since(opened_at)))
-        if scene.customers_done:
-            self._stage.tell(messages.customers_gone(scene))
-        scene = self._rest_until(died_at + self._plan.outage)
-        calls = self._lookout.calls_since(opened_at)
-        came = scene.accepted - opened.accepted
-        self._course = replace(self._course, came_while_open=came, calls_while_open=calls)
-        return calls
+        self._wait_for_a_failed_probe(opened, late)
+        now = self._wait_until(late)
+        self._screen.write(messages.outage_goes_on(now, self._monitor.count_calls_since(opened_at)))
+        if now.customers_done:
+            self._screen.write(messages.all_customers_came(now))
+        now = self._wait_until(died_at + self._options.outage)
+        self._figures.came_while_open = now.accepted - opened.accepted
+        self._figures.calls_while_open = self._monitor.count_calls_since(opened_at)
 
-    def _wait_of_the_next_customers(self, now: Scene) -> float | None:
-        """How long the customers wait for an answer who come from now on; None when nobody comes."""
-        scene = self._until(
+    def _median_wait_from(self, start: DemoSnapshot) -> float | None:
+        """How long the next customers wait for an answer; None if no customer comes."""
+        now = self._until(
             "some customers have an answer",
-            START_LIMIT,
-            lambda scene: (
-                scene.accepted >= now.accepted + FEW or scene.customers_done or scene.at > now.at + FEW_LIMIT
+            START_TIMEOUT,
+            lambda now: (
+                now.accepted >= start.accepted + LEAST_WAITS
+                or now.customers_done
+                or now.at > start.at + WAITS_SECONDS
             ),
         )
-        return self._site.promises.usual_wait(since=now.accepted) if scene.accepted > now.accepted else None
+        if now.accepted == start.accepted:
+            return None
+        return self._processes.acknowledgements.median_wait(since=start.accepted)
 
-    def _wait_for_a_probe(self, opened: Scene, died_at: float) -> None:
-        """Tell of the first probe that fails, if there is one in time."""
-        end = died_at + self._plan.outage * 0.6
-        scene = self._until(
+    def _wait_for_a_failed_probe(self, opened: DemoSnapshot, end: float) -> None:
+        """Report the first probe that fails before ``end``, if one does."""
+        now = self._until(
             "a probe fails",
-            self._plan.outage,
-            lambda scene: scene.opened_at not in {None, opened.opened_at} or scene.at >= end,
+            self._options.outage,
+            lambda now: now.opened_at not in {None, opened.opened_at} or now.at >= end,
         )
-        if scene.at < end:
-            self._stage.tell(messages.probe_failed(scene))
+        if now.at < end:
+            self._screen.write(messages.probe_failed(now))
 
-    # Act 3
+    # Part 3
 
-    def _bring_the_service_back(self, died_at: float, calls: int) -> None:
-        self._site.start_payment_service()
-        self._service = ServiceState.STARTING
-        self._until("the payment service answers", START_LIMIT, lambda _: self._site.payment_service_ready())
-        self._service = ServiceState.UP
-        came = self._course.came_while_open
-        self._stage.tell(messages.service_returned(self._clock() - died_at, came, calls))
-        scene = self._until(
-            "the circuit closes", TURN_LIMIT, lambda scene: scene.circuit is CircuitState.CLOSED
+    def _bring_the_service_back(self, died_at: float) -> None:
+        self._start_service()
+        self._wait_for_service()
+        outage, figures = self._clock() - died_at, self._figures
+        self._screen.write(
+            messages.service_returned(outage, figures.came_while_open, figures.calls_while_open)
         )
-        self._stage.tell(messages.circuit_closed(scene))
+        now = self._until(
+            "the circuit closes", CIRCUIT_TIMEOUT, lambda now: now.circuit is CircuitState.CLOSED
+        )
+        self._screen.write(messages.circuit_closed(now))
 
     def _kill_the_worker(self) -> None:
-        """In the middle of the backlog, if there is enough of it to be in the middle of."""
-        top = self._course.most_waiting
-        scene = self._until(
-            "the backlog shrinks", TURN_LIMIT, lambda scene: scene.waiting <= max(top * 0.8, WORTH_KILLING)
-        )
-        if scene.waiting <= WORTH_KILLING:
+        """In the middle of the backlog, if it is long enough."""
+        enough = max(self._figures.most_waiting * 0.8, LEAST_BACKLOG)
+        now = self._until("the backlog shrinks", CIRCUIT_TIMEOUT, lambda now: now.waiting <= enough)
+        if now.waiting <= LEAST_BACKLOG:
             return
-        pid = self._site.worker.pid
-        self._site.kill(self._site.worker)
+        worker = self._processes.worker
+        self._processes.kill(worker)
         self._worker_alive = False
-        self._stage.tell(messages.worker_killed(pid, self._lookout.in_hands()))
-        self._course = replace(self._course, worker_killed=True)
-        self._site.start_worker()
-        scene = self._until("another worker is ready", START_LIMIT, lambda _: self._site.worker_ready())
-        self._worker_alive = True
-        self._stage.tell(messages.worker_replaced(self._look()))
+        self._screen.write(messages.worker_killed(worker.pid, self._monitor.count_retried_now()))
+        self._figures.worker_killed = True
+        self._processes.start_worker()
+        self._wait_for_worker()
+        self._screen.write(messages.worker_replaced(self._look()))
 
     def _drain(self) -> None:
-        left = max(0, self._plan.orders - self._look().accepted) / self._plan.rate
+        to_come = max(0, self._options.orders - self._look().accepted) / self._options.rate
         began = self._clock()
         try:
             self._until(
-                "every order is settled",
-                left + DRAIN_LIMIT,
-                lambda scene: scene.customers_done and scene.unsettled == 0,
+                "every order is finished",
+                to_come + DRAIN_TIMEOUT,
+                lambda now: now.customers_done and now.unfinished == 0,
             )
-        except StuckError:
-            # Not the end: which orders they are is for the proof to say.
-            self._stage.tell(messages.not_settled(self._look(), self._clock() - began))
+        except ScenarioTimeoutError:
+            # Go on: the proof shows which orders they are.
+            self._screen.write(messages.not_finished(self._look(), self._clock() - began))
         else:
-            self._stage.tell(messages.all_settled())
+            self._screen.write(messages.all_finished())
 
-    # Looking
+    # Starting, waiting and looking
 
-    def _until(self, what: str, limit: float, holds: Callable[[Scene], bool]) -> Scene:
-        """Look until something holds, and return what was seen then."""
-        end = self._clock() + limit
-        while not holds(scene := self._look()):
+    def _start_service(self) -> None:
+        self._processes.start_payment_service()
+        self._service = ServiceState.STARTING
+
+    def _wait_for_service(self) -> None:
+        ready = self._processes.payment_service_ready
+        self._until("the payment service answers", START_TIMEOUT, lambda _: ready())
+        self._service = ServiceState.UP
+
+    def _wait_for_worker(self) -> None:
+        self._until("the worker is ready", START_TIMEOUT, lambda _: self._processes.worker_ready())
+        self._worker_alive = True
+
+    def _wait_until(self, moment: float) -> DemoSnapshot:
+        return self._until("the time is up", START_TIMEOUT + moment, lambda now: now.at >= moment)
+
+    def _until(self, what: str, timeout: float, holds: Callable[[DemoSnapshot], bool]) -> DemoSnapshot:
+        """Look until ``holds``; returns the snapshot in which it did."""
+        end = self._clock() + timeout
+        while not holds(now := self._look()):
             if self._clock() > end:
-                raise StuckError(f"waited {limit:.0f} s in vain until {what}")
-            self._sleep(LOOK)
-        return scene
+                raise ScenarioTimeoutError(f"waited {timeout:.0f} s in vain until {what}")
+            self._sleep(LOOK_INTERVAL)
+        return now
 
-    def _rest_until(self, moment: float) -> Scene:
-        return self._until("the time is up", START_LIMIT + moment, lambda scene: scene.at >= moment)
-
-    def _look(self) -> Scene:
-        scene = self._lookout.look(self._service, worker_alive=self._worker_alive)
-        self._site.check()
-        self._stage.show(scene)
-        most = max(self._course.most_waiting, scene.waiting)
-        self._course = replace(self._course, most_waiting=most)
-        return scene
+    def _look(self) -> DemoSnapshot:
+        now = self._monitor.look(self._service, worker_alive=self._worker_alive)
+        self._processes.check()
+        self._screen.show(now)
+        self._figures.most_waiting = max(self._figures.most_waiting, now.waiting)
+        return now

@@ -1,19 +1,18 @@
-"""Where the story is told: a live view on a terminal, plain lines elsewhere. The words are the same."""
+"""Where the demo is shown: a live view on a terminal, plain lines elsewhere. The texts are the same."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from breakwall.demo.messages import Event
+from breakwall.demo.messages import DemoMessage
 from breakwall.demo.panel import panel
-from breakwall.demo.snapshot import Scene
+from breakwall.demo.snapshot import DemoSnapshot
 from breakwall.terminal.paragraphs import WIDEST, fill
 
 CTRL_C = 3
@@ -23,60 +22,36 @@ INDENT = 8
 """Columns of the time before a sentence."""
 
 
-class Stage(Protocol):
-    """Tells the story; use it as a context manager, so that the terminal is left as it was."""
-
-    def act(self, number: int, title: str) -> None:
-        """A new part begins."""
-        ...
-
-    def tell(self, event: Event) -> None:
-        """Something happened."""
-        ...
-
-    def show(self, scene: Scene) -> None:
-        """This is how things are now."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+@contextmanager
+def open_screen(console: Console, clock: Callable[[], float]) -> Iterator[DemoScreen]:
+    """The screen for an output: live only on an interactive terminal, which is restored at the end."""
+    capable = console.is_terminal and not console.is_dumb_terminal
+    if not capable or os.environ.get("CI") or os.environ.get("NO_COLOR"):
+        yield LineScreen(console, clock)
+        return
+    # Drawn by the thread that looks, when there is something new: no other one writes to the terminal.
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield LiveScreen(console, clock, live)
 
 
-def set_stage(console: Console, clock: Callable[[], float]) -> Stage:
-    """The stage that suits an output: live only where somebody watches a terminal that can do it."""
-    watched = console.is_terminal and not console.is_dumb_terminal
-    if watched and not os.environ.get("CI") and not os.environ.get("NO_COLOR"):
-        return LiveStage(console, clock)
-    return LineStage(console, clock)
-
-
-class LineStage:
-    """One line for each sentence of the story, with its time."""
+class LineScreen:
+    """One line for each sentence, with its time."""
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
 
-    def act(self, number: int, title: str) -> None:
-        self._line(f"--- Act {number}: {title} ---", self._clock())
+    def part(self, number: int, title: str) -> None:
+        self._line(f"--- Part {number}: {title} ---", self._clock())
 
-    def tell(self, event: Event) -> None:
+    def write(self, message: DemoMessage) -> None:
         at = self._clock()
-        self._line(event.what, at)
-        for name, sentence in _asides(event):
+        self._line(message.what, at)
+        for name, sentence in _asides(message):
             self._line(f"  {name}: {sentence}", at)
 
-    def show(self, scene: Scene) -> None:
-        """Lines are for what happens; numbers that change all the time are for a screen."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
+    def show(self, now: DemoSnapshot) -> None:
+        """Nothing: numbers that change all the time need a live screen."""
 
     def _line(self, text: str, at: float) -> None:
         line = f"[{at:5.1f}s] {text}"
@@ -85,53 +60,40 @@ class LineStage:
         self._console.print(line, markup=False, highlight=False)
 
 
-class LiveStage:
-    """The story scrolls by, and a panel below it shows how things are."""
+class LiveScreen:
+    """The messages scroll; a panel below them shows the latest snapshot."""
 
-    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float], live: Live) -> None:
         self._console = console
         self._clock = clock
+        self._live = live
         self._history: list[tuple[float, int]] = []
-        # Drawn when there is something new, by the thread that looks: no other one writes to the terminal.
-        self._live = Live(console=console, auto_refresh=False, transient=True)
 
-    def act(self, number: int, title: str) -> None:
-        self._print(Text(f"\nAct {number}: {title}", "bold"))
+    def part(self, number: int, title: str) -> None:
+        self._console.print(Text(f"\nPart {number}: {title}", "bold"), highlight=False)
 
-    def tell(self, event: Event) -> None:
-        self._print(self._paragraph(f"{self._clock():5.1f}s  ", "cyan", event.what))
-        for name, sentence in _asides(event):
-            self._print(self._paragraph(f"{'':{INDENT}}{name}: ", "dim", sentence))
+    def write(self, message: DemoMessage) -> None:
+        self._paragraph(f"{self._clock():5.1f}s  ", "cyan", message.what)
+        for name, sentence in _asides(message):
+            self._paragraph(f"{'':{INDENT}}{name}: ", "dim", sentence)
 
-    def show(self, scene: Scene) -> None:
-        if scene.accepted:
-            self._history.append((scene.at, scene.waiting))
+    def show(self, now: DemoSnapshot) -> None:
+        if now.accepted:
+            self._history.append((now.at, now.waiting))
         ascii_only = not self._console.encoding.lower().startswith("utf")
         width = min(self._console.width - CTRL_C, WIDEST)
-        drawn = panel(scene, self._history, width=width, ascii_only=ascii_only)
-        self._live.update(drawn, refresh=True)
+        self._live.update(panel(now, self._history, width=width, ascii_only=ascii_only), refresh=True)
 
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    @property
-    def _width(self) -> int:
-        return min(self._console.width, WIDEST)
-
-    def _paragraph(self, head: str, style: str, sentence: str) -> Text:
-        """The head in its style, the sentence beside and below it."""
-        text = Text(fill(head + sentence, self._width, indent=INDENT))
+    def _paragraph(self, head: str, style: str, sentence: str) -> None:
+        """Print the styled head with the sentence beside and below it."""
+        text = Text(fill(head + sentence, min(self._console.width, WIDEST), indent=INDENT))
         text.stylize(style, 0, len(head))
-        return text
-
-    def _print(self, text: Text) -> None:
         self._console.print(text, highlight=False)
 
 
-def _asides(event: Event) -> list[tuple[str, str]]:
-    named = (("for the customer", event.customer), ("next", event.next))
+DemoScreen = LineScreen | LiveScreen
+
+
+def _asides(message: DemoMessage) -> list[tuple[str, str]]:
+    named = (("for the customer", message.customer), ("next", message.next))
     return [(name, sentence) for name, sentence in named if sentence]

@@ -1,30 +1,31 @@
-"""What can be seen of the demo at one moment, and looking at it. Looking changes nothing."""
+"""What can be seen of the demo at one moment. Looking changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 
 from breakwall.breaker import CircuitState
-from breakwall.demo.acknowledgements import PromiseReader
+from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import IN_FLIGHT, SettledBy, attempts, orders
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.settings import Settings
+from breakwall.wiring import open_breaker, open_database
 
 RECENT = 20
-"""Answers whose waiting time is looked at for "a customer now waits": about a second's worth."""
+"""Answers whose waiting time stands for "a customer now waits": about a second's worth."""
 
 
 class ServiceState(StrEnum):
-    """What the payment service is doing, as the one who does it to the service knows."""
+    """What the payment service does, as the scenario that steers it knows."""
 
     STARTING = "starting"
     UP = "up"
@@ -33,26 +34,24 @@ class ServiceState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """One moment. Durations are seconds, the others numbers of orders unless they say otherwise.
+class DemoSnapshot:
+    """One moment. Durations are seconds; the others are numbers of orders unless they say otherwise.
 
     Attributes:
         at: since the demo began.
         service: the payment service.
         worker_alive: whether there is a worker.
-        accepted: orders that customers were promised.
-        told: how many customers were told which state.
-        refused: customers who were told that nothing was accepted.
-        customers_done: whether every customer has been there.
-        wait: how long a customer waits for an answer now; None before the first.
-        paid, declined: settled so.
-        waiting: in the queue, or taken out of it by a worker and not settled.
-        unsettled: these, and those that are being charged while their customers wait for the answer.
-        stuck: given up on, or for a person to look at.
+        accepted: orders that customers were told are accepted.
+        customers_done: whether every customer has an answer.
+        wait: how long a customer waits for an answer now; None before the first answer.
+        paid, declined: finished with that result.
+        waiting: in the queue, or taken from it by a worker and not finished.
+        unfinished: these, and the orders whose customers wait for the answer to a charge.
+        stuck: dead, or for a person to look at.
         oldest: how long the oldest waiting order has waited.
         circuit: the breaker's state.
-        retry_after: until the breaker lets a probe through.
-        opened_at: when the circuit opened, by the database's clock; None while closed.
+        retry_after: until the breaker permits a probe.
+        opened_at: when the circuit opened, by the database's clock; None while it is closed.
         failures: those that opened the circuit, or are in its window.
     """
 
@@ -60,14 +59,12 @@ class Scene:
     service: ServiceState
     worker_alive: bool
     accepted: int
-    told: Mapping[str, int]
-    refused: int
     customers_done: bool
     wait: float | None
     paid: int
     declined: int
     waiting: int
-    unsettled: int
+    unfinished: int
     stuck: int
     oldest: float
     circuit: CircuitState
@@ -77,8 +74,8 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class LookUps:
-    """What became of answers that were lost: look-ups found the charge, or proved that there was none."""
+class LostAnswers:
+    """Charges whose answer was lost: those that a look-up found, and those that it proved absent."""
 
     found: int
     absent: int
@@ -88,41 +85,40 @@ class LookUps:
         return self.found + self.absent
 
 
-class Lookout:
-    """Looks at the demo's Breakwall as its own operator would, and at the customers' record.
+class DemoMonitor:
+    """Observes the demo's Breakwall as an operator would, and the customers' record.
 
     Args:
-        settings: whose Breakwall.
-        promises: the customers' record.
+        settings: the demo's.
+        acknowledgements: the customers' record.
         clock: seconds since the demo began.
     """
 
-    def __init__(self, settings: Settings, promises: PromiseReader, clock: Callable[[], float]) -> None:
-        from breakwall.wiring import open_breaker, open_database
-
-        self._promises = promises
+    def __init__(
+        self, settings: Settings, acknowledgements: AcknowledgementReader, clock: Callable[[], float]
+    ) -> None:
+        self._acknowledgements = acknowledgements
         self._clock = clock
         self._database: Database = open_database(settings)
-        self._monitor = Monitor(self._database, open_breaker(settings), _UnaskedBroker())
+        self._monitor = Monitor(self._database, open_breaker(settings), _NoDepth())
 
-    def look(self, service: ServiceState, *, worker_alive: bool) -> Scene:
-        """See everything once."""
-        self._promises.follow()
-        backlog, settled = self._monitor.snapshot(), self._count_by_status()
-        promises = self._promises
-        return Scene(
+    def look(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
+        """Take a snapshot."""
+        customers = self._acknowledgements
+        customers.follow()
+        accepted = len(customers.acknowledgements)
+        backlog, finished = self._monitor.snapshot(), self._count_by_status()
+        return DemoSnapshot(
             at=self._clock(),
             service=service,
             worker_alive=worker_alive,
-            accepted=len(promises.promises),
-            told=dict(promises.told),
-            refused=len(promises.refusals),
-            customers_done=promises.done,
-            wait=promises.usual_wait(since=max(0, len(promises.promises) - RECENT)),
-            paid=settled.get(OrderStatus.PAID, 0),
-            declined=settled.get(OrderStatus.DECLINED, 0),
-            waiting=backlog.queued + self.in_hands(),
-            unsettled=backlog.queued + backlog.in_flight,
+            accepted=accepted,
+            customers_done=customers.done,
+            wait=customers.median_wait(since=max(0, accepted - RECENT)),
+            paid=finished.get(OrderStatus.PAID, 0),
+            declined=finished.get(OrderStatus.DECLINED, 0),
+            waiting=backlog.queued + self.count_retried_now(),
+            unfinished=backlog.queued + backlog.in_flight,
             stuck=backlog.review + backlog.dead,
             oldest=backlog.oldest_age_seconds,
             circuit=backlog.breaker.state,
@@ -131,38 +127,27 @@ class Lookout:
             failures=backlog.breaker.failure_count,
         )
 
-    def calls_since(self, moment: float) -> int:
-        """Calls to the payment service that were begun after a moment of the database's clock.
+    def count_calls_since(self, moment: float) -> int:
+        """Calls to the payment service since a moment of the database's clock.
 
-        Charges, and look-ups that no answer came back to: right for a time in which none came.
+        Counts charges, and the look-ups that got no answer: all there are while the service answers nothing.
         """
         begun = attempts.c.started_at >= datetime.fromtimestamp(moment, UTC)
-        charges = select(func.count()).select_from(attempts).where(begun)
-        look_ups = select(func.coalesce(func.sum(orders.c.look_up_count), 0))
-        number: int = self._database.read(
-            lambda connection: connection.scalars(charges).one() + connection.scalars(look_ups).one()
-        )
-        return number
+        charges = self._count(select(func.count()).select_from(attempts).where(begun))
+        return charges + self._count(select(func.coalesce(func.sum(orders.c.look_up_count), 0)))
 
-    def in_hands(self) -> int:
-        """Orders that a worker has taken out of the queue, and that are not settled."""
+    def count_retried_now(self) -> int:
+        """Orders that a worker has taken from the queue and not finished."""
         was_queued = or_(orders.c.deferral_count > 0, orders.c.fence > 1)
-        held = select(func.count()).where(orders.c.status == IN_FLIGHT, was_queued)
-        number: int = self._database.read(lambda connection: connection.scalars(held).one())
-        return number
+        return self._count(select(func.count()).where(orders.c.status == IN_FLIGHT, was_queued))
 
-    def look_ups(self) -> LookUps:
-        """What became of the answers that were lost."""
-        told = select(attempts.c.outcome, func.count().label("number")).where(
-            attempts.c.settled_by == SettledBy.LOOK_UP
-        )
-        rows = self._database.read(
-            lambda connection: connection.execute(told.group_by(attempts.c.outcome)).all()
-        )
-        numbers = {row.outcome: row.number for row in rows}
-        return LookUps(
-            found=numbers.get("succeeded", 0) + numbers.get("declined", 0), absent=numbers.get("failed", 0)
-        )
+    def lost_answers(self) -> LostAnswers:
+        """What became of the charges whose answer was lost."""
+        looked_up = attempts.c.settled_by == SettledBy.LOOK_UP
+        query = select(attempts.c.outcome, func.count()).where(looked_up).group_by(attempts.c.outcome)
+        counts = self._counts(query)
+        found = counts.get("succeeded", 0) + counts.get("declined", 0)
+        return LostAnswers(found=found, absent=counts.get("failed", 0))
 
     def orders(self) -> list[StoredOrder]:
         """Every order that Breakwall has."""
@@ -178,14 +163,19 @@ class Lookout:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _count_by_status(self) -> Mapping[Any, int]:
-        wanted = select(orders.c.status, func.count().label("number")).group_by(orders.c.status)
-        rows = self._database.read(lambda connection: connection.execute(wanted).all())
-        return {row.status: row.number for row in rows}
+    def _count_by_status(self) -> dict[str, int]:
+        return self._counts(select(orders.c.status, func.count()).group_by(orders.c.status))
+
+    def _count(self, query: Select[int]) -> int:
+        return self._database.read(lambda connection: connection.scalars(query).one())
+
+    def _counts(self, query: Select[str, int]) -> dict[str, int]:
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return dict(rows)
 
 
-class _UnaskedBroker:
-    """The broker's depth says nothing here that the orders do not; asking would load Celery."""
+class _NoDepth:
+    """The number of messages at the broker adds nothing here, and asking for it would load Celery."""
 
     def __call__(self) -> None:
         return None

@@ -187,7 +187,7 @@ def environment(settings: Settings) -> list[Finding]:
 
 def payment_service(settings: Settings) -> list[Finding]:
     """Asks the payment service for a charge that cannot exist: an answer without charging anybody."""
-    from breakwall.payments.gateways import LookUpResult, gateway_from_settings
+    from breakwall.payments.gateways import LookupResult, gateway_from_settings
 
     name, address = "payment service", where(settings.payment_url.get_secret_value())
     if settings.payment_proxy is not None:
@@ -201,7 +201,7 @@ def payment_service(settings: Settings) -> list[Finding]:
         answer = gateway.look_up(f"breakwall-doctor-{uuid.uuid4()}", deadline=time.monotonic() + patience)
     finally:
         gateway.close()
-    if answer.result is LookUpResult.ABSENT:
+    if answer.result is LookupResult.ABSENT:
         return [Finding(name, True, f"{address} answers")]
     told = f"{address}: {answer.detail or answer.code or answer.result}"
     return [Finding(name, False, told, _payment_advice(settings, answer.code))]

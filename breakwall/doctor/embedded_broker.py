@@ -18,14 +18,14 @@ from breakwall.urls import missing_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from breakwall.broker.embedded.server import ServerFolder
+    from breakwall.broker.embedded.folder import ServerFolder
 
 
 def embedded_broker(settings: Settings) -> list[Finding]:
     """Its program, and the server that runs or whatever keeps one from running."""
     from breakwall.broker import BrokerNotStartedError, queue_depth
     from breakwall.broker.embedded.find_server import NoServerProgramError, find_server_program
-    from breakwall.broker.embedded.server import ServerFolder
+    from breakwall.broker.embedded.folder import ServerFolder
 
     try:
         folder = ServerFolder(settings.home)

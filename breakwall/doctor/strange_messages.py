@@ -63,13 +63,13 @@ def _look(connection: Connection) -> tuple[int, list[StoredStrange]]:
 
 def dead_letters(settings: Settings) -> list[Finding]:
     """What RabbitMQ took out of the queue before anybody was done with it."""
-    from breakwall.broker import causes_of_death, queue_depth
+    from breakwall.broker import dead_letter_reasons, queue_depth
     from breakwall.broker.config import DEAD_LETTERS
 
     name, number = "dead letters", queue_depth(settings, DEAD_LETTERS)
     if not number:
         return [Finding(name, True, "none" if number == 0 else "unknown: the broker does not answer")]
-    found = {CAUSES.get(cause, UNKNOWN_CAUSE) for cause in causes_of_death(settings)} or {UNKNOWN_CAUSE}
+    found = {CAUSES.get(cause, UNKNOWN_CAUSE) for cause in dead_letter_reasons(settings)} or {UNKNOWN_CAUSE}
     told = "; ".join(sorted(what for what, _ in found))
     advice = " ".join(sorted(todo for _, todo in found))
     return [Finding(name, False, f"{count(number, 'message')} in {DEAD_LETTERS}: {told}", f"{advice} {SAFE}")]

@@ -1,4 +1,5 @@
-"""Files as people have them: bytes become lines, lines become records of named fields, with line numbers.
+"""Reads people's files: bytes become text (`source`), lines (`lines`), then records of named fields (`records`).
 
-CSV with any common separator, JSON arrays and JSON Lines, also within gzip. Knows no order and no report.
+CSV with any common separator, JSON arrays and JSON Lines, also within gzip. Import `Records`, `Columns`, `Units` and
+`UnreadableFileError` from their modules. Knows no order and no report.
 """

@@ -1,4 +1,4 @@
-"""Which column of a file, or field of its objects, is which of ours."""
+"""Finds our fields among a file's columns, or the fields of its JSON objects."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from breakwall.files.errors import UnreadableFileError
 
 _ITEM = re.compile(r'\s*([^=,"]+?)\s*=\s*((?:"[^"]*"|[^",])+)(?:,|\Z)')
 _NAME = re.compile(r'"([^"]*)"|([^|"]+)')
-_TOLD = 40
+_MAX_LISTED = 40
 """Names that an error lists."""
 
-_LONGEST = 60
-"""Characters of a name that are told."""
+_MAX_SHOWN = 60
+"""Characters of a name that an error shows."""
 
 
 class ColumnsError(ValueError):
-    """What was said about columns cannot be meant."""
+    """A description of columns cannot be understood."""
 
 
 class Columns:
-    """Names of columns for each of our fields.
+    """The names of the columns for each of our fields.
 
-    Names are the same whatever their case, spaces, underscores and dashes. ``metadata.key`` is also the field
-    ``key`` of a JSON object's field ``metadata``.
+    Case, spaces, underscores and dashes in names do not matter. ``metadata.key`` is also the field ``key`` of a JSON
+    object's field ``metadata``.
 
     Args:
-        defaults: the columns that may hold a field where nothing else is said; any one of them.
-        required: the fields without which a file cannot be understood.
-        chosen: the columns that the caller has named, instead of the defaults; all of them must be there.
+        defaults: by field, the columns that may hold it; one is enough.
+        required: the fields that every file must have.
+        chosen: by field, the columns that the caller named instead of the defaults; all of them must be there.
     """
 
     def __init__(
@@ -49,14 +49,10 @@ class Columns:
         return not self._absent({fold(name) for name in header})
 
     def bind(self, number: int, header: Sequence[str]) -> dict[str, list[int]]:
-        """Where each field's columns are.
-
-        Args:
-            number: the header's line.
-            header: the columns.
+        """The positions of each field's columns in the ``header`` on line ``number``.
 
         Raises:
-            UnreadableFileError: one that is needed is missing, or there twice.
+            UnreadableFileError: a column is missing, or is there twice.
         """
         self.check(number, {name: fold(name) for name in header if name})
         return {
@@ -65,11 +61,11 @@ class Columns:
         }
 
     def check(self, number: int, found: Mapping[str, str]) -> None:
-        """Raise `UnreadableFileError` unless all that is needed is among the names, given with their folds."""
+        """Raise `UnreadableFileError` if a needed column is missing; ``found`` has folded names by name."""
         absent = self._absent(set(found.values()))
         if not absent:
             return
-        listed = ", ".join(map(shown, list(found)[:_TOLD])) + (" …" if len(found) > _TOLD else "")
+        listed = ", ".join(map(shown, list(found)[:_MAX_LISTED])) + (" …" if len(found) > _MAX_LISTED else "")
         named = [self._named(field, name) for field, name in absent.items()]
         advice = ",".join(f"{field}=…" for field in absent)
         problem = (
@@ -79,7 +75,7 @@ class Columns:
         raise UnreadableFileError(number, next(iter(absent)), problem)
 
     def _absent(self, folded: set[str]) -> dict[str, str]:
-        """The columns that are missing, by field."""
+        """By field, the first of its columns that is missing."""
         absent = {}
         for field in self._needed:
             missing = [name for name in self.names[field] if fold(name) not in folded]
@@ -92,26 +88,22 @@ class Columns:
 
     @property
     def needed(self) -> Mapping[str, Sequence[str]]:
-        """The names of the fields without which a file cannot be understood."""
+        """The column names of the fields that every file must have."""
         return {field: self.names[field] for field in self._needed}
 
     def values(self, document: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """What a JSON object has of each field, whatever is neither null nor empty."""
+        """By field, the values of a JSON object that are neither null nor empty."""
         return {
-            field: [value for name in names if (value := look_up(document, name)) not in (None, "")]
+            field: [value for name in names if (value := value_at(document, name)) not in (None, "")]
             for field, names in self.names.items()
         }
 
 
 def parse_columns(text: str, fields: Sequence[str]) -> dict[str, list[str]]:
-    """Read ``charge_id=id,amount="Amount, gross",key=Invoice|Reference``.
-
-    Args:
-        text: our fields and, for each, the column that holds it, or several with bars between them.
-        fields: the fields that there are.
+    """Read ``charge_id=id,amount="Amount, gross",key=Invoice|Reference``: of each field the columns that hold it.
 
     Raises:
-        ColumnsError: saying what would be right.
+        ColumnsError: it cannot be understood; the text says what would be right.
     """
     chosen: dict[str, list[str]] = {}
     at = 0
@@ -130,12 +122,12 @@ def parse_columns(text: str, fields: Sequence[str]) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=4096)
 def fold(name: str) -> str:
-    """A name without what people write differently: ``fold("Charge-ID") == fold("charge_id")``."""
+    """A name without what differs between writers: ``fold("Charge-ID") == fold("charge_id")``."""
     return re.sub(r"[\s_\-]+", "", name).casefold()
 
 
-def look_up(document: Any, path: str, missing: Any = None) -> Any:
-    """What is at a path of a JSON document: ``look_up({"a": {"b": 1}}, "a.b") == 1``."""
+def value_at(document: Any, path: str, missing: Any = None) -> Any:
+    """The value at a path of a JSON document: ``value_at({"a": {"b": 1}}, "a.b") == 1``."""
     if not isinstance(document, dict):
         return missing
     if path in document:
@@ -145,12 +137,12 @@ def look_up(document: Any, path: str, missing: Any = None) -> Any:
         if fold(name) == wanted:
             return document[name]
     head, dot, rest = path.partition(".")
-    return look_up(look_up(document, head), rest, missing) if dot else missing
+    return value_at(value_at(document, head), rest, missing) if dot else missing
 
 
 def shown(name: str) -> str:
-    """A name from a file, short and safe to be written to a terminal."""
-    short = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+    """A name from a file, shortened and safe for a terminal."""
+    short = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
     return short if short.isprintable() else repr(short)
 
 

@@ -1,4 +1,4 @@
-"""CSV: rows of cells, whatever separates them, below whatever a report begins with."""
+"""CSV: finds the header and the separator, and reads the rows below."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from breakwall.files.lines import MAX_RECORD, Line, Lines
+from breakwall.files.lines import MAX_RECORD, Lines, TextLine
 
 SEPARATORS = (",", ";", "\t", "|")
-_EXCELS = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""Excel's own line that names the separator."""
 
-SEARCHED = 30
+MAX_TITLE_LINES = 30
 """Lines among which the header is looked for: some reports begin with a title."""
 
 _MAX_LINES = 100
-"""Lines that one quoted cell may spread over. Beyond that its closing quote is missing."""
+"""Lines of one quoted cell. Beyond that, its closing quote is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The line that names the columns; ``names`` are as they are written."""
+    """The line that names the columns."""
 
     number: int
     names: Sequence[str]
@@ -30,8 +31,8 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """The cells of a record, counted by its first line; or what is wrong with it."""
+class CsvRow:
+    """The cells of a record, counted by its first line, or its problem."""
 
     number: int
     cells: Sequence[str]
@@ -43,15 +44,15 @@ class _OpenQuoteError(Exception):
 
 
 def find_header(lines: Lines, fits: Callable[[Sequence[str]], bool]) -> tuple[Header, bool]:
-    """The first line that fits, split at the separator with which it does, and True; `lines` go on below it.
+    """The first line that fits with some separator, and True; ``lines`` continue below it.
 
-    Where none fits: the line with the most columns, and False.
+    If no line fits: the line with the most columns, and False.
     """
     best = Header(1, (), ",")
     separators: Sequence[str] = SEPARATORS
-    seen = list(islice(lines, SEARCHED))
+    seen = list(islice(lines, MAX_TITLE_LINES))
     for index, line in enumerate(seen):
-        if found := _EXCELS.fullmatch(line.text):
+        if found := _SEPARATOR_LINE.fullmatch(line.text):
             separators = found[1]
             continue
         for separator in separators:
@@ -70,27 +71,27 @@ def _split(text: str, separator: str) -> list[str]:
         return []
 
 
-def read_rows(lines: Lines, separator: str) -> Iterator[Row]:
-    """The rows below the header. A row that cannot be read takes no other along; empty ones are passed over."""
+def read_rows(lines: Lines, separator: str) -> Iterator[CsvRow]:
+    """The rows below the header. A bad row does not spoil others; empty ones are skipped."""
     while (line := next(lines, None)) is not None:
         if line.problem:
-            yield Row(line.number, (), line.problem)
+            yield CsvRow(line.number, (), line.problem)
         elif line.text.strip():
             yield _row(line, lines, separator)
 
 
-def _row(first: Line, lines: Lines, separator: str) -> Row:
+def _row(first: TextLine, lines: Lines, separator: str) -> CsvRow:
     taken = [first]
     try:
         cells = next(csv.reader(_feed(taken, lines), delimiter=separator, strict=True))
     except (csv.Error, _OpenQuoteError) as error:
-        # The lines below may be rows of their own.
+        # The lines below may be rows themselves.
         lines.put_back(taken[1:])
-        return Row(first.number, (), f"cannot be split into columns: {error}")
-    return Row(first.number, cells)
+        return CsvRow(first.number, (), f"cannot be split into columns: {error}")
+    return CsvRow(first.number, cells)
 
 
-def _feed(taken: list[Line], lines: Lines) -> Iterator[str]:
+def _feed(taken: list[TextLine], lines: Lines) -> Iterator[str]:
     yield taken[0].text
     size = len(taken[0].text)
     for line in lines:

@@ -1,4 +1,4 @@
-"""A file that cannot be understood."""
+"""The error for a file that cannot be understood as a whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from breakwall.pickling import Picklable
 
 
 class UnreadableFileError(Picklable, ValueError):
-    """The file as a whole cannot be understood; nothing of it is to be believed.
+    """The file as a whole cannot be understood; nothing of it may be trusted.
 
     Attributes:
         line: counted from 1; None for the file.
@@ -17,6 +17,4 @@ class UnreadableFileError(Picklable, ValueError):
     def __init__(self, line: int | None, field: str | None, problem: str) -> None:
         where = f"line {line}" if line else None
         super().__init__(": ".join(part for part in (where, field, problem) if part))
-        self.line = line
-        self.field = field
-        self.problem = problem
+        self.line, self.field, self.problem = line, field, problem

@@ -1,4 +1,4 @@
-"""JSON: objects one a line, spread over several lines, or within one array of any length."""
+"""JSON objects: one a line, over several lines, or in one array of any length."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from breakwall.files.columns import shown
 from breakwall.files.errors import UnreadableFileError
-from breakwall.files.lines import MAX_RECORD, Line, Lines
-from breakwall.files.source import Text
+from breakwall.files.lines import MAX_RECORD, Lines, TextLine
+from breakwall.files.source import TextFile
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 _GAP = re.compile(r"[\s,]*")
@@ -20,38 +20,69 @@ _CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Object:
-    """A JSON object, counted by its first line; or what is wrong with it. Fractions are `Decimal`."""
+class JsonObject:
+    """A JSON object, counted by its first line, or its problem. Fractions are `Decimal`."""
 
     number: int
     fields: dict[str, Any] = field(default_factory=dict)
     problem: str | None = None
 
 
-class _FaultError(ValueError):
-    """It is JSON, but not what is asked for."""
+class _Decoder:
+    """Decodes JSON values, and finds what Python accepts although it is wrong: a name twice, NaN, infinity."""
+
+    def __init__(self) -> None:
+        self._problem: str | None = None
+        self._json = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_constant=self._constant, parse_float=Decimal
+        )
+
+    def decode(self, text: str, at: int) -> tuple[Any, int, str | None]:
+        """The value at ``at``, where it ends, and why it is not a good object.
+
+        Raises:
+            ValueError, RecursionError: there is no value; see `_reason`.
+        """
+        self._problem = None
+        value, end = self._json.raw_decode(text, at)
+        return value, end, self._problem or (None if isinstance(value, dict) else "should be a JSON object")
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            self._problem = self._problem or f"{shown(twice)}: should be there once, not twice"
+        return fields
+
+    def _constant(self, name: str) -> None:
+        self._problem = self._problem or f"should be a JSON object: {name} is not JSON"
 
 
-def read_lines_of_objects(lines: Lines) -> Iterator[Object]:
-    """Objects that each begin on a line of their own. A bad one takes no other along."""
+def read_lines_of_objects(lines: Lines) -> Iterator[JsonObject]:
+    """Objects that each begin on a new line. A bad one does not spoil others."""
+    decoder = _Decoder()
     while (line := next(lines, None)) is not None:
         if line.problem:
-            yield Object(line.number, problem=line.problem)
+            yield JsonObject(line.number, problem=line.problem)
         elif line.text.strip():
-            yield _object(line, lines)
+            yield _object(line, lines, decoder)
 
 
-def _object(first: Line, lines: Lines) -> Object:
+def _object(first: TextLine, lines: Lines, decoder: _Decoder) -> JsonObject:
     taken, closed = _gather(first, lines)
     if closed or len(taken) == 1:
-        return parse_object(first.number, "".join(line.text for line in taken))
-    # The lines below may be objects of their own.
+        return _parse(first.number, "".join(line.text for line in taken), decoder)
+    # The lines below may be objects themselves.
     lines.put_back(taken[1:])
-    return Object(first.number, problem="should be a JSON object: a bracket is not closed")
+    return JsonObject(first.number, problem="should be a JSON object: a bracket is not closed")
 
 
-def _gather(first: Line, lines: Lines) -> tuple[list[Line], bool]:
-    """Lines up to that which closes the first one's brackets. No text of JSON goes over a line's end."""
+def _gather(first: TextLine, lines: Lines) -> tuple[list[TextLine], bool]:
+    """The lines up to the one that closes the first one's brackets, and whether it was found.
+
+    Counting brackets line by line is enough: no JSON string contains a line's end.
+    """
     taken, size, depth = [first], len(first.text), _depth(first.text)
     while depth > 0 and first.text.lstrip().startswith("{"):
         line = next(lines, None)
@@ -70,19 +101,18 @@ def _depth(text: str) -> int:
     return tokens.count("{") + tokens.count("[") - tokens.count("}") - tokens.count("]")
 
 
-def parse_object(number: int, text: str) -> Object:
-    """Read one object: no name in it is there twice."""
+def _parse(number: int, text: str, decoder: _Decoder) -> JsonObject:
     try:
-        value, end = _DECODER.raw_decode(text, _GAP.match(text).end())  # type: ignore[union-attr]
+        fields, end, problem = decoder.decode(text, _GAP.match(text).end())  # type: ignore[union-attr]
     except (ValueError, RecursionError) as error:
-        return Object(number, problem=_reason(error))
-    if not isinstance(value, dict) or text[end:].strip():
-        return Object(number, problem="should be a JSON object, one for each line")
-    return Object(number, value)
+        return JsonObject(number, problem=_reason(error))
+    if text[end:].strip():
+        problem = "should be a JSON object, one for each line"
+    return JsonObject(number, {} if problem else fields, problem)
 
 
-def read_array(text: Text) -> Iterator[Object]:
-    """The objects of one array, which may be longer than the memory.
+def read_array(text: TextFile) -> Iterator[JsonObject]:
+    """The objects of one array, which may be larger than the memory.
 
     Raises:
         UnreadableFileError: the array is damaged or ends early, or an object in it is too long.
@@ -94,22 +124,23 @@ def read_array(text: Text) -> Iterator[Object]:
 
 
 class _Window:
-    """The part of an array's text that is looked at. ``_at`` is where the next object begins."""
+    """The part of an array's text that is in memory. The next object begins at ``_at``."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: TextFile) -> None:
         self._stream = text.stream
         self._buffer = ""
         self._at = 0
         self._number = 1
         self._whole = False
+        self._decoder = _Decoder()
 
     def begin(self) -> None:
-        """Go past the array's opening bracket."""
+        """Skip the array's opening bracket."""
         self._skip_gap()
         self._go_to(self._at + 1)
 
     def more(self) -> bool:
-        """Go to the next object, if there is one before the closing bracket."""
+        """Go to the next object; False if the array ends first."""
         if not self._skip_gap():
             self._refuse("the array ends without its closing bracket: the file is not whole")
         if self._buffer[self._at] != "]":
@@ -120,7 +151,7 @@ class _Window:
         return False
 
     def _skip_gap(self) -> bool:
-        """Go past white space and commas; False at the file's end."""
+        """Skip white space and commas; False at the file's end."""
         while True:
             self._go_to(_GAP.match(self._buffer, self._at).end())  # type: ignore[union-attr]
             if self._at < len(self._buffer):
@@ -128,32 +159,20 @@ class _Window:
             if not self._read():
                 return False
 
-    def take(self) -> Object:
-        """The object here; the next one is looked for behind it."""
+    def take(self) -> JsonObject:
+        """Read the object here."""
         number = self._number
-        try:
-            value = self._decode(_DECODER)
-        except _FaultError as fault:
-            self._decode(_PLAIN)
-            return Object(number, problem=str(fault))
-        if isinstance(value, dict):
-            return Object(number, value)
-        return Object(number, problem="should be a JSON object")
-
-    def _decode(self, decoder: json.JSONDecoder) -> Any:
         while True:
             try:
-                value, end = decoder.raw_decode(self._buffer, self._at)
-            except _FaultError:
-                raise
+                fields, end, problem = self._decoder.decode(self._buffer, self._at)
             except (ValueError, RecursionError) as error:
-                # An object whose end is not read yet is no JSON either.
+                # The object's end may not be read yet.
                 if len(self._buffer) - self._at > MAX_RECORD or not self._read():
                     self._fail(error)
                 continue
             if end < len(self._buffer) or not self._read():  # A number at the end may go on.
                 self._go_to(end)
-                return value
+                return JsonObject(number, {} if problem else fields, problem)
 
     def _fail(self, error: Exception) -> NoReturn:
         if len(self._buffer) - self._at > MAX_RECORD and not self._is_damage(error):
@@ -164,7 +183,7 @@ class _Window:
         self._refuse(f"the array {_reason(error)}")
 
     def _is_damage(self, error: Exception) -> bool:
-        """Whether reading on would not have helped: it is wrong well before the end of what was read."""
+        """Whether the error is well before the end of what was read, so that reading on would not have helped."""
         found = isinstance(error, json.JSONDecodeError) and error.pos - self._at < MAX_RECORD
         return found and not str(error).startswith("Unterminated")
 
@@ -173,7 +192,7 @@ class _Window:
         self._at = at
 
     def _read(self) -> bool:
-        """Forget what is behind and read on; False at the file's end."""
+        """Drop what was used and read on; False at the file's end."""
         more = "" if self._whole else self._stream.read(_CHUNK)
         self._whole = not more
         self._buffer = self._buffer[self._at :] + more
@@ -184,32 +203,11 @@ class _Window:
         raise UnreadableFileError(self._number, None, problem)
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _FaultError(f"{shown(twice)}: should be there once, not twice")
-    return fields
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise _FaultError(f"should be a JSON object: {name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_without_doubles, parse_constant=_no_constant, parse_float=Decimal
-)
-_PLAIN = json.JSONDecoder()
-
-
 def _reason(error: Exception) -> str:
     match error:
-        case _FaultError():
-            return str(error)
         case json.JSONDecodeError():
             return f"should be a JSON object: {error.msg} at character {error.pos + 1}"
         case RecursionError():
             return "should be a JSON object without so many others inside"
-    # Python reads no number of thousands of digits.
+    # Python refuses to read a number of thousands of digits.
     return "holds a number with too many digits"

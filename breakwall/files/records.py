@@ -1,4 +1,4 @@
-"""The one reader of records: what a file's lines or objects say of our fields, one at a time."""
+"""The one reader of records: the values of our fields in each row or object of a file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from breakwall.files.columns import Columns, fold, look_up, shown
-from breakwall.files.csv_rows import Row, find_header, read_rows
+from breakwall.files.columns import Columns, fold, shown, value_at
+from breakwall.files.csv_rows import CsvRow, find_header, read_rows
 from breakwall.files.errors import UnreadableFileError
-from breakwall.files.json_objects import Object, read_array, read_lines_of_objects
+from breakwall.files.json_objects import JsonObject, read_array, read_lines_of_objects
 from breakwall.files.lines import Lines
 from breakwall.files.source import open_text
 
@@ -18,11 +18,11 @@ _NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one line or one object says.
+    """One row or object.
 
     Attributes:
         number: the line that it begins on, counted from 1.
-        values: for each of our fields what its columns hold, without those that are empty. Texts from CSV.
+        values: by field, the values of its columns that are not empty; texts from CSV.
         document: the whole object, from JSON.
         problem: why it cannot be read; then there are no values.
     """
@@ -34,22 +34,16 @@ class Record:
 
 
 class Records(Iterable[Record]):
-    """Reads CSV, a JSON array or JSON Lines, whichever it is, holding one record at a time.
+    """Reads CSV, a JSON array or JSON Lines, with one record in memory at a time.
 
     Args:
         stream: the file, from its beginning.
-        columns: the columns to be found.
-        encoding: what to read it as; None: as a byte order mark says, else UTF-8.
-        lenient: CSV that is not UTF-8 is taken for Windows-1252.
-        may_be_empty: an empty file is one without records; else it is refused.
-
-    Attributes:
-        legacy: whether that has happened.
-        position: bytes of the file that were read.
+        encoding: None: as a byte order mark says, else UTF-8.
+        lenient: read CSV that is not UTF-8 as Windows-1252.
+        may_be_empty: accept an empty file.
 
     Raises:
-        UnreadableFileError: on construction and while it is iterated over; the file as a whole is not what it
-            should be.
+        UnreadableFileError: on construction or during iteration: the file as a whole cannot be understood.
     """
 
     def __init__(
@@ -68,15 +62,16 @@ class Records(Iterable[Record]):
 
     @property
     def json(self) -> bool:
-        """Whether it is JSON."""
         return self._text.first in {"{", "["}
 
     @property
     def legacy(self) -> bool:
+        """Whether the file is read as Windows-1252."""
         return self._lines.legacy
 
     @property
     def position(self) -> int:
+        """Bytes of the file that were read."""
         return self._text.source.position
 
     def __iter__(self) -> Iterator[Record]:
@@ -101,26 +96,26 @@ class Records(Iterable[Record]):
         for row in read_rows(self._lines, header.separator):
             yield _record(row, bound, len(header.names))
 
-    def _objects(self, objects: Iterator[Object]) -> Iterator[Record]:
-        looked_for = dict(self._columns.needed)
-        first: Object | None = None
+    def _objects(self, objects: Iterator[JsonObject]) -> Iterator[Record]:
+        missing = dict(self._columns.needed)
+        first: JsonObject | None = None
         for found in objects:
             if first is None:
                 first = found
                 self._refuse_envelope(found)
-            for name in [name for name, columns in looked_for.items() if _has(found.fields, columns)]:
-                del looked_for[name]
+            for name in [name for name, columns in missing.items() if _has(found.fields, columns)]:
+                del missing[name]
             yield self._from_json(found)
-        if first and looked_for:
+        if first and missing:
             self._columns.check(first.number, {name: fold(name) for name in first.fields})
 
-    def _from_json(self, found: Object) -> Record:
+    def _from_json(self, found: JsonObject) -> Record:
         if found.problem:
             return Record(found.number, problem=found.problem)
         return Record(found.number, self._columns.values(found.fields), found.fields)
 
-    def _refuse_envelope(self, found: Object) -> None:
-        """Services answer with a list inside of an object."""
+    def _refuse_envelope(self, found: JsonObject) -> None:
+        """Raise if the file is a service's answer: a list inside an object."""
         if self._columns.fits([fold(name) for name in found.fields]):
             return
         for name, value in found.fields.items():
@@ -133,10 +128,10 @@ class Records(Iterable[Record]):
 
 
 def _has(document: Mapping[str, Any], columns: Sequence[str]) -> bool:
-    return any(look_up(document, name, _NOTHING) is not _NOTHING for name in columns)
+    return any(value_at(document, name, _NOTHING) is not _NOTHING for name in columns)
 
 
-def _record(row: Row, bound: Mapping[str, Sequence[int]], width: int) -> Record:
+def _record(row: CsvRow, bound: Mapping[str, Sequence[int]], width: int) -> Record:
     if row.problem:
         return Record(row.number, problem=row.problem)
     if any(cell.strip() for cell in row.cells[width:]):

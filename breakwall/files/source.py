@@ -1,4 +1,4 @@
-"""From a file's bytes to its text: gzip, byte order marks, encodings, and what is no text at all."""
+"""Opens a file's bytes as text: gzip, byte order marks, encodings; refuses what is not text."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 HEAD = 4096
-"""Bytes from the beginning that are looked at."""
+"""Bytes at the beginning by which a file's kind is recognised."""
 
 _GZIP = b"\x1f\x8b"
-# The longer ones first: UTF-32's begins like UTF-16's.
+# UTF-32 before UTF-16, whose mark begins alike.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -27,7 +27,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAVE_AS = "should be text: save it as CSV (UTF-8), or export it as CSV"
-_FOREIGN = (
+_OTHER_KINDS = (
     (b"PK\x03\x04", f"is an Excel workbook or a ZIP archive and {_SAVE_AS}; unpack an archive first"),
     (b"\xd0\xcf\x11\xe0", f"is an old Excel workbook and {_SAVE_AS}"),
     (b"%PDF", f"is a PDF and {_SAVE_AS}"),
@@ -37,11 +37,10 @@ _FOREIGN = (
 )
 
 
-class Source(io.RawIOBase):
-    """A stream whose first bytes were read already. Closing it leaves the stream open.
+class PeekedStream(io.RawIOBase):
+    """A stream whose ``head`` can be looked at before it is read; ``position`` counts the bytes that were read.
 
-    Attributes:
-        position: bytes that were handed on.
+    Closing it leaves the stream open.
     """
 
     def __init__(self, stream: BinaryIO | gzip.GzipFile) -> None:
@@ -49,18 +48,18 @@ class Source(io.RawIOBase):
         self.position = 0
         self.head = b""
         self.head = self._read(HEAD)
-        self._left = self.head
+        self._unread = self.head
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
-        given = self._left[: len(view)] or self._read(len(view))
-        self._left = self._left[len(given) :]
-        view[: len(given)] = given
-        self.position += len(given)
-        return len(given)
+        data = self._unread[: len(view)] or self._read(len(view))
+        self._unread = self._unread[len(data) :]
+        view[: len(data)] = data
+        self.position += len(data)
+        return len(data)
 
     def _read(self, size: int) -> bytes:
         try:
@@ -72,39 +71,38 @@ class Source(io.RawIOBase):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextFile:
     """A file's text.
 
     Attributes:
-        stream: where line ends of any kind are ``\\n``. Bytes that the encoding does not know are surrogates
-            where it is UTF-8, and U+FFFD elsewhere.
+        stream: with ``\\n`` for any line end. Undecodable bytes become surrogates in UTF-8, else U+FFFD.
         encoding: what it is read as.
-        assumed: nothing said so, neither the caller nor a byte order mark.
-        first: the first character that is no white space; empty where the beginning has none.
-        source: the bytes as they come from the file, before anything is unpacked.
+        assumed: neither the caller nor a byte order mark said the encoding.
+        first: the first character that is not white space; empty if the head has none.
+        source: the file's bytes, before any unpacking.
     """
 
     stream: io.TextIOWrapper
     encoding: str
     assumed: bool
     first: str
-    source: Source
+    source: PeekedStream
 
 
-def open_text(stream: BinaryIO, encoding: str | None = None) -> Text:
-    """Open a file's text, also within gzip. Nothing is held but some kilobytes.
+def open_text(stream: BinaryIO, encoding: str | None = None) -> TextFile:
+    """Open a file's text, also within gzip. Only some kilobytes are in memory.
 
     Args:
         stream: the bytes, from their beginning.
-        encoding: what to read them as; None: as the byte order mark says, else UTF-8.
+        encoding: None: as the byte order mark says, else UTF-8.
 
     Raises:
-        UnreadableFileError: it is known not to be text.
+        UnreadableFileError: it is not text.
     """
-    source = packed = Source(stream)
+    source = packed = PeekedStream(stream)
     if packed.head.startswith(_GZIP):
-        source = Source(gzip.GzipFile(fileobj=io.BufferedReader(packed)))
-    _refuse_foreign(source.head, encoding)
+        source = PeekedStream(gzip.GzipFile(fileobj=io.BufferedReader(packed)))
+    _refuse_other_kinds(source.head, encoding)
     marked = next((name for mark, name in _MARKS if source.head.startswith(mark)), None)
     chosen = marked or encoding or "utf-8"
     errors = "surrogateescape" if chosen in {"utf-8", "utf-8-sig"} else "replace"
@@ -114,11 +112,11 @@ def open_text(stream: BinaryIO, encoding: str | None = None) -> Text:
         raise UnreadableFileError(
             None, None, "the file is an HTML or XML page, perhaps of a log-in, and should be CSV or JSON"
         )
-    return Text(text, chosen, not (marked or encoding), first, packed)
+    return TextFile(text, chosen, not (marked or encoding), first, packed)
 
 
 def check_encoding(name: str) -> str:
-    """An encoding's name as Python knows it.
+    """Python's name of an encoding.
 
     Raises:
         LookupError: there is no such encoding of text.
@@ -128,8 +126,8 @@ def check_encoding(name: str) -> str:
     return "utf-8" if found == "utf-8-sig" else found
 
 
-def _refuse_foreign(head: bytes, encoding: str | None) -> None:
-    for magic, problem in _FOREIGN:
+def _refuse_other_kinds(head: bytes, encoding: str | None) -> None:
+    for magic, problem in _OTHER_KINDS:
         if head.startswith(magic):
             raise UnreadableFileError(None, None, f"the file {problem}")
     if encoding or any(head.startswith(mark) for mark, _ in _MARKS) or not _binary(head):
@@ -142,6 +140,6 @@ def _refuse_foreign(head: bytes, encoding: str | None) -> None:
 
 
 def _binary(head: bytes) -> bool:
-    """Whether more than a byte in twenty is one that no text has."""
+    """Whether more than one byte in twenty is a control character that no text has."""
     controls = sum(head.count(byte) for byte in range(32) if byte not in b"\t\n\r\f\x1b")
     return controls * 20 > len(head)

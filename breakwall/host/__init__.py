@@ -1,4 +1,4 @@
-"""What this process runs in: who forks and switches threads here, what has run out, which files are private.
+"""What this process runs in: patched threads and sockets, exhausted resources, rights of files.
 
-Imports nothing else of Breakwall.
+Imports nothing else of Breakwall but `log_throttle`.
 """

@@ -1,8 +1,8 @@
-"""What hosts this process: whether it lends itself to threads, locks and sockets as ours are.
+"""Whether gevent or eventlet has patched this process so that Breakwall would hang in it.
 
-gevent and eventlet put their own in the place of the standard library's. gevent's serve us if they are there
-before we are; what is made before they come and used afterwards waits for a thread that never runs. Imports nothing
-of Breakwall, and neither of the two.
+Both replace the standard library's threads, locks and sockets by their own. gevent's serve us if they are there
+before we are imported. What was made before and is used afterwards waits for a thread that never runs. Imports
+nothing of Breakwall, and neither of the two.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 
 REPLACED = ("threading", "queue", "socket", "select", "time")
-"""What of the standard library we wait with."""
+"""The modules of the standard library with which we wait."""
 
 
 class HostError(RuntimeError):
-    """Breakwall cannot run in this process as it is set up: it would hang. The text says what to do."""
+    """Breakwall would hang in this process as it is set up. The text says what to do."""
 
 
 def _patched_by_gevent() -> tuple[bool, ...]:
@@ -26,10 +26,10 @@ _AT_IMPORT = _patched_by_gevent()
 
 
 def check_host() -> None:
-    """Refuse a host under which calls would hang or fail. Takes a microsecond; for each first use in a process.
+    """Refuse a process in which calls would hang or fail. Takes a microsecond; for each first use in a process.
 
     Raises:
-        HostError: gevent has patched since Breakwall was imported, or eventlet has patched at all.
+        HostError: gevent has patched since Breakwall was imported, or eventlet has patched at any time.
     """
     if _patched_by_gevent() != _AT_IMPORT:
         raise HostError(

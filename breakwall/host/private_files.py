@@ -1,6 +1,6 @@
-"""Folders and files that only their owner may read, whatever the umask.
+"""Makes folders and files that only their owner may read, whatever the umask.
 
-A folder or file that is there already stays as it is: its rights are its owner's choice.
+A folder or file that is there already keeps its rights: they are its owner's choice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FOLDER = 0o700
 FILE = 0o600
 
 UMASK = 0o077
-"""For programs that we start: what they make is private as well."""
+"""For programs that we start, so that what they make is private too."""
 
 
 def make_folder(path: Path) -> None:
@@ -26,16 +26,16 @@ def make_folder(path: Path) -> None:
             if not missing.is_dir():
                 raise
         else:
-            # A umask such as 0177 takes from its owner, too, what makes a folder usable.
+            # A umask such as 0177 would make the folder useless for its owner.
             missing.chmod(FOLDER)
 
 
 def make_file(path: Path) -> None:
     """Make an empty file for SQLite, which gives the files beside it the same rights; nothing where there is one.
 
-    Where that fails, SQLite makes it, or says what is wrong.
+    Where this fails, SQLite makes the file, or says what is wrong.
     """
-    # Not opened: closing it would give up the locks that SQLite has on it in this process.
+    # Not opened: closing it would release the locks that SQLite has on it in this process.
     with suppress(OSError):
         os.mknod(path, FILE)
         os.chmod(path, FILE)  # noqa: PTH101 - as above

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from breakwall.payments.gateways.base import ChargeRequest, Gateway, Health, LookUpAnswer, LookUpResult
+from breakwall.payments.gateways.base import ChargeRequest, Gateway, Health, LookupAnswer, LookupResult
 from breakwall.payments.gateways.lookup_answers import OTHER_STATUS, UNREADABLE
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import KnownCharge
@@ -64,7 +64,7 @@ class LookUps:
         self._clock = clock
         self._doubted_until: dict[str, float] = {}
 
-    def look_up(self, request: ChargeRequest, *, deadline: float, settled: bool) -> LookUpAnswer:
+    def look_up(self, request: ChargeRequest, *, deadline: float, settled: bool) -> LookupAnswer:
         """Ask for the charge of a request; see `Gateway.look_up`. "Absent" is only said where it is believed.
 
         Args:
@@ -77,7 +77,7 @@ class LookUps:
         if not _is_not_found(answer):
             return answer
         if not settled:
-            return replace(answer, result=LookUpResult.ABSENT)
+            return replace(answer, result=LookupResult.ABSENT)
         doubt = self._try_out(answer, key_shape(request.idempotency_key), deadline)
         if doubt is not None:
             return doubt
@@ -85,12 +85,12 @@ class LookUps:
         again = self._ask(request, deadline)
         if not _is_not_found(again):
             return again
-        return replace(again, result=LookUpResult.ABSENT, health=Health.SUCCESS)
+        return replace(again, result=LookupResult.ABSENT, health=Health.SUCCESS)
 
-    def _ask(self, request: ChargeRequest, deadline: float) -> LookUpAnswer:
+    def _ask(self, request: ChargeRequest, deadline: float) -> LookupAnswer:
         return checked(self._gateway.look_up(request.idempotency_key, deadline=deadline), request)
 
-    def _try_out(self, answer: LookUpAnswer, shape: str, deadline: float) -> LookUpAnswer | None:
+    def _try_out(self, answer: LookupAnswer, shape: str, deadline: float) -> LookupAnswer | None:
         """None where a known charge of the shape is found; else what the 404 in ``answer`` comes down to."""
         if self._clock() < self._doubted_until.get(shape, float("-inf")):
             return _not_believed(answer, _DENIES_ALL)
@@ -104,7 +104,7 @@ class LookUps:
                 return _not_believed(answer, _DENIES_ALL)
             if told.charge_id is not None:
                 return _not_believed(answer, _FINDS_ANOTHER)
-            if told.result is LookUpResult.UNAVAILABLE and told.code not in {OTHER_STATUS, UNREADABLE}:
+            if told.result is LookupResult.UNAVAILABLE and told.code not in {OTHER_STATUS, UNREADABLE}:
                 return told  # It has shown nothing: the next look-up tries again.
             # It knows the charge, perhaps as one that was refunded since, and does not say which it is.
             doubt = _not_believed(answer, _NOT_SHOWN)
@@ -115,7 +115,7 @@ class LookUps:
         still = {other: until for other, until in self._doubted_until.items() if until > now}
         self._doubted_until = {**still, shape: now + DOUBT_SECONDS}
 
-    def _trial(self, charge: KnownCharge, deadline: float) -> LookUpAnswer:
+    def _trial(self, charge: KnownCharge, deadline: float) -> LookupAnswer:
         """Ask for a known charge, twice in a row: of two servers that take turns, one may be blind."""
         told = self._gateway.look_up(charge.key, deadline=deadline)
         if told.charge_id != charge.charge_id:
@@ -123,10 +123,10 @@ class LookUps:
         return self._gateway.look_up(charge.key, deadline=deadline)
 
 
-def _not_believed(answer: LookUpAnswer, detail: str) -> LookUpAnswer:
+def _not_believed(answer: LookupAnswer, detail: str) -> LookupAnswer:
     # Whoever answers so may be anybody: no sign that the service is well.
-    return replace(answer, result=LookUpResult.UNAVAILABLE, health=Health.NEUTRAL, detail=detail)
+    return replace(answer, result=LookupResult.UNAVAILABLE, health=Health.NEUTRAL, detail=detail)
 
 
-def _is_not_found(answer: LookUpAnswer) -> bool:
-    return answer.code == NOT_FOUND or answer.result is LookUpResult.ABSENT
+def _is_not_found(answer: LookupAnswer) -> bool:
+    return answer.code == NOT_FOUND or answer.result is LookupResult.ABSENT

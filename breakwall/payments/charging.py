@@ -9,7 +9,7 @@ from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.db.database import Patience
 from breakwall.payments.decisions import RetryPolicy, after_attempt, without_look_up
-from breakwall.payments.gateways.base import Answer, Gateway, Health, LookUpAnswer
+from breakwall.payments.gateways.base import ChargeAnswer, Gateway, Health, LookupAnswer
 from breakwall.payments.ledger.claims import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
@@ -35,8 +35,8 @@ class Charger:
         policy: RetryPolicy,
         draw: Callable[[], float],
         *,
-        on_answer: Callable[[Answer], None] = lambda answer: None,
-        on_reply: Callable[[Answer | LookUpAnswer], None] = lambda answer: None,
+        on_answer: Callable[[ChargeAnswer], None] = lambda answer: None,
+        on_reply: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None,
     ) -> None:
         self.gateway = gateway
         self.ledger = ledger
@@ -71,7 +71,7 @@ class Charger:
         return result
 
     def _record(
-        self, attempt: Attempt, answer: Answer, patience: Patience | None
+        self, attempt: Attempt, answer: ChargeAnswer, patience: Patience | None
     ) -> tuple[OrderStatus, str | None]:
         profile = self.gateway.profile
         told = without_look_up(checked(answer, attempt.claim.request), profile)
@@ -79,7 +79,7 @@ class Charger:
         return self.ledger.record_answer(attempt, told, verdict, patience)
 
 
-def tell_breaker(permit: Permit, answer: Answer | LookUpAnswer) -> None:
+def tell_breaker(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:
     """Settle the permit with what the answer says about the service.
 
     Where it says for how long it wants to be left alone, the circuit opens for so long.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from breakwall.breaker import CircuitState, Event, Overridden, OverrideMode, Transition
-from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer
+from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer
 
 log = logging.getLogger("breakwall.circuit")
 
@@ -68,7 +68,7 @@ class CircuitLog:
         self._open_since: float | None = None
         self._known = False
 
-    def answered(self, answer: Answer | LookUpAnswer) -> None:
+    def answered(self, answer: ChargeAnswer | LookupAnswer) -> None:
         """Take note of an answer of the payment service, before the circuit judges it."""
         if answer.health is Health.NEUTRAL:
             return

@@ -11,10 +11,10 @@ from enum import Enum, auto
 
 from breakwall.payments.gateways.base import (
     Advice,
-    Answer,
+    ChargeAnswer,
     GatewayProfile,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 from breakwall.payments.orders import OrderStatus
@@ -147,7 +147,7 @@ def _key_protects(progress: Progress, profile: GatewayProfile, policy: RetryPoli
     if profile.looks_up and progress.stored_errors >= (1 if last_one else STORED_ERRORS):
         return False
     # A request may come in late, by the settle time at most: also then the key must still be known.
-    return profile.deduplicates and progress.key_age + profile.settle_seconds < profile.key_life
+    return profile.deduplicates and progress.key_age + profile.absent_after < profile.key_life
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +164,14 @@ class Verdict:
     uncharged: bool = False
 
 
-def without_look_up(answer: Answer, profile: GatewayProfile) -> Answer:
+def without_look_up(answer: ChargeAnswer, profile: GatewayProfile) -> ChargeAnswer:
     """The answer; where nothing can be looked up, a refusal as what it says: nothing was charged."""
     refusal = answer.outcome is Outcome.UNKNOWN and answer.advice is Advice.STOP
     return replace(answer, outcome=Outcome.FAILED) if refusal and not profile.looks_up else answer
 
 
 def after_attempt(
-    answer: Answer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, draw: float
+    answer: ChargeAnswer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, draw: float
 ) -> Verdict:
     """Judge the answer to a charge; ``progress`` counts the attempt that was just made.
 
@@ -216,20 +216,20 @@ class Sighting:
 
 
 def after_look_up(
-    answer: LookUpAnswer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, draw: float
+    answer: LookupAnswer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, draw: float
 ) -> Sighting:
     """Judge a look-up. "No such charge" is believed only once the settle time has passed."""
     if answer.contradiction:
         return Sighting(Found.SETTLED, Verdict(OrderStatus.REVIEW))
     match answer.result:
-        case LookUpResult.SUCCEEDED:
+        case LookupResult.SUCCEEDED:
             return Sighting(Found.SETTLED, Verdict(OrderStatus.PAID))
-        case LookUpResult.DECLINED:
+        case LookupResult.DECLINED:
             return Sighting(Found.SETTLED, Verdict(OrderStatus.DECLINED))
-        case LookUpResult.ABSENT if progress.unsettled_age >= profile.settle_seconds:
+        case LookupResult.ABSENT if progress.unsettled_age >= profile.absent_after:
             return Sighting(Found.ABSENT)
-        case LookUpResult.ABSENT:
-            remaining = profile.settle_seconds - progress.unsettled_age
+        case LookupResult.ABSENT:
+            remaining = profile.absent_after - progress.unsettled_age
             return Sighting(Found.TOO_EARLY, Verdict(OrderStatus.QUEUED, remaining + draw * policy.base))
     # Still running over there, or no usable answer: again after a backoff, but not for ever.
     if progress.look_ups + 1 >= policy.max_attempts:

@@ -10,7 +10,7 @@ from typing import Any
 
 from breakwall.currencies import MINOR_DIGITS, max_amount, show_money
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.gateways.sent_keys import wire_key
+from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.pickling import Picklable
 from breakwall.texts import MAX_LENGTH, quoted, text_problem
 

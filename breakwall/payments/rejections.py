@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from breakwall.breaker import forking
-from breakwall.payments.gateways.base import Advice, Answer
+from breakwall.payments.gateways.base import Advice, ChargeAnswer
 
 log = logging.getLogger("breakwall.payments")
 
@@ -36,7 +36,7 @@ class RejectionLog:
         """In a forked child: the lock may be held by a thread that this process does not have."""
         self._lock = threading.Lock()
 
-    def hear(self, answer: Answer) -> None:
+    def hear(self, answer: ChargeAnswer) -> None:
         """Take note of the answer to a charge, whatever it is."""
         number = self._count() if answer.advice is Advice.RECONFIGURE else 0
         if number:

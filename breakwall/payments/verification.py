@@ -8,15 +8,15 @@ from typing import TypeVar
 from breakwall.currencies import show_money
 from breakwall.payments.gateways.base import (
     Advice,
-    Answer,
+    ChargeAnswer,
     ChargeDetails,
     ChargeRequest,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 
-Told = TypeVar("Told", Answer, LookUpAnswer)
+Told = TypeVar("Told", ChargeAnswer, LookupAnswer)
 
 WRONG_CHARGE = "wrong_charge"
 """The code of an answer that tells of another charge than the order's."""
@@ -41,22 +41,22 @@ def contradicted(answer: Told, why: str) -> Told:
         detail=f"Not believed: {why}. A person must compare the two.",
         contradiction=why,
     )
-    if isinstance(disbelieved, Answer):
+    if isinstance(disbelieved, ChargeAnswer):
         return replace(disbelieved, outcome=Outcome.UNKNOWN, spends_key=True)
-    return replace(disbelieved, result=LookUpResult.UNAVAILABLE)
+    return replace(disbelieved, result=LookupResult.UNAVAILABLE)
 
 
-def says_charged(answer: Answer | LookUpAnswer) -> bool:
+def says_charged(answer: ChargeAnswer | LookupAnswer) -> bool:
     """Whether it tells of a charge."""
-    if isinstance(answer, Answer):
+    if isinstance(answer, ChargeAnswer):
         return answer.outcome is Outcome.SUCCEEDED
-    return answer.result is LookUpResult.SUCCEEDED
+    return answer.result is LookupResult.SUCCEEDED
 
 
-def _says_declined(answer: Answer | LookUpAnswer) -> bool:
-    if isinstance(answer, Answer):
+def _says_declined(answer: ChargeAnswer | LookupAnswer) -> bool:
+    if isinstance(answer, ChargeAnswer):
         return answer.outcome is Outcome.DECLINED
-    return answer.result is LookUpResult.DECLINED
+    return answer.result is LookupResult.DECLINED
 
 
 def contradiction(charge_id: str | None, details: ChargeDetails, request: ChargeRequest) -> str | None:

@@ -1,1 +1,4 @@
-"""Children that die with the process that started them. For the embedded broker, the demo and `up`."""
+"""Child processes that die with the process that started them, for the embedded broker, the demo and `up`.
+
+Import `Child` and its helpers from `processes.child`.
+"""

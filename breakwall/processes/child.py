@@ -1,55 +1,138 @@
-"""Runs a program that dies with the process that started it, also when that one is killed with -9.
-
-On Linux the kernel does it: this process asks for a signal at its parent's death and becomes the program.
-Elsewhere it stays beside the program and watches a pipe whose other end only the parent holds.
-Run by path, with the standard library alone: it starts in a few milliseconds.
-
-Usage: ``child.py kernel|pipe PARENT_PID PIPE_FD PROGRAM [ARGUMENT ...]``; ``PIPE_FD`` is open for reading.
-"""
+"""A child process that dies with this one."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import select
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-LOOK = 0.1  # seconds between two looks at whether the program has ended by itself
+from breakwall.pickling import Picklable
+from breakwall.processes import launcher
 
+LAST_LINES = 12
+"""Lines of a log that are shown when its process has failed: a traceback's end."""
 
-def main(how: str, parent: str, pipe: str, *command: str) -> int:
-    if how == "kernel":
-        _ask_the_kernel(int(parent))
-        os.execv(command[0], command)  # noqa: S606 - the caller's own program, no shell
-    return _watch(int(pipe), command)
-
-
-def _ask_the_kernel(parent: int) -> None:
-    # SIGKILL: a server may refuse to stop, and what it has acknowledged is with the operating system.
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:  # it died before it could be watched
-        sys.exit(1)
+Stream = int | IO[bytes] | None
 
 
-def _watch(pipe: int, command: tuple[str, ...]) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Whatever else is open here, a lock for one, belongs to the program.
-    program = subprocess.Popen(command, close_fds=False)  # noqa: S603 - the caller's own program, no shell
-    try:
-        while program.poll() is None:
-            orphaned, _, _ = select.select([pipe], [], [], LOOK)
-            if orphaned:  # nothing is ever written: readable means closed
-                program.kill()
-    finally:
-        program.terminate()
-        program.wait()
-    return program.returncode
+class ChildFailedError(Picklable, Exception):
+    """A process of ours ended, or never came up.
+
+    Attributes:
+        name: which one.
+        log: the end of its output.
+    """
+
+    def __init__(self, name: str, what: str, log: str) -> None:
+        super().__init__(f"the {name} {what}")
+        self.name = name
+        self.log = log
 
 
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+class Child:
+    """A program that is killed when this process ends, also when this one is killed with -9.
+
+    To be made by a thread that lives as long as this process: Linux takes that thread's end for the parent's.
+    The child has a session of its own, so that the terminal's Ctrl-C reaches only us.
+
+    Args:
+        name: what people call it.
+        command: the program, by its path, and its arguments.
+        environment: its whole environment.
+        folder: its working folder.
+        stdin, stdout, stderr, umask: as `subprocess.Popen` takes them.
+        inherited: open files that the program gets, by their numbers.
+        how: ``kernel`` or ``pipe``, see `breakwall.processes.launcher`; by default what the system can do.
+
+    Raises:
+        OSError: it could not be started.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        stdin: Stream = subprocess.DEVNULL,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        umask: int = -1,
+        inherited: Sequence[int] = (),
+        how: str = "",
+    ) -> None:
+        self.name = name
+        how = how or ("kernel" if sys.platform == "linux" else "pipe")
+        watched, self._held = os.pipe()  # `_held` is open for as long as this process lives
+        start = [sys.executable, "-I", "-S", launcher.__file__, how, str(os.getpid()), str(watched)]
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
+                [*start, *command],
+                env=dict(environment),
+                cwd=folder,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                umask=umask,
+                pass_fds=(watched, *inherited),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self._held)
+            raise
+        finally:
+            os.close(watched)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def how_it_ended(self) -> str:
+        """In words, once it has."""
+        code = self.process.returncode
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM; does not wait."""
+        self.process.terminate()
+
+    def stop(self, timeout: float) -> None:
+        """Ask it to stop, kill it where it has not within ``timeout`` seconds, and return when it has ended."""
+        self.ask_to_stop()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill it with -9 and return when it has ended. Safe to call twice, and after its end."""
+        if self.running:  # else the number may be another process's by now
+            # The group: elsewhere than on Linux the launcher stays beside the program.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
+
+
+def python_module(*arguments: str) -> list[str]:
+    """``python -m …`` under this Python. No file in the working folder takes a module's place (``-P``)."""
+    return [sys.executable, "-P", "-m", *arguments]
+
+
+def end_of(log: Path, lines: int = LAST_LINES) -> str:
+    """The last lines of a log, for a person to read; empty where there is none."""
+    with suppress(OSError):
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    return ""

@@ -1,5 +1,4 @@
-"""A payment service that fails on command, with a durable ledger of its own.
+"""A payment service that fails on command, with a durable ledger of its own: `breakwall simulator` runs it.
 
-A separate process: shares no code with what is tested against it. Import `SimulatorControl` from
-`breakwall.simulator.client` to steer one; `breakwall simulator` runs one.
+It shares no code with what is tested against it. Import only `SimulatorControl` from `breakwall.simulator.client`.
 """

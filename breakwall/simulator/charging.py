@@ -1,8 +1,7 @@
-"""The service port: ``POST /api/charge`` and ``GET /api/charges/{key}``, with the faults of the moment."""
+"""The service port: ``POST /api/charge`` and ``GET /api/charges/{key}``, with the current faults."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from breakwall.simulator.ledger import Charge
 from breakwall.simulator.protocol import BadRequestError, JsonHandler
-from breakwall.simulator.randomness import Fate
+from breakwall.simulator.samples import Samples
 from breakwall.simulator.service import KeyBusyError, KeyReusedError, Payload
 
 _LOOK_UP = "/api/charges/"
@@ -21,82 +20,78 @@ _LARGEST_AMOUNT = 2**53
 
 
 class ChargeHandler(JsonHandler):
-    """One connection of a client of the payment service."""
+    """One connection to the service port."""
 
     def do_POST(self) -> None:  # noqa: N802 - http.server's name
         try:
             if urlsplit(self.path).path != "/api/charge":
                 raise self.unread(404, "charges are taken at POST /api/charge")
-            said = self.read_json()
-            key, payload = _key(self.headers.get("Idempotency-Key")), _payload(said)
+            fields = self.read_json()
+            key, payload = _key(self.headers.get("Idempotency-Key")), _payload(fields)
         except BadRequestError as error:
-            self.answer(error.status, {"error": str(error), "code": "bad_request"})
+            self._refuse(error.status, str(error), "bad_request")
             return
-        self._meet(key, lambda fate: self._charge(key, payload, fate))
+        self._serve(key, lambda samples: self._charge(key, payload, samples))
 
     def do_GET(self) -> None:  # noqa: N802 - http.server's name
         path = urlsplit(self.path).path
         key = unquote(path.removeprefix(_LOOK_UP))
         if not path.startswith(_LOOK_UP) or not key:
-            self.answer(
-                404, {"error": "charges are looked up at GET /api/charges/{key}", "code": "no_such_path"}
-            )
+            self._refuse(404, "charges are looked up at GET /api/charges/{key}", "no_such_path")
             return
-        self._meet(key, lambda fate: self._look_up(key, fate))
+        self._serve(key, lambda samples: self._look_up(key, samples))
 
-    def _meet(self, key: str, serve: Callable[[Fate], None]) -> None:
-        """What may befall any request before it is looked at."""
+    def _serve(self, key: str, serve: Callable[[Samples], None]) -> None:
+        """Inject a fault that comes before the request is looked at, or serve the request."""
         simulator = self.simulator
-        faults, fate = simulator.faults, simulator.next_fate(key)
+        faults, samples = simulator.faults, simulator.next_samples(key)
         if faults.throttle is not None and not simulator.limiter.admits(faults.throttle, time.monotonic()):
-            simulator.caused("throttle")
+            simulator.count_fault("throttle")
             self.answer(429, {"error": "slow down"}, **_retry_after(faults.throttle.retry_after))
-        elif fate.hang < faults.hang:
-            simulator.caused("hang")
+        elif samples.hang < faults.hang:
+            simulator.count_fault("hang")
             self.hang(simulator.stopping)
-        elif fate.error < faults.error_rate:
-            simulator.caused("error")
-            simulator.stopping.wait(fate.seconds(faults))
-            self.answer(
-                faults.error_status, {"error": "out of order"}, **_retry_after(faults.error_retry_after)
-            )
+        elif samples.error < faults.error_rate:
+            simulator.count_fault("error")
+            simulator.stopping.wait(samples.seconds(faults))
+            headers = _retry_after(faults.error_retry_after)
+            self.answer(faults.error_status, {"error": "out of order"}, **headers)
         else:
-            serve(fate)
+            serve(samples)
 
-    def _charge(self, key: str, payload: Payload, fate: Fate) -> None:
-        service = self.simulator.service
+    def _charge(self, key: str, payload: Payload, samples: Samples) -> None:
         try:
-            charge = service.begin(key, payload) or self._execute(key, payload, fate)
+            charge = self.simulator.service.begin(key, payload) or self._execute(key, payload, samples)
         except KeyBusyError:
-            self.answer(409, {"error": "the same key is being charged right now", "code": "key_in_use"})
+            self._refuse(409, "the same key is being charged right now", "key_in_use")
         except KeyReusedError:
-            self.answer(422, {"error": "the key was used with another payload", "code": "key_reused"})
+            self._refuse(422, "the key was used with another payload", "key_reused")
         except sqlite3.Error:
-            self.answer(500, {"error": "the ledger could not be written", "code": "ledger"})
+            self._refuse(500, "the ledger could not be written", "ledger")
         else:
             if charge is not None:
-                self._conclude(charge, fate)
+                self._answer_charge(charge, samples)
 
-    def _execute(self, key: str, payload: Payload, fate: Fate) -> Charge | None:
+    def _execute(self, key: str, payload: Payload, samples: Samples) -> Charge | None:
         simulator = self.simulator
-        if simulator.stopping.wait(fate.seconds(simulator.faults)):
+        if simulator.stopping.wait(samples.seconds(simulator.faults)):
             simulator.service.abandon(key)
             self.close_connection = True
             return None
-        declined = fate.decline < simulator.faults.decline_rate
+        declined = samples.decline < simulator.faults.decline_rate
         return simulator.service.complete(key, payload, declined=declined)
 
-    def _conclude(self, charge: Charge, fate: Fate) -> None:
+    def _answer_charge(self, charge: Charge, samples: Samples) -> None:
         faults = self.simulator.faults
         if charge.status == "declined":
-            self._reply(402, {"status": "declined", "code": charge.code}, fate)
-        elif fate.charge_then_fail < faults.charge_then_fail:
+            self._reply(402, {"status": "declined", "code": charge.code}, samples)
+        elif samples.charge_then_fail < faults.charge_then_fail:
             self._fail_after_charge(faults.charge_then_fail_how)
         else:
-            self._reply(200, {"status": "succeeded", "charge_id": charge.charge_id}, fate)
+            self._reply(200, {"status": "succeeded", "charge_id": charge.charge_id}, samples)
 
     def _fail_after_charge(self, how: str) -> None:
-        self.simulator.caused("charge_then_fail")
+        self.simulator.count_fault("charge_then_fail")
         if how == "reset":
             self.reset()
         elif how == "hang":
@@ -104,30 +99,33 @@ class ChargeHandler(JsonHandler):
         else:
             self.answer(500, {"error": "something went wrong"})
 
-    def _look_up(self, key: str, fate: Fate) -> None:
+    def _look_up(self, key: str, samples: Samples) -> None:
         simulator = self.simulator
-        simulator.stopping.wait(fate.seconds(simulator.faults))
+        simulator.stopping.wait(samples.seconds(simulator.faults))
         found = simulator.service.look_up(key)
         if found is None:
-            self._reply(404, {"error": "no such charge", "code": "no_such_charge"}, fate)
+            self._reply(404, {"error": "no such charge", "code": "no_such_charge"}, samples)
         elif isinstance(found, Charge):
-            said = {"status": found.status, "charge_id": found.charge_id}
-            self._reply(200, said | ({"code": found.code} if found.code else {}), fate)
+            code = {"code": found.code} if found.code else {}
+            self._reply(200, {"status": found.status, "charge_id": found.charge_id, **code}, samples)
         else:
-            self._reply(200, {"status": found}, fate)
+            self._reply(200, {"status": found}, samples)
 
-    def _reply(self, status: int, said: dict[str, Any], fate: Fate) -> None:
-        """A truthful answer, unless the answer itself is to be spoiled."""
+    def _reply(self, status: int, document: dict[str, Any], samples: Samples) -> None:
+        """Send a truthful answer, unless a fault spoils it."""
         simulator = self.simulator
-        if fate.garbage < simulator.faults.garbage:
-            simulator.caused("garbage")
+        if samples.garbage < simulator.faults.garbage:
+            simulator.count_fault("garbage")
             self.send_garbage()
-        elif fate.drip < simulator.faults.drip:
-            simulator.caused("drip")
-            answer = self.rendered(status, json.dumps(said).encode(), "application/json")
+        elif samples.drip < simulator.faults.drip:
+            simulator.count_fault("drip")
+            answer = self.rendered(status, document)
             self.drip(answer, simulator.faults.drip_interval, simulator.stopping)
         else:
-            self.answer(status, said)
+            self.answer(status, document)
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        self.answer(status, {"error": message, "code": code})
 
 
 def _retry_after(seconds: float | None) -> dict[str, str]:
@@ -142,20 +140,20 @@ def _key(text: str | None) -> str:
     return text.strip()
 
 
-def _payload(said: Any) -> Payload:
-    if not isinstance(said, dict):
+def _payload(fields: Any) -> Payload:
+    if not isinstance(fields, dict):
         raise BadRequestError(400, "the body should be a JSON object")
-    amount, currency = said.get("amount"), _text(said, "currency")
+    amount, currency = fields.get("amount"), _text(fields, "currency")
     if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= _LARGEST_AMOUNT:
         raise BadRequestError(400, "amount: should be a positive whole number of the currency's minor units")
     if len(currency) != 3 or not currency.isascii() or not currency.isupper():
         raise BadRequestError(400, "currency: should be three capital letters, such as KRW")
-    reference = _text(said, "reference") if said.get("reference") is not None else None
-    return Payload(_text(said, "order_id"), _text(said, "user_id"), amount, currency, reference)
+    reference = None if fields.get("reference") is None else _text(fields, "reference")
+    return Payload(_text(fields, "order_id"), _text(fields, "user_id"), amount, currency, reference)
 
 
-def _text(said: dict[str, Any], name: str) -> str:
-    value = said.get(name)
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
     if not isinstance(value, str) or not value or len(value) > _TEXT_LENGTH:
         raise BadRequestError(400, f"{name}: should be text of 1 to {_TEXT_LENGTH} characters")
     return value

@@ -1,4 +1,4 @@
-"""Steering a running simulator over its control port."""
+"""The client of a running simulator's control port."""
 
 from __future__ import annotations
 
@@ -9,37 +9,35 @@ from typing import Any
 
 
 class SimulatorError(Exception):
-    """The simulator refused, in its own words, or could not be reached."""
+    """The simulator refused; the text is its own. Or it could not be reached."""
 
 
 class SimulatorControl:
-    """Faults, ledger and counts of the simulator whose control port is at ``url``."""
+    """The faults, the ledger and the statistics of the simulator whose control port is at ``url``."""
 
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self._url = url.rstrip("/")
         self._timeout = timeout
-        # The environment's proxies have no business between two processes of one machine.
+        # No proxy of the environment between two processes of one machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def faults(self) -> dict[str, Any]:
-        """What goes wrong at the moment."""
         return self._object("GET", "/faults")
 
     def set_faults(self, **changes: object) -> dict[str, Any]:
-        """Change the named faults, as in ``set_faults(down=True, latency=[0.1, 0.5])``; returns all of them.
+        """Change the named faults, as in ``set_faults(down=True, latency=[0.1, 0.5])``; returns all faults.
 
         Raises:
-            SimulatorError: a fault is unknown or its value unusable; nothing is changed.
+            SimulatorError: a fault is unknown or its value invalid; nothing is changed.
         """
         return self._object("PATCH", "/faults", changes)
 
     def clear_faults(self) -> None:
-        """Nothing goes wrong any more."""
         self._object("PUT", "/faults", {})
 
     def stats(self) -> dict[str, Any]:
         """``requests, charges, declines, distinct_orders, double_charges, charges_per_second, running`` and
-        ``injected``, the number of each fault done."""
+        ``injected``, how often each fault happened."""
         return self._object("GET", "/stats")
 
     def ledger(self) -> list[dict[str, Any]]:
@@ -50,15 +48,15 @@ class SimulatorControl:
         return [json.loads(line) for line in self._ask("GET", "/ledger", None).splitlines()]
 
     def healthy(self) -> bool:
-        """Whether the simulator answers; its service may be down on purpose all the same."""
+        """Whether the simulator answers; its service may still be down on purpose."""
         try:
             return bool(self._object("GET", "/healthz")["status"] == "ok")
         except SimulatorError:
             return False
 
     def _object(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        said: dict[str, Any] = json.loads(self._ask(method, path, body))
-        return said
+        document: dict[str, Any] = json.loads(self._ask(method, path, body))
+        return document
 
     def _ask(self, method: str, path: str, body: object) -> bytes:
         data = None if body is None else json.dumps(body).encode()
@@ -67,15 +65,14 @@ class SimulatorControl:
         )
         try:
             with self._opener.open(request, timeout=self._timeout) as answer:
-                said: bytes = answer.read()
-                return said
+                return bytes(answer.read())
         except urllib.error.HTTPError as error:
-            raise SimulatorError(_words(error.read(), error.code)) from None
+            raise SimulatorError(_message(error.read(), error.code)) from None
         except OSError as error:
             raise SimulatorError(f"no simulator answers at {self._url}: {error}") from None
 
 
-def _words(body: bytes, status: int) -> str:
+def _message(body: bytes, status: int) -> str:
     try:
         return str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):

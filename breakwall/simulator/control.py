@@ -1,11 +1,9 @@
-"""The control port: ``/faults``, ``/ledger``, ``/stats`` and ``/healthz``.
-
-Apart from the service port, so that they answer while the service is down.
-"""
+"""The control port: ``/faults``, ``/ledger``, ``/stats`` and ``/healthz``; it answers while the service is down."""
 
 from __future__ import annotations
 
 import json
+from itertools import islice
 from urllib.parse import urlsplit
 
 from breakwall.simulator.faults import FaultError
@@ -13,7 +11,7 @@ from breakwall.simulator.protocol import BadRequestError, JsonHandler
 
 
 class ControlHandler(JsonHandler):
-    """One connection of whoever steers the simulator."""
+    """One connection to the control port."""
 
     def do_GET(self) -> None:  # noqa: N802 - http.server's name
         match urlsplit(self.path).path:
@@ -31,18 +29,17 @@ class ControlHandler(JsonHandler):
                 self.answer(404, {"error": "there are /faults, /ledger, /stats and /healthz"})
 
     def do_PUT(self) -> None:  # noqa: N802 - http.server's name
-        """Replace all faults: what is not named does not go wrong any more."""
-        self._change(from_none=True)
+        """Replace all faults; those not named are switched off."""
+        self._change(replace=True)
 
     def do_PATCH(self) -> None:  # noqa: N802 - http.server's name
-        """Change the named faults only."""
-        self._change(from_none=False)
+        self._change(replace=False)
 
-    def _change(self, *, from_none: bool) -> None:
+    def _change(self, *, replace: bool) -> None:
         try:
             if urlsplit(self.path).path != "/faults":
                 raise self.unread(404, "faults are changed at /faults")
-            faults = self.simulator.change(self.read_json(), from_none=from_none)
+            faults = self.simulator.change(self.read_json(), replace=replace)
         except BadRequestError as error:
             self.answer(error.status, {"error": str(error)})
         except FaultError as error:
@@ -59,13 +56,6 @@ class ControlHandler(JsonHandler):
         self.wfile.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n"
         )
-        lines: list[str] = []
-        for charge in self.simulator.ledger.charges():
-            lines.append(json.dumps(charge.as_json()))
-            if len(lines) == 1000:
-                self._send_lines(lines)
-        self._send_lines(lines)
-
-    def _send_lines(self, lines: list[str]) -> None:
-        self.wfile.write("".join(f"{line}\n" for line in lines).encode())
-        lines.clear()
+        charges = self.simulator.ledger.charges()
+        while chunk := list(islice(charges, 1000)):
+            self.wfile.write("".join(f"{json.dumps(charge.as_json())}\n" for charge in chunk).encode())

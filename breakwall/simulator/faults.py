@@ -1,21 +1,18 @@
-"""What goes wrong on purpose, and how it is asked for."""
+"""The faults that the simulator injects, and the check of a change to them."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from breakwall.pickling import Picklable
 
 
 class FaultError(Picklable, ValueError):
-    """A change of faults that makes no sense.
-
-    Attributes:
-        field: the field that is wrong, empty where the whole is.
-    """
+    """An invalid change of faults; ``field`` is the wrong field, or empty if the whole is wrong."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}" if field else message)
@@ -24,7 +21,7 @@ class FaultError(Picklable, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """Answers 429 above ``rate_per_second`` (None: always), asking to wait ``retry_after`` seconds."""
+    """Answer 429 above ``rate_per_second`` (None: always), with a ``Retry-After`` of ``retry_after`` seconds."""
 
     rate_per_second: float | None = None
     retry_after: float | None = None
@@ -32,21 +29,21 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How the payment service misbehaves. Rates are the share of requests, 0 to 1; times are seconds.
+    """How the payment service misbehaves. Rates are shares of the requests, 0 to 1; times are seconds.
 
     Attributes:
-        latency: how long a charge or a look-up takes, or the shortest and the longest.
-        error_rate: answered ``error_status``; nothing is charged and nothing remembered.
+        latency: the time of a charge or a look-up, or its minimum and maximum.
+        error_rate: share answered with ``error_status``; nothing is charged and nothing remembered.
         error_status: 500 to 599.
         error_retry_after: the ``Retry-After`` of these errors.
-        down: connections are refused and those that exist are cut.
-        charge_then_fail: charged durably, then no good answer.
+        down: new connections are refused and existing ones cut.
+        charge_then_fail: share charged durably, then answered badly.
         charge_then_fail_how: ``"reset"`` the connection, answer an ``"error"`` or ``"hang"``.
-        decline_rate: declined.
+        decline_rate: share declined.
         throttle: ``{"rate_per_second", "retry_after"}``, at least one of them; nothing is charged.
-        hang: read, then never answered; nothing is charged.
-        garbage: charged or declined as usual, then answered with bytes that are no HTTP.
-        drip: charged or declined as usual, the answer sent byte by byte, each after ``drip_interval``.
+        hang: share read, then never answered; nothing is charged.
+        garbage: share charged or declined as usual, then answered with bytes that are not HTTP.
+        drip: share charged or declined as usual, then answered byte by byte, every ``drip_interval``.
     """
 
     latency: float | tuple[float, float] = 0.0
@@ -64,10 +61,10 @@ class Faults:
     drip_interval: float = 0.5
 
     def changed(self, changes: object) -> Faults:
-        """These faults with a JSON object's fields put over them.
+        """These faults, changed by a JSON object's fields.
 
         Raises:
-            FaultError: a field is unknown or its value unusable; names it and what would be right.
+            FaultError: a field is unknown or its value invalid; the text says what would be right.
         """
         if not isinstance(changes, Mapping):
             raise FaultError("", "expected a JSON object of faults")
@@ -78,7 +75,7 @@ class Faults:
         return replace(self, **checked)
 
     def as_json(self) -> dict[str, Any]:
-        """A dictionary that `changed` understands."""
+        """The faults as `changed` takes them."""
         return asdict(self)
 
 
@@ -89,18 +86,14 @@ def _no_such_field(name: str) -> str:
 
 
 def _number(field: str, value: object, low: float, high: float) -> float:
-    # Neither NaN nor infinity lies between the two, and true is no number here.
+    # NaN and infinity are outside any range; true is not a number here.
     if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
         return float(value)
     raise FaultError(field, f"should be a number from {low:g} to {high:g}")
 
 
-def _rate(field: str, value: object) -> float:
-    return _number(field, value, 0, 1)
-
-
-def _seconds(field: str, value: object) -> float:
-    return _number(field, value, 0, 3600)
+_rate = partial(_number, low=0, high=1)
+_seconds = partial(_number, low=0, high=3600)
 
 
 def _seconds_or_none(field: str, value: object) -> float | None:

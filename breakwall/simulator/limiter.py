@@ -1,4 +1,4 @@
-"""Refuses what comes faster than the throttle allows."""
+"""Refuses requests above the throttle's rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from breakwall.simulator.faults import Throttle
 
 
 class Limiter:
-    """A token bucket that holds one second's worth, full at first; its owner passes the time in."""
+    """A token bucket for the requests of one second, full at first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -16,10 +16,8 @@ class Limiter:
         self._tokens = 0.0
         self._at = 0.0
 
-    def admits(self, throttle: Throttle | None, now: float) -> bool:
-        """Whether one more request may come in at ``now`` (seconds of a monotonic clock)."""
-        if throttle is None:
-            return True
+    def admits(self, throttle: Throttle, now: float) -> bool:
+        """Whether one more request is allowed at ``now`` (monotonic seconds)."""
         rate = throttle.rate_per_second
         if rate is None:
             return False

@@ -1,4 +1,4 @@
-"""A listening port that can go away and come back, with every connection that it has."""
+"""A listening port whose connections can be refused and cut."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bind(host: str, port: int) -> socket.socket:
     """A socket that holds the port without listening: connections to it are refused.
 
     Raises:
-        OSError: the port is taken or the host unknown.
+        OSError: the port is taken or the host is unknown.
     """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -51,7 +51,7 @@ class Port(ThreadingHTTPServer):
         """Listen and serve.
 
         Raises:
-            OSError: another process listens there by now.
+            OSError: another process listens there now.
         """
         super().__init__(bound.getsockname()[:2], handler, bind_and_activate=False)
         self.socket.close()
@@ -64,13 +64,13 @@ class Port(ThreadingHTTPServer):
         self._thread.start()
 
     def refuse(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         self.shutdown()
         self.server_close()
         self._thread.join()
 
     def cut(self) -> None:
-        """End all connections, in the middle of whatever they do."""
+        """End all connections at once, whatever they do."""
         with self._lock:
             for connection in self._connections:
                 with suppress(OSError):  # it may have ended by itself
@@ -87,6 +87,6 @@ class Port(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are daily life; only our own mistakes are worth a traceback."""
+        """Log only our own mistakes: clients that close the connection are normal."""
         if not isinstance(sys.exception(), OSError):
             logger.exception("a request could not be answered")

@@ -1,4 +1,4 @@
-"""Answers on the socket, and the several ways of not giving one."""
+"""Reads requests and writes answers on the socket, or fails to, on purpose."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GARBAGE = b"\x16\x03\x01\x02\x00 not HTTP at all \x00\xff\xfe\r\n\r\n" * 8
 
 
 class BadRequestError(Picklable, Exception):
-    """The request cannot be read; the message says what would be right."""
+    """The request is invalid; the message says what would be right."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -44,17 +44,16 @@ class JsonHandler(BaseHTTPRequestHandler):
 
     @property
     def simulator(self) -> Simulator:
-        """Whose port this connection came in by."""
         return self.server.simulator
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: the ledger and the counts are the log."""
+        """Log nothing: the ledger and the statistics are the log."""
 
     def read_json(self) -> Any:
         """The request's body.
 
         Raises:
-            BadRequestError: it is none, too long, or no JSON.
+            BadRequestError: it is missing, too long, or not JSON.
         """
         try:
             length = int(self.headers.get("Content-Length", ""))
@@ -67,18 +66,18 @@ class JsonHandler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError):
             raise BadRequestError(400, "the body is not JSON") from None
 
-    def answer(self, status: int, said: object, **headers: str) -> None:
-        """Send a whole answer."""
-        self.wfile.write(self.rendered(status, json.dumps(said).encode(), "application/json", headers))
+    def answer(self, status: int, document: object, **headers: str) -> None:
+        self.wfile.write(self.rendered(status, document, **headers))
 
-    def rendered(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None) -> bytes:
+    def rendered(self, status: int, document: object, **headers: str) -> bytes:
         """A whole answer's bytes; an underscore in a header's name stands for a hyphen."""
+        body = json.dumps(document).encode()
         lines = [
             f"HTTP/1.1 {status} {_reason(status)}",
             f"Date: {formatdate(usegmt=True)}",
-            f"Content-Type: {kind}",
+            "Content-Type: application/json",
             f"Content-Length: {len(body)}",
-            *(f"{name.replace('_', '-')}: {value}" for name, value in (headers or {}).items()),
+            *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
         ]
         if self.close_connection:
             lines.append("Connection: close")
@@ -89,11 +88,11 @@ class JsonHandler(BaseHTTPRequestHandler):
         self.close_connection = True
         on, no_seconds = 1, 0
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, no_seconds))
-        # Closing the object would wait for the files made of it, and socketserver would send a FIN first.
+        # Closing the socket object would wait for its files, and socketserver would send a FIN first.
         os.close(self.connection.detach())
 
     def hang(self, stopping: threading.Event) -> None:
-        """Say nothing until the client hangs up."""
+        """Send nothing until the client closes the connection."""
         self.close_connection = True
         self.connection.settimeout(0.25)
         while not stopping.is_set():
@@ -106,20 +105,20 @@ class JsonHandler(BaseHTTPRequestHandler):
                 return
 
     def send_garbage(self) -> None:
-        """Answer with something that is no HTTP."""
+        """Answer with bytes that are not HTTP."""
         self.close_connection = True
         self.wfile.write(GARBAGE)
 
     def drip(self, answer: bytes, interval: float, stopping: threading.Event) -> None:
-        """Send byte after byte, each after ``interval`` seconds."""
+        """Send the answer byte by byte, every ``interval`` seconds."""
         for byte in answer:
             if stopping.wait(interval):
                 return
             self.wfile.write(bytes([byte]))
 
     def unread(self, status: int, message: str) -> BadRequestError:
-        """An error about a request whose body stays unread."""
-        self.close_connection = True  # what follows on this connection is the body, not a request
+        """The error for a request whose body stays unread."""
+        self.close_connection = True  # the unread body would be taken for the next request
         return BadRequestError(status, message)
 
 

@@ -1,4 +1,4 @@
-"""The running simulator: coming up, going down and stopping."""
+"""The running simulator: its two ports, its faults, and its stop."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 from breakwall.simulator.charging import ChargeHandler
 from breakwall.simulator.control import ControlHandler
 from breakwall.simulator.faults import Faults
-from breakwall.simulator.ledger import Ledger
+from breakwall.simulator.ledger import ChargeLedger
 from breakwall.simulator.limiter import Limiter
 from breakwall.simulator.ports import Port, bind, url_of
-from breakwall.simulator.randomness import Fate, fate
+from breakwall.simulator.samples import Samples, samples_for
 from breakwall.simulator.service import PaymentService
 
 _GRACE = 1.0
-"""Seconds that charges which are being written have to be answered when the simulator stops."""
+"""Seconds for running charges to finish when the simulator stops."""
 
 
 class Simulator:
     """A payment service with a service port, a control port and a ledger.
 
     Attributes:
-        url, control_url: where the two ports are.
-        faults: what goes wrong at the moment.
-        stopping: set once the simulator stops.
+        url, control_url: the addresses of the two ports.
+        faults: the current faults.
+        stopping: set when the simulator stops.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Simulator:
 
         Raises:
             OSError: a port is taken, or the ledger cannot be opened.
-            LedgerBusyError, sqlite3.Error: the ledger is in use, or is none.
+            LedgerBusyError, sqlite3.Error: the ledger is in use, or is not a ledger.
         """
         self.faults = Faults()
         self.limiter = Limiter()
@@ -56,21 +56,21 @@ class Simulator:
         bound, control = bind(host, port), bind(host, control_port)
         self._address: tuple[str, int] = bound.getsockname()[:2]
         self.url, self.control_url = url_of(bound), url_of(control)
-        self.ledger = Ledger(ledger)
+        self.ledger = ChargeLedger(ledger)
         self.service = PaymentService(self.ledger, seed=seed, deduplicate=deduplicate)
         self._down = bound
         self._up: Port | None = Port(bound, ChargeHandler, self)
         self._control = Port(control, ControlHandler, self)
 
-    def change(self, changes: object, *, from_none: bool) -> Faults:
-        """Put ``changes`` over the present faults, or over none, and make them so.
+    def change(self, changes: object, *, replace: bool) -> Faults:
+        """Apply ``changes`` to the current faults, or ``replace`` all faults; returns the new ones.
 
         Raises:
-            FaultError: the changes make no sense; nothing is changed.
-            OSError: the service cannot come up again; nothing is changed.
+            FaultError: the changes are invalid; nothing is changed.
+            OSError: the service cannot listen again; nothing is changed.
         """
         with self._lock:
-            faults = (Faults() if from_none else self.faults).changed(changes)
+            faults = (Faults() if replace else self.faults).changed(changes)
             if faults.down and self._up is not None:
                 self._go_down(self._up)
             elif not faults.down and self._up is None:
@@ -78,26 +78,25 @@ class Simulator:
             self.faults = faults
             return faults
 
-    def next_fate(self, key: str) -> Fate:
-        """What befalls the request that has just come in for ``key``."""
+    def next_samples(self, key: str) -> Samples:
+        """The random samples of the request that has just arrived for ``key``."""
         with self._lock:
             number = self._requests[key]
             self._requests[key] += 1
-        return fate(self._seed, key, number)
+        return samples_for(self._seed, key, number)
 
-    def caused(self, fault: str) -> None:
-        """Count a fault that was done to a request."""
+    def count_fault(self, fault: str) -> None:
         with self._lock:
             self._injected[fault] += 1
 
     def stats(self) -> dict[str, Any]:
-        """Totals of the ledger since ever, of requests and faults since the start."""
+        """Totals of the whole ledger, and of requests and faults since the start."""
         with self._lock:
             requests, injected = self._requests.total(), dict(self._injected)
         return {"requests": requests, **self.service.stats(), "injected": injected}
 
     def close(self) -> None:
-        """Refuse new connections, let charges that are being written end, close the ledger."""
+        """Refuse new connections, let running charges finish, close the ledger."""
         self.stopping.set()
         with self._lock:
             up, self._up = self._up, None
@@ -114,7 +113,7 @@ class Simulator:
     def _go_down(self, up: Port) -> None:
         self._up = None
         up.refuse()
-        # Held, not given back: another program's connection might be given the port meanwhile.
+        # Keep the port bound: another program's connection could get it meanwhile.
         self._down = bind(*self._address)
         up.cut()
 

@@ -1,24 +1,24 @@
-"""The payment service itself: keys, charges and counts, without any HTTP."""
+"""The payment service itself: keys, charges and totals, without HTTP."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from breakwall.simulator.ledger import Charge, Ledger
-from breakwall.simulator.randomness import charge_id
+from breakwall.simulator.ledger import Charge, ChargeLedger
+from breakwall.simulator.samples import charge_id
 
 _RATE_WINDOW = 5.0
-"""Seconds over which charges per second are counted: steady to look at, quick to follow an outage."""
+"""Seconds over which charges per second are counted: steady to look at, and quick to follow an outage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What is to be charged; ``amount`` is an integer in the currency's minor units."""
+    """What is to be charged; ``amount`` is in the currency's minor units."""
 
     order_id: str
     user_id: str
@@ -35,13 +35,11 @@ class KeyReusedError(Exception):
     """The key was used with another payload."""
 
 
-class Counts:
+class Totals:
     """Running totals of a ledger, so that showing them does not read it."""
 
     def __init__(self) -> None:
-        self.charges = 0
-        self.declines = 0
-        self.doubles = 0
+        self.charges = self.declines = self.double_charges = 0
         self.by_order: Counter[str] = Counter()
         self.recent: deque[float] = deque(maxlen=100_000)
 
@@ -50,17 +48,28 @@ class Counts:
             self.declines += 1
             return
         self.charges += 1
-        self.doubles += self.by_order[charge.order_id] > 0
+        self.double_charges += self.by_order[charge.order_id] > 0
         self.by_order[charge.order_id] += 1
+
+    def as_json(self, now: float) -> dict[str, Any]:
+        while self.recent and self.recent[0] < now - _RATE_WINDOW:
+            self.recent.popleft()
+        return {
+            "charges": self.charges,
+            "declines": self.declines,
+            "distinct_orders": len(self.by_order),
+            "double_charges": self.double_charges,
+            "charges_per_second": round(len(self.recent) / _RATE_WINDOW, 1),
+        }
 
 
 class PaymentService:
-    """Charges once for each key, or each time it is asked where it does not deduplicate.
+    """Charges once for each key, or for each request if it does not deduplicate.
 
-    Safe to share between threads; nothing is locked while a charge goes to disk.
+    Threads may share it. No lock is held while a charge is written to disk.
     """
 
-    def __init__(self, ledger: Ledger, *, seed: int, deduplicate: bool) -> None:
+    def __init__(self, ledger: ChargeLedger, *, seed: int, deduplicate: bool) -> None:
         self._ledger = ledger
         self._seed = seed
         self._deduplicate = deduplicate
@@ -69,18 +78,18 @@ class PaymentService:
         self._payloads: dict[str, Payload] = {}
         self._done: dict[str, Charge] = {}
         self._executions: Counter[str] = Counter()
-        self._counts = Counts()
+        self._totals = Totals()
         for charge in ledger.charges():
             self._executions[charge.key] += 1
-            self._settle(charge)
+            self._remember(charge)
 
     def begin(self, key: str, payload: Payload) -> Charge | None:
-        """Start to charge; the earlier charge where this key has one.
+        """Begin to charge; returns the earlier charge if this key has one.
 
-        What was begun must be ended with `complete` or `abandon`.
+        `complete` or `abandon` must follow if it returns None.
 
         Raises:
-            KeyBusyError, KeyReusedError: nothing is begun.
+            KeyBusyError, KeyReusedError: nothing was begun.
         """
         with self._lock:
             if self._deduplicate and key in self._payloads:
@@ -94,7 +103,7 @@ class PaymentService:
             return None
 
     def complete(self, key: str, payload: Payload, *, declined: bool) -> Charge:
-        """Charge or decline, on disk when this returns.
+        """Charge or decline; returns when it is on disk.
 
         Raises:
             sqlite3.Error: it could not be written; nothing was charged.
@@ -102,18 +111,13 @@ class PaymentService:
         with self._lock:
             number = self._executions[key]
             self._executions[key] += 1
-        status, code = ("declined", "card_declined") if declined else ("succeeded", None)
         charge = Charge(
-            charge_id(self._seed, key, number),
-            key,
-            payload.order_id,
-            payload.user_id,
-            payload.amount,
-            payload.currency,
-            status,
-            code,
-            datetime.now(UTC).isoformat(timespec="milliseconds"),
-            payload.reference,
+            charge_id=charge_id(self._seed, key, number),
+            key=key,
+            status="declined" if declined else "succeeded",
+            code="card_declined" if declined else None,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            **asdict(payload),
         )
         try:
             self._ledger.record(charge)
@@ -121,19 +125,19 @@ class PaymentService:
             self.abandon(key)
             raise
         with self._lock:
-            self._settle(charge)
+            self._remember(charge)
             self._end(key)
             if not declined:
-                self._counts.recent.append(time.monotonic())
+                self._totals.recent.append(time.monotonic())
         return charge
 
     def abandon(self, key: str) -> None:
-        """End what was begun without a charge; the key is free again."""
+        """End without a charge; the key is free again."""
         with self._lock:
             self._end(key)
 
     def look_up(self, key: str) -> Charge | str | None:
-        """The charge made under ``key``, ``"processing"``, or None where there is none."""
+        """The charge made under ``key``, ``"processing"``, or None if there is none."""
         with self._lock:
             done = self._done.get(key)
             if done is not None and done.status == "succeeded":
@@ -141,29 +145,18 @@ class PaymentService:
             return "processing" if self._running[key] else done
 
     def stats(self) -> dict[str, Any]:
-        """Totals of the ledger, and the present rate of charges."""
-        now = time.monotonic()
+        """Totals of the ledger, the current rate, and the number of running charges."""
         with self._lock:
-            recent = self._counts.recent
-            while recent and recent[0] < now - _RATE_WINDOW:
-                recent.popleft()
-            return {
-                "charges": self._counts.charges,
-                "declines": self._counts.declines,
-                "distinct_orders": len(self._counts.by_order),
-                "double_charges": self._counts.doubles,
-                "charges_per_second": round(len(recent) / _RATE_WINDOW, 1),
-                "running": sum(self._running.values()),
-            }
+            return {**self._totals.as_json(time.monotonic()), "running": sum(self._running.values())}
 
-    def _settle(self, charge: Charge) -> None:
+    def _remember(self, charge: Charge) -> None:
         self._payloads[charge.key] = Payload(
             charge.order_id, charge.user_id, charge.amount, charge.currency, charge.reference
         )
         earlier = self._done.get(charge.key)
         if earlier is None or earlier.status != "succeeded":
             self._done[charge.key] = charge
-        self._counts.add(charge)
+        self._totals.add(charge)
 
     def _end(self, key: str) -> None:
         self._running[key] -= 1

@@ -1,4 +1,4 @@
-"""What `breakwall up` tells its user to type in another terminal."""
+"""The commands that `breakwall up` suggests for another terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from breakwall.settings import PREFIX, Settings
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the payment service of `breakwall up` listens, if it runs one."""
+    """Where the payment service of `breakwall up` listens."""
 
     service: int
     control: int
@@ -27,17 +27,17 @@ class Ports:
 
     @property
     def usual(self) -> bool:
-        """Whether a command without any setting would find the service there."""
+        """Whether a command without any setting calls the service there."""
         return Settings().payment_url.get_secret_value() == self.service_url
 
 
 def how_to_use(command: str, ports: Ports | None, environment: Mapping[str, str]) -> list[str]:
-    """The lines that say how to place an order, how to see the backlog, and how to break the payment service.
+    """Lines that say how to place an order, watch the backlog, and make the payment service fail.
 
     Args:
         command: how the user calls Breakwall.
-        ports: of the payment service that `breakwall up` runs; None where it runs none.
-        environment: this process's: another terminal needs the same settings.
+        ports: of the payment service that `breakwall up` runs; None if it runs none.
+        environment: this process's. The other terminal needs the same settings.
     """
     also = any(name.startswith(PREFIX) for name in environment)
     where = "in this folder" + (" and with the same BREAKWALL_ variables" if also else "")
@@ -51,13 +51,13 @@ def how_to_use(command: str, ports: Ports | None, environment: Mapping[str, str]
     if ports is not None:
         down = '{"down": true}'
         lines += [
-            "To see an outage, switch the payment service off; with false it is back:",
+            "To see an outage, switch the payment service off; false switches it on again:",
             f"  curl -X PATCH {ports.control_url}/faults -d '{down}'",
         ]
     return lines
 
 
-def how_we_are_called(program: str, python: str) -> str:
+def command_name(program: str, python: str) -> str:
     """What a user types to call Breakwall: ``program`` is ``sys.argv[0]``, ``python`` ``sys.executable``."""
     if Path(program).name == "__main__.py":
         return f"{python} -m breakwall"

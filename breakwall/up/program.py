@@ -1,4 +1,4 @@
-"""One program of `breakwall up`: what it says goes to the terminal line by line, behind its name."""
+"""One program of `breakwall up`: its output goes to the terminal line by line, behind its name."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import IO
 
 from breakwall.logs import LineFormatter
-from breakwall.processes.children import LAST_LINES, Child
+from breakwall.processes.child import LAST_LINES, Child, ChildFailedError
 from breakwall.texts import is_allowed
 
 _HEAD = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}(Z) (\w+) [\w.]+: (.*)")
-"""How a worker begins a line: time in UTC, level, logger."""
+"""How a worker's line begins: time in UTC, level, logger."""
 
-_TWICE_TOLD = "Task breakwall.retry_payment["
-"""Celery's own lines about a task; ours say the order and what became of it."""
+_REPEATED = "Task breakwall.retry_payment["
+"""Celery's own lines about a task; ours name the order and its outcome."""
 
 
-class Program:
-    """A program that was started; see `breakwall.processes.children.Child` for how it ends.
+class Program(Child):
+    """A running program; see `breakwall.processes.child.Child` for how it ends.
 
     Args:
         name: what people call it.
         command, environment, folder: as for `Child`.
-        ready_mark: what the line contains with which it says that it is up.
-        speak: told each line from then on, the one with the mark first.
+        ready_mark: the text of the line by which it says that it is up.
+        write: called with each line, from the one with the mark on.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class Program:
         environment: Mapping[str, str],
         folder: Path,
         ready_mark: str,
-        speak: Callable[[str], None],
+        write: Callable[[str], None],
     ) -> None:
         self._ready_mark = ready_mark
-        self._speak = speak
+        self._write = write
         self._ready = threading.Event()
         self._last: deque[str] = deque(maxlen=LAST_LINES)
-        self._child = Child(
+        super().__init__(
             name,
             command,
             environment=environment,
@@ -56,13 +56,11 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        assert self._child.process.stdout is not None  # noqa: S101 - a pipe was asked for
-        reading = (self._child.process.stdout,)
-        self._reader = threading.Thread(target=self._read, args=reading, name=f"{name}-lines", daemon=True)
+        self._reader = threading.Thread(target=self._read, name=f"{name}-lines", daemon=True)
         try:
             self._reader.start()
-        except BaseException:  # no thread: nobody would hear the child, or end it
-            self._child.kill()
+        except BaseException:  # without the thread, nothing would read its output or end it
+            super().kill()
             raise
 
     @property
@@ -70,66 +68,62 @@ class Program:
         """Whether it has said that it is up."""
         return self._ready.is_set()
 
-    @property
-    def running(self) -> bool:
-        return self._child.running
+    def check(self) -> None:
+        """Check that it runs.
 
-    @property
-    def how_it_ended(self) -> str:
-        return self._child.how_it_ended
-
-    @property
-    def last_words(self) -> str:
-        """The end of what it said."""
-        return "\n".join(self._last)
-
-    def ask_to_stop(self) -> None:
-        """Send SIGTERM; does not wait."""
-        self._child.ask_to_stop()
+        Raises:
+            ChildFailedError: it has ended. If it was never up, the error has the end of its output.
+        """
+        if self.running:
+            return
+        self.kill()  # reads the rest of its output, which may say that it was up
+        if self.ready:
+            raise ChildFailedError(self.name, self.how_it_ended, "")
+        raise ChildFailedError(self.name, f"{self.how_it_ended} before it was up", "\n".join(self._last))
 
     def kill(self) -> None:
-        """End it if it still runs, and hear it out. Safe to call twice."""
-        self._child.kill()
+        """End it if it still runs, and read the rest of its output. Safe to call twice."""
+        super().kill()
         self._reader.join(1.0)
 
-    def _read(self, output: IO[bytes]) -> None:
+    def _read(self) -> None:
+        output: IO[bytes] | None = self.process.stdout
+        assert output is not None  # noqa: S101 - it is a pipe
         with output:
             for raw in output:
-                self._hear(raw.decode(errors="replace").rstrip())
+                self._take(raw.decode(errors="replace").rstrip())
 
-    def _hear(self, line: str) -> None:
+    def _take(self, line: str) -> None:
         if line.strip():
             self._last.append(line)
         if self._ready_mark in line:
             self._ready.set()
-        # What comes before is greetings, or, if it never comes up, `last_words`.
+        # Earlier lines are banners. If it never comes up, `check` shows the last of them.
         if self.ready and (shown := readable(line)):
-            self._speak(shown)
+            self._write(shown)
 
 
 def as_event(name: str, line: str) -> str:
-    """A program's line as one JSON event: it is one already, or it is said by ``name``."""
+    """A program's line as one JSON event: unchanged if it is one, else an event of ``name``."""
     with suppress(ValueError):
         if isinstance(json.loads(line), dict):
             return line
-    record = logging.LogRecord(
-        f"breakwall.up.{name.replace(' ', '_')}", logging.INFO, __file__, 0, line, None, None
-    )
+    logger = f"breakwall.up.{name.replace(' ', '_')}"
+    record = logging.LogRecord(logger, logging.INFO, __file__, 0, line, None, None)
     return LineFormatter(as_json=True).format(record)
 
 
 def readable(line: str) -> str:
-    """A line of a log for a terminal: its head cut to the time, empty for one that need not be shown."""
+    """A line of a log for a terminal, its head cut to the time; empty if it need not be shown."""
     found = _HEAD.fullmatch(line)
     if found is None:
         return _printable(line)
     clock, zone, level, message = found.groups()
-    time = clock + zone
-    if level == "INFO" and message.startswith(_TWICE_TOLD):
-        return ""
-    return _printable(f"{time} {message}" if level == "INFO" else f"{time} {level} {message}")
+    if level != "INFO":
+        return _printable(f"{clock}{zone} {level} {message}")
+    return "" if message.startswith(_REPEATED) else _printable(f"{clock}{zone} {message}")
 
 
 def _printable(line: str) -> str:
-    """Nothing in it moves the cursor or changes colours."""
+    """Without characters that move the cursor or change colours."""
     return "".join(char if is_allowed(char) else " " for char in line)

@@ -1,4 +1,4 @@
-"""`breakwall up`: the whole site in one terminal, with the user's own settings, until Ctrl-C."""
+"""Runs the programs of `breakwall up`. If one of them ends, all end."""
 
 from __future__ import annotations
 
@@ -7,53 +7,51 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 from rich.text import Text
 
-from breakwall.processes.children import python_module
+from breakwall.processes.child import ChildFailedError, python_module
 from breakwall.settings import Settings
 from breakwall.terminal.output import data, notes, write_note
-from breakwall.up.instructions import Ports, how_to_use, how_we_are_called
+from breakwall.up.instructions import Ports, command_name, how_to_use
 from breakwall.up.program import Program, as_event
-from breakwall.up.supervisor import Keeper, NeverReadyError, end_all
 
-LOOK = 0.1
+LOOK_INTERVAL = 0.1
 """Seconds between two looks at the programs."""
 
-GRACE = 6.0
-"""Seconds that the programs have to end what they are doing. What a killed worker had in its hands is settled
-by the next one, so patience buys little."""
+STOP_TIMEOUT = 6.0
+"""Seconds that each program has to finish its work. The next worker finishes what a killed one had in hand, so a
+longer wait gains little."""
 
-NAMES = 17
+NAME_WIDTH = 17
 """Columns of the names before the lines."""
 
 
 def run_up(settings: Settings, ports: Ports) -> int:
-    """Run until a signal comes; returns 0 then, and 1 when a program never came up.
+    """Run until a signal comes; returns 0 then, and 1 if a program ended.
 
-    A payment service is run unless the settings name one.
+    A payment service runs too unless the settings name one.
     """
-    site = Site(settings, ports if "payment_url" not in settings.model_fields_set else None, data())
+    session = UpSession(settings, ports if "payment_url" not in settings.model_fields_set else None, data())
     try:
-        return site.run()
-    except NeverReadyError as error:
-        site.explain(error)
+        return session.run()
+    except ChildFailedError as error:
+        session.explain(error)
         return 1
     finally:
-        site.close()
+        session.close()
 
 
-class Site:
+class UpSession:
     """The programs, and the terminal that they share.
 
     Args:
         settings: the user's.
         ports: where to run a payment service; None for none.
-        console: where everything is said.
+        console: the terminal.
     """
 
     def __init__(self, settings: Settings, ports: Ports | None, console: Console) -> None:
@@ -61,72 +59,79 @@ class Site:
         self._ports = ports
         self._console = console
         self._stop = threading.Event()
-        self._unheard: str | None = None
         self._hurry = threading.Event()
+        self._output_error: str | None = None
         self._as_json = settings.log.format == "json"
-        # Behind a program's name a line is for people, whatever `up` itself writes to.
+        # A line behind a program's name is for people, wherever `up` itself writes to.
         own = {"PYTHONUNBUFFERED": "1", "BREAKWALL_LOG__FORMAT": "json" if self._as_json else "text"}
         self._environment = {**os.environ, **own}
-        self._keepers: list[Keeper] = []
-        if ports is not None:
-            self._environment["BREAKWALL_PAYMENT_URL"] = ports.service_url
-            options = ["--port", str(ports.service), "--control-port", str(ports.control)]
-            self._keep("payment service", ["simulator", *options], "Payment service on ")
-        self._keep("worker", ["worker", "--loglevel", "INFO"], " ready.")
+        self._programs: list[Program] = []
 
     def run(self) -> int:
-        """Start everything, say how to use it, and keep it running; returns 1 once nobody can hear it any more.
+        """Start everything, say how to use it, and wait for a signal. Returns 1 if the terminal is gone, else 0.
 
         Raises:
-            NeverReadyError: a program ended before it was up.
+            ChildFailedError: a program has ended.
+            OSError: a program could not be started.
         """
         self._listen_to_signals()
         self._say(f"Starting; data is kept in {self._settings.home}. Ctrl-C ends everything.")
-        told = False
-        while not self._stop.wait(LOOK):
-            for keeper in self._keepers:
-                keeper.run_once(time.monotonic())
-            if not told and all(keeper.ready for keeper in self._keepers):
-                told = True
-                command = how_we_are_called(sys.argv[0], sys.executable)
+        self._start_programs()
+        explained = False
+        while not self._stop.wait(LOOK_INTERVAL):
+            for program in self._programs:
+                program.check()
+            if not explained and all(program.ready for program in self._programs):
+                explained = True
+                command = command_name(sys.argv[0], sys.executable)
                 for line in how_to_use(command, self._ports, os.environ):
                     self._say(line)
-        self._say("Stopping. Orders that wait are charged when it is started again.")
-        if self._unheard is None:
+        self._say("Stopping. Waiting orders are charged after the next start.")
+        if self._output_error is None:
             return 0
-        write_note(f"Error: {self._unheard}; everything is being ended.")
+        write_note(f"Error: {self._output_error}; everything ends.")
         return 1
 
-    def explain(self, error: NeverReadyError) -> None:
-        """Say why it could not start, and what to do."""
+    def explain(self, error: ChildFailedError) -> None:
+        """Say which program ended and how, and what to do if it never came up."""
         self._stop.set()
-        notes().print(Text(f"Error: {error}. It said:\n\n{error.last_words}\n"), highlight=False)
-        hint = "`breakwall doctor` looks at the settings and at what they name."
+        if not error.log:
+            notes().print(Text(f"Error: {error}; everything ends."), highlight=False)
+            return
+        hint = "`breakwall doctor` checks the settings and what they name."
         if error.name == "payment service":
             hint = (
                 "If another `breakwall up` runs, use that one; or choose other ports with --payment-port and "
                 "--control-port, or name a payment service with BREAKWALL_PAYMENT_URL."
             )
-        notes().print(Text(hint), highlight=False)
+        notes().print(Text(f"Error: {error}. Its output:\n\n{error.log}\n\n{hint}"), highlight=False)
 
     def close(self) -> None:
-        """Ask all programs to end, the worker before the service that it talks to; kill what does not."""
-        end_all(list(reversed(self._keepers)), grace=GRACE, hurry=self._hurry.is_set)
+        """End all programs, the worker before the service that it calls; kill what does not end in time."""
+        for program in reversed(self._programs):
+            program.ask_to_stop()
+            deadline = time.monotonic() + STOP_TIMEOUT
+            while program.running and time.monotonic() < deadline and not self._hurry.is_set():
+                time.sleep(LOOK_INTERVAL)
+            program.kill()
 
-    def _keep(self, name: str, arguments: list[str], ready_mark: str) -> None:
-        speak = self._speaker(name)
+    def _start_programs(self) -> None:
+        if self._ports is not None:
+            self._environment["BREAKWALL_PAYMENT_URL"] = self._ports.service_url
+            ports = ["--port", str(self._ports.service), "--control-port", str(self._ports.control)]
+            self._start("payment service", ["simulator", *ports], "Payment service on ", "magenta")
+        self._start("worker", ["worker", "--loglevel", "INFO"], " ready.", "cyan")
 
-        def start() -> Program:
-            return Program(
-                name,
-                python_module("breakwall", *arguments),
-                environment=self._environment,
-                folder=Path.cwd(),
-                ready_mark=ready_mark,
-                speak=speak,
-            )
-
-        self._keepers.append(Keeper(name, start, self._say))
+    def _start(self, name: str, arguments: list[str], ready_mark: str, style: str) -> None:
+        program = Program(
+            name,
+            python_module("breakwall", *arguments),
+            environment=self._environment,
+            folder=Path.cwd(),
+            ready_mark=ready_mark,
+            write=lambda line: self._print(name, line, style),
+        )
+        self._programs.append(program)
 
     def _listen_to_signals(self) -> None:
         def stop(number: int, frame: FrameType | None) -> None:
@@ -140,23 +145,19 @@ class Site:
     def _say(self, line: str) -> None:
         self._print("breakwall", line, "bold")
 
-    def _speaker(self, name: str) -> Callable[[str], None]:
-        style = {"worker": "cyan"}.get(name, "magenta")
-        return lambda line: self._print(name, line, style)
-
     def _print(self, name: str, line: str, style: str) -> None:
         try:
             if self._as_json:
                 self._console.file.write(f"{as_event(name, line)}\n")
                 self._console.file.flush()
                 return
-            self._console.print(Text.assemble((f"{name:<{NAMES}}| ", style), line), highlight=False)
-        except SystemExit:  # Rich makes an exit of a broken pipe
-            self._end_unheard("whoever read this is gone")
+            self._console.print(Text.assemble((f"{name:<{NAME_WIDTH}}| ", style), line), highlight=False)
+        except SystemExit:  # Rich raises it for a broken pipe
+            self._end_without_output("the reader of the output is gone")
         except OSError as error:
-            self._end_unheard(f"stdout cannot be written ({error.strerror})")
+            self._end_without_output(f"stdout cannot be written ({error.strerror})")
 
-    def _end_unheard(self, why: str) -> None:
+    def _end_without_output(self, why: str) -> None:
         if not self._stop.is_set():
-            self._unheard = why
+            self._output_error = why
         self._stop.set()

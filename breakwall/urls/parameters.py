@@ -1,7 +1,7 @@
-"""What may stand behind the ? of a URL: names that are known, with values that can be one. Never a secret.
+"""What may stand after the ? of a URL: known names with possible values. Never a secret.
 
-A password behind the ? would be shown by whoever shows the URL without its user, and a wrongly written one, from
-its own ? on, looks like parameters. So nothing is taken that is not listed here, and nothing of it is repeated.
+A password after the ? would be shown where a URL is shown without its user. A password that holds a ? and was not
+escaped looks like parameters. So only what is listed here is taken, and nothing of it is repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 WORD = re.compile(r"[\w.-]{1,63}", re.ASCII)
 SWITCH = re.compile(r"(?i:true|false|yes|no|on|off|[01ynft])")
-PLACES = re.compile(r"(/[^,@]*|[\w.-]+(:\d{1,5})?)(,(/[^,@]*|[\w.-]+(:\d{1,5})?))*", re.ASCII)
+HOSTS = re.compile(r"(/[^,@]*|[\w.-]+(:\d{1,5})?)(,(/[^,@]*|[\w.-]+(:\d{1,5})?))*", re.ASCII)
 """Hosts, each with or without a port, or folders of sockets."""
 
 Known = Mapping[str, re.Pattern[str]]
@@ -25,34 +25,21 @@ def _one_of(*values: str) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, values)))
 
 
-_FILES = dict.fromkeys(("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "passfile"), ANYTHING)
-_NUMBERS = dict.fromkeys(
-    (
-        *("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
-        *("tcp_user_timeout", "sslsni"),
-    ),
-    WHOLE,
-)
-_WORDS = dict.fromkeys(
-    (
-        *("client_encoding", "service", "gssencmode", "krbsrvname", "gsslib", "require_auth"),
-        *("channel_binding", "load_balance_hosts", "sslnegotiation", "sslcertmode"),
-        *("ssl_min_protocol_version", "ssl_max_protocol_version"),
-    ),
-    WORD,
-)
-
 POSTGRESQL: Known = {
     "sslmode": _one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "target_session_attrs": _one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
-    "application_name": ANYTHING,
-    "options": ANYTHING,
-    "host": PLACES,
-    **_FILES,
-    **_NUMBERS,
-    **_WORDS,
+    "host": HOSTS,
+    **dict.fromkeys(("application_name", "options", "passfile"), ANYTHING),
+    **dict.fromkeys(("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir"), ANYTHING),
+    **dict.fromkeys(("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"), WHOLE),
+    **dict.fromkeys(("connect_timeout", "tcp_user_timeout", "sslsni"), WHOLE),
+    **dict.fromkeys(
+        ("client_encoding", "service", "gssencmode", "krbsrvname", "gsslib", "require_auth"), WORD
+    ),
+    **dict.fromkeys(("channel_binding", "load_balance_hosts", "sslnegotiation", "sslcertmode"), WORD),
+    **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), WORD),
 }
-"""libpq's, without those that hold a secret or say again what stands before the ?."""
+"""libpq's, without those that hold a secret or repeat what stands before the ?."""
 
 OTHER_DATABASES: Known = {
     **dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key", "ssl_capath", "unix_socket"), ANYTHING),
@@ -70,7 +57,7 @@ _TLS: Known = {
 
 REDIS: Known = {
     **_TLS,
-    "db": ANYTHING,  # its own check says what would be right
+    "db": ANYTHING,  # `urls.redis` checks it, and says what would be right
     "client_name": WORD,
     "ssl_ca_path": ANYTHING,
     "protocol": _one_of("2", "3"),
@@ -88,10 +75,10 @@ BROKERS: Mapping[str, Known] = {"rediss": _TLS, "redis+socket": {"virtual_host":
 
 
 def check_parameters(query: str, known: Known) -> None:
-    """Whether a URL's parameters are among these.
+    """Check that a URL's parameters are among these.
 
     Raises:
-        ValueError: saying what is allowed.
+        ValueError: it says what is allowed.
     """
     if not query:
         return

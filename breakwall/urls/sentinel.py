@@ -1,9 +1,9 @@
-"""How a Redis behind Sentinel is named in one URL, for the broker and for a breaker's store. Imports nothing of ours.
+"""A Redis behind Sentinel, named in one URL, for the broker and for a breaker's store.
 
 ``sentinel://:password@h1:26379;sentinel://h2:26379/0?master_name=mymaster``: any number of sentinels with a ;
-between them, as kombu writes them, then the database and the name that the sentinels know the master by. User
-and password are Redis's own; the sentinels', where they have one, are ``sentinel_username`` and
-``sentinel_password`` behind the name.
+between them, as kombu writes them, then the database and the name by which the sentinels know the master. User
+and password are Redis's own; the sentinels', where they have them, are ``sentinel_username`` and
+``sentinel_password`` after the name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
+
+from breakwall.urls.syntax import check_host, check_user_has_password, parts_of
 
 SCHEME = "sentinel://"
 PORT = 26379
@@ -22,7 +24,7 @@ RIGHT = "sentinel://:password@host:26379;sentinel://host2:26379/0?master_name=NA
 
 @dataclass(frozen=True, slots=True)
 class SentinelAddress:
-    """What such a URL says. `master` and `sentinels` are credentials as redis-py takes them."""
+    """The parts of such a URL. `master` and `sentinels` are credentials as redis-py takes them."""
 
     nodes: tuple[tuple[str, int], ...]
     master_name: str
@@ -42,7 +44,7 @@ def parse_sentinel_url(url: str) -> SentinelAddress:
     Raises:
         ValueError: it is no such URL; the message says what would be right and repeats nothing of it.
     """
-    parts = [_split(one) for one in url.split(";")]
+    parts = [_parts(one) for one in url.split(";")]
     if any(part.path or part.query for part in parts[:-1]):
         raise ValueError(f"should name its database and master once, at its end: {RIGHT}")
     named = _parameters(parts[-1].query)
@@ -63,14 +65,14 @@ def sentinel_client(address: SentinelAddress, *, timeout: float, **options: Any)
     """A redis-py client that asks the sentinels for the master at each connection. Connects when used.
 
     Args:
-        timeout: seconds for each wait, of the master; all sentinels together get as long.
+        timeout: seconds for each wait for the master; all sentinels together get as long.
         options: more for the master's connections.
     """
     from redis.sentinel import Sentinel
 
     asking = sentinel_options(address, timeout)
-    within = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    manager: Any = Sentinel(address.nodes, sentinel_kwargs=asking, **address.master, **within, **options)  # type: ignore[no-untyped-call]
+    timeouts = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    manager: Any = Sentinel(address.nodes, sentinel_kwargs=asking, **address.master, **timeouts, **options)  # type: ignore[no-untyped-call]
     return manager.master_for(address.master_name, db=address.database)
 
 
@@ -80,30 +82,23 @@ def sentinel_options(address: SentinelAddress, timeout: float) -> dict[str, Any]
     from redis.retry import Retry
 
     each = timeout / len(address.nodes)
-    within = {"socket_timeout": each, "socket_connect_timeout": each}
-    return {**address.sentinels, **within, "retry": Retry(NoBackoff(), 0)}
+    timeouts = {"socket_timeout": each, "socket_connect_timeout": each}
+    return {**address.sentinels, **timeouts, "retry": Retry(NoBackoff(), 0)}
 
 
-def _split(url: str) -> SplitResult:
+def _parts(url: str) -> SplitResult:
     if not is_sentinel(url):
         raise ValueError(
             f"should begin each of its addresses with {SCHEME} (in a password ; is %3B): {RIGHT}"
         )
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and not re.search(r"[#\x00-\x20\x7f]", url)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(
-            "is not a URL (a port is a number from 1 to 65535); in a password @ is %40, : is %3A, / is %2F, "
-            f"? is %3F, # is %23, ; is %3B. {RIGHT}"
-        )
+    parts = parts_of(url)
+    check_host("sentinel", parts)
+    check_user_has_password("sentinel", parts)
     return parts
 
 
 def _parameters(query: str) -> dict[str, str]:
-    # A + is a +, as in a base64 password: this is no form of a web page.
+    # A + is a +, as in a base64 password, and no space as in a web form.
     pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)
     named = dict(pairs)
     if set(named) - set(PARAMETERS) or len(named) < len(pairs) or not all(named.values()):
@@ -123,15 +118,11 @@ def _database(path: str) -> int:
 
 
 def _credentials(parts: Sequence[SplitResult]) -> dict[str, str]:
-    found = [
-        {
-            name: unquote(value)
-            for name, value in (("username", part.username), ("password", part.password))
-            if value
-        }
+    named = [
+        {key: unquote(value) for key in ("username", "password") if (value := getattr(part, key))}
         for part in parts
     ]
-    said = [given for given in found if given]
-    if any(given != said[0] for given in said):
+    given = [credentials for credentials in named if credentials]
+    if any(credentials != given[0] for credentials in given):
         raise ValueError("names two users or passwords, and there is one master: say it once, or each time")
-    return said[0] if said else {}
+    return given[0] if given else {}

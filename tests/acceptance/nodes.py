@@ -15,10 +15,10 @@ from pytest_celery import CeleryTestContainer
 
 from tests.servers import Server
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
-def wait_for(what: str, holds: Callable[[], bool], timeout: float = PATIENCE) -> None:
+def wait_for(what: str, holds: Callable[[], bool], timeout: float = TIMEOUT) -> None:
     """Poll until something that other processes bring about holds; fail with ``what`` after ``timeout``."""
     deadline = time.monotonic() + timeout
     while not holds():
@@ -92,7 +92,7 @@ class ProcessContainer(CeleryTestContainer):
         os.kill(self.pid, number)
         self._wait()
 
-    def restart(self, timeout: float = PATIENCE) -> None:
+    def restart(self, timeout: float = TIMEOUT) -> None:
         if self.status == "running":
             self.kill("SIGTERM")
         self.start()
@@ -113,7 +113,7 @@ class ProcessContainer(CeleryTestContainer):
     def _wait(self) -> None:
         assert self._process is not None
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise AssertionError(f"{self._name} did not end:\n{self.logs()}") from None
@@ -152,7 +152,7 @@ class ServerContainer(CeleryTestContainer):
     def kill(self, signal: str | int = "SIGKILL") -> None:
         self._server.kill() if _signal(signal) == 9 else self._server.stop()
 
-    def restart(self, timeout: float = PATIENCE) -> None:
+    def restart(self, timeout: float = TIMEOUT) -> None:
         self._server.restart()
 
     def reload(self) -> None:

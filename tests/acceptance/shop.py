@@ -50,7 +50,7 @@ class PaymentService:
 
 
 def free_port() -> int:
-    """A port on which nobody listens at the moment."""
+    """A port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

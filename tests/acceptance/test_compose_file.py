@@ -1,4 +1,4 @@
-"""What can be told of the containers without running any."""
+"""What can be checked of the containers without running any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`breakwall demo` as a stranger runs it: it tells the story, proves it, and leaves nothing behind."""
+"""`breakwall demo` as a new user runs it: an outage, a proof that nothing was lost, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import pytest
 from tests.acceptance.nodes import breakwall, wait_for
 
 SHORT = ("--orders", "100", "--rate", "25", "--outage", "3")
-PATIENCE = 120.0
+TIMEOUT = 120.0
 """Seconds for a run that takes fifteen when the machine has nothing else to do."""
 
 
@@ -50,7 +50,7 @@ def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess
         env=environ,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 
@@ -84,7 +84,7 @@ def paid_orders(temporary: Path) -> int:
     return 0
 
 
-def test_an_outage_is_told_proven_and_tidied_up(environ: dict[str, str], temporary: Path) -> None:
+def test_an_outage_is_shown_proven_and_cleaned_up(environ: dict[str, str], temporary: Path) -> None:
     done = run(environ, *SHORT, "-o", "json")
     report = json.loads(done.stdout)
 
@@ -93,18 +93,18 @@ def test_an_outage_is_told_proven_and_tidied_up(environ: dict[str, str], tempora
     assert report["accepted"] == report["paid"] + report["declined"] == 100
     assert report["lost"] == report["charged_twice"] == report["unfinished"] == 0
     assert report["amount_charged"] == report["amount_recorded"]
-    # The run was an outage: answers were lost, customers came meanwhile, and nobody hammered on the dead.
+    # The run was an outage: answers were lost, customers came meanwhile, and the dead service was hardly called.
     assert report["found_by_look_up"] > 0
     assert report["worker_killed"] is True
     assert report["came_while_open"] > 20
     assert report["calls_while_open"] < report["came_while_open"] / 2
 
-    story = done.stderr.splitlines()
-    assert all(re.match(r"\[ *\d+\.\ds\] ", line) for line in story)
-    told = [text for text in TURNS if any(text in line for line in story)]
-    assert told == TURNS
-    assert [next(n for n, line in enumerate(story) if text in line) for text in TURNS] == sorted(
-        next(n for n, line in enumerate(story) if text in line) for text in TURNS
+    lines = done.stderr.splitlines()
+    assert all(re.match(r"\[ *\d+\.\ds\] ", line) for line in lines)
+    shown = [text for text in TURNS if any(text in line for line in lines)]
+    assert shown == TURNS
+    assert [next(n for n, line in enumerate(lines) if text in line) for text in TURNS] == sorted(
+        next(n for n, line in enumerate(lines) if text in line) for text in TURNS
     )
 
     assert list(temporary.iterdir()) == []
@@ -112,46 +112,46 @@ def test_an_outage_is_told_proven_and_tidied_up(environ: dict[str, str], tempora
 
 
 TURNS = [
-    "Act 1: A good day",
-    "Act 2: The payment service dies",
+    "Part 1: A good day",
+    "Part 2: The payment service dies",
     "breaks the connection before it has answered",
     "kill -9: the payment service",
     "the circuit breaker opens",
-    "Act 3: It comes back",
+    "Part 3: It comes back",
     "the circuit closes",
     "kill -9 for the worker",
-    "Every order is settled",
-    "Act 4: The proof",
+    "Every order is finished",
+    "Part 4: The proof",
 ]
 
 
 def test_a_loss_and_a_double_charge_fail_the_proof_and_are_named(
     environ: dict[str, str], temporary: Path
 ) -> None:
-    """Somebody meddles with both books while the demo runs."""
-    meddled: dict[str, str] = {}
-    meddler = threading.Thread(target=lambda: meddled.update(meddle(temporary)))
-    meddler.start()
+    """Both records are changed while the demo runs."""
+    changed: dict[str, str] = {}
+    changer = threading.Thread(target=lambda: changed.update(change_records(temporary)))
+    changer.start()
     done = run(environ, *SHORT)
-    meddler.join()
+    changer.join()
     kept = demo_folder(temporary)
 
     assert done.returncode == 1, done.stdout
     assert re.search(r"^ *lost +1$", done.stdout, re.MULTILINE)
     assert re.search(r"^ *charged twice +1$", done.stdout, re.MULTILINE)
-    assert f"order {meddled['lost']}" in done.stdout
-    assert f"order {meddled['charged_twice']}" in done.stdout
+    assert f"order {changed['lost']}" in done.stdout
+    assert f"order {changed['charged_twice']}" in done.stdout
     assert kept is not None
     assert str(kept) in done.stderr
     report: dict[str, Any] = json.loads((kept / "report.json").read_text())
     assert {fault["order_id"]: fault["verdict"] for fault in report["faults"]} == {
-        meddled["lost"]: "lost",
-        meddled["charged_twice"]: "charged_twice",
+        changed["lost"]: "lost",
+        changed["charged_twice"]: "charged_twice",
     }
     assert left_running(temporary) == []
 
 
-def meddle(temporary: Path) -> dict[str, str]:
+def change_records(temporary: Path) -> dict[str, str]:
     """Take one paid order out of Breakwall's database, and charge another one again."""
     wait_for("two orders are paid", lambda: paid_orders(temporary) >= 2)
     with closing(sqlite3.connect(database(temporary), timeout=10)) as orders, orders:
@@ -185,9 +185,9 @@ def test_ended_it_leaves_neither_processes_nor_files(environ: dict[str, str], te
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as demo:
         wait_for("orders are paid", lambda: paid_orders(temporary) > 0)
         demo.send_signal(signal.SIGTERM)
-        told, _ = demo.communicate(timeout=PATIENCE)
+        output, _ = demo.communicate(timeout=TIMEOUT)
     assert demo.returncode == 128 + signal.SIGTERM
-    assert "Stopped. Nothing is left running." in told
+    assert "Stopped. Nothing is left running." in output
     assert list(temporary.iterdir()) == []
     assert left_running(temporary) == []
 
@@ -200,7 +200,7 @@ def test_on_a_terminal_ctrl_c_ends_it_as_cleanly(environ: dict[str, str], tempor
     if pid == 0:
         command = breakwall("demo", *SHORT)
         os.execve(command[0], command, {**environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "30"})
-    screen = Screen(terminal)
+    screen = TerminalReader(terminal)
     wait_for("orders are paid", lambda: paid_orders(temporary) > 5)
     wait_for("the panel is drawn", lambda: "closed: charges go through" in screen.text)
     os.write(terminal, b"\x03")
@@ -213,7 +213,7 @@ def test_on_a_terminal_ctrl_c_ends_it_as_cleanly(environ: dict[str, str], tempor
     assert left_running(temporary) == []
 
 
-class Screen:
+class TerminalReader:
     """Reads what is written to a terminal, so that its writer never waits."""
 
     def __init__(self, terminal: int) -> None:

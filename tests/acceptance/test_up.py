@@ -170,18 +170,14 @@ def test_killed_with_9_it_takes_everything_along(terminal: Terminal) -> None:
     wait_for("nothing is left running", lambda: terminal.children() == [])
 
 
-@pytest.mark.parametrize("name", ["worker", "simulator"])
-def test_a_process_that_dies_is_said_so_and_started_again(terminal: Terminal, name: str) -> None:
+@pytest.mark.parametrize(("program", "name"), [("worker", "worker"), ("simulator", "payment service")])
+def test_if_one_program_ends_all_end_and_it_is_named(terminal: Terminal, program: str, name: str) -> None:
     terminal.until_said("Everything is up.")
-    first = terminal.child(f"breakwall {name}").pid
-    os.kill(first, signal.SIGKILL)
-    terminal.until_said("was killed by SIGKILL. Another one starts in 1 s.")
-    ready = {"worker": " ready.", "simulator": "Payment service on "}[name]
-    wait_for("another one is up", lambda: terminal.text.count(ready) == 2)
-    assert terminal.child(f"breakwall {name}").pid != first
-    assert terminal.place("cart-1") == "paid"
-    terminal.process.send_signal(signal.SIGINT)
-    assert terminal.process.wait(60) == 0
+    os.kill(terminal.child(f"breakwall {program}").pid, signal.SIGKILL)
+    assert terminal.process.wait(60) == 1, terminal.text
+    assert f"Error: the {name} was killed by SIGKILL; everything ends." in terminal.text
+    assert "Traceback" not in terminal.text
+    wait_for("nothing is left running", lambda: terminal.children() == [])
 
 
 def test_a_port_that_is_taken_ends_it_with_what_to_do(home: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_shop_is_type_checked_against_it(python: Path, shop: Path) -> None:
     checker = (sys.executable, "-P", "-m", "mypy", "--strict", "--python-executable", str(python))
     found = _run(*checker, "--cache-dir", str(cache), "buying.py", cwd=shop)
     assert 'Revealed type is "breakwall.producers.producer.PlaceResult"' in found
-    assert "breakwall.settings.Settings) -> " in found
+    assert "breakwall.settings.model.Settings) -> " in found
     assert "Success" in found
 
 
@@ -140,7 +140,7 @@ def test_python_has_ours_and_the_shops_at_once(python: Path, shop: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["worker", "producers"])
-def test_the_short_names_are_the_same_where_nobody_else_has_them(
+def test_the_short_names_are_the_same_unless_another_program_has_them(
     python: Path, tmp_path: Path, name: str
 ) -> None:
     looks = f"import breakwall.{name}, {name}; print({name} is breakwall.{name})"

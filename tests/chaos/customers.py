@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from breakwall.demo.acknowledgements import PromiseReader, PromiseWriter
-from breakwall.demo.customers import shopping
-from breakwall.demo.reconciliation import Promise
+from breakwall.demo.acknowledgements import AcknowledgementReader, AcknowledgementWriter
+from breakwall.demo.customers import generate_orders
+from breakwall.demo.proof import Acknowledgement
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.orders import Order
 from breakwall.settings import load_settings
@@ -51,8 +51,8 @@ def main() -> None:
         OrderProducer.from_settings(load_settings()) as producer,
         ThreadPoolExecutor(THREADS) as pool,
     ):
-        writer = PromiseWriter(record)
-        for number, order in enumerate(shopping(chosen.orders, chosen.seed)):
+        writer = AcknowledgementWriter(record)
+        for number, order in enumerate(generate_orders(chosen.orders, chosen.seed)):
             if order.idempotency_key in answered:
                 continue
             time.sleep(max(0.0, chosen.begin + number / chosen.rate - time.monotonic()))
@@ -62,8 +62,8 @@ def main() -> None:
         writer.done()
 
 
-def place_until_accepted(producer: OrderProducer, order: Order, writer: PromiseWriter) -> None:
-    """Place one order again and again until it is accepted, and record the answer."""
+def place_until_accepted(producer: OrderProducer, order: Order, writer: AcknowledgementWriter) -> None:
+    """Place one order again and again until it is accepted, and write down what was told."""
     started = time.monotonic()
     queued = _random(order, "queue") < STRAIGHT_TO_THE_QUEUE
     while True:
@@ -77,13 +77,13 @@ def place_until_accepted(producer: OrderProducer, order: Order, writer: PromiseW
         time.sleep(TRY_AGAIN)
     waited = round(time.monotonic() - started, 4)
     key, money = order.idempotency_key, (order.amount, order.currency)
-    writer.promised(Promise(result.order_id, key, *money, result.status.value, waited))
+    writer.acknowledged(Acknowledgement(result.order_id, key, *money, result.status.value, waited))
 
 
 def _answered(record: Path) -> set[str]:
-    reader = PromiseReader(record)
+    reader = AcknowledgementReader(record)
     reader.follow()
-    return {promise.key for promise in reader.promises}
+    return {promise.key for promise in reader.acknowledgements}
 
 
 def _clicks(order: Order) -> Iterator[Order]:

@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from breakwall.demo.acknowledgements import PromiseReader
+from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.payments.db.database import Database
-from breakwall.processes.children import python_module
+from breakwall.processes.child import python_module
 from breakwall.settings import load_settings
 from breakwall.wiring import LEASE_MARGIN
 from tests.chaos.brokers import ChaosBroker
@@ -90,7 +90,7 @@ class Deployment:
         self._rate = rate / producers
         self.workers = [self._worker(number, environ) for number in range(workers)]
         self.producers = [self._producer(number, environ) for number in range(producers)]
-        self.records = [PromiseReader(self._record(number)) for number in range(producers)]
+        self.records = [AcknowledgementReader(self._record(number)) for number in range(producers)]
 
     def _environ(self, database: str, data: Path) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}

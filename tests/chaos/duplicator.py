@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 from breakwall.broker import Publisher
-from breakwall.demo.acknowledgements import PromiseReader
+from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.settings import Settings
 
 MOST = 4
@@ -33,7 +33,7 @@ class Duplicator:
         published: messages that the broker took.
     """
 
-    def __init__(self, settings: Settings, records: list[PromiseReader], seed: int) -> None:
+    def __init__(self, settings: Settings, records: list[AcknowledgementReader], seed: int) -> None:
         self.published = 0
         self._records = records
         self._publisher = Publisher(settings)
@@ -67,11 +67,11 @@ class Duplicator:
     def _follow(self) -> None:
         for number, record in enumerate(self._records):
             record.follow()
-            for promise in record.promises[self._seen[number] :]:
-                waits = promise.told in {"queued", "in_flight"}
+            for promise in record.acknowledgements[self._seen[number] :]:
+                waits = promise.status in {"queued", "in_flight"}
                 for delay in self._delays(MOST if waits else 1):
                     heapq.heappush(self._waiting, (time.monotonic() + delay, promise.order_id))
-            self._seen[number] = len(record.promises)
+            self._seen[number] = len(record.acknowledgements)
 
     def _delays(self, most: int) -> Iterator[float]:
         delay = 0.0

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from breakwall.demo.acknowledgements import PromiseReader
-from breakwall.demo.customers import shopping
-from breakwall.demo.reconciliation import Promise
+from breakwall.demo.acknowledgements import AcknowledgementReader
+from breakwall.demo.customers import generate_orders
+from breakwall.demo.proof import Acknowledgement
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import Order, OrderStatus
@@ -56,7 +56,7 @@ class ChaosResult:
 def check(
     database: Database,
     ledger: Iterable[Mapping[str, Any]],
-    records: Mapping[int, PromiseReader],
+    records: Mapping[int, AcknowledgementReader],
     ordered: Mapping[int, int],
     *,
     unexpected_ends: Sequence[str],
@@ -82,8 +82,10 @@ def check(
     """
     charges = [Charge(**entry) for entry in ledger]
     evidence = read_evidence(database, charges)
-    promises = [promise for record in records.values() for promise in record.promises]
-    wanted = {order.idempotency_key: order for seed, n in ordered.items() for order in shopping(n, seed)}
+    promises = [promise for record in records.values() for promise in record.acknowledgements]
+    wanted = {
+        order.idempotency_key: order for seed, n in ordered.items() for order in generate_orders(n, seed)
+    }
     answered = {promise.key for promise in promises}
     accepted = [wanted[key] for key in sorted(answered & wanted.keys())]
     refusals = [reason for record in records.values() for reason in record.refusals]
@@ -113,7 +115,7 @@ def check(
     )
 
 
-def _lost(evidence: Evidence, promises: Sequence[Promise]) -> Iterator[str]:
+def _lost(evidence: Evidence, promises: Sequence[Acknowledgement]) -> Iterator[str]:
     for promise in promises:
         row = evidence.orders.get(promise.order_id)
         if row is None or row.idempotency_key != promise.key:
@@ -122,16 +124,16 @@ def _lost(evidence: Evidence, promises: Sequence[Promise]) -> Iterator[str]:
             yield f"order {promise.order_id} ({promise.key}) was accepted and is {row.status}"
 
 
-def _changed_answers(evidence: Evidence, promises: Sequence[Promise]) -> Iterator[str]:
+def _changed_answers(evidence: Evidence, promises: Sequence[Acknowledgement]) -> Iterator[str]:
     ids: dict[str, str] = {}
     for promise in promises:
         first = ids.setdefault(promise.key, promise.order_id)
         if first != promise.order_id:
             yield f"{promise.key} was accepted twice, as {first} and as {promise.order_id}"
         row = evidence.orders.get(promise.order_id)
-        finished = promise.told in {OrderStatus.PAID, OrderStatus.DECLINED}
-        if row is not None and finished and row.status != promise.told:
-            yield f"{promise.key} was {promise.told} when its customer was told, and is {row.status}"
+        finished = promise.status in {OrderStatus.PAID, OrderStatus.DECLINED}
+        if row is not None and finished and row.status != promise.status:
+            yield f"{promise.key} was {promise.status} when its customer was answered, and is {row.status}"
 
 
 def _unexpected_ends(evidence: Evidence, charges: Sequence[Charge]) -> Iterator[str]:
@@ -176,7 +178,7 @@ def _reviews(evidence: Evidence) -> Iterator[str]:
 
 
 def _counts(
-    evidence: Evidence, promises: Sequence[Promise], refusals: Sequence[str], duplicates: int
+    evidence: Evidence, promises: Sequence[Acknowledgement], refusals: Sequence[str], duplicates: int
 ) -> dict[str, int]:
     rows = evidence.orders.values()
     tried = [attempt for attempts in evidence.attempts.values() for attempt in attempts]

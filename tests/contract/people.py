@@ -14,7 +14,7 @@ from breakwall import crashpoints
 from breakwall.payments.actions import Author, StoredIntervention
 from breakwall.payments.db.schema import incidents, orders
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.audit import list_interventions
 from breakwall.payments.ledger.claims import Attempt
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
@@ -24,15 +24,15 @@ from tests.gateway import ABSENT
 
 ANNA = Author("anna", "the service is back")
 
-FAILED = Answer(
+FAILED = ChargeAnswer(
     Outcome.FAILED, Health.NEUTRAL, code="http_401", detail="No credentials.", advice=Advice.RECONFIGURE
 )
-UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
-OTHER_PAYLOAD = Answer(
+UNCLEAR = ChargeAnswer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
+OTHER_PAYLOAD = ChargeAnswer(
     Outcome.UNKNOWN, Health.SUCCESS, code="key_reused", advice=Advice.REVIEW, spends_key=True
 )
-STORED_ERROR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_500", spends_key=True)
-REFUSED = Answer(
+STORED_ERROR = ChargeAnswer(Outcome.UNKNOWN, Health.NEUTRAL, code="http_500", spends_key=True)
+REFUSED = ChargeAnswer(
     Outcome.UNKNOWN, Health.NEUTRAL, code="currency_not_enabled", advice=Advice.STOP, spends_key=True
 )
 
@@ -63,7 +63,7 @@ def queued(site: Site, *keys: str, amount: int = 10_000) -> list[str]:
     return found
 
 
-def dead(site: Site, *keys: str, answer: Answer = FAILED) -> list[str]:
+def dead(site: Site, *keys: str, answer: ChargeAnswer = FAILED) -> list[str]:
     """Orders whose attempts are used up, proven not charged."""
     order_ids = queued(site, *keys)
     for order_id in order_ids:
@@ -71,7 +71,7 @@ def dead(site: Site, *keys: str, answer: Answer = FAILED) -> list[str]:
     return order_ids
 
 
-def die(site: Site, order_id: str, answer: Answer = FAILED) -> None:
+def die(site: Site, order_id: str, answer: ChargeAnswer = FAILED) -> None:
     """Have a due order's next attempt be its last."""
     claim = site.ledger.claim(order_id)
     assert claim is not None
@@ -80,7 +80,7 @@ def die(site: Site, order_id: str, answer: Answer = FAILED) -> None:
     site.ledger.record(attempt, answer, Verdict(OrderStatus.DEAD))
 
 
-def in_review(site: Site, key: str = "cart-1", answer: Answer = UNCLEAR) -> str:
+def in_review(site: Site, key: str = "cart-1", answer: ChargeAnswer = UNCLEAR) -> str:
     """An order of which only a person can tell whether it was charged."""
     attempt = site.ledger.accept_sending(order(key))
     assert isinstance(attempt, Attempt)

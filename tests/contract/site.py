@@ -65,7 +65,7 @@ class Site:
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=3)
         charger = Charger(self.gateway, self.ledger, policy, lambda: 1.0)  # type: ignore[arg-type]
         self.producer = OrderProducer(
-            self.ledger, charger, self.breaker, self.publisher, timeout=TIMEOUT, draw=lambda: 0.0
+            self.ledger, charger, self.breaker, self.publisher, timeout=TIMEOUT, jitter=lambda: 0.0
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         self.due = DueOrders(self.database, clock=self.clock)
@@ -78,7 +78,7 @@ class Site:
         self.gateway.known[self.get(key).charge_key] = f"ch_of_{key}"
         assert placed.status == "paid"
         self.gateway.charged.clear()
-        self.advance(self.gateway.profile.settle_seconds)
+        self.advance(self.gateway.profile.absent_after)
 
     def suspect(self) -> None:
         """Make every open order one that may have been charged without our knowing."""

@@ -5,11 +5,11 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.foreign.services import Service, running
-from tests.foreign.shop import Shop
+from tests.foreign.services import ForeignService, running
+from tests.foreign.shop import OneProcessShop
 
-Serve = Callable[[Service], Service]
-OpenShop = Callable[..., Shop]
+Serve = Callable[[ForeignService], ForeignService]
+OpenShop = Callable[..., OneProcessShop]
 
 
 @pytest.fixture
@@ -32,5 +32,5 @@ def shop_url(sqlite_url: str) -> str:
 
 @pytest.fixture
 def open_shop(stack: ExitStack, shop_url: str) -> OpenShop:
-    """Opens a shop that pays at an address, with the options of `Shop`; once in a test."""
-    return lambda url, **options: stack.enter_context(closing(Shop(shop_url, url, **options)))
+    """Opens a shop that pays at an address, with the options of `OneProcessShop`; once in a test."""
+    return lambda url, **options: stack.enter_context(closing(OneProcessShop(shop_url, url, **options)))

@@ -1,6 +1,6 @@
 """Payment services as others write them, with FastAPI under uvicorn, and an nginx to stand in front of them.
 
-Each keeps its own ledger, which is the judge of what was charged. None of it knows anything of Breakwall's code.
+Each keeps its own ledger, which decides what was charged. None imports anything of Breakwall.
 """
 
 from __future__ import annotations
@@ -24,46 +24,46 @@ from tests.servers import UnavailableError, packages
 from tests.waiting import wait_until
 
 
-class HungUp(Response):
-    """The answer begins, and the connection is closed before it is whole."""
+class BrokenOff(Response):
+    """An answer that begins; then the connection is closed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
 
 
 @dataclass(frozen=True)
-class Charge:
+class ServiceCharge:
     id: str
     kept_as: str
     body: dict[str, Any]
 
 
-Told = Callable[[Charge], Response]
+Answering = Callable[[ServiceCharge], Response]
 
 
-def hangs_up(charge: Charge) -> Response:
-    return HungUp()
+def hangs_up(charge: ServiceCharge) -> Response:
+    return BrokenOff()
 
 
-def breaks(charge: Charge) -> Response:
+def breaks(charge: ServiceCharge) -> Response:
     return JSONResponse({"code": "internal"}, 500)
 
 
 @dataclass
-class Service:
-    """A service while it runs. What it does is changed by its attributes.
+class ForeignService:
+    """A running service. Its attributes change what it does.
 
     Attributes:
-        keep: what it keeps of a key that it gets in the header.
-        find: what it makes of a key that stands in the path of a look-up.
+        keep: how it stores a key from the header.
+        find: how it reads a key from a look-up's path.
         decodes_first: ``%2F`` in a path is a slash to its router, as FastAPI has it by default.
-        deduplicates: the same key again is answered with the first charge.
-        names: what its answers name of a charge beside its id: fields of the request's body.
-        next: how the next charges are answered, in their order, instead of being told in full. Each is charged.
-        refusals: answers to the next requests to charge, which are not charged.
-        repeated: the answer to a key that has a charge already; None: see ``deduplicates``.
+        deduplicates: it answers a known key with the first charge.
+        names: the fields of the request's body that its answers repeat.
+        next: how the next charges are answered, in this order. Each is charged.
+        refusals: answers to the next requests, which are not charged.
+        repeated: the answer to a key that has a charge; None: see ``deduplicates``.
         charges: its ledger.
-        asked: the keys of all requests to charge, in their order.
+        asked: the keys of all requests to charge, in order.
     """
 
     url: str = ""
@@ -72,18 +72,18 @@ class Service:
     decodes_first: bool = True
     deduplicates: bool = False
     names: tuple[str, ...] = ()
-    next: list[Told] = field(default_factory=list)
+    next: list[Answering] = field(default_factory=list)
     refusals: list[Response] = field(default_factory=list)
     repeated: Response | None = None
-    charges: list[Charge] = field(default_factory=list)
+    charges: list[ServiceCharge] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     looked_up: list[str] = field(default_factory=list)
 
-    def charge(self, key: str, body: dict[str, Any]) -> Charge:
-        self.charges.append(Charge(f"ch_{len(self.charges) + 1}", self.keep(key), body))
+    def charge(self, key: str, body: dict[str, Any]) -> ServiceCharge:
+        self.charges.append(ServiceCharge(f"ch_{len(self.charges) + 1}", self.keep(key), body))
         return self.charges[-1]
 
-    def of(self, key: str) -> Charge | None:
+    def of(self, key: str) -> ServiceCharge | None:
         return next((charge for charge in self.charges if charge.kept_as == key), None)
 
     def take(self, key: str, body: dict[str, Any]) -> Response:
@@ -104,13 +104,13 @@ class Service:
         found = self.of(self.find(key))
         return JSONResponse({"detail": "Not Found"}, 404) if found is None else self.tell(found)
 
-    def tell(self, charge: Charge) -> Response:
+    def tell(self, charge: ServiceCharge) -> Response:
         named = {name: charge.body[name] for name in self.names}
         return JSONResponse({"status": "succeeded", "charge_id": charge.id, **named})
 
 
 @contextmanager
-def running(service: Service) -> Iterator[Service]:
+def running(service: ForeignService) -> Iterator[ForeignService]:
     """The service on a free port of the loopback, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         service.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -126,7 +126,7 @@ def running(service: Service) -> Iterator[Service]:
             thread.join(10)
 
 
-def _application(service: Service) -> FastAPI:
+def _application(service: ForeignService) -> FastAPI:
     application = FastAPI()
 
     @application.post("/api/charge")

@@ -1,4 +1,4 @@
-"""A shop in one process: every part as it is, over HTTP to a foreign service; only the clock is turned by hand."""
+"""A shop in one process: every part as it is, over HTTP to a foreign service; only the clock is set by the test."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.worker.retry import Retrier
 from tests.contract.site import LEASE, TIMEOUT, RecordingPublisher
 
-PLENTY = 20
+MAX_RUNS = 20
 
 
-class Shop:
+class OneProcessShop:
     """One producer and one worker.
 
     Args:
@@ -53,7 +53,7 @@ class Shop:
         self.database = Database(database_url)
         upgrade(self.database.engine, site=name)
         self.clock, self._seconds = ManualClock(), 0.0
-        profile = GatewayProfile(deduplicates=deduplicates, key_life=86_400, looks_up=True, settle_seconds=30)
+        profile = GatewayProfile(deduplicates=deduplicates, key_life=86_400, looks_up=True, absent_after=30)
         self.gateway = HttpGateway(payment_url, profile=profile)
         config = CircuitBreakerConfig(timeout=TIMEOUT, jitter=0.0)
         breaker = CircuitBreaker(
@@ -68,7 +68,7 @@ class Shop:
             breaker,
             RecordingPublisher(),  # type: ignore[arg-type]
             timeout=TIMEOUT,
-            draw=lambda: 0.0,
+            jitter=lambda: 0.0,
         )
         self.retrier = Retrier(charger, breaker, timeout=TIMEOUT)
         self.people = Interventions(self.database, clock=self.clock)
@@ -77,14 +77,14 @@ class Shop:
         return self.producer.place(Order("u1", amount, "KRW", key))
 
     def know(self, *keys: str) -> None:
-        """Have orders under these keys be paid, and their charges be settled."""
+        """Have orders under these keys paid, long enough ago for look-ups to be trusted."""
         for key in keys:
             assert self.place(key).status == "paid"
         self.advance(60)
 
     def work_off(self, key: str) -> StoredOrder:
-        """Have the worker do with an order what it can until nothing is due any more."""
-        for _ in range(PLENTY):
+        """Have the worker process an order until it is not queued any more."""
+        for _ in range(MAX_RUNS):
             order = self.get(key)
             if order.status != "queued":
                 break
@@ -93,12 +93,12 @@ class Shop:
         return self.get(key)
 
     def run_once(self, key: str) -> StoredOrder:
-        """Have the worker look at an order, now."""
+        """Have the worker process an order once, now."""
         self.retrier.run(self.get(key).id)
         return self.get(key)
 
     def accepted_before(self, key: str, charge_key: str | None = None, **attempt: Any) -> str:
-        """An order as the version before has left it: a random id, the caller's own key, an attempt that is lost."""
+        """An order of the version before: a random id, the caller's own key, an attempt whose answer was lost."""
         order_id = uuid.uuid4().hex
         now = self.clock.now
         row = {

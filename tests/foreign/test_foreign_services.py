@@ -1,6 +1,6 @@
 """What real payment services do with keys, amounts and refusals, row by row: no order is charged twice.
 
-Each class is a situation that was seen in somebody's production. The judge is the service's own ledger.
+Each class is a situation from a real production. The service's own ledger decides.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import RefusedError
 from tests.contract.people import ANNA
 from tests.foreign.conftest import OpenShop, Serve
-from tests.foreign.services import Charge, Service, Told, breaks, hangs_up, nginx_before
-from tests.foreign.shop import Shop
+from tests.foreign.services import Answering, ForeignService, ServiceCharge, breaks, hangs_up, nginx_before
+from tests.foreign.shop import OneProcessShop
 from tests.servers import UnavailableError, not_available
 
 LOST = pytest.mark.parametrize("lost", [hangs_up, breaks])
@@ -31,7 +31,7 @@ DERIVED = re.compile("[a-z2-7]{32}")
 EVERYTHING = ("order_id", "amount", "currency")
 
 
-def charges_of(service: Service, shop: Shop, key: str) -> int:
+def charges_of(service: ForeignService, shop: OneProcessShop, key: str) -> int:
     order_id = shop.get(key).id
     return sum(charge.body["order_id"] == order_id for charge in service.charges)
 
@@ -40,11 +40,13 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
     """FastAPI. Its look-up finds ``cart-1``, and answers 404 for ``shop/17``, which it has charged as well."""
 
     @pytest.fixture
-    def service(self, serve: Serve) -> Service:
-        return serve(Service())
+    def service(self, serve: Serve) -> ForeignService:
+        return serve(ForeignService())
 
     @LOST
-    def test_finds_it_under_a_derived_key(self, service: Service, open_shop: OpenShop, lost: Told) -> None:
+    def test_finds_it_under_a_derived_key(
+        self, service: ForeignService, open_shop: OpenShop, lost: Answering
+    ) -> None:
         shop = open_shop(service.url)
         shop.know("cart-1")
         service.next.append(lost)
@@ -54,8 +56,8 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
 
     @LOST
     @pytest.mark.parametrize("known", [("cart-1",), ("cart-1", "shop/16"), ()])
-    def test_is_not_believed_about_a_callers_key(
-        self, service: Service, open_shop: OpenShop, lost: Told, known: tuple[str, ...]
+    def test_is_not_trusted_about_a_callers_key(
+        self, service: ForeignService, open_shop: OpenShop, lost: Answering, known: tuple[str, ...]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         shop.know(*known)
@@ -66,8 +68,8 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
 
     @pytest.mark.parametrize("callers_keys", [False, True])
     @pytest.mark.parametrize("code", [None, "ReadTimeout", "http_500"])
-    def test_is_not_believed_about_an_order_of_the_version_before(
-        self, service: Service, open_shop: OpenShop, callers_keys: bool, code: str | None
+    def test_is_not_trusted_about_an_order_of_the_version_before(
+        self, service: ForeignService, open_shop: OpenShop, callers_keys: bool, code: str | None
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1")
@@ -76,10 +78,12 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
         assert shop.work_off("shop/17").status == "review"
         assert charges_of(service, shop, "shop/17") == 1
 
-    def test_charges_none_of_fourteen_random_keys_twice(self, service: Service, open_shop: OpenShop) -> None:
+    def test_charges_no_random_key_twice(self, service: ForeignService, open_shop: OpenShop) -> None:
         shop = open_shop(service.url, callers_keys=True)
-        chance = random.Random(14)
-        known, keys = ([base64.b64encode(chance.randbytes(16)).decode() for _ in range(n)] for n in (30, 14))
+        generator = random.Random(14)
+        known, keys = (
+            [base64.b64encode(generator.randbytes(16)).decode() for _ in range(n)] for n in (30, 14)
+        )
         shop.know("cart-1", *known)
         assert 3 <= sum("/" in key for key in keys) < 14
         for key in keys:
@@ -92,16 +96,16 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
 
     @LOST
     @pytest.mark.parametrize("callers_keys", [False, True])
-    def test_behind_an_nginx_is_as_little_believed(
+    def test_behind_an_nginx_is_not_trusted_either(
         self,
         serve: Serve,
         open_shop: OpenShop,
         stack: ExitStack,
         tmp_path: Path,
-        lost: Told,
+        lost: Answering,
         callers_keys: bool,
     ) -> None:
-        service = serve(Service(decodes_first=False))
+        service = serve(ForeignService(decodes_first=False))
         try:
             url = stack.enter_context(nginx_before(service.url, tmp_path))
         except UnavailableError as error:
@@ -118,12 +122,12 @@ class TestAFrameworkThatReadsADotAsAFormat:
     """Rails and others: ``/api/charges/cart.17`` is the charge ``cart`` in the format ``17``."""
 
     @pytest.fixture
-    def service(self, serve: Serve) -> Service:
-        return serve(Service(find=lambda key: key.partition(".")[0]))
+    def service(self, serve: Serve) -> ForeignService:
+        return serve(ForeignService(find=lambda key: key.partition(".")[0]))
 
     @pytest.mark.parametrize("callers_keys", [False, True])
     def test_charges_once_after_a_500_that_charged(
-        self, service: Service, open_shop: OpenShop, callers_keys: bool
+        self, service: ForeignService, open_shop: OpenShop, callers_keys: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1")
@@ -133,8 +137,8 @@ class TestAFrameworkThatReadsADotAsAFormat:
         assert charges_of(service, shop, "cart-17") == 1
 
     @pytest.mark.parametrize("callers_keys", [False, True])
-    def test_charges_once_under_a_renewed_key(
-        self, service: Service, open_shop: OpenShop, callers_keys: bool
+    def test_charges_once_under_a_rotated_key(
+        self, service: ForeignService, open_shop: OpenShop, callers_keys: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1")
@@ -143,13 +147,13 @@ class TestAFrameworkThatReadsADotAsAFormat:
         shop.place("cart-17")
         assert shop.work_off("cart-17").status == "paid"
         assert charges_of(service, shop, "cart-17") == 1
-        first, renewed = service.asked[-2:]
-        assert first != renewed == shop.get("cart-17").charge_key
-        assert DERIVED.fullmatch(renewed)
+        first, rotated = service.asked[-2:]
+        assert first != rotated == shop.get("cart-17").charge_key
+        assert DERIVED.fullmatch(rotated)
 
     @pytest.mark.parametrize("known", [("cart-1",), ("cart-1", "cart.16")])
-    def test_is_not_believed_about_a_callers_key_with_a_dot(
-        self, service: Service, open_shop: OpenShop, known: tuple[str, ...]
+    def test_is_not_trusted_about_a_callers_key_with_a_dot(
+        self, service: ForeignService, open_shop: OpenShop, known: tuple[str, ...]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         shop.know(*known)
@@ -159,21 +163,21 @@ class TestAFrameworkThatReadsADotAsAFormat:
         assert charges_of(service, shop, "cart.17") == 1
 
     @pytest.mark.parametrize("callers_keys", [False, True])
-    def test_is_not_believed_about_a_key_that_the_version_before_has_renewed(
-        self, service: Service, open_shop: OpenShop, callers_keys: bool
+    def test_is_not_trusted_about_a_key_that_the_version_before_has_rotated(
+        self, service: ForeignService, open_shop: OpenShop, callers_keys: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=callers_keys)
         shop.know("cart-1", "cart-2")
-        renewed = f"{'0123456789abcdef' * 2}.3"
-        order_id = shop.accepted_before("cart-17", renewed, code="http_500")
-        service.charge(renewed, {"order_id": order_id})
+        rotated = f"{'0123456789abcdef' * 2}.3"
+        order_id = shop.accepted_before("cart-17", rotated, code="http_500")
+        service.charge(rotated, {"order_id": order_id})
         assert shop.work_off("cart-17").status == "review"
         assert charges_of(service, shop, "cart-17") == 1
 
 
 def test_the_newest_paid_order_has_a_key_that_cannot_be_looked_up(serve: Serve, open_shop: OpenShop) -> None:
-    """A plain order's absence is still believed, by a known charge whose key is like its own."""
-    service = serve(Service())
+    """A plain order's absence is still trusted, by a known charge whose key is like its own."""
+    service = serve(ForeignService())
     shop = open_shop(service.url, callers_keys=True)
     shop.know("cart-1", "shop/17")
     service.refusals.append(JSONResponse({}, 500))
@@ -199,11 +203,11 @@ class TestAServiceThatKeepsLessOfAKey:
         return database_url
 
     @pytest.fixture
-    def service(self, serve: Serve, keeps: dict[str, Any], names: tuple[str, ...]) -> Service:
-        return serve(Service(deduplicates=True, names=names, **keeps))
+    def service(self, serve: Serve, keeps: dict[str, Any], names: tuple[str, ...]) -> ForeignService:
+        return serve(ForeignService(deduplicates=True, names=names, **keeps))
 
     def test_tells_derived_keys_apart(
-        self, service: Service, open_shop: OpenShop, keys: tuple[str, str]
+        self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str]
     ) -> None:
         shop = open_shop(service.url)
         first, second = (shop.place(key) for key in keys)
@@ -214,15 +218,15 @@ class TestAServiceThatKeepsLessOfAKey:
 
     @pytest.mark.parametrize("deduplicates", [False, True])
     def test_pays_no_second_order_by_the_first_ones_charge(
-        self, service: Service, open_shop: OpenShop, keys: tuple[str, str], deduplicates: bool
+        self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str], deduplicates: bool
     ) -> None:
         shop = open_shop(service.url, callers_keys=True, deduplicates=deduplicates)
         first, second = (shop.place(key, amount) for key, amount in zip(keys, (10_000, 99), strict=True))
         assert (first.status, second.status, second.charge_id) == ("paid", "review", None)
-        assert_a_person_is_told(shop, keys[1])
+        assert_an_incident_is_open(shop, keys[1])
 
-    def test_pays_no_second_order_by_what_a_look_up_finds(
-        self, service: Service, open_shop: OpenShop, keys: tuple[str, str]
+    def test_pays_no_second_order_by_what_a_lookup_finds(
+        self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         shop.place(keys[0])
@@ -230,10 +234,10 @@ class TestAServiceThatKeepsLessOfAKey:
         shop.place(keys[1], 99)
         assert shop.work_off(keys[1]).status == "review"
         assert len(service.charges) == 1
-        assert_a_person_is_told(shop, keys[1])
+        assert_an_incident_is_open(shop, keys[1])
 
     def test_leaves_the_second_order_to_a_person_who_gives_it_a_new_key(
-        self, service: Service, open_shop: OpenShop, keys: tuple[str, str]
+        self, service: ForeignService, open_shop: OpenShop, keys: tuple[str, str]
     ) -> None:
         shop = open_shop(service.url, callers_keys=True)
         for key in keys:
@@ -246,7 +250,7 @@ class TestAServiceThatKeepsLessOfAKey:
         assert [charges_of(service, shop, key) for key in keys] == [1, 1]
 
 
-def assert_a_person_is_told(shop: Shop, key: str) -> None:
+def assert_an_incident_is_open(shop: OneProcessShop, key: str) -> None:
     (incident,) = shop.incidents()
     assert (incident.kind, incident.order_id) == ("wrong_charge", shop.get(key).id)
     assert shop.database.read(count_open) == 1
@@ -262,18 +266,18 @@ OTHERS = pytest.mark.parametrize(
 @OTHERS
 class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
     @pytest.fixture
-    def service(self, serve: Serve) -> Service:
-        return serve(Service(names=EVERYTHING))
+    def service(self, serve: Serve) -> ForeignService:
+        return serve(ForeignService(names=EVERYTHING))
 
-    def test_pays_nothing(self, service: Service, open_shop: OpenShop, other: dict[str, Any]) -> None:
+    def test_pays_nothing(self, service: ForeignService, open_shop: OpenShop, other: dict[str, Any]) -> None:
         shop = open_shop(service.url)
         service.next.append(lambda charge: service.tell(naming(charge, other)))
         placed = shop.place("cart-1")
         assert (placed.status, placed.charge_id) == ("review", None)
-        assert_a_person_is_told(shop, "cart-1")
+        assert_an_incident_is_open(shop, "cart-1")
 
     def test_pays_nothing_when_it_is_looked_up(
-        self, service: Service, open_shop: OpenShop, other: dict[str, Any]
+        self, service: ForeignService, open_shop: OpenShop, other: dict[str, Any]
     ) -> None:
         shop = open_shop(service.url)
         shop.know("cart-0")
@@ -282,10 +286,10 @@ class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
         service.charges[-1] = naming(service.charges[-1], other)
         order = shop.work_off("cart-1")
         assert (order.status, order.charge_id, len(service.charges)) == ("review", None, 2)
-        assert_a_person_is_told(shop, "cart-1")
+        assert_an_incident_is_open(shop, "cart-1")
 
-    def test_is_a_persons_who_may_not_send_it_round(
-        self, service: Service, open_shop: OpenShop, other: dict[str, Any]
+    def test_needs_a_person_who_may_not_retry_it(
+        self, service: ForeignService, open_shop: OpenShop, other: dict[str, Any]
     ) -> None:
         shop = open_shop(service.url)
         service.next.append(lambda charge: service.tell(naming(charge, other)))
@@ -295,7 +299,7 @@ class TestAnAnswerThatNamesSomethingElseThanWasAskedFor:
         assert len(service.charges) == 1
 
 
-def naming(charge: Charge, other: dict[str, Any]) -> Charge:
+def naming(charge: ServiceCharge, other: dict[str, Any]) -> ServiceCharge:
     return replace(charge, body={**charge.body, **other})
 
 
@@ -303,9 +307,11 @@ class TestTwoSitesOnOnePaymentAccount:
     """Keys belong to the account: both use ``cart-1``."""
 
     @pytest.fixture
-    def open_both(self, open_shop: OpenShop, stack: ExitStack, tmp_path: Path) -> Callable[..., list[Shop]]:
-        def opened(url: str, **options: Any) -> list[Shop]:
-            second = Shop(f"sqlite:///{tmp_path / 'second.db'}", url, name="busan", **options)
+    def open_both(
+        self, open_shop: OpenShop, stack: ExitStack, tmp_path: Path
+    ) -> Callable[..., list[OneProcessShop]]:
+        def opened(url: str, **options: Any) -> list[OneProcessShop]:
+            second = OneProcessShop(f"sqlite:///{tmp_path / 'second.db'}", url, name="busan", **options)
             stack.callback(second.close)
             return [open_shop(url, name="seoul", **options), second]
 
@@ -313,9 +319,9 @@ class TestTwoSitesOnOnePaymentAccount:
 
     @NAMES
     def test_have_a_charge_each(
-        self, serve: Serve, open_both: Callable[..., list[Shop]], names: tuple[str, ...]
+        self, serve: Serve, open_both: Callable[..., list[OneProcessShop]], names: tuple[str, ...]
     ) -> None:
-        service = serve(Service(deduplicates=True, names=names))
+        service = serve(ForeignService(deduplicates=True, names=names))
         shops = open_both(service.url)
         placed = [shop.place("cart-1") for shop in shops]
         assert [order.status for order in placed] == ["paid", "paid"]
@@ -323,9 +329,9 @@ class TestTwoSitesOnOnePaymentAccount:
         assert len({order.charge_id for order in placed}) == 2
 
     def test_have_a_charge_each_where_both_answers_are_lost(
-        self, serve: Serve, open_both: Callable[..., list[Shop]]
+        self, serve: Serve, open_both: Callable[..., list[OneProcessShop]]
     ) -> None:
-        service = serve(Service(deduplicates=True))
+        service = serve(ForeignService(deduplicates=True))
         shops = open_both(service.url)
         service.next.extend([hangs_up, hangs_up])
         for shop in shops:
@@ -334,29 +340,29 @@ class TestTwoSitesOnOnePaymentAccount:
         assert len({shop.get("cart-1").charge_id for shop in shops}) == 2
 
     @pytest.mark.parametrize("lost", [False, True])
-    def test_are_not_paid_by_one_charge_where_the_callers_keys_travel_and_the_service_names_orders(
-        self, serve: Serve, open_both: Callable[..., list[Shop]], lost: bool
+    def test_are_not_paid_by_one_charge_if_the_callers_keys_are_sent_and_the_service_names_orders(
+        self, serve: Serve, open_both: Callable[..., list[OneProcessShop]], lost: bool
     ) -> None:
-        service = serve(Service(deduplicates=True, names=("order_id",)))
+        service = serve(ForeignService(deduplicates=True, names=("order_id",)))
         first, second = open_both(service.url, callers_keys=True)
         assert first.place("cart-1").status == "paid"
         service.refusals.extend([JSONResponse({}, 503)] * lost)
         second.place("cart-1")
         assert second.work_off("cart-1").status == "review"
-        assert_a_person_is_told(second, "cart-1")
+        assert_an_incident_is_open(second, "cart-1")
 
 
-class TestDoneAlreadySaidWithA400:
+class TestA400ThatMeansAlreadyDone:
     """Toss Payments' ``ALREADY_PROCESSED_PAYMENT``."""
 
     DONE = JSONResponse({"code": "already_processed"}, 400)
 
     @pytest.fixture
-    def service(self, serve: Serve) -> Service:
-        return serve(Service(repeated=self.DONE))
+    def service(self, serve: Serve) -> ForeignService:
+        return serve(ForeignService(repeated=self.DONE))
 
-    def test_on_a_key_whose_attempt_is_unknown_is_never_heard_where_it_is_looked_up_first(
-        self, service: Service, open_shop: OpenShop
+    def test_on_a_key_whose_attempt_is_unknown_is_never_received_if_it_is_looked_up_first(
+        self, service: ForeignService, open_shop: OpenShop
     ) -> None:
         shop = open_shop(service.url)
         service.next.append(hangs_up)
@@ -366,7 +372,7 @@ class TestDoneAlreadySaidWithA400:
 
     @LOST
     def test_on_a_key_whose_attempt_is_unknown_is_looked_up_at_once(
-        self, service: Service, open_shop: OpenShop, lost: Told
+        self, service: ForeignService, open_shop: OpenShop, lost: Answering
     ) -> None:
         shop = open_shop(service.url, deduplicates=True)
         service.next.append(lost)
@@ -378,7 +384,7 @@ class TestDoneAlreadySaidWithA400:
 
     @pytest.mark.parametrize("deduplicates", [False, True])
     def test_on_a_fresh_key_is_looked_up_before_the_order_ends(
-        self, service: Service, open_shop: OpenShop, deduplicates: bool
+        self, service: ForeignService, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         """The charge was made before: this database has been lost since, for example."""
         shop = open_shop(service.url, deduplicates=deduplicates)
@@ -390,7 +396,7 @@ class TestDoneAlreadySaidWithA400:
 
     @pytest.mark.parametrize("deduplicates", [False, True])
     def test_that_is_only_a_refusal_ends_the_order_once_nothing_was_found(
-        self, service: Service, open_shop: OpenShop, deduplicates: bool
+        self, service: ForeignService, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         shop = open_shop(service.url, deduplicates=deduplicates)
         shop.know("cart-0")
@@ -401,8 +407,8 @@ class TestDoneAlreadySaidWithA400:
         assert service.looked_up.count(service.asked[-1]) >= 2
 
     @pytest.mark.parametrize("deduplicates", [False, True])
-    def test_that_is_only_a_refusal_gives_the_order_a_new_key_when_a_person_sends_it_round(
-        self, service: Service, open_shop: OpenShop, deduplicates: bool
+    def test_that_is_only_a_refusal_gives_the_order_a_new_key_when_a_person_retries_it(
+        self, service: ForeignService, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         shop = open_shop(service.url, deduplicates=deduplicates)
         shop.know("cart-0")
@@ -416,14 +422,14 @@ class TestDoneAlreadySaidWithA400:
         assert charges_of(service, shop, "cart-1") == 1
 
     @pytest.mark.parametrize("known", [(), ("cart-0",)])
-    @pytest.mark.parametrize("renewed", [False, True])
-    def test_that_was_believed_by_the_version_before_is_looked_up_before_anything_is_sent(
-        self, service: Service, open_shop: OpenShop, known: tuple[str, ...], renewed: bool
+    @pytest.mark.parametrize("rotated", [False, True])
+    def test_that_the_version_before_trusted_is_looked_up_before_anything_is_sent(
+        self, service: ForeignService, open_shop: OpenShop, known: tuple[str, ...], rotated: bool
     ) -> None:
-        """It said "nothing was charged"; a retry of that version has renewed the key, and nothing more."""
+        """It said "nothing was charged"; a retry of that version has changed the key, and nothing more."""
         shop = open_shop(service.url, callers_keys=True)
         shop.know(*known)
-        charge_key = f"{'0123456789abcdef' * 2}.3" if renewed else "cart-1"
+        charge_key = f"{'0123456789abcdef' * 2}.3" if rotated else "cart-1"
         order_id = shop.accepted_before(
             "cart-1", charge_key, gateway_key="cart-1", outcome="failed", code="already_processed"
         )

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from breakwall.payments.gateways import Answer, ChargeRequest, GatewayProfile
+from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile
 from breakwall.payments.gateways.http import HttpGateway
 from tests.integration.gateway_stub import Script, StubServer
 from tests.stopwatch import Stopwatch
 
-PROFILE = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, settle_seconds=30)
+PROFILE = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, absent_after=30)
 ORDER = ChargeRequest("o-1", "u-1", 10_000, "KRW", "cart-17")
 
 MARGIN = 0.25
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 Serve = Callable[[Script], StubServer]
 
 
-def charge(gateway: HttpGateway, seconds: float = 5.0, order: ChargeRequest = ORDER) -> Answer:
+def charge(gateway: HttpGateway, seconds: float = 5.0, order: ChargeRequest = ORDER) -> ChargeAnswer:
     return gateway.charge(order, deadline=time.monotonic() + seconds)
 
 

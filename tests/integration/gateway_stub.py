@@ -1,4 +1,4 @@
-"""A TCP server that misbehaves as told, for the tests of the HTTP gateway."""
+"""A TCP server that misbehaves on command, for the tests of the HTTP gateway."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 
-Script = Callable[["Connection"], None]
+Script = Callable[["StubConnection"], None]
 
 PAID = b'{"status": "succeeded", "charge_id": "ch_1"}'
 
 
-class Connection:
+class StubConnection:
     """One accepted connection, as the script of the test sees it."""
 
     def __init__(self, sock: socket.socket, stopping: threading.Event) -> None:
@@ -56,7 +56,7 @@ class Connection:
 class StubServer:
     """Runs ``script`` for each connection, in a thread of its own, on a free port of the loopback.
 
-    ``requests`` holds what `Connection.request` read, ``connections`` counts what was accepted.
+    ``requests`` holds what `StubConnection.request` read, ``connections`` counts what was accepted.
     """
 
     def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
@@ -104,7 +104,7 @@ class StubServer:
             sock.close()
 
 
-class _Recording(Connection):
+class _Recording(StubConnection):
     def __init__(self, sock: socket.socket, stopping: threading.Event, requests: list[bytes]) -> None:
         super().__init__(sock, stopping)
         self._requests = requests
@@ -124,7 +124,7 @@ def response(status: int, body: bytes = b"", *headers: str) -> bytes:
 def answering(reply: bytes) -> Script:
     """A script that answers every request on a kept connection with ``reply``."""
 
-    def script(connection: Connection) -> None:
+    def script(connection: StubConnection) -> None:
         while connection.request():
             connection.send(reply)
 

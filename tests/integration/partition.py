@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to
-from tests.integration.gateway_stub import PAID, Connection, StubServer, body_of, response
+from tests.integration.gateway_stub import PAID, StubConnection, StubServer, body_of, response
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
@@ -36,7 +36,7 @@ def anything_on_its_way() -> bool:
 def main() -> None:
     executed: list[object] = []
 
-    def serve(connection: Connection) -> None:
+    def serve(connection: StubConnection) -> None:
         while request := connection.request():
             executed.append(body_of(request)["order_id"])
             connection.send(response(200, PAID))

@@ -10,14 +10,14 @@ from sqlalchemy import Connection, update
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.claims import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from tests.command import Terminal
 
-UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
-OTHER_PAYLOAD = Answer(
+UNCLEAR = ChargeAnswer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
+OTHER_PAYLOAD = ChargeAnswer(
     Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW, spends_key=True
 )
 
@@ -28,7 +28,7 @@ def ledger_of(terminal: Terminal) -> Iterator[Ledger]:
         yield Ledger(database, lease=15.0)
 
 
-def in_review(terminal: Terminal, key: str = "cart-1", answer: Answer = UNCLEAR) -> Attempt:
+def in_review(terminal: Terminal, key: str = "cart-1", answer: ChargeAnswer = UNCLEAR) -> Attempt:
     """An order in review; its attempt, for a result that comes late."""
     terminal.run("db", "upgrade")
     with ledger_of(terminal) as ledger:

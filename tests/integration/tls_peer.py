@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ssl
 
-from tests.integration.gateway_stub import Connection
+from tests.integration.gateway_stub import StubConnection
 
 
 class TlsPeer:
     """The service's side of TLS on a plain connection of the stub."""
 
-    def __init__(self, connection: Connection, context: ssl.SSLContext) -> None:
+    def __init__(self, connection: StubConnection, context: ssl.SSLContext) -> None:
         """Shakes hands; the session tickets are sent too."""
         self._connection = connection
         self._received, self._sent = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -28,7 +28,7 @@ class TlsPeer:
         return request
 
     def seal(self, data: bytes) -> bytes:
-        """``data`` as one TLS record, to be sent with `Connection.send`."""
+        """``data`` as one TLS record, to be sent with `StubConnection.send`."""
         self._tls.write(data)
         return self._sent.read()
 

@@ -89,8 +89,8 @@ MUTANTS = (
     Mutant(
         "the settle time",
         DECISIONS,
-        "case LookUpResult.ABSENT if progress.unsettled_age >= profile.settle_seconds:",
-        "case LookUpResult.ABSENT if True:",
+        "case LookupResult.ABSENT if progress.unsettled_age >= profile.absent_after:",
+        "case LookupResult.ABSENT if True:",
         ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(
@@ -240,18 +240,18 @@ MUTANTS = (
     ),
     Mutant(
         "the bounded publish",
-        "breakwall/broker/publishing/connection.py",
-        "STEP = 0.4\n",
-        "STEP = 30.0\n",
+        "breakwall/broker/connections/base.py",
+        "STEP_TIMEOUT = 0.4\n",
+        "STEP_TIMEOUT = 30.0\n",
         ("tests/integration/producers/test_place_is_bounded.py",),
         simulated=False,
     ),
     Mutant(
         "the reset of a request that was given up",
         "breakwall/payments/gateways/transport/deadline.py",
-        "            discard_on_close(self._sock, call.bound())\n",
+        "            discard_on_close(self._sock, call.timeout())\n",
         "            pass\n",
-        ("tests/integration/payments/gateways/test_linger.py",),
+        ("tests/integration/payments/gateways/transport/test_linger.py",),
         simulated=False,
     ),
     Mutant(

@@ -122,8 +122,10 @@ class FinalChecks:
 
     def _is_lookup_trusted(self, order: Row[Any], since: float) -> bool:
         """Whether look-ups for an order can be tried out: a charge under such a key was known, and each is found."""
-        behavior = self._scenario.behavior
-        visible_since = since - behavior.profile.settle_seconds
+        behavior, visible_since = (
+            self._scenario.behavior,
+            since - self._scenario.behavior.profile.absent_after,
+        )
         known = self._storage.rows(
             "SELECT key, charge_id, at FROM charges WHERE key_shape = ?", key_shape(order.charge_key)
         )

@@ -7,16 +7,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from breakwall.payments.gateways import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
-from breakwall.payments.gateways.answers import (
-    DeadlinePassedError,
-    Phase,
-    PoolFullError,
-    classify,
-    classify_error,
-)
-from breakwall.payments.gateways.base import LookUpResult, Outcome
-from breakwall.payments.gateways.lookup_answers import classify_look_up, classify_look_up_error
+from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
+from breakwall.payments.gateways.base import LookupResult, Outcome
+from breakwall.payments.gateways.charge_answers import classify_charge, classify_charge_error
+from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
+from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
 from tests.simulation.engine import Engine, Task
 from tests.simulation.faults import FaultInjector
 from tests.simulation.observer import RunObserver
@@ -116,7 +111,7 @@ class Network:
         if self._faults.occurs("request lost"):
             return
         # By then everything that the request leads to is done and can be looked up: the promise of a profile.
-        limit = max(now, ends_at + self.service.behavior.profile.settle_seconds - BRIEF)
+        limit = max(now, ends_at + self.service.behavior.profile.absent_after - BRIEF)
         if self._faults.occurs("request late, past the caller's time-out"):
             arrives_at = self._rng.uniform(min(ends_at, limit), limit)
         elif self._faults.occurs("request slow"):
@@ -166,7 +161,7 @@ class SimulatedGateway:
     def profile(self) -> GatewayProfile:
         return self._network.service.behavior.profile
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         service = self._network.service
         self._observer.charge_asked(request)
         result = self._network.ask(
@@ -176,15 +171,15 @@ class SimulatedGateway:
             lambda limit, answer: service.charge(request, limit, answer),
         )
         if isinstance(result, Failure):
-            return classify_error(result.error, result.phase)
+            return classify_charge_error(result.error, result.phase)
         if result.status >= 500:
             service.error_heard(request)
-        answer = classify(result.status, result.headers, result.body, now=0.0)
+        answer = classify_charge(result.status, result.headers, result.body, now=0.0)
         if answer.outcome in {Outcome.SUCCEEDED, Outcome.DECLINED}:
             self._listen(answer, request)
         return answer
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
         service = self._network.service
         result = self._network.ask(
             self._clock,
@@ -193,14 +188,14 @@ class SimulatedGateway:
             lambda limit, answer: service.look_up(idempotency_key, answer),
         )
         if isinstance(result, Failure):
-            return classify_look_up_error(result.error, result.phase)
-        answer = classify_look_up(result.status, result.headers, result.body, now=0.0)
+            return classify_lookup_error(result.error, result.phase)
+        answer = classify_lookup(result.status, result.headers, result.body, now=0.0)
         request = self._observer.looks_up(idempotency_key)
-        if request is not None and answer.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
+        if request is not None and answer.result in {LookupResult.SUCCEEDED, LookupResult.DECLINED}:
             self._listen(answer, request)
         return answer
 
-    def _listen(self, answer: Answer | LookUpAnswer, request: ChargeRequest) -> None:
+    def _listen(self, answer: ChargeAnswer | LookupAnswer, request: ChargeRequest) -> None:
         if self._network.service.ledger.misleads(answer.charge_id, answer.details, request):
             self._observer.misled_about(request.order_id)
 

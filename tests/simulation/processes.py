@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.crashpoints import reach
-from breakwall.host.exhaustion import Lacks
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.decisions import RetryPolicy
@@ -20,8 +20,8 @@ from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
 from breakwall.worker.app import retry_payment
 from breakwall.worker.dispatcher import Dispatcher
-from breakwall.worker.exhaustion import Patience
-from breakwall.worker.outcome_log import Telling
+from breakwall.worker.exhaustion import ExhaustionRetry
+from breakwall.worker.log.outcome import OutcomeLog
 from breakwall.worker.retry import Retrier
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
@@ -114,7 +114,7 @@ class ProducerProcess(PipelineProcess):
             self.breaker,
             self.publisher,
             timeout=TIMEOUT,
-            draw=context.rng.random,
+            jitter=context.rng.random,
             monotonic=self.read_clock,
         )
 
@@ -133,10 +133,10 @@ class WorkerProcess(PipelineProcess):
         )
         due = DueOrders(database)
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, context.broker.depth, settings)
-        self.telling = Telling(database, self.breaker, monotonic=self.read_clock)
-        self.patience = Patience(Lacks(self.monotonic))
+        self.outcome_log = OutcomeLog(database, self.breaker)
+        self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
         # Heartbeats are no order's affair.
-        self.heartbeat = SimpleNamespace(busy=lambda: None)
+        self.heartbeat = SimpleNamespace(mark_busy=lambda: None)
         # What the task finds behind `task.app`.
         self.celery_task = SimpleNamespace(app=SimpleNamespace(breakwall=self))
         for number in range(context.scenario.consumers):

@@ -239,7 +239,7 @@ class Run:
             raise Violation(f"not at rest {LONGEST_RECOVERY / 3600:.0f} hours after the last fault")
         if self._is_at_rest():
             # By then a charge is visible that came in too late to be looked up.
-            late = self.scenario.behavior.profile.settle_seconds + TIMEOUT
+            late = self.scenario.behavior.profile.absent_after + TIMEOUT
             # And a worker that has met a lost way looks again: until then it uses up look-ups, of which a scenario
             # may have two.
             doubted_until = self.scenario.faults_until + TIMEOUT + DOUBT_SECONDS

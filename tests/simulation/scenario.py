@@ -81,7 +81,7 @@ class Scenario:
         keys = random_keys(rng, from_previous_version + paid_first + rng.randint(2, 6))
         as_they_are = rng.random() < 0.4
         behavior = random_behavior(rng, keys, keys if as_they_are else keys[:from_previous_version])
-        start = behavior.profile.settle_seconds + 5.0 if paid_first else 0.0
+        start = behavior.profile.absent_after + 5.0 if paid_first else 0.0
         end = start + rng.uniform(60.0, 240.0)
         return cls(
             behavior=behavior,

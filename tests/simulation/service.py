@@ -193,7 +193,7 @@ class SimulatedService:
     def _visible_from(self, limit: float) -> float:
         """Look-ups may lag behind, but never more than the settle time behind an answer."""
         now = self._engine.now
-        return self._rng.uniform(now, max(now, min(limit, now + self.behavior.profile.settle_seconds - 0.01)))
+        return self._rng.uniform(now, max(now, min(limit, now + self.behavior.profile.absent_after - 0.01)))
 
     def _broken(self) -> ServiceReply:
         if self._faults.occurs("5xx with the service's own code"):

@@ -60,7 +60,7 @@ def random_behavior(rng: Random, keys: Sequence[str], travelling: Sequence[str])
         travelling: the callers' keys that are sent as they are. A service that takes one of them for another names
             the order, or the amount, which no two orders have in common: with neither it could not be noticed.
     """
-    settle_seconds = rng.choice((0.0, 5.0, 30.0))
+    absent_after = rng.choice((0.0, 5.0, 30.0))
     name, deduplicates, key_life, looks_up = rng.choice(
         (
             ("keys and look-up", True, DAY, True),
@@ -77,7 +77,7 @@ def random_behavior(rng: Random, keys: Sequence[str], travelling: Sequence[str])
     telling = [("order_id",), ("amount", "currency"), ("order_id", "amount", "currency")]
     return ServiceBehavior(
         name=name,
-        profile=GatewayProfile(deduplicates, key_life, looks_up, settle_seconds),
+        profile=GatewayProfile(deduplicates, key_life, looks_up, absent_after),
         stores_errors=deduplicates and rng.random() < 0.5,
         shows_processing=rng.random() < 0.5,
         shows_declines=rng.random() < 0.5,

@@ -1,4 +1,4 @@
-"""By what the payment service knows us: read once, refused with what would be right, shown to nobody."""
+"""Credentials are read, or refused with what would be right, and never shown."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def test_so_is_a_token_in_a_file(token_file: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["TOKEN_FILE", "CA_FILE", "CERT_FILE", "KEY_FILE"])
-def test_a_file_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read(URL=HTTPS, **{name: tmp_path / "none"})
     assert f"BREAKWALL_PAYMENT_{name}: cannot be read: No such file or directory" in refused.value.problems
 
 
 @pytest.mark.parametrize("name", ["CA_FILE", "CERT_FILE"])
-def test_a_file_that_is_no_certificate_is_told(token_file: Path, name: str) -> None:
+def test_a_file_that_is_no_certificate_is_refused(token_file: Path, name: str) -> None:
     assert problem(URL=HTTPS, **{name: token_file}).startswith(f"{name}: should hold ")
 
 
@@ -91,7 +91,7 @@ AUTHORIZATION = f'{{"authorization": "Basic {SECRET}"}}'
     ],
     ids=lambda given: "+".join(given) if isinstance(given, dict) else "",
 )
-def test_who_we_are_is_said_once(token_file: Path, given: dict[str, str], refused: str) -> None:
+def test_credentials_are_given_once(token_file: Path, given: dict[str, str], refused: str) -> None:
     line = problem(**{name: token_file if value == "a file" else value for name, value in given.items()})
     assert line.startswith(f"{refused}: says who we are, and so does ")
 
@@ -221,6 +221,6 @@ def test_while_a_token_is_being_replaced_the_last_one_stays_in_use(
     assert [token() for _ in range(3)] == [SECRET] * 3
     token_file.write_text("the-next-one")
     assert token() == "the-next-one"
-    (told,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "BREAKWALL_PAYMENT_TOKEN_FILE" in told.getMessage()
+    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "BREAKWALL_PAYMENT_TOKEN_FILE" in warning.getMessage()
     assert SECRET not in caplog.text

@@ -23,13 +23,12 @@ SITUATIONS = {
     "test_what_would_have_ended_each_worker_that_is_started_is_set_aside",
     "RabbitMQ's queue is deleted twice under load": "integration/worker/test_outlives_rabbitmq.py::"
     "test_a_queue_that_is_deleted_twice_under_load_is_consumed_from_again",
-    "an id with a newline or ESC": "integration/worker/test_log.py::"
-    "test_nothing_that_a_stranger_puts_into_the_queue_breaks_a_line",
+    "an id with a newline or ESC": "integration/worker/test_log.py::test_no_foreign_message_breaks_a_line",
     "CELERY_BROKER_URL in the environment": "integration/worker/test_options.py::"
     "test_celery_variables_change_nothing_in_a_worker",
-    "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_sentinel.py::"
+    "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_brokers.py::"
     "test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own",
-    "the same with RabbitMQ's nodes": "integration/broker/test_mismatch.py::"
+    "the same with RabbitMQ's nodes": "integration/broker/checks/test_rabbitmq.py::"
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
     "PgBouncer, transaction pooling": "integration/payments/test_pgbouncer.py::"
     "test_another_clients_prepared_statement_is_never_met",
@@ -40,20 +39,20 @@ SITUATIONS = {
     "uWSGI without --py-call-osafterfork": "integration/host/test_concurrency.py::"
     "test_uwsgi_that_forks_without_a_word_to_python",
     "gevent patched after import": "integration/host/test_concurrency.py::test_gevent_that_patches_late_is_refused",
-    "-P eventlet": "unit/worker/test_options.py::"
+    "-P eventlet": "unit/worker/startup/test_options.py::"
     "test_every_pool_but_threads_is_refused_without_being_imported",
-    "--autoscale 10,3": "unit/worker/test_options.py::"
+    "--autoscale 10,3": "unit/worker/startup/test_options.py::"
     "test_an_option_that_does_not_work_is_refused_with_its_reason",
-    "RabbitMQ with a classic queue from before": "integration/broker/test_mismatch.py::"
-    "test_a_classic_queue_of_that_name_is_told_with_the_way_out",
+    "RabbitMQ with a classic queue from before": "integration/broker/checks/test_rabbitmq.py::"
+    "test_a_classic_queue_of_that_name_is_explained_with_the_way_out",
     "SQLite's file removed under the process": "contract/sqlite/test_file.py::"
     "test_nothing_is_accepted_into_a_file_that_was_removed",
-    "an unescaped @ in the database's password": "unit/urls/test_urls_secrets.py::"
-    "test_an_at_sign_in_the_databases_password_is_told_how_to_write_it",
-    "BROKER_URL=redis://host/0?password=…": "unit/urls/test_urls_secrets.py::"
+    "an unescaped @ in the database's password": "unit/urls/test_secrets.py::"
+    "test_an_at_sign_in_the_databases_password_is_refused_with_its_escape",
+    "BROKER_URL=redis://host/0?password=…": "unit/urls/test_secrets.py::"
     "test_a_password_behind_the_question_mark_of_the_broker_is_refused",
     "out of file descriptors, 60 threads": "integration/host/test_exhaustion.py::"
-    "test_place_says_what_is_lacking_and_never_of_an_order_that_was_charged",
+    "test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged",
     "a SQLite worker out of file descriptors": "integration/worker/test_exhaustion.py::"
     "test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go",
     "db upgrade beside a long writer": "contract/payments/db/test_upgrade.py::"
@@ -76,7 +75,7 @@ SITUATIONS = {
     "no worker is alive": "integration/cli/test_workers.py::"
     "test_no_worker_is_alive_and_backlog_does_not_say_that_payments_go_through",
     "Celery's default log level": "integration/worker/test_log.py::"
-    "test_an_outage_and_its_end_are_told_at_celerys_default_level",
+    "test_an_outage_and_its_end_are_logged_at_celerys_default_level",
     "a shop's own worker.py or producers.py": "acceptance/test_wheel.py::"
     "test_its_commands_run_in_a_folder_with_such_modules",
     "an old version restarts after a migration": "contract/payments/db/test_revisions.py::"

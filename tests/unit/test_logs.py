@@ -1,4 +1,4 @@
-"""One event is one line, in JSON or as text, and nothing that a stranger wrote can break it."""
+"""One event is one line, in JSON or as text, and no text of another program can break it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.logs import LONGEST, LineFormatter, is_json_on
+from breakwall.logs import MAX_FIELD, LineFormatter, is_json_on
 from breakwall.terminal.logs import show_warnings
 from breakwall.texts import is_allowed
 
@@ -60,7 +60,7 @@ def test_the_same_as_text() -> None:
     assert line == "1970-01-01T00:00:00.250Z WARNING shop.x: order cart-17"
 
 
-def test_a_stranger_can_neither_break_a_line_nor_turn_it_round() -> None:
+def test_another_programs_text_can_neither_break_a_line_nor_reverse_it() -> None:
     """A row of the fault map: an id with a newline or ESC in a message was raw in the log."""
     document = as_json(record("order %s", EVIL, key=EVIL, nested={EVIL: [EVIL]}))
     shown = "cart\\n2026 ERROR forged\\r\\x1b[2J\\x85\\u2028\\u2029\\u202egpj\\x7f\\x00"
@@ -93,7 +93,7 @@ def test_a_tracebacks_lines_cannot_be_taken_for_events() -> None:
     assert all(line.startswith("    ") and is_allowed(line) for line in others)
 
 
-def test_arguments_that_do_not_fit_cost_nobody_the_line() -> None:
+def test_arguments_that_do_not_fit_do_not_cost_the_line() -> None:
     assert as_json(record("%d of %d", "x"))["event"] == "%d of %d (with arguments that do not fit)"
 
 
@@ -138,7 +138,7 @@ def test_a_huge_list_is_cut() -> None:
 
 def test_a_huge_text_is_cut() -> None:
     event = as_json(record("%s", "x" * 1_000_000))["event"]
-    assert len(event) < LONGEST + 100
+    assert len(event) < MAX_FIELD + 100
     assert event.endswith("(1,000,000 characters)")
 
 

@@ -1,4 +1,4 @@
-"""A worker's side of the broker: the consumer, the channels that it reads, what it says of outages, remote control.
+"""A worker's side of the broker: Celery's consumer, made to outlive its broker and other programs' messages.
 
-Celery loads these by the names in `broker.config`; nothing else imports them but `worker.app`.
+Celery loads these modules by the names in `broker.config`; `worker.app` imports the watchdog.
 """

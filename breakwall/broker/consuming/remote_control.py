@@ -1,13 +1,12 @@
-"""What `celery control`, `celery inspect` and Flower may have a worker do: tell of itself, and nothing else.
+"""What `celery control`, `celery inspect` and Flower may have a worker do: show its state, and nothing else.
 
-Whoever reaches the broker can write there, a shop's own `celery control shutdown` beside ours, too. So what would
-end a worker, keep it from its queue or change it is refused with the way that there is for it.
+Every program that reaches the broker can send commands, a shop's own `celery control shutdown` too. A command that
+would end a worker, keep it from its queue or change it is refused, and the refusal says what to do instead.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,18 +15,17 @@ from celery.worker.control import Panel, nok
 from celery.worker.pidbox import Pidbox
 from celery.worker.state import revoked
 
-from breakwall.broker.messages import StrangeError, StrangeMessage, read_command
+from breakwall.broker.messages.command import read_command
+from breakwall.broker.messages.strange import StrangeError, StrangeMessage
+from breakwall.log_throttle import LogThrottle
 
 log = logging.getLogger("breakwall.broker")
 
 Handler = Callable[..., Any]
 
-LONGEST_ID = 128
+MAX_ID = 128
 
-SILENCE = 60.0
-"""Seconds between two lines about the same command."""
-
-TELL = frozenset(
+SHOWING = frozenset(
     {
         "active",
         "active_queues",
@@ -77,9 +75,8 @@ REASONS = {
 }
 UNKNOWN = "it is not one that Breakwall was tested with"
 
-OF_THE_BROKER = ("transport", "hostname", "port", "virtual_host", "userid", "heartbeat", "connect_timeout")
-"""What `stats` tells of it. The rest holds the sentinels' password, or is nothing that can be sent."""
-
+SHOWN_OF_BROKER = ("transport", "hostname", "port", "virtual_host", "userid", "heartbeat", "connect_timeout")
+"""By `stats`. The rest holds the sentinels' password, or cannot be sent."""
 
 RESOURCE_LOCKED = 405
 
@@ -93,30 +90,30 @@ class NameTakenError(Exception):
     """Two workers of one broker have the same name; the message says what to do."""
 
 
-class RemoteStep(Control):  # type: ignore[misc]  # Celery has no types
+class RemoteControlStep(Control):  # type: ignore[misc]  # Celery has no types
     """In place of Celery's own."""
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
-        self.box = Box(consumer)
+        self.box = ControlMailbox(consumer)
         self.start, self.stop, self.shutdown = self.box.start, self.box.stop, self.box.shutdown
 
 
-class Box(Pidbox):  # type: ignore[misc]  # Celery has no types
+class ControlMailbox(Pidbox):  # type: ignore[misc]  # Celery has no types
     """Celery's, in which no message ends in a traceback."""
 
     def __init__(self, consumer: Any) -> None:
         super().__init__(consumer)
-        self.node.handlers = Handlers()
+        self.node.handlers = ControlCommands()
 
     def start(self, c: Any) -> None:
-        """Go on without it where the broker refuses what it needs: messages are worked on all the same."""
+        """Go on without remote control where the broker refuses what it needs."""
         try:
             super().start(c)
         except c.connection.channel_errors as error:
-            # RabbitMQ keeps a name's commands for one; so does a lost connection that it has not noticed yet.
+            # RabbitMQ gives a name's commands to one connection, even to a lost one that it has not noticed yet.
             taken = getattr(error, "reply_code", None) == RESOURCE_LOCKED
-            c.complained(NameTakenError(NAME_TAKEN.format(name=self.hostname)) if taken else error)
+            c.refused(NameTakenError(NAME_TAKEN.format(name=self.hostname)) if taken else error)
 
     def on_message(self, body: Any, message: Any) -> None:
         self._forward_clock()
@@ -131,37 +128,32 @@ class Box(Pidbox):  # type: ignore[misc]  # Celery has no types
         try:
             self.node.handle_message(command, message)
         except Exception as error:
-            # Most often the asker has gone. A lost connection is told by who reads from it.
+            # Most often the asker has gone. A lost connection is logged where it is read from.
             log.info("a command of `celery control` could not be answered (%s)", type(error).__name__)
             self.reset()
 
 
-class Handlers(dict[str, Handler]):
-    """By a command's name, and for every other one a refusal. None of them raises."""
+class ControlCommands(dict[str, Handler]):
+    """A handler by its command's name, and for every unknown name a refusal. No handler raises."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__({name: _safe(Panel.data[name]) for name in TELL})
+    def __init__(self, throttle: LogThrottle | None = None) -> None:
+        super().__init__({name: _safe(Panel.data[name]) for name in SHOWING})
         self["stats"] = _safe(_stats)
-        self._clock = clock
-        self._silent_until: dict[str, float] = {}
+        self._throttle = throttle or LogThrottle()
 
     def __missing__(self, name: str) -> Handler:
         def refuse(state: Any, /, **arguments: Any) -> Mapping[str, str]:
-            # Whoever works on such an order says so (`breakwall.worker.app.RetryRequest`).
+            # The worker's `RetryRequest` logs it when such an order is worked on.
             if name in {"revoke", "terminate"}:
-                _note_revoked(arguments.get("task_id"))
+                _record_revoked(arguments.get("task_id"))
             reason = REASONS.get(name, UNKNOWN)
-            self._tell(name if name in REASONS else "an unknown command", reason)
+            shown = name if name in REASONS else "an unknown command"
+            if self._throttle.passes(shown):
+                log.warning("refused %s of `celery control` or Flower: %s", shown, reason)
             refused: Mapping[str, str] = nok(f"refused: {reason}")
             return refused
 
         return refuse
-
-    def _tell(self, name: str, reason: str) -> None:
-        now = self._clock()
-        if now >= self._silent_until.get(name, now):
-            self._silent_until[name] = now + SILENCE
-            log.warning("refused %s of `celery control` or Flower: %s", name, reason)
 
 
 def _safe(handler: Handler) -> Handler:
@@ -175,13 +167,13 @@ def _safe(handler: Handler) -> Handler:
 
 
 def _stats(state: Any, **_: Any) -> Any:
-    told = state.consumer.controller.stats()
-    broker = told.get("broker")
+    stats = state.consumer.controller.stats()
+    broker = stats.get("broker")
     if isinstance(broker, dict):
-        told["broker"] = {name: broker.get(name) for name in OF_THE_BROKER}
-    return told
+        stats["broker"] = {name: broker.get(name) for name in SHOWN_OF_BROKER}
+    return stats
 
 
-def _note_revoked(named: object) -> None:
+def _record_revoked(named: object) -> None:
     ids = named if isinstance(named, list) else [named]
-    revoked.update(one for one in ids if isinstance(one, str) and len(one) <= LONGEST_ID)
+    revoked.update(one for one in ids if isinstance(one, str) and len(one) <= MAX_ID)

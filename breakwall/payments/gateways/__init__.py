@@ -1,6 +1,6 @@
-"""What a payment service answers, put into words that every gateway shares.
+"""Gateways charge: each turns one payment service's protocol into the words that all gateways share (`base`).
 
-Import `Gateway`, its answers and its profile from here; imports nothing else of Breakwall but its credentials.
+Import `Gateway`, its answers and its profile from here. Knows no order, no database and no breaker rule.
 """
 
 from __future__ import annotations
@@ -11,30 +11,31 @@ from typing import TYPE_CHECKING
 from breakwall.credentials import TokenFile, client_tls
 from breakwall.payments.gateways.base import (
     Advice,
-    Answer,
+    ChargeAnswer,
     ChargeDetails,
     ChargeRequest,
     Gateway,
     GatewayProfile,
     Health,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
+from breakwall.payments.gateways.charge_answers import Bounds
 
 if TYPE_CHECKING:
     from breakwall.settings import Settings
 
 __all__ = [
     "Advice",
-    "Answer",
+    "ChargeAnswer",
     "ChargeDetails",
     "ChargeRequest",
     "Gateway",
     "GatewayProfile",
     "Health",
-    "LookUpAnswer",
-    "LookUpResult",
+    "LookupAnswer",
+    "LookupResult",
     "Outcome",
     "gateway_from_settings",
     "profile_from_settings",
@@ -42,18 +43,18 @@ __all__ = [
 
 
 def gateway_from_settings(settings: Settings) -> Gateway:
-    """The gateway that the settings name, with what they promise of the service.
+    """The gateway that the settings describe.
 
     Raises:
-        ValueError: a file that the settings name has been taken away since they were read.
+        ValueError: a file that the settings name was removed after they were read.
     """
-    from breakwall.payments.gateways.http import HttpGateway  # httpx2 takes a while to import
+    from breakwall.payments.gateways.http import HttpGateway  # importing httpx2 is slow
 
     proxy = settings.payment_proxy
     return HttpGateway(
         settings.payment_url.get_secret_value(),
         profile=profile_from_settings(settings),
-        max_retry_after=settings.payment_max_retry_after,
+        bounds=Bounds(max_retry_after=settings.payment_max_retry_after),
         tls=client_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
         token=_token(settings),
         headers=settings.own_payment_headers,
@@ -62,12 +63,12 @@ def gateway_from_settings(settings: Settings) -> Gateway:
 
 
 def profile_from_settings(settings: Settings) -> GatewayProfile:
-    """What the configured gateway promises, for who charges nothing and only has to know."""
+    """What the configured gateway promises, for callers that charge nothing; imports no HTTP client."""
     return GatewayProfile(
         deduplicates=settings.payment_deduplicates,
         key_life=settings.payment_key_life,
         looks_up=True,
-        settle_seconds=settings.payment_settle_seconds,
+        absent_after=settings.payment_settle_seconds,
     )
 
 

@@ -1,7 +1,4 @@
-"""What a gateway answers, in words that every gateway shares.
-
-A gateway turns its service's own codes into these; nothing above it looks at an HTTP status.
-"""
+"""The words that all gateways share. Nothing above a gateway looks at an HTTP status or a service's own code."""
 
 from __future__ import annotations
 
@@ -11,10 +8,13 @@ from typing import Protocol
 
 
 class Outcome(StrEnum):
-    """What one attempt to charge came to.
+    """The result of one attempt to charge.
 
     Only ``NOT_SENT``, ``FAILED`` and ``THROTTLED`` prove that nothing was charged. ``UNKNOWN`` proves
-    nothing either way: the request may have reached the service and no trustworthy answer came back.
+    nothing: the request may have reached the service, and no trustworthy answer came back.
+
+    A new outcome also needs: each gateway that can give it (`charge_answers` for HTTP), what follows from it
+    (`payments.decisions`), and the CHECK of ``attempts.outcome`` (`payments.db.schema`, with a migration).
     """
 
     SUCCEEDED = "succeeded"
@@ -30,11 +30,11 @@ class Outcome(StrEnum):
 
 
 class Health(StrEnum):
-    """What an answer says about the service's health, for the circuit breaker.
+    """What an answer tells the circuit breaker about the service.
 
-    A decline is ``SUCCESS``: the service answered. Bad credentials, a wrong address, or our own full
-    connection pool are ``NEUTRAL``: they say nothing about the service. ``THROTTLED``: it asks us to slow down;
-    that is no failure, but where it says for how long, the whole fleet heeds it.
+    A decline is a ``SUCCESS``: the service answered. Bad credentials, a wrong address and our own full
+    connection pool are ``NEUTRAL``: they say nothing about the service. ``THROTTLED`` is not a failure; if the
+    service says how long to wait, the whole fleet waits.
     """
 
     SUCCESS = "success"
@@ -44,12 +44,12 @@ class Health(StrEnum):
 
 
 class Advice(StrEnum):
-    """What the gateway recommends when the outcome does not end the order.
+    """What to do next when the outcome does not end the order.
 
-    ``RETRY``: try again after the backoff. ``LOOK_AGAIN``: the same charge is still running over there,
-    ask again soon. ``REVIEW``: only a person can tell. ``STOP``: this request will never be accepted as
-    it is; it is looked up once more before the order ends. ``RECONFIGURE``: only other settings bring about
-    another answer, so an operator must see it; try again after the backoff.
+    ``RETRY``: try again after the backoff. ``LOOK_AGAIN``: the service is still charging; ask again soon.
+    ``REVIEW``: a person must decide. ``STOP``: the service will never accept this request; look it up once more,
+    then end the order. ``RECONFIGURE``: only other settings can change the answer, so an operator must see it; try
+    again after the backoff.
     """
 
     RETRY = "retry"
@@ -59,11 +59,10 @@ class Advice(StrEnum):
     RECONFIGURE = "reconfigure"
 
 
-class LookUpResult(StrEnum):
-    """What asking for an earlier charge by its key came to.
+class LookupResult(StrEnum):
+    """The result of looking up an earlier charge by its key.
 
-    ``ABSENT`` is final only after the profile's settle time; ``UNAVAILABLE`` means that no usable answer
-    came back.
+    ``ABSENT`` is trusted only after `GatewayProfile.absent_after`. ``UNAVAILABLE``: no usable answer came back.
     """
 
     SUCCEEDED = "succeeded"
@@ -80,9 +79,9 @@ class ChargeRequest:
     Attributes:
         amount: an integer in the currency's minor units.
         currency: an ISO 4217 code in capitals.
-        idempotency_key: the key that travels, not the caller's own.
-        reference: the caller's own key, for people; None for orders from before it was sent, whose body stays
-            as it was, because the same key with another body is another payload.
+        idempotency_key: the derived key that is sent, not the caller's own.
+        reference: the caller's own key, for people. None for an order from before references were sent: its body
+            must not change, because services refuse a known key with another body.
     """
 
     order_id: str
@@ -95,9 +94,9 @@ class ChargeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChargeDetails:
-    """What an answer names of the charge that it tells of, as it stands there; None for what it does not name.
+    """The fields of the charge that an answer names, unchecked; None for a field that it does not name.
 
-    They are compared with the order before the answer is believed.
+    They are compared with the order before the answer is trusted.
     """
 
     order_id: object = None
@@ -106,23 +105,19 @@ class ChargeDetails:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChargeAnswer:
     """The result of one charge.
 
     Attributes:
-        outcome: what is known about the charge.
-        health: what the circuit breaker should learn from it.
-        charge_id: the service's own id of the charge, when it succeeded.
+        charge_id: the service's own id of the charge, if it succeeded.
         code: the service's code or the error's name, short, without secrets: ``"card_declined"``,
             ``"ReadTimeout"``. For people; no rule depends on it.
         detail: one sentence for an operator, without secrets.
-        retry_after: seconds that the service asked us to wait, if it did.
-        advice: what to do next when the outcome ends nothing.
-        spends_key: the service may have stored this answer under its key, and may give it again for ever: a 5xx,
-            a refusal. Once it is proven that nothing was charged, only another key gets past it.
-        details: what the answer names of the charge.
-        contradiction: what in ``details`` is not the order's, in a sentence; see `payments.proofs`. A gateway
-            leaves it None.
+        retry_after: seconds that the service asked us to wait.
+        spends_key: the service may have stored this answer under the key, as a 5xx or a refusal, and may repeat it
+            for ever. Once it is proven that nothing was charged, only another key can succeed.
+        contradiction: a sentence that says which of ``details`` differ from the order. Only
+            `payments.verification` sets it; a gateway leaves it None.
     """
 
     outcome: Outcome
@@ -138,10 +133,10 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class LookUpAnswer:
-    """The result of one look-up; the fields are those of `Answer`."""
+class LookupAnswer:
+    """The result of one look-up; the fields are those of `ChargeAnswer`."""
 
-    result: LookUpResult
+    result: LookupResult
     health: Health
     charge_id: str | None = None
     code: str | None = None
@@ -154,35 +149,35 @@ class LookUpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class GatewayProfile:
-    """What a gateway promises; the rules of resending follow from it.
+    """What the payment service promises. It decides when an order may be sent again.
 
     Attributes:
-        deduplicates: the same key again does not charge again.
-        key_life: for how many seconds from its first use a key is remembered.
-        looks_up: a charge can be asked for by its key.
-        settle_seconds: from how long after an attempt's end "no such charge" is believed.
+        deduplicates: the same key never charges twice.
+        key_life: seconds from its first use for which a key is remembered.
+        looks_up: a charge can be looked up by its key.
+        absent_after: seconds from an attempt's end after which the answer "no such charge" is trusted.
     """
 
     deduplicates: bool
     key_life: float
     looks_up: bool
-    settle_seconds: float
+    absent_after: float
 
 
 class Gateway(Protocol):
-    """A payment service. No method raises for anything that the service or the network does."""
+    """A payment service. No method raises because of what the service or the network does."""
 
     @property
     def profile(self) -> GatewayProfile: ...
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         """Charge once. Returns before ``deadline`` (on `time.monotonic`), whatever the service does.
 
-        Past the deadline on entry nothing is sent (`Outcome.NOT_SENT`)."""
+        If the deadline has passed on entry, nothing is sent: `Outcome.NOT_SENT`."""
         ...
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
-        """Ask for an earlier charge. Same bound as `charge`."""
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
+        """Look up an earlier charge, within the same bound as `charge`."""
         ...
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""An answer's body: from its bytes to a JSON object, and to the fields that the protocol knows.
+"""An answer's body: from its bytes to a JSON object, and to the protocol's fields.
 
-Lenient where there is one meaning only. Everything else raises `UnreadableError`, whose text says why.
+Accepts whatever has only one meaning. Anything else raises `UnreadableError`, whose text says why.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from breakwall.payments.gateways.base import ChargeDetails
 
 _GZIP = b"\x1f\x8b"
 _GZIP_FORMAT, _ZLIB_FORMAT, _RAW_FORMAT = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
-_PLAIN = frozenset({"", "identity", "gzip", "x-gzip"})  # gzip is known by its first bytes, not by its name
+_PLAIN = frozenset({"", "identity", "gzip", "x-gzip"})  # gzip is recognised by its first bytes
 _CODING = re.compile(r"[a-z0-9, -]{1,20}", re.ASCII)
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*(<[!?]?[A-Za-z]{1,12})")
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.ASCII)
-# Not every codec: punycode takes quadratic time.
+# Not every codec of Python: punycode takes quadratic time.
 _CHARSETS = ("utf-8", "utf-16", "utf-32", "ascii", "iso8859", "cp", "koi8", "euc_", "shift_jis", "gb", "big5")
 
 # A run of nine digits may be part of a card number.
@@ -44,19 +44,19 @@ _EXCERPT_LENGTH = 40
 
 
 class UnreadableError(Exception):
-    """The answer cannot be read. The text says why, without secrets, and completes "It answered, but …"."""
+    """The answer cannot be read. The text says why, without secrets, as the end of "It answered, but …"."""
 
 
 def read_object(headers: Mapping[str, str], body: bytes | None, max_body: int) -> dict[str, Any]:
-    """The JSON object in ``body``: in any charset that is declared, with a BOM, or compressed, too.
+    """The JSON object in ``body``, which may be compressed, in any declared charset, or begin with a BOM.
 
     Args:
         headers: names in lower case.
-        body: as it was received; None where it was longer than ``max_body``.
+        body: as received; None if it was longer than ``max_body``.
         max_body: bytes, before and after decompression.
 
     Raises:
-        UnreadableError: there is none.
+        UnreadableError: there is no object.
     """
     if body is None:
         raise _too_long(max_body)
@@ -67,13 +67,13 @@ def read_object(headers: Mapping[str, str], body: bytes | None, max_body: int) -
     return value
 
 
-def read_status(said: Mapping[str, Any]) -> str:
-    """The ``status`` in small letters.
+def read_status(fields: Mapping[str, Any]) -> str:
+    """The ``status`` in lower case.
 
     Raises:
-        UnreadableError: it is missing or no text.
+        UnreadableError: it is missing or not a text.
     """
-    value = said.get("status")
+    value = fields.get("status")
     if value is None:
         raise UnreadableError("its body has no `status`")
     if not isinstance(value, str):
@@ -81,9 +81,9 @@ def read_status(said: Mapping[str, Any]) -> str:
     return value.strip().lower()
 
 
-def unknown_status(said: Mapping[str, Any]) -> UnreadableError:
-    """The error for a ``status`` that is a text without a meaning."""
-    return UnreadableError(f"its `status` is {excerpt(said['status'])}, which the protocol does not know")
+def unknown_status(fields: Mapping[str, Any]) -> UnreadableError:
+    """The error for a ``status`` outside the protocol."""
+    return UnreadableError(f"its `status` is {excerpt(fields['status'])}, which the protocol does not know")
 
 
 def excerpt(text: str) -> str:
@@ -91,13 +91,13 @@ def excerpt(text: str) -> str:
     return repr(text[:_EXCERPT_LENGTH])
 
 
-def read_charge_id(said: Mapping[str, Any]) -> str:
-    """The charge's id: text of 1 to 255 characters that can be stored and shown. A whole number becomes text.
+def read_charge_id(fields: Mapping[str, Any]) -> str:
+    """The charge's id: 1 to 255 printable characters. A whole number becomes text.
 
     Raises:
-        UnreadableError: there is none.
+        UnreadableError: there is no such id.
     """
-    value = said.get("charge_id")
+    value = fields.get("charge_id")
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if problem := _charge_id_problem(value):
@@ -105,17 +105,14 @@ def read_charge_id(said: Mapping[str, Any]) -> str:
     return str(value)
 
 
-def read_details(said: Mapping[str, Any]) -> ChargeDetails:
-    """What the object names of the charge, unchecked; only its own fields, not those of objects in it."""
-    return ChargeDetails(said.get("order_id"), said.get("amount"), said.get("currency"))
+def read_details(fields: Mapping[str, Any]) -> ChargeDetails:
+    """The fields that name the charge, unchecked. Fields of nested objects do not count."""
+    return ChargeDetails(fields.get("order_id"), fields.get("amount"), fields.get("currency"))
 
 
-def find_code(said: Mapping[str, Any]) -> str | None:
-    """The service's own code, where services really put it, and only where it is short and plain.
-
-    Other text might hold anything.
-    """
-    places = [said, *_nested(said)]
+def find_code(fields: Mapping[str, Any]) -> str | None:
+    """The service's own code, from the places where services put it; only if short and plain, not any text."""
+    places = [fields, *_nested(fields)]
     for field in _CODE_FIELDS:
         for place in places:
             value = place.get(field)
@@ -124,9 +121,9 @@ def find_code(said: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _nested(said: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _nested(fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for name in _CODE_PLACES:
-        inner = said.get(name)
+        inner = fields.get(name)
         if isinstance(inner, list) and inner:
             inner = inner[0]
         if isinstance(inner, dict):
@@ -150,7 +147,7 @@ def _too_long(max_body: int) -> UnreadableError:
 
 
 def _decompress(body: bytes, coding: str, max_body: int) -> bytes:
-    # Nothing compressed was asked for, but servers and proxies compress nevertheless, or only say so.
+    # We ask for no compression, but servers and proxies compress nevertheless, or only say so.
     if body.startswith(_GZIP):
         return _inflate(body, _GZIP_FORMAT, max_body)
     if coding in _PLAIN or body.lstrip().startswith(b"{"):
@@ -162,12 +159,12 @@ def _decompress(body: bytes, coding: str, max_body: int) -> bytes:
 
 
 def _is_zlib(body: bytes) -> bool:
-    # RFC 1950: method 8, and the first two bytes are a multiple of 31. Some send RFC 1951's bare stream.
+    # RFC 1950: method 8, and the first two bytes are a multiple of 31. Some servers send RFC 1951's bare stream.
     return len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
 
 
 def _inflate(body: bytes, form: int, max_body: int) -> bytes:
-    """``body`` decompressed; never more than ``max_body`` bytes are made of it."""
+    """``body`` decompressed, without making more than ``max_body`` bytes of it."""
     inflater = zlib.decompressobj(form)
     try:
         data = inflater.decompress(body, max_body + 1)
@@ -193,7 +190,7 @@ def _parse(data: bytes, content_type: str) -> Any:
 
 
 def _decoded(data: bytes, content_type: str) -> Iterator[str]:
-    """As the charset that is declared, and as a Unicode one, for declarations that are wrong."""
+    """Decoded as the declared charset, then as Unicode, because declarations can be wrong."""
     for charset in (_declared_charset(content_type), json.detect_encoding(data)):
         with suppress(UnicodeDecodeError):
             if charset:

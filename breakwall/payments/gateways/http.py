@@ -1,6 +1,6 @@
-"""A payment service that speaks Breakwall's HTTP protocol (docs/adr/0004-total-deadline.md).
+"""The gateway to a payment service that speaks Breakwall's HTTP protocol.
 
-``POST {url}/api/charge`` charges, ``GET {url}/api/charges/{key}`` looks an earlier charge up.
+``POST {url}/api/charge`` charges; ``GET {url}/api/charges/{key}`` looks up an earlier charge.
 """
 
 from __future__ import annotations
@@ -19,30 +19,29 @@ import httpx2
 from breakwall import __version__
 from breakwall.breaker import forking
 from breakwall.credentials import basic_auth
-from breakwall.payments.gateways.answers import (
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
+from breakwall.payments.gateways.charge_answers import (
     DEFAULT_BOUNDS,
     Bounds,
-    DeadlinePassedError,
-    PoolFullError,
-    classify,
-    classify_error,
+    classify_charge,
+    classify_charge_error,
 )
-from breakwall.payments.gateways.base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
-from breakwall.payments.gateways.lookup_answers import classify_look_up, classify_look_up_error
-from breakwall.payments.gateways.sent_keys import wire_key
+from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
 from breakwall.payments.gateways.transport.connections import ConnectionPool, Request
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream, connect
+from breakwall.payments.gateways.transport.errors import DeadlinePassedError, PoolFullError
 from breakwall.payments.gateways.transport.proxy import Proxy
 from breakwall.payments.gateways.transport.resolver import Resolver
+from breakwall.payments.gateways.wire_keys import wire_key
 
 Result = TypeVar("Result")
 
 
 class HttpGateway:
-    """A `Gateway` over HTTP; share one between all threads of a process.
+    """A `Gateway` over HTTP, to be shared by all threads of a process.
 
-    Nothing is retried, no redirect is followed, no proxy is taken from the environment. A child made by
-    ``fork`` gets connections of its own.
+    It retries nothing, follows no redirect and ignores the environment's proxies. After a ``fork`` the child opens
+    its own connections.
     """
 
     def __init__(
@@ -53,8 +52,7 @@ class HttpGateway:
         max_connections: int = 100,
         pool_wait: float = 1.0,
         keepalive: float = 1.0,
-        max_body: int = DEFAULT_BOUNDS.max_body,
-        max_retry_after: float = DEFAULT_BOUNDS.max_retry_after,
+        bounds: Bounds = DEFAULT_BOUNDS,
         tls: ssl.SSLContext | None = None,
         token: Callable[[], str] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -63,23 +61,22 @@ class HttpGateway:
         """Nothing is connected yet.
 
         Args:
-            url: where the service is, ``https://user:password@host:port/prefix``; user, password, port
-                and prefix are optional. User and password are sent as HTTP basic authentication.
+            url: ``https://user:password@host:port/prefix``; user, password, port and prefix are optional. User
+                and password are sent as HTTP basic authentication.
             profile: what the service promises.
             max_connections: calls at once; at least the number of threads that charge.
-            pool_wait: seconds to wait for a free connection. Short, because a call that got its
-                connection late would end as unknown.
-            keepalive: seconds that an idle connection is kept. Below every usual server's own limit
-                (gunicorn's 2 s is the shortest), so that we rarely write into one that is being closed.
-            max_body: bytes of an answer that are read; a longer one counts as unreadable.
-            max_retry_after: seconds; a longer ``Retry-After`` is a mistake and is ignored.
-            tls: instead of the system's certificate authorities (or ``SSL_CERT_FILE``).
-            token: gives the bearer token, for each call anew. Must not raise.
-            headers: more headers of each request, by name.
-            proxy: the URL of an HTTP proxy on the way, ``http://user:password@host:port``.
+            pool_wait: seconds to wait for a free connection. Short, because a call that gets its connection late
+                would end as unknown.
+            keepalive: seconds that an idle connection is kept. Below every usual server's own limit (gunicorn's
+                2 s is the shortest), so that we rarely write into a connection that is being closed.
+            bounds: limits of an answer.
+            tls: None: the system's certificate authorities, or those of ``SSL_CERT_FILE``.
+            token: called for the bearer token of each request. Must not raise.
+            headers: additional headers of each request, by name.
+            proxy: the URL of an HTTP proxy, ``http://user:password@host:port``.
 
         Raises:
-            ValueError: a URL is not one, without repeating it.
+            ValueError: a URL is invalid; the text does not repeat it.
         """
         self.profile = profile
         self._base, own = _split(url)
@@ -89,43 +86,36 @@ class HttpGateway:
         if self._tls is not None:
             self._tls.set_alpn_protocols(["http/1.1"])
         self._keepalive, self._pool_wait = keepalive, pool_wait
-        self._max_connections, self._max_body = max_connections, max_body
-        self._bounds = Bounds(max_body=max_body, max_retry_after=max_retry_after)
+        self._max_connections, self._bounds = max_connections, bounds
         self._open()
         forking.remember(self)
 
     def __repr__(self) -> str:
         return f"HttpGateway({str(self._base)!r})"
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         """Charge once; see `Gateway.charge`.
 
         Raises:
             ValueError: the request has no idempotency key.
         """
         headers = {"Idempotency-Key": wire_key(request.idempotency_key), "Content-Type": "application/json"}
-        order: dict[str, str | int] = {
-            "order_id": request.order_id,
-            "user_id": request.user_id,
-            "amount": request.amount,
-            "currency": request.currency,
-        }
-        if request.reference is not None:
-            order["reference"] = request.reference
-        outgoing = self._request("POST", "/api/charge", headers, json.dumps(order).encode())
-        return self._exchange(outgoing, deadline, classify, classify_error)
+        names = ("order_id", "user_id", "amount", "currency", "reference")
+        body = {name: value for name in names if (value := getattr(request, name)) is not None}
+        outgoing = self._request("POST", "/api/charge", headers, json.dumps(body).encode())
+        return self._exchange(outgoing, deadline, classify_charge, classify_charge_error)
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
-        """Ask for an earlier charge; see `Gateway.look_up`.
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
+        """Look up an earlier charge; see `Gateway.look_up`.
 
         Raises:
             ValueError: the key is empty.
         """
         path = f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
-        # What a proxy on the way remembers of an earlier look-up proves nothing.
-        fresh = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
-        outgoing = self._request("GET", path, fresh, b"")
-        return self._exchange(outgoing, deadline, classify_look_up, classify_look_up_error)
+        # A proxy's cached answer to an earlier look-up proves nothing.
+        uncached = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+        outgoing = self._request("GET", path, uncached, b"")
+        return self._exchange(outgoing, deadline, classify_lookup, classify_lookup_error)
 
     def close(self) -> None:
         """Close the connections. Safe to call twice."""
@@ -154,15 +144,15 @@ class HttpGateway:
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> Request:
         target = self._base.raw_path.rstrip(b"/") + path.encode("ascii")
-        more = dict(headers)
+        sent = {**self._headers, **headers}
         if content:
-            more["Content-Length"] = str(len(content))
+            sent["Content-Length"] = str(len(content))
         if self._token is not None:
-            more["Authorization"] = f"Bearer {self._token()}"
+            sent["Authorization"] = f"Bearer {self._token()}"
         if self._proxy is not None and self._tls is None:
             target = b"http://" + self._base.netloc + target
-            more.update(self._proxy.headers)
-        return Request(method, target, {**self._headers, **more}, content)
+            sent.update(self._proxy.headers)
+        return Request(method, target, sent, content)
 
     def _exchange(
         self,
@@ -175,8 +165,8 @@ class HttpGateway:
         call = Call(deadline)
         try:
             with self._slot(call):
-                reply = self._pool.exchange(request, self._max_body, call)
-        # Whatever a service sends, it must not raise out of here; the phase says what it means.
+                reply = self._pool.exchange(request, self._bounds.max_body, call)
+        # Nothing that the service or the network does may raise out of here; the phase says what it means.
         except Exception as error:
             return failed(error, call.phase)
         return answered(reply.status, reply.headers, reply.body, now=time.time(), bounds=self._bounds)
@@ -185,7 +175,7 @@ class HttpGateway:
     def _slot(self, call: Call) -> Iterator[None]:
         if (left := call.left()) <= 0:
             raise DeadlinePassedError
-        slots = self._slots  # a fork in between replaces them
+        slots = self._slots  # a fork in the meantime replaces them
         if not slots.acquire(timeout=min(left, self._pool_wait)):
             raise PoolFullError
         try:
@@ -194,16 +184,16 @@ class HttpGateway:
             slots.release()
 
     def after_fork(self) -> None:
-        """In a forked child: the sockets are the parent's, and its locks may be held for ever."""
+        """Start anew in a forked child: the sockets belong to the parent, and its locks may stay locked for ever."""
         self._open()
 
 
 def _split(url: str) -> tuple[httpx2.URL, dict[str, str]]:
-    """The address without its user and password, and the headers that every request has."""
+    """The URL without its user and password, and the headers of every request."""
     try:
         parsed = httpx2.URL(url)
     except (httpx2.InvalidURL, TypeError):
-        raise ValueError("the payment service's URL is not one: http://host:port would be right") from None
+        raise ValueError("the payment service's URL should be like http://host:port") from None
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ValueError("the payment service's URL must start with http:// or https:// and name a host")
     if parsed.query or parsed.fragment:

@@ -1,7 +1,7 @@
-"""What the payment service's answer to "was this key charged?" means. Pure functions.
+"""What each HTTP answer or error of a look-up means. Pure functions.
 
-*Absent* is the dangerous word: it lets an order be sent again. It is said only where the service's own
-programming interface answered.
+`LookupResult.ABSENT` is the dangerous one: after it an order is sent again. Only a 404 of the service's own API,
+and not of a web server in front of it, means it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from breakwall.payments.gateways.answers import (
-    DEFAULT_BOUNDS,
-    RUNNING,
-    Bounds,
-    Phase,
-    declined_code,
-    explain_unsent,
-)
-from breakwall.payments.gateways.base import Advice, Health, LookUpAnswer, LookUpResult
+from breakwall.payments.gateways.base import Advice, Health, LookupAnswer, LookupResult
 from breakwall.payments.gateways.bodies import (
     UnreadableError,
     excerpt,
@@ -28,39 +20,47 @@ from breakwall.payments.gateways.bodies import (
     read_status,
     unknown_status,
 )
+from breakwall.payments.gateways.charge_answers import (
+    DEFAULT_BOUNDS,
+    RUNNING,
+    Bounds,
+    declined_code,
+    explain_unsent,
+)
 from breakwall.payments.gateways.retry_after import parse_retry_after
+from breakwall.payments.gateways.transport.errors import Phase
 
 OTHER_STATUS = "other_status"
-"""The code of a look-up that knows the charge, in a state that the protocol has no word for: a refunded one."""
+"""The code if the service knows the charge in a state outside the protocol, such as ``refunded``."""
 
 UNREADABLE = "unexpected_body"
-"""The code of a look-up whose answer cannot be read."""
+"""The code if the answer cannot be read."""
 
 _NO_ENDPOINT = frozenset({405, 501})
-_PASSES_BY_ITSELF = frozenset({408, 409, 425, 460, 499})
-"""Refusals (4xx) that other settings would not help against."""
+_TEMPORARY = frozenset({408, 409, 425, 460, 499})
+"""Refusals (4xx) that other settings would not change."""
 
 
-def classify_look_up(
+def classify_lookup(
     status: int,
     headers: Mapping[str, str],
     body: bytes | None,
     *,
     now: float,
     bounds: Bounds = DEFAULT_BOUNDS,
-) -> LookUpAnswer:
-    """What the service's answer to a look-up means; the arguments are those of `answers.classify`."""
+) -> LookupAnswer:
+    """What the service's answer to a look-up means. Arguments as in `charge_answers.classify_charge`."""
     if status == 200:
         answer = _found(headers, body, bounds.max_body)
     elif status == 404:
         answer = _not_found(headers, body, bounds.max_body)
     else:
-        answer = _told_by_status(status)
+        answer = _from_status(status)
     return replace(answer, retry_after=parse_retry_after(headers, now=now, longest=bounds.max_retry_after))
 
 
-def classify_look_up_error(error: Exception, phase: Phase) -> LookUpAnswer:
-    """What a look-up that ended without an answer means."""
+def classify_lookup_error(error: Exception, phase: Phase) -> LookupAnswer:
+    """What a look-up without an answer means."""
     if phase is Phase.SENT:
         health, detail = Health.FAILURE, f"The look-up got no usable answer ({type(error).__name__})."
     else:
@@ -68,43 +68,43 @@ def classify_look_up_error(error: Exception, phase: Phase) -> LookUpAnswer:
     return _unavailable(health, type(error).__name__, detail)
 
 
-def _found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookUpAnswer:
+def _found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookupAnswer:
     try:
-        return _told_by_body(read_object(headers, body, max_body))
+        return _from_body(read_object(headers, body, max_body))
     except UnreadableError as error:
         return _unavailable(Health.FAILURE, UNREADABLE, f"The look-up answered HTTP 200, but {error}.")
 
 
-def _told_by_body(said: Mapping[str, Any]) -> LookUpAnswer:
-    word, details = read_status(said), read_details(said)
-    if word == "declined":
-        code = declined_code(said)
-        return LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS, code=code, details=details)
-    if word in RUNNING:
-        return LookUpAnswer(LookUpResult.PROCESSING, Health.SUCCESS)
-    if word == "succeeded":
-        charge_id = read_charge_id(said)
-        return LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id, details=details)
-    return _known_otherwise(said)
+def _from_body(fields: Mapping[str, Any]) -> LookupAnswer:
+    state, details = read_status(fields), read_details(fields)
+    if state == "declined":
+        code = declined_code(fields)
+        return LookupAnswer(LookupResult.DECLINED, Health.SUCCESS, code=code, details=details)
+    if state in RUNNING:
+        return LookupAnswer(LookupResult.PROCESSING, Health.SUCCESS)
+    if state == "succeeded":
+        charge_id = read_charge_id(fields)
+        return LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id, details=details)
+    return _other_status(fields)
 
 
-def _known_otherwise(said: Mapping[str, Any]) -> LookUpAnswer:
+def _other_status(fields: Mapping[str, Any]) -> LookupAnswer:
     try:
-        charge_id = read_charge_id(said)
+        charge_id = read_charge_id(fields)
     except UnreadableError:
-        raise unknown_status(said) from None
+        raise unknown_status(fields) from None
     detail = (
-        f"The look-up knows the charge as {excerpt(said['status'])}, which says neither paid nor declined."
+        f"The look-up knows the charge as {excerpt(fields['status'])}, which says neither paid nor declined."
     )
     return replace(_unavailable(Health.NEUTRAL, OTHER_STATUS, detail), charge_id=charge_id)
 
 
-def _not_found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookUpAnswer:
+def _not_found(headers: Mapping[str, str], body: bytes | None, max_body: int) -> LookupAnswer:
     if _is_from_the_service(headers, body, max_body):
-        return LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS, code="http_404")
+        return LookupAnswer(LookupResult.ABSENT, Health.SUCCESS, code="http_404")
     detail = (
         "HTTP 404 came without the payment service's JSON, perhaps from a web server in front of it, so it "
-        "is not taken for 'no such charge': look at the host and the path in BREAKWALL_PAYMENT_URL."
+        "does not mean 'no such charge': look at the host and the path in BREAKWALL_PAYMENT_URL."
     )
     return _unavailable(Health.NEUTRAL, "http_404", detail, Advice.RECONFIGURE)
 
@@ -120,7 +120,7 @@ def _is_from_the_service(headers: Mapping[str, str], body: bytes | None, max_bod
     return True
 
 
-def _told_by_status(status: int) -> LookUpAnswer:
+def _from_status(status: int) -> LookupAnswer:
     code = f"http_{status}"
     if status in _NO_ENDPOINT:
         detail = f"The payment service offers no look-up of charges there (HTTP {status})."
@@ -128,12 +128,12 @@ def _told_by_status(status: int) -> LookUpAnswer:
     if status == 429:
         detail = "The payment service asks us to slow down (HTTP 429)."
         return _unavailable(Health.THROTTLED, code, detail)
-    if 300 <= status < 500 and status not in _PASSES_BY_ITSELF:
+    if 300 <= status < 500 and status not in _TEMPORARY:
         detail = f"The look-up was refused (HTTP {status}): look at BREAKWALL_PAYMENT_URL."
         return _unavailable(Health.NEUTRAL, code, detail, Advice.RECONFIGURE)
     health = Health.NEUTRAL if status in {409, 425} else Health.FAILURE
     return _unavailable(health, code, f"The look-up failed (HTTP {status}).")
 
 
-def _unavailable(health: Health, code: str, detail: str, advice: Advice = Advice.RETRY) -> LookUpAnswer:
-    return LookUpAnswer(LookUpResult.UNAVAILABLE, health, code=code, detail=detail, advice=advice)
+def _unavailable(health: Health, code: str, detail: str, advice: Advice = Advice.RETRY) -> LookupAnswer:
+    return LookupAnswer(LookupResult.UNAVAILABLE, health, code=code, detail=detail, advice=advice)

@@ -8,14 +8,14 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, true, update
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.schema import attempts
-from breakwall.payments.gateways.base import Advice, Answer, LookUpAnswer, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, LookupAnswer, Outcome
 from breakwall.payments.ledger.attempt_conditions import LEADS_ELSEWHERE, UNSETTLED
 from breakwall.payments.ledger.claims import Attempt
 
 MAX_ERROR = 500
 
 
-def end_attempt(connection: Connection, clock: Clock, attempt: Attempt, answer: Answer) -> None:
+def end_attempt(connection: Connection, clock: Clock, attempt: Attempt, answer: ChargeAnswer) -> None:
     """Write an answer, which may be late, to its attempt, unless more is known of that by now."""
     connection.execute(
         update(attempts)
@@ -34,7 +34,7 @@ def end_attempt(connection: Connection, clock: Clock, attempt: Attempt, answer: 
     )
 
 
-def last_error(answer: Answer | LookUpAnswer) -> dict[str, Any]:
+def last_error(answer: ChargeAnswer | LookupAnswer) -> dict[str, Any]:
     """What an order's row says of the last answer."""
     text = ": ".join(part for part in (answer.code, answer.detail) if part)
     return {"last_error": _clip(text), "rejected": answer.advice is Advice.RECONFIGURE}
@@ -44,7 +44,7 @@ def _clip(text: str | None, limit: int = MAX_ERROR) -> str | None:
     return text[:limit] if text else None
 
 
-def _open_to(answer: Answer) -> ColumnElement[bool]:
+def _open_to(answer: ChargeAnswer) -> ColumnElement[bool]:
     """The condition on an attempt that an answer, which may be late, is written to it."""
     if answer.outcome is Outcome.SUCCEEDED:
         return true()

@@ -22,10 +22,10 @@ from breakwall.payments.db.database import Database, Patience
 from breakwall.payments.db.schema import QUEUED, SettledBy, attempts, orders
 from breakwall.payments.decisions import Progress, Verdict
 from breakwall.payments.gateways.base import (
-    Answer,
+    ChargeAnswer,
     ChargeRequest,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 from breakwall.payments.keys import derive_charge_key
@@ -275,12 +275,12 @@ class Ledger:
 
         return self.database.write(work, name="begin_attempt")
 
-    def record(self, attempt: Attempt, answer: Answer, verdict: Verdict) -> OrderStatus:
+    def record(self, attempt: Attempt, answer: ChargeAnswer, verdict: Verdict) -> OrderStatus:
         """As `record_answer`; returns the order's state alone."""
         return self.record_answer(attempt, answer, verdict)[0]
 
     def record_answer(
-        self, attempt: Attempt, answer: Answer, verdict: Verdict, patience: Patience | None = None
+        self, attempt: Attempt, answer: ChargeAnswer, verdict: Verdict, patience: Patience | None = None
     ) -> tuple[OrderStatus, str | None]:
         """Write down an answer and the state that it leads to. Returns the order's state afterwards, and the charge
         that it is paid by, if this answer tells of one.
@@ -307,20 +307,20 @@ class Ledger:
     # Settling an earlier attempt by look-up
 
     def record_look_up(
-        self, claim: Claim, answer: LookUpAnswer, verdict: Verdict, *, fruitless: bool
+        self, claim: Claim, answer: LookupAnswer, verdict: Verdict, *, fruitless: bool
     ) -> OrderStatus:
         """Write down what a look-up found; returns the order's state afterwards. Charges as in `record`."""
 
         def work(connection: Connection) -> OrderStatus:
             told = own_charge(connection, self.clock, self.account, claim.request, answer)
-            if told.result is LookUpResult.SUCCEEDED and told.charge_id:
+            if told.result is LookupResult.SUCCEEDED and told.charge_id:
                 pay(connection, self.clock, claim, told.charge_id)
                 status = OrderStatus.PAID
             else:
                 status = self._leave(connection, claim, verdict, told, self._found(told, fruitless))
             if told.contradiction:
                 dispute_newest(connection, self.clock, claim, told)
-            elif told.result in {LookUpResult.SUCCEEDED, LookUpResult.DECLINED}:
+            elif told.result in {LookupResult.SUCCEEDED, LookupResult.DECLINED}:
                 settle_newest(connection, claim, told)
             return status
 
@@ -387,7 +387,7 @@ class Ledger:
         connection: Connection,
         claim: Claim,
         verdict: Verdict,
-        told: Answer | LookUpAnswer,
+        told: ChargeAnswer | LookupAnswer,
         noted: dict[str, Any],
     ) -> OrderStatus:
         judged = Verdict(OrderStatus.REVIEW) if told.contradiction else verdict
@@ -400,7 +400,7 @@ class Ledger:
             report_incident(connection, self.clock, claim.order_id, kind, why)
         return left or lock_status(connection, claim.order_id)
 
-    def _found(self, answer: LookUpAnswer, fruitless: bool) -> dict[str, Any]:
+    def _found(self, answer: LookupAnswer, fruitless: bool) -> dict[str, Any]:
         if not fruitless:
             return last_error(answer) if answer.contradiction else {}
         counted = {"look_up_count": orders.c.look_up_count + 1, "looked_up_at": self.clock.after(0)}

@@ -11,7 +11,7 @@ from breakwall.payments.actions import IncidentKind
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.schema import SettledBy, attempts, orders
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Advice, ChargeRequest, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeRequest, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.ledger.attempt_conditions import UNSETTLED
 from breakwall.payments.ledger.attempt_rows import MAX_ERROR
 from breakwall.payments.ledger.audit import report_incident, resolved_as_not_charged_since
@@ -71,9 +71,9 @@ _GONE = (
 _SETTLED = {"last_error": None, "rejected": False, "suspected_at": None}
 
 
-def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) -> None:
+def settle_newest(connection: Connection, claim: Claim, answer: LookupAnswer) -> None:
     """Write what a look-up found to the newest attempt that it can belong to."""
-    found = Outcome.SUCCEEDED if answer.result is LookUpResult.SUCCEEDED else Outcome.DECLINED
+    found = Outcome.SUCCEEDED if answer.result is LookupResult.SUCCEEDED else Outcome.DECLINED
     connection.execute(
         _newest_before(claim).values(
             outcome=found,
@@ -84,7 +84,7 @@ def settle_newest(connection: Connection, claim: Claim, answer: LookUpAnswer) ->
     )
 
 
-def dispute_newest(connection: Connection, clock: Clock, claim: Claim, answer: LookUpAnswer) -> None:
+def dispute_newest(connection: Connection, clock: Clock, claim: Claim, answer: LookupAnswer) -> None:
     """Write to the same attempt that its key leads to what is not the order's: nobody looks it up again."""
     connection.execute(
         _newest_before(claim).values(

@@ -1,4 +1,5 @@
-"""Compares a payment service's report with the ledger, both of any length. Follow `Reconciliation` in `run`.
+"""Compares a payment service's report with the orders, both of any length; changes nothing.
 
-For `breakwall orders reconcile`.
+Data flows from `report` (lines) to `matching` (their orders), `staging` (sorted on disk) and `compare`; `run` drives
+it. Import `Report`, `Period`, `Reconciliation` and `Discrepancy` from their modules. For `breakwall orders reconcile`.
 """

@@ -1,4 +1,4 @@
-"""What payment services call the states of a charge, and what that says of the customer's money."""
+"""What payment services call a charge's states, and what each says about the customer's money."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 
 class Meaning(StrEnum):
-    """What a line of a report says of the customer's money."""
+    """What a line of a report says about the customer's money."""
 
     CHARGED = "charged"
     NOT_CHARGED = "not_charged"
@@ -19,15 +19,15 @@ class Meaning(StrEnum):
 
 
 REFUND = "refunded"
-"""The status of a line that says it by an amount below zero."""
+"""The status given to a line with a negative amount."""
 
 UNREADABLE = "\x7f"
-"""The status of a line that cannot be read. No file's own word holds such a character."""
+"""The status given to an unreadable line. No status in a file holds such a character."""
 
 CHARGED = "charged"
-"""The status of a line whose own word was said to mean that."""
+"""The status given to a line whose own status was named by ``--charged``."""
 
-# PayPal's reports name kinds of payments: its codes, CR and DR for credit and debit, S for success.
+# PayPal's reports name kinds of payments by codes; CR and DR are credit and debit, S is success.
 _CHARGED = """
 succeeded|success|successful|paid|captured|settled|settled bulk|completed|complete|charged|charge|payment|sale
 |refunded reversed|partially refunded|partial refund
@@ -45,35 +45,35 @@ refunded|refund|refunded bulk|refunded externally|payment refund|reversed|paymen
 """
 
 
-def _words(text: str, meaning: Meaning) -> dict[str, Meaning]:
-    return dict.fromkeys((word.strip() for word in text.split("|")), meaning)
-
-
-_MEANINGS = (
-    _words(_CHARGED, Meaning.CHARGED)
-    | _words(_NOT_CHARGED, Meaning.NOT_CHARGED)
-    | _words(_REFUNDED, Meaning.REFUNDED)
-    | {UNREADABLE: Meaning.UNREADABLE}
-)
+_MEANINGS = {UNREADABLE: Meaning.UNREADABLE} | {
+    status.strip(): meaning
+    for statuses, meaning in (
+        (_CHARGED, Meaning.CHARGED),
+        (_NOT_CHARGED, Meaning.NOT_CHARGED),
+        (_REFUNDED, Meaning.REFUNDED),
+    )
+    for status in statuses.split("|")
+}
 
 
 @lru_cache(maxsize=1024)
 def meaning_of(status: str) -> Meaning:
-    """What a status says. Words that are not known, such as ``disputed`` or ``fee``, are no charge's."""
-    return _MEANINGS.get(normal(status), Meaning.NO_CHARGE)
+    """What a status means. An unknown one, such as ``disputed`` or ``fee``, is `Meaning.NO_CHARGE`."""
+    return _MEANINGS.get(normalized(status), Meaning.NO_CHARGE)
 
 
 @lru_cache(maxsize=1024)
-def normal(status: str) -> str:
-    """A status in small letters, its words with one space between: ``SettledBulk`` is ``settled bulk``."""
-    spread = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status)
-    return re.sub(r"[\s_\-]+", " ", spread).strip().lower()
+def normalized(status: str) -> str:
+    """The status in lower case, with one space between its words: ``SettledBulk`` becomes ``settled bulk``."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status)
+    return re.sub(r"[\s_\-]+", " ", spaced).strip().lower()
 
 
 def decisive(statuses: Iterable[str]) -> str:
-    """Of a line's statuses the one that says least: a payment that is pending is pending.
+    """The status that decides if a line has several: the one that claims least. Empty if there is none.
 
-    Only what all of them call charged is charged. What some call refunded is refunded, unless it is pending.
+    So a pending payment is pending; a refunded one is refunded, unless it is pending; and a charge is charged only if
+    all its statuses say so.
     """
     order = (Meaning.NO_CHARGE, Meaning.NOT_CHARGED, Meaning.REFUNDED, Meaning.CHARGED)
     return min(statuses, key=lambda status: order.index(meaning_of(status)), default="")

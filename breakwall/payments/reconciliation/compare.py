@@ -1,4 +1,4 @@
-"""Where an order and the payment service's report of it differ. Pure: no database, no file."""
+"""The discrepancies between one order and the report's lines about it. Pure: no database, no file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """An order as the ledger has it; ``amount`` in minor units of ``currency``. ``pruned``: that is what is left."""
+class LedgerOrder:
+    """An order as the ledger has it, or what is left of a pruned one; ``amount`` is in minor units."""
 
     order_id: str
     key: str
@@ -40,18 +40,17 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference.
+class Discrepancy:
+    """One point where the ledger and the report differ.
 
     Attributes:
-        kind: what differs.
         order_id: the order, if it is known.
-        idempotency_key: the order's own key; for an unknown key, that one.
-        here: what the ledger says: a charge id, an amount, a currency, a state or another order; for an unknown
-            key one that it may have been before a spreadsheet took its zeros.
-        report: what the report says; None where it says nothing.
-        line: the report's first line that tells it; None where there is none.
-        pruned: the order was: nothing can be recorded of it here.
+        idempotency_key: the order's own key; of an unknown key, the key itself.
+        here: what the ledger says: a charge id, an amount, a currency, a status or another order. For an unknown key:
+            the key that it may have been before a spreadsheet removed its zeros.
+        report: what the report says; None if it says nothing.
+        line: the first line of the report that shows it; None if no line does.
+        pruned: the order was pruned, so nothing can be recorded of it here.
     """
 
     kind: Kind
@@ -64,22 +63,22 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        """The difference in words."""
         here, report = self.here, self.report
         return {
             Kind.CHARGED_NOT_PAID: f"the report has it charged as {report}, here it is {here}",
-            Kind.PAID_NOT_CHARGED: f"here it is paid with {here}, {_said(report)}",
+            Kind.PAID_NOT_CHARGED: f"here it is paid with {here}, the report "
+            + ("does not have it" if report is None else f"has it as {report}"),
             Kind.OTHER_AMOUNT: f"the report has it charged with {report}, here its amount is {here}",
             Kind.OTHER_CURRENCY: f"the report has it charged in {report}, here its currency is {here}",
             Kind.TWO_CHARGES: f"the report has it charged more than once: {report}; here it is {here}",
-            Kind.UNKNOWN_KEY: self._stranger,
+            Kind.UNKNOWN_KEY: self._unknown_key,
             Kind.OTHER_CHARGE_ID: f"the report has it charged as {report}, here it is paid with {here}",
             Kind.SHARED_CHARGE: f"the report has {report} for more than one order: {here}",
             Kind.CHARGE_OF_ANOTHER: f"the report has {report} for it, which is here order {here}'s",
         }[self.kind]
 
     @property
-    def _stranger(self) -> str:
+    def _unknown_key(self) -> str:
         if self.idempotency_key is None:
             return f"the report has {self.report}, which no order here has"
         zeros = f"; a spreadsheet may have made it of the order's key {self.here}" if self.here else ""
@@ -88,7 +87,7 @@ class Difference:
 
     @property
     def command(self) -> str | None:
-        """What records it here, as a shell reads it; None where no order is known, or is not kept any more."""
+        """The shell command that records it here; None if no order is known, or if the order was pruned."""
         if self.pruned:
             return None
         order_id = self.order_id
@@ -103,65 +102,61 @@ class Difference:
 
 
 def compare(
-    account: Account, lines: Sequence[ReportLine], owners: Mapping[int, str] | None = None
-) -> Iterator[Difference]:
-    """Hold an order against all lines of the report that are about it; none means that it is not in there.
+    order: LedgerOrder, lines: Sequence[ReportLine], owners: Mapping[int, str] | None = None
+) -> Iterator[Discrepancy]:
+    """Compare an order with all lines of the report about it; without lines, the report does not have it.
 
-    Amount and currency are compared where something was charged.
+    Amount and currency are compared only for lines that charged.
 
     Args:
-        account: the order.
-        lines: in the order of the report.
-        owners: by the number of a line, the other order whose charge it is here.
+        lines: in the report's order.
+        owners: by a line's number, the other order that has this charge here.
     """
     owners = owners or {}
-    yield from _compare_owners(account, lines, owners)
-    charges = [line for line in lines if line.charged and line.number not in owners]
-    for line in charges:
-        yield from _compare_money(account, line)
-    charge_ids = list(dict.fromkeys(line.charge_id or "" for line in charges))
+    charged = [line for line in lines if line.charged]
+    for line in charged:
+        if line.number in owners:
+            yield _discrepancy(order, Kind.CHARGE_OF_ANOTHER, owners[line.number], line.charge_id, line)
+    first_lines: dict[str, ReportLine] = {}
+    for line in charged:
+        if line.number not in owners:
+            first_lines.setdefault(line.charge_id or "", line)
+            yield from _compare_money(order, line)
+    yield from _compare_charges(order, first_lines) if first_lines else _missing(order, lines)
+
+
+def _compare_money(order: LedgerOrder, line: ReportLine) -> Iterator[Discrepancy]:
+    if line.amount != order.amount:
+        yield _discrepancy(order, Kind.OTHER_AMOUNT, order.amount, line.amount, line)
+    if line.currency != order.currency:
+        yield _discrepancy(order, Kind.OTHER_CURRENCY, order.currency, line.currency, line)
+
+
+def _compare_charges(order: LedgerOrder, first_lines: Mapping[str, ReportLine]) -> Iterator[Discrepancy]:
+    """``first_lines``: each charge's first line, by the charge's id, in the report's order."""
+    charge_ids, status = list(first_lines), order.status
+    first = first_lines[charge_ids[0]]
     if len(charge_ids) > 1:
-        known = f"paid with {account.charge_id}" if account.charge_id else account.status.value
-        second = next(line for line in charges if line.charge_id == charge_ids[1])
-        yield _differ(account, Kind.TWO_CHARGES, known, ", ".join(charge_ids), second)
-    if account.status is not OrderStatus.PAID:
-        for charge_id in charge_ids[:1]:
-            yield _differ(account, Kind.CHARGED_NOT_PAID, account.status.value, charge_id, charges[0])
-    elif not charges:
-        yield from _missing(account, lines)
-    elif account.charge_id not in charge_ids:
-        yield _differ(account, Kind.OTHER_CHARGE_ID, account.charge_id, charge_ids[0], charges[0])
+        here = f"paid with {order.charge_id}" if order.charge_id else status.value
+        yield _discrepancy(order, Kind.TWO_CHARGES, here, ", ".join(charge_ids), first_lines[charge_ids[1]])
+    if status is not OrderStatus.PAID:
+        yield _discrepancy(order, Kind.CHARGED_NOT_PAID, status.value, charge_ids[0], first)
+    elif order.charge_id not in first_lines:
+        yield _discrepancy(order, Kind.OTHER_CHARGE_ID, order.charge_id, charge_ids[0], first)
 
 
-def _compare_owners(
-    account: Account, lines: Sequence[ReportLine], owners: Mapping[int, str]
-) -> Iterator[Difference]:
-    for line in lines:
-        if line.charged and line.number in owners:
-            yield _differ(account, Kind.CHARGE_OF_ANOTHER, owners[line.number], line.charge_id, line)
-
-
-def _compare_money(account: Account, line: ReportLine) -> Iterator[Difference]:
-    if line.amount != account.amount:
-        yield _differ(account, Kind.OTHER_AMOUNT, account.amount, line.amount, line)
-    if line.currency != account.currency:
-        yield _differ(account, Kind.OTHER_CURRENCY, account.currency, line.currency, line)
-
-
-def _missing(account: Account, lines: Sequence[ReportLine]) -> Iterator[Difference]:
+def _missing(order: LedgerOrder, lines: Sequence[ReportLine]) -> Iterator[Discrepancy]:
+    if order.status is not OrderStatus.PAID:
+        return
     if any(line.charged or line.meaning is Meaning.UNREADABLE for line in lines):
-        return  # Whose charge it is, or that it cannot be read, is told already.
+        return  # The other order's charge, or the unreadable line, is reported already.
     last = lines[-1] if lines else None
     status = (last.status or NO_STATUS) if last else None
-    yield _differ(account, Kind.PAID_NOT_CHARGED, account.charge_id, status, last)
+    yield _discrepancy(order, Kind.PAID_NOT_CHARGED, order.charge_id, status, last)
 
 
-def _differ(
-    account: Account, kind: Kind, here: str | int | None, report: str | int | None, line: ReportLine | None
-) -> Difference:
+def _discrepancy(
+    order: LedgerOrder, kind: Kind, here: str | int | None, report: str | int | None, line: ReportLine | None
+) -> Discrepancy:
     number = None if line is None else line.number
-    return Difference(kind, account.order_id, account.key, here, report, number, account.pruned)
-
-
-def _said(report: str | int | None) -> str:
-    return "the report does not have it" if report is None else f"the report has it as {report}"
+    return Discrepancy(kind, order.order_id, order.key, here, report, number, order.pruned)

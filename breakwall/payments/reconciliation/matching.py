@@ -1,23 +1,22 @@
-"""Which order a line of a report is about. The one place that knows the names a charge goes by."""
+"""Finds the order that each line of a report is about. Only this module knows by which names a charge is known."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Select, select, union_all
+from sqlalchemy import Connection, select, union_all
 
 from breakwall.payments.db.schema import charges, orders
-from breakwall.payments.gateways.sent_keys import key_behind
+from breakwall.payments.gateways.wire_keys import key_from_wire
 from breakwall.payments.keys import order_id_within
 from breakwall.payments.ledger.pruned import pruned_by_id, pruned_by_key
 from breakwall.payments.reconciliation.report import ReportLine
 from breakwall.texts import is_allowed
 
-_CUT_ZEROS = 8
-"""Leading zeros that a spreadsheet may have taken from a key, at most."""
+_LOST_ZEROS = 8
+"""Leading zeros that a spreadsheet may have removed from a key, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,9 @@ class Match:
     """A line and the order that it is about.
 
     Attributes:
-        line: the line.
-        order_id: the order, by its key, else by its id, else by its charge; None: none of ours.
-        owner: another order whose charge it is here, or that the line names as well; of a key that is no order's,
-            the one that the line is about nevertheless.
+        order_id: the order, found by its key, else by its id, else by its charge; None if it is none of ours.
+        owner: another order that has this charge here, or that the line names too. If ``order_id`` is None: the
+            order that has this charge although the line's key is unknown.
     """
 
     line: ReportLine
@@ -37,14 +35,15 @@ class Match:
 
 
 def match(connection: Connection, lines: Sequence[ReportLine], account: str) -> list[Match]:
-    """Find the orders of lines; a line that is known by its charge alone is about each order that has it.
+    """Find the orders of lines. A line that is known only by its charge matches each order that has the charge.
 
-    A charge of ours that was made under a key of nobody's here is one match more, without an order: somebody else
-    may have asked for it.
+    A charge of ours under an unknown key gives a second match, without an order: other software may have made it.
     """
-    by_key = order_ids_by_key(connection, {line.key for line in lines if line.key})
+    by_key = _order_ids_by_key(connection, {line.key for line in lines if line.key})
     known = _known(connection, {line.order_id for line in lines if line.order_id})
-    by_charge = order_ids_by_charge(connection, {line.charge_id for line in lines if line.charge_id}, account)
+    by_charge = _order_ids_by_charge(
+        connection, {line.charge_id for line in lines if line.charge_id}, account
+    )
     return [
         found
         for line in lines
@@ -61,43 +60,69 @@ def _matches(
     line: ReportLine, by_key: str | None, by_id: str | None, by_charge: Sequence[str]
 ) -> Iterator[Match]:
     if by_key:
-        # A charge that several orders share here is the line's own order's first.
+        # If several orders share the charge and this is one of them, no other is its owner.
         owners = [] if by_key in by_charge else by_charge
-        others = [found for found in (by_id, *owners) if found and found != by_key]
-        yield Match(line, by_key, next(iter(others), None))
+        others = (order_id for order_id in (by_id, *owners) if order_id and order_id != by_key)
+        yield Match(line, by_key, next(others, None))
         return
-    found = [by_id] if by_id else by_charge
-    for order_id in found:
+    order_ids = [by_id] if by_id else by_charge
+    for order_id in order_ids:
         yield Match(line, order_id)
-    if not found or (line.key and line.charged):
-        yield Match(line, None, next(iter(found), None))
+    if not order_ids or (line.key and line.charged):
+        yield Match(line, None, next(iter(order_ids), None))
 
 
-def order_ids_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """The orders that were sent with these keys, or are to be, by key: their own or a renewed one.
+def keys_with_lost_zeros(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
+    """The orders' keys that a spreadsheet would show as these, by what it would show: ``000123`` by ``123``."""
+    padded = {
+        key.zfill(len(key) + zeros): key
+        for key in keys
+        if key.isdecimal()
+        for zeros in range(1, _LOST_ZEROS + 1)
+    }
+    return {padded[key]: key for key in _by_own_key(connection, set(padded))} if padded else {}
 
-    Each key is taken as the header carried it, or else as it stands: some services decode what they receive.
+
+def _order_ids_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
+    """The orders that these keys belong to, by key: their own key, or one that the service received or will.
+
+    Each key is decoded as the header carried it, or else taken as it is: some services decode what they receive.
     """
-    behind = {key: _sent_as(key) for key in keys}
-    own = _by_own_key(connection, {*behind, *behind.values()})
-    found = {key: own[name] for key, sent in behind.items() for name in (key, sent) if name in own}
-    return found | _by_renewed_key(connection, behind.keys() - found.keys())
+    decoded = {key: _decoded(key) for key in keys}
+    own = _by_own_key(connection, {*decoded, *decoded.values()})
+    found = {key: own[name] for key, sent in decoded.items() for name in (key, sent) if name in own}
+    derived = {key: order_id for key in decoded.keys() - found.keys() if (order_id := order_id_within(key))}
+    if not derived:
+        return found
+    # By the order's id in the key: after a restore the attempts of the lost time, and their keys, are gone.
+    known = _known(connection, set(derived.values()))
+    return found | {key: order_id for key, order_id in derived.items() if order_id in known}
 
 
-def order_ids_by_charge(
-    connection: Connection, charge_ids: Iterable[str], account: str
-) -> dict[str, list[str]]:
-    """The orders whose these charges are, by charge; more than one where they share it."""
-    wanted = set(charge_ids)
+def _decoded(received: str) -> str:
+    key = key_from_wire(received)
+    # No order's key is a text that no database driver can encode.
+    return key if key and is_allowed(key) else received
+
+
+def _by_own_key(connection: Connection, keys: set[str]) -> dict[str, str]:
+    query = select(orders.c.idempotency_key, orders.c.id).where(orders.c.idempotency_key.in_(keys))
+    stored = {row[0]: row[1] for row in connection.execute(query)}
+    pruned = pruned_by_key(connection, keys - stored.keys())
+    return {**{key: order.id for key, order in pruned.items()}, **stored}
+
+
+def _order_ids_by_charge(connection: Connection, charge_ids: set[str], account: str) -> dict[str, list[str]]:
+    """The orders that have these charges, by charge."""
     paid = select(orders.c.charge_id, orders.c.id).where(
-        orders.c.charge_id.in_(wanted), orders.c.charge_id.is_not(None)
+        orders.c.charge_id.in_(charge_ids), orders.c.charge_id.is_not(None)
     )
-    # Those too that paid no order: the second one of an order, one of a wrong amount.
-    taken = select(charges.c.charge_id, charges.c.order_id).where(
-        charges.c.account == account, charges.c.charge_id.in_(wanted)
+    # Also charges that paid no order: an order's second one, or one of a wrong amount.
+    recorded = select(charges.c.charge_id, charges.c.order_id).where(
+        charges.c.account == account, charges.c.charge_id.in_(charge_ids)
     )
-    owners = sorted({*map(tuple, connection.execute(union_all(paid, taken)))})
-    # Of a pruned order whose key is forgotten, its charge may still be kept for look-ups.
+    owners = sorted({*map(tuple, connection.execute(union_all(paid, recorded)))})
+    # The charge of a pruned order may be kept for look-ups when its key is forgotten already.
     known = _known(connection, {order_id for _, order_id in owners})
     found: dict[str, list[str]] = defaultdict(list)
     for charge_id, order_id in owners:
@@ -106,44 +131,7 @@ def order_ids_by_charge(
     return found
 
 
-def keys_before_a_spreadsheet(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """Keys of orders that a spreadsheet would have shown as these: ``123`` for ``000123``."""
-    padded = {
-        key.zfill(len(key) + zeros): key
-        for key in keys
-        if key.isdecimal()
-        for zeros in range(1, _CUT_ZEROS + 1)
-    }
-    return {padded[key]: key for key in _by_own_key(connection, set(padded))} if padded else {}
-
-
 def _known(connection: Connection, order_ids: set[str]) -> set[str]:
     stored = set(connection.scalars(select(orders.c.id).where(orders.c.id.in_(order_ids))))
-    # In this sequence, as whoever prunes brings them from the one to the other.
+    # In this order, in which pruning moves an order from the one table to the other.
     return stored | pruned_by_id(connection, order_ids - stored).keys()
-
-
-def _sent_as(received: str) -> str:
-    key = key_behind(received)
-    # A text that no driver can encode is no order's key.
-    return key if key and is_allowed(key) else received
-
-
-def _by_own_key(connection: Connection, keys: set[str]) -> dict[str, str]:
-    wanted = select(orders.c.idempotency_key, orders.c.id).where(orders.c.idempotency_key.in_(keys))
-    stored = _pairs(connection, wanted)
-    pruned = pruned_by_key(connection, keys - stored.keys())
-    return {**{key: order.id for key, order in pruned.items()}, **stored}
-
-
-def _by_renewed_key(connection: Connection, keys: Set[str]) -> dict[str, str]:
-    renewed = {key: order_id for key in keys if (order_id := order_id_within(key))}
-    if not renewed:
-        return {}
-    # By the id alone: after a restore the attempts of the lost time are gone, and with them the keys that they had.
-    known = _known(connection, set(renewed.values()))
-    return {key: order_id for key, order_id in renewed.items() if order_id in known}
-
-
-def _pairs(connection: Connection, query: Select[Any]) -> dict[str, str]:
-    return {row[0]: row[1] for row in connection.execute(query)}

@@ -1,4 +1,4 @@
-"""A payment service's report of its charges: what each of its lines says, in our words."""
+"""Reads a payment service's report of its charges, line by line."""
 
 from __future__ import annotations
 
@@ -19,28 +19,26 @@ from breakwall.payments.reconciliation.charge_status import (
     Meaning,
     decisive,
     meaning_of,
-    normal,
+    normalized,
 )
-from breakwall.pickling import Picklable
 from breakwall.texts import character_problem
 
 FIELDS = ("key", "charge_id", "amount", "currency", "status", "order_id", "refund_of")
 """What `--columns` can name. ``refund_of`` is the charge that a refund with an id of its own gives back."""
 
 _NEEDED = ("charge_id", "amount", "currency", "status")
-_DEFAULTS = {
-    "key": ("key", "idempotency_key"),
-    **{name: (name,) for name in (*_NEEDED, "order_id", "refund_of")},
-}
+_NAMES = ("key", "charge_id", "order_id", "refund_of")
+_DEFAULTS = {**{name: (name,) for name in FIELDS}, "key": ("key", "idempotency_key")}
+
 NO_STATUS = "(no status)"
-"""What lines are counted as that have none, such as a total."""
+"""What a line without a status, such as a total, is counted as."""
 
-WORDS = 1000
-OTHER_WORDS = "(other words)"
-"""What all words beyond `WORDS` are counted as: a column of free text does not fill the memory."""
+MAX_STATUSES = 1000
+OTHER_STATUSES = "(other words)"
+"""What the statuses beyond `MAX_STATUSES` are counted as: a column of free text must not fill the memory."""
 
-TOLD = 20
-"""Unreadable lines that are told one by one."""
+MAX_PROBLEMS = 20
+"""Unreadable lines that are reported one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +47,12 @@ class ReportLine:
 
     Attributes:
         number: the line, counted from 1.
-        key: the idempotency key that the charge came with, if the line has it.
-        charge_id: the service's id; not None where it was charged.
-        amount: minor units of ``currency``; None where the line has none and nothing was charged.
-        currency: an ISO 4217 code in capitals; likewise.
-        status: in small letters, as the service calls it.
-        order_id: our order, if the line says so.
+        key: the idempotency key that the charge was made with.
+        charge_id: the service's id; never None if the line charged.
+        amount: minor units of ``currency``; never None if the line charged.
+        currency: an ISO 4217 code in capitals; never None if the line charged.
+        status: the service's own word, normalized.
+        order_id: our order's id, if the service repeats it.
     """
 
     number: int
@@ -67,17 +65,15 @@ class ReportLine:
 
     @property
     def meaning(self) -> Meaning:
-        """What that says of the customer's money."""
         return meaning_of(self.status)
 
     @property
     def charged(self) -> bool:
-        """Whether the customer's money stands charged."""
         return self.meaning is Meaning.CHARGED
 
     @property
     def named(self) -> bool:
-        """Whether it can be told what the line is about."""
+        """Whether the line names what it is about."""
         return bool(self.key or self.charge_id or self.order_id)
 
 
@@ -93,34 +89,30 @@ class Problem:
         return ": ".join(part for part in (f"line {self.line}", self.field, self.problem) if part)
 
 
-class _LineError(Picklable, ValueError):
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(problem)
-        self.field = field
-        self.problem = problem
+class _LineError(ValueError):
+    """A line that cannot be read: its field, or None, and the problem."""
 
 
 class Report(Iterable[ReportLine]):
-    """The lines of a report, one at a time, from CSV or JSON, within gzip or not.
+    """The lines of a report, one at a time, from CSV or JSON, compressed with gzip or not.
 
-    Where a charge has several lines, the last one is to be the newest.
+    If a charge has several lines, the last one must be the newest.
 
     Args:
-        stream: the file.
-        columns: for each of `FIELDS` that is called otherwise there, its columns.
+        columns: the file's columns for those of `FIELDS` that have other names there.
         units: what the amounts count.
-        charged: words by which this file calls a charge, beside those that are known.
-        prefix: only charges whose key, or else whose id, begins so are ours.
+        charged: statuses of this file that mean a charge, in addition to the known ones.
+        prefix: only charges with a key, or without a key an id, that begins so are ours.
         encoding: None: as a byte order mark says, else UTF-8, else Windows-1252.
 
     Attributes:
-        skipped: lines that are no charge, by what they are called: ``{"pending": 2}``.
+        skipped: how many lines are no charge, by status: ``{"pending": 2}``.
         unreadable: how many lines cannot be read.
-        problems: the first `TOLD` of them.
+        problems: the first `MAX_PROBLEMS` of them.
         of_others: lines without the prefix.
 
     Raises:
-        UnreadableFileError: at any time until the last line; nothing of the file is to be believed.
+        UnreadableFileError: at any time until the last line; then nothing of the file may be trusted.
     """
 
     def __init__(
@@ -135,7 +127,7 @@ class Report(Iterable[ReportLine]):
     ) -> None:
         self._records = Records(stream, Columns(_DEFAULTS, _NEEDED, columns), encoding=encoding, lenient=True)
         self._units = units
-        self._charged = frozenset(map(normal, charged))
+        self._charged = frozenset(map(normalized, charged))
         self._prefix = prefix
         self.skipped: Counter[str] = Counter()
         self.unreadable = self.of_others = 0
@@ -143,7 +135,7 @@ class Report(Iterable[ReportLine]):
 
     @property
     def legacy(self) -> bool:
-        """Whether it was taken for Windows-1252."""
+        """Whether the file was read as Windows-1252."""
         return self._records.legacy
 
     def __iter__(self) -> Iterator[ReportLine]:
@@ -153,12 +145,15 @@ class Report(Iterable[ReportLine]):
                 self.of_others += 1
                 continue
             if line.meaning is Meaning.NO_CHARGE:
-                word = line.status or NO_STATUS
-                self.skipped[word if word in self.skipped or len(self.skipped) < WORDS else OTHER_WORDS] += 1
+                self._count_skipped(line.status or NO_STATUS)
             yield line
 
+    def _count_skipped(self, status: str) -> None:
+        known = status in self.skipped or len(self.skipped) < MAX_STATUSES
+        self.skipped[status if known else OTHER_STATUSES] += 1
+
     def _line(self, record: Record) -> ReportLine | None:
-        """The line, or None for another's."""
+        """The line; None if it has not our prefix."""
         names: dict[str, str | None] = {}
         try:
             names = _names(record)
@@ -166,56 +161,55 @@ class Report(Iterable[ReportLine]):
                 return None
             return self._read(record, names)
         except DecimalAmountError as error:
-            # Units are the whole file's: what was read before is as wrong.
+            # The whole file has one unit, so the amounts before this one were misread too.
             raise UnreadableFileError(record.number, "amount", str(error)) from None
         except _LineError as error:
-            self._unreadable(Problem(record.number, error.field or None, error.problem))
-        # Its order is not missing from the report, only unclear.
+            self.unreadable += 1
+            if len(self.problems) < MAX_PROBLEMS:
+                self.problems.append(Problem(record.number, *error.args))
+        # The line still counts: its order is not missing in the report.
         key, charge_id, order_id = (names.get(name) for name in ("key", "charge_id", "order_id"))
         return ReportLine(record.number, key, charge_id, None, None, UNREADABLE, order_id)
 
     def _read(self, record: Record, names: Mapping[str, str | None]) -> ReportLine:
-        values = record.values
+        values, charge_id = record.values, names["charge_id"]
         status = self._status(values.get("status", ()))
-        if meaning_of(status) is not Meaning.CHARGED:
-            return _with(record.number, names, *_money_if_any(values, self._units), status)
-        currency = _currency(values)
-        amount = _amount(values, currency, self._units)
-        if amount < 0:
-            return _with(record.number, names, amount, currency, REFUND)
-        if names["charge_id"] is None:
-            raise _LineError("charge_id", "is missing, and it was charged")
-        return _with(record.number, names, amount, currency, status)
+        amount, currency = _money(values, self._units, required=meaning_of(status) is Meaning.CHARGED)
+        if meaning_of(status) is Meaning.CHARGED and amount is not None and amount < 0:
+            status = REFUND
+        match meaning_of(status):
+            case Meaning.CHARGED if charge_id is None:
+                raise _LineError("charge_id", "is missing, and it was charged")
+            case Meaning.REFUNDED:
+                amount = None if amount is None else abs(amount)
+                charge_id = names["refund_of"] or charge_id
+        return ReportLine(record.number, names["key"], charge_id, amount, currency, status, names["order_id"])
 
     def _status(self, values: Sequence[Any]) -> str:
-        words = [normal(_text("status", value)) for value in values]
-        return decisive([CHARGED if word in self._charged else word for word in words])
-
-    def _unreadable(self, problem: Problem) -> None:
-        self.unreadable += 1
-        if len(self.problems) < TOLD:
-            self.problems.append(problem)
-
-
-def _with(
-    number: int, names: Mapping[str, str | None], amount: int | None, currency: str | None, status: str
-) -> ReportLine:
-    charge_id = names["charge_id"]
-    if meaning_of(status) is Meaning.REFUNDED:
-        amount = None if amount is None else abs(amount)
-        charge_id = names["refund_of"] or charge_id
-    return ReportLine(number, names["key"], charge_id, amount, currency, status, names["order_id"])
+        statuses = [normalized(_text("status", value)) for value in values]
+        return decisive([CHARGED if status in self._charged else status for status in statuses])
 
 
 def _names(record: Record) -> dict[str, str | None]:
     if record.problem:
-        raise _LineError("", record.problem)
+        raise _LineError(None, record.problem)
     values = record.values
     keys = values.get("key", ())
     if len(set(map(str, keys))) > 1:
         raise _LineError("key", f"is {keys[0]!r} and {keys[1]!r}: should not differ")
-    fields = ("key", "charge_id", "order_id", "refund_of")
-    return {field: _text(field, values[field][0]) if values.get(field) else None for field in fields}
+    return {field: _text(field, values[field][0]) if values.get(field) else None for field in _NAMES}
+
+
+def _money(
+    values: Mapping[str, Sequence[Any]], units: Units, *, required: bool
+) -> tuple[int | None, str | None]:
+    try:
+        currency = _currency(values)
+        return _amount(values, currency, units), currency
+    except (_LineError, DecimalAmountError):
+        if required:
+            raise
+        return None, None
 
 
 def _currency(values: Mapping[str, Sequence[Any]]) -> str:
@@ -238,17 +232,9 @@ def _amount(values: Mapping[str, Sequence[Any]], currency: str, units: Units) ->
         raise _LineError("amount", str(error)) from None
 
 
-def _money_if_any(values: Mapping[str, Sequence[Any]], units: Units) -> tuple[int | None, str | None]:
-    try:
-        currency = _currency(values)
-        return _amount(values, currency, units), currency
-    except (_LineError, DecimalAmountError):
-        return None, None
-
-
 def _text(field: str, value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 10**40 else ""
+        value = str(value) if abs(value) < 10**40 else ""  # Python writes no number of thousands of digits
     if not isinstance(value, str) or not value.strip():
         raise _LineError(field, "should be a text that is not empty")
     if problem := character_problem(value):

@@ -1,4 +1,4 @@
-"""Comparing a payment service's report with the ledger, both of any length."""
+"""Compares a payment service's report with the ledger, in short transactions; both may be of any length."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT
 from breakwall.payments.ledger.pruned import PrunedOrder, pruned_by_id
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation.charge_status import Meaning
-from breakwall.payments.reconciliation.compare import Account, Difference, Kind, compare
-from breakwall.payments.reconciliation.matching import Match, keys_before_a_spreadsheet, match
+from breakwall.payments.reconciliation.compare import Discrepancy, Kind, LedgerOrder, compare
+from breakwall.payments.reconciliation.matching import Match, keys_with_lost_zeros, match
 from breakwall.payments.reconciliation.report import ReportLine
-from breakwall.payments.reconciliation.staging import Spool
+from breakwall.payments.reconciliation.staging import StagingTable
 
 T = TypeVar("T")
 
 CHUNK = 500
-"""Orders that are read at once."""
+"""Lines or orders in one query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The time that a report covers, ``since`` included and ``until`` not; aware. None: no bound.
+    """The time that a report covers, from ``since`` until before ``until``; aware. None: no bound.
 
-    An order is missed in the report when all of its charging lay within the period: from the start of the
-    first attempt that may have charged to the moment when it was known to be paid.
+    A paid order is missing in the report only if all of its charging was within the period: from the start of the
+    first attempt that may have charged to the moment when the order was known to be paid.
     """
 
     since: datetime | None = None
@@ -45,25 +45,24 @@ class Period:
 
 
 class Reconciliation:
-    """One comparison. Reads in short transactions and changes nothing.
+    """One comparison. Changes nothing.
 
     Args:
-        database: where the orders are.
-        period: what the report covers; every line of it is compared, whatever its time.
-        only_known: charges of no order here are others', not differences.
-        clock: until when orders are compared where the period has no end.
-        account: the payment account that the report is of.
-        keys_for: seconds for which pruned orders' keys are known, see `Pruning`; None: they are not forgotten.
-        advance: told how many lines or orders more are dealt with.
+        period: what the report covers. Every line is compared, whatever its time.
+        only_known: a charge of no order here belongs to other software and is no discrepancy.
+        clock: the end of a period without an end.
+        account: the payment account of the report.
+        keys_for: seconds for which the keys of pruned orders are kept, see `Pruning`; None: for ever.
+        advance: called with the number of lines or orders that were just processed.
 
     Attributes:
         lines: lines of the report.
-        charges: of those, the ones with a charge, also where a later line takes it back.
-        of_others: of those, the ones that are about no order here and that are no difference.
+        charges: lines with a charge, also if a later line reverses it.
+        of_others: lines that are about no order here and are no discrepancy.
         paid_orders: paid orders of the period that were looked for in the report.
         not_judged: paid orders that are not in the report, and whose charge may lie before the period.
-        pruned: paid orders of the period that were pruned: they are compared where the report has them, and
-            not looked for in it.
+        pruned: paid orders of the period that were pruned: they are compared if the report has them, and not looked
+            for in it.
         forgotten_before: keys of orders that ended before this moment of the period may be forgotten; None: none are.
     """
 
@@ -88,42 +87,36 @@ class Reconciliation:
         self.lines = self.charges = self.of_others = self.paid_orders = self.not_judged = self.pruned = 0
         self.forgotten_before: datetime | None = None
 
-    def run(self, report: Iterable[ReportLine]) -> Iterator[Difference]:
-        """Yield every difference. The whole report is read before the first one.
+    def run(self, report: Iterable[ReportLine]) -> Iterator[Discrepancy]:
+        """Yield every discrepancy. The whole report is read before the first one.
 
         Raises:
             DatabaseUnavailableError: nothing is known about the rest.
             UnreadableFileError: from ``report``.
         """
-        with Spool() as spool:
+        with StagingTable() as staging:
             until = self._period.until or self._now()
-            self._read(report, spool)
-            yield from self._list_unknown(spool)
-            for charge_id, order_ids, number in spool.shared_charges():
-                pruned = bool(self._pruned(order_ids[:1]))
-                yield Difference(
-                    Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number, pruned
-                )
-            yield from self._compare_reported(spool)
-            yield from self._find_missing(spool, until)
-            self._count_pruned(until)
+            self._stage(report, staging)
+            yield from self._find_unknown(staging)
+            yield from self._find_shared(staging)
+            yield from self._compare_reported(staging)
+            yield from self._find_missing(staging, until)
+            self._database.read(partial(self._count_pruned, until=until))
 
-    def _read(self, report: Iterable[ReportLine], spool: Spool) -> None:
+    def _stage(self, report: Iterable[ReportLine], staging: StagingTable) -> None:
         for batch in _chunks(report):
-            matches = self._match([line for line in batch if line.named])
+            named = [line for line in batch if line.named]
+            matches = self._database.read(partial(match, lines=named, account=self._account))
             self.of_others += sum(map(self._is_of_others, matches))
-            # All are kept: what gives a charge back may be known by no other name than the charge.
-            spool.add(matches)
+            # All are staged: a line that reverses a charge may name nothing but the charge.
+            staging.add(matches)
             self.lines += len(batch)
             self.charges += sum(line.charged for line in batch)
             self._advance(len(batch))
-        spool.complete()
-
-    def _match(self, lines: Sequence[ReportLine]) -> list[Match]:
-        return self._database.read(lambda connection: match(connection, lines, self._account))
+        staging.complete()
 
     def _is_of_others(self, found: Match) -> bool:
-        """Whether a line is about no order here, and no difference: nothing of ours was charged by it."""
+        """Whether a line is about no order here and is no discrepancy."""
         if found.order_id or found.owner:
             return False
         match found.line.meaning:
@@ -133,72 +126,69 @@ class Reconciliation:
                 return self._only_known or found.line.key is None
         return found.line.meaning is Meaning.REFUNDED
 
-    def _list_unknown(self, spool: Spool) -> Iterator[Difference]:
-        for batch in _chunks(spool.without_order()):
+    def _find_unknown(self, staging: StagingTable) -> Iterator[Discrepancy]:
+        for batch in _chunks(staging.without_order()):
             keys = {line.key for line, _ in batch if line.key}
-            meant = self._database.read(partial(keys_before_a_spreadsheet, keys=keys))
+            similar = self._database.read(partial(keys_with_lost_zeros, keys=keys))
             pruned = self._pruned([owner for _, owner in batch if owner])
             for line, owner in batch:
                 if owner or not self._only_known:
-                    said, here = line.charge_id or line.status, meant.get(line.key or "")
+                    reported, here = line.charge_id or line.status, similar.get(line.key or "")
                     gone = owner in pruned
-                    yield Difference(Kind.UNKNOWN_KEY, owner, line.key, here, said, line.number, gone)
+                    yield Discrepancy(Kind.UNKNOWN_KEY, owner, line.key, here, reported, line.number, gone)
 
-    def _compare_reported(self, spool: Spool) -> Iterator[Difference]:
-        for batch in _chunks(spool.by_order()):
-            accounts = self._accounts([order_id for order_id, _, _ in batch])
+    def _find_shared(self, staging: StagingTable) -> Iterator[Discrepancy]:
+        for charge_id, order_ids, number in staging.shared_charges():
+            gone = bool(self._pruned(order_ids[:1]))
+            yield Discrepancy(Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number, gone)
+
+    def _compare_reported(self, staging: StagingTable) -> Iterator[Discrepancy]:
+        for batch in _chunks(staging.by_order()):
+            found = self._orders([order_id for order_id, _, _ in batch])
             for order_id, lines, owners in batch:
-                yield from compare(accounts[order_id], lines, owners)
+                yield from compare(found[order_id], lines, owners)
 
-    def _accounts(self, order_ids: Sequence[str]) -> Mapping[str, Account]:
-        """Of orders that are stored, and of those that were pruned, meanwhile perhaps."""
-        stored = {row.id: _account(row) for row in self._rows(_ACCOUNTS.where(orders.c.id.in_(order_ids)))}
+    def _orders(self, order_ids: Sequence[str]) -> Mapping[str, LedgerOrder]:
+        """The orders by id, stored or pruned; one may have been pruned since its lines were matched."""
+        stored = {row.id: _ledger_order(row) for row in self._rows(_ORDERS.where(orders.c.id.in_(order_ids)))}
         pruned = self._pruned([order_id for order_id in order_ids if order_id not in stored])
-        return {**{order_id: _what_is_left(order) for order_id, order in pruned.items()}, **stored}
+        return {**{key: _ledger_order(order, pruned=True) for key, order in pruned.items()}, **stored}
 
     def _pruned(self, order_ids: Sequence[str]) -> Mapping[str, PrunedOrder]:
-        return (
-            self._database.read(lambda connection: pruned_by_id(connection, order_ids)) if order_ids else {}
-        )
+        return self._database.read(partial(pruned_by_id, order_ids=order_ids)) if order_ids else {}
 
-    def _count_pruned(self, until: datetime) -> None:
-        lies_within = [known_keys.c.charge_id.is_not(None), known_keys.c.settled_at < until]
-        if self._period.since is not None:
-            lies_within.append(known_keys.c.settled_at >= self._period.since)
-
-        def look(connection: Connection) -> None:
-            if is_there(connection, known_keys.name):
-                self._look_for_forgotten(connection)
-                counted = select(func.count()).select_from(known_keys).where(*lies_within)
-                self.pruned = connection.scalar(counted) or 0
-
-        self._database.read(look)
-
-    def _look_for_forgotten(self, connection: Connection) -> None:
-        if self._keys_for is None or not connection.scalar(select(exists().select_from(known_keys))):
-            return
-        moment = connection.scalars(select(self._clock.after(-self._keys_for))).one()
-        if self._period.since is None or self._period.since < moment:
-            self.forgotten_before = moment
-
-    def _find_missing(self, spool: Spool, until: datetime) -> Iterator[Difference]:
-        for found in self._paid_orders(until):
-            missing = spool.missing([row.id for row in found])
-            self.paid_orders += len(found)
-            for row in found:
+    def _find_missing(self, staging: StagingTable, until: datetime) -> Iterator[Discrepancy]:
+        for rows in self._paid_orders(until):
+            missing = staging.missing([row.id for row in rows])
+            self.paid_orders += len(rows)
+            for row in rows:
                 if row.id not in missing:
                     continue
                 if self._period.since is not None and row.began_at < self._period.since:
                     self.not_judged += 1
                 else:
-                    yield from compare(_account(row), [])
-            self._advance(len(found))
+                    yield from compare(_ledger_order(row), [])
+            self._advance(len(rows))
 
     def _paid_orders(self, until: datetime) -> Iterator[Sequence[Row[Any]]]:
         after: tuple[datetime, str] | None = None
-        while found := self._rows(paid_query(self._period.since, until, after)):
-            yield found
-            after = (found[-1].settled_at, found[-1].id)
+        while rows := self._rows(paid_query(self._period.since, until, after)):
+            yield rows
+            after = (rows[-1].settled_at, rows[-1].id)
+
+    def _count_pruned(self, connection: Connection, until: datetime) -> None:
+        if not is_there(connection, known_keys.name):
+            return
+        counted = select(func.count()).where(
+            known_keys.c.charge_id.is_not(None), known_keys.c.settled_at < until
+        )
+        if self._period.since is not None:
+            counted = counted.where(known_keys.c.settled_at >= self._period.since)
+        self.pruned = connection.scalar(counted) or 0
+        if self._keys_for is not None and connection.scalar(select(exists().select_from(known_keys))):
+            forgotten_before = connection.scalars(select(self._clock.after(-self._keys_for))).one()
+            if self._period.since is None or self._period.since < forgotten_before:
+                self.forgotten_before = forgotten_before
 
     def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         return self._database.read(lambda connection: connection.execute(query).all())
@@ -208,10 +198,10 @@ class Reconciliation:
 
 
 def paid_query(since: datetime | None, until: datetime, after: tuple[datetime, str] | None) -> Select[Any]:
-    """The next paid orders of a period, from the index on the time of settlement."""
+    """The next paid orders of a period, read from the index on ``settled_at``."""
     query = (
-        _ACCOUNTS.add_columns(orders.c.settled_at, _BEGAN_AT.label("began_at"))
-        # Who is paid has a charge. Asked for the state instead, SQLite reads all paid orders there are.
+        _ORDERS.add_columns(orders.c.settled_at, _BEGAN_AT.label("began_at"))
+        # A paid order has a charge. Asked for the status instead, SQLite would read every paid order.
         .where(orders.c.charge_id.is_not(None), orders.c.settled_at < until)
         .order_by(orders.c.settled_at, orders.c.id)
         .limit(CHUNK)
@@ -224,7 +214,7 @@ def paid_query(since: datetime | None, until: datetime, after: tuple[datetime, s
     return query.where(orders.c.settled_at >= at, or_(orders.c.settled_at > at, orders.c.id > order_id))
 
 
-_ACCOUNTS = select(
+_ORDERS = select(
     orders.c.id,
     orders.c.idempotency_key,
     orders.c.amount,
@@ -241,24 +231,12 @@ _BEGAN_AT = func.coalesce(
 )
 
 
-def _account(row: Row[Any]) -> Account:
-    status = OrderStatus(row.status)
-    return Account(row.id, row.idempotency_key, row.amount, row.currency, status, row.charge_id)
-
-
-def _what_is_left(order: PrunedOrder) -> Account:
-    return Account(
-        order.id,
-        order.idempotency_key,
-        order.amount,
-        order.currency,
-        order.status,
-        order.charge_id,
-        pruned=True,
-    )
+def _ledger_order(found: Row[Any] | PrunedOrder, *, pruned: bool = False) -> LedgerOrder:
+    key, status = found.idempotency_key, OrderStatus(found.status)
+    return LedgerOrder(found.id, key, found.amount, found.currency, status, found.charge_id, pruned)
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    waiting = iter(items)
-    while batch := list(islice(waiting, CHUNK)):
+    remaining = iter(items)
+    while batch := list(islice(remaining, CHUNK)):
         yield batch

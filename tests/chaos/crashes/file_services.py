@@ -15,12 +15,12 @@ from typing import Any
 
 from breakwall.payments.gateways.base import (
     Advice,
-    Answer,
+    ChargeAnswer,
     ChargeRequest,
     GatewayProfile,
     Health,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 from breakwall.simulator.ledger import Charge
@@ -91,7 +91,7 @@ class FileGateway:
         self._behaviors = behaviors
         self._now = now
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         lines = self._file.lines()
         behavior = self._behaviors[len(lines)] if len(lines) < len(self._behaviors) else Behavior.CHARGE
         stored = self._stored(lines, request.idempotency_key) if self.profile.deduplicates else None
@@ -114,15 +114,15 @@ class FileGateway:
         self.during()
         return _answer(behavior, result, charge_id)
 
-    def look_up(self, idempotency_key: str, *, deadline: float) -> LookUpAnswer:
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
         assert self.profile.looks_up, "there is nothing to look a charge up with"
         for line in self._file.lines():
             if line["key"] == idempotency_key and line["at"] <= self._now():
                 if line["result"] == "succeeded":
-                    return LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id=line["charge_id"])
+                    return LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id=line["charge_id"])
                 if line["result"] == "declined":
-                    return LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS)
-        return LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS, code="http_404")
+                    return LookupAnswer(LookupResult.DECLINED, Health.SUCCESS)
+        return LookupAnswer(LookupResult.ABSENT, Health.SUCCESS, code="http_404")
 
     def close(self) -> None:
         pass
@@ -165,20 +165,20 @@ def _executed(behavior: Behavior) -> str | None:
     return results.get(behavior)
 
 
-def _answer(behavior: Behavior, result: str | None, charge_id: str | None) -> Answer:
+def _answer(behavior: Behavior, result: str | None, charge_id: str | None) -> ChargeAnswer:
     if behavior is Behavior.REFUSE:
-        return Answer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
+        return ChargeAnswer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
     if behavior in {Behavior.LOSE, Behavior.VANISH, Behavior.DELAY}:
-        return Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
+        return ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
     match result:
         case "succeeded":
-            return Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=charge_id)
+            return ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=charge_id)
         case "declined":
-            return Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
+            return ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
         case "error":
-            return Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500", spends_key=True)
+            return ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="http_500", spends_key=True)
         case _:
-            return Answer(
+            return ChargeAnswer(
                 Outcome.UNKNOWN, Health.NEUTRAL, code="http_400", advice=Advice.STOP, spends_key=True
             )
 

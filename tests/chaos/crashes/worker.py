@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from kombu.utils.imports import symbol_by_name
 from breakwall.broker import TASK
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
-from breakwall.worker.outcome_log import NOTHING
+from breakwall.worker.log.outcome import NOTHING_TO_DO
 from breakwall.worker.retry import Retrier
 from tests.chaos.crashes.file_services import FileBroker
 
@@ -44,9 +45,10 @@ def deliver(tag: int, order_id: str, retrier: Retrier, broker: FileBroker) -> No
     app, request_class, pool = _celery()
     app.breakwall = SimpleNamespace(
         retrier=retrier,
-        patience=SimpleNamespace(run=lambda work: work()),
-        telling=SimpleNamespace(tell=lambda order_id, work: str(work(order_id) or NOTHING)),
-        heartbeat=SimpleNamespace(busy=lambda: None),
+        exhaustion_retry=SimpleNamespace(run=lambda work: work()),
+        outcome_log=SimpleNamespace(write=lambda order_id, status, took: str(status or NOTHING_TO_DO)),
+        heartbeat=SimpleNamespace(mark_busy=lambda: None),
+        monotonic=time.monotonic,
     )
     message = _message(app, tag, order_id, broker)
     request = request_class(

@@ -19,18 +19,18 @@ from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents, orders
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.fleet.workers import DEAD_AFTER
-from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.claims import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.operator.incidents import close_incident
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.worker.heartbeat import Heartbeat
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.public_names import BACKLOG_FIELDS
 
-PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
-FAILED = Answer(Outcome.FAILED, Health.FAILURE, code="http_500")
+PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+FAILED = ChargeAnswer(Outcome.FAILED, Health.FAILURE, code="http_500")
 
 
 def order(key: str) -> Order:
@@ -52,7 +52,7 @@ class Site:
     def queue(self, *keys: str, delay: float = 0.0) -> list[str]:
         return list(self.ledger.accept_queued([order(key) for key in keys], delay=delay).new.values())
 
-    def work_on(self, order_id: str, answer: Answer, status: OrderStatus, delay: float = 0.0) -> None:
+    def work_on(self, order_id: str, answer: ChargeAnswer, status: OrderStatus, delay: float = 0.0) -> None:
         claim = self.ledger.claim(order_id)
         assert claim is not None
         attempt = self.ledger.begin_attempt(claim)
@@ -247,7 +247,7 @@ def test_an_order_whose_claim_ran_out_is_counted_as_abandoned(site: Site) -> Non
 def test_the_workers_that_are_alive_are_counted(site: Site) -> None:
     assert site.look().workers == 0
     worker = Heartbeat(site.database, clock=site.clock)
-    worker.introduce("celery@web-1", 20)
+    worker.identify("celery@web-1", 20)
     worker.beat()
     site.queue("a")
     assert (site.look().workers, kinds(site)) == (1, [])

@@ -7,17 +7,17 @@ import json
 import pytest
 
 from breakwall.monitor.backlog import Monitor, Rejected
-from breakwall.payments.gateways.answers import classify
-from breakwall.payments.gateways.base import Answer
-from breakwall.payments.gateways.lookup_answers import classify_look_up
+from breakwall.payments.gateways.base import ChargeAnswer
+from breakwall.payments.gateways.charge_answers import classify_charge
+from breakwall.payments.gateways.lookup_answers import classify_lookup
 from tests.contract.site import Site, order
 from tests.gateway import DOWN, LOST, PAID
 
 NONE = Rejected(0, None)
 
 
-def answered(status: int) -> Answer:
-    return classify(status, {}, b"", now=0.0)
+def answered(status: int) -> ChargeAnswer:
+    return classify_charge(status, {}, b"", now=0.0)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def monitor(site: Site) -> Monitor:
     return Monitor(site.database, site.breaker, lambda: 0, clock=site.clock)
 
 
-def place(site: Site, answer: Answer, key: str = "cart-1") -> None:
+def place(site: Site, answer: ChargeAnswer, key: str = "cart-1") -> None:
     site.gateway.answers.append(answer)
     site.producer.place(order(key))
 
@@ -57,7 +57,7 @@ def test_every_rejection_is_counted(site: Site, monitor: Monitor, status: int) -
 
 @pytest.mark.parametrize("answer", [DOWN, LOST, answered(425), answered(429), answered(500)])
 def test_what_waits_for_the_service_and_not_for_an_operator_is_not_counted(
-    site: Site, monitor: Monitor, answer: Answer
+    site: Site, monitor: Monitor, answer: ChargeAnswer
 ) -> None:
     place(site, answer)
     assert monitor.snapshot().rejected == NONE
@@ -99,7 +99,7 @@ def test_a_deferral_since_changes_nothing_about_it(site: Site, monitor: Monitor)
 
 def test_a_rejected_look_up_is_counted_as_a_rejected_charge_is(site: Site, monitor: Monitor) -> None:
     place(site, LOST)
-    site.gateway.look_ups.append(classify_look_up(401, {}, b"", now=0.0))
+    site.gateway.look_ups.append(classify_lookup(401, {}, b"", now=0.0))
     work_on(site)
     rejected = monitor.snapshot().rejected
     assert (rejected.orders, rejected.example) == (

@@ -12,7 +12,14 @@ from sqlalchemy import select, update
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Verdict, next_step
-from breakwall.payments.gateways.base import Advice, Answer, ChargeDetails, Health, LookUpAnswer, LookUpResult
+from breakwall.payments.gateways.base import (
+    Advice,
+    ChargeAnswer,
+    ChargeDetails,
+    Health,
+    LookupAnswer,
+    LookupResult,
+)
 from breakwall.payments.operator.bulk_retry import Preview, Redrive, Selection
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import RefusedError
@@ -32,20 +39,20 @@ from tests.gateway import ABSENT, DOWN, KEYED, PAID, PLAIN
 
 BLIND = replace(PLAIN, looks_up=False)
 NEUTRAL_DOWN = replace(DOWN, health=Health.NEUTRAL)
-NO_WAY = LookUpAnswer(
-    LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE, detail="Refused."
+NO_WAY = LookupAnswer(
+    LookupResult.UNAVAILABLE, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE, detail="Refused."
 )
 
 
-def placed(site: Site, key: str, answer: Answer) -> str:
+def placed(site: Site, key: str, answer: ChargeAnswer) -> str:
     site.gateway.answers.append(answer)
     return site.producer.place(order(key)).order_id
 
 
-def worked_on(site: Site, order_id: str, *answers: Answer | LookUpAnswer) -> None:
+def worked_on(site: Site, order_id: str, *answers: ChargeAnswer | LookupAnswer) -> None:
     site.advance(60)
     for answer in answers:
-        (site.gateway.look_ups if isinstance(answer, LookUpAnswer) else site.gateway.answers).append(answer)  # type: ignore[arg-type]
+        (site.gateway.look_ups if isinstance(answer, LookupAnswer) else site.gateway.answers).append(answer)  # type: ignore[arg-type]
     site.retrier.run(order_id)
 
 

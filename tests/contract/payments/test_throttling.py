@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from breakwall.breaker import CircuitState
-from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.orders import OrderStatus
 from tests.contract.site import Site, order
 from tests.gateway import LOST, PAID
 
-BUSY = Answer(Outcome.THROTTLED, Health.THROTTLED, code="http_429", retry_after=60.0)
-SOMETIME = Answer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
-IN_REPAIR = Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_503", retry_after=300.0)
+BUSY = ChargeAnswer(Outcome.THROTTLED, Health.THROTTLED, code="http_429", retry_after=60.0)
+SOMETIME = ChargeAnswer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
+IN_REPAIR = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="http_503", retry_after=300.0)
 
 
 @pytest.mark.parametrize("answer", [BUSY, IN_REPAIR], ids=["429", "503"])
-def test_opens_the_circuit_for_so_long(site: Site, answer: Answer) -> None:
+def test_opens_the_circuit_for_so_long(site: Site, answer: ChargeAnswer) -> None:
     site.gateway.answers.append(answer)
     site.producer.place(order())
     status = site.breaker.status()
@@ -44,7 +44,7 @@ def test_is_heeded_when_it_says_so_to_a_look_up(site: Site) -> None:
     order_id = site.producer.place(order()).order_id
     site.advance(40)
     site.gateway.look_ups.append(
-        LookUpAnswer(LookUpResult.UNAVAILABLE, Health.THROTTLED, code="http_429", retry_after=60.0)
+        LookupAnswer(LookupResult.UNAVAILABLE, Health.THROTTLED, code="http_429", retry_after=60.0)
     )
     site.retrier.run(order_id)
     assert site.breaker.status().state is CircuitState.OPEN

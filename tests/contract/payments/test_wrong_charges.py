@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, ChargeDetails, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeDetails, Outcome
 from breakwall.payments.ledger.claims import Attempt
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import RefusedError
@@ -20,7 +20,7 @@ from tests.gateway import DOWN, FOUND, LOST, PAID
 CENTS = replace(PAID, charge_id="ch_late", details=ChargeDetails(amount=100))
 
 
-def late(site: Site, attempt: Attempt, answer: Answer = CENTS) -> OrderStatus:
+def late(site: Site, attempt: Attempt, answer: ChargeAnswer = CENTS) -> OrderStatus:
     """An answer that is not believed comes after its claim has ended."""
     return site.ledger.record(attempt, checked(answer, attempt.claim.request), Verdict(OrderStatus.QUEUED))
 

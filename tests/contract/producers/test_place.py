@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.gateways.base import Answer, ChargeRequest, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import IdempotencyConflictError, OrderStatus
 from tests.contract.site import LEASE, Site, order
@@ -24,7 +24,7 @@ SHORTAGES = [
 
 
 @pytest.mark.parametrize("shortage", SHORTAGES)
-class TestWhileThisProcessLacksSomething:
+class TestWhileThisProcessIsOutOfAResource:
     def test_an_order_that_may_be_charged_is_accepted(self, site: Site, shortage: Exception) -> None:
         def run_out() -> None:
             raise shortage
@@ -45,23 +45,23 @@ class TestWhileThisProcessLacksSomething:
         assert site.producer.place(order()).status == "queued"
         assert [result.status for result in site.producer.enqueue([order("cart-2")])] == ["queued"]
 
-    def test_before_it_is_accepted_the_caller_is_told(
+    def test_before_it_is_accepted_the_caller_gets_an_error(
         self, site: Site, shortage: Exception, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def run_out() -> None:
             raise shortage
 
         monkeypatch.setattr(site.producer._breaker, "acquire", run_out)
-        with pytest.raises(DatabaseUnavailableError, match="same idempotency key, is safe") as told:
+        with pytest.raises(DatabaseUnavailableError, match="same idempotency key, is safe") as caught:
             site.producer.place(order())
-        assert told.value.lack
+        assert caught.value.lack
 
 
 class TestWhenTheAnswerCannotBeRecorded:
-    """A charge may have been made: whatever the error is, the caller is not told that nothing happened."""
+    """A charge may have been made: so no error may say that nothing happened."""
 
     @pytest.mark.parametrize("answer", [PAID, DOWN, DECLINED])
-    def test_since_the_order_is_gone_it_is_accepted(self, site: Site, answer: Answer) -> None:
+    def test_since_the_order_is_gone_it_is_accepted(self, site: Site, answer: ChargeAnswer) -> None:
         """As after a failover to a replica that lags behind, or where the file was put back from a backup."""
 
         def lose() -> None:
@@ -72,21 +72,21 @@ class TestWhenTheAnswerCannotBeRecorded:
         site.gateway.answers.append(answer)
         assert site.producer.place(order()).status == "in_flight"
 
-    def test_for_a_reason_that_nobody_has_thought_of_it_is_accepted(
+    def test_for_an_unexpected_reason_it_is_accepted(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object, **__: object) -> None:
-            raise KeyError("a mistake of ours")
+            raise KeyError("a bug")
 
         monkeypatch.setattr(site.producer._charger, "on_answer", fail)
         site.gateway.answers.append(PAID)
         assert site.producer.place(order()).status == "in_flight"
 
-    def test_a_publisher_with_a_mistake_takes_nothing_back(
+    def test_a_publisher_that_raises_takes_nothing_back(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(order_ids: list[str]) -> int:
-            raise KeyError("a mistake of ours")
+            raise KeyError("a bug")
 
         monkeypatch.setattr(site.publisher, "publish_many", fail)
         site.gateway.answers.append(DOWN)
@@ -221,7 +221,7 @@ class TestWhileTheDatabaseIsDown:
                 site.producer.place(order())
         assert site.breaker.status().retry_after == 0
 
-    def test_an_answer_that_cannot_be_recorded_leaves_an_order_that_is_settled_later(
+    def test_an_answer_that_cannot_be_recorded_leaves_an_order_that_is_finished_later(
         self, site: Site
     ) -> None:
         alive = site.ledger.database

@@ -6,7 +6,7 @@ import pytest
 
 from breakwall import crashpoints
 from breakwall.breaker import Permit
-from breakwall.payments.gateways.base import Answer, ChargeRequest, GatewayProfile, Health, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, GatewayProfile, Health, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus
 from tests.contract.site import LEASE, TIMEOUT, Site, order
@@ -79,7 +79,7 @@ def test_a_failed_retry_backs_off_further_each_time(site: Site) -> None:
 
 def test_an_order_whose_attempts_are_used_up_uncharged_is_dead(site: Site) -> None:
     order_id = queued(site)
-    refused = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401")
+    refused = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_401")
     site.gateway.answers.extend([refused] * 3)
     for _ in range(3):
         status = site.retrier.run(order_id)
@@ -108,23 +108,23 @@ def test_a_circuit_that_opens_after_the_claim_still_stops_the_call(
     assert (site.get().retry_count, site.get().deferral_count) == (0, 1)
 
 
-def test_a_call_ends_before_its_permit_and_its_lease_wherever_the_worker_was_stopped(
+def test_a_call_ends_before_its_permit_and_its_lease_however_long_the_worker_pauses(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order_id = queued(site)
     deadlines: list[float] = []
     acquire = site.breaker.acquire
 
-    def stopped_afterwards() -> Permit:
+    def pause_afterwards() -> Permit:
         permit = acquire()
         site.advance(5)
         return permit
 
-    def charge(request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         deadlines.append(deadline)
         return PAID
 
-    monkeypatch.setattr(site.breaker, "acquire", stopped_afterwards)
+    monkeypatch.setattr(site.breaker, "acquire", pause_afterwards)
     monkeypatch.setattr(site.gateway, "charge", charge)
     monkeypatch.setattr(site.retrier, "_monotonic", lambda: site.seconds)
     site.retrier.run(order_id)
@@ -186,7 +186,7 @@ class TestAnUnknownOutcome:
     def test_is_looked_up_when_a_late_call_would_outlive_the_gateways_memory_of_the_key(
         self, site: Site
     ) -> None:
-        site.gateway.profile = GatewayProfile(True, key_life=100.0, looks_up=True, settle_seconds=30.0)
+        site.gateway.profile = GatewayProfile(True, key_life=100.0, looks_up=True, absent_after=30.0)
         order_id = lost(site)
         site.advance(100.0 - 30.0 - 2 * LEASE)
         site.gateway.look_ups.append(FOUND)
@@ -223,7 +223,7 @@ class TestCancelling:
     def test_an_order_that_may_be_charged_is_looked_up_though_it_is_cancelled_while_it_is_claimed(
         self, site: Site
     ) -> None:
-        """Its key protects it, so it is to be sent again; at that moment somebody cancels it."""
+        """Its key protects it, so it would be sent again; at that moment it is cancelled."""
         site.gateway.profile = KEYED
         order_id = lost(site)
         crashpoints.arm(lambda point: point == "after claim" and site.people.cancel("cart-1"))
@@ -243,9 +243,9 @@ class TestCancelling:
 
 
 class TestTheKey:
-    STORED = Answer(Outcome.UNKNOWN, Health.FAILURE, code="http_500", spends_key=True)
+    STORED = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="http_500", spends_key=True)
 
-    def failed(self, site: Site, answer: Answer) -> str:
+    def failed(self, site: Site, answer: ChargeAnswer) -> str:
         site.know_a_charge()
         site.gateway.answers.append(answer)
         order_id = site.producer.place(order()).order_id
@@ -290,7 +290,7 @@ class TestTheKey:
         assert first == second == derive_charge_key(order_id)
         assert third == site.get().charge_key != first
 
-    def test_of_an_order_never_changes_while_an_attempt_is_unsettled(self, site: Site) -> None:
+    def test_of_an_order_never_changes_while_an_attempt_is_unresolved(self, site: Site) -> None:
         site.gateway.profile = KEYED
         site.gateway.answers.extend([self.STORED] * 2 + [PAID])
         order_id = site.producer.place(order()).order_id
@@ -300,7 +300,7 @@ class TestTheKey:
         assert {sent.idempotency_key for sent in site.gateway.charged} == {site.get().charge_key}
 
 
-def test_a_service_that_denies_a_charge_it_made_is_not_believed_about_another(site: Site) -> None:
+def test_a_service_that_denies_a_known_charge_is_not_trusted_about_another(site: Site) -> None:
     order_id = lost(site)
     site.gateway.known.clear()
     site.advance(30)
@@ -310,7 +310,7 @@ def test_a_service_that_denies_a_charge_it_made_is_not_believed_about_another(si
     assert len(site.gateway.charged) == 1
 
 
-def test_while_no_charge_is_known_no_absence_is_believed(site: Site) -> None:
+def test_while_no_charge_is_known_no_absence_is_trusted(site: Site) -> None:
     site.gateway.answers.append(LOST)
     order_id = site.producer.place(order()).order_id
     site.advance(31)

@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from breakwall.broker.embedded import server
+from breakwall.broker.embedded import folder
 from breakwall.payments.db.database import Database
 from breakwall.simulator.client import SimulatorControl
-from breakwall.worker.heartbeat import Heartbeat
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.command import Ran, Terminal
 
 
@@ -228,7 +228,7 @@ def beat(terminal: Terminal) -> None:
     """A worker's sign of life."""
     with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
         heartbeat = Heartbeat(database)
-        heartbeat.introduce("celery@here", 20)
+        heartbeat.identify("celery@here", 20)
         assert heartbeat.beat()
 
 
@@ -258,7 +258,7 @@ def test_a_worker_on_another_machine_is_not_taken_for_one_here(
 def test_an_embedded_broker_without_room_is_a_problem_before_any_worker_starts(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "ROOM", 2**63)
+    monkeypatch.setattr(folder, "ROOM", 2**63)
     _, found = examine(terminal)
     assert found["broker"]["ok"] is False
     assert found["broker"]["advice"].startswith("Make room on the disk of ")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from breakwall.broker.embedded.server import LONGEST_SOCKET_PATH
+from breakwall.broker.embedded.folder import LONGEST_SOCKET_PATH
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
 

@@ -13,7 +13,7 @@ import pytest
 
 from breakwall import __version__
 from breakwall.payments.db.database import Database
-from breakwall.worker.heartbeat import Heartbeat
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.command import Terminal, command_line
 from tests.waiting import wait_until
 
@@ -113,8 +113,8 @@ def test_what_a_worker_lacks_is_told_and_is_a_problem_for_doctor(terminal: Termi
     terminal.run("db", "upgrade")
     with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
         heartbeat = Heartbeat(database)
-        heartbeat.introduce("celery@[b]web[/b]", 20)
-        heartbeat.lacks("no file descriptors are left")
+        heartbeat.identify("celery@[b]web[/b]", 20)
+        heartbeat.set_exhausted("no file descriptors are left")
         assert heartbeat.beat()
     told = "celery@[b]web[/b] lacks something: no file descriptors are left"
     assert told in terminal.run("workers").out

@@ -1,4 +1,4 @@
-"""A producer under the hosts that shops run in: each order gets its own result, whoever forked or patched."""
+"""A producer in the hosts that shops use: each order gets its own result, also after a fork or a patch."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_gevent_that_patches_first(start: Start, servers: dict[str, str]) -> Non
     assert_each_has_its_own_result(host.place_all(ORDERS))
 
 
-def test_under_gevent_the_bounds_hold_and_nobody_waits_for_another(
+def test_under_gevent_the_bounds_hold_and_no_order_waits_for_another(
     start: Start, servers: dict[str, str], hanging: str
 ) -> None:
     redis = hanging.replace("http", "redis")

@@ -44,7 +44,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "memory",
     ],
 )
-def test_place_says_what_is_lacking_and_never_of_an_order_that_was_charged(
+def test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged(
     what: str, tmp_path: Path, service: PaymentService, request: pytest.FixtureRequest
 ) -> None:
     more = {}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker.embedded.server import Server, ServerFolder
+from breakwall.broker.embedded.folder import ServerFolder
+from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 from breakwall.host.private_files import make_folder
 from tests.command import Terminal, command_line
 from tests.waiting import wait_until
@@ -24,7 +25,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def open_to_others(folder: Path) -> dict[str, str]:
-    """What somebody else could look into, and what nobody could use."""
+    """What other users could read, and what nobody could use."""
     found = {path: path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
     return {
         str(path): oct(rights)
@@ -68,12 +69,12 @@ def test_the_embedded_broker(tmp_path: Path, umask: int) -> None:
     folder.make()
     lock = folder.try_lock()
     assert lock is not None
-    server = Server(folder, lock)
+    server = ValkeyServer(folder, lock)
     try:
         wait_until(folder.answers)
         assert open_to_others(tmp_path / "home") == {}
     finally:
-        server.stop()
+        server.stop(STOP_TIMEOUT)
     assert open_to_others(tmp_path / "home") == {}
 
 

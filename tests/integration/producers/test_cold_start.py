@@ -18,7 +18,7 @@ from tests.stopwatch import timed
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """The port of somebody who accepts connections and never says a word."""
+    """The port of a server that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(100)
@@ -51,7 +51,7 @@ def test_a_store_that_hangs_costs_the_start_the_first_contact_and_the_first_orde
         assert time.monotonic() - began >= 0.5
         assert seconds < 20
         assert producer._breaker._replica.belief.contact.local, (
-            "nobody waits for a store that is slow or lost"
+            "no call waits for a store that is slow or lost"
         )
 
 

@@ -154,7 +154,7 @@ def test_other_paths_are_404_in_json(client: Client) -> None:
     assert client.ask("POST", "/charge", "{}", {})[0] == 404
 
 
-def test_a_look_up_finds_charges_declines_and_nothing(client: Client, control: SimulatorControl) -> None:
+def test_a_lookup_finds_charges_declines_and_nothing(client: Client, control: SimulatorControl) -> None:
     charge_id = client.charge("paid/1")[1]["charge_id"]
     control.set_faults(decline_rate=1)
     client.charge("no")
@@ -210,7 +210,7 @@ def test_going_down_cuts_the_connections_that_exist(client: Client, control: Sim
     assert client.connection.sock.recv(1) == b""
 
 
-def test_while_down_the_port_is_given_to_nobody_else(simulator: Simulator, control: SimulatorControl) -> None:
+def test_while_down_no_other_program_gets_the_port(simulator: Simulator, control: SimulatorControl) -> None:
     control.set_faults(down=True)
     with socket.socket() as other, pytest.raises(OSError, match="in use"):
         other.bind(("127.0.0.1", urlsplit(simulator.url).port or 0))

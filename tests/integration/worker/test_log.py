@@ -1,4 +1,4 @@
-"""The log of a real worker through an outage, and beside strangers' messages, on the embedded Valkey."""
+"""The log of a real worker through an outage, and beside foreign messages, on the embedded Valkey."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from breakwall.simulator.client import SimulatorControl
 from breakwall.texts import is_allowed
 from tests.command import Terminal, command_line
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 EVIL = "cart\n{}2026 ERROR forged\r\x1b[2J\x85\u2028\u202egpj\x7f"
 
 
@@ -41,19 +41,19 @@ class Worker:
         written = self._path.read_bytes()
         return [json.loads(line) for line in written[: written.rfind(b"\n") + 1].splitlines()]
 
-    def told(self, what: str, level: str = "warning") -> dict[str, Any]:
+    def logged(self, what: str, level: str = "warning") -> dict[str, Any]:
         """Wait for the event that has these words, and return it."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
             for event in self.events:
                 if what in event["event"] and event["level"] == level:
                     return event
             time.sleep(0.1)
-        pytest.fail(f"{what!r} was not told in {self._path.read_text()}")
+        pytest.fail(f"{what!r} was not logged in {self._path.read_text()}")
 
     def close(self) -> None:
         self._process.terminate()
-        assert self._process.wait(PATIENCE) == 0
+        assert self._process.wait(TIMEOUT) == 0
         self._file.close()
 
 
@@ -95,7 +95,7 @@ def message(task: str, task_id: str, argument: str) -> str:
     )
 
 
-def test_an_outage_and_its_end_are_told_at_celerys_default_level(
+def test_an_outage_and_its_end_are_logged_at_celerys_default_level(
     short_terminal: Terminal, payments: SimulatorControl, start: Start
 ) -> None:
     """A row of the fault map: an outage left no line at all."""
@@ -104,55 +104,55 @@ def test_an_outage_and_its_end_are_told_at_celerys_default_level(
     for number in range(4):
         short_terminal.place(key=f"cart-{number}")
     worker = start()
-    begun = worker.told("a backlog has begun: 4 orders wait")
+    begun = worker.logged("a backlog has begun: 4 orders wait")
     assert (begun["queued"], begun["amounts"]) == (4, {"KRW": 40_000})
-    assert worker.told("the circuit payment is open")["circuit"] == "payment"
-    assert worker.told("opened again: a probe failed; in this process ")["kinds"]
+    assert worker.logged("the circuit payment is open")["circuit"] == "payment"
+    assert worker.logged("opened again: a probe failed; in this process ")["kinds"]
     payments.set_faults(down=False)
-    assert worker.told("the circuit payment closed again")["open_seconds"] > 0
-    gone = worker.told("the backlog is gone after")
+    assert worker.logged("the circuit payment closed again")["open_seconds"] > 0
+    gone = worker.logged("the backlog is gone after")
     assert gone["settled"] == {"paid": 4}
     assert {event["level"] for event in worker.events} == {"warning"}
 
 
-def test_nothing_that_a_stranger_puts_into_the_queue_breaks_a_line(
+def test_no_foreign_message_breaks_a_line(
     short_terminal: Terminal, payments: SimulatorControl, start: Start
 ) -> None:
     """A row of the fault map: an id with a newline or ESC in a message was raw in the log."""
     worker = start("--loglevel", "INFO")
-    worker.told(" ready.", "info")
+    worker.logged(" ready.", "info")
     with redis.Redis(unix_socket_path=str(short_terminal.home / "broker.sock")) as broker:
         ours, theirs, id_of_one = EVIL.format("ours"), EVIL.format("theirs"), EVIL.format("task")
         broker.lpush("payments.retry", message("breakwall.retry_payment", id_of_one, ours))
         broker.lpush("payments.retry", message(theirs, "x", "y"))
-    worker.told("set aside a message that is none of ours: its id is none", "warning")
-    worker.told("set aside a message that is none of ours: it is for another task", "warning")
+    worker.logged("set aside a message that is none of ours: its id is none", "warning")
+    worker.logged("set aside a message that is none of ours: it is for another task", "warning")
     for event in worker.events:
         assert is_allowed(event["event"])
         assert "2026 ERROR forged" not in event["event"].partition("cart")[0]
 
 
-def test_an_order_is_told_with_its_key_and_so_is_the_tasks_result(
+def test_an_order_is_logged_with_its_key_and_so_is_the_tasks_result(
     short_terminal: Terminal, payments: SimulatorControl, start: Start
 ) -> None:
     short_terminal.set(DISPATCH__INTERVAL="0.2", BREAKER__FAILURE_THRESHOLD="100")
     payments.set_faults(error_rate=1.0)
     short_terminal.place(key="cart-17")
     worker = start("--loglevel", "INFO")
-    told = worker.told("order cart-17 (id ", "info")
-    assert (told["status"], told["key"], told["order_id"]) == (
+    event = worker.logged("order cart-17 (id ", "info")
+    assert (event["status"], event["key"], event["order_id"]) == (
         "queued",
         "cart-17",
         short_terminal.show("cart-17")["id"],
     )
-    said = told["event"].partition("): ")[2]
-    assert said.startswith(f"queued, {told['reason']}, next attempt in ")
-    assert said in worker.told("] succeeded in ", "info")["event"]
+    said = event["event"].partition("): ")[2]
+    assert said.startswith(f"queued, {event['reason']}, next attempt in ")
+    assert said in worker.logged("] succeeded in ", "info")["event"]
 
 
 def test_the_brokers_password_is_in_no_line(short_terminal: Terminal, start: Start) -> None:
     short_terminal.set(BROKER_URL="redis://:geheim@127.0.0.1:9/0")
     worker = start("--loglevel", "DEBUG")
-    worker.told("transport: redis://:**@127.0.0.1:9/0", "info")
-    worker.told("the broker fails: Error 111", "warning")
+    worker.logged("transport: redis://:**@127.0.0.1:9/0", "info")
+    worker.logged("the broker fails: Error 111", "warning")
     assert "geheim" not in json.dumps(worker.events)

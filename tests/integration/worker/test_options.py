@@ -51,7 +51,7 @@ WAYS = {
 
 @pytest.fixture
 def terminal(terminal: Terminal, redis_url: str) -> Terminal:
-    """On a broker of its own, in the surroundings of a shop that has Celery."""
+    """On a broker of its own, in the environment of a shop that has Celery."""
     terminal.set(BROKER_URL=redis_url, DISPATCH__INTERVAL="0.2")
     terminal.environ |= FOREIGN
     return terminal
@@ -122,22 +122,24 @@ def test_the_doctor_tells_of_the_one_that_no_celery_survives(short_terminal: Ter
 
 
 def test_what_has_acted_before_us_is_refused_with_what_to_unset(terminal: Terminal) -> None:
-    told = refused(terminal, "-A", "worker", "worker", CELERY_TRACE_APP="1", REMAP_SIGTERM="SIGQUIT")
-    assert "CELERY_TRACE_APP: unset it, or start with `breakwall worker`" in told
-    assert "REMAP_SIGTERM: unset it" in told
+    error = refused(terminal, "-A", "worker", "worker", CELERY_TRACE_APP="1", REMAP_SIGTERM="SIGQUIT")
+    assert "CELERY_TRACE_APP: unset it, or start with `breakwall worker`" in error
+    assert "REMAP_SIGTERM: unset it" in error
 
 
 def test_options_that_say_where_the_broker_is_are_refused(terminal: Terminal) -> None:
     others = ["--result-backend", NOWHERE, "--loader", "no.such", "--config", "no.such", "--skip-checks"]
-    told = refused(terminal, "-b", NOWHERE, *others, "-A", "worker", "worker")
-    assert "--broker: leave it out; set BREAKWALL_BROKER_URL" in told
-    assert all(f"{option}: leave it out" in told for option in others if option.startswith("--"))
-    assert "geheim" not in told
+    error = refused(terminal, "-b", NOWHERE, *others, "-A", "worker", "worker")
+    assert "--broker: leave it out; set BREAKWALL_BROKER_URL" in error
+    assert all(f"{option}: leave it out" in error for option in others if option.startswith("--"))
+    assert "geheim" not in error
 
 
 def test_celerys_own_command_refuses_the_same_options_as_ours(terminal: Terminal) -> None:
-    told = refused(terminal, "-A", "worker", "worker", "--autoscale", "10,3", "-B", "--time-limit", "5", "-D")
-    events = [json.loads(line)["event"] for line in told.splitlines()]
+    error = refused(
+        terminal, "-A", "worker", "worker", "--autoscale", "10,3", "-B", "--time-limit", "5", "-D"
+    )
+    events = [json.loads(line)["event"] for line in error.splitlines()]
     assert all(
         sum(event.startswith(f"{name}: ") for event in events) == 1
         for name in ("--autoscale", "-B/--beat", "--time-limit", "-D/--detach")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from breakwall.broker import queue_depth
-from breakwall.broker.embedded.server import ServerFolder
+from breakwall.broker.embedded.folder import ServerFolder
 from tests.command import Terminal
 from tests.integration.broker_worker import BrokerWorker, wait_until
 from tests.servers import UnavailableError, Workspace

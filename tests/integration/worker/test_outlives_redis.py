@@ -129,7 +129,7 @@ def message(order: Any = "some-order", **parts: Any) -> dict[str, Any]:
 
 
 def leave_poison(client: redis.Redis) -> None:
-    """What a stranger, or a worker that died of a strange message, leaves behind."""
+    """What another program, or a worker that died of a strange message, leaves behind."""
     long_ago = 1.0
     kept = {
         "no json": "nonsense",
@@ -210,7 +210,7 @@ def test_every_strange_message_is_set_aside_and_the_next_one_worked_on(
     assert (client.llen(QUEUE), client.hlen("unacked")) == (0, 0)
 
 
-def test_nothing_that_a_stranger_wrote_breaks_a_line_of_the_log(worker: BrokerWorker) -> None:
+def test_no_foreign_message_breaks_a_line_of_the_log(worker: BrokerWorker) -> None:
     assert "\x1b" not in worker.log()
     assert "\nforged" not in worker.log()
     assert worker.log().count("none of ours: it is no JSON") <= worker.minutes
@@ -463,7 +463,7 @@ def test_a_worker_outlives_its_brokers_death_and_its_data(server: RedisServer, w
 
 
 def test_each_way_to_fail_is_told_once_a_minute_and_no_secret_is(worker: BrokerWorker) -> None:
-    told = Counter(re.findall(r"the broker fails: [^.]*", worker.log()))
-    assert told
-    assert max(told.values()) <= worker.minutes
+    failures = Counter(re.findall(r"the broker fails: [^.]*", worker.log()))
+    assert failures
+    assert max(failures.values()) <= worker.minutes
     assert PASSWORD not in worker.log()

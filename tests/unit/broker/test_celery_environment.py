@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker.celery_app import OwnApp
+from breakwall.broker.celery_app import IsolatedCelery
 from breakwall.broker.celery_environment import (
     AT_IMPORT,
     OTHERS,
@@ -44,8 +44,8 @@ HARMLESS = {
 }
 
 
-def ours() -> OwnApp:
-    return OwnApp(load_settings({"BREAKWALL_BROKER_URL": OURS}), current=False)
+def ours() -> IsolatedCelery:
+    return IsolatedCelery(load_settings({"BREAKWALL_BROKER_URL": OURS}), current=False)
 
 
 @pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"])

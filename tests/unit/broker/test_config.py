@@ -8,10 +8,14 @@ import sys
 import pytest
 
 from breakwall.broker import QUEUE, celery_config
-from breakwall.broker.celery_app import OwnApp
+from breakwall.broker.celery_app import IsolatedCelery
 from breakwall.broker.config import visibility_timeout
 from breakwall.settings import Settings, load_settings
 
+SENTINELS = (
+    "sentinel://shop:p%40ss@h1:26380;sentinel://[::1]:26381;sentinel://h3/2"
+    "?master_name=mymaster&sentinel_username=watch&sentinel_password=gehe%2Fim"
+)
 BROKERS = ["redis://127.0.0.1:1/0", "amqp://guest:guest@127.0.0.1:1//", None]
 
 
@@ -91,5 +95,15 @@ def test_importing_the_broker_package_does_not_load_celery() -> None:
 
 
 def test_what_celery_is_configured_with_shows_no_password() -> None:
-    app = OwnApp(settings("redis://:geheim17@127.0.0.1:1/0"), current=False)
+    app = IsolatedCelery(settings("redis://:geheim17@127.0.0.1:1/0"), current=False)
     assert "geheim17" not in f"{app!r} {app.conf!r} {app.conf} {app.conf.humanize()}"
+
+
+def test_of_sentinels_kombu_is_given_each_with_everything() -> None:
+    config = celery_config(load_settings({"BREAKWALL_BROKER_URL": SENTINELS}))
+    assert config["broker_url"] == (
+        "sentinel://shop:p%40ss@h1:26380/2;sentinel://shop:p%40ss@[::1]:26381/2;sentinel://shop:p%40ss@h3:26379/2"
+    )
+    options = config["broker_transport_options"]
+    assert options["master_name"] == "mymaster"
+    assert options["sentinel_kwargs"].items() >= {"username": "watch", "password": "gehe/im"}.items()

@@ -1,4 +1,4 @@
-"""The customers come by a schedule, and write down what they are told."""
+"""The customers come by a schedule, and record what they are told."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from breakwall.demo.acknowledgements import PromiseWriter
-from breakwall.demo.customers import paced, serve, shopping
+from breakwall.demo.acknowledgements import AcknowledgementWriter
+from breakwall.demo.customers import generate_orders, paced, place_and_record
 from breakwall.payments.orders import Order, OrderStatus
 from producers import PlaceResult
 
@@ -24,8 +24,8 @@ class Time:
         self.now += seconds
 
 
-class Counter:
-    """A shop's counter that gives the same answer to everybody."""
+class FakeProducer:
+    """Gives the same answer to every order."""
 
     def __init__(self, answer: PlaceResult | Exception) -> None:
         self.answer = answer
@@ -38,42 +38,42 @@ class Counter:
 
 def written(answer: PlaceResult | Exception) -> dict[str, Any]:
     stream = io.StringIO()
-    (order,) = shopping(1, seed=1)
-    serve(Counter(answer), order, PromiseWriter(stream))  # type: ignore[arg-type]  # all that serve uses
+    (order,) = generate_orders(1, seed=1)
+    place_and_record(FakeProducer(answer), order, AcknowledgementWriter(stream))  # type: ignore[arg-type]
     line: dict[str, Any] = json.loads(stream.getvalue())
     return line
 
 
-def test_the_same_seed_goes_shopping_for_the_same_things() -> None:
-    assert list(shopping(20, seed=7)) == list(shopping(20, seed=7))
-    assert list(shopping(20, seed=7)) != list(shopping(20, seed=8))
+def test_the_same_seed_makes_the_same_orders() -> None:
+    assert list(generate_orders(20, seed=7)) == list(generate_orders(20, seed=7))
+    assert list(generate_orders(20, seed=7)) != list(generate_orders(20, seed=8))
 
 
-def test_every_customer_has_a_key_of_its_own() -> None:
-    assert len({order.idempotency_key for order in shopping(500, seed=7)}) == 500
+def test_every_order_has_a_key_of_its_own() -> None:
+    assert len({order.idempotency_key for order in generate_orders(500, seed=7)}) == 500
 
 
 def test_the_customers_come_at_their_rate() -> None:
     time = Time()
-    came = [time.now for _ in paced(shopping(5, seed=1), 2.0, lambda: time.now, time.sleep)]
+    came = [time.now for _ in paced(generate_orders(5, seed=1), 2.0, lambda: time.now, time.sleep)]
     assert came == [100.0, 100.5, 101.0, 101.5, 102.0]
 
 
-def test_a_customer_who_takes_long_does_not_delay_those_after_the_next() -> None:
+def test_a_delay_of_one_order_does_not_delay_all_later_ones() -> None:
     time = Time()
     came = []
-    for number, _ in enumerate(paced(shopping(4, seed=1), 1.0, lambda: time.now, time.sleep)):
+    for number, _ in enumerate(paced(generate_orders(4, seed=1), 1.0, lambda: time.now, time.sleep)):
         came.append(time.now)
         if number == 0:
             time.sleep(1.9)
     assert came == pytest.approx([100.0, 101.9, 102.0, 103.0])
 
 
-def test_an_accepted_order_is_written_down_with_what_the_customer_was_told() -> None:
+def test_an_accepted_order_is_recorded_with_the_status_that_the_customer_was_told() -> None:
     line = written(PlaceResult("order-1", OrderStatus.QUEUED))
-    assert line["event"] == "promised"
-    assert (line["order_id"], line["told"]) == ("order-1", "queued")
+    assert line["event"] == "acknowledged"
+    assert (line["order_id"], line["status"]) == ("order-1", "queued")
 
 
-def test_a_customer_who_gets_an_error_was_promised_nothing() -> None:
+def test_an_error_is_recorded_as_a_refusal() -> None:
     assert written(RuntimeError("no database"))["event"] == "refused"

@@ -1,81 +1,81 @@
-"""The report says what holds, and what does not it says of which order."""
+"""The report says whether the proof holds, and names each order that is not as it should be."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from breakwall.demo.reconciliation import Fault, Reconciliation, Verdict
-from breakwall.demo.report import SHOWN, Report, report_lines
-from breakwall.demo.snapshot import LookUps
-from breakwall.demo.timeline import Course
+from breakwall.demo.proof import OrderFault, Proof, ProofVerdict
+from breakwall.demo.report import MOST_SHOWN, DemoReport, report_lines
+from breakwall.demo.scenario import OutageFigures
+from breakwall.demo.snapshot import LostAnswers
 
 
 def report(
-    verdicts: Mapping[Verdict, int] | None = None, faults: list[Fault] | None = None, **changed: Any
-) -> Report:
-    counted = verdicts or {Verdict.PAID: 95, Verdict.DECLINED: 5}
-    values: dict[str, Any] = {
-        "result": Reconciliation(
-            sum(counted.values()), counted, {"KRW": 5000}, {"KRW": changed.pop("charged", 5000)}, faults or []
-        ),
-        "look_ups": LookUps(found=3, absent=1),
-        "course": Course(most_waiting=40, came_while_open=30, calls_while_open=4, worker_killed=True),
-        "refused": 0,
-        "longest_answer": 0.31,
-        "longest_charge": 14.2,
-        "seconds": 33.3,
-        "seed": 1,
-    }
-    return Report(**{**values, **changed})
+    verdicts: Mapping[ProofVerdict, int] | None = None,
+    faults: list[OrderFault] | None = None,
+    *,
+    charged: int = 5000,
+    refused: int = 0,
+) -> DemoReport:
+    verdicts = verdicts or {ProofVerdict.PAID: 95, ProofVerdict.DECLINED: 5}
+    return DemoReport(
+        proof=Proof(sum(verdicts.values()), verdicts, {"KRW": 5000}, {"KRW": charged}, faults or []),
+        lost_answers=LostAnswers(found=3, absent=1),
+        figures=OutageFigures(most_waiting=40, came_while_open=30, calls_while_open=4, worker_killed=True),
+        refused=refused,
+        longest_answer=0.31,
+        longest_charge=14.2,
+        seconds=33.3,
+        seed=1,
+    )
 
 
-def lost(number: int) -> Fault:
-    return Fault(f"order-{number}", f"cart-{number}", Verdict.LOST, "accepted, and not in the database")
+def lost(number: int) -> OrderFault:
+    return OrderFault(
+        f"order-{number}", f"cart-{number}", ProofVerdict.LOST, "accepted, but not in the database"
+    )
 
 
-def text(shown: Report, width: int = 80) -> str:
+def text(shown: DemoReport, width: int = 80) -> str:
     return "\n".join(line.plain for line in report_lines(shown, width))
 
 
 def test_a_proof_that_holds_says_so() -> None:
-    assert report().holds
     assert "Nothing was lost, nothing was charged twice." in text(report())
 
 
-def test_lost_and_charged_twice_are_always_there() -> None:
+def test_lost_and_charged_twice_are_always_shown() -> None:
     lines = [line.split() for line in text(report()).splitlines()]
     assert ["lost", "0"] in lines
     assert ["charged", "twice", "0"] in lines
 
 
-def test_an_order_at_fault_is_named_with_its_fault() -> None:
-    broken = report({Verdict.PAID: 99, Verdict.LOST: 1}, [lost(7)])
-    assert not broken.holds
-    assert "The proof fails: 1 order not as promised." in text(broken)
-    assert "order-7 (cart-7): lost: accepted, and not in the database" in text(broken)
+def test_a_faulty_order_is_named_with_its_fault() -> None:
+    shown = text(report({ProofVerdict.PAID: 99, ProofVerdict.LOST: 1}, [lost(7)]))
+    assert "The proof fails: 1 order not as acknowledged." in shown
+    assert "order-7 (cart-7): lost: accepted, but not in the database" in shown
 
 
 def test_a_long_list_of_faults_is_cut_and_the_rest_counted() -> None:
-    broken = report({Verdict.LOST: 50}, [lost(number) for number in range(50)])
-    assert text(broken).count("lost: accepted") == SHOWN
+    broken = report({ProofVerdict.LOST: 50}, [lost(number) for number in range(50)])
+    assert text(broken).count("lost: accepted") == MOST_SHOWN
     assert "and 30 more, in report.json" in text(broken)
     assert len(broken.as_document()["faults"]) == 50
 
 
 def test_sums_that_differ_fail_the_proof_and_are_both_shown() -> None:
     broken = report(charged=4000)
-    assert not broken.holds
+    assert not broken.proof.holds
     assert "₩4,000" in text(broken)
     assert "₩5,000" in text(broken)
 
 
-def test_an_unfinished_order_is_only_spoken_of_where_there_is_one() -> None:
+def test_unfinished_orders_are_shown_only_if_there_are_any() -> None:
     assert "unfinished" not in text(report())
-    assert "unfinished" in text(report({Verdict.UNFINISHED: 2}, [lost(1)]))
+    assert "unfinished" in text(report({ProofVerdict.UNFINISHED: 2}, [lost(1)]))
 
 
-def test_customers_who_got_an_error_are_not_passed_over() -> None:
+def test_customers_who_got_an_error_are_counted() -> None:
     assert "2 customers got an error" in text(report(refused=2))
     assert "error" not in text(report())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker.embedded.server import LONGEST_SOCKET_PATH
+from breakwall.broker.embedded.folder import LONGEST_SOCKET_PATH
 from breakwall.doctor import checks
 from breakwall.doctor.addresses import where
 from breakwall.doctor.findings import Finding, look_at_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.files.columns import Columns, ColumnsError, look_up, parse_columns
+from breakwall.files.columns import Columns, ColumnsError, parse_columns, value_at
 from breakwall.files.errors import UnreadableFileError
 
 FIELDS = ("key", "charge_id", "amount")
@@ -64,14 +64,14 @@ class TestFindingThem:
     def test_what_is_not_needed_may_be_missing(self) -> None:
         assert self.bound("charge_id", "amount")["key"] == []
 
-    def test_what_is_missing_is_told_with_what_there_is(self) -> None:
+    def test_what_is_missing_is_named_beside_what_there_is(self) -> None:
         with pytest.raises(UnreadableFileError) as caught:
             self.bound("id", "Gross", "Status")
         assert caught.value.field == "charge_id"
         assert "no column charge_id, amount. The file has id, Gross, Status." in str(caught.value)
         assert "--columns charge_id=…,amount=…" in str(caught.value)
 
-    def test_what_there_is_is_told_short_and_moves_no_cursor(self) -> None:
+    def test_what_there_is_is_listed_short_and_moves_no_cursor(self) -> None:
         with pytest.raises(UnreadableFileError) as caught:
             self.bound("\x1b[2Jid", "x" * 70_000, *(f"column {n}" for n in range(100)))
         assert str(caught.value).isprintable()
@@ -96,4 +96,4 @@ class TestFindingThem:
 )
 def test_a_path_leads_into_an_object(path: str, value: object) -> None:
     document = {"id": 1, "metadata": {"idempotency_key": "k"}, "a.b": "dotted", "a": {"b": "nested"}}
-    assert look_up(document, path) == value
+    assert value_at(document, path) == value

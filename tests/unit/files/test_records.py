@@ -29,10 +29,10 @@ def records(data: bytes | str, **options: Any) -> Records:
 
 
 def read(data: bytes | str, **options: Any) -> list[tuple[int, Any, Any]]:
-    return [told(record) for record in records(data, **options)]
+    return [seen(record) for record in records(data, **options)]
 
 
-def told(record: Record) -> tuple[int, Any, Any]:
+def seen(record: Record) -> tuple[int, Any, Any]:
     """A record's line, id and note; or its line and problem."""
     if record.problem:
         return record.number, None, record.problem
@@ -98,14 +98,14 @@ class TestCsv:
             ("x" * (MAX_RECORD + 1), "should be at most 65536 characters long"),
         ],
     )
-    def test_a_bad_row_takes_no_other_along(self, bad: str, problem: str) -> None:
+    def test_a_bad_row_does_not_spoil_others(self, bad: str, problem: str) -> None:
         rows = read(f"id,note\n{bad}\na,one\n{bad}\nb,two\n")
         assert [row for row in rows if row[1]] == [(3, "a", "one"), (5, "b", "two")]
         bad_rows = [row for row in rows if not row[1]]
         assert [row[0] for row in bad_rows] == [2, 4]
         assert all(row[2].startswith(problem) for row in bad_rows)
 
-    def test_a_quote_that_is_never_closed_takes_no_other_along_in_a_long_file(self) -> None:
+    def test_a_quote_that_is_never_closed_does_not_spoil_others_in_a_long_file(self) -> None:
         rows = read('id,note\n"a,one\n' + "b,two\n" * 50_000)
         assert (len(rows), rows[0][1], rows[1]) == (50_001, None, (3, "b", "two"))
 
@@ -118,7 +118,7 @@ class TestCsv:
     def test_a_header_alone_has_no_records(self) -> None:
         assert read("id,note\n") == []
 
-    def test_what_has_no_header_of_ours_is_told_its_columns(self) -> None:
+    def test_what_has_no_header_of_ours_is_refused_with_its_columns(self) -> None:
         error = refusal("Reference;Text\na;one\n")
         assert (error.line, error.field) == (1, "id")
         assert "The file has Reference, Text." in error.problem
@@ -128,16 +128,16 @@ class TestCsv:
 class TestEncodings:
     def test_windows_text_is_taken_for_such_where_ids_alone_count(self) -> None:
         found = records("id,note\na,one\nb,Müller\nc,é\n".encode("cp1252"), lenient=True)
-        assert [told(record)[1:] for record in found] == [("a", "one"), ("b", "Müller"), ("c", "é")]
+        assert [seen(record)[1:] for record in found] == [("a", "one"), ("b", "Müller"), ("c", "é")]
         assert found.legacy
 
     def test_utf_8_is_never_taken_for_windows_text(self) -> None:
         found = records("id,note\na,Müller\n", lenient=True)
-        assert ([told(record) for record in found], found.legacy) == ([(2, "a", "Müller")], False)
+        assert ([seen(record) for record in found], found.legacy) == ([(2, "a", "Müller")], False)
 
-    def test_a_damaged_line_of_utf_8_is_told_and_the_others_are_read(self) -> None:
+    def test_a_damaged_line_of_utf_8_is_reported_and_the_others_are_read(self) -> None:
         found = records("id,note\na,Müller\n".encode() + b"b,\xff\nc,x\n", lenient=True)
-        _, damaged, last = map(told, found)
+        _, damaged, last = map(seen, found)
         assert damaged[0] == 3
         assert "byte 0xff at character 3 is not UTF-8" in damaged[2]
         assert "--encoding cp1252" in damaged[2]
@@ -151,7 +151,7 @@ class TestEncodings:
         text = "한국" if name == "cp949" else "Müller"
         assert read(f"id,note\na,{text}\n".encode(name), encoding=name) == [(2, "a", text)]
 
-    def test_bytes_that_the_encoding_does_not_have_are_told(self) -> None:
+    def test_bytes_that_the_encoding_does_not_have_are_reported(self) -> None:
         assert "not cp949" in read(b"id,note\na,\xff\n", encoding="cp949")[0][2]
 
     def test_utf_16_without_a_mark_is_named(self) -> None:
@@ -197,14 +197,14 @@ class TestJson:
         ],
         ids=range(9),
     )
-    def test_a_bad_line_takes_no_other_along(self, bad: str, problem: str) -> None:
+    def test_a_bad_line_does_not_spoil_others(self, bad: str, problem: str) -> None:
         good = [json.dumps(item) for item in OBJECTS]
-        first, told_bad, last = read("\n".join([good[0], bad, good[1]]))
+        first, bad_line, last = read("\n".join([good[0], bad, good[1]]))
         assert (first, last) == ((1, "a", "one"), (3, "b", "two"))
-        assert (told_bad[0], told_bad[2]) == (2, problem) or told_bad[2].startswith(problem)
+        assert (bad_line[0], bad_line[2]) == (2, problem) or bad_line[2].startswith(problem)
 
     @pytest.mark.parametrize("bad", ["1", '"text"', "[1]", "null", '{"id": 1, "id": 2}', '{"id": Infinity}'])
-    def test_an_odd_item_of_an_array_takes_no_other_along(self, bad: str) -> None:
+    def test_an_odd_item_of_an_array_does_not_spoil_others(self, bad: str) -> None:
         first, odd, last = read(f'[{{"id": "a"}},\n{bad},\n{{"id": "b"}}]')
         assert (first[1], odd[0], odd[1], last[1]) == ("a", 2, None, "b")
 
@@ -220,7 +220,7 @@ class TestJson:
         ],
         ids=range(6),
     )
-    def test_an_array_that_is_damaged_or_not_whole_is_believed_in_nothing(
+    def test_an_array_that_is_damaged_or_not_whole_is_refused(
         self, data: str, line: int, problem: str
     ) -> None:
         error = refusal(data)
@@ -237,7 +237,7 @@ class TestJson:
         assert str(refusal(json.dumps({"\x1b[2J": 1}))).isprintable()
         assert read('{"\\u001b": 1, "\\u001b": 2}\n{"id": "a"}')[0][2].isprintable()
 
-    def test_objects_without_our_fields_are_told_theirs(self) -> None:
+    def test_objects_without_our_fields_are_refused_with_theirs(self) -> None:
         assert "The file has reference, text." in str(refusal('{"reference": 1, "text": 2}'))
 
     def test_a_field_that_was_named_has_to_be_somewhere(self) -> None:
@@ -267,7 +267,7 @@ class TestWhatIsNoSuchFile:
             (b"ref^note\na^one\n", "should be columns with , ; | or tabs between them, and is ref^note"),
         ],
     )
-    def test_is_told_what_it_is(self, data: bytes, problem: str) -> None:
+    def test_is_named(self, data: bytes, problem: str) -> None:
         assert problem in str(refusal(data))
 
     def test_may_be_empty_where_that_is_said(self) -> None:
@@ -325,7 +325,7 @@ class TestTheMemory:
         assert most < 2_500_000
 
 
-def test_the_stream_stays_open_for_whoever_opened_it() -> None:
+def test_the_stream_stays_open_for_its_owner() -> None:
     stream = io.BytesIO(CSV.encode())
     assert len(list(Records(stream, COLUMNS))) == 2
     assert not stream.closed

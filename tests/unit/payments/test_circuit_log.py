@@ -9,7 +9,7 @@ import pytest
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Overridden, Transition
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.circuit_log import CircuitLog
-from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 
 CLOSED, OPEN, HALF_OPEN = CircuitState.CLOSED, CircuitState.OPEN, CircuitState.HALF_OPEN
 
@@ -32,10 +32,10 @@ class Story:
     def call(self, code: str | None) -> None:
         permit = self.breaker.acquire()
         if code is None:
-            self.log.answered(Answer(Outcome.SUCCEEDED, Health.SUCCESS))
+            self.log.answered(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS))
             permit.record_success()
         else:
-            self.log.answered(Answer(Outcome.UNKNOWN, Health.FAILURE, code=code))
+            self.log.answered(ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code=code))
             permit.record_failure()
 
     def open(self) -> None:
@@ -98,7 +98,9 @@ def test_an_opening_that_others_brought_about_is_told_too(story: Story) -> None:
 
 def test_who_did_not_see_it_half_open_does_not_count_its_old_failures_again(story: Story) -> None:
     story.open()
-    story.log.answered(Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout"))  # in hand when it opened
+    story.log.answered(
+        ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
+    )  # in hand when it opened
     story.log.hear(Transition("payment", OPEN, OPEN, 3, 60.0, 3, reopenings=1))
     assert story.told()[1].startswith(
         "the circuit payment opened again: a probe failed; this process saw none of it."
@@ -111,7 +113,7 @@ def test_a_pause_that_the_service_asked_for_is_called_that(story: Story) -> None
 
 
 def test_a_look_up_that_fails_is_a_cause_as_well(story: Story) -> None:
-    story.log.answered(LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="ConnectError"))
+    story.log.answered(LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="ConnectError"))
     story.log.hear(Transition("payment", CLOSED, OPEN, 1, 25.0, 1))
     assert (
         "1 failure in all processes; in this process 1 of 1 calls failed: ConnectError (1)" in story.told()[0]

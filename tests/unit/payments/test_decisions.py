@@ -24,20 +24,20 @@ from breakwall.payments.decisions import (
 )
 from breakwall.payments.gateways.base import (
     Advice,
-    Answer,
+    ChargeAnswer,
     GatewayProfile,
     Health,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.verification import contradicted
 
 POLICY = RetryPolicy(base=1.0, cap=60.0, max_attempts=5)
-PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, settle_seconds=30.0)
-KEYED = GatewayProfile(deduplicates=True, key_life=3600.0, looks_up=True, settle_seconds=30.0)
-BLIND = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=False, settle_seconds=30.0)
+PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, absent_after=30.0)
+KEYED = GatewayProfile(deduplicates=True, key_life=3600.0, looks_up=True, absent_after=30.0)
+BLIND = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=False, absent_after=30.0)
 
 outcomes = st.sampled_from(Outcome)
 advices = st.sampled_from(Advice)
@@ -61,9 +61,9 @@ progresses = st.builds(
 draws = st.floats(0, 1)
 
 
-def answer(outcome: Outcome, advice: Advice = Advice.RETRY, retry_after: float | None = None) -> Answer:
+def answer(outcome: Outcome, advice: Advice = Advice.RETRY, retry_after: float | None = None) -> ChargeAnswer:
     charge = "ch_1" if outcome is Outcome.SUCCEEDED else None
-    return Answer(outcome, Health.SUCCESS, charge_id=charge, advice=advice, retry_after=retry_after)
+    return ChargeAnswer(outcome, Health.SUCCESS, charge_id=charge, advice=advice, retry_after=retry_after)
 
 
 class TestBackoff:
@@ -124,7 +124,7 @@ class TestNextStep:
     ) -> None:
         if next_step(progress, profile, POLICY) is Step.SEND and progress.unsettled:
             assert profile.deduplicates
-            assert progress.key_age + profile.settle_seconds < profile.key_life
+            assert progress.key_age + profile.absent_after < profile.key_life
 
     @given(progress=progresses, profile=profiles)
     def test_never_ends_an_unsettled_order_as_dead_or_cancelled(
@@ -191,14 +191,14 @@ class TestAfterAttempt:
 class TestAfterLookUp:
     def test_believes_no_such_charge_only_after_the_settle_time(self) -> None:
         early = after_look_up(
-            LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS),
+            LookupAnswer(LookupResult.ABSENT, Health.SUCCESS),
             Progress(unsettled=True, unsettled_age=29),
             PLAIN,
             POLICY,
             0.0,
         )
         late = after_look_up(
-            LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS),
+            LookupAnswer(LookupResult.ABSENT, Health.SUCCESS),
             Progress(unsettled=True, unsettled_age=30),
             PLAIN,
             POLICY,
@@ -209,19 +209,19 @@ class TestAfterLookUp:
         assert early.verdict.delay == 1.0
         assert late.found is Found.ABSENT
 
-    @pytest.mark.parametrize("result", [LookUpResult.PROCESSING, LookUpResult.UNAVAILABLE])
-    def test_gives_up_on_fruitless_look_ups_and_asks_a_person(self, result: LookUpResult) -> None:
+    @pytest.mark.parametrize("result", [LookupResult.PROCESSING, LookupResult.UNAVAILABLE])
+    def test_gives_up_on_fruitless_look_ups_and_asks_a_person(self, result: LookupResult) -> None:
         last = after_look_up(
-            LookUpAnswer(result, Health.SUCCESS), Progress(unsettled=True, look_ups=4), PLAIN, POLICY, 0
+            LookupAnswer(result, Health.SUCCESS), Progress(unsettled=True, look_ups=4), PLAIN, POLICY, 0
         )
         assert last.verdict is not None
         assert last.verdict.status is OrderStatus.REVIEW
 
-    @given(result=st.sampled_from(LookUpResult), progress=progresses, profile=profiles, draw=draws)
+    @given(result=st.sampled_from(LookupResult), progress=progresses, profile=profiles, draw=draws)
     def test_never_ends_an_order_as_dead_or_cancelled(
-        self, result: LookUpResult, progress: Progress, profile: GatewayProfile, draw: float
+        self, result: LookupResult, progress: Progress, profile: GatewayProfile, draw: float
     ) -> None:
-        sighting = after_look_up(LookUpAnswer(result, Health.SUCCESS), progress, profile, POLICY, draw)
+        sighting = after_look_up(LookupAnswer(result, Health.SUCCESS), progress, profile, POLICY, draw)
         if sighting.verdict is not None:
             assert sighting.verdict.status not in {OrderStatus.DEAD, OrderStatus.CANCELLED}
 
@@ -238,7 +238,7 @@ class TestAStoredError:
         assert next_step(replace(last, stored_errors=1), KEYED, POLICY) is Step.LOOK_UP
 
     def test_keeps_its_protecting_key_where_nothing_can_be_looked_up(self) -> None:
-        keyed_and_blind = GatewayProfile(deduplicates=True, key_life=3600, looks_up=False, settle_seconds=30)
+        keyed_and_blind = GatewayProfile(deduplicates=True, key_life=3600, looks_up=False, absent_after=30)
         assert next_step(Progress(unsettled=True, stored_errors=9), keyed_and_blind, POLICY) is Step.SEND
 
 
@@ -351,9 +351,9 @@ class TestASuspectedOrder:
 class TestAContradiction:
     """An answer that tells of another charge than the order's."""
 
-    @pytest.mark.parametrize("result", LookUpResult)
-    def test_in_a_look_up_is_a_persons_at_once(self, result: LookUpResult) -> None:
-        told = LookUpAnswer(result, Health.SUCCESS, contradiction="it is another order's")
+    @pytest.mark.parametrize("result", LookupResult)
+    def test_in_a_look_up_is_a_persons_at_once(self, result: LookupResult) -> None:
+        told = LookupAnswer(result, Health.SUCCESS, contradiction="it is another order's")
         sighting = after_look_up(told, Progress(unsettled=True, unsettled_age=99), PLAIN, POLICY, 0)
         assert sighting == Sighting(Found.SETTLED, Verdict(OrderStatus.REVIEW))
 

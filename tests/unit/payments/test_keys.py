@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.payments.db.schema import MAX_SHAPE
-from breakwall.payments.gateways.sent_keys import wire_key
+from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.payments.keys import (
     COLUMN_SIZES,
     derive_charge_key,

@@ -6,14 +6,14 @@ import logging
 
 import pytest
 
-from breakwall.payments.gateways.answers import classify
-from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.gateways.charge_answers import classify_charge
 from breakwall.payments.rejections import PAUSE, RejectionLog
 from tests.gateway import DECLINED, DOWN, LOST, PAID
 
 
-def answered(status: int, body: bytes = b"") -> Answer:
-    return classify(status, {}, body, now=0.0)
+def answered(status: int, body: bytes = b"") -> ChargeAnswer:
+    return classify_charge(status, {}, body, now=0.0)
 
 
 REJECTED = answered(401)
@@ -27,7 +27,7 @@ class Process:
         self._caplog = caplog
         self._rejections = RejectionLog(lambda: self.now)
 
-    def hears(self, *answers: Answer) -> list[str]:
+    def hears(self, *answers: ChargeAnswer) -> list[str]:
         """What it logs of them."""
         self._caplog.clear()
         for answer in answers:
@@ -86,5 +86,5 @@ def test_each_pause_counts_anew(process: Process) -> None:
 
 
 def test_nothing_is_told_of_any_other_answer(process: Process) -> None:
-    throttled = Answer(Outcome.THROTTLED, Health.NEUTRAL, code="http_429")
+    throttled = ChargeAnswer(Outcome.THROTTLED, Health.NEUTRAL, code="http_429")
     assert process.hears(PAID, DECLINED, DOWN, LOST, throttled) == []

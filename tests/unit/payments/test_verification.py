@@ -8,19 +8,19 @@ import pytest
 
 from breakwall.payments.gateways.base import (
     Advice,
-    Answer,
+    ChargeAnswer,
     ChargeDetails,
     ChargeRequest,
     Health,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 from breakwall.payments.verification import WRONG_CHARGE, checked, contradicted
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, LOST, NO_ANSWER, PAID
 
 REQUEST = ChargeRequest("o1", "u1", 10_000, "KRW", "cart-1")
-FOUND_DECLINED = LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS, code="card_declined")
+FOUND_DECLINED = LookupAnswer(LookupResult.DECLINED, Health.SUCCESS, code="card_declined")
 
 OWN = [
     ChargeDetails(),
@@ -61,7 +61,7 @@ OTHER_MONEY = [
 @pytest.mark.parametrize("details", OWN, ids=repr)
 @pytest.mark.parametrize("answer", [PAID, DECLINED, FOUND, FOUND_DECLINED], ids=str)
 def test_an_answer_that_names_what_was_asked_for_is_believed(
-    answer: Answer | LookUpAnswer, details: ChargeDetails
+    answer: ChargeAnswer | LookupAnswer, details: ChargeDetails
 ) -> None:
     told = replace(answer, details=details)
     assert checked(told, REQUEST) is told
@@ -71,7 +71,7 @@ def test_an_answer_that_names_what_was_asked_for_is_believed(
 class TestAnAnswerThatNamesSomethingElse:
     @pytest.mark.parametrize("answer", [PAID, DECLINED])
     def test_to_a_charge_proves_nothing_and_is_a_persons(
-        self, answer: Answer, details: ChargeDetails
+        self, answer: ChargeAnswer, details: ChargeDetails
     ) -> None:
         told = checked(replace(answer, details=details), REQUEST)
         assert (told.outcome, told.advice) == (Outcome.UNKNOWN, Advice.REVIEW)
@@ -79,10 +79,10 @@ class TestAnAnswerThatNamesSomethingElse:
 
     @pytest.mark.parametrize("answer", [FOUND, FOUND_DECLINED])
     def test_to_a_look_up_proves_nothing_and_is_a_persons(
-        self, answer: LookUpAnswer, details: ChargeDetails
+        self, answer: LookupAnswer, details: ChargeDetails
     ) -> None:
         told = checked(replace(answer, details=details), REQUEST)
-        assert (told.result, told.advice) == (LookUpResult.UNAVAILABLE, Advice.REVIEW)
+        assert (told.result, told.advice) == (LookupResult.UNAVAILABLE, Advice.REVIEW)
         assert told.code == WRONG_CHARGE
 
     def test_tells_a_person_what_it_names_and_what_was_asked_for(self, details: ChargeDetails) -> None:
@@ -97,7 +97,7 @@ class TestAnAnswerThatNamesSomethingElse:
 
 
 @pytest.mark.parametrize("answer", [LOST, DOWN, ABSENT, NO_ANSWER])
-def test_an_answer_that_tells_of_no_charge_is_left_as_it_is(answer: Answer | LookUpAnswer) -> None:
+def test_an_answer_that_tells_of_no_charge_is_left_as_it_is(answer: ChargeAnswer | LookupAnswer) -> None:
     told = replace(answer, details=ChargeDetails(order_id="o2", amount=1))
     assert checked(told, REQUEST) is told
 

@@ -1,4 +1,4 @@
-"""What is to be typed in another terminal works when it is typed."""
+"""The suggested commands work in another terminal."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.up.instructions import Ports, how_to_use, how_we_are_called
+from breakwall.up.instructions import Ports, command_name, how_to_use
 
 USUAL = Ports(8090, 8091)
 
 
 def test_at_the_usual_port_a_command_needs_no_setting() -> None:
-    told = how_to_use("breakwall", USUAL, {})
-    assert "  breakwall orders place --user u1 --amount 10000 --currency KRW --key cart-1" in told
-    assert "  breakwall backlog --watch" in told
+    lines = how_to_use("breakwall", USUAL, {})
+    assert "  breakwall orders place --user u1 --amount 10000 --currency KRW --key cart-1" in lines
+    assert "  breakwall backlog --watch" in lines
 
 
 def test_at_another_port_every_command_says_where_the_service_is() -> None:
@@ -37,7 +37,7 @@ def test_a_payment_service_of_the_users_own_is_not_switched_off() -> None:
     assert not [line for line in how_to_use("breakwall", None, {}) if "curl" in line]
 
 
-def test_who_has_set_variables_is_told_that_the_other_terminal_needs_them() -> None:
+def test_a_user_who_has_set_variables_is_told_that_the_other_terminal_needs_them() -> None:
     assert "same BREAKWALL_ variables" in how_to_use("breakwall", USUAL, {"BREAKWALL_DATA_DIR": "x"})[0]
     assert "variables" not in how_to_use("breakwall", USUAL, {"PATH": "/bin"})[0]
 
@@ -46,14 +46,14 @@ def test_a_command_on_the_path_is_called_by_its_name(tmp_path: Path, monkeypatch
     program = tmp_path / "breakwall"
     program.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert how_we_are_called(str(program), "/usr/bin/python3") == "breakwall"
+    assert command_name(str(program), "/usr/bin/python3") == "breakwall"
 
 
 def test_a_command_elsewhere_is_called_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert how_we_are_called(".venv/bin/breakwall", "/usr/bin/python3") == ".venv/bin/breakwall"
+    assert command_name(".venv/bin/breakwall", "/usr/bin/python3") == ".venv/bin/breakwall"
 
 
 def test_a_module_is_called_as_a_module() -> None:
-    called = how_we_are_called("/site/breakwall/__main__.py", "/usr/bin/python3")
+    called = command_name("/site/breakwall/__main__.py", "/usr/bin/python3")
     assert re.fullmatch("/usr/bin/python3 -m breakwall", called)

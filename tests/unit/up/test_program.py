@@ -1,4 +1,4 @@
-"""What a program says reaches the terminal from the moment it is up, in lines a person can read."""
+"""A program's output reaches the terminal once it is up, in readable lines; its end is an error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from breakwall.processes.child import ChildFailedError
 from breakwall.up.program import Program, as_event, readable
 from tests.texts import FAMILY
-from tests.unit.demo.processes import eventually
+from tests.waiting import wait_until
 
 HEAD = "2026-11-23T11:01:47.692Z {level} celery.worker: "
 
@@ -25,13 +26,13 @@ def test_a_warning_stays_one() -> None:
     assert readable(HEAD.format(level="WARNING") + "no database") == "11:01:47Z WARNING no database"
 
 
-def test_what_became_of_an_order_is_told_without_the_tasks_name() -> None:
+def test_an_orders_outcome_is_shown_without_the_logger() -> None:
     line = HEAD.format(level="INFO") + "order 0ff1ce: paid"
     assert readable(line) == "11:01:47Z order 0ff1ce: paid"
 
 
 @pytest.mark.parametrize("what", ["received", "succeeded in 0.08s: 'paid'"])
-def test_the_same_told_again_by_celery_is_left_out(what: str) -> None:
+def test_celerys_own_line_about_the_same_is_left_out(what: str) -> None:
     assert readable(HEAD.format(level="INFO") + f"Task breakwall.retry_payment[0ff1-ce] {what}") == ""
 
 
@@ -50,7 +51,7 @@ def test_nothing_in_a_line_moves_the_cursor() -> None:
 
 
 @pytest.fixture
-def heard() -> list[str]:
+def written() -> list[str]:
     return []
 
 
@@ -62,47 +63,65 @@ def programs() -> Iterator[list[Program]]:
         program.kill()
 
 
-def start(programs: list[Program], heard: list[str], folder: Path, script: str) -> Program:
+def start(programs: list[Program], written: list[str], folder: Path, script: str) -> Program:
     program = Program(
         "worker",
         [sys.executable, "-u", "-c", script],
         environment=os.environ,
         folder=folder,
         ready_mark=" ready.",
-        speak=heard.append,
+        write=written.append,
     )
     programs.append(program)
     return program
 
 
-def test_greetings_are_held_back_and_the_rest_is_heard(
-    programs: list[Program], heard: list[str], tmp_path: Path
+def test_banners_are_held_back_and_the_rest_is_shown(
+    programs: list[Program], written: list[str], tmp_path: Path
 ) -> None:
     script = "print('** banner **'); print('it is ready.'); print('order 1: paid')"
-    program = start(programs, heard, tmp_path, script)
-    assert eventually(lambda: len(heard) == 2)
+    program = start(programs, written, tmp_path, script)
+    wait_until(lambda: len(written) == 2)
     assert program.ready
-    assert heard == ["it is ready.", "order 1: paid"]
+    assert written == ["it is ready.", "order 1: paid"]
 
 
-def test_the_last_words_of_one_that_never_came_up_are_kept(
-    programs: list[Program], heard: list[str], tmp_path: Path
+def end_of(program: Program) -> ChildFailedError:
+    """Wait for its end; the error by which it is reported."""
+    wait_until(lambda: not program.running)
+    with pytest.raises(ChildFailedError) as caught:
+        program.check()
+    return caught.value
+
+
+def test_one_that_never_came_up_is_reported_with_its_output(
+    programs: list[Program], written: list[str], tmp_path: Path
 ) -> None:
-    program = start(programs, heard, tmp_path, "import sys; sys.exit('no such database')")
-    assert eventually(lambda: not program.running)
-    program.kill()
-    assert heard == []
-    assert not program.ready
-    assert program.last_words == "no such database"
-    assert program.how_it_ended == "ended with code 1"
+    error = end_of(start(programs, written, tmp_path, "import sys; sys.exit('no such database')"))
+    assert str(error) == "the worker ended with code 1 before it was up"
+    assert error.log == "no such database"
+    assert written == []
 
 
-def test_both_streams_are_heard(programs: list[Program], heard: list[str], tmp_path: Path) -> None:
-    start(programs, heard, tmp_path, "import sys; print('is ready.'); print('oops', file=sys.stderr)")
-    assert eventually(lambda: heard == ["is ready.", "oops"])
+def test_one_that_was_up_is_reported_with_its_exit_code(
+    programs: list[Program], written: list[str], tmp_path: Path
+) -> None:
+    error = end_of(start(programs, written, tmp_path, "import sys; print('is ready.'); sys.exit(3)"))
+    assert str(error) == "the worker ended with code 3"
+    assert error.log == ""
+    assert written == ["is ready."]
 
 
-def test_a_line_keeps_what_people_type_and_loses_what_turns_it_round() -> None:
+def test_one_that_runs_is_fine(programs: list[Program], written: list[str], tmp_path: Path) -> None:
+    start(programs, written, tmp_path, "import time; time.sleep(60)").check()
+
+
+def test_both_streams_are_shown(programs: list[Program], written: list[str], tmp_path: Path) -> None:
+    start(programs, written, tmp_path, "import sys; print('is ready.'); print('oops', file=sys.stderr)")
+    wait_until(lambda: written == ["is ready.", "oops"])
+
+
+def test_a_line_keeps_names_and_loses_what_reverses_text() -> None:
     assert readable(f"{FAMILY} Jean\u00a0Dupont \u202eevil") == f"{FAMILY} Jean\u00a0Dupont  evil"
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, field
-from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion import CALM, Lacks
-from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import DispatchSettings
-from breakwall.worker.dispatcher import Dispatcher, DispatchLoop
+from breakwall.worker.dispatcher import Dispatcher
 
 
 @dataclass
-class Site:
+class FakeSite:
     """Everything around a dispatcher, as plain numbers that a test sets."""
 
     waiting: list[str] = field(default_factory=lambda: [f"order-{n}" for n in range(1000)])
@@ -27,8 +23,7 @@ class Site:
     published: list[str] = field(default_factory=list)
     looks_at_due: int = 0
     reclaims: int = 0
-    held_back: int = 0
-
+    refusals: int = 0
     prunings: int = 0
 
     def prune(self) -> None:
@@ -41,7 +36,7 @@ class Site:
             self,
             lambda: self.depth,
             DispatchSettings(**{"batch": 100, "window": 500, **settings}),
-            held_back=self.note_held_back,
+            on_circuit_refusal=self.note_refusal,
             prune=self.prune,
         )
 
@@ -54,8 +49,8 @@ class Site:
         self.depth = 0
         return dispatcher
 
-    def note_held_back(self) -> None:
-        self.held_back += 1
+    def note_refusal(self) -> None:
+        self.refusals += 1
 
     def reclaim_expired(self) -> list[str]:
         self.reclaims += 1
@@ -76,11 +71,11 @@ class Site:
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
+def site() -> FakeSite:
+    return FakeSite()
 
 
-def test_trap_10_after_an_outage_the_backlog_is_let_out_in_growing_steps(site: Site) -> None:
+def test_trap_10_after_an_outage_the_backlog_is_let_out_in_growing_steps(site: FakeSite) -> None:
     """From 0 to 100 % with hours of backlog waiting, the drain would be the second outage."""
     dispatcher = site.dispatcher()
     site.slots = 0
@@ -89,24 +84,24 @@ def test_trap_10_after_an_outage_the_backlog_is_let_out_in_growing_steps(site: S
     assert [dispatcher.run_once() for _ in range(6)] == [10, 20, 40, 80, 100, 100]
 
 
-def test_a_dispatcher_that_is_new_begins_small_too_for_an_outage_may_just_have_ended(site: Site) -> None:
+def test_a_new_dispatcher_begins_small_too_because_an_outage_may_just_have_ended(site: FakeSite) -> None:
     dispatcher = site.dispatcher()
     assert [dispatcher.run_once() for _ in range(3)] == [10, 20, 40]
 
 
-def test_only_a_circuit_that_refuses_holds_a_worker_back(site: Site) -> None:
+def test_only_a_circuit_that_refuses_makes_a_waiting_worker_busy(site: FakeSite) -> None:
     """A worker that could work and does not is idle, whatever the reason: no room at the broker, no broker."""
     dispatcher = site.dispatcher()
     site.slots = 0
     dispatcher.run_once()
-    assert site.held_back == 1
+    assert site.refusals == 1
     for slots, depth in ((1, 0), (None, 0), (None, 10_000), (None, None)):
         site.slots, site.depth = slots, depth
         dispatcher.run_once()
-    assert site.held_back == 1
+    assert site.refusals == 1
 
 
-def test_each_step_counts_what_still_waits_at_the_broker(site: Site) -> None:
+def test_each_step_counts_what_still_waits_at_the_broker(site: FakeSite) -> None:
     dispatcher = site.dispatcher()
     site.slots = 1
     dispatcher.run_once()
@@ -114,123 +109,55 @@ def test_each_step_counts_what_still_waits_at_the_broker(site: Site) -> None:
     assert [dispatcher.run_once() for _ in range(2)] == [3, 13]
 
 
-def test_another_outage_begins_the_steps_anew(site: Site) -> None:
+def test_another_outage_restarts_the_steps(site: FakeSite) -> None:
     dispatcher = site.dispatcher()
     for site.slots in (0, None, None, 0, None):
         sent = dispatcher.run_once()
     assert sent == 10
 
 
-def test_publishes_a_batch_of_what_is_due(site: Site) -> None:
-    assert site.grown_dispatcher().run_once() == 100
-    assert site.published == [f"order-{n}" for n in range(100)]
-
-
-def test_looks_at_no_order_while_the_circuit_is_open(site: Site) -> None:
-    site.slots = 0
-    assert site.dispatcher().run_once() == 0
-    assert site.looks_at_due == 0
-
-
-def test_publishes_no_more_orders_than_the_circuit_has_probes(site: Site) -> None:
-    site.slots = 3
-    assert site.dispatcher().run_once() == 3
-
-
-def test_counts_messages_that_wait_already_as_probes(site: Site) -> None:
-    site.slots, site.depth = 3, 2
-    assert site.dispatcher().run_once() == 1
-
-
-def test_keeps_the_brokers_queue_within_its_window(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("slots", "depth", "sent"),
+    [
+        pytest.param(None, 0, 100, id="a batch while the circuit is closed"),
+        pytest.param(None, 450, 50, id="no more than the window has room for"),
+        pytest.param(None, 500, 0, id="nothing into a full window"),
+        pytest.param(None, None, 0, id="nothing while the broker does not answer"),
+        pytest.param(0, 0, 0, id="nothing while the circuit is open"),
+        pytest.param(3, 0, 3, id="one for each probe of the circuit"),
+        pytest.param(3, 2, 1, id="waiting messages count as probes"),
+    ],
+)
+def test_publishes_as_many_due_orders_as_there_is_room_for(
+    site: FakeSite, slots: int | None, depth: int | None, sent: int
+) -> None:
     dispatcher = site.grown_dispatcher()
-    site.depth = 450
-    assert dispatcher.run_once() == 50
-    site.depth = 500
-    assert dispatcher.run_once() == 0
+    site.slots, site.depth, site.looks_at_due = slots, depth, 0
+    assert dispatcher.run_once() == sent
+    assert site.published == [f"order-{n}" for n in range(sent)]
+    assert site.looks_at_due == (sent > 0), "without room no order is read"
 
 
-def test_takes_nothing_while_the_broker_does_not_answer(site: Site) -> None:
-    site.depth = None
-    assert site.dispatcher().run_once() == 0
-    assert site.looks_at_due == 0
-
-
-def test_gives_back_what_the_broker_did_not_take(site: Site) -> None:
+def test_gives_back_what_the_broker_did_not_take(site: FakeSite) -> None:
     site.broker_takes = 40
     assert site.grown_dispatcher().run_once() == 40
     assert site.waiting[0] == "order-40"
 
 
-def test_takes_dead_workers_orders_back_even_while_the_circuit_is_open(site: Site) -> None:
+def test_takes_dead_workers_orders_back_even_while_the_circuit_is_open(site: FakeSite) -> None:
     site.slots = 0
     site.dispatcher().run_once()
     assert site.reclaims == 1
 
 
-class TestLoop:
-    def run_until(self, dispatcher: Any, looks: int) -> list[str]:
-        """Run a loop until its dispatcher has looked so often; returns what it reported."""
-        reports: list[str] = []
-        self.heard: list[str | None] = []
-        lacks = Lacks(count(0, CALM * 0.6).__next__, hear=self.heard.append)
-        loop = DispatchLoop(dispatcher, interval=0.001, batch=100, report=reports.append, lacks=lacks)
-        dispatcher.stop_after = (looks, loop)
-        loop.start()
-        loop.join(10)
-        return reports
-
-    class Failing:
-        """Fails at its first look and stops the loop after a number of looks."""
-
-        stop_after: tuple[int, DispatchLoop]
-        looks = 0
-
-        def __init__(self, error: Exception) -> None:
-            self.error = error
-
-        def run_once(self) -> int:
-            self.looks += 1
-            wanted, loop = self.stop_after
-            if self.looks == wanted:
-                loop.ask_to_stop()
-            if self.looks == 1:
-                raise self.error
-            return 0
-
-    @pytest.mark.parametrize(
-        "error", [OSError(errno.EMFILE, "no"), MemoryError(), RuntimeError("can't start new thread")]
-    )
-    def test_a_look_for_which_something_is_lacking_is_told_as_that_and_the_loop_goes_on(
-        self, error: Exception
-    ) -> None:
-        dispatcher = self.Failing(error)
-        assert self.run_until(dispatcher, looks=3) == []
-        assert dispatcher.looks == 3
-        # And what it lacked it has again after a while of looks that went well, with no order to work on.
-        assert len(self.heard) == 2
-        assert self.heard[-1] is None
-
-    def test_a_look_that_fails_is_reported_and_the_loop_goes_on(self) -> None:
-        dispatcher = self.Failing(ValueError("a bug"))
-        reports = self.run_until(dispatcher, looks=3)
-        assert dispatcher.looks == 3
-        assert len(reports) == 1
-        assert "a bug" in reports[0]
-
-    def test_a_database_that_is_gone_is_told_and_told_once_to_be_back(self) -> None:
-        reports = self.run_until(self.Failing(DatabaseUnavailableError("gone")), looks=4)
-        assert reports == ["gone", "the orders database answers again, after 0 s"]
-
-
 class TestPruning:
-    def test_comes_after_each_look_that_has_published_all_there_was(self, site: Site) -> None:
+    def test_comes_after_each_look_that_has_published_all_there_was(self, site: FakeSite) -> None:
         dispatcher = site.grown_dispatcher()
         site.prunings, site.waiting = 0, site.waiting[:150]
         assert [dispatcher.run_once(), site.prunings] == [100, 0]
         assert [dispatcher.run_once(), site.prunings] == [50, 1]
 
-    def test_goes_on_during_an_outage(self, site: Site) -> None:
+    def test_goes_on_during_an_outage(self, site: FakeSite) -> None:
         site.slots = 0
         site.dispatcher().run_once()
         assert site.prunings == 1

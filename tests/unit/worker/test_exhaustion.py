@@ -1,4 +1,4 @@
-"""A worker waits for what it lacks, and goes on."""
+"""A worker that runs out of a resource waits for it, and goes on."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion import Lacks
+from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker import exhaustion
-from breakwall.worker.exhaustion import Patience, PatientExecutor
+from breakwall.worker.exhaustion import ExhaustionRetry, QueueingExecutor
 
 
 @pytest.fixture
-def heard() -> list[str | None]:
+def reported() -> list[str | None]:
     return []
 
 
 @pytest.fixture
-def lacks(heard: list[str | None]) -> Lacks:
-    return Lacks(time.monotonic, hear=heard.append)
+def lacks(reported: list[str | None]) -> ResourceExhaustion:
+    return ResourceExhaustion(time.monotonic, on_change=reported.append)
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exhaustion, "PAUSE", 0.001)
 
 
@@ -44,62 +44,66 @@ class Work:
         return "done"
 
 
-def lacking() -> DatabaseUnavailableError:
+def out_of_memory() -> DatabaseUnavailableError:
     error = DatabaseUnavailableError("no memory")
     error.lack = "memory"
     return error
 
 
-@pytest.mark.parametrize("error", [lacking(), OSError(errno.EMFILE, "no"), MemoryError()])
-def test_work_is_tried_until_there_is_enough(lacks: Lacks, heard: list[str | None], error: Exception) -> None:
+@pytest.mark.parametrize("error", [out_of_memory(), OSError(errno.EMFILE, "no"), MemoryError()])
+def test_work_is_retried_while_a_resource_is_exhausted(
+    lacks: ResourceExhaustion, reported: list[str | None], error: Exception
+) -> None:
     work = Work(error, times=5)
-    assert Patience(lacks).run(work) == "done"
+    assert ExhaustionRetry(lacks).run(work) == "done"
     assert work.tries == 6
-    assert len(heard) == 5
+    assert len(reported) == 5
 
 
-def test_it_is_let_go_in_the_end(lacks: Lacks) -> None:
+def test_after_many_tries_work_is_given_up(lacks: ResourceExhaustion) -> None:
     work = Work(MemoryError(), times=1000)
     with pytest.raises(MemoryError):
-        Patience(lacks).run(work)
+        ExhaustionRetry(lacks).run(work)
     assert work.tries == exhaustion.TRIES
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("is down"), ValueError("a bug")])
-def test_any_other_error_is_not_waited_for(lacks: Lacks, error: Exception) -> None:
+def test_any_other_error_is_raised_at_once(lacks: ResourceExhaustion, error: Exception) -> None:
     work = Work(error, times=1)
     with pytest.raises(type(error)):
-        Patience(lacks).run(work)
+        ExhaustionRetry(lacks).run(work)
     assert work.tries == 1
 
 
-def test_a_worker_that_ends_waits_no_longer(lacks: Lacks) -> None:
-    patient = Patience(lacks)
-    patient.end()
+def test_a_worker_that_ends_waits_no_longer(lacks: ResourceExhaustion) -> None:
+    retry = ExhaustionRetry(lacks)
+    retry.end()
     work = Work(MemoryError(), times=1000)
     with pytest.raises(MemoryError):
-        patient.run(work)
+        retry.run(work)
     assert work.tries == 1
 
 
 class TestExecutor:
     def test_work_for_which_there_is_no_thread_is_done_once_there_is_one(
-        self, lacks: Lacks, heard: list[str | None], monkeypatch: pytest.MonkeyPatch
+        self, lacks: ResourceExhaustion, reported: list[str | None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def none_left(executor: Any) -> None:
             raise RuntimeError("can't start new thread")
 
-        with PatientExecutor(2, lacks) as executor:
+        with QueueingExecutor(2, lacks) as executor:
             with monkeypatch.context() as without:
                 without.setattr(ThreadPoolExecutor, "_adjust_thread_count", none_left)
                 future = executor.submit(lambda: "done")
                 executor.grow()
-                assert heard == ["threads", "threads"]
+                assert reported == ["threads", "threads"]
             executor.grow()
             assert future.result(30) == "done"
 
-    def test_it_can_be_shut_down_by_who_interrupted_a_submit(self, lacks: Lacks) -> None:
-        executor = PatientExecutor(1, lacks)
+    def test_a_signal_handler_that_interrupts_submit_can_shut_it_down(
+        self, lacks: ResourceExhaustion
+    ) -> None:
+        executor = QueueingExecutor(1, lacks)
         ended = threading.Event()
 
         def interrupted() -> None:

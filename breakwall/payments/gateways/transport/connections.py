@@ -1,9 +1,8 @@
-"""HTTP/1.1 on kept connections, where an answer belongs to the request that it was given to.
+"""HTTP/1.1 on kept connections. An answer is only ever taken for the request that it answers.
 
-Nothing that is on a connection before, behind or beside an answer is taken for the next one's. A connection
-is kept only where nothing at all is left over, and looked at again before it is used: at the parser's
-buffer, at TLS's and at the socket's. The parser's is why this is not a general HTTP client: those do not
-show it.
+Bytes before, beside or after an answer never count for the next one. So a connection is kept only if nothing is
+left over in the parser's, TLS's and the socket's buffer, and is checked again before its next use. General HTTP
+clients do not show the parser's buffer: that is why none is used here.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from dataclasses import dataclass
 
 import h11
 
-from breakwall.host.exhaustion import remember
-from breakwall.payments.gateways.answers import StrayAnswerError
+from breakwall.host.descriptors import register_idle_connections
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
+from breakwall.payments.gateways.transport.errors import StrayAnswerError
 
 LONGEST_HEAD = 102_400
 """Bytes of an answer's status line and headers."""
@@ -26,7 +25,7 @@ LONGEST_HEAD = 102_400
 
 @dataclass(frozen=True, slots=True, repr=False)  # the headers hold credentials
 class Request:
-    """One request; ``target`` and ``headers`` as they travel."""
+    """One request; ``target`` and ``headers`` as they are sent."""
 
     method: str
     target: bytes
@@ -40,7 +39,7 @@ class Reply:
 
     Attributes:
         headers: names in lower case.
-        body: None where it was too long to be read.
+        body: None if it was too long.
     """
 
     status: int
@@ -48,8 +47,8 @@ class Reply:
     body: bytes | None
 
 
-class Connection:
-    """One connection to the service, for one request after the other."""
+class HttpConnection:
+    """One connection to the service, for one request after another."""
 
     def __init__(self, stream: DeadlineStream) -> None:
         self._stream = stream
@@ -59,34 +58,33 @@ class Connection:
         """Send the request and read its answer.
 
         Raises:
-            StrayAnswerError: what came cannot be the answer to this request.
+            StrayAnswerError: the answer began before the whole request had arrived.
             Exception: whatever the network or the service did.
         """
         self._stream.write(self._encode(request), call)
         head = self._head(call)
         return Reply(head.status_code, _joined(head.headers), self._body(max_body, call))
 
-    def renew(self) -> bool:
-        """Make ready for the next request; False where anything is left over of the last one."""
+    def reset(self) -> bool:
+        """Prepare for the next request; False if anything is left over from the last one."""
         http = self._http
         if not (http.our_state is http.their_state is h11.DONE) or http.trailing_data != (b"", False):
             return False
         http.start_next_cycle()
         return self.is_quiet()
 
-    def tunnelled(self) -> DeadlineStream | None:
-        """What is below, where the answer to a CONNECT has made a tunnel of it; None where it has not.
+    def tunnel(self) -> DeadlineStream | None:
+        """The stream below, if the answer to a CONNECT made it a tunnel; else None.
 
-        What came behind that answer is lost. In front of TLS there is nothing: the client speaks first.
+        Bytes after that answer are lost. There are none before TLS, where the client speaks first.
         """
         return self._stream if self._http.their_state is h11.SWITCHED_PROTOCOL else None
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come since."""
-        return not self._stream.has_unasked()
+        """Whether nothing has arrived since the last answer."""
+        return not self._stream.has_unsolicited_data()
 
     def close(self) -> None:
-        """Give it up."""
         self._stream.close()
 
     def _encode(self, request: Request) -> bytes:
@@ -104,7 +102,7 @@ class Connection:
                 early = early or not self._stream.delivered
             if isinstance(event, h11.Response):
                 break
-            # "100 Continue" may come before the body has arrived.
+            # Only "100 Continue" may come before the body has arrived.
             early = early and bool(self._http.trailing_data[0])
         if early:
             raise StrayAnswerError
@@ -128,39 +126,39 @@ class Connection:
 
 
 class ConnectionPool:
-    """Keeps idle connections for a while; safe to share between threads."""
+    """Keeps idle connections for a while. Threads may share it."""
 
     def __init__(self, connect: Callable[[Call], DeadlineStream], *, keepalive: float) -> None:
-        """Nothing is connected yet; ``keepalive`` is in seconds."""
+        """Connect nothing yet; ``keepalive`` is in seconds."""
         self._connect, self._keepalive = connect, keepalive
         self._lock = threading.Lock()
-        self._idle: deque[tuple[float, Connection]] = deque()  # the longest idle first
+        self._idle: deque[tuple[float, HttpConnection]] = deque()  # the longest idle first
         self._closed = False
-        remember(self)
+        register_idle_connections(self)
 
     def exchange(self, request: Request, max_body: int, call: Call) -> Reply:
-        """Send the request and read its answer; see `Connection.exchange`."""
-        connection = self._take() or Connection(self._connect(call))
+        """Send the request and read its answer; see `HttpConnection.exchange`."""
+        connection = self._take() or HttpConnection(self._connect(call))
         try:
             return connection.exchange(request, max_body, call)
         finally:
             self._give_back(connection)
 
     def close(self) -> None:
-        """Close the idle connections now, and those in use when their calls end."""
+        """Close the idle connections now, and those in use after their calls."""
         with self._lock:
             self._closed = True
         self.close_idle()
 
     def close_idle(self) -> None:
-        """Close those that no call uses."""
+        """Close the connections that no call uses."""
         with self._lock:
             idle = [connection for _, connection in self._idle]
             self._idle.clear()
         for connection in idle:
             connection.close()
 
-    def _take(self) -> Connection | None:
+    def _take(self) -> HttpConnection | None:
         self._close_expired()
         while True:
             with self._lock:
@@ -171,8 +169,8 @@ class ConnectionPool:
                 return connection
             connection.close()
 
-    def _give_back(self, connection: Connection) -> None:
-        if connection.renew():
+    def _give_back(self, connection: HttpConnection) -> None:
+        if connection.reset():
             with self._lock:
                 if not self._closed:
                     self._idle.append((time.monotonic() + self._keepalive, connection))
@@ -181,7 +179,7 @@ class ConnectionPool:
 
     def _close_expired(self) -> None:
         now = time.monotonic()
-        expired: list[Connection] = []
+        expired: list[HttpConnection] = []
         with self._lock:
             while self._idle and self._idle[0][0] <= now:
                 expired.append(self._idle.popleft()[1])
@@ -190,7 +188,7 @@ class ConnectionPool:
 
 
 def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers by name; what is there more than once has commas between (RFC 9110, 5.2)."""
+    """The headers by name; repeated ones are joined with commas (RFC 9110, 5.2)."""
     joined: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")

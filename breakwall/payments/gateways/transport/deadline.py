@@ -1,9 +1,8 @@
-"""One deadline over a whole HTTP call: resolve, connect, handshake, write, headers, body.
+"""One deadline for a whole HTTP call: resolve, connect, handshake, write, headers, body.
 
-A time-out for each read would never cut off a service that sends a byte a second. Here every operation on
-a socket gets what is left of the call's deadline. The same place knows whether a byte of the request may
-have left, which is what decides between "nothing was sent" and "unknown". See
-docs/adr/0004-total-deadline.md.
+A timeout for each read would never end a service that sends a byte a second. Here each socket operation gets the
+rest of the call's time. This module also knows whether a byte of the request may have left, which decides
+between "nothing was sent" and "unknown". See docs/adr/0004-total-deadline.md.
 """
 
 from __future__ import annotations
@@ -16,57 +15,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from breakwall.host.exhaustion import lack_of, relieve
-from breakwall.payments.gateways.answers import Phase, StrayAnswerError
-from breakwall.payments.gateways.transport.linger import close_in_order, discard_on_close
+from breakwall.host.descriptors import free_descriptors
+from breakwall.host.exhaustion import exhausted_resource
+from breakwall.payments.gateways.transport.errors import (
+    CertificateRefusedError,
+    ConnectError,
+    ConnectTimeout,
+    Phase,
+    ReadError,
+    ReadTimeout,
+    StrayAnswerError,
+    WriteError,
+    WriteTimeout,
+)
+from breakwall.payments.gateways.transport.linger import allow_normal_close, discard_on_close
 from breakwall.payments.gateways.transport.resolver import Address, Resolver
-from breakwall.payments.gateways.transport.unsolicited import holds_unasked
+from breakwall.payments.gateways.transport.unsolicited import has_unsolicited_data
 
 DESCRIPTOR_WAIT = 1.0
-"""Seconds that a call waits for a descriptor when this process has none left: others end, and give theirs back."""
+"""Seconds that a call waits for a file descriptor when this process has none left: other calls end and free theirs."""
 
 CHUNK = 65_536
 """Bytes taken from a socket at once."""
 
 CERTIFICATE_ALERT = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
-"""OpenSSL's names for what the other side says of our certificate."""
-
-
-class ConnectTimeout(Exception):  # noqa: N818 - operators know these names: they are codes of answers
-    """The deadline passed before there was a connection."""
-
-
-class ConnectError(Exception):
-    """There is no connection to be had."""
-
-
-class WriteTimeout(Exception):  # noqa: N818
-    """The deadline passed while the request was written."""
-
-
-class WriteError(Exception):
-    """The connection broke while the request was written."""
-
-
-class ReadTimeout(Exception):  # noqa: N818
-    """The deadline passed before the answer was there."""
-
-
-class ReadError(Exception):
-    """The connection broke before the answer was there."""
-
-
-class CertificateRefusedError(Exception):
-    """The service wants another certificate of ours. TLS 1.3 may say so only after the request was written."""
+"""OpenSSL's names of the other side's alerts about our certificate."""
 
 
 class Call:
-    """One call on its way.
-
-    Attributes:
-        deadline: on `time.monotonic`.
-        phase: how far it came.
-    """
+    """The state of one call: its ``deadline`` (on `time.monotonic`) and how far it came (``phase``)."""
 
     __slots__ = ("deadline", "phase")
 
@@ -78,8 +55,8 @@ class Call:
         """Seconds until the deadline; negative past it."""
         return self.deadline - time.monotonic()
 
-    def bound(self) -> float:
-        """Seconds that an operation on a socket may take.
+    def timeout(self) -> float:
+        """Seconds that the next socket operation may take.
 
         Raises:
             TimeoutError: none are left.
@@ -90,49 +67,46 @@ class Call:
 
 
 class DeadlineStream:
-    """A connected socket whose every operation ends by the deadline of the call that uses it."""
+    """A connected socket whose every operation ends by the deadline of the call that uses it.
+
+    Attributes:
+        delivered: whether the other side had the whole request when data last arrived. An answer that began earlier
+            cannot belong to the request: what a service sends after it has read the request also acknowledges the
+            request. Where the system does not tell (any but Linux), any data counts as that.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._undelivered = False
-
-    @property
-    def delivered(self) -> bool:
-        """Whether the whole request was at the other side when something was last read.
-
-        An answer that began before cannot be the request's own: what the service sends after it has read the
-        request acknowledges the request too. Where the system does not tell (it is not Linux), always True.
-        """
-        return not self._undelivered
+        self.delivered = True
 
     def read(self, call: Call) -> bytes:
-        """What came next; empty at the connection's end.
+        """The next bytes; empty at the connection's end.
 
         Raises:
-            ReadTimeout, ReadError, CertificateRefusedError: nothing came.
+            ReadTimeout, ReadError, CertificateRefusedError: nothing arrived.
         """
         with _raising(ReadTimeout, ReadError):
-            self._sock.settimeout(call.bound())
+            self._sock.settimeout(call.timeout())
             data = self._sock.recv(CHUNK)
-        if data and self._undelivered:
-            self._undelivered = not close_in_order(self._sock)
+        if data and not self.delivered:
+            self.delivered = allow_normal_close(self._sock)
         return data
 
     def write(self, request: bytes, call: Call) -> None:
         """Send a whole request; its first byte changes ``call.phase``.
 
         Raises:
-            StrayAnswerError: something was there to be read before the request was written.
-            WriteTimeout, WriteError: it was not sent, or not whole.
+            StrayAnswerError: data arrived before the request was written.
+            WriteTimeout, WriteError: nothing was sent, or only a part.
         """
         view = memoryview(request)
         with _raising(WriteTimeout, WriteError):
-            discard_on_close(self._sock, call.bound())
-            self._undelivered = True
+            discard_on_close(self._sock, call.timeout())
+            self.delivered = False
             while view:
-                if holds_unasked(self._sock):
+                if has_unsolicited_data(self._sock):
                     raise StrayAnswerError
-                self._sock.settimeout(call.bound())
+                self._sock.settimeout(call.timeout())
                 view = view[self._send(view, call) :]
 
     def _send(self, view: memoryview, call: Call) -> int:
@@ -140,32 +114,32 @@ class DeadlineStream:
         try:
             return self._sock.send(view)
         except OSError:
-            # A plain socket's failed send has queued nothing (send(2)). TLS may have passed on a part.
+            # A failed send on a plain socket has queued nothing (send(2)). TLS may have passed on a part.
             if not isinstance(self._sock, ssl.SSLSocket):
                 call.phase = before
             raise
 
-    def has_unasked(self) -> bool:
-        """Whether something came that nobody asked for; the connection is of no use then."""
+    def has_unsolicited_data(self) -> bool:
+        """Whether data arrived that belongs to no request; then the connection must not be used again."""
         try:
-            return holds_unasked(self._sock)
+            return has_unsolicited_data(self._sock)
         except (OSError, ValueError):  # broken, or closed
             return True
 
     def close(self) -> None:
-        """Give the connection up, and with it what was not delivered."""
+        """Close the connection, and discard what was not delivered."""
         self._sock.close()
 
     def start_tls(self, context: ssl.SSLContext, host: str, call: Call) -> DeadlineStream:
-        """The same connection, encrypted; closed where the handshake fails.
+        """The same connection, encrypted. If the handshake fails, it is closed.
 
         Raises:
             ConnectTimeout, ConnectError: the handshake failed.
         """
-        # The handshake's timeout is a total in CPython (`_ssl.c` counts a deadline), so dripping ends too.
+        # CPython counts the handshake's timeout as a total (`_ssl.c`), so a dripping peer is ended too.
         with _raising(ConnectTimeout, ConnectError):
             try:
-                self._sock.settimeout(call.bound())
+                self._sock.settimeout(call.timeout())
                 return DeadlineStream(context.wrap_socket(self._sock, server_hostname=host))
             except BaseException:
                 self.close()
@@ -176,11 +150,11 @@ def connect(host: str, port: int, resolver: Resolver, call: Call) -> DeadlineStr
     """Connect to ``host``, address after address.
 
     Raises:
-        ConnectTimeout, ConnectError: none of them took the connection.
+        ConnectTimeout, ConnectError: no address accepted the connection.
     """
     call.phase = Phase.CONNECTING
     with _raising(ConnectTimeout, ConnectError):
-        addresses = resolver.resolve(host, port, timeout=call.bound())
+        addresses = resolver.resolve(host, port, timeout=call.timeout())
         try:
             return DeadlineStream(_connect_to_any(addresses, call))
         except OSError:
@@ -189,10 +163,10 @@ def connect(host: str, port: int, resolver: Resolver, call: Call) -> DeadlineStr
 
 
 def _connect_to_any(addresses: list[Address], call: Call) -> socket.socket:
-    """The first address that answers; an unreachable one may use up only its share of the time."""
+    """The first address that answers. Each may use only its share of the time."""
     failure: OSError = OSError("the name has no address")
     for tried, (family, address) in enumerate(addresses):
-        share = call.bound() / (len(addresses) - tried)
+        share = call.timeout() / (len(addresses) - tried)
         try:
             return _connect(family, address, share)
         except OSError as error:
@@ -213,24 +187,24 @@ def _connect(family: socket.AddressFamily, address: tuple[Any, ...], timeout: fl
     return sock
 
 
-def _socket(family: socket.AddressFamily, patience: float) -> socket.socket:
-    end = time.monotonic() + patience
+def _socket(family: socket.AddressFamily, timeout: float) -> socket.socket:
+    end = time.monotonic() + timeout
     while True:
         try:
             return socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:
-            if lack_of(error) is None or time.monotonic() > end:
+            if exhausted_resource(error) is None or time.monotonic() > end:
                 raise
-            relieve(error)
+            free_descriptors(error)
         time.sleep(0.02)
 
 
 @contextmanager
-def _raising(timeout: type[Exception], failure: type[Exception]) -> Iterator[None]:
+def _raising(on_timeout: type[Exception], on_failure: type[Exception]) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise timeout(str(error)) from error
+        raise on_timeout(str(error)) from error
     except OSError as error:
         refused = isinstance(error, ssl.SSLError) and CERTIFICATE_ALERT.search(error.reason or "")
-        raise (CertificateRefusedError if refused else failure)(str(error)) from error
+        raise (CertificateRefusedError if refused else on_failure)(str(error)) from error

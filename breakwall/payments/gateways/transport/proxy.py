@@ -1,8 +1,7 @@
-"""An HTTP proxy on the way to the payment service.
+"""An HTTP proxy between us and the payment service.
 
-To an ``https`` service it is asked for a tunnel (CONNECT), within the call's deadline and before anything of
-the request is written: whatever becomes of that, nothing was sent. A request to an ``http`` service goes to it
-with the whole address.
+For an ``https`` service it opens a tunnel (CONNECT), within the call's deadline and before anything of the request
+is written: if that fails, nothing was sent. A request to an ``http`` service is sent to it with the full URL.
 """
 
 from __future__ import annotations
@@ -11,51 +10,47 @@ import httpx2
 
 from breakwall import __version__
 from breakwall.credentials import basic_auth
-from breakwall.payments.gateways.transport.connections import Connection, Request
-from breakwall.payments.gateways.transport.deadline import (
-    Call,
+from breakwall.payments.gateways.transport.connections import HttpConnection, Request
+from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream, connect
+from breakwall.payments.gateways.transport.errors import (
     ConnectError,
     ConnectTimeout,
-    DeadlineStream,
     ReadTimeout,
     WriteTimeout,
-    connect,
 )
 from breakwall.payments.gateways.transport.resolver import Resolver
 
-MOST_OF_A_REFUSAL = 65_536
-"""Bytes that are read of the page that comes with a refusal."""
+MAX_REFUSAL = 65_536
+"""Bytes of a refusal's page that are read."""
 
 
 class Proxy:
-    """One proxy, by its URL."""
-
     def __init__(self, url: str) -> None:
-        """Nothing is connected yet.
+        """Connect nothing yet.
 
         Args:
             url: ``http://user:password@host:port``; user and password are optional.
 
         Raises:
-            ValueError: the URL is not one, without repeating it.
+            ValueError: the URL is invalid; the text does not repeat it.
         """
         try:
             parsed = httpx2.URL(url)
         except (httpx2.InvalidURL, TypeError):
-            raise ValueError("the proxy's URL is not one: http://host:port would be right") from None
+            raise ValueError("the proxy's URL must be like http://host:port") from None
         if parsed.scheme != "http" or not parsed.host or parsed.port is None:
             raise ValueError("the proxy's URL must be like http://host:port")
         self._host, self._port = parsed.raw_host.decode("ascii"), parsed.port
         self.headers: dict[str, str] = {}
-        """Those that a request to the proxy itself has."""
+        """The additional headers of a request to the proxy itself."""
         if parsed.userinfo:
             self.headers["Proxy-Authorization"] = basic_auth(parsed.username, parsed.password)
 
     def connect(self, resolver: Resolver, call: Call) -> DeadlineStream:
-        """A connection to the proxy.
+        """Connect to the proxy.
 
         Raises:
-            ConnectTimeout, ConnectError: there is none.
+            ConnectTimeout, ConnectError: it does not answer.
         """
         try:
             return connect(self._host, self._port, resolver, call)
@@ -63,28 +58,28 @@ class Proxy:
             raise type(error)(f"the proxy does not answer: {error}") from error
 
     def tunnel(self, authority: str, resolver: Resolver, call: Call) -> DeadlineStream:
-        """A connection through the proxy to ``authority``, which is ``host:port``.
+        """Connect through the proxy to ``authority``, which is ``host:port``.
 
         Raises:
-            ConnectTimeout, ConnectError: there is none.
+            ConnectTimeout, ConnectError: there is no tunnel.
         """
-        connection = Connection(self.connect(resolver, call))
+        connection = HttpConnection(self.connect(resolver, call))
         try:
             return self._ask(connection, authority, call)
         except BaseException:
             connection.close()
             raise
 
-    def _ask(self, connection: Connection, authority: str, call: Call) -> DeadlineStream:
+    def _ask(self, connection: HttpConnection, authority: str, call: Call) -> DeadlineStream:
         headers = {"Host": authority, "User-Agent": f"breakwall/{__version__}", **self.headers}
-        question = Request("CONNECT", authority.encode("ascii"), headers)
+        request = Request("CONNECT", authority.encode("ascii"), headers)
         try:
-            # What is said to the proxy is nothing of the request: another call, whose phase nobody asks for.
-            reply = connection.exchange(question, MOST_OF_A_REFUSAL, Call(call.deadline))
+            # The CONNECT is no part of the charge's request, so it must not change that call's phase.
+            reply = connection.exchange(request, MAX_REFUSAL, Call(call.deadline))
         except (ReadTimeout, WriteTimeout):
             raise ConnectTimeout("the proxy did not answer in time") from None
         except Exception as error:  # whatever it sends
             raise ConnectError(f"the proxy gave no usable answer ({type(error).__name__})") from None
-        if (stream := connection.tunnelled()) is None:
+        if (stream := connection.tunnel()) is None:
             raise ConnectError(f"the proxy refused with HTTP {reply.status}: look at BREAKWALL_PAYMENT_PROXY")
         return stream

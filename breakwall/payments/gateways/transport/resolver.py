@@ -1,9 +1,8 @@
-"""Host names to addresses, within a deadline.
+"""Resolves host names within a deadline.
 
-``getaddrinfo`` takes no timeout and can hang for half a minute when the name servers do not answer. One
-daemon thread for each gateway asks it, started with the first name that is not an address; callers wait
-for its answer no longer than they have time. A hung look-up is shared by all who wait for it, and the
-thread never holds up the end of the process.
+``getaddrinfo`` takes no timeout and can hang for half a minute if the name servers do not answer. So one daemon
+thread for each gateway calls it, and callers wait only as long as their deadlines allow. Callers that ask for the
+same name share one call. The thread starts with the first real name and never delays the process's exit.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from typing import Any
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 FRESH = 10.0
-"""Seconds that an answer is used for: short enough to follow a fail-over made in DNS."""
+"""Seconds for which an answer is reused: short enough to follow a fail-over in DNS."""
 
 
 class Resolver:
-    """Resolves names for one gateway; safe to share between threads."""
+    """Resolves names for one gateway. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,13 +46,12 @@ class Resolver:
             raise TimeoutError(f"the name {host} did not resolve in time") from None
 
     def forget(self, host: str, port: int) -> None:
-        """Ask again next time: none of the addresses took a connection."""
+        """Resolve again next time, because no address accepted a connection."""
         with self._lock:
             if (kept := self._answers.get((host, port))) and kept[1].done():
                 del self._answers[host, port]
 
     def close(self) -> None:
-        """Let the thread end."""
         with self._lock:
             if self._thread is not None:
                 self._questions.put(None)
@@ -66,7 +64,7 @@ class Resolver:
                 return answer
             if self._thread is None:
                 thread = threading.Thread(target=self._work, name="payment-resolver", daemon=True)
-                thread.start()  # first: where that fails nobody waits for an answer
+                thread.start()  # before anything is recorded: it can fail
                 self._thread = thread
             answer = Future()
             self._answers[host, port] = (time.monotonic(), answer)
@@ -78,7 +76,7 @@ class Resolver:
             host, port, answer = question
             try:
                 answer.set_result(_ask(host, port))
-            except Exception as error:  # whatever it is, the caller who waits must learn it
+            except Exception as error:  # the callers that wait must learn of any error
                 answer.set_exception(error)
 
 

@@ -1,4 +1,4 @@
-"""What is on a connection that nobody asked for."""
+"""Detects data on a connection that belongs to no request."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import select
 import socket
 import ssl
 
-GLANCE = 65_536
-"""Bytes looked at below TLS at once: more than all session tickets have."""
+PEEK = 65_536
+"""Bytes looked at below TLS at once: more than all session tickets together."""
 
-MOST_TICKETS = 16
-"""Records of TLS's own between two requests. Usual servers send two after the handshake."""
+MAX_TICKETS = 16
+"""TLS's own records between two requests. Usual servers send two after the handshake."""
 
 RECORD_HEADER = 5
 """Bytes in front of each TLS record; the last two of them are its length (RFC 8446, 5.1)."""
 
 
-def holds_unasked(sock: socket.socket) -> bool:
-    """Whether there is something to be read: data, or the connection's end. TLS's session tickets are neither.
+def has_unsolicited_data(sock: socket.socket) -> bool:
+    """Whether data or the connection's end can be read. TLS's session tickets do not count.
 
-    The connection is of no use then, and a byte of it may be gone.
+    If so, the connection must not be used again: a byte of the data may be gone.
 
     Raises:
         OSError: the connection is broken.
@@ -34,23 +34,23 @@ def _is_readable(sock: socket.socket) -> bool:
 
 
 def _holds_data(sock: ssl.SSLSocket) -> bool:
-    """Whether there is more to be read than whole records of TLS's own.
+    """Whether there is more to read than whole records of TLS's own.
 
-    OpenSSL would keep the beginning of a record out of everybody's sight, so that is looked at before.
+    OpenSSL would hide the beginning of a record, so the bytes below TLS are looked at first.
     """
     sock.settimeout(0)
-    for _ in range(MOST_TICKETS):
+    for _ in range(MAX_TICKETS):
         if sock.pending():
             return True
         if not _is_readable(sock):
             return False
-        waiting = socket.socket.recv(sock, GLANCE, socket.MSG_PEEK)  # `SSLSocket.recv` cannot look below TLS
+        waiting = socket.socket.recv(sock, PEEK, socket.MSG_PEEK)  # `SSLSocket.recv` cannot look below TLS
         if not _is_whole_records(waiting):
             return True
         try:
             sock.recv(1)
         except ssl.SSLWantReadError:
-            continue  # that was one record of TLS's own
+            continue  # it was a record of TLS's own
         return True
     return True
 

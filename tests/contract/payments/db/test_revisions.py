@@ -84,7 +84,7 @@ class TestAProcessOnTheTablesOf:
     def test_looks_up_before_it_sends_again(self, rolled: Site) -> None:
         rolled.gateway.answers.extend([LOST, replace(PAID, charge_id="ch_2")])
         placed = rolled.producer.place(order())
-        rolled.advance(rolled.gateway.profile.settle_seconds + LEASE)
+        rolled.advance(rolled.gateway.profile.absent_after + LEASE)
         rolled.gateway.look_ups.extend([ABSENT, ABSENT])
         assert rolled.retrier.run(placed.order_id) is OrderStatus.PAID
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 
 from breakwall import __version__
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker import READS
+from breakwall.broker import MESSAGE_FORM
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
@@ -26,7 +26,7 @@ from breakwall.payments.fleet.workers import (
 )
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
-from breakwall.worker.heartbeat import Heartbeat
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.stopwatch import Stopwatch
 
 
@@ -41,7 +41,7 @@ class Fleet:
 
     def worker(self, name: str = "celery@web-1", slots: int = 20) -> Heartbeat:
         heartbeat = Heartbeat(self.database, clock=self.clock, monotonic=lambda: self.seconds)
-        heartbeat.introduce(name, slots)
+        heartbeat.identify(name, slots)
         assert heartbeat.beat()
         return heartbeat
 
@@ -78,7 +78,7 @@ def test_a_worker_tells_who_and_where_it_is_with_what_slots_and_version(fleet: F
         "celery@web-1",
         7,
         __version__,
-        READS,
+        MESSAGE_FORM,
     )
     assert found.host
     assert found.pid > 0
@@ -144,10 +144,10 @@ def test_a_row_from_a_time_that_is_still_to_come_is_no_living_worker(fleet: Flee
 
 def test_what_a_worker_lacks_is_told_until_it_has_it_again(fleet: Fleet) -> None:
     heartbeat = fleet.worker()
-    heartbeat.lacks("no file descriptors are left")
+    heartbeat.set_exhausted("no file descriptors are left")
     heartbeat.beat()
     assert fleet.live()[0].lacks == "no file descriptors are left"
-    heartbeat.lacks(None)
+    heartbeat.set_exhausted(None)
     heartbeat.beat()
     assert fleet.live()[0].lacks is None
 
@@ -156,7 +156,7 @@ def test_a_worker_tells_since_when_it_has_done_nothing(fleet: Fleet) -> None:
     heartbeat = fleet.worker()
     fleet.pass_time(20)
     assert fleet.live()[0].idle_seconds == 20.0
-    heartbeat.busy()
+    heartbeat.mark_busy()
     fleet.pass_time(5)
     heartbeat.beat()
     assert fleet.live()[0].idle_seconds == 5.0
@@ -198,8 +198,8 @@ def test_a_heartbeat_that_cannot_be_written_for_want_of_something_says_of_what(
     """A worker with nothing to do said nothing of a full disk, for as long as that lasted."""
     full, told = DatabaseUnavailableError("full"), list[str]()
     full.lack = "disk space"
-    heartbeat = Heartbeat(fleet.database, short=told.append)
-    heartbeat.introduce("celery@web-1", 20)
+    heartbeat = Heartbeat(fleet.database, on_exhaustion=told.append)
+    heartbeat.identify("celery@web-1", 20)
     monkeypatch.setattr(fleet.database, "write", Mock(side_effect=full))
     assert heartbeat.beat() is False
     assert told == ["disk space"]
@@ -207,8 +207,8 @@ def test_a_heartbeat_that_cannot_be_written_for_want_of_something_says_of_what(
 
 def test_a_heartbeat_that_was_never_started_may_be_told_things_and_stopped(fleet: Fleet) -> None:
     heartbeat = Heartbeat(fleet.database)
-    heartbeat.busy()
-    heartbeat.lacks("memory")
+    heartbeat.mark_busy()
+    heartbeat.set_exhausted("memory")
     assert heartbeat.beat() is False
     heartbeat.stop()
     assert fleet.known() == []

@@ -16,7 +16,7 @@ from sqlalchemy import delete, event, select
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import charges, incidents
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, ChargeDetails, ChargeRequest, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeDetails, ChargeRequest, Outcome
 from breakwall.payments.ledger.charges import known_charges, take_charge
 from breakwall.payments.ledger.claims import Attempt
 from breakwall.payments.ledger.ledger import Ledger
@@ -413,7 +413,7 @@ class TestTwoOpenTransactions:
 class TestALateAnswerThatIsNotBelieved:
     """It tells of a charge, which is more than not to know: a look-up from before does not outweigh it."""
 
-    def late(self, site: Site, answer: Answer) -> str:
+    def late(self, site: Site, answer: ChargeAnswer) -> str:
         site.know_a_charge()
         attempt = site.ledger.accept_sending(order("second"))
         assert isinstance(attempt, Attempt)

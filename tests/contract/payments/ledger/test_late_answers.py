@@ -14,7 +14,7 @@ from sqlalchemy import event
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.payments.actions import Author
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Advice, Answer, Health, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.ledger.claims import Attempt
@@ -24,7 +24,7 @@ from tests.contract.people import OTHER_PAYLOAD, STORED_ERROR, poisoned
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, PAID
 
-STOP = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_400", advice=Advice.STOP)
+STOP = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_400", advice=Advice.STOP)
 PATIENCE = 10.0
 
 
@@ -65,7 +65,7 @@ class TestALateDecline:
         site.retrier.run(attempt.claim.order_id)
         site.ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED))
         site.advance(60)
-        site.gateway.look_ups.append(LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS))
+        site.gateway.look_ups.append(LookupAnswer(LookupResult.DECLINED, Health.SUCCESS))
         status = OrderStatus.DECLINED if looks_up else OrderStatus.REVIEW
         assert site.retrier.run(attempt.claim.order_id) is status
 
@@ -105,7 +105,7 @@ def test_an_order_that_is_paid_by_a_late_answer_leaves_no_attempt_without_an_out
 
 class TestACancellation:
     @pytest.mark.parametrize("last", [pytest.param(DOWN, id="used-up"), pytest.param(STOP, id="refused")])
-    def test_during_the_last_attempt_leaves_no_dead_order(self, site: Site, last: Answer) -> None:
+    def test_during_the_last_attempt_leaves_no_dead_order(self, site: Site, last: ChargeAnswer) -> None:
         order_id = site.producer.enqueue([order()])[0].order_id
         site.gateway.answers.extend([DOWN, DOWN, last])
         for _ in range(2):
@@ -232,7 +232,7 @@ def test_the_way_to_a_look_up_that_has_worked_can_be_lost_and_nothing_is_charged
         site.producer.place(order(key))
     site.breaker_forgets()
     site.advance(31)
-    no_route = LookUpAnswer(ABSENT.result, Health.SUCCESS, code="http_404")
+    no_route = LookupAnswer(ABSENT.result, Health.SUCCESS, code="http_404")
     site.gateway.look_ups.extend([replace(FOUND, charge_id="ch_2"), no_route, no_route])
     assert site.retrier.run(site.get("found").id) is OrderStatus.PAID
     assert site.retrier.run(site.get("victim").id) is OrderStatus.QUEUED

@@ -14,7 +14,7 @@ from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import BUSY_SECONDS, Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.claims import Attempt, Claim
 from breakwall.payments.ledger.dispatch_queue import DueOrders
 from breakwall.payments.ledger.ledger import Ledger
@@ -27,7 +27,7 @@ from tests.contract.site import order
 PAUSE = 4.9
 """Seconds: `docs/guarantees.md` promises that a process may stand still for up to five."""
 
-DECLINED = Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
+DECLINED = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
 
 
 @pytest.fixture(params=[1.0, 10.0, 60.0], ids="payment-timeout-{:g}".format)

@@ -13,7 +13,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.ledger.claims import Attempt, Claim
 from breakwall.payments.ledger.dispatch_queue import DueOrders
 from breakwall.payments.ledger.ledger import PUBLISH_GRACE, Ledger
@@ -22,9 +22,9 @@ from breakwall.payments.operator.retry_and_cancel import Interventions, RefusedE
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus, StoredOrder
 
 LEASE = 15.0
-PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
-UNKNOWN = Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
-REFUSED = Answer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
+PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+UNKNOWN = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
+REFUSED = ChargeAnswer(Outcome.NOT_SENT, Health.FAILURE, code="ConnectError")
 AGAIN = Verdict(OrderStatus.QUEUED, 5.0)
 
 
@@ -235,7 +235,7 @@ class TestAttempts:
 
     def test_a_declined_look_up_that_names_a_charge_is_declined(self, book: Book) -> None:
         claim = book.reclaim(book.crashed())
-        found = LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS, charge_id="ch_9")
+        found = LookupAnswer(LookupResult.DECLINED, Health.SUCCESS, charge_id="ch_9")
         book.ledger.record_look_up(claim, found, Verdict(OrderStatus.DECLINED), fruitless=False)
         assert (book.get().status, book.get().charge_id) == (OrderStatus.DECLINED, None)
 
@@ -282,7 +282,7 @@ class TestUnsettledAttempts:
 
     def test_a_look_up_that_finds_the_charge_pays_the_order(self, book: Book) -> None:
         claim = book.reclaim(book.crashed())
-        found = LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_7")
+        found = LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_7")
         book.ledger.record_look_up(claim, found, Verdict(OrderStatus.PAID), fruitless=False)
         assert (book.get().status, book.get().charge_id) == (OrderStatus.PAID, "ch_7")
         assert book.outcomes() == [Outcome.SUCCEEDED]
@@ -290,7 +290,7 @@ class TestUnsettledAttempts:
 
     def test_a_fruitless_look_up_counts_against_the_look_ups_alone(self, book: Book) -> None:
         claim = book.reclaim(book.crashed())
-        nothing = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="http_503")
+        nothing = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="http_503")
         book.ledger.record_look_up(claim, nothing, AGAIN, fruitless=True)
         book.clock.advance(5)
         progress = book.reclaim(claim.order_id).progress
@@ -321,14 +321,14 @@ class TestLateResults:
 
     def test_the_same_charge_reported_twice_is_no_incident(self, book: Book) -> None:
         late, successor = self.overtaken(book)
-        found = LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+        found = LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
         book.ledger.record_look_up(successor, found, Verdict(OrderStatus.PAID), fruitless=False)
         book.ledger.record(late, PAID, Verdict(OrderStatus.PAID))
         assert book.incidents() == []
 
     def test_two_different_charges_are_an_incident(self, book: Book) -> None:
         late, successor = self.overtaken(book)
-        found = LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_2")
+        found = LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id="ch_2")
         book.ledger.record_look_up(successor, found, Verdict(OrderStatus.PAID), fruitless=False)
         book.ledger.record(late, PAID, Verdict(OrderStatus.PAID))
         assert book.incidents() == ["two_charges"]
@@ -407,7 +407,7 @@ class TestPeople:
 
     @pytest.mark.parametrize("status", [OrderStatus.PAID, OrderStatus.DECLINED])
     def test_a_settled_order_cannot_be_retried(self, book: Book, status: OrderStatus) -> None:
-        answer = PAID if status is OrderStatus.PAID else Answer(Outcome.DECLINED, Health.SUCCESS)
+        answer = PAID if status is OrderStatus.PAID else ChargeAnswer(Outcome.DECLINED, Health.SUCCESS)
         book.ledger.record(book.retrying(), answer, Verdict(status))
         with pytest.raises(RefusedError, match=status.value):
             book.people.retry("cart-1")

@@ -40,7 +40,7 @@ from breakwall.payments.reconciliation.compare import Kind
 from breakwall.payments.reconciliation.report import ReportLine
 from breakwall.payments.reconciliation.run import Period, Reconciliation
 from breakwall.producers.importing import OrderImporter
-from breakwall.producers.order_files import Line
+from breakwall.producers.order_files import OrderLine
 from tests.contract.people import ANNA
 from tests.contract.site import Site, order
 from tests.gateway import DECLINED, PAID
@@ -234,7 +234,11 @@ class TestAnOrderThatIsPlacedAgainAfterItWasPruned:
         importer = OrderImporter(
             keeper.site.producer, keeper.site.database, lambda number, problem: bad.append(number)
         )
-        lines = [Line(1, order("cart-1")), Line(2, order("cart-2", 7)), Line(3, order("cart-3"))]
+        lines = [
+            OrderLine(1, order("cart-1")),
+            OrderLine(2, order("cart-2", 7)),
+            OrderLine(3, order("cart-3")),
+        ]
         list(importer.run(lines))
         summary = importer.summary
         assert (summary.accepted, summary.already_known, bad) == (1, 1, [2])

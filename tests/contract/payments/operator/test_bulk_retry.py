@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, select, update
 
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import interventions, orders
-from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.operator import bulk_retry
 from breakwall.payments.operator.bulk_retry import Preview, Redrive, Selection, chunk_query
 from breakwall.payments.orders import Order, OrderStatus
@@ -32,7 +32,7 @@ from tests.contract.site import Site, order
 from tests.gateway import FOUND, PAID
 
 DEAD = Selection((OrderStatus.DEAD,))
-TIMED_OUT = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_408", detail="50% of it took Too Long.")
+TIMED_OUT = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_408", detail="50% of it took Too Long.")
 
 
 def driver(site: Site, **options: Any) -> Redrive:

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.claims import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_attempts
@@ -171,7 +171,7 @@ class TestAPersonsWordThatNothingWasCharged:
         assert site.outcomes() == [Outcome.FAILED, Outcome.FAILED]
 
     def test_says_nothing_of_an_attempt_that_was_only_rejected(self, site: Site) -> None:
-        rejected = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE)
+        rejected = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE)
         site.gateway.answers.append(rejected)
         order_id = site.producer.place(order()).order_id
         site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")

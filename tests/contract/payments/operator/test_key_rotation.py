@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, ChargeRequest, Health, LookUpAnswer, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Health, LookupAnswer, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.operator.bulk_retry import Redrive, Selection
 from breakwall.payments.operator.resolve import Resolution
@@ -29,7 +29,7 @@ from tests.contract.people import (
 from tests.contract.site import Site, order
 from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID, PLAIN
 
-THROTTLED = Answer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
+THROTTLED = ChargeAnswer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
 
 
 def retry(site: Site) -> None:
@@ -59,17 +59,17 @@ class StoringService:
 
     def __init__(self, site: Site) -> None:
         self.mended = False
-        self.stored: dict[str, Answer] = {}
+        self.stored: dict[str, ChargeAnswer] = {}
         site.know_a_charge()
         site.gateway.profile = KEYED
         site.gateway.charge = self.charge  # type: ignore[method-assign]
         site.gateway.look_up = self.look_up  # type: ignore[method-assign]
         self.known = site.gateway.known
 
-    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         return self.stored.setdefault(request.idempotency_key, PAID if self.mended else REFUSED)
 
-    def look_up(self, key: str, *, deadline: float) -> LookUpAnswer:
+    def look_up(self, key: str, *, deadline: float) -> LookupAnswer:
         return replace(FOUND, charge_id=self.known[key]) if key in self.known else ABSENT
 
 
@@ -189,7 +189,7 @@ def test_no_evidence_gives_an_order_a_new_key_that_may_have_been_charged(site: S
 class TestTheKeyStays:
     @pytest.mark.parametrize("answer", [DOWN, THROTTLED, FAILED])
     def test_where_the_service_stored_nothing_under_it(
-        self, site: Site, send_round: Callable[[], None], answer: Answer
+        self, site: Site, send_round: Callable[[], None], answer: ChargeAnswer
     ) -> None:
         dead(site, answer=answer)
         send_round()
@@ -202,7 +202,7 @@ class TestTheKeyStays:
 
     @pytest.mark.parametrize("answers", [(LOST,), (LOST, REFUSED), (LOST, DOWN)])
     def test_where_an_attempt_may_have_charged_which_is_then_looked_up_by_it(
-        self, site: Site, send_round: Callable[[], None], answers: tuple[Answer, ...]
+        self, site: Site, send_round: Callable[[], None], answers: tuple[ChargeAnswer, ...]
     ) -> None:
         site.gateway.profile = KEYED
         site.gateway.answers.extend(answers)

@@ -36,7 +36,7 @@ from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, PAID, PLAIN
 
 BACKUP = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SETTLE = PLAIN.settle_seconds
+SETTLE = PLAIN.absent_after
 
 
 def suspicion_of(site: Site) -> Suspicion:

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from breakwall.payments.db.schema import orders
-from breakwall.payments.gateways.base import Answer, Health, Outcome
-from breakwall.payments.gateways.sent_keys import wire_key
+from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
@@ -40,7 +40,7 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 def paid(site: Site, *keys: str) -> None:
     """Orders that are paid with a charge of their own, a second after each other."""
     for key in keys:
-        answer = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{key}")
+        answer = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{key}")
         site.gateway.answers.append(answer)
         assert site.producer.place(order(key)).status is OrderStatus.PAID
         site.advance(1)
@@ -59,16 +59,16 @@ def numbered(lines: list[ReportLine]) -> Iterator[ReportLine]:
 
 def compared(site: Site, lines: list[ReportLine], period: Period | None = None) -> list[Found]:
     found = Reconciliation(site.database, period=period, clock=site.clock).run(numbered(lines))
-    return [(difference.kind, difference.idempotency_key) for difference in found]
+    return [(discrepancy.kind, discrepancy.idempotency_key) for discrepancy in found]
 
 
-def test_a_report_of_all_charges_and_of_none_else_agrees(site: Site) -> None:
+def test_a_report_of_exactly_all_charges_agrees(site: Site) -> None:
     paid(site, *"abcde")
     dead(site, "f")
     assert compared(site, report(*"abcde") + report("f", status="declined", charge_id=None)) == []
 
 
-def test_each_difference_is_listed_and_nothing_else(site: Site) -> None:
+def test_each_discrepancy_is_listed_and_nothing_else(site: Site) -> None:
     paid(site, *"abcdefg")
     dead(site, "h")
     lines = [
@@ -80,7 +80,7 @@ def test_each_difference_is_listed_and_nothing_else(site: Site) -> None:
         *report("e", charge_id="ch_second"),
         *report("g", status="refunded"),
         *report("h"),
-        *report("stranger"),
+        *report("unknown"),
     ]
     assert sorted(compared(site, lines)) == sorted(
         [
@@ -91,18 +91,18 @@ def test_each_difference_is_listed_and_nothing_else(site: Site) -> None:
             (Kind.PAID_NOT_CHARGED, "f"),
             (Kind.PAID_NOT_CHARGED, "g"),
             (Kind.CHARGED_NOT_PAID, "h"),
-            (Kind.UNKNOWN_KEY, "stranger"),
+            (Kind.UNKNOWN_KEY, "unknown"),
         ]
     )
 
 
-def test_a_charge_that_a_later_line_takes_back_is_none(site: Site) -> None:
+def test_a_charge_that_a_later_line_reverses_is_none(site: Site) -> None:
     paid(site, "a", "b")
     lines = report("a", "b") + report("a", status="refunded")
     assert compared(site, lines) == [(Kind.PAID_NOT_CHARGED, "a")]
 
 
-def test_a_charge_that_is_taken_back_pays_no_order_even_under_a_strangers_key(site: Site) -> None:
+def test_a_charge_that_is_reversed_under_an_unknown_key_pays_no_order(site: Site) -> None:
     paid(site, "a")
     lines = report("a") + report("refund-9", charge_id="ch_a", status="refunded")
     assert compared(site, lines) == [(Kind.PAID_NOT_CHARGED, "a")]
@@ -124,15 +124,15 @@ def test_a_report_without_lines_lacks_every_paid_order(site: Site) -> None:
     assert compared(site, []) == [(Kind.PAID_NOT_CHARGED, key) for key in "abc"]
 
 
-class TestAnyKeyThatAnAttemptUsed:
-    def renewed_twice(self, site: Site) -> list[str]:
+class TestAnyKeyOfAnAttempt:
+    def rotated_twice(self, site: Site) -> list[str]:
         """The keys of an order whose key was changed twice before it was paid."""
         site.know_a_charge()
         site.gateway.answers.append(STORED_ERROR)
         order_id = site.producer.place(order("a")).order_id
         for answer in (
             STORED_ERROR,
-            Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"),
+            ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"),
         ):
             site.advance(60)
             site.gateway.look_ups.append(ABSENT)
@@ -146,12 +146,12 @@ class TestAnyKeyThatAnAttemptUsed:
 
     @pytest.mark.parametrize("which", [0, 1, 2])
     def test_finds_its_order(self, site: Site, which: int) -> None:
-        keys = self.renewed_twice(site)
+        keys = self.rotated_twice(site)
         assert len(set(keys)) == 3
         assert compared(site, [*report(keys[which], charge_id="ch_a"), *self.report_of_the_other()]) == []
 
     def test_finds_two_charges_under_two_keys(self, site: Site) -> None:
-        keys = self.renewed_twice(site)
+        keys = self.rotated_twice(site)
         lines = [*report(keys[0], charge_id="ch_early"), *report(keys[2], charge_id="ch_a")]
         assert compared(site, [*lines, *self.report_of_the_other()]) == [(Kind.TWO_CHARGES, "a")]
 
@@ -159,23 +159,23 @@ class TestAnyKeyThatAnAttemptUsed:
         order_id = in_review(site, answer=STORED_ERROR)
         Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
         site.people.retry("cart-1", ANNA)
-        site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
+        site.gateway.answers.append(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
         site.retrier.run(order_id)
         assert compared(site, report(site.gateway.charged[-1].idempotency_key, charge_id="ch_a")) == []
 
     def test_is_known_by_the_order_in_it_where_the_attempt_is_gone(self, site: Site) -> None:
-        """As after a restore: the key was renewed, and used, in the time that is lost."""
+        """As after a restore: the key was rotated, and used, in the time that is lost."""
         paid(site, "a")
-        renewed = derive_charge_key(site.get("a").id, 99)
-        assert compared(site, report(renewed, charge_id="ch_a")) == []
+        rotated = derive_charge_key(site.get("a").id, 99)
+        assert compared(site, report(rotated, charge_id="ch_a")) == []
 
-    @pytest.mark.parametrize("stranger", [derive_charge_key("0" * 32), f"{'0' * 32}.99"])
-    def test_does_not_mean_any_key_that_merely_looks_like_one(self, site: Site, stranger: str) -> None:
+    @pytest.mark.parametrize("unknown", [derive_charge_key("0" * 32), f"{'0' * 32}.99"])
+    def test_does_not_mean_any_key_that_merely_looks_like_one(self, site: Site, unknown: str) -> None:
         paid(site, "a")
-        assert compared(site, report("a", stranger, charge_id="ch_a")) == [(Kind.UNKNOWN_KEY, stranger)]
+        assert compared(site, report("a", unknown, charge_id="ch_a")) == [(Kind.UNKNOWN_KEY, unknown)]
 
 
-class TestAKeyThatTravelsEncoded:
+class TestAKeyThatIsSentEncoded:
     @pytest.mark.parametrize("key", ["cart%17", "..", "100%", *TYPED.values()])
     def test_finds_its_order_as_it_was_sent_and_as_it_is(self, site: Site, key: str) -> None:
         paid(site, key)
@@ -202,18 +202,18 @@ class TestAChargeThatIsKnownByItsId:
         lines = [replace(line, key=None) for line in report("a", amount=1)]
         assert compared(site, lines) == [(Kind.OTHER_AMOUNT, "a"), (Kind.PAID_NOT_CHARGED, "b")]
 
-    def test_of_nobodys_is_told_without_a_key(self, site: Site) -> None:
+    def test_of_no_order_is_reported_without_a_key(self, site: Site) -> None:
         lines = [replace(line, key=None) for line in report("a")]
         assert compared(site, lines) == [(Kind.UNKNOWN_KEY, None)]
 
-    def test_under_a_key_of_nobodys_is_found_and_told(self, site: Site) -> None:
+    def test_under_an_unknown_key_is_found_and_reported(self, site: Site) -> None:
         paid(site, "a")
         run = Reconciliation(site.database, clock=site.clock)
-        (found,) = run.run(report("stranger", charge_id="ch_a"))
-        assert (found.kind, found.idempotency_key) == (Kind.UNKNOWN_KEY, "stranger")
+        (found,) = run.run(report("unknown", charge_id="ch_a"))
+        assert (found.kind, found.idempotency_key) == (Kind.UNKNOWN_KEY, "unknown")
         assert found.order_id == site.get("a").id
 
-    def test_that_is_another_orders_is_told_once_and_neither_is_missing(self, site: Site) -> None:
+    def test_that_is_another_orders_is_reported_once_and_neither_is_missing(self, site: Site) -> None:
         paid(site, "a")
         dead(site, "b")
         run = Reconciliation(site.database, clock=site.clock)
@@ -221,7 +221,7 @@ class TestAChargeThatIsKnownByItsId:
         assert (found.kind, found.order_id) == (Kind.CHARGE_OF_ANOTHER, site.get("b").id)
         assert (found.here, found.report) == (site.get("a").id, "ch_a")
 
-    def test_that_two_orders_have_here_is_told(self, site: Site) -> None:
+    def test_that_two_orders_have_here_is_reported(self, site: Site) -> None:
         """From before a charge was one order's."""
         paid(site, "a", "b")
         shared = update(orders).values(charge_id="ch_1")
@@ -235,7 +235,7 @@ class TestAChargeThatIsKnownByItsId:
         named = [replace(line, key=None, order_id=site.get("a").id) for line in report("x")]
         assert compared(site, named) == [(Kind.CHARGED_NOT_PAID, "a")]
 
-    def test_with_the_id_of_another_order_is_told(self, site: Site) -> None:
+    def test_with_the_id_of_another_order_is_reported(self, site: Site) -> None:
         paid(site, "a", "b")
         lines = [replace(report("a")[0], order_id=site.get("b").id), *report("b")]
         assert compared(site, lines) == [(Kind.CHARGE_OF_ANOTHER, "a")]
@@ -244,14 +244,14 @@ class TestAChargeThatIsKnownByItsId:
 class TestLinesOfOthers:
     def run(self, site: Site, lines: list[ReportLine], **options: Any) -> tuple[list[Found], int]:
         run = Reconciliation(site.database, clock=site.clock, **options)
-        found = [(difference.kind, difference.idempotency_key) for difference in run.run(numbered(lines))]
+        found = [(discrepancy.kind, discrepancy.idempotency_key) for discrepancy in run.run(numbered(lines))]
         return found, run.of_others
 
-    def test_are_differences_unless_only_known_charges_count(self, site: Site) -> None:
+    def test_are_discrepancies_unless_only_known_charges_count(self, site: Site) -> None:
         paid(site, "a")
         lines = report("a", "x", "y")
-        strangers = [(Kind.UNKNOWN_KEY, "x"), (Kind.UNKNOWN_KEY, "y")]
-        assert self.run(site, lines) == (strangers, 0)
+        unknown = [(Kind.UNKNOWN_KEY, "x"), (Kind.UNKNOWN_KEY, "y")]
+        assert self.run(site, lines) == (unknown, 0)
         assert self.run(site, lines, only_known=True) == ([], 2)
 
     def test_are_none_that_have_a_charge_of_ours(self, site: Site) -> None:
@@ -264,7 +264,7 @@ class TestLinesOfOthers:
         refused = [replace(line, key=None) for line in report("z", status="failed")]
         assert self.run(site, refunds + refused) == ([], 3)
 
-    def test_take_back_a_second_charge_of_ours_all_the_same(self, site: Site) -> None:
+    def test_reverse_a_second_charge_of_ours_all_the_same(self, site: Site) -> None:
         """A refund is often known by the charge alone, and a second charge to no order by its id."""
         paid(site, "a")
         second = report("a", charge_id="ch_second")
@@ -275,7 +275,7 @@ class TestLinesOfOthers:
 
 class TestLinesThatAreNoCharge:
     @pytest.mark.parametrize("status", ["pending", "disputed", "fee", ""])
-    def test_end_nothing_and_are_no_difference_of_their_own(self, site: Site, status: str) -> None:
+    def test_are_no_discrepancy_of_their_own(self, site: Site, status: str) -> None:
         paid(site, "a")
         lines = [*report("x", status=status, amount=None), *report("a"), *report("a", status=status)]
         assert compared(site, lines) == []
@@ -286,7 +286,7 @@ class TestLinesThatAreNoCharge:
         (found,) = run.run(report("a", status="pending"))
         assert (found.kind, found.report) == (Kind.PAID_NOT_CHARGED, "pending")
 
-    def test_of_an_order_that_cannot_be_read_make_it_no_missing_one(self, site: Site) -> None:
+    def test_that_cannot_be_read_do_not_make_their_order_missing(self, site: Site) -> None:
         paid(site, "a")
         assert compared(site, report("a", status=UNREADABLE, amount=None, currency=None)) == []
 
@@ -312,7 +312,7 @@ class TestThePeriod:
         ("since", "until", "missed"),
         [(None, None, "abcd"), (1, None, "bcd"), (None, 2, "ab"), (1, 3, "bc"), (9, 10, "")],
     )
-    def test_bounds_the_orders_that_are_missed(
+    def test_bounds_the_orders_that_are_missing(
         self, site: Site, since: float | None, until: float | None, missed: str
     ) -> None:
         paid(site, *"abcd")
@@ -338,7 +338,7 @@ class TestThePeriod:
     def test_judges_an_order_that_was_accepted_before_it_and_charged_within(self, site: Site) -> None:
         order_id = site.producer.enqueue([order()])[0].order_id
         site.advance(60)
-        site.gateway.answers.append(Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
+        site.gateway.answers.append(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
         site.retrier.run(order_id)
         assert compared(site, [], self.period(30, 90)) == [(Kind.PAID_NOT_CHARGED, "cart-1")]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.command import Terminal
 from tests.integration.gateway_fixtures import Serve
-from tests.integration.gateway_stub import Connection, response
+from tests.integration.gateway_stub import StubConnection, response
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "reconciliation.md"
 REPORTS = Path(__file__).parents[2] / "reports"
@@ -34,7 +34,7 @@ def terminal(short_terminal: Terminal, serve: Serve) -> Terminal:
     """A shop whose three orders were charged as charge-1, charge-2 and charge-3."""
     numbers = iter(range(1, 4))
 
-    def charge(connection: Connection) -> None:
+    def charge(connection: StubConnection) -> None:
         while connection.request():
             body = {"status": "succeeded", "charge_id": f"charge-{next(numbers)}"}
             connection.send(response(200, json.dumps(body).encode()))

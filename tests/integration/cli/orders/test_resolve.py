@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.gateways.base import Answer, Health, Outcome
+from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.orders import OrderStatus
 from tests.command import Terminal
 from tests.integration.stuck_orders import dead, in_review, ledger_of, states
 
-CHARGED = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_late")
+CHARGED = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_late")
 
 
 def in_state(terminal: Terminal, status: str) -> None:

@@ -15,7 +15,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitBreakerConfig, CircuitState
 from breakwall.payments.charging import tell_breaker
-from breakwall.payments.gateways import Advice, Answer, ChargeDetails, Health, LookUpResult, Outcome
+from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeDetails, Health, LookupResult, Outcome
+from breakwall.payments.gateways.charge_answers import Bounds
 from breakwall.payments.gateways.http import HttpGateway
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to
 from tests.integration.peer_service import Peer, running_peer
@@ -31,7 +32,7 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def gateway(peer: Peer) -> Iterator[HttpGateway]:
-    with gateway_to(peer.url, max_body=2000) as gateway:
+    with gateway_to(peer.url, bounds=Bounds(max_body=2000)) as gateway:
         yield gateway
 
 
@@ -40,7 +41,7 @@ def raw(body: bytes, **headers: str) -> Response:
     return Response(body, headers={"content-type": "application/json", **named})
 
 
-def charge_thrice(gateway: HttpGateway) -> tuple[list[Answer], BreakerStatus]:
+def charge_thrice(gateway: HttpGateway) -> tuple[list[ChargeAnswer], BreakerStatus]:
     """Three charges through a circuit that three failures open for 30 seconds, and how it stands then."""
     with CircuitBreaker("payments", CircuitBreakerConfig(failure_threshold=3)) as breaker:
         answers = []
@@ -75,7 +76,7 @@ def test_three_answers_that_cannot_be_read_open_the_circuit(peer: Peer, gateway:
     assert circuit.state is CircuitState.OPEN
 
 
-def test_the_nested_code_of_a_decline_is_told(peer: Peer, gateway: HttpGateway) -> None:
+def test_the_nested_code_of_a_decline_is_found(peer: Peer, gateway: HttpGateway) -> None:
     peer.reply = JSONResponse({"error": {"code": "card_declined"}}, 402)
     assert charge(gateway).code == "card_declined"
 
@@ -102,7 +103,7 @@ def test_a_retry_after_that_no_service_can_mean_does_not_keep_the_circuit_open(
 def test_a_retry_after_within_the_bound_is_heeded(peer: Peer) -> None:
     peer.reply = JSONResponse({}, 503, {"retry-after": "30"})
     for bound, wait in ((30.0, 30.0), (29.0, None)):
-        with gateway_to(peer.url, max_retry_after=bound) as gateway:
+        with gateway_to(peer.url, bounds=Bounds(max_retry_after=bound)) as gateway:
             assert charge(gateway).retry_after == wait
             assert gateway.look_up("cart-17", deadline=time.monotonic() + 5).retry_after == wait
 
@@ -131,9 +132,9 @@ def test_what_has_one_meaning_only_is_read(
     peer: Peer, gateway: HttpGateway, reply: Response, charge_id: str
 ) -> None:
     peer.reply = reply
-    assert charge(gateway) == Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=charge_id)
+    assert charge(gateway) == ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=charge_id)
     found = gateway.look_up("cart-17", deadline=time.monotonic() + 5)
-    assert (found.result, found.charge_id) == (LookUpResult.SUCCEEDED, charge_id)
+    assert (found.result, found.charge_id) == (LookupResult.SUCCEEDED, charge_id)
 
 
 UNREADABLE = {
@@ -167,7 +168,7 @@ def test_what_cannot_be_read_says_why(peer: Peer, gateway: HttpGateway, reply: R
     seen, found = charge(gateway), gateway.look_up("cart-17", deadline=time.monotonic() + 5)
     assert (seen.outcome, seen.health) == (Outcome.UNKNOWN, Health.FAILURE)
     assert seen.detail == f"The payment service answered HTTP 200, but {why}"
-    assert (found.result, found.health) == (LookUpResult.UNAVAILABLE, Health.FAILURE)
+    assert (found.result, found.health) == (LookupResult.UNAVAILABLE, Health.FAILURE)
     assert found.detail == f"The look-up answered HTTP 200, but {why}"
 
 

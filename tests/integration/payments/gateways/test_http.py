@@ -10,11 +10,11 @@ import pytest
 
 from breakwall.payments.gateways import (
     Advice,
-    Answer,
+    ChargeAnswer,
     ChargeRequest,
     Health,
-    LookUpAnswer,
-    LookUpResult,
+    LookupAnswer,
+    LookupResult,
     Outcome,
 )
 from breakwall.payments.gateways.http import HttpGateway
@@ -22,14 +22,14 @@ from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to
 from tests.integration.gateway_stub import PAID, answering, body_of, headers_of, response
 
 
-def look_up(gateway: HttpGateway, key: str) -> LookUpAnswer:
+def look_up(gateway: HttpGateway, key: str) -> LookupAnswer:
     return gateway.look_up(key, deadline=time.monotonic() + 5)
 
 
 def test_a_charge_carries_the_order_and_its_key(serve: Serve) -> None:
     server = serve(answering(response(200, PAID)))
     with gateway_to(server.url) as gateway:
-        assert charge(gateway) == Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
+        assert charge(gateway) == ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
     (request,) = server.requests
     assert request.startswith(b"POST /api/charge HTTP/1.1\r\n")
     assert headers_of(request)["idempotency-key"] == "cart-17"
@@ -54,10 +54,10 @@ def test_the_urls_path_is_a_prefix(serve: Serve) -> None:
     assert server.requests[1].startswith(b"GET /pay/v2/api/charges/k ")
 
 
-def test_a_look_up_quotes_the_key_as_it_was_sent(serve: Serve) -> None:
+def test_a_lookup_quotes_the_key_as_it_was_sent(serve: Serve) -> None:
     server = serve(answering(response(200, PAID)))
     with gateway_to(server.url) as gateway:
-        assert look_up(gateway, "cart/17?x") == LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, "ch_1")
+        assert look_up(gateway, "cart/17?x") == LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, "ch_1")
         look_up(gateway, "주")
     assert server.requests[0].startswith(b"GET /api/charges/cart%2F17%3Fx HTTP/1.1\r\n")
     assert server.requests[1].startswith(b"GET /api/charges/%25EC%25A3%25BC HTTP/1.1\r\n")

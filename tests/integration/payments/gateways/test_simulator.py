@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.payments.gateways import Advice, ChargeRequest, LookUpResult, Outcome
+from breakwall.payments.gateways import Advice, ChargeRequest, LookupResult, Outcome
 from breakwall.payments.gateways.http import HttpGateway
 from breakwall.simulator.client import SimulatorControl
 from breakwall.simulator.server import Simulator
@@ -33,30 +33,30 @@ def control(simulator: Simulator) -> SimulatorControl:
     return SimulatorControl(simulator.control_url)
 
 
-def look_up(gateway: HttpGateway, key: str = ORDER.idempotency_key) -> LookUpResult:
+def look_up(gateway: HttpGateway, key: str = ORDER.idempotency_key) -> LookupResult:
     return gateway.look_up(key, deadline=time.monotonic() + 5).result
 
 
 def test_an_order_is_charged_once_and_found_again(gateway: HttpGateway, control: SimulatorControl) -> None:
-    assert look_up(gateway) is LookUpResult.ABSENT
+    assert look_up(gateway) is LookupResult.ABSENT
     first, second = charge(gateway), charge(gateway)
     assert (first.outcome, first.charge_id) == (Outcome.SUCCEEDED, second.charge_id)
-    assert look_up(gateway) is LookUpResult.SUCCEEDED
+    assert look_up(gateway) is LookupResult.SUCCEEDED
     (booked,) = control.ledger()
     assert (booked["order_id"], booked["amount"], booked["currency"]) == ("o-1", 10_000, "KRW")
 
 
 @pytest.mark.parametrize("key", ["주문 17/3", "a%2Fb", "..", "?#"])
-def test_any_key_is_found_by_the_look_up(gateway: HttpGateway, control: SimulatorControl, key: str) -> None:
+def test_any_key_is_found_by_the_lookup(gateway: HttpGateway, control: SimulatorControl, key: str) -> None:
     charge(gateway, order=ChargeRequest("o", "u", 1, "KRW", key))
-    assert look_up(gateway, key) is LookUpResult.SUCCEEDED
+    assert look_up(gateway, key) is LookupResult.SUCCEEDED
     assert len(control.ledger()) == 1
 
 
 def test_a_decline_is_declined_also_when_looked_up(gateway: HttpGateway, control: SimulatorControl) -> None:
     control.set_faults(decline_rate=1)
     assert (charge(gateway).outcome, charge(gateway).code) == (Outcome.DECLINED, "card_declined")
-    assert look_up(gateway) is LookUpResult.DECLINED
+    assert look_up(gateway) is LookupResult.DECLINED
 
 
 def test_another_payload_under_the_same_key_goes_to_a_person(gateway: HttpGateway) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from celery import Celery
 from celery.worker.control import Panel
 
-from breakwall.broker.consuming.consumer import MOST_EVENTS, forget_old_events
-from breakwall.broker.consuming.remote_control import REASONS, SILENCE, TELL, Handlers
+from breakwall.broker.consuming.remote_control import REASONS, SHOWING, ControlCommands
+from breakwall.log_throttle import INTERVAL, LogThrottle
 
 
 class Clock:
@@ -21,27 +20,27 @@ class Clock:
 
 @pytest.mark.parametrize("name", ["shutdown", "cancel_consumer", "add_consumer", "revoke", "rate_limit"])
 def test_what_would_end_a_worker_or_change_it_is_refused_with_what_to_do(name: str) -> None:
-    assert Handlers()[name](None, msg="bye") == {"error": f"refused: {REASONS[name]}"}
+    assert ControlCommands()[name](None, msg="bye") == {"error": f"refused: {REASONS[name]}"}
 
 
 def test_every_command_of_celerys_is_answered_or_refused() -> None:
-    handlers = Handlers()
+    handlers = ControlCommands()
     for name in Panel.data:
         assert name in handlers or "refused" in handlers[name](None)["error"]
-    assert set(Panel.data) >= TELL
+    assert set(Panel.data) >= SHOWING
 
 
 @pytest.mark.parametrize("arguments", [{"state": 1}, {"unknown": 1}, {}])
 def test_no_answer_raises(arguments: dict[str, Any]) -> None:
-    assert "failed" in Handlers()["query_task"](None, **arguments)["error"]
+    assert "failed" in ControlCommands()["query_task"](None, **arguments)["error"]
 
 
-def test_a_refusal_is_told_once_a_minute_and_nothing_of_an_unknown_one(
+def test_a_refusal_is_logged_once_a_minute_and_nothing_of_an_unknown_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
-    handlers = Handlers(clock)
-    for _ in range(int(SILENCE)):
+    handlers = ControlCommands(LogThrottle(clock))
+    for _ in range(int(INTERVAL)):
         handlers["shutdown"](None)
         handlers["a\nforged"](None)
         handlers["another"](None)
@@ -50,19 +49,3 @@ def test_a_refusal_is_told_once_a_minute_and_nothing_of_an_unknown_one(
     assert len(lines) == 2
     assert "SIGTERM" in lines[0]
     assert "forged" not in lines[1]
-
-
-def test_events_that_no_broker_takes_are_kept_in_a_bounded_number() -> None:
-    app = Celery(broker="memory://", set_as_current=False)
-    with app.connection_for_write() as connection:
-        dispatcher = app.events.Dispatcher(connection)
-        forget_old_events(dispatcher)
-
-        def refuse(*_: Any, **__: Any) -> None:
-            raise PermissionError
-
-        dispatcher.producer.publish = refuse
-        for number in range(MOST_EVENTS + 10):
-            dispatcher.send("task-received", uuid=str(number))
-        assert len(dispatcher._outbound_buffer) == MOST_EVENTS
-        dispatcher.disable()

@@ -1,13 +1,13 @@
-"""A consumer that its broker has forgotten connects anew; one that has nothing to do, or its hands full, does not."""
+"""A consumer that its broker has forgotten connects anew; one that is idle or busy does not."""
 
 from __future__ import annotations
 
 import pytest
 
-from breakwall.broker.consuming.watchdog import LOOKS, PATIENCE, Watch
+from breakwall.broker.consuming.watchdog import LOOKS, QUIET, Watchdog
 
 
-class Consumer:
+class FakeConsumer:
     idle_slots = 4
     last_message_at = 0.0
     consumes = True
@@ -20,42 +20,37 @@ class Consumer:
 
 
 def watch_for(
-    seconds: int, consumer: Consumer, depth: int | None, busy_at: float | None = None
+    seconds: int, consumer: FakeConsumer, depth: int | None, busy_at: float | None = None
 ) -> list[float]:
     """Look each second; returns when the consumer was given up."""
     now, given_up = 0.0, []
-    watch = Watch(lambda: depth, clock=lambda: now)
+    watchdog = Watchdog(lambda: depth, clock=lambda: now)
     for second in range(seconds):
         now = float(second)
         if busy_at is not None and second % busy_at == 0:
             consumer.last_message_at = now
-        watch.run_once(consumer)
+        watchdog.run_once(consumer)
         if len(consumer.given_up) > len(given_up):
             given_up.append(now)
     return given_up
 
 
 def test_a_consumer_that_gets_none_of_the_messages_that_wait_is_given_up() -> None:
-    first = watch_for(30, Consumer(), 372)[0]
-    assert first == pytest.approx(PATIENCE + PATIENCE / LOOKS, abs=1)
+    first = watch_for(30, FakeConsumer(), 372)[0]
+    assert first == pytest.approx(QUIET + QUIET / LOOKS, abs=1)
 
 
 @pytest.mark.parametrize("depth", [0, None])
-def test_none_is_given_up_where_nothing_waits_or_nobody_knows(depth: int | None) -> None:
-    assert watch_for(60, Consumer(), depth) == []
+def test_none_is_given_up_where_no_message_is_known_to_wait(depth: int | None) -> None:
+    assert watch_for(60, FakeConsumer(), depth) == []
 
 
-def test_none_is_given_up_that_has_its_hands_full() -> None:
-    consumer = Consumer()
-    consumer.idle_slots = 0
-    assert watch_for(60, consumer, 372) == []
-
-
-def test_none_is_given_up_that_was_told_to_take_none() -> None:
-    consumer = Consumer()
-    consumer.consumes = False
+@pytest.mark.parametrize(("attribute", "value"), [("idle_slots", 0), ("consumes", False)])
+def test_none_is_given_up_that_takes_no_message_now(attribute: str, value: int) -> None:
+    consumer = FakeConsumer()
+    setattr(consumer, attribute, value)
     assert watch_for(60, consumer, 372) == []
 
 
 def test_none_is_given_up_while_messages_come() -> None:
-    assert watch_for(60, Consumer(), 372, busy_at=3) == []
+    assert watch_for(60, FakeConsumer(), 372, busy_at=3) == []

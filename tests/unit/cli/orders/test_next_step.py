@@ -10,7 +10,7 @@ from breakwall.cli.orders.next_step import outlook, what_of_doubt
 from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.gateways import GatewayProfile
 
-PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, settle_seconds=30.0)
+PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, absent_after=30.0)
 
 
 def said(

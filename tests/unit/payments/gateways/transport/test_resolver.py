@@ -65,7 +65,7 @@ def test_a_hung_name_service_costs_no_more_than_the_callers_time(resolver: Resol
     release.set()
 
 
-def test_all_who_wait_share_one_question(resolver: Resolver, names: Names) -> None:
+def test_all_callers_that_wait_share_one_call(resolver: Resolver, names: Names) -> None:
     release = threading.Event()
     names.reply = lambda: release.wait(30) and FOUND
     for _ in range(5):
@@ -106,7 +106,7 @@ def test_a_forgotten_answer_is_asked_for_again(resolver: Resolver, names: Names)
     assert len(names.asked) == 2
 
 
-def test_a_failure_is_told_and_not_kept(resolver: Resolver, names: Names) -> None:
+def test_a_failure_is_raised_and_not_kept(resolver: Resolver, names: Names) -> None:
     def fail() -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "unknown name")
 

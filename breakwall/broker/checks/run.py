@@ -1,0 +1,69 @@
+"""The checks, of whichever broker is set. A broker that does not answer passes them. Each takes under two seconds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from breakwall.broker.checks import rabbitmq, redis
+from breakwall.broker.config import is_amqp
+from breakwall.broker.connections.factory import client_app, new_connection
+from breakwall.broker.errors import WrongQueueError, explain_wrong_queue, refusal
+from breakwall.settings import Settings
+
+log = logging.getLogger("breakwall.broker")
+
+Check = Callable[[Any], object]
+
+
+def check_queue(settings: Settings) -> None:
+    """Check that the broker has nothing else under the names of our queue. Makes nothing.
+
+    Raises:
+        WrongQueueError: it has.
+    """
+    check: Check = rabbitmq.check_names if is_amqp(settings) else redis.check_names
+    problem = explain_wrong_queue(_run(settings, check))
+    if problem is not None:
+        raise WrongQueueError(problem)
+
+
+def check_writing(settings: Settings) -> None:
+    """Check that the broker would take messages, and give them to a worker. Writes nothing.
+
+    Raises:
+        BrokerRefusesError: it would not.
+    """
+    amqp = is_amqp(settings)
+    check: Check = rabbitmq.check_rights if amqp else redis.check_rights
+    is_refusal = rabbitmq.is_refusal if amqp else redis.is_refusal
+    error = _run(settings, check)
+    while error is not None:
+        if is_refusal(error):
+            raise refusal(error)
+        error = error.__cause__  # kombu wraps what it meets while it connects
+
+
+def dead_letter_reasons(settings: Settings) -> set[str]:
+    """How the oldest of RabbitMQ's dead letters came there, in its words; empty where that is not known.
+
+    They are looked at and stay.
+    """
+    reasons: set[str] = set()
+    if is_amqp(settings):
+        _run(settings, lambda connection: reasons.update(rabbitmq.dead_letter_reasons(connection)))
+    return reasons
+
+
+def _run(settings: Settings, check: Check) -> BaseException | None:
+    """The error with which the check ended, if any."""
+    connection = new_connection(settings, client_app(settings))
+    try:
+        connection.run(lambda: check(connection))
+    except Exception as error:
+        log.debug("the broker could not be checked (%s)", type(error).__name__)
+        return error
+    finally:
+        connection.close()
+    return None

@@ -1,0 +1,140 @@
+"""What the connections to Redis and to RabbitMQ have in common: each wait is bounded, a lost connection is replaced.
+
+Celery builds and sends the messages. It does not bound the time: its own retries of a publish can take many
+seconds, and on RabbitMQ a publish returns before the broker has the message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from breakwall.broker.config import QUEUE, TASK
+
+Result = TypeVar("Result")
+
+STEP_TIMEOUT = 0.4
+"""Seconds for each wait: to connect, for an answer, for a confirmation. A broker that hangs is given up after one
+such wait, on a new connection after two at most."""
+
+MESSAGES_AT_ONCE = 200
+"""Messages of one round trip: enough for thousands a second, and confirmed well within `STEP_TIMEOUT`."""
+
+PROMPT_FAILURE = 0.1
+"""Seconds. A sooner failure on a connection that has worked means that it was dropped while idle: a second try is
+worth it. A broker that hangs takes longer, and has had its time."""
+
+NOT_FOUND = 404
+
+
+class BrokerConnection(ABC):
+    """Connects at its first use, and again after an error. Not thread-safe: one user at a time.
+
+    `send`, `depth` and `run` raise whatever kombu, redis or amqp raise; the caller decides what an error means.
+    """
+
+    missing_queue_closes_channel: ClassVar[bool] = False
+    """Where it does not, the channel is kept: on Redis each new one would hold connections of its own."""
+
+    def __init__(self, app: Any, *, transport_options: dict[str, Any]) -> None:
+        self._app = app
+        self._connection = app.connection_for_write(
+            connect_timeout=STEP_TIMEOUT, heartbeat=0, transport_options=transport_options
+        )
+        self._producer: Any = None
+        self._has_worked = False
+
+    @abstractmethod
+    def _transmit(self, order_ids: Sequence[str]) -> None: ...
+
+    def send(self, order_ids: Sequence[str]) -> None:
+        """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
+
+        After an error any of them may have arrived: a doubled message finds nothing to claim.
+        """
+        self.run(lambda: self._transmit(order_ids))
+
+    def depth(self, queue: str = QUEUE) -> int:
+        """How many messages wait. Those that a worker holds are not counted."""
+        return self.run(lambda: self._count(queue))
+
+    def run(self, operation: Callable[[], Result]) -> Result:
+        """Connect, and run what needs `channel`; a second time where the connection was dropped while idle."""
+        started = time.monotonic()
+        had_worked = self._has_worked
+        try:
+            return self._run_once(operation)
+        except Exception:
+            if not had_worked or time.monotonic() - started > PROMPT_FAILURE:
+                raise
+        return self._run_once(operation)
+
+    @property
+    def channel(self) -> Any:
+        """kombu's channel, opened where there is none. Within `run`."""
+        if self._producer is None:
+            self._connect()
+            self._producer = self._app.amqp.Producer(self._connection.channel(), auto_declare=False)
+        return self._producer.channel
+
+    @property
+    def channel_errors(self) -> tuple[type[Exception], ...]:
+        """What kombu raises where the broker refuses one operation."""
+        errors: tuple[type[Exception], ...] = self._connection.channel_errors
+        return errors
+
+    def forget_channel(self) -> None:
+        """The broker has closed the channel, and the connection goes on."""
+        self._producer = None
+
+    def close(self) -> None:
+        """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
+        self._producer = None
+        self._has_worked = False
+        with contextlib.suppress(Exception):
+            self._connection.collect()
+
+    def _run_once(self, operation: Callable[[], Result]) -> Result:
+        try:
+            _ = self.channel
+            result = operation()
+        except Exception:
+            self.close()
+            raise
+        self._has_worked = True
+        return result
+
+    def _count(self, queue: str) -> int:
+        try:
+            return int(self.channel.queue_declare(queue, passive=True).message_count)
+        except self.channel_errors as error:
+            # Redis has no key for an empty list, and RabbitMQ no queue before the first publish.
+            if str(getattr(error, "reply_code", "")) != str(NOT_FOUND):
+                raise
+            if self.missing_queue_closes_channel:
+                self.forget_channel()
+            return 0
+
+    def _connect(self) -> None:
+        """To the first node of the broker that answers in time; the next call goes on from there."""
+        deadline = time.monotonic() + STEP_TIMEOUT
+        for others_left in reversed(range(max(1, len(self._connection.alt)))):
+            try:
+                self._connection.ensure_connection(max_retries=0)
+            except Exception:
+                # Whatever was wrong with this node: a refused connection, a refused user, no answer.
+                self._connection.maybe_switch_next()
+                if not others_left or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def _post(self, order_id: str, **options: Any) -> None:
+        """Hand one message to kombu. The order's id is the task's id too: the same order, the same task."""
+        message = self._app.amqp.create_task_message(
+            order_id, TASK, args=(order_id,), ignore_result=True, origin="breakwall"
+        )
+        self._app.amqp.send_task_message(self._producer, TASK, message, queue=QUEUE, retry=False, **options)

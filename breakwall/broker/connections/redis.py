@@ -1,0 +1,21 @@
+"""The connection to Redis or Valkey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from breakwall.broker.connections.base import MESSAGES_AT_ONCE, STEP_TIMEOUT, BrokerConnection
+
+
+class RedisConnection(BrokerConnection):
+    """Sends all messages in one pipeline, which is one round trip."""
+
+    def __init__(self, app: Any, **more_options: Any) -> None:
+        timeouts = {"socket_timeout": STEP_TIMEOUT, "socket_connect_timeout": STEP_TIMEOUT}
+        super().__init__(app, transport_options={**timeouts, **more_options})
+
+    def _transmit(self, order_ids: Sequence[str]) -> None:
+        with self._producer.batch(max_size=MESSAGES_AT_ONCE):
+            for order_id in order_ids:
+                self._post(order_id)

@@ -1,0 +1,87 @@
+"""What a worker logs of its broker's failures, and how long it waits before it connects again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from breakwall.log_throttle import LogThrottle
+
+log = logging.getLogger("breakwall.broker")
+
+FIRST_PAUSE = 0.25
+LONGER_BY = 0.5
+LONGEST_PAUSE = 5.0
+"""Seconds between tries to connect. kombu's own go up to 30, so that a worker could sleep through the first
+half-minute after its broker's return; one try in five seconds costs next to nothing."""
+
+PERSISTENT = 5
+"""Failures of one kind in a row, after which that kind is logged although another one was: the last connection broke
+in one way, and each new one is refused in another."""
+
+MAX_CHARACTERS = 300
+"""Of the broker's words that are repeated."""
+
+_FAILS = "the broker fails: %s. Orders wait in the database; this worker goes on when the broker does"
+_REFUSES = "the broker refuses something: %s. Messages are worked on all the same"
+
+
+class OutageLog:
+    """Logs that the broker fails, once an outage and at most once a minute, and that it is back.
+
+    A failure of another kind that persists is logged at once: it may need a person.
+
+    Args:
+        clock: seconds, monotonic.
+        secret: a text that no line may hold, the broker's password.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, secret: str | None = None) -> None:
+        self._clock = clock
+        self._secret = secret
+        self._throttle = LogThrottle(clock)
+        self._began: float | None = None
+        self._is_logged = False
+        self._tries = 0
+        self._kind, self._alike = "", 0
+
+    def failed(self, error: BaseException) -> float:
+        """Record a failure. Returns how many seconds to wait before the next try."""
+        if self._began is None:
+            self._began, self._is_logged, self._tries = self._clock(), False, 0
+        kind = type(_cause(error)).__name__
+        self._kind, self._alike = kind, self._alike + 1 if kind == self._kind else 1
+        if self._throttle.passes(kind if self._alike >= PERSISTENT else ""):
+            self._throttle.silence("")
+            self._throttle.silence(kind)
+            self._is_logged = True
+            log.warning(_FAILS, self._words(error))
+        self._tries += 1
+        return min(FIRST_PAUSE + (self._tries - 1) * LONGER_BY, LONGEST_PAUSE)
+
+    def refused(self, error: BaseException) -> None:
+        """Record a refusal that stops nothing."""
+        if self._throttle.passes(_REFUSES):
+            log.warning(_REFUSES, self._words(error))
+
+    def over(self) -> None:
+        """Record that messages flow."""
+        if self._began is None:
+            return
+        if self._is_logged:
+            log.warning("the broker is back after %.0f s", self._clock() - self._began)
+        self._began = None
+
+    def _words(self, error: BaseException) -> str:
+        cause = _cause(error)
+        # By name: amqp is loaded for RabbitMQ alone. Its own text has numbers and does not name the queue.
+        deleted = type(cause).__name__ == "ConsumerCancelled"
+        text = "its queue was deleted" if deleted else f"{cause}".strip().rstrip(".") or type(cause).__name__
+        if self._secret:
+            text = text.replace(self._secret, "…")
+        return "".join(char if char.isprintable() else " " for char in text[:MAX_CHARACTERS])
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.__cause__ or error

@@ -1,0 +1,104 @@
+"""The message to the workers: which orders are worth a look. The database is the truth.
+
+Two forms of it are read: one order's id, and a list of ids. A version reads its own form and all before it, and
+passes over what a later one adds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from breakwall.broker.config import TASK
+from breakwall.broker.messages.strange import StrangeError, parse_json
+
+MESSAGE_FORM = 2
+"""The newest form that this version reads: 1 is an order's id, 2 a list of ids. Each worker's heartbeat says it.
+
+A form may be sent only while every live worker reads it; without a live worker only form 1 may be sent."""
+
+MAX_IDS = 500
+"""Of one message."""
+
+_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
+"""An order's or a message's id. Ours are 32 hexadecimal digits."""
+
+_TRACES = ("traceparent", "tracestate", "baggage", "sentry-trace")
+"""Headers of tools that follow a call through many processes."""
+
+_MAX_TRACE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMessage:
+    """What is needed of a message of ours, in Celery's form: all of it is written anew."""
+
+    id: str
+    headers: dict[str, Any]
+    body: bytes
+
+
+def read_message(headers: object, body: object) -> OrderMessage:
+    """Read one message, of either broker.
+
+    Raises:
+        StrangeError: it is none of ours.
+    """
+    if not isinstance(headers, dict):
+        raise StrangeError("it has no headers")
+    if headers.get("task") != TASK:
+        raise StrangeError("it is for another task")
+    if headers.get("compression"):
+        raise StrangeError("it is compressed")
+    message_id = headers.get("id")
+    if not _is_id(message_id):
+        raise StrangeError("its id is none")
+    orders = _first_argument(body)
+    ids_in(orders)
+    return OrderMessage(message_id, _clean_headers(message_id, orders, headers), _clean_body(orders))
+
+
+def ids_in(argument: object) -> list[str]:
+    """The orders that a message's argument names.
+
+    Raises:
+        StrangeError: it is neither an id nor a list of at most `MAX_IDS` ids.
+    """
+    named = argument if isinstance(argument, list) else [argument]
+    ids = [one for one in named if _is_id(one)]
+    if not 1 <= len(ids) <= MAX_IDS or len(ids) < len(named):
+        raise StrangeError("its arguments are no orders")
+    return ids
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _first_argument(body: object) -> Any:
+    if not isinstance(body, (bytes, str, memoryview)):
+        raise StrangeError("it has no body")
+    found = parse_json(bytes(body) if isinstance(body, memoryview) else body, "its body is no JSON")
+    # A later version may add named arguments, and more of the others: they are passed over.
+    match found:
+        case [list() as arguments, dict(), _]:
+            return arguments[0] if arguments else []
+    raise StrangeError("its body is no call of the task")
+
+
+def _clean_headers(message_id: str, orders: str | list[str], given: dict[Any, Any]) -> dict[str, Any]:
+    traces = {name: given[name] for name in _TRACES if _is_trace(given.get(name))}
+    shown = orders if isinstance(orders, str) else f"{len(orders)} orders"
+    ours = {"lang": "py", "task": TASK, "id": message_id, "root_id": message_id, "retries": 0}
+    return {**traces, **ours, "argsrepr": f"('{shown}',)", "kwargsrepr": "{}", "ignore_result": True}
+
+
+def _is_trace(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _MAX_TRACE and value.isascii() and value.isprintable()
+
+
+def _clean_body(orders: str | list[str]) -> bytes:
+    afterwards = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    return json.dumps([[orders], {}, afterwards]).encode()

@@ -1,4 +1,0 @@
-"""A message is handed to the broker within a bound of time, whatever the broker does.
-
-Import `Publisher` from `breakwall.broker`.
-"""

@@ -1,0 +1,48 @@
+"""RabbitMQ's queues: replicated, with a limit of deliveries and a place for what exceeds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu.entity import Exchange, Queue
+
+from breakwall.broker.config import DEAD_LETTERS, QUEUE
+
+DELIVERY_LIMIT = 20
+"""RabbitMQ 4 has this limit by default; stated, so that it is the same on every version."""
+
+WEEK_IN_MS = 7 * 24 * 3600 * 1000
+
+
+class QuorumQueue(Queue):
+    """A quorum queue that declares its dead-letter queue with itself, for producers and workers alike."""
+
+    queue_arguments: dict[str, Any]
+    channel: Any
+
+    def declare(self, nowait: bool = False, channel: Any = None) -> Any:
+        dead_letter_queue()(channel or self.channel).declare()
+        declare: Any = super().declare  # kombu has no types here
+        return declare(nowait=nowait, channel=channel)
+
+
+def retry_queue() -> Any:
+    """`QUEUE`, the same for each process that declares it."""
+    queue: Any = QuorumQueue  # kombu has no types here
+    return queue(
+        QUEUE,
+        Exchange(QUEUE, type="direct"),
+        routing_key=QUEUE,
+        queue_arguments={
+            "x-queue-type": "quorum",
+            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": DEAD_LETTERS,
+        },
+    )
+
+
+def dead_letter_queue() -> Any:
+    """`DEAD_LETTERS`. Bounded in number and age: it holds ids for an operator's eyes, not orders."""
+    limits = {"x-max-length": 10_000, "x-message-ttl": WEEK_IN_MS}
+    return Queue(DEAD_LETTERS, Exchange(""), routing_key=DEAD_LETTERS, queue_arguments=limits)

@@ -1,0 +1,238 @@
+"""What each HTTP answer or error of a charge means. Pure functions.
+
+An outcome says "not charged" only where that is proven. A status that a server can send after it has charged (any
+5xx, 408, a redirect, a success that we cannot read, a refusal that may mean "already done") proves nothing: it is
+`Outcome.UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from breakwall.host.exhaustion import exhausted_resource
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
+from breakwall.payments.gateways.bodies import (
+    UnreadableError,
+    excerpt,
+    find_code,
+    read_charge_id,
+    read_details,
+    read_object,
+    read_status,
+    unknown_status,
+)
+from breakwall.payments.gateways.retry_after import parse_retry_after
+from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
+
+RUNNING = frozenset({"processing", "pending"})
+"""A body's ``status`` while the charge is not decided yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits of an answer.
+
+    Attributes:
+        max_body: bytes; a longer body is unreadable.
+        max_retry_after: seconds; a longer ``Retry-After`` is ignored.
+    """
+
+    max_body: int = 65_536
+    max_retry_after: float = 600.0
+
+
+DEFAULT_BOUNDS = Bounds()
+
+
+def _misconfigured(reason: str, outcome: Outcome = Outcome.FAILED) -> ChargeAnswer:
+    detail = f"The payment service answered HTTP {{status}}: {reason}."
+    return ChargeAnswer(outcome, Health.NEUTRAL, detail=detail, advice=Advice.RECONFIGURE)
+
+
+_NO_PROOF = ChargeAnswer(
+    Outcome.UNKNOWN,
+    Health.FAILURE,
+    detail="The payment service answered HTTP {status}, which does not say whether it charged.",
+)
+_SERVER_ERROR = replace(_NO_PROOF, spends_key=True)
+_REDIRECT = ChargeAnswer(
+    Outcome.UNKNOWN,
+    Health.NEUTRAL,
+    detail="HTTP {status} sends us elsewhere and is not followed: put the final address into BREAKWALL_PAYMENT_URL.",
+    advice=Advice.RECONFIGURE,
+)
+# A refusal may mean "already done": Toss Payments answers 400 ALREADY_PROCESSED_PAYMENT.
+_REFUSAL = ChargeAnswer(
+    Outcome.UNKNOWN,
+    Health.NEUTRAL,
+    detail="The payment service refused this request (HTTP {status}), which does not say whether it has charged it "
+    "before: it is looked up, where it can be, before the order ends.",
+    advice=Advice.STOP,
+    spends_key=True,
+)
+_NOT_FOUND = _misconfigured(
+    "nothing is there, which does not say whether it has charged before; look at the host and the path in "
+    "BREAKWALL_PAYMENT_URL",
+    Outcome.UNKNOWN,
+)
+_CREDENTIALS = (
+    "look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, _HEADERS "
+    "or _CERT_FILE"
+)
+_STILL_RUNNING = ChargeAnswer(
+    Outcome.UNKNOWN,
+    Health.SUCCESS,
+    detail="The same charge is still running at the payment service (HTTP {status}).",
+    advice=Advice.LOOK_AGAIN,
+)
+_BY_STATUS = {
+    401: _misconfigured(f"it did not accept our credentials, {_CREDENTIALS}"),
+    403: _misconfigured(f"it refused our credentials or our address, {_CREDENTIALS}"),
+    404: _NOT_FOUND,
+    405: _misconfigured("that address takes no POST, look at the path in BREAKWALL_PAYMENT_URL"),
+    407: _misconfigured("a proxy wants credentials, look at BREAKWALL_PAYMENT_PROXY"),
+    408: _NO_PROOF,
+    409: _STILL_RUNNING,
+    410: _NOT_FOUND,
+    421: _misconfigured("that server does not serve this host, look at the host in BREAKWALL_PAYMENT_URL"),
+    422: ChargeAnswer(
+        Outcome.UNKNOWN,
+        Health.SUCCESS,
+        detail="This idempotency key was used with another payload (HTTP {status}): a person must compare the two.",
+        advice=Advice.REVIEW,
+        spends_key=True,
+    ),
+    425: ChargeAnswer(
+        Outcome.FAILED,
+        Health.NEUTRAL,
+        detail="The payment service was not ready to take the request yet (HTTP {status}).",
+    ),
+    429: ChargeAnswer(
+        Outcome.THROTTLED,
+        Health.THROTTLED,
+        detail="The payment service asks us to slow down (HTTP {status}).",
+    ),
+    # Proxies send 460 (AWS) and 499 (nginx) when the client closed; the request may have been passed on before.
+    460: _NO_PROOF,
+    499: _NO_PROOF,
+}
+
+
+def classify_charge(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    now: float,
+    bounds: Bounds = DEFAULT_BOUNDS,
+) -> ChargeAnswer:
+    """What the service's answer to a charge means.
+
+    A 2xx and a 402 mean what their body says, which must be a JSON object: hosting platforms and proxies send
+    bare 402s for their own unpaid bills. Any other answer means what its status says.
+
+    Args:
+        headers: names in lower case.
+        body: the whole body as received, or None if it was longer than ``bounds.max_body``.
+        now: seconds since the epoch, for a ``Retry-After`` date.
+    """
+    body_decides = 200 <= status < 300 or status == 402
+    try:
+        fields = read_object(headers, body, bounds.max_body)
+        answer = _from_body(status, fields) if body_decides else _from_status(status, fields)
+    except UnreadableError as error:
+        answer = _unreadable(status, error) if body_decides else _from_status(status, {})
+    return replace(answer, retry_after=parse_retry_after(headers, now=now, longest=bounds.max_retry_after))
+
+
+def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
+    """What a call without an answer means. The phase decides, not the kind of error."""
+    code = type(error).__name__
+    if phase is Phase.SENT:
+        detail = f"The request may have reached the payment service; no usable answer came back ({code})."
+        health = Health.NEUTRAL if exhausted_resource(error) else Health.FAILURE
+        return ChargeAnswer(Outcome.UNKNOWN, health, code=code, detail=detail)
+    health, detail = explain_unsent(error, phase)
+    return ChargeAnswer(Outcome.NOT_SENT, health, code=code, detail=detail)
+
+
+def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
+    """The service's health, and a sentence for an operator, after an error before the request's first byte."""
+    code = type(error).__name__
+    if (lack := exhausted_resource(error)) is not None:
+        return Health.NEUTRAL, f"This process has no {lack} left for the call; nothing was sent."
+    if phase is Phase.CONNECTING:
+        # The texts of socket, resolver and TLS errors name hosts and reasons, never credentials.
+        return Health.FAILURE, f"No connection to the payment service: {str(error) or code}."
+    if isinstance(error, PoolFullError):
+        return Health.NEUTRAL, "All our connections to the payment service were busy; nothing was sent."
+    if isinstance(error, DeadlinePassedError):
+        return Health.NEUTRAL, "No time was left for the call; nothing was sent."
+    return Health.NEUTRAL, f"A kept connection was of no use any more ({code}); nothing was sent."
+
+
+def declined_code(fields: Mapping[str, Any]) -> str:
+    """The service's own code of a decline, or ``"declined"``."""
+    return find_code(fields) or "declined"
+
+
+def _from_status(status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
+    return _filled(_BY_STATUS.get(status) or _by_class(status), status, fields)
+
+
+def _by_class(status: int) -> ChargeAnswer:
+    if status >= 500:
+        return _SERVER_ERROR
+    if status >= 400:
+        return _REFUSAL
+    return _REDIRECT if status >= 300 else _NO_PROOF
+
+
+def _filled(answer: ChargeAnswer, status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
+    code = find_code(fields) or f"http_{status}"
+    return replace(answer, code=code, detail=answer.detail.format(status=status))
+
+
+def _from_body(status: int, fields: Mapping[str, Any]) -> ChargeAnswer:
+    if status == 402:
+        return _payment_required(fields)
+    state = read_status(fields)
+    if state == "declined":
+        return _declined(fields)
+    if state in RUNNING:
+        return _filled(_STILL_RUNNING, status, fields)
+    if state != "succeeded":
+        raise unknown_status(fields)
+    if status not in {200, 201}:
+        raise UnreadableError("only 200 and 201 can say that a charge succeeded")
+    return ChargeAnswer(
+        Outcome.SUCCEEDED, Health.SUCCESS, charge_id=read_charge_id(fields), details=read_details(fields)
+    )
+
+
+def _payment_required(fields: Mapping[str, Any]) -> ChargeAnswer:
+    state = fields.get("status")
+    if isinstance(state, str) and state.strip().lower() in {"succeeded", *RUNNING}:
+        raise UnreadableError(f"its `status` is {excerpt(state)}, which contradicts it")
+    return _declined(fields)
+
+
+def _declined(fields: Mapping[str, Any]) -> ChargeAnswer:
+    return ChargeAnswer(
+        Outcome.DECLINED,
+        Health.SUCCESS,
+        code=declined_code(fields),
+        detail="The payment was declined.",
+        details=read_details(fields),
+    )
+
+
+def _unreadable(status: int, error: UnreadableError) -> ChargeAnswer:
+    return ChargeAnswer(
+        Outcome.UNKNOWN,
+        Health.FAILURE,
+        code="http_402" if status == 402 else "unexpected_body",
+        detail=f"The payment service answered HTTP {status}, but {error}.",
+    )

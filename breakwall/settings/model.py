@@ -1,0 +1,161 @@
+"""All settings in one object, and what follows from them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+
+from breakwall.credentials import (
+    check_ca_file,
+    check_certificate,
+    check_readable,
+    check_token,
+    parse_headers,
+    read_token,
+)
+from breakwall.settings.sections import (
+    PREFIX,
+    BreakerSettings,
+    DispatchSettings,
+    LogSettings,
+    RetentionSettings,
+    RetrySettings,
+    Section,
+)
+from breakwall.settings.values import NAME, UNSET, file, folder, secret
+from breakwall.urls import (
+    check_broker_url,
+    check_database_url,
+    check_payment_url,
+    check_proxy_url,
+    check_store_url,
+    names_a_user,
+)
+
+
+class Settings(Section):
+    """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
+
+    data_dir: Annotated[Path, AfterValidator(folder)] = Path(".breakwall")
+    database_url: Annotated[SecretStr, secret(check_database_url)] | None = None
+    broker_url: Annotated[SecretStr, secret(check_broker_url)] | None = None
+    breaker_store_url: Annotated[SecretStr, secret(check_store_url)] | None = None
+    site: Annotated[str, Field(pattern=NAME)] | None = None
+    payment_gateway: Literal["http"] = "http"
+    payment_url: Annotated[SecretStr, secret(check_payment_url)] = SecretStr("http://127.0.0.1:8090")
+    payment_token: Annotated[Annotated[SecretStr, secret(check_token)] | None, UNSET] = None
+    payment_token_file: Annotated[Annotated[Path, file(read_token)] | None, UNSET] = None
+    payment_headers: Annotated[Annotated[SecretStr, secret(parse_headers)] | None, UNSET] = None
+    payment_ca_file: Annotated[Annotated[Path, file(check_ca_file)] | None, UNSET] = None
+    payment_key_file: Annotated[Annotated[Path, file(check_readable)] | None, UNSET] = None
+    payment_cert_file: Annotated[Annotated[Path, file(lambda path: None)] | None, UNSET] = Field(
+        None, validate_default=True
+    )
+    payment_proxy: Annotated[Annotated[SecretStr, secret(check_proxy_url)] | None, UNSET] = None
+    payment_account: str = Field("default", pattern=NAME)
+    payment_keys: Literal["derived", "caller"] = "derived"
+    payment_timeout: float = Field(10.0, gt=0, le=300)
+    payment_deduplicates: bool = False
+    payment_key_life: float = Field(86_400.0, gt=0)
+    payment_settle_seconds: float = Field(30.0, ge=0, le=86_400)
+    payment_max_retry_after: float = Field(600.0, gt=0, le=86_400)
+    breaker: BreakerSettings = BreakerSettings()
+    retry: RetrySettings = RetrySettings()
+    dispatch: DispatchSettings = DispatchSettings()
+    log: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
+    api_tokens: SecretStr | None = None
+
+    @field_validator("payment_token", "payment_token_file", "payment_headers")
+    @classmethod
+    def _one_authorization(cls, value: SecretStr | Path | None, info: ValidationInfo) -> Any:
+        if value is None or (isinstance(value, SecretStr) and not _authorizes(value, info.field_name)):
+            return value
+        url = info.data.get("payment_url")
+        if url is not None and names_a_user(url.get_secret_value()):
+            raise ValueError(
+                "says who we are, and so does the user in BREAKWALL_PAYMENT_URL: remove one of them"
+            )
+        for other in ("payment_token", "payment_token_file"):
+            if info.data.get(other) is not None:
+                raise ValueError(f"says who we are, and so does {PREFIX}{other.upper()}: remove one of them")
+        return value
+
+    @field_validator("payment_ca_file", "payment_key_file", "payment_cert_file")
+    @classmethod
+    def _with_tls_only(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        url = info.data.get("payment_url")
+        if value is not None and url is not None and not url.get_secret_value().startswith("https:"):
+            raise ValueError("is of no use while BREAKWALL_PAYMENT_URL does not start with https://")
+        return value
+
+    @field_validator("payment_cert_file")
+    @classmethod
+    def _certificate_with_its_key(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        key = info.data.get("payment_key_file")
+        if value is not None and "payment_key_file" in info.data:
+            check_certificate(value, key)
+        elif value is None and key is not None:
+            raise ValueError("should name the certificate of the key in BREAKWALL_PAYMENT_KEY_FILE")
+        return value
+
+    @property
+    def own_payment_headers(self) -> dict[str, str]:
+        """The shop's own headers of each request to the payment service. Hold secrets: never log them."""
+        return {} if self.payment_headers is None else parse_headers(self.payment_headers.get_secret_value())
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether orders are in the data folder's own SQLite file, which is migrated at its first use."""
+        return self.database_url is None
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Whether the broker is the Valkey server that a worker starts in the data folder."""
+        return self.broker_url is None
+
+    @cached_property
+    def home(self) -> Path:
+        """The data folder, absolute."""
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """The orders database's SQLAlchemy URL. Holds a password: never log it."""
+        if self.database_url is None:
+            return f"sqlite:///{quote(str(self.home / 'breakwall.db'))}"
+        return self.database_url.get_secret_value()
+
+    @property
+    def broker_socket(self) -> Path:
+        """Where the embedded broker listens."""
+        return self.home / "broker.sock"
+
+    @property
+    def broker(self) -> str:
+        """The broker's kombu URL. Holds a password: never log it."""
+        if self.broker_url is None:
+            return f"redis+socket://{quote(str(self.broker_socket))}"
+        return self.broker_url.get_secret_value()
+
+    @property
+    def breaker_store(self) -> str:
+        """Where the circuit's shared state is: by default, beside the orders."""
+        if self.breaker_store_url is None:
+            return self.database
+        return self.breaker_store_url.get_secret_value()
+
+    @property
+    def breaker_store_setting(self) -> str:
+        """The variable that says where that is."""
+        return f"BREAKWALL_{'DATABASE' if self.breaker_store_url is None else 'BREAKER_STORE'}_URL"
+
+
+def _authorizes(value: SecretStr, field: str | None) -> bool:
+    if field == "payment_token":
+        return True
+    return "authorization" in (name.lower() for name in parse_headers(value.get_secret_value()))

@@ -1,0 +1,56 @@
+"""How a variable's text is checked: secrets, files, folders, and variables that are set to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+UNSET = BeforeValidator(lambda value: None if value == "" else value)
+"""A variable that is set to nothing counts as not set: compose files pass such variables on."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""Of a site and of a payment account."""
+
+
+def secret(check: Callable[[str], object]) -> AfterValidator:
+    """A secret that ``check`` raises no `ValueError` for."""
+
+    def checked(value: SecretStr) -> SecretStr:
+        check(value.get_secret_value())
+        return value
+
+    return AfterValidator(checked)
+
+
+def file(check: Callable[[Path], object]) -> AfterValidator:
+    """A file's path, made absolute, that ``check`` raises no `ValueError` for."""
+
+    def checked(value: Path) -> Path:
+        path = _expanded(value).absolute()  # a worker may change its working folder
+        check(path)
+        return path
+
+    return AfterValidator(checked)
+
+
+def folder(path: Path) -> Path:
+    """A folder that is there or can be made; as it was given."""
+    whole = _expanded(path)
+    try:
+        is_file = whole.exists() and not whole.is_dir()
+    except OSError as error:
+        raise ValueError(f"cannot be a folder: {error.strerror or type(error).__name__}") from None
+    if is_file:
+        raise ValueError("is a file; it should be a folder, or a path where one can be made")
+    return path
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # a ~ where HOME is unset, and no user of this number or name is known
+        raise ValueError(
+            "begins with a ~, and there is no home folder for it: name an absolute path"
+        ) from None

@@ -1,0 +1,103 @@
+"""The URL of a SQL database, for the orders and for a breaker's store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import SplitResult, unquote
+
+from breakwall.urls.parameters import OTHER_DATABASES, POSTGRESQL, check_parameters
+from breakwall.urls.syntax import ESCAPES, check_credentials, check_host_name, check_name, split
+
+SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
+"""For the orders. Their drivers are installed with Breakwall."""
+
+
+def check_database_url(url: str) -> None:
+    """The orders database."""
+    _, parts = split(url, *SCHEMES)
+    check_sql(url, parts)
+
+
+def check_sql(url: str, parts: SplitResult) -> None:
+    """Any SQL database."""
+    scheme = url.partition("://")[0]
+    database = scheme.partition("+")[0]
+    if database == "sqlite":
+        _check_sqlite(url)
+    else:
+        check_server(url, parts)
+    if scheme not in SCHEMES:
+        _check_driver(url, database)
+
+
+def missing_file(url: str) -> Path | None:
+    """The SQLite file that the URL names, if it is not there: connecting would make an empty one.
+
+    A file that this user may not look for is not missing: connecting says what is wrong.
+    """
+    from sqlalchemy import make_url
+
+    parsed = make_url(url)
+    file = Path(parsed.database or "")
+    try:
+        missing = parsed.get_backend_name() == "sqlite" and not file.exists()
+    except PermissionError:
+        missing = False
+    return file if missing else None
+
+
+def _check_sqlite(url: str) -> None:
+    host, _, file = url.partition("://")[2].partition("?")[0].partition("/")
+    # A database in memory would be another one for every process, and gone with it.
+    if host or unquote(file) in {"", ":memory:"}:
+        raise ValueError("names no file: sqlite:///relative/path or sqlite:////absolute/path is right")
+    if "?" in url:
+        raise ValueError("should end with the file's path, without parameters (a ? in the path is %3F)")
+
+
+def check_server(url: str, parts: SplitResult) -> None:
+    """A database that is a server. PostgreSQL's URL may name several hosts, or none before the ?."""
+    scheme = url.partition("://")[0]
+    postgresql = scheme.startswith("postgresql")
+    check_credentials(parts)
+    hosts = (parts.hostname or "").split(",") if postgresql else [parts.hostname or ""]
+    for host in filter(None, hosts):
+        check_host_name(scheme, host)
+    check_name(parts, "database")
+    check_parameters(parts.query, POSTGRESQL if postgresql else OTHER_DATABASES)
+    _check_as_sqlalchemy(url, parts)
+
+
+def _check_as_sqlalchemy(url: str, parts: SplitResult) -> None:
+    # A process that uses a database imports SQLAlchemy anyway.
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    read = (unquote(parts.username or ""), unquote(parts.password or ""), parts.hostname or "")
+    try:
+        parsed = make_url(url)
+        same = read == (parsed.username or "", parsed.password or "", (parsed.host or "").lower())
+    except (ArgumentError, ValueError):
+        same = False
+    if not same:
+        raise ValueError(f"is not a URL that every library reads alike; {ESCAPES}")
+
+
+def _check_driver(url: str, database: str) -> None:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import NoSuchModuleError
+
+    try:
+        dialect = make_url(url).get_dialect()
+        dialect.import_dbapi()
+    except NoSuchModuleError:
+        raise ValueError(
+            f"names a driver that SQLAlchemy does not know; {database}:// has the usual one"
+        ) from None
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"needs the library {error.name}, which is not installed; "
+            f"{database}+driver:// names another that SQLAlchemy knows"
+        ) from None
+    if dialect.is_async:
+        raise ValueError(f"names an asynchronous driver; {database}:// has the usual one")

@@ -1,0 +1,37 @@
+"""The payment service's URL and its proxy's."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult
+
+from breakwall.urls.syntax import PLAIN_HOST, check_host, split
+
+
+def check_payment_url(url: str) -> None:
+    """The payment service, to whose address ``/api/charge`` is added."""
+    scheme, parts = split(url, "http", "https")
+    if "?" in url or "#" in url:
+        raise ValueError("should end with its path, without ? and #")
+    _check_http_host(scheme, parts)
+
+
+def check_proxy_url(url: str) -> None:
+    """The proxy on the way to the payment service."""
+    scheme, parts = split(url, "http")
+    _check_http_host(scheme, parts)
+    if parts.port is None:
+        raise ValueError("names no port: http://host:port would be right")
+    if parts.path not in {"", "/"} or "?" in url or "#" in url:
+        raise ValueError("should end with its port: http://user:password@host:port would be right")
+
+
+def _check_http_host(scheme: str, parts: SplitResult) -> None:
+    check_host(scheme, parts)
+    if PLAIN_HOST.fullmatch(parts.hostname or ""):
+        return
+    import httpx2
+
+    try:
+        httpx2.URL(f"http://{parts.netloc}")
+    except httpx2.InvalidURL:
+        raise ValueError("has a host that cannot be one: http://host:port/… would be right") from None

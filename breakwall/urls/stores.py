@@ -1,0 +1,65 @@
+"""The URL of a breaker's store."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult
+
+from breakwall.urls.databases import check_server, check_sql
+from breakwall.urls.parameters import REDIS, REDIS_SOCKET, check_parameters
+from breakwall.urls.redis import check_redis_address, check_redis_database
+from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url
+from breakwall.urls.syntax import parts_of, split
+
+SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", "sentinel")
+DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
+"""Those that a breaker's store knows the clock of; each also as ``database+driver://``."""
+
+
+def check_store_url(url: str) -> None:
+    """The breaker's store in the settings, as `breakwall.breaker.store_from_url` reads it."""
+    if _is_database(url):
+        check_sql(url, parts_of(url))
+    elif is_sentinel(url):
+        parse_sentinel_url(url)
+    else:
+        _check_memory_or_redis(url)
+
+
+def check_library_url(url: str) -> None:
+    """A breaker's store that a program names by itself: only that all libraries read the same in it."""
+    scheme = url.partition("://")[0]
+    if scheme in {"unix", "redis", "rediss", "redis+socket"}:
+        _check_redis(scheme, parts_of(url))
+    elif _is_database(url) and not scheme.startswith("sqlite"):
+        check_server(url, parts_of(url))
+
+
+def _is_database(url: str) -> bool:
+    return url.partition("://")[0].partition("+")[0] in DATABASES
+
+
+def _check_memory_or_redis(url: str) -> None:
+    scheme, parts = split(url, *SCHEMES, *DATABASES)
+    if scheme != "memory":
+        _check_redis(scheme, parts)
+        check_redis_database(scheme, parts)
+        _check_redis_parameters(url, parts)
+    elif url != "memory://":
+        raise ValueError("should be memory:// with nothing behind it")
+
+
+def _check_redis(scheme: str, parts: SplitResult) -> None:
+    check_redis_address(scheme, parts)
+    check_parameters(parts.query, REDIS_SOCKET if scheme == "redis+socket" else REDIS)
+
+
+def _check_redis_parameters(url: str, parts: SplitResult) -> None:
+    if not parts.query:
+        return
+    import redis
+
+    as_redis_py = url.replace("redis+socket:", "unix:", 1).replace("virtual_host=", "db=")
+    try:
+        redis.ConnectionPool.from_url(as_redis_py).make_connection()
+    except (TypeError, ValueError):
+        raise ValueError("has something after ? that redis-py does not take") from None

@@ -1,0 +1,25 @@
+"""What a check of the queue's names tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.broker import WrongQueueError, check_queue
+from tests.integration.publish_fixtures import settings_for
+
+NO_LOSS = "nothing is lost by that: the database has every order"
+
+
+class Clock:
+    """Time that the test passes."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def told_by_check(url: str) -> str:
+    with pytest.raises(WrongQueueError) as told:
+        check_queue(settings_for(url))
+    return str(told.value)

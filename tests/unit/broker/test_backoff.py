@@ -1,0 +1,73 @@
+"""After a failure the broker is left alone for a moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.broker.backoff import PAUSE, Backoff
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def backoff(clock: Clock) -> Backoff:
+    return Backoff(clock=clock)
+
+
+def tries(backoff: Backoff) -> list[bool]:
+    return [backoff.try_enter() for _ in range(3)]
+
+
+def test_it_is_failing_from_a_failure_to_the_next_success(backoff: Backoff, clock: Clock) -> None:
+    seen = [backoff.is_failing]
+    backoff.record_failure()
+    clock.now += 10 * PAUSE
+    seen.append(backoff.is_failing)
+    backoff.record_success()
+    assert [*seen, backoff.is_failing] == [False, True, False]
+
+
+def test_every_thread_may_try_before_a_failure_and_after_a_success(backoff: Backoff, clock: Clock) -> None:
+    assert tries(backoff) == [True, True, True]
+    backoff.record_failure()
+    backoff.record_success()
+    assert tries(backoff) == [True, True, True]
+
+
+def test_no_thread_may_try_during_the_pause(backoff: Backoff, clock: Clock) -> None:
+    backoff.record_failure()
+    clock.now += PAUSE - 0.01
+    assert not backoff.is_over()
+    assert not backoff.try_enter()
+
+
+def test_one_may_try_after_the_pause_and_the_others_wait_for_what_it_finds(
+    backoff: Backoff, clock: Clock
+) -> None:
+    backoff.record_failure()
+    clock.now += PAUSE
+    assert backoff.is_over()
+    assert tries(backoff) == [True, False, False]
+
+
+def test_another_may_try_when_the_one_never_came_back(backoff: Backoff, clock: Clock) -> None:
+    backoff.record_failure()
+    for _ in range(2):
+        clock.now += PAUSE
+        assert backoff.try_enter()
+
+
+def test_only_the_first_failure_of_an_outage_is_news(backoff: Backoff) -> None:
+    assert [backoff.record_failure(), backoff.record_failure()] == [True, False]
+    backoff.record_success()
+    assert backoff.record_failure()

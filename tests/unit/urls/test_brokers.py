@@ -1,0 +1,38 @@
+"""The broker's URL, and several in one."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.urls import check_broker_url
+from tests.unit.urls.reading import problem, read
+
+
+def test_each_of_several_brokers_is_looked_at() -> None:
+    assert read("BROKER_URL", "amqp://a//;amqp://b//")
+    assert "Redis database" in problem("BROKER_URL", "redis://a/0;redis://b/abc")
+
+
+@pytest.mark.parametrize("url", ["redis://h/0\n", "amqp://h/\tx", "redis://\x00h"])
+def test_a_control_character_is_refused(url: str) -> None:
+    assert "control character" in problem("BROKER_URL", url)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own(scheme: str) -> None:
+    with pytest.raises(ValueError, match="a queue of its own") as refused:
+        check_broker_url(f"{scheme}://:geheim@a/0;{scheme}://:geheim@b/0")
+    assert "sentinel://" in str(refused.value)
+    assert "geheim" not in str(refused.value)
+
+
+def test_nodes_of_one_rabbitmq_are_taken() -> None:
+    check_broker_url("amqp://u:p@a:5672/shop;amqp://u:p@b:5672/shop")
+
+
+@pytest.mark.parametrize(
+    "other", ["amqp://u:p@b/other", "amqp://u:q@b/shop", "amqp://b/shop", "amqps://u:p@b/shop"]
+)
+def test_nodes_that_differ_in_more_than_the_host_are_not_one_rabbitmq(other: str) -> None:
+    with pytest.raises(ValueError, match="should be the same in each"):
+        check_broker_url(f"amqp://u:p@a/shop;{other}")

@@ -1,0 +1,46 @@
+"""The same thing is logged once a minute, however often it comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.worker.log.throttle import PAUSE, LogThrottle, throttled
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_same_sentence_is_written_once_a_minute(clock: Clock) -> None:
+    written: list[str] = []
+    write = throttled(written.append, clock)
+    for second in range(130):
+        clock.now = float(second)
+        write("the database does not answer")
+        if second == 5:
+            write("another thing")
+    assert written == ["the database does not answer", "another thing", *["the database does not answer"] * 2]
+
+
+def test_a_line_counts_those_that_were_held_back(clock: Clock) -> None:
+    throttle = LogThrottle(clock)
+    assert [throttle.admit("a") for _ in range(4)] == [1, 0, 0, 0]
+    clock.now += PAUSE
+    assert throttle.admit("a") == 4
+
+
+def test_what_came_once_is_forgotten_after_a_minute(clock: Clock) -> None:
+    throttle = LogThrottle(clock)
+    for number in range(100):
+        throttle.admit(f"order {number}")
+    clock.now += PAUSE
+    throttle.admit("another")
+    assert list(throttle._seen) == ["another"]

@@ -1,0 +1,136 @@
+"""A worker's heartbeat: its row in the database says that it is alive, and which resource it has run out of."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from breakwall import __version__
+from breakwall.broker import MESSAGE_FORM
+from breakwall.host.exhaustion import exhausted_resource
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.fleet.workers import BEAT, Identity, is_noted, note_alive, note_stopped
+
+log = logging.getLogger("breakwall.worker")
+
+RETRY_INTERVAL = 2.0
+"""Seconds to the next try after a failed beat: once the database is back, the worker soon counts as alive."""
+
+STOP_TIMEOUT = 5.0
+"""Seconds that an ending worker waits for its row's removal. A row that stays is shown as silent."""
+
+
+class Heartbeat:
+    """Beats in a thread of its own, so that a worker whose other threads hang still counts as alive. Thread-safe.
+
+    A beat that fails, for want of a database or of its table, is tried again; nothing else notices.
+
+    Args:
+        database: where the row is.
+        clock: the database's.
+        monotonic: seconds, to measure idle times.
+        on_exhaustion: called with the resource that this process had too little of to write its row.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_exhaustion: Callable[[str], None] = lambda resource: None,
+    ) -> None:
+        self._database = database
+        self._clock = clock or DatabaseClock()
+        self._monotonic = monotonic
+        self._on_exhaustion = on_exhaustion
+        self._identity: Identity | None = None
+        self._exhausted: str | None = None
+        self._busy_at: float | None = None
+        self._stopped = False
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, name: str, slots: int) -> None:
+        """Begin to beat; does not wait for the first beat.
+
+        Args:
+            name: the worker's node name.
+            slots: orders that it works on at once.
+        """
+        self.identify(name, slots)
+        self._thread = threading.Thread(target=self._run, name="breakwall-heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Remove the row and end; waits at most `STOP_TIMEOUT` seconds. Also without a start."""
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(STOP_TIMEOUT)
+
+    def set_exhausted(self, what: str | None) -> None:
+        """Report what the worker has run out of, in a sentence; None once it has everything again.
+
+        The next beat writes it; a change causes a beat at once. Never waits, never raises.
+        """
+        changed, self._exhausted = what != self._exhausted, what
+        if changed:
+            self._wake.set()
+
+    def mark_busy(self) -> None:
+        """Record that an order was worked on just now, or that the circuit held the worker back."""
+        self._busy_at = self._monotonic()
+
+    def identify(self, name: str, slots: int) -> None:
+        """Make a row of its own for the worker of that name, to be written at the next beat."""
+        self._identity = Identity(
+            id=uuid.uuid4().hex,
+            name=name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            slots=slots,
+            version=__version__,
+            reads=MESSAGE_FORM,
+        )
+
+    def beat(self) -> bool:
+        """Write one sign of life. Returns whether it was written; raises nothing."""
+        idle = None if self._busy_at is None else max(0.0, self._monotonic() - self._busy_at)
+
+        def write(connection: Connection, identity: Identity) -> None:
+            note_alive(connection, self._clock, identity, lacks=self._exhausted, idle=idle)
+
+        return self._write(write)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wake.wait(BEAT if self.beat() else RETRY_INTERVAL)
+            self._wake.clear()
+        self._write(lambda connection, identity: note_stopped(connection, identity.id))
+
+    def _write(self, write: Callable[[Connection, Identity], None]) -> bool:
+        identity = self._identity
+        if identity is None:
+            return False
+
+        def write_if_possible(connection: Connection) -> None:
+            if is_noted(connection):  # the database of an older version has no such table
+                write(connection, identity)
+
+        try:
+            self._database.write(write_if_possible, name="heartbeat")
+        except Exception as error:  # whatever needs the database reports this itself
+            log.debug("no heartbeat: %s", type(error).__name__)
+            if (resource := exhausted_resource(error)) is not None:
+                self._on_exhaustion(resource)  # an idle worker has no other way to report it
+            return False
+        return True

@@ -1,0 +1,102 @@
+"""What the backlog's lines in the log need beside the monitor's snapshot. The queries change nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, literal, or_, select
+
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.query_hints import most_likely
+from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders, workers
+from breakwall.payments.fleet.workers import is_alive
+
+SAMPLE_SIZE = 100
+"""Waiting orders that are read each second: a few are enough to see whether there is a backlog."""
+
+HAD_WAITED = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogSample:
+    """A cheap look. ``waiting`` is `SAMPLE_SIZE` at most; ``in_flight``: none waits, but a worker has one."""
+
+    now: datetime
+    waiting: int
+    in_flight: bool
+    oldest_seconds: float
+
+
+def sample_backlog(connection: Connection, clock: Clock) -> BacklogSample:
+    """Whether anything waits, at the cost of `SAMPLE_SIZE` rows at most."""
+    sample = (
+        select(orders.c.created_at.label("since"))
+        .where(most_likely(orders.c.status == QUEUED), orders.c.dispatch_at.is_not(None))
+        .order_by(orders.c.dispatch_at)  # uses the index of waiting orders, not a scan of all finished ones
+        .limit(SAMPLE_SIZE)
+        .subquery()
+    )
+    in_flight = (
+        select(literal(1))
+        .where(most_likely(orders.c.status == IN_FLIGHT), HAD_WAITED)
+        .order_by(orders.c.lease_until)
+        .limit(1)
+    )
+    row = connection.execute(
+        select(
+            clock.after(0).label("now"),
+            func.count(sample.c.since).label("waiting"),
+            func.min(sample.c.since).label("oldest"),
+        )
+    ).one()
+    return BacklogSample(
+        row.now,
+        row.waiting,
+        in_flight=row.waiting == 0 and connection.scalar(in_flight) is not None,
+        oldest_seconds=_seconds(row.oldest, row.now),
+    )
+
+
+def amounts_by_currency(connection: Connection) -> dict[str, int]:
+    """The sums of all waiting orders, in minor units."""
+    rows = connection.execute(
+        select(orders.c.currency, func.sum(orders.c.amount).label("amount"))
+        .where(orders.c.status == QUEUED)
+        .group_by(orders.c.currency)
+        .order_by(orders.c.currency)
+    )
+    return {row.currency: int(row.amount) for row in rows}
+
+
+def count_finished(connection: Connection, since: datetime) -> dict[str, int]:
+    """How many orders that had waited have finished since then, by status.
+
+    An imported order that its first attempt finishes shows no sign of having waited. If no finished order shows
+    one, all are counted.
+    """
+    query = (
+        select(orders.c.status, func.count().label("number"))
+        .where(orders.c.settled_at >= since)
+        .group_by(orders.c.status)
+        .order_by(func.count().desc())
+    )
+    rows = connection.execute(query.where(HAD_WAITED)).all() or connection.execute(query).all()
+    return {str(row.status): row.number for row in rows}
+
+
+def is_oldest_worker(connection: Connection, clock: Clock) -> bool:
+    """Whether this process is the oldest live worker. Without any heartbeat each worker counts as that."""
+    oldest = connection.execute(
+        select(workers.c.host, workers.c.pid)
+        .where(is_alive(clock))
+        .order_by(workers.c.started_at, workers.c.id)
+        .limit(1)
+    ).first()
+    return oldest is None or (oldest.host, oldest.pid) == (socket.gethostname(), os.getpid())
+
+
+def _seconds(since: datetime | None, until: datetime | None) -> float:
+    return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())

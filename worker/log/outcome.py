@@ -1,0 +1,127 @@
+"""One line for each order that the worker worked on; the same text is the task's result, which Flower shows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
+from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.orders import OrderStatus
+
+log = logging.getLogger("breakwall.orders")
+
+NOTHING_TO_DO = "nothing to do"
+"""The outcome of a message that was doubled, early or late."""
+
+_WITH_REASON = {OrderStatus.REVIEW, OrderStatus.DEAD, OrderStatus.DECLINED}
+
+
+class OutcomeLog:
+    """Logs what became of an order: its key, the reason and the next attempt.
+
+    Reads the order again only if the line needs it: the order still waits, or the log is at INFO.
+
+    Args:
+        database: where the order is.
+        breaker: its status is read, to say why an order was put off.
+        on_unknown_order: called with the id of an order that is not in the database.
+        clock: what the next attempt is measured by.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        breaker: CircuitBreaker,
+        *,
+        on_unknown_order: Callable[[str], None] = lambda order_id: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._database = database
+        self._breaker = breaker
+        self._on_unknown_order = on_unknown_order
+        self._clock = clock or DatabaseClock()
+
+    def write(self, order_id: str, status: OrderStatus | None, took: float) -> str:
+        """Log the outcome and return it as a text.
+
+        Args:
+            order_id: the order that was worked on.
+            status: its state afterwards; None if there was nothing to do.
+            took: seconds that the work took.
+        """
+        if status is None:
+            log.info("order (id %s): %s", order_id, NOTHING_TO_DO, extra={"order_id": order_id})
+            if not self._exists(order_id):
+                self._on_unknown_order(order_id)
+            return NOTHING_TO_DO
+        if status.is_final and not log.isEnabledFor(logging.INFO):
+            return status.value
+        row = self._read(lambda connection: self._select(connection, order_id))
+        if row is None:
+            return status.value  # the outcome is stored; only its line is shorter
+        return self._write(order_id, status, row, took)
+
+    def _exists(self, order_id: str) -> bool:
+        query = select(orders.c.id).where(orders.c.id == order_id)
+        rows = self._read(lambda connection: connection.scalars(query).all())
+        return rows is None or bool(rows)  # None: the database cannot be asked
+
+    def _read(self, query: Callable[[Connection], Any]) -> Any:
+        try:
+            return self._database.read(query)
+        except (DatabaseUnavailableError, SchemaError):
+            return None
+
+    def _select(self, connection: Connection, order_id: str) -> Any:
+        newest = attempts.alias()
+        return connection.execute(
+            select(
+                self._clock.after(0).label("now"),
+                orders.c.idempotency_key,
+                orders.c.retry_count,
+                orders.c.last_error,
+                orders.c.next_attempt_at,
+                newest.c.code,
+                newest.c.finished_at,
+            )
+            .select_from(orders.outerjoin(newest, newest.c.order_id == orders.c.id))
+            .where(orders.c.id == order_id)
+            .order_by(newest.c.number.desc())
+            .limit(1)
+        ).first()
+
+    def _write(self, order_id: str, status: OrderStatus, row: Any, took: float) -> str:
+        reason = self._reason(row, took)
+        due = row.next_attempt_at
+        wait = 0.0 if due is None else max(0.0, (due - row.now).total_seconds())
+        outcome = status.value
+        if status is OrderStatus.QUEUED:
+            outcome = f"{outcome}, {reason}, next attempt in {wait:,.0f} s"
+        elif status in _WITH_REASON and row.last_error:
+            outcome = f"{outcome}, {reason}"
+        log.info(
+            "order %s (id %s): %s",
+            *(row.idempotency_key, order_id, outcome),
+            extra={
+                "order_id": order_id,
+                "key": row.idempotency_key,
+                "status": status.value,
+                "reason": reason,
+                "next_attempt_seconds": round(wait, 1),
+                "retry_count": row.retry_count,
+            },
+        )
+        return outcome
+
+    def _reason(self, row: Any, took: float) -> str:
+        if row.finished_at is not None and (row.now - row.finished_at).total_seconds() <= took:
+            return row.code or "no answer"  # of the attempt that this work made
+        if self._breaker.status().retry_after > 0:
+            return "circuit_open"
+        return (row.last_error or "put off").partition(":")[0]

@@ -1,0 +1,144 @@
+"""Sets up a worker's logging: Celery's handlers, levels and files, with lines in Breakwall's format.
+
+Importing it connects it to Celery's signals. It acts only where Celery runs a worker of `breakwall.worker.app`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import warnings
+from contextlib import suppress
+from typing import Any
+
+from celery import signals
+from celery.apps import worker
+from celery.exceptions import SecurityWarning
+from celery.utils.log import get_multiprocessing_logger
+
+from breakwall.logs import LineFormatter, is_json_on
+from breakwall.worker.log.throttle import throttled
+
+log = logging.getLogger("breakwall.worker")
+
+
+@signals.celeryd_init.connect
+def set_up(instance: Any, **_: Any) -> None:
+    """Runs before Celery sets up its logging: have our formatter put on each handler that Celery makes."""
+    runtime = getattr(instance.app, "breakwall", None)
+    if runtime is None:
+        return
+    chosen = runtime.settings.log.format
+    # As root Celery recommends --uid, which our worker refuses: see `advise_against_root`.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+
+    stderr_is_json = is_json_on(sys.__stderr__, chosen)
+    on_error = _LostLines(as_json=stderr_is_json)
+
+    def put_on(logger: logging.Logger, **_: Any) -> None:
+        for handler in (*logger.handlers, *get_multiprocessing_logger().handlers):
+            stream = getattr(handler, "stream", None)
+            handler.setFormatter(LineFormatter(as_json=is_json_on(stream, chosen)))
+            handler.handleError = on_error  # `logging` would print a traceback each time
+
+    for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
+        signal.connect(put_on, weak=False, dispatch_uid="breakwall")
+    threading.excepthook = _log_thread_failure
+    sys.unraisablehook = _log_unraisable
+    if stderr_is_json:
+        _log_early_messages()
+
+
+class _LostLines:
+    """Reports on stderr, once a minute, that a handler could not write a line.
+
+    Args:
+        as_json: the format of the report.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._report = throttled(self._write)
+        self._formatter = LineFormatter(as_json=as_json)
+
+    def __call__(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        why = getattr(error, "strerror", None) or type(error).__name__
+        self._report(f"lines of the log are lost, for they cannot be written ({why})")
+
+    def _write(self, sentence: str) -> None:
+        with suppress(OSError):  # stderr itself may be what is full
+            os.write(2, _line(self._formatter, log.name, logging.ERROR, sentence))
+
+
+# Python would print these two to stderr, and Celery would make an event of each piece that is printed.
+
+
+def _log_thread_failure(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_type is SystemExit or failed.exc_value is None:  # an intended end
+        return
+    name = failed.thread.name if failed.thread else "that is gone"
+    log.critical("the thread %s failed", name, exc_info=failed.exc_value)
+
+
+def _log_unraisable(failed: Any) -> None:
+    log.error("%s %r", failed.err_msg or "Exception ignored in:", failed.object, exc_info=failed.exc_value)
+
+
+def _log_early_messages() -> None:
+    """Make events of what comes before Celery sets up its logging, and of what it prints at its end."""
+    early = logging.StreamHandler(sys.__stderr__)
+    early.setLevel(logging.WARNING)
+    early.setFormatter(LineFormatter(as_json=True))
+    logging.getLogger().addHandler(early)  # Celery removes it when it adds its own
+    logging.captureWarnings(True)
+    worker.safe_say = _safe_say
+
+
+def _safe_say(message: str, stream: Any = None) -> None:
+    # Called from a signal's handler: one write, and no lock that the interrupted code may hold.
+    written_to = stream or sys.__stderr__
+    if written_to is not None:
+        line = _line(LineFormatter(as_json=True), "celery.apps.worker", logging.INFO, message.strip())
+        with suppress(OSError, ValueError):
+            os.write(written_to.fileno(), line)
+
+
+def _line(formatter: logging.Formatter, logger: str, level: int, message: str) -> bytes:
+    return (
+        f"{formatter.format(logging.LogRecord(logger, level, __file__, 0, message, None, None))}\n".encode()
+    )
+
+
+@signals.celeryd_after_setup.connect
+def log_start(instance: Any, **_: Any) -> None:
+    """Where the log is JSON, replace Celery's banner, whose lines are no events."""
+    handlers = logging.getLogger().handlers
+    if not any(_writes_json(handler) for handler in handlers) or instance.quiet or _is_on_terminal():
+        return
+    instance.quiet = True
+    pool = getattr(instance.pool_cls, "__module__", str(instance.pool_cls)).split(".")[-1]
+    queues = ", ".join(sorted(instance.app.amqp.queues.consume_from))
+    transport = instance.app.connection().as_uri()  # kombu shows two stars for a password
+    log.info(
+        "worker %s starts, concurrency: %s (%s), transport: %s, queues: %s",
+        *(instance.hostname, instance.concurrency, pool, transport, queues),
+    )
+
+
+@signals.celeryd_after_setup.connect
+def advise_against_root(instance: Any, **_: Any) -> None:
+    """Celery makes a warning of it. A container's only user is often root, and nothing fails: INFO is enough."""
+    if getattr(instance.app, "breakwall", None) is not None and os.geteuid() == 0:
+        log.info(
+            "the worker runs as root, which it does not need: start it as a user of its own (systemd: User=)"
+        )
+
+
+def _is_on_terminal() -> bool:
+    return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _writes_json(handler: logging.Handler) -> bool:
+    return isinstance(handler.formatter, LineFormatter) and handler.formatter.as_json

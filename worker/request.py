@@ -1,0 +1,71 @@
+"""How one message is acknowledged, cancelled or revoked while the worker works on it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import signal
+from types import FrameType
+from typing import Any
+
+from celery.worker.request import Request
+from celery.worker.state import revoked as revoked_tasks
+
+from breakwall.crashpoints import reach
+
+log = logging.getLogger("breakwall.worker")
+
+
+class RetryRequest(Request):
+    """A message in work. It is acknowledged when the work is done."""
+
+    _connection_errors: tuple[type[BaseException], ...]
+
+    def acknowledge(self) -> None:
+        reach("before", "acknowledge")
+        # Any error here means that the connection is lost or that the broker refuses. The message comes again,
+        # and then finds nothing to claim.
+        self._connection_errors = (Exception,)
+        super().acknowledge()
+        reach("after", "acknowledge")
+
+    def revoked(self) -> bool:
+        """Never: only the database ends an order, and the dispatcher would publish it again.
+
+        Celery remembers a revoked id for three hours, and every message of an order has the order's id.
+        """
+        if self.id in revoked_tasks:
+            log.warning(
+                "order %s is worked on although its message was revoked: `breakwall orders cancel` ends it",
+                self.id,
+            )
+            revoked_tasks.discard(self.id)
+        return False
+
+    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
+        """At a second Ctrl-C, or SIGQUIT: let the thread that charges go on, because it cannot be killed."""
+        self.task.app.breakwall.exhaustion_retry.end()
+        end_at_next_signal()
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:
+        """Nothing: a thread cannot be killed, and a charge that was sent cannot be taken back."""
+
+
+@functools.cache  # once for the process: Celery cancels every payment in hand
+def end_at_next_signal() -> None:
+    """Log what the worker waits for, and let the next signal end the process at once.
+
+    Celery would kill the threads that charge, which is impossible. A call in hand ends by its timeout. Ending the
+    process before that is the same as a crash: the next worker finishes the orders.
+    """
+    log.warning(
+        "ending: payments in hand end by their timeout. Another Ctrl-C ends the worker at once; the next worker "
+        "then finishes them"
+    )
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, _end_at_once)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
