@@ -37,6 +37,7 @@ from breakwall.credentials import (
     read_token,
 )
 from breakwall.dotenv_file import DotenvError, read_dotenv
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.pickling import Picklable
 from breakwall.urls import (
     check_broker_url,
@@ -54,16 +55,27 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """Of a site and of a payment account."""
 
 
-class SettingsError(Picklable, Exception):
+class SettingsError(Picklable, BreakwallError):
     """One or more settings are unusable.
 
     Attributes:
         problems: one line for each, naming the variable and what would be right, without its value.
     """
 
+    kind = "settings"
+    exit_code = ExitCode.USAGE
+
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+    def sentences(self) -> list[str]:
+        """One for each problem."""
+        return self.problems
+
+    def details(self) -> dict[str, Any]:
+        """``problems``: by the variable, what would be right."""
+        return {"problems": dict(problem.split(": ", 1) for problem in self.problems)}
 
 
 def _secret(check: Callable[[str], None]) -> AfterValidator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from breakwall.broker.config import QUEUE
+from breakwall.errors import BreakwallError, ExitCode
 
 HARMLESS = "nothing is lost by that: the database has every order, and publishes it again"
 
@@ -21,8 +22,15 @@ ARTICLE = {"queue": "a queue", "exchange": "an exchange"}
 NEEDED = f"{QUEUE}, _kombu.binding.{QUEUE}, unacked or unacked_index"
 
 
-class WrongQueueError(Exception):
+class WrongQueueError(BreakwallError):
     """The broker answers, and holds under a name of ours what cannot be worked with; the message says what to do."""
+
+    kind = "wrong_queue"
+    exit_code = ExitCode.USAGE
+
+    def sentences(self) -> list[str]:
+        """With a full stop: the message is the first part of longer ones elsewhere."""
+        return [f"{self}."]
 
 
 def mismatch(error: BaseException | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.terminal.authors import ActorOption, author
 from breakwall.terminal.durations import parse_duration
 from breakwall.terminal.options import Format, OutputOption
@@ -40,8 +41,17 @@ ForOption = Annotated[
 ]
 
 
-class NotSharedError(Exception):
-    """The circuit is not shared, so nobody would hear of an override; nothing was changed."""
+class NotSharedError(BreakwallError):
+    """The circuit is not shared: no other process would see the override. Nothing was changed."""
+
+    kind = "refused"
+    exit_code = ExitCode.REFUSED
+
+
+class NotConfirmedError(BreakwallError):
+    """The store did not confirm the override; it may have been stored nevertheless."""
+
+    kind = "store_lost"
 
 
 def force_open(
@@ -125,8 +135,9 @@ def _say(word: Callable[[CircuitBreaker], None]) -> BreakerStatus:
 
     Raises:
         NotSharedError: it would reach this command alone.
-        StoreLostError: the store did not confirm it.
+        NotConfirmedError: the store did not answer in time.
     """
+    from breakwall.breaker import StoreLostError
     from breakwall.settings import load_settings
     from breakwall.wiring import open_breaker
 
@@ -138,7 +149,13 @@ def _say(word: Callable[[CircuitBreaker], None]) -> BreakerStatus:
         )
     _warn_of_new_file(settings)
     with open_breaker(settings) as breaker:
-        word(breaker)
+        try:
+            word(breaker)
+        except StoreLostError as error:
+            raise NotConfirmedError(
+                f"{error}. It may have arrived nevertheless: `breakwall breaker status` tells. "
+                "Check BREAKWALL_BREAKER_STORE_URL (by default the orders database)."
+            ) from error
         return breaker.status()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from breakwall.cli.errors import ExitCode
+from breakwall.errors import ExitCode
 from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:

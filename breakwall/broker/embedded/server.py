@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from breakwall.broker.embedded.find_server import find_server_program
+from breakwall.errors import BreakwallError
 from breakwall.host.private_files import UMASK, make_folder, open_descriptor, open_private
 from breakwall.processes import child
 
@@ -34,8 +35,10 @@ ROOM = 1_048_576
 """Bytes of disk without which no server is started: it would fail, and blame its files."""
 
 
-class BrokerNotStartedError(Exception):
+class BrokerNotStartedError(BreakwallError):
     """The embedded broker could not be started; the message says why and what to do."""
+
+    kind = "no_broker"
 
 
 class ServerFolder:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.cli.breaker import auto, force_close, force_open, observe
-from breakwall.cli.errors import ExitCode
+from breakwall.errors import ExitCode
 from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:

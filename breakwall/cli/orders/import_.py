@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.cli.errors import ExitCode
 from breakwall.cli.orders.input_file import (
     STDIN,
     AmountsOption,
@@ -18,6 +17,7 @@ from breakwall.cli.orders.input_file import (
     encoding_named,
     opened,
 )
+from breakwall.errors import ExitCode
 from breakwall.files.amounts import Units
 from breakwall.terminal.options import Format, OutputOption
 

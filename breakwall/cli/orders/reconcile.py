@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from breakwall.cli.errors import ExitCode
 from breakwall.cli.orders.input_file import (
     AmountsOption,
     ColumnsOption,
@@ -22,6 +21,7 @@ from breakwall.cli.orders.input_file import (
     opened,
 )
 from breakwall.cli.orders.progress import counting
+from breakwall.errors import ExitCode
 from breakwall.files.amounts import Units
 from breakwall.terminal.moments import MOMENT, parse_moment
 from breakwall.terminal.options import Format, OutputOption

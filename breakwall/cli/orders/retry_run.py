@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import typer
 
-from breakwall.cli.errors import ExitCode
 from breakwall.cli.orders.documents import order_document
 from breakwall.cli.orders.next_step import outlook, what_of_doubt
 from breakwall.cli.orders.progress import counting
 from breakwall.cli.orders.show import write_order
+from breakwall.errors import ExitCode
 from breakwall.payments.actions import Author
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
