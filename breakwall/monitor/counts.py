@@ -1,4 +1,4 @@
-"""What a snapshot of the backlog counts in the database. No statement here reads the finished orders."""
+"""What a snapshot of the backlog counts in the database. No statement here reads all finished orders."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED
 from breakwall.payments.operator.incidents import count_open
 
 DRAIN_WINDOW = 60.0
-"""Seconds of completions that the drain's speed is judged by: long enough to be steady, short enough that
-the first minute after an outage is not judged by the outage."""
+"""Seconds of completions that the drain's speed is computed from: long enough to be steady, short enough to forget an
+outage after its first minute."""
 
-STILL = 300.0
-"""Seconds for which an order is due, and none of those that waited is completed, until that is an alarm."""
+STALLED_AFTER = 300.0
+"""Seconds for which an order is due and no waiting order is completed, until that is an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Waiting orders that need other settings: the payment service rejected them when they were last tried.
+    """Waiting orders that need other settings: the payment service rejected their last attempt.
 
     Attributes:
         orders: how many.
-        example: what was answered to one of them, with what to look at; None without any.
+        example: the answer to one of them, with what to look at; None without any.
     """
 
     orders: int = 0
@@ -46,9 +46,10 @@ class Counts:
         abandoned: of those in flight, the ones whose claim has run out.
         next_due: until the next waiting order is due; 0.0 when one is, None while none waits.
         due_for: for how long the longest due order has been that; 0.0 while none is.
-        drained, span: orders that had waited and were settled within `DRAIN_WINDOW`, and since the first of them.
-        still: none of them was for `STILL`, while one was due all that time.
-        fleet: the workers; None where nobody can tell.
+        drained: orders that had waited and were finished within `DRAIN_WINDOW`.
+        span: since the first of those.
+        stalled: none was completed for `STALLED_AFTER`, while one was due all that time.
+        fleet: the workers; None where the database keeps no heartbeats yet.
     """
 
     at: datetime
@@ -62,7 +63,7 @@ class Counts:
     last_due: float
     drained: int
     span: float
-    still: bool
+    stalled: bool
     incidents: int
     rejected: Rejected
     fleet: list[Worker] | None
@@ -85,7 +86,7 @@ def count(connection: Connection, clock: Clock) -> Counts:
         last_due=_seconds(waiting.now, waiting.last_due),
         drained=drained.number,
         span=_seconds(drained.first, waiting.now),
-        still=due_for >= STILL and not connection.scalar(select(_completed(clock))),
+        stalled=due_for >= STALLED_AFTER and not connection.scalar(select(_completed(clock))),
         incidents=count_open(connection),
         rejected=Rejected(waiting.rejected, waiting.rejection),
         fleet=known_workers(connection, clock),
@@ -131,10 +132,12 @@ def _drained(clock: Clock) -> Select[int, Any]:
 
 
 def _completed(clock: Clock) -> ColumnElement[bool]:
-    """Whether an order that had waited was settled within `STILL`."""
-    return exists().where(orders.c.settled_at >= once(clock.after(-STILL)), _NOT_CANCELLED, _HAD_WAITED)
+    """Whether an order that had waited was finished within `STALLED_AFTER`."""
+    return exists().where(
+        orders.c.settled_at >= once(clock.after(-STALLED_AFTER)), _NOT_CANCELLED, _HAD_WAITED
+    )
 
 
 def _seconds(since: datetime | None, until: datetime | None) -> float:
-    """From one moment to the next; 0.0 for one that is not there or has passed."""
+    """From one moment to a later one; 0.0 where one is missing or they are not in that order."""
     return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())

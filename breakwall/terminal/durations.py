@@ -9,7 +9,7 @@ import typer
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)")
 _LONGEST = 100 * 365.25 * 86_400
-"""A century, in seconds: nothing here is older or lasts longer, and every database counts so far."""
+"""A century, in seconds: nothing here is older or lasts longer, and every database can compute with it."""
 
 
 def parse_duration(text: str, option: str) -> float:

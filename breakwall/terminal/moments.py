@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import typer
 
-MOMENT = "Such as 2026-11-27 or 2026-11-27T09:00+09:00; UTC where it does not say."
+MOMENT = "Such as 2026-11-27 or 2026-11-27T09:00+09:00; UTC where it has no offset."
 
 
 def parse_moment(text: str, option: str) -> datetime:
-    """A point in time, aware.
+    """A point in time, aware, in UTC.
 
     Raises:
         typer.BadParameter: naming ``option`` and what would be right.

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from breakwall.documents import backlog_document
 from breakwall.monitor.backlog import Monitor, Rejected
 from breakwall.payments.gateways.answers import classify
 from breakwall.payments.gateways.base import Answer
@@ -110,6 +111,6 @@ def test_a_rejected_look_up_is_counted_as_a_rejected_charge_is(site: Site, monit
 
 def test_the_document_names_them(site: Site, monitor: Monitor) -> None:
     place(site, answered(421))
-    document = json.loads(json.dumps(monitor.snapshot().as_document()))
+    document = json.loads(json.dumps(backlog_document(monitor.snapshot())))
     assert document["rejected"]["orders"] == 1
     assert document["rejected"]["example"].startswith("http_421: ")

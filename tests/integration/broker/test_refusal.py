@@ -15,7 +15,7 @@ from breakwall.broker import Publisher, queue_depth
 from breakwall.broker.celery_app import OwnApp
 from breakwall.broker.consuming.remote_control import Box
 from breakwall.broker.refusal import refusal
-from breakwall.doctor.checks import broker
+from breakwall.doctor.broker import broker
 from breakwall.doctor.strange_messages import dead_letters
 from tests.integration.publish_fixtures import settings_for
 from tests.servers import RabbitServer, RedisServer, SentinelSite

@@ -116,7 +116,7 @@ def test_what_a_worker_lacks_is_told_and_is_a_problem_for_doctor(terminal: Termi
         heartbeat.introduce("celery@[b]web[/b]", 20)
         heartbeat.lacks("no file descriptors are left")
         assert heartbeat.beat()
-    told = "celery@[b]web[/b] lacks something: no file descriptors are left"
+    told = "celery@[b]web[/b] has run out of something: no file descriptors are left"
     assert told in terminal.run("workers").out
     ran = terminal.run("doctor")
     assert ran.code == 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from breakwall.breaker import BreakerStatus, CircuitState
-from breakwall.monitor.backlog import Backlog
+from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
+from breakwall.monitor.backlog import Backlog, Rejected
 
 CLOSED = BreakerStatus(
     name="payment",
@@ -27,6 +27,7 @@ CLOSED = BreakerStatus(
 )
 OPEN = replace(CLOSED, state=CircuitState.OPEN, slots=0, retry_after=18.0, opened_at=280.0, open_until=1018.0)
 PROBING = replace(CLOSED, state=CircuitState.HALF_OPEN, slots=2, opened_at=280.0, open_until=990.0)
+FORCED = {mode: Override(mode, "why", "ana", 900.0, None) for mode in OverrideMode}
 
 QUIET = Backlog(
     at=datetime(2026, 11, 27, tzinfo=UTC),
@@ -51,4 +52,9 @@ OUTAGE = replace(
     drain_eta_seconds=None,
     broker_messages=None,
     breaker=OPEN,
+)
+
+REJECTION = "http_401: It did not accept our credentials, look at the password in BREAKWALL_PAYMENT_URL."
+REJECTED = replace(
+    QUIET, queued=1284, oldest_age_seconds=725.0, next_due_seconds=18.0, rejected=Rejected(1270, REJECTION)
 )

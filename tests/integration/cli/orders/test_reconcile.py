@@ -176,7 +176,7 @@ def test_windows_text_is_read_and_that_is_told_once(
     ran = terminal.run("orders", "reconcile", "-", stdin=report)
     assert ran.code == 0
     assert ran.err == (
-        "The report is not UTF-8 and was taken for Windows-1252; --encoding says what else it is.\n"
+        "The report is not UTF-8 and was read as Windows-1252; --encoding names another encoding.\n"
     )
     assert terminal.run("orders", "reconcile", "-", "--encoding", "latin-1", stdin=report).err == ""
 
@@ -220,7 +220,7 @@ def test_a_file_that_is_no_report_is_told_for_what_it_is(
     [
         ("--columns", "charge=id", "the fields are key, charge_id, amount, currency, status"),
         ("--columns", "charge_id", "should be pairs such as"),
-        ("--encoding", "klingon", "is no encoding of text"),
+        ("--encoding", "klingon", "is no text encoding"),
         ("--amounts", "dollars", "minor"),
     ],
 )

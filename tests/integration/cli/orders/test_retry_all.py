@@ -56,7 +56,7 @@ class TestRetryingAllThatMatch:
     def test_says_what_it_did_and_what_that_does_to_the_budget(self, terminal: Terminal) -> None:
         dead(terminal, "a", "b")
         said = terminal.run(*BULK, "dead", "--reason", "key renewed", "--yes").out
-        assert said.startswith("2 orders were sent round again and are due now.")
+        assert said.startswith("2 orders were retried and are due now.")
         assert "a whole new budget of 30 attempts" in said
 
     def test_says_that_nothing_matches(self, terminal: Terminal) -> None:
@@ -131,7 +131,7 @@ class TestRetryingAllThatMatch:
         dead(terminal, "a")
         ran = terminal.run_attended(*BULK, "dead", "--reason", "x", answer=f"{answer}\n")
         assert "1 order" in ran.out
-        assert "Send them round?" in ran.out
+        assert "Retry them?" in ran.out
         assert ran.code == code
         assert states(terminal) == {"a": status}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.doctor.checks import payment_service
+from breakwall.doctor.payment_service import payment_service
 from breakwall.payments.gateways import Health, Outcome, gateway_from_settings
 from breakwall.settings import Settings, SettingsError, load_settings
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within

@@ -1,4 +1,4 @@
-"""What is said of an order that was sent round: only what is true of it."""
+"""What is said of a retried order: only what is true of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from breakwall.cli.orders.next_step import outlook, what_of_doubt
+from breakwall.cli.orders.outlook import outlook, outlook_of_doubtful
 from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.gateways import GatewayProfile
 
@@ -38,6 +38,6 @@ def test_that_no_attempt_is_in_doubt_is_said_only_where_none_is() -> None:
 
 
 def test_of_many_only_what_the_service_promises_is_said() -> None:
-    assert what_of_doubt(PLAIN) == "is looked up before anything is sent"
-    assert "promised not to charge twice" in what_of_doubt(replace(PLAIN, deduplicates=True))
-    assert "looked up" not in what_of_doubt(replace(PLAIN, looks_up=False))
+    assert outlook_of_doubtful(PLAIN) == "is looked up before anything is sent"
+    assert "promised not to charge twice" in outlook_of_doubtful(replace(PLAIN, deduplicates=True))
+    assert "looked up" not in outlook_of_doubtful(replace(PLAIN, looks_up=False))

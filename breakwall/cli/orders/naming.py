@@ -1,4 +1,4 @@
-"""How a command's line names an order: by its id or by its key, and which of them where it could be either."""
+"""How a command line names an order: by its id or by its key, and options that say which of the two is meant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def naming(*, by_id: bool, by_key: bool) -> Naming:
     """What the command's names are.
 
     Raises:
-        typer.BadParameter: both were said.
+        typer.BadParameter: both options were given.
     """
     from breakwall.payments.ledger.queries import Naming
 

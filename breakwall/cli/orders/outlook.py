@@ -1,4 +1,4 @@
-"""What a worker does next with an order that was sent round, in words."""
+"""What a worker does next with a retried order, in words."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ _SENDING = "A worker sends it next"
 
 _OTHERWISE = {
     Step.REVIEW: "It may have been charged and cannot be looked up: nothing is sent, and it goes to review again.",
-    Step.CANCEL: "It was to be cancelled: a worker sends nothing and cancels it.",
+    Step.CANCEL: "A cancel was asked for: a worker sends nothing and cancels it.",
     Step.DECLINE: "The payment service has declined it meanwhile: a worker sends nothing and ends it as declined.",
 }
 
 
 def outlook(step: Step, progress: Progress, *, renewed: bool, vouched_for: bool) -> str:
-    """What becomes of one order, and under which key it travels.
+    """What happens to one order next, and under which key.
 
     Args:
         step: what its next claim leads to.
         progress: what that claim begins with.
-        renewed: it has got a new key.
-        vouched_for: on a person's evidence.
+        renewed: it has a new key.
+        vouched_for: the new key is on a person's evidence.
     """
     if step is Step.LOOK_UP:
         key = "It has a new key" if renewed else "Until then it keeps its key"
@@ -43,8 +43,8 @@ def outlook(step: Step, progress: Progress, *, renewed: bool, vouched_for: bool)
     return f"{_SENDING}. It keeps its key; none of its attempts is in doubt."
 
 
-def what_of_doubt(profile: GatewayProfile) -> str:
-    """What becomes of orders that may have been charged, among many."""
+def outlook_of_doubtful(profile: GatewayProfile) -> str:
+    """What happens to those of many orders that may have been charged, as the end of a sentence."""
     if not profile.looks_up:
         return "is sent under its old key or goes to review again"
     if profile.deduplicates:

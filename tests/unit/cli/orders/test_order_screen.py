@@ -1,10 +1,10 @@
-"""How an order's story is folded to one screen."""
+"""Which rows of an order are shown on one screen."""
 
 from __future__ import annotations
 
 import pytest
 
-from breakwall.cli.orders.detail import fold
+from breakwall.cli.orders.order_screen import rows_that_fit
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from breakwall.cli.orders.detail import fold
         ([], 5, []),
     ],
 )
-def test_the_room_is_shared_among_the_chapters(wanted: list[int], room: int, kept: list[int]) -> None:
-    assert fold(wanted, room) == kept
+def test_the_room_is_shared_among_the_sections(wanted: list[int], room: int, kept: list[int]) -> None:
+    assert rows_that_fit(wanted, room) == kept
 
 
 @pytest.mark.parametrize("room", range(1, 60))
 def test_what_is_shown_and_the_line_about_the_rest_take_no_more_than_the_room(room: int) -> None:
     wanted = [30, 7, 5]
-    kept = fold(wanted, room)
+    kept = rows_that_fit(wanted, room)
     assert sum(kept) + (kept != wanted) <= max(room, 4)
     assert all(1 <= shown <= there for shown, there in zip(kept, wanted, strict=True))

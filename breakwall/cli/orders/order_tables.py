@@ -1,8 +1,8 @@
-"""What an order's story tells beside its fields: attempts, interventions and incidents, as rows of Rich markup."""
+"""An order's attempts, interventions and incidents as rows of Rich markup."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,8 +14,13 @@ from breakwall.terminal.words import duration, moment, state
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
-    """A table: what a row is called, the heads, the rows, and which columns are aligned right or may be cut."""
+class Section:
+    """A table.
+
+    Attributes:
+        noun: what a row is called.
+        right, cuttable: the heads of the columns that are aligned to the right, or may be cut short.
+    """
 
     noun: str
     heads: tuple[str, ...]
@@ -24,8 +29,8 @@ class Chapter:
     cuttable: frozenset[str] = frozenset()
 
 
-def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) -> Chapter:
-    """The attempts, first to last; those that were sent under another key than ``key`` say which."""
+def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) -> Section:
+    """The attempts, first to last; one that was sent under another key than ``key`` shows it."""
     rows: list[tuple[str, ...]] = [
         (
             str(attempt.number),
@@ -42,12 +47,12 @@ def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) ->
     heads = ("attempt", "by", "sent", "took", "outcome", "code", "detail", "sent as")
     # A narrow screen has no room for the keys of earlier attempts: --all has.
     hidden = {"sent as"} if narrow or all(row[-1] == "-" for row in rows) else set()
-    return _chapter(
+    return _section(
         "attempt", heads, rows, hidden, right={"attempt", "took"}, cuttable={"code", "detail", "sent as"}
     )
 
 
-def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: bool) -> Chapter:
+def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: bool) -> Section:
     """What people did, first to last."""
     rows = [
         (
@@ -62,11 +67,11 @@ def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: boo
     ]
     heads = ("intervention", "by", "at", "state", "evidence", "reason")
     hidden = {"evidence"} if narrow else set()
-    return _chapter("intervention", heads, rows, hidden, cuttable={"by", "evidence", "reason"})
+    return _section("intervention", heads, rows, hidden, cuttable={"by", "evidence", "reason"})
 
 
-def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> Chapter:
-    """The incidents; the open ones last, which are shown first where there is little room."""
+def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> Section:
+    """The incidents, open ones last: where there is little room, the last rows are shown."""
     rows = [
         (
             str(found.id),
@@ -78,30 +83,30 @@ def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> Chapte
         for found in sorted(incidents, key=lambda found: found.closed_at is None)
     ]
     heads = ("incident", "kind", "since", "detail", "closed")
-    return _chapter("incident", heads, rows, set(), right={"incident"}, cuttable={"detail", "closed"})
+    return _section("incident", heads, rows, (), right={"incident"}, cuttable={"detail", "closed"})
 
 
-def _chapter(
+def _section(
     noun: str,
     heads: tuple[str, ...],
     rows: Sequence[tuple[str, ...]],
-    hidden: set[str],
+    hidden: Iterable[str],
     *,
-    right: set[str] | None = None,
-    cuttable: set[str] | None = None,
-) -> Chapter:
+    right: Iterable[str] = (),
+    cuttable: Iterable[str] = (),
+) -> Section:
     shown = [number for number, head in enumerate(heads) if head not in hidden]
-    return Chapter(
+    return Section(
         noun,
         tuple(heads[number] for number in shown),
         [tuple(row[number] for number in shown) for row in rows],
-        frozenset(right or ()),
-        frozenset(cuttable or ()),
+        frozenset(right),
+        frozenset(cuttable),
     )
 
 
 def _at(at: datetime, *, narrow: bool) -> str:
-    # The year stands in the order's own fields, and every time is UTC.
+    # The order's own fields show the year and that times are UTC.
     return f"{at.astimezone(UTC):%m-%d %H:%M:%S}" if narrow else moment(at)
 
 
