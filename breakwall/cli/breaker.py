@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.breaker import BreakerStatus, CircuitBreaker, StoreLostError
-from breakwall.cli.breaker_text import breaker_lines
 from breakwall.documents import breaker_document
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.terminal.authors import ActorOption, author
-from breakwall.terminal.durations import parse_duration
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import write_note, write_result
+from breakwall.terminal.times import parse_duration
 
 if TYPE_CHECKING:
+    from breakwall.breaker import BreakerStatus, CircuitBreaker
     from breakwall.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -68,6 +67,7 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
 
     Exits with 1 when the store that the circuit is shared through does not answer.
     """
+    from breakwall.cli.breaker_text import breaker_lines
     from breakwall.settings import load_settings
     from breakwall.wiring import circuit_is_unused, look_at_breaker
 
@@ -101,7 +101,7 @@ def force_open(
     memory://, which no two processes share.
     """
     told = "Every payment is refused from now on, and its order queued."
-    _override(CircuitBreaker.force_open, reason, lasting, actor, told, output)
+    _override(lambda breaker: breaker.force_open, reason, lasting, actor, told, output)
 
 
 @breaker_app.command("force-close", short_help="Refuse no payment.")
@@ -116,7 +116,7 @@ def force_close(
     For a false alarm. Otherwise as force-open.
     """
     told = "No payment is refused from now on."
-    _override(CircuitBreaker.force_close, reason, lasting, actor, told, output)
+    _override(lambda breaker: breaker.force_close, reason, lasting, actor, told, output)
 
 
 @breaker_app.command("observe", short_help="Refuse no payment, but report each that would have been.")
@@ -131,7 +131,7 @@ def observe(
     Otherwise as force-open.
     """
     told = "No payment is refused from now on; what would have been is reported."
-    _override(CircuitBreaker.observe, reason, lasting, actor, told, output)
+    _override(lambda breaker: breaker.observe, reason, lasting, actor, told, output)
 
 
 @breaker_app.command("auto", short_help="Lift the override.")
@@ -145,7 +145,7 @@ def auto(reason: LiftOption = None, actor: ActorOption = None, output: OutputOpt
 
 
 def _override(
-    change: Callable[[CircuitBreaker, str, str, float | None], None],
+    change: Callable[[CircuitBreaker], Callable[[str, str, float | None], None]],
     reason: str,
     lasting: str | None,
     actor: str | None,
@@ -156,7 +156,7 @@ def _override(
     seconds = None if lasting is None else parse_duration(lasting, "--for")
     if seconds == 0:
         raise typer.BadParameter("should be longer than nothing", param_hint="--for")
-    _change(lambda breaker: change(breaker, reason, who.actor, seconds), told, output)
+    _change(lambda breaker: change(breaker)(reason, who.actor, seconds), told, output)
 
 
 def _change(change: Callable[[CircuitBreaker], None], told: str, output: Format) -> None:
@@ -166,11 +166,14 @@ def _change(change: Callable[[CircuitBreaker], None], told: str, output: Format)
         NotSharedError: the change would reach this command alone.
         NotConfirmedError: the store did not answer in time.
     """
+    from breakwall.cli.breaker_text import breaker_lines
+
     status = _changed(change)
     write_result(output, breaker_document(status), told, *breaker_lines(status))
 
 
 def _changed(change: Callable[[CircuitBreaker], None]) -> BreakerStatus:
+    from breakwall.breaker import StoreLostError
     from breakwall.settings import load_settings
     from breakwall.wiring import open_breaker
 

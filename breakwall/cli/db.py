@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.cli.bulk import check_attended, summarised
-from breakwall.terminal.durations import parse_duration
 from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption
 from breakwall.terminal.output import notes, say, write_result
+from breakwall.terminal.times import parse_duration
 from breakwall.terminal.words import count
 
 if TYPE_CHECKING:

@@ -23,6 +23,13 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Change nothing, c
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+def refuse_where(*cases: tuple[object, str, str]) -> None:
+    """Raise `typer.BadParameter` for the first case that holds: (whether it does, the option, what would be right)."""
+    for holds, option, expected in cases:
+        if holds:
+            raise typer.BadParameter(expected, param_hint=option)
+
+
 def wants_json(arguments: list[str]) -> bool:
     """Whether a command line asks for JSON. It need not be valid: its usage error is JSON then, too."""
     return any(

@@ -21,13 +21,13 @@ from breakwall.cli.orders.input_file import (
 from breakwall.cli.orders_database import orders_database
 from breakwall.errors import ExitCode
 from breakwall.files.amounts import Units
-from breakwall.producers.order_files import FIELDS, OrderFile
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import notes, plain, write_json_note, write_result
 from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
     from breakwall.producers.importing import OrderImporter, Summary
+    from breakwall.producers.order_files import OrderFile
 
 
 def import_orders(
@@ -49,6 +49,8 @@ def import_orders(
     A bad line is reported by its number and the others are accepted. The same file again changes nothing.
     The file may be packed with gzip. Exits with 1 when a line was bad, with 2 when the file cannot be read.
     """
+    from breakwall.producers.order_files import FIELDS, OrderFile
+
     names, decoding = columns_named(columns, FIELDS), encoding_named(encoding)
 
     from breakwall.producers.importing import OrderImporter

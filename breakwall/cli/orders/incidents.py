@@ -11,7 +11,7 @@ from breakwall.cli.orders_database import orders_database
 from breakwall.documents import incident_document
 from breakwall.payments.actions import Author, StoredIncident
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.options import Format, OutputOption, refuse_where
 from breakwall.terminal.output import plain, write_list, write_result
 from breakwall.terminal.words import moment
 
@@ -59,16 +59,24 @@ def incidents(
     incident or order, and with 4, and changes nothing, when it is closed already.
     """
     by = naming(by_id=by_id, by_key=by_key)
-    if open_for is None and (by_id or by_key):
-        raise typer.BadParameter("goes with --open ORDER", param_hint=f"--{by}")
-    if open_for is None and close is None:
-        _refuse_unused(reason, actor)
+    lists = open_for is None and close is None
+    found = "what was found? It is noted" if close is None else "what was done about it? It is noted"
+    only_lists, only_changes = (
+        "lists, --open and --close change: one of them",
+        "goes with --open ORDER or --close ID",
+    )
+    refuse_where(
+        (open_for is None and (by_id or by_key), f"--{by}", "goes with --open ORDER"),
+        (lists and reason is not None, "--reason", only_changes),
+        (lists and actor is not None, "--actor", only_changes),
+        (open_for is not None and close is not None, "--open", "--open or --close: one of them"),
+        (not lists and every, "--all", only_lists),
+        (not lists and limit is not None, "--limit", only_lists),
+        (not lists and reason is None, "--reason", found),
+    )
+    if lists:
         _list(every, SHOWN if limit is None else limit, output)
         return
-    _check_change(every, limit, open_for, close)
-    if reason is None:
-        asked = "what was found? It is noted" if close is None else "what was done about it? It is noted"
-        raise typer.BadParameter(asked, param_hint="--reason")
     who = author(actor, reason)
     with orders_database() as (database, _):
         incident = _changed(database, open_for, by, close, who)
@@ -82,20 +90,6 @@ def closing(incident: StoredIncident) -> str:
     if incident.closed_at is None:
         return "-"
     return f"{moment(incident.closed_at)} by {plain(incident.closed_by)}: {plain(incident.close_reason)}"
-
-
-def _refuse_unused(reason: str | None, actor: str | None) -> None:
-    for option, value in (("--reason", reason), ("--actor", actor)):
-        if value is not None:
-            raise typer.BadParameter("goes with --open ORDER or --close ID", param_hint=option)
-
-
-def _check_change(every: bool, limit: int | None, open_for: str | None, close: int | None) -> None:
-    if open_for is not None and close is not None:
-        raise typer.BadParameter("--open or --close: one of them", param_hint="--open")
-    for option, given in (("--all", every), ("--limit", limit is not None)):
-        if given:
-            raise typer.BadParameter("lists, --open and --close change: one of them", param_hint=option)
 
 
 def _changed(

@@ -19,9 +19,8 @@ from breakwall.cli.orders.reconcile_output import Comparison, write_comparison
 from breakwall.cli.orders_database import orders_database
 from breakwall.errors import ExitCode
 from breakwall.files.amounts import Units
-from breakwall.payments.reconciliation.report import FIELDS, Report
-from breakwall.terminal.moments import MOMENT, parse_moment
 from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.times import MOMENT, parse_moment
 
 if TYPE_CHECKING:
     from breakwall.payments.reconciliation.run import Period
@@ -75,6 +74,8 @@ def reconcile(
     Exits with 0 when both agree, with 1 when they differ or a line cannot be read, and with 2 when the file
     cannot be understood: then nothing was compared.
     """
+    from breakwall.payments.reconciliation.report import FIELDS, Report
+
     names, decoding, period = columns_named(columns, FIELDS), encoding_named(encoding), _period(since, until)
 
     from breakwall.payments.reconciliation.run import Reconciliation

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from breakwall.payments.reconciliation.report import Report
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import notes, plain, say, write_json_note
 from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
     from breakwall.payments.reconciliation.compare import Difference
+    from breakwall.payments.reconciliation.report import Report
     from breakwall.payments.reconciliation.run import Reconciliation
 
 OTHER_WORDS = 20

@@ -13,7 +13,7 @@ from breakwall.documents import order_document
 from breakwall.payments.actions import Author, InvalidAuthorError
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.options import Format, OutputOption, refuse_where
 from breakwall.terminal.output import write_result
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ def resolve(
     when the name is one order's id and another one's key: then --id or --key decides.
     """
     by = naming(by_id=by_id, by_key=by_key)
-    if (paid is None) is not not_charged:
-        raise typer.BadParameter("say which: --paid CHARGE_ID, or --not-charged", param_hint="--paid")
-    if not_charged and reason is None:
-        raise typer.BadParameter("how is that known? It is noted", param_hint="--reason")
+    refuse_where(
+        ((paid is None) is not not_charged, "--paid", "say which: --paid CHARGE_ID, or --not-charged"),
+        (not_charged and reason is None, "--reason", "how is that known? It is noted"),
+    )
     who = author(actor, reason)
 
     from breakwall.payments.operator.resolve import Resolution

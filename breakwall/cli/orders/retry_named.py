@@ -19,7 +19,7 @@ from breakwall.payments.operator.bulk_retry import Redrive
 from breakwall.payments.operator.retry_and_cancel import Interventions, RefusedError
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
-from breakwall.terminal.output import write_json, write_note, write_result
+from breakwall.terminal.output import write_note, write_result
 
 
 def retry_named(
@@ -52,13 +52,10 @@ def retry_named(
         return
     (before,) = found.values()
     order = interventions.retry(before.id, author, by=Naming.ID, uncharged=evidence)
-    if output is Format.JSON:
-        write_json(order_document(order))
-        return
     due = f"It is due now, with {rules.budget}; its retry_count goes on counting."
     renewed = order.charge_key != before.charge_key
     told = _outlook(database, order, rules, renewed=renewed, vouched_for=evidence is not None)
-    write_result(output, None, due, told, *order_lines(order))
+    write_result(output, order_document(order), due, told, *order_lines(order))
 
 
 def _outlook(

@@ -15,9 +15,9 @@ from breakwall.cli.orders.progress import counting
 from breakwall.cli.orders_database import orders_database
 from breakwall.payments.orders import OrderStatus
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.moments import MOMENT, parse_moment
 from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption
 from breakwall.terminal.output import field_lines, notes, plain, say, write_result
+from breakwall.terminal.times import MOMENT, parse_moment
 from breakwall.terminal.words import count
 
 if TYPE_CHECKING:

@@ -161,3 +161,10 @@ def test_the_doctor_tells_of_a_database_that_is_one_version_away(terminal: Termi
     ok, said = found()
     assert ok
     assert "one after this version's" in said
+
+
+def test_the_database_is_upgraded_once(terminal: Terminal, database_url: str) -> None:
+    terminal.set(DATABASE_URL=database_url)
+    first, second = (terminal.run("db", "upgrade", "-o", "json") for _ in range(2))
+    assert first.document["before"] is None
+    assert second.document["before"] == second.document["after"] == first.document["after"]

@@ -20,7 +20,6 @@ from breakwall.payments.operator.incidents import IncidentNotFoundError
 from breakwall.payments.operator.retry_and_cancel import RefusedError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, OrderStatus
 from breakwall.settings import SettingsError
-from breakwall.terminal.options import wants_json
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 PRUNED = PrunedOrder("id", "k", "digest", 1, "KRW", OrderStatus.PAID, "ch_1", NOON, NOON)
@@ -133,19 +132,3 @@ def test_a_bug_is_raised_again(error: Exception) -> None:
     assert explain(error) is None
     with pytest.raises(type(error)):
         report(error, as_json=False)
-
-
-@pytest.mark.parametrize(
-    ("line", "wanted"),
-    [
-        ("backlog -o json", True),
-        ("backlog -ojson", True),
-        ("backlog --output json", True),
-        ("backlog --output=json", True),
-        ("backlog -o text", False),
-        ("backlog -o", False),
-        ("", False),
-    ],
-)
-def test_json_is_wanted_where_the_line_asks_for_it(line: str, wanted: bool) -> None:
-    assert wants_json(line.split()) is wanted

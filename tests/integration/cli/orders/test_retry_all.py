@@ -32,7 +32,7 @@ def waiting(connection: Connection) -> int:
 
 
 class TestRetryingAllThatMatch:
-    def test_leaves_orders_for_a_person_whose_key_belongs_to_another_payload_and_says_so(
+    def test_leaves_an_order_in_review_whose_key_belongs_to_another_payload_and_says_so(
         self, terminal: Terminal
     ) -> None:
         in_review(terminal, "a", OTHER_PAYLOAD)
@@ -44,7 +44,7 @@ class TestRetryingAllThatMatch:
         assert (counted["sent_round"], counted["to_be_resolved"]) == (0, 1)
         assert states(terminal) == {"a": "review"}
 
-    def test_sends_them_round_as_one_run_with_its_reason(self, terminal: Terminal) -> None:
+    def test_retries_them_as_one_run_with_its_reason(self, terminal: Terminal) -> None:
         dead(terminal, "a", "b")
         ran = terminal.run(*BULK, "dead", "--reason", "key renewed", "--yes", "-o", "json")
         assert ran.code == 0
