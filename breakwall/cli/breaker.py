@@ -100,8 +100,8 @@ def force_open(
     (0.2 s) later. Exits with 1 when the store does not confirm the override, with 4 when the store is
     memory://, which no two processes share.
     """
-    told = "Every payment is refused from now on, and its order queued."
-    _override(lambda breaker: breaker.force_open, reason, lasting, actor, told, output)
+    sentence = "Every payment is refused from now on, and its order queued."
+    _override(lambda breaker: breaker.force_open, reason, lasting, actor, sentence, output)
 
 
 @breaker_app.command("force-close", short_help="Refuse no payment.")
@@ -115,8 +115,8 @@ def force_close(
 
     For a false alarm. Otherwise as force-open.
     """
-    told = "No payment is refused from now on."
-    _override(lambda breaker: breaker.force_close, reason, lasting, actor, told, output)
+    sentence = "No payment is refused from now on."
+    _override(lambda breaker: breaker.force_close, reason, lasting, actor, sentence, output)
 
 
 @breaker_app.command("observe", short_help="Refuse no payment, but report each that would have been.")
@@ -130,8 +130,8 @@ def observe(
 
     Otherwise as force-open.
     """
-    told = "No payment is refused from now on; what would have been is reported."
-    _override(lambda breaker: breaker.observe, reason, lasting, actor, told, output)
+    sentence = "No payment is refused from now on; what would have been is reported."
+    _override(lambda breaker: breaker.observe, reason, lasting, actor, sentence, output)
 
 
 @breaker_app.command("auto", short_help="Lift the override.")
@@ -149,17 +149,17 @@ def _override(
     reason: str,
     lasting: str | None,
     actor: str | None,
-    told: str,
+    sentence: str,
     output: Format,
 ) -> None:
     who = author(actor, reason)
     seconds = None if lasting is None else parse_duration(lasting, "--for")
     if seconds == 0:
         raise typer.BadParameter("should be longer than nothing", param_hint="--for")
-    _change(lambda breaker: change(breaker)(reason, who.actor, seconds), told, output)
+    _change(lambda breaker: change(breaker)(reason, who.actor, seconds), sentence, output)
 
 
-def _change(change: Callable[[CircuitBreaker], None], told: str, output: Format) -> None:
+def _change(change: Callable[[CircuitBreaker], None], sentence: str, output: Format) -> None:
     """Change the override, have the store confirm it, and show the result.
 
     Raises:
@@ -169,7 +169,7 @@ def _change(change: Callable[[CircuitBreaker], None], told: str, output: Format)
     from breakwall.cli.breaker_text import breaker_lines
 
     status = _changed(change)
-    write_result(output, breaker_document(status), told, *breaker_lines(status))
+    write_result(output, breaker_document(status), sentence, *breaker_lines(status))
 
 
 def _changed(change: Callable[[CircuitBreaker], None]) -> BreakerStatus:
@@ -189,7 +189,7 @@ def _changed(change: Callable[[CircuitBreaker], None]) -> BreakerStatus:
             change(breaker)
         except StoreLostError as error:
             raise NotConfirmedError(
-                f"{error}. It may have arrived nevertheless: `breakwall breaker status` tells. "
+                f"{error}. It may have arrived nevertheless: `breakwall breaker status` shows it. "
                 "Check BREAKWALL_BREAKER_STORE_URL (by default the orders database)."
             ) from error
         return breaker.status()

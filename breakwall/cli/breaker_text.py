@@ -15,7 +15,7 @@ _MODES = {
 
 def breaker_lines(status: BreakerStatus, *, unused: bool = False) -> list[str]:
     """The circuit's fields as lines; ``unused``: its store will be made by the first use."""
-    store = {"store": "not made yet: nobody has used it"} if unused else {}
+    store = {"store": "not made yet: no process has used it"} if unused else {}
     return field_lines(breaker_fields(status) | store)
 
 

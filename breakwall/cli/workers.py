@@ -57,7 +57,7 @@ def write_fleet(seen: Backlog, fleet: Sequence[Worker] | None) -> None:
 
 def _verdict(fleet: Sequence[Worker] | None) -> str:
     if fleet is None:
-        return "Nobody can tell: the database is at a revision before the workers' heartbeats."
+        return "Not known: the database is at a revision before the workers' heartbeats."
     alive = [worker for worker in fleet if worker.alive]
     if not alive:
         return "No worker is alive."

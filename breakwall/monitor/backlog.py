@@ -53,7 +53,7 @@ class Backlog:
         workers: those that are alive; None where the database keeps no heartbeats yet.
         slots: orders that those work on at once, together.
         workers_lacking: those of them that have run out of something.
-        warnings: what is wrong although each number looks calm.
+        warnings: alarms, see `monitor.alarms`.
         broker_awaits_worker: the embedded broker was not started, and no worker is alive to start it.
     """
 

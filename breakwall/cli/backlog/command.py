@@ -49,8 +49,8 @@ def backlog(
             _watch(monitor, interval, limits, output)
         else:
             seen = monitor.snapshot()
-            told = (verdict(seen), *warnings(seen), *field_lines(backlog_fields(seen)))
-            write_result(output, backlog_document(seen), *told)
+            lines = (verdict(seen), *warnings(seen), *field_lines(backlog_fields(seen)))
+            write_result(output, backlog_document(seen), *lines)
             _check(seen, limits)
 
 

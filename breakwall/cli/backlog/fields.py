@@ -90,11 +90,11 @@ def _workers(seen: Backlog) -> str:
     alarmed = any(alarm.kind is AlarmKind.NO_WORKER for alarm in seen.warnings)
     if alarmed or not seen.workers:
         return "[bold red]none alive[/]" if alarmed else "none alive"
-    told = f"{seen.workers:,} alive, with {count(seen.slots, 'slot')}"
+    alive = f"{seen.workers:,} alive, with {count(seen.slots, 'slot')}"
     if not seen.workers_lacking:
-        return told
+        return alive
     verb = "has" if seen.workers_lacking == 1 else "have"
-    return f"{told}; [bold red]{seen.workers_lacking:,} {verb} run out of something[/]: breakwall workers"
+    return f"{alive}; [bold red]{seen.workers_lacking:,} {verb} run out of something[/]: breakwall workers"
 
 
 def _broker(seen: Backlog) -> str:

@@ -18,7 +18,7 @@ _EVIDENCE = {
     "person": "a person has said that nothing was charged",
     None: "the payment service's answers say that nothing was charged",
 }
-"""By what settled an attempt: how it is known that nothing was charged."""
+"""How it is known that nothing was charged, by what has resolved an attempt."""
 
 
 def cancel(

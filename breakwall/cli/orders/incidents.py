@@ -81,8 +81,13 @@ def incidents(
     with orders_database() as (database, _):
         incident = _changed(database, open_for, by, close, who)
     done = "open" if incident.closed_at is None else "closed"
-    told = f"Incident {incident.id} of order {incident.order_id} is {done}."
-    write_result(output, incident_document(incident), told)
+    sentence = f"Incident {incident.id} of order {incident.order_id} is {done}."
+    write_result(output, incident_document(incident), sentence)
+
+
+def kind(incident: StoredIncident) -> str:
+    """An incident's kind as Rich markup, in red while it is open."""
+    return incident.kind if incident.closed_at else f"[bold red]{incident.kind}[/]"
 
 
 def closing(incident: StoredIncident) -> str:
@@ -128,7 +133,7 @@ def _row(incident: StoredIncident) -> tuple[str, ...]:
     return (
         str(incident.id),
         incident.order_id,
-        incident.kind if incident.closed_at else f"[bold red]{incident.kind}[/]",
+        kind(incident),
         moment(incident.at),
         plain(incident.detail),
         closing(incident),

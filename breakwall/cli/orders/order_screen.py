@@ -109,7 +109,7 @@ class _Page:
 
     def write_section(self, section: Section, number: int, *, spaced: bool) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for head in section.heads:
+        for head in section.columns:
             # Rich takes room from the columns that may wrap, so the others keep theirs.
             fixed = head not in section.cuttable
             table.add_column(

@@ -23,9 +23,9 @@ _MEANINGS = {
     "queued": "It waits in the queue: the payment service cannot charge it now, a worker will.",
     "in_flight": "It is accepted and is being charged: a worker takes over if this process stops.",
     "declined": "The payment service declined it.",
-    "review": "Nobody can tell whether it was charged: a person has to look at it.",
-    "dead": "It was given up: `breakwall orders show` tells why, and what is known of its attempts.",
-    "cancelled": "It was cancelled: `breakwall orders show` tells what is known of its attempts.",
+    "review": "It is not known whether it was charged: a person has to find out.",
+    "dead": "Its retries are exhausted: `breakwall orders show` says why, and what is known of its attempts.",
+    "cancelled": "It was cancelled: `breakwall orders show` says what is known of its attempts.",
 }
 
 

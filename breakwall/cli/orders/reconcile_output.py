@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from breakwall.terminal.options import Format
-from breakwall.terminal.output import notes, plain, say, write_json_note
+from breakwall.terminal.output import data, notes, plain, say, write_json_note
 from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
@@ -52,9 +52,10 @@ def write_comparison(comparison: Comparison, output: Format) -> None:
     if output is Format.JSON:
         _write_document(comparison)
     else:
+        console = data()
         for found in comparison.run():
-            say(_in_words(found))
-        say(*_summary(comparison))
+            say(_in_words(found), console=console)
+        say(*_summary(comparison), console=console)
     _write_unreadable(comparison.report, output)
 
 

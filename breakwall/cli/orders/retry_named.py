@@ -54,8 +54,8 @@ def retry_named(
     order = interventions.retry(before.id, author, by=Naming.ID, uncharged=evidence)
     due = f"It is due now, with {rules.budget}; its retry_count goes on counting."
     renewed = order.charge_key != before.charge_key
-    told = _outlook(database, order, rules, renewed=renewed, vouched_for=evidence is not None)
-    write_result(output, order_document(order), due, told, *order_lines(order))
+    what_next = _outlook(database, order, rules, renewed=renewed, vouched_for=evidence is not None)
+    write_result(output, order_document(order), due, what_next, *order_lines(order))
 
 
 def _outlook(

@@ -126,7 +126,7 @@ def test_the_age_of_a_finished_order_is_nobodys_backlog(site: Site) -> None:
     assert site.look().oldest_age_seconds == 0.0
 
 
-def test_the_next_due_order_is_told_while_none_is_due(site: Site) -> None:
+def test_the_next_due_order_is_reported_while_none_is_due(site: Site) -> None:
     site.queue("a", delay=40)
     site.queue("b", delay=90)
     site.clock.advance(10)
@@ -224,7 +224,7 @@ def test_no_look_reads_the_finished_orders(site: Site) -> None:
 
 
 def test_due_orders_of_which_none_is_completed_stand_still_after_a_while(site: Site) -> None:
-    """Somebody's live orders that go through say nothing about those that wait."""
+    """Live orders that are paid at once say nothing about those that wait."""
     first, second = site.queue("a", "b")
     site.clock.advance(STALLED_AFTER - 1)
     assert AlarmKind.NOTHING_COMPLETED not in kinds(site)

@@ -57,4 +57,4 @@ def test_an_override_without_an_end_promises_no_next_try() -> None:
 
 
 def test_a_store_that_is_not_made_yet_is_shown_as_that() -> None:
-    assert breaker_lines(CLOSED, unused=True)[8] == "store          not made yet: nobody has used it"
+    assert breaker_lines(CLOSED, unused=True)[8] == "store          not made yet: no process has used it"

@@ -27,15 +27,15 @@ def test_a_question_needs_a_person(attended: bool, monkeypatch: pytest.MonkeyPat
 
 
 def test_finished_work_is_summarised_as_finished() -> None:
-    told: list[bool] = []
-    with summarised(told.append):
+    shown: list[bool] = []
+    with summarised(shown.append):
         pass
-    assert told == [True]
+    assert shown == [True]
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), DatabaseUnavailableError("is down")])
 def test_stopped_work_is_summarised_before_its_error_goes_on(stop: BaseException) -> None:
-    told: list[bool] = []
-    with pytest.raises(type(stop)), summarised(told.append):
+    shown: list[bool] = []
+    with pytest.raises(type(stop)), summarised(shown.append):
         raise stop
-    assert told == [False]
+    assert shown == [False]

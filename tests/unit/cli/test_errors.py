@@ -56,8 +56,8 @@ def test_each_error_has_its_kind_and_its_exit_code(
     capsys: pytest.CaptureFixture[str], error: Exception, kind: str, code: int
 ) -> None:
     assert report(error, as_json=True) == code
-    told = json.loads(capsys.readouterr().err)
-    assert (told["error"]["type"], told["exit_code"]) == (kind, code)
+    shown = json.loads(capsys.readouterr().err)
+    assert (shown["error"]["type"], shown["exit_code"]) == (kind, code)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_json_names_the_fields_that_are_at_fault(error: Exception, details: dict
     }
 
 
-def test_a_process_without_memory_is_told_so_whatever_the_error_wraps() -> None:
+def test_a_process_without_memory_is_reported_so_whatever_the_error_wraps() -> None:
     error = NoServerProgramError("is not there")
     error.__cause__ = MemoryError()
     explained = explain(error)
@@ -102,10 +102,10 @@ def test_a_url_on_the_command_line_is_repeated_without_its_password(
     capsys: pytest.CaptureFixture[str], as_json: bool
 ) -> None:
     report(typer.BadParameter("Got unexpected extra argument (redis://:ge/h@eim@h:1/0)"), as_json=as_json)
-    told = capsys.readouterr().err
-    assert "ge/h" not in told
-    assert "eim" not in told
-    assert "@h:1/0)" in told
+    shown = capsys.readouterr().err
+    assert "ge/h" not in shown
+    assert "eim" not in shown
+    assert "@h:1/0)" in shown
 
 
 def test_each_problem_has_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""When an operator is told that nobody is at work, and when not."""
+"""When an operator is warned, and when not."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def kinds(counts: Counts, breaker: BreakerStatus = CLOSED, *fleet: Worker) -> li
     return [alarm.kind for alarm in alarms(replace(counts, fleet=list(fleet)), breaker)]
 
 
-def test_no_worker_is_alive_and_that_is_told_once_an_order_waits() -> None:
+def test_no_worker_is_alive_and_that_is_reported_once_an_order_waits() -> None:
     (alarm,) = alarms(replace(CALM, queued=1), CLOSED)
     assert alarm.message == "No worker is alive: what waits stays where it is."
     assert alarm.advice == "Start one: `breakwall worker`."
@@ -84,11 +84,11 @@ def test_where_nobody_can_tell_no_worker_is_missed() -> None:
     assert alarms(replace(CALM, queued=1, fleet=None), CLOSED) == ()
 
 
-def test_a_half_open_circuit_that_nobody_probes_is_told_without_a_worker_at_once() -> None:
+def test_a_half_open_circuit_that_nobody_probes_is_reported_without_a_worker_at_once() -> None:
     assert kinds(replace(CALM, queued=1), PROBING) == [AlarmKind.NO_WORKER, AlarmKind.NOBODY_PROBES]
 
 
-def test_a_half_open_circuit_that_nobody_probes_is_told_of_workers_that_do_nothing() -> None:
+def test_a_half_open_circuit_that_nobody_probes_is_reported_of_workers_that_do_nothing() -> None:
     (alarm,) = alarms(replace(WAITING, due_for=UNPROBED, stalled=False, fleet=[IDLE]), HALF_OPEN)
     assert alarm.message == "The circuit is half-open and nobody probes."
     assert "`breakwall workers`" in alarm.advice
@@ -107,7 +107,7 @@ def test_a_half_open_circuit_that_nobody_probes_is_told_of_workers_that_do_nothi
         (replace(CALM, queued=0), HALF_OPEN, IDLE),
     ],
     ids=[
-        "somebody works",
+        "a worker works",
         "half-open just now",
         "due just now",
         "a call is in hand",
@@ -117,7 +117,7 @@ def test_a_half_open_circuit_that_nobody_probes_is_told_of_workers_that_do_nothi
         "nothing waits",
     ],
 )
-def test_no_missing_probe_is_told_where(counts: Counts, breaker: BreakerStatus, worker: Worker) -> None:
+def test_no_missing_probe_is_reported_where(counts: Counts, breaker: BreakerStatus, worker: Worker) -> None:
     assert AlarmKind.NOBODY_PROBES not in kinds(counts, breaker, worker)
 
 
@@ -127,7 +127,7 @@ def test_orders_wait_and_nothing_was_completed_for_five_minutes() -> None:
     assert "`breakwall workers`" in alarm.advice
 
 
-def test_without_a_worker_its_absence_is_told_first_as_the_cause() -> None:
+def test_without_a_worker_its_absence_is_reported_first_as_the_cause() -> None:
     assert kinds(WAITING) == [AlarmKind.NO_WORKER, AlarmKind.NOTHING_COMPLETED]
 
 
@@ -144,9 +144,9 @@ def test_a_worker_that_crashes_at_each_start_is_no_excuse() -> None:
         (WAITING, OPEN, IDLE),
         (WAITING, replace(CLOSED, slots=0, override=FORCED[OverrideMode.FORCED_OPEN]), IDLE),
     ],
-    ids=["something was", "somebody works", "the site was just started", "open circuit", "forced open"],
+    ids=["something was", "a worker works", "the site was just started", "open circuit", "forced open"],
 )
-def test_no_standstill_is_told_where(counts: Counts, breaker: BreakerStatus, worker: Worker) -> None:
+def test_no_standstill_is_reported_where(counts: Counts, breaker: BreakerStatus, worker: Worker) -> None:
     assert kinds(counts, breaker, worker) == []
 
 
@@ -155,7 +155,7 @@ def test_a_circuit_that_is_forced_closed_lets_through_whatever_its_own_state() -
     assert kinds(WAITING, forced, IDLE) == [AlarmKind.NOTHING_COMPLETED]
 
 
-def test_a_store_that_does_not_answer_is_told() -> None:
+def test_a_store_that_does_not_answer_is_reported() -> None:
     lost = replace(CLOSED, store_ok=False, store_error="ConnectionError")
     (alarm,) = alarms(replace(WAITING, fleet=[IDLE]), lost)
     assert (alarm.kind, alarm.message) == (

@@ -37,8 +37,8 @@ def counts(ran: Ran) -> tuple[int, int, int]:
 
 
 def problems(ran: Ran) -> dict[int, str]:
-    told = [json.loads(text) for text in ran.err.splitlines() if text.startswith("{")]
-    return {item["line"]: item["problem"] for item in told if "line" in item}
+    shown = [json.loads(text) for text in ran.err.splitlines() if text.startswith("{")]
+    return {item["line"]: item["problem"] for item in shown if "line" in item}
 
 
 def keys(terminal: Terminal) -> set[str]:
@@ -91,7 +91,7 @@ def test_the_same_lines_again_change_nothing(terminal: Terminal) -> None:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_bad_line_is_told_by_its_number_and_the_others_are_accepted(
+def test_a_bad_line_is_reported_by_its_number_and_the_others_are_accepted(
     terminal: Terminal, bad: str | bytes, problem: str
 ) -> None:
     ran = bring_in(terminal, line("before"), bad, line("after"))
@@ -189,7 +189,7 @@ def test_a_bad_row_takes_no_other_along_and_columns_that_are_not_ours_are_passed
     rows += ["u1,x,1,KRW,d,more", 'u1,"x,1,KRW,e', "u1,x,1,WON,f", "u1,x,1,krw,z"]
     ran = bring_in(terminal, *rows)
     assert (ran.code, counts(ran), keys(terminal)) == (1, (2, 0, 5), {"a", "z"})
-    assert {number: told.partition(":")[0] for number, told in problems(ran).items()} == {
+    assert {number: shown.partition(":")[0] for number, shown in problems(ran).items()} == {
         3: "amount",
         4: "user_id",
         5: "has 6 columns, the header has 5",
@@ -213,7 +213,7 @@ def test_a_user_may_be_called_as_people_are(terminal: Terminal, name: str) -> No
     assert terminal.show("a")["user_id"] == name
 
 
-def test_an_array_that_is_not_whole_is_told_and_what_was_accepted_is_too(terminal: Terminal) -> None:
+def test_an_array_that_is_not_whole_is_reported_and_what_was_accepted_is_too(terminal: Terminal) -> None:
     rows = ",\n".join(line(f"k{number}") for number in range(BATCH + 1))
     ran = terminal.run("orders", "import", "-", "-o", "json", stdin=f"[{rows}".encode())
     assert (ran.code, ran.error["type"]) == (2, "unreadable_file")

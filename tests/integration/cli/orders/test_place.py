@@ -53,7 +53,7 @@ def test_a_declined_order_exits_with_refused(terminal: Terminal, payments: Simul
     assert placed.document["status"] == "declined"
 
 
-def test_the_same_is_told_in_words(terminal: Terminal, payments: SimulatorControl) -> None:
+def test_the_same_is_reported_in_words(terminal: Terminal, payments: SimulatorControl) -> None:
     line = ["--user", "u1", "--amount", "10000", "--currency", "KRW", "--key", "cart-1"]
     placed = terminal.run("orders", "place", *line)
     assert placed.code == 0

@@ -51,7 +51,7 @@ def terminal(short_terminal: Terminal) -> Terminal:
         (["reconcile", "-", "--since", "2026-01-02", "--until", "2026-01-01"], "--until"),
     ],
 )
-def test_wrong_usage_is_told_with_the_option_and_changes_nothing(
+def test_wrong_usage_is_reported_with_the_option_and_changes_nothing(
     terminal: Terminal, arguments: list[str], named: str
 ) -> None:
     dead(terminal, "a")

@@ -82,12 +82,12 @@ def test_payments_are_said_to_go_through_only_where_that_was_seen(seen: Backlog,
     assert verdict(seen).endswith(end)
 
 
-def test_one_rejected_order_is_told_as_one() -> None:
-    told = verdict(replace(REJECTED, rejected=Rejected(1, REJECTION)))
-    assert "The payment service rejected 1 order when it was last tried" in told
+def test_one_rejected_order_is_reported_as_one() -> None:
+    shown = verdict(replace(REJECTED, rejected=Rejected(1, REJECTION)))
+    assert "The payment service rejected 1 order when it was last tried" in shown
 
 
-def test_a_warning_is_told_with_what_to_do() -> None:
+def test_a_warning_is_reported_with_what_to_do() -> None:
     assert warnings(OUTAGE) == []
     assert warnings(ALARMED) == [
         "[bold red]No worker is alive: what waits stays where it is.[/]",
