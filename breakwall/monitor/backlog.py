@@ -13,13 +13,11 @@ from typing import Self
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker
 from breakwall.monitor.alarms import Alarm, alarms, refuses_all
-from breakwall.monitor.counts import DRAIN_WINDOW, Counts, Rejected, count
+from breakwall.monitor.counts import Counts, Rejected, count
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
-
-__all__ = ["DRAIN_WINDOW", "Backlog", "Monitor", "Rejected", "drain_eta", "refuses_all"]
 
 NONE_REJECTED = Rejected()
 

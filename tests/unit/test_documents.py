@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from breakwall.breaker import OverrideMode
 from breakwall.documents import backlog_document, breaker_document, fleet_document
-from tests.unit.monitor.backlog_looks import FORCED, OPEN, QUIET
+from tests.unit.monitor.snapshots import FORCED, OPEN, QUIET
 
 
 def test_a_circuits_points_in_time_are_texts_and_its_durations_numbers() -> None:

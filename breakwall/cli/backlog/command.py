@@ -48,14 +48,14 @@ def backlog(
         if watch:
             _watch(monitor, interval, limits, output)
         else:
-            seen = monitor.snapshot()
-            lines = (verdict(seen), *warnings(seen), *field_lines(backlog_fields(seen)))
-            write_result(output, backlog_document(seen), *lines)
-            _check(seen, limits)
+            snapshot = monitor.snapshot()
+            lines = (verdict(snapshot), *warnings(snapshot), *field_lines(backlog_fields(snapshot)))
+            write_result(output, backlog_document(snapshot), *lines)
+            _check(snapshot, limits)
 
 
-def _check(seen: Backlog, limits: Limits) -> None:
-    over = limits.exceeded_by(seen)
+def _check(snapshot: Backlog, limits: Limits) -> None:
+    over = limits.exceeded_by(snapshot)
     for sentence in over:
         write_note(f"Error: {sentence}.")
     if over:
@@ -69,13 +69,13 @@ def _watch(monitor: Monitor, interval: float, limits: Limits, output: Format) ->
     with screen(output) as watched:
         while True:
             try:
-                seen = monitor.snapshot()
+                snapshot = monitor.snapshot()
             except DatabaseUnavailableError as error:
                 # Waiting mends no missing table.
                 if limits != Limits() or isinstance(error, SchemaError):
                     raise
                 watched.fail(str(error))
             else:
-                watched.show(seen)
-                _check(seen, limits)
+                watched.show(snapshot)
+                _check(snapshot, limits)
             time.sleep(interval)

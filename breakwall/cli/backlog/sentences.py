@@ -10,42 +10,44 @@ from breakwall.terminal.output import plain
 from breakwall.terminal.words import count, duration, state
 
 
-def verdict(seen: Backlog) -> str:
+def verdict(snapshot: Backlog) -> str:
     """What an operator wants to know first, in two or three sentences."""
-    sentences = [_waiting(seen), _circuit(seen)]
-    if seen.rejected.orders:
-        sentences.append(": ".join(_what_to_correct(seen.rejected.orders)))
+    sentences = [_waiting(snapshot), _circuit(snapshot)]
+    if snapshot.rejected.orders:
+        sentences.append(": ".join(_what_to_correct(snapshot.rejected.orders)))
     return " ".join(sentences)
 
 
-def screen_lines(seen: Backlog) -> list[str]:
+def screen_lines(snapshot: Backlog) -> list[str]:
     """The verdict and the warnings, each short enough for a line of 80 columns."""
-    lines = [_waiting(seen), _circuit(seen, brief=True)]
-    if seen.rejected.orders:
-        wrong, what_to_do = _what_to_correct(seen.rejected.orders)
+    lines = [_waiting(snapshot), _circuit(snapshot, brief=True)]
+    if snapshot.rejected.orders:
+        wrong, what_to_do = _what_to_correct(snapshot.rejected.orders)
         lines += [f"{wrong}.", f"  → {what_to_do[0].upper()}{what_to_do[1:]}"]
-    return [*lines, *warnings(seen)]
+    return [*lines, *warnings(snapshot)]
 
 
-def warnings(seen: Backlog) -> list[str]:
+def warnings(snapshot: Backlog) -> list[str]:
     """What is wrong, each with what to do about it on the next line."""
     return [
         line
-        for alarm in seen.warnings
+        for alarm in snapshot.warnings
         for line in (f"[bold red]{plain(alarm.message)}[/]", f"  → {plain(alarm.advice)}")
     ]
 
 
-def _waiting(seen: Backlog) -> str:
-    if seen.queued == 0:
+def _waiting(snapshot: Backlog) -> str:
+    if snapshot.queued == 0:
         return "No order waits."
-    verb = "waits" if seen.queued == 1 else "wait"
-    return f"{count(seen.queued, 'order')} {verb}, the oldest for {duration(seen.oldest_age_seconds)}."
+    verb = "waits" if snapshot.queued == 1 else "wait"
+    return (
+        f"{count(snapshot.queued, 'order')} {verb}, the oldest for {duration(snapshot.oldest_age_seconds)}."
+    )
 
 
-def _circuit(seen: Backlog, *, brief: bool = False) -> str:
+def _circuit(snapshot: Backlog, *, brief: bool = False) -> str:
     """``brief``: who has overridden it and for how long is shown elsewhere."""
-    status, passing = seen.breaker, _passing(seen)
+    status, passing = snapshot.breaker, _passing(snapshot)
     if not status.store_ok:
         return "Whether the circuit is open is not known."
     if status.override is not None:
@@ -56,7 +58,7 @@ def _circuit(seen: Backlog, *, brief: bool = False) -> str:
     match status.state:
         case CircuitState.CLOSED:
             return f"The circuit is {state('closed')}: payments {passing[1]}."
-        case CircuitState.HALF_OPEN if seen.warnings or seen.in_flight == seen.abandoned:
+        case CircuitState.HALF_OPEN if snapshot.warnings or snapshot.in_flight == snapshot.abandoned:
             return f"The circuit is {state('half_open')}: a few payments are let through."
         case CircuitState.HALF_OPEN:
             return f"The circuit is {state('half_open')}: a few payments try whether the service is back."
@@ -65,12 +67,12 @@ def _circuit(seen: Backlog, *, brief: bool = False) -> str:
             return f"The circuit is {state('open')}: no payment is tried; the next in {wait}."
 
 
-def _passing(seen: Backlog) -> tuple[str, str]:
+def _passing(snapshot: Backlog) -> tuple[str, str]:
     """What is known of a payment, and of several, that the circuit lets through."""
-    if seen.rejected.orders and not seen.warnings:
+    if snapshot.rejected.orders and not snapshot.warnings:
         return "is tried", "are tried"
-    unseen = seen.queued and not seen.drained_last_minute
-    if seen.warnings or unseen or seen.breaker.state is not CircuitState.CLOSED:
+    unseen = snapshot.queued and not snapshot.drained_last_minute
+    if snapshot.warnings or unseen or snapshot.breaker.state is not CircuitState.CLOSED:
         return "is let through", "are let through"
     return "goes through", "go through"
 

@@ -23,7 +23,7 @@ from breakwall.terminal.words import moment
 class Screen(Protocol):
     """Shows each snapshot, and why one failed."""
 
-    def show(self, seen: Backlog) -> None: ...
+    def show(self, snapshot: Backlog) -> None: ...
 
     def fail(self, error: str) -> None: ...
 
@@ -33,9 +33,9 @@ def screen(output: Format) -> Iterator[Screen]:
     """The screen that fits stdout and the format."""
     console = data()
     if output is Format.JSON:
-        yield _Lines(lambda seen: write_json(backlog_document(seen), indent=None))
+        yield _Lines(lambda snapshot: write_json(backlog_document(snapshot), indent=None))
     elif not console.is_terminal:
-        yield _Lines(lambda seen: say(one_line(seen)))
+        yield _Lines(lambda snapshot: say(one_line(snapshot)))
     else:
         # Rich has to break the lines itself, or it does not know how many of them to draw over.
         console.soft_wrap = False
@@ -58,26 +58,26 @@ class _Panel:
         self._live = live
         self._last: Backlog | None = None
 
-    def show(self, seen: Backlog) -> None:
-        self._last = seen
-        self._live.update(panel(seen), refresh=True)
+    def show(self, snapshot: Backlog) -> None:
+        self._last = snapshot
+        self._live.update(panel(snapshot), refresh=True)
 
     def fail(self, error: str) -> None:
         drawn = panel(self._last, error=error) if self._last else Text.from_markup(_error_line(error))
         self._live.update(drawn, refresh=True)
 
 
-def panel(seen: Backlog, *, error: str | None = None) -> RenderableType:
+def panel(snapshot: Backlog, *, error: str | None = None) -> RenderableType:
     """A snapshot for a screen that is drawn again and again; no line is longer than the screen is wide.
 
     Args:
         error: why there is no newer snapshot.
     """
-    lines = [_error_line(error)] if error else screen_lines(seen)
-    taken = f"as of {moment(seen.at)}" if error else moment(seen.at)
+    lines = [_error_line(error)] if error else screen_lines(snapshot)
+    taken = f"as of {moment(snapshot.at)}" if error else moment(snapshot.at)
     return Group(
         *map(Text.from_markup, lines),
-        _table(backlog_fields(seen, brief=True)),
+        _table(backlog_fields(snapshot, brief=True)),
         Text(f"{taken}; Ctrl-C ends", style="dim"),
     )
 

@@ -11,8 +11,8 @@ from sqlalchemy import event, insert, text, update
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.documents import backlog_document
 from breakwall.monitor.alarms import AlarmKind
-from breakwall.monitor.backlog import DRAIN_WINDOW, Backlog, Monitor
-from breakwall.monitor.counts import STALLED_AFTER
+from breakwall.monitor.backlog import Backlog, Monitor
+from breakwall.monitor.counts import DRAIN_WINDOW, STALLED_AFTER
 from breakwall.payments.actions import Author
 from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database

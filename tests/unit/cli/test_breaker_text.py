@@ -8,7 +8,7 @@ import pytest
 
 from breakwall.breaker import BreakerStatus, Override, OverrideMode
 from breakwall.cli.breaker_text import breaker_fields, breaker_lines
-from tests.unit.monitor.backlog_looks import CLOSED, FORCED, OPEN, PROBING
+from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, PROBING
 
 BRIEF = Override(OverrideMode.FORCED_OPEN, "moving the [service]", "ana", 900.0, 1120.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from breakwall.broker import BrokerNotStartedError, WrongQueueError
 from breakwall.broker.embedded.find_server import NoServerProgramError
 from breakwall.cli.breaker import NotConfirmedError, NotSharedError
 from breakwall.cli.errors import explain, report
+from breakwall.errors import BreakwallError
 from breakwall.files.errors import UnreadableFileError
 from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
 from breakwall.payments.ledger.pruned import PrunedOrder
@@ -58,6 +60,15 @@ def test_each_error_has_its_kind_and_its_exit_code(
     assert report(error, as_json=True) == code
     shown = json.loads(capsys.readouterr().err)
     assert (shown["error"]["type"], shown["exit_code"]) == (kind, code)
+
+
+def test_no_error_of_ours_is_without_a_kind() -> None:
+    def classes(base: type[BreakwallError]) -> Iterator[type[BreakwallError]]:
+        for derived in base.__subclasses__():
+            yield derived
+            yield from classes(derived)
+
+    assert [found.__name__ for found in classes(BreakwallError) if found.kind == BreakwallError.kind] == []
 
 
 @pytest.mark.parametrize(

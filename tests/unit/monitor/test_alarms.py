@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from breakwall.breaker import BreakerStatus, OverrideMode
-from breakwall.monitor.alarms import STARTUP, UNPROBED, AlarmKind, alarms
+from breakwall.monitor.alarms import STARTUP, UNPROBED, AlarmKind, alarms, refuses_all
 from breakwall.monitor.counts import STALLED_AFTER, Counts, Rejected
 from breakwall.payments.fleet.workers import Worker
-from tests.unit.monitor.backlog_looks import CLOSED, FORCED, OPEN, PROBING
+from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, PROBING
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -162,3 +162,20 @@ def test_a_store_that_does_not_answer_is_reported() -> None:
         AlarmKind.STORE_LOST,
         "The circuit's store does not answer: each process judges on its own.",
     )
+
+
+@pytest.mark.parametrize(
+    ("computed", "mode", "refuses"),
+    [
+        (CLOSED, None, False),
+        (OPEN, None, True),
+        (PROBING, None, False),
+        (CLOSED, OverrideMode.FORCED_OPEN, True),
+        (OPEN, OverrideMode.FORCED_CLOSED, False),
+        (OPEN, OverrideMode.OBSERVING, False),
+    ],
+)
+def test_an_override_decides_before_the_computed_state_whether_all_is_refused(
+    computed: BreakerStatus, mode: OverrideMode | None, refuses: bool
+) -> None:
+    assert refuses_all(replace(computed, override=FORCED[mode] if mode else None)) is refuses

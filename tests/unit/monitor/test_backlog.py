@@ -1,31 +1,10 @@
-"""What a snapshot of the backlog computes from its numbers."""
+"""When a backlog will be gone."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from breakwall.breaker import BreakerStatus, OverrideMode
-from breakwall.monitor.backlog import drain_eta, refuses_all
-from tests.unit.monitor.backlog_looks import CLOSED, FORCED, OPEN, PROBING
-
-
-@pytest.mark.parametrize(
-    ("computed", "mode", "refuses"),
-    [
-        (CLOSED, None, False),
-        (OPEN, None, True),
-        (PROBING, None, False),
-        (CLOSED, OverrideMode.FORCED_OPEN, True),
-        (OPEN, OverrideMode.FORCED_CLOSED, False),
-        (OPEN, OverrideMode.OBSERVING, False),
-    ],
-)
-def test_an_override_decides_before_the_computed_state_whether_all_is_refused(
-    computed: BreakerStatus, mode: OverrideMode | None, refuses: bool
-) -> None:
-    assert refuses_all(replace(computed, override=FORCED[mode] if mode else None)) is refuses
+from breakwall.monitor.backlog import drain_eta
 
 
 @pytest.mark.parametrize(

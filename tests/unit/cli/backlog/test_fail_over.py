@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from breakwall.cli.backlog.fail_over import Limits
-from tests.unit.monitor.backlog_looks import OUTAGE
+from tests.unit.monitor.snapshots import OUTAGE
 
 
 def test_limits_are_read_from_their_text() -> None:

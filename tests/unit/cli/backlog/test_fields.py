@@ -9,8 +9,9 @@ import pytest
 from breakwall.breaker import OverrideMode
 from breakwall.cli.backlog.fields import backlog_fields, one_line
 from breakwall.monitor.alarms import Alarm, AlarmKind
-from breakwall.monitor.backlog import Backlog, Rejected
-from tests.unit.monitor.backlog_looks import CLOSED, FORCED, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
+from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Rejected
+from tests.unit.monitor.snapshots import CLOSED, FORCED, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
 
 NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive.", "Start one.")
 FORCED_OPEN = replace(QUIET, breaker=replace(CLOSED, slots=0, override=FORCED[OverrideMode.FORCED_OPEN]))

@@ -9,8 +9,9 @@ import pytest
 from breakwall.breaker import OverrideMode
 from breakwall.cli.backlog.sentences import verdict, warnings
 from breakwall.monitor.alarms import Alarm, AlarmKind
-from breakwall.monitor.backlog import Backlog, Rejected
-from tests.unit.monitor.backlog_looks import CLOSED, FORCED, OPEN, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
+from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Rejected
+from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
 
 FORCED_CLOSED = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
 NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: what waits stays where it is.", "Start one.")

@@ -13,8 +13,9 @@ from breakwall.breaker import Override, OverrideMode
 from breakwall.cli.backlog.fields import backlog_fields
 from breakwall.cli.backlog.watch import panel
 from breakwall.monitor.alarms import LOOK_AT_WORKERS, Alarm, AlarmKind
-from breakwall.monitor.backlog import Backlog, Rejected
-from tests.unit.monitor.backlog_looks import CLOSED, OUTAGE, PROBING, QUIET
+from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Rejected
+from tests.unit.monitor.snapshots import CLOSED, OUTAGE, PROBING, QUIET
 
 NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: what waits stays where it is.", "Start one.")
 STALLED = Alarm(

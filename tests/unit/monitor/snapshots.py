@@ -1,4 +1,4 @@
-"""Circuits and backlogs to be shown, for the tests of what is shown of them."""
+"""Snapshots of circuits and backlogs, for the tests that show them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
-from breakwall.monitor.backlog import Backlog, Rejected
+from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Rejected
 
 CLOSED = BreakerStatus(
     name="payment",

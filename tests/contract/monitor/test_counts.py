@@ -7,7 +7,8 @@ import json
 import pytest
 
 from breakwall.documents import backlog_document
-from breakwall.monitor.backlog import Monitor, Rejected
+from breakwall.monitor.backlog import Monitor
+from breakwall.monitor.counts import Rejected
 from breakwall.payments.gateways.answers import classify
 from breakwall.payments.gateways.base import Answer
 from breakwall.payments.gateways.lookup_answers import classify_look_up
