@@ -71,7 +71,7 @@ def _watch(monitor: Monitor, interval: float, limits: Limits, output: Format) ->
             try:
                 snapshot = monitor.snapshot()
             except DatabaseUnavailableError as error:
-                # Waiting mends no missing table.
+                # A missing table does not appear by waiting.
                 if limits != Limits() or isinstance(error, SchemaError):
                     raise
                 watched.fail(str(error))

@@ -108,6 +108,14 @@ def test_a_process_without_memory_is_reported_so_whatever_the_error_wraps() -> N
     assert explained.sentences == ["this process has no memory left"]
 
 
+def test_a_database_error_names_an_exhausted_resource_itself() -> None:
+    error = DatabaseUnavailableError("this process has no memory left for the database")
+    error.__cause__ = MemoryError()
+    explained = explain(error)
+    assert explained is not None
+    assert explained.kind == "database_unavailable"
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_url_on_the_command_line_is_repeated_without_its_password(
     capsys: pytest.CaptureFixture[str], as_json: bool
