@@ -14,23 +14,23 @@ _OTHERWISE = {
 }
 
 
-def outlook(step: Step, progress: Progress, *, renewed: bool, vouched_for: bool) -> str:
+def outlook(step: Step, progress: Progress, *, rotated: bool, vouched_for: bool) -> str:
     """What happens to one order next, and under which key.
 
     Args:
         step: what its next claim leads to.
         progress: what that claim begins with.
-        renewed: it has a new key.
+        rotated: it has a new key.
         vouched_for: the new key is on a person's evidence.
     """
     if step is Step.LOOK_UP:
-        key = "It has a new key" if renewed else "Until then it keeps its key"
+        key = "It has a new key" if rotated else "Until then it keeps its key"
         return f"It may have been charged: a worker looks it up before anything is sent. {key}."
     if step in _OTHERWISE:
         return _OTHERWISE[step]
     if vouched_for:
         return f"{_SENDING}, under a new key, as you vouch that nothing was charged under the old one."
-    if renewed:
+    if rotated:
         return (
             f"{_SENDING}, under a new key: the payment service has refused the old one, and may do so for ever. "
             "A look-up, or a person, has found that nothing was charged under it."

@@ -19,7 +19,7 @@ from breakwall.payments.operator.bulk_retry import Redrive
 from breakwall.payments.operator.retry_and_cancel import Interventions, RefusedError
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
-from breakwall.terminal.output import write_note, write_result
+from breakwall.terminal.output import say, write_json, write_note, write_result
 
 
 def retry_named(
@@ -42,30 +42,40 @@ def retry_named(
         OrderNotFoundError, AmbiguousNameError: a name is not one order's; nothing was changed.
     """
     found = {order.id: order for order in (get_order(database, name, by) for name in names)}
+    interventions = Interventions(database, looks_up=rules.profile.looks_up)
     if dry_run:
         preview = Redrive(database, looks_up=rules.profile.looks_up).preview_named(list(found))
         write_preview(preview, rules, output)
-        return
-    interventions = Interventions(database, looks_up=rules.profile.looks_up)
-    if len(found) > 1:
+    elif len(found) > 1:
         _retry_several(interventions, list(found), author, rules, output)
-        return
-    (before,) = found.values()
+    else:
+        (before,) = found.values()
+        _retry_one(database, interventions, before, author, rules, output, evidence)
+
+
+def _retry_one(
+    database: Database,
+    interventions: Interventions,
+    before: StoredOrder,
+    author: Author,
+    rules: Rules,
+    output: Format,
+    evidence: str | None,
+) -> None:
     order = interventions.retry(before.id, author, by=Naming.ID, uncharged=evidence)
-    due = f"It is due now, with {rules.budget}; its retry_count goes on counting."
-    renewed = order.charge_key != before.charge_key
-    what_next = _outlook(database, order, rules, renewed=renewed, vouched_for=evidence is not None)
-    write_result(output, order_document(order), due, what_next, *order_lines(order))
-
-
-def _outlook(
-    database: Database, order: StoredOrder, rules: Rules, *, renewed: bool, vouched_for: bool
-) -> str:
+    if output is Format.JSON:
+        write_json(order_document(order))
+        return
     progress = database.read(
         lambda connection: progress_of(connection, DatabaseClock(), order.id, lease=rules.lease)
     )
     step = next_step(progress, rules.profile, rules.policy)
-    return outlook(step, progress, renewed=renewed, vouched_for=vouched_for)
+    rotated, vouched_for = order.charge_key != before.charge_key, evidence is not None
+    say(
+        f"It is due now, with {rules.budget}; its retry_count goes on counting.",
+        outlook(step, progress, rotated=rotated, vouched_for=vouched_for),
+        *order_lines(order),
+    )
 
 
 def _retry_several(

@@ -46,16 +46,16 @@ class TestRetryingAllThatMatch:
 
     def test_retries_them_as_one_run_with_its_reason(self, terminal: Terminal) -> None:
         dead(terminal, "a", "b")
-        ran = terminal.run(*BULK, "dead", "--reason", "key renewed", "--yes", "-o", "json")
+        ran = terminal.run(*BULK, "dead", "--reason", "key rotated", "--yes", "-o", "json")
         assert ran.code == 0
         assert (ran.document["sent_round"], ran.document["finished"]) == (2, True)
         (first,), (second,) = (terminal.show(key)["interventions"] for key in "ab")
-        assert first["reason"] == second["reason"] == "key renewed"
+        assert first["reason"] == second["reason"] == "key rotated"
         assert first["run"] == second["run"] is not None
 
     def test_says_what_it_did_and_what_that_does_to_the_budget(self, terminal: Terminal) -> None:
         dead(terminal, "a", "b")
-        said = terminal.run(*BULK, "dead", "--reason", "key renewed", "--yes").out
+        said = terminal.run(*BULK, "dead", "--reason", "key rotated", "--yes").out
         assert said.startswith("2 orders were retried and are due now.")
         assert "a whole new budget of 30 attempts" in said
 

@@ -66,38 +66,38 @@ class TestOfASingleOrderIsSaid:
 
     def test_that_it_is_looked_up_first(self, terminal: Terminal) -> None:
         in_review(terminal, "a")
-        said, renewed = self.retry(terminal)
+        said, rotated = self.retry(terminal)
         assert said.startswith(
             "It may have been charged: a worker looks it up before anything is sent. Until then"
         )
-        assert not renewed
+        assert not rotated
 
     def test_that_its_key_protects_it(self, terminal: Terminal) -> None:
         terminal.set(PAYMENT_DEDUPLICATES="true")
         in_review(terminal, "a")
-        said, renewed = self.retry(terminal)
+        said, rotated = self.retry(terminal)
         assert "it keeps its key, which the payment service promises not to charge twice" in said
-        assert not renewed
+        assert not rotated
 
     def test_that_it_has_a_new_key_and_why(self, terminal: Terminal) -> None:
         refused(terminal, "a", settled_by="look_up")
-        said, renewed = self.retry(terminal)
+        said, rotated = self.retry(terminal)
         assert said.startswith(
             "A worker sends it next, under a new key: the payment service has refused the old one"
         )
-        assert renewed
+        assert rotated
 
     def test_that_a_refusal_is_looked_up_which_nobody_has_looked_up(self, terminal: Terminal) -> None:
         refused(terminal, "a", settled_by=None)
-        said, renewed = self.retry(terminal)
+        said, rotated = self.retry(terminal)
         assert said.startswith("It may have been charged: a worker looks it up before anything is sent.")
-        assert not renewed
+        assert not rotated
 
     def test_that_it_has_a_new_key_on_a_persons_word(self, terminal: Terminal) -> None:
         dead(terminal, "a")
-        said, renewed = self.retry(terminal, "--new-key", "--evidence", "not on the dashboard")
+        said, rotated = self.retry(terminal, "--new-key", "--evidence", "not on the dashboard")
         assert said.startswith("A worker sends it next, under a new key, as you vouch")
-        assert renewed
+        assert rotated
         assert terminal.show("a")["interventions"][-1]["evidence"] == "not on the dashboard"
 
     def test_and_in_json_is_the_key(self, terminal: Terminal) -> None:

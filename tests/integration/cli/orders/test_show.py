@@ -66,11 +66,11 @@ def test_the_key_that_travels_is_shown_and_that_of_an_attempt_where_it_is_anothe
     first = terminal.show()["charge_key"]
     assert terminal.run("orders", "show", first).out.splitlines()[2].split() == ["sent", "as", first]
     with ledger_of(terminal) as ledger:
-        renewed = derive_charge_key(order_id, 7)
-        changed = update(orders).values(charge_key=renewed)
+        rotated = derive_charge_key(order_id, 7)
+        changed = update(orders).values(charge_key=rotated)
         ledger.database.write(lambda connection: connection.execute(changed), name="test")
     said = terminal.run("orders", "show", "cart-1").out
-    assert said.splitlines()[2].split() == ["sent", "as", renewed]
+    assert said.splitlines()[2].split() == ["sent", "as", rotated]
     heads, attempt = said.splitlines()[-2:]
     assert heads.rstrip().endswith("sent as")
     assert attempt.rstrip().endswith(first)

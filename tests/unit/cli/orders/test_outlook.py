@@ -14,9 +14,9 @@ PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, settle_s
 
 
 def said(
-    step: Step, progress: Progress | None = None, *, renewed: bool = False, vouched_for: bool = False
+    step: Step, progress: Progress | None = None, *, rotated: bool = False, vouched_for: bool = False
 ) -> str:
-    return outlook(step, progress or Progress(), renewed=renewed, vouched_for=vouched_for)
+    return outlook(step, progress or Progress(), rotated=rotated, vouched_for=vouched_for)
 
 
 @pytest.mark.parametrize("step", [Step.REVIEW, Step.CANCEL, Step.DECLINE])
@@ -26,10 +26,10 @@ def test_where_nothing_is_sent_that_is_said(step: Step) -> None:
 
 def test_that_it_keeps_its_key_is_said_only_where_it_does() -> None:
     assert "keeps its key" in said(Step.LOOK_UP)
-    assert "keeps its key" not in said(Step.LOOK_UP, renewed=True)
+    assert "keeps its key" not in said(Step.LOOK_UP, rotated=True)
     assert "keeps its key" in said(Step.SEND)
-    assert "keeps its key" not in said(Step.SEND, renewed=True)
-    assert "keeps its key" not in said(Step.SEND, renewed=True, vouched_for=True)
+    assert "keeps its key" not in said(Step.SEND, rotated=True)
+    assert "keeps its key" not in said(Step.SEND, rotated=True, vouched_for=True)
 
 
 def test_that_no_attempt_is_in_doubt_is_said_only_where_none_is() -> None:
