@@ -103,11 +103,13 @@ class _Fleet:
 def _unprobed(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
     if not (_would_probe(breaker) and counts.queued):
         return False
-    if counts.others.get("in_flight", 0) > counts.abandoned:
+    if counts.in_flight > counts.abandoned:
         return False  # a call is in hand, and may be the probe
     if fleet.missing:
         return True
-    long_enough = min(counts.due_for, breaker.store_time - (breaker.open_until or breaker.store_time))
+    long_enough = min(
+        counts.oldest_due_age_seconds, breaker.store_time - (breaker.open_until or breaker.store_time)
+    )
     return long_enough >= UNPROBED and fleet.idle(UNPROBED)
 
 

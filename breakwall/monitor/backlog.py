@@ -7,47 +7,31 @@ The broker's own depth stands beside them, because a lasting discrepancy between
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker
 from breakwall.monitor.alarms import Alarm, alarms, refuses_all
-from breakwall.monitor.counts import Counts, Rejected, count
+from breakwall.monitor.counts import Counts, OrderCounts, count
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
 
-NONE_REJECTED = Rejected()
-
 LEAST_SPAN = 1.0
 """Seconds; completions of a shorter time say nothing about a speed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """One snapshot of everything that is not finished. Durations are seconds, the others numbers of orders.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog(OrderCounts):
+    """One snapshot: the counts of the orders, the circuit, the broker, the workers and the alarms.
 
     Attributes:
-        at: when it was taken, by the database's clock; aware, in UTC.
-        queued: waiting for the worker, whether due or not.
-        due: of those, the ones whose next attempt is due now.
-        in_flight: claimed: being charged right now, or by a process that died and whose claim runs out.
-        abandoned: of those in flight, the ones whose claim has run out; a worker takes them back.
-        review: their outcome needs a person.
-        dead: their retries are exhausted, and no attempt of them was in doubt.
-        oldest_age_seconds: since the oldest waiting order was accepted; 0.0 while none waits.
-        oldest_due_age_seconds: for how long the longest due order has been due; 0.0 while none is.
-        next_due_seconds: until the next waiting order is due; 0.0 when one is, None while none waits.
-        drained_last_minute: orders that had waited and were finished within `DRAIN_WINDOW`.
-        drain_eta_seconds: until the queue is empty at that speed, if nothing more comes in and nothing
-            fails again; never less than until the last waiting order is due. 0.0 while none waits, None
+        drain_eta_seconds: until the queue is empty at the speed of the last minute, if nothing more comes in and
+            nothing fails again; never less than until the last waiting order is due. 0.0 while none waits, None
             when it is unknown: the circuit is open, or nothing was drained of late.
         broker_messages: waiting at the broker; None when it does not answer.
-        incidents: open ones: charges that a person has to look at.
         breaker: the payment service's circuit.
-        rejected: those of ``queued`` that wait for an operator to correct the settings.
         workers: those that are alive; None where the database keeps no heartbeats yet.
         slots: orders that those work on at once, together.
         workers_lacking: those of them that have run out of something.
@@ -55,22 +39,9 @@ class Backlog:
         broker_awaits_worker: the embedded broker was not started, and no worker is alive to start it.
     """
 
-    at: datetime
-    queued: int
-    due: int
-    in_flight: int
-    review: int
-    dead: int
-    oldest_age_seconds: float
-    next_due_seconds: float | None
-    drained_last_minute: int
     drain_eta_seconds: float | None
     broker_messages: int | None
-    incidents: int
     breaker: BreakerStatus
-    rejected: Rejected = NONE_REJECTED
-    abandoned: int = 0
-    oldest_due_age_seconds: float = 0.0
     workers: int | None = None
     slots: int = 0
     workers_lacking: int = 0
@@ -160,29 +131,17 @@ class Monitor:
 def _backlog(counts: Counts, breaker: BreakerStatus, messages: int | None) -> Backlog:
     eta = drain_eta(
         counts.queued,
-        drained=counts.drained,
+        drained=counts.drained_last_minute,
         span=counts.span,
         last_due=counts.last_due,
         stopped=refuses_all(breaker),
     )
     alive = [worker for worker in counts.fleet or [] if worker.alive]
     return Backlog(
-        at=counts.at,
-        queued=counts.queued,
-        due=counts.due,
-        in_flight=counts.others.get("in_flight", 0),
-        review=counts.others.get("review", 0),
-        dead=counts.others.get("dead", 0),
-        oldest_age_seconds=counts.oldest_age,
-        next_due_seconds=counts.next_due,
-        drained_last_minute=counts.drained,
+        **{field.name: getattr(counts, field.name) for field in fields(OrderCounts)},
         drain_eta_seconds=eta,
         broker_messages=messages,
-        incidents=counts.incidents,
         breaker=breaker,
-        rejected=counts.rejected,
-        abandoned=counts.abandoned,
-        oldest_due_age_seconds=counts.due_for,
         workers=None if counts.fleet is None else len(alive),
         slots=sum(worker.slots for worker in alive),
         workers_lacking=sum(worker.lacks is not None for worker in alive),

@@ -9,7 +9,7 @@ import pytest
 
 from breakwall.breaker import BreakerStatus, OverrideMode
 from breakwall.monitor.alarms import STARTUP, UNPROBED, AlarmKind, alarms, refuses_all
-from breakwall.monitor.counts import STALLED_AFTER, Counts, Rejected
+from breakwall.monitor.counts import STALLED_AFTER, Counts
 from breakwall.payments.fleet.workers import Worker
 from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, PROBING
 
@@ -19,17 +19,13 @@ CALM = Counts(
     at=NOW,
     queued=0,
     due=0,
-    others={},
-    abandoned=0,
-    oldest_age=0.0,
-    next_due=None,
-    due_for=0.0,
+    oldest_age_seconds=0.0,
+    next_due_seconds=None,
+    drained_last_minute=0,
+    incidents=0,
     last_due=0.0,
-    drained=0,
     span=0.0,
     stalled=False,
-    incidents=0,
-    rejected=Rejected(),
     fleet=[],
 )
 BUSY = Worker(
@@ -53,7 +49,7 @@ IDLE = replace(BUSY, idle_seconds=STALLED_AFTER)
 FRESH = replace(IDLE, up_seconds=STARTUP - 1)
 SILENT = replace(BUSY, alive=False)
 
-WAITING = replace(CALM, queued=11, due=11, due_for=STALLED_AFTER, stalled=True)
+WAITING = replace(CALM, queued=11, due=11, oldest_due_age_seconds=STALLED_AFTER, stalled=True)
 HALF_OPEN = replace(PROBING, open_until=PROBING.store_time - UNPROBED)
 
 
@@ -69,11 +65,11 @@ def test_no_worker_is_alive_and_that_is_reported_once_an_order_waits() -> None:
 
 def test_a_site_where_nothing_waits_needs_no_worker() -> None:
     assert kinds(CALM) == []
-    assert kinds(replace(CALM, others={"in_flight": 3})) == []
+    assert kinds(replace(CALM, in_flight=3)) == []
 
 
 def test_an_order_whose_process_died_waits_for_a_worker_too() -> None:
-    assert kinds(replace(CALM, others={"in_flight": 1}, abandoned=1)) == [AlarmKind.NO_WORKER]
+    assert kinds(replace(CALM, in_flight=1, abandoned=1)) == [AlarmKind.NO_WORKER]
 
 
 def test_a_worker_that_went_silent_is_none() -> None:
@@ -89,7 +85,9 @@ def test_a_half_open_circuit_that_nobody_probes_is_reported_without_a_worker_at_
 
 
 def test_a_half_open_circuit_that_nobody_probes_is_reported_of_workers_that_do_nothing() -> None:
-    (alarm,) = alarms(replace(WAITING, due_for=UNPROBED, stalled=False, fleet=[IDLE]), HALF_OPEN)
+    (alarm,) = alarms(
+        replace(WAITING, oldest_due_age_seconds=UNPROBED, stalled=False, fleet=[IDLE]), HALF_OPEN
+    )
     assert alarm.message == "The circuit is half-open and nobody probes."
     assert "`breakwall workers`" in alarm.advice
 
@@ -99,8 +97,8 @@ def test_a_half_open_circuit_that_nobody_probes_is_reported_of_workers_that_do_n
     [
         (WAITING, HALF_OPEN, BUSY),
         (WAITING, replace(HALF_OPEN, open_until=HALF_OPEN.store_time - 1), IDLE),
-        (replace(WAITING, due_for=1.0, stalled=False), HALF_OPEN, IDLE),
-        (replace(WAITING, others={"in_flight": 1}, stalled=False), HALF_OPEN, IDLE),
+        (replace(WAITING, oldest_due_age_seconds=1.0, stalled=False), HALF_OPEN, IDLE),
+        (replace(WAITING, in_flight=1, stalled=False), HALF_OPEN, IDLE),
         (replace(WAITING, stalled=False), replace(HALF_OPEN, slots=0), IDLE),
         (replace(WAITING, stalled=False), replace(HALF_OPEN, override=FORCED[OverrideMode.OBSERVING]), IDLE),
         (replace(WAITING, stalled=False), replace(HALF_OPEN, store_ok=False), IDLE),
