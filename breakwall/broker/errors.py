@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from breakwall.broker.config import QUEUE
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.pickling import Picklable
 
 # Something else is under the names of our queue.
@@ -22,8 +23,15 @@ _DELETE = {
 _REDIS_KEYS = f"{QUEUE}, _kombu.binding.{QUEUE}, unacked or unacked_index"
 
 
-class WrongQueueError(Exception):
+class WrongQueueError(BreakwallError):
     """The broker has something else under a name of our queue; the message says what to do."""
+
+    kind = "wrong_queue"
+    exit_code = ExitCode.USAGE
+
+    def sentences(self) -> list[str]:
+        """With a full stop: the message is the first part of longer ones elsewhere."""
+        return [f"{self}."]
 
 
 def explain_wrong_queue(error: BaseException | None) -> str | None:

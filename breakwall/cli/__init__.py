@@ -1,4 +1,4 @@
-"""The `breakwall` command. A file or folder is named after each command; `app` mounts them.
+"""The `breakwall` command: a file or folder named after each command; `app` mounts them.
 
-Nothing imports it but `entry`, by which the command begins.
+May import every other part. Only `breakwall.entry` imports it, where the command begins.
 """

@@ -1,7 +1,7 @@
-"""The `breakwall` command: mounts the commands that live with their part.
+"""The `breakwall` command line: mounts the commands and runs one of them.
 
-Nothing that is mounted may import SQLAlchemy, Celery or pydantic before its command runs, so that
-`breakwall --help` answers at once; a test holds it.
+A command imports SQLAlchemy, Celery, pydantic and Rich only when it runs, so that `breakwall --help` answers at
+once; a test holds it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from breakwall import __version__
-from breakwall.cli.backlog.command import backlog, breaker_app
+from breakwall.cli.backlog.command import backlog
+from breakwall.cli.breaker import breaker_app
 from breakwall.cli.db import database_app
-from breakwall.cli.demo import demo, up
+from breakwall.cli.demo import demo
 from breakwall.cli.doctor import doctor
 from breakwall.cli.errors import report
 from breakwall.cli.orders import orders_app
 from breakwall.cli.queue import queue_app
 from breakwall.cli.simulator import simulator
+from breakwall.cli.up import up
 from breakwall.cli.worker import WORKER_CONTEXT, worker
 from breakwall.cli.workers import workers
 from breakwall.terminal import streams
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         streams.finish()
     except Exception as error:
         code = report(error, as_json=as_json, logs=given[:1] == ["worker"])
-    _have_done()
+    _flush_and_restore_interrupt()
     raise SystemExit(code or 0)
 
 
@@ -75,8 +77,8 @@ def breakwall(
     """
 
 
-def _have_done() -> None:
-    """What could not be written is told by now; and another Ctrl-C ends the process at once."""
+def _flush_and_restore_interrupt() -> None:
+    """What could not be written was reported before; and another Ctrl-C ends the process at once."""
     with suppress(OSError):
         streams.finish()
     if threading.current_thread() is threading.main_thread():
@@ -86,9 +88,9 @@ def _have_done() -> None:
 app.command(short_help="Watch an outage being survived, in under a minute.")(demo)
 app.command(short_help="Run a whole site in this terminal, until Ctrl-C.")(up)
 app.command(short_help="Check everything that the settings name.")(doctor)
-app.command(short_help="Show what waits, for how long, and until when.")(backlog)
+app.command(short_help="Show how many orders wait, and for how long.")(backlog)
 app.command(context_settings=WORKER_CONTEXT)(worker)
-app.command(short_help="Show who works, where, and who went silent.")(workers)
+app.command(short_help="Show which workers run, where, and which went silent.")(workers)
 app.command(short_help="Run a payment service that fails on command.")(simulator)
 app.add_typer(orders_app, name="orders")
 app.add_typer(breaker_app, name="breaker")

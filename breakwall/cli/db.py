@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.terminal.options import Format, OutputOption
+from breakwall.cli.bulk import check_attended, summarised
+from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption
+from breakwall.terminal.output import notes, say, write_result
+from breakwall.terminal.times import parse_duration
+from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
     from breakwall.payments.db.database import Database
@@ -30,61 +33,55 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
     The embedded database, used when BREAKWALL_DATABASE_URL is not set, is also migrated on first use; any
     other one only by this command.
 
-    The first time, it names the site: as BREAKWALL_SITE says, else by chance. Set the name that it shows, so that
+    The first time, it names the site: as BREAKWALL_SITE says, else at random. Set the name that it shows, so that
     orders keep their keys should the database be lost.
     """
     from breakwall.payments.db.migrate import TOLERANT
     from breakwall.settings import load_settings
-    from breakwall.terminal.output import data, notes, write_json
 
     settings = load_settings()
     before, after, site = _migrate(settings)
     if before is not None and before < TOLERANT:
-        notes().print(_NO_NEW_OLD_ONES, highlight=False)
-    if output is Format.JSON:
-        write_json({"before": before, "after": after, "site": site})
-        return
+        say(
+            "Running processes of the version before go on; one that starts again is refused. Replace them now.",
+            console=notes(),
+        )
     was = "already" if before == after else f"now; it was {before or 'new'}"
-    data().print(f"The orders database is at revision {after} {was}. Its site is {site}.", highlight=False)
+    lines = [f"The orders database is at revision {after} {was}. Its site is {site}."]
     if settings.site is None:
-        told = f"Set BREAKWALL_SITE={site}, so that orders keep their keys should the database be lost."
-        data().print(told, highlight=False)
-
-
-_NO_NEW_OLD_ONES = (
-    "Processes of the version before that run go on; one that starts again is refused. Replace them now."
-)
+        lines.append(
+            f"Set BREAKWALL_SITE={site}, so that orders keep their keys should the database be lost."
+        )
+    write_result(output, {"before": before, "after": after, "site": site}, *lines)
 
 
 @database_app.command("downgrade")
 def downgrade_database(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Take the orders database back to the tables of the version before: for who has to go back to that one.
+    """Take the orders database back to the tables of the version before, in order to go back to that version.
 
-    Stop the processes of this version first, or leave the database as it is: the version before works with this one's
-    tables. Refused with 4 once orders were pruned: their keys would be lost, and with them what keeps an order that is
-    placed again from being charged again.
+    Stop the processes of this version first. Or leave the database as it is: the version before works with this one's
+    tables. Refused with 4 once orders were pruned: without their keys, such an order would be charged again when it is
+    placed again.
 
     It says what is lost and asks; --yes where nobody can be asked.
     """
     from breakwall.payments.db.downgrade import downgrade, losses
     from breakwall.payments.db.migrate import current_revision
     from breakwall.settings import load_settings
-    from breakwall.terminal.output import data, write_json
 
     with closing(_opened(load_settings())) as database:
         before = database.read(lambda connection: current_revision(connection.engine))
         lost = database.read(lambda connection: losses(connection.engine))
         if not (yes or lost.keys):
-            _ask(f"This loses {lost}.")
+            check_attended(f"This loses {lost}. Nobody can be asked: if that is meant, say --yes")
+            typer.confirm(f"This loses {lost}. Go on?", abort=True, err=True)
         after = database.read(lambda connection: downgrade(connection.engine))
-    if output is Format.JSON:
-        write_json({"before": before, "after": after, "strange_messages_lost": lost.strange_messages})
-        return
     was = "already" if before == after else f"now; it was {before}. Lost are {lost}"
-    data().print(f"The orders database is at revision {after} {was}.", highlight=False)
+    document = {"before": before, "after": after, "strange_messages_lost": lost.strange_messages}
+    write_result(output, document, f"The orders database is at revision {after} {was}.")
 
 
 @database_app.command("prune")
@@ -98,15 +95,16 @@ def prune_database(
             show_default=False,
         ),
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, count the orders.")] = False,
+    dry_run: DryRunOption = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Let orders go that ended long ago: paid, declined or cancelled, with their attempts and all notes on them.
+    """Delete orders that ended long ago: paid, declined or cancelled, with their attempts and all notes on them.
 
-    Never one with an open incident, nor one that is dead or in review: these wait for a person. Their keys stay known
-    for BREAKWALL_RETENTION__KEYS_DAYS: placed again, such an order is answered with how it ended, and not charged.
+    An order with an open incident stays, and so does one that is dead or in review: these wait for a person. The keys
+    stay known for BREAKWALL_RETENTION__KEYS_DAYS: an order that is placed again is answered with how it ended, and
+    not charged.
 
-    It goes in short transactions, with as long a pause after each as it took. Stopped in the middle, the same again
+    It works in short transactions, with as long a pause after each as it took. Stopped in the middle, the same again
     does the rest. With BREAKWALL_RETENTION__DAYS set the workers do it by themselves.
     """
     from breakwall.payments.ledger.pruning import Pruning
@@ -117,14 +115,15 @@ def prune_database(
     with closing(_opened(settings)) as database:
         pruning = Pruning(database, keys_for=settings.retention.keys_days * DAY)
         if dry_run:
-            _tell_pruned(*pruning.preview(age), output, dry_run=True)
+            orders, keys = pruning.preview(age)
+            dry = "A dry run: nothing was changed. It would be {}"
+            _write_pruned(output, orders, keys, {"dry_run": True}, dry)
         else:
             _prune(pruning, age, output)
 
 
 def _age(text: str, settings: Settings) -> float:
     from breakwall.settings import DAY
-    from breakwall.terminal.durations import parse_duration
 
     option, kept = "--older-than", settings.retention
     if text:
@@ -142,35 +141,22 @@ def _age(text: str, settings: Settings) -> float:
 
 
 def _prune(pruning: Pruning, age: float, output: Format) -> None:
-    from breakwall.payments.db.database import DatabaseUnavailableError
-
     orders = keys = 0
-    try:
+
+    def summarise(finished: bool) -> None:
+        # Where nothing was reached, the error says it all.
+        if finished or orders or keys:
+            rest = "" if finished else " Not all were reached: the same again does the rest."
+            _write_pruned(output, orders, keys, {"finished": finished}, "{}" + rest)
+
+    with summarised(summarise):
         for pruned, forgotten in pruning.run(age):
             orders, keys = orders + pruned, keys + forgotten
-    except (DatabaseUnavailableError, KeyboardInterrupt):
-        # Where nothing was reached, the error says it all.
-        if orders or keys:
-            _tell_pruned(orders, keys, output, finished=False)
-        raise
-    _tell_pruned(orders, keys, output)
 
 
-def _tell_pruned(
-    orders: int, keys: int, output: Format, *, dry_run: bool = False, finished: bool = True
-) -> None:
-    from breakwall.terminal.output import data, write_json
-    from breakwall.terminal.words import count
-
-    if output is Format.JSON:
-        how = {"dry_run": True} if dry_run else {"finished": finished}
-        write_json({"orders": orders, "keys_forgotten": keys, **how})
-        return
-    what = f"{count(orders, 'order')} pruned, {count(keys, 'key')} forgotten."
-    if dry_run:
-        what = f"A dry run: nothing was changed. It would be {what}"
-    rest = "" if finished else " Not all were reached: the same again does the rest."
-    data().print(what + rest, highlight=False)
+def _write_pruned(output: Format, orders: int, keys: int, more: dict[str, bool], sentence: str) -> None:
+    numbers = f"{count(orders, 'order')} pruned, {count(keys, 'key')} forgotten."
+    write_result(output, {"orders": orders, "keys_forgotten": keys, **more}, sentence.format(numbers))
 
 
 def _opened(settings: Settings) -> Database:
@@ -179,20 +165,6 @@ def _opened(settings: Settings) -> Database:
     from breakwall.payments.db.migrate import check_schema
 
     return Database(settings.database, prepare=check_schema)
-
-
-def _ask(what: str) -> None:
-    """Go on only where somebody says so.
-
-    Raises:
-        RefusedError: nobody can be asked.
-        typer.Abort: they say no.
-    """
-    from breakwall.payments.operator.retry_and_cancel import RefusedError
-
-    if not sys.stdin.isatty():
-        raise RefusedError(f"{what} Nobody can be asked: if that is meant, say --yes")
-    typer.confirm(f"{what} Go on?", abort=True, err=True)
 
 
 def _migrate(settings: Settings) -> tuple[str | None, str, str]:

@@ -1,15 +1,23 @@
-"""`breakwall queue`: what is in the queue beside orders."""
+"""`breakwall queue`: what the queue holds beside orders."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.cli.orders_database import orders_database
 from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.output import notes, plain, say, write_result
+from breakwall.terminal.words import count, moment
 
 if TYPE_CHECKING:
     from breakwall.payments.fleet.strange_messages import StoredStrange
+
+SHOWN = 300
+"""Characters of a body, and of its headers, that people are shown."""
 
 queue_app = typer.Typer(no_args_is_help=True, help="The queue that the workers drain.")
 
@@ -25,57 +33,32 @@ def strange(
     clear: Annotated[bool, typer.Option("--clear", help="Forget all that are shown or older.")] = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Show the messages that workers found in the queue and that are none of ours, the newest first.
+    """Show the messages in the queue that are not Breakwall's, the newest first.
 
-    They were set aside, and the next one was worked on. The newest 1,000 are kept, each with the first 16 KB of its
-    body; the text shows 300 characters of them, -o json all. No order is lost by them.
+    A worker sets such a message aside and goes on with the next one. The newest 1,000 are kept, each with the first
+    16 KB of its body; text shows 300 characters of it, -o json all. No order is lost by them.
     """
-    found, cleared = _find(limit, clear=clear)
-    if output is Format.JSON:
-        from dataclasses import asdict
+    from breakwall.payments.fleet import strange_messages
 
-        from breakwall.terminal.output import write_json
-
-        write_json({"messages": [asdict(message) for message in found], "cleared": cleared})
-        return
-    _show(found, cleared if clear else None)
-
-
-def _find(limit: int, *, clear: bool) -> tuple[list[StoredStrange], int]:
-    from contextlib import closing
-
-    from breakwall.payments.fleet.strange_messages import check_kept, newest
-    from breakwall.payments.fleet.strange_messages import clear as forget
-    from breakwall.settings import load_settings
-    from breakwall.wiring import open_database
-
-    with closing(open_database(load_settings())) as database:
-        database.read(check_kept)
-        found = database.read(lambda connection: newest(connection, limit=limit))
-        cleared = forget(database, found[0].id) if clear and found else 0
-    return found, cleared
+    with orders_database() as (database, _):
+        database.read(strange_messages.check_kept)
+        found = database.read(lambda connection: strange_messages.newest(connection, limit=limit))
+        cleared = strange_messages.clear(database, found[0].id) if clear and found else 0
+    document = {"messages": [asdict(message) for message in found], "cleared": cleared}
+    write_result(output, document, *(line for message in found for line in _lines(message)))
+    if output is Format.TEXT and not found:
+        say("No strange messages.", console=notes())
+    if output is Format.TEXT and clear:
+        say(f"{count(cleared, 'message')} forgotten.", console=notes())
 
 
-SHOWN = 300
-"""Characters of a body, and of its headers, that are shown to people."""
+def _lines(message: StoredStrange) -> Iterator[str]:
+    yield plain(f"{moment(message.at)}  {count(message.size, 'byte')}: {message.reason}")
+    for part in filter(None, (message.headers, message.body)):
+        yield f"    {plain(_shortened(part))}"
 
 
 def _shortened(text: str) -> str:
     if len(text) <= SHOWN:
         return text
     return f"{text[:SHOWN]}… (the first {SHOWN} of {len(text):,} characters kept; -o json shows all)"
-
-
-def _show(found: list[StoredStrange], cleared: int | None) -> None:
-    from breakwall.terminal.output import data, notes, plain
-    from breakwall.terminal.words import count, moment
-
-    for message in found:
-        head = f"{moment(message.at)}  {count(message.size, 'byte')}: {message.reason}"
-        data().print(plain(head), highlight=False)
-        for part in filter(None, (message.headers, message.body)):
-            data().print(f"    {plain(_shortened(part))}", highlight=False)
-    if not found:
-        notes().print("No strange messages.", highlight=False)
-    if cleared is not None:
-        notes().print(f"{count(cleared, 'message')} forgotten.", highlight=False)

@@ -1,27 +1,23 @@
-"""``breakwall simulator``; the command line mounts it."""
+"""`breakwall simulator`."""
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import socket
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from breakwall.errors import ExitCode
+from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.output import write_json
 from breakwall.terminal.streams import serve_without_stdout
 
 if TYPE_CHECKING:
     from breakwall.simulator.server import Simulator
-
-
-class Output(StrEnum):
-    TEXT = "text"
-    JSON = "json"
 
 
 def simulator(
@@ -44,9 +40,7 @@ def simulator(
     parent: Annotated[
         int | None, typer.Option(hidden=True, help="Stop when this process, which started this one, ends.")
     ] = None,
-    output: Annotated[
-        Output, typer.Option("-o", "--output", help="How to say where it listens.")
-    ] = Output.TEXT,
+    output: OutputOption = Format.TEXT,
 ) -> None:
     """Run a payment service that fails on command, with a durable ledger of its own.
 
@@ -58,7 +52,11 @@ def simulator(
     running = _start(
         host=host, port=port, control_port=control_port, ledger=path, seed=seed, deduplicate=deduplicate
     )
-    typer.echo(_ready(running, path, output))
+    if output is Format.JSON:
+        urls = {"url": running.url, "control_url": running.control_url}
+        write_json({**urls, "ledger": str(path), "pid": os.getpid()}, indent=None)
+    else:
+        typer.echo(f"Payment service on {running.url}, control on {running.control_url}, ledger {path}")
     while not select.select([signalled], [], [], 0.5 if parent else None)[0]:
         if os.getppid() != parent:
             break
@@ -66,10 +64,10 @@ def simulator(
 
 
 def _signal_socket() -> socket.socket:
-    """Becomes readable when SIGTERM or SIGINT has come.
+    """A socket that becomes readable at SIGTERM or SIGINT.
 
-    A signal that arrives just before a thread goes to sleep does not wake `threading.Event.wait`; what is
-    written to a socket stays there.
+    A signal that arrives just before a thread goes to sleep does not wake `threading.Event.wait`; a byte in a socket
+    stays there.
     """
     readable, writable = socket.socketpair()
     writable.setblocking(False)
@@ -91,21 +89,10 @@ def _start(**options: Any) -> Simulator:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         where = "{host}, ports {port} and {control_port}, ledger {ledger}".format(**options)
         typer.echo(f"The simulator cannot start ({where}): {reason}.", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(ExitCode.FAILURE) from None
 
 
 def _default_ledger() -> Path:
-    from breakwall.settings import SettingsError, load_settings
+    from breakwall.settings import load_settings
 
-    try:
-        return load_settings().home / "simulator.db"
-    except SettingsError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
-
-
-def _ready(running: Simulator, ledger: Path, output: Output) -> str:
-    if output is Output.TEXT:
-        return f"Payment service on {running.url}, control on {running.control_url}, ledger {ledger}"
-    said = {"url": running.url, "control_url": running.control_url, "ledger": str(ledger), "pid": os.getpid()}
-    return json.dumps(said)
+    return load_settings().home / "simulator.db"

@@ -31,7 +31,7 @@ def worker(
     from breakwall.settings import load_settings
     from breakwall.terminal.streams import serve_without_stdout
 
-    serve_without_stdout(thorough=True)  # Celery's banner on a full disk would be the worker's end
+    serve_without_stdout(thorough=True)  # on a full disk, Celery's banner would end the worker
     settings = load_settings()
     hide_from_celery(os.environ)
     _check_broker(settings)
@@ -40,7 +40,7 @@ def worker(
 
 
 def _check_database(settings: Settings) -> None:
-    """Before anything is consumed: a worker without its database could only put every order off.
+    """Checked before anything is consumed: a worker without its database could only defer every order.
 
     Raises:
         DatabaseUnavailableError: it does not answer.
@@ -53,7 +53,7 @@ def _check_database(settings: Settings) -> None:
 
 
 def _check_broker(settings: Settings) -> None:
-    """Before Celery, which would wrap the reason in a traceback of its own.
+    """Checked before Celery does: it would wrap the reason in a traceback.
 
     Raises:
         BrokerNotStartedError: the embedded broker is wanted, and its socket's path is too long.
@@ -85,12 +85,12 @@ def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
         app=create_app(settings), no_color=bool(os.environ.get("NO_COLOR")), workdir=None
     )
     try:
-        # No variable of the environment gives an option its value.
+        # Without a prefix for its variables, so that the environment sets no option.
         code: int | None = own_worker().main(
             [*chosen, *others], "breakwall worker", standalone_mode=False, obj=surroundings
         )
     except click.ClickException as error:
-        # Celery leaves its options' errors to whoever calls it.
+        # Celery leaves its options' errors to the caller.
         if is_log_json():
             write_event("breakwall.worker", error.format_message())
         else:

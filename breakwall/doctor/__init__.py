@@ -1,4 +1,4 @@
-"""`breakwall doctor`: looks at everything that the settings name, and says what to do.
+"""`breakwall doctor`: checks everything that the settings name and advises on each problem. A module for each check.
 
-Imported by the command line only. It looks; it makes, migrates and charges nothing.
+It looks, and creates, migrates or charges nothing. Imported by the command line only: `checks` and `findings`.
 """

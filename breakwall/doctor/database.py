@@ -1,4 +1,4 @@
-"""The doctor's look at the orders database: there, at this version, writable, this site's, without open incidents."""
+"""Checks the orders database: it exists, is at this version, writable, this site's, and without open incidents."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from contextlib import closing
 
 from sqlalchemy import Connection, false, select
 
-from breakwall.doctor.addresses import where
-from breakwall.doctor.findings import Finding
+from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.doctor.strange_messages import set_aside
 from breakwall.migrations import HEAD
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError, encoding_of
@@ -16,14 +15,14 @@ from breakwall.payments.db.schema import orders
 from breakwall.payments.operator.incidents import count_open, newest_incidents
 from breakwall.payments.site import read_site
 from breakwall.settings import Settings
-from breakwall.urls import missing_file
+from breakwall.urls import missing_file, where
 
 NAME = "database"
 SHOWN = 3
-"""Open incidents that are told one by one."""
+"""Open incidents that are listed one by one."""
 
 ADVICE = (
-    "`breakwall orders incidents` lists them all; `breakwall orders show` tells an order's story. Refund what was "
+    "`breakwall orders incidents` lists them all; `breakwall orders show` shows an order's history. Refund what was "
     "charged too much, then close each: `breakwall orders incidents --close ID --reason TEXT`."
 )
 
@@ -33,7 +32,7 @@ ENCODED_ADVICE = (
 
 
 def database(settings: Settings) -> list[Finding]:
-    """The orders database; the site that it is of and the open incidents in it are findings of their own."""
+    """The database, and as findings of their own its site, its open incidents and its strange messages."""
     if missing_file(settings.database):
         return [_missing(settings)]
     prepare = None if settings.embedded_database else check_schema
@@ -43,45 +42,45 @@ def database(settings: Settings) -> list[Finding]:
             opened.write(lambda connection: None)
             revision = current_revision(opened.engine) or ""
             if settings.embedded_database and revision < HEAD:
-                return [Finding(NAME, True, f"{where(settings.database)}: migrated on the next use")]
+                return [fine(NAME, f"{where(settings.database)}: migrated on the next use")]
             opened.write(_lock_nothing)
             count, newest = opened.read(_incidents)
-            about_the_site = _site(read_site(opened), settings)
+            site = _site(read_site(opened), settings)
             encoding = opened.read(encoding_of)
             strange = set_aside(opened)
         except SchemaError as error:
-            return [Finding(NAME, False, str(error), _mend(current_revision(opened.engine)))]
+            return [problem(NAME, str(error), _advice_for(current_revision(opened.engine)))]
         except DatabaseUnavailableError as error:
-            return [Finding(NAME, False, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
+            return [problem(NAME, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
     if encoding != "UTF8":
-        told = f"{where(settings.database)}: its encoding is {encoding}, so that some texts cannot be stored"
-        return [Finding(NAME, False, told, ENCODED_ADVICE), about_the_site, _about(count, newest), strange]
-    return [_there(settings, revision), about_the_site, _about(count, newest), strange]
+        detail = (
+            f"{where(settings.database)}: its encoding is {encoding}, so that some texts cannot be stored"
+        )
+        return [problem(NAME, detail, ENCODED_ADVICE), site, _incident_finding(count, newest), strange]
+    return [_there(settings, revision), site, _incident_finding(count, newest), strange]
 
 
 def _site(name: str, settings: Settings) -> Finding:
     shown = f"{name}, on the payment account {settings.payment_account}"
     if settings.site is None:
         advice = f"Set BREAKWALL_SITE={name}, so that orders keep their keys should the database be lost."
-        return Finding("site", True, shown, advice)
+        return fine("site", shown, advice)
     if settings.site != name:
-        told = f"BREAKWALL_SITE is {settings.site}, the orders database is of site {name}"
-        return Finding("site", False, told, f"Set BREAKWALL_SITE={name}: nothing starts before.")
-    return Finding("site", True, shown)
+        detail = f"BREAKWALL_SITE is {settings.site}, the orders database is of site {name}"
+        return problem("site", detail, f"Set BREAKWALL_SITE={name}: nothing starts before.")
+    return fine("site", shown)
 
 
 def _there(settings: Settings, revision: str) -> Finding:
     shown = f"{where(settings.database)} answers, at revision {revision}"
     if revision < HEAD:
-        return Finding(NAME, True, f"{shown}, one before this version's", "Run `breakwall db upgrade`.")
+        return fine(NAME, f"{shown}, one before this version's", "Run `breakwall db upgrade`.")
     if revision > HEAD:
-        return Finding(
-            NAME, True, f"{shown}, one after this version's", "Roll out the version that migrated it."
-        )
-    return Finding(NAME, True, shown)
+        return fine(NAME, f"{shown}, one after this version's", "Roll out the version that migrated it.")
+    return fine(NAME, shown)
 
 
-def _mend(revision: str | None) -> str:
+def _advice_for(revision: str | None) -> str:
     """What to do about a database that this version cannot work with."""
     if revision is None or revision < HEAD:
         return "Run `breakwall db upgrade`."
@@ -92,9 +91,9 @@ def _mend(revision: str | None) -> str:
 
 def _missing(settings: Settings) -> Finding:
     if settings.embedded_database:
-        return Finding(NAME, True, "embedded, made on first use")
+        return fine(NAME, "embedded, made on first use")
     advice = "Run `breakwall db upgrade`, or correct BREAKWALL_DATABASE_URL."
-    return Finding(NAME, False, f"{where(settings.database)} is not there", advice)
+    return problem(NAME, f"{where(settings.database)} is not there", advice)
 
 
 def _lock_nothing(connection: Connection) -> None:
@@ -108,8 +107,8 @@ def _incidents(connection: Connection) -> tuple[int, list[str]]:
     return count_open(connection), shown
 
 
-def _about(count: int, newest: list[str]) -> Finding:
+def _incident_finding(count: int, newest: list[str]) -> Finding:
     if count == 0:
-        return Finding("incidents", True, "none open: no charge waits for a person to look at it")
+        return fine("incidents", "none open: no charge waits for a person to look at it")
     what = f"{count:,} open; the newest: {'; '.join(newest)}"
-    return Finding("incidents", False, what, ADVICE)
+    return problem("incidents", what, ADVICE)

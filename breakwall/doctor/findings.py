@@ -1,4 +1,4 @@
-"""What the doctor found, and looking at many things at once without waiting for any of them for ever."""
+"""A check's findings, and running many checks at once without waiting for any of them for ever."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-PATIENCE = 6.0
-"""Seconds for all checks together: above every bound of the parts themselves, below what a person waits."""
+TIMEOUT = 6.0
+"""Seconds for all checks together: above every timeout of the parts themselves, below what a person waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,38 +24,45 @@ class Finding:
 Check = Callable[[], list[Finding]]
 
 
-def look_at_all(checks: Mapping[str, Check], *, patience: float = PATIENCE) -> list[Finding]:
+def fine(name: str, detail: str, advice: str = "") -> Finding:
+    """A finding that is no problem; ``advice`` is a remark."""
+    return Finding(name, True, detail, advice)
+
+
+def problem(name: str, detail: str, advice: str) -> Finding:
+    """A problem, and what to do about it."""
+    return Finding(name, False, detail, advice)
+
+
+def run_all(checks: Mapping[str, Check], *, timeout: float = TIMEOUT) -> list[Finding]:
     """Run all checks side by side; one that hangs or fails is a problem under its own name.
 
-    Returns within ``patience`` seconds, with the findings in the order of ``checks``. What still hangs is
-    left behind in a daemon thread.
+    Returns within ``timeout`` seconds, with the findings in the order of ``checks``. A check that still hangs goes on
+    in a daemon thread.
     """
     found: dict[str, list[Finding]] = {}
     threads = [
-        threading.Thread(target=_look, args=(name, check, found), daemon=True)
+        threading.Thread(target=_run, args=(name, check, found), daemon=True)
         for name, check in checks.items()
     ]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    return [finding for name in checks for finding in found.get(name) or [_hung(name, patience)]]
+    return [finding for name in checks for finding in found.get(name) or [_hung(name, timeout)]]
 
 
-def _look(name: str, check: Check, found: dict[str, list[Finding]]) -> None:
+def _run(name: str, check: Check, found: dict[str, list[Finding]]) -> None:
     try:
         found[name] = check()
-    except Exception as error:  # the doctor goes on whatever it meets
+    except Exception as error:  # a check may meet anything
         # Only the error's name: its text may hold a URL with its password.
-        what = f"the check failed with {type(error).__name__}"
-        found[name] = [Finding(name, False, what, "Look at the setting that it belongs to.")]
+        detail = f"the check failed with {type(error).__name__}"
+        found[name] = [problem(name, detail, "Look at the setting that it belongs to.")]
 
 
-def _hung(name: str, patience: float) -> Finding:
-    return Finding(
-        name,
-        False,
-        f"no answer within {patience:g} s",
-        "It hangs: check its address, and for a firewall between.",
+def _hung(name: str, timeout: float) -> Finding:
+    return problem(
+        name, f"no answer within {timeout:g} s", "It hangs: check its address, and for a firewall between."
     )

@@ -1,10 +1,10 @@
-"""The doctor's look at messages that are none of ours, and at those that nobody survived."""
+"""Checks the messages that are not ours, and those that RabbitMQ took out of the queue."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from breakwall.doctor.findings import Finding
+from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import StoredStrange, are_kept, count_by_reason, newest
 from breakwall.settings import Settings
@@ -13,7 +13,7 @@ from breakwall.terminal.words import count, moment
 NAME = "strange messages"
 
 SHOWN = 3
-"""Messages that are told one by one."""
+"""Messages that are listed one by one."""
 
 ADVICE = (
     "`breakwall queue strange` shows them, and `--clear` forgets them. No order is lost by them: find out who writes "
@@ -30,31 +30,31 @@ _POLICY = (
 
 CAUSES = {
     "delivery_limit": (
-        "some were delivered again and again and never done with",
+        "some were delivered again and again and never finished",
         "Something kills workers: look at their logs.",
     ),
     "expired": ("some waited longer than a policy allows (message-ttl)", _POLICY),
     "maxlen": ("some were more than a policy allows (max-length)", _POLICY),
     "rejected": ("some were rejected", "Find out who reads payments.retry beside breakwall."),
 }
-"""By RabbitMQ's word for how a message came there: what that means, and what to do."""
+"""What happened to a message and what to do, by RabbitMQ's reason."""
 
 UNKNOWN_CAUSE = ("nothing says how some came there", "Look at them in payments.retry.dead and purge it.")
 
 
 def set_aside(opened: Database) -> Finding:
-    """What workers found in the queue and set aside.
+    """The messages that workers set aside.
 
     Raises:
         DatabaseUnavailableError: the database does not answer.
     """
     if not opened.read(are_kept):
-        return Finding(NAME, True, "kept from the next revision of the database on")
+        return fine(NAME, "kept from the next revision of the database on")
     total, shown = opened.read(_look)
     if not total:
-        return Finding(NAME, True, "none")
-    told = "; ".join(f"{message.reason} ({moment(message.at)})" for message in shown)
-    return Finding(NAME, False, f"{count(total, 'message')} set aside; the newest: {told}", ADVICE)
+        return fine(NAME, "none")
+    detail = "; ".join(f"{message.reason} ({moment(message.at)})" for message in shown)
+    return problem(NAME, f"{count(total, 'message')} set aside; the newest: {detail}", ADVICE)
 
 
 def _look(connection: Connection) -> tuple[int, list[StoredStrange]]:
@@ -62,14 +62,14 @@ def _look(connection: Connection) -> tuple[int, list[StoredStrange]]:
 
 
 def dead_letters(settings: Settings) -> list[Finding]:
-    """What RabbitMQ took out of the queue before anybody was done with it."""
+    """The messages that RabbitMQ took out of the queue before a worker was done with them."""
     from breakwall.broker import dead_letter_reasons, queue_depth
     from breakwall.broker.config import DEAD_LETTERS
 
     name, number = "dead letters", queue_depth(settings, DEAD_LETTERS)
     if not number:
-        return [Finding(name, True, "none" if number == 0 else "unknown: the broker does not answer")]
+        return [fine(name, "none" if number == 0 else "unknown: the broker does not answer")]
     found = {CAUSES.get(cause, UNKNOWN_CAUSE) for cause in dead_letter_reasons(settings)} or {UNKNOWN_CAUSE}
-    told = "; ".join(sorted(what for what, _ in found))
+    detail = "; ".join(sorted(what for what, _ in found))
     advice = " ".join(sorted(todo for _, todo in found))
-    return [Finding(name, False, f"{count(number, 'message')} in {DEAD_LETTERS}: {told}", f"{advice} {SAFE}")]
+    return [problem(name, f"{count(number, 'message')} in {DEAD_LETTERS}: {detail}", f"{advice} {SAFE}")]

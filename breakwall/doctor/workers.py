@@ -1,11 +1,11 @@
-"""The doctor's look at whether anybody is at work: the workers, and whether what waits gets on."""
+"""Checks the workers: whether one is alive, and whether the waiting orders get on."""
 
 from __future__ import annotations
 
 from contextlib import closing
 
-from breakwall.doctor.findings import Finding
-from breakwall.monitor.alarms import Trouble
+from breakwall.doctor.findings import Finding, fine, problem
+from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.fleet.workers import Worker
@@ -20,38 +20,38 @@ QUEUE = "queue"
 START_ONE = "Start one before an order has to wait: `breakwall worker`."
 
 
-def work(settings: Settings) -> list[Finding]:
-    """The workers that are alive, and what waits for them; both are looked at, nothing is changed."""
+def workers(settings: Settings) -> list[Finding]:
+    """The living workers, what they have run out of, and the orders that wait for them."""
     if missing_file(settings.database):
         return [_none_needed()]
-    # No preparing: the database is told as it is, and what its revision lacks is another check's finding.
+    # Without `prepare`: the database stays as it is, and its revision is another check's finding.
     try:
         with closing(Database(settings.database)) as opened, look_at_breaker(settings) as breaker:
-            # The orders first: an unreachable database keeps nobody waiting for the circuit in it, too.
+            # The orders first: where the database does not answer, the circuit in it is not waited for.
             opened.read(lambda connection: None)
             seen, fleet = Monitor(opened, breaker, lambda: None).look()
     except (DatabaseUnavailableError, SchemaError):
-        return [Finding(WORKERS, True, "not known: the orders database has to be mended first")]
-    return [_workers(seen, fleet), *_lacking(fleet or []), *_queue(seen)]
+        return [fine(WORKERS, "not known: the orders database has to be repaired first")]
+    return [_workers(seen, fleet), *_exhausted(fleet or []), *_queue(seen)]
 
 
 def _workers(seen: Backlog, fleet: list[Worker] | None) -> Finding:
     if fleet is None:
-        return Finding(WORKERS, True, "not known: the database is at a revision before their heartbeats")
+        return fine(WORKERS, "not known: the database is at a revision before their heartbeats")
     for alarm in seen.warnings:
-        if alarm.kind is Trouble.NO_WORKER:
-            told = f"{alarm.message} {_waiting(seen).removesuffix('.')}{_silent(fleet)}"
-            return Finding(WORKERS, False, told, alarm.advice)
+        if alarm.kind is AlarmKind.NO_WORKER:
+            detail = f"{alarm.message} {_waiting(seen).removesuffix('.')}{_silent(fleet)}"
+            return problem(WORKERS, detail, alarm.advice)
     alive = [worker for worker in fleet if worker.alive]
     if not alive:
         return _none_needed(_silent(fleet))
     slots = count(sum(worker.slots for worker in alive), "slot")
     versions = ", ".join(sorted({worker.version for worker in alive}))
-    return Finding(WORKERS, True, f"{len(alive):,} alive, with {slots} ({versions}){_silent(fleet)}")
+    return fine(WORKERS, f"{len(alive):,} alive, with {slots} ({versions}){_silent(fleet)}")
 
 
 def _none_needed(silent: str = "") -> Finding:
-    return Finding(WORKERS, True, f"none is alive, and nothing waits for one{silent}", START_ONE)
+    return fine(WORKERS, f"none is alive, and nothing waits for one{silent}", START_ONE)
 
 
 def _silent(fleet: list[Worker]) -> str:
@@ -63,10 +63,12 @@ def _silent(fleet: list[Worker]) -> str:
     return f"; {len(silent):,} went silent, the last one {ago} ago ({newest.name})"
 
 
-def _lacking(fleet: list[Worker]) -> list[Finding]:
+def _exhausted(fleet: list[Worker]) -> list[Finding]:
     return [
-        Finding(
-            WORKERS, False, f"{worker.name} lacks something: {worker.lacks}", "It goes on once that is there."
+        problem(
+            WORKERS,
+            f"{worker.name} has run out of something: {worker.lacks}",
+            "It goes on once that is there.",
         )
         for worker in fleet
         if worker.alive and worker.lacks
@@ -75,11 +77,11 @@ def _lacking(fleet: list[Worker]) -> list[Finding]:
 
 def _queue(seen: Backlog) -> list[Finding]:
     wrong = [
-        Finding(QUEUE, False, f"{alarm.message} {_waiting(seen)}", alarm.advice)
+        problem(QUEUE, f"{alarm.message} {_waiting(seen)}", alarm.advice)
         for alarm in seen.warnings
-        if alarm.kind not in {Trouble.NO_WORKER, Trouble.STORE_LOST}  # findings of their own
+        if alarm.kind not in {AlarmKind.NO_WORKER, AlarmKind.STORE_LOST}  # findings of their own
     ]
-    return wrong or [Finding(QUEUE, True, _waiting(seen).removesuffix("."))]
+    return wrong or [fine(QUEUE, _waiting(seen).removesuffix("."))]
 
 
 def _waiting(seen: Backlog) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.pickling import Picklable
 
 
-class UnreadableFileError(Picklable, ValueError):
+class UnreadableFileError(Picklable, BreakwallError, ValueError):
     """The file as a whole cannot be understood; nothing of it may be trusted.
 
     Attributes:
@@ -14,7 +17,14 @@ class UnreadableFileError(Picklable, ValueError):
         problem: what was found, and what would be right.
     """
 
+    kind = "unreadable_file"
+    exit_code = ExitCode.USAGE
+
     def __init__(self, line: int | None, field: str | None, problem: str) -> None:
         where = f"line {line}" if line else None
         super().__init__(": ".join(part for part in (where, field, problem) if part))
         self.line, self.field, self.problem = line, field, problem
+
+    def details(self) -> dict[str, Any]:
+        """``problems``: of the field, where one is at fault."""
+        return {"problems": {self.field: self.problem}} if self.field else {}

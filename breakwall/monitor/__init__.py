@@ -1,5 +1,4 @@
-"""The backlog as an operator sees it: one snapshot that the command line, metrics and page all show.
+"""The backlog as an operator sees it: one snapshot for the command line, the metrics and the page. Only reads.
 
-May import payments, broker and breaker; only reads, but for `overriding`, an operator's word to the fleet.
-Import `Monitor` and `Backlog` from `monitor.backlog`.
+May import payments, broker and breaker. Import from `monitor.backlog` and `monitor.alarms`.
 """

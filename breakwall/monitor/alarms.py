@@ -1,6 +1,6 @@
-"""What an operator must be told although each number by itself looks calm: that nobody is at work, or knows why.
+"""Alarms: what is wrong although each number by itself looks calm, such as that no worker is alive.
 
-Pure: `alarms` is given what was counted, the circuit and the workers. Every text is plain.
+Pure: `alarms` takes the counts and the circuit's status. Every text is plain.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
-from breakwall.monitor.counts import STILL, Counts
+from breakwall.monitor.counts import STALLED_AFTER, Counts
 from breakwall.payments.fleet.workers import Worker
 from breakwall.terminal.words import duration
 
 UNPROBED = 60.0
-"""Seconds for which the circuit would let a probe through, and an order is due, until it is an alarm that none of the
-workers sends it: many times the pause between two looks of a dispatcher."""
+"""Seconds for which an order is due and the circuit would let a probe through, until a missing probe is an alarm: many
+times the pause between two rounds of a dispatcher."""
 
-JUST_STARTED = 60.0
-"""Seconds that workers have after their start, before they are expected to have done anything."""
+STARTUP = 60.0
+"""Seconds after its start in which a worker need not have done anything."""
 
-WHO = "See `breakwall workers` and the logs; restart a worker that hangs."
+LOOK_AT_WORKERS = "See `breakwall workers` and the logs; restart a worker that hangs."
 
 
-class Trouble(StrEnum):
-    """What is wrong; the names are for programs, and stay."""
+class AlarmKind(StrEnum):
+    """What is wrong. The names are public."""
 
     STORE_LOST = "store_lost"
     NO_WORKER = "no_worker"
@@ -37,18 +37,18 @@ class Trouble(StrEnum):
 class Alarm:
     """``message`` is what is wrong, ``advice`` what to do, each in a sentence."""
 
-    kind: Trouble
+    kind: AlarmKind
     message: str
     advice: str
 
 
 def alarms(counts: Counts, breaker: BreakerStatus) -> tuple[Alarm, ...]:
-    """All that is wrong, the cause before what follows from it."""
+    """All that is wrong, each cause before its consequences."""
     return tuple(_alarms(counts, breaker))
 
 
 def refuses_all(status: BreakerStatus) -> bool:
-    """Whether no payment is tried: on an operator's word, or, without one, by the computed state."""
+    """Whether no payment is tried: an override decides; without one, the computed state."""
     if status.override is not None:
         return status.override.mode is OverrideMode.FORCED_OPEN
     return status.state is CircuitState.OPEN
@@ -58,33 +58,33 @@ def _alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
     fleet = _Fleet(counts.fleet)
     if not breaker.store_ok:
         yield Alarm(
-            Trouble.STORE_LOST,
+            AlarmKind.STORE_LOST,
             "The circuit's store does not answer: each process judges on its own.",
             "Run `breakwall doctor`: it looks at the store.",
         )
     if fleet.missing and counts.queued + counts.abandoned > 0:
         yield Alarm(
-            Trouble.NO_WORKER,
+            AlarmKind.NO_WORKER,
             "No worker is alive: what waits stays where it is.",
             "Start one: `breakwall worker`.",
         )
     if _unprobed(counts, breaker, fleet):
         start = "Start a worker. A customer's next order probes as well."
         yield Alarm(
-            Trouble.NOBODY_PROBES,
+            AlarmKind.NOBODY_PROBES,
             "The circuit is half-open and nobody probes.",
-            start if fleet.missing else WHO,
+            start if fleet.missing else LOOK_AT_WORKERS,
         )
-    elif _stands_still(counts, breaker, fleet):
+    elif _stalled(counts, breaker, fleet):
         yield Alarm(
-            Trouble.NOTHING_COMPLETED,
-            f"Orders wait and nothing has been completed for {duration(STILL)}.",
-            "Start a worker." if fleet.missing else WHO,
+            AlarmKind.NOTHING_COMPLETED,
+            f"Orders wait and nothing has been completed for {duration(STALLED_AFTER)}.",
+            "Start a worker." if fleet.missing else LOOK_AT_WORKERS,
         )
 
 
 class _Fleet:
-    """What the workers' heartbeats say together; None: nobody can tell."""
+    """The workers' heartbeats together; None: the database keeps none yet."""
 
     def __init__(self, workers: list[Worker] | None) -> None:
         self._known = workers or []
@@ -92,22 +92,24 @@ class _Fleet:
         self.missing = workers is not None and not self._alive
 
     def idle(self, seconds: float) -> bool:
-        """Whether none of them has done anything for so long, or none is alive."""
+        """Whether every living worker has been idle for that long; also True without any."""
         return all(worker.idle_seconds >= seconds for worker in self._alive)
 
-    def settled_in(self) -> bool:
-        """Whether one has run for long enough to have done something, be it one that went silent since."""
-        return not self._alive or any(worker.up_seconds >= JUST_STARTED for worker in self._known)
+    def past_startup(self) -> bool:
+        """Whether a worker has run for long enough to have done something, even if it is silent now."""
+        return not self._alive or any(worker.up_seconds >= STARTUP for worker in self._known)
 
 
 def _unprobed(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
     if not (_would_probe(breaker) and counts.queued):
         return False
-    if counts.others.get("in_flight", 0) > counts.abandoned:
-        return False  # somebody is at it
+    if counts.in_flight > counts.abandoned:
+        return False  # a call is in hand, and may be the probe
     if fleet.missing:
         return True
-    long_enough = min(counts.due_for, breaker.store_time - (breaker.open_until or breaker.store_time))
+    long_enough = min(
+        counts.oldest_due_age_seconds, breaker.store_time - (breaker.open_until or breaker.store_time)
+    )
     return long_enough >= UNPROBED and fleet.idle(UNPROBED)
 
 
@@ -116,7 +118,7 @@ def _would_probe(breaker: BreakerStatus) -> bool:
     return half_open and breaker.store_ok and breaker.slots != 0
 
 
-def _stands_still(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
-    # Of a circuit whose store is lost nobody knows whether it is why.
+def _stalled(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
+    # While the store is lost, the circuit may be open: then it is no alarm that nothing is completed.
     let_through = breaker.store_ok and not refuses_all(breaker) and breaker.slots != 0
-    return counts.still and let_through and fleet.settled_in() and fleet.idle(STILL)
+    return counts.stalled and let_through and fleet.past_startup() and fleet.idle(STALLED_AFTER)

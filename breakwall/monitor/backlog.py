@@ -1,90 +1,52 @@
-"""The backlog in numbers: what waits, for how long, and when it will be gone.
+"""The backlog in numbers: how many orders wait, for how long, and when they will be done.
 
-All of it comes from the orders table: a broker's queue is empty while every order waits for its backoff.
-The broker's own depth stands beside it, because a standing difference between the two is a fault.
+The numbers come from the orders table: a broker's queue is empty while every order waits for its backoff.
+The broker's own depth stands beside them, because a lasting discrepancy between the two is a fault.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Self
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker
 from breakwall.monitor.alarms import Alarm, alarms, refuses_all
-from breakwall.monitor.counts import DRAIN_WINDOW, Counts, Rejected, count
+from breakwall.monitor.counts import Counts, OrderCounts, count
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
 
-__all__ = ["DRAIN_WINDOW", "Backlog", "Monitor", "Rejected", "breaker_document", "drain_eta", "refuses_all"]
-
-NONE_REJECTED = Rejected()
-
 LEAST_SPAN = 1.0
 """Seconds; completions of a shorter time say nothing about a speed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """One look at everything that is not finished. Durations are seconds, the others numbers of orders.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog(OrderCounts):
+    """One snapshot: the counts of the orders, the circuit, the broker, the workers and the alarms.
 
     Attributes:
-        at: when it was taken, by the database's clock; aware, in UTC.
-        queued: waiting for the worker, whether due or not.
-        due: of those, the ones whose next attempt is due now.
-        in_flight: claimed: being charged right now, or by a process that died and whose claim runs out.
-        abandoned: of those in flight, the ones whose claim has run out; a worker takes them back.
-        review: their outcome cannot be settled without a person.
-        dead: given up on; when they were, no attempt of them was in doubt.
-        oldest_age_seconds: since the oldest waiting order was accepted; 0.0 while none waits.
-        oldest_due_age_seconds: for how long the longest due order has been due; 0.0 while none is.
-        next_due_seconds: until the next waiting order is due; 0.0 when one is, None while none waits.
-        drained_last_minute: orders that had waited and were settled within `DRAIN_WINDOW`.
-        drain_eta_seconds: until the queue is empty at that speed, if nothing more comes in and nothing
-            fails again; never less than until the last waiting order is due. 0.0 while none waits, None
-            when nobody can tell: the circuit is open, or nothing was drained of late.
+        drain_eta_seconds: until the queue is empty at the speed of the last minute, if nothing more comes in and
+            nothing fails again; never less than until the last waiting order is due. 0.0 while none waits, None
+            when it is unknown: the circuit is open, or nothing was drained of late.
         broker_messages: waiting at the broker; None when it does not answer.
-        incidents: charges that a person has to look at and has not closed yet: two for one order, or one
-            after a cancel or after a person's word that there is none.
         breaker: the payment service's circuit.
-        rejected: those of ``queued`` that wait for an operator to mend the settings.
-        workers: those that are alive; None where nobody can tell, in a database that has no room for heartbeats.
-        slots: orders that those work on at once, all together.
+        workers: those that are alive; None where the database keeps no heartbeats yet.
+        slots: orders that those work on at once, together.
         workers_lacking: those of them that have run out of something.
-        warnings: what is wrong although each number looks calm.
+        warnings: alarms, see `monitor.alarms`.
         broker_awaits_worker: the embedded broker was not started, and no worker is alive to start it.
     """
 
-    at: datetime
-    queued: int
-    due: int
-    in_flight: int
-    review: int
-    dead: int
-    oldest_age_seconds: float
-    next_due_seconds: float | None
-    drained_last_minute: int
     drain_eta_seconds: float | None
     broker_messages: int | None
-    incidents: int
     breaker: BreakerStatus
-    rejected: Rejected = NONE_REJECTED
-    abandoned: int = 0
-    oldest_due_age_seconds: float = 0.0
     workers: int | None = None
     slots: int = 0
     workers_lacking: int = 0
     warnings: tuple[Alarm, ...] = ()
     broker_awaits_worker: bool = False
-
-    def as_document(self) -> dict[str, Any]:
-        """The same as plain values, for JSON; there a broker that does not answer is all one."""
-        fields = asdict(self)
-        del fields["broker_awaits_worker"]
-        return {**fields, "at": self.at.isoformat(), "breaker": breaker_document(self.breaker)}
 
 
 class Monitor:
@@ -136,7 +98,7 @@ class Monitor:
         )
 
     def snapshot(self) -> Backlog:
-        """Look once.
+        """Take one snapshot.
 
         Raises:
             DatabaseUnavailableError: without the orders there is no backlog to show.
@@ -169,29 +131,17 @@ class Monitor:
 def _backlog(counts: Counts, breaker: BreakerStatus, messages: int | None) -> Backlog:
     eta = drain_eta(
         counts.queued,
-        drained=counts.drained,
+        drained=counts.drained_last_minute,
         span=counts.span,
         last_due=counts.last_due,
         stopped=refuses_all(breaker),
     )
     alive = [worker for worker in counts.fleet or [] if worker.alive]
     return Backlog(
-        at=counts.at,
-        queued=counts.queued,
-        due=counts.due,
-        in_flight=counts.others.get("in_flight", 0),
-        review=counts.others.get("review", 0),
-        dead=counts.others.get("dead", 0),
-        oldest_age_seconds=counts.oldest_age,
-        next_due_seconds=counts.next_due,
-        drained_last_minute=counts.drained,
+        **{field.name: getattr(counts, field.name) for field in fields(OrderCounts)},
         drain_eta_seconds=eta,
         broker_messages=messages,
-        incidents=counts.incidents,
         breaker=breaker,
-        rejected=counts.rejected,
-        abandoned=counts.abandoned,
-        oldest_due_age_seconds=counts.due_for,
         workers=None if counts.fleet is None else len(alive),
         slots=sum(worker.slots for worker in alive),
         workers_lacking=sum(worker.lacks is not None for worker in alive),
@@ -203,33 +153,13 @@ def drain_eta(queued: int, *, drained: int, span: float, last_due: float, stoppe
     """Seconds until ``queued`` orders are gone, see `Backlog.drain_eta_seconds`.
 
     Args:
-        drained: orders settled of late.
+        drained: orders finished of late.
         span: seconds since the first of those.
         last_due: seconds until the last waiting order is due.
-        stopped: nothing is let through to the payment service.
+        stopped: no payment is let through.
     """
     if queued == 0:
         return 0.0
     if stopped or drained == 0:
         return None
     return max(queued * max(span, LEAST_SPAN) / drained, last_due)
-
-
-def breaker_document(status: BreakerStatus) -> dict[str, Any]:
-    """A circuit's status as plain values: its points in time as ISO 8601 texts in UTC."""
-    return _with_moments(asdict(status))
-
-
-def _with_moments(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: _plain(name, value) for name, value in fields.items()}
-
-
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return _with_moments(value)
-    if name in _MOMENTS and value is not None:
-        return datetime.fromtimestamp(value, UTC).isoformat()
-    return value
-
-
-_MOMENTS = {"opened_at", "open_until", "last_failure_at", "store_time", "set_at", "expires_at"}

@@ -1,4 +1,4 @@
-"""What a snapshot of the backlog counts in the database. No statement here reads the finished orders."""
+"""What a snapshot of the backlog counts in the database. No statement here reads all finished orders."""
 
 from __future__ import annotations
 
@@ -16,55 +16,78 @@ from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED
 from breakwall.payments.operator.incidents import count_open
 
 DRAIN_WINDOW = 60.0
-"""Seconds of completions that the drain's speed is judged by: long enough to be steady, short enough that
-the first minute after an outage is not judged by the outage."""
+"""Seconds of completions that the drain's speed is computed from: long enough to be steady, short enough to forget an
+outage after its first minute."""
 
-STILL = 300.0
-"""Seconds for which an order is due, and none of those that waited is completed, until that is an alarm."""
+STALLED_AFTER = 300.0
+"""Seconds for which an order is due and no waiting order is completed, until that is an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Waiting orders that need other settings: the payment service rejected them when they were last tried.
+    """Waiting orders that need other settings: the payment service rejected their last attempt.
 
     Attributes:
         orders: how many.
-        example: what was answered to one of them, with what to look at; None without any.
+        example: the answer to one of them, with what to look at; None without any.
     """
 
     orders: int = 0
     example: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Numbers of orders, durations in seconds.
+NONE_REJECTED = Rejected()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCounts:
+    """Everything that is not finished. Durations are seconds, the others numbers of orders.
 
     Attributes:
-        at: the database's time.
-        others: in flight, in review and dead, by state; without those that there are none of.
-        abandoned: of those in flight, the ones whose claim has run out.
-        next_due: until the next waiting order is due; 0.0 when one is, None while none waits.
-        due_for: for how long the longest due order has been that; 0.0 while none is.
-        drained, span: orders that had waited and were settled within `DRAIN_WINDOW`, and since the first of them.
-        still: none of them was for `STILL`, while one was due all that time.
-        fleet: the workers; None where nobody can tell.
+        at: when they were counted, by the database's clock; aware, in UTC.
+        queued: waiting for the worker, whether due or not.
+        due: of those, the ones whose next attempt is due now.
+        rejected: those of ``queued`` that wait for an operator to correct the settings.
+        in_flight: claimed: being charged right now, or by a process that died and whose claim runs out.
+        abandoned: of those in flight, the ones whose claim has run out; a worker takes them back.
+        review: their outcome needs a person.
+        dead: their retries are exhausted, and no attempt of them was in doubt.
+        oldest_age_seconds: since the oldest waiting order was accepted; 0.0 while none waits.
+        oldest_due_age_seconds: for how long the longest due order has been due; 0.0 while none is.
+        next_due_seconds: until the next waiting order is due; 0.0 when one is, None while none waits.
+        drained_last_minute: orders that had waited and were finished within `DRAIN_WINDOW`.
+        incidents: open ones: charges that a person has to look at.
     """
 
     at: datetime
     queued: int
     due: int
-    others: dict[str, int]
-    abandoned: int
-    oldest_age: float
-    next_due: float | None
-    due_for: float
-    last_due: float
-    drained: int
-    span: float
-    still: bool
+    rejected: Rejected = NONE_REJECTED
+    in_flight: int = 0
+    abandoned: int = 0
+    review: int = 0
+    dead: int = 0
+    oldest_age_seconds: float
+    oldest_due_age_seconds: float = 0.0
+    next_due_seconds: float | None
+    drained_last_minute: int
     incidents: int
-    rejected: Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts(OrderCounts):
+    """The same, with what the drain's speed and the alarms are computed from.
+
+    Attributes:
+        last_due: seconds until the last waiting order is due.
+        span: seconds since the first order of ``drained_last_minute`` was finished.
+        stalled: none was completed for `STALLED_AFTER`, while one was due all that time.
+        fleet: the workers; None where the database keeps no heartbeats yet.
+    """
+
+    last_due: float
+    span: float
+    stalled: bool
     fleet: list[Worker] | None
 
 
@@ -77,17 +100,18 @@ def count(connection: Connection, clock: Clock) -> Counts:
         at=waiting.now,
         queued=waiting.queued,
         due=waiting.due,
-        others={row.status: row.number for row in connection.execute(_OTHERS)},
-        abandoned=connection.scalar(_abandoned(clock)) or 0,
-        oldest_age=_seconds(waiting.oldest, waiting.now),
-        next_due=None if waiting.next_due is None else _seconds(waiting.now, waiting.next_due),
-        due_for=due_for,
-        last_due=_seconds(waiting.now, waiting.last_due),
-        drained=drained.number,
-        span=_seconds(drained.first, waiting.now),
-        still=due_for >= STILL and not connection.scalar(select(_completed(clock))),
-        incidents=count_open(connection),
         rejected=Rejected(waiting.rejected, waiting.rejection),
+        # In flight, in review and dead: a state without orders keeps its 0.
+        **{row.status: row.number for row in connection.execute(_OTHERS)},
+        abandoned=connection.scalar(_abandoned(clock)) or 0,
+        oldest_age_seconds=_seconds(waiting.oldest, waiting.now),
+        oldest_due_age_seconds=due_for,
+        next_due_seconds=None if waiting.next_due is None else _seconds(waiting.now, waiting.next_due),
+        drained_last_minute=drained.number,
+        incidents=count_open(connection),
+        last_due=_seconds(waiting.now, waiting.last_due),
+        span=_seconds(drained.first, waiting.now),
+        stalled=due_for >= STALLED_AFTER and not connection.scalar(select(_completed(clock))),
         fleet=known_workers(connection, clock),
     )
 
@@ -131,10 +155,12 @@ def _drained(clock: Clock) -> Select[int, Any]:
 
 
 def _completed(clock: Clock) -> ColumnElement[bool]:
-    """Whether an order that had waited was settled within `STILL`."""
-    return exists().where(orders.c.settled_at >= once(clock.after(-STILL)), _NOT_CANCELLED, _HAD_WAITED)
+    """Whether an order that had waited was finished within `STALLED_AFTER`."""
+    return exists().where(
+        orders.c.settled_at >= once(clock.after(-STALLED_AFTER)), _NOT_CANCELLED, _HAD_WAITED
+    )
 
 
 def _seconds(since: datetime | None, until: datetime | None) -> float:
-    """From one moment to the next; 0.0 for one that is not there or has passed."""
+    """From one moment to a later one; 0.0 where one is missing or they are not in that order."""
     return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())

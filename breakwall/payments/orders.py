@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from breakwall.currencies import MINOR_DIGITS, max_amount, show_money
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.pickling import Picklable
@@ -32,20 +33,34 @@ class OrderStatus(StrEnum):
         return self not in {OrderStatus.IN_FLIGHT, OrderStatus.QUEUED}
 
 
-class InvalidOrderError(Picklable, ValueError):
+class InvalidOrderError(Picklable, BreakwallError, ValueError):
     """The order cannot be accepted as it is; nothing was stored.
 
     Attributes:
         problems: for each unusable field, what would be right.
     """
 
+    kind = "invalid_order"
+    exit_code = ExitCode.USAGE
+
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems.items()))
         self.problems = dict(problems)
 
+    def sentences(self) -> list[str]:
+        """One for each field."""
+        return [f"{field}: {problem}" for field, problem in self.problems.items()]
 
-class IdempotencyConflictError(Picklable, ValueError):
+    def details(self) -> dict[str, Any]:
+        """``problems``: by the field, what would be right."""
+        return {"problems": self.problems}
+
+
+class IdempotencyConflictError(Picklable, BreakwallError, ValueError):
     """The idempotency key was used before, for an order that is not this one; nothing was stored."""
+
+    kind = "idempotency_conflict"
+    exit_code = ExitCode.USAGE
 
     def __init__(self, key: str, fields: list[str]) -> None:
         super().__init__(
@@ -54,6 +69,10 @@ class IdempotencyConflictError(Picklable, ValueError):
         )
         self.key = key
         self.fields = fields
+
+    def details(self) -> dict[str, Any]:
+        """``problems``: what is wrong with the key."""
+        return {"problems": {"idempotency_key": str(self).removeprefix("idempotency_key: ")}}
 
 
 @dataclass(frozen=True, slots=True)

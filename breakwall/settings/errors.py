@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.pickling import Picklable
 
 
-class SettingsError(Picklable, Exception):
+class SettingsError(Picklable, BreakwallError):
     """One or more settings are unusable.
 
     Attributes:
         problems: one line for each, naming the variable and what would be right, without its value.
     """
 
+    kind = "settings"
+    exit_code = ExitCode.USAGE
+
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+    def sentences(self) -> list[str]:
+        """One for each problem."""
+        return self.problems
+
+    def details(self) -> dict[str, Any]:
+        """``problems``: by the variable, what would be right."""
+        return {"problems": dict(problem.split(": ", 1) for problem in self.problems)}

@@ -1,4 +1,4 @@
-"""Who acts and why: the options of every command that changes something on a person's word."""
+"""Who acts and why: the options of every command that records a person's action."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ReasonOption = Annotated[
 
 
 def author(actor: str | None, reason: str | None) -> Author:
-    """The author for the audit notes.
+    """The author as it is recorded.
 
     Raises:
-        typer.BadParameter: naming the option whose text cannot be noted.
+        typer.BadParameter: naming the option whose text cannot be recorded.
     """
     from breakwall.payments.actions import Author, InvalidAuthorError
 

@@ -1,4 +1,4 @@
-"""What the libraries' loggers have to say while a command runs: warnings, on stderr."""
+"""Writes the libraries' warnings to stderr while a command runs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from breakwall.texts import visible
 
 
 def show_warnings(*, as_json: bool) -> None:
-    """Write warnings as the commands write errors. A program that sets logging up itself overrules it.
+    """Write warnings as the commands write errors. A program that configures logging itself replaces this.
 
     ``BREAKWALL_LOG__FORMAT=json`` makes them JSON whatever the command's own output is.
     """
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    # The commands show the circuit themselves, where it matters to what was asked of them.
+    # The commands show the circuit themselves where it matters.
     handler.addFilter(lambda record: record.name != "breakwall.circuit")
     handler.setFormatter(_WarningFormatter(as_json=as_json))
     logging.lastResort = handler
 
 
 def is_log_json() -> bool:
-    """Whether a log on stderr is JSON, also where the settings are what is wrong."""
+    """Whether a log on stderr is JSON; works without usable settings, too."""
     return is_json_on(sys.stderr, _chosen_format())
 
 
 def write_event(logger: str, message: str) -> None:
-    """Write a critical event in JSON to stderr, where there is no logging yet; one for each line of the message."""
+    """Write a critical event as JSON to stderr before logging is configured: one for each line of the message."""
     formatter = LineFormatter(as_json=True)
     for line in message.split("\n"):
         record = logging.LogRecord(logger, logging.CRITICAL, __file__, 0, line, None, None)
@@ -36,7 +36,7 @@ def write_event(logger: str, message: str) -> None:
 
 
 class _WarningFormatter(logging.Formatter):
-    """JSON has the sentence as ``warning``, beside the fields of every other log."""
+    """In JSON the sentence is the field ``warning``, beside the fields of every other log."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class _WarningFormatter(logging.Formatter):
 
 
 def _chosen_format() -> str:
-    # Asked when something is to be said: reading the settings takes a while, and they may be what is wrong.
+    # Read only when there is a warning: it takes a while, and the settings may be the problem.
     from breakwall.settings import SettingsError, load_settings
 
     try:

@@ -5,35 +5,38 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from breakwall.terminal.options import Format
 from breakwall.texts import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+Row = TypeVar("Row")
+
 _MARKUP = re.compile(r"(\\*)(\[|\Z)")
 
 USUAL_LINES = 24
-"""Lines of a screen, where there is none to ask."""
+"""Lines of a screen where stdout is no terminal."""
 
 _UNWRAPPED = 1000
-"""Columns of an output that is not a terminal: a pipe's lines are nobody's to wrap."""
+"""Columns where the output is no terminal: lines in a pipe are not wrapped."""
 
 
 def data() -> Console:
-    """Where a command's data goes: stdout. Colours only on a terminal, and not under ``NO_COLOR``."""
+    """The console of a command's data: stdout. Colours only on a terminal, and not under ``NO_COLOR``."""
     return _console(stderr=False)
 
 
 def notes() -> Console:
-    """Where everything else goes: stderr."""
+    """The console of everything else: stderr."""
     return _console(stderr=True)
 
 
 def screen() -> tuple[int | None, int]:
-    """Columns and lines of the terminal that reads stdout. A pipe wraps nothing (None), and is read as one screen."""
+    """Columns and lines of stdout's terminal. Without one: None, for lines are not wrapped, and `USUAL_LINES`."""
     size = data().size
     return (size.width, size.height) if sys.stdout.isatty() else (None, USUAL_LINES)
 
@@ -51,16 +54,29 @@ def write_json_note(document: Any) -> None:
 
 
 def write_note(text: str) -> None:
-    """Write lines of text to stderr. What comes from elsewhere in them moves no cursor and turns nothing round."""
+    """Write lines of text to stderr. Control characters in them are made visible."""
     sys.stderr.write("".join(f"{visible(line)}\n" for line in text.split("\n")))
 
 
-def write_fields(fields: Mapping[str, str], *, console: Console | None = None) -> None:
-    """Write names and values (Rich markup) in two columns."""
-    width = max(map(len, fields), default=0)
+def say(*lines: str, console: Console | None = None) -> None:
+    """Write lines of Rich markup, to stdout by default."""
     target = console or data()
-    for name, value in fields.items():
-        target.print(f"{name:<{width}}  {value}", highlight=False)
+    for line in lines:
+        target.print(line, highlight=False)
+
+
+def write_result(output: Format, document: Any, *lines: str) -> None:
+    """Write a command's result to stdout: the document as JSON for programs, or the lines (Rich markup) for people."""
+    if output is Format.JSON:
+        write_json(document)
+    else:
+        say(*lines)
+
+
+def field_lines(fields: Mapping[str, str]) -> list[str]:
+    """Names and values (Rich markup) as the lines of two columns."""
+    width = max(map(len, fields), default=0)
+    return [f"{name:<{width}}  {value}" for name, value in fields.items()]
 
 
 def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
@@ -75,14 +91,33 @@ def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
     data().print(table, highlight=False)
 
 
+def write_list(
+    output: Format,
+    rows: Sequence[Row],
+    limit: int,
+    document: Callable[[Row], Any],
+    heads: Sequence[str],
+    cells: Callable[[Row], Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+) -> None:
+    """Write the first ``limit`` rows as a JSON array or as a table; stderr says when there are more."""
+    if output is Format.JSON:
+        write_json([document(row) for row in rows[:limit]])
+    elif rows:
+        write_table(heads, [cells(row) for row in rows[:limit]], right=right)
+    if len(rows) > limit:
+        write_note(f"There are more than these {limit}; --limit shows more of them.")
+
+
 def plain(text: object) -> str:
-    """Text from elsewhere, safe within Rich markup: nothing in it is a style or moves the cursor."""
+    """Foreign text, safe within Rich markup: nothing in it is a style or moves the cursor."""
     return _MARKUP.sub(_as_it_is, visible(str(text)))
 
 
 def _as_it_is(found: re.Match[str]) -> str:
     # Rich's own `escape` drops a backslash before a bracket that begins no tag, and doubles one at the end.
-    # Before a tag, here one that does nothing, two always mean one.
+    # Before a tag, even an empty one, two backslashes always mean one.
     backslashes = f"{found[1]}{found[1]}[b][/b]" if found[1] else ""
     return backslashes + ("\\[" if found[2] else "")
 

@@ -1,4 +1,4 @@
-"""The standard streams, whatever they are when a command starts: closed, full, a pipe that nobody reads."""
+"""Makes the standard streams usable, whatever they are when a command starts: closed, full, an unread pipe."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NAMES = ("stdin", "stdout", "stderr")
 def prepare() -> None:
     """Make the three streams usable; call it first.
 
-    A closed one would be None, and the next file that is opened would get its number. Then a child's words would
-    go into a database. Data that has nowhere to go is an error when it is written; words for people are not.
+    Python sets a closed stream to None, and the next file that is opened gets its number: a child's output could then
+    go into a database. Writing data to a closed stream is an error; writing messages for people is not.
     """
     for number, name in enumerate(NAMES):
         if getattr(sys, name) is None:
@@ -25,12 +25,12 @@ def prepare() -> None:
             setattr(sys, f"__{name}__", stream)  # Celery logs to that one
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A character that the terminal's encoding lacks becomes a question mark rather than a traceback.
+            # A character outside the terminal's encoding becomes a question mark, not a traceback.
             stream.reconfigure(errors="replace")
 
 
 def _stand_in(number: int) -> object:
-    # Writing to what is open for reading fails as writing to what is closed does.
+    # stdout is opened for reading, so that writing to it fails as on a closed stream.
     found = os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
     if found != number:
         os.dup2(found, number)
@@ -39,10 +39,10 @@ def _stand_in(number: int) -> object:
 
 
 def finish() -> None:
-    """Write out what is left of the data.
+    """Flush the data.
 
     Raises:
-        OSError: it cannot be written. What is left is dropped, or Python would complain about it once more.
+        OSError: it cannot be written. The rest is dropped, or Python would report it again at exit.
     """
     try:
         sys.stdout.flush()
@@ -52,10 +52,10 @@ def finish() -> None:
 
 
 def serve_without_stdout(*, thorough: bool = False) -> None:
-    """For a program that serves: where stdout cannot be written, what it would say there is dropped.
+    """For a program that serves: go on without stdout where that cannot be written.
 
     Args:
-        thorough: also where it is full, or a pipe that nobody reads; else only where it is closed.
+        thorough: also where it is full or an unread pipe; else only where it is closed.
     """
     try:
         os.write(1, b"")
@@ -70,7 +70,7 @@ def serve_without_stdout(*, thorough: bool = False) -> None:
 
 
 def _check_room(number: int) -> None:
-    """Raise the OSError that a write would meet, without a byte that a reader would see."""
+    """Raise the OSError that a write would raise, without writing anything a reader would see."""
     kind = os.fstat(number).st_mode
     if stat.S_ISREG(kind) and _is_full(os.fstatvfs(number)):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

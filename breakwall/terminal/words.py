@@ -1,4 +1,4 @@
-"""Durations, moments and states in words."""
+"""Durations, moments, states and counts in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STYLES = {
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two leading units at most: ``duration(725) == "12 min"``."""
+    """A length of time in at most two units: ``duration(725) == "12 min"``."""
     if seconds < 10:
         return f"{max(seconds, 0.0):.1f} s"
     if seconds < 120:
@@ -41,7 +41,7 @@ def moment(at: datetime | None) -> str:
 
 
 def state(name: str, *, width: int = 0) -> str:
-    """A state's own name in its colour, as Rich markup. The name says it all where there is no colour."""
+    """A state's name in its colour, as Rich markup; readable without colours."""
     style = _STYLES.get(name)
     padded = f"{name:<{width}}"
     return f"[{style}]{padded}[/]" if style else padded

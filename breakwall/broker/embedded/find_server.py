@@ -9,9 +9,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from breakwall.errors import BreakwallError
 
-class NoServerProgramError(Exception):
+
+class NoServerProgramError(BreakwallError):
     """There is no Valkey or Redis server program here; the message says what to install."""
+
+    kind = "no_broker"
 
 
 def find_server_program() -> Path:

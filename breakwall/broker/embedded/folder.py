@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from breakwall.errors import BreakwallError
 from breakwall.host.private_files import make_folder, open_descriptor
 from breakwall.processes.child import end_of
 
@@ -26,8 +27,10 @@ ROOM = 1_048_576
 """Bytes of disk without which no server is started: it would fail, and blame its files."""
 
 
-class BrokerNotStartedError(Exception):
+class BrokerNotStartedError(BreakwallError):
     """The embedded broker could not be started; the message says why and what to do."""
+
+    kind = "no_broker"
 
 
 class ServerFolder:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from breakwall.monitor.backlog import Backlog
+import typer
+
 from breakwall.terminal.words import count
 
+if TYPE_CHECKING:
+    from breakwall.monitor.backlog import Backlog
 
-class InvalidLimitsError(ValueError):
-    """The text does not say which limits are meant."""
+OPTION = "--fail-over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +28,19 @@ class Limits:
         """Read ``depth=N,age=S``, one of them or both.
 
         Raises:
-            InvalidLimitsError: saying what would be right.
+            typer.BadParameter: saying what would be right.
         """
         limits: dict[str, float] = {}
         for part in text.split(","):
             name, _, value = (piece.strip() for piece in part.partition("="))
             if name not in {"depth", "age"} or name in limits:
-                raise InvalidLimitsError("should be depth=N (orders), age=S (seconds) or depth=N,age=S")
+                expected = "should be depth=N (orders), age=S (seconds) or depth=N,age=S"
+                raise typer.BadParameter(expected, param_hint=OPTION)
             limits[name] = _number(name, value)
         return cls(**limits)
 
     def exceeded_by(self, backlog: Backlog) -> list[str]:
-        """A sentence for each limit that the backlog is over."""
+        """A sentence for each limit that the backlog exceeds."""
         over = []
         if self.depth is not None and backlog.queued > self.depth:
             verb = "waits" if backlog.queued == 1 else "wait"
@@ -53,5 +57,5 @@ def _number(name: str, value: str) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
-        raise InvalidLimitsError(f"{name} should be a number of at least 0")
+        raise typer.BadParameter(f"{name} should be a number of at least 0", param_hint=OPTION)
     return number

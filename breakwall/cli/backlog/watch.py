@@ -1,38 +1,43 @@
-"""Where `backlog --watch` shows one look after the other: in place on a terminal, else one line a look."""
+"""Where `backlog --watch` shows its snapshots: in place on a terminal, else one line for each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
-from breakwall.cli.backlog.text import one_line, panel
+from breakwall.cli.backlog.fields import backlog_fields, one_line
+from breakwall.cli.backlog.sentences import screen_lines
+from breakwall.documents import backlog_document
 from breakwall.monitor.backlog import Backlog
 from breakwall.terminal.options import Format
-from breakwall.terminal.output import data, plain, write_json, write_note
+from breakwall.terminal.output import data, plain, say, write_json, write_note
+from breakwall.terminal.words import moment
 
 
 class Screen(Protocol):
-    """Shows each look, and each that failed."""
+    """Shows each snapshot, and why one failed."""
 
-    def show(self, seen: Backlog) -> None: ...
+    def show(self, snapshot: Backlog) -> None: ...
 
     def fail(self, error: str) -> None: ...
 
 
 @contextmanager
 def screen(output: Format) -> Iterator[Screen]:
-    """What fits stdout and the wanted format."""
+    """The screen that fits stdout and the format."""
     console = data()
     if output is Format.JSON:
-        yield _Lines(lambda seen: write_json(seen.as_document(), indent=None))
+        yield _Lines(lambda snapshot: write_json(backlog_document(snapshot), indent=None))
     elif not console.is_terminal:
-        yield _Lines(lambda seen: console.print(one_line(seen), highlight=False))
+        yield _Lines(lambda snapshot: say(one_line(snapshot)))
     else:
-        # Rich, not the terminal, breaks lines: it has to know how many there are, to draw over them.
+        # Rich has to break the lines itself, or it does not know how many of them to draw over.
         console.soft_wrap = False
         with Live(console=console, auto_refresh=False) as live:
             yield _Panel(live)
@@ -47,16 +52,46 @@ class _Lines:
 
 
 class _Panel:
-    """The last look stays below an error: that would tear the screen where it was written past it."""
+    """An error is drawn above the last snapshot: written past Rich, it would tear the screen."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
         self._last: Backlog | None = None
 
-    def show(self, seen: Backlog) -> None:
-        self._last = seen
-        self._live.update(panel(seen), refresh=True)
+    def show(self, snapshot: Backlog) -> None:
+        self._last = snapshot
+        self._live.update(panel(snapshot), refresh=True)
 
     def fail(self, error: str) -> None:
-        told = Text.from_markup(f"[bold red]Error:[/] {plain(error)}")
-        self._live.update(panel(self._last, error=error) if self._last else told, refresh=True)
+        drawn = panel(self._last, error=error) if self._last else Text.from_markup(_error_line(error))
+        self._live.update(drawn, refresh=True)
+
+
+def panel(snapshot: Backlog, *, error: str | None = None) -> RenderableType:
+    """A snapshot for a screen that is drawn again and again; no line is longer than the screen is wide.
+
+    Args:
+        error: why there is no newer snapshot.
+    """
+    lines = [_error_line(error)] if error else screen_lines(snapshot)
+    taken = f"as of {moment(snapshot.at)}" if error else moment(snapshot.at)
+    return Group(
+        *map(Text.from_markup, lines),
+        _table(backlog_fields(snapshot, brief=True)),
+        Text(f"{taken}; Ctrl-C ends", style="dim"),
+    )
+
+
+def _table(fields: Mapping[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, min_width=max(map(len, fields)))
+    table.add_column()
+    for name, value in fields.items():
+        cell = Text.from_markup(value, overflow="ellipsis")
+        cell.no_wrap = True  # Not of the column: Rich would take room from the names for it.
+        table.add_row(name, cell)
+    return table
+
+
+def _error_line(error: str) -> str:
+    return f"[bold red]Error:[/] {plain(error)}"

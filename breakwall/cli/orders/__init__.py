@@ -1,4 +1,4 @@
-"""`breakwall orders`: placing orders, bringing them in by the file, and looking at them."""
+"""`breakwall orders`: a file named after each command. Import `orders_app` from here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import typer
 from breakwall.cli.orders.cancel import cancel
 from breakwall.cli.orders.import_ import import_orders
 from breakwall.cli.orders.incidents import incidents
+from breakwall.cli.orders.list_ import list_orders
 from breakwall.cli.orders.place import place
 from breakwall.cli.orders.reconcile import reconcile
 from breakwall.cli.orders.resolve import resolve
 from breakwall.cli.orders.retry import retry
-from breakwall.cli.orders.show import list_orders, show
+from breakwall.cli.orders.show import show
 from breakwall.cli.orders.suspect import suspect
 
 __all__ = ["orders_app"]
@@ -22,9 +23,9 @@ orders_app = typer.Typer(
 )
 orders_app.command("place", short_help="Accept one order: charge it now, or queue it.")(place)
 orders_app.command("import", short_help="Queue the orders of a file or of stdin.")(import_orders)
-orders_app.command("show", short_help="Show one order and all that was tried.")(show)
+orders_app.command("show", short_help="Show one order, its attempts, and what people did.")(show)
 orders_app.command("list")(list_orders)
-orders_app.command("retry", short_help="Send orders round again, due at once.")(retry)
+orders_app.command("retry", short_help="Retry orders: each is due at once.")(retry)
 orders_app.command("cancel", short_help="Cancel an order that is not paid.")(cancel)
 orders_app.command("resolve", short_help="End an order with what you have found out.")(resolve)
 orders_app.command("incidents", short_help="List charges that a person must look at; open or close one.")(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from breakwall.cli.orders.find import IdOption, KeyOption, NameArgument, naming
-from breakwall.cli.orders.known_outcome import known_of
-from breakwall.cli.orders.show import write_order
+from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, naming
+from breakwall.cli.orders.order_text import order_lines
+from breakwall.cli.orders_database import orders_database
+from breakwall.documents import order_document
+from breakwall.payments.orders import StoredAttempt, StoredOrder
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.output import write_result
 
-if TYPE_CHECKING:
-    from breakwall.payments.orders import StoredAttempt, StoredOrder
+_EVIDENCE = {
+    "look_up": "a look-up has found no charge",
+    "person": "a person has said that nothing was charged",
+    None: "the payment service's answers say that nothing was charged",
+}
+"""How it is known that nothing was charged, by what has resolved an attempt."""
 
 
 def cancel(
@@ -25,7 +31,7 @@ def cancel(
 ) -> None:
     """Cancel an order that is not paid: at once where no attempt may have charged.
 
-    Otherwise the wish is noted: it is cancelled as soon as it is proven that nothing was charged, and a
+    Otherwise the request is noted: the order is cancelled as soon as it is proven that nothing was charged. A
     charge that turns up is reported as an incident to refund. Exits with 4, and changes nothing, when the
     order's state does not allow it, or when the name is one order's id and another one's key: then --id or
     --key decides.
@@ -35,29 +41,25 @@ def cancel(
 
     from breakwall.payments.ledger.queries import list_attempts
     from breakwall.payments.operator.retry_and_cancel import Interventions
-    from breakwall.settings import load_settings
-    from breakwall.wiring import open_database
 
-    with closing(open_database(load_settings())) as database:
+    with orders_database() as (database, _):
         order = Interventions(database).cancel(name, who, by=by)
         attempts = list_attempts(database, order.id)
-    _tell(order, _meaning(order, attempts), output)
+    write_result(output, order_document(order), _meaning(order, attempts), *order_lines(order))
 
 
-def _meaning(order: StoredOrder, attempts: list[StoredAttempt]) -> str:
+def _meaning(order: StoredOrder, attempts: Sequence[StoredAttempt]) -> str:
     if order.status == "cancelled":
-        return f"It is cancelled: {known_of(attempts)}."
+        return f"It is cancelled: {_why_uncharged(attempts)}."
     if order.status == "in_flight":
-        return "The wish is noted: it is being charged right now, and what comes of that decides."
-    return "The wish is noted: it may have been charged, and a worker finds out first."
+        return "The request is noted: it is being charged right now, and the result decides."
+    return "The request is noted: it may have been charged, and a worker finds out first."
 
 
-def _tell(order: StoredOrder, sentence: str, output: Format) -> None:
-    from breakwall.cli.orders.documents import order_document
-    from breakwall.terminal.output import data, write_json
-
-    if output is Format.JSON:
-        write_json(order_document(order))
-        return
-    data().print(sentence, highlight=False)
-    write_order(order)
+def _why_uncharged(attempts: Sequence[StoredAttempt]) -> str:
+    """How it is known that none of these attempts charged, such as "no attempt of it was sent"."""
+    sent = [attempt for attempt in attempts if attempt.outcome != "not_sent"]
+    if not sent:
+        return "no attempt of it was sent"
+    found = {attempt.settled_by if attempt.settled_by in _EVIDENCE else None for attempt in sent}
+    return ", and ".join(sentence for by, sentence in _EVIDENCE.items() if by in found)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.cli.errors import ExitCode
 from breakwall.cli.orders.input_file import (
     STDIN,
     AmountsOption,
@@ -18,8 +18,12 @@ from breakwall.cli.orders.input_file import (
     encoding_named,
     opened,
 )
+from breakwall.cli.orders_database import orders_database
+from breakwall.errors import ExitCode
 from breakwall.files.amounts import Units
 from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.output import notes, plain, write_json_note, write_result
+from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
     from breakwall.producers.importing import ImportSummary, OrderImporter
@@ -51,14 +55,11 @@ def import_orders(
 
     from breakwall.producers.importing import OrderImporter
     from breakwall.producers.producer import OrderProducer
-    from breakwall.settings import load_settings
-    from breakwall.wiring import open_database
 
-    settings = load_settings()
     with (
         opened(file, "orders as CSV or JSON") as (stream, size),
+        orders_database() as (database, settings),
         OrderProducer.from_settings(settings) as producer,
-        closing(open_database(settings)) as database,
     ):
         importer = OrderImporter(producer, database, _reporter(output))
         orders = OrderFile(stream, columns=names, units=amounts, encoding=decoding)
@@ -84,8 +85,6 @@ def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on stderr, when that is a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from breakwall.terminal.output import notes
-
     console = notes()
     columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.fields[lines]:,} lines"))
     with Progress(
@@ -96,8 +95,6 @@ def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
 
 
 def _reporter(output: Format) -> Callable[[int, str], None]:
-    from breakwall.terminal.output import notes, plain, write_json_note
-
     if output is Format.JSON:
         return lambda number, problem: write_json_note({"line": number, "problem": problem})
     console = notes()
@@ -105,17 +102,10 @@ def _reporter(output: Format) -> Callable[[int, str], None]:
 
 
 def _summarise(summary: ImportSummary, output: Format, *, finished: bool) -> None:
-    from dataclasses import asdict
-
-    from breakwall.terminal.output import data, write_json
-    from breakwall.terminal.words import count
-
-    if output is Format.JSON:
-        write_json({**asdict(summary), "finished": finished})
-        return
-    said = (
+    sentence = (
         f"{count(summary.accepted, 'order')} accepted, {summary.already_known:,} already known, "
         f"{count(summary.bad, 'bad line')}."
     )
-    again = "" if finished else " Not all lines were read: import the same again, nothing is doubled."
-    data().print(said + again, highlight=False)
+    if not finished:
+        sentence += " Not all lines were read: import the same again, nothing is doubled."
+    write_result(output, {**asdict(summary), "finished": finished}, sentence)

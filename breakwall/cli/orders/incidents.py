@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import closing as closed_afterwards
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.cli.orders.find import IdOption, KeyOption, naming
+from breakwall.cli.orders.naming import IdOption, KeyOption, naming
+from breakwall.cli.orders_database import orders_database
+from breakwall.documents import incident_document
+from breakwall.payments.actions import Author, StoredIncident
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.options import Format, OutputOption, refuse_where
+from breakwall.terminal.output import plain, write_list, write_result
+from breakwall.terminal.words import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from breakwall.payments.actions import Author, StoredIncident
     from breakwall.payments.db.database import Database
     from breakwall.payments.ledger.queries import Naming
 
 SHOWN = 50
-"""Incidents that are listed where nobody says how many."""
+"""Incidents that are listed by default."""
 
 _MOST = 2**31 - 1  # what the number's column holds
 
@@ -44,56 +45,56 @@ def incidents(
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """List the incidents that are open, newest first: charges that a person has to look at.
+    """List the open incidents, newest first: charges that a person has to look at.
 
-    There are two_charges for one order, one charged_after_cancel, one charged_after_resolution, when a person had
-    said that there is none, a wrong_charge, which is not the order's, and what a person has reported. `breakwall
-    orders show` tells the order's story.
+    The kinds are two_charges for one order, charged_after_cancel, charged_after_resolution (a person had said that
+    there was no charge), wrong_charge (it is not the order's) and what a person has reported. `breakwall orders show`
+    shows the order's history.
 
-    --open writes down what you have found out, such as a charge that `breakwall orders reconcile` names, so that it
-    is told of until somebody has dealt with it.
+    --open records what you have found, such as a charge that `breakwall orders reconcile` names. It stays on the list
+    until a person closes it.
 
-    --close notes that you have dealt with one (refunded the charge, or found nothing to refund). It is not
-    counted and not told of any more, and stays closed when the same charges are found again. Exits with 3
-    when there is no such incident or order, and with 4, and changes nothing, when it is closed already.
+    --close notes that you have dealt with one: refunded the charge, or found nothing to refund. It is counted and
+    listed no more, and stays closed when the same charges are found again. Exits with 3 when there is no such
+    incident or order, and with 4, and changes nothing, when it is closed already.
     """
     by = naming(by_id=by_id, by_key=by_key)
-    if open_for is None and (by_id or by_key):
-        raise typer.BadParameter("goes with --open ORDER", param_hint=f"--{by}")
-    if open_for is None and close is None:
-        _refuse_unused(reason, actor)
+    lists = open_for is None and close is None
+    found = "what was found? It is noted" if close is None else "what was done about it? It is noted"
+    only_lists, only_changes = (
+        "lists, --open and --close change: one of them",
+        "goes with --open ORDER or --close ID",
+    )
+    refuse_where(
+        (open_for is None and (by_id or by_key), f"--{by}", "goes with --open ORDER"),
+        (lists and reason is not None, "--reason", only_changes),
+        (lists and actor is not None, "--actor", only_changes),
+        (open_for is not None and close is not None, "--open", "--open or --close: one of them"),
+        (not lists and every, "--all", only_lists),
+        (not lists and limit is not None, "--limit", only_lists),
+        (not lists and reason is None, "--reason", found),
+    )
+    if lists:
         _list(every, SHOWN if limit is None else limit, output)
         return
-    _check_change(every, limit, open_for, close)
-    if reason is None:
-        asked = "what was found? It is noted" if close is None else "what was done about it? It is noted"
-        raise typer.BadParameter(asked, param_hint="--reason")
     who = author(actor, reason)
-    _change(lambda database: _changed(database, open_for, by, close, who), output)
+    with orders_database() as (database, _):
+        incident = _changed(database, open_for, by, close, who)
+    done = "open" if incident.closed_at is None else "closed"
+    sentence = f"Incident {incident.id} of order {incident.order_id} is {done}."
+    write_result(output, incident_document(incident), sentence)
+
+
+def kind(incident: StoredIncident) -> str:
+    """An incident's kind as Rich markup, in red while it is open."""
+    return incident.kind if incident.closed_at else f"[bold red]{incident.kind}[/]"
 
 
 def closing(incident: StoredIncident) -> str:
     """Who closed an incident, when and why, as Rich markup; a dash while it is open."""
-    from breakwall.terminal.output import plain
-    from breakwall.terminal.words import moment
-
     if incident.closed_at is None:
         return "-"
     return f"{moment(incident.closed_at)} by {plain(incident.closed_by)}: {plain(incident.close_reason)}"
-
-
-def _refuse_unused(reason: str | None, actor: str | None) -> None:
-    for option, value in (("--reason", reason), ("--actor", actor)):
-        if value is not None:
-            raise typer.BadParameter("goes with --open ORDER or --close ID", param_hint=option)
-
-
-def _check_change(every: bool, limit: int | None, open_for: str | None, close: int | None) -> None:
-    if open_for is not None and close is not None:
-        raise typer.BadParameter("--open or --close: one of them", param_hint="--open")
-    for option, given in (("--all", every), ("--limit", limit is not None)):
-        if given:
-            raise typer.BadParameter("lists, --open and --close change: one of them", param_hint=option)
 
 
 def _changed(
@@ -106,57 +107,34 @@ def _changed(
     return close_incident(database, close or 0, who)
 
 
-def _change(change: Callable[[Database], StoredIncident], output: Format) -> None:
-    from breakwall.cli.orders.documents import incident_document
-    from breakwall.settings import load_settings
-    from breakwall.terminal.output import data, write_json
-    from breakwall.wiring import open_database
-
-    with closed_afterwards(open_database(load_settings())) as database:
-        incident = change(database)
-    if output is Format.JSON:
-        write_json(incident_document(incident))
-        return
-    done = "open" if incident.closed_at is None else "closed"
-    data().print(f"Incident {incident.id} of order {incident.order_id} is {done}.", highlight=False)
-
-
 def _list(every: bool, limit: int, output: Format) -> None:
-    from breakwall.cli.orders.documents import incident_document
     from breakwall.payments.operator.incidents import newest_incidents
-    from breakwall.settings import load_settings
-    from breakwall.terminal.output import write_json
-    from breakwall.wiring import open_database
 
-    with closed_afterwards(open_database(load_settings())) as database:
+    with orders_database() as (database, _):
         found = database.read(
             lambda connection: newest_incidents(connection, limit=limit + 1, closed_too=every)
         )
-    if output is Format.JSON:
-        write_json([incident_document(incident) for incident in found[:limit]])
-    else:
-        _write_list(found[:limit], every)
-    if len(found) > limit:
-        typer.echo(f"There are more than these {limit}; --limit shows more of them.", err=True)
-
-
-def _write_list(found: list[StoredIncident], every: bool) -> None:
-    from breakwall.terminal.output import plain, write_table
-    from breakwall.terminal.words import moment
-
-    if not found:
+    if output is Format.TEXT and not found:
         typer.echo("There is no incident." if every else "No incident is open.", err=True)
         return
-    heads = ["incident", "order", "kind", "since", "detail", *(["closed"] if every else [])]
-    rows = [
-        [
-            str(incident.id),
-            incident.order_id,
-            incident.kind if incident.closed_at else f"[bold red]{incident.kind}[/]",
-            moment(incident.at),
-            plain(incident.detail),
-            *([closing(incident)] if every else []),
-        ]
-        for incident in found
-    ]
-    write_table(heads, rows, right=("incident",))
+    heads = ("incident", "order", "kind", "since", "detail", *(["closed"] if every else []))
+    write_list(
+        output,
+        found,
+        limit,
+        incident_document,
+        heads,
+        lambda incident: _row(incident)[: len(heads)],
+        right=("incident",),
+    )
+
+
+def _row(incident: StoredIncident) -> tuple[str, ...]:
+    return (
+        str(incident.id),
+        incident.order_id,
+        kind(incident),
+        moment(incident.at),
+        plain(incident.detail),
+        closing(incident),
+    )

@@ -1,4 +1,4 @@
-"""A command's input: a file, or stdin under the name of a dash, and how it is to be read."""
+"""A command's input file (a dash is stdin), and the options that say how to read it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ ColumnsOption = Annotated[
     str,
     typer.Option(
         metavar="FIELD=NAME,…",
-        help="What the file calls our fields; with bars between them, if it is one of several.",
+        help="The file's column for each of our fields; bars between several possible ones.",
         show_default=False,
     ),
 ]
 AmountsOption = Annotated[
-    Units, typer.Option("--amounts", help="What amounts count: $10.00 is 1000 minor units, 10.00 major ones.")
+    Units,
+    typer.Option("--amounts", help="The unit of amounts: $10.00 is 1000 minor units, 10.00 major ones."),
 ]
 EncodingOption = Annotated[
     str,
@@ -37,7 +38,7 @@ EncodingOption = Annotated[
 
 @contextmanager
 def opened(file: str, expecting: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    """The bytes to read, and how many there are, if that is known; ``expecting`` is told on a terminal.
+    """The bytes to read, and their number if it is known. On a terminal, ``expecting`` is what to type.
 
     Raises:
         typer.BadParameter: the file cannot be read.
@@ -56,7 +57,7 @@ def opened(file: str, expecting: str) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 def columns_named(text: str, fields: Sequence[str]) -> dict[str, list[str]]:
-    """What ``--columns`` says.
+    """The value of ``--columns``.
 
     Raises:
         typer.BadParameter: saying what would be right.
@@ -70,7 +71,7 @@ def columns_named(text: str, fields: Sequence[str]) -> dict[str, list[str]]:
 
 
 def encoding_named(name: str) -> str | None:
-    """What ``--encoding`` says; None for nothing.
+    """The value of ``--encoding``; None without one.
 
     Raises:
         typer.BadParameter: there is no such encoding.
@@ -81,6 +82,6 @@ def encoding_named(name: str) -> str | None:
         return check_encoding(name) if name else None
     except LookupError:
         raise typer.BadParameter(
-            f"{name!r} is no encoding of text; utf-8, cp1252, cp949 and utf-16-le are some",
+            f"{name!r} is no text encoding; utf-8, cp1252, cp949 and utf-16-le are some",
             param_hint="--encoding",
         ) from None

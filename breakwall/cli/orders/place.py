@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from breakwall.cli.errors import ExitCode
+from breakwall.currencies import show_money
+from breakwall.documents import placed_order_document
+from breakwall.errors import ExitCode
+from breakwall.payments.orders import Order
 from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.output import field_lines, plain, write_result
+from breakwall.terminal.words import state
 
 if TYPE_CHECKING:
-    from breakwall.payments.orders import Order
     from breakwall.producers.producer import PlaceResult
 
 _MEANINGS = {
     "paid": "It is paid.",
     "queued": "It waits in the queue: the payment service cannot charge it now, a worker will.",
-    "in_flight": "It is accepted and is being charged: a worker will see to its end.",
+    "in_flight": "It is accepted and is being charged: a worker takes over if this process stops.",
     "declined": "The payment service declined it.",
-    "review": "Nobody can tell whether it was charged: a person has to look at it.",
-    "dead": "It was given up: `breakwall orders show` tells why, and what is known of its attempts.",
-    "cancelled": "It was cancelled: `breakwall orders show` tells what is known of its attempts.",
+    "review": "It is not known whether it was charged: a person has to find out.",
+    "dead": "Its retries are exhausted: `breakwall orders show` says why, and what is known of its attempts.",
+    "cancelled": "It was cancelled: `breakwall orders show` says what is known of its attempts.",
 }
 
 
@@ -42,43 +46,31 @@ def place(
 ) -> None:
     """Accept one order: charge it now, or queue it while the payment service is down.
 
-    Exits with 0 when the order is paid or will be seen to (queued, in flight), and with 4 when it is
-    declined or, placed before with the same key, has ended otherwise (dead, cancelled, review).
+    Exits with 0 when the order is paid, queued or in flight. Exits with 4 when it is declined, or when it was placed
+    before with the same key and is dead, cancelled or in review.
     """
-    from breakwall.payments.orders import Order
-
     order = Order(user_id=user, amount=_amount(amount), currency=currency, idempotency_key=key)
 
-    from breakwall.producers.producer import (
-        OrderProducer,  # half a second, which a refused order need not wait
-    )
+    # Imported after the order's check: the import takes half a second, and a bad order is refused at once.
+    from breakwall.producers.producer import OrderProducer
 
     with OrderProducer.from_settings() as producer:
         result = producer.place(order)
-    _tell(order, result, output)
+    write_result(output, placed_order_document(order, result), *_lines(order, result))
     if result.status not in {"paid", "queued", "in_flight"}:
         raise typer.Exit(ExitCode.REFUSED)
 
 
 def _amount(text: str) -> Any:
-    """The number that the text is, or the text itself: then `Order` says what would be right.
+    """The number in the text, or the text itself where it is none: `Order` then says what would be right.
 
-    Cut short when it is far beyond any amount: Python refuses to read integers of thousands of digits.
+    Cut after 31 characters, far beyond any amount: Python refuses to read integers of thousands of digits.
     """
     return int(text[:31]) if re.fullmatch(r"-?[0-9]+", text) else text
 
 
-def _tell(order: Order, result: PlaceResult, output: Format) -> None:
-    from breakwall.cli.orders.documents import placed_document
-    from breakwall.currencies import show_money
-    from breakwall.terminal.output import data, plain, write_fields, write_json
-    from breakwall.terminal.words import state
-
-    if output is Format.JSON:
-        write_json(placed_document(order, result))
-        return
+def _lines(order: Order, result: PlaceResult) -> list[str]:
     known = "It was placed before with this key, nothing was done now. " if result.replayed else ""
-    data().print(f"{known}{_MEANINGS[result.status]}", highlight=False)
     fields = {
         "order": result.order_id,
         "key": plain(order.idempotency_key),
@@ -87,4 +79,4 @@ def _tell(order: Order, result: PlaceResult, output: Format) -> None:
     }
     if result.charge_id:
         fields["charge"] = plain(result.charge_id)
-    write_fields(fields)
+    return [f"{known}{_MEANINGS[result.status]}", *field_lines(fields)]

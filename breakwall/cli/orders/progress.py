@@ -1,4 +1,4 @@
-"""How far a long command has come, on stderr when that is a terminal."""
+"""The progress of a long command, on stderr where that is a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def counting(doing: str, noun: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a bar and a count; what is yielded takes by how much the count grows."""
+    """Show a bar and a count. Yields a function that adds to the count."""
     from rich.progress import BarColumn, Progress, TextColumn
 
     from breakwall.terminal.output import notes

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.cli.errors import ExitCode
 from breakwall.cli.orders.input_file import (
     AmountsOption,
     ColumnsOption,
@@ -22,14 +15,15 @@ from breakwall.cli.orders.input_file import (
     opened,
 )
 from breakwall.cli.orders.progress import counting
+from breakwall.cli.orders.reconcile_output import Comparison, write_comparison
+from breakwall.cli.orders_database import orders_database
+from breakwall.errors import ExitCode
 from breakwall.files.amounts import Units
-from breakwall.terminal.moments import MOMENT, parse_moment
 from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.times import MOMENT, parse_moment
 
 if TYPE_CHECKING:
-    from breakwall.payments.reconciliation.compare import Discrepancy
-    from breakwall.payments.reconciliation.report import Report
-    from breakwall.payments.reconciliation.run import Period, Reconciliation
+    from breakwall.payments.reconciliation.run import Period
 
 
 def reconcile(
@@ -42,15 +36,17 @@ def reconcile(
     charged: Annotated[
         str,
         typer.Option(
-            metavar="WORD,…", help="What else this file calls charged: Abgeschlossen.", show_default=False
+            metavar="WORD,…", help="Other words of this file for charged: Abgeschlossen.", show_default=False
         ),
     ] = "",
     prefix: Annotated[
         str,
-        typer.Option(metavar="TEXT", help="Only charges whose key begins so are ours.", show_default=False),
+        typer.Option(
+            metavar="TEXT", help="Only charges whose key begins with this are ours.", show_default=False
+        ),
     ] = "",
     only_known: Annotated[
-        bool, typer.Option("--only-known", help="Charges of no order here are others', not differences.")
+        bool, typer.Option("--only-known", help="Charges of no order here are others', not discrepancies.")
     ] = False,
     encoding: EncodingOption = "",
     since: Annotated[
@@ -63,34 +59,31 @@ def reconcile(
     ] = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Compare a payment service's report with the orders, and list every difference. Changes nothing.
+    """Compare a payment service's report with the orders, and list every discrepancy. Changes nothing.
 
-    The fields are charge_id, amount, currency and status, and key or order_id if there are such;
+    The fields are charge_id, amount, currency and status, and key or order_id if the report has them;
     docs/reconciliation.md has the words that --columns takes for Stripe's, Adyen's and PayPal's reports.
     A charge is an order's by its key, else by its charge_id.
 
-    Of several lines for one charge, as in a log of events, the last one says whether
-    it stands: charged and then refunded is refunded. A line that is no charge (pending, a dispute, a total) is
-    counted and passed over.
+    Where several lines are about one charge, as in a log of events, the last one counts: charged and then refunded
+    is refunded. A line that is no charge (pending, a dispute, a total) is counted and skipped.
 
-    With --since and --until, a paid order is missed in the report only when all of
-    its charging lay within that time; without them, every paid order should be in there.
+    With --since and --until, a paid order is missed in the report only when all of its charging lay within that
+    time; without them, every paid order should be in the report.
 
     Exits with 0 when both agree, with 1 when they differ or a line cannot be read, and with 2 when the file
     cannot be understood: then nothing was compared.
     """
-    period = _period(since, until)
-
     from breakwall.payments.reconciliation.report import FIELDS, Report
-    from breakwall.payments.reconciliation.run import Reconciliation
-    from breakwall.settings import DAY, load_settings
-    from breakwall.wiring import open_database
 
-    names, decoding = columns_named(columns, FIELDS), encoding_named(encoding)
-    settings = load_settings()
+    names, decoding, period = columns_named(columns, FIELDS), encoding_named(encoding), _period(since, until)
+
+    from breakwall.payments.reconciliation.run import Reconciliation
+    from breakwall.settings import DAY
+
     with (
         opened(file, "a report") as (stream, _),
-        closing(open_database(settings)) as database,
+        orders_database() as (database, settings),
         counting("comparing", "lines and orders") as advance,
     ):
         report = Report(
@@ -109,29 +102,10 @@ def reconcile(
             keys_for=settings.retention.keys_days * DAY,
             advance=advance,
         )
-        comparison = _Comparison(report, reconciliation)
-        tell = _tell_json if output is Format.JSON else _tell_text
-        agrees = tell(comparison, reconciliation.run(report))
-        _tell_unread(report, output)
-    if not agrees:
+        comparison = Comparison(report, reconciliation)
+        write_comparison(comparison, output)
+    if not comparison.agrees:
         raise typer.Exit(ExitCode.FAILURE)
-
-
-@dataclass
-class _Comparison:
-    """A comparison as it is told: what was read, what was compared, and how many differences of each kind."""
-
-    report: Report
-    reconciliation: Reconciliation
-    kinds: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def agrees(self) -> bool:
-        return not self.kinds and not self.report.unreadable
-
-    @property
-    def of_others(self) -> int:
-        return self.report.of_others + self.reconciliation.of_others
 
 
 def _period(since: str | None, until: str | None) -> Period:
@@ -144,121 +118,3 @@ def _period(since: str | None, until: str | None) -> Period:
     if period.since and period.until and period.since >= period.until:
         raise typer.BadParameter("should be after --since", param_hint="--until")
     return period
-
-
-def _tell_text(comparison: _Comparison, differences: Iterator[Discrepancy]) -> bool:
-    from breakwall.terminal.output import data
-
-    console = data()
-    for found in differences:
-        comparison.kinds[found.kind] += 1
-        console.print(_in_words(found), highlight=False)
-    for sentence in _summary(comparison):
-        console.print(sentence, highlight=False)
-    return comparison.agrees
-
-
-def _in_words(found: Discrepancy) -> str:
-    from breakwall.terminal.output import plain
-
-    where = f", line {found.line}" if found.line else ""
-    key = f" (key {plain(found.idempotency_key)})" if found.idempotency_key else ""
-    told = f"[bold red]{found.kind:<16}[/] {found.order_id or '-'}{key}: {plain(found.sentence)}{where}."
-    what_to_do = _OF_PRUNED if found.pruned else found.command
-    return f"{told}\n{'':<16} {plain(what_to_do)}" if what_to_do else told
-
-
-_OF_PRUNED = "This order was pruned, so nothing is recorded of it here: refund what is too much at the payment service."
-
-
-def _summary(comparison: _Comparison) -> Iterator[str]:
-    from breakwall.terminal.output import plain
-    from breakwall.terminal.words import count
-
-    report, compared = comparison.report, comparison.reconciliation
-    listed = ", ".join(f"{number:,} {kind}" for kind, number in sorted(comparison.kinds.items()))
-    said = f"They differ: {listed}." if listed else "They agree."
-    if report.unreadable:
-        lines = count(report.unreadable, "line")
-        said = f"{said[:-1]}, as far as can be told: {lines} cannot be read."
-    yield (
-        f"{said} Compared were {count(compared.lines, 'line')} with {count(compared.charges, 'charge')}, and "
-        f"{count(compared.paid_orders, 'paid order')} of the period."
-    )
-    if report.skipped:
-        words = ", ".join(f"{number:,} {plain(word)}" for word, number in report.skipped.most_common(20))
-        more = ", …" if len(report.skipped) > 20 else ""
-        yield f"No charges: {words}{more}."
-        if not compared.charges:
-            yield "No line is a charge. If one of these words means that it is, say --charged WORD."
-    if comparison.of_others:
-        yield f"Of others: {count(comparison.of_others, 'line')}."
-    if compared.not_judged:
-        yield f"Not judged: {count(compared.not_judged, 'paid order')} whose charge may lie before --since."
-    if compared.pruned:
-        pruned = count(compared.pruned, "paid order")
-        yield f"Pruned: {pruned} of the period: compared where the report has them, not looked for in it."
-    if compared.forgotten_before:
-        yield (
-            f"Keys of orders that ended before {compared.forgotten_before:%Y-%m-%d} may be forgotten "
-            "(BREAKWALL_RETENTION__KEYS_DAYS): charges of that time are unknown keys here."
-        )
-
-
-def _tell_unread(report: Report, output: Format) -> None:
-    """On stderr: the lines that cannot be read, and how the text was taken."""
-    from breakwall.terminal.output import notes, plain, write_json_note
-    from breakwall.terminal.words import count
-
-    if output is Format.JSON:
-        for problem in report.problems:
-            write_json_note(asdict(problem))
-        return
-    console = notes()
-    for problem in report.problems:
-        console.print(plain(problem), highlight=False)
-    if more := report.unreadable - len(report.problems):
-        console.print(f"{count(more, 'more line')} cannot be read.", highlight=False)
-    if report.legacy:
-        said = "The report is not UTF-8 and was taken for Windows-1252; --encoding says what else it is."
-        console.print(said, highlight=False)
-
-
-def _tell_json(comparison: _Comparison, differences: Iterator[Discrepancy]) -> bool:
-    """Write one document, each difference as it is found; there may be more than the memory holds."""
-    kinds = comparison.kinds
-    finished = False
-    try:
-        for found in differences:
-            _write('{"differences": [' if not kinds else ",")
-            kinds[found.kind] += 1
-            _write(f"\n  {json.dumps(asdict(found) | {'command': found.command})}")
-        finished = True
-    finally:
-        # An unreadable file is noticed before the first difference; then nothing was compared.
-        if finished or kinds:
-            _write(("\n], " if kinds else '{"differences": [], ') + _rest(comparison, finished))
-    return comparison.agrees
-
-
-def _rest(comparison: _Comparison, finished: bool) -> str:
-    report, compared = comparison.report, comparison.reconciliation
-    document: dict[str, Any] = {
-        "counts": dict(sorted(comparison.kinds.items())),
-        "agrees": finished and comparison.agrees,
-        "lines": compared.lines,
-        "charges": compared.charges,
-        "skipped": dict(report.skipped.most_common()),
-        "unreadable": report.unreadable,
-        "of_others": comparison.of_others,
-        "paid_orders": compared.paid_orders,
-        "not_judged": compared.not_judged,
-        "pruned": compared.pruned,
-        "forgotten_before": compared.forgotten_before and compared.forgotten_before.isoformat(),
-        "finished": finished,
-    }
-    return json.dumps(document)[1:] + "\n"
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.cli.orders.find import IdOption, KeyOption, NameArgument, naming
-from breakwall.cli.orders.show import write_order
+from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, naming
+from breakwall.cli.orders.order_text import order_lines
+from breakwall.cli.orders_database import orders_database
+from breakwall.documents import order_document
+from breakwall.payments.actions import Author, InvalidAuthorError
+from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.options import Format, OutputOption, refuse_where
+from breakwall.terminal.output import write_result
 
 if TYPE_CHECKING:
-    from breakwall.payments.actions import Author
     from breakwall.payments.ledger.queries import Naming
     from breakwall.payments.operator.resolve import Resolution
-    from breakwall.payments.orders import StoredOrder
 
 _MEANINGS = {
     "paid": "It is paid, on your word.",
-    "dead": "It is dead: nothing was charged, on your word. `breakwall orders retry` sends it round again.",
+    "dead": "It is dead: nothing was charged, on your word. `breakwall orders retry` tries it again.",
     "cancelled": "It is cancelled, as was asked for: nothing was charged, on your word.",
 }
 
@@ -42,35 +44,33 @@ def resolve(
 ) -> None:
     """End an order with what you found out at the payment service.
 
-    --paid makes it paid, with that charge: any order that is not paid. One that is not in review needs a --reason:
-    how is it known that this charge is the order's? --not-charged makes an order in review dead (cancelled, where
-    that was asked for): what may have charged is settled, nothing is looked up any more, and it can be sent round
-    again. Should a charge turn up after all, the order is paid and an incident tells of it.
+    --paid makes any order paid that is not yet, with that charge. An order that is not in review needs a --reason:
+    how is it known that this charge is the order's?
+
+    --not-charged makes an order in review dead, or cancelled where that was asked for. Nothing is looked up any
+    more, and the order can be retried. Should a charge turn up after all, the order is paid and an incident
+    reports it.
 
     Exits with 4, and changes nothing, when the order's state does not allow it, when the charge is another order's, or
     when the name is one order's id and another one's key: then --id or --key decides.
     """
     by = naming(by_id=by_id, by_key=by_key)
-    if (paid is None) is not not_charged:
-        raise typer.BadParameter("say which: --paid CHARGE_ID, or --not-charged", param_hint="--paid")
-    if not_charged and reason is None:
-        raise typer.BadParameter("how is that known? It is noted", param_hint="--reason")
+    refuse_where(
+        ((paid is None) is not not_charged, "--paid", "say which: --paid CHARGE_ID, or --not-charged"),
+        (not_charged and reason is None, "--reason", "how is that known? It is noted"),
+    )
     who = author(actor, reason)
 
     from breakwall.payments.operator.resolve import Resolution
-    from breakwall.settings import load_settings
-    from breakwall.wiring import open_database
 
-    settings = load_settings()
-    with closing(open_database(settings)) as database:
+    with orders_database() as (database, settings):
         order = _resolve(Resolution(database, account=settings.payment_account), name, by, paid, who)
-    _tell(order, output)
+    write_result(output, order_document(order), _MEANINGS[order.status], *order_lines(order))
 
 
 def _resolve(
     resolution: Resolution, name: str, by: Naming, charge_id: str | None, who: Author
 ) -> StoredOrder:
-    from breakwall.payments.actions import InvalidAuthorError
     from breakwall.payments.operator.resolve import InvalidChargeError
 
     if charge_id is None:
@@ -81,14 +81,3 @@ def _resolve(
         raise typer.BadParameter(str(error), param_hint="--paid") from None
     except InvalidAuthorError as error:
         raise typer.BadParameter(error.problem, param_hint=f"--{error.field}") from None
-
-
-def _tell(order: StoredOrder, output: Format) -> None:
-    from breakwall.cli.orders.documents import order_document
-    from breakwall.terminal.output import data, write_json
-
-    if output is Format.JSON:
-        write_json(order_document(order))
-        return
-    data().print(_MEANINGS[order.status], highlight=False)
-    write_order(order)

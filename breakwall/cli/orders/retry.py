@@ -1,113 +1,108 @@
-"""`breakwall orders retry`: one order, some, or all that match."""
+"""`breakwall orders retry`: one order, several, or all that match."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.cli.orders.find import IdOption, KeyOption, naming
+from breakwall.cli.bulk import check_bulk_reason
+from breakwall.cli.orders.naming import IdOption, KeyOption, naming
+from breakwall.cli.orders_database import orders_database
+from breakwall.currencies import MINOR_DIGITS
+from breakwall.payments.gateways import profile_from_settings
+from breakwall.payments.orders import OrderStatus
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.durations import parse_duration
-from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption, refuse_where
+from breakwall.terminal.times import parse_duration
+from breakwall.texts import character_problem, text_problem
 
 if TYPE_CHECKING:
     from breakwall.payments.operator.bulk_retry import Selection
 
 
 class Retryable(StrEnum):
-    """The states that an order can be sent round again from."""
+    """The states that an order can be retried from."""
 
     DEAD = "dead"
     REVIEW = "review"
     QUEUED = "queued"
 
 
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="ID|KEY", help="The orders' ids or idempotency keys.", show_default=False),
-]
-All = Annotated[bool, typer.Option("--all", help="All orders that match --status and the other filters.")]
-Status = Annotated[
-    list[Retryable] | None,
-    typer.Option(help="With --all: their state. May be given more than once.", show_default=False),
-]
-Currency = Annotated[
-    str | None, typer.Option(metavar="CODE", help="With --all: only in this currency.", show_default=False)
-]
-OlderThan = Annotated[
-    str | None,
-    typer.Option(
-        metavar="AGE", help="With --all: accepted at least so long ago: 90s, 15m, 2h, 7d.", show_default=False
-    ),
-]
-ErrorContains = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TEXT", help="With --all: only where the last error contains this.", show_default=False
-    ),
-]
-Rejected = Annotated[
-    bool,
-    typer.Option(
-        "--rejected",
-        help="With --all: only where the payment service rejected the last try, such as for wrong credentials.",
-    ),
-]
-NewKey = Annotated[
-    bool,
-    typer.Option("--new-key", help="Send it under a new key: of one named order, with --evidence."),
-]
-Evidence = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TEXT",
-        help="With --new-key: how it is known that nothing was charged. It is noted.",
-        show_default=False,
-    ),
-]
-Limit = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="With --all: the oldest N at most.", show_default=False),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, count what would be done.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="With --all: do not ask.")]
-
-
 def retry(
-    names: Names = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID|KEY", help="The orders' ids or idempotency keys.", show_default=False),
+    ] = None,
     by_id: IdOption = False,
     by_key: KeyOption = False,
-    everything: All = False,
-    status: Status = None,
-    currency: Currency = None,
-    older_than: OlderThan = None,
-    error_contains: ErrorContains = None,
-    rejected: Rejected = False,
-    limit: Limit = None,
-    new_key: NewKey = False,
-    evidence: Evidence = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All orders that match --status and the other filters.")
+    ] = False,
+    status: Annotated[
+        list[Retryable] | None,
+        typer.Option(help="With --all: their state. May be given more than once.", show_default=False),
+    ] = None,
+    currency: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="With --all: only in this currency.", show_default=False),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="With --all: accepted at least this long ago: 90s, 15m, 2h, 7d.",
+            show_default=False,
+        ),
+    ] = None,
+    error_contains: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="With --all: only where the last error contains this.", show_default=False
+        ),
+    ] = None,
+    rejected: Annotated[
+        bool,
+        typer.Option(
+            "--rejected",
+            help="With --all: only where the payment service rejected the last attempt, such as for wrong credentials.",
+        ),
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --all: the oldest N at most.", show_default=False),
+    ] = None,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Send it under a new key: of one named order, with --evidence.")
+    ] = False,
+    evidence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="With --new-key: how it is known that nothing was charged. It is noted.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     reason: ReasonOption = None,
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Send queued, dead or reviewed orders round again, due at once.
+    """Retry orders that are queued, dead or in review: each is due at once.
 
     Each gets a whole new budget of attempts (BREAKWALL_RETRY__MAX_ATTEMPTS); its retry_count goes on
-    counting from where it is. An order that may have been charged is looked up before anything is sent, unless the
-    payment service promises that its key does not charge again. What is done with a single order, and under which
-    key, is said.
+    counting. An order that may have been charged is looked up before anything is sent, unless the
+    payment service promises that its key does not charge again. For a single order the answer says what a worker
+    does next, and under which key.
 
-    An order gets a new key where the service may give its refusal again for ever, and a look-up has found no charge.
-    --new-key gives it one on your word, where no attempt of it is in doubt.
+    An order gets a new key where the service may repeat its refusal of the old one for ever, and a look-up has found
+    no charge. --new-key gives it one on your word, where no attempt of it is in doubt.
 
-    With --all, every order that matches, oldest first: that needs a --reason, and --yes where nobody can be
-    asked. It goes in short transactions of whole orders; stopped in the middle, the same again does the rest.
-    How fast they are then charged is the worker's business.
+    --all retries every order that matches, oldest first. It needs a --reason, and --yes where nobody can be
+    asked. It works in short transactions; stopped in the middle, the same again does the rest.
+    The workers decide how fast the orders are then charged.
 
     Exits with 3, and changes nothing, when a name is no order's; with 4, and changes nothing, when a name is one
     order's id and another one's key: then --id or --key decides what all names are. Exits with 4 when an order's
@@ -122,83 +117,69 @@ def retry(
         "--limit": limit,
         "--yes": yes or None,
     }
-    _check_usage(names, everything, [name for name, value in filters.items() if value is not None])
-    _check_new_key(names, everything, new_key, evidence, dry_run)
+    filtered = next((option for option, value in filters.items() if value is not None), None)
+    refuse_where(
+        (everything and names, "--all", "either orders by name, or --all"),
+        (everything and not status, "--status", "--all needs a state: dead, review or queued"),
+        (not everything and not names, "ID|KEY", "which orders? Name them, or say --all"),
+        (not everything and filtered, filtered or "", "goes with --all only"),
+    )
+    _check_new_key(new_key, evidence, alone=not everything and not dry_run and len(names or []) == 1)
     by = naming(by_id=by_id, by_key=by_key)
-    if everything and (by_id or by_key):
-        raise typer.BadParameter("goes with orders by name, not with --all", param_hint=f"--{by}")
-    selection = None
     if everything:
-        selection = _selection(status, currency, older_than, error_contains, rejected=rejected)
-    if everything and not dry_run and reason is None:
-        raise typer.BadParameter("a bulk action needs a reason, which is noted", param_hint="--reason")
+        refuse_where((by_id or by_key, f"--{by}", "goes with orders by name, not with --all"))
+        selection = _selection(status or [], currency, older_than, error_contains, rejected=rejected)
+        if not dry_run:
+            check_bulk_reason(reason)
     who = author(actor, reason)
 
-    from breakwall.cli.orders.retry_run import Retrying, Rules
-    from breakwall.payments.gateways import profile_from_settings
-    from breakwall.settings import load_settings
-    from breakwall.wiring import lease_of, open_database, policy_of
+    from breakwall.cli.orders.retry_all import retry_all
+    from breakwall.cli.orders.retry_named import retry_named
+    from breakwall.cli.orders.retry_text import Rules
+    from breakwall.wiring import lease_of, policy_of
 
-    settings = load_settings()
-    with closing(open_database(settings)) as database:
+    with orders_database() as (database, settings):
         rules = Rules(profile_from_settings(settings), policy_of(settings), lease_of(settings))
-        retrying = Retrying(database, who, output, rules)
-        if selection is not None:
-            retrying.all_matching(selection, limit, dry_run=dry_run, ask=not yes)
+        if everything:
+            retry_all(database, selection, limit, who, rules, output, dry_run=dry_run, ask=not yes)
         else:
-            retrying.named(list(dict.fromkeys(names or [])), by, evidence, dry_run=dry_run)
+            distinct = list(dict.fromkeys(names or []))
+            retry_named(database, distinct, by, who, rules, output, evidence=evidence, dry_run=dry_run)
 
 
-def _check_usage(names: list[str] | None, everything: bool, filters: list[str]) -> None:
-    if everything and names:
-        raise typer.BadParameter("either orders by name, or --all", param_hint="--all")
-    if everything and "--status" not in filters:
-        raise typer.BadParameter("--all needs a state: dead, review or queued", param_hint="--status")
-    if not everything and not names:
-        raise typer.BadParameter("which orders? Name them, or say --all", param_hint="ID|KEY")
-    if not everything and filters:
-        raise typer.BadParameter("goes with --all only", param_hint=filters[0])
-
-
-def _check_new_key(
-    names: list[str] | None, everything: bool, new_key: bool, evidence: str | None, dry_run: bool
-) -> None:
-    if not new_key:
-        if evidence is not None:
-            raise typer.BadParameter("goes with --new-key", param_hint="--evidence")
-        return
-    if everything or dry_run or len(names or []) != 1:
-        raise typer.BadParameter("goes with one order, named, and without --dry-run", param_hint="--new-key")
-    if evidence is None:
-        raise typer.BadParameter(
-            "how is it known that nothing was charged? It is noted", param_hint="--evidence"
-        )
-    from breakwall.texts import text_problem
-
-    if problem := text_problem(evidence):
-        raise typer.BadParameter(problem, param_hint="--evidence")
+def _check_new_key(new_key: bool, evidence: str | None, *, alone: bool) -> None:
+    """``alone``: one order is named, and will be changed."""
+    problem = None if evidence is None else text_problem(evidence)
+    refuse_where(
+        (not new_key and evidence is not None, "--evidence", "goes with --new-key"),
+        (new_key and not alone, "--new-key", "goes with one order, named, and without --dry-run"),
+        (
+            new_key and evidence is None,
+            "--evidence",
+            "how is it known that nothing was charged? It is noted",
+        ),
+        (problem, "--evidence", problem or ""),
+    )
 
 
 def _selection(
-    status: list[Retryable] | None,
+    status: list[Retryable],
     currency: str | None,
     older_than: str | None,
     error_contains: str | None,
     *,
     rejected: bool,
 ) -> Selection:
-    from breakwall.currencies import MINOR_DIGITS
     from breakwall.payments.operator.bulk_retry import Selection
-    from breakwall.payments.orders import OrderStatus
-    from breakwall.texts import character_problem
 
-    if currency is not None and currency not in MINOR_DIGITS:
-        wanted = "should be an ISO 4217 code in capitals, such as KRW or USD"
-        raise typer.BadParameter(wanted, param_hint="--currency")
-    if problem := character_problem(error_contains or ""):
-        raise typer.BadParameter(problem, param_hint="--error-contains")
+    problem = character_problem(error_contains or "")
+    code = "should be an ISO 4217 code in capitals, such as KRW or USD"
+    refuse_where(
+        (currency is not None and currency not in MINOR_DIGITS, "--currency", code),
+        (problem, "--error-contains", problem or ""),
+    )
     return Selection(
-        statuses=tuple(dict.fromkeys(OrderStatus(state) for state in status or [])),
+        statuses=tuple(dict.fromkeys(OrderStatus(state) for state in status)),
         currency=currency,
         older_than=0.0 if older_than is None else parse_duration(older_than, "--older-than"),
         error_contains=error_contains or None,

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from breakwall.breaker import forking
 from breakwall.crashpoints import reach
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
 from breakwall.payments.db.lock_timeouts import BUSY_SECONDS, DEADLINE, LEAST_SECONDS, Patience
 from breakwall.payments.db.optional_tables import forget_lost_tables
@@ -73,18 +74,23 @@ _OF_POOLERS = {
 """What a pooler says, by a part of it, and what to do then."""
 
 
-class DatabaseUnavailableError(Exception):
+class DatabaseUnavailableError(BreakwallError):
     """The orders database does not answer, or refuses: nothing was accepted or changed by this call.
 
     Attributes:
         lack: what this process has none left of, where that is why: file descriptors, memory, ….
     """
 
+    kind = "database_unavailable"
+
     lack: str | None = None
 
 
 class SchemaError(DatabaseUnavailableError):
     """The database's tables are not ones that this version can work with; nothing was accepted or changed."""
+
+    kind = "schema"
+    exit_code = ExitCode.USAGE
 
 
 class Database:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
 
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.gateways.base import Outcome
@@ -59,8 +60,11 @@ _WAYS = {
 }
 
 
-class OrderNotFoundError(LookupError):
+class OrderNotFoundError(BreakwallError, LookupError):
     """No order has this id or idempotency key."""
+
+    kind = "not_found"
+    exit_code = ExitCode.NOT_FOUND
 
 
 class OrderPrunedError(Picklable, OrderNotFoundError):
@@ -69,6 +73,8 @@ class OrderPrunedError(Picklable, OrderNotFoundError):
     Attributes:
         pruned: what is left of it: when it was pruned, and how it had ended.
     """
+
+    kind = "pruned"
 
     def __init__(self, pruned: PrunedOrder) -> None:
         charge = f" by {pruned.charge_id}" if pruned.charge_id else ""
@@ -79,14 +85,21 @@ class OrderPrunedError(Picklable, OrderNotFoundError):
         )
         self.pruned = pruned
 
+    def details(self) -> dict[str, Any]:
+        """``order``: what is left of it."""
+        return {"order": self.pruned.as_document()}
 
-class AmbiguousNameError(Picklable, LookupError):
+
+class AmbiguousNameError(Picklable, BreakwallError, LookupError):
     """The name fits two orders, each in its own way; nothing was changed.
 
     Attributes:
         name: as it was given.
         found: the ids of the orders that it fits, by the way in which it does.
     """
+
+    kind = "ambiguous"
+    exit_code = ExitCode.REFUSED
 
     def __init__(self, name: str, found: dict[Naming, str]) -> None:
         fits = " and ".join(f"{_WAYS[way]} of order {order_id}" for way, order_id in found.items())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.actions import Author, IncidentKind, StoredIncident
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
@@ -26,8 +27,11 @@ CLOSING = "close_incident"
 """Their transactions' names. They are no crash points': no order changes with them."""
 
 
-class IncidentNotFoundError(LookupError):
+class IncidentNotFoundError(BreakwallError, LookupError):
     """No incident has this number."""
+
+    kind = "not_found"
+    exit_code = ExitCode.NOT_FOUND
 
 
 def count_open(connection: Connection) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, select, update
 
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.actions import NOBODY, Action, Author
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
@@ -46,8 +47,11 @@ _MAY_HAVE_CHARGED = (
 )
 
 
-class RefusedError(Exception):
+class RefusedError(BreakwallError):
     """The order's state does not allow the action; nothing was changed."""
+
+    kind = "refused"
+    exit_code = ExitCode.REFUSED
 
 
 class Interventions:

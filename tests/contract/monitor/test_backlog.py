@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import event, insert, text, update
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
-from breakwall.monitor.alarms import Trouble
-from breakwall.monitor.backlog import DRAIN_WINDOW, Backlog, Monitor
-from breakwall.monitor.counts import STILL
+from breakwall.documents import backlog_document
+from breakwall.monitor.alarms import AlarmKind
+from breakwall.monitor.backlog import Backlog, Monitor
+from breakwall.monitor.counts import DRAIN_WINDOW, STALLED_AFTER
 from breakwall.payments.actions import Author
 from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
@@ -125,7 +126,7 @@ def test_the_age_of_a_finished_order_is_nobodys_backlog(site: Site) -> None:
     assert site.look().oldest_age_seconds == 0.0
 
 
-def test_the_next_due_order_is_told_while_none_is_due(site: Site) -> None:
+def test_the_next_due_order_is_reported_while_none_is_due(site: Site) -> None:
     site.queue("a", delay=40)
     site.queue("b", delay=90)
     site.clock.advance(10)
@@ -205,7 +206,7 @@ def test_looking_leaves_the_breaker_as_it_is(site: Site) -> None:
 
 def test_the_document_is_plain_json_with_the_fields_of_the_contract(site: Site) -> None:
     site.queue("a")
-    document = json.loads(json.dumps(site.look().as_document()))
+    document = json.loads(json.dumps(backlog_document(site.look())))
     assert document["breaker"]["state"] == "closed"
     assert set(document) >= BACKLOG_FIELDS
 
@@ -216,24 +217,24 @@ def test_no_look_reads_the_finished_orders(site: Site) -> None:
     plans = _plans(site, site.look)
     assert len(plans) == 4
     site.queue("due for long")
-    site.clock.advance(STILL)
+    site.clock.advance(STALLED_AFTER)
     plans += _plans(site, site.look)
     assert len(plans) == 4 + 5
     assert [plan for plan in plans if _reads_everything(plan)] == []
 
 
 def test_due_orders_of_which_none_is_completed_stand_still_after_a_while(site: Site) -> None:
-    """Somebody's live orders that go through say nothing about those that wait."""
+    """Live orders that are paid at once say nothing about those that wait."""
     first, second = site.queue("a", "b")
-    site.clock.advance(STILL - 1)
-    assert Trouble.NOTHING_COMPLETED not in kinds(site)
+    site.clock.advance(STALLED_AFTER - 1)
+    assert AlarmKind.NOTHING_COMPLETED not in kinds(site)
     site.pay_at_once("c")
     site.clock.advance(1)
-    assert Trouble.NOTHING_COMPLETED in kinds(site)
-    assert site.look().oldest_due_age_seconds == STILL
+    assert AlarmKind.NOTHING_COMPLETED in kinds(site)
+    assert site.look().oldest_due_age_seconds == STALLED_AFTER
     site.work_on(first, FAILED, OrderStatus.QUEUED)
     site.pay(second)
-    assert Trouble.NOTHING_COMPLETED not in kinds(site)
+    assert AlarmKind.NOTHING_COMPLETED not in kinds(site)
 
 
 def test_an_order_whose_claim_ran_out_is_counted_as_abandoned(site: Site) -> None:
@@ -252,13 +253,13 @@ def test_the_workers_that_are_alive_are_counted(site: Site) -> None:
     site.queue("a")
     assert (site.look().workers, kinds(site)) == (1, [])
     site.clock.advance(DEAD_AFTER + 1)
-    assert (site.look().workers, kinds(site)) == (0, [Trouble.NO_WORKER])
-    document = json.loads(json.dumps(site.look().as_document()))
+    assert (site.look().workers, kinds(site)) == (0, [AlarmKind.NO_WORKER])
+    document = json.loads(json.dumps(backlog_document(site.look())))
     assert document["workers"] == 0
     assert [warning["kind"] for warning in document["warnings"]] == ["no_worker"]
 
 
-def kinds(site: Site) -> list[Trouble]:
+def kinds(site: Site) -> list[AlarmKind]:
     return [alarm.kind for alarm in site.look().warnings]
 
 

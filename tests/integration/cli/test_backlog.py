@@ -35,7 +35,7 @@ def test_what_waits_is_counted_with_the_fields_of_the_contract(terminal: Termina
     assert ran.document["breaker"]["state"] == "closed"
 
 
-def test_a_broker_that_does_not_answer_is_told_and_is_no_failure(terminal: Terminal) -> None:
+def test_a_broker_that_does_not_answer_is_reported_and_is_no_failure(terminal: Terminal) -> None:
     terminal.set(BROKER_URL="redis://127.0.0.1:9/0")
     ran = terminal.run("backlog", "-o", "json")
     assert (ran.code, ran.document["broker_messages"]) == (0, None)
@@ -82,7 +82,7 @@ def test_limits_that_make_no_sense_are_a_usage_error(terminal: Terminal, limits:
 
 
 def test_watching_writes_a_line_for_each_look_until_it_is_over_a_limit(terminal: Terminal) -> None:
-    """Somebody else places the order that ends it."""
+    """Another process places the order that ends it."""
     watching = subprocess.Popen(
         command_line("backlog", "--watch", "--interval", "0.1", "--fail-over", "depth=0", "-o", "json"),
         stdout=subprocess.PIPE,
@@ -108,7 +108,7 @@ def test_watching_in_text_writes_one_line_for_each_look(terminal: Terminal) -> N
     assert "queued 1  due " in line
 
 
-def test_the_open_circuit_and_its_next_try_are_told(terminal: Terminal) -> None:
+def test_the_open_circuit_and_its_next_try_are_reported(terminal: Terminal) -> None:
     open_circuit(terminal)
     ran = terminal.run("breaker", "status", "-o", "json")
     assert ran.code == 0

@@ -241,7 +241,7 @@ def test_looking_at_a_circuit_that_nobody_has_used_makes_no_file(
     seen = terminal.run("breaker", "status")
     assert (seen.code, seen.err) == (0, "")
     assert "state          closed\n" in seen.out
-    assert "store          not made yet: nobody has used it\n" in seen.out
+    assert "store          not made yet: no process has used it\n" in seen.out
     assert status(terminal)["state"] == "closed"
     assert list(terminal.folder.iterdir()) == []
 
@@ -315,7 +315,7 @@ def test_a_store_that_does_not_confirm_is_a_failure_with_a_sentence(terminal: Te
     assert "Traceback" not in ran.err
 
 
-def test_a_store_that_nobody_has_used_yet_is_told_for_it_may_be_the_wrong_one(terminal: Terminal) -> None:
+def test_a_store_that_nobody_has_used_yet_is_reported_for_it_may_be_the_wrong_one(terminal: Terminal) -> None:
     process = Terminal(terminal.folder)  # pytest keeps the warnings of its own process for itself
     first, second = say(process, "force-open"), say(process, "force-open")
     assert (first.code, second.code) == (0, 0)

@@ -55,7 +55,7 @@ class TestPruning:
         assert terminal.run("db", "prune", "-o", "json").document["orders"] == 2
 
     @pytest.mark.parametrize(
-        ("age", "told"),
+        ("age", "shown"),
         [
             ("", "set BREAKWALL_RETENTION__DAYS"),
             ("12h", "a day at least"),
@@ -64,11 +64,11 @@ class TestPruning:
         ],
     )
     def test_is_refused_without_an_age_that_makes_sense(
-        self, terminal: Terminal, age: str, told: str
+        self, terminal: Terminal, age: str, shown: str
     ) -> None:
         ran = terminal.run("db", "prune", *(["--older-than", age] if age else []))
         assert ran.code == 2
-        assert told in ran.err
+        assert shown in ran.err
         assert len(keys(terminal)) == 3
 
     def test_says_nothing_of_a_rest_where_the_database_has_no_room_for_keys(self, terminal: Terminal) -> None:
@@ -81,13 +81,17 @@ class TestPruning:
 
 class TestAPrunedOrder:
     @pytest.mark.parametrize("command", [("show",), ("retry", "--reason", "x"), ("cancel",)])
-    def test_is_told_as_pruned(self, terminal: Terminal, command: tuple[str, ...]) -> None:
+    def test_is_reported_as_pruned(self, terminal: Terminal, command: tuple[str, ...]) -> None:
         terminal.run(*PRUNE)
         ran = terminal.run("orders", command[0], "cart-1", *command[1:], "-o", "json")
         assert (ran.code, ran.error["type"]) == (3, "pruned")
-        told = ran.error["order"]
-        assert (told["idempotency_key"], told["status"], told["charge_id"]) == ("cart-1", "cancelled", None)
-        assert told["settled_at"] < told["pruned_at"]
+        shown = ran.error["order"]
+        assert (shown["idempotency_key"], shown["status"], shown["charge_id"]) == (
+            "cart-1",
+            "cancelled",
+            None,
+        )
+        assert shown["settled_at"] < shown["pruned_at"]
         assert "and was pruned on" in terminal.run("orders", "show", "cart-1").err
 
     def test_placed_again_is_answered_with_how_it_ended(self, terminal: Terminal) -> None:
@@ -161,3 +165,10 @@ def test_the_doctor_tells_of_a_database_that_is_one_version_away(terminal: Termi
     ok, said = found()
     assert ok
     assert "one after this version's" in said
+
+
+def test_the_database_is_upgraded_once(terminal: Terminal, database_url: str) -> None:
+    terminal.set(DATABASE_URL=database_url)
+    first, second = (terminal.run("db", "upgrade", "-o", "json") for _ in range(2))
+    assert first.document["before"] is None
+    assert second.document["before"] == second.document["after"] == first.document["after"]

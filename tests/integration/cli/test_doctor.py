@@ -48,7 +48,7 @@ def test_a_payment_service_that_is_not_there_is_a_problem_with_what_to_do(termin
     assert "BREAKWALL_PAYMENT_URL" in found["payment service"]["advice"]
 
 
-def test_a_problem_is_told_in_words_with_what_to_do_below(terminal: Terminal) -> None:
+def test_a_problem_is_reported_in_words_with_what_to_do_below(terminal: Terminal) -> None:
     ran = terminal.run("doctor")
     assert ran.code == 1
     assert "problem  payment service  http://127.0.0.1:9: " in ran.out
@@ -56,12 +56,12 @@ def test_a_problem_is_told_in_words_with_what_to_do_below(terminal: Terminal) ->
     assert ran.out.endswith("1 problem.\n")
 
 
-def test_bad_settings_are_told_one_by_one(terminal: Terminal) -> None:
+def test_bad_settings_are_reported_one_by_one(terminal: Terminal) -> None:
     terminal.set(DATABSE_URL="x", RETRY__CAP="geheim")
     ran, _ = examine(terminal)
     assert ran.code == 2
-    told = [check["detail"] for check in ran.document["checks"] if not check["ok"]]
-    assert [detail.split(":")[0] for detail in told] == ["BREAKWALL_DATABSE_URL", "BREAKWALL_RETRY__CAP"]
+    shown = [check["detail"] for check in ran.document["checks"] if not check["ok"]]
+    assert [detail.split(":")[0] for detail in shown] == ["BREAKWALL_DATABSE_URL", "BREAKWALL_RETRY__CAP"]
     assert "geheim" not in ran.out
 
 
@@ -88,7 +88,7 @@ def test_what_no_part_could_use_is_refused_by_every_command(
     assert not terminal.home.exists()
 
 
-def test_everything_that_does_not_answer_is_told_without_a_password(terminal: Terminal) -> None:
+def test_everything_that_does_not_answer_is_reported_without_a_password(terminal: Terminal) -> None:
     terminal.set(
         DATABASE_URL="postgresql://u:geheim@127.0.0.1:9/x",
         BROKER_URL="amqp://u:geheim@127.0.0.1:9//",
@@ -170,7 +170,7 @@ def test_no_worker_is_alive_and_that_is_a_problem_once_an_order_waits(
     assert found["workers"]["advice"] == "Start one: `breakwall worker`."
 
 
-def test_the_site_is_told_with_the_account_and_what_to_set(terminal: Terminal) -> None:
+def test_the_site_is_reported_with_the_account_and_what_to_set(terminal: Terminal) -> None:
     site = terminal.run("db", "upgrade", "-o", "json").document["site"]
     _, found = examine(terminal)
     assert found["site"]["ok"] is True

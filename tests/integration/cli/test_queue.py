@@ -61,7 +61,7 @@ def test_people_are_shown_the_beginning_of_a_long_one_and_programs_all_that_is_k
     assert message["body"] == "x" * 16_384
 
 
-def test_a_database_of_the_version_before_is_told_to_be_upgraded(terminal: Terminal) -> None:
+def test_a_database_of_the_version_before_is_reported_to_be_upgraded(terminal: Terminal) -> None:
     terminal.set(DATABASE_URL=f"sqlite:///{terminal.home}/breakwall.db")
     assert terminal.run("db", "downgrade", "--yes").code == 0
     for options in ([], ["--clear"]):

@@ -39,10 +39,10 @@ def run(
         timeout=60,
         check=False,
     )
-    told = Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
-    assert "Traceback" not in told.err
-    assert "Exception ignored" not in told.err
-    return told
+    shown = Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+    assert "Traceback" not in shown.err
+    assert "Exception ignored" not in shown.err
+    return shown
 
 
 @needs_full
@@ -62,7 +62,7 @@ def test_a_closed_stdout_is_an_error(terminal: Terminal, words: tuple[str, ...])
 
 @needs_full
 @pytest.mark.parametrize("shell", ["2>/dev/full", "2>&- <&-"])
-def test_where_nobody_can_be_told_the_code_tells(terminal: Terminal, shell: str) -> None:
+def test_where_nobody_can_be_reported_the_code_tells(terminal: Terminal, shell: str) -> None:
     assert run(terminal, "orders", "show", "nobody", shell=shell).code == 3
     assert run(terminal, "orders", "nonsense", shell=shell).code == 2
 

@@ -91,13 +91,13 @@ def test_no_worker_is_alive_and_backlog_does_not_say_that_payments_go_through(te
     assert [warning["kind"] for warning in document["warnings"]] == ["no_worker"]
 
 
-def test_a_half_open_circuit_that_nobody_probes_is_told_with_what_to_do(terminal: Terminal) -> None:
+def test_a_half_open_circuit_that_nobody_probes_is_reported_with_what_to_do(terminal: Terminal) -> None:
     terminal.set(BREAKER__FAILURE_THRESHOLD="1", BREAKER__RECOVERY_TIMEOUT="0.05")
     terminal.place()
     wait_until(lambda: "half_open" in terminal.run("breaker", "status").out, PATIENCE)
-    told = ["no_worker", "nobody_probes"]
+    shown = ["no_worker", "nobody_probes"]
     document = terminal.run("backlog", "-o", "json").document
-    assert [warning["kind"] for warning in document["warnings"]] == told
+    assert [warning["kind"] for warning in document["warnings"]] == shown
     assert "The circuit is half-open and nobody probes.\n  → Start a worker." in terminal.run("backlog").out
     wrong = [check for check in terminal.run("doctor", "-o", "json").document["checks"] if not check["ok"]]
     assert "The circuit is half-open and nobody probes." in wrong[-1]["detail"]
@@ -109,18 +109,18 @@ def test_without_anything_that_waits_a_missing_worker_is_a_remark(terminal: Term
     assert listed(terminal) | {"at": ""} == {"at": "", "alive": 0, "workers": [], "warnings": []}
 
 
-def test_what_a_worker_lacks_is_told_and_is_a_problem_for_doctor(terminal: Terminal) -> None:
+def test_what_a_worker_lacks_is_reported_and_is_a_problem_for_doctor(terminal: Terminal) -> None:
     terminal.run("db", "upgrade")
     with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
         heartbeat = Heartbeat(database)
         heartbeat.identify("celery@[b]web[/b]", 20)
         heartbeat.set_exhausted("no file descriptors are left")
         assert heartbeat.beat()
-    told = "celery@[b]web[/b] lacks something: no file descriptors are left"
-    assert told in terminal.run("workers").out
+    shown = "celery@[b]web[/b] has run out of something: no file descriptors are left"
+    assert shown in terminal.run("workers").out
     ran = terminal.run("doctor")
     assert ran.code == 1
-    assert re.search(rf"^problem  workers +{re.escape(told)}$", ran.out, re.MULTILINE)
+    assert re.search(rf"^problem  workers +{re.escape(shown)}$", ran.out, re.MULTILINE)
 
 
 def pretend_that_time_passed(terminal: Terminal) -> None:

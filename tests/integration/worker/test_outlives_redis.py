@@ -23,7 +23,7 @@ from redis.retry import Retry
 from sqlalchemy import Connection
 
 from breakwall.broker import QUEUE, TASK, celery_config, queue_depth
-from breakwall.doctor.checks import broker
+from breakwall.doctor.broker import broker
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import StoredStrange, newest
 from tests.integration.broker_worker import BrokerWorker, wait_until

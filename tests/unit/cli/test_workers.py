@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from breakwall.cli.workers import _show
-from tests.unit.monitor.backlog_looks import QUIET
+from breakwall.cli.workers import write_fleet
+from tests.unit.monitor.snapshots import QUIET
 from tests.unit.monitor.test_alarms import BUSY
 
 POD = "payments-worker-7d9f8b6c5d-x2x4z"
@@ -24,7 +24,7 @@ def test_the_host_gives_way_to_the_name_that_ends_with_it_on_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("breakwall.terminal.output.screen", lambda: (columns, 24))
-    _show(replace(QUIET, workers=1), [replace(BUSY, name=name, host=POD)])
+    monkeypatch.setattr("breakwall.cli.workers.screen", lambda: (columns, 24))
+    write_fleet(replace(QUIET, workers=1), [replace(BUSY, name=name, host=POD)])
     _, _, heads, row, *_ = capsys.readouterr().out.splitlines()
     assert (" host " in heads, POD in row) == (hosted, True)

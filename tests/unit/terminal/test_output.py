@@ -14,7 +14,16 @@ from rich.text import Text
 from breakwall.cli.errors import report
 from breakwall.payments.orders import IdempotencyConflictError
 from breakwall.terminal.logs import show_warnings
-from breakwall.terminal.output import plain, write_fields, write_note, write_table
+from breakwall.terminal.options import Format
+from breakwall.terminal.output import (
+    field_lines,
+    plain,
+    say,
+    write_list,
+    write_note,
+    write_result,
+    write_table,
+)
 from tests.texts import FAMILY, REFUSED, TYPED, accepted_texts
 
 
@@ -42,7 +51,7 @@ def test_what_was_stored_before_it_was_refused_is_made_visible(char: str) -> Non
 
 @pytest.mark.parametrize("text", TYPED.values(), ids=TYPED)
 def test_a_table_and_a_list_of_fields_show_it_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    write_fields({"key": plain(text)})
+    say(*field_lines({"key": plain(text)}))
     write_table(("order", "key", "status"), [("1", plain(text), "paid")])
     assert capsys.readouterr().out.count(text) == 2
 
@@ -75,3 +84,27 @@ def test_a_warning_steers_nothing(last_resort: None, capsys: pytest.CaptureFixtu
     assert isinstance(logging.lastResort, logging.StreamHandler)
     logging.lastResort.handle(logging.makeLogRecord({"msg": "a\nb\u202e", "levelno": logging.WARNING}))
     assert capsys.readouterr().err == "Warning: a\\nb\\u202e\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "written"), [(Format.JSON, '{\n  "a": 1\n}\n'), (Format.TEXT, "one\ntwo\n")]
+)
+def test_a_result_is_a_document_or_lines(
+    output: Format, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_result(output, {"a": 1}, "one", "two")
+    assert capsys.readouterr().out == written
+
+
+@pytest.mark.parametrize(
+    ("output", "out"), [(Format.JSON, "[\n  1,\n  2\n]\n"), (Format.TEXT, "number\n1     \n2     \n")]
+)
+@pytest.mark.parametrize(
+    ("rows", "err"), [([1, 2], ""), ([1, 2, 3], "There are more than these 2; --limit shows more of them.\n")]
+)
+def test_a_list_says_when_there_is_more_of_it(
+    output: Format, out: str, rows: list[int], err: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_list(output, rows, 2, lambda row: row, ("number",), lambda row: (str(row),))
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (out, err)

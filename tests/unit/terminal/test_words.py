@@ -23,7 +23,7 @@ from breakwall.terminal.words import count, duration, moment, state
         (7 * 86_400.0, "7 d"),
     ],
 )
-def test_a_duration_is_told_in_the_units_that_matter(seconds: float, words: str) -> None:
+def test_a_duration_is_reported_in_the_units_that_matter(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
@@ -39,7 +39,7 @@ def test_an_irregular_plural_is_given() -> None:
     assert count(2, "success", "successes") == "2 successes"
 
 
-def test_a_moment_is_told_in_utc_wherever_it_comes_from() -> None:
+def test_a_moment_is_reported_in_utc_wherever_it_comes_from() -> None:
     at = datetime(2026, 11, 23, 19, 0, tzinfo=timezone(timedelta(hours=9)))
     assert moment(at) == moment(at.astimezone(UTC)) == "2026-11-23 10:00:00 UTC"
 
@@ -48,6 +48,6 @@ def test_no_moment_is_a_dash() -> None:
     assert moment(None) == "-"
 
 
-def test_a_state_is_told_by_its_name_and_never_by_colour_alone() -> None:
+def test_a_state_is_reported_by_its_name_and_never_by_colour_alone() -> None:
     assert "review" in state("review")
     assert state("unheard-of") == "unheard-of"

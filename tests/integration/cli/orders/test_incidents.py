@@ -27,8 +27,8 @@ def report(terminal: Terminal, *details: str) -> list[int]:
     order_id = terminal.place().document["id"]
     with closing(Database(f"sqlite:///{terminal.home}/breakwall.db")) as database:
         for detail in details:
-            told = {"order_id": order_id, "kind": "two_charges", "detail": detail}
-            database.write(partial(report_incident, clock=DatabaseClock(), **told))
+            incident = {"order_id": order_id, "kind": "two_charges", "detail": detail}
+            database.write(partial(report_incident, clock=DatabaseClock(), **incident))
     return [incident["id"] for incident in terminal.show()["incidents"]]
 
 
@@ -95,7 +95,7 @@ class TestClosing:
         close(terminal, number, "--actor", "bert")
         assert terminal.show()["incidents"][0]["closed_by"] == "bert"
 
-    def test_is_told_in_words_and_with_the_orders_story(self, terminal: Terminal) -> None:
+    def test_is_reported_in_words_and_with_the_orders_story(self, terminal: Terminal) -> None:
         (number,) = report(terminal, "ch_1 and ch_2")
         ran = terminal.run("orders", "incidents", "--close", str(number), "--reason", "[b]no[/b]")
         assert ran.out == f"Incident {number} of order {terminal.show()['id']} is closed.\n"
@@ -160,11 +160,11 @@ class TestOpening:
         assert opened["closed_at"] is None
         assert terminal.show()["incidents"] == [opened]
 
-    def test_is_told_in_words(self, terminal: Terminal) -> None:
+    def test_is_reported_in_words(self, terminal: Terminal) -> None:
         ran = terminal.run("orders", "incidents", "--open", "cart-1", "--reason", "x")
         assert ran.out == f"Incident 1 of order {terminal.show()['id']} is open.\n"
 
-    def test_is_told_of_by_the_backlog_until_it_is_closed(self, terminal: Terminal) -> None:
+    def test_is_reported_of_by_the_backlog_until_it_is_closed(self, terminal: Terminal) -> None:
         number = self.open_one(terminal).document["id"]
         assert terminal.run("backlog", "-o", "json").document["incidents"] == 1
         close(terminal, number)
@@ -192,13 +192,13 @@ class TestAClosedIncident:
         """It names the command for both, until there is nothing to do."""
         numbers = report(terminal, "ch_1 and ch_2", "ch_1 and ch_3")
         for number in numbers:
-            told = terminal.run("doctor")
-            assert told.code == 1
-            assert "breakwall orders incidents --close ID --reason TEXT" in told.out
+            shown = terminal.run("doctor")
+            assert shown.code == 1
+            assert "breakwall orders incidents --close ID --reason TEXT" in shown.out
             close(terminal, number)
         assert terminal.run("doctor").code == 0
 
-    def test_is_not_told_of_by_the_doctor_beside_an_open_one(self, terminal: Terminal) -> None:
+    def test_is_not_reported_of_by_the_doctor_beside_an_open_one(self, terminal: Terminal) -> None:
         first, second = report(terminal, "ch_1 and ch_2", "ch_1 and ch_3")
         close(terminal, first)
         checks = terminal.run("doctor", "-o", "json").document["checks"]

@@ -109,7 +109,7 @@ def test_a_report_of_another_time_misses_nothing(terminal: Terminal, charges: li
     assert (whole.code, bounded.code) == (1, 0)
 
 
-def test_an_unreadable_report_is_told_by_line_and_field(
+def test_an_unreadable_report_is_reported_by_line_and_field(
     terminal: Terminal, charges: list[dict[str, Any]]
 ) -> None:
     report = as_json_lines([*charges, {**charges[0], "amount": "100.00"}])
@@ -169,19 +169,19 @@ def test_a_packed_array_and_what_spreadsheets_write_are_read(
         assert (ran.code, ran.err) == (0, "")
 
 
-def test_windows_text_is_read_and_that_is_told_once(
+def test_windows_text_is_read_and_that_is_reported_once(
     terminal: Terminal, charges: list[dict[str, Any]]
 ) -> None:
     report = as_csv([charge | {"name": "Müller"} for charge in charges]).decode().encode("cp1252")
     ran = terminal.run("orders", "reconcile", "-", stdin=report)
     assert ran.code == 0
     assert ran.err == (
-        "The report is not UTF-8 and was taken for Windows-1252; --encoding says what else it is.\n"
+        "The report is not UTF-8 and was read as Windows-1252; --encoding names another encoding.\n"
     )
     assert terminal.run("orders", "reconcile", "-", "--encoding", "latin-1", stdin=report).err == ""
 
 
-def test_charges_of_others_on_the_account_can_be_told_apart(
+def test_charges_of_others_on_the_account_can_be_reported_apart(
     terminal: Terminal, charges: list[dict[str, Any]]
 ) -> None:
     stranger = {**charges[0], "key": "blog-1", "charge_id": "ch_blog", "order_id": ""}
@@ -207,7 +207,7 @@ def test_charges_of_others_on_the_account_can_be_told_apart(
         ),
     ],
 )
-def test_a_file_that_is_no_report_is_told_for_what_it_is(
+def test_a_file_that_is_no_report_is_reported_for_what_it_is(
     terminal: Terminal, report: bytes, problem: str
 ) -> None:
     ran = terminal.run("orders", "reconcile", "-", "-o", "json", stdin=report)
@@ -220,11 +220,11 @@ def test_a_file_that_is_no_report_is_told_for_what_it_is(
     [
         ("--columns", "charge=id", "the fields are key, charge_id, amount, currency, status"),
         ("--columns", "charge_id", "should be pairs such as"),
-        ("--encoding", "klingon", "is no encoding of text"),
+        ("--encoding", "klingon", "is no text encoding"),
         ("--amounts", "dollars", "minor"),
     ],
 )
-def test_an_option_that_cannot_be_meant_is_told(
+def test_an_option_that_cannot_be_meant_is_reported(
     terminal: Terminal, option: str, value: str, problem: str
 ) -> None:
     ran = terminal.run("orders", "reconcile", "-", option, value, "-o", "json")

@@ -32,7 +32,7 @@ def waiting(connection: Connection) -> int:
 
 
 class TestRetryingAllThatMatch:
-    def test_leaves_orders_for_a_person_whose_key_belongs_to_another_payload_and_says_so(
+    def test_leaves_an_order_in_review_whose_key_belongs_to_another_payload_and_says_so(
         self, terminal: Terminal
     ) -> None:
         in_review(terminal, "a", OTHER_PAYLOAD)
@@ -44,19 +44,19 @@ class TestRetryingAllThatMatch:
         assert (counted["sent_round"], counted["to_be_resolved"]) == (0, 1)
         assert states(terminal) == {"a": "review"}
 
-    def test_sends_them_round_as_one_run_with_its_reason(self, terminal: Terminal) -> None:
+    def test_retries_them_as_one_run_with_its_reason(self, terminal: Terminal) -> None:
         dead(terminal, "a", "b")
-        ran = terminal.run(*BULK, "dead", "--reason", "key renewed", "--yes", "-o", "json")
+        ran = terminal.run(*BULK, "dead", "--reason", "key rotated", "--yes", "-o", "json")
         assert ran.code == 0
         assert (ran.document["sent_round"], ran.document["finished"]) == (2, True)
         (first,), (second,) = (terminal.show(key)["interventions"] for key in "ab")
-        assert first["reason"] == second["reason"] == "key renewed"
+        assert first["reason"] == second["reason"] == "key rotated"
         assert first["run"] == second["run"] is not None
 
     def test_says_what_it_did_and_what_that_does_to_the_budget(self, terminal: Terminal) -> None:
         dead(terminal, "a", "b")
-        said = terminal.run(*BULK, "dead", "--reason", "key renewed", "--yes").out
-        assert said.startswith("2 orders were sent round again and are due now.")
+        said = terminal.run(*BULK, "dead", "--reason", "key rotated", "--yes").out
+        assert said.startswith("2 orders were retried and are due now.")
         assert "a whole new budget of 30 attempts" in said
 
     def test_says_that_nothing_matches(self, terminal: Terminal) -> None:
@@ -131,7 +131,7 @@ class TestRetryingAllThatMatch:
         dead(terminal, "a")
         ran = terminal.run_attended(*BULK, "dead", "--reason", "x", answer=f"{answer}\n")
         assert "1 order" in ran.out
-        assert "Send them round?" in ran.out
+        assert "Retry them?" in ran.out
         assert ran.code == code
         assert states(terminal) == {"a": status}
 

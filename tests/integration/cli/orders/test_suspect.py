@@ -134,7 +134,7 @@ def test_a_retry_afterwards_says_that_the_order_is_looked_up_first(terminal: Ter
 def test_a_cancellation_afterwards_claims_nothing(terminal: Terminal) -> None:
     terminal.run(*DO)
     ran = terminal.run("orders", "cancel", "a")
-    assert ran.out.startswith("The wish is noted: it may have been charged, and a worker finds out first.")
+    assert ran.out.startswith("The request is noted: it may have been charged, and a worker finds out first.")
     assert terminal.show("a")["status"] == "queued"
 
 

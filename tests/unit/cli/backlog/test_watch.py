@@ -10,13 +10,17 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from breakwall.breaker import Override, OverrideMode
-from breakwall.cli.backlog.text import backlog_fields, one_line, panel, verdict, warnings
-from breakwall.monitor.alarms import WHO, Alarm, Trouble
-from breakwall.monitor.backlog import Backlog, Rejected
-from tests.unit.monitor.backlog_looks import CLOSED, OUTAGE, PROBING, QUIET
+from breakwall.cli.backlog.fields import backlog_fields
+from breakwall.cli.backlog.watch import panel
+from breakwall.monitor.alarms import LOOK_AT_WORKERS, Alarm, AlarmKind
+from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Rejected
+from tests.unit.monitor.snapshots import CLOSED, OUTAGE, PROBING, QUIET
 
-NO_WORKER = Alarm(Trouble.NO_WORKER, "No worker is alive: what waits stays where it is.", "Start one.")
-STILL = Alarm(Trouble.NOTHING_COMPLETED, "Orders wait and nothing has been completed for 5 min.", WHO)
+NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: what waits stays where it is.", "Start one.")
+STALLED = Alarm(
+    AlarmKind.NOTHING_COMPLETED, "Orders wait and nothing has been completed for 5 min.", LOOK_AT_WORKERS
+)
 ALARMED = replace(OUTAGE, due=9, workers=0, breaker=CLOSED, warnings=(NO_WORKER,))
 WORST = replace(
     ALARMED,
@@ -31,7 +35,7 @@ WORST = replace(
     breaker=replace(
         PROBING, override=Override(OverrideMode.FORCED_OPEN, "moving it " * 30, "ana" * 80, 900.0, None)
     ),
-    warnings=(NO_WORKER, STILL),
+    warnings=(NO_WORKER, STALLED),
 )
 ERROR = "the orders database does not answer (" + "a long reason " * 10 + "); nothing was changed."
 
@@ -55,7 +59,7 @@ def test_a_look_fits_a_screen_of_24_lines(seen: Backlog, columns: int, error: st
 def test_at_80_columns_each_sentence_is_one_line_and_each_name_whole() -> None:
     lines = [line.rstrip() for line in drawn(WORST, 80)]
     assert lines[1] == "The circuit is forced open: no payment is tried; its own state is half_open."
-    assert lines[7] == f"  → {WHO}"
+    assert lines[7] == f"  → {LOOK_AT_WORKERS}"
     assert len(lines) == 8 + len(backlog_fields(WORST)) + 1
     assert lines[-2].startswith("rejected        1,000,000,000 orders, for example http_401: ")
     assert lines[-2].endswith("…")
@@ -66,28 +70,3 @@ def test_an_error_stands_above_the_numbers_of_the_last_look() -> None:
     assert lines[0].startswith("Error: the orders database does not answer (")
     assert any(line.startswith("waiting         1,284 ") for line in lines)
     assert lines[-1].startswith("as of 2026-11-27 00:00:00 UTC")
-
-
-def test_a_warning_is_told_with_what_to_do_and_payments_are_not_said_to_go_through() -> None:
-    assert "go through" not in verdict(ALARMED)
-    assert warnings(ALARMED) == [
-        "[bold red]No worker is alive: what waits stays where it is.[/]",
-        "  → Start one.",
-    ]
-    assert backlog_fields(ALARMED)["workers"] == "[bold red]none alive[/]"
-    assert one_line(ALARMED).endswith("workers 0  warning no_worker")
-
-
-def test_a_half_open_circuit_that_nobody_probes_is_not_said_to_be_tried() -> None:
-    assert "payments try" not in verdict(replace(ALARMED, breaker=PROBING))
-
-
-def test_without_a_warning_the_workers_are_counted_and_that_is_all() -> None:
-    seen = replace(OUTAGE, workers=3, slots=60)
-    assert (warnings(seen), backlog_fields(seen)["workers"]) == ([], "3 alive, with 60 slots")
-    assert one_line(seen).endswith("breaker open  workers 3")
-
-
-def test_a_worker_that_lacks_something_is_seen_in_the_backlog_as_well() -> None:
-    told = backlog_fields(replace(OUTAGE, workers=3, slots=60, workers_lacking=1))["workers"]
-    assert told == "3 alive, with 60 slots; [bold red]1 lacks something[/]: breakwall workers"

@@ -1,0 +1,114 @@
+"""A snapshot's numbers in words, as Rich markup: as fields, and on one line for a log."""
+
+from __future__ import annotations
+
+from breakwall.breaker import CircuitState
+from breakwall.cli.breaker_text import admission, override_with_reason
+from breakwall.monitor.alarms import AlarmKind
+from breakwall.monitor.backlog import Backlog
+from breakwall.terminal.output import plain
+from breakwall.terminal.words import count, duration, moment, state
+
+
+def backlog_fields(snapshot: Backlog, *, brief: bool = False) -> dict[str, str]:
+    """The snapshot's numbers, by what an operator calls them; ``brief``: for a screen, where nothing wraps."""
+    fields = {
+        "waiting": f"{snapshot.queued:,} ({_due(snapshot)})",
+        "oldest": duration(snapshot.oldest_age_seconds) if snapshot.queued else "none waits",
+        "in flight": f"{snapshot.in_flight:,}",
+        "needs a person": _needs_a_person(snapshot),
+        "drained": f"{count(snapshot.drained_last_minute, 'order')} in the last minute",
+        "time to drain": _drain(snapshot),
+        "workers": _workers(snapshot),
+        "broker": _broker(snapshot),
+        "circuit": f"{state(snapshot.breaker.state.value)}; {admission(snapshot.breaker)}"
+        if snapshot.breaker.store_ok
+        else "not known: its store does not answer",
+        "incidents": _incidents(snapshot.incidents, brief=brief),
+    }
+    if override := override_with_reason(snapshot.breaker):
+        fields["override"] = override
+    if snapshot.rejected.orders:
+        fields["rejected"] = (
+            f"{count(snapshot.rejected.orders, 'order')}, for example {plain(snapshot.rejected.example)}"
+        )
+    return fields
+
+
+def one_line(snapshot: Backlog) -> str:
+    """One snapshot for a log: each number behind its name."""
+    numbers = {
+        "queued": snapshot.queued,
+        "due": snapshot.due,
+        "in_flight": snapshot.in_flight,
+        "review": snapshot.review,
+        "dead": snapshot.dead,
+        "incidents": snapshot.incidents,
+        "oldest": duration(snapshot.oldest_age_seconds),
+        "drain": "unknown" if snapshot.drain_eta_seconds is None else duration(snapshot.drain_eta_seconds),
+        "breaker": snapshot.breaker.state.value if snapshot.breaker.store_ok else "unknown",
+    }
+    if snapshot.workers is not None:
+        numbers["workers"] = snapshot.workers
+    if snapshot.breaker.override is not None:
+        numbers["override"] = snapshot.breaker.override.mode.value
+    if snapshot.rejected.orders:
+        numbers["rejected"] = snapshot.rejected.orders
+    if snapshot.warnings:
+        numbers["warning"] = ",".join(alarm.kind.value for alarm in snapshot.warnings)
+    shown = "  ".join(f"{name} {value}" for name, value in numbers.items())
+    return f"{moment(snapshot.at)}  {shown}"
+
+
+def _due(snapshot: Backlog) -> str:
+    if snapshot.queued == 0 or snapshot.next_due_seconds is None:
+        return "none due"
+    if snapshot.due:
+        return f"{snapshot.due:,} due now"
+    return f"none due, the next in {duration(snapshot.next_due_seconds)}"
+
+
+def _needs_a_person(snapshot: Backlog) -> str:
+    rejected = f"{snapshot.rejected.orders:,} rejected, " if snapshot.rejected.orders else ""
+    if not rejected and snapshot.review == snapshot.dead == 0:
+        return "none"
+    return f"[bold red]{rejected}{snapshot.review:,} in review, {snapshot.dead:,} dead[/]"
+
+
+def _drain(snapshot: Backlog) -> str:
+    if snapshot.drain_eta_seconds is None:
+        stopped = snapshot.breaker.state is CircuitState.OPEN
+        return f"unknown: {'the circuit is open' if stopped else 'nothing was drained of late'}"
+    if snapshot.queued == 0:
+        return "nothing to drain"
+    return f"about {duration(snapshot.drain_eta_seconds)}, if nothing more comes in"
+
+
+def _workers(snapshot: Backlog) -> str:
+    if snapshot.workers is None:
+        return "not known: the database is at a revision before their heartbeats"
+    alarmed = any(alarm.kind is AlarmKind.NO_WORKER for alarm in snapshot.warnings)
+    if alarmed or not snapshot.workers:
+        return "[bold red]none alive[/]" if alarmed else "none alive"
+    alive = f"{snapshot.workers:,} alive, with {count(snapshot.slots, 'slot')}"
+    if not snapshot.workers_lacking:
+        return alive
+    verb = "has" if snapshot.workers_lacking == 1 else "have"
+    return (
+        f"{alive}; [bold red]{snapshot.workers_lacking:,} {verb} run out of something[/]: breakwall workers"
+    )
+
+
+def _broker(snapshot: Backlog) -> str:
+    if snapshot.broker_awaits_worker:
+        return "not running: a worker starts it"
+    if snapshot.broker_messages is None:
+        return "[bold red]does not answer[/]: until it does, orders wait in the database"
+    return count(snapshot.broker_messages, "message")
+
+
+def _incidents(number: int, *, brief: bool) -> str:
+    if number == 0:
+        return "none"
+    see = "breakwall orders incidents" if brief else "charges to look at, see breakwall orders incidents"
+    return f"[bold red]{number:,} open: {see}[/]"

@@ -1,0 +1,86 @@
+"""A snapshot in sentences, as Rich markup: what an operator wants to know first, and what is wrong."""
+
+from __future__ import annotations
+
+from breakwall.breaker import CircuitState
+from breakwall.cli.breaker_text import override_mode, override_with_actor
+from breakwall.monitor.alarms import refuses_all
+from breakwall.monitor.backlog import Backlog
+from breakwall.terminal.output import plain
+from breakwall.terminal.words import count, duration, state
+
+
+def verdict(snapshot: Backlog) -> str:
+    """What an operator wants to know first, in two or three sentences."""
+    sentences = [_waiting(snapshot), _circuit(snapshot)]
+    if snapshot.rejected.orders:
+        sentences.append(": ".join(_what_to_correct(snapshot.rejected.orders)))
+    return " ".join(sentences)
+
+
+def screen_lines(snapshot: Backlog) -> list[str]:
+    """The verdict and the warnings, each short enough for a line of 80 columns."""
+    lines = [_waiting(snapshot), _circuit(snapshot, brief=True)]
+    if snapshot.rejected.orders:
+        wrong, what_to_do = _what_to_correct(snapshot.rejected.orders)
+        lines += [f"{wrong}.", f"  → {what_to_do[0].upper()}{what_to_do[1:]}"]
+    return [*lines, *warnings(snapshot)]
+
+
+def warnings(snapshot: Backlog) -> list[str]:
+    """What is wrong, each with what to do about it on the next line."""
+    return [
+        line
+        for alarm in snapshot.warnings
+        for line in (f"[bold red]{plain(alarm.message)}[/]", f"  → {plain(alarm.advice)}")
+    ]
+
+
+def _waiting(snapshot: Backlog) -> str:
+    if snapshot.queued == 0:
+        return "No order waits."
+    verb = "waits" if snapshot.queued == 1 else "wait"
+    return (
+        f"{count(snapshot.queued, 'order')} {verb}, the oldest for {duration(snapshot.oldest_age_seconds)}."
+    )
+
+
+def _circuit(snapshot: Backlog, *, brief: bool = False) -> str:
+    """``brief``: who has overridden it and for how long is shown elsewhere."""
+    status, passing = snapshot.breaker, _passing(snapshot)
+    if not status.store_ok:
+        return "Whether the circuit is open is not known."
+    if status.override is not None:
+        result = "no payment is tried" if refuses_all(status) else f"every payment {passing[0]}"
+        own = f"its own state is {state(status.state.value)}"
+        override = override_mode(status.override) if brief else override_with_actor(status, status.override)
+        return f"The circuit is {override}: {result}; {own}."
+    match status.state:
+        case CircuitState.CLOSED:
+            return f"The circuit is {state('closed')}: payments {passing[1]}."
+        case CircuitState.HALF_OPEN if snapshot.warnings or snapshot.in_flight == snapshot.abandoned:
+            return f"The circuit is {state('half_open')}: a few payments are let through."
+        case CircuitState.HALF_OPEN:
+            return f"The circuit is {state('half_open')}: a few payments try whether the service is back."
+        case CircuitState.OPEN:
+            wait = duration(status.retry_after)
+            return f"The circuit is {state('open')}: no payment is tried; the next in {wait}."
+
+
+def _passing(snapshot: Backlog) -> tuple[str, str]:
+    """What is known of a payment, and of several, that the circuit lets through."""
+    if snapshot.rejected.orders and not snapshot.warnings:
+        return "is tried", "are tried"
+    unseen = snapshot.queued and not snapshot.drained_last_minute
+    if snapshot.warnings or unseen or snapshot.breaker.state is not CircuitState.CLOSED:
+        return "is let through", "are let through"
+    return "goes through", "go through"
+
+
+def _what_to_correct(rejected: int) -> tuple[str, str]:
+    """What is wrong, and what to do about it."""
+    which = "1 order when it was" if rejected == 1 else f"{rejected:,} orders when they were"
+    return (
+        f"[bold red]The payment service rejected {which} last tried[/]",
+        "check BREAKWALL_PAYMENT_URL, run breakwall doctor.",
+    )

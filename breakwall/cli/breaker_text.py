@@ -1,0 +1,75 @@
+"""A circuit's status in words, as Rich markup."""
+
+from __future__ import annotations
+
+from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
+from breakwall.terminal.output import field_lines, plain
+from breakwall.terminal.words import count, duration, state
+
+_MODES = {
+    OverrideMode.FORCED_OPEN: "forced open",
+    OverrideMode.FORCED_CLOSED: "forced closed",
+    OverrideMode.OBSERVING: "observing only",
+}
+
+
+def breaker_lines(status: BreakerStatus, *, unused: bool = False) -> list[str]:
+    """The circuit's fields as lines; ``unused``: its store will be made by the first use."""
+    store = {"store": "not made yet: no process has used it"} if unused else {}
+    return field_lines(breaker_fields(status) | store)
+
+
+def breaker_fields(status: BreakerStatus) -> dict[str, str]:
+    """The circuit's fields, by what an operator calls them."""
+    fields = {
+        "circuit": plain(status.name),
+        "state": state(status.state.value) + ("" if status.store_ok else ", for a process on its own"),
+        "override": override_with_reason(status) or "none",
+        "calls": admission(status),
+        "in the window": f"{count(status.failure_count, 'failure')}, "
+        f"{count(status.success_count, 'success', 'successes')}",
+        "opened": count(status.open_count, "time"),
+        "last failure": _ago(status, status.last_failure_at),
+        "generation": str(status.generation),
+        "store": "ok" if status.store_ok else f"does not answer ({plain(status.store_error)})",
+    }
+    if status.state is not CircuitState.CLOSED:
+        fields["open since"] = _ago(status, status.opened_at)
+    return fields
+
+
+def admission(status: BreakerStatus) -> str:
+    """What happens to the next call."""
+    if status.slots is None:
+        return "let through"
+    if status.slots:
+        return "room for " + count(status.slots, "probe")
+    if status.override is not None and status.override.expires_at is None:
+        return "refused until the override is lifted"
+    return f"refused, the next try in {duration(status.retry_after)}"
+
+
+def override_with_reason(status: BreakerStatus) -> str | None:
+    """The override: what, by whom, for how long and why; None without one."""
+    if status.override is None:
+        return None
+    return f"{override_with_actor(status, status.override)}: {plain(status.override.reason)}"
+
+
+def override_with_actor(status: BreakerStatus, override: Override) -> str:
+    """The override: what, by whom and for how long."""
+    until = (
+        "until it is lifted"
+        if override.expires_at is None
+        else f"for another {duration(override.expires_at - status.store_time)}"
+    )
+    return f"{override_mode(override)} by {plain(override.actor)} {until}"
+
+
+def override_mode(override: Override) -> str:
+    """What the override does."""
+    return f"[bold]{_MODES[override.mode]}[/]"
+
+
+def _ago(status: BreakerStatus, at: float | None) -> str:
+    return "-" if at is None else f"{duration(status.store_time - at)} ago"

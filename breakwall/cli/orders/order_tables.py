@@ -1,0 +1,90 @@
+"""An order's attempts, interventions and incidents as tables of Rich markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from breakwall.cli.orders.incidents import closing, kind
+from breakwall.payments.actions import StoredIncident, StoredIntervention
+from breakwall.payments.orders import StoredAttempt
+from breakwall.terminal.output import plain
+from breakwall.terminal.words import duration, moment, state
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table.
+
+    Attributes:
+        noun: what a row is called.
+        columns: the cells of each column, by its head.
+        right, cuttable: the heads of the columns that are aligned to the right, or may be cut short.
+    """
+
+    noun: str
+    columns: dict[str, list[str]]
+    right: tuple[str, ...] = ()
+    cuttable: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        return list(zip(*self.columns.values(), strict=True))
+
+
+def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) -> Section:
+    """The attempts, first to last; one that was sent under another key than ``key`` shows it."""
+    columns = {
+        "attempt": [str(attempt.number) for attempt in attempts],
+        "by": [attempt.source for attempt in attempts],
+        "sent": [_at(attempt.started_at, narrow=narrow) for attempt in attempts],
+        "took": [_took(attempt) for attempt in attempts],
+        "outcome": [attempt.outcome.value if attempt.outcome else "running" for attempt in attempts],
+        "code": [plain(attempt.code or "-") for attempt in attempts],
+        "detail": [plain(attempt.charge_id or attempt.detail or "-") for attempt in attempts],
+    }
+    # A narrow screen has no room for the keys of earlier attempts: --all has.
+    if not narrow and any(attempt.gateway_key != key for attempt in attempts):
+        columns["sent as"] = [
+            "-" if attempt.gateway_key == key else plain(attempt.gateway_key) for attempt in attempts
+        ]
+    return Section("attempt", columns, ("attempt", "took"), ("code", "detail", "sent as"))
+
+
+def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: bool) -> Section:
+    """What people did, first to last."""
+    columns = {
+        "intervention": [done.action.value for done in interventions],
+        "by": [plain(done.actor) for done in interventions],
+        "at": [_at(done.at, narrow=narrow) for done in interventions],
+        "state": [f"{state(done.before.value)} → {state(done.after.value)}" for done in interventions],
+    }
+    if not narrow:
+        columns["evidence"] = [plain(done.evidence or "-") for done in interventions]
+    columns["reason"] = [plain(done.reason or "-") for done in interventions]
+    return Section("intervention", columns, cuttable=("by", "evidence", "reason"))
+
+
+def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> Section:
+    """The incidents, open ones last: where there is little room, the last rows are shown."""
+    ordered = sorted(incidents, key=lambda incident: incident.closed_at is None)
+    columns = {
+        "incident": [str(incident.id) for incident in ordered],
+        "kind": [kind(incident) for incident in ordered],
+        "since": [_at(incident.at, narrow=narrow) for incident in ordered],
+        "detail": [plain(incident.detail) for incident in ordered],
+        "closed": ["yes" if narrow and incident.closed_at else closing(incident) for incident in ordered],
+    }
+    return Section("incident", columns, ("incident",), ("detail", "closed"))
+
+
+def _at(at: datetime, *, narrow: bool) -> str:
+    # The order's own fields show the year and that times are UTC.
+    return f"{at.astimezone(UTC):%m-%d %H:%M:%S}" if narrow else moment(at)
+
+
+def _took(attempt: StoredAttempt) -> str:
+    if attempt.finished_at is None:
+        return "-"
+    return duration((attempt.finished_at - attempt.started_at).total_seconds())

@@ -1,0 +1,34 @@
+"""One order's fields for people."""
+
+from __future__ import annotations
+
+from breakwall.currencies import show_money
+from breakwall.payments.orders import StoredOrder
+from breakwall.terminal.output import field_lines, plain
+from breakwall.terminal.words import moment, state
+
+
+def order_lines(order: StoredOrder) -> list[str]:
+    """An order's fields as lines of Rich markup."""
+    return field_lines(order_fields(order))
+
+
+def order_fields(order: StoredOrder) -> dict[str, str]:
+    """An order's fields as Rich markup, by what an operator calls them."""
+    cancelling = ", to be cancelled" if order.cancel_requested and order.status != "cancelled" else ""
+    fields = {
+        "order": order.id,
+        "key": plain(order.idempotency_key),
+        "sent as": plain(order.charge_key),
+        "amount": f"{show_money(order.amount, order.currency)} from {plain(order.user_id)}",
+        "status": state(order.status.value) + cancelling,
+        "charge": plain(order.charge_id or "-"),
+        "retries": f"{order.retry_count} by the worker; put off {order.deferral_count} times",
+        "next attempt": moment(order.next_attempt_at),
+        "last error": plain(order.last_error or "-"),
+        "accepted": moment(order.created_at),
+        "finished": moment(order.settled_at),
+    }
+    if order.suspected_at is not None:
+        fields["suspected"] = f"since {moment(order.suspected_at)}: looked up before anything is sent"
+    return fields

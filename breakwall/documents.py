@@ -1,0 +1,103 @@
+"""Orders, incidents, circuits, backlogs and workers as plain values for JSON: the same on every interface.
+
+Names and values are public. Points in time are ISO 8601 texts in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from breakwall.breaker import BreakerStatus
+    from breakwall.monitor.backlog import Backlog
+    from breakwall.payments.actions import StoredIncident, StoredIntervention
+    from breakwall.payments.fleet.workers import Worker
+    from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
+    from breakwall.producers.producer import PlaceResult
+
+_EPOCH_FIELDS = {"opened_at", "open_until", "last_failure_at", "store_time", "set_at", "expires_at"}
+"""The circuit's fields that hold seconds since 1970."""
+
+
+def order_document(order: StoredOrder) -> dict[str, Any]:
+    """An order's fields."""
+    return _document(order)
+
+
+def order_history_document(
+    order: StoredOrder,
+    attempts: Sequence[StoredAttempt],
+    interventions: Sequence[StoredIntervention],
+    incidents: Sequence[StoredIncident],
+) -> dict[str, Any]:
+    """An order's fields, and beside them its attempts, interventions and incidents, each first to last."""
+    return {
+        **_document(order),
+        "attempts": [_document(attempt) for attempt in attempts],
+        "interventions": [_document(intervention) for intervention in interventions],
+        "incidents": [_document(incident) for incident in incidents],
+    }
+
+
+def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
+    """An order that was handed in, and its state afterwards."""
+    return {
+        "id": result.order_id,
+        "idempotency_key": order.idempotency_key,
+        "user_id": order.user_id,
+        "amount": order.amount,
+        "currency": order.currency,
+        "status": result.status.value,
+        "charge_id": result.charge_id,
+        "replayed": result.replayed,
+    }
+
+
+def incident_document(incident: StoredIncident) -> dict[str, Any]:
+    """An incident's fields; those about its closing are null while it is open."""
+    return _document(incident)
+
+
+def breaker_document(status: BreakerStatus) -> dict[str, Any]:
+    """A circuit's status."""
+    return _with_moments(asdict(status))
+
+
+def backlog_document(backlog: Backlog) -> dict[str, Any]:
+    """A snapshot's numbers and warnings. A broker without an answer is null, whatever the reason."""
+    fields = asdict(backlog)
+    del fields["broker_awaits_worker"]
+    return {**fields, "at": backlog.at.isoformat(), "breaker": breaker_document(backlog.breaker)}
+
+
+def fleet_document(backlog: Backlog, fleet: Sequence[Worker] | None) -> dict[str, Any]:
+    """The workers and the backlog's warnings; null workers where the database keeps no heartbeats yet."""
+    document = backlog_document(backlog)
+    return {
+        "at": document["at"],
+        "alive": backlog.workers,
+        "workers": None if fleet is None else [_document(worker) for worker in fleet],
+        "warnings": document["warnings"],
+    }
+
+
+def _document(row: DataclassInstance) -> dict[str, Any]:
+    fields = asdict(row)
+    return {n: value.isoformat() if isinstance(value, datetime) else value for n, value in fields.items()}
+
+
+def _with_moments(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(name, value) for name, value in fields.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return _with_moments(value)
+    if name in _EPOCH_FIELDS and value is not None:
+        return datetime.fromtimestamp(value, UTC).isoformat()
+    return value

@@ -1,0 +1,31 @@
+"""The limits of `breakwall backlog --fail-over`."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from breakwall.cli.backlog.fail_over import Limits
+from tests.unit.monitor.snapshots import OUTAGE
+
+
+def test_limits_are_read_from_their_text() -> None:
+    assert Limits.parse("depth=100, age=1.5") == Limits(depth=100, age=1.5)
+    assert Limits.parse("age=60") == Limits(age=60)
+
+
+@pytest.mark.parametrize("text", ["", "depth", "depth=", "depth=-1", "depth=inf", "size=1", "age=1,age=2"])
+def test_limits_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        Limits.parse(text)
+
+
+def test_a_backlog_at_its_limits_is_within_them() -> None:
+    assert Limits(depth=1284, age=725).exceeded_by(OUTAGE) == []
+
+
+def test_each_limit_that_is_exceeded_has_its_sentence() -> None:
+    assert Limits(depth=1283, age=700).exceeded_by(OUTAGE) == [
+        "1,284 orders wait; the limit is 1,283",
+        "the oldest order has waited 725 s; the limit is 700 s",
+    ]

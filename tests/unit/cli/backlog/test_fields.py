@@ -1,0 +1,93 @@
+"""The numbers of a backlog as an operator reads them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from breakwall.breaker import OverrideMode
+from breakwall.cli.backlog.fields import backlog_fields, one_line
+from breakwall.monitor.alarms import Alarm, AlarmKind
+from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Rejected
+from tests.unit.monitor.snapshots import CLOSED, FORCED, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
+
+NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive.", "Start one.")
+FORCED_OPEN = replace(QUIET, breaker=replace(CLOSED, slots=0, override=FORCED[OverrideMode.FORCED_OPEN]))
+ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
+
+
+@pytest.mark.parametrize(
+    ("seen", "field", "text"),
+    [
+        (OUTAGE, "waiting", "1,284 (none due, the next in 18 s)"),
+        (replace(OUTAGE, due=9), "waiting", "1,284 (9 due now)"),
+        (QUIET, "waiting", "0 (none due)"),
+        (OUTAGE, "oldest", "12 min"),
+        (QUIET, "oldest", "none waits"),
+        (OUTAGE, "time to drain", "unknown: the circuit is open"),
+        (replace(OUTAGE, breaker=CLOSED), "time to drain", "unknown: nothing was drained of late"),
+        (
+            replace(OUTAGE, drain_eta_seconds=240.0),
+            "time to drain",
+            "about 4 min, if nothing more comes in",
+        ),
+        (OUTAGE, "broker", "[bold red]does not answer[/]: until it does, orders wait in the database"),
+        (replace(OUTAGE, broker_awaits_worker=True), "broker", "not running: a worker starts it"),
+        (QUIET, "needs a person", "none"),
+        (replace(QUIET, review=2, dead=1), "needs a person", "[bold red]2 in review, 1 dead[/]"),
+        (REJECTED, "needs a person", "[bold red]1,270 rejected, 0 in review, 0 dead[/]"),
+        (REJECTED, "rejected", f"1,270 orders, for example {REJECTION}"),
+        (
+            replace(QUIET, incidents=3),
+            "incidents",
+            "[bold red]3 open: charges to look at, see breakwall orders incidents[/]",
+        ),
+        (replace(QUIET, breaker=PROBING), "circuit", "[yellow]half_open[/]; room for 2 probes"),
+        (
+            replace(QUIET, breaker=replace(CLOSED, store_ok=False)),
+            "circuit",
+            "not known: its store does not answer",
+        ),
+        (FORCED_OPEN, "override", "[bold]forced open[/] by ana until it is lifted: why"),
+        (QUIET, "workers", "not known: the database is at a revision before their heartbeats"),
+        (replace(OUTAGE, workers=0), "workers", "none alive"),
+        (ALARMED, "workers", "[bold red]none alive[/]"),
+        (replace(OUTAGE, workers=3, slots=60), "workers", "3 alive, with 60 slots"),
+        (
+            replace(OUTAGE, workers=3, slots=60, workers_lacking=1),
+            "workers",
+            "3 alive, with 60 slots; [bold red]1 has run out of something[/]: breakwall workers",
+        ),
+    ],
+)
+def test_each_field_has_its_words(seen: Backlog, field: str, text: str) -> None:
+    assert backlog_fields(seen)[field] == text
+
+
+@pytest.mark.parametrize("field", ["override", "rejected"])
+def test_what_there_is_none_of_has_no_field(field: str) -> None:
+    assert field not in backlog_fields(QUIET)
+
+
+def test_a_line_for_a_log_has_the_numbers_behind_their_names() -> None:
+    assert one_line(replace(OUTAGE, incidents=2)) == (
+        "2026-11-27 00:00:00 UTC  queued 1284  due 0  in_flight 0  review 0  dead 0  incidents 2  "
+        "oldest 12 min  drain unknown  breaker open"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "end"),
+    [
+        (replace(QUIET, breaker=replace(CLOSED, store_ok=False)), "breaker unknown"),
+        (FORCED_OPEN, "breaker closed  override forced_open"),
+        (REJECTED, "breaker closed  rejected 1270"),
+        (replace(REJECTED, rejected=Rejected()), "breaker closed"),
+        (ALARMED, "workers 0  warning no_worker"),
+        (replace(OUTAGE, workers=3), "breaker open  workers 3"),
+    ],
+)
+def test_a_line_for_a_log_ends_with_what_is_out_of_the_ordinary(seen: Backlog, end: str) -> None:
+    assert one_line(seen).endswith(end)

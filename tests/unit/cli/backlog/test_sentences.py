@@ -1,0 +1,96 @@
+"""A backlog in sentences: they promise nothing that nobody has seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from breakwall.breaker import OverrideMode
+from breakwall.cli.backlog.sentences import verdict, warnings
+from breakwall.monitor.alarms import Alarm, AlarmKind
+from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Rejected
+from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
+
+FORCED_CLOSED = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
+NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: what waits stays where it is.", "Start one.")
+ALARMED = replace(OUTAGE, due=9, workers=0, breaker=CLOSED, warnings=(NO_WORKER,))
+REJECTIONS = (
+    "[bold red]The payment service rejected 1,270 orders when they were last tried[/]: "
+    "check BREAKWALL_PAYMENT_URL, run breakwall doctor."
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        (QUIET, "No order waits. The circuit is [green]closed[/]: payments go through."),
+        (
+            OUTAGE,
+            "1,284 orders wait, the oldest for 12 min. "
+            "The circuit is [bold red]open[/]: no payment is tried; the next in 18 s.",
+        ),
+        (
+            replace(QUIET, breaker=replace(CLOSED, slots=0, override=FORCED[OverrideMode.FORCED_OPEN])),
+            "No order waits. The circuit is [bold]forced open[/] by ana until it is lifted: "
+            "no payment is tried; its own state is [green]closed[/].",
+        ),
+        (
+            replace(QUIET, breaker=replace(CLOSED, store_ok=False)),
+            "No order waits. Whether the circuit is open is not known.",
+        ),
+        (
+            REJECTED,
+            "1,284 orders wait, the oldest for 12 min. "
+            f"The circuit is [green]closed[/]: payments are tried. {REJECTIONS}",
+        ),
+    ],
+)
+def test_the_verdict_says_what_waits_what_the_circuit_does_and_what_to_correct(
+    seen: Backlog, text: str
+) -> None:
+    assert verdict(seen) == text
+
+
+@pytest.mark.parametrize(
+    ("seen", "end"),
+    [
+        (replace(OUTAGE, breaker=CLOSED, drained_last_minute=1), "payments go through."),
+        (replace(OUTAGE, breaker=CLOSED, due=9), "payments are let through."),  # and nothing was drained
+        (replace(OUTAGE, breaker=PROBING, in_flight=1), "a few payments try whether the service is back."),
+        (
+            replace(OUTAGE, breaker=PROBING, in_flight=1, abandoned=1),
+            "a few payments are let through.",
+        ),
+        (replace(ALARMED, breaker=PROBING), "a few payments are let through."),
+        (ALARMED, "payments are let through."),
+        (
+            replace(QUIET, breaker=FORCED_CLOSED),
+            "every payment is let through; its own state is [bold red]open[/].",
+        ),
+        (
+            replace(REJECTED, breaker=OPEN),
+            f"no payment is tried; the next in 18 s. {REJECTIONS}",
+        ),
+        (
+            replace(REJECTED, breaker=FORCED_CLOSED),
+            f"every payment is tried; its own state is [bold red]open[/]. {REJECTIONS}",
+        ),
+    ],
+)
+def test_payments_are_said_to_go_through_only_where_that_was_seen(seen: Backlog, end: str) -> None:
+    assert verdict(seen).endswith(end)
+
+
+def test_one_rejected_order_is_reported_as_one() -> None:
+    shown = verdict(replace(REJECTED, rejected=Rejected(1, REJECTION)))
+    assert "The payment service rejected 1 order when it was last tried" in shown
+
+
+def test_a_warning_is_reported_with_what_to_do() -> None:
+    assert warnings(OUTAGE) == []
+    assert warnings(ALARMED) == [
+        "[bold red]No worker is alive: what waits stays where it is.[/]",
+        "  → Start one.",
+    ]

@@ -1,0 +1,24 @@
+"""When a backlog will be gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.monitor.backlog import drain_eta
+
+
+@pytest.mark.parametrize(
+    ("queued", "drained", "span", "last_due", "stopped", "eta"),
+    [
+        (0, 0, 0.0, 0.0, True, 0.0),
+        (20, 10, 5.0, 0.0, False, 10.0),
+        (20, 10, 0.001, 0.0, False, 2.0),  # a burst of a moment is not a speed
+        (20, 10, 5.0, 600.0, False, 600.0),
+        (20, 10, 5.0, 0.0, True, None),
+        (20, 0, 0.0, 0.0, False, None),
+    ],
+)
+def test_the_time_to_drain(
+    queued: int, drained: int, span: float, last_due: float, stopped: bool, eta: float | None
+) -> None:
+    assert drain_eta(queued, drained=drained, span=span, last_due=last_due, stopped=stopped) == eta
