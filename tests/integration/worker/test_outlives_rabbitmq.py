@@ -15,7 +15,7 @@ from kombu import Connection
 from breakwall.broker import QUEUE, TASK, Publisher, queue_depth
 from breakwall.broker.config import DEAD_LETTERS
 from breakwall.broker.rabbitmq_queues import retry_queue
-from breakwall.doctor.checks import broker
+from breakwall.doctor.broker import broker
 from tests.integration.broker_worker import BrokerWorker, wait_until
 from tests.servers import RabbitServer
 

@@ -15,7 +15,7 @@ import pytest
 from breakwall.broker import QUEUE, Publisher, check_queue, queue_depth
 from breakwall.broker.backoff import PAUSE
 from breakwall.broker.config import DEAD_LETTERS
-from breakwall.doctor.checks import broker
+from breakwall.doctor.broker import broker
 from breakwall.doctor.strange_messages import dead_letters
 from tests.command import Terminal
 from tests.integration.broker.checks.told import NO_LOSS, Clock, told_by_check

@@ -10,7 +10,7 @@ import redis
 
 from breakwall.broker import QUEUE, Publisher, QueueDepth
 from breakwall.broker.backoff import PAUSE
-from breakwall.doctor.checks import broker
+from breakwall.doctor.broker import broker
 from tests.integration.broker.checks.told import NO_LOSS, Clock, told_by_check
 from tests.integration.publish_fixtures import settings_for
 from tests.servers import RedisServer, SentinelSite

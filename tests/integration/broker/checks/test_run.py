@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from breakwall.broker import check_queue
-from breakwall.doctor.checks import broker
+from breakwall.doctor.broker import broker
 from tests.integration.publish_fixtures import settings_for
 
 
