@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 
 from breakwall.payments.db.database import open_engine
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.db.upgrade import Steps
+from breakwall.payments.db.migration_steps import MigrationSteps
 from tests.of_0003 import Writer, fill
 from tests.servers import PostgresServer, Workshop
 
@@ -74,12 +74,12 @@ def measure(engine: Engine, orders: int, open_orders: int) -> int:
 
 def tell_steps() -> None:
     """Print each step that takes a second."""
-    for name in ("briefly", "at_leisure"):
-        setattr(Steps, name, _timed_step(getattr(Steps, name)))
+    for name in ("run_short", "run_long"):
+        setattr(MigrationSteps, name, _timed_step(getattr(MigrationSteps, name)))
 
 
 def _timed_step(step: Callable[..., object]) -> Callable[..., object]:
-    def told(self: Steps, work: Callable[..., object], *arguments: object) -> object:
+    def told(self: MigrationSteps, work: Callable[..., object], *arguments: object) -> object:
         began = time.monotonic()
         try:
             return step(self, work, *arguments)

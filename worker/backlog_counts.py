@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, func, literal, literal_column, or_, s
 
 from breakwall.currencies import show_money
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.query_hints import most_likely, once
+from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders, workers
 from breakwall.payments.fleet.workers import is_alive
 from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED
@@ -58,14 +58,14 @@ def glimpse(connection: Connection, clock: Clock) -> Glimpse:
     """Whether anything waits, at the cost of `SAMPLE` rows at most."""
     sample = (
         select(orders.c.created_at.label("since"))
-        .where(most_likely(orders.c.status == QUEUED), orders.c.dispatch_at.is_not(None))
+        .where(likely(orders.c.status == QUEUED), orders.c.dispatch_at.is_not(None))
         .order_by(orders.c.dispatch_at)  # by the index of what waits, not through all that is finished
         .limit(SAMPLE)
         .subquery()
     )
     busy = (
         select(literal(1))
-        .where(most_likely(orders.c.status == IN_FLIGHT), HAD_WAITED)
+        .where(likely(orders.c.status == IN_FLIGHT), HAD_WAITED)
         .order_by(orders.c.lease_until)
         .limit(1)
     )

@@ -17,7 +17,13 @@ from breakwall.broker import READS
 from breakwall.host.exhaustion import lack_of
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.workers import BEAT, Identity, is_noted, note_alive, note_stopped
+from breakwall.payments.fleet.workers import (
+    HEARTBEAT_INTERVAL,
+    Identity,
+    has_heartbeats,
+    record_heartbeat,
+    remove_worker,
+)
 
 log = logging.getLogger("breakwall.worker")
 
@@ -108,14 +114,16 @@ class Heartbeat:
         return self._try(lambda connection, who: self._note(connection, who, idle))
 
     def _note(self, connection: Connection, who: Identity, idle: float | None) -> None:
-        if is_noted(connection):
-            note_alive(connection, self._clock, who, lacks=self._lacks, idle=idle)
+        if has_heartbeats(connection):
+            record_heartbeat(connection, self._clock, who, lacks=self._lacks, idle=idle)
 
     def _run(self) -> None:
         while not self._stopped:
-            self._wake.wait(BEAT if self.beat() else SOON)
+            self._wake.wait(HEARTBEAT_INTERVAL if self.beat() else SOON)
             self._wake.clear()
-        self._try(lambda connection, who: note_stopped(connection, who.id) if is_noted(connection) else None)
+        self._try(
+            lambda connection, who: remove_worker(connection, who.id) if has_heartbeats(connection) else None
+        )
 
     def _try(self, work: Callable[[Connection, Identity], None]) -> bool:
         who = self._who

@@ -13,7 +13,7 @@ from contextlib import suppress
 from breakwall.broker.messages import StrangeMessage
 from breakwall.host.exhaustion import SHORTAGES
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.strange_messages import Strange, keep
+from breakwall.payments.fleet.strange_messages import MessageParts, store_messages
 
 log = logging.getLogger("breakwall.worker")
 
@@ -41,7 +41,7 @@ class StrangeBox:
     def __init__(self, database: Callable[[], Database], clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
-        self._waiting: queue.Queue[Strange | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[MessageParts | None] = queue.Queue(WAITING)
         self._lock = threading.Lock()
         self._unsaid: Counter[str] = Counter()
         self._silent_until: dict[str, float] = {}
@@ -56,7 +56,7 @@ class StrangeBox:
             "set aside a message that is none of ours: %s%s; `breakwall queue strange` shows it",
         )
         with suppress(queue.Full):
-            self._waiting.put_nowait(Strange(message.reason, message.headers, message.body))
+            self._waiting.put_nowait(MessageParts(message.reason, message.headers, message.body))
         self._start()
 
     def close(self) -> None:
@@ -98,11 +98,11 @@ class StrangeBox:
             going_on = None not in batch
             self._keep([one for one in batch if one is not None])
 
-    def _keep(self, batch: list[Strange]) -> None:
+    def _keep(self, batch: list[MessageParts]) -> None:
         if not batch:
             return
         try:
-            keep(self._database(), batch)
+            store_messages(self._database(), batch)
         except Exception as error:  # the message is set aside either way
             kind = type(error).__name__
             now = self._clock()

@@ -33,7 +33,7 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
     The first time, it names the site: as BREAKWALL_SITE says, else by chance. Set the name that it shows, so that
     orders keep their keys should the database be lost.
     """
-    from breakwall.payments.db.migrate import TOLERANT
+    from breakwall.payments.db.revisions import TOLERANT
     from breakwall.settings import load_settings
     from breakwall.terminal.output import data, notes, write_json
 
@@ -70,7 +70,7 @@ def downgrade_database(
     It says what is lost and asks; --yes where nobody can be asked.
     """
     from breakwall.payments.db.downgrade import downgrade, losses
-    from breakwall.payments.db.migrate import current_revision
+    from breakwall.payments.db.revisions import current_revision
     from breakwall.settings import load_settings
     from breakwall.terminal.output import data, write_json
 
@@ -176,7 +176,7 @@ def _tell_pruned(
 def _opened(settings: Settings) -> Database:
     """The database as it is: not even the embedded one is migrated."""
     from breakwall.payments.db.database import Database
-    from breakwall.payments.db.migrate import check_schema
+    from breakwall.payments.db.revisions import check_schema
 
     return Database(settings.database, prepare=check_schema)
 
@@ -201,7 +201,8 @@ def _migrate(settings: Settings) -> tuple[str | None, str, str]:
 
     from breakwall.host.private_files import make_folder
     from breakwall.payments.db.database import Database
-    from breakwall.payments.db.migrate import current_revision, prepare_home, upgrade
+    from breakwall.payments.db.migrate import prepare_data_folder, upgrade
+    from breakwall.payments.db.revisions import current_revision
     from breakwall.payments.site import check_site, read_site
 
     revisions: list[str | None] = []
@@ -211,7 +212,7 @@ def _migrate(settings: Settings) -> tuple[str | None, str, str]:
             make_folder(settings.home)
         revisions.append(current_revision(engine))
         if settings.embedded_database:
-            prepare_home(settings.home, engine, site=settings.site, wait=None)
+            prepare_data_folder(settings.home, engine, site=settings.site, wait=None)
         else:
             upgrade(engine, site=settings.site)
         check_site(engine, settings.site)

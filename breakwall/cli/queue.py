@@ -9,7 +9,7 @@ import typer
 from breakwall.terminal.options import Format, OutputOption
 
 if TYPE_CHECKING:
-    from breakwall.payments.fleet.strange_messages import StoredStrange
+    from breakwall.payments.fleet.strange_messages import StoredStrangeMessage
 
 queue_app = typer.Typer(no_args_is_help=True, help="The queue that the workers drain.")
 
@@ -41,16 +41,16 @@ def strange(
     _show(found, cleared if clear else None)
 
 
-def _find(limit: int, *, clear: bool) -> tuple[list[StoredStrange], int]:
+def _find(limit: int, *, clear: bool) -> tuple[list[StoredStrangeMessage], int]:
     from contextlib import closing
 
-    from breakwall.payments.fleet.strange_messages import check_kept, newest
+    from breakwall.payments.fleet.strange_messages import check_can_store, newest
     from breakwall.payments.fleet.strange_messages import clear as forget
     from breakwall.settings import load_settings
     from breakwall.wiring import open_database
 
     with closing(open_database(load_settings())) as database:
-        database.read(check_kept)
+        database.read(check_can_store)
         found = database.read(lambda connection: newest(connection, limit=limit))
         cleared = forget(database, found[0].id) if clear and found else 0
     return found, cleared
@@ -66,7 +66,7 @@ def _shortened(text: str) -> str:
     return f"{text[:SHOWN]}… (the first {SHOWN} of {len(text):,} characters kept; -o json shows all)"
 
 
-def _show(found: list[StoredStrange], cleared: int | None) -> None:
+def _show(found: list[StoredStrangeMessage], cleared: int | None) -> None:
     from breakwall.terminal.output import data, notes, plain
     from breakwall.terminal.words import count, moment
 

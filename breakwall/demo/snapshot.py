@@ -14,7 +14,7 @@ from breakwall.breaker import CircuitState
 from breakwall.demo.acknowledgements import PromiseReader
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.schema import IN_FLIGHT, SettledBy, attempts, orders
+from breakwall.payments.db.schema import IN_FLIGHT, ResolvedBy, attempts, orders
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.settings import Settings
@@ -154,7 +154,7 @@ class Lookout:
     def look_ups(self) -> LookUps:
         """What became of the answers that were lost."""
         told = select(attempts.c.outcome, func.count().label("number")).where(
-            attempts.c.settled_by == SettledBy.LOOK_UP
+            attempts.c.settled_by == ResolvedBy.LOOK_UP
         )
         rows = self._database.read(
             lambda connection: connection.execute(told.group_by(attempts.c.outcome)).all()

@@ -10,8 +10,9 @@ from breakwall.doctor.addresses import where
 from breakwall.doctor.findings import Finding
 from breakwall.doctor.strange_messages import set_aside
 from breakwall.migrations import HEAD
-from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError, encoding_of
-from breakwall.payments.db.migrate import check_schema, current_revision
+from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
+from breakwall.payments.db.postgres import encoding_of
+from breakwall.payments.db.revisions import check_schema, current_revision
 from breakwall.payments.db.schema import orders
 from breakwall.payments.operator.incidents import count_open, newest_incidents
 from breakwall.payments.site import read_site

@@ -68,7 +68,7 @@ class CircuitLog:
         self._open_since: float | None = None
         self._known = False
 
-    def answered(self, answer: Answer | LookUpAnswer) -> None:
+    def record_answer(self, answer: Answer | LookUpAnswer) -> None:
         """Take note of an answer of the payment service, before the circuit judges it."""
         if answer.health is Health.NEUTRAL:
             return
@@ -77,7 +77,7 @@ class CircuitLog:
         with self._lock:
             self._seen.append((self._clock(), kind))
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """To be given to `CircuitBreaker.listen`."""
         if isinstance(event, Overridden):
             self._overridden(event)

@@ -4,7 +4,7 @@ Both are derived, so that an order placed again, after its database was lost, is
 renewed keys are the same in turn:
 
     id  = the first 16 bytes of SHA-256(site, the caller's key), in hexadecimal
-    key = base32(the first 4 bytes of SHA-256(id, renewal) + the id's 16 bytes)
+    key = base32(the first 4 bytes of SHA-256(id, rotation) + the id's 16 bytes)
 
 A key is 32 characters of a-z and 2-7: no router, proxy, framework or column changes it. Its first ten (50 bits)
 tell it apart from every other, and the id within finds the order. Orders from before keep the keys that they have.
@@ -32,14 +32,14 @@ def derive_order_id(site: str, idempotency_key: str) -> str:
     return _digest(site, idempotency_key)[:16].hex()
 
 
-def derive_charge_key(order_id: str, renewal: int = 0) -> str:
+def derive_charge_key(order_id: str, rotation: int = 0) -> str:
     """The key that an order travels under.
 
     Args:
         order_id: 32 hexadecimal digits.
-        renewal: 0 for the first key, 1 for the one after it, and so on.
+        rotation: 0 for the first key, 1 for the one after it, and so on.
     """
-    prefix = _digest(order_id, str(renewal))[:_PREFIX]
+    prefix = _digest(order_id, str(rotation))[:_PREFIX]
     return b32encode(prefix + bytes.fromhex(order_id)).decode().lower()
 
 

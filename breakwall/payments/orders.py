@@ -123,7 +123,7 @@ def _amount_problem(value: Any, currency: str | None) -> str | None:
     return None
 
 
-def check_travels_as_it_is(order: Order) -> None:
+def check_caller_key(order: Order) -> None:
     """Make sure that the order's own key can be sent: for who sends it instead of a derived one.
 
     Raises:
@@ -178,7 +178,7 @@ class StoredAttempt:
 
     Attributes:
         gateway_key: the key that it travelled under.
-        settled_by: what has settled it other than an answer to it: one of `schema.SettledBy`, or None.
+        settled_by: what has settled it other than an answer to it: one of `schema.ResolvedBy`, or None.
     """
 
     number: int

@@ -14,12 +14,12 @@ from breakwall.payments.gateways.base import Advice, Answer
 
 log = logging.getLogger("breakwall.payments")
 
-PAUSE = 60.0
+WARNING_INTERVAL = 60.0
 """Seconds between two warnings of a process: every attempt is answered so until somebody mends the settings."""
 
 
 class RejectionLog:
-    """Warns of the first rejection, and then once in `PAUSE` of how many there were. Safe for threads.
+    """Warns of the first rejection, and then once in `WARNING_INTERVAL` of how many there were. Safe for threads.
 
     Args:
         clock: seconds, monotonic.
@@ -36,7 +36,7 @@ class RejectionLog:
         """In a forked child: the lock may be held by a thread that this process does not have."""
         self._lock = threading.Lock()
 
-    def hear(self, answer: Answer) -> None:
+    def record_answer(self, answer: Answer) -> None:
         """Take note of the answer to a charge, whatever it is."""
         number = self._count() if answer.advice is Advice.RECONFIGURE else 0
         if number:
@@ -54,5 +54,5 @@ class RejectionLog:
             self._unsaid += 1
             if now < self._silent_until:
                 return 0
-            number, self._unsaid, self._silent_until = self._unsaid, 0, now + PAUSE
+            number, self._unsaid, self._silent_until = self._unsaid, 0, now + WARNING_INTERVAL
             return number

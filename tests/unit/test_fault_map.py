@@ -56,9 +56,9 @@ SITUATIONS = {
     "test_place_says_what_is_lacking_and_never_of_an_order_that_was_charged",
     "a SQLite worker out of file descriptors": "integration/worker/test_exhaustion.py::"
     "test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go",
-    "db upgrade beside a long writer": "contract/payments/db/test_upgrade.py::"
+    "db upgrade beside a long writer": "contract/payments/db/test_migration_steps.py::"
     "test_a_lock_that_cannot_be_had_is_said_as_that_and_nothing_is_half_done",
-    "db upgrade of millions of rows": "contract/payments/db/test_upgrade.py::"
+    "db upgrade of millions of rows": "contract/payments/db/test_migration_steps.py::"
     "test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it",
     "Retry-After as a date, no Date, a slow clock": "unit/payments/gateways/test_retry_after.py::"
     "test_what_nobody_can_mean_is_ignored",

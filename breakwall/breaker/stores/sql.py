@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from breakwall.breaker.stores import ABSENT, Record
-from breakwall.sqlite.file import file_of, watch
+from breakwall.sqlite.file import sqlite_file, watch_file
 from breakwall.sqlite.fork import inside_sqlite
 
 metadata = sa.MetaData()
@@ -69,7 +69,7 @@ class SQLStore:
     def __init__(self, url: str) -> None:
         try:
             self._url = make_url(url)
-            self._file = file_of(self._url)
+            self._file = sqlite_file(self._url)
             self._engine = self._connect()
         except ArgumentError:
             raise ValueError(
@@ -128,7 +128,7 @@ class SQLStore:
         if dialect == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
         if self._file is not None:
-            watch(engine, self._file, log=False)
+            watch_file(engine, self._file, log=False)
             sa.event.listen(engine, "connect", self._whose_it_is)
         # A swap and its time in one statement, where the database can: racers hold each other up for less.
         self._returns = engine.dialect.update_returning
@@ -179,7 +179,7 @@ class SQLStore:
         # A database that is removed is made anew here only where it was the circuits' alone.
         others = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> ?"
         if self._file is not None:
-            self._file.known = connection.execute(others, [circuits.name]).fetchone()[0] > 0
+            self._file.was_opened = connection.execute(others, [circuits.name]).fetchone()[0] > 0
 
     def _make_table(self) -> None:
         # Two processes may both find no table and both make it; the one that comes second is told so in

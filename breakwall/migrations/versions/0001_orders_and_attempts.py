@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    context.config.attributes["steps"].briefly(_make_tables, "orders")
+    context.config.attributes["steps"].run_short(_make_tables, "orders")
 
 
 def _make_tables(_: sa.Connection) -> None:

@@ -9,14 +9,14 @@ down_revision = "0001"
 
 def upgrade() -> None:
     steps = context.config.attributes["steps"]
-    steps.briefly(_make_interventions, "orders")
+    steps.run_short(_make_interventions, "orders")
     charges = "INDEX %s IF NOT EXISTS ix_orders_charge ON orders (charge_id) WHERE charge_id IS NOT NULL"
     if op.get_bind().dialect.name == "postgresql":
         # All orders are read for it.
-        steps.concurrently("ix_orders_charge", f"CREATE {charges % 'CONCURRENTLY'}")
+        steps.build_index("ix_orders_charge", f"CREATE {charges % 'CONCURRENTLY'}")
     else:
-        steps.briefly(lambda _: op.execute(f"CREATE {charges % ''}"), "orders")
-    steps.briefly(_know_more_kinds, "incidents")
+        steps.run_short(lambda _: op.execute(f"CREATE {charges % ''}"), "orders")
+    steps.run_short(_know_more_kinds, "incidents")
 
 
 def _make_interventions(connection: sa.Connection) -> None:

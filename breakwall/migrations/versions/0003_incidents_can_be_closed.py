@@ -44,7 +44,7 @@ _LEAVE_KNOWN_OUT = {
 
 
 def upgrade() -> None:
-    context.config.attributes["steps"].briefly(_close_incidents, "incidents")
+    context.config.attributes["steps"].run_short(_close_incidents, "incidents")
 
 
 def _close_incidents(connection: sa.Connection) -> None:

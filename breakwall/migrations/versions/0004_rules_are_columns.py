@@ -116,24 +116,24 @@ _WAITING = sa.table("open_before_0004", sa.column("id"))
 
 def upgrade() -> None:
     steps = context.config.attributes["steps"]
-    steps.briefly(_make_tables, "orders")
-    steps.briefly(_widen_orders, "orders")
-    steps.briefly(_widen_attempts, "attempts")
-    steps.briefly(_know_more_kinds, "incidents")
-    steps.briefly(_know_more_actions, "interventions")
-    steps.at_leisure(_make_sure)
+    steps.run_short(_make_tables, "orders")
+    steps.run_short(_widen_orders, "orders")
+    steps.run_short(_widen_attempts, "attempts")
+    steps.run_short(_know_more_kinds, "incidents")
+    steps.run_short(_know_more_actions, "interventions")
+    steps.run_long(_make_sure)
     _at_its_ease(steps)(_note_open_orders)
     _fill_open_orders(steps)
-    shared, rows = steps.at_leisure(lambda _: (_shared_charges(), _known_charges()))
-    steps.briefly(partial(_keep_charges, rows), "charges")
-    steps.briefly(partial(_report, shared), "incidents")
-    steps.briefly(lambda _: op.drop_table(_WAITING.name), _WAITING.name)
+    shared, rows = steps.run_long(lambda _: (_shared_charges(), _known_charges()))
+    steps.run_short(partial(_keep_charges, rows), "charges")
+    steps.run_short(partial(_report, shared), "incidents")
+    steps.run_short(lambda _: op.drop_table(_WAITING.name), _WAITING.name)
 
 
 def _at_its_ease(steps: Any) -> Any:
     # SQLite: what reads first and then writes fails as soon as somebody else writes, unless it has the lock before.
     return (
-        partial(steps.briefly, table="orders") if op.get_bind().dialect.name == "sqlite" else steps.at_leisure
+        partial(steps.run_short, table="orders") if op.get_bind().dialect.name == "sqlite" else steps.run_long
     )
 
 
@@ -189,8 +189,8 @@ def _note_open_orders(connection: sa.Connection) -> None:
 def _fill_open_orders(steps: Any) -> None:
     last: str | None = ""
     while last is not None:
-        last = steps.briefly(partial(_fill_some, last), "orders")
-        steps.rest()
+        last = steps.run_short(partial(_fill_some, last), "orders")
+        steps.pause()
 
 
 def _fill_some(last: str, connection: sa.Connection) -> str | None:

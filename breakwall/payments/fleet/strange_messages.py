@@ -12,26 +12,26 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database, SchemaError
-from breakwall.payments.db.optional_tables import is_there
+from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import strange_messages
 from breakwall.texts import visible
 
-KEPT = 1000
+MAX_KEPT = 1000
 """Messages: enough to see what somebody sends, and at most a few megabytes in all."""
 
-LONGEST = 16_384
+MAX_BODY_BYTES = 16_384
 """Bytes of a body that are kept."""
 
-LONGEST_HEADERS = 4096
+MAX_HEADERS_BYTES = 4096
 
-KEEPING = "keep_strange"
+STORING = "keep_strange"
 CLEARING = "clear_strange"
 """Their transactions' names. They are no crash points': no order changes with them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Strange:
-    """A message to keep: its parts as they came, text, bytes or anything else."""
+class MessageParts:
+    """A message to store_messages: its parts as they came, text, bytes or anything else."""
 
     reason: str
     headers: object
@@ -39,7 +39,7 @@ class Strange:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredStrange:
+class StoredStrangeMessage:
     """A message that is kept; what no text may hold is shown in it as escapes."""
 
     id: int
@@ -50,8 +50,8 @@ class StoredStrange:
     size: int
 
 
-def keep(database: Database, found: Sequence[Strange], clock: Clock | None = None) -> None:
-    """Write the messages down, and drop the oldest beyond `KEPT`.
+def store_messages(database: Database, found: Sequence[MessageParts], clock: Clock | None = None) -> None:
+    """Write the messages down, and drop the oldest beyond `MAX_KEPT`.
 
     Raises:
         DatabaseUnavailableError: nothing was kept; also where the database is older than these tables.
@@ -60,29 +60,29 @@ def keep(database: Database, found: Sequence[Strange], clock: Clock | None = Non
 
     def work(connection: Connection) -> None:
         connection.execute(insert(strange_messages).values(at=at), [_row(one) for one in found])
-        ids = select(strange_messages.c.id).order_by(strange_messages.c.id.desc()).offset(KEPT).limit(1)
+        ids = select(strange_messages.c.id).order_by(strange_messages.c.id.desc()).offset(MAX_KEPT).limit(1)
         connection.execute(delete(strange_messages).where(strange_messages.c.id <= ids.scalar_subquery()))
 
-    database.write(work, name=KEEPING)
+    database.write(work, name=STORING)
 
 
-def are_kept(connection: Connection) -> bool:
+def can_store(connection: Connection) -> bool:
     """Whether the database has room for them; that of the version before has none."""
-    return is_there(connection, strange_messages.name)
+    return has_table(connection, strange_messages.name)
 
 
-def check_kept(connection: Connection) -> None:
+def check_can_store(connection: Connection) -> None:
     """Raise `SchemaError` where the database has no room for them."""
-    if not are_kept(connection):
+    if not can_store(connection):
         raise SchemaError(
             "messages that are none of ours are kept from the database's next revision on: run `breakwall db upgrade`"
         )
 
 
-def newest(connection: Connection, *, limit: int) -> list[StoredStrange]:
+def newest(connection: Connection, *, limit: int) -> list[StoredStrangeMessage]:
     """The newest that are kept, newest first, within a running transaction."""
     wanted = select(strange_messages).order_by(strange_messages.c.id.desc()).limit(limit)
-    return [StoredStrange(**row._mapping) for row in connection.execute(wanted)]
+    return [StoredStrangeMessage(**row._mapping) for row in connection.execute(wanted)]
 
 
 def count_by_reason(connection: Connection) -> Counter[str]:
@@ -105,9 +105,9 @@ def clear(database: Database, up_to: int | None = None) -> int:
     return database.write(lambda connection: connection.execute(statement).rowcount, name=CLEARING)
 
 
-def _row(message: Strange) -> dict[str, object]:
-    body, size = _readable(message.body, LONGEST)
-    headers, _ = _readable(message.headers, LONGEST_HEADERS)
+def _row(message: MessageParts) -> dict[str, object]:
+    body, size = _readable(message.body, MAX_BODY_BYTES)
+    headers, _ = _readable(message.headers, MAX_HEADERS_BYTES)
     return {"reason": visible(message.reason), "headers": headers, "body": body, "size": size}
 
 

@@ -15,17 +15,17 @@ from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.schema import workers
 from breakwall.texts import MAX_LENGTH, visible
 
-BEAT = 10.0
+HEARTBEAT_INTERVAL = 10.0
 """Seconds between two signs of life: six short transactions a minute for each worker."""
 
 DEAD_AFTER = 45.0
 """Seconds without one, by the database's clock, after which a worker is taken for dead: three are missed, and the
 next had all the time that the longest transaction may take."""
 
-KEPT = 3600.0
+SILENT_SHOWN_FOR = 3600.0
 """Seconds for which a worker that went silent is still shown."""
 
-MOST_SILENT = 100
+MAX_SILENT = 100
 """Silent workers that are kept at most, the newest: one that crashes at each start leaves a row each time."""
 
 
@@ -87,25 +87,25 @@ def live_workers(connection: Connection, clock: Clock) -> list[Worker] | None:
 
 
 def known_workers(connection: Connection, clock: Clock) -> list[Worker] | None:
-    """The same, with those that went silent within `KEPT` after them."""
-    if not is_noted(connection):
+    """The same, with those that went silent within `SILENT_SHOWN_FOR` after them."""
+    if not has_heartbeats(connection):
         return None
     now = clock.after(0)
     wanted = (
         select(workers, now.label("now"), is_alive(clock).label("alive"))
-        .where(or_(is_alive(clock), workers.c.seen_at >= clock.after(-KEPT)))
+        .where(or_(is_alive(clock), workers.c.seen_at >= clock.after(-SILENT_SHOWN_FOR)))
         .order_by(workers.c.started_at, workers.c.id)
     )
     found = [_worker(row._mapping) for row in connection.execute(wanted)]
     return sorted(found, key=lambda worker: not worker.alive)
 
 
-def is_noted(connection: Connection) -> bool:
+def has_heartbeats(connection: Connection) -> bool:
     """Whether this database has the table."""
     return inspect(connection).has_table(workers.name)
 
 
-def note_alive(
+def record_heartbeat(
     connection: Connection,
     clock: Clock,
     who: Identity,
@@ -130,7 +130,7 @@ def note_alive(
         _clear_away(connection, clock)
 
 
-def note_stopped(connection: Connection, worker_id: str) -> None:
+def remove_worker(connection: Connection, worker_id: str) -> None:
     """Take a worker's row away: it has ended as it should."""
     connection.execute(delete(workers).where(workers.c.id == worker_id))
 
@@ -138,9 +138,9 @@ def note_stopped(connection: Connection, worker_id: str) -> None:
 def _clear_away(connection: Connection, clock: Clock) -> None:
     newest = (
         select(workers.c.id)
-        .where(~is_alive(clock), workers.c.seen_at >= clock.after(-KEPT))
+        .where(~is_alive(clock), workers.c.seen_at >= clock.after(-SILENT_SHOWN_FOR))
         .order_by(workers.c.seen_at.desc())
-        .limit(MOST_SILENT)
+        .limit(MAX_SILENT)
     )
     connection.execute(delete(workers).where(~is_alive(clock), workers.c.id.not_in(newest)))
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, or_, select
 
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.optional_tables import is_there
+from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import attempts, known_keys, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.attempt_conditions import UNSETTLED
@@ -167,7 +167,7 @@ class Reconciliation:
             lies_within.append(known_keys.c.settled_at >= self._period.since)
 
         def look(connection: Connection) -> None:
-            if is_there(connection, known_keys.name):
+            if has_table(connection, known_keys.name):
                 self._look_for_forgotten(connection)
                 counted = select(func.count()).select_from(known_keys).where(*lies_within)
                 self.pruned = connection.scalar(counted) or 0

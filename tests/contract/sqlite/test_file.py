@@ -16,8 +16,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from breakwall.breaker import store_from_url
-from breakwall.payments.db.database import BUSY_SECONDS, Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.migrate import check_schema, prepare_home, upgrade
+from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
+from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
+from breakwall.payments.db.migrate import prepare_data_folder, upgrade
+from breakwall.payments.db.revisions import check_schema
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.site import read_site
@@ -128,7 +130,7 @@ def test_orders_get_ids_of_the_site_whose_database_is_there_now(ledger: Ledger, 
 def test_the_embedded_database_is_made_anew(tmp_path: Path) -> None:
     home = tmp_path / "home"
     url = f"sqlite:///{home}/breakwall.db"
-    prepare = lambda engine: prepare_home(home, engine)  # noqa: E731
+    prepare = lambda engine: prepare_data_folder(home, engine)  # noqa: E731
     with closing(Database(url, prepare=prepare, makes_file=True)) as database:
         ledger = Ledger(database, lease=15.0)
         ledger.accept_queued([order("at-first")])
@@ -215,7 +217,7 @@ def test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes(shop: 
     holder.join()
     # It was charged, so it is not said to be refused.
     assert result.status == "in_flight"
-    assert seconds < BUSY_SECONDS + 1.5
+    assert seconds < LOCK_TIMEOUT + 1.5
 
 
 def test_an_order_that_waits_in_vain_is_not_accepted(shop: Site) -> None:

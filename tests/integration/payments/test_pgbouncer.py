@@ -19,7 +19,8 @@ from sqlalchemy import Connection, text
 from breakwall.breaker import store_from_url
 from breakwall.doctor.database import database as look_at_database
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
-from breakwall.payments.db.migrate import current_revision, upgrade
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.revisions import current_revision
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.settings import load_settings
 from tests.pooled import Shop, order

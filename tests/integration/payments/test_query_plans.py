@@ -23,7 +23,7 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.db.optional_tables import is_there
+from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
@@ -95,7 +95,7 @@ class Site:
         with self.database.engine.begin() as connection:
             for statement in (PRUNED, INCIDENTS, DEEDS):
                 connection.execute(text(statement))
-            assert is_there(connection, "known_keys")  # Asked once, too.
+            assert has_table(connection, "known_keys")  # Asked once, too.
         if analysed:
             tidy(self.database.engine)
         self._explain = explain

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from breakwall.host.exhaustion import CALM, REPEAT, Lacks, lack_of, relieve, remember
-from breakwall.payments.db.database import Database, DatabaseUnavailableError, telling_shortages
+from breakwall.payments.db.database import Database, DatabaseUnavailableError
+from breakwall.payments.db.errors import exhaustion_as_unavailable
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_a_shortage_is_named_also_as_the_cause_of_another_error(error: Exception
 )
 def test_any_other_error_is_none(error: Exception) -> None:
     assert lack_of(error) is None
-    with pytest.raises(type(error)), telling_shortages():
+    with pytest.raises(type(error)), exhaustion_as_unavailable():
         raise error
 
 

@@ -27,15 +27,15 @@ class Story:
         )
         store = MemoryStore(lambda: self.now)
         self.breaker = CircuitBreaker("payment", config, store, clock=lambda: self.now)
-        self.breaker.listen(self.log.hear)
+        self.breaker.listen(self.log.on_event)
 
     def call(self, code: str | None) -> None:
         permit = self.breaker.acquire()
         if code is None:
-            self.log.answered(Answer(Outcome.SUCCEEDED, Health.SUCCESS))
+            self.log.record_answer(Answer(Outcome.SUCCEEDED, Health.SUCCESS))
             permit.record_success()
         else:
-            self.log.answered(Answer(Outcome.UNKNOWN, Health.FAILURE, code=code))
+            self.log.record_answer(Answer(Outcome.UNKNOWN, Health.FAILURE, code=code))
             permit.record_failure()
 
     def open(self) -> None:
@@ -87,39 +87,41 @@ def test_the_return_is_told_with_how_long_it_took(story: Story) -> None:
 
 
 def test_an_opening_that_others_brought_about_is_told_too(story: Story) -> None:
-    story.log.hear(Transition("payment", CLOSED, OPEN, 1, 25.0, 7))
+    story.log.on_event(Transition("payment", CLOSED, OPEN, 1, 25.0, 7))
     assert story.told()[0].startswith(
         "the circuit payment is open: 7 failures in all processes; this process saw none of it."
     )
-    story.log.hear(Transition("payment", OPEN, CLOSED, 3, 0.0))
-    story.log.hear(Transition("payment", CLOSED, OPEN, 4, 25.0, 7))
+    story.log.on_event(Transition("payment", OPEN, CLOSED, 3, 0.0))
+    story.log.on_event(Transition("payment", CLOSED, OPEN, 4, 25.0, 7))
     assert story.told()[2].startswith("the circuit payment opened: 7 failures in all processes; ")
 
 
 def test_who_did_not_see_it_half_open_does_not_count_its_old_failures_again(story: Story) -> None:
     story.open()
-    story.log.answered(Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout"))  # in hand when it opened
-    story.log.hear(Transition("payment", OPEN, OPEN, 3, 60.0, 3, reopenings=1))
+    story.log.record_answer(
+        Answer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
+    )  # in hand when it opened
+    story.log.on_event(Transition("payment", OPEN, OPEN, 3, 60.0, 3, reopenings=1))
     assert story.told()[1].startswith(
         "the circuit payment opened again: a probe failed; this process saw none of it."
     )
 
 
 def test_a_pause_that_the_service_asked_for_is_called_that(story: Story) -> None:
-    story.log.hear(Transition("payment", CLOSED, OPEN, 1, 120.0))
+    story.log.on_event(Transition("payment", CLOSED, OPEN, 1, 120.0))
     assert "is open: the payment service asked for a pause; " in story.told()[0]
 
 
 def test_a_look_up_that_fails_is_a_cause_as_well(story: Story) -> None:
-    story.log.answered(LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="ConnectError"))
-    story.log.hear(Transition("payment", CLOSED, OPEN, 1, 25.0, 1))
+    story.log.record_answer(LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="ConnectError"))
+    story.log.on_event(Transition("payment", CLOSED, OPEN, 1, 25.0, 1))
     assert (
         "1 failure in all processes; in this process 1 of 1 calls failed: ConnectError (1)" in story.told()[0]
     )
 
 
 def test_a_circuit_that_was_closed_all_along_says_nothing(story: Story) -> None:
-    story.log.hear(Transition("payment", CLOSED, CLOSED, 4, 0.0))
+    story.log.on_event(Transition("payment", CLOSED, CLOSED, 4, 0.0))
     assert story.told(logging.INFO) == []
 
 

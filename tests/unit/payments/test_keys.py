@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.payments.db.schema import MAX_SHAPE
+from breakwall.payments.db.schema import MAX_KEY_SHAPE
 from breakwall.payments.gateways.sent_keys import wire_key
 from breakwall.payments.keys import (
     COLUMN_SIZES,
@@ -22,7 +22,7 @@ from breakwall.payments.keys import (
 
 texts = st.text(min_size=1, max_size=255)
 ids = st.binary(min_size=16, max_size=16).map(bytes.hex)
-renewals = st.integers(0, 10_000)
+rotations = st.integers(0, 10_000)
 
 
 class TestAnOrdersId:
@@ -55,15 +55,15 @@ class TestAnOrdersId:
 
 
 class TestADerivedKey:
-    @given(order_id=ids, renewal=renewals)
-    def test_is_32_characters_that_nothing_on_the_way_changes(self, order_id: str, renewal: int) -> None:
-        key = derive_charge_key(order_id, renewal)
+    @given(order_id=ids, rotation=rotations)
+    def test_is_32_characters_that_nothing_on_the_way_changes(self, order_id: str, rotation: int) -> None:
+        key = derive_charge_key(order_id, rotation)
         assert re.fullmatch("[a-z2-7]{32}", key)
         assert quote(wire_key(key), safe="") == key
 
-    @given(order_id=ids, renewal=renewals)
-    def test_tells_whose_it_is(self, order_id: str, renewal: int) -> None:
-        assert order_id_within(derive_charge_key(order_id, renewal)) == order_id
+    @given(order_id=ids, rotation=rotations)
+    def test_tells_whose_it_is(self, order_id: str, rotation: int) -> None:
+        assert order_id_within(derive_charge_key(order_id, rotation)) == order_id
 
     def test_is_told_apart_by_its_first_ten_characters(self) -> None:
         """Some services keep no more of it."""
@@ -75,12 +75,12 @@ class TestADerivedKey:
     def test_is_told_apart_from_those_before_it_by_its_first_ten_characters(self) -> None:
         """Of one order's keys only the first four bytes differ."""
         order_id = derive_order_id("shop", "cart-1")
-        assert len({derive_charge_key(order_id, renewal)[:10] for renewal in range(1_000)}) == 1_000
+        assert len({derive_charge_key(order_id, rotation)[:10] for rotation in range(1_000)}) == 1_000
 
-    @given(order_id=ids, renewal=renewals)
-    def test_has_one_shape_whichever_it_is(self, order_id: str, renewal: int) -> None:
+    @given(order_id=ids, rotation=rotations)
+    def test_has_one_shape_whichever_it_is(self, order_id: str, rotation: int) -> None:
         """So that each charge that is known tells of every look-up."""
-        assert key_shape(derive_charge_key(order_id, renewal)) == "32a"
+        assert key_shape(derive_charge_key(order_id, rotation)) == "32a"
 
 
 class TestTheOrderWithinAKey:
@@ -139,8 +139,8 @@ class TestTheShapeOfAKey:
 
     @given(key=st.text(min_size=1, max_size=255))
     def test_fits_into_its_column_whatever_the_key_is(self, key: str) -> None:
-        assert len(key_shape(key)) <= MAX_SHAPE
+        assert len(key_shape(key)) <= MAX_KEY_SHAPE
 
     def test_fits_into_its_column_where_each_second_character_is_another_odd_one(self) -> None:
         key = "".join(f"a{chr(0xAC00 + number)}" for number in range(127)) + "a"
-        assert len(key_shape(key)) <= MAX_SHAPE
+        assert len(key_shape(key)) <= MAX_KEY_SHAPE

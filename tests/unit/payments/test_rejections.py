@@ -8,7 +8,7 @@ import pytest
 
 from breakwall.payments.gateways.answers import classify
 from breakwall.payments.gateways.base import Answer, Health, Outcome
-from breakwall.payments.rejections import PAUSE, RejectionLog
+from breakwall.payments.rejections import WARNING_INTERVAL, RejectionLog
 from tests.gateway import DECLINED, DOWN, LOST, PAID
 
 
@@ -31,7 +31,7 @@ class Process:
         """What it logs of them."""
         self._caplog.clear()
         for answer in answers:
-            self._rejections.hear(answer)
+            self._rejections.record_answer(answer)
         assert {record.levelno for record in self._caplog.records} <= {logging.WARNING}
         return self._caplog.messages
 
@@ -65,22 +65,22 @@ def test_the_first_rejection_is_told_at_once_with_its_code_and_what_to_do(proces
 
 def test_no_more_is_told_until_the_pause_is_over(process: Process) -> None:
     process.hears(REJECTED)
-    process.now += PAUSE - 0.001
+    process.now += WARNING_INTERVAL - 0.001
     assert process.hears(*[REJECTED] * 500) == []
 
 
 def test_after_the_pause_the_next_one_tells_how_many_there_were(process: Process) -> None:
     process.hears(*[REJECTED] * 1234)
-    process.now += PAUSE
+    process.now += WARNING_INTERVAL
     (warning,) = process.hears(answered(404), answered(404))
     assert warning.startswith("1,234 charges were rejected, the last one (http_404): ")
 
 
 def test_each_pause_counts_anew(process: Process) -> None:
     process.hears(*[REJECTED] * 10)
-    process.now += PAUSE
+    process.now += WARNING_INTERVAL
     process.hears(REJECTED)
-    process.now += PAUSE
+    process.now += WARNING_INTERVAL
     (warning,) = process.hears(REJECTED)
     assert warning.startswith("a charge was rejected")
 

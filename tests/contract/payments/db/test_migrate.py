@@ -37,7 +37,8 @@ import breakwall.migrations
 from breakwall.payments.db import migrate
 from breakwall.payments.db.clock import DatabaseClock, UtcDateTime
 from breakwall.payments.db.database import Database, SchemaError, open_engine
-from breakwall.payments.db.migrate import check_schema, current_revision, prepare_home, upgrade
+from breakwall.payments.db.migrate import prepare_data_folder, upgrade
+from breakwall.payments.db.revisions import check_schema, current_revision
 from breakwall.payments.db.schema import attempts, charges, incidents, metadata, orders, site
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import KnownCharge, known_charges, take_charge
@@ -210,7 +211,9 @@ def test_a_database_that_is_behind_is_refused_with_what_to_do(database_url: str)
 
 def test_the_embedded_database_is_made_on_first_use(tmp_path: Path) -> None:
     home = tmp_path / "new" / "home"
-    database = Database(f"sqlite:///{home}/breakwall.db", prepare=lambda engine: prepare_home(home, engine))
+    database = Database(
+        f"sqlite:///{home}/breakwall.db", prepare=lambda engine: prepare_data_folder(home, engine)
+    )
     assert database.read(lambda connection: connection.scalar(text("SELECT count(*) FROM orders"))) == 0
     assert home.stat().st_mode & 0o077 == 0
     database.close()

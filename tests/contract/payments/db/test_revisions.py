@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from breakwall.migrations import HEAD
-from breakwall.payments.db import sqlite
-from breakwall.payments.db import upgrade as upgrading
+from breakwall.payments.db import migration_steps, sqlite
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.db.downgrade import Losses, downgrade, losses
-from breakwall.payments.db.migrate import AFTER, BEFORE, check_schema, current_revision, prepare_home, upgrade
-from breakwall.payments.db.upgrade import MigrationBlockedError
+from breakwall.payments.db.migrate import prepare_data_folder, upgrade
+from breakwall.payments.db.migration_steps import MigrationBlockedError
+from breakwall.payments.db.revisions import AFTER, BEFORE, check_schema, current_revision
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.resolve import Resolution
@@ -149,7 +149,7 @@ class TestTwoRevisionsAway:
 class TestAnEmbeddedDatabase:
     def test_that_the_version_after_has_migrated_is_used_as_it_is(self, tmp_path: Path) -> None:
         database = Database(
-            f"sqlite:///{tmp_path}/breakwall.db", prepare=lambda engine: prepare_home(tmp_path, engine)
+            f"sqlite:///{tmp_path}/breakwall.db", prepare=lambda engine: prepare_data_folder(tmp_path, engine)
         )
         site = Site(f"sqlite:///{tmp_path}/breakwall.db")
         go_ahead(site)
@@ -158,7 +158,7 @@ class TestAnEmbeddedDatabase:
     def test_of_the_version_before_is_migrated(self, tmp_path: Path) -> None:
         site = Site(f"sqlite:///{tmp_path}/breakwall.db")
         go_back(site)
-        prepare_home(tmp_path, site.database.engine)
+        prepare_data_folder(tmp_path, site.database.engine)
         assert current_revision(site.database.engine) == HEAD
 
 
@@ -178,8 +178,8 @@ class TestGoingBack:
             told = r"table workers.*of 'a report'.*breakwall db downgrade"
             locks = "SET LOCAL application_name = 'a report'", "LOCK TABLE workers IN ACCESS SHARE MODE"
         with (
-            mock.patch.object(upgrading, "PATIENCE", 0.0),
-            mock.patch.object(sqlite, "BUSY_SECONDS", 0.1),
+            mock.patch.object(migration_steps, "STEP_TIMEOUT", 0.0),
+            mock.patch.object(sqlite, "LOCK_TIMEOUT", 0.1),
             engine.connect() as holder,
         ):
             holder.begin()

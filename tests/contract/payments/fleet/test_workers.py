@@ -18,8 +18,8 @@ from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import workers
 from breakwall.payments.fleet.workers import (
     DEAD_AFTER,
-    KEPT,
-    MOST_SILENT,
+    MAX_SILENT,
+    SILENT_SHOWN_FOR,
     Worker,
     known_workers,
     live_workers,
@@ -105,7 +105,7 @@ def test_a_worker_without_a_sign_is_dead_after_the_stated_time_and_shown_as_sile
 
 def test_a_worker_that_went_silent_long_ago_is_not_shown(fleet: Fleet) -> None:
     fleet.worker()
-    fleet.pass_time(KEPT + 1)
+    fleet.pass_time(SILENT_SHOWN_FOR + 1)
     assert fleet.known() == []
 
 
@@ -124,14 +124,14 @@ def test_a_worker_that_is_stopped_leaves_nothing(fleet: Fleet) -> None:
 
 
 def test_a_worker_that_crashes_at_each_start_leaves_so_many_rows_at_most(fleet: Fleet) -> None:
-    for _ in range(MOST_SILENT + 5):
+    for _ in range(MAX_SILENT + 5):
         fleet.worker()
         fleet.pass_time(DEAD_AFTER + 1)
     fleet.worker("the last")
     rows = fleet.database.read(
         lambda connection: connection.scalar(select(func.count()).select_from(workers))
     )
-    assert rows == len(fleet.known()) <= MOST_SILENT + 1
+    assert rows == len(fleet.known()) <= MAX_SILENT + 1
     assert fleet.live()[0].name == "the last"
 
 

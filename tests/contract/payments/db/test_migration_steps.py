@@ -19,12 +19,13 @@ from alembic.runtime.migration import HeadMaintainer
 from sqlalchemy import Engine, event, text
 
 from breakwall.migrations import HEAD
-from breakwall.payments.db import migrate, sqlite
-from breakwall.payments.db import upgrade as upgrading
+from breakwall.payments.db import migrate, migration_steps, sqlite
 from breakwall.payments.db.database import DatabaseUnavailableError, open_engine
-from breakwall.payments.db.lock_timeouts import UNBOUNDED
-from breakwall.payments.db.migrate import current_revision, upgrade
-from breakwall.payments.db.upgrade import MigrationBlockedError, Steps, alone, engine_for
+from breakwall.payments.db.lock_timeouts import NO_TIMEOUTS
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.migration_lock import migration_engine, migration_lock
+from breakwall.payments.db.migration_steps import MigrationBlockedError, MigrationSteps
+from breakwall.payments.db.revisions import current_revision
 from tests.of_0003 import Writer, fill
 
 ORDERS, OPEN = 20_000, 2_000
@@ -70,7 +71,10 @@ def test_a_lock_that_cannot_be_had_is_said_as_that_and_nothing_is_half_done(
         holder.execute(text(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE"))
         pid = holder.scalar(text("SELECT pg_backend_pid()"))
         told = rf"table {table}.*server process {pid}.*idle in transaction.*breakwall db upgrade"
-        with mock.patch.object(upgrading, "PATIENCE", 0.2), pytest.raises(MigrationBlockedError, match=told):
+        with (
+            mock.patch.object(migration_steps, "STEP_TIMEOUT", 0.2),
+            pytest.raises(MigrationBlockedError, match=told),
+        ):
             upgrade(small)
         assert current_revision(small) == "0003"
     assert upgrade(small) == HEAD
@@ -80,7 +84,7 @@ def test_a_lock_that_cannot_be_had_is_said_as_that_and_nothing_is_half_done(
 def test_nobody_waits_behind_a_migration_that_waits(small: Engine) -> None:
     with ThreadPoolExecutor(1) as threads, small.connect() as holder:
         holder.execute(text("LOCK TABLE orders IN ROW EXCLUSIVE MODE"))
-        with mock.patch.object(upgrading, "PATIENCE", 2.0), Writer(small) as writer:
+        with mock.patch.object(migration_steps, "STEP_TIMEOUT", 2.0), Writer(small) as writer:
             blocked = threads.submit(upgrade, small)
             with pytest.raises(MigrationBlockedError):
                 blocked.result()
@@ -90,11 +94,11 @@ def test_nobody_waits_behind_a_migration_that_waits(small: Engine) -> None:
 
 def test_a_migration_that_is_stopped_in_the_middle_goes_on_where_it_was(small: Engine) -> None:
     rests = iter([None, KeyboardInterrupt()])
-    with mock.patch.object(Steps, "rest", side_effect=rests), pytest.raises(KeyboardInterrupt):
+    with mock.patch.object(MigrationSteps, "pause", side_effect=rests), pytest.raises(KeyboardInterrupt):
         upgrade(small)
     assert unfilled(small) == 600
     assert current_revision(small) == "0003"
-    with mock.patch.object(Steps, "rest") as rested:
+    with mock.patch.object(MigrationSteps, "pause") as rested:
         assert upgrade(small) == HEAD
     assert rested.call_count == 4  # Three times 200, and that there are no more.
     assert unfilled(small) == 0
@@ -104,7 +108,7 @@ def test_no_time_out_ends_its_statements(small: Engine) -> None:
     name = small.url.database
     with small.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"ALTER DATABASE {name} SET statement_timeout = '10s'"))
-    with engine_for(small) as own, own.connect().execution_options(**{UNBOUNDED: True}) as connection:
+    with migration_engine(small) as own, own.connect().execution_options(**{NO_TIMEOUTS: True}) as connection:
         for bound in (
             "statement_timeout",
             "lock_timeout",
@@ -117,7 +121,10 @@ def test_no_time_out_ends_its_statements(small: Engine) -> None:
 
 def test_one_that_migrates_keeps_others_waiting_who_say_so(database_url: str) -> None:
     engine = open_engine(database_url)
-    with alone(engine), pytest.raises(DatabaseUnavailableError, match="being migrated by another process"):
+    with (
+        migration_lock(engine),
+        pytest.raises(DatabaseUnavailableError, match="being migrated by another process"),
+    ):
         upgrade(engine, wait=0.2)
     assert upgrade(engine) == HEAD
     engine.dispose()
@@ -125,7 +132,7 @@ def test_one_that_migrates_keeps_others_waiting_who_say_so(database_url: str) ->
 
 def test_who_waits_for_the_one_that_migrates_keeps_no_transaction_open(engine: Engine) -> None:
     """Behind a pooler of few connections the migration itself would get none."""
-    with ThreadPoolExecutor(3) as threads, alone(engine):
+    with ThreadPoolExecutor(3) as threads, migration_lock(engine):
         waiting = [threads.submit(upgrade, engine) for _ in range(3)]
         time.sleep(0.3)
         open_ones = text("SELECT count(*) FROM pg_stat_activity WHERE xact_start < now() - interval '0.2 s'")
@@ -138,8 +145,8 @@ def test_the_lock_of_a_process_that_was_killed_is_given_back(sqlite_url: str) ->
     hold = (
         "import sys, time\n"
         "from breakwall.payments.db.database import open_engine\n"
-        "from breakwall.payments.db.upgrade import alone\n"
-        "with alone(open_engine(sys.argv[1])):\n"
+        "from breakwall.payments.db.migration_lock import migration_lock\n"
+        "with migration_lock(open_engine(sys.argv[1])):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -171,7 +178,7 @@ def test_an_index_that_was_left_half_built_is_built_again(small: Engine) -> None
         with pytest.raises(Exception, match="duplicate"):
             connection.execute(text(duplicates))
     with small.connect() as connection:
-        Steps(connection).concurrently(
+        MigrationSteps(connection).build_index(
             "ix_of_users", "CREATE INDEX CONCURRENTLY ix_of_users ON orders (currency)"
         )
         valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_of_users'::regclass"
@@ -185,8 +192,8 @@ def test_a_sqlite_database_that_is_written_to_for_long_is_said_to_be(tmp_path: P
 
     with (
         engine.connect() as writer,
-        mock.patch.object(upgrading, "PATIENCE", 0.0),
-        mock.patch.object(sqlite, "BUSY_SECONDS", 0.2),
+        mock.patch.object(migration_steps, "STEP_TIMEOUT", 0.0),
+        mock.patch.object(sqlite, "LOCK_TIMEOUT", 0.2),
     ):
         writer.execute(text("UPDATE alembic_version SET version_num = version_num"))
         with pytest.raises(
