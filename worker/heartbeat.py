@@ -17,13 +17,7 @@ from breakwall.broker import READS
 from breakwall.host.exhaustion import lack_of
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.workers import (
-    HEARTBEAT_INTERVAL,
-    Identity,
-    has_heartbeats,
-    record_heartbeat,
-    remove_worker,
-)
+from breakwall.payments.fleet.workers import HEARTBEAT_INTERVAL, Identity, record_heartbeat, remove_worker
 
 log = logging.getLogger("breakwall.worker")
 
@@ -114,16 +108,13 @@ class Heartbeat:
         return self._try(lambda connection, who: self._note(connection, who, idle))
 
     def _note(self, connection: Connection, who: Identity, idle: float | None) -> None:
-        if has_heartbeats(connection):
-            record_heartbeat(connection, self._clock, who, lacks=self._lacks, idle=idle)
+        record_heartbeat(connection, self._clock, who, lacks=self._lacks, idle=idle)
 
     def _run(self) -> None:
         while not self._stopped:
             self._wake.wait(HEARTBEAT_INTERVAL if self.beat() else SOON)
             self._wake.clear()
-        self._try(
-            lambda connection, who: remove_worker(connection, who.id) if has_heartbeats(connection) else None
-        )
+        self._try(lambda connection, who: remove_worker(connection, who.id))
 
     def _try(self, work: Callable[[Connection, Identity], None]) -> bool:
         who = self._who

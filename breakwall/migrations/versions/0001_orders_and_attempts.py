@@ -1,4 +1,4 @@
-"""Orders, their attempts, and incidents that a person must look at."""
+"""Orders, their attempts, and incidents for a person to look at."""
 
 import sqlalchemy as sa
 from alembic import context, op

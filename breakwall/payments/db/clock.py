@@ -1,4 +1,4 @@
-"""The database's clock, as SQL: due times, leases and key ages never depend on a host's clock."""
+"""The database's clock, as SQL: due times, leases and key ages depend on no clock of a host."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Clock(Protocol):
-    """Where the ledger takes its time from; tests and simulations pass one that they turn by hand."""
+    """Where the ledger takes its time from; tests and simulations pass a `ManualClock`."""
 
     def after(self, seconds: float) -> ColumnElement[datetime]:
         """The moment ``seconds`` from now (negative: ago), as an SQL expression."""
@@ -43,7 +43,7 @@ class DatabaseClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to, for tests and simulations."""
+    """A clock that only `advance` moves, for tests and simulations."""
 
     def __init__(self, start: datetime = datetime(2026, 11, 27, tzinfo=UTC)) -> None:
         self.now = start
@@ -56,7 +56,7 @@ class ManualClock:
         self.now += timedelta(seconds=seconds)
 
 
-# One for all: SQLAlchemy looks each new type over anew, for a fifth of what building a statement costs.
+# One for all: SQLAlchemy inspects each new type, which is a fifth of the cost of building a statement.
 _SECONDS = Float()
 
 

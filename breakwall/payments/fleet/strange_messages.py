@@ -1,4 +1,4 @@
-"""Messages in the queue that are none of ours, kept for an operator's eyes: the newest, cut to a bearable length."""
+"""Foreign messages from the queue, kept for an operator to read: the newest, cut to a limited length."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ from breakwall.payments.db.schema import strange_messages
 from breakwall.texts import visible
 
 MAX_KEPT = 1000
-"""Messages: enough to see what somebody sends, and at most a few megabytes in all."""
+"""Messages: enough to see what is sent, and a few megabytes at most in all."""
 
 MAX_BODY_BYTES = 16_384
-"""Bytes of a body that are kept."""
-
 MAX_HEADERS_BYTES = 4096
 
 STORING = "keep_strange"
 CLEARING = "clear_strange"
-"""Their transactions' names. They are no crash points': no order changes with them."""
+"""The names of these transactions. They are no crash points: no order changes with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageParts:
-    """A message to store_messages: its parts as they came, text, bytes or anything else."""
+    """A message to keep: its parts as they came, text, bytes or anything else."""
 
     reason: str
     headers: object
@@ -40,7 +38,7 @@ class MessageParts:
 
 @dataclass(frozen=True, slots=True)
 class StoredStrangeMessage:
-    """A message that is kept; what no text may hold is shown in it as escapes."""
+    """A message that is kept, with escapes for what no text may contain; ``size``: bytes of the whole body."""
 
     id: int
     at: datetime
@@ -51,10 +49,10 @@ class StoredStrangeMessage:
 
 
 def store_messages(database: Database, found: Sequence[MessageParts], clock: Clock | None = None) -> None:
-    """Write the messages down, and drop the oldest beyond `MAX_KEPT`.
+    """Store the messages, and delete the oldest beyond `MAX_KEPT`.
 
     Raises:
-        DatabaseUnavailableError: nothing was kept; also where the database is older than these tables.
+        DatabaseUnavailableError: nothing was stored; also if the database does not have the table yet.
     """
     at = (clock or DatabaseClock()).after(0.0)
 
@@ -67,12 +65,12 @@ def store_messages(database: Database, found: Sequence[MessageParts], clock: Clo
 
 
 def can_store(connection: Connection) -> bool:
-    """Whether the database has room for them; that of the version before has none."""
+    """Whether the database has the table; that of the version before does not."""
     return has_table(connection, strange_messages.name)
 
 
 def check_can_store(connection: Connection) -> None:
-    """Raise `SchemaError` where the database has no room for them."""
+    """Raise `SchemaError` if the database does not have the table."""
     if not can_store(connection):
         raise SchemaError(
             "messages that are none of ours are kept from the database's next revision on: run `breakwall db upgrade`"
@@ -80,24 +78,23 @@ def check_can_store(connection: Connection) -> None:
 
 
 def newest(connection: Connection, *, limit: int) -> list[StoredStrangeMessage]:
-    """The newest that are kept, newest first, within a running transaction."""
+    """The newest messages, newest first, within a running transaction."""
     wanted = select(strange_messages).order_by(strange_messages.c.id.desc()).limit(limit)
     return [StoredStrangeMessage(**row._mapping) for row in connection.execute(wanted)]
 
 
 def count_by_reason(connection: Connection) -> Counter[str]:
-    """How many are kept, within a running transaction."""
-    counted = select(strange_messages.c.reason, func.count().label("number")).group_by(
-        strange_messages.c.reason
-    )
-    return Counter({row.reason: row.number for row in connection.execute(counted)})
+    """How many messages are kept, within a running transaction."""
+    reason = strange_messages.c.reason
+    counted = connection.execute(select(reason, func.count()).group_by(reason))
+    return Counter({row[0]: row[1] for row in counted})
 
 
 def clear(database: Database, up_to: int | None = None) -> int:
-    """Forget them; returns how many there were.
+    """Delete messages; returns how many there were.
 
     Args:
-        up_to: the newest that is to be forgotten; None for all.
+        up_to: the id of the newest one to delete; None for all.
     """
     statement = delete(strange_messages)
     if up_to is not None:
@@ -112,7 +109,7 @@ def _row(message: MessageParts) -> dict[str, object]:
 
 
 def _readable(value: object, limit: int) -> tuple[str, int]:
-    """The beginning of a value as a text that can be stored and shown, and its whole size in bytes."""
+    """The beginning of a value, as a text that can be stored and shown, and its whole size in bytes."""
     if value is None:
         return "", 0
     if isinstance(value, memoryview):
