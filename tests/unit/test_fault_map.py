@@ -31,7 +31,7 @@ SITUATIONS = {
     "test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own",
     "the same with RabbitMQ's nodes": "integration/broker/test_mismatch.py::"
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
-    "PgBouncer, transaction pooling": "integration/payments/test_pgbouncer.py::"
+    "PgBouncer, transaction pooling": "integration/payments/db/test_postgres.py::"
     "test_another_clients_prepared_statement_is_never_met",
     "24 processes start while the circuit is open": "contract/breaker/test_breaker_processes.py::"
     "test_24_processes_that_start_together_beside_an_open_circuit_send_nothing",
@@ -57,7 +57,7 @@ SITUATIONS = {
     "a SQLite worker out of file descriptors": "integration/worker/test_exhaustion.py::"
     "test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go",
     "db upgrade beside a long writer": "contract/payments/db/test_migration_steps.py::"
-    "test_a_lock_that_cannot_be_had_is_said_as_that_and_nothing_is_half_done",
+    "test_a_lock_that_others_hold_is_named_and_nothing_is_half_done",
     "db upgrade of millions of rows": "contract/payments/db/test_migration_steps.py::"
     "test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it",
     "Retry-After as a date, no Date, a slow clock": "unit/payments/gateways/test_retry_after.py::"
@@ -67,7 +67,7 @@ SITUATIONS = {
     "stdout closed": "integration/cli/test_streams.py::test_a_closed_stdout_is_an_error",
     "not UTF-8 in a path": "integration/cli/test_streams.py::test_a_data_folder_that_is_not_utf_8_is_refused",
     "up > /dev/full": "integration/cli/test_streams.py::test_up_that_nobody_can_hear_ends_and_says_why",
-    "a database locked for 12 s": "contract/sqlite/test_file.py::"
+    "a database locked for 12 s": "contract/payments/db/test_lock_timeouts.py::"
     "test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes",
     "celery control revoke": "integration/worker/test_outlives_redis.py::test_a_revoke_ends_no_order",
     "errors in a process pool": "unit/test_pickling.py::"

@@ -1,4 +1,4 @@
-"""What keeps the databases' query planners on the intended indexes; `test_query_plans.py` checks it."""
+"""What keeps the databases' query planners on the intended indexes; `test_query_hints.py` checks it."""
 
 from __future__ import annotations
 

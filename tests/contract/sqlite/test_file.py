@@ -1,15 +1,12 @@
-"""SQLite's file is taken away, or changed for another, while it is in use; or somebody else holds its lock."""
+"""SQLite's file is removed or replaced while it is in use."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sqlite3
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,6 @@ from sqlalchemy.exc import OperationalError
 
 from breakwall.breaker import store_from_url
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
 from breakwall.payments.db.migrate import prepare_data_folder, upgrade
 from breakwall.payments.db.revisions import check_schema
 from breakwall.payments.ledger.ledger import Ledger
@@ -25,9 +21,7 @@ from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.site import read_site
 from breakwall.settings import load_settings
 from breakwall.wiring import open_database
-from tests.contract.site import Site, order
-from tests.gateway import PAID
-from tests.stopwatch import timed
+from tests.contract.site import order
 
 
 @pytest.fixture
@@ -172,61 +166,6 @@ def test_a_circuits_store_makes_no_file_where_somebody_elses_database_was(
         assert not file.exists()
         put_back(moved, file)
         assert store.load("payment").version == "1"
-
-
-@contextmanager
-def locked(file: Path, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        connection.execute(begin)
-        yield
-
-
-@pytest.fixture
-def shop(sqlite_url: str) -> Iterator[Site]:
-    site = Site(sqlite_url)
-    yield site
-    site.producer.close()
-
-
-def test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes(shop: Site) -> None:
-    """A database that was locked for 12 s made it 15 s: each of its transactions waited 5."""
-    file = Path(shop.database.engine.url.database or "")
-    shop.gateway.answers.append(PAID)
-    first, held, over = threading.Event(), threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with locked(file):
-            first.set()
-            time.sleep(3.0)
-        held.wait(30)
-        with locked(file):
-            first.set()
-            over.wait(30)
-
-    def during() -> None:
-        first.clear()
-        held.set()
-        first.wait(30)
-
-    shop.gateway.during = during
-    holder = threading.Thread(target=hold)
-    holder.start()
-    first.wait(30)
-    result, seconds = timed(lambda: shop.producer.place(order()))
-    over.set()
-    holder.join()
-    # It was charged, so it is not said to be refused.
-    assert result.status == "in_flight"
-    assert seconds < LOCK_TIMEOUT + 1.5
-
-
-def test_an_order_that_waits_in_vain_is_not_accepted(shop: Site) -> None:
-    file = Path(shop.database.engine.url.database or "")
-    with locked(file), pytest.raises(DatabaseUnavailableError, match="database is locked"):
-        shop.producer.place(order())
-    assert shop.gateway.charged == []
-    shop.gateway.answers.append(replace(PAID, charge_id="ch_2"))
-    assert shop.producer.place(order()).status == "paid"
 
 
 @contextmanager

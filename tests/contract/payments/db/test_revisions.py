@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from unittest import mock
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import (
+    text,
+)
 
 from breakwall.migrations import HEAD
-from breakwall.payments.db import migration_steps, sqlite
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.downgrade import Losses, downgrade, losses
-from breakwall.payments.db.migrate import prepare_data_folder, upgrade
-from breakwall.payments.db.migration_steps import MigrationBlockedError
-from breakwall.payments.db.revisions import AFTER, BEFORE, check_schema, current_revision
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.revisions import check_schema
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RefusedError
 from breakwall.payments.orders import OrderStatus
+from tests.contract.payments.db.rolling import go_ahead, go_back, stand_at
 from tests.contract.people import ANNA
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, LOST, PAID
-
-MADE_UP = (
-    "CREATE TABLE outbox (id INTEGER PRIMARY KEY, order_id VARCHAR(32) NOT NULL REFERENCES orders (id))",
-    "ALTER TABLE orders ADD COLUMN description VARCHAR(500)",
-    "ALTER TABLE attempts ADD COLUMN amount BIGINT DEFAULT 0",
-    f"UPDATE alembic_version SET version_num = '{AFTER}'",
-)
-"""What a version after this one may do: `CONTRIBUTING.md` has the rules."""
-
-
-def go_ahead(site: Site) -> None:
-    """Migrate to a made-up version after this one."""
-    with site.database.engine.begin() as connection:
-        for statement in MADE_UP:
-            connection.execute(text(statement))
-
-
-def go_back(site: Site) -> None:
-    downgrade(site.database.engine)
-
-
-def stand_at(site: Site, revision: str) -> None:
-    with site.database.engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
 
 
 @pytest.fixture(params=[go_back, go_ahead], ids=["the version before", "the version after"])
@@ -146,81 +119,18 @@ class TestTwoRevisionsAway:
         assert site.gateway.charged == []
 
 
-class TestAnEmbeddedDatabase:
-    def test_that_the_version_after_has_migrated_is_used_as_it_is(self, tmp_path: Path) -> None:
-        database = Database(
-            f"sqlite:///{tmp_path}/breakwall.db", prepare=lambda engine: prepare_data_folder(tmp_path, engine)
-        )
-        site = Site(f"sqlite:///{tmp_path}/breakwall.db")
-        go_ahead(site)
-        assert database.read(lambda connection: current_revision(connection.engine)) == AFTER
-
-    def test_of_the_version_before_is_migrated(self, tmp_path: Path) -> None:
-        site = Site(f"sqlite:///{tmp_path}/breakwall.db")
-        go_back(site)
-        prepare_data_folder(tmp_path, site.database.engine)
-        assert current_revision(site.database.engine) == HEAD
+def test_a_database_that_was_never_migrated_is_refused_with_what_to_do(database_url: str) -> None:
+    database = Database(database_url, prepare=check_schema)
+    with pytest.raises(SchemaError, match=r"was never migrated.*run `breakwall db upgrade`"):
+        database.read(lambda connection: connection.scalar(text("SELECT 1")))
+    database.close()
 
 
-class TestGoingBack:
-    def test_and_forth_again_keeps_every_order(self, site: Site) -> None:
-        site.gateway.answers.append(PAID)
-        site.producer.place(order())
-        assert downgrade(site.database.engine) == BEFORE == current_revision(site.database.engine)
-        upgrade(site.database.engine)
-        assert (site.get().status, current_revision(site.database.engine)) == (OrderStatus.PAID, HEAD)
-
-    def test_gives_way_to_who_holds_a_table_and_says_so(self, site: Site) -> None:
-        """Every writer has waited for 5 s behind it, and it said "does not answer"."""
-        engine = site.database.engine
-        told, locks = "table orders.*another process has been writing.*breakwall db downgrade", ()
-        if engine.dialect.name == "postgresql":
-            told = r"table workers.*of 'a report'.*breakwall db downgrade"
-            locks = "SET LOCAL application_name = 'a report'", "LOCK TABLE workers IN ACCESS SHARE MODE"
-        with (
-            mock.patch.object(migration_steps, "STEP_TIMEOUT", 0.0),
-            mock.patch.object(sqlite, "LOCK_TIMEOUT", 0.1),
-            engine.connect() as holder,
-        ):
-            holder.begin()
-            for lock in locks:
-                holder.execute(text(lock))
-            assert losses(engine) == Losses()
-            with pytest.raises(MigrationBlockedError, match=told):
-                downgrade(engine)
-        assert current_revision(engine) == HEAD
-
-    def test_twice_is_going_back_once(self, site: Site) -> None:
-        assert downgrade(site.database.engine) == downgrade(site.database.engine) == BEFORE
-        assert losses(site.database.engine) == Losses()
-
-    def test_says_what_is_lost(self, site: Site) -> None:
-        row = "INSERT INTO strange_messages VALUES (1, '2026-01-01 12:00:00', 'no JSON', '', '', 7)"
-        with site.database.engine.begin() as connection:
-            connection.execute(text(row))
-        assert losses(site.database.engine) == Losses(strange_messages=1)
-        assert "1 message that was set aside" in str(losses(site.database.engine))
-
-    def test_is_refused_where_a_known_key_would_be_lost(self, site: Site) -> None:
-        site.gateway.answers.append(DECLINED)
-        site.producer.place(order())
-        site.advance(100)
-        pruning = Pruning(site.database, keys_for=400.0, clock=site.clock, sleep=lambda seconds: None)
-        list(pruning.run(90.0))
-        assert losses(site.database.engine).keys
-        with pytest.raises(RefusedError, match="would be charged again"):
-            downgrade(site.database.engine)
-        assert current_revision(site.database.engine) == HEAD
-        assert site.producer.place(order()).replayed
-
-    @pytest.mark.parametrize("revision", ["0003", AFTER])
-    def test_is_offered_from_this_versions_revision_alone(self, site: Site, revision: str) -> None:
-        stand_at(site, revision)
-        with pytest.raises(SchemaError, match=f"at revision {revision}"):
-            downgrade(site.database.engine)
-        assert current_revision(site.database.engine) == revision
-
-
-def test_an_upgrade_leaves_what_the_version_after_has_migrated(site: Site) -> None:
-    go_ahead(site)
-    assert upgrade(site.database.engine) == AFTER == current_revision(site.database.engine)
+def test_a_database_that_is_behind_is_refused_with_what_to_do(database_url: str) -> None:
+    database = Database(database_url, prepare=check_schema)
+    upgrade(database.engine)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(SchemaError, match=r"at revision 0000.*run `breakwall db upgrade`"):
+        database.write(lambda connection: None, name="test")
+    database.close()

@@ -15,6 +15,7 @@ from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.settings import load_settings
 from producers import Order, OrderProducer
+from tests.contract.payments.db.counter import count
 from tests.servers import PostgresServer
 
 WRITE = "CREATE TABLE anything (n INTEGER)"
@@ -129,3 +130,16 @@ def test_the_doctor_names_another_encoding(of_another_encoding: str) -> None:
     (finding,) = [finding for finding in findings if finding.name == "database"]
     assert not finding.ok
     assert "LATIN1" in finding.detail
+
+
+def test_a_server_that_is_down_is_one_clear_error_without_the_password() -> None:
+    database = Database("postgresql+psycopg://user:hunter2@127.0.0.1:1/nowhere")
+    with pytest.raises(DatabaseUnavailableError) as unavailable:
+        database.read(count)
+    assert "BREAKWALL_DATABASE_URL" in str(unavailable.value)
+    assert "hunter2" not in str(unavailable.value) + repr(database)
+
+
+def test_a_sqlite_folder_that_is_not_there_is_the_same_error(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        Database(f"sqlite:///{tmp_path}/missing/x.db").read(count)
