@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from breakwall.breaker.stores import ABSENT, Record
 from breakwall.sqlite.file import sqlite_file, watch_file
 from breakwall.sqlite.fork import inside_sqlite
+from breakwall.sqlite.write_ahead import use_write_ahead_log
 
 metadata = sa.MetaData()
 
@@ -225,25 +225,7 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] not in {"wal", "memory"}:
-        _write_ahead(connection)
-    # SQLite opens the files of its log when it first reads.
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    use_write_ahead_log(connection, SQLITE_BUSY_TIMEOUT)
     # A crash of the machine may cost the last moments of a circuit, never its integrity; and no write of
     # ours then waits for the disk.
     connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    # The one statement that does not always wait for a lock by itself: of several processes that meet over
-    # a new file, one may be told "database is locked" at once.
-    end = time.monotonic() + SQLITE_BUSY_TIMEOUT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-        else:
-            return

@@ -29,7 +29,7 @@ from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, MIN_LOCK_TIMEOUT,
 from breakwall.payments.db.optional_tables import forget_dropped_tables
 from breakwall.payments.db.postgres import open_postgresql
 from breakwall.payments.db.sqlite import READ_ONLY, open_sqlite
-from breakwall.sqlite.file import SqliteFile, sqlite_file
+from breakwall.sqlite.file import Mark, SqliteFile, sqlite_file
 from breakwall.sqlite.fork import inside_sqlite
 from breakwall.urls import check_database_url, where
 
@@ -80,7 +80,8 @@ class Database:
         self.engine = open_engine(url, file=self._file, pool_size=pool_size)
         self._prepare = prepare or (lambda engine: None)
         self._makes_file = makes_file
-        self._prepared: Prepared | None = None
+        self._prepared: object = None
+        self._mark: Mark = None
         self._preparing = threading.Lock()
         self._inherited: list[Pool] = []
         forking.remember(self)
@@ -191,16 +192,14 @@ class Database:
         )
 
     def _ensure_prepared(self, deadline: float) -> None:
-        if self._prepared is not None and not self._prepared.is_outdated():
+        if self._is_prepared():
             return
         # Other threads wait for the one that prepares it, and no longer than for a lock.
         if not self._preparing.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise DatabaseUnavailableError("the orders database is still being prepared; nothing was changed")
         try:
-            if self._prepared is None:
+            if not self._is_prepared():
                 self._prepare_it()
-            elif self._file is not None and self._prepared.is_outdated():
-                self._prepare_again(self._file)
         except OSError as error:
             if lack_of(error) is not None:
                 raise
@@ -208,42 +207,34 @@ class Database:
         finally:
             self._preparing.release()
 
-    def _prepare_it(self) -> None:
-        self._prepare(self.engine)
-        self._prepared = Prepared(self._file)
-
-    def _prepare_again(self, file: SqliteFile) -> None:
-        """SQLite's file was removed or replaced."""
-        if file.mark() is None and not self._makes_file:
-            raise DatabaseUnavailableError(
-                f"{file.path}, the orders database's file, was removed while it was in use; nothing was "
-                "changed. Put it back, or make a new one with `breakwall db upgrade`"
-            )
-        file.was_opened = False
-        self.engine.dispose()
-        self._prepare_it()
-        log.warning(
-            "%s, the orders database's file, was removed or replaced while in use; this process goes on with "
-            "the one that is there now, which has none of the orders of before unless it is a copy",
-            file.path,
-        )
-
-
-class Prepared:
-    """That a database was prepared, and which file it was then."""
-
-    def __init__(self, file: SqliteFile | None) -> None:
-        self._file = file
-        self._mark = file.mark() if file else None
-
-    def is_outdated(self) -> bool:
-        """Whether the file was removed or replaced. A file that the first use has made was not."""
-        if self._file is None:
-            return False
+    def _is_prepared(self) -> bool:
+        """Whether it was prepared, and SQLite's file was neither removed nor replaced since."""
+        if self._prepared is None or self._file is None:
+            return self._prepared is not None
         now = self._file.mark()
-        if self._mark is None:
-            self._mark = now
-        return now != self._mark
+        self._mark = self._mark or now  # A missing file is made by its first use.
+        return now == self._mark
+
+    def _prepare_it(self) -> None:
+        replaced = self._file if self._prepared is not None else None
+        if replaced is not None:
+            if replaced.mark() is None and not self._makes_file:
+                raise DatabaseUnavailableError(
+                    f"{replaced.path}, the orders database's file, was removed while it was in use; nothing was "
+                    "changed. Put it back, or make a new one with `breakwall db upgrade`"
+                )
+            replaced.was_opened = False
+            self.engine.dispose()
+        self._prepare(self.engine)
+        # In this order: a thread that sees the new mark, and so does not wait for the lock, sees the new object, too.
+        self._prepared = object()
+        self._mark = self._file.mark() if self._file else None
+        if replaced is not None:
+            log.warning(
+                "%s, the orders database's file, was removed or replaced while in use; this process goes on with "
+                "the one that is there now, which has none of the orders of before unless it is a copy",
+                replaced.path,
+            )
 
 
 def open_engine(url: str, *, file: SqliteFile | None = None, pool_size: int = 10) -> Engine:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import sqlite3
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, LOCK_TIMEOUT
 from breakwall.sqlite.file import SqliteFile, watch_file
+from breakwall.sqlite.write_ahead import use_write_ahead_log
 
 log = logging.getLogger("breakwall.payments")
 
@@ -40,31 +40,11 @@ def open_sqlite(url: URL, file: SqliteFile | None, **options: Any) -> Engine:
 
 def _prepare(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # The driver begins nothing by itself.
-    _write_ahead(connection)
+    if use_write_ahead_log(connection, LOCK_TIMEOUT) not in {"wal", "memory"}:
+        _warn_without_log()
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
     record.info["lock_timeout"] = LOCK_TIMEOUT
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    # The one statement that does not always wait for a lock by itself: if several processes open a new file at the
-    # same time, one may get "database is locked" at once.
-    end = time.monotonic() + LOCK_TIMEOUT
-    connection.execute("PRAGMA busy_timeout = 10")
-    while True:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            # SQLite opens the files of the log when it first reads.
-            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-        else:
-            break
-    connection.execute(f"PRAGMA busy_timeout = {int(LOCK_TIMEOUT * 1000)}")
-    if mode not in {"wal", "memory"}:
-        _warn_without_log()
 
 
 @functools.cache  # Once a process, not with each connection.

@@ -13,7 +13,6 @@ from breakwall.monitor.alarms import Trouble
 from breakwall.monitor.backlog import DRAIN_WINDOW, Backlog, Monitor
 from breakwall.monitor.counts import STILL
 from breakwall.payments.actions import Author
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents, orders
@@ -27,6 +26,7 @@ from breakwall.payments.operator.incidents import close_incident
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.heartbeat import Heartbeat
+from tests.manual_clock import ManualClock
 from tests.promised import BACKLOG_FIELDS
 
 PAID = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import delete, insert
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import orders, workers
@@ -22,6 +21,7 @@ from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.backlog_log import BacklogLog
 from breakwall.worker.outcome_log import NOTHING, Telling
+from tests.manual_clock import ManualClock
 
 FAILED = Answer(Outcome.FAILED, Health.FAILURE, code="http_503", detail="Down.")
 

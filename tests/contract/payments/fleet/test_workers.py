@@ -12,7 +12,6 @@ from breakwall import __version__
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import READS
 from breakwall.monitor.backlog import Monitor
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import workers
@@ -27,6 +26,7 @@ from breakwall.payments.fleet.workers import (
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
 from breakwall.worker.heartbeat import Heartbeat
+from tests.manual_clock import ManualClock
 from tests.stopwatch import Stopwatch
 
 

@@ -10,7 +10,6 @@ from contextlib import closing
 
 import pytest
 
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
 from breakwall.payments.db.migrate import upgrade
@@ -24,6 +23,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.settings import load_settings
 from breakwall.wiring import open_database, open_ledger
 from tests.contract.site import order
+from tests.manual_clock import ManualClock
 
 PAUSE = 4.9
 """Seconds: `docs/guarantees.md` promises that a process may stand still for up to five."""
