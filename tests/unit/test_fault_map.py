@@ -80,7 +80,7 @@ SITUATIONS = {
     "a shop's own worker.py or producers.py": "acceptance/test_wheel.py::"
     "test_its_commands_run_in_a_folder_with_such_modules",
     "an old version restarts after a migration": "contract/payments/db/test_revisions.py::"
-    "test_is_an_unavailable_database_to_who_places",
+    "test_is_an_unavailable_database_for_a_caller_of_place",
     "a year at 100 orders/s": "contract/payments/ledger/test_pruning.py::"
     "test_is_what_has_ended_long_ago_with_all_that_belongs_to_it",
 }

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, SchemaError
 from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import strange_messages
@@ -48,16 +48,17 @@ class StoredStrangeMessage:
     size: int
 
 
-def store_messages(database: Database, found: Sequence[MessageParts], clock: Clock | None = None) -> None:
+def store_messages(database: Database, messages: Sequence[MessageParts]) -> None:
     """Store the messages, and delete the oldest beyond `MAX_KEPT`.
 
     Raises:
         DatabaseUnavailableError: nothing was stored; also if the database does not have the table yet.
     """
-    at = (clock or DatabaseClock()).after(0.0)
 
     def work(connection: Connection) -> None:
-        connection.execute(insert(strange_messages).values(at=at), [_row(one) for one in found])
+        connection.execute(
+            insert(strange_messages).values(at=DatabaseClock().after(0)), list(map(_row, messages))
+        )
         ids = select(strange_messages.c.id).order_by(strange_messages.c.id.desc()).offset(MAX_KEPT).limit(1)
         connection.execute(delete(strange_messages).where(strange_messages.c.id <= ids.scalar_subquery()))
 

@@ -7,17 +7,17 @@ import signal
 import threading
 import time
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from tests.contract.payments.db.counter import count, with_counter
+from tests.contract.payments.db.counter import count, increment, with_counter
 
 
 def test_a_fork_waits_for_a_transaction_of_another_thread(database_url: str) -> None:
-    """SQLite's child had the lock of a thread that it does not have, for good, or waited for a mutex for ever."""
+    """Without this, the child inherits a lock of a thread that it does not have, or waits for a mutex for ever."""
     database, begun = with_counter(database_url), threading.Event()
 
     def slow(connection: Connection) -> None:
-        connection.execute(text("UPDATE counter SET n = n + 1"))
+        increment(connection)
         begun.set()
         time.sleep(0.2)
 
@@ -28,7 +28,7 @@ def test_a_fork_waits_for_a_transaction_of_another_thread(database_url: str) -> 
     if child == 0:
         signal.alarm(20)
         try:
-            database.write(lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")))
+            database.write(increment)
         except BaseException:
             os._exit(1)
         os._exit(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import (
@@ -24,7 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, open_engine
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.db.schema import attempts, charges, incidents, orders, site
+from breakwall.payments.db.schema import attempts, charges, incidents, orders
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import KnownCharge, known_charges, take_charge
 from breakwall.payments.operator.incidents import count_open
@@ -34,7 +33,6 @@ from tests.contract.migrations.older_versions import (
     add_order,
     incident_of_0002,
     migrate_to,
-    stored_incidents,
 )
 from tests.contract.written_before import WRITTEN_BEFORE, read_facts, write_attempt
 
@@ -242,16 +240,6 @@ class TestAWorkerOfTheVersionBefore:
             connection.execute(update(orders).values(paid))
             assert owner_of(connection, "ch_1") == "o1"
 
-    def test_reports_the_same_incident_twice_and_once_is_kept(self, at_0003: Engine) -> None:
-        with at_0003.begin() as connection:
-            connection.execute(insert(orders), ORDER)
-        upgrade(at_0003)
-        for _ in range(2):
-            with at_0003.begin() as connection:
-                connection.execute(incident_of_0002("ch_1, ch_2"))
-                connection.execute(update(orders).values(last_error="recorded"))
-        assert [detail for detail, _ in stored_incidents(at_0003)] == ["ch_1, ch_2"]
-
 
 class TestTheNotesOnOrders:
     def test_outlive_the_upgrade(self, at_0003: Engine) -> None:
@@ -277,28 +265,6 @@ class TestTheNotesOnOrders:
         where = found["ix_incidents_open"]["dialect_options"][f"{at_0003.dialect.name}_where"]
         assert "closed_at IS NULL" in str(where)
         assert found["uq_incidents_order_id_kind_detail"]["unique"]
-
-
-class TestTheSite:
-    def name(self, engine: Engine) -> str:
-        with engine.connect() as connection:
-            return str(connection.scalars(select(site.c.name)).one())
-
-    def test_has_the_name_that_it_is_given(self, at_0003: Engine) -> None:
-        upgrade(at_0003, site="seoul")
-        assert self.name(at_0003) == "seoul"
-
-    def test_has_one_of_its_own_where_it_is_given_none(self, at_0003: Engine, tmp_path: Path) -> None:
-        upgrade(at_0003)
-        other = open_engine(f"sqlite:///{tmp_path / 'other.db'}")
-        upgrade(other)
-        assert len({self.name(at_0003), self.name(other)}) == 2
-        other.dispose()
-
-    def test_is_named_once(self, at_0003: Engine) -> None:
-        upgrade(at_0003, site="seoul")
-        upgrade(at_0003, site="busan")
-        assert self.name(at_0003) == "seoul"
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,16 @@ from sqlalchemy import Connection, text
 from breakwall.payments.db.database import Database
 
 
+def with_counter(url: str) -> Database:
+    """The database at the URL, with a counter that is 0."""
+    database = Database(url)
+    database.write(lambda connection: connection.execute(text("CREATE TABLE counter AS SELECT 0 AS n")))
+    return database
+
+
 def count(connection: Connection) -> int:
     return int(connection.scalar(text("SELECT n FROM counter")) or 0)
 
 
-def with_counter(url: str) -> Database:
-    database = Database(url)
-    database.write(
-        lambda connection: connection.execute(text("CREATE TABLE counter (n INTEGER)")), name="test"
-    )
-    database.write(lambda connection: connection.execute(text("INSERT INTO counter VALUES (0)")), name="test")
-    return database
+def increment(connection: Connection) -> None:
+    connection.execute(text("UPDATE counter SET n = n + 1"))

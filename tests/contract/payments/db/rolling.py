@@ -19,15 +19,20 @@ MADE_UP = (
 
 def go_ahead(site: Site) -> None:
     """Migrate to a made-up version after this one."""
-    with site.database.engine.begin() as connection:
-        for statement in MADE_UP:
-            connection.execute(text(statement))
+    execute(site, *MADE_UP)
 
 
 def go_back(site: Site) -> None:
     downgrade(site.database.engine)
 
 
-def stand_at(site: Site, revision: str) -> None:
+def stand_at(site: Site, revision: str | None) -> None:
+    """Let it be at a revision; None for one that was never migrated."""
+    number = f"UPDATE alembic_version SET version_num = '{revision}'"
+    execute(site, "DELETE FROM alembic_version" if revision is None else number)
+
+
+def execute(site: Site, *statements: str) -> None:
     with site.database.engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
+        for statement in statements:
+            connection.execute(text(statement))

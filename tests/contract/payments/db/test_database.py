@@ -1,4 +1,4 @@
-"""Transactions that hold, and one clear error when the database is not there."""
+"""Transactions are atomic and durable, with several threads, processes and forks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from breakwall.migrations import HEAD
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.migrate import upgrade
-from tests.contract.payments.db.counter import count, with_counter
+from tests.contract.payments.db.counter import count, increment, with_counter
 from tests.servers import PostgresServer
 
 INCREMENT = """
@@ -92,9 +92,7 @@ def test_a_forked_child_opens_connections_of_its_own(database_url: str) -> None:
     database = with_counter(database_url)
     child = os.fork()
     if child == 0:
-        database.write(
-            lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")), name="test"
-        )
+        database.write(increment)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert database.read(count) == 1
@@ -127,8 +125,8 @@ def test_a_commit_that_fails_here_leaves_no_transaction_open(
         meanwhile.setattr(database.engine.dialect, "do_commit", fail)
         with pytest.raises(DatabaseUnavailableError):
             database.write(lambda connection: connection.execute(text("UPDATE counter SET n = 9")))
-    other.write(lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")))
-    database.write(lambda connection: connection.execute(text("UPDATE counter SET n = n + 1")))
+    other.write(increment)
+    database.write(increment)
     assert database.read(count) == 2
     database.close()
     other.close()

@@ -1,19 +1,16 @@
-"""A fleet that is rolled: processes of this version on the tables of the version before, and of the one after."""
+"""While a fleet is rolled, processes of this version work on the tables of the version before, and of the one after."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import (
-    text,
-)
 
 from breakwall.migrations import HEAD
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.revisions import check_schema
-from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
@@ -32,12 +29,12 @@ def rolled(request: pytest.FixtureRequest, site: Site) -> Site:
 
 
 class TestAProcessOnTheTablesOf:
-    """Its checks, and what it does: accept, send, retry, and what people do."""
+    """Its checks, and what it does: accept, send, retry, and the actions of people."""
 
     def test_is_not_refused(self, rolled: Site) -> None:
         check_schema(rolled.database.engine)
 
-    def test_places_and_knows_what_was_placed(self, rolled: Site) -> None:
+    def test_places_an_order_and_knows_it_again(self, rolled: Site) -> None:
         rolled.gateway.answers.append(PAID)
         assert rolled.producer.place(order()).status == "paid"
         assert rolled.producer.place(order()).replayed
@@ -69,68 +66,39 @@ class TestAProcessOnTheTablesOf:
         Resolution(rolled.database, clock=rolled.clock).paid("cart-1", "ch_5", ANNA)
         assert rolled.get().status is OrderStatus.PAID
 
-    def test_finds_no_order_that_is_not_there(self, rolled: Site) -> None:
+    def test_finds_no_missing_order(self, rolled: Site) -> None:
         with pytest.raises(OrderNotFoundError):
             rolled.get("cart-9")
 
 
-class TestAProcessThatIsRunningWhenTheDatabaseIsMigrated:
-    def prune(self, site: Site) -> int:
-        pruning = Pruning(site.database, keys_for=400.0, clock=site.clock, sleep=lambda seconds: None)
-        return sum(pruned for pruned, _ in pruning.run(90.0))
+@pytest.mark.parametrize(
+    ("revision", "told"),
+    [
+        (f"{int(HEAD) + 2:04d}", f"is at revision {int(HEAD) + 2:04d}.*a newer Breakwall has migrated it"),
+        (f"{int(HEAD) - 2:04d}", f"is at revision {int(HEAD) - 2:04d}.*run `breakwall db upgrade`"),
+        ("0000", "is at revision 0000.*run `breakwall db upgrade`"),
+        (None, "was never migrated.*run `breakwall db upgrade`"),
+    ],
+)
+class TestADatabaseThatIsTooFarAway:
+    @pytest.fixture
+    def fresh(self, site: Site, revision: str | None) -> Iterator[Database]:
+        """The site's database as a process finds it that is started now."""
+        stand_at(site, revision)
+        with closing(
+            Database(site.database.engine.url.render_as_string(False), prepare=check_schema)
+        ) as database:
+            yield database
 
-    def test_has_the_new_tables_without_a_restart(self, site: Site) -> None:
-        go_back(site)
-        site.gateway.answers.extend([DECLINED, PAID])
-        site.producer.place(order())
-        with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
-            self.prune(site)
-        upgrade(site.database.engine)
-        site.advance(100)
-        assert self.prune(site) == 1
-        assert site.producer.place(order()).replayed, "it would be charged, though its key is known"
+    def test_is_refused_with_what_to_do(self, fresh: Database, told: str) -> None:
+        with pytest.raises(SchemaError, match=told):
+            fresh.read(lambda connection: None)
 
-    def test_goes_on_where_it_is_taken_back(self, site: Site) -> None:
-        site.gateway.answers.extend([PAID, PAID])
-        site.producer.place(order("cart-1"))
-        assert self.prune(site) == 0, "and it knows now that the table is there"
-        go_back(site)
-        site.open_circuit()
-        assert site.producer.place(order("cart-2")).status == "queued"
-        site.breaker_forgets()
-        assert site.get("cart-2").status is OrderStatus.QUEUED
-
-
-class TestTwoRevisionsAway:
-    @pytest.mark.parametrize("away", [-2, 2])
-    def test_is_refused(self, site: Site, away: int) -> None:
-        stand_at(site, f"{int(HEAD) + away:04d}")
-        database = Database(site.database.engine.url.render_as_string(False), prepare=check_schema)
-        with pytest.raises(SchemaError, match=r"at revision 000\d"):
-            database.read(lambda connection: None)
-
-    def test_is_an_unavailable_database_to_who_places(self, site: Site) -> None:
-        """Who guards `place` against a database that is down is guarded against this as well."""
-        stand_at(site, f"{int(HEAD) + 2:04d}")
-        fresh = Database(site.database.engine.url.render_as_string(False), prepare=check_schema)
+    def test_is_an_unavailable_database_for_a_caller_of_place(
+        self, site: Site, fresh: Database, told: str
+    ) -> None:
+        """A caller that handles a database that is down handles this as well."""
         site.ledger.database = fresh
-        with pytest.raises(DatabaseUnavailableError):
+        with pytest.raises(DatabaseUnavailableError, match=told):
             site.producer.place(order())
         assert site.gateway.charged == []
-
-
-def test_a_database_that_was_never_migrated_is_refused_with_what_to_do(database_url: str) -> None:
-    database = Database(database_url, prepare=check_schema)
-    with pytest.raises(SchemaError, match=r"was never migrated.*run `breakwall db upgrade`"):
-        database.read(lambda connection: connection.scalar(text("SELECT 1")))
-    database.close()
-
-
-def test_a_database_that_is_behind_is_refused_with_what_to_do(database_url: str) -> None:
-    database = Database(database_url, prepare=check_schema)
-    upgrade(database.engine)
-    with database.engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(SchemaError, match=r"at revision 0000.*run `breakwall db upgrade`"):
-        database.write(lambda connection: None, name="test")
-    database.close()

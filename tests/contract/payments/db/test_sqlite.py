@@ -1,15 +1,9 @@
-"""SQLite: readers beside a writer, and several processes that open a new file."""
+"""A reader beside a writer on SQLite."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 
-import pytest
-
-from breakwall.breaker import store_from_url
 from tests.contract.payments.db.counter import count, with_counter
 
 
@@ -20,31 +14,3 @@ def test_a_reader_does_not_wait_for_a_writer_on_sqlite(sqlite_url: str) -> None:
     assert database.read(count) == 0
     writer.close()
     database.close()
-
-
-class Contested(sqlite3.Connection):
-    """A connection to a new file that several processes make ready at once: SQLite gives up twice."""
-
-    refusals = 0
-
-    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
-        if "journal_mode=WAL" in sql and Contested.refusals:
-            Contested.refusals -= 1
-            raise sqlite3.OperationalError("database is locked")
-        return super().execute(sql, *args)
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        pytest.param(with_counter, id="orders"),
-        pytest.param(lambda url: store_from_url(url).load("payment"), id="breaker-store"),
-    ],
-)
-def test_a_new_sqlite_file_is_made_ready_by_several_processes_at_once(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[str], object]
-) -> None:
-    monkeypatch.setattr(sqlite3.dbapi2, "connect", partial(sqlite3.connect, factory=Contested))
-    monkeypatch.setattr(Contested, "refusals", 2)
-    use(sqlite_url)
-    assert Contested.refusals == 0
