@@ -39,6 +39,6 @@ def _name(connection: Connection) -> str:
     if name is None:
         raise SchemaError(
             "the orders database has lost the name of its site, from which keys are derived: restore the table `site` "
-            "from a backup, or put the name into it that BREAKWALL_SITE had"
+            "from a backup, or insert the value of BREAKWALL_SITE"
         )
     return name

@@ -1,6 +1,6 @@
 """Notices that SQLite's file was removed or replaced while it is in use.
 
-SQLite goes on writing into the file that it has open, and no other process finds what it writes there. So each
+SQLite continues to write into the file that it has open, where no other process finds the data. So each
 connection knows which files it has open, and they are compared with the files at the path.
 """
 

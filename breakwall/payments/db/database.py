@@ -231,8 +231,8 @@ class Database:
         self._mark = self._file.mark() if self._file else None
         if replaced is not None:
             log.warning(
-                "%s, the orders database's file, was removed or replaced while in use; this process goes on with "
-                "the one that is there now, which has none of the orders of before unless it is a copy",
+                "%s, the orders database's file, was removed or replaced while in use; this process continues with "
+                "the file that is there now, which has none of the earlier orders unless it is a copy",
                 replaced.path,
             )
 

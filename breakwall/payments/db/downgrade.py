@@ -23,9 +23,9 @@ from breakwall.payments.operator.retry_and_cancel import RefusedError
 _DROPPED = (strange_messages, workers, known_keys)
 
 _HAS_KEYS = (
-    "orders were pruned, and what is left of them (the table known_keys) would go: whoever placed one of them again "
-    "would be charged again. Nothing was changed. There is a way back only from before the first pruning, or once "
-    "BREAKWALL_RETENTION__KEYS_DAYS have made the last of these keys forgotten"
+    "orders were pruned, and the table known_keys, which has their keys, would be dropped: an order that is placed "
+    "again would be charged again. Nothing was changed. You can go back only before the first pruning, or after the "
+    "last of these keys has expired (BREAKWALL_RETENTION__KEYS_DAYS)"
 )
 
 

@@ -50,7 +50,7 @@ def upgrade(engine: Engine, *, site: str | None = None, wait: float | None = Non
         except (OperationalError, InterfaceError) as error:
             raise DatabaseUnavailableError(
                 f"the orders database's migration was stopped ({first_line(error.orig)}). Nothing is half done: run "
-                "`breakwall db upgrade` again, and it goes on where this one ended"
+                "`breakwall db upgrade` again, and it continues where it stopped"
             ) from error
     return HEAD
 

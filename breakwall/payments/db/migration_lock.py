@@ -92,8 +92,8 @@ def _open_lock_file(path: str) -> int:
         if error.errno not in _NO_PERMISSION:
             raise
         raise DatabaseUnavailableError(
-            f"{path}, which keeps two from migrating the database at once, cannot be opened ({error.strerror}); "
-            "nothing was changed. Migrate as the user whose file the database is, and give this one to the same"
+            f"{path}, which prevents two migrations at once, cannot be opened ({error.strerror}); nothing was changed. "
+            "Migrate as the owner of the database's file, and make that user the owner of this file, too"
         ) from error
 
 

@@ -164,8 +164,8 @@ class MigrationSteps:
     def _blocked(self, *tables: str) -> str:
         table, holder = self._holder(tables)
         return (
-            f"the migration cannot have the table {table}, for which it has tried for {STEP_TIMEOUT:.0f} s: {holder}. "
-            f"Nothing is half done. When that has ended, run `{self._command}` again: it goes on where this one stopped"
+            f"the migration has tried for {STEP_TIMEOUT:.0f} s to lock the table {table}: {holder}. "
+            f"Nothing is half done. When that has ended, run `{self._command}` again: it continues where it stopped"
         )
 
     def _holder(self, tables: Sequence[str]) -> tuple[str, str]:

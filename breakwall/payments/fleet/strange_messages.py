@@ -74,7 +74,7 @@ def check_can_store(connection: Connection) -> None:
     """Raise `SchemaError` if the database does not have the table."""
     if not can_store(connection):
         raise SchemaError(
-            "messages that are none of ours are kept from the database's next revision on: run `breakwall db upgrade`"
+            "the database has no table for foreign messages before its next revision: run `breakwall db upgrade`"
         )
 
 

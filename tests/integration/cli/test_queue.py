@@ -67,7 +67,7 @@ def test_a_database_of_the_version_before_is_told_to_be_upgraded(terminal: Termi
     for options in ([], ["--clear"]):
         ran = terminal.run("queue", "strange", *options)
         assert (ran.code, ran.out) == (2, "")
-        assert "kept from the database's next revision on: run `breakwall db upgrade`" in ran.err
+        assert "no table for foreign messages before its next revision: run `breakwall db upgrade`" in ran.err
         assert "BREAKWALL_DATABASE_URL" not in ran.err
 
 

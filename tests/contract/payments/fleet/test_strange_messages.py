@@ -1,4 +1,4 @@
-"""Messages that are none of ours are kept readable, and bounded in number and size, on every database."""
+"""Foreign messages are kept readable, and limited in number and size, on both databases."""
 
 from __future__ import annotations
 
@@ -42,15 +42,13 @@ def kept(database: Database, limit: int = 2000) -> list[StoredStrangeMessage]:
         (memoryview(b"x"), "x", 1),
     ],
 )
-def test_whatever_it_is_it_can_be_kept_and_read(
-    database: Database, body: object, shown: str, size: int
-) -> None:
+def test_any_message_can_be_kept_and_read(database: Database, body: object, shown: str, size: int) -> None:
     store_messages(database, [MessageParts("it is no JSON\n", {"headers": {"a": b"\x00"}}, body)])
     (found,) = kept(database)
     assert (found.body, found.size, found.reason) == (shown, size, "it is no JSON\\n")
 
 
-def test_a_large_one_is_cut_and_its_size_is_kept(database: Database) -> None:
+def test_a_large_message_is_cut_and_its_size_is_kept(database: Database) -> None:
     store_messages(database, [MessageParts("it is too large", None, b"x" * 10_000_000)])
     (found,) = kept(database)
     assert (len(found.body), found.size) == (MAX_BODY_BYTES, 10_000_000)
@@ -65,7 +63,7 @@ def test_the_newest_are_kept(database: Database) -> None:
     assert database.read(count_by_reason) == {"r": MAX_KEPT}
 
 
-def test_they_are_forgotten_when_somebody_has_seen_them(database: Database) -> None:
+def test_messages_are_deleted_up_to_the_newest_that_was_seen(database: Database) -> None:
     store_messages(database, [MessageParts("seen", None, b"")])
     seen = kept(database)[0].id
     store_messages(database, [MessageParts("new", None, b"")])
