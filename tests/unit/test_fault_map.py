@@ -59,7 +59,7 @@ SITUATIONS = {
     "db upgrade beside a long writer": "contract/payments/db/test_migration_steps.py::"
     "test_a_lock_that_others_hold_is_named_and_nothing_is_half_done",
     "db upgrade of millions of rows": "contract/payments/db/test_migration_steps.py::"
-    "test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it",
+    "test_a_writer_beside_a_migration_waits_for_a_moment_at_most",
     "Retry-After as a date, no Date, a slow clock": "unit/payments/gateways/test_retry_after.py::"
     "test_what_nobody_can_mean_is_ignored",
     "second Ctrl-C, SIGQUIT to a busy worker": "integration/worker/test_exhaustion.py::"
@@ -68,7 +68,7 @@ SITUATIONS = {
     "not UTF-8 in a path": "integration/cli/test_streams.py::test_a_data_folder_that_is_not_utf_8_is_refused",
     "up > /dev/full": "integration/cli/test_streams.py::test_up_that_nobody_can_hear_ends_and_says_why",
     "a database locked for 12 s": "contract/payments/db/test_lock_timeouts.py::"
-    "test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes",
+    "test_all_transactions_of_a_place_share_one_lock_timeout",
     "celery control revoke": "integration/worker/test_outlives_redis.py::test_a_revoke_ends_no_order",
     "errors in a process pool": "unit/test_pickling.py::"
     "test_invalid_order_and_idempotency_conflict_come_out_of_a_process_pool",

@@ -76,7 +76,7 @@ def test_nothing_is_accepted_into_a_file_that_was_removed(ledger: Ledger, file: 
 
 
 @pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
-def test_one_that_is_removed_before_the_commit_is_noticed_after_it(
+def test_a_file_that_is_removed_before_the_commit_is_noticed_after_it(
     ledger: Ledger, database: Database, file: Path, ending: str
 ) -> None:
     told = rf"{file}{ending} was removed.*the same idempotency key, is safe"
@@ -84,7 +84,7 @@ def test_one_that_is_removed_before_the_commit_is_noticed_after_it(
         database.write(lambda connection: Path(f"{file}{ending}").unlink())
 
 
-def test_it_goes_on_by_itself_once_the_file_is_back(ledger: Ledger, file: Path) -> None:
+def test_it_continues_by_itself_once_the_file_is_back(ledger: Ledger, file: Path) -> None:
     moved = move(file, "away")
     with pytest.raises(DatabaseUnavailableError):
         ledger.accept_queued([order("cart-1")])
@@ -93,7 +93,7 @@ def test_it_goes_on_by_itself_once_the_file_is_back(ledger: Ledger, file: Path) 
     assert set(keys(file)) == {"at-first", "cart-1"}
 
 
-def test_it_goes_on_in_a_copy_that_is_put_in_its_place(ledger: Ledger, file: Path) -> None:
+def test_it_continues_in_a_copy_that_is_put_in_its_place(ledger: Ledger, file: Path) -> None:
     backup = file.parent / "backup.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"VACUUM INTO '{backup}'")
@@ -104,7 +104,7 @@ def test_it_goes_on_in_a_copy_that_is_put_in_its_place(ledger: Ledger, file: Pat
     assert keys(file.parent / "old" / file.name) == ["at-first"]
 
 
-def test_one_that_was_never_migrated_is_refused_in_its_place(ledger: Ledger, file: Path) -> None:
+def test_a_file_that_was_never_migrated_is_refused_in_its_place(ledger: Ledger, file: Path) -> None:
     move(file, "old")
     file.touch()
     with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
@@ -133,7 +133,7 @@ def test_the_embedded_database_is_made_anew(tmp_path: Path) -> None:
     assert keys(home / "breakwall.db") == ["cart-1"]
 
 
-def test_one_that_is_made_anew_under_a_process_is_of_the_same_site_and_said(
+def test_a_file_that_is_made_anew_under_a_process_is_of_the_same_site_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An order that is placed again is then the same request: with another site it would be charged again."""
@@ -144,7 +144,7 @@ def test_one_that_is_made_anew_under_a_process_is_of_the_same_site_and_said(
     assert "was removed or replaced while in use" in caplog.text
 
 
-def test_a_circuits_store_goes_on_in_a_file_of_its_own_that_was_removed(file: Path) -> None:
+def test_a_circuits_store_makes_its_own_file_again(file: Path) -> None:
     store, other = (store_from_url(f"sqlite:///{file}") for _ in range(2))
     assert store.swap("payment", "", "1", "{}")[0]
     remove(file)
@@ -155,9 +155,7 @@ def test_a_circuits_store_goes_on_in_a_file_of_its_own_that_was_removed(file: Pa
     other.close()
 
 
-def test_a_circuits_store_makes_no_file_where_somebody_elses_database_was(
-    database: Database, file: Path
-) -> None:
+def test_a_circuits_store_does_not_make_the_orders_database_again(database: Database, file: Path) -> None:
     with closing(store_from_url(f"sqlite:///{file}")) as store:
         assert store.swap("payment", "", "1", "{}")[0]
         moved = move(file, "away")
@@ -189,7 +187,7 @@ def rights(path: Path) -> int:
         pytest.param(lambda url: store_from_url(url).swap("payment", "", "1", "{}"), id="breaker-store"),
     ],
 )
-def test_only_the_owner_may_read_its_files_whatever_the_umask(
+def test_only_the_owner_may_read_its_files_with_any_umask(
     file: Path, value: int, use: Callable[[str], object]
 ) -> None:
     with umask(value):
@@ -199,7 +197,7 @@ def test_only_the_owner_may_read_its_files_whatever_the_umask(
     assert set(made.values()) == {0o600}
 
 
-def test_the_rights_of_a_file_that_is_there_are_its_owners_choice(file: Path) -> None:
+def test_the_permissions_of_an_existing_file_are_kept(file: Path) -> None:
     file.touch()
     file.chmod(0o640)
     with closing(Database(f"sqlite:///{file}")) as database:

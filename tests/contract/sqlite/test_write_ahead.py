@@ -32,7 +32,7 @@ class Contested(sqlite3.Connection):
         pytest.param(lambda url: store_from_url(url).load("payment"), id="breaker-store"),
     ],
 )
-def test_a_new_sqlite_file_is_made_ready_by_several_processes_at_once(
+def test_several_processes_can_open_a_new_file_at_once(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, use: Callable[[str], object]
 ) -> None:
     monkeypatch.setattr(sqlite3.dbapi2, "connect", partial(sqlite3.connect, factory=Contested))

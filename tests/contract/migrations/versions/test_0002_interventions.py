@@ -18,7 +18,7 @@ from tests.contract.migrations.older_versions import (
 )
 
 
-def test_incidents_outlive_the_upgrade_that_knows_more_kinds_of_them(database_url: str) -> None:
+def test_incidents_outlive_the_upgrade_that_allows_more_kinds(database_url: str) -> None:
     engine = open_engine(database_url)
     migrate_to(engine, "0001")
     report = text("INSERT INTO incidents (id, order_id, kind, detail, at) VALUES (:id, 'o1', :kind, '', :at)")

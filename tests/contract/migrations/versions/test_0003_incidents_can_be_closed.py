@@ -42,7 +42,7 @@ def at_0002(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_incidents_that_were_written_down_again_and_again_become_the_first_of_them(at_0002: Engine) -> None:
+def test_repeated_incidents_are_merged_into_the_first(at_0002: Engine) -> None:
     with at_0002.begin() as connection:
         for minute, detail in enumerate(("ch_1, ch_2", "ch_1, ch_3", "ch_1, ch_2", "ch_1, ch_2")):
             connection.execute(incident_of_0002(detail, minute=minute))
@@ -58,7 +58,9 @@ def test_incidents_are_open_after_the_upgrade(at_0002: Engine) -> None:
         assert count_open(connection) == 1
 
 
-def test_a_worker_of_the_version_before_reports_after_the_upgrade_and_twice_is_once(at_0002: Engine) -> None:
+def test_an_incident_that_a_worker_of_the_version_before_reports_twice_is_stored_once(
+    at_0002: Engine,
+) -> None:
     """Failing, its transaction would lose the result of the attempt that it records."""
     upgrade(at_0002)
     for _ in range(2):
@@ -68,7 +70,7 @@ def test_a_worker_of_the_version_before_reports_after_the_upgrade_and_twice_is_o
     assert [detail for detail, _ in stored_incidents(at_0002)] == ["ch_1, ch_2"]
 
 
-def test_what_is_being_reported_again_while_the_upgrade_begins_is_merged_too(at_0002: Engine) -> None:
+def test_an_incident_that_is_reported_again_while_the_upgrade_begins_is_merged_too(at_0002: Engine) -> None:
     with at_0002.begin() as connection:
         connection.execute(incident_of_0002("ch_1, ch_2"))
     other = open_engine(at_0002.url.render_as_string(hide_password=False))

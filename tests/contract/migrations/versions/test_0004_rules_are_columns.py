@@ -88,7 +88,7 @@ class TestRulesBecomeColumns:
                 doubted = {"unsettled"} if waits and expected == {"refused", "spends_key"} else set()
                 assert read_facts(connection, f"o{number}") == expected | doubted
 
-    def test_an_order_that_was_sent_round_after_a_refusal_is_looked_up_under_the_key_that_was_refused(
+    def test_an_order_that_was_retried_after_a_refusal_is_looked_up_by_the_refused_key(
         self, at_0003: Engine
     ) -> None:
         with at_0003.begin() as connection:
@@ -119,7 +119,7 @@ class TestRulesBecomeColumns:
             (None, None),
         ],
     )
-    def test_an_orders_last_error_tells_whether_it_was_rejected(
+    def test_an_orders_last_error_says_whether_it_was_rejected(
         self, at_0003: Engine, last_error: str | None, rejected: bool | None
     ) -> None:
         with at_0003.begin() as connection:
@@ -140,7 +140,7 @@ class TestRulesBecomeColumns:
             assert tuple(connection.execute(select(*new)).one()) == (0, None, None)
 
 
-class TestChargesThatAreKnown:
+class TestKnownCharges:
     def test_are_the_newest_of_each_shape_of_key(self, at_0003: Engine) -> None:
         with at_0003.begin() as connection:
             add_paid(connection, "cart-1", "ch_1", minute=1)
@@ -153,7 +153,7 @@ class TestChargesThatAreKnown:
                 "10a/": ("ch_3", "of shop/17", "shop/17", NOON),
             }
 
-    def test_are_not_those_that_only_a_person_told_of(self, at_0003: Engine) -> None:
+    def test_are_not_those_that_only_a_person_reported(self, at_0003: Engine) -> None:
         with at_0003.begin() as connection:
             add_paid(connection, "cart-1", "ch_1")
             add_paid(connection, "cart-2", "ch_2", minute=1)
@@ -166,7 +166,7 @@ class TestChargesThatAreKnown:
         with at_0003.connect() as connection:
             assert [found[0] for found in kept_charges(connection).values()] == ["ch_1"]
 
-    def test_can_try_a_look_up_out_at_once(self, at_0003: Engine) -> None:
+    def test_can_test_a_look_up_at_once(self, at_0003: Engine) -> None:
         with at_0003.begin() as connection:
             add_paid(connection, "cart-1", "ch_1")
         upgrade(at_0003)
@@ -189,7 +189,7 @@ class TestAChargeFromBefore:
                 None,
             ]
 
-    def test_that_is_its_orders_second_one_stays_its_too(self, at_0003: Engine) -> None:
+    def test_that_is_the_second_of_its_order_stays_its_orders_too(self, at_0003: Engine) -> None:
         with at_0003.begin() as connection:
             add_paid(connection, "cart-1", "ch_1")
             second = {"number": 2, "outcome": "succeeded", "charge_id": "ch_2"}
@@ -214,7 +214,7 @@ class TestAChargeFromBefore:
             ]
             assert count_open(connection) == 2
 
-    def test_that_has_paid_several_orders_is_the_first_ones(self, at_0003: Engine) -> None:
+    def test_that_has_paid_several_orders_belongs_to_the_first(self, at_0003: Engine) -> None:
         with at_0003.begin() as connection:
             for minute, key in enumerate(("order-0001", "order-0002")):
                 add_paid(connection, key, "ch_1", minute=minute)
@@ -241,7 +241,7 @@ class TestAWorkerOfTheVersionBefore:
             assert owner_of(connection, "ch_1") == "o1"
 
 
-class TestTheNotesOnOrders:
+class TestIncidentsAndInterventions:
     def test_outlive_the_upgrade(self, at_0003: Engine) -> None:
         notes = [
             "INSERT INTO incidents (id, order_id, kind, detail, at, closed_at, closed_by, close_reason) VALUES "
@@ -283,7 +283,7 @@ class TestTheNotesOnOrders:
         "VALUES ('default', 'ch_1', 'o1', '2026-01-01 12:00:00')",
     ],
 )
-def test_what_cannot_be_is_refused_after_the_upgrade(at_0003: Engine, statement: str) -> None:
+def test_impossible_rows_are_refused_after_the_upgrade(at_0003: Engine, statement: str) -> None:
     with at_0003.begin() as connection:
         add_order(connection, "o1")
         write_attempt(connection, "o1", outcome="failed", code="http_400")

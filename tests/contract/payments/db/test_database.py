@@ -45,7 +45,7 @@ def test_four_processes_read_and_write_without_an_error_or_a_lost_update(databas
     database.close()
 
 
-def test_a_transaction_that_fails_changes_nothing(database_url: str) -> None:
+def test_a_failed_transaction_changes_nothing(database_url: str) -> None:
     database = with_counter(database_url)
 
     def fail(connection: Connection) -> None:
@@ -65,7 +65,7 @@ def test_a_restarted_server_is_not_noticed(postgres_server: PostgresServer, post
     database.close()
 
 
-def test_of_two_transactions_that_wait_for_each_other_both_are_done(postgres_url: str) -> None:
+def test_two_transactions_that_wait_for_each_other_both_succeed(postgres_url: str) -> None:
     database = with_counter(postgres_url)
     database.write(lambda connection: connection.execute(text("INSERT INTO counter VALUES (100)")))
     first_try = Barrier(2)
@@ -99,7 +99,7 @@ def test_a_forked_child_opens_connections_of_its_own(database_url: str) -> None:
     database.close()
 
 
-def test_a_postgresql_without_a_locale_is_as_good_as_another(postgres_server: PostgresServer) -> None:
+def test_a_postgresql_without_a_locale_can_be_migrated(postgres_server: PostgresServer) -> None:
     admin = Database(postgres_server.url("postgres"))
     with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("DROP DATABASE IF EXISTS plain"))
@@ -112,7 +112,7 @@ def test_a_postgresql_without_a_locale_is_as_good_as_another(postgres_server: Po
     admin.close()
 
 
-def test_a_commit_that_fails_here_leaves_no_transaction_open(
+def test_a_commit_that_fails_in_this_process_leaves_no_transaction_open(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLAlchemy takes it for ended: its locks held up everybody else, and the next commit kept what was undone."""

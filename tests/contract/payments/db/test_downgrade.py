@@ -30,7 +30,7 @@ class TestGoingBack:
         upgrade(site.database.engine)
         assert (site.get().status, current_revision(site.database.engine)) == (OrderStatus.PAID, HEAD)
 
-    def test_gives_way_to_who_holds_a_table_and_says_so(self, site: Site) -> None:
+    def test_gives_way_to_a_transaction_that_holds_a_table_and_names_it(self, site: Site) -> None:
         """Every writer has waited for 5 s behind it, and it said "does not answer"."""
         engine = site.database.engine
         told, locks = "table orders.*another process has been writing.*breakwall db downgrade", ()
@@ -61,7 +61,7 @@ class TestGoingBack:
         assert losses(site.database.engine) == Losses(strange_messages=1)
         assert "1 message that was set aside" in str(losses(site.database.engine))
 
-    def test_is_refused_where_a_known_key_would_be_lost(self, site: Site) -> None:
+    def test_is_refused_if_a_known_key_would_be_lost(self, site: Site) -> None:
         site.gateway.answers.append(DECLINED)
         site.producer.place(order())
         site.advance(100)
@@ -74,7 +74,7 @@ class TestGoingBack:
         assert site.producer.place(order()).replayed
 
     @pytest.mark.parametrize("revision", ["0003", AFTER])
-    def test_is_offered_from_this_versions_revision_alone(self, site: Site, revision: str) -> None:
+    def test_is_possible_only_from_this_versions_revision(self, site: Site, revision: str) -> None:
         stand_at(site, revision)
         with pytest.raises(SchemaError, match=f"at revision {revision}"):
             downgrade(site.database.engine)

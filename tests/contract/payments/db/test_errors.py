@@ -101,7 +101,7 @@ def test_a_server_that_is_down_is_one_clear_error_without_the_password() -> None
     assert "hunter2" not in str(unavailable.value) + repr(database)
 
 
-def test_what_was_ordered_is_in_no_error(database_url: str) -> None:
+def test_no_error_contains_a_part_of_an_order(database_url: str) -> None:
     with closing(Database(database_url)) as database, pytest.raises(DatabaseUnavailableError) as refused:
         database.write(execute("INSERT INTO not_there VALUES (:user)", user="alice@example.org"))
     assert "alice" not in f"{refused.value} {refused.value.__cause__}"

@@ -33,7 +33,7 @@ def shop(sqlite_url: str) -> Iterator[Site]:
     site.producer.close()
 
 
-def test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes(shop: Site) -> None:
+def test_all_transactions_of_a_place_share_one_lock_timeout(shop: Site) -> None:
     """A database that was locked for 12 s made it 15 s: each of its transactions waited 5."""
     file = Path(shop.database.engine.url.database or "")
     shop.gateway.answers.append(PAID)
@@ -65,7 +65,7 @@ def test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes(shop: 
     assert seconds < LOCK_TIMEOUT + 1.5
 
 
-def test_an_order_that_waits_in_vain_is_not_accepted(shop: Site) -> None:
+def test_an_order_that_gets_no_lock_is_not_accepted(shop: Site) -> None:
     file = Path(shop.database.engine.url.database or "")
     with locked(file), pytest.raises(DatabaseUnavailableError, match="database is locked"):
         shop.producer.place(order())

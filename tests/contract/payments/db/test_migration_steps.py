@@ -45,7 +45,7 @@ def unfilled(engine: Engine) -> int:
         return int(connection.scalar(asked) or 0)
 
 
-def test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it(engine: Engine) -> None:
+def test_a_writer_beside_a_migration_waits_for_a_moment_at_most(engine: Engine) -> None:
     """`bench/migrate_at_size.py` shows it with millions of orders."""
     fill(engine, ORDERS, OPEN)
     with Writer(engine) as writer:
