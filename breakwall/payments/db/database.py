@@ -40,7 +40,7 @@ T = TypeVar("T")
 log = logging.getLogger("breakwall.payments")
 
 MAX_TRIES = 4
-"""How often a transaction is tried if the server has said that nothing happened."""
+"""How often a transaction is tried, while each try ends with an error that proves that nothing happened."""
 
 DEADLOCK_PAUSE = 0.05
 """Seconds before a transaction that lost a deadlock is tried again. At once, it could take the lock again that the
@@ -135,24 +135,23 @@ class Database:
         ):
             self._ensure_prepared(deadline)
             deadline = max(deadline, time.monotonic() + MIN_LOCK_TIMEOUT)
-            for _ in range(MAX_TRIES - 1):
+            tries = 1
+            while True:
                 try:
-                    return self._with_existing_tables(lambda: transaction(deadline))
-                except StaleConnectionError:
-                    pass  # The pool has just dropped every old connection.
-                except OperationalError as error:
-                    if getattr(error.orig, "sqlstate", None) not in ROLLED_BACK:
+                    return transaction(deadline)
+                except (StaleConnectionError, DBAPIError) as error:
+                    if tries == MAX_TRIES or not self._may_repeat(error):
                         raise
-                    time.sleep(DEADLOCK_PAUSE)
-            return self._with_existing_tables(lambda: transaction(deadline))
+                    tries += 1
 
-    def _with_existing_tables(self, transaction: Callable[[], T]) -> T:
-        try:
-            return transaction()
-        except DBAPIError as error:
-            if not forget_dropped_tables(self.engine, error):
-                raise
-        return transaction()
+    def _may_repeat(self, error: StaleConnectionError | DBAPIError) -> bool:
+        """Whether nothing has happened, and the cause may be gone."""
+        if isinstance(error, StaleConnectionError):
+            return True  # The pool has just dropped every old connection.
+        if getattr(error.orig, "sqlstate", None) in ROLLED_BACK:
+            time.sleep(DEADLOCK_PAUSE)
+            return True
+        return forget_dropped_tables(self.engine, error)
 
     def _write_once(self, work: Callable[[Connection], T], name: str, deadline: float) -> T:
         with self._connect().execution_options(**{LOCK_DEADLINE: deadline}) as connection:
