@@ -69,8 +69,8 @@ def downgrade_database(
 
     It says what is lost and asks; --yes where nobody can be asked.
     """
-    from breakwall.payments.db.downgrade import downgrade, losses
     from breakwall.payments.db.revisions import current_revision
+    from breakwall.payments.operator.downgrade import downgrade, losses
     from breakwall.settings import load_settings
     from breakwall.terminal.output import data, write_json
 

@@ -61,6 +61,10 @@ def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({known})", name=f"{column}_is_known")
 
 
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
 def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> None:
     Index(name, *columns, postgresql_where=where, sqlite_where=where)
 
@@ -90,17 +94,17 @@ orders = Table(
     # The key that is sent: the first one, until it is proven that nothing was charged under it.
     Column("charge_key", String(MAX_LENGTH), nullable=False),
     # How often that was rotated: the next one is derived with the next number.
-    Column("renewals", Integer, nullable=False, server_default=text("0")),
+    _count("renewals"),
     # Attempts of any kind, and of those the worker's own. A deferral sends nothing and uses up nothing.
-    Column("attempt_count", Integer, nullable=False, server_default=text("0")),
-    Column("retry_count", Integer, nullable=False, server_default=text("0")),
-    Column("deferral_count", Integer, nullable=False, server_default=text("0")),
-    Column("look_up_count", Integer, nullable=False, server_default=text("0")),
-    Column("crash_count", Integer, nullable=False, server_default=text("0")),
+    _count("attempt_count"),
+    _count("retry_count"),
+    _count("deferral_count"),
+    _count("look_up_count"),
+    _count("crash_count"),
     # The counts when an operator last retried the order: the budget is counted from there.
-    Column("retry_floor", Integer, nullable=False, server_default=text("0")),
-    Column("look_up_floor", Integer, nullable=False, server_default=text("0")),
-    Column("attempt_floor", Integer, nullable=False, server_default=text("0")),
+    _count("retry_floor"),
+    _count("look_up_floor"),
+    _count("attempt_floor"),
     # The claim: the holder of the newest fence may write until the lease runs out.
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("lease_until", UtcDateTime),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from breakwall.payments.db.downgrade import downgrade
 from breakwall.payments.db.revisions import AFTER
+from breakwall.payments.operator.downgrade import downgrade
 from tests.contract.site import Site
 
 MADE_UP = (

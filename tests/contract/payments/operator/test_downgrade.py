@@ -10,11 +10,11 @@ from sqlalchemy import text
 from breakwall.migrations import HEAD
 from breakwall.payments.db import migration_steps, sqlite
 from breakwall.payments.db.database import SchemaError
-from breakwall.payments.db.downgrade import Losses, downgrade, losses
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.migration_steps import MigrationBlockedError
 from breakwall.payments.db.revisions import AFTER, BEFORE, current_revision
 from breakwall.payments.ledger.pruning import Pruning
+from breakwall.payments.operator.downgrade import Losses, downgrade, losses
 from breakwall.payments.operator.retry_and_cancel import RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.contract.payments.db.rolling import stand_at
