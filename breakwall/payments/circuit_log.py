@@ -102,22 +102,21 @@ class CircuitLog:
             self._level,
             "the circuit %s %s: %s; %s. Orders are queued; the first probe in %.0f s",
             *(event.name, opened, _reason(event), cause, event.retry_after),
-            extra={
-                "circuit": event.name,
-                "state": event.after.value,
-                "failures": event.failures,
-                "failures_here": cause.failures,
-                "calls_here": cause.calls,
-                "kinds": dict(cause.kinds),
-                "retry_after": round(event.retry_after, 1),
-            },
+            extra=_fields(
+                event,
+                failures=event.failures,
+                failures_here=cause.failures,
+                calls_here=cause.calls,
+                kinds=dict(cause.kinds),
+                retry_after=round(event.retry_after, 1),
+            ),
         )
 
     def _half_opened(self, event: Transition) -> None:
         with self._lock:
             self._answers.clear()  # of calls that were in hand when it opened, and not of probes
-        fields = {"circuit": event.name, "state": event.after.value}
-        log.info("the circuit %s is half-open: a few calls try the payment service", event.name, extra=fields)
+        half_open = "the circuit %s is half-open: a few calls try the payment service"
+        log.info(half_open, event.name, extra=_fields(event))
 
     def _closed(self, event: Transition) -> None:
         with self._lock:
@@ -127,20 +126,18 @@ class CircuitLog:
         if since is None:
             return
         lasted = self._clock() - since
-        fields = {"circuit": event.name, "state": event.after.value, "open_seconds": round(lasted, 1)}
         log.log(
             self._level,
             "the circuit %s closed again, %.0f s after this process saw it open: payments go through",
             *(event.name, lasted),
-            extra=fields,
+            extra=_fields(event, open_seconds=round(lasted, 1)),
         )
 
     def _overridden(self, event: Overridden) -> None:
         override = event.override
         if override is None:
-            fields = {"circuit": event.name, "override": None}
             lifted = "the override of the circuit %s was lifted: it decides for itself"
-            log.warning(lifted, event.name, extra=fields)
+            log.warning(lifted, event.name, extra={"circuit": event.name, "override": None})
             return
         until = None if override.expires_at is None else _moment(override.expires_at)
         end = f"until {until}" if until else "until it is lifted"
@@ -164,6 +161,10 @@ class CircuitLog:
         since = self._clock() - self._window if event.before is not CircuitState.OPEN else float("inf")
         codes = [code for at, code in answers if at >= since]
         return Cause(len(codes), Counter(code for code in codes if code is not None))
+
+
+def _fields(event: Transition, **more: object) -> dict[str, object]:
+    return {"circuit": event.name, "state": event.after.value, **more}
 
 
 def _reason(event: Transition) -> str:

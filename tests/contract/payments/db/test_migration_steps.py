@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
+import psycopg
 import pytest
 from alembic.runtime.migration import HeadMaintainer
 from sqlalchemy import Engine, event, text
@@ -21,6 +22,8 @@ from breakwall.payments.db.migration_steps import MigrationBlockedError, Migrati
 from breakwall.payments.db.revisions import current_revision
 from tests.contract.migrations.older_versions import migrate_to
 from tests.of_0003 import Writer, fill
+from tests.servers import PostgresServer
+from tests.waiting import wait_until
 
 ORDERS, OPEN = 20_000, 2_000
 
@@ -71,6 +74,42 @@ def test_a_lock_that_others_hold_is_named_and_nothing_is_half_done(small: Engine
         assert current_revision(small) == "0003"
     assert upgrade(small) == HEAD
     assert unfilled(small) == 0
+
+
+@pytest.fixture
+def autovacuumed(engine: Engine, postgres_server: PostgresServer) -> Iterator[Engine]:
+    """Of the version before revision 0004. Autovacuum works on its orders, for minutes if nothing stops it."""
+    fill(engine, 5000, 100)
+    slow = "autovacuum_vacuum_threshold = 0, autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1"
+    with engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE orders SET ({slow})"))
+        connection.execute(text("UPDATE orders SET user_id = 'u1'"))
+    with psycopg.connect(postgres_server.url("postgres").replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET autovacuum_naptime = 1")
+        admin.execute("SELECT pg_reload_conf()")
+        try:
+            wait_until(lambda: autovacuum_has_orders(engine), 60)
+            yield engine
+        finally:
+            admin.execute("ALTER SYSTEM RESET autovacuum_naptime")
+            admin.execute("SELECT pg_reload_conf()")
+
+
+def autovacuum_has_orders(engine: Engine) -> bool:
+    held = """
+        SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE l.relation = 'orders'::regclass AND a.backend_type = 'autovacuum worker'
+    """
+    with engine.connect() as connection:
+        return bool(connection.scalar(text(held)))
+
+
+def test_autovacuum_gives_way_to_a_migration(autovacuumed: Engine) -> None:
+    with (
+        mock.patch.object(migration_steps, "AUTOVACUUM_EVERY", 2),
+        mock.patch.object(migration_steps, "STEP_TIMEOUT", 20.0),
+    ):
+        assert upgrade(autovacuumed) == HEAD
 
 
 def test_no_writer_waits_behind_a_migration_that_waits(small: Engine) -> None:
