@@ -79,7 +79,7 @@ class TestADerivedKey:
 
     @given(order_id=ids, rotation=rotations)
     def test_has_one_shape_whichever_it_is(self, order_id: str, rotation: int) -> None:
-        """So that each charge that is known tells of every look-up."""
+        """So each known charge can test the look-up of any other key."""
         assert key_shape(derive_charge_key(order_id, rotation)) == "32a"
 
 

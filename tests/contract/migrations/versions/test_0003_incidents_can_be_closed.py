@@ -33,7 +33,7 @@ from tests.contract.migrations.older_versions import (
 
 @pytest.fixture
 def at_0002(database_url: str) -> Iterator[Engine]:
-    """The database of the version that knew no closing of incidents, with one order."""
+    """The database of the version before incidents could be closed, with one order."""
     engine = open_engine(database_url)
     migrate_to(engine, "0002")
     with engine.begin() as connection:
@@ -85,12 +85,12 @@ def test_an_incident_that_is_reported_again_while_the_upgrade_begins_is_merged_t
 
 
 def wait_until_it_waits(engine: Engine) -> None:
-    """For a lock that somebody else holds. SQLite has one writer, and tells of no waiting."""
+    """For a lock that another transaction holds. SQLite has one writer, and does not show who waits."""
     if engine.dialect.name == "sqlite":
         return
     waiting = select(func.count()).select_from(text("pg_locks")).where(text("NOT granted"))
     deadline = time.monotonic() + 5
     with engine.connect() as connection:
         while not connection.scalar(waiting):
-            assert time.monotonic() < deadline, "the upgrade waits for nobody"
+            assert time.monotonic() < deadline, "the upgrade waits for no lock"
             time.sleep(0.01)

@@ -47,10 +47,10 @@ def at_0003(database_url: str) -> Iterator[Engine]:
 
 
 def add_paid(connection: Connection, key: str, charge_id: str, *, minute: int = 0, detail: str = "") -> None:
-    settled = NOON + timedelta(minutes=minute)
-    add_order(connection, f"of {key}", "paid", idempotency_key=key, charge_id=charge_id, settled_at=settled)
-    told = {"outcome": "succeeded", "charge_id": charge_id, "gateway_key": key, "detail": detail}
-    write_attempt(connection, f"of {key}", **told)
+    finished = NOON + timedelta(minutes=minute)
+    add_order(connection, f"of {key}", "paid", idempotency_key=key, charge_id=charge_id, settled_at=finished)
+    answer = {"outcome": "succeeded", "charge_id": charge_id, "gateway_key": key, "detail": detail}
+    write_attempt(connection, f"of {key}", **answer)
 
 
 def kept_charges(connection: Connection) -> dict[str | None, tuple[str, str, str | None, datetime]]:
@@ -67,8 +67,6 @@ def owner_of(connection: Connection, charge_id: str) -> str | None:
 
 
 class TestRulesBecomeColumns:
-    """Revision 0004."""
-
     @pytest.mark.parametrize("status", ["queued", "in_flight", "review", "dead"])
     def test_an_open_orders_attempts_say_the_same_as_before(self, at_0003: Engine, status: str) -> None:
         lease = {"lease_until": NOON} if status == "in_flight" else {}
@@ -84,7 +82,7 @@ class TestRulesBecomeColumns:
             assert connection.scalar(advice) == 0
             connection.execute(update(attempts).values(code="other", detail="In other words."))
             for number, (*_, expected) in enumerate(WRITTEN_BEFORE):
-                # A refusal after which a person has sent the order round is to be looked up first.
+                # An order that a person has retried after a refusal is looked up first.
                 doubted = {"unsettled"} if waits and expected == {"refused", "spends_key"} else set()
                 assert read_facts(connection, f"o{number}") == expected | doubted
 

@@ -83,7 +83,7 @@ def test_the_lock_of_a_killed_process_is_released(sqlite_url: str) -> None:
 
 
 def test_a_lock_file_of_another_users_is_an_unavailable_database(sqlite_url: str) -> None:
-    """It came out of a `place` as a raw `PermissionError`, where root had migrated the last time."""
+    """`place` raised a raw `PermissionError` after root had run the last migration."""
     denied = PermissionError(errno.EACCES, "Permission denied")
     engine = open_engine(sqlite_url)
     told = r"migrate\.lock.*cannot be opened \(Permission denied\)"

@@ -1,4 +1,4 @@
-"""Some file systems have no room for SQLite's write-ahead log. It says so, and nobody looked."""
+"""On some file systems SQLite cannot keep its write-ahead log. A warning says so."""
 
 from __future__ import annotations
 
