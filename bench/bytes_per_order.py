@@ -2,8 +2,8 @@
 
     python bench/bytes_per_order.py [--orders N] [--postgres URL]
 
-Fills an empty SQLite file with paid orders of one attempt each, as the ledger writes them, then prunes them; the same
-on an empty PostgreSQL database where one is named. Sizes are of freshly packed tables and their indexes.
+Fills an empty SQLite file with paid orders of one attempt each, as the ledger writes them, then prunes them. Does the
+same on an empty PostgreSQL database if one is given. Sizes are of freshly packed tables and their indexes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEPT = ("charges", "known_keys")
 SECONDS_A_YEAR = 365 * 86_400
 RATE = 100
 
-AS_THEY_TRAVEL = (
+REALISTIC_KEYS = (
     "UPDATE orders SET charge_key = id, charge_id = 'ch_' || substr(id, 1, 24) WHERE charge_id IS NOT NULL",
     "UPDATE attempts SET gateway_key = order_id, charge_id = 'ch_' || substr(order_id, 1, 24), advice = 'retry'",
     "UPDATE charges SET key = order_id, charge_id = 'ch_' || substr(order_id, 1, 24)",
@@ -39,7 +39,7 @@ Sizes = dict[str, float]
 
 
 def sqlite_sizes(connection: Connection) -> Sizes:
-    # By the table that an index belongs to.
+    # An index counts for its table.
     pages = text(
         "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat s JOIN sqlite_master m ON m.name = s.name GROUP BY 1"
     )
@@ -52,7 +52,7 @@ def postgres_sizes(connection: Connection) -> Sizes:
 
 
 def pack(database: Database) -> None:
-    """As small as the tables get: what a busy database adds to it depends on its vacuum."""
+    """Make the tables as small as possible: what a busy database adds depends on its vacuum."""
     if database.engine.dialect.name == "sqlite":
         database.close()
         with closing(sqlite3.connect(str(database.engine.url.database), isolation_level=None)) as plain:
@@ -70,7 +70,7 @@ def measure(name: str, url: str, sizes: Callable[[Connection], Sizes], orders: i
     fill(database.engine, Backlog(finished=orders))
     with database.engine.begin() as connection:
         # Keys as long as the derived ones, and charges as a service names them.
-        for statement in AS_THEY_TRAVEL:
+        for statement in REALISTIC_KEYS:
             connection.execute(text(statement))
     pack(database)
     before = database.read(sizes)

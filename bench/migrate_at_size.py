@@ -1,9 +1,9 @@
-"""The migration to this version with millions of orders, beside somebody who goes on writing, on PostgreSQL.
+"""The migration to this version with millions of orders, beside a writer, on PostgreSQL.
 
     python bench/migrate_at_size.py --orders 2000000 --open 100000
 
-Brings up a PostgreSQL of its own and removes it again. Prints how long the migration takes, and the longest that a
-writer's transaction took before and during it; exits 1 when one took longer than a second, or met an error.
+Starts a PostgreSQL of its own and removes it again. Prints how long the migration takes, and the longest transaction of
+the writer before and during it; exits 1 if one took longer than a second, or failed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from sqlalchemy import Engine, text
 
 from breakwall.payments.db.database import open_engine
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.db.upgrade import Steps
+from breakwall.payments.db.migration_steps import MigrationSteps
 from tests.revision_0003 import Writer, fill
 from tests.servers import PostgresServer, Workspace
 
 QUIET_SECONDS = 20.0
-BEARABLE = 1.0
+MAX_WAIT = 1.0
 """Seconds that a writer's transaction may take."""
 
 
 class DurablePostgres(PostgresServer):
-    """As one runs it for payments, unlike the tests: a commit is on the disk."""
+    """Configured as for payments, unlike in the tests: a commit is on the disk."""
 
     def _command(self) -> list[str]:
         settings = ("fsync=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB")
@@ -57,29 +57,29 @@ def read_arguments() -> argparse.Namespace:
 def measure(engine: Engine, orders: int, open_orders: int) -> int:
     seconds = timed(lambda: fill(engine, orders, open_orders))
     print(f"{orders:,} orders, {open_orders:,} of them open, made in {seconds:.0f} s")
-    tell_steps()
+    print_slow_steps()
     with Writer(engine) as alone:
         time.sleep(QUIET_SECONDS)
     with Writer(engine) as beside:
         seconds = timed(lambda: upgrade(engine))
     print(f"migrated in {seconds:.1f} s")
-    tell("a writer alone", alone)
-    tell("a writer beside the migration", beside)
+    report("a writer alone", alone)
+    report("a writer beside the migration", beside)
     with engine.connect() as connection:
         size = connection.scalar(text("SELECT pg_size_pretty(pg_database_size(current_database()))"))
         print(f"the database has {size}")
     engine.dispose()
-    return int(bool(beside.errors) or max(beside.waits) > BEARABLE)
+    return int(bool(beside.errors) or max(beside.waits) > MAX_WAIT)
 
 
-def tell_steps() -> None:
-    """Print each step that takes a second."""
-    for name in ("briefly", "at_leisure"):
-        setattr(Steps, name, _timed_step(getattr(Steps, name)))
+def print_slow_steps() -> None:
+    """Print each step that takes longer than a second."""
+    for name in ("run_short", "run_long"):
+        setattr(MigrationSteps, name, _timed_step(getattr(MigrationSteps, name)))
 
 
 def _timed_step(step: Callable[..., object]) -> Callable[..., object]:
-    def told(self: Steps, work: Callable[..., object], *arguments: object) -> object:
+    def wrapper(self: MigrationSteps, work: Callable[..., object], *arguments: object) -> object:
         began = time.monotonic()
         try:
             return step(self, work, *arguments)
@@ -87,10 +87,10 @@ def _timed_step(step: Callable[..., object]) -> Callable[..., object]:
             if (took := time.monotonic() - began) > 1.0:
                 print(f"  {getattr(work, '__name__', work)}: {took:.1f} s")
 
-    return told
+    return wrapper
 
 
-def tell(who: str, writer: Writer) -> None:
+def report(who: str, writer: Writer) -> None:
     waits = sorted(writer.waits)
     p99 = waits[int(len(waits) * 0.99)]
     print(

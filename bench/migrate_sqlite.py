@@ -1,8 +1,8 @@
-"""The migration of a SQLite file to this version, beside somebody who goes on writing: the numbers of docs/scaling.md.
+"""The migration of a SQLite file to this version, beside a writer: the numbers of docs/scaling.md.
 
     python bench/migrate_sqlite.py --orders 300000 --open 5000
 
-Prints how long the migration takes, and the longest that a writer's transaction took before and during it.
+Prints how long the migration takes, and the longest transaction of the writer before and during it.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ def measure(path: Path) -> None:
         migrate.upgrade(engine)
     print(f"migrated in {time.monotonic() - began:.1f} s")
     engine.dispose()
-    tell("a writer alone", alone)
-    tell("a writer beside the migration", beside)
+    report("a writer alone", alone)
+    report("a writer beside the migration", beside)
 
 
-def tell(who: str, writer: Writer) -> None:
+def report(who: str, writer: Writer) -> None:
     median, longest = statistics.median(writer.waits), max(writer.waits)
     print(
         f"{who}: {len(writer.waits):,} transactions, median {median * 1000:.1f} ms, longest {longest * 1000:.0f} ms"

@@ -1,10 +1,10 @@
-"""What it costs to prepare no statement and to set the time-outs within each transaction, on PostgreSQL.
+"""The cost of preparing no statement and of setting the timeouts within each transaction, on PostgreSQL.
 
     python bench/pooler_cost.py
 
-Places orders in turns with three engines, in one process and one run: as before (time-outs as start-up options,
+Places orders with three engines in turns, in one process and one run: as before (timeouts as start-up options,
 statements prepared after five uses), as now, and as now with statements that stay prepared. Prints the processor time
-of this process and of the server for each transaction, and its ratio to before.
+of this process and of the server for each order, and its ratio to the first engine.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def compare(server: PostgresServer, kinds: dict[str, Callable[[str], Engine]]) -
     for number in range(ROUNDS):
         for name, ledger in ledgers.items():
             spent[name].append(cost(server, lambda: place(ledger, f"{number} {name}", ORDERS)))  # noqa: B023
-    tell(spent)
+    report(spent)
 
 
 def place(ledger: Ledger, name: str, count: int) -> None:
@@ -95,7 +95,7 @@ def server_time(server: PostgresServer) -> float:
     return sum(sum(member.cpu_times()[:2]) for member in family.children(recursive=True))
 
 
-def tell(spent: dict[str, list[tuple[float, float]]]) -> None:
+def report(spent: dict[str, list[tuple[float, float]]]) -> None:
     base = sum(statistics.median(column) for column in zip(*spent["before"], strict=True))
     for name, rounds in spent.items():
         ours, theirs = (statistics.median(column) for column in zip(*rounds, strict=True))

@@ -12,7 +12,8 @@ from breakwall.host.private_files import make_folder
 from breakwall.payments.charging import Charger
 from breakwall.payments.circuit_log import CircuitLog
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.migrate import check_schema, prepare_home
+from breakwall.payments.db.migrate import prepare_data_folder
+from breakwall.payments.db.revisions import check_schema
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import gateway_from_settings
 from breakwall.payments.ledger.ledger import Ledger
@@ -37,7 +38,7 @@ def open_database(settings: Settings) -> Database:
     def prepare(engine: Engine) -> None:
         nonlocal site
         if settings.embedded_database:
-            prepare_home(settings.home, engine, site=site)
+            prepare_data_folder(settings.home, engine, site=site)
         else:
             check_schema(engine)
         site = check_site(engine, settings.site)
@@ -91,7 +92,7 @@ def open_charger(settings: Settings, ledger: Ledger) -> Charger:
     """What sends attempts to the configured payment service, and warns when that rejects them."""
     rejections = RejectionLog(time.monotonic)
     gateway = gateway_from_settings(settings)
-    return Charger(gateway, ledger, policy_of(settings), random.random, on_answer=rejections.hear)
+    return Charger(gateway, ledger, policy_of(settings), random.random, on_answer=rejections.record_answer)
 
 
 def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *, pause: float = 0.0) -> None:
@@ -101,8 +102,8 @@ def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *
         pause: seconds between two openings that are warned of.
     """
     told = CircuitLog(time.monotonic, window=settings.breaker.window, pause=pause)
-    charger.on_reply = told.answered
-    breaker.listen(told.hear)
+    charger.on_reply = told.record_answer
+    breaker.listen(told.on_event)
 
 
 def _make_home(settings: Settings) -> None:

@@ -14,7 +14,9 @@ from breakwall.crashpoints import reach
 from breakwall.host.concurrency import check_host
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.charging import Charger, given_back_on_error
-from breakwall.payments.db.database import DatabaseUnavailableError, Patience, telling_shortages
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.errors import exhaustion_as_unavailable
+from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.decisions import put_off
 from breakwall.payments.ledger.acceptance import Accepted
 from breakwall.payments.ledger.claims import Attempt
@@ -127,7 +129,7 @@ class OrderProducer:
             HostError: nothing was accepted: the process was patched meanwhile, see `breakwall.host.concurrency`.
         """
         check_host()
-        with telling_shortages():
+        with exhaustion_as_unavailable():
             result = self._place(order)
         log.info(
             "order %s (id %s): %s%s",
@@ -143,17 +145,17 @@ class OrderProducer:
         return result
 
     def _place(self, order: Order) -> PlaceResult:
-        deadline, patience = self._monotonic() + self._timeout, Patience()
+        deadline, lock_budget = self._monotonic() + self._timeout, LockBudget()
         try:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:
-            return self._queue_refused(order, refusal.retry_after, patience)
+            return self._queue_refused(order, refusal.retry_after, lock_budget)
         with given_back_on_error(permit):
-            accepted = self._ledger.accept_sending(order, patience)
+            accepted = self._ledger.accept_sending(order, lock_budget)
         if not isinstance(accepted, Attempt):
             permit.release()
             return _replay(accepted)
-        return self._charge(accepted, permit, deadline, patience)
+        return self._charge(accepted, permit, deadline, lock_budget)
 
     def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
         """Store orders for the worker without charging them here, `BATCH` in a transaction.
@@ -168,7 +170,7 @@ class OrderProducer:
         waiting = iter(orders)
         results: list[PlaceResult] = []
         while batch := list(islice(waiting, BATCH)):
-            with telling_shortages():
+            with exhaustion_as_unavailable():
                 accepted = self._ledger.accept_queued(batch)
                 self._publish(list(accepted.new.values()))
             results += [_result(order, accepted) for order in batch]
@@ -201,10 +203,14 @@ class OrderProducer:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _charge(self, attempt: Attempt, permit: Permit, deadline: float, patience: Patience) -> PlaceResult:
+    def _charge(
+        self, attempt: Attempt, permit: Permit, deadline: float, lock_budget: LockBudget
+    ) -> PlaceResult:
         order_id = attempt.claim.order_id
         try:
-            status, charge_id = self._charger.send(attempt, permit, deadline=deadline, patience=patience)
+            status, charge_id = self._charger.send(
+                attempt, permit, deadline=deadline, lock_budget=lock_budget
+            )
         except Exception as error:
             # The order is accepted and perhaps charged. Its claim expires, and a worker finishes it.
             if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:
@@ -214,9 +220,9 @@ class OrderProducer:
             self._publish([order_id])
         return PlaceResult(order_id, status, charge_id)
 
-    def _queue_refused(self, order: Order, retry_after: float, patience: Patience) -> PlaceResult:
+    def _queue_refused(self, order: Order, retry_after: float, lock_budget: LockBudget) -> PlaceResult:
         delay = put_off(retry_after, self._jitter())
-        accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, patience=patience)
+        accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, lock_budget=lock_budget)
         self._publish(list(accepted.new.values()))
         return _result(order, accepted)
 

@@ -36,7 +36,7 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
     The first time, it names the site: as BREAKWALL_SITE says, else at random. Set the name that it shows, so that
     orders keep their keys should the database be lost.
     """
-    from breakwall.payments.db.migrate import TOLERANT
+    from breakwall.payments.db.revisions import TOLERANT
     from breakwall.settings import load_settings
 
     settings = load_settings()
@@ -68,8 +68,8 @@ def downgrade_database(
 
     It says what is lost and asks; --yes where nobody can be asked.
     """
-    from breakwall.payments.db.downgrade import downgrade, losses
-    from breakwall.payments.db.migrate import current_revision
+    from breakwall.payments.db.revisions import current_revision
+    from breakwall.payments.operator.downgrade import downgrade, losses
     from breakwall.settings import load_settings
 
     with closing(_opened(load_settings())) as database:
@@ -162,7 +162,7 @@ def _write_pruned(output: Format, orders: int, keys: int, more: dict[str, bool],
 def _opened(settings: Settings) -> Database:
     """The database as it is: not even the embedded one is migrated."""
     from breakwall.payments.db.database import Database
-    from breakwall.payments.db.migrate import check_schema
+    from breakwall.payments.db.revisions import check_schema
 
     return Database(settings.database, prepare=check_schema)
 
@@ -173,7 +173,8 @@ def _migrate(settings: Settings) -> tuple[str | None, str, str]:
 
     from breakwall.host.private_files import make_folder
     from breakwall.payments.db.database import Database
-    from breakwall.payments.db.migrate import current_revision, prepare_home, upgrade
+    from breakwall.payments.db.migrate import prepare_data_folder, upgrade
+    from breakwall.payments.db.revisions import current_revision
     from breakwall.payments.site import check_site, read_site
 
     revisions: list[str | None] = []
@@ -183,7 +184,7 @@ def _migrate(settings: Settings) -> tuple[str | None, str, str]:
             make_folder(settings.home)
         revisions.append(current_revision(engine))
         if settings.embedded_database:
-            prepare_home(settings.home, engine, site=settings.site, wait=None)
+            prepare_data_folder(settings.home, engine, site=settings.site, wait=None)
         else:
             upgrade(engine, site=settings.site)
         check_site(engine, settings.site)

@@ -14,7 +14,7 @@ from breakwall.terminal.output import notes, plain, say, write_result
 from breakwall.terminal.words import count, moment
 
 if TYPE_CHECKING:
-    from breakwall.payments.fleet.strange_messages import StoredStrange
+    from breakwall.payments.fleet.strange_messages import StoredStrangeMessage
 
 SHOWN = 300
 """Characters of a body, and of its headers, that people are shown."""
@@ -41,7 +41,7 @@ def strange(
     from breakwall.payments.fleet import strange_messages
 
     with orders_database() as (database, _):
-        database.read(strange_messages.check_kept)
+        database.read(strange_messages.check_can_store)
         found = database.read(lambda connection: strange_messages.newest(connection, limit=limit))
         cleared = strange_messages.clear(database, found[0].id) if clear and found else 0
     document = {"messages": [asdict(message) for message in found], "cleared": cleared}
@@ -52,7 +52,7 @@ def strange(
         say(f"{count(cleared, 'message')} forgotten.", console=notes())
 
 
-def _lines(message: StoredStrange) -> Iterator[str]:
+def _lines(message: StoredStrangeMessage) -> Iterator[str]:
     yield plain(f"{moment(message.at)}  {count(message.size, 'byte')}: {message.reason}")
     for part in filter(None, (message.headers, message.body)):
         yield f"    {plain(_shortened(part))}"

@@ -14,7 +14,7 @@ from breakwall.breaker import CircuitState
 from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.schema import IN_FLIGHT, SettledBy, attempts, orders
+from breakwall.payments.db.schema import IN_FLIGHT, ResolvedBy, attempts, orders
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.settings import Settings
@@ -143,7 +143,7 @@ class DemoMonitor:
 
     def lost_answers(self) -> LostAnswers:
         """What became of the charges whose answer was lost."""
-        looked_up = attempts.c.settled_by == SettledBy.LOOK_UP
+        looked_up = attempts.c.settled_by == ResolvedBy.LOOK_UP
         query = select(attempts.c.outcome, func.count()).where(looked_up).group_by(attempts.c.outcome)
         counts = self._counts(query)
         found = counts.get("succeeded", 0) + counts.get("declined", 0)

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, false, select
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.doctor.strange_messages import set_aside
 from breakwall.migrations import HEAD
-from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError, encoding_of
-from breakwall.payments.db.migrate import check_schema, current_revision
+from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
+from breakwall.payments.db.postgres import encoding_of
+from breakwall.payments.db.revisions import check_schema, current_revision
 from breakwall.payments.db.schema import orders
 from breakwall.payments.operator.incidents import count_open, newest_incidents
 from breakwall.payments.site import read_site

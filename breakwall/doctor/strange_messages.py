@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.strange_messages import StoredStrange, are_kept, count_by_reason, newest
+from breakwall.payments.fleet.strange_messages import StoredStrangeMessage, can_store, count_by_reason, newest
 from breakwall.settings import Settings
 from breakwall.terminal.words import count, moment
 
@@ -48,7 +48,7 @@ def set_aside(opened: Database) -> Finding:
     Raises:
         DatabaseUnavailableError: the database does not answer.
     """
-    if not opened.read(are_kept):
+    if not opened.read(can_store):
         return fine(NAME, "kept from the next revision of the database on")
     total, shown = opened.read(_look)
     if not total:
@@ -57,7 +57,7 @@ def set_aside(opened: Database) -> Finding:
     return problem(NAME, f"{count(total, 'message')} set aside; the newest: {detail}", ADVICE)
 
 
-def _look(connection: Connection) -> tuple[int, list[StoredStrange]]:
+def _look(connection: Connection) -> tuple[int, list[StoredStrangeMessage]]:
     return sum(count_by_reason(connection).values()), newest(connection, limit=SHOWN)
 
 

@@ -1,4 +1,4 @@
-"""Runs the scripts on the connection that `breakwall.payments.db.migrate` hands over."""
+"""Runs the scripts on the connection that `breakwall.payments.db.migrate` passes."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from alembic import context
 from breakwall.payments.db.schema import metadata
 
 
-def finish(*, ctx: Any, **_: Any) -> None:
-    """Commit a revision together with its number, where revisions work in steps."""
+def commit_revision(*, ctx: Any, **_: Any) -> None:
+    """Commit the number of a revision that works in steps, together with its last step."""
     steps = context.config.attributes.get("steps")
     if steps is not None and not steps.new:
         ctx.connection.commit()
@@ -18,6 +18,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     transaction_per_migration=False,
-    on_version_apply=finish,  # type: ignore[arg-type]
+    on_version_apply=commit_revision,  # type: ignore[arg-type]
 )
 context.run_migrations()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
-from breakwall.payments.db.database import Patience
+from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.decisions import RetryPolicy, after_attempt, without_look_up
 from breakwall.payments.gateways.base import ChargeAnswer, Gateway, Health, LookupAnswer
 from breakwall.payments.ledger.claims import Attempt
@@ -46,7 +46,7 @@ class Charger:
         self.on_reply = on_reply
 
     def send(
-        self, attempt: Attempt, permit: Permit, *, deadline: float, patience: Patience | None = None
+        self, attempt: Attempt, permit: Permit, *, deadline: float, lock_budget: LockBudget | None = None
     ) -> tuple[OrderStatus, str | None]:
         """Charge, tell the breaker, record; no transaction is open meanwhile.
 
@@ -54,7 +54,7 @@ class Charger:
 
         Args:
             deadline: until when the call may take.
-            patience: how long recording its answer may wait for a lock, as `Database.write`.
+            lock_budget: how long recording its answer may wait for a lock, as `Database.write`.
 
         Raises:
             DatabaseUnavailableError: the answer could not be recorded. The claim's lease runs out, and a
@@ -66,17 +66,17 @@ class Charger:
             reach("after", "charge")
         self.on_reply(answer)
         tell_breaker(permit, answer)
-        result = self._record(attempt, answer, patience)
+        result = self._record(attempt, answer, lock_budget)
         self.on_answer(answer)
         return result
 
     def _record(
-        self, attempt: Attempt, answer: ChargeAnswer, patience: Patience | None
+        self, attempt: Attempt, answer: ChargeAnswer, lock_budget: LockBudget | None
     ) -> tuple[OrderStatus, str | None]:
         profile = self.gateway.profile
         told = without_look_up(checked(answer, attempt.claim.request), profile)
         verdict = after_attempt(told, attempt.claim.progress, profile, self.policy, self.draw())
-        return self.ledger.record_answer(attempt, told, verdict, patience)
+        return self.ledger.record_answer(attempt, told, verdict, lock_budget)
 
 
 def tell_breaker(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:

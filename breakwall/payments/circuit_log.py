@@ -1,6 +1,6 @@
-"""The payment circuit's changes in the log, each with its cause: what an outage looks like from the outside.
+"""Logs the changes of the payment circuit, each with its cause: what an outage looks like from the outside.
 
-Openings, overrides and the return are warnings, so that they are seen at Celery's default level.
+Openings, overrides and the return are warnings, so that Celery's default level shows them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer
 
 log = logging.getLogger("breakwall.circuit")
 
-REMEMBERED = 10_000
-"""Answers of this process that an opening is explained by, at most."""
+MAX_ANSWERS = 10_000
+"""Answers of this process that explain an opening, at most."""
 
-SHOWN_KINDS = 5
+SHOWN_CODES = 5
 
 _MODES = {
     OverrideMode.FORCED_OPEN: "forced open",
@@ -31,10 +31,7 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What this process has seen within the window, of the time that the circuit last opened after.
-
-    ``kinds`` counts the failures by their codes.
-    """
+    """What this process saw within the window before an opening; ``kinds`` counts the failures by their codes."""
 
     calls: int
     kinds: Counter[str]
@@ -44,17 +41,19 @@ class Cause:
         return self.kinds.total()
 
     def __str__(self) -> str:
-        named = ", ".join(f"{kind} ({number:,})" for kind, number in self.kinds.most_common(SHOWN_KINDS))
+        if not self.failures:
+            return "this process saw none of it"
+        named = ", ".join(f"{kind} ({number:,})" for kind, number in self.kinds.most_common(SHOWN_CODES))
         return f"in this process {self.failures:,} of {self.calls:,} calls failed: {named}"
 
 
 class CircuitLog:
-    """Hears a circuit's events and the answers that bring them about. Safe for threads.
+    """Listens to a circuit's events and to the answers that cause them. Safe for threads.
 
     Args:
         clock: seconds, monotonic.
         window: seconds for which failures count for the circuit.
-        pause: seconds between two openings that are warned of; those in between, and their ends, are told at INFO.
+        pause: seconds between two openings that are warnings; openings in between, and their ends, are logged at INFO.
     """
 
     def __init__(self, clock: Callable[[], float], *, window: float, pause: float = 0.0) -> None:
@@ -62,99 +61,94 @@ class CircuitLog:
         self._window = window
         self._pause = pause
         self._lock = threading.Lock()
-        self._seen: deque[tuple[float, str | None]] = deque(maxlen=REMEMBERED)
-        self._silent_until = float("-inf")
+        self._answers: deque[tuple[float, str | None]] = deque(maxlen=MAX_ANSWERS)
+        self._quiet_until = float("-inf")
         self._level = logging.WARNING
         self._open_since: float | None = None
-        self._known = False
+        self._state_known = False
 
-    def answered(self, answer: ChargeAnswer | LookupAnswer) -> None:
-        """Take note of an answer of the payment service, before the circuit judges it."""
+    def record_answer(self, answer: ChargeAnswer | LookupAnswer) -> None:
+        """Remember an answer of the payment service; to be called before the circuit hears of it."""
         if answer.health is Health.NEUTRAL:
             return
-        failed = answer.health is not Health.SUCCESS
-        kind = (answer.code or "without a code") if failed else None
+        code = None if answer.health is Health.SUCCESS else answer.code or "without a code"
         with self._lock:
-            self._seen.append((self._clock(), kind))
+            self._answers.append((self._clock(), code))
 
-    def hear(self, event: Event) -> None:
-        """To be given to `CircuitBreaker.listen`."""
+    def on_event(self, event: Event) -> None:
+        """The listener for `CircuitBreaker.listen`."""
         if isinstance(event, Overridden):
             self._overridden(event)
         elif isinstance(event, Transition):
-            tell = {
+            transitions = {
                 CircuitState.OPEN: self._opened,
-                CircuitState.HALF_OPEN: self._half_open,
+                CircuitState.HALF_OPEN: self._half_opened,
                 CircuitState.CLOSED: self._closed,
             }
-            tell[event.after](event)
+            transitions[event.after](event)
 
     def _opened(self, event: Transition) -> None:
         cause, now = self._take_cause(event), self._clock()
         with self._lock:
-            again, known = self._open_since is not None, self._known
-            self._known = True
+            again, known = self._open_since is not None, self._state_known
+            self._state_known = True
             self._open_since = self._open_since if again else now
-            self._level = logging.INFO if now < self._silent_until else logging.WARNING
+            self._level = logging.INFO if now < self._quiet_until else logging.WARNING
             if self._level == logging.WARNING:
-                self._silent_until = now + self._pause
-        # What a process finds at its start may have been so for long.
+                self._quiet_until = now + self._pause
+        # The circuit that a process finds at its start may have been open for long.
         opened = "opened again" if again else "opened" if known or cause.failures else "is open"
         log.log(
             self._level,
             "the circuit %s %s: %s; %s. Orders are queued; the first probe in %.0f s",
-            *(event.name, opened, _why(event), _seen_here(cause), event.retry_after),
-            extra={
-                "circuit": event.name,
-                "state": event.after.value,
-                "failures": event.failures,
-                "failures_here": cause.failures,
-                "calls_here": cause.calls,
-                "kinds": dict(cause.kinds),
-                "retry_after": round(event.retry_after, 1),
-            },
+            *(event.name, opened, _reason(event), cause, event.retry_after),
+            extra=_fields(
+                event,
+                failures=event.failures,
+                failures_here=cause.failures,
+                calls_here=cause.calls,
+                kinds=dict(cause.kinds),
+                retry_after=round(event.retry_after, 1),
+            ),
         )
 
-    def _half_open(self, event: Transition) -> None:
+    def _half_opened(self, event: Transition) -> None:
         with self._lock:
-            self._seen.clear()  # calls that were in hand when it opened: no probe's
-        fields = {"circuit": event.name, "state": event.after.value}
-        log.info("the circuit %s is half-open: a few calls try the payment service", event.name, extra=fields)
+            self._answers.clear()  # of calls that were in hand when it opened, and not of probes
+        half_open = "the circuit %s is half-open: a few calls try the payment service"
+        log.info(half_open, event.name, extra=_fields(event))
 
     def _closed(self, event: Transition) -> None:
         with self._lock:
             since, self._open_since = self._open_since, None
-            self._known = True
-            self._seen.clear()  # what comes now is another story
+            self._state_known = True
+            self._answers.clear()  # they cannot explain the next opening
         if since is None:
             return
         lasted = self._clock() - since
-        fields = {"circuit": event.name, "state": event.after.value, "open_seconds": round(lasted, 1)}
         log.log(
             self._level,
             "the circuit %s closed again, %.0f s after this process saw it open: payments go through",
             *(event.name, lasted),
-            extra=fields,
+            extra=_fields(event, open_seconds=round(lasted, 1)),
         )
 
     def _overridden(self, event: Overridden) -> None:
-        word = event.override
-        if word is None:
-            fields = {"circuit": event.name, "override": None}
-            log.warning(
-                "the override of the circuit %s was lifted: it decides for itself", event.name, extra=fields
-            )
+        override = event.override
+        if override is None:
+            lifted = "the override of the circuit %s was lifted: it decides for itself"
+            log.warning(lifted, event.name, extra={"circuit": event.name, "override": None})
             return
-        until = None if word.expires_at is None else _moment(word.expires_at)
+        until = None if override.expires_at is None else _moment(override.expires_at)
+        end = f"until {until}" if until else "until it is lifted"
         log.warning(
             "the circuit %s was %s by %s, %s: %s",
-            *(event.name, _MODES[word.mode], word.actor, f"until {until}" if until else "until it is lifted"),
-            word.reason,
+            *(event.name, _MODES[override.mode], override.actor, end, override.reason),
             extra={
                 "circuit": event.name,
-                "override": word.mode.value,
-                "actor": word.actor,
-                "reason": word.reason,
+                "override": override.mode.value,
+                "actor": override.actor,
+                "reason": override.reason,
                 "until": until,
             },
         )
@@ -162,24 +156,24 @@ class CircuitLog:
     def _take_cause(self, event: Transition) -> Cause:
         """What explains this opening, and no other one."""
         with self._lock:
-            seen, self._seen = self._seen, deque(maxlen=REMEMBERED)
-        # Who has not seen it half-open had no probe, only calls in hand from before.
+            answers, self._answers = self._answers, deque(maxlen=MAX_ANSWERS)
+        # A process that has not seen it half-open had no probe, only calls in hand from before.
         since = self._clock() - self._window if event.before is not CircuitState.OPEN else float("inf")
-        recent = [kind for at, kind in seen if at >= since]
-        return Cause(len(recent), Counter(kind for kind in recent if kind is not None))
+        codes = [code for at, code in answers if at >= since]
+        return Cause(len(codes), Counter(code for code in codes if code is not None))
 
 
-def _why(event: Transition) -> str:
-    # Who looks once a second has often not seen it half-open.
+def _fields(event: Transition, **more: object) -> dict[str, object]:
+    return {"circuit": event.name, "state": event.after.value, **more}
+
+
+def _reason(event: Transition) -> str:
+    # A process that looks once a second has often not seen it half-open.
     if event.before is CircuitState.HALF_OPEN or event.reopenings:
         return "a probe failed"
     if event.failures == 0:
         return "the payment service asked for a pause"
     return f"{event.failures:,} failure{'s' if event.failures > 1 else ''} in all processes"
-
-
-def _seen_here(cause: Cause) -> str:
-    return str(cause) if cause.failures else "this process saw none of it"
 
 
 def _moment(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""An order as its caller hands it in, and the states that it can be in afterwards."""
+"""An order as its caller places it, its states, and an order and its attempts as they are stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OrderStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing happens to the order any more unless a person acts."""
+        """Whether nothing more happens to the order unless a person acts."""
         return self not in {OrderStatus.IN_FLIGHT, OrderStatus.QUEUED}
 
 
@@ -51,13 +51,9 @@ class InvalidOrderError(Picklable, BreakwallError, ValueError):
         """One for each field."""
         return [f"{field}: {problem}" for field, problem in self.problems.items()]
 
-    def details(self) -> dict[str, Any]:
-        """``problems``: by the field, what would be right."""
-        return {"problems": self.problems}
 
-
-class IdempotencyConflictError(Picklable, BreakwallError, ValueError):
-    """The idempotency key was used before, for an order that is not this one; nothing was stored."""
+class IdempotencyConflictError(Picklable, ValueError):
+    """The idempotency key was used before for another order; nothing was stored."""
 
     kind = "idempotency_conflict"
     exit_code = ExitCode.USAGE
@@ -83,8 +79,8 @@ class Order:
         user_id: who pays; a text of 1 to 255 characters, see `breakwall.texts`.
         amount: minor units of ``currency``, 1 to `max_amount`: ₩10,000 is 10000, $10.00 is 1000.
         currency: an ISO 4217 code in capitals.
-        idempotency_key: the caller's own name for this order, the same on each retry of the caller;
-            a text as ``user_id``, compared byte for byte.
+        idempotency_key: the caller's own name for this order, the same on each retry of the caller; a text like
+            ``user_id``, compared byte for byte.
 
     Raises:
         InvalidOrderError: naming each unusable field.
@@ -142,11 +138,11 @@ def _amount_problem(value: Any, currency: str | None) -> str | None:
     return None
 
 
-def check_travels_as_it_is(order: Order) -> None:
-    """Make sure that the order's own key can be sent: for who sends it instead of a derived one.
+def check_caller_key(order: Order) -> None:
+    """Make sure that the caller's key can be sent as it is, in place of a derived one.
 
     Raises:
-        InvalidOrderError: as the header carries it, the key is longer than gateways accept.
+        InvalidOrderError: in the header, the key is longer than gateways accept.
     """
     if len(wire_key(order.idempotency_key)) > MAX_LENGTH:
         problem = (
@@ -162,8 +158,8 @@ class StoredOrder:
 
     Attributes:
         idempotency_key: the caller's own key.
-        charge_key: the key that the payment service knows it by, or will.
-        suspected_at: since when it may have been charged without an attempt that tells of it, see `suspicion`.
+        charge_key: the key that is sent to the payment service.
+        suspected_at: since when it may have been charged without an attempt that shows it, see `operator.suspect`.
     """
 
     id: str
@@ -184,7 +180,7 @@ class StoredOrder:
     suspected_at: datetime | None
 
     def check_same_as(self, order: Order) -> None:
-        """Raise `IdempotencyConflictError` unless ``order`` is this one, handed in again."""
+        """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
         compared = ("user_id", "amount", "currency")
         differing = [name for name in compared if getattr(self, name) != getattr(order, name)]
         if differing:
@@ -196,8 +192,8 @@ class StoredAttempt:
     """One request to charge, written before it was sent; ``outcome`` is None while it runs.
 
     Attributes:
-        gateway_key: the key that it travelled under.
-        settled_by: what has settled it other than an answer to it: one of `schema.SettledBy`, or None.
+        gateway_key: the key that was sent with it.
+        settled_by: what has resolved it other than an answer to it: one of `schema.ResolvedBy`, or None.
     """
 
     number: int

@@ -1,6 +1,6 @@
-"""Answers that send an operator to the settings: wrong credentials, a wrong address.
+"""Warns of answers that only other settings can change: wrong credentials, a wrong address.
 
-They say nothing about the service's health, so no circuit opens and the orders wait on.
+They say nothing about the service's health, so no circuit opens and the orders stay queued.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from breakwall.payments.gateways.base import Advice, ChargeAnswer
 
 log = logging.getLogger("breakwall.payments")
 
-PAUSE = 60.0
-"""Seconds between two warnings of a process: every attempt is answered so until somebody mends the settings."""
+WARNING_INTERVAL = 60.0
+"""Seconds between two warnings of a process: every attempt gets the same answer until the settings are corrected."""
 
 
 class RejectionLog:
-    """Warns of the first rejection, and then once in `PAUSE` of how many there were. Safe for threads.
+    """Warns of the first rejection, then once in `WARNING_INTERVAL` of how many there were. Safe for threads.
 
     Args:
         clock: seconds, monotonic.
@@ -27,8 +27,8 @@ class RejectionLog:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._unsaid = 0
-        self._silent_until = float("-inf")
+        self._unreported = 0
+        self._quiet_until = float("-inf")
         self.after_fork()
         forking.remember(self)
 
@@ -36,9 +36,9 @@ class RejectionLog:
         """In a forked child: the lock may be held by a thread that this process does not have."""
         self._lock = threading.Lock()
 
-    def hear(self, answer: ChargeAnswer) -> None:
-        """Take note of the answer to a charge, whatever it is."""
-        number = self._count() if answer.advice is Advice.RECONFIGURE else 0
+    def record_answer(self, answer: ChargeAnswer) -> None:
+        """Take any answer to a charge; only rejections are logged."""
+        number = self._take_count() if answer.advice is Advice.RECONFIGURE else 0
         if number:
             log.warning(
                 "%s (%s): %s The orders wait; `breakwall doctor` looks at the settings.",
@@ -47,12 +47,12 @@ class RejectionLog:
                 answer.detail,
             )
 
-    def _count(self) -> int:
-        """How many are to be told of now: none while the last warning is still young."""
+    def _take_count(self) -> int:
+        """How many to report now: 0 within `WARNING_INTERVAL` of the last warning."""
         now = self._clock()
         with self._lock:
-            self._unsaid += 1
-            if now < self._silent_until:
+            self._unreported += 1
+            if now < self._quiet_until:
                 return 0
-            number, self._unsaid, self._silent_until = self._unsaid, 0, now + PAUSE
+            number, self._unreported, self._quiet_until = self._unreported, 0, now + WARNING_INTERVAL
             return number

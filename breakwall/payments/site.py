@@ -1,29 +1,30 @@
-"""The site's name: what sets its orders and keys apart from those of other sites on one payment account."""
+"""The site's name: it sets the site's orders and keys apart from those of other sites on one payment account."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, Engine, select
 
-from breakwall.payments.db.database import Database, Patience, SchemaError
+from breakwall.payments.db.database import Database, SchemaError
+from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.db.schema import site
-from breakwall.payments.db.sqlite import BEGIN
+from breakwall.payments.db.sqlite import READ_ONLY
 
 
-def read_site(database: Database, patience: Patience | None = None) -> str:
+def read_site(database: Database, lock_budget: LockBudget | None = None) -> str:
     """The name that the database's first migration gave the site. Raises as `Database.read`."""
-    return database.read(_name, patience=patience)
+    return database.read(_name, lock_budget=lock_budget)
 
 
 def check_site(engine: Engine, wanted: str | None) -> str:
     """The name of the database's site.
 
     Args:
-        wanted: the name in the settings; None where they have none.
+        wanted: the name in the settings; None if they have none.
 
     Raises:
-        SchemaError: that is another one.
+        SchemaError: the settings have another name than the database.
     """
-    with engine.connect().execution_options(**{BEGIN: "DEFERRED"}) as connection:
+    with engine.connect().execution_options(**READ_ONLY) as connection:
         kept = _name(connection)
     if wanted is not None and kept != wanted:
         raise SchemaError(
@@ -38,6 +39,6 @@ def _name(connection: Connection) -> str:
     if name is None:
         raise SchemaError(
             "the orders database has lost the name of its site, from which keys are derived: restore the table `site` "
-            "from a backup, or put the name into it that BREAKWALL_SITE had"
+            "from a backup, or insert the value of BREAKWALL_SITE"
         )
     return name

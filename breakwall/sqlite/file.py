@@ -1,7 +1,7 @@
-"""SQLite's file, which somebody may take away while it is in use.
+"""Notices that SQLite's file was removed or replaced while it is in use.
 
-SQLite goes on writing into a file that was removed or replaced under it, and nobody finds what it writes there. So each
-connection knows which files it has open, and they are compared with those at the path.
+SQLite continues to write into the file that it has open, where no other process finds the data. So each
+connection knows which files it has open, and they are compared with the files at the path.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from sqlalchemy.exc import DisconnectionError
 
 from breakwall.host.private_files import make_file
 
-Marks = tuple[tuple[int, int] | None, ...]
-"""Device and inode of the database, of its log and of its index; None for one that is not there."""
+Mark = tuple[int, int] | None
+"""Device and inode of a file; None for a missing one."""
+
+_SUFFIXES = ("", "-wal", "-shm")
+"""The database, its log, and the index of the log."""
 
 
 class SqliteFile:
@@ -25,67 +28,69 @@ class SqliteFile:
 
     Attributes:
         path: where it is.
-        known: it has been opened there, so that it is not made when it is missing.
+        was_opened: it has been opened there, so a missing file is not made again.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.known = False
+        self.was_opened = False
 
-    def marks(self) -> Marks:
-        return tuple(_mark(self.path + ending) for ending in ("", "-wal", "-shm"))
+    def marks(self) -> tuple[Mark, ...]:
+        """Of the database and the two files beside it."""
+        return tuple(_mark(self.path + suffix) for suffix in _SUFFIXES)
 
-    def mark(self) -> tuple[int, int] | None:
-        """Of the database alone; None where it is missing."""
+    def mark(self) -> Mark:
+        """Of the database alone."""
         return _mark(self.path)
 
-    def what_happened(self, opened: Marks) -> str | None:
-        """In words, if what was opened is not what is there now. As many files are compared as there are marks."""
+    def describe_change(self, opened: tuple[Mark, ...]) -> str | None:
+        """What happened to the opened files, in words; None for nothing. As many files are compared as have marks."""
         if opened == (now := self.marks()):
             return None
-        for ending, before, after in zip(("", "-wal", "-shm"), opened, now, strict=False):
+        for suffix, before, after in zip(_SUFFIXES, opened, now, strict=False):
             if before is not None and before != after:
-                return f"{self.path}{ending} was {'removed' if after is None else 'replaced'} while it was in use"
+                return f"{self.path}{suffix} was {'removed' if after is None else 'replaced'} while it was in use"
         return None
 
 
-def file_of(url: URL) -> SqliteFile | None:
+def sqlite_file(url: URL) -> SqliteFile | None:
     """The file that the URL names; None for another database, or one in memory."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:" or url.query:
         return None
-    # As the driver reads it, once and for all: a process may change its working folder.
+    # Made absolute as the driver does it, and only once: a process may change its working folder.
     return SqliteFile(os.path.abspath(url.database))  # noqa: PTH100 - a link may be given another target
 
 
-def watch(engine: Engine, file: SqliteFile, *, log: bool = True) -> None:
-    """Have the engine's connections notice when they are used that ``file`` is not the one any more that they have
-    open. To be called after what prepares a connection is listening, for that opens the files.
+def watch_file(engine: Engine, file: SqliteFile, *, log: bool = True) -> None:
+    """Have the engine's connections notice at their next use that ``file`` was removed or replaced.
+
+    To be called after the listeners that prepare a connection are registered, because they open the files.
 
     Args:
-        log: notice it of the files beside it, too. Not for who keeps a connection in the child of a fork: there SQLite
-            believes that it has the parent's locks, so that the parent, when it ends, takes these files away.
+        log: watch the files beside it, too. Not for a program that keeps a connection in the child of a fork: there
+            SQLite believes that it has the parent's locks, so the parent removes these files when it ends.
     """
 
     @event.listens_for(engine, "do_connect")
     def open_file(dialect: object, record: object, args: list[Any], options: dict[str, Any]) -> None:
-        if file.known:
-            # Another file is for whoever prepares the database to make.
+        if file.was_opened:
+            # A new file is for the code that prepares the database to make.
             args[0], options["uri"] = f"file:{quote(file.path)}?mode=rw", True
         else:
             make_file(Path(file.path))
 
     @event.listens_for(engine, "connect")
-    def opened(connection: object, record: Any) -> None:
+    def remember_marks(connection: object, record: Any) -> None:
         record.info["files"] = file.marks() if log else (file.mark(),)
-        file.known = True
+        file.was_opened = True
 
     @event.listens_for(engine, "checkout")
-    def is_it_still_there(connection: object, record: Any, proxy: object) -> None:
-        if file.what_happened(record.info["files"]):
+    def compare_marks(connection: object, record: Any, proxy: object) -> None:
+        if file.describe_change(record.info["files"]):
             raise DisconnectionError
 
 
-def _mark(path: str) -> tuple[int, int] | None:
+def _mark(path: str) -> Mark:
     try:
         found = os.stat(path)  # noqa: PTH116 - three times as fast, at each transaction
     except OSError:

@@ -9,7 +9,6 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreak
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.actions import Author
 from breakwall.payments.charging import Charger
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.decisions import RetryPolicy
@@ -23,6 +22,7 @@ from breakwall.payments.orders import Order, StoredOrder
 from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
 from tests.gateway import PAID, ScriptedGateway
+from tests.manual_clock import ManualClock
 
 LEASE = 15.0
 TIMEOUT = 10.0

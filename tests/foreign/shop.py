@@ -11,7 +11,6 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.actions import StoredIncident
 from breakwall.payments.charging import Charger
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import attempts, orders
@@ -26,6 +25,7 @@ from breakwall.payments.orders import Order, StoredOrder
 from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.worker.retry import Retrier
 from tests.contract.site import LEASE, TIMEOUT, RecordingPublisher
+from tests.manual_clock import ManualClock
 
 MAX_RUNS = 20
 

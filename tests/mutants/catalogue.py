@@ -233,8 +233,8 @@ MUTANTS = (
     Mutant(
         "the doubt about a lost commit",
         "breakwall/payments/db/database.py",
-        "            with _doubting_the_commit():\n",
-        "            with _noticing_a_stale_connection():\n",
+        "            with commit_errors():\n",
+        "            with statement_errors(connection):\n",
         ("tests/contract/payments/db/test_lost_commits.py",),
         simulated=False,
     ),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from random import Random
 
 from breakwall.breaker import Permit
-from breakwall.payments.db.schema import SettledBy
+from breakwall.payments.db.schema import ResolvedBy
 from breakwall.payments.gateways import ChargeRequest
 from tests.simulation.circuit import SharedCircuit
 from tests.simulation.engine import EndedError, Engine, Process, Task
@@ -195,7 +195,7 @@ class RunObserver:
         unanswered, written, lease_until, suspected = self._storage.values(
             "SELECT sum(a.outcome IS NULL OR a.settled_by = ?), count(*), o.lease_until, o.suspected_at"
             " FROM attempts a JOIN orders o ON o.id = a.order_id WHERE a.order_id = ? AND a.gateway_key = ?",
-            SettledBy.PAYMENT,
+            ResolvedBy.PAYMENT,
             request.order_id,
             key,
         )

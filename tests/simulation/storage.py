@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from breakwall.payments.db.database import BUSY_SECONDS, Database, Patience
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT, LockBudget
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import metadata, site
 from tests.simulation.engine import EndedError, Engine, Task
@@ -177,31 +178,31 @@ class SimulatedDatabase(Database):
     transactions: Transactions | None = None
 
     def write(
-        self, work: Callable[[Connection], T], *, name: str = "other", patience: Patience | None = None
+        self, work: Callable[[Connection], T], *, name: str = "other", lock_budget: LockBudget | None = None
     ) -> T:
         transactions = self.transactions
         if transactions is None:
-            return super().write(work, name=name, patience=patience)
+            return super().write(work, name=name, lock_budget=lock_budget)
 
         def begun(connection: Connection) -> T:
             transactions.begin(writes=True)
             return work(connection)
 
         try:
-            return super().write(begun, name=name, patience=patience)
+            return super().write(begun, name=name, lock_budget=lock_budget)
         finally:
             transactions.release()
 
-    def read(self, work: Callable[[Connection], T], *, patience: Patience | None = None) -> T:
+    def read(self, work: Callable[[Connection], T], *, lock_budget: LockBudget | None = None) -> T:
         transactions = self.transactions
         if transactions is None:
-            return super().read(work, patience=patience)
+            return super().read(work, lock_budget=lock_budget)
 
         def begun(connection: Connection) -> T:
             transactions.begin(writes=False)
             return work(connection)
 
-        return super().read(begun, patience=patience)
+        return super().read(begun, lock_budget=lock_budget)
 
 
 class Transactions:
@@ -266,7 +267,7 @@ class Transactions:
             return
         self._waiting.append(task)
         try:
-            self._engine.park(BUSY_SECONDS)
+            self._engine.park(LOCK_TIMEOUT)
         except EndedError:
             self._leave(task)
             raise

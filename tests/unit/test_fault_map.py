@@ -30,7 +30,7 @@ SITUATIONS = {
     "test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own",
     "the same with RabbitMQ's nodes": "integration/broker/checks/test_rabbitmq.py::"
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
-    "PgBouncer, transaction pooling": "integration/payments/test_pgbouncer.py::"
+    "PgBouncer, transaction pooling": "integration/payments/db/test_postgres.py::"
     "test_another_clients_prepared_statement_is_never_met",
     "24 processes start while the circuit is open": "contract/breaker/test_breaker_processes.py::"
     "test_24_processes_that_start_together_beside_an_open_circuit_send_nothing",
@@ -55,10 +55,10 @@ SITUATIONS = {
     "test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged",
     "a SQLite worker out of file descriptors": "integration/worker/test_exhaustion.py::"
     "test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go",
-    "db upgrade beside a long writer": "contract/payments/db/test_upgrade.py::"
-    "test_a_lock_that_cannot_be_had_is_said_as_that_and_nothing_is_half_done",
-    "db upgrade of millions of rows": "contract/payments/db/test_upgrade.py::"
-    "test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it",
+    "db upgrade beside a long writer": "contract/payments/db/test_migration_steps.py::"
+    "test_a_lock_that_others_hold_is_named_and_nothing_is_half_done",
+    "db upgrade of millions of rows": "contract/payments/db/test_migration_steps.py::"
+    "test_a_writer_beside_a_migration_waits_for_a_moment_at_most",
     "Retry-After as a date, no Date, a slow clock": "unit/payments/gateways/test_retry_after.py::"
     "test_what_nobody_can_mean_is_ignored",
     "second Ctrl-C, SIGQUIT to a busy worker": "integration/worker/test_exhaustion.py::"
@@ -66,8 +66,8 @@ SITUATIONS = {
     "stdout closed": "integration/cli/test_streams.py::test_a_closed_stdout_is_an_error",
     "not UTF-8 in a path": "integration/cli/test_streams.py::test_a_data_folder_that_is_not_utf_8_is_refused",
     "up > /dev/full": "integration/cli/test_streams.py::test_up_that_nobody_can_hear_ends_and_says_why",
-    "a database locked for 12 s": "contract/sqlite/test_file.py::"
-    "test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes",
+    "a database locked for 12 s": "contract/payments/db/test_lock_timeouts.py::"
+    "test_all_transactions_of_a_place_share_one_lock_timeout",
     "celery control revoke": "integration/worker/test_outlives_redis.py::test_a_revoke_ends_no_order",
     "errors in a process pool": "unit/test_pickling.py::"
     "test_invalid_order_and_idempotency_conflict_come_out_of_a_process_pool",
@@ -79,7 +79,7 @@ SITUATIONS = {
     "a shop's own worker.py or producers.py": "acceptance/test_wheel.py::"
     "test_its_commands_run_in_a_folder_with_such_modules",
     "an old version restarts after a migration": "contract/payments/db/test_revisions.py::"
-    "test_is_an_unavailable_database_to_who_places",
+    "test_is_an_unavailable_database_for_a_caller_of_place",
     "a year at 100 orders/s": "contract/payments/ledger/test_pruning.py::"
     "test_is_what_has_ended_long_ago_with_all_that_belongs_to_it",
 }

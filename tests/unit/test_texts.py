@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.payments.actions import MAX_REASON, Author, InvalidAuthorError
 from breakwall.payments.orders import InvalidOrderError, Order
 from breakwall.texts import character_problem, is_allowed, quoted, text_problem, visible
 from tests.texts import FAMILY, REFUSED, TYPED, accepted_texts
@@ -83,15 +82,3 @@ def test_a_text_that_is_made_visible_is_allowed_and_an_allowed_one_stays_as_it_i
 def test_a_text_within_a_sentence_shows_emoji_and_escapes_what_steers() -> None:
     assert quoted(f"{FAMILY}\u202e\x1b") == f"'{FAMILY}\\u202e\\x1b'"
     assert quoted("O'Neil") == '"O\'Neil"'
-
-
-def test_who_acts_and_why_are_such_texts_too() -> None:
-    assert Author(TYPED["NBSP"], FAMILY).reason == FAMILY
-    for actor, reason in (
-        ("a\u202eb", "x"),
-        ("a", "x\x1b[2J"),
-        ("a" * 256, "x"),
-        ("a", "x" * (MAX_REASON + 1)),
-    ):
-        with pytest.raises(InvalidAuthorError):
-            Author(actor, reason)

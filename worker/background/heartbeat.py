@@ -17,7 +17,7 @@ from breakwall.broker import MESSAGE_FORM
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.workers import BEAT, Identity, is_noted, note_alive, note_stopped
+from breakwall.payments.fleet.workers import HEARTBEAT_INTERVAL, Identity, record_heartbeat, remove_worker
 
 log = logging.getLogger("breakwall.worker")
 
@@ -107,27 +107,23 @@ class Heartbeat:
         idle = None if self._busy_at is None else max(0.0, self._monotonic() - self._busy_at)
 
         def write(connection: Connection, identity: Identity) -> None:
-            note_alive(connection, self._clock, identity, lacks=self._exhausted, idle=idle)
+            record_heartbeat(connection, self._clock, identity, lacks=self._exhausted, idle=idle)
 
         return self._write(write)
 
     def _run(self) -> None:
         while not self._stopped:
-            self._wake.wait(BEAT if self.beat() else RETRY_INTERVAL)
+            self._wake.wait(HEARTBEAT_INTERVAL if self.beat() else RETRY_INTERVAL)
             self._wake.clear()
-        self._write(lambda connection, identity: note_stopped(connection, identity.id))
+        self._write(lambda connection, identity: remove_worker(connection, identity.id))
 
     def _write(self, write: Callable[[Connection, Identity], None]) -> bool:
         identity = self._identity
         if identity is None:
             return False
 
-        def write_if_possible(connection: Connection) -> None:
-            if is_noted(connection):  # the database of an older version has no such table
-                write(connection, identity)
-
         try:
-            self._database.write(write_if_possible, name="heartbeat")
+            self._database.write(lambda connection: write(connection, identity), name="heartbeat")
         except Exception as error:  # whatever needs the database reports this itself
             log.debug("no heartbeat: %s", type(error).__name__)
             if (resource := exhausted_resource(error)) is not None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.strange_messages import Strange, keep
+from breakwall.payments.fleet.strange_messages import MessageParts, store_messages
 from breakwall.worker.log.throttle import LogThrottle
 
 log = logging.getLogger("breakwall.worker")
@@ -38,7 +38,7 @@ class StrangeMessageRecorder:
     def __init__(self, database: Callable[[], Database], clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._throttle = LogThrottle(clock)
-        self._waiting: queue.Queue[Strange | None] = queue.Queue(QUEUE_SIZE)
+        self._waiting: queue.Queue[MessageParts | None] = queue.Queue(QUEUE_SIZE)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.total = 0
@@ -55,7 +55,7 @@ class StrangeMessageRecorder:
                 *(message.reason, more),
             )
         with suppress(queue.Full):
-            self._waiting.put_nowait(Strange(message.reason, message.headers, message.body))
+            self._waiting.put_nowait(MessageParts(message.reason, message.headers, message.body))
         self._start()
 
     def close(self) -> None:
@@ -86,11 +86,11 @@ class StrangeMessageRecorder:
             going_on = None not in batch
             self._store([message for message in batch if message is not None])
 
-    def _store(self, batch: list[Strange]) -> None:
+    def _store(self, batch: list[MessageParts]) -> None:
         if not batch:
             return
         try:
-            keep(self._database(), batch)
+            store_messages(self._database(), batch)
         except Exception as error:  # the message is set aside either way
             kind = type(error).__name__
             if self._throttle.admit(kind):

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, literal, or_, select
 
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.query_hints import most_likely
+from breakwall.payments.db.query_hints import likely
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders, workers
 from breakwall.payments.fleet.workers import is_alive
 
@@ -34,14 +34,14 @@ def sample_backlog(connection: Connection, clock: Clock) -> BacklogSample:
     """Whether anything waits, at the cost of `SAMPLE_SIZE` rows at most."""
     sample = (
         select(orders.c.created_at.label("since"))
-        .where(most_likely(orders.c.status == QUEUED), orders.c.dispatch_at.is_not(None))
+        .where(likely(orders.c.status == QUEUED), orders.c.dispatch_at.is_not(None))
         .order_by(orders.c.dispatch_at)  # uses the index of waiting orders, not a scan of all finished ones
         .limit(SAMPLE_SIZE)
         .subquery()
     )
     in_flight = (
         select(literal(1))
-        .where(most_likely(orders.c.status == IN_FLIGHT), HAD_WAITED)
+        .where(likely(orders.c.status == IN_FLIGHT), HAD_WAITED)
         .order_by(orders.c.lease_until)
         .limit(1)
     )

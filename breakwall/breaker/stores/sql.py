@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,9 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from breakwall.breaker.stores import ABSENT, Record
-from breakwall.sqlite.file import file_of, watch
+from breakwall.sqlite.file import sqlite_file, watch_file
 from breakwall.sqlite.fork import inside_sqlite
+from breakwall.sqlite.write_ahead import use_write_ahead_log
 
 metadata = sa.MetaData()
 
@@ -69,7 +69,7 @@ class SQLStore:
     def __init__(self, url: str) -> None:
         try:
             self._url = make_url(url)
-            self._file = file_of(self._url)
+            self._file = sqlite_file(self._url)
             self._engine = self._connect()
         except ArgumentError:
             raise ValueError(
@@ -128,7 +128,7 @@ class SQLStore:
         if dialect == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
         if self._file is not None:
-            watch(engine, self._file, log=False)
+            watch_file(engine, self._file, log=False)
             sa.event.listen(engine, "connect", self._whose_it_is)
         # A swap and its time in one statement, where the database can: racers hold each other up for less.
         self._returns = engine.dialect.update_returning
@@ -179,7 +179,7 @@ class SQLStore:
         # A database that is removed is made anew here only where it was the circuits' alone.
         others = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> ?"
         if self._file is not None:
-            self._file.known = connection.execute(others, [circuits.name]).fetchone()[0] > 0
+            self._file.was_opened = connection.execute(others, [circuits.name]).fetchone()[0] > 0
 
     def _make_table(self) -> None:
         # Two processes may both find no table and both make it; the one that comes second is told so in
@@ -225,25 +225,7 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] not in {"wal", "memory"}:
-        _write_ahead(connection)
-    # SQLite opens the files of its log when it first reads.
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    use_write_ahead_log(connection, SQLITE_BUSY_TIMEOUT)
     # A crash of the machine may cost the last moments of a circuit, never its integrity; and no write of
     # ours then waits for the disk.
     connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    # The one statement that does not always wait for a lock by itself: of several processes that meet over
-    # a new file, one may be told "database is locked" at once.
-    end = time.monotonic() + SQLITE_BUSY_TIMEOUT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-        else:
-            return

@@ -1,4 +1,4 @@
-"""Orders, their attempts, and incidents that a person must look at."""
+"""Orders, their attempts, and incidents for a person to look at."""
 
 import sqlalchemy as sa
 from alembic import context, op
@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    context.config.attributes["steps"].briefly(_make_tables, "orders")
+    context.config.attributes["steps"].run_short(_make_tables, "orders")
 
 
 def _make_tables(_: sa.Connection) -> None:

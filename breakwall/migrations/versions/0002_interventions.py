@@ -1,4 +1,4 @@
-"""What people did to orders, finding an order by its charge, and charges after a person's resolution."""
+"""Actions of people on orders, an index of charges, and incidents of charges after a person's resolution."""
 
 import sqlalchemy as sa
 from alembic import context, op
@@ -9,14 +9,14 @@ down_revision = "0001"
 
 def upgrade() -> None:
     steps = context.config.attributes["steps"]
-    steps.briefly(_make_interventions, "orders")
+    steps.run_short(_make_interventions, "orders")
     charges = "INDEX %s IF NOT EXISTS ix_orders_charge ON orders (charge_id) WHERE charge_id IS NOT NULL"
     if op.get_bind().dialect.name == "postgresql":
-        # All orders are read for it.
-        steps.concurrently("ix_orders_charge", f"CREATE {charges % 'CONCURRENTLY'}")
+        # It reads all orders, so nobody may wait for it.
+        steps.build_index("ix_orders_charge", f"CREATE {charges % 'CONCURRENTLY'}")
     else:
-        steps.briefly(lambda _: op.execute(f"CREATE {charges % ''}"), "orders")
-    steps.briefly(_know_more_kinds, "incidents")
+        steps.run_short(lambda _: op.execute(f"CREATE {charges % ''}"), "orders")
+    steps.run_short(_allow_more_kinds, "incidents")
 
 
 def _make_interventions(connection: sa.Connection) -> None:
@@ -45,7 +45,7 @@ def _make_interventions(connection: sa.Connection) -> None:
     op.create_index(op.f("ix_interventions_order_id"), "interventions", ["order_id"], unique=False)
 
 
-def _know_more_kinds(_: sa.Connection) -> None:
+def _allow_more_kinds(_: sa.Connection) -> None:
     # SQLite changes no constraint in place: the table, which is small, is copied.
     with op.batch_alter_table("incidents") as incidents:
         incidents.drop_constraint(op.f("ck_incidents_kind_is_known"), type_="check")

@@ -1,7 +1,7 @@
-"""Closing incidents, and the same incident written down once only.
+"""Incidents can be closed, and the same incident is stored once.
 
-Workers of the version before go on while this runs, and afterwards. Nothing that they know is changed, nothing
-is copied, and what they insert once more is left out for them.
+Workers of the version before continue while this runs, and afterwards. Nothing that they know is changed, nothing is
+copied, and a trigger drops the incident that they insert again.
 """
 
 import sqlalchemy as sa
@@ -18,9 +18,9 @@ DELETE FROM incidents WHERE EXISTS (
 )
 """
 
-# The version before inserts without ON CONFLICT. Failing, it would lose the result that it was recording.
+# The version before inserts without ON CONFLICT. If that failed, it would lose the result that it records.
 _KNOWN = "SELECT 1 FROM incidents WHERE order_id = NEW.order_id AND kind = NEW.kind AND detail = NEW.detail"
-_LEAVE_KNOWN_OUT = {
+_IGNORE_KNOWN = {
     "sqlite": [
         f"""
         CREATE TRIGGER incidents_leave_known_out BEFORE INSERT ON incidents WHEN EXISTS ({_KNOWN})
@@ -44,13 +44,13 @@ _LEAVE_KNOWN_OUT = {
 
 
 def upgrade() -> None:
-    context.config.attributes["steps"].briefly(_close_incidents, "incidents")
+    context.config.attributes["steps"].run_short(_close_incidents, "incidents")
 
 
 def _close_incidents(connection: sa.Connection) -> None:
     if any(column["name"] == "closed_at" for column in sa.inspect(connection).get_columns("incidents")):
-        return  # A migration that was stopped has done it, and had not noted so yet.
-    # First, because on PostgreSQL it keeps writers out from here on: nobody adds a duplicate to the merged ones.
+        return  # An interrupted migration has done it, and has not stored the revision.
+    # First, because on PostgreSQL it locks writers out from here on: none adds a duplicate to the merged incidents.
     op.add_column("incidents", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("incidents", sa.Column("closed_by", sa.String(length=255), nullable=True))
     op.add_column("incidents", sa.Column("close_reason", sa.Text(), nullable=True))
@@ -58,7 +58,9 @@ def _close_incidents(connection: sa.Connection) -> None:
     op.create_index(
         "uq_incidents_order_id_kind_detail", "incidents", ["order_id", "kind", "detail"], unique=True
     )
-    op.drop_index("ix_incidents_order_id", table_name="incidents")  # The one above begins with the same.
+    op.drop_index(
+        "ix_incidents_order_id", table_name="incidents"
+    )  # The index above begins with the same column.
     op.create_index(
         "ix_incidents_open",
         "incidents",
@@ -67,5 +69,5 @@ def _close_incidents(connection: sa.Connection) -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
         sqlite_where=sa.text("closed_at IS NULL"),
     )
-    for statement in _LEAVE_KNOWN_OUT[op.get_bind().dialect.name]:
+    for statement in _IGNORE_KNOWN[op.get_bind().dialect.name]:
         op.execute(statement)

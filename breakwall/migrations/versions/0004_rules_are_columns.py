@@ -1,11 +1,12 @@
 """Rules read columns, a charge belongs to one order, and the site has a name.
 
-Workers of the version before go on while this runs, and afterwards: what they leave empty is read from the codes and
-texts that they write (`ledger.attempt_conditions`). They know nothing of what is new, so they and the commands are
-replaced before the producers, see `docs/operations.md`.
+Workers of the version before continue while this runs, and afterwards: columns that they leave empty are read from
+the codes and texts that they write (`ledger.attempt_conditions`). They do not know the new columns, so they and the
+commands are replaced before the producers, see `docs/operations.md`.
 
-Columns come first, empty, which takes a moment. Then the orders that were open at that time are filled, some at a time:
-`open_before_0004` holds those that are still to be done, and goes at the end. Each step may be done twice.
+First the columns are added, empty, which takes a moment. Then they are filled for the orders that are open at that
+time, in batches: the table `open_before_0004` lists the remaining ones, and is dropped at the end. Each step may be
+done twice.
 """
 
 import secrets
@@ -25,12 +26,12 @@ revision = "0004"
 down_revision = "0003"
 
 NEWEST_PAID = 50_000
-"""Paid orders that are looked through for known charges of each shape of key."""
+"""Paid orders that are searched for known charges of each shape of key."""
 
 OF_EACH_SHAPE = 3
 
 BATCH = 200
-"""Open orders that are filled in one transaction: locked for some ten milliseconds."""
+"""Open orders that one transaction fills: it locks them for about ten milliseconds."""
 
 OPEN = ("queued", "in_flight", "review", "dead")
 
@@ -68,7 +69,7 @@ _SHARED = sa.text(
     """
 )
 
-_SENT_ROUND_AFTER_A_REFUSAL = sa.text(
+_RETRIED_AFTER_A_REFUSAL = sa.text(
     """
     SELECT a.order_id, a.number, a.gateway_key FROM orders o JOIN attempts a ON a.order_id = o.id
     WHERE o.id IN :ids AND o.status IN ('queued', 'in_flight')
@@ -98,8 +99,8 @@ _ATTEMPTS = sa.table(
 _SETTING = "BREAKWALL_PAYMENT_URL."
 _REJECTIONS = ("http_401", "http_403", "http_404", "http_405", "http_407", "http_421")
 
-# The trigger of revision 0003, which goes with SQLite's old table.
-_LEAVE_KNOWN_OUT = """
+# The trigger of revision 0003: SQLite drops it with the old table.
+_IGNORE_KNOWN = """
 CREATE TRIGGER incidents_leave_known_out BEFORE INSERT ON incidents WHEN EXISTS (
     SELECT 1 FROM incidents WHERE order_id = NEW.order_id AND kind = NEW.kind AND detail = NEW.detail
 ) BEGIN SELECT RAISE(IGNORE); END
@@ -111,29 +112,30 @@ _CHARGES = sa.table(
     *map(sa.column, ("charge_id", "account", "order_id", "key", "key_shape")),
     sa.column("at", sa.DateTime(timezone=True)),
 )
-_WAITING = sa.table("open_before_0004", sa.column("id"))
+_TO_FILL = sa.table("open_before_0004", sa.column("id"))
 
 
 def upgrade() -> None:
     steps = context.config.attributes["steps"]
-    steps.briefly(_make_tables, "orders")
-    steps.briefly(_widen_orders, "orders")
-    steps.briefly(_widen_attempts, "attempts")
-    steps.briefly(_know_more_kinds, "incidents")
-    steps.briefly(_know_more_actions, "interventions")
-    steps.at_leisure(_make_sure)
-    _at_its_ease(steps)(_note_open_orders)
+    steps.run_short(_make_tables, "orders")
+    steps.run_short(_widen_orders, "orders")
+    steps.run_short(_widen_attempts, "attempts")
+    steps.run_short(_allow_more_kinds, "incidents")
+    steps.run_short(_allow_more_actions, "interventions")
+    steps.run_long(_validate_checks)
+    _list_step(steps)(_list_open_orders)
     _fill_open_orders(steps)
-    shared, rows = steps.at_leisure(lambda _: (_shared_charges(), _known_charges()))
-    steps.briefly(partial(_keep_charges, rows), "charges")
-    steps.briefly(partial(_report, shared), "incidents")
-    steps.briefly(lambda _: op.drop_table(_WAITING.name), _WAITING.name)
+    shared, rows = steps.run_long(lambda _: (_shared_charges(), _known_charges()))
+    steps.run_short(partial(_keep_charges, rows), "charges")
+    steps.run_short(partial(_report, shared), "incidents")
+    steps.run_short(lambda _: op.drop_table(_TO_FILL.name), _TO_FILL.name)
 
 
-def _at_its_ease(steps: Any) -> Any:
-    # SQLite: what reads first and then writes fails as soon as somebody else writes, unless it has the lock before.
+def _list_step(steps: Any) -> Any:
+    # On SQLite, a transaction that reads first and then writes fails if another one writes meanwhile: it needs the lock
+    # from its start.
     return (
-        partial(steps.briefly, table="orders") if op.get_bind().dialect.name == "sqlite" else steps.at_leisure
+        partial(steps.run_short, table="orders") if op.get_bind().dialect.name == "sqlite" else steps.run_long
     )
 
 
@@ -176,41 +178,41 @@ def _make_charges() -> None:
     )
 
 
-def _note_open_orders(connection: sa.Connection) -> None:
-    """One look at all orders: those that become open later were written by who knows what they are, or by a process
-    of the version before, whose rows are read from their texts."""
-    if sa.inspect(connection).has_table(_WAITING.name):
-        return  # A migration that was stopped goes on with what is left.
-    op.create_table(_WAITING.name, sa.Column("id", sa.String(length=32), primary_key=True))
+def _list_open_orders(connection: sa.Connection) -> None:
+    """Read all orders once. Those that become open later are written by a process that fills the columns, or by one of
+    the version before, whose rows are read from their texts."""
+    if sa.inspect(connection).has_table(_TO_FILL.name):
+        return  # An interrupted migration continues with the remaining ones.
+    op.create_table(_TO_FILL.name, sa.Column("id", sa.String(length=32), primary_key=True))
     found = sa.select(_ORDERS.c.id).where(_ORDERS.c.status.in_(OPEN))
-    connection.execute(sa.insert(_WAITING).from_select(["id"], found))
+    connection.execute(sa.insert(_TO_FILL).from_select(["id"], found))
 
 
 def _fill_open_orders(steps: Any) -> None:
     last: str | None = ""
     while last is not None:
-        last = steps.briefly(partial(_fill_some, last), "orders")
-        steps.rest()
+        last = steps.run_short(partial(_fill_some, last), "orders")
+        steps.pause()
 
 
 def _fill_some(last: str, connection: sa.Connection) -> str | None:
-    """Fill the next ones after the id ``last``; returns the last of them, or None when there are none."""
-    waiting = sa.select(_WAITING.c.id).where(_WAITING.c.id > last).order_by(_WAITING.c.id).limit(BATCH)
+    """Fill the next batch after the id ``last``; returns the last id of the batch, or None after the last batch."""
+    waiting = sa.select(_TO_FILL.c.id).where(_TO_FILL.c.id > last).order_by(_TO_FILL.c.id).limit(BATCH)
     ids = list(connection.scalars(waiting))
     if not ids:
         return None
-    # In the order in which the ledger locks: an order before its attempts.
+    # As the ledger does: lock an order before its attempts.
     still_open = sa.select(_ORDERS.c.id).where(_ORDERS.c.id.in_(ids), _ORDERS.c.status.in_(OPEN))
     locked = list(connection.scalars(still_open.order_by(_ORDERS.c.id).with_for_update()))
     for statement in _fills(locked):
         connection.execute(statement)
     _doubt_refusals(locked)
-    connection.execute(sa.delete(_WAITING).where(_WAITING.c.id.in_(ids)))
+    connection.execute(sa.delete(_TO_FILL).where(_TO_FILL.c.id.in_(ids)))
     return str(ids[-1])
 
 
 def _known_charges() -> list[dict[str, Any]]:
-    # Whose a charge is without a row, `orders.charge_id` tells. Of two rows for one the first stays.
+    # For a charge without a row, `orders.charge_id` names its order. Of two rows for one charge, the first stays.
     rows = [*_first_of_shared(), *_newest_of_each_shape(), *_second_charges()]
     return list({row["charge_id"]: row for row in reversed(rows)}.values())
 
@@ -243,7 +245,7 @@ def _second_charges() -> Iterator[dict[str, Any]]:
 def _row(
     order_id: str, charge_id: str, at: Any, key: str | None = None, shape: str | None = None
 ) -> dict[str, Any]:
-    # SQLite has times as texts.
+    # SQLite returns times as texts.
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at or datetime.now(UTC)
     return {
         "account": "default",
@@ -255,19 +257,19 @@ def _row(
     }
 
 
-def _know_more_kinds(connection: sa.Connection) -> None:
-    _check_instead("incidents", "ck_incidents_kind_is_known", _KINDS)
+def _allow_more_kinds(connection: sa.Connection) -> None:
+    _replace_check("incidents", "ck_incidents_kind_is_known", _KINDS)
     if connection.dialect.name == "sqlite":
-        op.execute(_LEAVE_KNOWN_OUT)
+        op.execute(_IGNORE_KNOWN)
 
 
-def _know_more_actions(_: sa.Connection) -> None:
-    _check_instead("interventions", "ck_interventions_action_is_known", _ACTIONS)
+def _allow_more_actions(_: sa.Connection) -> None:
+    _replace_check("interventions", "ck_interventions_action_is_known", _ACTIONS)
 
 
-def _check_instead(table: str, name: str, check: str) -> None:
+def _replace_check(table: str, name: str, check: str) -> None:
     if op.get_bind().dialect.name == "postgresql":
-        # Whatever was allowed before is allowed now: nobody needs to wait while that is made sure of.
+        # All values that were allowed are allowed now, so no writer needs to wait for a check of the existing rows.
         replaced = f"DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name} CHECK ({check}) NOT VALID"
         op.execute(f"ALTER TABLE {table} {replaced}")
         return
@@ -277,8 +279,8 @@ def _check_instead(table: str, name: str, check: str) -> None:
         changed.create_check_constraint(op.f(name), check)
 
 
-def _make_sure(connection: sa.Connection) -> None:
-    """Have PostgreSQL read what the new constraints say. Others read and write meanwhile."""
+def _validate_checks(connection: sa.Connection) -> None:
+    """Have PostgreSQL check the existing rows by the new constraints. Others read and write meanwhile."""
     if connection.dialect.name != "postgresql":
         return
     checks = {
@@ -292,7 +294,7 @@ def _make_sure(connection: sa.Connection) -> None:
 
 
 def _shared_charges() -> list[tuple[str, str]]:
-    """Orders that were paid by one charge before anybody looked: each with what an incident says of it."""
+    """Orders that share their charge with an earlier order: each with the text of its incident."""
     first: dict[str, str] = {}
     found = []
     for order_id, charge_id, _ in op.get_bind().execute(_SHARED):
@@ -316,11 +318,11 @@ def _report(shared: list[tuple[str, str]], _: sa.Connection) -> None:
 
 
 def _doubt_refusals(ids: list[str]) -> None:
-    """Have orders looked up that a person has sent round again after a refusal: under the key that was refused, for
-    the version before has renewed that without a look-up."""
+    """Have orders looked up that a person has retried after a refusal. The look-up asks for the refused key, because
+    the version before has rotated it without a look-up."""
     doubted = [
         {"of": order_id, "refused": number, "key": key}
-        for order_id, number, key in op.get_bind().execute(_SENT_ROUND_AFTER_A_REFUSAL, {"ids": ids})
+        for order_id, number, key in op.get_bind().execute(_RETRIED_AFTER_A_REFUSAL, {"ids": ids})
     ]
     for row in doubted:
         op.get_bind().execute(_DOUBTED_ATTEMPT, row)
@@ -356,18 +358,18 @@ def _add_checked(column: str, check: str) -> None:
         _add_checked_to_sqlite(f"{column} VARCHAR(16)", named)
         return
     op.execute(f"ALTER TABLE attempts ADD COLUMN {column} VARCHAR(16)")
-    # It is empty everywhere: nobody needs to wait while that is made sure of.
+    # It is empty everywhere, so no writer needs to wait for a check of the existing rows.
     op.execute(f"ALTER TABLE attempts ADD {named} NOT VALID")
 
 
 def _add_checked_to_sqlite(column: str, named: str) -> None:
-    # Added with its check, SQLite would read the whole table, and check all else in it, while nobody can write. It is
-    # empty everywhere, so the check is put into the stored statement: https://sqlite.org/lang_altertable.html, part 7.
+    # Added with its check, SQLite would read the whole table, and check all else in it, while nobody can write. The
+    # column is empty, so the check is put into the stored statement: https://sqlite.org/lang_altertable.html, part 7.
     connection = op.get_bind()
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
     try:
-        if not _may_change_the_schema(connection):
+        if not _schema_is_writable(connection):
             op.execute(f"ALTER TABLE attempts ADD COLUMN {column} {named}")
             return
         checked = (
@@ -380,8 +382,8 @@ def _add_checked_to_sqlite(column: str, named: str) -> None:
         connection.exec_driver_sql("PRAGMA writable_schema = OFF")
 
 
-def _may_change_the_schema(connection: sa.Connection) -> bool:
-    # A SQLite that is built to be defensive, such as Apple's, lets nobody.
+def _schema_is_writable(connection: sa.Connection) -> bool:
+    # A SQLite that is built in defensive mode, such as Apple's, refuses it.
     try:
         connection.exec_driver_sql("UPDATE sqlite_master SET sql = sql WHERE 0")
     except sa.exc.OperationalError:
@@ -390,7 +392,7 @@ def _may_change_the_schema(connection: sa.Connection) -> bool:
 
 
 def _fills(ids: list[str]) -> Iterator[sa.Update]:
-    """Of some orders that are not at their end: no rule asks of an attempt of any other."""
+    """The updates for some orders that are not finished: no rule asks about an attempt of a finished order."""
     of_open = _ATTEMPTS.c.order_id.in_(ids)
     code, detail = (sa.func.coalesce(column, "") for column in (_ATTEMPTS.c.code, _ATTEMPTS.c.detail))
     change = sa.update(_ATTEMPTS).where(of_open)
@@ -404,6 +406,6 @@ def _fills(ids: list[str]) -> Iterator[sa.Update]:
     refused = sa.and_(_ATTEMPTS.c.outcome == "failed", _ATTEMPTS.c.settled_by.is_(None), code != "http_425")
     yield still_empty.where(refused).values(advice="stop", spends_key=True)
     yield still_empty.values(advice="retry", spends_key=False)
-    # A process of the version before may have left the column empty since; one of this version has not begun.
+    # Processes of the version before leave the column empty, and no process of this version has started yet.
     answered = sa.and_(_ORDERS.c.last_error.is_not(None), _ORDERS.c.id.in_(ids))
     yield sa.update(_ORDERS).where(answered).values(rejected=_ORDERS.c.last_error.endswith(_SETTING))

@@ -1,7 +1,7 @@
-"""Room for what is left of pruned orders, for the workers' heartbeats, and for messages that are none of ours.
+"""Tables for what is left of pruned orders, for the workers' heartbeats, and for foreign messages.
 
-Tables only: a process of the version before knows nothing of them and goes on, and one of this version does without
-them until they are there.
+Only new tables: a process of the version before does not use them, and one of this version works without them until
+they exist.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""The orders database: its tables, its clock, short transactions, and how it is migrated.
+"""The orders database: its tables, its clock, short transactions, and its migrations.
 
-Knows no rule of an order.
+It contains no rules about orders. Import `Database` and its errors from `database`, tables from `schema`.
 """

@@ -1,11 +1,11 @@
-"""The database's clock, as SQL: due times, leases and key ages never depend on a host's clock."""
+"""The database's clock, as SQL: due times, leases and key ages depend on no clock of a host."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, DateTime, Dialect, Float, bindparam, literal
+from sqlalchemy import ColumnElement, DateTime, Dialect, Float, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -28,7 +28,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Clock(Protocol):
-    """Where the ledger takes its time from; tests and simulations pass one that they turn by hand."""
+    """Where the ledger takes its time from; tests pass one that they move by hand."""
 
     def after(self, seconds: float) -> ColumnElement[datetime]:
         """The moment ``seconds`` from now (negative: ago), as an SQL expression."""
@@ -42,21 +42,7 @@ class DatabaseClock:
         return _DatabaseTime(literal(float(seconds), _SECONDS))
 
 
-class ManualClock:
-    """A clock that moves only when told to, for tests and simulations."""
-
-    def __init__(self, start: datetime = datetime(2026, 11, 27, tzinfo=UTC)) -> None:
-        self.now = start
-
-    def after(self, seconds: float) -> ColumnElement[datetime]:
-        moment = self.now + timedelta(seconds=seconds)
-        return bindparam(None, moment, type_=UtcDateTime(), unique=True)
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-# One for all: SQLAlchemy looks each new type over anew, for a fifth of what building a statement costs.
+# One for all: SQLAlchemy inspects each new type, which is a fifth of the cost of building a statement.
 _SECONDS = Float()
 
 

@@ -1,96 +1,56 @@
-"""Short transactions on SQLite or PostgreSQL, and one clear error when the database is not there."""
+"""Short transactions on SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Pool, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Connection, Engine, Pool, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from breakwall.breaker import forking
 from breakwall.crashpoints import reach
-from breakwall.errors import BreakwallError, ExitCode
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
-from breakwall.payments.db.lock_timeouts import BUSY_SECONDS, DEADLINE, LEAST_SECONDS, Patience
-from breakwall.payments.db.optional_tables import forget_lost_tables
+from breakwall.payments.db.errors import (
+    ROLLED_BACK,
+    DatabaseUnavailableError,
+    SchemaError,
+    StaleConnectionError,
+    cannot_be_made,
+    commit_errors,
+    driver_errors_as_unavailable,
+    exhaustion_as_unavailable,
+    statement_errors,
+)
+from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, MIN_LOCK_TIMEOUT, LockBudget
+from breakwall.payments.db.optional_tables import forget_dropped_tables
 from breakwall.payments.db.postgres import open_postgresql
-from breakwall.payments.db.sqlite import BEGIN, open_sqlite
-from breakwall.sqlite.file import SqliteFile, file_of
+from breakwall.payments.db.sqlite import READ_ONLY, open_sqlite
+from breakwall.sqlite.file import Mark, SqliteFile, sqlite_file
 from breakwall.sqlite.fork import inside_sqlite
 from breakwall.urls import check_database_url, where
 
-__all__ = [
-    "BUSY_SECONDS",
-    "Database",
-    "DatabaseUnavailableError",
-    "Patience",
-    "SchemaError",
-    "encoding_of",
-    "open_engine",
-    "telling_shortages",
-]
+__all__ = ["Database", "DatabaseUnavailableError", "SchemaError", "open_engine"]
 
 T = TypeVar("T")
 
 log = logging.getLogger("breakwall.payments")
 
-TRIES = 4
-"""How often a transaction is tried of which the server has said that nothing happened."""
+MAX_TRIES = 4
+"""How often a transaction is tried, while each try ends with an error that proves that nothing happened."""
 
-LACK_SECONDS = 1.0
-"""How long a transaction waits for a descriptor or memory that this process has none of: others give theirs back."""
+DEADLOCK_PAUSE = 0.05
+"""Seconds before a transaction that lost a deadlock is tried again. At once, it could take the lock again that the
+other one waits for, before that one has woken up."""
 
-LACK_PAUSE = 0.02
-"""Seconds between two looks whether there is one."""
+EXHAUSTION_TIMEOUT = 1.0
+"""Seconds that a transaction waits for a descriptor or memory: other threads of this process give theirs back."""
 
-STEP_ASIDE = 0.05
-"""Seconds that it steps aside first, so that it does not meet the other one again."""
-
-SACRIFICED = {"40P01", "40001"}
-"""PostgreSQL's codes for a transaction that it ended for the sake of another one (deadlock, serialization)."""
-
-
-DISK_FULL = "53100"
-"""PostgreSQL's code where there is no room on its disk. It may also end for that, and does not answer then."""
-
-UNSTORABLE = {"22P05", "22021", "22001"}
-"""PostgreSQL's codes for a text that a database of another encoding than UTF-8 has no room for."""
-
-
-_OF_POOLERS = {
-    "statement pooling mode": "Set PgBouncer's pool_mode to transaction: an order is more than one statement.",
-    "query_wait_timeout": (
-        "Either PostgreSQL is away, or PgBouncer's pool has no connection to it left: give it more "
-        "(default_pool_size); in session mode it needs one for each connection of every process."
-    ),
-}
-"""What a pooler says, by a part of it, and what to do then."""
-
-
-class DatabaseUnavailableError(BreakwallError):
-    """The orders database does not answer, or refuses: nothing was accepted or changed by this call.
-
-    Attributes:
-        lack: what this process has none left of, where that is why: file descriptors, memory, ….
-    """
-
-    kind = "database_unavailable"
-
-    lack: str | None = None
-
-
-class SchemaError(DatabaseUnavailableError):
-    """The database's tables are not ones that this version can work with; nothing was accepted or changed."""
-
-    kind = "schema"
-    exit_code = ExitCode.USAGE
+EXHAUSTION_PAUSE = 0.02
+"""Seconds between two tries to connect meanwhile."""
 
 
 class Database:
@@ -98,10 +58,13 @@ class Database:
 
     Args:
         url: an SQLAlchemy URL, ``sqlite:///…`` or ``postgresql://…``.
-        prepare: called with the engine before the first transaction, and again where SQLite's file is another one
-            than before; raises `SchemaError` when the tables are not usable.
-        makes_file: ``prepare`` makes SQLite's file where it is missing.
+        prepare: called with the engine before the first transaction, and again if SQLite's file has been replaced;
+            raises `SchemaError` when the tables are not usable.
+        makes_file: ``prepare`` makes SQLite's file if it is missing.
         pool_size: connections that are kept; more are opened while more threads ask.
+
+    Raises:
+        ValueError: the URL is written wrongly; the error says what would be right and nothing of the URL.
     """
 
     def __init__(
@@ -113,11 +76,12 @@ class Database:
         pool_size: int = 10,
     ) -> None:
         check_database_url(url)
-        self._file = file_of(make_url(url))
-        self.engine = _open(url, self._file, pool_size)
+        self._file = sqlite_file(make_url(url))
+        self.engine = open_engine(url, file=self._file, pool_size=pool_size)
         self._prepare = prepare or (lambda engine: None)
         self._makes_file = makes_file
-        self._prepared: Prepared | None = None
+        self._prepared: object = None
+        self._mark: Mark = None
         self._preparing = threading.Lock()
         self._inherited: list[Pool] = []
         forking.remember(self)
@@ -127,26 +91,26 @@ class Database:
 
     @property
     def prepared(self) -> object:
-        """Another object whenever the database is another one than before: what was read from it is not known now."""
+        """Another object once the database has been replaced: what was read from it is no longer known to be true."""
         return self._prepared
 
     def write(
-        self, work: Callable[[Connection], T], *, name: str = "other", patience: Patience | None = None
+        self, work: Callable[[Connection], T], *, name: str = "other", lock_budget: LockBudget | None = None
     ) -> T:
         """Run ``work`` in one transaction and commit it; ``name`` is for `crashpoints`.
 
         Args:
-            patience: what is left of it is waited for locks; `BUSY_SECONDS` where there is none.
+            lock_budget: how long it may wait for locks; without one, `lock_timeouts.LOCK_TIMEOUT`.
 
         Raises:
             DatabaseUnavailableError: the database cannot be reached; nothing is known to be committed.
             SchemaError: from ``prepare``.
         """
-        return self._run(lambda deadline: self._commit(work, name, deadline), patience)
+        return self._run(lambda deadline: self._write_once(work, name, deadline), lock_budget)
 
-    def read(self, work: Callable[[Connection], T], *, patience: Patience | None = None) -> T:
+    def read(self, work: Callable[[Connection], T], *, lock_budget: LockBudget | None = None) -> T:
         """Run ``work`` in a transaction that takes no write lock. Raises as `write` does."""
-        return self._run(lambda deadline: self._look(work, deadline), patience)
+        return self._run(lambda deadline: self._read_once(work, deadline), lock_budget)
 
     def close(self) -> None:
         """Close every idle connection. The database can be used again afterwards."""
@@ -161,183 +125,138 @@ class Database:
         self.engine.dispose(close=False)
         self._preparing = threading.Lock()
 
-    def _run(self, transaction: Callable[[float], T], patience: Patience | None) -> T:
+    def _run(self, transaction: Callable[[float], T], lock_budget: LockBudget | None) -> T:
         forking.notice()
-        try:
-            with (
-                (patience or Patience()).spent() as deadline,
-                telling_shortages(self.engine.url.database),
-                inside_sqlite(self._file),
-            ):
-                self._get_ready(deadline)
-                deadline = max(deadline, time.monotonic() + LEAST_SECONDS)
-                return _again_where_nothing_happened(
-                    lambda: self._noticing_lost_tables(lambda: transaction(deadline))
-                )
-        except (OperationalError, InterfaceError, PoolTimeoutError, _StaleConnectionError) as error:
-            raise DatabaseUnavailableError(_reason(error, "does not answer", self.engine.url)) from error
-        except (IntegrityError, DataError):
-            raise
-        # It answers and refuses: it is read-only, the tables are another user's, the file is no database.
-        except DBAPIError as error:
-            raise DatabaseUnavailableError(_reason(error, "cannot be used", self.engine.url)) from error
+        with (
+            driver_errors_as_unavailable(self.engine.url),
+            (lock_budget or LockBudget()).deadline() as deadline,
+            exhaustion_as_unavailable(self.engine.url.database),
+            inside_sqlite(self._file),
+        ):
+            self._ensure_prepared(deadline)
+            deadline = max(deadline, time.monotonic() + MIN_LOCK_TIMEOUT)
+            tries = 1
+            while True:
+                try:
+                    return transaction(deadline)
+                except (StaleConnectionError, DBAPIError) as error:
+                    if tries == MAX_TRIES or not self._may_repeat(error):
+                        raise
+                    tries += 1
 
-    def _noticing_lost_tables(self, transaction: Callable[[], T]) -> T:
-        try:
-            return transaction()
-        except DBAPIError as error:
-            if not forget_lost_tables(self.engine, error):
-                raise
-        return transaction()
+    def _may_repeat(self, error: StaleConnectionError | DBAPIError) -> bool:
+        """Whether nothing has happened, and the cause may be gone."""
+        if isinstance(error, StaleConnectionError):
+            return True  # The pool has just dropped every old connection.
+        if getattr(error.orig, "sqlstate", None) in ROLLED_BACK:
+            time.sleep(DEADLOCK_PAUSE)
+            return True
+        return forget_dropped_tables(self.engine, error)
 
-    def _commit(self, work: Callable[[Connection], T], name: str, deadline: float) -> T:
-        with self._connect().execution_options(**{DEADLINE: deadline}) as connection:
-            with _noticing_what_is_wrong(connection):
+    def _write_once(self, work: Callable[[Connection], T], name: str, deadline: float) -> T:
+        with self._connect().execution_options(**{LOCK_DEADLINE: deadline}) as connection:
+            with statement_errors(connection):
                 result = work(connection)
             reach("before", name)
-            with _doubting_the_commit():
+            with commit_errors():
                 _commit(connection)
-            self._check_that_it_is_kept(connection)
+            self._check_file(connection)
         reach("after", name)
         return result
 
-    def _look(self, work: Callable[[Connection], T], deadline: float) -> T:
-        looking = self._connect().execution_options(**{BEGIN: "DEFERRED", DEADLINE: deadline})
-        with looking as connection, _noticing_what_is_wrong(connection):
+    def _read_once(self, work: Callable[[Connection], T], deadline: float) -> T:
+        reading = self._connect().execution_options(**READ_ONLY, **{LOCK_DEADLINE: deadline})
+        with reading as connection, statement_errors(connection):
             return work(connection)
 
     def _connect(self) -> Connection:
-        end = time.monotonic() + LACK_SECONDS
+        end = time.monotonic() + EXHAUSTION_TIMEOUT
         while True:
             try:
                 return self.engine.connect()
             except (OperationalError, *EXHAUSTION_ERRORS) as error:
                 if exhausted_resource(error, self.engine.url.database) is None or time.monotonic() > end:
                     raise
-            time.sleep(LACK_PAUSE)
+            time.sleep(EXHAUSTION_PAUSE)
 
-    def _check_that_it_is_kept(self, connection: Connection) -> None:
-        if self._file is None or not (told := self._file.what_happened(connection.info["files"])):
+    def _check_file(self, connection: Connection) -> None:
+        """After a commit: raise if it went into a file that was removed or replaced meanwhile."""
+        if self._file is None or not (change := self._file.describe_change(connection.info["files"])):
             return
-        # Nobody else sees what is written through it.
+        # No other process sees what is written through it.
         connection.invalidate()
         raise DatabaseUnavailableError(
-            f"{told}: nothing that was written just now is kept. Doing the same again, with the same idempotency "
+            f"{change}: nothing that was written just now is kept. Doing the same again, with the same idempotency "
             "key, is safe"
         )
 
-    def _get_ready(self, deadline: float) -> None:
-        if self._prepared is not None and not self._prepared.is_over():
+    def _ensure_prepared(self, deadline: float) -> None:
+        if self._is_prepared():
             return
-        # Others wait for whoever prepares it, and no longer than for a lock.
+        # Other threads wait for the one that prepares it, and no longer than for a lock.
         if not self._preparing.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise DatabaseUnavailableError("the orders database is still being prepared; nothing was changed")
         try:
-            if self._prepared is None or self._prepared.is_over():
+            if not self._is_prepared():
                 self._prepare_it()
         except OSError as error:
             if exhausted_resource(error) is not None:
                 raise
-            raise DatabaseUnavailableError(_cannot_be_made(error)) from error
+            raise cannot_be_made(error) from error
         finally:
             self._preparing.release()
 
+    def _is_prepared(self) -> bool:
+        """Whether it was prepared, and SQLite's file was neither removed nor replaced since."""
+        if self._prepared is None or self._file is None:
+            return self._prepared is not None
+        now = self._file.mark()
+        self._mark = self._mark or now  # A missing file is made by its first use.
+        return now == self._mark
+
     def _prepare_it(self) -> None:
-        if self._prepared is not None and self._file is not None:
-            if self._file.mark() is None and not self._makes_file:
+        replaced = self._file if self._prepared is not None else None
+        if replaced is not None:
+            if replaced.mark() is None and not self._makes_file:
                 raise DatabaseUnavailableError(
-                    f"{self._file.path}, the orders database's file, was removed while it was in use; nothing was "
+                    f"{replaced.path}, the orders database's file, was removed while it was in use; nothing was "
                     "changed. Put it back, or make a new one with `breakwall db upgrade`"
                 )
-            self._file.known = False
+            replaced.was_opened = False
             self.engine.dispose()
-        again = self._prepared is not None
         self._prepare(self.engine)
-        self._prepared = Prepared(self._file)
-        if again and self._file is not None:
+        # In this order: a thread that sees the new mark, and so does not wait for the lock, sees the new object, too.
+        self._prepared = object()
+        self._mark = self._file.mark() if self._file else None
+        if replaced is not None:
             log.warning(
-                "%s, the orders database's file, was removed or replaced while in use; this process goes on with "
-                "the one that is there now, which has none of the orders of before unless it is a copy",
-                self._file.path,
+                "%s, the orders database's file, was removed or replaced while in use; this process continues with "
+                "the file that is there now, which has none of the earlier orders unless it is a copy",
+                replaced.path,
             )
 
 
-class Prepared:
-    """That a database was prepared, and which file it was then."""
-
-    def __init__(self, file: SqliteFile | None) -> None:
-        self._file = file
-        self._mark = file.mark() if file else None
-
-    def is_over(self) -> bool:
-        """Whether the file is missing, or another one. One that was missing and is made by its first use is not."""
-        if self._file is None:
-            return False
-        now = self._file.mark()
-        if self._mark is None:
-            self._mark = now
-        return now != self._mark
-
-
-def encoding_of(connection: Connection) -> str:
-    """How the database encodes texts: ``UTF8``, unless it was made without it on PostgreSQL."""
-    return str(connection.info.get("encoding", "UTF8"))
-
-
-class _StaleConnectionError(Exception):
-    pass
-
-
-@contextmanager
-def telling_shortages(file: str | None = None) -> Iterator[None]:
-    """What this machine has run out of comes out as a `DatabaseUnavailableError`, which every caller can take.
+def open_engine(url: str, *, file: SqliteFile | None = None, pool_size: int = 10) -> Engine:
+    """Make an engine for either database whose every wait is bounded.
 
     Args:
-        file: of the SQLite database that is used, if one is.
+        file: of SQLite, to notice when it is removed or replaced; without one, the one that the URL names.
+
+    Raises:
+        ValueError: as `Database`.
     """
-    try:
-        yield
-    except (DBAPIError, *EXHAUSTION_ERRORS) as error:
-        lack = exhausted_resource(error, file)
-        if lack is None:
-            raise
-        told = DatabaseUnavailableError(
-            f"this process has no {lack} left. What was to be done may have happened or not; "
-            "doing the same again, with the same idempotency key, is safe"
-        )
-        told.lack = lack
-        raise told from error
-
-
-def _again_where_nothing_happened(transaction: Callable[[], T]) -> T:
-    for _ in range(TRIES - 1):
-        try:
-            return transaction()
-        except _StaleConnectionError:
-            # The server restarted since the pool last spoke to it. Nothing reached a commit, and the pool
-            # has just dropped every old connection.
-            pass
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) not in SACRIFICED:
-                raise
-            # At once, it could take again what the other one waits for, before that one has woken up.
-            time.sleep(STEP_ASIDE)
-    return transaction()
-
-
-@contextmanager
-def _noticing_what_is_wrong(connection: Connection) -> Iterator[None]:
-    encoding = encoding_of(connection)
-    try:
-        yield
-    except DataError as error:
-        if encoding == "UTF8" or getattr(error.orig, "sqlstate", None) not in UNSTORABLE:
-            raise
-        raise DatabaseUnavailableError(_unstorable(error, encoding)) from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise _StaleConnectionError(str(error.orig)) from error
-        raise
+    check_database_url(url)
+    parsed = make_url(url)
+    # A customer's order is no part of an error's text.
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 100,
+        "pool_timeout": 2.0,
+        "hide_parameters": True,
+    }
+    if parsed.get_backend_name() == "sqlite":
+        return open_sqlite(parsed, file or sqlite_file(parsed), **options)
+    return open_postgresql(parsed, **options)
 
 
 def _commit(connection: Connection) -> None:
@@ -347,86 +266,3 @@ def _commit(connection: Connection) -> None:
         # SQLAlchemy takes the transaction for ended, and would give the connection to the next one with it still open.
         connection.invalidate()
         raise
-
-
-@contextmanager
-def _doubting_the_commit() -> Iterator[None]:
-    # Not a stale connection to try again on: what was sent may have been committed.
-    try:
-        yield
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in SACRIFICED:
-            raise  # It has said so itself: nothing was committed.
-        if exhausted_resource(error) is not None:
-            raise  # `telling_shortages` says the same of it, and what is lacking
-        raise DatabaseUnavailableError(
-            "the orders database went away during a commit, which may have happened or not; "
-            "doing the same again, with the same idempotency key, is safe"
-        ) from error
-
-
-def open_engine(url: str, *, pool_size: int = 10) -> Engine:
-    """Make an engine whose every wait is bounded, for either database.
-
-    Raises:
-        ValueError: the URL is written wrongly; the error says what would be right and nothing of the URL.
-    """
-    check_database_url(url)
-    return _open(url, file_of(make_url(url)), pool_size)
-
-
-def _open(url: str, file: SqliteFile | None, pool_size: int) -> Engine:
-    parsed = make_url(url)
-    # What a customer ordered is no part of an error's text.
-    options: dict[str, Any] = {
-        "pool_size": pool_size,
-        "max_overflow": 100,
-        "pool_timeout": 2.0,
-        "hide_parameters": True,
-    }
-    if parsed.get_backend_name() == "sqlite":
-        return open_sqlite(parsed, file, **options)
-    return open_postgresql(parsed, **options)
-
-
-def _reason(error: Exception, what: str, url: URL) -> str:
-    # The driver's message names host and user, never the password; the statement stays out of it.
-    cause = getattr(error, "orig", None) or error
-    first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-    if url.username and not url.password:
-        first = first.replace(url.username, "…")  # who leaves the user out writes the password there
-    if getattr(cause, "sqlstate", None) == DISK_FULL:
-        return f"the orders database has no room on its disk ({first}); nothing was changed. Make some on its server."
-    return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, first, url)}"
-
-
-def _advice(cause: object, told: str, url: URL) -> str:
-    if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in _RIGHTS:
-        return next(
-            (said for word, said in _OF_POOLERS.items() if word in told), "Check BREAKWALL_DATABASE_URL."
-        )
-    # Nobody may have named it: it is in the data folder then.
-    return (
-        f"Check that this user may write {url.database} and its folder (BREAKWALL_DATABASE_URL, or "
-        "BREAKWALL_DATA_DIR without one)."
-    )
-
-
-_RIGHTS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
-"""SQLite's codes for a file that this process may not use, whatever else they stand for."""
-
-
-def _cannot_be_made(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    why = error.strerror or type(error).__name__
-    return (
-        f"the orders database cannot be made ({where}{why}); nothing was changed. Check BREAKWALL_DATA_DIR."
-    )
-
-
-def _unstorable(error: DataError, encoding: str) -> str:
-    first = next(iter(str(error.orig).strip().splitlines()), "it does not fit")
-    return (
-        f"the orders database cannot hold a text ({first}), because its encoding is {encoding}; nothing was changed. "
-        "Move it to a database that is made with ENCODING 'UTF8'"
-    )

@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-BUSY_SECONDS = 5.0
-"""How long a transaction waits for another one's lock: many times the length of any of ours."""
+LOCK_TIMEOUT = 5.0
+"""Seconds that a transaction waits for the lock of another one: many times the length of any of ours."""
 
-LEAST_SECONDS = 0.1
-"""What a transaction is left in any case: longer than one of ours holds a lock while nothing is wrong."""
+MIN_LOCK_TIMEOUT = 0.1
+"""Seconds that a transaction may wait even if its budget is spent: ours hold no lock for longer while all is well."""
 
-DEADLINE = "breakwall_deadline"
-"""An option of a connection: the moment, on the monotonic clock, until which its transaction waits for locks."""
+LOCK_DEADLINE = "breakwall_deadline"
+"""An option of a connection: its transaction waits for locks until this moment of the monotonic clock."""
 
-UNBOUNDED = "breakwall_unbounded"
-"""An option of a connection: no time-out ends its statements."""
+NO_TIMEOUTS = "breakwall_unbounded"
+"""An option of a connection: no timeout ends its statements."""
 
 
-class Patience:
-    """What several transactions may wait for locks, all together.
+class LockBudget:
+    """How long several transactions may wait for locks, all together: `LOCK_TIMEOUT`.
 
-    Whoever does one thing in several transactions hands the same one to each. It is for one thread.
-
-    Args:
-        seconds: in all.
-        monotonic: the clock that waiting is measured on.
+    For one thread that does one thing in several transactions and passes the same budget to each.
     """
 
-    def __init__(
-        self, seconds: float = BUSY_SECONDS, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.left = seconds
-        self._monotonic = monotonic
+    def __init__(self) -> None:
+        self._left = LOCK_TIMEOUT
 
     @contextmanager
-    def spent(self) -> Iterator[float]:
-        """Take off what the block takes. Gives the moment until which it may wait."""
-        began = self._monotonic()
+    def deadline(self) -> Iterator[float]:
+        """Give the moment until which the block may wait, and subtract what the block takes."""
+        began = time.monotonic()
         try:
-            yield began + max(self.left, LEAST_SECONDS)
+            yield began + max(self._left, MIN_LOCK_TIMEOUT)
         finally:
-            self.left -= self._monotonic() - began
+            self._left -= time.monotonic() - began

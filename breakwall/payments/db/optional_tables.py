@@ -1,7 +1,7 @@
-"""Which of the newest revision's tables are there.
+"""Which tables of the newest revision exist.
 
-While a fleet is rolled, a process of this version may run beside a database of the version before, which lacks them.
-It goes on without, and notices when they come: in the same transaction that asks, so that nothing falls between.
+While a fleet is rolled, a process of this version may run on a database of the version before, which does not have
+them. It works without them, and uses them as soon as they exist: the same transaction asks, so nothing is missed.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from sqlalchemy.exc import DBAPIError
 
 _UNDEFINED_TABLE = "42P01"
 
-_there: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()
+_existing: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()
 
 
-def is_there(connection: Connection, name: str) -> bool:
-    """Whether the database has a table. Asked for until it has: tables come, and as a rule stay."""
-    known = _there.setdefault(connection.engine, set())
+def has_table(connection: Connection, name: str) -> bool:
+    """Whether the database has a table. It is asked until it has: tables are added, and rarely dropped."""
+    known = _existing.setdefault(connection.engine, set())
     if name not in known and inspect(connection).has_table(name):
         known.add(name)
     return name in known
 
 
-def forget_lost_tables(engine: Engine, error: DBAPIError) -> bool:
-    """Whether an error may come of a table that was there and is not any more: `is_there` asks again then.
+def forget_dropped_tables(engine: Engine, error: DBAPIError) -> bool:
+    """Whether a table that existed may be the cause of an error, because `downgrade` dropped it.
 
-    That is so after a `downgrade`. A transaction that met it has changed nothing, and is tried again.
+    Then `has_table` asks again. The failed transaction has changed nothing, and can be repeated.
     """
-    lacks = getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE or "no such table" in str(error.orig)
-    return lacks and bool(_there.pop(engine, None))
+    missing = getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE or "no such table" in str(error.orig)
+    return missing and bool(_existing.pop(engine, None))

@@ -1,12 +1,13 @@
-"""The tables. `breakwall/migrations` builds them; a test holds the two together.
+"""The tables. `breakwall/migrations` builds them; a test checks that both are the same.
 
-Two partial indexes carry the load however many finished orders there are: what is due, and whose lease
-has run out. Neither holds a finished order.
+Two partial indexes carry the load however many finished orders there are: the due orders, and the orders whose lease
+has run out. Neither contains a finished order.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -42,11 +43,11 @@ metadata = MetaData(
 )
 
 
-class SettledBy(StrEnum):
-    """What has settled an attempt other than an answer to it.
+class ResolvedBy(StrEnum):
+    """What has resolved an attempt other than an answer to it: the column ``attempts.settled_by``.
 
-    ``LOOK_UP``: a look-up has found its charge, or none. ``PERSON``: somebody's word. ``LEASE``: its process ended
-    or lost its claim. ``PAYMENT``: its order was paid by another attempt meanwhile.
+    ``LOOK_UP``: a look-up has found its charge, or none. ``PERSON``: a person has said what happened. ``LEASE``: its
+    process ended or lost its claim. ``PAYMENT``: its order was paid by another attempt meanwhile.
     """
 
     LOOK_UP = "look_up"
@@ -55,12 +56,21 @@ class SettledBy(StrEnum):
     PAYMENT = "payment"
 
 
-def _one_of(column: str, values: list[str]) -> str:
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    known = ", ".join(repr(value.value) for value in values)
+    return CheckConstraint(f"{column} IN ({known})", name=f"{column}_is_known")
 
 
-MAX_SHAPE = 300
-"""Characters of `keys.key_shape` at most."""
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> None:
+    Index(name, *columns, postgresql_where=where, sqlite_where=where)
+
+
+MAX_KEY_SHAPE = 300
+"""Characters of `keys.key_shape`, at most."""
 
 # One row, made by the migration.
 site = Table(
@@ -81,74 +91,56 @@ orders = Table(
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("status", String(16), nullable=False),
-    # The key that travels: the first one, until it is proven that nothing was charged under it.
+    # The key that is sent: the first one, until it is proven that nothing was charged under it.
     Column("charge_key", String(MAX_LENGTH), nullable=False),
-    # How often that was renewed: the next one is derived with the next number.
-    Column("renewals", Integer, nullable=False, server_default=text("0")),
+    # How often that was rotated: the next one is derived with the next number.
+    _count("renewals"),
     # Attempts of any kind, and of those the worker's own. A deferral sends nothing and uses up nothing.
-    Column("attempt_count", Integer, nullable=False, server_default=text("0")),
-    Column("retry_count", Integer, nullable=False, server_default=text("0")),
-    Column("deferral_count", Integer, nullable=False, server_default=text("0")),
-    Column("look_up_count", Integer, nullable=False, server_default=text("0")),
-    Column("crash_count", Integer, nullable=False, server_default=text("0")),
-    # What the counts were when an operator last sent the order round: the budget is counted from there.
-    Column("retry_floor", Integer, nullable=False, server_default=text("0")),
-    Column("look_up_floor", Integer, nullable=False, server_default=text("0")),
-    Column("attempt_floor", Integer, nullable=False, server_default=text("0")),
-    # The claim: whoever holds the newest fence may write until the lease runs out.
+    _count("attempt_count"),
+    _count("retry_count"),
+    _count("deferral_count"),
+    _count("look_up_count"),
+    _count("crash_count"),
+    # The counts when an operator last retried the order: the budget is counted from there.
+    _count("retry_floor"),
+    _count("look_up_floor"),
+    _count("attempt_floor"),
+    # The claim: the holder of the newest fence may write until the lease runs out.
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("lease_until", UtcDateTime),
-    # When the next attempt is due, and when the dispatcher next publishes the order. They differ while a
-    # message for the order is believed to be on its way.
+    # When the next attempt is due, and when the dispatcher next publishes the order. They differ while a message for
+    # the order may be in the queue.
     Column("next_attempt_at", UtcDateTime),
     Column("dispatch_at", UtcDateTime),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
-    # Since when it may have been charged without an attempt that tells of it: after a restore. Until looked up.
+    # Since when it may have been charged without an attempt that shows it: after a restore. Until it is looked up.
     Column("suspected_at", UtcDateTime),
     # When a look-up last gave no usable answer.
     Column("looked_up_at", UtcDateTime),
     Column("charge_id", String(MAX_LENGTH)),
     Column("last_error", Text),
-    # Whether only other settings bring about another answer than the last one. Empty before revision 0004.
+    # Whether only other settings can change the last answer. Empty before revision 0004.
     Column("rejected", Boolean),
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
     CheckConstraint("amount > 0", name="amount_is_positive"),
-    CheckConstraint(_one_of("status", [status.value for status in OrderStatus]), name="status_is_known"),
+    _one_of("status", OrderStatus),
     CheckConstraint("(status = 'in_flight') = (lease_until IS NOT NULL)", name="a_claim_has_a_lease"),
     CheckConstraint("(status = 'queued') = (next_attempt_at IS NOT NULL)", name="a_queued_order_is_due"),
     CheckConstraint("(status = 'queued') = (dispatch_at IS NOT NULL)", name="a_queued_order_is_dispatched"),
     CheckConstraint("(status = 'paid') = (charge_id IS NOT NULL)", name="paid_has_a_charge"),
 )
 
-Index(
-    "ix_orders_dispatch",
-    orders.c.dispatch_at,
-    orders.c.id,
-    postgresql_where=orders.c.status == text("'queued'"),
-    sqlite_where=orders.c.status == text("'queued'"),
+_partial_index(
+    "ix_orders_dispatch", orders.c.dispatch_at, orders.c.id, where=orders.c.status == text("'queued'")
 )
-Index(
-    "ix_orders_lease",
-    orders.c.lease_until,
-    orders.c.id,
-    postgresql_where=orders.c.status == text("'in_flight'"),
-    sqlite_where=orders.c.status == text("'in_flight'"),
+_partial_index(
+    "ix_orders_lease", orders.c.lease_until, orders.c.id, where=orders.c.status == text("'in_flight'")
 )
 Index("ix_orders_status_created", orders.c.status, orders.c.created_at)
 # Not unique: what a gateway answers is kept, whatever it is.
-Index(
-    "ix_orders_charge",
-    orders.c.charge_id,
-    postgresql_where=orders.c.charge_id.is_not(None),
-    sqlite_where=orders.c.charge_id.is_not(None),
-)
-Index(
-    "ix_orders_settled",
-    orders.c.settled_at,
-    postgresql_where=orders.c.settled_at.is_not(None),
-    sqlite_where=orders.c.settled_at.is_not(None),
-)
+_partial_index("ix_orders_charge", orders.c.charge_id, where=orders.c.charge_id.is_not(None))
+_partial_index("ix_orders_settled", orders.c.settled_at, where=orders.c.settled_at.is_not(None))
 
 attempts = Table(
     "attempts",
@@ -164,41 +156,40 @@ attempts = Table(
     Column("code", String(64)),
     Column("detail", Text),
     Column("charge_id", String(MAX_LENGTH)),
-    # What the rules ask of an answer. Empty while there is none, and before revision 0004: see `facts`.
+    # What the rules ask of an answer. Empty while there is none, and before revision 0004: see `attempt_conditions`.
     Column("advice", String(16)),
     Column("spends_key", Boolean),
-    # What has settled it other than an answer to it.
+    # See `ResolvedBy`.
     Column("settled_by", String(16)),
     CheckConstraint("source IN ('producer', 'worker')", name="source_is_known"),
-    CheckConstraint(_one_of("outcome", [outcome.value for outcome in Outcome]), name="outcome_is_known"),
+    _one_of("outcome", Outcome),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="an_end_has_an_outcome"),
-    CheckConstraint(_one_of("advice", [advice.value for advice in Advice]), name="advice_is_known"),
-    CheckConstraint(_one_of("settled_by", [way.value for way in SettledBy]), name="settled_by_is_known"),
+    _one_of("advice", Advice),
+    _one_of("settled_by", ResolvedBy),
 )
 
-# Each charge that was believed, and whose it is: no two orders are paid by one.
+# Each charge that was accepted as proof, with its order: no two orders are paid by one charge.
 charges = Table(
     "charges",
     metadata,
-    # The id comes first: whether an order was paid by it is asked of all accounts.
+    # The id comes first: a query for the order that a charge has paid covers all accounts.
     Column("charge_id", String(MAX_LENGTH), primary_key=True),
     Column("account", String(64), primary_key=True),
-    # No foreign key: nobody who takes a charge then waits for who has locked its order.
+    # No foreign key: a transaction that inserts a charge then waits for none that has locked the order.
     Column("order_id", String(32), nullable=False),
-    # The key that the service knows it by, and its shape. Empty where that is not sure.
+    # The key that the service knows it by, and its shape. Empty if that is not certain.
     Column("key", String(MAX_LENGTH)),
-    Column("key_shape", String(MAX_SHAPE)),
+    Column("key_shape", String(MAX_KEY_SHAPE)),
     Column("at", UtcDateTime, nullable=False),
 )
 
-# How the newest known charge of a shape is found.
-Index(
+# To find the newest known charge of a shape.
+_partial_index(
     "ix_charges_known",
     charges.c.account,
     charges.c.key_shape,
     charges.c.at,
-    postgresql_where=charges.c.key_shape.is_not(None),
-    sqlite_where=charges.c.key_shape.is_not(None),
+    where=charges.c.key_shape.is_not(None),
 )
 
 incidents = Table(
@@ -209,17 +200,14 @@ incidents = Table(
     Column("kind", String(32), nullable=False),
     Column("detail", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    # All three are empty while the incident is open. It is closed once and for ever.
+    # All three are empty while the incident is open. It is closed once.
     Column("closed_at", UtcDateTime),
     Column("closed_by", String(MAX_LENGTH)),
     Column("close_reason", Text),
-    CheckConstraint(
-        _one_of("kind", [kind.value for kind in IncidentKind]),
-        name="kind_is_known",
-    ),
+    _one_of("kind", IncidentKind),
 )
 
-# The same thing, found again, is one incident. Also how the incidents of an order are found.
+# The same thing, found again, is one incident. Also for finding the incidents of an order.
 Index(
     "uq_incidents_order_id_kind_detail",
     incidents.c.order_id,
@@ -227,13 +215,7 @@ Index(
     incidents.c.detail,
     unique=True,
 )
-Index(
-    "ix_incidents_open",
-    incidents.c.at,
-    incidents.c.id,
-    postgresql_where=incidents.c.closed_at.is_(None),
-    sqlite_where=incidents.c.closed_at.is_(None),
-)
+_partial_index("ix_incidents_open", incidents.c.at, incidents.c.id, where=incidents.c.closed_at.is_(None))
 
 interventions = Table(
     "interventions",
@@ -250,10 +232,10 @@ interventions = Table(
     Column("fence", BigInteger, nullable=False),
     Column("evidence", String(MAX_LENGTH)),
     Column("run", String(32)),
-    CheckConstraint(_one_of("action", [action.value for action in Action]), name="action_is_known"),
+    _one_of("action", Action),
 )
 
-# What is left of an order that was pruned: enough to tell its key from a new one.
+# What is left of a pruned order: enough to tell its key from a new one.
 known_keys = Table(
     "known_keys",
     metadata,
@@ -271,7 +253,7 @@ known_keys = Table(
 
 Index("ix_known_keys_settled", known_keys.c.settled_at)
 
-# A row for each worker that runs, written again and again while it does.
+# A row for each running worker, written at each heartbeat.
 workers = Table(
     "workers",
     metadata,
@@ -284,28 +266,28 @@ workers = Table(
     Column("version", String(32), nullable=False),
     # The newest form of messages that it reads, see `breakwall.broker`.
     Column("reads", Integer, nullable=False),
-    # What it has run out of, in a sentence. Empty while it lacks nothing.
+    # What it has run out of, in a sentence. Empty for nothing.
     Column("lacks", Text),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
-    # When it last worked on an order, or the circuit last held it back. Empty if neither ever.
+    # When it last worked on an order, or the circuit last stopped it. Empty if neither has happened.
     Column("idle_since", UtcDateTime),
 )
 
-# Messages in the queue that are none of ours, bounded in number and size.
+# Foreign messages from the queue, limited in number and size.
 strange_messages = Table(
     "strange_messages",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     Column("reason", Text, nullable=False),
-    # As much as is kept, readable: a byte that is no text is shown as an escape.
+    # The beginning, readable: a byte that is no text is stored as an escape.
     Column("headers", Text, nullable=False),
     Column("body", Text, nullable=False),
-    # Bytes that the whole body had.
+    # Bytes of the whole body.
     Column("size", BigInteger, nullable=False),
 )
 
-# Literals, not parameters: a planner uses a partial index only for a value that it can see.
+# Literals and not parameters: a planner uses a partial index only for a value that it can see.
 QUEUED: ColumnElement[str] = literal_column("'queued'")
 IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")

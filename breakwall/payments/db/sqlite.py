@@ -1,83 +1,66 @@
-"""SQLite as the orders database: one writer at a time, who waits for the one before."""
+"""SQLite as the orders database: one writer at a time; each waits for the one before it."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import sqlite3
 import time
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from breakwall.payments.db.lock_timeouts import BUSY_SECONDS, DEADLINE
-from breakwall.sqlite.file import SqliteFile, watch
+from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, LOCK_TIMEOUT
+from breakwall.sqlite.file import SqliteFile, watch_file
+from breakwall.sqlite.write_ahead import use_write_ahead_log
 
 log = logging.getLogger("breakwall.payments")
 
 BEGIN = "sqlite_begin"
-"""An option of a connection: how its transaction begins, ``IMMEDIATE`` where it is not set."""
+"""An option of a connection: how its transaction begins, ``IMMEDIATE`` if it is not set."""
 
-_ENOUGH = 0.05
-"""Seconds by which a connection's patience may differ from what it should be."""
+READ_ONLY = {BEGIN: "DEFERRED"}
+"""Options of a connection that only reads: it waits for no writer of SQLite."""
+
+_TOLERANCE = 0.05
+"""Seconds by which a connection's timeout may differ from the right one: setting it is a statement of its own."""
 
 
 def open_sqlite(url: URL, file: SqliteFile | None, **options: Any) -> Engine:
-    """An engine that begins with ``BEGIN IMMEDIATE``: a deferred one fails instead of waiting when it comes to write.
+    """An engine that begins with ``BEGIN IMMEDIATE``: a deferred transaction would fail, not wait, at its first write.
 
-    Its connections notice when they are used that ``file`` is not the one any more that they have open.
+    Its connections notice at their next use that ``file`` was removed or replaced.
     """
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
+    engine = create_engine(url, connect_args={"timeout": LOCK_TIMEOUT}, **options)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     if file is not None:
-        watch(engine, file)
+        watch_file(engine, file)
     return engine
 
 
 def _prepare(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # The driver begins nothing by itself.
-    _write_ahead(connection)
+    if use_write_ahead_log(connection, LOCK_TIMEOUT) not in {"wal", "memory"}:
+        _warn_without_log()
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
-    record.info["patience"] = BUSY_SECONDS
+    record.info["lock_timeout"] = LOCK_TIMEOUT
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    # The one statement that does not always wait for a lock by itself: of several processes that meet over
-    # a new file, one may be told "database is locked" at once.
-    end = time.monotonic() + BUSY_SECONDS
-    connection.execute("PRAGMA busy_timeout = 10")
-    while True:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            # SQLite opens the files of the log when it first reads.
-            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-        else:
-            break
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-    if mode not in {"wal", "memory"}:
-        _warn_of_no_log()
-
-
-@functools.cache  # once a process, not with each connection
-def _warn_of_no_log() -> None:
+@functools.cache  # Once a process, not with each connection.
+def _warn_without_log() -> None:
     log.warning(
-        "SQLite cannot keep its write-ahead log where the orders database is, as on a network's file system: whoever "
-        "reads may hold up who writes. Put it on a local disk (BREAKWALL_DATA_DIR, BREAKWALL_DATABASE_URL)"
+        "SQLite cannot keep its write-ahead log where the orders database is, as on a network's file system: "
+        "readers may hold up writers. Put it on a local disk (BREAKWALL_DATA_DIR, BREAKWALL_DATABASE_URL)"
     )
 
 
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
-    patience = BUSY_SECONDS
-    if (deadline := options.get(DEADLINE)) is not None:
-        patience = max(0.0, deadline - time.monotonic())
-    if abs(connection.info["patience"] - patience) > _ENOUGH:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-        connection.info["patience"] = patience
+    timeout = LOCK_TIMEOUT
+    if (deadline := options.get(LOCK_DEADLINE)) is not None:
+        timeout = max(0.0, deadline - time.monotonic())
+    if abs(connection.info["lock_timeout"] - timeout) > _TOLERANCE:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
+        connection.info["lock_timeout"] = timeout
     connection.exec_driver_sql(f"BEGIN {options.get(BEGIN, 'IMMEDIATE')}")

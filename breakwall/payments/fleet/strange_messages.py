@@ -1,4 +1,4 @@
-"""Messages in the queue that are none of ours, kept for an operator's eyes: the newest, cut to a bearable length."""
+"""Foreign messages from the queue, kept for an operator to read: the newest, cut to a limited length."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, SchemaError
-from breakwall.payments.db.optional_tables import is_there
+from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import strange_messages
 from breakwall.texts import visible
 
-KEPT = 1000
-"""Messages: enough to see what somebody sends, and at most a few megabytes in all."""
+MAX_KEPT = 1000
+"""Messages: enough to see what is sent, and a few megabytes at most in all."""
 
-LONGEST = 16_384
-"""Bytes of a body that are kept."""
+MAX_BODY_BYTES = 16_384
+MAX_HEADERS_BYTES = 4096
 
-LONGEST_HEADERS = 4096
-
-KEEPING = "keep_strange"
+STORING = "keep_strange"
 CLEARING = "clear_strange"
-"""Their transactions' names. They are no crash points': no order changes with them."""
+"""The names of these transactions. They are no crash points: no order changes with them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Strange:
+class MessageParts:
     """A message to keep: its parts as they came, text, bytes or anything else."""
 
     reason: str
@@ -39,8 +37,8 @@ class Strange:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredStrange:
-    """A message that is kept; what no text may hold is shown in it as escapes."""
+class StoredStrangeMessage:
+    """A message that is kept, with escapes for what no text may contain; ``size``: bytes of the whole body."""
 
     id: int
     at: datetime
@@ -50,54 +48,54 @@ class StoredStrange:
     size: int
 
 
-def keep(database: Database, found: Sequence[Strange], clock: Clock | None = None) -> None:
-    """Write the messages down, and drop the oldest beyond `KEPT`.
+def store_messages(database: Database, messages: Sequence[MessageParts]) -> None:
+    """Store the messages, and delete the oldest beyond `MAX_KEPT`.
 
     Raises:
-        DatabaseUnavailableError: nothing was kept; also where the database is older than these tables.
+        DatabaseUnavailableError: nothing was stored; also if the database does not have the table yet.
     """
-    at = (clock or DatabaseClock()).after(0.0)
 
     def work(connection: Connection) -> None:
-        connection.execute(insert(strange_messages).values(at=at), [_row(one) for one in found])
-        ids = select(strange_messages.c.id).order_by(strange_messages.c.id.desc()).offset(KEPT).limit(1)
+        connection.execute(
+            insert(strange_messages).values(at=DatabaseClock().after(0)), list(map(_row, messages))
+        )
+        ids = select(strange_messages.c.id).order_by(strange_messages.c.id.desc()).offset(MAX_KEPT).limit(1)
         connection.execute(delete(strange_messages).where(strange_messages.c.id <= ids.scalar_subquery()))
 
-    database.write(work, name=KEEPING)
+    database.write(work, name=STORING)
 
 
-def are_kept(connection: Connection) -> bool:
-    """Whether the database has room for them; that of the version before has none."""
-    return is_there(connection, strange_messages.name)
+def can_store(connection: Connection) -> bool:
+    """Whether the database has the table; that of the version before does not."""
+    return has_table(connection, strange_messages.name)
 
 
-def check_kept(connection: Connection) -> None:
-    """Raise `SchemaError` where the database has no room for them."""
-    if not are_kept(connection):
+def check_can_store(connection: Connection) -> None:
+    """Raise `SchemaError` if the database does not have the table."""
+    if not can_store(connection):
         raise SchemaError(
-            "messages that are none of ours are kept from the database's next revision on: run `breakwall db upgrade`"
+            "the database has no table for foreign messages before its next revision: run `breakwall db upgrade`"
         )
 
 
-def newest(connection: Connection, *, limit: int) -> list[StoredStrange]:
-    """The newest that are kept, newest first, within a running transaction."""
+def newest(connection: Connection, *, limit: int) -> list[StoredStrangeMessage]:
+    """The newest messages, newest first, within a running transaction."""
     wanted = select(strange_messages).order_by(strange_messages.c.id.desc()).limit(limit)
-    return [StoredStrange(**row._mapping) for row in connection.execute(wanted)]
+    return [StoredStrangeMessage(**row._mapping) for row in connection.execute(wanted)]
 
 
 def count_by_reason(connection: Connection) -> Counter[str]:
-    """How many are kept, within a running transaction."""
-    counted = select(strange_messages.c.reason, func.count().label("number")).group_by(
-        strange_messages.c.reason
-    )
-    return Counter({row.reason: row.number for row in connection.execute(counted)})
+    """How many messages are kept, within a running transaction."""
+    reason = strange_messages.c.reason
+    counted = connection.execute(select(reason, func.count()).group_by(reason))
+    return Counter({row[0]: row[1] for row in counted})
 
 
 def clear(database: Database, up_to: int | None = None) -> int:
-    """Forget them; returns how many there were.
+    """Delete messages; returns how many there were.
 
     Args:
-        up_to: the newest that is to be forgotten; None for all.
+        up_to: the id of the newest one to delete; None for all.
     """
     statement = delete(strange_messages)
     if up_to is not None:
@@ -105,14 +103,14 @@ def clear(database: Database, up_to: int | None = None) -> int:
     return database.write(lambda connection: connection.execute(statement).rowcount, name=CLEARING)
 
 
-def _row(message: Strange) -> dict[str, object]:
-    body, size = _readable(message.body, LONGEST)
-    headers, _ = _readable(message.headers, LONGEST_HEADERS)
+def _row(message: MessageParts) -> dict[str, object]:
+    body, size = _readable(message.body, MAX_BODY_BYTES)
+    headers, _ = _readable(message.headers, MAX_HEADERS_BYTES)
     return {"reason": visible(message.reason), "headers": headers, "body": body, "size": size}
 
 
 def _readable(value: object, limit: int) -> tuple[str, int]:
-    """The beginning of a value as a text that can be stored and shown, and its whole size in bytes."""
+    """The beginning of a value, as a text that can be stored and shown, and its whole size in bytes."""
     if value is None:
         return "", 0
     if isinstance(value, memoryview):

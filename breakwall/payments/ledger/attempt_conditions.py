@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, case, false, func, or_
 
-from breakwall.payments.db.schema import SettledBy, attempts, orders
+from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import Advice, Outcome
 
 _columns = attempts.c
@@ -58,7 +58,7 @@ REJECTED = _said(_columns.advice == Advice.RECONFIGURE, _REJECTED_BEFORE)
 
 # This column is filled by whoever settles an attempt, also one that a process of the version before has written.
 PROVEN_OTHERWISE = or_(
-    func.coalesce(_columns.settled_by, "").in_([SettledBy.LOOK_UP, SettledBy.PERSON]),
+    func.coalesce(_columns.settled_by, "").in_([ResolvedBy.LOOK_UP, ResolvedBy.PERSON]),
     and_(_EMPTY, _columns.settled_by.is_(None), _PROVEN_BEFORE),
 )
 """A look-up, or a person, has said what became of it."""

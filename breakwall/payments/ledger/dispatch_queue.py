@@ -11,8 +11,8 @@ from sqlalchemy import Connection, case, select, update
 
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.query_hints import most_likely, once
-from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, SettledBy, orders
+from breakwall.payments.db.query_hints import likely, once
+from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, ResolvedBy, orders
 from breakwall.payments.ledger.record_result import end_unanswered
 from breakwall.payments.orders import OrderStatus
 
@@ -34,7 +34,7 @@ class DueOrders:
         """
         due = (
             select(orders.c.id)
-            .where(most_likely(orders.c.status == QUEUED), orders.c.dispatch_at <= once(self.clock.after(0)))
+            .where(likely(orders.c.status == QUEUED), orders.c.dispatch_at <= once(self.clock.after(0)))
             .order_by(orders.c.dispatch_at, orders.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -73,9 +73,7 @@ class DueOrders:
         """
         expired = (
             select(orders.c.id)
-            .where(
-                most_likely(orders.c.status == IN_FLIGHT), orders.c.lease_until <= once(self.clock.after(0))
-            )
+            .where(likely(orders.c.status == IN_FLIGHT), orders.c.lease_until <= once(self.clock.after(0)))
             .order_by(orders.c.lease_until, orders.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -84,7 +82,7 @@ class DueOrders:
         def work(connection: Connection) -> list[str]:
             found = list(connection.scalars(expired))
             if found:
-                end_unanswered(connection, self.clock, found, SettledBy.LEASE)
+                end_unanswered(connection, self.clock, found, ResolvedBy.LEASE)
                 self._requeue_crashed(connection, found)
             return found
 

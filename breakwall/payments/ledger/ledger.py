@@ -18,8 +18,9 @@ from sqlalchemy import Connection, false, func, update
 
 from breakwall.payments.actions import IncidentKind
 from breakwall.payments.db.clock import Clock, DatabaseClock
-from breakwall.payments.db.database import Database, Patience
-from breakwall.payments.db.schema import QUEUED, SettledBy, attempts, orders
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.lock_timeouts import LockBudget
+from breakwall.payments.db.schema import QUEUED, ResolvedBy, attempts, orders
 from breakwall.payments.decisions import Progress, Verdict
 from breakwall.payments.gateways.base import (
     ChargeAnswer,
@@ -52,7 +53,7 @@ from breakwall.payments.ledger.record_result import (
     pay,
     settle_newest,
 )
-from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_travels_as_it_is
+from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_caller_key
 from breakwall.payments.site import read_site
 
 PUBLISH_GRACE = 10.0
@@ -94,30 +95,30 @@ class Ledger:
         """The site's name, read from the database once; again where that is another one than before."""
         return self._site()
 
-    def _site(self, patience: Patience | None = None) -> str:
+    def _site(self, lock_budget: LockBudget | None = None) -> str:
         read = self._site_of
         if read is None or read[0] is not self.database.prepared:
-            name = read_site(self.database, patience)
+            name = read_site(self.database, lock_budget)
             read = self._site_of = (self.database.prepared, name)
         return read[1]
 
     # Accepting
 
     def accept_sending(
-        self, order: Order, patience: Patience | None = None
+        self, order: Order, lock_budget: LockBudget | None = None
     ) -> Attempt | StoredOrder | PrunedOrder:
         """Store an order that is being charged right now: the order, its claim and its first attempt.
 
         Returns the order that is already there, or what is left of it, when its idempotency key is known.
 
         Args:
-            patience: as `Database.write`.
+            lock_budget: as `Database.write`.
 
         Raises:
             IdempotencyConflictError: the key belongs to another order.
             InvalidOrderError: the key cannot travel as it is, and is to.
         """
-        row = self._new_row(order, patience)
+        row = self._new_row(order, lock_budget)
         shared = {
             "status": OrderStatus.IN_FLIGHT,
             "attempt_count": 1,
@@ -144,7 +145,7 @@ class Ledger:
                 take_back_pruned(connection, new)
             return attempt or known_orders(connection, [order])[order.idempotency_key]
 
-        return self.database.write(work, name="accept_sending", patience=patience)
+        return self.database.write(work, name="accept_sending", lock_budget=lock_budget)
 
     def accept_queued(
         self,
@@ -152,18 +153,18 @@ class Ledger:
         *,
         delay: float = 0.0,
         deferrals: int = 0,
-        patience: Patience | None = None,
+        lock_budget: LockBudget | None = None,
     ) -> Accepted:
         """Store orders that wait for the worker, due in ``delay`` seconds: all of the batch or nothing.
 
         Args:
-            patience: as `Database.write`.
+            lock_budget: as `Database.write`.
 
         Raises:
             IdempotencyConflictError: a key belongs to another order.
             InvalidOrderError: a key cannot travel as it is, and is to.
         """
-        rows = [self._new_row(order, patience) for order in batch]
+        rows = [self._new_row(order, lock_budget) for order in batch]
         shared = {
             "status": OrderStatus.QUEUED,
             "deferral_count": deferrals,
@@ -181,12 +182,12 @@ class Ledger:
             known = known_orders(connection, batch)
             return Accepted(new, {key: order for key, order in known.items() if key not in new})
 
-        return self.database.write(work, name="accept_queued", patience=patience)
+        return self.database.write(work, name="accept_queued", lock_budget=lock_budget)
 
-    def _new_row(self, order: Order, patience: Patience | None) -> dict[str, Any]:
+    def _new_row(self, order: Order, lock_budget: LockBudget | None) -> dict[str, Any]:
         if self.keys_as_they_are:
-            check_travels_as_it_is(order)
-        return new_row(order, self._site(patience), as_it_is=self.keys_as_they_are)
+            check_caller_key(order)
+        return new_row(order, self._site(lock_budget), as_it_is=self.keys_as_they_are)
 
     # Working on a claim
 
@@ -280,7 +281,7 @@ class Ledger:
         return self.record_answer(attempt, answer, verdict)[0]
 
     def record_answer(
-        self, attempt: Attempt, answer: ChargeAnswer, verdict: Verdict, patience: Patience | None = None
+        self, attempt: Attempt, answer: ChargeAnswer, verdict: Verdict, lock_budget: LockBudget | None = None
     ) -> tuple[OrderStatus, str | None]:
         """Write down an answer and the state that it leads to. Returns the order's state afterwards, and the charge
         that it is paid by, if this answer tells of one.
@@ -288,7 +289,7 @@ class Ledger:
         A charge that is another order's already pays nothing: it is an incident, and a person must look at it.
 
         Args:
-            patience: as `Database.write`.
+            lock_budget: as `Database.write`.
         """
         claim = attempt.claim
 
@@ -302,7 +303,7 @@ class Ledger:
             end_attempt(connection, self.clock, attempt, told)
             return status, None
 
-        return self.database.write(work, name="record", patience=patience)
+        return self.database.write(work, name="record", lock_budget=lock_budget)
 
     # Settling an earlier attempt by look-up
 
@@ -358,7 +359,7 @@ class Ledger:
                 .values(
                     outcome=Outcome.FAILED,
                     finished_at=func.coalesce(attempts.c.finished_at, self.clock.after(0)),
-                    settled_by=SettledBy.LOOK_UP,
+                    settled_by=ResolvedBy.LOOK_UP,
                     detail="Looked up afterwards: there is no such charge.",
                 )
             )

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
-from breakwall.payments.db.optional_tables import is_there
+from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import known_keys, orders
 from breakwall.payments.ledger.claims import Claim
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
@@ -86,7 +86,7 @@ def pruned_order(connection: Connection, order_id: str) -> PrunedOrder:
 
 def was_not_pruned(connection: Connection, idempotency_key: str) -> ColumnElement[bool]:
     """The condition that no pruned order had this key. Not by the id: before revision 0004 ids were drawn by chance."""
-    if not is_there(connection, known_keys.name):
+    if not has_table(connection, known_keys.name):
         return true()
     return ~exists().where(known_keys.c.idempotency_key == idempotency_key)
 
@@ -128,7 +128,7 @@ def _found(
     connection: Connection, column: ColumnElement[str], values: Iterable[str]
 ) -> Sequence[PrunedOrder]:
     wanted = list(values)
-    if not wanted or not is_there(connection, known_keys.name):
+    if not wanted or not has_table(connection, known_keys.name):
         return []
     return [_pruned(row) for row in connection.execute(select(known_keys).where(column.in_(wanted)))]
 

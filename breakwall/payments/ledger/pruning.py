@@ -35,8 +35,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database, SchemaError
-from breakwall.payments.db.optional_tables import is_there
-from breakwall.payments.db.query_hints import most_likely, once
+from breakwall.payments.db.optional_tables import has_table
+from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import attempts, charges, incidents, interventions, known_keys, orders
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
 from breakwall.payments.ledger.pruned import digest_user
@@ -168,7 +168,7 @@ class Pruning:
         return self._database.read(lambda connection: self._checked(connection).execute(query).all())
 
     def _checked(self, connection: Connection) -> Connection:
-        if not is_there(connection, known_keys.name):
+        if not has_table(connection, known_keys.name):
             raise SchemaError(
                 "the orders database has no room for what is left of pruned orders: run `breakwall db upgrade`"
             )
@@ -236,7 +236,7 @@ _BELONGINGS = (
 
 def _may_go(clock: Clock, age: float) -> ColumnElement[bool]:
     return and_(
-        most_likely(orders.c.status.in_(ENDED)),
+        likely(orders.c.status.in_(ENDED)),
         orders.c.suspected_at.is_(None),
         orders.c.settled_at <= once(clock.after(-age)),
     )

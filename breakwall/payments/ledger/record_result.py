@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Update, false, func, select, update
 
 from breakwall.payments.actions import IncidentKind
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.schema import SettledBy, attempts, orders
+from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Advice, ChargeRequest, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.ledger.attempt_conditions import UNSETTLED
@@ -78,7 +78,7 @@ def settle_newest(connection: Connection, claim: Claim, answer: LookupAnswer) ->
         _newest_before(claim).values(
             outcome=found,
             charge_id=answer.charge_id,
-            settled_by=SettledBy.LOOK_UP,
+            settled_by=ResolvedBy.LOOK_UP,
             detail="Looked up afterwards.",
         )
     )
@@ -107,12 +107,12 @@ def leave_to_a_person(connection: Connection, clock: Clock, order_id: str, told:
 
 
 _ENDS = {
-    SettledBy.LEASE: "No answer was recorded: the process that sent it ended or lost its claim.",
-    SettledBy.PAYMENT: "No answer was recorded before the order was paid otherwise.",
+    ResolvedBy.LEASE: "No answer was recorded: the process that sent it ended or lost its claim.",
+    ResolvedBy.PAYMENT: "No answer was recorded before the order was paid otherwise.",
 }
 
 
-def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], by: SettledBy) -> None:
+def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], by: ResolvedBy) -> None:
     """Make attempts that nobody has answered yet unknown ones; an answer that comes later still counts."""
     connection.execute(
         update(attempts)
@@ -198,5 +198,5 @@ def _pay_against_expectation(connection: Connection, clock: Clock, claim: Claim,
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
     connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
     # Whoever has claimed the order meanwhile may be dead, and nobody takes a paid order back from it.
-    end_unanswered(connection, clock, [order_id], SettledBy.PAYMENT)
+    end_unanswered(connection, clock, [order_id], ResolvedBy.PAYMENT)
     return charge_id

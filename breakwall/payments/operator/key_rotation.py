@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, not_, or_, select, update
 
-from breakwall.payments.db.schema import SettledBy, attempts, orders
+from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.attempt_conditions import PROVEN_OTHERWISE, REFUSED, SPENDS_KEY, UNSETTLED
@@ -70,7 +70,7 @@ def vouch_for_refusals(connection: Connection, order_id: str) -> None:
     connection.execute(
         update(attempts)
         .where(attempts.c.order_id == order_id, _SPENT, not_(PROVEN_OTHERWISE))
-        .values(settled_by=SettledBy.PERSON)
+        .values(settled_by=ResolvedBy.PERSON)
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, upd
 from breakwall.payments.actions import Action, Author, IncidentKind, InvalidAuthorError
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.schema import SettledBy, attempts, orders
+from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.attempt_conditions import SPENDS_KEY, UNSETTLED
 from breakwall.payments.ledger.audit import note_interventions, report_incident
@@ -136,7 +136,7 @@ class Resolution:
             .values(
                 outcome=outcome,
                 finished_at=func.coalesce(attempts.c.finished_at, now),
-                settled_by=SettledBy.PERSON,
+                settled_by=ResolvedBy.PERSON,
                 detail=detail,
                 charge_id=charge_id,
             )

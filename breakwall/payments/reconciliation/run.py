@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, or_, select
 
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.optional_tables import is_there
+from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import attempts, known_keys, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.attempt_conditions import UNSETTLED
@@ -177,7 +177,7 @@ class Reconciliation:
             after = (rows[-1].settled_at, rows[-1].id)
 
     def _count_pruned(self, connection: Connection, until: datetime) -> None:
-        if not is_there(connection, known_keys.name):
+        if not has_table(connection, known_keys.name):
             return
         counted = select(func.count()).where(
             known_keys.c.charge_id.is_not(None), known_keys.c.settled_at < until

@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.charging import Charger
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders
 from breakwall.payments.decisions import RetryPolicy
@@ -29,6 +28,7 @@ from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.retry import Retrier
 from tests.chaos.crashes import worker
 from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway
+from tests.manual_clock import ManualClock
 
 LEASE = 15.0
 TIMEOUT = 10.0

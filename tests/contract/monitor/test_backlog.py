@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from breakwall.worker.heartbeat import Heartbeat
 from sqlalchemy import event, insert, text, update
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
@@ -14,7 +15,6 @@ from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.monitor.counts import DRAIN_WINDOW, STALLED_AFTER
 from breakwall.payments.actions import Author
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents, orders
@@ -27,7 +27,7 @@ from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.operator.incidents import close_incident
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.worker.background.heartbeat import Heartbeat
+from tests.manual_clock import ManualClock
 from tests.public_names import BACKLOG_FIELDS
 
 PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")

@@ -66,7 +66,7 @@ class TestTheName:
     def test_is_the_one_that_is_set_at_the_first_upgrade(self, shop_1: Database) -> None:
         assert read_site(shop_1) == "shop-1"
 
-    def test_is_made_up_anew_for_each_site(self, sqlite_url: str, postgres_url: str) -> None:
+    def test_is_another_one_for_each_site(self, sqlite_url: str, postgres_url: str) -> None:
         names = set()
         for url in (sqlite_url, postgres_url):
             with closing(Database(url)) as database:
@@ -78,7 +78,9 @@ class TestTheName:
 class TestAnotherNameThanTheDatabases:
     WORDS = r"BREAKWALL_SITE is 'shop-2', the orders database is of site 'shop-1'.*another key"
 
-    def test_is_refused_by_who_opens_it(self, shop_1: Database, configure: Callable[..., Settings]) -> None:
+    def test_is_refused_when_the_database_is_opened(
+        self, shop_1: Database, configure: Callable[..., Settings]
+    ) -> None:
         with (
             closing(open_database(configure(SITE="shop-2"))) as database,
             pytest.raises(SchemaError, match=self.WORDS),
@@ -121,14 +123,14 @@ class TestTwoDatabases:
         wanted = (order_id, derive_charge_key(order_id))
         assert accepted(sqlite_url, "shop-1") == accepted(postgres_url, "shop-1") == wanted
 
-    def test_of_two_sites_give_it_others(self, sqlite_url: str, postgres_url: str) -> None:
+    def test_of_two_sites_give_it_different_ones(self, sqlite_url: str, postgres_url: str) -> None:
         ours, theirs = accepted(sqlite_url, "shop-1"), accepted(postgres_url, "shop-2")
         assert ours[0] != theirs[0]
         assert ours[1] != theirs[1]
 
 
 class TestTheProducersGet:
-    def test_finds_an_order_by_its_id_its_key_and_the_key_that_travels(self, site: Site) -> None:
+    def test_finds_an_order_by_its_id_its_key_and_the_sent_key(self, site: Site) -> None:
         site.gateway.answers.append(DOWN)
         placed = site.producer.place(order())
         found = site.producer.get("cart-1")
@@ -136,7 +138,7 @@ class TestTheProducersGet:
         assert (found.status, found.charge_key) == ("queued", derive_charge_key(placed.order_id))
         assert found == site.producer.get(placed.order_id) == site.producer.get(found.charge_key)
 
-    def test_finds_none_where_there_is_none(self, site: Site) -> None:
+    def test_finds_no_missing_order(self, site: Site) -> None:
         with pytest.raises(OrderNotFoundError, match="nobody"):
             site.producer.get("nobody")
 

@@ -1,31 +1,27 @@
-"""SQLite's file is taken away, or changed for another, while it is in use; or somebody else holds its lock."""
+"""SQLite's file is removed or replaced while it is in use."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sqlite3
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from breakwall.breaker import store_from_url
-from breakwall.payments.db.database import BUSY_SECONDS, Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.migrate import check_schema, prepare_home, upgrade
+from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
+from breakwall.payments.db.migrate import prepare_data_folder, upgrade
+from breakwall.payments.db.revisions import check_schema
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.site import read_site
 from breakwall.settings import load_settings
 from breakwall.wiring import open_database
-from tests.contract.site import Site, order
-from tests.gateway import PAID
-from tests.stopwatch import timed
+from tests.contract.site import order
 
 
 @pytest.fixture
@@ -80,7 +76,7 @@ def test_nothing_is_accepted_into_a_file_that_was_removed(ledger: Ledger, file: 
 
 
 @pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
-def test_one_that_is_removed_before_the_commit_is_noticed_after_it(
+def test_a_file_that_is_removed_before_the_commit_is_noticed_after_it(
     ledger: Ledger, database: Database, file: Path, ending: str
 ) -> None:
     told = rf"{file}{ending} was removed.*the same idempotency key, is safe"
@@ -88,7 +84,7 @@ def test_one_that_is_removed_before_the_commit_is_noticed_after_it(
         database.write(lambda connection: Path(f"{file}{ending}").unlink())
 
 
-def test_it_goes_on_by_itself_once_the_file_is_back(ledger: Ledger, file: Path) -> None:
+def test_it_continues_by_itself_once_the_file_is_back(ledger: Ledger, file: Path) -> None:
     moved = move(file, "away")
     with pytest.raises(DatabaseUnavailableError):
         ledger.accept_queued([order("cart-1")])
@@ -97,7 +93,7 @@ def test_it_goes_on_by_itself_once_the_file_is_back(ledger: Ledger, file: Path) 
     assert set(keys(file)) == {"at-first", "cart-1"}
 
 
-def test_it_goes_on_in_a_copy_that_is_put_in_its_place(ledger: Ledger, file: Path) -> None:
+def test_it_continues_in_a_copy_that_is_put_in_its_place(ledger: Ledger, file: Path) -> None:
     backup = file.parent / "backup.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"VACUUM INTO '{backup}'")
@@ -108,7 +104,7 @@ def test_it_goes_on_in_a_copy_that_is_put_in_its_place(ledger: Ledger, file: Pat
     assert keys(file.parent / "old" / file.name) == ["at-first"]
 
 
-def test_one_that_was_never_migrated_is_refused_in_its_place(ledger: Ledger, file: Path) -> None:
+def test_a_file_that_was_never_migrated_is_refused_in_its_place(ledger: Ledger, file: Path) -> None:
     move(file, "old")
     file.touch()
     with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
@@ -128,7 +124,7 @@ def test_orders_get_ids_of_the_site_whose_database_is_there_now(ledger: Ledger, 
 def test_the_embedded_database_is_made_anew(tmp_path: Path) -> None:
     home = tmp_path / "home"
     url = f"sqlite:///{home}/breakwall.db"
-    prepare = lambda engine: prepare_home(home, engine)  # noqa: E731
+    prepare = lambda engine: prepare_data_folder(home, engine)  # noqa: E731
     with closing(Database(url, prepare=prepare, makes_file=True)) as database:
         ledger = Ledger(database, lease=15.0)
         ledger.accept_queued([order("at-first")])
@@ -137,7 +133,7 @@ def test_the_embedded_database_is_made_anew(tmp_path: Path) -> None:
     assert keys(home / "breakwall.db") == ["cart-1"]
 
 
-def test_one_that_is_made_anew_under_a_process_is_of_the_same_site_and_said(
+def test_a_file_that_is_made_anew_under_a_process_is_of_the_same_site_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An order that is placed again is then the same request: with another site it would be charged again."""
@@ -148,7 +144,7 @@ def test_one_that_is_made_anew_under_a_process_is_of_the_same_site_and_said(
     assert "was removed or replaced while in use" in caplog.text
 
 
-def test_a_circuits_store_goes_on_in_a_file_of_its_own_that_was_removed(file: Path) -> None:
+def test_a_circuits_store_makes_its_own_file_again(file: Path) -> None:
     store, other = (store_from_url(f"sqlite:///{file}") for _ in range(2))
     assert store.swap("payment", "", "1", "{}")[0]
     remove(file)
@@ -159,9 +155,7 @@ def test_a_circuits_store_goes_on_in_a_file_of_its_own_that_was_removed(file: Pa
     other.close()
 
 
-def test_a_circuits_store_makes_no_file_where_somebody_elses_database_was(
-    database: Database, file: Path
-) -> None:
+def test_a_circuits_store_does_not_make_the_orders_database_again(database: Database, file: Path) -> None:
     with closing(store_from_url(f"sqlite:///{file}")) as store:
         assert store.swap("payment", "", "1", "{}")[0]
         moved = move(file, "away")
@@ -170,61 +164,6 @@ def test_a_circuits_store_makes_no_file_where_somebody_elses_database_was(
         assert not file.exists()
         put_back(moved, file)
         assert store.load("payment").version == "1"
-
-
-@contextmanager
-def locked(file: Path, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        connection.execute(begin)
-        yield
-
-
-@pytest.fixture
-def shop(sqlite_url: str) -> Iterator[Site]:
-    site = Site(sqlite_url)
-    yield site
-    site.producer.close()
-
-
-def test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes(shop: Site) -> None:
-    """A database that was locked for 12 s made it 15 s: each of its transactions waited 5."""
-    file = Path(shop.database.engine.url.database or "")
-    shop.gateway.answers.append(PAID)
-    first, held, over = threading.Event(), threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with locked(file):
-            first.set()
-            time.sleep(3.0)
-        held.wait(30)
-        with locked(file):
-            first.set()
-            over.wait(30)
-
-    def during() -> None:
-        first.clear()
-        held.set()
-        first.wait(30)
-
-    shop.gateway.during = during
-    holder = threading.Thread(target=hold)
-    holder.start()
-    first.wait(30)
-    result, seconds = timed(lambda: shop.producer.place(order()))
-    over.set()
-    holder.join()
-    # It was charged, so it is not said to be refused.
-    assert result.status == "in_flight"
-    assert seconds < BUSY_SECONDS + 1.5
-
-
-def test_an_order_that_waits_in_vain_is_not_accepted(shop: Site) -> None:
-    file = Path(shop.database.engine.url.database or "")
-    with locked(file), pytest.raises(DatabaseUnavailableError, match="database is locked"):
-        shop.producer.place(order())
-    assert shop.gateway.charged == []
-    shop.gateway.answers.append(replace(PAID, charge_id="ch_2"))
-    assert shop.producer.place(order()).status == "paid"
 
 
 @contextmanager
@@ -248,7 +187,7 @@ def rights(path: Path) -> int:
         pytest.param(lambda url: store_from_url(url).swap("payment", "", "1", "{}"), id="breaker-store"),
     ],
 )
-def test_only_the_owner_may_read_its_files_whatever_the_umask(
+def test_only_the_owner_may_read_its_files_with_any_umask(
     file: Path, value: int, use: Callable[[str], object]
 ) -> None:
     with umask(value):
@@ -258,7 +197,7 @@ def test_only_the_owner_may_read_its_files_whatever_the_umask(
     assert set(made.values()) == {0o600}
 
 
-def test_the_rights_of_a_file_that_is_there_are_its_owners_choice(file: Path) -> None:
+def test_the_permissions_of_an_existing_file_are_kept(file: Path) -> None:
     file.touch()
     file.chmod(0o640)
     with closing(Database(f"sqlite:///{file}")) as database:

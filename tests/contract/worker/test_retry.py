@@ -260,7 +260,7 @@ class TestTheKey:
         order_id = self.failed(site, self.STORED)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         keys = [sent.idempotency_key for sent in site.gateway.charged]
-        assert keys == [derive_charge_key(order_id), derive_charge_key(order_id, renewal=1)]
+        assert keys == [derive_charge_key(order_id), derive_charge_key(order_id, rotation=1)]
 
     def test_stays_after_proven_absence_where_no_answer_came(self, site: Site) -> None:
         site.retrier.run(self.failed(site, LOST))

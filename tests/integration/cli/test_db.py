@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from breakwall.migrations import HEAD
-from breakwall.payments.db.migrate import BEFORE
+from breakwall.payments.db.revisions import BEFORE
 from tests.command import Terminal
 from tests.integration.stuck_orders import dead
 

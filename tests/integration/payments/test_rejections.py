@@ -1,4 +1,4 @@
-"""A payment service that wants other credentials: its operator is told, wherever a charge is tried."""
+"""A payment service that rejects the credentials: producers, workers and the backlog tell the operator."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 from breakwall.broker import QUEUE, TASK, celery_config, queue_depth
 from breakwall.doctor.broker import broker
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.strange_messages import StoredStrange, newest
+from breakwall.payments.fleet.strange_messages import StoredStrangeMessage, newest
 from tests.integration.broker_worker import BrokerWorker, wait_until
 from tests.servers import RedisServer, Workspace, not_available
 from tests.servers.packages import program
@@ -145,8 +145,8 @@ def leave_poison(client: redis.Redis) -> None:
     client.rpush(QUEUE, b"\xff\x00", "null", json.dumps(message(body="e30=")))
 
 
-def strange(worker: BrokerWorker, limit: int = 1000) -> list[StoredStrange]:
-    def read(connection: Connection) -> list[StoredStrange]:
+def strange(worker: BrokerWorker, limit: int = 1000) -> list[StoredStrangeMessage]:
+    def read(connection: Connection) -> list[StoredStrangeMessage]:
         # Without the probes', whose orders are in no database.
         return [kept for kept in newest(connection, limit=limit) if "this database" not in kept.reason]
 

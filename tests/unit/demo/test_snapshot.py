@@ -10,7 +10,6 @@ import pytest
 from breakwall.breaker import CircuitState
 from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.demo.snapshot import DemoMonitor, ServiceState
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.ledger.claims import Attempt, Claim
@@ -18,6 +17,7 @@ from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.settings import Settings
 from breakwall.wiring import open_database
+from tests.manual_clock import ManualClock
 
 LOST = ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadError")
 

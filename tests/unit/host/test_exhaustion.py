@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from breakwall.host.exhaustion import exhausted_resource
-from breakwall.payments.db.database import Database, DatabaseUnavailableError, telling_shortages
+from breakwall.payments.db.database import Database, DatabaseUnavailableError, exhaustion_as_unavailable
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_an_exhausted_resource_is_named_also_as_the_cause_of_another_error(
 )
 def test_any_other_error_is_none(error: Exception) -> None:
     assert exhausted_resource(error) is None
-    with pytest.raises(type(error)), telling_shortages():
+    with pytest.raises(type(error)), exhaustion_as_unavailable():
         raise error
 
 

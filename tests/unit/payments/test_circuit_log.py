@@ -1,4 +1,4 @@
-"""The circuit's changes are told at Celery's default level, with what brought them about."""
+"""The changes of the circuit are logged at Celery's default level, with their causes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer,
 CLOSED, OPEN, HALF_OPEN = CircuitState.CLOSED, CircuitState.OPEN, CircuitState.HALF_OPEN
 
 
-class Story:
+class LoggedCircuit:
     """A circuit of this process, its log, and a clock that both are on."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture, pause: float = 0.0) -> None:
@@ -27,135 +27,138 @@ class Story:
         )
         store = MemoryStore(lambda: self.now)
         self.breaker = CircuitBreaker("payment", config, store, clock=lambda: self.now)
-        self.breaker.listen(self.log.hear)
+        self.breaker.listen(self.log.on_event)
 
     def call(self, code: str | None) -> None:
         permit = self.breaker.acquire()
         if code is None:
-            self.log.answered(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS))
+            self.log.record_answer(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS))
             permit.record_success()
         else:
-            self.log.answered(ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code=code))
+            self.log.record_answer(ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code=code))
             permit.record_failure()
 
     def open(self) -> None:
         for code in ("http_503", "ReadTimeout", "http_503"):
             self.call(code)
 
-    def told(self, level: int = logging.WARNING) -> list[str]:
+    def logged(self, level: int = logging.WARNING) -> list[str]:
         found = [record for record in self.caplog.records if record.name == "breakwall.circuit"]
         return [record.getMessage() for record in found if record.levelno >= level]
 
 
 @pytest.fixture
-def story(caplog: pytest.LogCaptureFixture) -> Story:
-    return Story(caplog)
+def circuit(caplog: pytest.LogCaptureFixture) -> LoggedCircuit:
+    return LoggedCircuit(caplog)
 
 
-def test_an_opening_says_what_failed_how_often_and_of_how_many(story: Story) -> None:
-    story.call(None)
-    story.open()
-    assert story.told() == [
+def test_an_opening_says_what_failed_how_often_and_of_how_many(circuit: LoggedCircuit) -> None:
+    circuit.call(None)
+    circuit.open()
+    assert circuit.logged() == [
         "the circuit payment opened: 3 failures in all processes; in this process 3 of 4 calls failed: "
         "http_503 (2), ReadTimeout (1). Orders are queued; the first probe in 30 s"
     ]
-    (record,) = story.caplog.records[-1:]
+    (record,) = circuit.caplog.records[-1:]
     assert vars(record)["kinds"] == {"http_503": 2, "ReadTimeout": 1}
 
 
-def test_what_failed_before_the_window_is_no_cause(story: Story) -> None:
-    story.call("http_500")
-    story.now += 61
-    story.open()
-    assert "3 of 3 calls failed" in story.told()[0]
+def test_what_failed_before_the_window_is_no_cause(circuit: LoggedCircuit) -> None:
+    circuit.call("http_500")
+    circuit.now += 61
+    circuit.open()
+    assert "3 of 3 calls failed" in circuit.logged()[0]
 
 
-def test_the_return_is_told_with_how_long_it_took(story: Story) -> None:
-    story.open()
-    story.now += 31
-    story.call("http_503")
-    story.now += 61
-    story.call(None)
-    _, again, back = story.told()
+def test_the_return_is_logged_with_how_long_it_took(circuit: LoggedCircuit) -> None:
+    circuit.open()
+    circuit.now += 31
+    circuit.call("http_503")
+    circuit.now += 61
+    circuit.call(None)
+    _, again, back = circuit.logged()
     assert again.startswith(
         "the circuit payment opened again: a probe failed; in this process 1 of 1 calls failed: http_503 (1). "
     )
     assert back == (
         "the circuit payment closed again, 92 s after this process saw it open: payments go through"
     )
-    assert "half-open" in story.told(logging.INFO)[1]
+    assert "half-open" in circuit.logged(logging.INFO)[1]
 
 
-def test_an_opening_that_others_brought_about_is_told_too(story: Story) -> None:
-    story.log.hear(Transition("payment", CLOSED, OPEN, 1, 25.0, 7))
-    assert story.told()[0].startswith(
+def test_an_opening_that_other_processes_caused_is_logged_too(circuit: LoggedCircuit) -> None:
+    circuit.log.on_event(Transition("payment", CLOSED, OPEN, 1, 25.0, 7))
+    assert circuit.logged()[0].startswith(
         "the circuit payment is open: 7 failures in all processes; this process saw none of it."
     )
-    story.log.hear(Transition("payment", OPEN, CLOSED, 3, 0.0))
-    story.log.hear(Transition("payment", CLOSED, OPEN, 4, 25.0, 7))
-    assert story.told()[2].startswith("the circuit payment opened: 7 failures in all processes; ")
+    circuit.log.on_event(Transition("payment", OPEN, CLOSED, 3, 0.0))
+    circuit.log.on_event(Transition("payment", CLOSED, OPEN, 4, 25.0, 7))
+    assert circuit.logged()[2].startswith("the circuit payment opened: 7 failures in all processes; ")
 
 
-def test_who_did_not_see_it_half_open_does_not_count_its_old_failures_again(story: Story) -> None:
-    story.open()
-    story.log.answered(
+def test_a_process_that_missed_the_half_open_state_counts_no_failure_twice(
+    circuit: LoggedCircuit,
+) -> None:
+    circuit.open()
+    circuit.log.record_answer(
         ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
     )  # in hand when it opened
-    story.log.hear(Transition("payment", OPEN, OPEN, 3, 60.0, 3, reopenings=1))
-    assert story.told()[1].startswith(
+    circuit.log.on_event(Transition("payment", OPEN, OPEN, 3, 60.0, 3, reopenings=1))
+    assert circuit.logged()[1].startswith(
         "the circuit payment opened again: a probe failed; this process saw none of it."
     )
 
 
-def test_a_pause_that_the_service_asked_for_is_called_that(story: Story) -> None:
-    story.log.hear(Transition("payment", CLOSED, OPEN, 1, 120.0))
-    assert "is open: the payment service asked for a pause; " in story.told()[0]
+def test_a_pause_that_the_service_asked_for_is_called_that(circuit: LoggedCircuit) -> None:
+    circuit.log.on_event(Transition("payment", CLOSED, OPEN, 1, 120.0))
+    assert "is open: the payment service asked for a pause; " in circuit.logged()[0]
 
 
-def test_a_look_up_that_fails_is_a_cause_as_well(story: Story) -> None:
-    story.log.answered(LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="ConnectError"))
-    story.log.hear(Transition("payment", CLOSED, OPEN, 1, 25.0, 1))
+def test_a_look_up_that_fails_is_a_cause_as_well(circuit: LoggedCircuit) -> None:
+    circuit.log.record_answer(LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="ConnectError"))
+    circuit.log.on_event(Transition("payment", CLOSED, OPEN, 1, 25.0, 1))
     assert (
-        "1 failure in all processes; in this process 1 of 1 calls failed: ConnectError (1)" in story.told()[0]
+        "1 failure in all processes; in this process 1 of 1 calls failed: ConnectError (1)"
+        in circuit.logged()[0]
     )
 
 
-def test_a_circuit_that_was_closed_all_along_says_nothing(story: Story) -> None:
-    story.log.hear(Transition("payment", CLOSED, CLOSED, 4, 0.0))
-    assert story.told(logging.INFO) == []
+def test_a_circuit_that_was_closed_all_along_says_nothing(circuit: LoggedCircuit) -> None:
+    circuit.log.on_event(Transition("payment", CLOSED, CLOSED, 4, 0.0))
+    assert circuit.logged(logging.INFO) == []
 
 
-def test_an_override_is_told_with_its_actor_and_reason(story: Story) -> None:
-    story.breaker.force_open("maintenance", "kim")
-    story.breaker.auto("kim")
-    assert story.told() == [
+def test_an_override_is_logged_with_its_actor_and_reason(circuit: LoggedCircuit) -> None:
+    circuit.breaker.force_open("maintenance", "kim")
+    circuit.breaker.auto("kim")
+    assert circuit.logged() == [
         "the circuit payment was forced open by kim, until it is lifted: maintenance",
         "the override of the circuit payment was lifted: it decides for itself",
     ]
 
 
-def test_an_override_that_ends_by_itself_says_when(story: Story) -> None:
-    story.breaker.force_close("false alarm", "kim", 600.0)
-    assert ", until " in story.told()[0]
-    assert story.told()[0].endswith("Z: false alarm")
+def test_an_override_that_ends_by_itself_says_when(circuit: LoggedCircuit) -> None:
+    circuit.breaker.force_close("false alarm", "kim", 600.0)
+    assert ", until " in circuit.logged()[0]
+    assert circuit.logged()[0].endswith("Z: false alarm")
 
 
-def test_an_override_is_told_once_to_a_process_that_only_looks(story: Story) -> None:
-    heard: list[object] = []
-    story.breaker.listen(heard.append)
-    story.breaker.observe("trial", "kim")
+def test_an_override_is_logged_once_by_a_process_that_only_reads_the_status(circuit: LoggedCircuit) -> None:
+    events: list[object] = []
+    circuit.breaker.listen(events.append)
+    circuit.breaker.observe("trial", "kim")
     for _ in range(3):
-        story.now += 1
-        story.breaker.status()
-    assert [type(event) for event in heard] == [Overridden]
+        circuit.now += 1
+        circuit.breaker.status()
+    assert [type(event) for event in events] == [Overridden]
 
 
 def test_a_producer_warns_of_an_opening_at_most_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    story = Story(caplog, pause=60.0)
+    circuit = LoggedCircuit(caplog, pause=60.0)
     for _ in range(3):
-        story.open()
-        story.now += 31
-        story.call(None)
-    kinds = [message.split(" ")[3].rstrip(":") for message in story.told()]
+        circuit.open()
+        circuit.now += 31
+        circuit.call(None)
+    kinds = [message.split(" ")[3].rstrip(":") for message in circuit.logged()]
     assert kinds == ["opened", "closed", "opened", "closed"]
-    assert len(story.told(logging.INFO)) == 9
+    assert len(circuit.logged(logging.INFO)) == 9

@@ -1,4 +1,4 @@
-"""The names that an order goes by: derived alike each time, and left as they are by whatever they pass."""
+"""The names of an order: derived alike each time, and changed by nothing that they pass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.payments.db.schema import MAX_SHAPE
+from breakwall.payments.db.schema import MAX_KEY_SHAPE
 from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.payments.keys import (
     COLUMN_SIZES,
@@ -22,7 +22,7 @@ from breakwall.payments.keys import (
 
 texts = st.text(min_size=1, max_size=255)
 ids = st.binary(min_size=16, max_size=16).map(bytes.hex)
-renewals = st.integers(0, 10_000)
+rotations = st.integers(0, 10_000)
 
 
 class TestAnOrdersId:
@@ -55,42 +55,42 @@ class TestAnOrdersId:
 
 
 class TestADerivedKey:
-    @given(order_id=ids, renewal=renewals)
-    def test_is_32_characters_that_nothing_on_the_way_changes(self, order_id: str, renewal: int) -> None:
-        key = derive_charge_key(order_id, renewal)
+    @given(order_id=ids, rotation=rotations)
+    def test_is_32_characters_that_nothing_on_the_way_changes(self, order_id: str, rotation: int) -> None:
+        key = derive_charge_key(order_id, rotation)
         assert re.fullmatch("[a-z2-7]{32}", key)
         assert quote(wire_key(key), safe="") == key
 
-    @given(order_id=ids, renewal=renewals)
-    def test_tells_whose_it_is(self, order_id: str, renewal: int) -> None:
-        assert order_id_within(derive_charge_key(order_id, renewal)) == order_id
+    @given(order_id=ids, rotation=rotations)
+    def test_contains_the_id_of_its_order(self, order_id: str, rotation: int) -> None:
+        assert order_id_within(derive_charge_key(order_id, rotation)) == order_id
 
     def test_is_told_apart_by_its_first_ten_characters(self) -> None:
         """Some services keep no more of it."""
-        chance = random.Random(17)
+        rng = random.Random(17)
         ids = [derive_order_id("shop", f"cart-{number}") for number in range(50_000)]
-        ids += [f"{chance.getrandbits(128):032x}" for _ in range(50_000)]
+        ids += [f"{rng.getrandbits(128):032x}" for _ in range(50_000)]
         assert len({derive_charge_key(order_id)[:10] for order_id in ids}) == len(ids)
 
     def test_is_told_apart_from_those_before_it_by_its_first_ten_characters(self) -> None:
         """Of one order's keys only the first four bytes differ."""
         order_id = derive_order_id("shop", "cart-1")
-        assert len({derive_charge_key(order_id, renewal)[:10] for renewal in range(1_000)}) == 1_000
+        assert len({derive_charge_key(order_id, rotation)[:10] for rotation in range(1_000)}) == 1_000
 
-    @given(order_id=ids, renewal=renewals)
-    def test_has_one_shape_whichever_it_is(self, order_id: str, renewal: int) -> None:
-        """So that each charge that is known tells of every look-up."""
-        assert key_shape(derive_charge_key(order_id, renewal)) == "32a"
+    @given(order_id=ids, rotation=rotations)
+    def test_has_one_shape_whichever_it_is(self, order_id: str, rotation: int) -> None:
+        """So each known charge can test the look-up of any other key."""
+        assert key_shape(derive_charge_key(order_id, rotation)) == "32a"
 
 
 class TestTheOrderWithinAKey:
-    def test_is_found_in_a_key_that_an_older_version_has_renewed(self) -> None:
+    def test_is_found_in_a_key_that_an_older_version_has_rotated(self) -> None:
         assert order_id_within(f"{'0a' * 16}.12") == "0a" * 16
 
     @pytest.mark.parametrize(
         "key", ["", "cart-1", "0a" * 16, "a" * 31, "a" * 33, "A" * 32, "a" * 31 + "1", "a" * 31 + "\n"]
     )
-    def test_is_none_of_a_callers_own(self, key: str) -> None:
+    def test_is_none_for_a_callers_own_key(self, key: str) -> None:
         assert order_id_within(key) is None
 
     @given(key=texts)
@@ -116,11 +116,11 @@ class TestTheShapeOfAKey:
             ("a" * 256, "morea"),
         ],
     )
-    def test_is_written_so(self, key: str, shape: str) -> None:
+    def test_is_written_like_this(self, key: str, shape: str) -> None:
         assert key_shape(key) == shape
 
     @pytest.mark.parametrize("other", ["shop/18", "s/1", "17/shop", "a/b/c/d"])
-    def test_is_the_same_where_nothing_treats_two_keys_unlike(self, other: str) -> None:
+    def test_is_the_same_for_keys_that_every_service_treats_alike(self, other: str) -> None:
         assert key_shape("shop/17") == key_shape(other)
 
     @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ class TestTheShapeOfAKey:
     def test_differs_between_a_key_that_a_column_holds_and_one_that_it_cuts_off(self, size: int) -> None:
         assert key_shape("a" * size) != key_shape("a" * (size + 1))
 
-    def test_goes_by_the_length_that_travels(self) -> None:
+    def test_depends_on_the_length_that_is_sent(self) -> None:
         assert key_shape("%" * 4).startswith("16")
 
     @given(key=st.text(min_size=1, max_size=255))
     def test_fits_into_its_column_whatever_the_key_is(self, key: str) -> None:
-        assert len(key_shape(key)) <= MAX_SHAPE
+        assert len(key_shape(key)) <= MAX_KEY_SHAPE
 
     def test_fits_into_its_column_where_each_second_character_is_another_odd_one(self) -> None:
         key = "".join(f"a{chr(0xAC00 + number)}" for number in range(127)) + "a"
-        assert len(key_shape(key)) <= MAX_SHAPE
+        assert len(key_shape(key)) <= MAX_KEY_SHAPE

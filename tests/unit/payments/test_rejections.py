@@ -8,7 +8,7 @@ import pytest
 
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.gateways.charge_answers import classify_charge
-from breakwall.payments.rejections import PAUSE, RejectionLog
+from breakwall.payments.rejections import WARNING_INTERVAL, RejectionLog
 from tests.gateway import DECLINED, DOWN, LOST, PAID
 
 
@@ -31,7 +31,7 @@ class Process:
         """What it logs of them."""
         self._caplog.clear()
         for answer in answers:
-            self._rejections.hear(answer)
+            self._rejections.record_answer(answer)
         assert {record.levelno for record in self._caplog.records} <= {logging.WARNING}
         return self._caplog.messages
 
@@ -54,7 +54,7 @@ def test_an_answer_about_this_charge_or_the_services_health_is_none(process: Pro
     assert not process.hears(answered(status))
 
 
-def test_the_first_rejection_is_told_at_once_with_its_code_and_what_to_do(process: Process) -> None:
+def test_the_first_rejection_is_logged_at_once_with_its_code_and_what_to_do(process: Process) -> None:
     assert process.hears(REJECTED) == [
         "a charge was rejected (http_401): The payment service answered HTTP 401: it did not accept our "
         "credentials, look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, "
@@ -63,28 +63,28 @@ def test_the_first_rejection_is_told_at_once_with_its_code_and_what_to_do(proces
     ]
 
 
-def test_no_more_is_told_until_the_pause_is_over(process: Process) -> None:
+def test_no_more_is_logged_until_the_interval_is_over(process: Process) -> None:
     process.hears(REJECTED)
-    process.now += PAUSE - 0.001
+    process.now += WARNING_INTERVAL - 0.001
     assert process.hears(*[REJECTED] * 500) == []
 
 
-def test_after_the_pause_the_next_one_tells_how_many_there_were(process: Process) -> None:
+def test_after_the_interval_the_next_one_says_how_many_there_were(process: Process) -> None:
     process.hears(*[REJECTED] * 1234)
-    process.now += PAUSE
+    process.now += WARNING_INTERVAL
     (warning,) = process.hears(answered(404), answered(404))
     assert warning.startswith("1,234 charges were rejected, the last one (http_404): ")
 
 
-def test_each_pause_counts_anew(process: Process) -> None:
+def test_each_interval_counts_from_zero(process: Process) -> None:
     process.hears(*[REJECTED] * 10)
-    process.now += PAUSE
+    process.now += WARNING_INTERVAL
     process.hears(REJECTED)
-    process.now += PAUSE
+    process.now += WARNING_INTERVAL
     (warning,) = process.hears(REJECTED)
     assert warning.startswith("a charge was rejected")
 
 
-def test_nothing_is_told_of_any_other_answer(process: Process) -> None:
+def test_no_other_answer_is_logged(process: Process) -> None:
     throttled = ChargeAnswer(Outcome.THROTTLED, Health.NEUTRAL, code="http_429")
     assert process.hears(PAID, DECLINED, DOWN, LOST, throttled) == []

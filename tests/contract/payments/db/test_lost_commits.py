@@ -1,4 +1,4 @@
-"""A commit whose connection was lost may have happened: it is never tried again behind the caller's back."""
+"""A commit whose connection was lost may have happened: it is not tried again, and the caller is told."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
+from tests.contract.payments.db.counter import count, increment, with_counter
 from tests.contract.site import order
 from tests.servers.relay import Relay
 
@@ -30,14 +31,9 @@ def relay(postgres_url: str) -> Iterator[Relay]:
 @pytest.fixture
 def database(relay: Relay, postgres_url: str) -> Iterator[Database]:
     through_it = make_url(postgres_url).set(port=relay.port)
-    with closing(Database(through_it.render_as_string(hide_password=False))) as database:
+    with closing(with_counter(through_it.render_as_string(hide_password=False))) as database:
         upgrade(database.engine)
-        database.write(lambda connection: connection.execute(text("CREATE TABLE counter AS SELECT 0 AS n")))
         yield database
-
-
-def increment(connection: Connection) -> None:
-    connection.execute(text("UPDATE counter SET n = n + 1"))
 
 
 @arriving
@@ -48,11 +44,11 @@ def test_a_transaction_whose_commit_is_lost_is_done_once_at_most(
     with pytest.raises(DatabaseUnavailableError, match="may have happened or not"):
         database.write(increment, name="test")
     assert not relay.is_armed
-    assert database.read(lambda connection: connection.scalar(text("SELECT n FROM counter"))) == int(arrives)
+    assert database.read(count) == int(arrives)
 
 
 @arriving
-def test_an_order_whose_commit_is_lost_is_not_accepted_until_it_is_handed_in_again(
+def test_an_order_whose_commit_is_lost_is_accepted_when_it_is_placed_again(
     database: Database, relay: Relay, arrives: bool
 ) -> None:
     ledger = Ledger(database, lease=15.0)
@@ -67,17 +63,17 @@ def test_an_order_whose_commit_is_lost_is_not_accepted_until_it_is_handed_in_aga
 def test_a_connection_that_is_lost_before_the_commit_is_opened_again(
     database: Database, postgres_url: str
 ) -> None:
-    """Nothing can have happened yet, so nobody needs to hear of it."""
-    struck: list[int] = []
+    """Nothing can have happened yet, so no caller needs to know."""
+    killed: list[int] = []
 
     def work(connection: Connection) -> None:
-        if not struck:
-            struck.append(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+        if not killed:
+            killed.append(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
             with closing(Database(postgres_url)) as other:
                 other.write(
-                    lambda admin: admin.scalar(text(f"SELECT pg_terminate_backend({struck[0]}, 5000)"))
+                    lambda admin: admin.scalar(text(f"SELECT pg_terminate_backend({killed[0]}, 5000)"))
                 )
         increment(connection)
 
     database.write(work, name="test")
-    assert database.read(lambda connection: connection.scalar(text("SELECT n FROM counter"))) == 1
+    assert database.read(count) == 1

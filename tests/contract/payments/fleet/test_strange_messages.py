@@ -1,4 +1,4 @@
-"""Messages that are none of ours are kept readable, and bounded in number and size, on every database."""
+"""Foreign messages are kept readable, and limited in number and size, on both databases."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.fleet.strange_messages import (
-    KEPT,
-    LONGEST,
-    StoredStrange,
-    Strange,
+    MAX_BODY_BYTES,
+    MAX_KEPT,
+    MessageParts,
+    StoredStrangeMessage,
     clear,
     count_by_reason,
-    keep,
     newest,
+    store_messages,
 )
 
 
@@ -28,7 +28,7 @@ def database(migrated_url: str) -> Iterator[Database]:
     database.close()
 
 
-def kept(database: Database, limit: int = 2000) -> list[StoredStrange]:
+def kept(database: Database, limit: int = 2000) -> list[StoredStrangeMessage]:
     return database.read(lambda connection: newest(connection, limit=limit))
 
 
@@ -42,33 +42,31 @@ def kept(database: Database, limit: int = 2000) -> list[StoredStrange]:
         (memoryview(b"x"), "x", 1),
     ],
 )
-def test_whatever_it_is_it_can_be_kept_and_read(
-    database: Database, body: object, shown: str, size: int
-) -> None:
-    keep(database, [Strange("it is no JSON\n", {"headers": {"a": b"\x00"}}, body)])
+def test_any_message_can_be_kept_and_read(database: Database, body: object, shown: str, size: int) -> None:
+    store_messages(database, [MessageParts("it is no JSON\n", {"headers": {"a": b"\x00"}}, body)])
     (found,) = kept(database)
     assert (found.body, found.size, found.reason) == (shown, size, "it is no JSON\\n")
 
 
-def test_a_large_one_is_cut_and_its_size_is_kept(database: Database) -> None:
-    keep(database, [Strange("it is too large", None, b"x" * 10_000_000)])
+def test_a_large_message_is_cut_and_its_size_is_kept(database: Database) -> None:
+    store_messages(database, [MessageParts("it is too large", None, b"x" * 10_000_000)])
     (found,) = kept(database)
-    assert (len(found.body), found.size) == (LONGEST, 10_000_000)
+    assert (len(found.body), found.size) == (MAX_BODY_BYTES, 10_000_000)
 
 
 def test_the_newest_are_kept(database: Database) -> None:
-    for start in range(0, KEPT + 100, 550):
-        keep(database, [Strange("r", None, str(start + number)) for number in range(550)])
+    for start in range(0, MAX_KEPT + 100, 550):
+        store_messages(database, [MessageParts("r", None, str(start + number)) for number in range(550)])
     found = kept(database)
-    assert len(found) == KEPT
+    assert len(found) == MAX_KEPT
     assert found[0].body == "1099"
-    assert database.read(count_by_reason) == {"r": KEPT}
+    assert database.read(count_by_reason) == {"r": MAX_KEPT}
 
 
-def test_they_are_forgotten_when_somebody_has_seen_them(database: Database) -> None:
-    keep(database, [Strange("seen", None, b"")])
+def test_messages_are_deleted_up_to_the_newest_that_was_seen(database: Database) -> None:
+    store_messages(database, [MessageParts("seen", None, b"")])
     seen = kept(database)[0].id
-    keep(database, [Strange("new", None, b"")])
+    store_messages(database, [MessageParts("new", None, b"")])
     assert clear(database, seen) == 1
     assert [message.reason for message in kept(database)] == ["new"]
     assert clear(database) == 1

@@ -1,4 +1,4 @@
-"""The workers' heartbeats: who is alive, by the database's clock, and who is not any more."""
+"""The workers' heartbeats: which workers are alive, by the database's clock."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
+from breakwall.worker.heartbeat import Heartbeat
 from sqlalchemy import func, select, text
 
 from breakwall import __version__
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import MESSAGE_FORM
 from breakwall.monitor.backlog import Monitor
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import workers
 from breakwall.payments.fleet.workers import (
     DEAD_AFTER,
-    KEPT,
-    MOST_SILENT,
+    MAX_SILENT,
+    SILENT_SHOWN_FOR,
     Worker,
     known_workers,
     live_workers,
 )
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
-from breakwall.worker.background.heartbeat import Heartbeat
+from tests.manual_clock import ManualClock
 from tests.stopwatch import Stopwatch
 
 
 class Fleet:
-    """Workers over one database, on a clock that is turned by hand."""
+    """Workers of one database, on a clock that a test moves."""
 
     def __init__(self, url: str) -> None:
         self.database = Database(url)
@@ -59,7 +59,7 @@ class Fleet:
         assert found is not None
         return found
 
-    def forget_the_table(self) -> None:
+    def drop_the_table(self) -> None:
         """As at revision 0004."""
         self.database.write(lambda connection: connection.execute(text("DROP TABLE workers")))
 
@@ -71,7 +71,7 @@ def fleet(migrated_url: str) -> Iterator[Fleet]:
     fleet.database.close()
 
 
-def test_a_worker_tells_who_and_where_it_is_with_what_slots_and_version(fleet: Fleet) -> None:
+def test_a_worker_stores_its_name_host_slots_and_version(fleet: Fleet) -> None:
     fleet.worker("celery@web-1", slots=7)
     (found,) = fleet.live()
     assert (found.name, found.slots, found.version, found.reads) == (
@@ -85,7 +85,7 @@ def test_a_worker_tells_who_and_where_it_is_with_what_slots_and_version(fleet: F
     assert found.started_at == found.seen_at == fleet.clock.now
 
 
-def test_a_worker_that_goes_on_stays_alive_and_keeps_its_start(fleet: Fleet) -> None:
+def test_a_worker_with_heartbeats_stays_alive_and_keeps_its_start(fleet: Fleet) -> None:
     heartbeat = fleet.worker()
     fleet.pass_time(DEAD_AFTER)
     heartbeat.beat()
@@ -93,7 +93,7 @@ def test_a_worker_that_goes_on_stays_alive_and_keeps_its_start(fleet: Fleet) -> 
     assert (found.up_seconds, found.silent_seconds) == (DEAD_AFTER, 0.0)
 
 
-def test_a_worker_without_a_sign_is_dead_after_the_stated_time_and_shown_as_silent(fleet: Fleet) -> None:
+def test_a_worker_without_a_heartbeat_is_dead_after_the_stated_time_and_shown_as_silent(fleet: Fleet) -> None:
     fleet.worker()
     fleet.pass_time(DEAD_AFTER)
     assert len(fleet.live()) == 1
@@ -105,18 +105,18 @@ def test_a_worker_without_a_sign_is_dead_after_the_stated_time_and_shown_as_sile
 
 def test_a_worker_that_went_silent_long_ago_is_not_shown(fleet: Fleet) -> None:
     fleet.worker()
-    fleet.pass_time(KEPT + 1)
+    fleet.pass_time(SILENT_SHOWN_FOR + 1)
     assert fleet.known() == []
 
 
-def test_the_living_come_before_the_silent(fleet: Fleet) -> None:
+def test_live_workers_come_before_silent_ones(fleet: Fleet) -> None:
     fleet.worker("old")
     fleet.pass_time(DEAD_AFTER + 1)
     fleet.worker("new")
     assert [found.name for found in fleet.known()] == ["new", "old"]
 
 
-def test_a_worker_that_is_stopped_leaves_nothing(fleet: Fleet) -> None:
+def test_a_worker_that_is_stopped_leaves_no_row(fleet: Fleet) -> None:
     heartbeat = Heartbeat(fleet.database, clock=fleet.clock)
     heartbeat.start("celery@web-1", 20)
     heartbeat.stop()
@@ -124,25 +124,25 @@ def test_a_worker_that_is_stopped_leaves_nothing(fleet: Fleet) -> None:
 
 
 def test_a_worker_that_crashes_at_each_start_leaves_so_many_rows_at_most(fleet: Fleet) -> None:
-    for _ in range(MOST_SILENT + 5):
+    for _ in range(MAX_SILENT + 5):
         fleet.worker()
         fleet.pass_time(DEAD_AFTER + 1)
     fleet.worker("the last")
     rows = fleet.database.read(
         lambda connection: connection.scalar(select(func.count()).select_from(workers))
     )
-    assert rows == len(fleet.known()) <= MOST_SILENT + 1
+    assert rows == len(fleet.known()) <= MAX_SILENT + 1
     assert fleet.live()[0].name == "the last"
 
 
-def test_a_row_from_a_time_that_is_still_to_come_is_no_living_worker(fleet: Fleet) -> None:
+def test_a_row_from_the_future_is_no_live_worker(fleet: Fleet) -> None:
     """The clock of the database's host was set back by a day."""
     fleet.worker()
     fleet.clock.advance(-86_400)
     assert fleet.live() == []
 
 
-def test_what_a_worker_lacks_is_told_until_it_has_it_again(fleet: Fleet) -> None:
+def test_a_worker_stores_what_it_has_run_out_of_until_it_has_it_again(fleet: Fleet) -> None:
     heartbeat = fleet.worker()
     heartbeat.set_exhausted("no file descriptors are left")
     heartbeat.beat()
@@ -152,7 +152,7 @@ def test_what_a_worker_lacks_is_told_until_it_has_it_again(fleet: Fleet) -> None
     assert fleet.live()[0].lacks is None
 
 
-def test_a_worker_tells_since_when_it_has_done_nothing(fleet: Fleet) -> None:
+def test_a_worker_stores_since_when_it_is_idle(fleet: Fleet) -> None:
     heartbeat = fleet.worker()
     fleet.pass_time(20)
     assert fleet.live()[0].idle_seconds == 20.0
@@ -162,15 +162,15 @@ def test_a_worker_tells_since_when_it_has_done_nothing(fleet: Fleet) -> None:
     assert fleet.live()[0].idle_seconds == 5.0
 
 
-def test_whatever_a_worker_is_called_can_be_stored_and_moves_no_cursor(fleet: Fleet) -> None:
+def test_any_name_of_a_worker_can_be_stored_and_controls_no_terminal(fleet: Fleet) -> None:
     fleet.worker("w\x1b[2J\udc80\n" + "x" * 300)
     (found,) = fleet.live()
     assert found.name.startswith(r"w\x1b[2J\udc80\nxxx")
     assert len(found.name) == 255
 
 
-def test_without_the_table_nobody_can_tell_and_nobody_is_disturbed(fleet: Fleet) -> None:
-    fleet.forget_the_table()
+def test_without_the_table_the_workers_are_unknown_and_a_heartbeat_succeeds(fleet: Fleet) -> None:
+    fleet.drop_the_table()
     fleet.worker()
     assert fleet.database.read(lambda connection: live_workers(connection, fleet.clock)) is None
 
@@ -178,7 +178,7 @@ def test_without_the_table_nobody_can_tell_and_nobody_is_disturbed(fleet: Fleet)
 def test_without_the_table_a_backlog_raises_no_alarm_about_workers(fleet: Fleet) -> None:
     ledger = Ledger(fleet.database, lease=15.0, clock=fleet.clock)
     ledger.accept_queued([Order("u1", 10_000, "KRW", "cart-1")], delay=0.0)
-    fleet.forget_the_table()
+    fleet.drop_the_table()
     seen = Monitor(fleet.database, CircuitBreaker("payment"), lambda: 0, clock=fleet.clock).snapshot()
     assert (seen.queued, seen.workers, seen.warnings) == (1, None, ())
 

@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from breakwall.payments.db.clock import ManualClock
-from breakwall.payments.db.database import BUSY_SECONDS, Database
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
@@ -23,6 +23,7 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.settings import load_settings
 from breakwall.wiring import open_database, open_ledger
 from tests.contract.site import order
+from tests.manual_clock import ManualClock
 
 PAUSE = 4.9
 """Seconds: `docs/guarantees.md` promises that a process may stand still for up to five."""
@@ -105,7 +106,7 @@ def test_the_answer_is_recorded_after_the_longest_wait_for_another_transaction(
     ledger: Ledger, timeout: float
 ) -> None:
     """On SQLite a transaction waits for another one's lock before it gives up."""
-    assert ledger.lease >= timeout + BUSY_SECONDS
+    assert ledger.lease >= timeout + LOCK_TIMEOUT
 
 
 def test_who_does_not_come_back_holds_an_order_no_longer_than_that(

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents
@@ -20,6 +19,7 @@ from breakwall.payments.ledger.ledger import PUBLISH_GRACE, Ledger
 from breakwall.payments.ledger.queries import OrderNotFoundError, get_order, list_attempts, list_orders
 from breakwall.payments.operator.retry_and_cancel import Interventions, RefusedError
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus, StoredOrder
+from tests.manual_clock import ManualClock
 
 LEASE = 15.0
 PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")

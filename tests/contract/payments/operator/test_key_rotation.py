@@ -131,7 +131,7 @@ class TestANewKeyIsMade:
             site.retrier.run(order_id)
             look_up_in_vain(site, order_id)
             keys.append(key_of(site))
-        assert keys == [derive_charge_key(order_id, renewal) for renewal in (1, 2, 3)]
+        assert keys == [derive_charge_key(order_id, rotation) for rotation in (1, 2, 3)]
 
 
 class TestARefusalThatWasBelievedWithoutALookUp:

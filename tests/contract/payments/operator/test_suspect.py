@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from breakwall.payments.actions import Action, Author
-from breakwall.payments.db.schema import SettledBy, attempts, orders
+from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.decisions import Verdict
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.claims import Attempt, Claim
@@ -246,7 +246,7 @@ class TestASuspectedOrder:
         assert site.gateway.looked_up == [key]
 
 
-_PROVEN = update(attempts).values(settled_by=SettledBy.LOOK_UP)
+_PROVEN = update(attempts).values(settled_by=ResolvedBy.LOOK_UP)
 
 
 class TestAClaimFromBefore:

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import delete, insert
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import orders, workers
@@ -21,6 +20,7 @@ from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outco
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.log.backlog import BacklogLog
+from tests.manual_clock import ManualClock
 
 
 class Site:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
-from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.decisions import Verdict
@@ -16,6 +15,7 @@ from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.log.outcome import NOTHING_TO_DO, OutcomeLog
+from tests.manual_clock import ManualClock
 
 FAILED = ChargeAnswer(Outcome.FAILED, Health.FAILURE, code="http_503", detail="Down.")
 PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")

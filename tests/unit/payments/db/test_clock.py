@@ -1,4 +1,4 @@
-"""Hosts' clocks differ: what is due, whose lease is over and how old a key is, only the database's clock says."""
+"""The clocks of hosts differ, so only the database's clock decides about due times, leases and the age of keys."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[4]
 WALL_CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 HTTP_DATES = {ROOT / "breakwall/payments/gateways/http.py"}
-"""A `Retry-After` may name a time of day: the service's, and nothing but a delay comes of it."""
+"""A `Retry-After` may contain a time of day of the service: only a delay is derived from it."""
 
 OPTIONS = {ROOT / "breakwall/cli/orders/suspect.py"}
-"""A time that a person gives is held against the clock that the person has: only a slip of the pen comes of it."""
+"""A time that a person types is compared with that person's clock, to find typing errors only."""
 
 SOURCES = [
     path for folder in ("breakwall/payments", "worker", "producers") for path in (ROOT / folder).rglob("*.py")

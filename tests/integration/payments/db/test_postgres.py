@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: every transaction may meet another server, which others have used before."""
+"""PgBouncer in transaction mode: each transaction may get another server, which other clients have used before."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from sqlalchemy import Connection, text
 from breakwall.breaker import store_from_url
 from breakwall.doctor.database import database as look_at_database
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
-from breakwall.payments.db.migrate import current_revision, upgrade
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.postgres import TIMEOUTS
+from breakwall.payments.db.revisions import current_revision
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.settings import load_settings
 from tests.pooled import Shop, order
 from tests.servers import PgBouncerServer, PostgresServer
 
-REPOSITORY = Path(__file__).parents[3]
-BOUNDS = {"statement_timeout": 30_000, "lock_timeout": 5_000, "idle_in_transaction_session_timeout": 30_000}
+REPOSITORY = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +76,18 @@ def test_another_clients_prepared_statement_is_never_met(migrated: str) -> None:
         assert Counter(stored.status for stored in list_orders(database, limit=200)) == {"paid": 100}
 
 
-@pytest.mark.parametrize("name", BOUNDS)
-def test_our_time_outs_hold_in_each_transaction_and_are_left_to_nobody_else(migrated: str, name: str) -> None:
+@pytest.mark.parametrize("name", TIMEOUTS)
+def test_our_timeouts_hold_in_each_transaction_and_for_no_other_client(migrated: str, name: str) -> None:
     with closing(Database(migrated)) as database:
-        # Of the lock's the time until the connection was there is taken off.
-        assert 0 < database.write(milliseconds(name)) <= BOUNDS[name]
-        assert 0 < database.read(milliseconds(name)) <= BOUNDS[name]
+        # The lock timeout is shorter by the time that connecting took.
+        assert 0 < database.write(milliseconds(name)) <= TIMEOUTS[name]
+        assert 0 < database.read(milliseconds(name)) <= TIMEOUTS[name]
     with psycopg.connect(without_sqlalchemy(migrated), autocommit=True, prepare_threshold=None) as other:
         assert other.execute(f"SHOW {name}").fetchone() == ("0",)
 
 
 @pytest.mark.parametrize(("theirs", "holds"), [("2s", "2s"), ("2min", "30s")])
-def test_a_shorter_time_out_of_the_administrators_holds(
+def test_a_shorter_timeout_of_the_administrator_holds(
     pgbouncer_server: PgBouncerServer, postgres_url: str, theirs: str, holds: str
 ) -> None:
     with psycopg.connect(without_sqlalchemy(postgres_url), autocommit=True) as admin:
@@ -96,7 +97,7 @@ def test_a_shorter_time_out_of_the_administrators_holds(
             assert database.read(show("statement_timeout")) == holds
 
 
-def test_what_another_client_has_left_in_the_session_changes_no_time_out(pooled_url: str) -> None:
+def test_settings_that_another_client_left_in_the_session_change_no_timeout(pooled_url: str) -> None:
     clients = [psycopg.connect(without_sqlalchemy(pooled_url), autocommit=True) for _ in range(3)]
     for client in clients:
         client.execute("SET statement_timeout = '1s'; BEGIN")  # Held, so that each has a server of its own.
@@ -107,7 +108,7 @@ def test_what_another_client_has_left_in_the_session_changes_no_time_out(pooled_
         assert database.read(show("statement_timeout")) == "30s"
 
 
-def test_a_circuit_is_kept_behind_it(migrated: str) -> None:
+def test_a_circuit_can_be_stored_through_it(migrated: str) -> None:
     store = store_from_url(migrated)
     for n in range(20):
         assert store.swap("another", str(n or ""), str(n + 1), "{}")[0]
@@ -136,7 +137,7 @@ def test_its_statement_mode_is_refused_with_what_to_set(pgbouncer_server: PgBoun
             database.read(show("server_version"))
 
 
-def test_a_pooler_that_is_started_again_is_not_noticed(shop: Shop, pgbouncer_server: PgBouncerServer) -> None:
+def test_a_restart_of_the_pooler_is_not_noticed(shop: Shop, pgbouncer_server: PgBouncerServer) -> None:
     assert shop.place("at-first") == "paid"
     pgbouncer_server.restart()
     assert shop.place("after-the-restart") == "paid"
@@ -155,11 +156,11 @@ def test_an_order_is_placed_again_once_postgresql_behind_it_is_back(
 
 
 def _placed_soon(shop: Shop, key: str) -> str:
-    # The pooler asks a server that has refused it once a second, and tells its clients so at once meanwhile.
+    # The pooler tries a server that has refused it once a second, and refuses its clients at once meanwhile.
     deadline = time.monotonic() + 30
     while True:
         try:
             return shop.place(key)
         except DatabaseUnavailableError:
-            assert time.monotonic() < deadline, "it stays away"
+            assert time.monotonic() < deadline, "PostgreSQL does not come back"
             time.sleep(0.1)

@@ -1,31 +1,29 @@
-"""A migration beside people who go on writing, and beside one who holds what it needs."""
+"""A migration beside writers, and beside a transaction that holds a lock that it needs."""
 
 from __future__ import annotations
 
-import errno
-import os
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
+import psycopg
 import pytest
 from alembic.runtime.migration import HeadMaintainer
 from sqlalchemy import Engine, event, text
 
 from breakwall.migrations import HEAD
-from breakwall.payments.db import migrate, sqlite
-from breakwall.payments.db import upgrade as upgrading
+from breakwall.payments.db import migrate, migration_steps, sqlite
 from breakwall.payments.db.database import DatabaseUnavailableError, open_engine
-from breakwall.payments.db.lock_timeouts import UNBOUNDED
-from breakwall.payments.db.migrate import current_revision, upgrade
-from breakwall.payments.db.upgrade import MigrationBlockedError, Steps, alone, engine_for
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.migration_steps import MigrationBlockedError, MigrationSteps
+from breakwall.payments.db.revisions import current_revision
+from tests.contract.migrations.older_versions import migrate_to
 from tests.revision_0003 import Writer, fill
+from tests.servers import PostgresServer
+from tests.waiting import wait_until
 
 ORDERS, OPEN = 20_000, 2_000
 
@@ -50,7 +48,7 @@ def unfilled(engine: Engine) -> int:
         return int(connection.scalar(asked) or 0)
 
 
-def test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it(engine: Engine) -> None:
+def test_a_writer_beside_a_migration_waits_for_a_moment_at_most(engine: Engine) -> None:
     """`bench/migrate_at_size.py` shows it with millions of orders."""
     fill(engine, ORDERS, OPEN)
     with Writer(engine) as writer:
@@ -62,25 +60,62 @@ def test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it(
 
 
 @pytest.mark.parametrize("table", ["orders", "attempts", "incidents"])
-def test_a_lock_that_cannot_be_had_is_said_as_that_and_nothing_is_half_done(
-    small: Engine, table: str
-) -> None:
+def test_a_lock_that_others_hold_is_named_and_nothing_is_half_done(small: Engine, table: str) -> None:
     """It was "does not answer … Check BREAKWALL_DATABASE_URL"."""
     with small.connect() as holder:
         holder.execute(text(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE"))
         pid = holder.scalar(text("SELECT pg_backend_pid()"))
         told = rf"table {table}.*server process {pid}.*idle in transaction.*breakwall db upgrade"
-        with mock.patch.object(upgrading, "PATIENCE", 0.2), pytest.raises(MigrationBlockedError, match=told):
+        with (
+            mock.patch.object(migration_steps, "STEP_TIMEOUT", 0.2),
+            pytest.raises(MigrationBlockedError, match=told),
+        ):
             upgrade(small)
         assert current_revision(small) == "0003"
     assert upgrade(small) == HEAD
     assert unfilled(small) == 0
 
 
-def test_nobody_waits_behind_a_migration_that_waits(small: Engine) -> None:
+@pytest.fixture
+def autovacuumed(engine: Engine, postgres_server: PostgresServer) -> Iterator[Engine]:
+    """Of the version before revision 0004. Autovacuum works on its orders, for minutes if nothing stops it."""
+    fill(engine, 5000, 100)
+    slow = "autovacuum_vacuum_threshold = 0, autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1"
+    with engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE orders SET ({slow})"))
+        connection.execute(text("UPDATE orders SET user_id = 'u1'"))
+    with psycopg.connect(postgres_server.url("postgres").replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET autovacuum_naptime = 1")
+        admin.execute("SELECT pg_reload_conf()")
+        try:
+            wait_until(lambda: autovacuum_has_orders(engine), 60)
+            yield engine
+        finally:
+            admin.execute("ALTER SYSTEM RESET autovacuum_naptime")
+            admin.execute("SELECT pg_reload_conf()")
+
+
+def autovacuum_has_orders(engine: Engine) -> bool:
+    held = """
+        SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE l.relation = 'orders'::regclass AND a.backend_type = 'autovacuum worker'
+    """
+    with engine.connect() as connection:
+        return bool(connection.scalar(text(held)))
+
+
+def test_autovacuum_gives_way_to_a_migration(autovacuumed: Engine) -> None:
+    with (
+        mock.patch.object(migration_steps, "AUTOVACUUM_EVERY", 2),
+        mock.patch.object(migration_steps, "STEP_TIMEOUT", 20.0),
+    ):
+        assert upgrade(autovacuumed) == HEAD
+
+
+def test_no_writer_waits_behind_a_migration_that_waits(small: Engine) -> None:
     with ThreadPoolExecutor(1) as threads, small.connect() as holder:
         holder.execute(text("LOCK TABLE orders IN ROW EXCLUSIVE MODE"))
-        with mock.patch.object(upgrading, "PATIENCE", 2.0), Writer(small) as writer:
+        with mock.patch.object(migration_steps, "STEP_TIMEOUT", 2.0), Writer(small) as writer:
             blocked = threads.submit(upgrade, small)
             with pytest.raises(MigrationBlockedError):
                 blocked.result()
@@ -88,81 +123,16 @@ def test_nobody_waits_behind_a_migration_that_waits(small: Engine) -> None:
     assert max(writer.waits) < 1.5
 
 
-def test_a_migration_that_is_stopped_in_the_middle_goes_on_where_it_was(small: Engine) -> None:
+def test_an_interrupted_migration_continues_where_it_stopped(small: Engine) -> None:
     rests = iter([None, KeyboardInterrupt()])
-    with mock.patch.object(Steps, "rest", side_effect=rests), pytest.raises(KeyboardInterrupt):
+    with mock.patch.object(MigrationSteps, "pause", side_effect=rests), pytest.raises(KeyboardInterrupt):
         upgrade(small)
     assert unfilled(small) == 600
     assert current_revision(small) == "0003"
-    with mock.patch.object(Steps, "rest") as rested:
+    with mock.patch.object(MigrationSteps, "pause") as rested:
         assert upgrade(small) == HEAD
     assert rested.call_count == 4  # Three times 200, and that there are no more.
     assert unfilled(small) == 0
-
-
-def test_no_time_out_ends_its_statements(small: Engine) -> None:
-    name = small.url.database
-    with small.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"ALTER DATABASE {name} SET statement_timeout = '10s'"))
-    with engine_for(small) as own, own.connect().execution_options(**{UNBOUNDED: True}) as connection:
-        for bound in (
-            "statement_timeout",
-            "lock_timeout",
-            "idle_in_transaction_session_timeout",
-            "tcp_user_timeout",
-        ):
-            assert connection.scalar(text(f"SHOW {bound}")) in {"0", "0ms"}
-        assert own.url == small.url
-
-
-def test_one_that_migrates_keeps_others_waiting_who_say_so(database_url: str) -> None:
-    engine = open_engine(database_url)
-    with alone(engine), pytest.raises(DatabaseUnavailableError, match="being migrated by another process"):
-        upgrade(engine, wait=0.2)
-    assert upgrade(engine) == HEAD
-    engine.dispose()
-
-
-def test_who_waits_for_the_one_that_migrates_keeps_no_transaction_open(engine: Engine) -> None:
-    """Behind a pooler of few connections the migration itself would get none."""
-    with ThreadPoolExecutor(3) as threads, alone(engine):
-        waiting = [threads.submit(upgrade, engine) for _ in range(3)]
-        time.sleep(0.3)
-        open_ones = text("SELECT count(*) FROM pg_stat_activity WHERE xact_start < now() - interval '0.2 s'")
-        with engine.connect() as connection:
-            assert connection.scalar(open_ones) == 1
-    assert [future.result() for future in waiting] == [HEAD] * 3
-
-
-def test_the_lock_of_a_process_that_was_killed_is_given_back(sqlite_url: str) -> None:
-    hold = (
-        "import sys, time\n"
-        "from breakwall.payments.db.database import open_engine\n"
-        "from breakwall.payments.db.upgrade import alone\n"
-        "with alone(open_engine(sys.argv[1])):\n"
-        "    print('held', flush=True)\n"
-        "    time.sleep(60)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", hold, sqlite_url], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        holder.kill()
-    engine = open_engine(sqlite_url)
-    assert upgrade(engine, wait=10.0) == HEAD
-    engine.dispose()
-
-
-def test_a_lock_file_of_another_users_is_an_unavailable_database(sqlite_url: str) -> None:
-    """It came out of a `place` as a raw `PermissionError`, where root had migrated the last time."""
-    denied = PermissionError(errno.EACCES, "Permission denied")
-    engine = open_engine(sqlite_url)
-    told = r"migrate\.lock.*cannot be opened \(Permission denied\)"
-    with (
-        mock.patch.object(os, "open", side_effect=denied),
-        pytest.raises(DatabaseUnavailableError, match=told),
-    ):
-        upgrade(engine)
-    engine.dispose()
 
 
 def test_an_index_that_was_left_half_built_is_built_again(small: Engine) -> None:
@@ -171,22 +141,21 @@ def test_an_index_that_was_left_half_built_is_built_again(small: Engine) -> None
         with pytest.raises(Exception, match="duplicate"):
             connection.execute(text(duplicates))
     with small.connect() as connection:
-        Steps(connection).concurrently(
+        MigrationSteps(connection).build_index(
             "ix_of_users", "CREATE INDEX CONCURRENTLY ix_of_users ON orders (currency)"
         )
         valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_of_users'::regclass"
         assert connection.scalar(text(valid)) is True
 
 
-def test_a_sqlite_database_that_is_written_to_for_long_is_said_to_be(tmp_path: Path) -> None:
+def test_a_long_writer_on_sqlite_is_named(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/x.db")
-    with mock.patch("breakwall.payments.db.migrate.HEAD", "0003"):
-        upgrade(engine)
+    migrate_to(engine, "0003")
 
     with (
         engine.connect() as writer,
-        mock.patch.object(upgrading, "PATIENCE", 0.0),
-        mock.patch.object(sqlite, "BUSY_SECONDS", 0.2),
+        mock.patch.object(migration_steps, "STEP_TIMEOUT", 0.0),
+        mock.patch.object(sqlite, "LOCK_TIMEOUT", 0.2),
     ):
         writer.execute(text("UPDATE alembic_version SET version_num = version_num"))
         with pytest.raises(
@@ -200,12 +169,11 @@ def test_a_sqlite_database_that_is_written_to_for_long_is_said_to_be(tmp_path: P
 @pytest.mark.parametrize(
     ("before", "revision"), [("0001", "0002"), ("0002", "0003"), ("0003", "0004"), ("0004", "0005")]
 )
-def test_one_that_is_killed_before_it_has_noted_a_revision_goes_on(
+def test_a_migration_that_is_killed_before_it_stored_its_revision_continues(
     database_url: str, before: str, revision: str
 ) -> None:
     engine = open_engine(database_url)
-    with mock.patch.object(migrate, "HEAD", before):
-        upgrade(engine)
+    migrate_to(engine, before)
     with mock.patch.object(migrate, "HEAD", revision):
         killed = mock.patch.object(HeadMaintainer, "update_to_step", side_effect=KeyboardInterrupt)
         with killed, pytest.raises(KeyboardInterrupt):
@@ -215,11 +183,10 @@ def test_one_that_is_killed_before_it_has_noted_a_revision_goes_on(
     engine.dispose()
 
 
-def test_who_writes_to_sqlite_between_a_migrations_look_and_its_write_is_waited_for(sqlite_url: str) -> None:
+def test_a_writer_between_a_migrations_read_and_its_write_on_sqlite_is_waited_for(sqlite_url: str) -> None:
     """It was "database is locked": what begins by reading cannot wait for a writer."""
     engine = open_engine(sqlite_url)
-    with mock.patch.object(migrate, "HEAD", "0003"):
-        upgrade(engine)
+    migrate_to(engine, "0003")
     other = sqlite3.connect(str(engine.url.database), isolation_level=None, timeout=0.0)
 
     @event.listens_for(engine, "after_cursor_execute")

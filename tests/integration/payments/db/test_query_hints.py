@@ -1,6 +1,6 @@
-"""How the databases find an order among many: by an index that is meant for it, however long the backlog is.
+"""The databases find an order among many by the index that is meant for it, however long the backlog is.
 
-Asked of the planners, with the statements that are really sent: a clock would say little on a busy machine.
+It asks the planners about the statements that are really sent: a clock would say little on a busy machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.db.optional_tables import is_there
+from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
@@ -47,13 +47,13 @@ INSERT INTO known_keys (idempotency_key, order_id, user_digest, amount, currency
 SELECT 'p' || idempotency_key, 'p' || substr(id, 2), '', amount, currency, status, charge_id, settled_at, settled_at
 FROM orders WHERE settled_at IS NOT NULL
 """
-"""As many orders again were pruned."""
+"""The same number of orders was pruned."""
 
 INCIDENTS = """
 INSERT INTO incidents (order_id, kind, detail, at, closed_at, closed_by, close_reason)
 SELECT id, 'reported', 'odd', settled_at, settled_at, 'anna', 'refunded' FROM orders WHERE status = 'paid'
 """
-DEEDS = """
+INTERVENTIONS = """
 INSERT INTO interventions (order_id, at, action, actor, before, after, fence)
 SELECT id, settled_at, 'retry', 'anna', 'dead', 'queued', 1 FROM orders WHERE status = 'paid'
 """
@@ -61,12 +61,12 @@ SELECT id, settled_at, 'retry', 'anna', 'dead', 'queued', 1 FROM orders WHERE st
 
 @dataclass
 class Plan:
-    """What a database means to do for a statement.
+    """What a database plans to do for a statement.
 
     Attributes:
         looked_up: the condition that each index is searched by.
         scanned: what is read from end to end: a table, an index, or all orders of one state.
-        sorts: something is put in order first.
+        sorts: rows are sorted first.
     """
 
     looked_up: dict[str, str] = field(default_factory=dict)
@@ -93,9 +93,9 @@ class Site:
         upgrade(self.database.engine)
         fill(self.database.engine, BACKLOG)
         with self.database.engine.begin() as connection:
-            for statement in (PRUNED, INCIDENTS, DEEDS):
+            for statement in (PRUNED, INCIDENTS, INTERVENTIONS):
                 connection.execute(text(statement))
-            assert is_there(connection, "known_keys")  # Asked once, too.
+            assert has_table(connection, "known_keys")  # Asked once, too.
         if analysed:
             tidy(self.database.engine)
         self._explain = explain
@@ -120,7 +120,7 @@ class Site:
 
     def plans(self, call: Callable[[Site], object]) -> list[Plan]:
         """The plans of the statements that ``call`` sends, in their order."""
-        with self._noting() as sent:
+        with self._recording() as sent:
             call(self)
         return [self._explain(self.database, *statement) for statement in sent]
 
@@ -129,7 +129,7 @@ class Site:
             return list(connection.scalars(text("SELECT id FROM orders WHERE idempotency_key LIKE 'due-%'")))
 
     @contextmanager
-    def _noting(self) -> Iterator[list[tuple[str, Any]]]:
+    def _recording(self) -> Iterator[list[tuple[str, Any]]]:
         sent: list[tuple[str, Any]] = []
 
         def note(*arguments: Any) -> None:
@@ -261,11 +261,11 @@ WORK = [take_due, reclaim_expired, claim]
 PLACE = [place_and_charge, place_while_open, place_again]
 
 
-def test_due_orders_are_looked_up_by_when_they_are_due(site: Site) -> None:
+def test_due_orders_are_looked_up_by_their_due_time(site: Site) -> None:
     assert "dispatch_at" in site.plans(take_due)[0].looked_up["ix_orders_dispatch"]
 
 
-def test_expired_claims_are_looked_up_by_when_they_expire(site: Site) -> None:
+def test_expired_claims_are_looked_up_by_the_end_of_their_lease(site: Site) -> None:
     assert "lease_until" in site.plans(reclaim_expired)[0].looked_up["ix_orders_lease"]
 
 
@@ -322,9 +322,9 @@ def test_pruning_reads_no_table_from_end_to_end(site: Site, call: Call) -> None:
     # The index that holds open incidents alone may be read whole: these are few.
     assert {name for plan in plans for name in plan.scanned} <= {"ix_incidents_open"}
     looked_up = next(plan for plan in plans if plan.looked_up).looked_up
-    assert any("settled" in index for index in looked_up), "they are found by when they were settled"
+    assert any("settled" in index for index in looked_up), "they are found by when they finished"
 
 
-def test_the_finished_orders_of_late_are_looked_up_by_when_they_were_settled(site: Site) -> None:
+def test_recently_finished_orders_are_looked_up_by_when_they_finished(site: Site) -> None:
     looked_up = [plan.looked_up for plan in site.plans(count_the_backlog)]
     assert any("settled_at" in conditions.get("ix_orders_settled", "") for conditions in looked_up)

@@ -1,0 +1,165 @@
+"""One error for a database that cannot be used: what the driver raised, in words that say what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from breakwall.errors import BreakwallError, ExitCode
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
+from breakwall.payments.db.postgres import encoding_of
+
+ROLLED_BACK = {"40P01", "40001"}
+"""PostgreSQL's codes for a transaction that it has rolled back in favour of another one (deadlock, serialization)."""
+
+_DISK_FULL = "53100"
+"""PostgreSQL's code for a full disk. It may also shut down because of it, and does not answer then."""
+
+_NOT_IN_ENCODING = {"22P05", "22021", "22001"}
+"""PostgreSQL's codes for a text that does not fit a database of another encoding than UTF-8."""
+
+_NO_PERMISSION = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+"""SQLite's codes for a file that this process may not use; they have other causes, too."""
+
+_SAFE_TO_REPEAT = "doing the same again, with the same idempotency key, is safe"
+
+_POOLER_ADVICE = {
+    "statement pooling mode": "Set PgBouncer's pool_mode to transaction: an order is more than one statement.",
+    "query_wait_timeout": (
+        "Either PostgreSQL is away, or PgBouncer's pool has no connection to it left: give it more "
+        "(default_pool_size); in session mode it needs one for each connection of every process."
+    ),
+}
+"""What to do, by a part of the pooler's message."""
+
+
+class DatabaseUnavailableError(BreakwallError):
+    """The orders database does not answer, or refuses: nothing was accepted or changed by this call.
+
+    Attributes:
+        lack: what this process has run out of, if that is the cause: file descriptors, memory, ….
+    """
+
+    kind = "database_unavailable"
+    lack: str | None = None
+
+
+class SchemaError(DatabaseUnavailableError):
+    """This version cannot work with the database's tables; nothing was accepted or changed."""
+
+    kind = "schema"
+    exit_code = ExitCode.USAGE
+
+
+class StaleConnectionError(Exception):
+    """The server restarted since the pool last used the connection: nothing reached a commit."""
+
+
+@contextmanager
+def exhaustion_as_unavailable(file: str | None = None) -> Iterator[None]:
+    """Raise `DatabaseUnavailableError`, which every caller handles, when this machine runs out of something.
+
+    Args:
+        file: of the SQLite database in use, if there is one.
+    """
+    try:
+        yield
+    except (DBAPIError, *EXHAUSTION_ERRORS) as error:
+        lack = exhausted_resource(error, file)
+        if lack is None:
+            raise
+        unavailable = DatabaseUnavailableError(
+            f"this process has no {lack} left. What was to be done may have happened or not; {_SAFE_TO_REPEAT}"
+        )
+        unavailable.lack = lack
+        raise unavailable from error
+
+
+@contextmanager
+def driver_errors_as_unavailable(url: URL) -> Iterator[None]:
+    """Raise `DatabaseUnavailableError` for all errors of the driver but those of the data itself."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, StaleConnectionError) as error:
+        raise DatabaseUnavailableError(_unavailable(error, "does not answer", url)) from error
+    except (IntegrityError, DataError):
+        raise
+    # It answers and refuses: it is read-only, the tables are another user's, the file is no database.
+    except DBAPIError as error:
+        raise DatabaseUnavailableError(_unavailable(error, "cannot be used", url)) from error
+
+
+@contextmanager
+def statement_errors(connection: Connection) -> Iterator[None]:
+    """Tell a stale connection, and a text that the database's encoding cannot hold, from other errors."""
+    encoding = encoding_of(connection)
+    try:
+        yield
+    except DataError as error:
+        if encoding == "UTF8" or getattr(error.orig, "sqlstate", None) not in _NOT_IN_ENCODING:
+            raise
+        raise DatabaseUnavailableError(
+            f"the orders database cannot hold a text ({first_line(error.orig)}), because its encoding is {encoding}; "
+            "nothing was changed. Move it to a database that is made with ENCODING 'UTF8'"
+        ) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StaleConnectionError(str(error.orig)) from error
+        raise
+
+
+@contextmanager
+def commit_errors() -> Iterator[None]:
+    """Say that a lost commit may have happened. It is not repeated, as on a stale connection: it may be stored."""
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in ROLLED_BACK:
+            raise  # The server has said so itself: nothing was committed.
+        if exhausted_resource(error) is not None:
+            raise  # `exhaustion_as_unavailable` says the same, and what this process has run out of.
+        raise DatabaseUnavailableError(
+            f"the orders database went away during a commit, which may have happened or not; {_SAFE_TO_REPEAT}"
+        ) from error
+
+
+def cannot_be_made(error: OSError) -> DatabaseUnavailableError:
+    """For a data folder or a database file that the operating system refuses to make."""
+    where = f"{error.filename}: " if error.filename else ""
+    why = error.strerror or type(error).__name__
+    return DatabaseUnavailableError(
+        f"the orders database cannot be made ({where}{why}); nothing was changed. Check BREAKWALL_DATA_DIR."
+    )
+
+
+def first_line(error: object) -> str:
+    """The first line of the driver's message. It names host and user, never the password or the statement."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _unavailable(error: Exception, what: str, url: URL) -> str:
+    cause = getattr(error, "orig", None) or error
+    first = first_line(cause)
+    if url.username and not url.password:
+        first = first.replace(
+            url.username, "…"
+        )  # In a URL without a user, the password may stand in its place.
+    if getattr(cause, "sqlstate", None) == _DISK_FULL:
+        return f"the orders database has no room on its disk ({first}); nothing was changed. Make some on its server."
+    return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, first, url)}"
+
+
+def _advice(cause: object, message: str, url: URL) -> str:
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _NO_PERMISSION:
+        # The settings may not name the file: it is in the data folder then.
+        return (
+            f"Check that this user may write {url.database} and its folder (BREAKWALL_DATABASE_URL, or "
+            "BREAKWALL_DATA_DIR without one)."
+        )
+    found = (advice for part, advice in _POOLER_ADVICE.items() if part in message)
+    return next(found, "Check BREAKWALL_DATABASE_URL.")
