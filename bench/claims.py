@@ -26,10 +26,10 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import QUEUED, orders
-from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.settings import DispatchSettings
 from producers import OrderProducer
 from tests.backlog import Backlog, fill, tidy
@@ -66,21 +66,21 @@ class Worker:
         upgrade(self.database.engine)
         fill(self.database.engine, backlog)
         tidy(self.database.engine)
-        self.due = DueOrders(self.database)
+        self.queue = DispatchQueue(self.database)
         self.ledger = Ledger(self.database, lease=600)
         self.ids = self._some_due_orders()
 
     def take(self) -> list[str]:
-        return self.due.take_due(BATCH, republish_after=7200)
+        return self.queue.take_due(BATCH, republish_after=7200)
 
     def reclaim(self) -> list[str]:
-        return self.due.reclaim_expired(limit=RECLAIMED)
+        return self.queue.reclaim_expired(limit=RECLAIMED)
 
     def claim(self) -> object:
         return self.ledger.claim(self.ids.pop())
 
     def number_due(self) -> int:
-        due = orders.c.dispatch_at <= self.due.clock.after(0)
+        due = orders.c.dispatch_at <= self.queue.clock.after(0)
         wanted = select(func.count()).where(orders.c.status == QUEUED, due)
         return self.database.read(lambda connection: connection.scalars(wanted).one())
 

@@ -13,15 +13,15 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
 from breakwall.host.concurrency import check_host
 from breakwall.host.exhaustion import lack_of
-from breakwall.payments.charging import Charger, given_back_on_error
+from breakwall.payments.charging import Charger, released_on_error
 from breakwall.payments.db.database import DatabaseUnavailableError, Patience, telling_shortages
-from breakwall.payments.decisions import put_off
-from breakwall.payments.ledger.acceptance import Accepted
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.accept import Accepted
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
-from breakwall.payments.ledger.pruned import PrunedOrder
+from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from breakwall.payments.retry_policy import deferral
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.orders")
@@ -120,7 +120,7 @@ class OrderProducer:
             breaker,
             publisher,
             timeout=chosen.payment_timeout,
-            draw=charger.draw,
+            draw=charger.jitter,
         )
 
     def place(self, order: Order) -> PlaceResult:
@@ -160,7 +160,7 @@ class OrderProducer:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:
             return self._queue_refused(order, refusal.retry_after, patience)
-        with given_back_on_error(permit):
+        with released_on_error(permit):
             accepted = self._ledger.accept_sending(order, patience)
         if not isinstance(accepted, Attempt):
             permit.release()
@@ -226,7 +226,7 @@ class OrderProducer:
         return PlaceResult(order_id, status, charge_id)
 
     def _queue_refused(self, order: Order, retry_after: float, patience: Patience) -> PlaceResult:
-        delay = put_off(retry_after, self._draw())
+        delay = deferral(retry_after, self._draw())
         accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, patience=patience)
         self._publish(list(accepted.new.values()))
         return _result(order, accepted)

@@ -11,7 +11,7 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.crashpoints import reach
 from breakwall.host.exhaustion import Lacks, lack_of
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.settings import DispatchSettings
 
 FIRST_STEP = 10
@@ -41,7 +41,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        due: DueOrders,
+        due: DispatchQueue,
         breaker: CircuitBreaker,
         publisher: Publisher,
         depth: Callable[[], int | None],

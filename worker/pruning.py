@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from breakwall.payments.ledger.pruning import BATCH, Place, Pruning
+from breakwall.payments.ledger.batches import Position
+from breakwall.payments.ledger.pruning import BATCH, Pruning
 
 BATCHES = 2
 """Transactions in one look. At one look a second that is twice what 100 orders a second bring."""
@@ -27,7 +28,7 @@ class PruningStep:
         self._pruning = pruning
         self._age = age
         self._clock = clock
-        self._after: Place | None = None
+        self._after: Position | None = None
         self._rests_until = float("-inf")
 
     def run_once(self) -> int:

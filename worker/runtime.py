@@ -12,7 +12,7 @@ from breakwall.broker.messages import StrangeMessage
 from breakwall.host.exhaustion import Lacks
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
 from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
@@ -67,7 +67,7 @@ class Runtime:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         return Dispatcher(
-            DueOrders(self.database),
+            DispatchQueue(self.database),
             self.breaker,
             self.publisher,
             self.depth,

@@ -188,7 +188,7 @@ def _ask(what: str) -> None:
         RefusedError: nobody can be asked.
         typer.Abort: they say no.
     """
-    from breakwall.payments.operator.retry_and_cancel import RefusedError
+    from breakwall.payments.operator.locking import RefusedError
 
     if not sys.stdin.isatty():
         raise RefusedError(f"{what} Nobody can be asked: if that is meant, say --yes")

@@ -157,7 +157,7 @@ def _explain_database(error: Exception) -> Explanation | None:
     from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
     from breakwall.payments.ledger.queries import AmbiguousNameError, OrderNotFoundError, OrderPrunedError
     from breakwall.payments.operator.incidents import IncidentNotFoundError
-    from breakwall.payments.operator.retry_and_cancel import RefusedError
+    from breakwall.payments.operator.locking import RefusedError
 
     match error:
         case SchemaError():

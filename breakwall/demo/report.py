@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from breakwall.currencies import show_money
 from breakwall.demo.reconciliation import Fault, Reconciliation, Verdict
-from breakwall.demo.snapshot import LookUps
+from breakwall.demo.snapshot import ChargeLookup
 from breakwall.demo.timeline import Course
 from breakwall.terminal.paragraphs import fill
 from breakwall.terminal.words import count, duration
@@ -36,7 +36,7 @@ class Report:
     """
 
     result: Reconciliation
-    look_ups: LookUps
+    look_ups: ChargeLookup
     course: Course
     refused: int
     longest_answer: float

@@ -77,7 +77,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class LookUps:
+class ChargeLookup:
     """What became of answers that were lost: look-ups found the charge, or proved that there was none."""
 
     found: int
@@ -151,7 +151,7 @@ class Lookout:
         number: int = self._database.read(lambda connection: connection.scalars(held).one())
         return number
 
-    def look_ups(self) -> LookUps:
+    def look_ups(self) -> ChargeLookup:
         """What became of the answers that were lost."""
         told = select(attempts.c.outcome, func.count().label("number")).where(
             attempts.c.settled_by == SettledBy.LOOK_UP
@@ -160,7 +160,7 @@ class Lookout:
             lambda connection: connection.execute(told.group_by(attempts.c.outcome)).all()
         )
         numbers = {row.outcome: row.number for row in rows}
-        return LookUps(
+        return ChargeLookup(
             found=numbers.get("succeeded", 0) + numbers.get("declined", 0), absent=numbers.get("failed", 0)
         )
 

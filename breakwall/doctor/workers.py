@@ -12,7 +12,7 @@ from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
 from breakwall.terminal.words import count, duration
 from breakwall.urls import missing_file
-from breakwall.wiring import look_at_breaker
+from breakwall.wiring import inspect_breaker
 
 WORKERS = "workers"
 QUEUE = "queue"
@@ -26,7 +26,7 @@ def work(settings: Settings) -> list[Finding]:
         return [_none_needed()]
     # No preparing: the database is told as it is, and what its revision lacks is another check's finding.
     try:
-        with closing(Database(settings.database)) as opened, look_at_breaker(settings) as breaker:
+        with closing(Database(settings.database)) as opened, inspect_breaker(settings) as breaker:
             # The orders first: an unreachable database keeps nobody waiting for the circuit in it, too.
             opened.read(lambda connection: None)
             seen, fleet = Monitor(opened, breaker, lambda: None).look()

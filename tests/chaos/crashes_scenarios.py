@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from breakwall.payments.actions import Author
 from breakwall.payments.decisions import STORED_ERRORS
-from breakwall.payments.ledger.claims import Claim
-from breakwall.payments.ledger.ledger import PUBLISH_GRACE
+from breakwall.payments.ledger.accept import PUBLISH_GRACE
+from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.queries import get_order
-from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import OrderStatus
@@ -165,7 +165,7 @@ def sent_round_again(site: Site) -> None:
 def sent_round_with_others(site: Site) -> None:
     refused(site)
     dead = Selection((OrderStatus.DEAD,))
-    for _ in Redrive(site.database, clock=site.clock, sleep=lambda _: None).run(dead, PERSON):
+    for _ in BulkRetry(site.database, clock=site.clock, sleep=lambda _: None).run(dead, PERSON):
         pass
 
 

@@ -12,9 +12,10 @@ from breakwall.payments.actions import Author
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
-from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Interventions, RefusedError
+from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Interventions
 from breakwall.payments.orders import OrderStatus
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import Faults
@@ -57,7 +58,7 @@ class Operators:
         looks_up = service.habits.profile.looks_up
         self._interventions = Interventions(storage.database, looks_up=looks_up)
         self._resolution = Resolution(storage.database)
-        self._redrive = Redrive(
+        self._bulk_retry = BulkRetry(
             storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
         )
         self._pruning = Pruning(
@@ -146,7 +147,7 @@ class Operators:
 
     def _retry_all(self) -> None:
         statuses = (OrderStatus.DEAD, OrderStatus.REVIEW) if self._faults.calm else RETRYABLE
-        self._do("retry of all", "", lambda: list(self._redrive.run(Selection(statuses), OPERATOR)))
+        self._do("retry of all", "", lambda: list(self._bulk_retry.run(Selection(statuses), OPERATOR)))
 
     def _resolve_all(self) -> None:
         for (order_id,) in self._storage.rows(IN_REVIEW):

@@ -12,10 +12,10 @@ from breakwall.crashpoints import reach
 from breakwall.host.exhaustion import Lacks
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.ledger.claims import Claim
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.claim import Claim
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
 from breakwall.worker.app import retry_payment
@@ -84,7 +84,7 @@ class PipelineProcess(Process):
         self.breaker.on_permit = lambda permit: around.witness.permit_given(self, permit)
         gateway = SimulatedGateway(self, around.network, around.witness)
         ledger = WatchedLedger(
-            around.storage.database, lease=LEASE, keys_as_they_are=around.scenario.keys_as_they_are
+            around.storage.database, lease=LEASE, send_caller_keys=around.scenario.send_caller_keys
         )
         ledger.on_absence = around.witness.believed_absent
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=around.scenario.max_attempts)
@@ -131,7 +131,7 @@ class WorkerProcess(PipelineProcess):
             window=around.rng.choice((2, 1000)),
             republish_after=around.scenario.republish_after,
         )
-        due = DueOrders(database)
+        due = DispatchQueue(database)
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, around.broker.depth, settings)
         self.telling = Telling(database, self.breaker, monotonic=self.glance)
         self.patience = Patience(Lacks(self.monotonic))

@@ -39,7 +39,7 @@ class Scenario:
         keys: the callers' own, one for each order.
         from_before: so many orders, the first ones, are of the version before.
         paid_first: so many, the next ones, are placed while all is still well: their charges are known later.
-        keys_as_they_are: the callers' own keys travel.
+        send_caller_keys: the callers' own keys travel.
         peace: when the first fault may strike.
         storm: when the last one may.
         prunes: somebody prunes orders that ended so many seconds ago, during the storm; None: nobody does.
@@ -53,7 +53,7 @@ class Scenario:
     keys: tuple[str, ...]
     from_before: int
     paid_first: int
-    keys_as_they_are: bool
+    send_caller_keys: bool
     peace: float
     storm: float
     max_attempts: int
@@ -91,7 +91,7 @@ class Scenario:
             keys=keys,
             from_before=from_before,
             paid_first=paid_first,
-            keys_as_they_are=as_they_are,
+            send_caller_keys=as_they_are,
             peace=peace,
             storm=storm,
             max_attempts=rng.choice((2, 4, 8)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from breakwall.breaker import CircuitBreakerConfig
-from breakwall.payments.charge_lookup import DOUBT_SECONDS
+from breakwall.payments.charge_lookup import DISTRUST_SECONDS
 from breakwall.payments.orders import Order
 from tests.simulation.before import Predecessor
 from tests.simulation.broker import Broker
@@ -240,7 +240,7 @@ class World:
             late = self.scenario.habits.profile.settle_seconds + TIMEOUT
             # And a worker that has met a lost way in the storm looks again: until then it uses look-ups up unasked,
             # of which a scenario may have two.
-            doubted_until = self.scenario.storm + TIMEOUT + DOUBT_SECONDS
+            doubted_until = self.scenario.storm + TIMEOUT + DISTRUST_SECONDS
             self.engine.after(max(late, doubted_until - self.engine.now), self._compare_books)
         else:
             self.engine.after(5.0, self._look_for_rest)

@@ -63,11 +63,11 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
     from breakwall.monitor.backlog import breaker_document
     from breakwall.settings import load_settings
     from breakwall.terminal.output import write_fields, write_json
-    from breakwall.wiring import circuit_is_unused, look_at_breaker
+    from breakwall.wiring import circuit_is_unused, inspect_breaker
 
     settings = load_settings()
     unused = circuit_is_unused(settings)
-    with look_at_breaker(settings) as breaker:
+    with inspect_breaker(settings) as breaker:
         status = breaker.status()
     if output is Format.JSON:
         write_json(breaker_document(status))

@@ -137,11 +137,11 @@ def retry(
     from breakwall.cli.orders.retry_run import Retrying, Rules
     from breakwall.payments.gateways import profile_from_settings
     from breakwall.settings import load_settings
-    from breakwall.wiring import lease_of, open_database, policy_of
+    from breakwall.wiring import lease_seconds, open_database, retry_policy
 
     settings = load_settings()
     with closing(open_database(settings)) as database:
-        rules = Rules(profile_from_settings(settings), policy_of(settings), lease_of(settings))
+        rules = Rules(profile_from_settings(settings), retry_policy(settings), lease_seconds(settings))
         retrying = Retrying(database, who, output, rules)
         if selection is not None:
             retrying.all_matching(selection, limit, dry_run=dry_run, ask=not yes)

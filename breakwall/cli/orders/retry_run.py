@@ -15,13 +15,15 @@ from breakwall.cli.orders.show import write_order
 from breakwall.payments.actions import Author
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
-from breakwall.payments.decisions import Progress, RetryPolicy, next_step
+from breakwall.payments.decisions import Progress, next_step
 from breakwall.payments.gateways import GatewayProfile
-from breakwall.payments.ledger.claims import progress_of
+from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
-from breakwall.payments.operator.bulk_retry import Preview, Redrive, Selection
-from breakwall.payments.operator.retry_and_cancel import Interventions, RefusedError
+from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection
+from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import StoredOrder
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import data, notes, write_fields, write_json
 from breakwall.terminal.words import count
@@ -64,7 +66,7 @@ class Retrying:
         """
         found = {order.id: order for order in (get_order(self.database, name, by) for name in names)}
         if dry_run:
-            self._tell_preview(self._redrive.preview_named(list(found)), None)
+            self._tell_preview(self._bulk_retry.preview_named(list(found)), None)
         elif len(found) == 1:
             self._one(found.popitem()[1], evidence)
         else:
@@ -72,11 +74,11 @@ class Retrying:
 
     def all_matching(self, selection: Selection, limit: int | None, *, dry_run: bool, ask: bool) -> None:
         """Send all orders round that match, after asking or only in thought."""
-        redrive = self._redrive
+        bulk_retry = self._bulk_retry
         if dry_run:
-            self._tell_preview(redrive.preview(selection), limit)
-        elif not ask or self._asked(redrive.preview(selection), limit):
-            self._run(redrive, selection, limit)
+            self._tell_preview(bulk_retry.preview(selection), limit)
+        elif not ask or self._asked(bulk_retry.preview(selection), limit):
+            self._run(bulk_retry, selection, limit)
 
     def _one(self, before: StoredOrder, evidence: str | None) -> None:
         order = self._people.retry(before.id, self.author, by=Naming.ID, uncharged=evidence)
@@ -119,14 +121,14 @@ class Retrying:
             typer.echo(f"Error: {problem}", err=True)
         self._say(f"{_sent(len(sent))}{self._each}" if sent else "No order was sent round.")
 
-    def _run(self, redrive: Redrive, selection: Selection, limit: int | None) -> None:
+    def _run(self, bulk_retry: BulkRetry, selection: Selection, limit: int | None) -> None:
         sent = changed = to_be_resolved = 0
         try:
             with counting("sending round", "orders") as advance:
-                for chunk in redrive.run(selection, self.author, limit=limit):
-                    sent, changed = sent + chunk.sent_round, changed + chunk.changed
+                for chunk in bulk_retry.run(selection, self.author, limit=limit):
+                    sent, changed = sent + chunk.retried, changed + chunk.changed
                     to_be_resolved += chunk.to_be_resolved
-                    advance(chunk.sent_round)
+                    advance(chunk.retried)
         except (DatabaseUnavailableError, KeyboardInterrupt):
             self._summarise(sent, changed, to_be_resolved, finished=False)
             raise
@@ -199,8 +201,8 @@ class Retrying:
         return Interventions(self.database, looks_up=self.rules.profile.looks_up)
 
     @property
-    def _redrive(self) -> Redrive:
-        return Redrive(self.database, looks_up=self.rules.profile.looks_up)
+    def _bulk_retry(self) -> BulkRetry:
+        return BulkRetry(self.database, looks_up=self.rules.profile.looks_up)
 
     @property
     def _max_attempts(self) -> int:

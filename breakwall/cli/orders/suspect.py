@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from breakwall.payments.actions import Author
-    from breakwall.payments.operator.suspect import Suspects, Suspicion
+    from breakwall.payments.operator.suspect import Suspicion, SuspicionPreview
     from breakwall.payments.orders import OrderStatus
 
 
@@ -87,7 +87,7 @@ class _Suspecting:
         write_fields(self._fields(seen))
 
     def asked(self) -> bool:
-        from breakwall.payments.operator.retry_and_cancel import RefusedError
+        from breakwall.payments.operator.locking import RefusedError
         from breakwall.terminal.output import notes, write_fields
 
         if not sys.stdin.isatty():
@@ -138,7 +138,7 @@ class _Suspecting:
             "orders": sum(by_state.values()),
         }
 
-    def _fields(self, seen: Suspects) -> dict[str, str]:
+    def _fields(self, seen: SuspicionPreview) -> dict[str, str]:
         from breakwall.payments.operator.suspect import OPEN
 
         numbers = {str(status): f"{seen.by_state.get(status, 0):,}" for status in OPEN}

@@ -18,7 +18,7 @@ from breakwall.payments.db.migrate import BEFORE, check_schema, current_revision
 from breakwall.payments.db.schema import known_keys, strange_messages, workers
 from breakwall.payments.db.sqlite import BEGIN
 from breakwall.payments.db.upgrade import Steps, alone, engine_for
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.operator.locking import RefusedError
 
 _SCRIPTS = Path(breakwall.migrations.__file__).parent
 

@@ -1,4 +1,4 @@
-"""Every change of an order's state, each one short transaction; and reading orders.
+"""Every change of an order's state, each in one short transaction, and the queries that read orders.
 
-Import `Ledger` from `ledger`, the queries from `queries`.
+Import `Ledger` from `ledger`, `DispatchQueue` from `dispatch_queue`, the queries from `queries`.
 """

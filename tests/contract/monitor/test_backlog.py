@@ -17,10 +17,10 @@ from breakwall.payments.db.clock import ManualClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents, orders
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.payments.gateways.base import Answer, Health, Outcome
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.operator.incidents import close_incident
@@ -57,7 +57,7 @@ class Site:
         assert claim is not None
         attempt = self.ledger.begin_attempt(claim)
         assert attempt is not None
-        self.ledger.record(attempt, answer, Verdict(status, delay))
+        self.ledger.record(attempt, answer, Decision(status, delay))
 
     def pay(self, order_id: str) -> None:
         self.work_on(order_id, PAID, OrderStatus.PAID)
@@ -65,7 +65,7 @@ class Site:
     def pay_at_once(self, key: str) -> None:
         attempt = self.ledger.accept_sending(order(key))
         assert isinstance(attempt, Attempt)
-        self.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID))
+        self.ledger.record(attempt, PAID, Decision(OrderStatus.PAID))
 
     def open_circuit(self) -> None:
         self.breaker.acquire().record_failure()

@@ -14,7 +14,7 @@ from breakwall.cli.breaker import NotSharedError
 from breakwall.cli.errors import explain, report
 from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
 from breakwall.payments.ledger.queries import AmbiguousNameError, Naming, OrderNotFoundError
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
 from breakwall.settings import SettingsError
 from breakwall.terminal.options import wants_json

@@ -7,7 +7,7 @@ from typing import Any
 
 from breakwall.demo.reconciliation import Fault, Reconciliation, Verdict
 from breakwall.demo.report import SHOWN, Report, report_lines
-from breakwall.demo.snapshot import LookUps
+from breakwall.demo.snapshot import ChargeLookup
 from breakwall.demo.timeline import Course
 
 
@@ -19,7 +19,7 @@ def report(
         "result": Reconciliation(
             sum(counted.values()), counted, {"KRW": 5000}, {"KRW": changed.pop("charged", 5000)}, faults or []
         ),
-        "look_ups": LookUps(found=3, absent=1),
+        "look_ups": ChargeLookup(found=3, absent=1),
         "course": Course(most_waiting=40, came_while_open=30, calls_while_open=4, worker_killed=True),
         "refused": 0,
         "longest_answer": 0.31,

@@ -11,9 +11,9 @@ from breakwall.breaker import CircuitState
 from breakwall.demo.acknowledgements import PromiseReader
 from breakwall.demo.snapshot import Lookout, ServiceState
 from breakwall.payments.db.clock import ManualClock
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Answer, Health, LookUpAnswer, LookUpResult, Outcome
-from breakwall.payments.ledger.claims import Attempt, Claim
+from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.settings import Settings
@@ -58,7 +58,7 @@ def sent(ledger: Ledger, number: int) -> Attempt:
 def lost(ledger: Ledger, number: int) -> Claim:
     """An order whose answer was lost, claimed by a worker that is to look it up."""
     attempt = sent(ledger, number)
-    ledger.record(attempt, LOST, Verdict(OrderStatus.QUEUED))
+    ledger.record(attempt, LOST, Decision(OrderStatus.QUEUED))
     claim = ledger.claim(attempt.claim.order_id)
     assert claim is not None
     return claim
@@ -84,9 +84,9 @@ def test_queued_orders_wait_also_while_a_worker_has_them_in_its_hands(
 
 def test_settled_orders_are_counted_by_how_they_were_settled(ledger: Ledger, lookout: Lookout) -> None:
     paid = Answer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
-    ledger.record(sent(ledger, 1), paid, Verdict(OrderStatus.PAID))
+    ledger.record(sent(ledger, 1), paid, Decision(OrderStatus.PAID))
     declined = Answer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
-    ledger.record(sent(ledger, 2), declined, Verdict(OrderStatus.DECLINED))
+    ledger.record(sent(ledger, 2), declined, Decision(OrderStatus.DECLINED))
     seen = lookout.look(ServiceState.UP, worker_alive=True)
     assert (seen.paid, seen.declined, seen.unsettled) == (1, 1, 0)
     assert seen.circuit is CircuitState.CLOSED
@@ -94,7 +94,7 @@ def test_settled_orders_are_counted_by_how_they_were_settled(ledger: Ledger, loo
 
 def test_an_answer_that_a_look_up_found_again_is_counted(ledger: Ledger, lookout: Lookout) -> None:
     found = LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
-    ledger.record_look_up(lost(ledger, 1), found, Verdict(OrderStatus.PAID), fruitless=False)
+    ledger.record_look_up(lost(ledger, 1), found, Decision(OrderStatus.PAID))
     assert (lookout.look_ups().found, lookout.look_ups().absent) == (1, 0)
 
 
@@ -112,7 +112,7 @@ def test_calls_are_counted_from_a_moment_on_with_the_look_ups_that_nobody_answer
     sent(ledger, 2)
     assert lookout.calls_since(moment) == 1
     unanswered = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code="ConnectError")
-    ledger.record_look_up(lost(ledger, 3), unanswered, Verdict(OrderStatus.QUEUED), fruitless=True)
+    ledger.record_look_up(lost(ledger, 3), unanswered, Decision(OrderStatus.QUEUED))
     assert lookout.calls_since(moment) == 3
 
 

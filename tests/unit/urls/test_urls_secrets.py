@@ -21,7 +21,7 @@ from breakwall.doctor.checks import breaker_store, broker, payment_service
 from breakwall.doctor.database import database
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.settings import Settings, SettingsError, load_settings
-from breakwall.wiring import look_at_breaker, open_database
+from breakwall.wiring import inspect_breaker, open_database
 
 DEAD = "127.0.0.1:9"
 LETTERS = "qzQZ79"
@@ -206,6 +206,6 @@ def test_a_user_without_a_password_may_be_one_and_is_not_told() -> None:
 
 def test_an_override_that_is_lost_tells_nothing_of_the_store() -> None:
     chosen = load_settings({"BREAKWALL_BREAKER_STORE_URL": f"redis://:geheim17@{DEAD}/0"})
-    with look_at_breaker(chosen) as breaker, pytest.raises(StoreLostError) as lost:
+    with inspect_breaker(chosen) as breaker, pytest.raises(StoreLostError) as lost:
         breaker.force_open("maintenance", "ops")
     assert "geheim17" not in str(explain(lost.value))

@@ -40,7 +40,7 @@ from breakwall.payments.db.database import Database, SchemaError, open_engine
 from breakwall.payments.db.migrate import check_schema, current_revision, prepare_home, upgrade
 from breakwall.payments.db.schema import attempts, charges, incidents, metadata, orders, site
 from breakwall.payments.keys import key_shape
-from breakwall.payments.ledger.charges import KnownCharge, known_charges, take_charge
+from breakwall.payments.ledger.charges import KnownCharge, assign_charge, known_charges
 from breakwall.payments.operator.incidents import count_open
 from tests.contract.written_before import WRITTEN_BEFORE, read_facts, write_attempt
 
@@ -249,7 +249,7 @@ def kept_charges(connection: Connection) -> dict[str | None, tuple[str, str, str
 
 def owner_of(connection: Connection, charge_id: str) -> str | None:
     add_order(connection, f"asks for {charge_id}")
-    return take_charge(connection, DatabaseClock(), "default", charge_id, f"asks for {charge_id}", None)
+    return assign_charge(connection, DatabaseClock(), "default", charge_id, f"asks for {charge_id}", None)
 
 
 class TestRulesBecomeColumns:
@@ -271,7 +271,7 @@ class TestRulesBecomeColumns:
             connection.execute(update(attempts).values(code="other", detail="In other words."))
             for number, (*_, expected) in enumerate(WRITTEN_BEFORE):
                 # A refusal after which a person has sent the order round is to be looked up first.
-                doubted = {"unsettled"} if waits and expected == {"refused", "spends_key"} else set()
+                doubted = {"unresolved"} if waits and expected == {"refused", "spends_key"} else set()
                 assert read_facts(connection, f"o{number}") == expected | doubted
 
     def test_an_order_that_was_sent_round_after_a_refusal_is_looked_up_under_the_key_that_was_refused(
@@ -285,7 +285,7 @@ class TestRulesBecomeColumns:
         with at_0003.connect() as connection:
             kept = connection.execute(select(orders.c.charge_key, orders.c.attempt_floor)).one()
             assert tuple(kept) == ("cart-1", 1)
-            assert read_facts(connection, "o1") == {"refused", "spends_key", "unsettled"}
+            assert read_facts(connection, "o1") == {"refused", "spends_key", "unresolved"}
 
     def test_a_finished_orders_attempts_are_left_as_they_are(self, at_0003: Engine) -> None:
         with at_0003.begin() as connection:
@@ -357,7 +357,7 @@ class TestChargesThatAreKnown:
             add_paid(connection, "cart-1", "ch_1")
         upgrade(at_0003)
         database = Database(at_0003.url.render_as_string(hide_password=False))
-        found = known_charges(database, DatabaseClock(), "default", key_shape("cart-9"), settled_for=30.0)
+        found = known_charges(database, DatabaseClock(), "default", key_shape("cart-9"), older_than=30.0)
         assert found == [KnownCharge("cart-1", "ch_1")]
         database.close()
 
@@ -407,7 +407,7 @@ class TestAChargeFromBefore:
         upgrade(at_0003)
         with at_0003.begin() as connection:
             clock = DatabaseClock()
-            assert take_charge(connection, clock, "default", "ch_1", "of order-0001", None) is None
+            assert assign_charge(connection, clock, "default", "ch_1", "of order-0001", None) is None
             assert owner_of(connection, "ch_1") == "of order-0001"
 
 
@@ -421,7 +421,7 @@ class TestAWorkerOfTheVersionBefore:
             write_attempt(connection, "o1", outcome=None)
             unknown = {"outcome": "unknown", "code": "http_500", "finished_at": NOON}
             connection.execute(update(attempts).values(unknown))
-            assert read_facts(connection, "o1") == {"unsettled", "spends_key"}
+            assert read_facts(connection, "o1") == {"unresolved", "spends_key"}
             paid = {"status": "paid", "charge_id": "ch_1", "lease_until": None, "settled_at": NOON}
             connection.execute(update(orders).values(paid))
             assert owner_of(connection, "ch_1") == "o1"

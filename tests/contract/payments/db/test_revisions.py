@@ -18,8 +18,8 @@ from breakwall.payments.db.migrate import AFTER, BEFORE, check_schema, current_r
 from breakwall.payments.db.upgrade import MigrationBlockedError
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import ANNA
 from tests.contract.site import LEASE, Site, order
@@ -77,7 +77,10 @@ class TestAProcessOnTheTablesOf:
         assert (placed.status, queued.status) == ("queued", "queued")
         rolled.advance(60)
         rolled.gateway.answers.extend([PAID, DECLINED])
-        assert set(rolled.due.take_due(10, republish_after=60)) == {placed.order_id, queued.order_id}
+        assert set(rolled.dispatch_queue.take_due(10, republish_after=60)) == {
+            placed.order_id,
+            queued.order_id,
+        }
         assert rolled.retrier.run(placed.order_id) is OrderStatus.PAID
         assert rolled.retrier.run(queued.order_id) is OrderStatus.DECLINED
 

@@ -1,4 +1,4 @@
-"""Closing a review with what a person found out, on both databases."""
+"""Resolving an order with what a person found out, on both databases."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from threading import Barrier
 import pytest
 
 from breakwall.payments.actions import Action, Author
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.audit import list_incidents
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.queries import list_attempts
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.resolve import InvalidChargeError, Resolution
-from breakwall.payments.operator.retry_and_cancel import RefusedError
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from tests.contract.people import (
     ANNA,
@@ -26,7 +26,7 @@ from tests.contract.people import (
     dead,
     in_review,
     incident_kinds,
-    noted,
+    interventions_of,
     poisoned,
     queued,
 )
@@ -55,7 +55,7 @@ class TestPaid:
         assert stored.settled_at == site.clock.now
         assert stored == site.get()
 
-    def test_settles_the_newest_attempt_that_may_have_charged(
+    def test_resolves_the_newest_attempt_that_may_have_charged(
         self, site: Site, resolution: Resolution
     ) -> None:
         order_id = in_review(site)
@@ -64,10 +64,10 @@ class TestPaid:
         assert (attempt.outcome, attempt.charge_id) == (Outcome.SUCCEEDED, "ch_7")
         assert attempt.detail == "Resolved by anna: it charged."
 
-    def test_is_noted_with_its_evidence(self, site: Site, resolution: Resolution) -> None:
+    def test_is_recorded_with_its_evidence(self, site: Site, resolution: Resolution) -> None:
         in_review(site)
         resolution.paid("cart-1", "ch_7", ANNA)
-        (done,) = noted(site)
+        (done,) = interventions_of(site)
         assert (done.action, done.evidence, done.actor) == (Action.RESOLVE_PAID, "ch_7", "anna")
         assert (done.before, done.after) == (OrderStatus.REVIEW, OrderStatus.PAID)
 
@@ -80,14 +80,14 @@ class TestPaid:
         with pytest.raises(RefusedError, match=f"ch_1 belongs to order {other}"):
             resolution.paid("cart-1", "ch_1", ANNA)
         assert site.get().status is OrderStatus.REVIEW
-        assert noted(site) == []
+        assert interventions_of(site) == []
 
     def test_is_refused_when_the_charge_is_another_orders_second_one(
         self, site: Site, resolution: Resolution
     ) -> None:
         late = poisoned(site)
         resolution.paid("cart-1", "ch_7", ANNA)
-        site.ledger.record(late, PAID, Verdict(OrderStatus.PAID))
+        site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert incident_kinds(site) == ["two_charges"]
         in_review(site, "cart-2")
         with pytest.raises(RefusedError, match="ch_1 belongs to order"):
@@ -139,9 +139,9 @@ class TestNotCharged:
     ) -> None:
         asked_to_cancel(site)
         assert resolution.not_charged("cart-1", BERT).status is OrderStatus.CANCELLED
-        assert noted(site)[-1].after is OrderStatus.CANCELLED
+        assert interventions_of(site)[-1].after is OrderStatus.CANCELLED
 
-    def test_settles_what_may_have_charged_in_that_persons_name(
+    def test_resolves_what_may_have_charged_in_that_persons_name(
         self, site: Site, resolution: Resolution
     ) -> None:
         order_id = in_review(site)
@@ -150,15 +150,13 @@ class TestNotCharged:
         assert attempt.outcome is Outcome.FAILED
         assert attempt.detail == "Resolved by bert: not charged. no such charge on the dashboard"
 
-    def test_is_noted_with_its_reason(self, site: Site, resolution: Resolution) -> None:
+    def test_is_recorded_with_its_reason(self, site: Site, resolution: Resolution) -> None:
         in_review(site)
         resolution.not_charged("cart-1", BERT)
-        (done,) = noted(site)
+        (done,) = interventions_of(site)
         assert (done.action, done.reason) == (Action.RESOLVE_NOT_CHARGED, "no such charge on the dashboard")
 
-    def test_lets_the_order_be_sent_round_again_without_a_look_up(
-        self, site: Site, resolution: Resolution
-    ) -> None:
+    def test_lets_the_order_be_retried_without_a_look_up(self, site: Site, resolution: Resolution) -> None:
         order_id = in_review(site)
         resolution.not_charged("cart-1", BERT)
         site.people.retry("cart-1", ANNA)
@@ -199,11 +197,11 @@ class TestAnyState:
 
     @pytest.mark.parametrize("state", ["queued", "in_flight", "declined", "dead", "cancelled"])
     def test_but_paid_can_be_resolved_as_paid(self, site: Site, resolution: Resolution, state: str) -> None:
-        """As a report of the payment service's may show."""
+        """A report of the payment service may show it."""
         self.bring_about(site, state)
         assert resolution.paid("cart-1", "ch_7", ANNA).status is OrderStatus.PAID
         assert site.get().charge_id == "ch_7"
-        assert (noted(site)[-1].before, noted(site)[-1].evidence) == (state, "ch_7")
+        assert (interventions_of(site)[-1].before, interventions_of(site)[-1].evidence) == (state, "ch_7")
 
     def test_of_paid_stays(self, site: Site, resolution: Resolution) -> None:
         self.bring_about(site, "paid")
@@ -235,7 +233,7 @@ def test_a_crash_before_the_commit_leaves_everything_as_it_was(site: Site, resol
         resolution.paid("cart-1", "ch_7", ANNA)
     assert site.get().status is OrderStatus.REVIEW
     assert site.outcomes() == [Outcome.UNKNOWN]
-    assert noted(site) == []
+    assert interventions_of(site) == []
 
 
 class TestALateResult:
@@ -246,7 +244,7 @@ class TestALateResult:
     ) -> None:
         late = poisoned(site)
         resolution.not_charged("cart-1", BERT)
-        assert site.ledger.record(late, PAID, Verdict(OrderStatus.PAID)) is OrderStatus.PAID
+        assert site.ledger.record(late, PAID, Decision(OrderStatus.PAID))[0] is OrderStatus.PAID
         assert (site.get().status, site.get().charge_id) == (OrderStatus.PAID, "ch_1")
         (incident,) = list_incidents(site.database, site.get().id)
         assert incident.kind == "charged_after_resolution"
@@ -257,9 +255,9 @@ class TestALateResult:
     ) -> None:
         attempt = site.ledger.accept_sending(order())
         assert isinstance(attempt, Attempt)
-        site.ledger.record(attempt, UNCLEAR, Verdict(OrderStatus.REVIEW))
+        site.ledger.record(attempt, UNCLEAR, Decision(OrderStatus.REVIEW))
         resolution.not_charged("cart-1", BERT)
-        site.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID))
+        site.ledger.record(attempt, PAID, Decision(OrderStatus.PAID))
         assert incident_kinds(site) == ["charged_after_resolution"]
 
     def test_that_proves_a_payment_wins_over_the_retry_that_followed_too(
@@ -270,14 +268,14 @@ class TestALateResult:
         site.people.retry("cart-1", ANNA)
         successor = site.ledger.claim(late.claim.order_id)
         assert successor is not None
-        site.ledger.record(late, PAID, Verdict(OrderStatus.PAID))
+        site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert incident_kinds(site) == ["charged_after_resolution"]
         assert site.ledger.begin_attempt(successor) is None
 
     def test_of_a_look_up_counts_as_much(self, site: Site, resolution: Resolution) -> None:
         late = poisoned(site)
         resolution.not_charged("cart-1", BERT)
-        site.ledger.record_look_up(late.claim, FOUND, Verdict(OrderStatus.PAID), fruitless=False)
+        site.ledger.record_look_up(late.claim, FOUND, Decision(OrderStatus.PAID))
         assert site.get().status is OrderStatus.PAID
         assert incident_kinds(site) == ["charged_after_resolution"]
 
@@ -292,15 +290,15 @@ class TestALateResult:
         attempt = site.ledger.begin_attempt(claim)
         assert attempt is not None
         site.advance(LEASE)
-        site.due.reclaim_expired()
-        site.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID))
+        site.dispatch_queue.reclaim_expired()
+        site.ledger.record(attempt, PAID, Decision(OrderStatus.PAID))
         assert site.get().status is OrderStatus.PAID
         assert incident_kinds(site) == []
 
     def test_that_proves_nothing_changes_nothing(self, site: Site, resolution: Resolution) -> None:
         late = poisoned(site)
         resolution.not_charged("cart-1", BERT)
-        assert site.ledger.record(late, LOST, Verdict(OrderStatus.QUEUED)) is OrderStatus.DEAD
+        assert site.ledger.record(late, LOST, Decision(OrderStatus.QUEUED))[0] is OrderStatus.DEAD
         assert site.outcomes() == [Outcome.FAILED]
 
     def test_with_the_charge_that_the_person_named_is_no_incident(
@@ -308,7 +306,7 @@ class TestALateResult:
     ) -> None:
         late = poisoned(site)
         resolution.paid("cart-1", "ch_1", ANNA)
-        site.ledger.record(late, PAID, Verdict(OrderStatus.PAID))
+        site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert incident_kinds(site) == []
 
     def test_with_another_charge_than_the_person_named_is_an_incident(
@@ -316,7 +314,7 @@ class TestALateResult:
     ) -> None:
         late = poisoned(site)
         resolution.paid("cart-1", "ch_7", ANNA)
-        site.ledger.record(late, PAID, Verdict(OrderStatus.PAID))
+        site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert (site.get().charge_id, incident_kinds(site)) == ("ch_7", ["two_charges"])
 
     def test_from_the_claim_that_led_to_the_review_changes_nothing_unless_it_proves_a_payment(

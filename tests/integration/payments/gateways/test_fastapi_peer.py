@@ -14,7 +14,7 @@ from fastapi import Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitBreakerConfig, CircuitState
-from breakwall.payments.charging import tell_breaker
+from breakwall.payments.charging import report_health
 from breakwall.payments.gateways import Advice, Answer, ChargeDetails, Health, LookUpResult, Outcome
 from breakwall.payments.gateways.http import HttpGateway
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to
@@ -47,7 +47,7 @@ def charge_thrice(gateway: HttpGateway) -> tuple[list[Answer], BreakerStatus]:
         for _ in range(3):
             permit = breaker.acquire()
             answers.append(charge(gateway))
-            tell_breaker(permit, answers[-1])
+            report_health(permit, answers[-1])
         return answers, breaker.status()
 
 
