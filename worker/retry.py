@@ -47,7 +47,7 @@ class Retrier:
     ) -> None:
         self._charger = charger
         self._ledger = charger.ledger
-        self._look_ups = ChargeLookup(charger.gateway, self._known_charges, monotonic)
+        self._lookup = ChargeLookup(charger.gateway, self._known_charges, monotonic)
         self._breaker = breaker
         self._timeout = timeout
         self._monotonic = monotonic
@@ -95,8 +95,8 @@ class Retrier:
     def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
         with released_on_error(permit):
             reach("before", "look_up")
-            settled = self._is_settled(claim)
-            answer = self._look_ups.look_up(claim.request, deadline=deadline, settled=settled)
+            age = claim.progress.unresolved_age
+            answer = self._lookup.look_up(claim.request, deadline=deadline, age=age)
             reach("after", "look_up")
         self._charger.on_reply(answer)
         report_health(permit, answer)
@@ -111,9 +111,6 @@ class Retrier:
             return self._ledger.record_look_up(claim, answer, decision)
         proven = self._ledger.prove_absent(claim)
         return None if proven is None else self._work(proven)
-
-    def _is_settled(self, claim: Claim) -> bool:
-        return claim.progress.unresolved_age >= self._charger.gateway.profile.settle_seconds
 
     def _known_charges(self, shape: str) -> list[KnownCharge]:
         ledger = self._ledger

@@ -26,22 +26,21 @@ DISTRUST_SECONDS = 60.0
 """How long look-ups by a shape of key are not trusted after one has failed its test."""
 
 _DENIES_ALL = (
-    "The payment service says that there is no such charge, but also says so of a charge that it is known "
-    "to have made under a key of the same shape: it has no look-up, or none for such keys, or the way to it is "
-    "lost. Until one works, only a person can tell whether this order was charged."
+    "It also says so of a charge that it is known to have made under a key of the same shape. It has no look-up, or "
+    "none for such keys, or the look-up cannot be reached. Until one works, only a person can tell whether this order "
+    "was charged."
 )
 _FINDS_ANOTHER = (
-    "The payment service says that there is no such charge, but under the key of a charge that it is known to have "
-    "made it tells of another one: its look-up does not go by the whole key. Only a person can tell."
+    "Under the key of a charge that it is known to have made, it finds another one: its look-up does not compare the "
+    "whole key. Only a person can tell."
 )
 _NOT_SHOWN = (
-    "The payment service says that there is no such charge, and of charges that it is known to have made it does not "
-    "say which they are: so it has not shown that it finds one. The next order that is paid may change that."
+    "It gives no ids of charges that it is known to have made, so it has not shown that it finds one. The next order "
+    "that is paid may change that."
 )
 _NONE_KNOWN = (
-    "The payment service says that there is no such charge. That is trusted once a charge that is known to be there "
-    "is found in the same way, and none under a key of this shape is known yet. The next order that is paid may "
-    "change that."
+    "That is trusted once a known charge is found in the same way. No charge under a key of this shape is known yet. "
+    "The next order that is paid may change that."
 )
 
 
@@ -65,11 +64,12 @@ class ChargeLookup:
         self._clock = clock
         self._distrusted_until: dict[str, float] = {}
 
-    def look_up(self, request: ChargeRequest, *, deadline: float, settled: bool) -> LookUpAnswer:
+    def look_up(self, request: ChargeRequest, *, deadline: float, age: float) -> LookUpAnswer:
         """Ask for the charge of a request; see `Gateway.look_up`. Answers "absent" only if that can be trusted.
 
         Args:
-            settled: the settle time has passed. Before that "absent" proves nothing, so it is not tested.
+            age: seconds since the newest attempt that may have charged ended. Before the settle time "absent" proves
+                nothing, so it is not tested.
 
         Raises:
             DatabaseUnavailableError: the known charges could not be read.
@@ -77,7 +77,7 @@ class ChargeLookup:
         answer = self._ask(request, deadline)
         if not _is_not_found(answer):
             return answer
-        if not settled:
+        if age < self._gateway.profile.settle_seconds:
             return replace(answer, result=LookUpResult.ABSENT)
         distrusted = self._test(answer, key_shape(request.idempotency_key), deadline)
         if distrusted is not None:
@@ -126,7 +126,8 @@ class ChargeLookup:
 
 def _distrusted(answer: LookUpAnswer, detail: str) -> LookUpAnswer:
     # The answer may come from any server in between, so it says nothing about the service's health.
-    return replace(answer, result=LookUpResult.UNAVAILABLE, health=Health.NEUTRAL, detail=detail)
+    said = f"The payment service says that there is no such charge. {detail}"
+    return replace(answer, result=LookUpResult.UNAVAILABLE, health=Health.NEUTRAL, detail=said)
 
 
 def _is_not_found(answer: LookUpAnswer) -> bool:

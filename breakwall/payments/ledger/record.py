@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, false, select, update
+from sqlalchemy import Connection, false, select, update
 
 from breakwall.payments.actions import IncidentKind
 from breakwall.payments.db.clock import Clock
@@ -76,10 +76,16 @@ class Recording(LedgerBase):
             if verified.contradiction:
                 record_key_conflict(connection, self.clock, claim, verified)
             elif verified.result in _FOUND:
-                outcome = Outcome(verified.result.value)
-                newest = newest_unresolved(claim.order_id, claim)
-                detail, charge_id = "Looked up afterwards.", verified.charge_id
-                self._resolve(connection, claim, newest, outcome, detail, charge_id)
+                resolve_attempts(
+                    connection,
+                    self.clock,
+                    claim.order_id,
+                    newest_unresolved(claim.order_id, claim),
+                    Outcome(verified.result.value),
+                    SettledBy.LOOK_UP,
+                    "Looked up afterwards.",
+                    verified.charge_id,
+                )
             return status
 
         return self.database.write(work, name="record_look_up")
@@ -107,8 +113,15 @@ class Recording(LedgerBase):
             )
             if result.rowcount != 1:
                 return None
-            detail = "Looked up afterwards: there is no such charge."
-            self._resolve(connection, claim, UNRESOLVED, Outcome.FAILED, detail)
+            resolve_attempts(
+                connection,
+                self.clock,
+                claim.order_id,
+                UNRESOLVED,
+                Outcome.FAILED,
+                SettledBy.LOOK_UP,
+                "Looked up afterwards: there is no such charge.",
+            )
             return Claim(request, claim.fence, claim.progress.proven_absent())
 
         return self.database.write(work, name="prove_absent")
@@ -132,12 +145,6 @@ class Recording(LedgerBase):
         kind, detail = IncidentKind.WRONG_CHARGE, answer.contradiction
         report_incident(connection, self.clock, claim.order_id, kind, detail)
         return applied or _lock_status(connection, claim.order_id)
-
-    def _resolve(
-        self, connection: Connection, claim: Claim, which: ColumnElement[bool], outcome: Outcome, *found: Any
-    ) -> None:
-        by = SettledBy.LOOK_UP
-        resolve_attempts(connection, self.clock, claim.order_id, which, outcome, by, *found)
 
     def _move_to_review(self, connection: Connection, order_id: str, changes: dict[str, Any]) -> None:
         """Move an order that no process works on to review: a late answer contradicts it. Its fence is raised."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, select, update
 
-from breakwall.payments.actions import NOBODY, Action, Author
+from breakwall.payments.actions import UNNAMED, Action, Author
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import attempts, orders
@@ -62,7 +62,7 @@ class Interventions:
     def retry(
         self,
         name: str,
-        author: Author = NOBODY,
+        author: Author = UNNAMED,
         *,
         by: Naming = Naming.ANY,
         uncharged: str | None = None,
@@ -89,7 +89,7 @@ class Interventions:
 
         return self.database.write(work, name="retry")
 
-    def cancel(self, name: str, author: Author = NOBODY, *, by: Naming = Naming.ANY) -> StoredOrder:
+    def cancel(self, name: str, author: Author = UNNAMED, *, by: Naming = Naming.ANY) -> StoredOrder:
         """Cancel an order, at once if no attempt may have charged.
 
         Otherwise ``cancel_requested`` is set: the order is cancelled as soon as it is proven that nothing

@@ -10,7 +10,7 @@ from breakwall.payments.charge_lookup import DISTRUST_SECONDS, ChargeLookup
 from breakwall.payments.gateways.base import ChargeDetails, ChargeRequest, Health, LookUpAnswer, LookUpResult
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import KnownCharge
-from tests.gateway import ABSENT, FOUND, NO_ANSWER, ScriptedGateway
+from tests.gateway import ABSENT, FOUND, NO_ANSWER, PLAIN, ScriptedGateway
 
 WEB_PAGE = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_404")
 REFUNDED = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, charge_id="ch_1", code="other_status")
@@ -18,6 +18,8 @@ UNREADABLE_ANSWER = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.FAILURE, code=
 PROCESSING = LookUpAnswer(LookUpResult.PROCESSING, Health.SUCCESS)
 DECLINED = LookUpAnswer(LookUpResult.DECLINED, Health.SUCCESS)
 NO_ENDPOINT = LookUpAnswer(LookUpResult.UNAVAILABLE, Health.NEUTRAL, code="http_405")
+
+SETTLE_SECONDS = PLAIN.settle_seconds
 
 
 class Desk:
@@ -28,17 +30,17 @@ class Desk:
         self.key = "cart-1"
         self.known = {key_shape("paid-1"): [KnownCharge("paid-1", "ch_1")]}
         self.seconds = 0.0
-        self.look_ups = ChargeLookup(
+        self.lookup = ChargeLookup(
             self.gateway, lambda shape: self.known.get(shape, []), lambda: self.seconds
         )
 
     def ask(self, *answers: LookUpAnswer) -> LookUpResult:
         return self.hear(*answers).result
 
-    def hear(self, *answers: LookUpAnswer, settled: bool = True) -> LookUpAnswer:
+    def hear(self, *answers: LookUpAnswer, age: float = SETTLE_SECONDS) -> LookUpAnswer:
         self.gateway.look_ups.extend(answers)
         request = ChargeRequest("o1", "u1", 10_000, "KRW", self.key)
-        return self.look_ups.look_up(request, deadline=10.0, settled=settled)
+        return self.lookup.look_up(request, deadline=10.0, age=age)
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_each_404_is_tested_because_a_look_up_that_has_worked_can_become_unreach
 
 
 def test_before_the_settle_time_a_404_proves_nothing_and_is_not_tested(desk: Desk) -> None:
-    assert desk.hear(ABSENT, settled=False).result is LookUpResult.ABSENT
+    assert desk.hear(ABSENT, age=SETTLE_SECONDS - 1).result is LookUpResult.ABSENT
     assert desk.gateway.looked_up == ["cart-1"]
 
 
