@@ -24,9 +24,10 @@ WRONG_CHARGE = "wrong_charge"
 
 def verified(answer: AnyAnswer, request: ChargeRequest) -> AnyAnswer:
     """The answer; if it contradicts the request, one that proves nothing."""
-    if _said(answer) not in {Outcome.SUCCEEDED.value, Outcome.DECLINED.value}:
+    said = _said(answer)
+    if said not in {Outcome.SUCCEEDED.value, Outcome.DECLINED.value}:
         return answer
-    if says_charged(answer) and not answer.charge_id:
+    if said == Outcome.SUCCEEDED.value and not answer.charge_id:
         return contradicted(answer, "it says that it has charged, and not under which id")
     found = find_contradiction(answer.charge_id, answer.details, request)
     return answer if found is None else contradicted(answer, found)

@@ -1,5 +1,5 @@
 """Every change of an order's state, each in one short transaction, and the queries that read orders.
 
-An order's way: `accept`, `dispatch_queue`, `claim`, `record`, `pruning`. Import `Ledger` from `ledger`, the other classes
-and the queries from the module of their name.
+An order's way: `accept`, `dispatch_queue`, `claim`, `record`, `pruning`. Import `Ledger` from `ledger`, other classes
+and the queries from the modules of their names.
 """
