@@ -15,7 +15,6 @@ from breakwall.payments.decisions import Decision, next_step
 from breakwall.payments.gateways.base import Advice, Answer, ChargeDetails, Health, LookUpAnswer, LookUpResult
 from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
     ANNA,
@@ -105,7 +104,7 @@ def dead_by_rejections(site: Site, key: str) -> None:
 
 def dead_by_a_persons_word(site: Site, key: str) -> None:
     in_review(site, key, STORED_ERROR)
-    Resolution(site.database, clock=site.clock).not_charged(key, ANNA)
+    site.resolution.not_charged(key, ANNA)
 
 
 def refused_after_a_persons_word(site: Site, key: str) -> None:
@@ -116,7 +115,7 @@ def refused_after_a_persons_word(site: Site, key: str) -> None:
     attempt = site.ledger.begin_attempt(claim)
     assert attempt is not None
     site.ledger.record(attempt, REFUSED, Decision(OrderStatus.REVIEW))
-    Resolution(site.database, clock=site.clock).not_charged(key, ANNA)
+    site.resolution.not_charged(key, ANNA)
 
 
 def in_review_for_another_payload(site: Site, key: str) -> None:

@@ -23,7 +23,6 @@ from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.record import verify_owner
 from breakwall.payments.operator.incidents import count_open
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.verification import verified
 from tests.contract.people import ANNA, in_review, incident_kinds, interventions_of
@@ -35,10 +34,14 @@ REQUEST = ChargeRequest("second", "u1", 10_000, "KRW", "cart-1")
 SHOWN = Decision(OrderStatus.PAID)
 
 
-def paid(site: Site, key: str = "first", charge_id: str = "ch_1") -> str:
+def paid(
+    site: Site, key: str = "first", charge_id: str = "ch_1", *, by_previous_version: bool = False
+) -> str:
     site.gateway.answers.append(replace(PAID, charge_id=charge_id))
     result = site.producer.place(order(key))
     assert result.status is OrderStatus.PAID
+    if by_previous_version:
+        as_the_previous_version_leaves_it(site, result.order_id)
     return result.order_id
 
 
@@ -95,9 +98,7 @@ class TestAChargeOfAnotherOrder:
     def test_pays_nothing_and_a_person_has_to_look(
         self, site: Site, comes: Callable[[Site], None], by_previous_version: bool
     ) -> None:
-        first = paid(site)
-        if by_previous_version:
-            as_the_previous_version_leaves_it(site, first)
+        first = paid(site, by_previous_version=by_previous_version)
         comes(site)
         second = site.get("second")
         assert (second.status, second.charge_id) == (OrderStatus.REVIEW, None)
@@ -110,25 +111,20 @@ class TestAChargeOfAnotherOrder:
     def test_only_a_person_can_end_the_review(
         self, site: Site, comes: Callable[[Site], None], by_previous_version: bool
     ) -> None:
-        first = paid(site)
-        if by_previous_version:
-            as_the_previous_version_leaves_it(site, first)
+        first = paid(site, by_previous_version=by_previous_version)
         comes(site)
         with pytest.raises(RefusedError, match="resolve"):
             site.people.retry("second", ANNA)
-        resolution = Resolution(site.database, clock=site.clock)
         with pytest.raises(RefusedError, match=f"belongs to order {first}"):
-            resolution.paid("second", "ch_1", ANNA)
+            site.resolution.paid("second", "ch_1", ANNA)
         before = site.get("second").charge_key
-        assert resolution.not_charged("second", ANNA).status is OrderStatus.DEAD
+        assert site.resolution.not_charged("second", ANNA).status is OrderStatus.DEAD
         assert site.get("second").charge_key != before
 
     def test_that_is_reported_again_is_one_incident(
         self, site: Site, comes: Callable[[Site], None], by_previous_version: bool
     ) -> None:
-        first = paid(site)
-        if by_previous_version:
-            as_the_previous_version_leaves_it(site, first)
+        paid(site, by_previous_version=by_previous_version)
         comes(site)
         site.retrier.run(site.get("second").id)
         assert len(incidents_of(site)) == 1
@@ -137,7 +133,7 @@ class TestAChargeOfAnotherOrder:
 class TestAPersonsResolution:
     def test_makes_a_charge_the_orders_own(self, site: Site) -> None:
         first = in_review(site, "first")
-        Resolution(site.database, clock=site.clock).paid("first", "ch_1", ANNA)
+        site.resolution.paid("first", "ch_1", ANNA)
         assert owner(site) == first
         answers(site)
         assert site.get("second").status is OrderStatus.REVIEW
@@ -146,20 +142,18 @@ class TestAPersonsResolution:
     def test_on_the_charge_of_another_is_refused_and_nothing_of_it_is_kept(
         self, site: Site, by_previous_version: bool
     ) -> None:
-        first = paid(site)
-        if by_previous_version:
-            as_the_previous_version_leaves_it(site, first)
+        first = paid(site, by_previous_version=by_previous_version)
         in_review(site, "second")
         before = site.get("second")
         with pytest.raises(RefusedError, match=f"ch_1 belongs to order {first}"):
-            Resolution(site.database, clock=site.clock).paid("second", "ch_1", ANNA)
+            site.resolution.paid("second", "ch_1", ANNA)
         assert (site.get("second"), interventions_of(site, "second")) == (before, [])
         assert owner(site) == (None if by_previous_version else first)
 
     def test_that_is_refused_for_the_orders_state_takes_no_charge_either(self, site: Site) -> None:
         paid(site)
         with pytest.raises(RefusedError, match="paid"):
-            Resolution(site.database, clock=site.clock).paid("first", "ch_2", ANNA)
+            site.resolution.paid("first", "ch_2", ANNA)
         assert owner(site, "ch_2") is None
 
     def test_on_the_charge_that_was_rejected_for_its_amount_is_accepted(self, site: Site) -> None:
@@ -167,13 +161,13 @@ class TestAPersonsResolution:
         site.producer.place(order("first"))
         assert site.get("first").status is OrderStatus.REVIEW
         assert owner(site) is None
-        Resolution(site.database, clock=site.clock).paid("first", "ch_1", ANNA)
+        site.resolution.paid("first", "ch_1", ANNA)
         assert site.get("first").status is OrderStatus.PAID
 
     def test_is_no_charge_to_test_a_look_up_with(self, site: Site) -> None:
         """The service itself has not told of it."""
         in_review(site, "first")
-        Resolution(site.database, clock=site.clock).paid("first", "ch_1", ANNA)
+        site.resolution.paid("first", "ch_1", ANNA)
         site.advance(60)
         assert known_charges(site.database, site.clock, "default", "32a", older_than=0.0) == []
 
@@ -247,9 +241,7 @@ class TestAnotherAccount:
 
     @OWNED_BY
     def test_has_ids_of_its_own(self, site: Site, abroad: Ledger, by_previous_version: bool) -> None:
-        first = paid(site)
-        if by_previous_version:
-            as_the_previous_version_leaves_it(site, first)
+        paid(site, by_previous_version=by_previous_version)
         attempt = abroad.accept_sending(order("second"))
         assert isinstance(attempt, Attempt)
         assert abroad.record(attempt, PAID, SHOWN)[0] is OrderStatus.PAID
@@ -322,11 +314,10 @@ class TestTwoAtOnce:
         other.close()
 
     def test_of_an_answer_and_a_persons_resolution_one_counts(self, site: Site) -> None:
-        resolution = Resolution(site.database, clock=site.clock)
 
         def resolve(key: str, charge_id: str) -> OrderStatus:
             try:
-                return resolution.paid(key, charge_id, ANNA).status
+                return site.resolution.paid(key, charge_id, ANNA).status
             except RefusedError:
                 return site.get(key).status
 

@@ -18,7 +18,6 @@ from breakwall.payments.gateways.base import Advice, Answer, Health, LookUpAnswe
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.ledger.claim import Attempt
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import OTHER_PAYLOAD, STORED_ERROR, poisoned
 from tests.contract.site import LEASE, Site, order
@@ -208,7 +207,7 @@ class TestTheChargeThatALookUpIsTestedWith:
 
     def test_is_none_that_a_person_says_was_paid(self, site: Site) -> None:
         poisoned(site)
-        Resolution(site.database, clock=site.clock).paid("cart-1", "transfer-77", Author("anna", "by bank"))
+        site.resolution.paid("cart-1", "transfer-77", Author("anna", "by bank"))
         site.advance(31)
         assert self.known(site) is None
 

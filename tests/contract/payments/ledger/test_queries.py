@@ -10,7 +10,6 @@ from collections.abc import Callable
 import pytest
 
 from breakwall.payments.ledger.queries import AmbiguousNameError, Naming, OrderNotFoundError, get_order
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from tests.contract.people import ANNA, in_review
 from tests.contract.site import Site, order
@@ -66,12 +65,11 @@ def test_who_says_what_the_name_is_means_that_order(
 def test_a_review_is_ended_of_the_order_that_is_meant(site: Site, paid: bool) -> None:
     first = in_review(site)
     site.producer.enqueue([order(first)])
-    resolution = Resolution(site.database, clock=site.clock)
 
     def resolve(by: Naming) -> StoredOrder:
         if paid:
-            return resolution.paid(first, "ch_1", ANNA, by=by)
-        return resolution.not_charged(first, ANNA, by=by)
+            return site.resolution.paid(first, "ch_1", ANNA, by=by)
+        return site.resolution.not_charged(first, ANNA, by=by)
 
     with pytest.raises(AmbiguousNameError):
         resolve(Naming.ANY)

@@ -16,7 +16,6 @@ from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_attempts
 from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import ANNA, REFUSED, UNCLEAR
 from tests.contract.site import LEASE, Site, order
@@ -164,7 +163,7 @@ class TestAPersonsEvidenceThatNothingWasCharged:
         site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")
         site.gateway.answers.append(replace(UNCLEAR, advice=Advice.REVIEW))
         site.retrier.run(order_id)
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.resolution.not_charged("cart-1", ANNA)
         retry()
         assert site.outcomes() == [Outcome.FAILED, Outcome.FAILED]
 

@@ -21,7 +21,6 @@ from breakwall.payments.operator.incidents import (
     newest_incidents,
 )
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import ANNA, explain, interventions_of, poisoned, queued
 from tests.contract.site import Site
@@ -75,7 +74,7 @@ class TestReporting:
     ) -> None:
         site = without_the_net
         late = poisoned(site)
-        Resolution(site.database, clock=site.clock).paid("cart-1", "ch_7", ANNA)
+        site.resolution.paid("cart-1", "ch_7", ANNA)
         for _ in range(3):
             site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert [found.kind for found in newest(site)] == ["two_charges"]

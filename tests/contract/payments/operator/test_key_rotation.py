@@ -12,7 +12,6 @@ from breakwall.payments.gateways.base import Answer, ChargeRequest, Health, Look
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
@@ -253,7 +252,7 @@ class TestAfterAPersonSaidThatNothingWasCharged:
         attempt = site.ledger.begin_attempt(claim)
         assert attempt is not None
         site.ledger.record(attempt, REFUSED, Decision(OrderStatus.REVIEW))
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.resolution.not_charged("cart-1", ANNA)
         key = key_of(site)
         assert key != first_key(site)
         site.people.retry("cart-1", ANNA)
@@ -261,6 +260,6 @@ class TestAfterAPersonSaidThatNothingWasCharged:
 
     def test_the_key_stays_where_no_attempt_was_answered(self, site: Site) -> None:
         in_review(site, answer=UNCLEAR)
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.resolution.not_charged("cart-1", ANNA)
         site.people.retry("cart-1", ANNA)
         assert key_of(site) == first_key(site)

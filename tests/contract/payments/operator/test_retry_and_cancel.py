@@ -12,7 +12,6 @@ from breakwall.payments.gateways.base import Answer
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
     ANNA,
@@ -111,7 +110,7 @@ def test_an_order_whose_key_belongs_to_another_payload_is_retried_once_a_person_
 ) -> None:
     """With a key of its own."""
     order_id = in_review(site, answer=OTHER_PAYLOAD)
-    Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+    site.resolution.not_charged("cart-1", ANNA)
     site.people.retry("cart-1", ANNA)
     site.gateway.answers.append(PAID)
     assert site.retrier.run(order_id) is OrderStatus.PAID

@@ -18,7 +18,6 @@ from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.batches import Position
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.operator import suspect as suspicion
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.suspect import OPEN, Suspicion, chunk_query
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
@@ -306,13 +305,13 @@ class TestAPersonsResolution:
         make = {"queued": queued, "dead": dead, "review": in_review, "in_flight": claimed}
         make[status](site)
         suspect(site)
-        paid = Resolution(site.database, clock=site.clock).paid("cart-1", "ch_7", ANNA)
+        paid = site.resolution.paid("cart-1", "ch_7", ANNA)
         assert (paid.status, paid.charge_id, paid.suspected_at) == ("paid", "ch_7", None)
 
     def test_ends_the_suspicion_of_an_order_in_review(self, site: Site) -> None:
         in_review(site)
         suspect(site)
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.resolution.not_charged("cart-1", ANNA)
         assert suspected(site) == set()
 
 
