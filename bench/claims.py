@@ -1,9 +1,9 @@
-"""Claims beside a long backlog and beside one ten times shorter, on PostgreSQL, taking turns in one run.
+"""Times claims beside a long backlog and beside one ten times shorter, on PostgreSQL, alternating in one run.
 
     python bench/claims.py --queued 100000 --finished 300000
 
-Brings up a PostgreSQL of its own and removes it again. Prints medians, 99th percentiles and the ratio of the
-medians; exits 1 when several claimers at once got one order twice.
+Starts a PostgreSQL of its own and removes it afterwards. Prints medians, 99th percentiles and the ratio of the
+medians. Exits 1 if several claimers at once got one order twice.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import QUEUED, orders
-from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.settings import DispatchSettings
 from producers import OrderProducer
 from tests.backlog import Backlog, fill, tidy
@@ -51,7 +51,7 @@ Job = Callable[[], object]
 
 
 class DurablePostgres(PostgresServer):
-    """As one runs it for payments, unlike the tests: a commit is on the disk, and memory is of this century."""
+    """PostgreSQL with settings for payments, unlike in the tests: commits are on the disk, and it has more memory."""
 
     def _command(self) -> list[str]:
         settings = ("fsync=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB")
@@ -59,28 +59,28 @@ class DurablePostgres(PostgresServer):
 
 
 class Worker:
-    """What a worker asks of its database, over a backlog."""
+    """The transactions of a worker and a dispatcher, beside a backlog."""
 
     def __init__(self, url: str, backlog: Backlog) -> None:
         self.database = Database(url)
         upgrade(self.database.engine)
         fill(self.database.engine, backlog)
         tidy(self.database.engine)
-        self.due = DueOrders(self.database)
+        self.queue = DispatchQueue(self.database)
         self.ledger = Ledger(self.database, lease=600)
         self.ids = self._some_due_orders()
 
     def take(self) -> list[str]:
-        return self.due.take_due(BATCH, republish_after=7200)
+        return self.queue.take_due(BATCH, republish_after=7200)
 
     def reclaim(self) -> list[str]:
-        return self.due.reclaim_expired(limit=RECLAIMED)
+        return self.queue.reclaim_expired(limit=RECLAIMED)
 
     def claim(self) -> object:
         return self.ledger.claim(self.ids.pop())
 
     def number_due(self) -> int:
-        due = orders.c.dispatch_at <= self.due.clock.after(0)
+        due = orders.c.dispatch_at <= self.queue.clock.after(0)
         wanted = select(func.count()).where(orders.c.status == QUEUED, due)
         return self.database.read(lambda connection: connection.scalars(wanted).one())
 
@@ -91,7 +91,7 @@ class Worker:
 
 
 class Checkout:
-    """What a producer does to place an order, with a payment service that answers at once."""
+    """A producer that places orders, with a payment service that answers at once."""
 
     def __init__(self, url: str, backlog: Backlog) -> None:
         self.database = Database(url)
@@ -120,7 +120,7 @@ class NoPublisher:
 
 
 def in_turns(jobs: list[Job], rounds: int = ROUNDS) -> list[Seconds]:
-    """How long each job took in each round. They alternate, so that a busy machine hurts them alike."""
+    """How long each job took in each round. They alternate, so that a busy machine slows them alike."""
     times: list[Seconds] = [[] for _ in jobs]
     for number in range(WARM_UP + rounds):
         for job, taken in zip(jobs, times, strict=True):
@@ -133,7 +133,7 @@ def in_turns(jobs: list[Job], rounds: int = ROUNDS) -> list[Seconds]:
 
 @contextmanager
 def timing_queries(database: Database) -> Iterator[Seconds]:
-    """How long the database took for each SELECT, sent and answered, without what Python makes of it."""
+    """How long each SELECT took in the database, without the time that Python needs for the result."""
     times: Seconds = []
     began = 0.0
 
@@ -170,12 +170,12 @@ def row(name: str, many: Seconds, few: Seconds) -> None:
     print(f"| {name} | {' | '.join(cells)} | {median(many) / median(few):.2f} |", flush=True)
 
 
-def tell(sentence: str) -> None:
+def log(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
 def compare_claims(server: PostgresServer, queued: int, finished: int) -> bool:
-    """Print the table of claims, then what many claimers got; False when they got anything twice."""
+    """Print the table of claims, then what many claimers got. False if they got anything twice."""
     large = Worker(server.fresh_url(), backlog(queued, finished))
     small = Worker(server.fresh_url(), backlog(queued // 10, finished // 10))
     pair = (large, small)
@@ -201,7 +201,7 @@ def backlog(queued: int, finished: int) -> Backlog:
 
 
 def claimers_at_once(worker: Worker) -> tuple[bool, str]:
-    """Have everything that is due taken, and some orders claimed, by all of them; was each got once?"""
+    """Have all of them take what is due, and claim the same orders. Returns whether each was got once, in words too."""
     due = worker.number_due()
     wanted = [worker.ids.pop() for _ in range(CONTESTED)]
     with ThreadPoolExecutor(CLAIMERS) as threads:
@@ -249,7 +249,7 @@ def main() -> int:
     try:
         server = DurablePostgres(workspace)
         server.start()
-        tell(f"{server.description}; filling it takes a minute or two")
+        log(f"{server.description}; filling it takes a minute or two")
         once = compare_claims(server, options.queued, options.finished)
         compare_places("PostgreSQL", (server.fresh_url(), server.fresh_url()), PLACED_BESIDE)
         files = workspace.subfolder("sqlite")

@@ -1,7 +1,7 @@
-"""Every place where a process can die between two steps of an order, by name.
+"""Names every place where a process can die between two steps of an order.
 
-The code passes these points in order; they do nothing until a test arms them. A test that kills the process
-at each of them, restarts, and finds every order charged once is what "whatever dies and whenever" rests on.
+The code passes these points; they do nothing until a test arms them. The promise "whatever dies and whenever" rests on
+a test that kills the process at each of them, restarts it, and finds every order charged once.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ TRANSACTIONS = (
     "resolve",
     "suspect",
 )
-"""The ledger's transactions, each passed before its commit and after it."""
+"""The transactions that change orders: a point before the commit of each, and one after it."""
 
 STEPS = ("charge", "look_up", "publish", "acknowledge")
-"""What goes to other servers, each passed before it and after it."""
+"""The calls to other servers: a point before each, and one after it."""
 
 POINTS = tuple(f"{moment} {what}" for what in (*TRANSACTIONS, *STEPS) for moment in ("before", "after"))
 
@@ -44,6 +44,6 @@ def reach(moment: str, what: str) -> None:
 
 
 def arm(on_reach: Callable[[str], None] | None) -> None:
-    """Have ``on_reach`` called with each point's name; None disarms. For tests."""
+    """Call ``on_reach`` with the name of each point that is passed; None disarms. For tests."""
     global _armed
     _armed = on_reach

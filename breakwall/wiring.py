@@ -1,4 +1,4 @@
-"""Puts the parts together from the settings: the one place that knows which class serves which setting."""
+"""Builds the parts from the settings: the one place that knows which class serves which setting."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from breakwall.payments.circuit_log import CircuitLog
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import prepare_data_folder
 from breakwall.payments.db.revisions import check_schema
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import gateway_from_settings
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.rejections import RejectionLog
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.site import check_site
 from breakwall.settings import PREFIX, Settings, SettingsError
 from breakwall.urls import missing_file
@@ -25,14 +25,13 @@ from breakwall.urls import missing_file
 PAYMENT_CIRCUIT = "payment"
 
 LEASE_MARGIN = 5.0
-"""Seconds that a claim outlives the longest call: a pause of the process, and the result's transaction."""
+"""Seconds that a claim outlives the longest call, for a pause of the process and the result's transaction."""
 
 
 def open_database(settings: Settings) -> Database:
     """The orders database. The embedded one is migrated on first use, any other is only checked."""
-
-    # A file that is removed under this process is made anew for the same site: an order that is placed again then
-    # is the same request as before.
+    # If the file is removed while in use, the new one gets the same site. An order that is placed again is then the
+    # same request as before.
     site = settings.site
 
     def prepare(engine: Engine) -> None:
@@ -50,15 +49,15 @@ def open_breaker(settings: Settings) -> CircuitBreaker:
     """The payment service's circuit, shared by every process with the same store.
 
     Raises:
-        SettingsError: it is in the data folder, and that is missing and cannot be made.
+        SettingsError: its store is in the data folder, which is missing and cannot be made.
     """
     if settings.breaker_store_url is None and settings.embedded_database:
         _make_home(settings)
     return _circuit(settings, settings.breaker_store)
 
 
-def look_at_breaker(settings: Settings) -> CircuitBreaker:
-    """The same for one look, which makes no file: a circuit that is unused is shown as that."""
+def inspect_breaker(settings: Settings) -> CircuitBreaker:
+    """The same for display only: no file is made, and a circuit without one is shown as unused."""
     return _circuit(settings, "memory://" if circuit_is_unused(settings) else settings.breaker_store)
 
 
@@ -69,41 +68,41 @@ def circuit_is_unused(settings: Settings) -> bool:
 
 
 def open_ledger(settings: Settings, database: Database) -> Ledger:
-    """The ledger, with leases that outlive a call."""
+    """The ledger of the orders database."""
     return Ledger(
         database,
-        lease=lease_of(settings),
+        lease=lease_seconds(settings),
         account=settings.payment_account,
-        keys_as_they_are=settings.payment_keys == "caller",
+        send_caller_keys=settings.payment_keys == "caller",
     )
 
 
-def lease_of(settings: Settings) -> float:
-    """For how many seconds a claim holds."""
+def lease_seconds(settings: Settings) -> float:
+    """For how many seconds a claim holds: longer than a call."""
     return settings.payment_timeout + LEASE_MARGIN
 
 
-def policy_of(settings: Settings) -> RetryPolicy:
-    """When attempts are due again, and how many there are."""
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """When attempts are due again, and how many an order gets."""
     return RetryPolicy(settings.retry.base, settings.retry.cap, settings.retry.max_attempts)
 
 
 def open_charger(settings: Settings, ledger: Ledger) -> Charger:
-    """What sends attempts to the configured payment service, and warns when that rejects them."""
+    """Sends attempts to the configured payment service, and warns when it rejects them."""
     rejections = RejectionLog(time.monotonic)
     gateway = gateway_from_settings(settings)
-    return Charger(gateway, ledger, policy_of(settings), random.random, on_answer=rejections.record_answer)
+    return Charger(gateway, ledger, retry_policy(settings), random.random, on_answer=rejections.record_answer)
 
 
 def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *, pause: float = 0.0) -> None:
-    """Have the circuit's changes told in the log of this process, with what it saw of their cause.
+    """Log the circuit's changes in this process, with what it saw of their cause.
 
     Args:
-        pause: seconds between two openings that are warned of.
+        pause: seconds between two openings that are logged as warnings.
     """
-    told = CircuitLog(time.monotonic, window=settings.breaker.window, pause=pause)
-    charger.on_reply = told.record_answer
-    breaker.listen(told.on_event)
+    log = CircuitLog(time.monotonic, window=settings.breaker.window, pause=pause)
+    charger.on_reply = log.record_answer
+    breaker.listen(log.on_event)
 
 
 def _make_home(settings: Settings) -> None:
@@ -117,14 +116,5 @@ def _make_home(settings: Settings) -> None:
 
 
 def _circuit(settings: Settings, store: str) -> CircuitBreaker:
-    chosen = settings.breaker
-    config = CircuitBreakerConfig(
-        failure_threshold=chosen.failure_threshold,
-        failure_rate=chosen.failure_rate,
-        window=chosen.window,
-        recovery_timeout=chosen.recovery_timeout,
-        half_open_max_calls=chosen.half_open_max_calls,
-        first_contact=chosen.first_contact,
-        timeout=settings.payment_timeout,
-    )
+    config = CircuitBreakerConfig(**settings.breaker.model_dump(), timeout=settings.payment_timeout)
     return CircuitBreaker(PAYMENT_CIRCUIT, config, store=store_from_url(store))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from breakwall.payments.db.database import Database
-from breakwall.payments.ledger.acceptance import known_by_key
+from breakwall.payments.ledger.accept import known_by_key
 from breakwall.payments.orders import IdempotencyConflictError, Order
 from breakwall.producers.order_files import OrderLine
 from breakwall.producers.producer import BATCH, OrderProducer

@@ -13,17 +13,17 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
 from breakwall.host.concurrency import check_host
 from breakwall.host.exhaustion import exhausted_resource
-from breakwall.payments.charging import Charger, given_back_on_error
+from breakwall.payments.charging import Charger, released_on_error
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.errors import exhaustion_as_unavailable
 from breakwall.payments.db.lock_timeouts import LockBudget
-from breakwall.payments.decisions import put_off
-from breakwall.payments.ledger.acceptance import Accepted
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.accept import Accepted
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
-from breakwall.payments.ledger.pruned import PrunedOrder
+from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+from breakwall.payments.retry_policy import deferral
 from breakwall.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class OrderProducer:
         log_circuit(chosen, breaker, charger, pause=WARNING_INTERVAL)
         breaker.meet_store()
         timeout = chosen.payment_timeout
-        return cls(ledger, charger, breaker, publisher, timeout=timeout, jitter=charger.draw)
+        return cls(ledger, charger, breaker, publisher, timeout=timeout, jitter=charger.jitter)
 
     def place(self, order: Order) -> PlaceResult:
         """Accept one order and, if the circuit permits, charge it now.
@@ -150,7 +150,7 @@ class OrderProducer:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:
             return self._queue_refused(order, refusal.retry_after, lock_budget)
-        with given_back_on_error(permit):
+        with released_on_error(permit):
             accepted = self._ledger.accept_sending(order, lock_budget)
         if not isinstance(accepted, Attempt):
             permit.release()
@@ -221,7 +221,7 @@ class OrderProducer:
         return PlaceResult(order_id, status, charge_id)
 
     def _queue_refused(self, order: Order, retry_after: float, lock_budget: LockBudget) -> PlaceResult:
-        delay = put_off(retry_after, self._jitter())
+        delay = deferral(retry_after, self._jitter())
         accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, lock_budget=lock_budget)
         self._publish(list(accepted.new.values()))
         return _result(order, accepted)

@@ -10,10 +10,10 @@ from dataclasses import replace
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.worker.retry import Retrier
 from producers import OrderProducer
 from tests.contract.site import RecordingPublisher

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker.protocol import OrderPublisher
 from breakwall.crashpoints import reach
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.settings import DispatchSettings
 
 FIRST_STEP = 10
@@ -31,7 +31,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        due: DueOrders,
+        due: DispatchQueue,
         breaker: CircuitBreaker,
         publisher: OrderPublisher,
         depth: Callable[[], int | None],

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
-from breakwall.payments.charge_lookup import LookUps
-from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
-from breakwall.payments.decisions import Found, Step, after_look_up, next_step, put_off
+from breakwall.payments.charge_lookup import ChargeLookup
+from breakwall.payments.charging import Charger, released_on_error, report_health
+from breakwall.payments.decisions import Step, after_look_up, next_step
 from breakwall.payments.ledger.charges import KnownCharge, known_charges
-from breakwall.payments.ledger.claims import Claim
+from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.retry_policy import deferral
 
 _REASONS = {
     Step.DECLINE: (OrderStatus.DECLINED, "Declined, by an answer that came late."),
@@ -21,7 +22,7 @@ _REASONS = {
         OrderStatus.DEAD,
         "The payment service refused the last attempt; it is proven that nothing was charged.",
     ),
-    Step.BURY: (OrderStatus.DEAD, "Every attempt was used up; none of them is in doubt."),
+    Step.GIVE_UP: (OrderStatus.DEAD, "Every attempt was used up; none of them is in doubt."),
     Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can decide that."),
 }
 
@@ -46,7 +47,7 @@ class Retrier:
     ) -> None:
         self._charger = charger
         self._ledger = charger.ledger
-        self._look_ups = LookUps(charger.gateway, self._known_charges, monotonic)
+        self._lookup = ChargeLookup(charger.gateway, self._known_charges, monotonic)
         self._breaker = breaker
         self._timeout = timeout
         self._monotonic = monotonic
@@ -62,7 +63,7 @@ class Retrier:
         """
         wait = self._breaker.status().retry_after
         if wait > 0:
-            return OrderStatus.QUEUED if self._ledger.defer(order_id, self._put_off(wait)) else None
+            return OrderStatus.QUEUED if self._ledger.defer(order_id, self._deferral(wait)) else None
         claim = self._ledger.claim(order_id)
         return None if claim is None else self._work(claim)
 
@@ -70,19 +71,19 @@ class Retrier:
         step = next_step(claim.progress, self._charger.gateway.profile, self._charger.policy)
         if step in _REASONS:
             status, reason = _REASONS[step]
-            return self._ledger.close_claim(claim, status, None if claim.progress.disputed else reason)
+            return self._ledger.close_claim(claim, status, None if claim.progress.key_conflict else reason)
         # Measured before the permit and the transaction. However long the process pauses in between, the call ends
         # before the permit expires, and the lease outlives the call by its whole margin.
         deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire()
         except CircuitBreakerError as refusal:
-            return self._ledger.release(claim, self._put_off(refusal.retry_after))
+            return self._ledger.release(claim, self._deferral(refusal.retry_after))
         call = self._send if step is Step.SEND else self._look_up
         return call(claim, permit, deadline)
 
     def _send(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
-        with given_back_on_error(permit):
+        with released_on_error(permit):
             attempt = self._ledger.begin_attempt(claim)
         if attempt is None:
             permit.release()
@@ -92,26 +93,29 @@ class Retrier:
         return status
 
     def _look_up(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
-        with given_back_on_error(permit):
+        with released_on_error(permit):
             reach("before", "look_up")
-            settled = claim.progress.unsettled_age >= self._charger.gateway.profile.absent_after
-            answer = self._look_ups.look_up(claim.request, deadline=deadline, settled=settled)
+            age = claim.progress.unresolved_age
+            answer = self._lookup.look_up(claim.request, deadline=deadline, age=age)
             reach("after", "look_up")
         self._charger.on_reply(answer)
-        tell_breaker(permit, answer)
-        sighting = after_look_up(
-            answer, claim.progress, self._charger.gateway.profile, self._charger.policy, self._charger.draw()
+        report_health(permit, answer)
+        decision = after_look_up(
+            answer,
+            claim.progress,
+            self._charger.gateway.profile,
+            self._charger.policy,
+            self._charger.jitter(),
         )
-        if sighting.verdict is not None:
-            fruitless = sighting.found is Found.UNAVAILABLE
-            return self._ledger.record_look_up(claim, answer, sighting.verdict, fruitless=fruitless)
+        if decision is not None:
+            return self._ledger.record_look_up(claim, answer, decision)
         proven = self._ledger.prove_absent(claim)
         return None if proven is None else self._work(proven)
 
     def _known_charges(self, shape: str) -> list[KnownCharge]:
         ledger = self._ledger
-        settled_for = self._charger.gateway.profile.absent_after
-        return known_charges(ledger.database, ledger.clock, ledger.account, shape, settled_for=settled_for)
+        older_than = self._charger.gateway.profile.absent_after
+        return known_charges(ledger.database, ledger.clock, ledger.account, shape, older_than=older_than)
 
-    def _put_off(self, retry_after: float) -> float:
-        return put_off(retry_after, self._charger.draw())
+    def _deferral(self, retry_after: float) -> float:
+        return deferral(retry_after, self._charger.jitter())

@@ -13,7 +13,7 @@ from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
 from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
@@ -72,7 +72,7 @@ class Runtime:
 
     def dispatch_loop(self) -> DispatchLoop:
         dispatcher = Dispatcher(
-            DueOrders(self.database),
+            DispatchQueue(self.database),
             self.breaker,
             self.publisher,
             self.depth,

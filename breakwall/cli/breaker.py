@@ -69,11 +69,11 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
     """
     from breakwall.cli.breaker_text import breaker_lines
     from breakwall.settings import load_settings
-    from breakwall.wiring import circuit_is_unused, look_at_breaker
+    from breakwall.wiring import circuit_is_unused, inspect_breaker
 
     settings = load_settings()
     unused = circuit_is_unused(settings)
-    with look_at_breaker(settings) as breaker:
+    with inspect_breaker(settings) as breaker:
         status = breaker.status()
     write_result(output, breaker_document(status), *breaker_lines(status, unused=unused))
     if not status.store_ok:

@@ -17,7 +17,7 @@ def check_bulk_reason(reason: str | None) -> None:
 
 def check_attended(refusal: str) -> None:
     """Raise `RefusedError` with this sentence unless a person at a terminal can be asked."""
-    from breakwall.payments.operator.retry_and_cancel import RefusedError
+    from breakwall.payments.operator.locking import RefusedError
 
     if not sys.stdin.isatty():
         raise RefusedError(refusal)

@@ -12,7 +12,7 @@ from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
 from breakwall.terminal.words import count, duration
 from breakwall.urls import missing_file
-from breakwall.wiring import look_at_breaker
+from breakwall.wiring import inspect_breaker
 
 WORKERS = "workers"
 QUEUE = "queue"
@@ -26,7 +26,7 @@ def workers(settings: Settings) -> list[Finding]:
         return [_none_needed()]
     # Without `prepare`: the database stays as it is, and its revision is another check's finding.
     try:
-        with closing(Database(settings.database)) as opened, look_at_breaker(settings) as breaker:
+        with closing(Database(settings.database)) as opened, inspect_breaker(settings) as breaker:
             # The orders first: where the database does not answer, the circuit in it is not waited for.
             opened.read(lambda connection: None)
             seen, fleet = Monitor(opened, breaker, lambda: None).look()

@@ -1,4 +1,4 @@
-"""What people do to orders, and the notes that it leaves."""
+"""What people do to orders, and the records of it: interventions and incidents."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Action(StrEnum):
 class IncidentKind(StrEnum):
     """Why a person has to look at an order.
 
-    ``TWO_CHARGES``: it was charged twice. ``CHARGED_AFTER_CANCEL``, ``CHARGED_AFTER_RESOLUTION``: a charge turned up
-    after a person had cancelled it, or had said that there is none. ``WRONG_CHARGE``: an answer tells of a charge
-    that is not the order's: another order's, or of another amount. ``REPORTED``: a person wrote it down.
+    ``TWO_CHARGES``: it was charged twice. ``CHARGED_AFTER_CANCEL``, ``CHARGED_AFTER_RESOLUTION``: proof of a payment
+    came after a person had cancelled the order, or had said that it was not charged. ``WRONG_CHARGE``: an answer tells
+    of another order's charge, or of another amount. ``REPORTED``: a person reported it.
     """
 
     TWO_CHARGES = "two_charges"
@@ -39,7 +39,7 @@ class IncidentKind(StrEnum):
 
 
 class InvalidAuthorError(Picklable, ValueError):
-    """The action cannot be noted as it is; nothing was changed. ``field`` says what is at fault."""
+    """The author's name or reason cannot be stored; nothing was changed. ``field`` says which."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -49,11 +49,11 @@ class InvalidAuthorError(Picklable, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who acts, and why; checked when it is made.
+    """The person who acts, and why; checked when it is made.
 
     Attributes:
         actor: the person's name, 1 to 255 characters.
-        reason: 1 to `MAX_REASON` characters, or None where none was given.
+        reason: 1 to `MAX_REASON` characters, or None.
 
     Raises:
         InvalidAuthorError: naming the unusable field.
@@ -76,8 +76,8 @@ class StoredIntervention:
         at: when, by the database's clock; aware, in UTC.
         before: the order's state until then.
         after: the state that the action led to.
-        evidence: the charge id that the person vouched for, how it is known that nothing was charged where the order
-            has got a new key for it, or the time of the backup that was restored; None for other actions.
+        evidence: the charge id that the person vouched for; or how it is known that nothing was charged, if the order
+            got a new key for it; or the time of the backup that was restored. None for other actions.
         run: the same for all orders of one bulk action; None for a single order.
     """
 
@@ -96,7 +96,7 @@ class StoredIncident:
     """A charge of one order that a person has to look at, open until a person closes it.
 
     Attributes:
-        at: when it was found first, by the database's clock; aware, in UTC.
+        at: when it was first found, by the database's clock; aware, in UTC.
         kind: one of `IncidentKind`.
         closed_at: when it was closed; None while it is open, as are the two below.
         closed_by: who closed it.
@@ -118,5 +118,5 @@ def _check(field: str, value: str, limit: int) -> None:
         raise InvalidAuthorError(field, problem)
 
 
-NOBODY = Author()
-"""An author who was not named."""
+UNNAMED = Author()
+"""An author who gave no name."""

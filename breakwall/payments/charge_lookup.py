@@ -1,10 +1,11 @@
-"""Looking up earlier charges, and how far "no such charge" can be believed.
+"""Looking up earlier charges, and whether "no such charge" can be trusted.
 
-A service without a look-up answers 404 to everything, and so does one whose framework reads a slash in a key its
-own way, or whose column is too short for it. Believing that would charge twice. So each 404 is tried out: the service
-is asked, in the same way, for a charge that it is known to have made, under a key of the same shape, and then for the
-one in question again. Where no such charge is known, nothing is believed. Once a day is not enough: the way to a
-look-up that has worked can be lost in an incident, and what stands in front of the service then answers in its stead.
+Many services answer 404 although the charge exists: one without a look-up answers so to everything; a framework may
+read a slash in a key in its own way; a column may be too short for the key. To trust such a 404 would charge twice.
+
+So each 404 is tested. The service is asked, in the same way, for a charge that it is known to have made under a key of
+the same shape, and then again for the charge in question. If no such charge is known, no 404 is trusted. Testing once a
+day is not enough: an incident may break the route to a look-up that has worked, and a proxy in front answers instead.
 """
 
 from __future__ import annotations
@@ -17,39 +18,38 @@ from breakwall.payments.gateways.base import ChargeRequest, Gateway, Health, Loo
 from breakwall.payments.gateways.lookup_answers import OTHER_STATUS, UNREADABLE
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import KnownCharge
-from breakwall.payments.verification import checked
+from breakwall.payments.verification import verified
 
 NOT_FOUND = "http_404"
 
-DOUBT_SECONDS = 60.0
-"""How long look-ups by a shape of key are not believed after one has failed its trial."""
+DISTRUST_SECONDS = 60.0
+"""How long look-ups by a shape of key are not trusted after one has failed its test."""
 
 _DENIES_ALL = (
-    "The payment service says that there is no such charge, but also says so of a charge that it is known "
-    "to have made under a key of the same shape: it has no look-up, or none for such keys, or the way to it is "
-    "lost. Until one works, only a person can tell whether this order was charged."
+    "It also says so of a charge that it is known to have made under a key of the same shape. It has no look-up, or "
+    "none for such keys, or the look-up cannot be reached. Until one works, only a person can tell whether this order "
+    "was charged."
 )
 _FINDS_ANOTHER = (
-    "The payment service says that there is no such charge, but under the key of a charge that it is known to have "
-    "made it tells of another one: its look-up does not go by the whole key. Only a person can tell."
+    "Under the key of a charge that it is known to have made, it finds another one: its look-up does not compare the "
+    "whole key. Only a person can tell."
 )
 _NOT_SHOWN = (
-    "The payment service says that there is no such charge, and of charges that it is known to have made it does not "
-    "say which they are: so it has not shown that it finds one. The next order that is paid may change that."
+    "It gives no ids of charges that it is known to have made, so it has not shown that it finds one. The next order "
+    "that is paid may change that."
 )
 _NONE_KNOWN = (
-    "The payment service says that there is no such charge. That is believed once a charge that is known to be there "
-    "is found in the same way, and none under a key of this shape is known yet. The next order that is paid may "
-    "change that."
+    "That is trusted once a known charge is found in the same way. No charge under a key of this shape is known yet. "
+    "The next order that is paid may change that."
 )
 
 
-class LookUps:
+class ChargeLookup:
     """Asks a gateway for earlier charges. Safe for threads.
 
     Args:
-        gateway: whom to ask.
-        known: the newest charges under keys of this shape that the service has had time to settle, newest first.
+        gateway: the payment service.
+        known: the newest charges under keys of this shape, newest first, that are older than the settle time.
         clock: monotonic seconds.
     """
 
@@ -62,70 +62,72 @@ class LookUps:
         self._gateway = gateway
         self._known = known
         self._clock = clock
-        self._doubted_until: dict[str, float] = {}
+        self._distrusted_until: dict[str, float] = {}
 
-    def look_up(self, request: ChargeRequest, *, deadline: float, settled: bool) -> LookupAnswer:
-        """Ask for the charge of a request; see `Gateway.look_up`. "Absent" is only said where it is believed.
+    def look_up(self, request: ChargeRequest, *, deadline: float, age: float) -> LookupAnswer:
+        """Ask for the charge of a request; see `Gateway.look_up`. Answers "absent" only if that can be trusted.
 
         Args:
-            settled: the settle time has passed. Before, "absent" proves nothing, and is not tried out.
+            age: seconds since the newest attempt that may have charged ended. Before the settle time "absent" proves
+                nothing, so it is not tested.
 
         Raises:
-            DatabaseUnavailableError: there was no telling which charge to try the look-up out with.
+            DatabaseUnavailableError: the known charges could not be read.
         """
         answer = self._ask(request, deadline)
         if not _is_not_found(answer):
             return answer
-        if not settled:
+        if age < self._gateway.profile.absent_after:
             return replace(answer, result=LookupResult.ABSENT)
-        doubt = self._try_out(answer, key_shape(request.idempotency_key), deadline)
-        if doubt is not None:
-            return doubt
-        # The way may have come back after that answer and before the trial.
+        distrusted = self._test(answer, key_shape(request.idempotency_key), deadline)
+        if distrusted is not None:
+            return distrusted
+        # The route may have been restored between the answer and the test, so the question is asked again.
         again = self._ask(request, deadline)
         if not _is_not_found(again):
             return again
         return replace(again, result=LookupResult.ABSENT, health=Health.SUCCESS)
 
     def _ask(self, request: ChargeRequest, deadline: float) -> LookupAnswer:
-        return checked(self._gateway.look_up(request.idempotency_key, deadline=deadline), request)
+        return verified(self._gateway.look_up(request.idempotency_key, deadline=deadline), request)
 
-    def _try_out(self, answer: LookupAnswer, shape: str, deadline: float) -> LookupAnswer | None:
-        """None where a known charge of the shape is found; else what the 404 in ``answer`` comes down to."""
-        if self._clock() < self._doubted_until.get(shape, float("-inf")):
-            return _not_believed(answer, _DENIES_ALL)
-        doubt = _not_believed(answer, _NONE_KNOWN)
+    def _test(self, not_found: LookupAnswer, shape: str, deadline: float) -> LookupAnswer | None:
+        """None if a known charge of the shape is found; else the answer that the 404 comes down to."""
+        if self._clock() < self._distrusted_until.get(shape, float("-inf")):
+            return _distrusted(not_found, _DENIES_ALL)
+        result = _distrusted(not_found, _NONE_KNOWN)
         for charge in self._known(shape):
-            told = self._trial(charge, deadline)
-            if told.charge_id == charge.charge_id:
+            found = self._look_up_twice(charge, deadline)
+            if found.charge_id == charge.charge_id:
                 return None
-            if _is_not_found(told):
-                self._doubt(shape)
-                return _not_believed(answer, _DENIES_ALL)
-            if told.charge_id is not None:
-                return _not_believed(answer, _FINDS_ANOTHER)
-            if told.result is LookupResult.UNAVAILABLE and told.code not in {OTHER_STATUS, UNREADABLE}:
-                return told  # It has shown nothing: the next look-up tries again.
-            # It knows the charge, perhaps as one that was refunded since, and does not say which it is.
-            doubt = _not_believed(answer, _NOT_SHOWN)
-        return doubt
+            if _is_not_found(found):
+                self._distrust(shape)
+                return _distrusted(not_found, _DENIES_ALL)
+            if found.charge_id is not None:
+                return _distrusted(not_found, _FINDS_ANOTHER)
+            if found.result is LookupResult.UNAVAILABLE and found.code not in {OTHER_STATUS, UNREADABLE}:
+                return found  # It has shown nothing: the next look-up tests again.
+            # It knows the charge, which may have been refunded since, and gives no id.
+            result = _distrusted(not_found, _NOT_SHOWN)
+        return result
 
-    def _doubt(self, shape: str) -> None:
+    def _distrust(self, shape: str) -> None:
         now = self._clock()
-        still = {other: until for other, until in self._doubted_until.items() if until > now}
-        self._doubted_until = {**still, shape: now + DOUBT_SECONDS}
+        others = {other: until for other, until in self._distrusted_until.items() if until > now}
+        self._distrusted_until = {**others, shape: now + DISTRUST_SECONDS}
 
-    def _trial(self, charge: KnownCharge, deadline: float) -> LookupAnswer:
-        """Ask for a known charge, twice in a row: of two servers that take turns, one may be blind."""
-        told = self._gateway.look_up(charge.key, deadline=deadline)
-        if told.charge_id != charge.charge_id:
-            return told
+    def _look_up_twice(self, charge: KnownCharge, deadline: float) -> LookupAnswer:
+        """Look a known charge up twice in a row: of two servers that take turns, one may not find it."""
+        found = self._gateway.look_up(charge.key, deadline=deadline)
+        if found.charge_id != charge.charge_id:
+            return found
         return self._gateway.look_up(charge.key, deadline=deadline)
 
 
-def _not_believed(answer: LookupAnswer, detail: str) -> LookupAnswer:
-    # Whoever answers so may be anybody: no sign that the service is well.
-    return replace(answer, result=LookupResult.UNAVAILABLE, health=Health.NEUTRAL, detail=detail)
+def _distrusted(answer: LookupAnswer, detail: str) -> LookupAnswer:
+    # The answer may come from any server in between, so it says nothing about the service's health.
+    said = f"The payment service says that there is no such charge. {detail}"
+    return replace(answer, result=LookupResult.UNAVAILABLE, health=Health.NEUTRAL, detail=said)
 
 
 def _is_not_found(answer: LookupAnswer) -> bool:

@@ -8,24 +8,25 @@ from contextlib import contextmanager
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
 from breakwall.payments.db.lock_timeouts import LockBudget
-from breakwall.payments.decisions import RetryPolicy, after_attempt, without_look_up
+from breakwall.payments.decisions import after_attempt, without_look_up
 from breakwall.payments.gateways.base import ChargeAnswer, Gateway, Health, LookupAnswer
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.verification import checked
+from breakwall.payments.retry_policy import RetryPolicy
+from breakwall.payments.verification import verified
 
 
 class Charger:
-    """Sends attempts whose rows are written, and records what came of them.
+    """Sends attempts whose rows are committed, and records their results.
 
     Args:
-        gateway: whom to charge with.
-        ledger: where results go.
+        gateway: the payment service.
+        ledger: where results are recorded.
         policy: when an attempt without a final answer is due again.
-        draw: uniform random numbers from 0 to 1, for the jitter.
-        on_answer: told each answer to a charge, once it is recorded.
-        on_reply: told each answer, to a charge or a look-up, before the breaker is.
+        jitter: uniform random numbers from 0 to 1.
+        on_answer: called with each answer to a charge, once it is recorded.
+        on_reply: called with each answer, to a charge or a look-up, before the breaker learns of it.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Charger:
         gateway: Gateway,
         ledger: Ledger,
         policy: RetryPolicy,
-        draw: Callable[[], float],
+        jitter: Callable[[], float],
         *,
         on_answer: Callable[[ChargeAnswer], None] = lambda answer: None,
         on_reply: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None,
@@ -41,48 +42,43 @@ class Charger:
         self.gateway = gateway
         self.ledger = ledger
         self.policy = policy
-        self.draw = draw
+        self.jitter = jitter
         self.on_answer = on_answer
         self.on_reply = on_reply
 
     def send(
         self, attempt: Attempt, permit: Permit, *, deadline: float, lock_budget: LockBudget | None = None
     ) -> tuple[OrderStatus, str | None]:
-        """Charge, tell the breaker, record; no transaction is open meanwhile.
+        """Charge, report to the breaker, record. No transaction is open during the call.
 
         Returns the order's state and, once it is paid, the charge's id.
 
         Args:
-            deadline: until when the call may take.
+            deadline: when the call must have ended, on the gateway's monotonic clock.
             lock_budget: how long recording its answer may wait for a lock, as `Database.write`.
 
         Raises:
             DatabaseUnavailableError: the answer could not be recorded. The claim's lease runs out, and a
-                later claim settles the order.
+                later claim resolves the attempt.
         """
-        with given_back_on_error(permit):
+        with released_on_error(permit):
             reach("before", "charge")
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
         self.on_reply(answer)
-        tell_breaker(permit, answer)
-        result = self._record(attempt, answer, lock_budget)
+        report_health(permit, answer)
+        profile = self.gateway.profile
+        accepted = without_look_up(verified(answer, attempt.claim.request), profile)
+        decision = after_attempt(accepted, attempt.claim.progress, profile, self.policy, self.jitter())
+        result = self.ledger.record(attempt, accepted, decision, lock_budget)
         self.on_answer(answer)
         return result
 
-    def _record(
-        self, attempt: Attempt, answer: ChargeAnswer, lock_budget: LockBudget | None
-    ) -> tuple[OrderStatus, str | None]:
-        profile = self.gateway.profile
-        told = without_look_up(checked(answer, attempt.claim.request), profile)
-        verdict = after_attempt(told, attempt.claim.progress, profile, self.policy, self.draw())
-        return self.ledger.record_answer(attempt, told, verdict, lock_budget)
 
+def report_health(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:
+    """End the permit with what the answer says about the service's health.
 
-def tell_breaker(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:
-    """Settle the permit with what the answer says about the service.
-
-    Where it says for how long it wants to be left alone, the circuit opens for so long.
+    If the service asks to be left alone for some time, the circuit opens for that time.
     """
     match answer.health:
         case Health.SUCCESS:
@@ -96,8 +92,8 @@ def tell_breaker(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:
 
 
 @contextmanager
-def given_back_on_error(permit: Permit) -> Iterator[None]:
-    """Give the permit back when something else than the payment service fails while it is held."""
+def released_on_error(permit: Permit) -> Iterator[None]:
+    """Release the permit if anything other than the payment service fails while it is held."""
     try:
         yield
     except BaseException:

@@ -1,4 +1,4 @@
-"""Whether an answer about a charge may be believed: it must tell of this order's charge, and of no other's. Pure."""
+"""Whether an answer is accepted as proof: it must tell of this order's charge, and of no other's. Pure."""
 
 from __future__ import annotations
 
@@ -16,60 +16,57 @@ from breakwall.payments.gateways.base import (
     Outcome,
 )
 
-Told = TypeVar("Told", ChargeAnswer, LookupAnswer)
+AnyAnswer = TypeVar("AnyAnswer", ChargeAnswer, LookupAnswer)
 
 WRONG_CHARGE = "wrong_charge"
 """The code of an answer that tells of another charge than the order's."""
 
 
-def checked(answer: Told, request: ChargeRequest) -> Told:
-    """The answer; where it tells of another charge than the one that was asked for, as one that proves nothing."""
-    if not (says_charged(answer) or _says_declined(answer)):
+def verified(answer: AnyAnswer, request: ChargeRequest) -> AnyAnswer:
+    """The answer; if it contradicts the request, one that proves nothing."""
+    said = _said(answer)
+    if said not in {Outcome.SUCCEEDED.value, Outcome.DECLINED.value}:
         return answer
-    if says_charged(answer) and not answer.charge_id:
+    if said == Outcome.SUCCEEDED.value and not answer.charge_id:
         return contradicted(answer, "it says that it has charged, and not under which id")
-    found = contradiction(answer.charge_id, answer.details, request)
+    found = find_contradiction(answer.charge_id, answer.details, request)
     return answer if found is None else contradicted(answer, found)
 
 
-def contradicted(answer: Told, why: str) -> Told:
-    """The answer as one that only a person can make sense of."""
-    disbelieved = replace(
+def contradicted(answer: AnyAnswer, why: str) -> AnyAnswer:
+    """The answer as one that proves nothing and that a person must look at."""
+    unproven = replace(
         answer,
         advice=Advice.REVIEW,
         code=WRONG_CHARGE,
-        detail=f"Not believed: {why}. A person must compare the two.",
+        detail=f"Not accepted as proof: {why}. A person must compare the two.",
         contradiction=why,
     )
-    if isinstance(disbelieved, ChargeAnswer):
-        return replace(disbelieved, outcome=Outcome.UNKNOWN, spends_key=True)
-    return replace(disbelieved, result=LookupResult.UNAVAILABLE)
+    if isinstance(unproven, ChargeAnswer):
+        return replace(unproven, outcome=Outcome.UNKNOWN, spends_key=True)
+    return replace(unproven, result=LookupResult.UNAVAILABLE)
 
 
 def says_charged(answer: ChargeAnswer | LookupAnswer) -> bool:
-    """Whether it tells of a charge."""
-    if isinstance(answer, ChargeAnswer):
-        return answer.outcome is Outcome.SUCCEEDED
-    return answer.result is LookupResult.SUCCEEDED
+    """Whether the answer tells of a charge."""
+    return _said(answer) == Outcome.SUCCEEDED.value
 
 
-def _says_declined(answer: ChargeAnswer | LookupAnswer) -> bool:
-    if isinstance(answer, ChargeAnswer):
-        return answer.outcome is Outcome.DECLINED
-    return answer.result is LookupResult.DECLINED
+def _said(answer: ChargeAnswer | LookupAnswer) -> str:
+    return answer.outcome.value if isinstance(answer, ChargeAnswer) else answer.result.value
 
 
-def contradiction(charge_id: str | None, details: ChargeDetails, request: ChargeRequest) -> str | None:
-    """What the answer names that is not the order's, in a sentence; None where all of it is."""
-    order_id, money = _order_id(details, request), _money(details, request)
+def find_contradiction(charge_id: str | None, details: ChargeDetails, request: ChargeRequest) -> str | None:
+    """What the answer names that is not the order's, in a sentence; None if all of it is."""
+    order_id, money = _other_order_id(details, request), _other_money(details, request)
     if order_id is None and money is None:
         return None
     charge = f"the charge {charge_id}" if charge_id else "the answer"
-    said = " and ".join(part for part in (order_id, money) if part)
-    return f"{charge} {said}; this order is of {show_money(request.amount, request.currency)}"
+    named = " and ".join(part for part in (order_id, money) if part)
+    return f"{charge} {named}; this order is of {show_money(request.amount, request.currency)}"
 
 
-def _order_id(details: ChargeDetails, request: ChargeRequest) -> str | None:
+def _other_order_id(details: ChargeDetails, request: ChargeRequest) -> str | None:
     if details.order_id is None or _is_name_of(details.order_id, request):
         return None
     return f"is said to be of order {_shown(details.order_id)}"
@@ -82,7 +79,7 @@ def _is_name_of(value: object, request: ChargeRequest) -> bool:
     return value.replace("-", "").lower() == request.order_id or value == request.reference
 
 
-def _money(details: ChargeDetails, request: ChargeRequest) -> str | None:
+def _other_money(details: ChargeDetails, request: ChargeRequest) -> str | None:
     amount, currency = details.amount, details.currency
     same_amount = amount is None or _whole_number(amount) == request.amount
     same_currency = currency is None or (
@@ -95,12 +92,12 @@ def _money(details: ChargeDetails, request: ChargeRequest) -> str | None:
 
 
 def _whole_number(value: object) -> int | None:
-    # Digits in quotes are the same number; with a decimal point it might be of another unit.
+    # A string of digits is the same number. With a decimal point it might be in another unit.
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _shown(value: object) -> str:
-    # It comes from outside and goes into a text that people read: short, and without what a terminal obeys.
+    # It comes from outside and goes into a text for people: short, and without control sequences for terminals.
     return ascii(value)[:40]

@@ -1,4 +1,4 @@
-"""What the tests of people's actions begin with: orders in the states that people act on."""
+"""Orders in the states that people act on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from breakwall import crashpoints
 from breakwall.payments.actions import Author, StoredIntervention
 from breakwall.payments.db.schema import incidents, orders
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.audit import list_interventions
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import OrderStatus
 from tests.contract.site import LEASE, Site, order
@@ -77,21 +77,21 @@ def die(site: Site, order_id: str, answer: ChargeAnswer = FAILED) -> None:
     assert claim is not None
     attempt = site.ledger.begin_attempt(claim)
     assert attempt is not None
-    site.ledger.record(attempt, answer, Verdict(OrderStatus.DEAD))
+    site.ledger.record(attempt, answer, Decision(OrderStatus.DEAD))
 
 
 def in_review(site: Site, key: str = "cart-1", answer: ChargeAnswer = UNCLEAR) -> str:
-    """An order of which only a person can tell whether it was charged."""
+    """An order in review: only a person can tell whether it was charged."""
     attempt = site.ledger.accept_sending(order(key))
     assert isinstance(attempt, Attempt)
     site.gateway.charged.append(attempt.claim.request)
     site.gateway.during()
-    assert site.ledger.record(attempt, answer, Verdict(OrderStatus.REVIEW)) is OrderStatus.REVIEW
+    assert site.ledger.record(attempt, answer, Decision(OrderStatus.REVIEW))[0] is OrderStatus.REVIEW
     return attempt.claim.order_id
 
 
 def refused(site: Site, key: str = "cart-1") -> str:
-    """A dead order that the service has refused, and of which a look-up has found no charge."""
+    """A dead order that the service has refused; a look-up has found no charge of it."""
     site.know_a_charge("paid-before")
     site.gateway.answers.append(REFUSED)
     order_id = site.producer.place(order(key)).order_id
@@ -109,19 +109,19 @@ def look_up_in_vain(site: Site, order_id: str) -> None:
 
 
 def poisoned(site: Site) -> Attempt:
-    """An order in review whose first attempt is still under way somewhere."""
+    """An order in review whose first attempt is still running somewhere."""
     attempt = site.ledger.accept_sending(order())
     assert isinstance(attempt, Attempt)
     for crashes in range(POISON_CRASHES):
         if crashes:
             assert site.ledger.claim(attempt.claim.order_id) is not None
         site.advance(LEASE)
-        site.due.reclaim_expired()
+        site.dispatch_queue.reclaim_expired()
     assert site.get().status is OrderStatus.REVIEW
     return attempt
 
 
-def noted(site: Site, key: str = "cart-1") -> list[StoredIntervention]:
+def interventions_of(site: Site, key: str = "cart-1") -> list[StoredIntervention]:
     return list_interventions(site.database, site.get(key).id)
 
 

@@ -11,14 +11,15 @@ from breakwall.payments.actions import Author
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts
+from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import Order, StoredOrder
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
 from tests.gateway import PAID, ScriptedGateway
@@ -29,7 +30,7 @@ TIMEOUT = 10.0
 
 
 class RecordingPublisher:
-    """Remembers what it was to publish."""
+    """Records what it is asked to publish."""
 
     def __init__(self) -> None:
         self.published: list[str] = []
@@ -68,11 +69,12 @@ class Site:
             self.ledger, charger, self.breaker, self.publisher, timeout=TIMEOUT, jitter=lambda: 0.0
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
-        self.due = DueOrders(self.database, clock=self.clock)
+        self.dispatch_queue = DispatchQueue(self.database, clock=self.clock)
         self.people = Interventions(self.database, clock=self.clock)
+        self.resolution = Resolution(self.database, clock=self.clock)
 
     def know_a_charge(self, key: str = "paid-before") -> None:
-        """Have one charge be known by which look-ups can be tried out, as any shop has after its first order."""
+        """Make one charge known, to test look-ups with, as any shop has one after its first order."""
         self.gateway.answers.appendleft(replace(PAID, charge_id=f"ch_of_{key}"))
         placed = self.producer.place(order(key))
         self.gateway.known[self.get(key).charge_key] = f"ch_of_{key}"
@@ -81,7 +83,7 @@ class Site:
         self.advance(self.gateway.profile.absent_after)
 
     def suspect(self) -> None:
-        """Make every open order one that may have been charged without our knowing."""
+        """Suspect every open order, as after a restore."""
         suspicion = Suspicion(self.database, clock=self.clock, sleep=lambda seconds: None)
         list(suspicion.run(self.clock.now, Author("anna", "restored")))
 

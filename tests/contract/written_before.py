@@ -1,4 +1,4 @@
-"""Attempts as the version before wrote them, and what the rules are to read from each."""
+"""Attempts as the previous version wrote them, and what the rules must read from each."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ LOOKED_UP = "Looked up afterwards: there is no such charge."
 RESOLVED = "Resolved by anna: not charged. It is not on the dashboard."
 
 FACTS = {
-    "unsettled": attempt_conditions.UNSETTLED,
+    "unresolved": attempt_conditions.UNRESOLVED,
     "spends_key": attempt_conditions.SPENDS_KEY,
-    "disputed": attempt_conditions.LEADS_ELSEWHERE,
+    "key_conflict": attempt_conditions.KEY_CONFLICT,
     "refused": attempt_conditions.REFUSED,
     "rejected": attempt_conditions.REJECTED,
-    "proven": attempt_conditions.PROVEN_OTHERWISE,
+    "proven": attempt_conditions.RESOLVED,
 }
 
 WRITTEN_BEFORE: list[tuple[Outcome | None, str | None, str | None, set[str]]] = [
-    (None, None, None, {"unsettled"}),
+    (None, None, None, {"unresolved"}),
     (SUCCEEDED, None, None, set()),
     (SUCCEEDED, "ReadTimeout", "Looked up afterwards.", {"proven"}),
     (SUCCEEDED, None, "Resolved by anna: it charged.", {"proven"}),
     (Outcome.DECLINED, "card_declined", "The payment was declined.", set()),
     (Outcome.NOT_SENT, "ConnectError", "No connection to the payment service: refused.", set()),
     (Outcome.THROTTLED, "http_429", "The payment service asks us to slow down (HTTP 429).", set()),
-    (UNKNOWN, "ReadTimeout", "The request may have reached the payment service.", {"unsettled"}),
-    (UNKNOWN, None, "No answer was recorded: the process ended or lost its claim.", {"unsettled"}),
-    (UNKNOWN, "http_409", "The same charge is still running (HTTP 409).", {"unsettled"}),
-    (UNKNOWN, "http_500", "HTTP 500 does not say whether it charged.", {"unsettled", "spends_key"}),
-    (UNKNOWN, "http_503", None, {"unsettled", "spends_key"}),
-    (UNKNOWN, "http_422", "This idempotency key was used.", {"unsettled", "spends_key", "disputed"}),
-    (UNKNOWN, "http_302", "put the final address into BREAKWALL_PAYMENT_URL.", {"unsettled", "rejected"}),
+    (UNKNOWN, "ReadTimeout", "The request may have reached the payment service.", {"unresolved"}),
+    (UNKNOWN, None, "No answer was recorded: the process ended or lost its claim.", {"unresolved"}),
+    (UNKNOWN, "http_409", "The same charge is still running (HTTP 409).", {"unresolved"}),
+    (UNKNOWN, "http_500", "HTTP 500 does not say whether it charged.", {"unresolved", "spends_key"}),
+    (UNKNOWN, "http_503", None, {"unresolved", "spends_key"}),
+    (UNKNOWN, "http_422", "This idempotency key was used.", {"unresolved", "spends_key", "key_conflict"}),
+    (UNKNOWN, "http_302", "put the final address into BREAKWALL_PAYMENT_URL.", {"unresolved", "rejected"}),
     (FAILED, "http_400", NOT_TAKEN, {"spends_key", "refused"}),
     (FAILED, "currency_not_enabled", NOT_TAKEN, {"spends_key", "refused"}),
     (FAILED, None, None, {"spends_key", "refused"}),
@@ -53,12 +53,12 @@ WRITTEN_BEFORE: list[tuple[Outcome | None, str | None, str | None, set[str]]] = 
     (FAILED, None, LOOKED_UP, {"proven"}),
     (FAILED, "http_500", LOOKED_UP, {"proven", "spends_key"}),
     (FAILED, "ReadTimeout", RESOLVED, {"proven"}),
-    (FAILED, "http_422", RESOLVED, {"proven", "spends_key", "disputed"}),
+    (FAILED, "http_422", RESOLVED, {"proven", "spends_key", "key_conflict"}),
 ]
 
 
 def write_attempt(connection: Connection, order_id: str, **columns: Any) -> None:
-    """As that version inserts it: of the new columns it knows nothing."""
+    """Insert it as that version does, which does not know the new columns."""
     row = {
         "order_id": order_id,
         "number": 1,
@@ -73,7 +73,7 @@ def write_attempt(connection: Connection, order_id: str, **columns: Any) -> None
 
 
 def read_facts(connection: Connection, order_id: str) -> set[str]:
-    """The names of the facts that hold of an order's only attempt."""
+    """The names of the conditions that an order's only attempt meets."""
     mine = select(attempts.c.number).where(attempts.c.order_id == order_id)
     found = {name for name, fact in FACTS.items() if connection.scalar(mine.where(fact)) is not None}
     opposite = {name for name, fact in FACTS.items() if connection.scalar(mine.where(not_(fact))) is not None}

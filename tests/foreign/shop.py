@@ -14,7 +14,6 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.gateways.http import HttpGateway
 from breakwall.payments.ledger.ledger import Ledger
@@ -22,6 +21,7 @@ from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.operator.incidents import newest_incidents
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, StoredOrder
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.worker.retry import Retrier
 from tests.contract.site import LEASE, TIMEOUT, RecordingPublisher
@@ -59,7 +59,7 @@ class OneProcessShop:
         breaker = CircuitBreaker(
             "payment", config, MemoryStore(lambda: self._seconds), clock=lambda: self._seconds
         )
-        ledger = Ledger(self.database, lease=LEASE, clock=self.clock, keys_as_they_are=callers_keys)
+        ledger = Ledger(self.database, lease=LEASE, clock=self.clock, send_caller_keys=callers_keys)
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=5)
         charger = Charger(self.gateway, ledger, policy, lambda: 1.0)
         self.producer = OrderProducer(

@@ -18,8 +18,8 @@ import pytest
 from fastapi.responses import JSONResponse
 
 from breakwall.payments.operator.incidents import count_open
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RefusedError
 from tests.contract.people import ANNA
 from tests.foreign.conftest import OpenShop, Serve
 from tests.foreign.services import Answering, ForeignService, ServiceCharge, breaks, hangs_up, nginx_before

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, update
 
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from tests.command import Terminal
@@ -34,7 +34,7 @@ def in_review(terminal: Terminal, key: str = "cart-1", answer: ChargeAnswer = UN
     with ledger_of(terminal) as ledger:
         attempt = ledger.accept_sending(Order("u1", 10_000, "KRW", key))
         assert isinstance(attempt, Attempt)
-        ledger.record(attempt, answer, Verdict(OrderStatus.REVIEW))
+        ledger.record(attempt, answer, Decision(OrderStatus.REVIEW))
     return attempt
 
 
@@ -42,10 +42,10 @@ def dead(terminal: Terminal, *keys: str, currency: str = "KRW") -> None:
     terminal.run("db", "upgrade")
     with ledger_of(terminal) as ledger:
         ledger.accept_queued([Order("u1", 10_000, currency, key) for key in keys])
-        ledger.database.write(lambda connection: bury(connection, keys))
+        ledger.database.write(lambda connection: make_dead(connection, keys))
 
 
-def bury(connection: Connection, keys: tuple[str, ...]) -> None:
+def make_dead(connection: Connection, keys: tuple[str, ...]) -> None:
     connection.execute(
         update(orders)
         .where(orders.c.idempotency_key.in_(keys))

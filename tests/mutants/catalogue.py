@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ACCEPTANCE = "breakwall/payments/ledger/acceptance.py"
-CLAIMS = "breakwall/payments/ledger/claims.py"
-LEDGER = "breakwall/payments/ledger/ledger.py"
-SETTLEMENT = "breakwall/payments/ledger/record_result.py"
+ACCEPT = "breakwall/payments/ledger/accept.py"
+CLAIM = "breakwall/payments/ledger/claim.py"
+PROGRESS = "breakwall/payments/ledger/progress.py"
+RECORD = "breakwall/payments/ledger/record.py"
 DECISIONS = "breakwall/payments/decisions.py"
-LOOK_UPS = "breakwall/payments/charge_lookup.py"
-DUE = "breakwall/payments/ledger/dispatch_queue.py"
+LOOKUP = "breakwall/payments/charge_lookup.py"
+QUEUE = "breakwall/payments/ledger/dispatch_queue.py"
 
-LEDGER_TESTS = "tests/contract/payments/ledger/test_ledger.py"
+ACCEPT_TESTS = "tests/contract/payments/ledger/test_accept.py"
+CLAIM_TESTS = "tests/contract/payments/ledger/test_claim.py"
+RECORD_TESTS = "tests/contract/payments/ledger/test_record.py"
+QUEUE_TESTS = "tests/contract/payments/ledger/test_dispatch_queue.py"
 RETRY_TESTS = "tests/contract/worker/test_retry.py"
 LATE_TESTS = "tests/contract/payments/ledger/test_late_answers.py"
 CHARGE_TESTS = "tests/contract/payments/ledger/test_charges.py"
@@ -43,40 +46,40 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "the fence",
-        CLAIMS,
+        CLAIM,
         "and_(orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence)",
         "orders.c.status == IN_FLIGHT",
-        (LEDGER_TESTS,),
+        (CLAIM_TESTS,),
     ),
     Mutant(
         "the lease's end",
-        LEDGER,
+        CLAIM,
         ".where(*held(claim), orders.c.lease_until > self.clock.after(0))",
         ".where(*held(claim))",
-        (LEDGER_TESTS,),
+        (CLAIM_TESTS,),
         simulated=False,
     ),
     Mutant(
         "the attempt's row before the send",
-        CLAIMS,
-        """    connection.execute(
-        insert(attempts).values(""",
-        """    str(
-        insert(attempts).values(""",
-        (LEDGER_TESTS, PLACE_TESTS),
+        CLAIM,
+        """            connection.execute(
+                insert(attempts).values(""",
+        """            str(
+                insert(attempts).values(""",
+        (CLAIM_TESTS, PLACE_TESTS),
     ),
     Mutant(
         "retry_count before the send",
-        LEDGER,
+        CLAIM,
         "retry_count=orders.c.retry_count + 1,",
         "retry_count=orders.c.retry_count,",
-        (LEDGER_TESTS, RETRY_TESTS),
+        (CLAIM_TESTS, RETRY_TESTS),
     ),
     Mutant(
         "the reuse of the key",
-        CLAIMS,
-        "taken.charge_key, reference",
-        'f"{taken.charge_key}{taken.fence}", reference',
+        CLAIM,
+        "order.charge_key, reference)",
+        'f"{order.charge_key}{order.fence}", reference)',
         (RETRY_TESTS,),
     ),
     Mutant(
@@ -89,14 +92,14 @@ MUTANTS = (
     Mutant(
         "the settle time",
         DECISIONS,
-        "case LookupResult.ABSENT if progress.unsettled_age >= profile.absent_after:",
+        "case LookupResult.ABSENT if progress.unresolved_age >= profile.absent_after:",
         "case LookupResult.ABSENT if True:",
         ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(
-        "the trial of a look-up's 404",
-        LOOK_UPS,
-        "            if told.charge_id == charge.charge_id:\n",
+        "the test of a look-up's 404",
+        LOOKUP,
+        "            if found.charge_id == charge.charge_id:\n",
         "            if True:\n",
         ("tests/unit/payments/test_charge_lookup.py", LATE_TESTS),
     ),
@@ -109,15 +112,15 @@ MUTANTS = (
     ),
     Mutant(
         "the known charge's own id",
-        LOOK_UPS,
-        "            if told.charge_id == charge.charge_id:\n",
-        "            if told.charge_id is not None:\n",
+        LOOKUP,
+        "            if found.charge_id == charge.charge_id:\n",
+        "            if found.charge_id is not None:\n",
         ("tests/unit/payments/test_charge_lookup.py",),
         simulated=False,
     ),
     Mutant(
-        "the order whose a charge is",
-        SETTLEMENT,
+        "the order that owns a charge",
+        RECORD,
         "    if owner is None:\n",
         "    if True:\n",
         (CHARGE_TESTS,),
@@ -137,29 +140,29 @@ MUTANTS = (
         ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(
-        "the look-up before a key is renewed",
+        "the look-up before a key is rotated",
         "breakwall/payments/operator/key_rotation.py",
-        "_whose_newest(connection, locked, _SPENT, PROVEN_OTHERWISE)",
-        "_whose_newest(connection, locked, _SPENT)",
+        "_ids_by_newest(connection, locked, _SPENT, RESOLVED)",
+        "_ids_by_newest(connection, locked, _SPENT)",
         ("tests/contract/payments/operator/test_key_rotation.py",),
         simulated=False,
     ),
     Mutant(
         "the suspicion before a send",
-        CLAIMS,
-        "(sent.unsettled_at, order.suspected_at)",
-        "(sent.unsettled_at,)",
+        PROGRESS,
+        "(sent.unresolved_at, order.suspected_at)",
+        "(sent.unresolved_at,)",
         (
             "tests/contract/payments/operator/test_suspect.py",
-            "tests/contract/payments/operator/test_doubt.py",
+            "tests/contract/payments/operator/test_doubted_refusals.py",
         ),
     ),
     Mutant(
         "the derived key",
-        ACCEPTANCE,
-        "key if as_it_is else derive_charge_key(order_id)",
+        ACCEPT,
+        "key if self.send_caller_keys else derive_charge_key(order_id)",
         "key",
-        (LEDGER_TESTS, PLACE_TESTS),
+        (ACCEPT_TESTS, PLACE_TESTS),
     ),
     Mutant(
         "the end by a late decline",
@@ -171,20 +174,20 @@ MUTANTS = (
     ),
     Mutant(
         "proof of payment from a late result",
-        SETTLEMENT,
+        RECORD,
         "    if as_expected.rowcount == 0:\n",
         "    if False:\n",
-        (LEDGER_TESTS,),
+        (RECORD_TESTS,),
     ),
     Mutant(
         "the dispatcher's republishing",
-        DUE,
+        QUEUE,
         ".values(dispatch_at=self.clock.after(republish_after))",
         ".values(dispatch_at=self.clock.after(1e9))",
-        (LEDGER_TESTS,),
+        (QUEUE_TESTS,),
     ),
     Mutant(
-        "taking back expired claims",
+        "reclaiming expired claims",
         "worker/dispatcher.py",
         "        self._due.reclaim_expired()\n",
         "",
@@ -192,10 +195,10 @@ MUTANTS = (
     ),
     Mutant(
         "the end of a poison order",
-        DUE,
+        QUEUE,
         "POISON_CRASHES = 3",
         "POISON_CRASHES = 99",
-        (LEDGER_TESTS,),
+        (QUEUE_TESTS,),
         simulated=False,
     ),
     Mutant(
@@ -207,19 +210,17 @@ MUTANTS = (
     ),
     Mutant(
         "a deferral that uses up nothing",
-        LEDGER,
-        """                .values(
-                    deferral_count=orders.c.deferral_count + 1,""",
-        """                .values(
-                    retry_count=orders.c.retry_count + 1,""",
-        (LEDGER_TESTS, RETRY_TESTS),
+        CLAIM,
+        "            deferral_count=orders.c.deferral_count + 1,",
+        "            retry_count=orders.c.retry_count + 1,",
+        (CLAIM_TESTS, RETRY_TESTS),
     ),
     Mutant(
         "what a released claim may have charged",
-        LEDGER,
-        "uncharged=not claim.progress.unsettled",
+        CLAIM,
+        "uncharged=not claim.progress.unresolved",
         "uncharged=True",
-        (LEDGER_TESTS, RETRY_TESTS),
+        (CLAIM_TESTS, RETRY_TESTS),
         simulated=False,
     ),
     Mutant(
@@ -256,10 +257,10 @@ MUTANTS = (
     ),
     Mutant(
         "the caller's idempotency key",
-        LEDGER,
+        ACCEPT,
         "            if not new:\n",
         "            if new is None:\n",
-        (LEDGER_TESTS, PLACE_TESTS),
+        (ACCEPT_TESTS, PLACE_TESTS),
     ),
     Mutant(
         "BEGIN IMMEDIATE on SQLite",

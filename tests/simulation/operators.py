@@ -12,9 +12,10 @@ from breakwall.payments.actions import Author
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
-from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Interventions, RefusedError
+from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Interventions
 from breakwall.payments.orders import OrderStatus
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import FaultInjector
@@ -57,7 +58,7 @@ class Operators:
         looks_up = service.behavior.profile.looks_up
         self._interventions = Interventions(storage.database, looks_up=looks_up)
         self._resolution = Resolution(storage.database)
-        self._bulk_retry = Redrive(
+        self._bulk_retry = BulkRetry(
             storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
         )
         self._pruning = Pruning(

@@ -12,10 +12,10 @@ from breakwall.crashpoints import reach
 from breakwall.host.exhaustion_log import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.ledger.claims import Claim
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.claim import Claim
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
 from breakwall.worker.app import retry_payment
@@ -84,7 +84,7 @@ class PipelineProcess(Process):
         self.breaker.on_permit = lambda permit: context.observer.permit_given(self, permit)
         gateway = SimulatedGateway(self, context.network, context.observer)
         ledger = WatchedLedger(
-            context.storage.database, lease=LEASE, keys_as_they_are=context.scenario.keys_as_they_are
+            context.storage.database, lease=LEASE, send_caller_keys=context.scenario.send_caller_keys
         )
         ledger.on_absence = context.observer.recorded_absent
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=context.scenario.max_attempts)
@@ -131,7 +131,7 @@ class WorkerProcess(PipelineProcess):
             window=context.rng.choice((2, 1000)),
             republish_after=context.scenario.republish_after,
         )
-        due = DueOrders(database)
+        due = DispatchQueue(database)
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, context.broker.depth, settings)
         self.outcome_log = OutcomeLog(database, self.breaker)
         self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from breakwall.breaker import CircuitBreakerConfig
-from breakwall.payments.charge_lookup import DOUBT_SECONDS
+from breakwall.payments.charge_lookup import DISTRUST_SECONDS
 from breakwall.payments.orders import Order
 from tests.simulation.broker import Broker
 from tests.simulation.circuit import SharedCircuit
@@ -242,7 +242,7 @@ class Run:
             late = self.scenario.behavior.profile.absent_after + TIMEOUT
             # And a worker that has met a lost way looks again: until then it uses up look-ups, of which a scenario
             # may have two.
-            doubted_until = self.scenario.faults_until + TIMEOUT + DOUBT_SECONDS
+            doubted_until = self.scenario.faults_until + TIMEOUT + DISTRUST_SECONDS
             self.engine.after(max(late, doubted_until - self.engine.now), self._check)
         else:
             self.engine.after(5.0, self._wait_for_rest)

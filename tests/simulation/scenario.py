@@ -39,7 +39,7 @@ class Scenario:
         keys: the callers' own, one for each order.
         from_previous_version: so many orders, the first ones, are of the previous version.
         paid_first: so many, the next ones, are placed while all is still well: their charges are known later.
-        keys_as_they_are: the callers' own keys travel.
+        send_caller_keys: the callers' own keys travel.
         faults_from: when the first fault may occur.
         faults_until: when the last one may.
         prunes: operators prune orders that ended so many seconds ago, among the faults; None: they do not.
@@ -53,7 +53,7 @@ class Scenario:
     keys: tuple[str, ...]
     from_previous_version: int
     paid_first: int
-    keys_as_they_are: bool
+    send_caller_keys: bool
     faults_from: float
     faults_until: float
     max_attempts: int
@@ -91,7 +91,7 @@ class Scenario:
             keys=keys,
             from_previous_version=from_previous_version,
             paid_first=paid_first,
-            keys_as_they_are=as_they_are,
+            send_caller_keys=as_they_are,
             faults_from=start,
             faults_until=end,
             max_attempts=rng.choice((2, 4, 8)),

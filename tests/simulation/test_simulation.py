@@ -7,8 +7,9 @@ import secrets
 
 import pytest
 
-from breakwall.payments.decisions import Progress, RetryPolicy, Step, next_step
+from breakwall.payments.decisions import Progress, Step, next_step
 from breakwall.payments.gateways import GatewayProfile
+from breakwall.payments.retry_policy import RetryPolicy
 from tests.simulation.run import RunResult, simulate
 from tests.simulation.seeds import run_here
 from tests.simulation.storage import Storage

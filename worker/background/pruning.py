@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from breakwall.payments.ledger.pruning import BATCH, Place, Pruning
+from breakwall.payments.ledger.batches import Position
+from breakwall.payments.ledger.pruning import BATCH, Pruning
 
 BATCHES = 2
 """Transactions in one call. At one call a second that is twice what 100 orders a second need."""
@@ -27,7 +28,7 @@ class PruningStep:
         self._pruning = pruning
         self._age = age
         self._clock = clock
-        self._after: Place | None = None
+        self._after: Position | None = None
         self._paused_until = float("-inf")
 
     def run_once(self) -> int:

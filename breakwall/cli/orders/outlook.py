@@ -35,7 +35,7 @@ def outlook(step: Step, progress: Progress, *, rotated: bool, vouched_for: bool)
             f"{_SENDING}, under a new key: the payment service has refused the old one, and may do so for ever. "
             "A look-up, or a person, has found that nothing was charged under it."
         )
-    if progress.unsettled:
+    if progress.unresolved:
         return (
             f"{_SENDING}. It may have been charged: it keeps its key, which the payment service promises not to charge "
             "twice."

@@ -136,10 +136,10 @@ def retry(
     from breakwall.cli.orders.retry_all import retry_all
     from breakwall.cli.orders.retry_named import retry_named
     from breakwall.cli.orders.retry_text import Rules
-    from breakwall.wiring import lease_of, policy_of
+    from breakwall.wiring import lease_seconds, retry_policy
 
     with orders_database() as (database, settings):
-        rules = Rules(profile_from_settings(settings), policy_of(settings), lease_of(settings))
+        rules = Rules(profile_from_settings(settings), retry_policy(settings), lease_seconds(settings))
         if everything:
             retry_all(database, selection, limit, who, rules, output, dry_run=dry_run, ask=not yes)
         else:

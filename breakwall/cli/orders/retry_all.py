@@ -9,7 +9,7 @@ from breakwall.cli.orders.progress import counting
 from breakwall.cli.orders.retry_text import DISPUTED, Rules, preview_fields, retried_sentence, write_preview
 from breakwall.payments.actions import Author
 from breakwall.payments.db.database import Database
-from breakwall.payments.operator.bulk_retry import Chunk, Redrive, Selection
+from breakwall.payments.operator.bulk_retry import BulkRetry, Chunk, Selection
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, notes, say, write_result
 from breakwall.terminal.words import count
@@ -32,7 +32,7 @@ def retry_all(
         RefusedError: a person has to be asked, and there is no terminal.
         typer.Abort: the person said no.
     """
-    redrive = Redrive(database, looks_up=rules.profile.looks_up)
+    redrive = BulkRetry(database, looks_up=rules.profile.looks_up)
     if dry_run:
         write_preview(redrive.preview(selection), rules, output, limit)
         return
@@ -53,11 +53,11 @@ def retry_all(
     ):
         for chunk in redrive.run(selection, author, limit=limit):
             done.append(chunk)
-            advance(chunk.sent_round)
+            advance(chunk.retried)
 
 
 def _summarise(done: list[Chunk], rules: Rules, output: Format, *, finished: bool) -> None:
-    retried = sum(chunk.sent_round for chunk in done)
+    retried = sum(chunk.retried for chunk in done)
     changed = sum(chunk.changed for chunk in done)
     to_be_resolved = sum(chunk.to_be_resolved for chunk in done)
     lines = []

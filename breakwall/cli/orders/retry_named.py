@@ -13,10 +13,11 @@ from breakwall.payments.actions import Author
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import next_step
-from breakwall.payments.ledger.claims import progress_of
+from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
-from breakwall.payments.operator.bulk_retry import Redrive
-from breakwall.payments.operator.retry_and_cancel import Interventions, RefusedError
+from breakwall.payments.operator.bulk_retry import BulkRetry
+from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import say, write_json, write_note, write_result
@@ -44,7 +45,7 @@ def retry_named(
     found = {order.id: order for order in (get_order(database, name, by) for name in names)}
     interventions = Interventions(database, looks_up=rules.profile.looks_up)
     if dry_run:
-        preview = Redrive(database, looks_up=rules.profile.looks_up).preview_named(list(found))
+        preview = BulkRetry(database, looks_up=rules.profile.looks_up).preview_named(list(found))
         write_preview(preview, rules, output)
     elif len(found) > 1:
         _retry_several(interventions, list(found), author, rules, output)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from breakwall.cli.orders.outlook import outlook_of_doubtful
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.operator.bulk_retry import Preview
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, write_result
 from breakwall.terminal.words import count

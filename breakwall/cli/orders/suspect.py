@@ -21,7 +21,7 @@ from breakwall.terminal.times import MOMENT, parse_moment
 from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
-    from breakwall.payments.operator.suspect import Suspects
+    from breakwall.payments.operator.suspect import SuspicionPreview
 
 
 def suspect(
@@ -107,7 +107,7 @@ def _document(since: datetime, by_state: Mapping[OrderStatus, int]) -> dict[str,
     }
 
 
-def _preview_lines(seen: Suspects) -> list[str]:
+def _preview_lines(seen: SuspicionPreview) -> list[str]:
     from breakwall.payments.operator.suspect import OPEN
 
     numbers = {str(status): f"{seen.by_state.get(status, 0):,}" for status in OPEN}

@@ -241,7 +241,7 @@ known_keys = Table(
     metadata,
     Column("idempotency_key", String(MAX_LENGTH), primary_key=True),
     Column("order_id", String(32), nullable=False, unique=True),
-    # The user's id is not kept, see `pruned.digest_user`.
+    # The user's id is not kept, see `pruned_orders.digest_user`.
     Column("user_digest", String(32), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),

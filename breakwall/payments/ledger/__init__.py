@@ -1,4 +1,5 @@
-"""Every change of an order's state, each one short transaction; and reading orders.
+"""Every change of an order's state, each in one short transaction, and the queries that read orders.
 
-Import `Ledger` from `ledger`, the queries from `queries`.
+An order's way: `accept`, `dispatch_queue`, `claim`, `record`, `pruning`. Import `Ledger` from `ledger`, other classes
+and the queries from the modules of their names.
 """

@@ -1,15 +1,14 @@
-"""The notes on orders: what people did to them, and the incidents that people must look at.
+"""The audit trail of orders: what people did to them, and the incidents that people must look at.
 
-Beside it: `incidents`, which lists the open ones and closes them.
+`operator.incidents` lists the open incidents of all orders, and closes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall.payments.actions import (
     Action,
@@ -20,24 +19,15 @@ from breakwall.payments.actions import (
 )
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.schema import incidents, interventions, orders
+from breakwall.payments.db.schema import incidents, interventions
+from breakwall.payments.ledger.insert_new import insert_new
 from breakwall.payments.orders import OrderStatus
 
 _INTERVENTION_COLUMNS = [interventions.c[name] for name in StoredIntervention.__dataclass_fields__]
 INCIDENT_COLUMNS = [incidents.c[name] for name in StoredIncident.__dataclass_fields__]
 
 
-def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """The orders with these ids, which nobody else changes until this transaction ends.
-
-    Always locked in the same sequence, so that two people who work on the same orders do not wait for each
-    other.
-    """
-    wanted = select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id).with_for_update()
-    return connection.execute(wanted).all()
-
-
-def note_interventions(
+def record_interventions(
     connection: Connection,
     clock: Clock,
     changed: Iterable[Row[Any]],
@@ -48,7 +38,7 @@ def note_interventions(
     evidence: str | None = None,
     run: str | None = None,
 ) -> None:
-    """Write down, in the transaction of the action itself, what was done to each of some locked orders.
+    """Record, in the transaction of the action itself, what was done to each of some locked orders.
 
     Args:
         changed: the orders as they were before, from `lock_orders`.
@@ -73,20 +63,13 @@ def note_interventions(
 def report_incident(
     connection: Connection, clock: Clock, order_id: str, kind: IncidentKind, detail: str
 ) -> None:
-    """Write down what a person has to look at.
-
-    What was reported before is not reported again, whether it is still open or a person has closed it.
-    """
-    insert_into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(
-        insert_into(incidents)
-        .values(order_id=order_id, kind=kind, detail=detail, at=clock.after(0))
-        .on_conflict_do_nothing(index_elements=[incidents.c.order_id, incidents.c.kind, incidents.c.detail])
-    )
+    """Record what a person has to look at. An incident that is known, open or closed, is not recorded again."""
+    row = {"order_id": order_id, "kind": kind, "detail": detail, "at": clock.after(0)}
+    connection.execute(insert_new(connection, incidents).values(row))
 
 
 def resolved_as_not_charged_since(connection: Connection, order_id: str, fence: int) -> bool:
-    """Whether a person has vouched that the claim with this fence, or one before it, charged nothing."""
+    """Whether a person has vouched that the claim with this fence, or an earlier one, charged nothing."""
     vouched = exists(
         select(interventions.c.id).where(
             interventions.c.order_id == order_id,

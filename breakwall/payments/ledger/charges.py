@@ -1,4 +1,4 @@
-"""Whose a charge is. A charge that was believed once is one order's, and no other order is paid by it."""
+"""Which order owns a charge. A charge that was accepted as proof belongs to one order; it pays no other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
@@ -14,32 +13,33 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.query_hints import once
 from breakwall.payments.db.schema import charges, orders
 from breakwall.payments.keys import key_shape
+from breakwall.payments.ledger.insert_new import insert_new
 
 DEFAULT_ACCOUNT = "default"
 
 KNOWN = 3
-"""Known charges of a shape that a look-up is tried out with at most: the newest may have been refunded."""
+"""Known charges of a shape that a look-up is tested with at most: the newest may have been refunded."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCharge:
-    """A charge that the payment service has told of itself, and the key that it knows it by."""
+    """A charge that the payment service itself has told of, and the key that it was made under."""
 
     key: str
     charge_id: str
 
 
-def take_charge(
+def assign_charge(
     connection: Connection, clock: Clock, account: str, charge_id: str, order_id: str, key: str | None
 ) -> str | None:
-    """Write down that a charge is an order's. Returns the id of the order whose it is already, if it is another's.
+    """Record that an order owns a charge. Returns the id of the owner if that is another order.
 
-    Of two transactions that take one charge, the second waits for the first. Called before the order's row is
+    Of two transactions that assign one charge, the second waits for the first. Call it before the order's row is
     locked, so that no two transactions wait for each other.
 
     Args:
         account: the payment account; ids of charges are unique within it.
-        key: the key that the service knows it by; None where that is not sure: only a person has told of it, say.
+        key: the key that the charge was made under; None if that is not sure, as when a person reports the charge.
     """
     row = {
         "account": account,
@@ -48,21 +48,21 @@ def take_charge(
         "key": key,
         "key_shape": None if key is None else key_shape(key),
     }
-    # Not by the number of rows: of an INSERT it is not told on PostgreSQL.
-    if connection.scalar(_taking(connection, clock, row)) is not None:
+    # By the returned row: PostgreSQL's driver gives no row count for such an INSERT.
+    if connection.scalar(_insert_unless_owned(connection, clock, row)) is not None:
         return None
     owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_BEFORE, row).first()
     return None if owner == order_id else owner
 
 
 def known_charges(
-    database: Database, clock: Clock, account: str, shape: str, *, settled_for: float
+    database: Database, clock: Clock, account: str, shape: str, *, older_than: float
 ) -> list[KnownCharge]:
-    """The newest charges of a shape of key that were made at least ``settled_for`` seconds ago, `KNOWN` at most."""
+    """The newest charges of a shape of key, newest first, `KNOWN` at most, made ``older_than`` seconds ago or more."""
     wanted = (
         select(charges.c.key, charges.c.charge_id)
         .where(charges.c.account == account, charges.c.key_shape == shape)
-        .where(charges.c.at <= once(clock.after(-settled_for)))
+        .where(charges.c.at <= once(clock.after(-older_than)))
         .order_by(charges.c.at.desc())
         .limit(KNOWN)
     )
@@ -74,23 +74,24 @@ _OWNER = select(charges.c.order_id).where(
     charges.c.account == bindparam("account"), charges.c.charge_id == bindparam("charge_id")
 )
 
-# A process of the version before pays orders without a row of `charges`, and so did all of them until then.
+# Processes of the previous version, and all of them before it, pay orders without a row in `charges`.
 _PAID_BEFORE = (
     select(orders.c.id)
     .where(bindparam("account") == DEFAULT_ACCOUNT)
     .where(orders.c.charge_id == bindparam("charge_id"), orders.c.id != bindparam("order_id"))
-    # In any account: the row tells which one the order was paid on.
+    # In any account: an order with a row in `charges` was paid on the account that the row names.
     .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
     .order_by(orders.c.settled_at, orders.c.id)
 )
 
 
-def _taking(connection: Connection, clock: Clock, row: dict[str, str | None]) -> ReturningInsert[Any]:
-    """Inserts the row and returns it; nothing where the charge is somebody's."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+def _insert_unless_owned(
+    connection: Connection, clock: Clock, row: dict[str, str | None]
+) -> ReturningInsert[Any]:
+    """Inserts the row and returns its order's id; does nothing where an order owns the charge."""
     values = [literal(value, charges.c[name].type).label(name) for name, value in row.items()]
     before = _PAID_BEFORE.order_by(None).params(row)
     new = select(*values, clock.after(0).label("at")).where(~before.exists())
-    taking = dialect.insert(charges).from_select([*row, "at"], new)
-    returning: ReturningInsert[Any] = taking.on_conflict_do_nothing().returning(charges.c.order_id)
+    unless_there = insert_new(connection, charges).from_select([*row, "at"], new)
+    returning: ReturningInsert[Any] = unless_there.returning(charges.c.order_id)
     return returning

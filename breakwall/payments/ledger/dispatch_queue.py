@@ -1,27 +1,30 @@
-"""What is due and has no live message: the orders that the dispatcher publishes and takes back.
+"""The due orders that the dispatcher publishes, and the expired claims that it takes back.
 
-Backoff, lost publishes, crashed handlers and a wiped broker are all the same case here.
+Backoff, a lost publish, a crashed handler and a wiped broker are one case here: an order that is due and has no live
+message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Select, case, select, update
 
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, ResolvedBy, orders
-from breakwall.payments.ledger.record_result import end_unanswered
+from breakwall.payments.ledger.attempt_outcomes import end_unanswered
 from breakwall.payments.orders import OrderStatus
 
 POISON_CRASHES = 3
 """An order whose claim ran out this often goes to review: it may be what kills its workers."""
 
 
-class DueOrders:
-    """The queue's other half, in the database. Raises `DatabaseUnavailableError` as the ledger does."""
+class DispatchQueue:
+    """The due orders, and the claims that ran out. Raises `DatabaseUnavailableError` as the ledger does."""
 
     def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
         self.database = database
@@ -30,15 +33,9 @@ class DueOrders:
     def take_due(self, limit: int, *, republish_after: float) -> list[str]:
         """Choose up to ``limit`` due orders without a live message, oldest first, to be published now.
 
-        Each is left alone for ``republish_after`` seconds; several dispatchers choose different orders.
+        Each is left alone for ``republish_after`` seconds. Several dispatchers choose different orders.
         """
-        due = (
-            select(orders.c.id)
-            .where(likely(orders.c.status == QUEUED), orders.c.dispatch_at <= once(self.clock.after(0)))
-            .order_by(orders.c.dispatch_at, orders.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
+        due = self._locked(QUEUED, orders.c.dispatch_at, limit)
 
         def work(connection: Connection) -> list[str]:
             chosen = list(connection.scalars(due))
@@ -54,16 +51,12 @@ class DueOrders:
 
     def give_back_due(self, order_ids: Iterable[str]) -> None:
         """Undo `take_due` for orders that could not be published."""
-        unpublished = list(order_ids)
-
-        def work(connection: Connection) -> None:
-            connection.execute(
-                update(orders)
-                .where(orders.c.id.in_(unpublished), orders.c.status == QUEUED)
-                .values(dispatch_at=self.clock.after(0))
-            )
-
-        self.database.write(work, name="give_back_due")
+        undone = (
+            update(orders)
+            .where(orders.c.id.in_(list(order_ids)), orders.c.status == QUEUED)
+            .values(dispatch_at=self.clock.after(0))
+        )
+        self.database.write(lambda connection: connection.execute(undone), name="give_back_due")
 
     def reclaim_expired(self, limit: int = 500) -> list[str]:
         """Take orders back whose claim ran out: their worker died, hung or lost the database.
@@ -71,13 +64,7 @@ class DueOrders:
         An attempt without an answer becomes an unknown outcome. The order is due at once, or goes to
         review when this has happened `POISON_CRASHES` times.
         """
-        expired = (
-            select(orders.c.id)
-            .where(likely(orders.c.status == IN_FLIGHT), orders.c.lease_until <= once(self.clock.after(0)))
-            .order_by(orders.c.lease_until, orders.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
+        expired = self._locked(IN_FLIGHT, orders.c.lease_until, limit)
 
         def work(connection: Connection) -> list[str]:
             found = list(connection.scalars(expired))
@@ -87,6 +74,16 @@ class DueOrders:
             return found
 
         return self.database.write(work, name="reclaim_expired")
+
+    def _locked(self, status: ColumnElement[str], moment: Column[datetime], limit: int) -> Select[Any]:
+        """The orders in a state whose moment has come, oldest first, without those that another process has locked."""
+        return (
+            select(orders.c.id)
+            .where(likely(orders.c.status == status), moment <= once(self.clock.after(0)))
+            .order_by(moment, orders.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
 
     def _requeue_crashed(self, connection: Connection, order_ids: list[str]) -> None:
         poison = orders.c.crash_count + 1 >= POISON_CRASHES

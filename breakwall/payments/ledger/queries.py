@@ -1,4 +1,4 @@
-"""Reading orders, for the callers, the command line and the monitor. Nothing here changes anything."""
+"""Reads orders, for callers, the command line and the monitor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.keys import order_id_within
-from breakwall.payments.ledger.pruned import PrunedOrder, pruned_by_id, pruned_by_key
+from breakwall.payments.ledger.pruned_orders import PrunedOrder, pruned_by_id, pruned_by_key
 from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
 from breakwall.pickling import Picklable
 from breakwall.texts import is_allowed, quoted
@@ -23,7 +23,7 @@ _ATTEMPT_COLUMNS = [attempts.c[name] for name in StoredAttempt.__dataclass_field
 
 
 class Naming(StrEnum):
-    """What a text that names an order is: its id, its caller's key, a key that it travels under, or any of them."""
+    """What a text that names an order is: its id, the caller's key, a key that was sent, or any of them."""
 
     ANY = "any"
     ID = "id"
@@ -31,8 +31,8 @@ class Naming(StrEnum):
     SENT = "sent"
 
 
-def travels_as(key: str) -> ColumnElement[bool]:
-    """The condition that an order was sent, or is to be, under a key that was made for it."""
+def was_sent_under(key: str) -> ColumnElement[bool]:
+    """The condition that an order was sent, or will be, under a key that was derived for it."""
     sent = exists().where(attempts.c.order_id == orders.c.id, attempts.c.gateway_key == key)
     return and_(orders.c.id == (order_id_within(key) or ""), or_(orders.c.charge_key == key, sent))
 
@@ -40,17 +40,9 @@ def travels_as(key: str) -> ColumnElement[bool]:
 _FINDERS: dict[Naming, Callable[[str], ColumnElement[bool]]] = {
     Naming.ID: lambda name: orders.c.id == name,
     Naming.KEY: lambda name: orders.c.idempotency_key == name,
-    Naming.SENT: travels_as,
+    Naming.SENT: was_sent_under,
 }
-"""For each way to name an order, which orders a name means. Each condition has an index."""
-
-_PRUNED: dict[Naming, Callable[[Connection, str], PrunedOrder | None]] = {
-    Naming.ID: lambda connection, name: pruned_by_id(connection, [name]).get(name),
-    Naming.KEY: lambda connection, name: pruned_by_key(connection, [name]).get(name),
-    # By the id within: the keys that it travelled under are gone.
-    Naming.SENT: lambda connection, name: _PRUNED[Naming.ID](connection, order_id_within(name) or ""),
-}
-"""For each way to name an order, the pruned one that a name means."""
+"""For each way to name an order, the condition that a name fits. Each condition has an index."""
 
 _WAYS = {
     Naming.ANY: "the id or the key",
@@ -71,7 +63,7 @@ class OrderPrunedError(Picklable, OrderNotFoundError):
     """The order was pruned; nothing was changed.
 
     Attributes:
-        pruned: what is left of it: when it was pruned, and how it had ended.
+        pruned: what is kept of it: when it was pruned, and how it finished.
     """
 
     kind = "pruned"
@@ -90,12 +82,12 @@ class OrderPrunedError(Picklable, OrderNotFoundError):
         return {"order": self.pruned.as_document()}
 
 
-class AmbiguousNameError(Picklable, BreakwallError, LookupError):
-    """The name fits two orders, each in its own way; nothing was changed.
+class AmbiguousNameError(Picklable, LookupError):
+    """The name fits two orders: it is one's id and the other's key, say. Nothing was changed.
 
     Attributes:
         name: as it was given.
-        found: the ids of the orders that it fits, by the way in which it does.
+        found: the ids of the orders that it fits, by the kind of name that it is for each.
     """
 
     kind = "ambiguous"
@@ -117,7 +109,7 @@ def get_order(database: Database, name: str, by: Naming = Naming.ANY) -> StoredO
         OrderNotFoundError: there is none.
         AmbiguousNameError: there are two, and ``by`` does not say which is meant.
     """
-    # What no text may hold is in no order's name, and no driver can encode all of it.
+    # A text that is not allowed names no order, and a driver may be unable to encode it.
     found = database.read(lambda connection: _find(connection, name, by)) if is_allowed(name) else {}
     distinct = {order.id: order for order in found.values()}
     if not distinct:
@@ -135,12 +127,12 @@ def list_orders(
 ) -> list[StoredOrder]:
     """The newest orders, newest first, optionally those in one state."""
     newest = select(*_ORDER_COLUMNS).order_by(orders.c.created_at.desc(), orders.c.id).limit(limit)
-    # The index leads with the state. A walk along it for each of them beats sorting all orders there are.
+    # The index leads with the state. One query for each state is faster than sorting all orders.
     states = OrderStatus if status is None else [status]
 
     def work(connection: Connection) -> list[StoredOrder]:
-        walks = [connection.execute(newest.where(orders.c.status == state)) for state in states]
-        found = sorted((_order(row) for walk in walks for row in walk), key=lambda order: order.id)
+        by_state = [connection.execute(newest.where(orders.c.status == state)) for state in states]
+        found = sorted((_order(row) for rows in by_state for row in rows), key=lambda order: order.id)
         return sorted(found, key=lambda order: order.created_at, reverse=True)[:limit]
 
     return database.read(work)
@@ -164,13 +156,21 @@ def stored_order(connection: Connection, which: ColumnElement[bool]) -> StoredOr
 
 
 def _find(connection: Connection, name: str, by: Naming) -> dict[Naming, StoredOrder | PrunedOrder]:
-    """The order that each way to name one finds, for those that find one; else what is left of a pruned one."""
+    """The order, stored or pruned, that each kind of name finds, for those that find one."""
     wanted = select(*_ORDER_COLUMNS)
     ways = list(_FINDERS) if by is Naming.ANY else [by]
     rows = {way: connection.execute(wanted.where(_FINDERS[way](name))).one_or_none() for way in ways}
     stored = {way: _order(row) for way, row in rows.items() if row is not None}
-    pruned = {way: _PRUNED[way](connection, name) for way in ways if way not in stored}
+    pruned = {way: _find_pruned(connection, name, way) for way in ways if way not in stored}
     return {**{way: order for way, order in pruned.items() if order is not None}, **stored}
+
+
+def _find_pruned(connection: Connection, name: str, way: Naming) -> PrunedOrder | None:
+    if way is Naming.KEY:
+        return pruned_by_key(connection, [name]).get(name)
+    # By the id within the key: the keys that were sent are not kept.
+    order_id = order_id_within(name) if way is Naming.SENT else name
+    return pruned_by_id(connection, [order_id]).get(order_id) if order_id else None
 
 
 def _order(row: Row[Any]) -> StoredOrder:

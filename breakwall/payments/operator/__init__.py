@@ -1,4 +1,5 @@
-"""What a person does to orders: retry, cancel, resolve, suspect after a restore, close an incident.
+"""What a person does to orders: retry, cancel, resolve, suspect after a restore, open and close incidents.
 
-For the command line and the web; each action is one transaction or a row of short ones.
+Import the class or function of the action from the module of its name. Each action is one transaction; bulk actions
+are a row of short ones.
 """

@@ -1,44 +1,44 @@
-"""Sending many orders round again: all that match, in short transactions, oldest first.
+"""Retrying all orders that match, oldest first, in short transactions.
 
-What is sent round is only marked as due; when it is published, and how fast it is charged, stays the
-dispatcher's and the workers' business.
+A retry only makes orders due. The dispatcher decides when they are published, the workers how fast they are charged.
 """
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select
 
 from breakwall.payments.actions import Author
-from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.query_hints import once
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED, UNSETTLED
-from breakwall.payments.ledger.audit import lock_orders
-from breakwall.payments.operator.retry_and_cancel import DISPUTED, RETRYABLE, disputed, send_round
+from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED, UNRESOLVED
+from breakwall.payments.ledger.batches import CHUNK, BatchJob, Position, orders_by_age
+from breakwall.payments.operator.locking import lock_orders
+from breakwall.payments.operator.retry_and_cancel import (
+    HAS_KEY_CONFLICT,
+    RETRYABLE,
+    requeue,
+    with_key_conflict,
+)
 from breakwall.payments.orders import OrderStatus
-
-CHUNK = 500
-"""Orders in one transaction: some tens of milliseconds, in which nobody else waits for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which orders are meant. All of it must hold.
+    """Which orders are meant; an order matches if all of it holds.
 
     Attributes:
         statuses: their states; each one of `RETRYABLE`.
         currency: an ISO 4217 code; None: any.
         older_than: seconds since they were accepted, at least; 0: any.
         error_contains: a text within their last error, whatever its case; None: any.
-        rejected: only those that wait for other settings.
+        rejected: only those whose answer stays the same until the settings are corrected.
     """
 
     statuses: tuple[OrderStatus, ...]
@@ -55,16 +55,15 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What sending orders round would do. All are numbers of orders.
+    """What a retry would do. All are numbers of orders.
 
     Attributes:
-        eligible: would be sent round.
+        eligible: would be retried.
         looked_up_first: of those, the ones that may have been charged: a worker asks the payment service
             before it sends anything.
         already_paid: would be skipped because they are paid.
         skipped: would be skipped because of another state, by that state.
-        to_be_resolved: would be refused: their key belongs to another payload, and only `Resolution` ends
-            their review.
+        to_be_resolved: would be refused because of a key conflict: only `Resolution` ends their review.
     """
 
     eligible: int
@@ -76,107 +75,89 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One transaction of a redrive. All are numbers of orders.
+    """One transaction of a bulk retry. All are numbers of orders.
 
     Attributes:
-        sent_round: are due now.
-        changed: somebody else had taken on in the meantime.
+        retried: are due now.
+        changed: were left alone, because their state had changed in the meantime.
         to_be_resolved: were refused, see `Preview`.
     """
 
-    sent_round: int
+    retried: int
     changed: int
     to_be_resolved: int
 
 
-class Redrive:
-    """Sends all orders round that match; safe to stop anywhere, and to run again.
-
-    Every method raises `DatabaseUnavailableError` when the database does not answer.
+class BulkRetry(BatchJob):
+    """Retries all orders that match.
 
     Args:
-        database: where the orders are.
-        clock: where due times come from.
-        sleep: called between two chunks for as long as a chunk took, in seconds, so that a redrive never
-            has more than half of the database's time.
-        timer: a monotonic clock, in seconds.
         looks_up: as in `Interventions`.
+        options: as in `BatchJob`.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        clock: Clock | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        timer: Callable[[], float] = time.monotonic,
-        looks_up: bool = True,
-    ) -> None:
+    def __init__(self, database: Database, *, looks_up: bool = True, **options: Any) -> None:
+        super().__init__(database, **options)
         self._looks_up = looks_up
-        self._database = database
-        self._clock = clock or DatabaseClock()
-        self._sleep = sleep
-        self._timer = timer
 
     def preview(self, selection: Selection) -> Preview:
-        """Count what `run` would do, and the orders that match but for their state."""
+        """Count what `run` would do, and the orders that match apart from their state."""
         accepted = orders.c.created_at <= once(self._clock.after(-selection.older_than))
-        matching = and_(accepted, *_filters(selection, _has_error))
+        matching = and_(accepted, *_filters(selection, _any_error_contains))
         return self._preview(matching, selection.statuses)
 
     def preview_named(self, order_ids: Sequence[str]) -> Preview:
-        """Count what sending these orders round would do."""
+        """Count what a retry of these orders would do."""
         return self._preview(orders.c.id.in_(order_ids), RETRYABLE)
 
     def run(self, selection: Selection, author: Author, *, limit: int | None = None) -> Iterator[Chunk]:
-        """Send the oldest orders that match round again, ``limit`` of them at most.
+        """Retry the oldest orders that match, ``limit`` of them at most.
 
         Yields after each chunk is committed. Each order gets a whole new budget of attempts, while its
-        ``retry_count`` goes on counting. An order that comes back, or that is accepted, while this runs is
+        ``retry_count`` goes on counting. An order that becomes retryable again, or is accepted, while this runs is
         left alone.
         """
+        return self._paced(self._run(selection, author, limit))
+
+    def _run(self, selection: Selection, author: Author, limit: int | None) -> Iterator[Chunk]:
         run = uuid.uuid4().hex
-        until = self._now(-selection.older_than)
-        sent = 0
-        # Those that wait come first, so that none is met a second time after it was made to wait.
+        latest = select(self._clock.after(-selection.older_than))
+        until = self._database.read(lambda connection: connection.scalars(latest).one())
+        retried = 0
+        # Queued orders first: a retry makes the others queued, and no order is retried twice.
         for status in sorted(selection.statuses, key=RETRYABLE.index):
-            after: tuple[datetime, str] | None = None
-            while size := min(CHUNK, CHUNK if limit is None else limit - sent):
-                started = self._timer()
+            after: Position | None = None
+            while size := min(CHUNK, CHUNK if limit is None else limit - retried):
                 found = self._find(chunk_query(selection, status, until=until, after=after, size=size))
                 if not found:
                     break
-                after = (found[-1].created_at, found[-1].id)
-                chunk = self._send([order.id for order in found], status, author, run)
-                sent += chunk.sent_round
+                after = Position.of(found[-1])
+                chunk = self._retry([order.id for order in found], status, author, run)
+                retried += chunk.retried
                 yield chunk
-                self._sleep(self._timer() - started)
 
-    def _find(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        return self._database.read(lambda connection: connection.execute(query).all())
-
-    def _send(self, order_ids: list[str], status: OrderStatus, author: Author, run: str) -> Chunk:
+    def _retry(self, order_ids: list[str], status: OrderStatus, author: Author, run: str) -> Chunk:
         def work(connection: Connection) -> Chunk:
-            still = [order for order in lock_orders(connection, order_ids) if order.status == status]
-            refused = disputed(connection, still)
-            chosen = [order for order in still if order.id not in refused]
-            send_round(connection, self._clock, chosen, author, looks_up=self._looks_up, run=run)
-            return Chunk(len(chosen), len(order_ids) - len(still), len(refused))
+            unchanged = [order for order in lock_orders(connection, order_ids) if order.status == status]
+            refused = with_key_conflict(connection, unchanged)
+            chosen = [order for order in unchanged if order.id not in refused]
+            requeue(connection, self._clock, chosen, author, looks_up=self._looks_up, run=run)
+            return Chunk(len(chosen), len(order_ids) - len(unchanged), len(refused))
 
         return self._database.write(work, name="retry")
 
     def _preview(self, matching: ColumnElement[bool], statuses: Sequence[OrderStatus]) -> Preview:
         by_status = select(orders.c.status, func.count().label("number")).where(matching)
-        unsettled = or_(
+        unresolved = or_(
             orders.c.suspected_at.is_not(None),
-            exists(select(attempts.c.number).where(attempts.c.order_id == orders.c.id, UNSETTLED)),
+            exists(select(attempts.c.number).where(attempts.c.order_id == orders.c.id, UNRESOLVED)),
         )
         chosen = select(func.count()).where(matching, orders.c.status.in_(statuses))
 
         def count(connection: Connection) -> tuple[dict[OrderStatus, int], int, int]:
             rows = connection.execute(by_status.group_by(orders.c.status))
-            doubtful = connection.scalar(chosen.where(unsettled, ~DISPUTED)) or 0
-            refused = connection.scalar(chosen.where(DISPUTED)) or 0
+            doubtful = connection.scalar(chosen.where(unresolved, ~HAS_KEY_CONFLICT)) or 0
+            refused = connection.scalar(chosen.where(HAS_KEY_CONFLICT)) or 0
             return {OrderStatus(row.status): row.number for row in rows}, doubtful, refused
 
         found, looked_up_first, to_be_resolved = self._database.read(count)
@@ -188,53 +169,44 @@ class Redrive:
             to_be_resolved=to_be_resolved,
         )
 
-    def _now(self, seconds: float) -> datetime:
-        return self._database.read(
-            lambda connection: connection.scalars(select(self._clock.after(seconds))).one()
-        )
-
 
 def chunk_query(
     selection: Selection,
     status: OrderStatus,
     *,
     until: datetime,
-    after: tuple[datetime, str] | None = None,
+    after: Position | None = None,
     size: int = CHUNK,
 ) -> Select[Any]:
     """The next chunk, oldest first, read from the index on state and time of acceptance.
 
-    Nothing is missed by going on from the last order's time: what is accepted later is not meant.
+    Going on after the last order's time misses nothing, because orders that are accepted later are not meant.
     """
-    query = (
-        select(orders.c.id, orders.c.created_at)
-        .where(orders.c.status == status, orders.c.created_at <= until, *_filters(selection, _last_error))
-        .order_by(orders.c.created_at, orders.c.id)
-        .limit(size)
+    matching = (
+        orders.c.status == status,
+        orders.c.created_at <= until,
+        *_filters(selection, _last_error_contains),
     )
-    if after is None:
-        return query
-    at, order_id = after
-    return query.where(orders.c.created_at >= at, or_(orders.c.created_at > at, orders.c.id > order_id))
+    return orders_by_age(orders.c.created_at, *matching, after=after).limit(size)
 
 
 def _filters(
-    selection: Selection, error: Callable[[str], ColumnElement[bool]]
+    selection: Selection, error_contains: Callable[[str], ColumnElement[bool]]
 ) -> Iterator[ColumnElement[bool]]:
     if selection.currency is not None:
         yield orders.c.currency == selection.currency
     if selection.error_contains is not None:
-        yield error(selection.error_contains)
+        yield error_contains(selection.error_contains)
     if selection.rejected:
         yield ORDER_REJECTED
 
 
-def _last_error(text: str) -> ColumnElement[bool]:
+def _last_error_contains(text: str) -> ColumnElement[bool]:
     return orders.c.last_error.icontains(text, autoescape=True)
 
 
-def _has_error(text: str) -> ColumnElement[bool]:
-    """The last error, or for a paid order, which has none any more, that of any attempt."""
-    told = or_(*(column.icontains(text, autoescape=True) for column in (attempts.c.code, attempts.c.detail)))
-    met = orders.c.id.in_(select(attempts.c.order_id).where(told))
-    return case((orders.c.status == OrderStatus.PAID, met), else_=_last_error(text))
+def _any_error_contains(text: str) -> ColumnElement[bool]:
+    """The last error; for a paid order, which has none any more, the error of any attempt."""
+    errors = (column.icontains(text, autoescape=True) for column in (attempts.c.code, attempts.c.detail))
+    in_attempts = orders.c.id.in_(select(attempts.c.order_id).where(or_(*errors)))
+    return case((orders.c.status == OrderStatus.PAID, in_attempts), else_=_last_error_contains(text))

@@ -18,7 +18,7 @@ from breakwall.payments.db.migration_steps import MigrationSteps
 from breakwall.payments.db.revisions import BEFORE, check_schema, current_revision
 from breakwall.payments.db.schema import known_keys, strange_messages, workers
 from breakwall.payments.db.sqlite import READ_ONLY
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.operator.locking import RefusedError
 
 _DROPPED = (strange_messages, workers, known_keys)
 

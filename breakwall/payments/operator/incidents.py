@@ -1,7 +1,7 @@
-"""The incidents of all orders: which of them are open, opening one, closing one that a person has dealt with.
+"""The incidents of all orders: listing, opening and closing them.
 
-An incident carries its own note of who closed it, when and why; there is no second one in `interventions`,
-because closing changes nothing about the order.
+An incident itself records who closed it, when and why. Closing changes nothing about the order, so it is not an
+intervention.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from breakwall.payments.actions import Author, IncidentKind, StoredIncident
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import incidents
-from breakwall.payments.ledger.audit import INCIDENT_COLUMNS, lock_orders, report_incident
-from breakwall.payments.ledger.pruned import pruned_order
-from breakwall.payments.ledger.queries import Naming, OrderPrunedError, get_order
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.ledger.audit import INCIDENT_COLUMNS, report_incident
+from breakwall.payments.ledger.queries import Naming, get_order
+from breakwall.payments.operator.locking import RefusedError, lock_order
 
 OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
-"""Incidents that nobody has closed. A partial index holds no other, so many closed ones cost nothing."""
-
+"""Open incidents. A partial index holds only these, so closed ones cost nothing."""
 
 OPENING = "open_incident"
 CLOSING = "close_incident"
-"""Their transactions' names. They are no crash points': no order changes with them."""
+"""Their transactions' names. They are not crash points: they change no order."""
 
 
 class IncidentNotFoundError(BreakwallError, LookupError):
@@ -44,7 +42,7 @@ def newest_incidents(connection: Connection, *, limit: int, closed_too: bool = F
 
     Args:
         limit: how many at most.
-        closed_too: also those that are not open any more.
+        closed_too: also closed ones.
     """
     wanted = select(*INCIDENT_COLUMNS).order_by(incidents.c.at.desc(), incidents.c.id.desc()).limit(limit)
     found = connection.execute(wanted if closed_too else wanted.where(OPEN))
@@ -54,9 +52,9 @@ def newest_incidents(connection: Connection, *, limit: int, closed_too: bool = F
 def open_incident(
     database: Database, name: str, author: Author, *, by: Naming = Naming.ANY, clock: Clock | None = None
 ) -> StoredIncident:
-    """Write down what a person has found out about an order: an incident of the kind `reported`.
+    """Record what a person has found out about an order: an incident of the kind `reported`.
 
-    The same by the same person again is the incident that there is.
+    Reported again by the same person, it is the same incident.
 
     Args:
         name: the order's id or idempotency key, as ``by`` says.
@@ -79,8 +77,7 @@ def open_incident(
     )
 
     def work(connection: Connection) -> StoredIncident:
-        if not lock_orders(connection, [order_id]):
-            raise OrderPrunedError(pruned_order(connection, order_id))
+        lock_order(connection, order_id)
         report_incident(connection, clock or DatabaseClock(), order_id, IncidentKind.REPORTED, detail)
         found = StoredIncident(**connection.execute(select(*INCIDENT_COLUMNS).where(*same)).one()._mapping)
         if found.closed_at is not None:
@@ -95,9 +92,9 @@ def open_incident(
 def close_incident(
     database: Database, number: int, author: Author, *, clock: Clock | None = None
 ) -> StoredIncident:
-    """Note that a person has dealt with an incident, and return it as it is afterwards.
+    """Record that a person has dealt with an incident, and return it as it is afterwards.
 
-    It stays closed when the same thing is found again. Of two people who close one, one is told of the other.
+    It stays closed when the same thing is found again. If two people close it, the second is told of the first.
 
     Args:
         number: the incident's id.

@@ -1,10 +1,10 @@
-"""Keys that a person's action changes, because no attempt under the old one could ever succeed.
+"""Key rotation: an action of a person gives an order a new key if no attempt under the old one could ever succeed.
 
-Services that deduplicate may store a refusal under its key, a 400 for instance, and give it again for as long
-as the key lives (Stripe does, the Idempotency-Key draft of the IETF allows it): once the cause is mended, only
-another key gets past it. A refusal alone proves nothing, for it may mean "done already": a key is renewed once a
-look-up, or a person, has said that nothing was charged under it. Until then the old one stays, which protects against
-a request that is late.
+A service that deduplicates may store a refusal, such as a 400, under its key and replay it for as long as the key lives
+(Stripe does; the IETF's Idempotency-Key draft allows it). Once the cause is corrected, only another key succeeds.
+
+A refusal alone proves nothing: it may mean "done already". So a key is rotated only after a look-up or a person has
+said that nothing was charged under it. Until then the old key stays, and protects against a request that arrives late.
 """
 
 from __future__ import annotations
@@ -17,40 +17,41 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, no
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.keys import derive_charge_key
-from breakwall.payments.ledger.attempt_conditions import PROVEN_OTHERWISE, REFUSED, SPENDS_KEY, UNSETTLED
+from breakwall.payments.ledger.attempt_conditions import REFUSED, RESOLVED, SPENDS_KEY, UNRESOLVED
 
-_UNNOTICED = attempts.c.outcome.in_([Outcome.NOT_SENT, Outcome.THROTTLED])
+_NOT_PROCESSED = attempts.c.outcome.in_([Outcome.NOT_SENT, Outcome.THROTTLED])
 _SPENT = and_(attempts.c.outcome == Outcome.FAILED, SPENDS_KEY)
 
 
-def renew_spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> None:
-    """Give those of some locked orders a new key that need one, and of which it is proven that nothing was charged."""
-    proven = _whose_newest(connection, locked, _SPENT, PROVEN_OTHERWISE)
-    renew_keys(connection, (order for order in locked if order.id in proven))
+def rotate_spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> None:
+    """Give a new key to those of some locked orders whose key is spent, and proven to have charged nothing."""
+    proven = _ids_by_newest(connection, locked, _SPENT, RESOLVED)
+    rotate_keys(connection, (order for order in locked if order.id in proven))
 
 
 def has_spent_key(connection: Connection, order: Row[Any]) -> bool:
     """Whether the service may have stored a refusal under a locked order's key, as far as its attempts tell."""
-    return bool(_whose_newest(connection, [order], _SPENT))
+    return bool(_ids_by_newest(connection, [order], _SPENT))
 
 
-def renew_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
-    """Give some locked orders a new key: the next one of those that each order has, and no other order has."""
-    renewed = [
+def rotate_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
+    """Give some locked orders the next of the keys that are derived for each."""
+    rotated = [
         {"of": order.id, "number": order.renewals + 1, "key": derive_charge_key(order.id, order.renewals + 1)}
         for order in locked
     ]
-    if renewed:
+    if rotated:
         change = update(orders).where(orders.c.id == bindparam("of"))
-        connection.execute(change.values(renewals=bindparam("number"), charge_key=bindparam("key")), renewed)
+        connection.execute(change.values(renewals=bindparam("number"), charge_key=bindparam("key")), rotated)
 
 
 def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
-    """Have the newest refusal of each of some locked orders looked up, where it was believed without a look-up.
+    """Have the newest refusal of each of some locked orders looked up, if it was accepted without a look-up.
 
-    Under the key that was refused: a version before has renewed keys without one, and the order gets its old one back.
+    The look-up needs the key that was refused. An earlier version has rotated keys without one, so the order gets the
+    refused key back.
     """
-    found = _newest(connection, locked, _SPENT, not_(PROVEN_OTHERWISE))
+    found = _newest(connection, locked, _SPENT, not_(RESOLVED))
     doubted = [{"of": order_id, "key": key} for order_id, key in found]
     if not doubted:
         return
@@ -59,25 +60,25 @@ def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
     connection.execute(
         update(attempts)
         .where(attempts.c.order_id == bindparam("of"), attempts.c.gateway_key == bindparam("key"))
-        .where(_SPENT, REFUSED, not_(PROVEN_OTHERWISE))
+        .where(_SPENT, REFUSED, not_(RESOLVED))
         .values(outcome=Outcome.UNKNOWN, advice=Advice.STOP, spends_key=True),
         doubted,
     )
 
 
 def vouch_for_refusals(connection: Connection, order_id: str) -> None:
-    """Note of a locked order's refusals that a person has said that nothing was charged: none is looked up again."""
+    """Record that a person vouches for a locked order's refusals: they charged nothing, and need no look-up."""
     connection.execute(
         update(attempts)
-        .where(attempts.c.order_id == order_id, _SPENT, not_(PROVEN_OTHERWISE))
+        .where(attempts.c.order_id == order_id, _SPENT, not_(RESOLVED))
         .values(settled_by=ResolvedBy.PERSON)
     )
 
 
-def _whose_newest(
+def _ids_by_newest(
     connection: Connection, locked: Sequence[Row[Any]], *conditions: ColumnElement[bool]
 ) -> set[str]:
-    """The ids of those orders that `_newest` finds by an attempt under the key in use."""
+    """The ids of the orders that `_newest` finds by an attempt under the key in use."""
     under_key_in_use = attempts.c.gateway_key == orders.c.charge_key
     return {order_id for order_id, _ in _newest(connection, locked, under_key_in_use, *conditions)}
 
@@ -85,20 +86,22 @@ def _whose_newest(
 def _newest(
     connection: Connection, locked: Sequence[Row[Any]], *conditions: ColumnElement[bool]
 ) -> list[tuple[str, str]]:
-    """The ids of those of some locked orders whose newest attempt that the service took notice of meets the
-    conditions, while no attempt may have charged; each with the key that this attempt was sent under."""
+    """Of some locked orders, those whose newest attempt that the service processed meets the conditions.
+
+    Returns the order's id and the key of that attempt. Orders with an unresolved attempt are left out.
+    """
     ids = [order.id for order in locked]
     newest = (
         select(attempts.c.order_id, func.max(attempts.c.number).label("number"))
-        .where(attempts.c.order_id.in_(ids), or_(attempts.c.outcome.is_(None), not_(_UNNOTICED)))
+        .where(attempts.c.order_id.in_(ids), or_(attempts.c.outcome.is_(None), not_(_NOT_PROCESSED)))
         .group_by(attempts.c.order_id)
         .subquery()
     )
-    unsettled = select(attempts.c.order_id).where(attempts.c.order_id.in_(ids), UNSETTLED)
+    unresolved = select(attempts.c.order_id).where(attempts.c.order_id.in_(ids), UNRESOLVED)
     found = (
         select(orders.c.id, attempts.c.gateway_key)
         .join(newest, newest.c.order_id == orders.c.id)
         .join(attempts, and_(attempts.c.order_id == orders.c.id, attempts.c.number == newest.c.number))
-        .where(*conditions, orders.c.id.not_in(unsettled))
+        .where(*conditions, orders.c.id.not_in(unresolved))
     )
     return [(row.id, row.gateway_key) for row in connection.execute(found)]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, union_all
 from breakwall.payments.db.schema import charges, orders
 from breakwall.payments.gateways.wire_keys import key_from_wire
 from breakwall.payments.keys import order_id_within
-from breakwall.payments.ledger.pruned import pruned_by_id, pruned_by_key
+from breakwall.payments.ledger.pruned_orders import pruned_by_id, pruned_by_key
 from breakwall.payments.reconciliation.report import ReportLine
 from breakwall.texts import is_allowed
 

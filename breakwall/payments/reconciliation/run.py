@@ -16,9 +16,9 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import attempts, known_keys, orders
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.ledger.attempt_conditions import UNSETTLED
+from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT
-from breakwall.payments.ledger.pruned import PrunedOrder, pruned_by_id
+from breakwall.payments.ledger.pruned_orders import PrunedOrder, pruned_by_id
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation.charge_status import Meaning
 from breakwall.payments.reconciliation.compare import Discrepancy, Kind, LedgerOrder, compare
@@ -225,7 +225,7 @@ _ORDERS = select(
 
 _BEGAN_AT = func.coalesce(
     select(func.min(attempts.c.started_at))
-    .where(attempts.c.order_id == orders.c.id, or_(UNSETTLED, attempts.c.outcome == Outcome.SUCCEEDED))
+    .where(attempts.c.order_id == orders.c.id, or_(UNRESOLVED, attempts.c.outcome == Outcome.SUCCEEDED))
     .scalar_subquery(),
     orders.c.created_at,
 )

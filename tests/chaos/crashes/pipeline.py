@@ -14,14 +14,14 @@ from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways.base import GatewayProfile
-from breakwall.payments.ledger.claims import Claim
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.claim import Claim
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.settings import DispatchSettings
 from breakwall.worker.dispatcher import Dispatcher
@@ -78,7 +78,7 @@ class Pipeline:
             self.ledger, charger, self.breaker, self.broker, timeout=TIMEOUT, jitter=lambda: 0.0
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
-        due = DueOrders(self.database, clock=self.clock)
+        due = DispatchQueue(self.database, clock=self.clock)
         self.dispatcher = Dispatcher(due, self.breaker, self.broker, self.broker.depth, DispatchSettings())
         self.operator = Interventions(self.database, clock=self.clock)
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from breakwall.payments.actions import Author
 from breakwall.payments.decisions import STORED_ERRORS
-from breakwall.payments.ledger.claims import Claim
-from breakwall.payments.ledger.ledger import PUBLISH_GRACE
+from breakwall.payments.ledger.accept import PUBLISH_GRACE
+from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.queries import get_order
-from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import OrderStatus
@@ -165,7 +165,7 @@ def retried(pipeline: Pipeline) -> None:
 def bulk_retried(pipeline: Pipeline) -> None:
     refused(pipeline)
     dead = Selection((OrderStatus.DEAD,))
-    for _ in Redrive(pipeline.database, clock=pipeline.clock, sleep=lambda _: None).run(dead, PERSON):
+    for _ in BulkRetry(pipeline.database, clock=pipeline.clock, sleep=lambda _: None).run(dead, PERSON):
         pass
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from breakwall.worker.heartbeat import Heartbeat
 from sqlalchemy import event, insert, text, update
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
@@ -18,15 +17,16 @@ from breakwall.payments.actions import Author
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents, orders
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.operator.incidents import close_incident
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.manual_clock import ManualClock
 from tests.public_names import BACKLOG_FIELDS
 
@@ -58,7 +58,7 @@ class Site:
         assert claim is not None
         attempt = self.ledger.begin_attempt(claim)
         assert attempt is not None
-        self.ledger.record(attempt, answer, Verdict(status, delay))
+        self.ledger.record(attempt, answer, Decision(status, delay))
 
     def pay(self, order_id: str) -> None:
         self.work_on(order_id, PAID, OrderStatus.PAID)
@@ -66,7 +66,7 @@ class Site:
     def pay_at_once(self, key: str) -> None:
         attempt = self.ledger.accept_sending(order(key))
         assert isinstance(attempt, Attempt)
-        self.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID))
+        self.ledger.record(attempt, PAID, Decision(OrderStatus.PAID))
 
     def open_circuit(self) -> None:
         self.breaker.acquire().record_failure()

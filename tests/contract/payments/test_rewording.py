@@ -1,4 +1,4 @@
-"""Texts are for people: with every one of them reworded, nothing that happens to an order is changed."""
+"""Texts are for people: rewording every one of them changes nothing that happens to an order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.decisions import Verdict, next_step
+from breakwall.payments.decisions import Decision, next_step
 from breakwall.payments.gateways.base import (
     Advice,
     ChargeAnswer,
@@ -20,9 +20,8 @@ from breakwall.payments.gateways.base import (
     LookupAnswer,
     LookupResult,
 )
-from breakwall.payments.operator.bulk_retry import Preview, Redrive, Selection
-from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
     ANNA,
@@ -75,7 +74,7 @@ def unknown_by_a_refusal(site: Site, key: str) -> None:
 def unknown_by_a_lease(site: Site, key: str) -> None:
     site.ledger.accept_sending(order(key))
     site.advance(LEASE)
-    site.due.reclaim_expired()
+    site.dispatch_queue.reclaim_expired()
 
 
 def rejected(site: Site, key: str) -> None:
@@ -112,7 +111,7 @@ def dead_by_rejections(site: Site, key: str) -> None:
 
 def dead_by_a_persons_word(site: Site, key: str) -> None:
     in_review(site, key, STORED_ERROR)
-    Resolution(site.database, clock=site.clock).not_charged(key, ANNA)
+    site.resolution.not_charged(key, ANNA)
 
 
 def refused_after_a_persons_word(site: Site, key: str) -> None:
@@ -122,8 +121,8 @@ def refused_after_a_persons_word(site: Site, key: str) -> None:
     assert claim is not None
     attempt = site.ledger.begin_attempt(claim)
     assert attempt is not None
-    site.ledger.record(attempt, REFUSED, Verdict(OrderStatus.REVIEW))
-    Resolution(site.database, clock=site.clock).not_charged(key, ANNA)
+    site.ledger.record(attempt, REFUSED, Decision(OrderStatus.REVIEW))
+    site.resolution.not_charged(key, ANNA)
 
 
 def in_review_for_another_payload(site: Site, key: str) -> None:
@@ -146,7 +145,7 @@ def in_review_for_its_crashes(site: Site, key: str) -> None:
         assert claim is not None
         site.ledger.begin_attempt(claim)
         site.advance(LEASE)
-        site.due.reclaim_expired()
+        site.dispatch_queue.reclaim_expired()
     assert site.get(key).status is OrderStatus.REVIEW
 
 
@@ -201,14 +200,14 @@ def next_steps(site: Site, key: str) -> Any:
     claim = site.ledger.claim(site.get(key).id)
     if claim is None:
         return None
-    progress = replace(claim.progress, unsettled_age=0.0, key_age=0.0)
+    progress = replace(claim.progress, unresolved_age=0.0, key_age=0.0)
     steps = [next_step(progress, profile, site.retrier._charger.policy) for profile in (PLAIN, KEYED, BLIND)]
     assert site.ledger.release(claim, 0.0, deferred=False) is not None
     return asdict(progress), steps
 
 
 def a_persons_retry(site: Site, key: str) -> Any:
-    """What comes of sending an order round: refused, or its key and what is known of it then."""
+    """The result of a retry: refused, or the order's key and what is known of it then."""
     before = site.get(key).charge_key
     try:
         after = site.people.retry(key, ANNA)
@@ -238,9 +237,9 @@ def twins(ask: Callable[[Site, str], Any], site: Site, twin: str) -> dict[str, A
 
 
 def counts(site: Site) -> tuple[int, list[Preview]]:
-    redrive = Redrive(site.database, clock=site.clock)
+    bulk_retry = BulkRetry(site.database, clock=site.clock)
     states = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
-    previews = [redrive.preview(Selection(states, rejected=rejected)) for rejected in (False, True)]
+    previews = [bulk_retry.preview(Selection(states, rejected=rejected)) for rejected in (False, True)]
     return Monitor(site.database, site.breaker, lambda: 0).snapshot().rejected.orders, previews
 
 
@@ -258,6 +257,6 @@ def test_every_text_is_reworded_and_nothing_is_changed(
 
 
 def test_the_orders_that_are_reworded_are_of_many_kinds(known_site: Site) -> None:
-    """Else nothing would be shown above."""
+    """Otherwise the test above would show nothing."""
     assert len({repr(kind) for kind in twins(next_steps, known_site, AS_IT_WAS).values()}) >= 9
     assert len({repr(kind) for kind in twins(a_persons_retry, known_site, AS_IT_WAS).values()}) >= 9

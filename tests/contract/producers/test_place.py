@@ -235,5 +235,5 @@ class TestWhileTheDatabaseIsDown:
         assert result.status == "in_flight"
         site.ledger.database = alive
         site.advance(LEASE)
-        assert site.due.reclaim_expired() == [result.order_id]
+        assert site.dispatch_queue.reclaim_expired() == [result.order_id]
         assert site.outcomes() == [Outcome.UNKNOWN]

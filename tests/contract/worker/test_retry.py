@@ -199,7 +199,7 @@ class TestAnUnknownOutcome:
         assert claim is not None
         site.ledger.begin_attempt(claim)
         site.advance(LEASE)
-        site.due.reclaim_expired()
+        site.dispatch_queue.reclaim_expired()
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.charged == []

@@ -15,9 +15,9 @@ from breakwall.broker import Publisher
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.settings import load_settings
 from producers import OrderProducer
 from tests.gateway import DOWN, PAID, ScriptedGateway

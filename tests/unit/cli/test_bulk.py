@@ -7,7 +7,7 @@ import typer
 
 from breakwall.cli.bulk import check_attended, check_bulk_reason, summarised
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.operator.locking import RefusedError
 
 
 def test_a_bulk_action_needs_a_reason() -> None:

@@ -16,10 +16,10 @@ from breakwall.cli.errors import explain, report
 from breakwall.errors import BreakwallError
 from breakwall.files.errors import UnreadableFileError
 from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
-from breakwall.payments.ledger.pruned import PrunedOrder
+from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.ledger.queries import AmbiguousNameError, Naming, OrderNotFoundError, OrderPrunedError
 from breakwall.payments.operator.incidents import IncidentNotFoundError
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, OrderStatus
 from breakwall.settings import SettingsError
 

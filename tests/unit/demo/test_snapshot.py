@@ -10,9 +10,9 @@ import pytest
 from breakwall.breaker import CircuitState
 from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.demo.snapshot import DemoMonitor, ServiceState
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
-from breakwall.payments.ledger.claims import Attempt, Claim
+from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.settings import Settings
@@ -58,7 +58,7 @@ def sent(ledger: Ledger, number: int) -> Attempt:
 def lost(ledger: Ledger, number: int) -> Claim:
     """An order whose answer was lost, claimed by a worker that is to look it up."""
     attempt = sent(ledger, number)
-    ledger.record(attempt, LOST, Verdict(OrderStatus.QUEUED))
+    ledger.record(attempt, LOST, Decision(OrderStatus.QUEUED))
     claim = ledger.claim(attempt.claim.order_id)
     assert claim is not None
     return claim
@@ -82,9 +82,9 @@ def test_queued_orders_wait_also_while_a_worker_charges_them(ledger: Ledger, mon
 
 def test_finished_orders_are_counted_by_status(ledger: Ledger, monitor: DemoMonitor) -> None:
     paid = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
-    ledger.record(sent(ledger, 1), paid, Verdict(OrderStatus.PAID))
+    ledger.record(sent(ledger, 1), paid, Decision(OrderStatus.PAID))
     declined = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
-    ledger.record(sent(ledger, 2), declined, Verdict(OrderStatus.DECLINED))
+    ledger.record(sent(ledger, 2), declined, Decision(OrderStatus.DECLINED))
     seen = monitor.look(ServiceState.UP, worker_alive=True)
     assert (seen.paid, seen.declined, seen.unfinished) == (1, 1, 0)
     assert seen.circuit is CircuitState.CLOSED
@@ -92,7 +92,7 @@ def test_finished_orders_are_counted_by_status(ledger: Ledger, monitor: DemoMoni
 
 def test_an_answer_that_a_look_up_found_again_is_counted(ledger: Ledger, monitor: DemoMonitor) -> None:
     found = LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
-    ledger.record_look_up(lost(ledger, 1), found, Verdict(OrderStatus.PAID), fruitless=False)
+    ledger.record_look_up(lost(ledger, 1), found, Decision(OrderStatus.PAID), fruitless=False)
     assert (monitor.lost_answers().found, monitor.lost_answers().absent) == (1, 0)
 
 
@@ -110,7 +110,7 @@ def test_calls_are_counted_since_a_moment_with_the_look_ups_that_got_no_answer(
     sent(ledger, 2)
     assert monitor.count_calls_since(moment) == 1
     unanswered = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="ConnectError")
-    ledger.record_look_up(lost(ledger, 3), unanswered, Verdict(OrderStatus.QUEUED), fruitless=True)
+    ledger.record_look_up(lost(ledger, 3), unanswered, Decision(OrderStatus.QUEUED), fruitless=True)
     assert monitor.count_calls_since(moment) == 3
 
 

@@ -1,4 +1,4 @@
-"""How far "no such charge" is believed: not from a service that says so of a charge it has made."""
+"""When "no such charge" is trusted: not from a service that says so of a charge it has made."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from breakwall.payments.charge_lookup import DOUBT_SECONDS, LookUps
+from breakwall.payments.charge_lookup import DISTRUST_SECONDS, ChargeLookup
 from breakwall.payments.gateways.base import ChargeDetails, ChargeRequest, Health, LookupAnswer, LookupResult
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import KnownCharge
-from tests.gateway import ABSENT, FOUND, NO_ANSWER, ScriptedGateway
+from tests.gateway import ABSENT, FOUND, NO_ANSWER, PLAIN, ScriptedGateway
 
 WEB_PAGE = LookupAnswer(LookupResult.UNAVAILABLE, Health.NEUTRAL, code="http_404")
 REFUNDED = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, charge_id="ch_1", code="other_status")
@@ -18,6 +18,8 @@ UNREADABLE_ANSWER = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code=
 PROCESSING = LookupAnswer(LookupResult.PROCESSING, Health.SUCCESS)
 DECLINED = LookupAnswer(LookupResult.DECLINED, Health.SUCCESS)
 NO_ENDPOINT = LookupAnswer(LookupResult.UNAVAILABLE, Health.NEUTRAL, code="http_405")
+
+SETTLE_SECONDS = PLAIN.absent_after
 
 
 class Desk:
@@ -28,15 +30,17 @@ class Desk:
         self.key = "cart-1"
         self.known = {key_shape("paid-1"): [KnownCharge("paid-1", "ch_1")]}
         self.seconds = 0.0
-        self.look_ups = LookUps(self.gateway, lambda shape: self.known.get(shape, []), lambda: self.seconds)
+        self.lookup = ChargeLookup(
+            self.gateway, lambda shape: self.known.get(shape, []), lambda: self.seconds
+        )
 
     def ask(self, *answers: LookupAnswer) -> LookupResult:
         return self.hear(*answers).result
 
-    def hear(self, *answers: LookupAnswer, settled: bool = True) -> LookupAnswer:
+    def hear(self, *answers: LookupAnswer, age: float = SETTLE_SECONDS) -> LookupAnswer:
         self.gateway.look_ups.extend(answers)
         request = ChargeRequest("o1", "u1", 10_000, "KRW", self.key)
-        return self.look_ups.look_up(request, deadline=10.0, settled=settled)
+        return self.lookup.look_up(request, deadline=10.0, age=age)
 
 
 @pytest.fixture
@@ -45,14 +49,14 @@ def desk() -> Desk:
 
 
 @pytest.mark.parametrize("not_found", [ABSENT, WEB_PAGE])
-def test_a_404_is_believed_of_a_service_that_finds_a_charge_it_has_made(
+def test_a_404_is_trusted_of_a_service_that_finds_a_charge_it_has_made(
     desk: Desk, not_found: LookupAnswer
 ) -> None:
     assert desk.ask(not_found, FOUND, FOUND, not_found) is LookupResult.ABSENT
     assert desk.gateway.looked_up == ["cart-1", "paid-1", "paid-1", "cart-1"]
 
 
-def test_the_charge_is_asked_for_again_because_the_way_may_have_come_back_before_the_trial(
+def test_the_charge_is_looked_up_again_because_the_route_may_have_been_restored_before_the_test(
     desk: Desk,
 ) -> None:
     assert desk.ask(ABSENT, FOUND, FOUND, FOUND) is LookupResult.SUCCEEDED
@@ -60,19 +64,19 @@ def test_the_charge_is_asked_for_again_because_the_way_may_have_come_back_before
 
 
 @pytest.mark.parametrize("not_found", [ABSENT, WEB_PAGE])
-def test_a_404_is_not_believed_of_a_service_that_says_so_of_every_charge(
+def test_a_404_is_not_trusted_of_a_service_that_says_so_of_every_charge(
     desk: Desk, not_found: LookupAnswer
 ) -> None:
     assert desk.ask(not_found, not_found) is LookupResult.UNAVAILABLE
 
 
-def test_each_404_is_tried_out_because_the_way_to_a_look_up_that_has_worked_can_be_lost(desk: Desk) -> None:
+def test_each_404_is_tested_because_a_look_up_that_has_worked_can_become_unreachable(desk: Desk) -> None:
     assert desk.ask(ABSENT, FOUND, FOUND) is LookupResult.ABSENT
     assert desk.ask(ABSENT, ABSENT) is LookupResult.UNAVAILABLE
 
 
-def test_before_the_settle_time_a_404_proves_nothing_and_is_not_tried_out(desk: Desk) -> None:
-    assert desk.hear(ABSENT, settled=False).result is LookupResult.ABSENT
+def test_before_the_settle_time_a_404_proves_nothing_and_is_not_tested(desk: Desk) -> None:
+    assert desk.hear(ABSENT, age=SETTLE_SECONDS - 1).result is LookupResult.ABSENT
     assert desk.gateway.looked_up == ["cart-1"]
 
 
@@ -94,12 +98,12 @@ def test_an_older_known_charge_shows_it_where_the_newest_is_not_named(desk: Desk
 
 
 def test_no_older_one_shows_it_where_the_newest_is_denied(desk: Desk) -> None:
-    """Part of the service's memory may be away, and the charge in question with it."""
+    """Part of the service's data may be unavailable, and the charge in question with it."""
     desk.known[key_shape("paid-1")].append(KnownCharge("paid-0", "ch_0"))
     assert desk.ask(ABSENT, ABSENT) is LookupResult.UNAVAILABLE
 
 
-def test_of_two_servers_that_take_turns_one_that_is_blind_is_not_believed(desk: Desk) -> None:
+def test_of_two_servers_that_take_turns_one_that_finds_nothing_is_noticed(desk: Desk) -> None:
     assert desk.ask(ABSENT, FOUND, ABSENT) is LookupResult.UNAVAILABLE
 
 
@@ -107,31 +111,29 @@ def test_a_known_charge_that_cannot_be_read_is_no_sign_that_the_service_is_ill(d
     assert desk.hear(ABSENT, UNREADABLE_ANSWER).health is Health.NEUTRAL
 
 
-def test_a_404_that_is_not_believed_is_no_sign_that_the_service_is_well(desk: Desk) -> None:
+def test_a_404_that_is_not_trusted_is_no_sign_that_the_service_is_well(desk: Desk) -> None:
     assert desk.hear(ABSENT, ABSENT).health is Health.NEUTRAL
 
 
-def test_a_charge_that_is_found_needs_no_trial(desk: Desk) -> None:
+def test_a_charge_that_is_found_needs_no_test(desk: Desk) -> None:
     assert desk.ask(FOUND) is LookupResult.SUCCEEDED
     assert desk.gateway.looked_up == ["cart-1"]
 
 
-def test_a_look_up_that_failed_its_trial_is_tried_again_later(desk: Desk) -> None:
+def test_a_look_up_that_failed_its_test_is_tested_again_later(desk: Desk) -> None:
     desk.ask(ABSENT, ABSENT)
     assert desk.ask(ABSENT) is LookupResult.UNAVAILABLE
-    desk.seconds += DOUBT_SECONDS
+    desk.seconds += DISTRUST_SECONDS
     assert desk.ask(ABSENT, FOUND, FOUND) is LookupResult.ABSENT
 
 
-def test_a_trial_without_an_answer_has_shown_nothing_and_is_made_again_at_once(desk: Desk) -> None:
+def test_a_test_without_an_answer_has_shown_nothing_and_is_made_again_at_once(desk: Desk) -> None:
     assert desk.ask(ABSENT, NO_ANSWER) is LookupResult.UNAVAILABLE
     assert desk.ask(ABSENT, FOUND, FOUND) is LookupResult.ABSENT
 
 
 @pytest.mark.parametrize("not_found", [ABSENT, WEB_PAGE])
-def test_with_no_known_charge_to_try_it_out_with_nothing_is_believed(
-    desk: Desk, not_found: LookupAnswer
-) -> None:
+def test_with_no_known_charge_to_test_it_with_nothing_is_trusted(desk: Desk, not_found: LookupAnswer) -> None:
     desk.known.clear()
     assert desk.ask(not_found) is LookupResult.UNAVAILABLE
 
@@ -150,14 +152,14 @@ def test_a_known_charge_of_the_same_shape_does(desk: Desk) -> None:
     assert desk.gateway.looked_up == ["sh/17", "shop/9", "shop/9", "sh/17"]
 
 
-def test_a_shape_that_failed_its_trial_casts_no_doubt_on_another(desk: Desk) -> None:
+def test_a_shape_that_failed_its_test_casts_no_doubt_on_another(desk: Desk) -> None:
     desk.known[key_shape("shop/9")] = [KnownCharge("shop/9", "ch_1")]
     desk.ask(ABSENT, ABSENT)
     desk.key = "shop/17"
     assert desk.ask(ABSENT, FOUND, FOUND, ABSENT) is LookupResult.ABSENT
 
 
-def test_a_service_that_finds_another_charge_under_the_known_key_is_not_believed(desk: Desk) -> None:
+def test_a_service_that_finds_another_charge_under_the_known_key_is_not_trusted(desk: Desk) -> None:
     assert desk.ask(ABSENT, replace(FOUND, charge_id="ch_2")) is LookupResult.UNAVAILABLE
 
 
@@ -165,12 +167,12 @@ def test_a_refunded_charge_of_another_id_is_not_the_known_one_either(desk: Desk)
     assert desk.ask(ABSENT, replace(REFUNDED, charge_id="ch_2")) is LookupResult.UNAVAILABLE
 
 
-def test_a_charge_that_is_said_to_be_of_another_order_is_not_believed(desk: Desk) -> None:
+def test_a_charge_that_is_said_to_be_of_another_order_is_not_accepted(desk: Desk) -> None:
     found = desk.hear(replace(FOUND, details=ChargeDetails(order_id="another")))
     assert found.result is LookupResult.UNAVAILABLE
     assert found.contradiction is not None
 
 
-def test_a_service_that_offers_no_look_up_is_not_tried_out(desk: Desk) -> None:
+def test_a_service_that_offers_no_look_up_is_not_tested(desk: Desk) -> None:
     assert desk.ask(NO_ENDPOINT) is LookupResult.UNAVAILABLE
     assert desk.gateway.looked_up == ["cart-1"]

@@ -9,17 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.payments.decisions import (
-    LONGEST_PUT_OFF,
-    Found,
+    Decision,
     Progress,
-    RetryPolicy,
-    Sighting,
     Step,
-    Verdict,
     after_attempt,
     after_look_up,
     next_step,
-    put_off,
     without_look_up,
 )
 from breakwall.payments.gateways.base import (
@@ -32,6 +27,7 @@ from breakwall.payments.gateways.base import (
     Outcome,
 )
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.verification import contradicted
 
 POLICY = RetryPolicy(base=1.0, cap=60.0, max_attempts=5)
@@ -46,19 +42,19 @@ progresses = st.builds(
     Progress,
     retries=st.integers(0, 8),
     look_ups=st.integers(0, 8),
-    unsettled=st.booleans(),
-    unsettled_age=st.floats(0, 1000),
+    unresolved=st.booleans(),
+    unresolved_age=st.floats(0, 1000),
     stored_errors=st.integers(0, 4),
     key_spent=st.booleans(),
     key_age=st.floats(0, 10_000),
     cancel_requested=st.booleans(),
     declined=st.booleans(),
-    disputed=st.booleans(),
+    key_conflict=st.booleans(),
     refused=st.booleans(),
     turned_away=st.booleans(),
     looked_up=st.booleans(),
 )
-draws = st.floats(0, 1)
+jitters = st.floats(0, 1)
 
 
 def answer(outcome: Outcome, advice: Advice = Advice.RETRY, retry_after: float | None = None) -> ChargeAnswer:
@@ -66,73 +62,50 @@ def answer(outcome: Outcome, advice: Advice = Advice.RETRY, retry_after: float |
     return ChargeAnswer(outcome, Health.SUCCESS, charge_id=charge, advice=advice, retry_after=retry_after)
 
 
-class TestBackoff:
-    def test_doubles_its_bound_with_each_try(self) -> None:
-        assert [POLICY.backoff(tries, 1.0) for tries in range(5)] == [1, 2, 4, 8, 16]
-
-    def test_never_exceeds_the_cap(self) -> None:
-        assert POLICY.backoff(10_000, 1.0) == 60
-
-    @given(tries=st.integers(0, 100), draw=draws)
-    def test_is_spread_over_the_whole_range_below_its_bound(self, tries: int, draw: float) -> None:
-        assert POLICY.backoff(tries, draw) == draw * POLICY.backoff(tries, 1.0)
-
-    @given(tries=st.integers(0, 100), draw=draws, asked=st.floats(0, 86_400))
-    def test_is_never_earlier_than_the_service_asked_for(self, tries: int, draw: float, asked: float) -> None:
-        assert POLICY.delay(tries, asked, draw) >= asked
-
-    @given(seconds=st.floats(0, LONGEST_PUT_OFF), draw=draws)
-    def test_jitter_only_ever_lengthens_a_wait_for_the_circuit(self, seconds: float, draw: float) -> None:
-        assert seconds <= put_off(seconds, draw) <= seconds * 1.1 + 1e-6
-
-    def test_an_order_does_not_wait_for_the_end_of_an_override_that_may_be_lifted_before(self) -> None:
-        assert put_off(86_400.0, 0.0) == LONGEST_PUT_OFF
-
-
 class TestNextStep:
-    def test_sends_when_nothing_is_unsettled(self) -> None:
+    def test_sends_when_nothing_is_unresolved(self) -> None:
         assert next_step(Progress(), PLAIN, POLICY) is Step.SEND
 
     def test_looks_up_before_every_resend_where_the_key_is_not_trusted(self) -> None:
-        assert next_step(Progress(unsettled=True), PLAIN, POLICY) is Step.LOOK_UP
+        assert next_step(Progress(unresolved=True), PLAIN, POLICY) is Step.LOOK_UP
 
     def test_resends_the_same_key_within_its_life_where_the_gateway_deduplicates(self) -> None:
-        assert next_step(Progress(unsettled=True, key_age=3569), KEYED, POLICY) is Step.SEND
+        assert next_step(Progress(unresolved=True, key_age=3569), KEYED, POLICY) is Step.SEND
 
     def test_looks_up_when_a_late_request_would_come_in_past_the_keys_life(self) -> None:
-        assert next_step(Progress(unsettled=True, key_age=3570), KEYED, POLICY) is Step.LOOK_UP
+        assert next_step(Progress(unresolved=True, key_age=3570), KEYED, POLICY) is Step.LOOK_UP
 
     def test_asks_a_person_where_there_is_neither_key_nor_look_up(self) -> None:
-        assert next_step(Progress(unsettled=True), BLIND, POLICY) is Step.REVIEW
+        assert next_step(Progress(unresolved=True), BLIND, POLICY) is Step.REVIEW
 
     def test_asks_a_person_when_look_ups_stay_fruitless(self) -> None:
-        assert next_step(Progress(unsettled=True, look_ups=5), PLAIN, POLICY) is Step.REVIEW
+        assert next_step(Progress(unresolved=True, look_ups=5), PLAIN, POLICY) is Step.REVIEW
 
-    def test_buries_an_exhausted_order_that_is_proven_uncharged(self) -> None:
-        assert next_step(Progress(retries=5), PLAIN, POLICY) is Step.BURY
+    def test_gives_up_an_exhausted_order_that_is_proven_uncharged(self) -> None:
+        assert next_step(Progress(retries=5), PLAIN, POLICY) is Step.GIVE_UP
 
-    def test_looks_an_exhausted_unsettled_order_up_even_where_the_key_is_trusted(self) -> None:
-        assert next_step(Progress(retries=5, unsettled=True), KEYED, POLICY) is Step.LOOK_UP
+    def test_looks_an_exhausted_unresolved_order_up_even_where_the_key_is_trusted(self) -> None:
+        assert next_step(Progress(retries=5, unresolved=True), KEYED, POLICY) is Step.LOOK_UP
 
     def test_cancels_only_what_is_proven_uncharged(self) -> None:
         assert next_step(Progress(cancel_requested=True), KEYED, POLICY) is Step.CANCEL
-        assert next_step(Progress(cancel_requested=True, unsettled=True), KEYED, POLICY) is Step.LOOK_UP
+        assert next_step(Progress(cancel_requested=True, unresolved=True), KEYED, POLICY) is Step.LOOK_UP
 
     @given(progress=progresses, profile=profiles)
-    def test_never_sends_an_unsettled_order_unless_the_key_protects_it(
+    def test_never_sends_an_unresolved_order_unless_the_key_protects_it(
         self, progress: Progress, profile: GatewayProfile
     ) -> None:
-        if next_step(progress, profile, POLICY) is Step.SEND and progress.unsettled:
+        if next_step(progress, profile, POLICY) is Step.SEND and progress.unresolved:
             assert profile.deduplicates
             assert progress.key_age + profile.absent_after < profile.key_life
 
     @given(progress=progresses, profile=profiles)
-    def test_never_ends_an_unsettled_order_as_dead_or_cancelled(
+    def test_never_ends_an_unresolved_order_as_dead_or_cancelled(
         self, progress: Progress, profile: GatewayProfile
     ) -> None:
-        if progress.unsettled:
+        if progress.unresolved:
             assert next_step(progress, profile, POLICY) not in {
-                Step.BURY,
+                Step.GIVE_UP,
                 Step.CANCEL,
                 Step.DECLINE,
                 Step.REFUSE,
@@ -143,9 +116,9 @@ class TestAfterAttempt:
     @pytest.mark.parametrize(
         "outcome", [Outcome.NOT_SENT, Outcome.FAILED, Outcome.THROTTLED, Outcome.UNKNOWN]
     )
-    def test_queues_what_did_not_settle(self, outcome: Outcome) -> None:
-        verdict = after_attempt(answer(outcome), Progress(retries=1), PLAIN, POLICY, 0.5)
-        assert (verdict.status, verdict.delay) == (OrderStatus.QUEUED, 1.0)
+    def test_queues_what_did_not_end_the_order(self, outcome: Outcome) -> None:
+        decision = after_attempt(answer(outcome), Progress(retries=1), PLAIN, POLICY, 0.5)
+        assert (decision.status, decision.delay) == (OrderStatus.QUEUED, 1.0)
 
     def test_honours_retry_after(self) -> None:
         throttled = answer(Outcome.THROTTLED, retry_after=120)
@@ -156,20 +129,22 @@ class TestAfterAttempt:
         assert after_attempt(running, Progress(retries=4), KEYED, POLICY, 1.0).delay == POLICY.base
 
     def test_a_last_attempt_proven_uncharged_is_dead(self) -> None:
-        verdict = after_attempt(answer(Outcome.FAILED), Progress(retries=5), PLAIN, POLICY, 0)
-        assert verdict.status is OrderStatus.DEAD
+        decision = after_attempt(answer(Outcome.FAILED), Progress(retries=5), PLAIN, POLICY, 0)
+        assert decision.status is OrderStatus.DEAD
 
     def test_a_refused_request_is_dead_at_once(self) -> None:
         refused = answer(Outcome.FAILED, Advice.STOP)
         assert after_attempt(refused, Progress(), PLAIN, POLICY, 0).status is OrderStatus.DEAD
 
     def test_an_exhausted_order_with_an_unknown_attempt_is_not_dead(self) -> None:
-        verdict = after_attempt(answer(Outcome.UNKNOWN), Progress(retries=5), PLAIN, POLICY, 0)
-        assert verdict.status is OrderStatus.QUEUED
+        decision = after_attempt(answer(Outcome.UNKNOWN), Progress(retries=5), PLAIN, POLICY, 0)
+        assert decision.status is OrderStatus.QUEUED
 
     def test_a_proof_for_this_attempt_proves_nothing_for_an_earlier_one(self) -> None:
-        verdict = after_attempt(answer(Outcome.FAILED), Progress(retries=5, unsettled=True), KEYED, POLICY, 0)
-        assert verdict.status is OrderStatus.QUEUED
+        decision = after_attempt(
+            answer(Outcome.FAILED), Progress(retries=5, unresolved=True), KEYED, POLICY, 0
+        )
+        assert decision.status is OrderStatus.QUEUED
 
     def test_a_requested_cancellation_holds_once_nothing_was_charged(self) -> None:
         progress = Progress(cancel_requested=True)
@@ -177,80 +152,78 @@ class TestAfterAttempt:
             after_attempt(answer(Outcome.FAILED), progress, PLAIN, POLICY, 0).status is OrderStatus.CANCELLED
         )
 
-    @given(outcome=outcomes, advice=advices, progress=progresses, profile=profiles, draw=draws)
+    @given(outcome=outcomes, advice=advices, progress=progresses, profile=profiles, jitter=jitters)
     def test_only_a_success_is_paid_and_only_proof_ends_an_order_uncharged(
-        self, outcome: Outcome, advice: Advice, progress: Progress, profile: GatewayProfile, draw: float
+        self, outcome: Outcome, advice: Advice, progress: Progress, profile: GatewayProfile, jitter: float
     ) -> None:
-        verdict = after_attempt(answer(outcome, advice), progress, profile, POLICY, draw)
-        assert (verdict.status is OrderStatus.PAID) == (outcome is Outcome.SUCCEEDED)
-        if verdict.status in {OrderStatus.DEAD, OrderStatus.CANCELLED}:
+        decision = after_attempt(answer(outcome, advice), progress, profile, POLICY, jitter)
+        assert (decision.status is OrderStatus.PAID) == (outcome is Outcome.SUCCEEDED)
+        if decision.status in {OrderStatus.DEAD, OrderStatus.CANCELLED}:
             assert outcome.proves_no_charge
-            assert not progress.unsettled
+            assert not progress.unresolved
 
 
 class TestAfterLookUp:
-    def test_believes_no_such_charge_only_after_the_settle_time(self) -> None:
+    def test_trusts_no_such_charge_only_after_the_settle_time(self) -> None:
         early = after_look_up(
             LookupAnswer(LookupResult.ABSENT, Health.SUCCESS),
-            Progress(unsettled=True, unsettled_age=29),
+            Progress(unresolved=True, unresolved_age=29),
             PLAIN,
             POLICY,
             0.0,
         )
         late = after_look_up(
             LookupAnswer(LookupResult.ABSENT, Health.SUCCESS),
-            Progress(unsettled=True, unsettled_age=30),
+            Progress(unresolved=True, unresolved_age=30),
             PLAIN,
             POLICY,
             0.0,
         )
-        assert early.found is Found.TOO_EARLY
-        assert early.verdict is not None
-        assert early.verdict.delay == 1.0
-        assert late.found is Found.ABSENT
+        assert early == Decision(OrderStatus.QUEUED, 1.0)
+        assert late is None
 
     @pytest.mark.parametrize("result", [LookupResult.PROCESSING, LookupResult.UNAVAILABLE])
     def test_gives_up_on_fruitless_look_ups_and_asks_a_person(self, result: LookupResult) -> None:
         last = after_look_up(
-            LookupAnswer(result, Health.SUCCESS), Progress(unsettled=True, look_ups=4), PLAIN, POLICY, 0
+            LookupAnswer(result, Health.SUCCESS), Progress(unresolved=True, look_ups=4), PLAIN, POLICY, 0
         )
-        assert last.verdict is not None
-        assert last.verdict.status is OrderStatus.REVIEW
+        assert last == Decision(OrderStatus.REVIEW)
 
-    @given(result=st.sampled_from(LookupResult), progress=progresses, profile=profiles, draw=draws)
+    @given(result=st.sampled_from(LookupResult), progress=progresses, profile=profiles, jitter=jitters)
     def test_never_ends_an_order_as_dead_or_cancelled(
-        self, result: LookupResult, progress: Progress, profile: GatewayProfile, draw: float
+        self, result: LookupResult, progress: Progress, profile: GatewayProfile, jitter: float
     ) -> None:
-        sighting = after_look_up(LookupAnswer(result, Health.SUCCESS), progress, profile, POLICY, draw)
-        if sighting.verdict is not None:
-            assert sighting.verdict.status not in {OrderStatus.DEAD, OrderStatus.CANCELLED}
+        decision = after_look_up(LookupAnswer(result, Health.SUCCESS), progress, profile, POLICY, jitter)
+        assert decision is None or decision.status not in {OrderStatus.DEAD, OrderStatus.CANCELLED}
 
 
 class TestAStoredError:
     def test_is_looked_up_after_a_few_answers_even_where_the_key_is_trusted(self) -> None:
-        few, many = (Progress(unsettled=True, stored_errors=count) for count in (2, 3))
+        few, many = (Progress(unresolved=True, stored_errors=count) for count in (2, 3))
         assert next_step(few, KEYED, POLICY) is Step.SEND
         assert next_step(many, KEYED, POLICY) is Step.LOOK_UP
 
     def test_is_looked_up_before_the_last_attempt_is_spent_on_it(self) -> None:
-        last = Progress(unsettled=True, retries=POLICY.max_attempts - 1)
+        last = Progress(unresolved=True, retries=POLICY.max_attempts - 1)
         assert next_step(last, KEYED, POLICY) is Step.SEND
         assert next_step(replace(last, stored_errors=1), KEYED, POLICY) is Step.LOOK_UP
 
     def test_keeps_its_protecting_key_where_nothing_can_be_looked_up(self) -> None:
         keyed_and_blind = GatewayProfile(deduplicates=True, key_life=3600, looks_up=False, absent_after=30)
-        assert next_step(Progress(unsettled=True, stored_errors=9), keyed_and_blind, POLICY) is Step.SEND
+        assert next_step(Progress(unresolved=True, stored_errors=9), keyed_and_blind, POLICY) is Step.SEND
 
 
 class TestARefusal:
-    """It may mean "done already", so it is looked up once before the order ends."""
+    """It may mean "done already", so it is looked up once before the order finishes."""
 
-    REFUSED = Progress(unsettled=True, refused=True, turned_away=True, key_spent=True)
+    REFUSED = Progress(unresolved=True, refused=True, turned_away=True, key_spent=True)
 
     @pytest.mark.parametrize("profile", [PLAIN, KEYED])
     def test_is_due_at_once_to_be_looked_up(self, profile: GatewayProfile) -> None:
-        verdict = after_attempt(answer(Outcome.UNKNOWN, Advice.STOP), Progress(retries=4), profile, POLICY, 1)
-        assert verdict == Verdict(OrderStatus.QUEUED)
+        decision = after_attempt(
+            answer(Outcome.UNKNOWN, Advice.STOP), Progress(retries=4), profile, POLICY, 1
+        )
+        assert decision == Decision(OrderStatus.QUEUED)
 
     @pytest.mark.parametrize("profile", [PLAIN, KEYED])
     def test_is_looked_up_and_never_sent_again_under_its_key(self, profile: GatewayProfile) -> None:
@@ -270,25 +243,25 @@ class TestARefusal:
     def test_goes_to_a_person_where_no_look_up_ever_answers(self) -> None:
         assert next_step(replace(self.REFUSED, look_ups=5), KEYED, POLICY) is Step.REVIEW
 
-    def test_from_before_a_person_sent_it_round_ends_nothing(self) -> None:
+    def test_from_before_a_person_retried_the_order_ends_nothing(self) -> None:
         assert next_step(Progress(refused=False), PLAIN, POLICY) is Step.SEND
 
     @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.FAILED])
     def test_is_a_persons_where_nothing_can_be_looked_up_and_an_earlier_attempt_may_have_charged(
         self, outcome: Outcome
     ) -> None:
-        verdict = after_attempt(answer(outcome, Advice.STOP), Progress(unsettled=True), BLIND, POLICY, 0)
-        assert verdict.status is OrderStatus.REVIEW
+        decision = after_attempt(answer(outcome, Advice.STOP), Progress(unresolved=True), BLIND, POLICY, 0)
+        assert decision.status is OrderStatus.REVIEW
 
     @given(progress=progresses, profile=profiles)
-    def test_never_is_sent_again_while_it_is_unsettled(
+    def test_is_never_sent_again_while_it_is_unresolved(
         self, progress: Progress, profile: GatewayProfile
     ) -> None:
-        step = next_step(replace(progress, unsettled=True, refused=True), profile, POLICY)
+        step = next_step(replace(progress, unresolved=True, refused=True), profile, POLICY)
         assert step in {Step.LOOK_UP, Step.REVIEW}
 
 
-class TestWhereARefusalIsBelieved:
+class TestWhereARefusalIsAccepted:
     STOP = answer(Outcome.UNKNOWN, Advice.STOP)
 
     def test_it_is_proof_where_nothing_can_be_looked_up(self) -> None:
@@ -297,7 +270,7 @@ class TestWhereARefusalIsBelieved:
         assert after_attempt(proof, Progress(), BLIND, POLICY, 0).status is OrderStatus.DEAD
 
     @pytest.mark.parametrize("profile", [PLAIN, KEYED])
-    def test_it_is_none_where_a_look_up_tells_more(self, profile: GatewayProfile) -> None:
+    def test_it_is_not_accepted_where_there_is_a_look_up(self, profile: GatewayProfile) -> None:
         assert without_look_up(self.STOP, profile) is self.STOP
 
     @pytest.mark.parametrize("advice", sorted(set(Advice) - {Advice.STOP}))
@@ -314,7 +287,7 @@ class TestWhereARefusalIsBelieved:
 class TestAnOrderThatWasTurnedAway:
     """Refused, or answered by a wrong address or for wrong credentials, while an attempt may have charged."""
 
-    TURNED_AWAY = Progress(unsettled=True, turned_away=True)
+    TURNED_AWAY = Progress(unresolved=True, turned_away=True)
 
     def test_is_looked_up_before_the_same_key_is_tried_again(self) -> None:
         assert next_step(self.TURNED_AWAY, KEYED, POLICY) is Step.LOOK_UP
@@ -333,7 +306,7 @@ class TestAnOrderThatWasTurnedAway:
 class TestASuspectedOrder:
     """It may have been charged without an attempt that tells of it."""
 
-    SUSPECTED = Progress(unsettled=True, suspected=True)
+    SUSPECTED = Progress(unresolved=True, suspected=True)
 
     @pytest.mark.parametrize("profile", [PLAIN, KEYED])
     def test_is_always_looked_up_before_anything_is_sent(self, profile: GatewayProfile) -> None:
@@ -354,8 +327,8 @@ class TestAContradiction:
     @pytest.mark.parametrize("result", LookupResult)
     def test_in_a_look_up_is_a_persons_at_once(self, result: LookupResult) -> None:
         told = LookupAnswer(result, Health.SUCCESS, contradiction="it is another order's")
-        sighting = after_look_up(told, Progress(unsettled=True, unsettled_age=99), PLAIN, POLICY, 0)
-        assert sighting == Sighting(Found.SETTLED, Verdict(OrderStatus.REVIEW))
+        decision = after_look_up(told, Progress(unresolved=True, unresolved_age=99), PLAIN, POLICY, 0)
+        assert decision == Decision(OrderStatus.REVIEW)
 
     def test_in_an_answer_is_a_persons_at_once(self) -> None:
         told = contradicted(answer(Outcome.SUCCEEDED), "it is another order's")
@@ -365,10 +338,10 @@ class TestAContradiction:
     def test_under_an_orders_key_is_looked_up_and_sent_no_more(
         self, progress: Progress, profile: GatewayProfile
     ) -> None:
-        assert next_step(replace(progress, disputed=True), profile, POLICY) is Step.REVIEW
+        assert next_step(replace(progress, key_conflict=True), profile, POLICY) is Step.REVIEW
 
 
 @given(progress=progresses, profile=profiles)
-def test_nothing_is_unsettled_after_proof_of_absence(progress: Progress, profile: GatewayProfile) -> None:
+def test_nothing_is_unresolved_after_proof_of_absence(progress: Progress, profile: GatewayProfile) -> None:
     step = next_step(progress.proven_absent(), profile, POLICY)
-    assert step not in {Step.LOOK_UP, Step.REVIEW} or progress.disputed
+    assert step not in {Step.LOOK_UP, Step.REVIEW} or progress.key_conflict

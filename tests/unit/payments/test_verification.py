@@ -1,4 +1,4 @@
-"""Which answers tell of the order's own charge, and which are not told."""
+"""Which answers are accepted as proof of the order's own charge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from breakwall.payments.gateways.base import (
     LookupResult,
     Outcome,
 )
-from breakwall.payments.verification import WRONG_CHARGE, checked, contradicted
+from breakwall.payments.verification import WRONG_CHARGE, contradicted, verified
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, LOST, NO_ANSWER, PAID
 
 REQUEST = ChargeRequest("o1", "u1", 10_000, "KRW", "cart-1")
@@ -60,11 +60,11 @@ OTHER_MONEY = [
 
 @pytest.mark.parametrize("details", OWN, ids=repr)
 @pytest.mark.parametrize("answer", [PAID, DECLINED, FOUND, FOUND_DECLINED], ids=str)
-def test_an_answer_that_names_what_was_asked_for_is_believed(
+def test_an_answer_that_names_what_was_asked_for_is_accepted(
     answer: ChargeAnswer | LookupAnswer, details: ChargeDetails
 ) -> None:
     told = replace(answer, details=details)
-    assert checked(told, REQUEST) is told
+    assert verified(told, REQUEST) is told
 
 
 @pytest.mark.parametrize("details", [*ANOTHERS, *OTHER_MONEY], ids=lambda details: repr(details)[:60])
@@ -73,7 +73,7 @@ class TestAnAnswerThatNamesSomethingElse:
     def test_to_a_charge_proves_nothing_and_is_a_persons(
         self, answer: ChargeAnswer, details: ChargeDetails
     ) -> None:
-        told = checked(replace(answer, details=details), REQUEST)
+        told = verified(replace(answer, details=details), REQUEST)
         assert (told.outcome, told.advice) == (Outcome.UNKNOWN, Advice.REVIEW)
         assert (told.code, told.spends_key) == (WRONG_CHARGE, True)
 
@@ -81,29 +81,29 @@ class TestAnAnswerThatNamesSomethingElse:
     def test_to_a_look_up_proves_nothing_and_is_a_persons(
         self, answer: LookupAnswer, details: ChargeDetails
     ) -> None:
-        told = checked(replace(answer, details=details), REQUEST)
+        told = verified(replace(answer, details=details), REQUEST)
         assert (told.result, told.advice) == (LookupResult.UNAVAILABLE, Advice.REVIEW)
         assert told.code == WRONG_CHARGE
 
-    def test_tells_a_person_what_it_names_and_what_was_asked_for(self, details: ChargeDetails) -> None:
-        told = checked(replace(PAID, details=details), REQUEST).contradiction
+    def test_says_what_it_names_and_what_was_asked_for(self, details: ChargeDetails) -> None:
+        told = verified(replace(PAID, details=details), REQUEST).contradiction
         assert told is not None
         assert "ch_1" in told
         assert "10,000" in told
         assert len(told) < 300
 
     def test_keeps_the_charges_id(self, details: ChargeDetails) -> None:
-        assert checked(replace(PAID, details=details), REQUEST).charge_id == "ch_1"
+        assert verified(replace(PAID, details=details), REQUEST).charge_id == "ch_1"
 
 
 @pytest.mark.parametrize("answer", [LOST, DOWN, ABSENT, NO_ANSWER])
 def test_an_answer_that_tells_of_no_charge_is_left_as_it_is(answer: ChargeAnswer | LookupAnswer) -> None:
     told = replace(answer, details=ChargeDetails(order_id="o2", amount=1))
-    assert checked(told, REQUEST) is told
+    assert verified(told, REQUEST) is told
 
 
-def test_a_charge_without_an_id_is_not_believed() -> None:
-    assert checked(replace(PAID, charge_id=None), REQUEST).contradiction is not None
+def test_a_charge_without_an_id_is_not_accepted() -> None:
+    assert verified(replace(PAID, charge_id=None), REQUEST).contradiction is not None
 
 
 @pytest.mark.parametrize(
@@ -114,18 +114,18 @@ def test_an_orders_id_is_the_same_as_columns_write_it_and_so_is_its_reference(na
         "0123456789abcdef0123456789abcdef", "u1", 10_000, "KRW", "k" * 32, reference="cart-1"
     )
     told = replace(PAID, details=ChargeDetails(order_id=named))
-    assert checked(told, request) is told
+    assert verified(told, request) is told
 
 
 def test_what_a_service_names_reaches_no_terminal_as_it_is() -> None:
     named = ChargeDetails(order_id="\x1b[2J" + "o" * 500, currency="\u202eUSD")
-    told = checked(replace(PAID, details=named), REQUEST).contradiction
+    told = verified(replace(PAID, details=named), REQUEST).contradiction
     assert told is not None
     assert told.isprintable()
     assert "\u202e" not in told
 
 
-def test_the_charge_of_another_order_is_contradicted_in_words() -> None:
+def test_the_charge_of_another_order_is_contradicted_in_a_sentence() -> None:
     told = contradicted(PAID, "the charge ch_1 is the charge of order o2")
     assert told.contradiction == "the charge ch_1 is the charge of order o2"
     assert told.contradiction in told.detail

@@ -23,7 +23,7 @@ from breakwall.doctor.payment_service import payment_service
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.settings import Settings, SettingsError, load_settings
 from breakwall.urls import where
-from breakwall.wiring import look_at_breaker, open_database
+from breakwall.wiring import inspect_breaker, open_database
 
 DEAD = "127.0.0.1:9"
 LETTERS = "qzQZ79"
@@ -208,6 +208,6 @@ def test_a_user_without_a_password_may_be_one_and_is_not_shown() -> None:
 
 def test_an_override_that_is_lost_shows_nothing_of_the_store() -> None:
     chosen = load_settings({"BREAKWALL_BREAKER_STORE_URL": f"redis://:geheim17@{DEAD}/0"})
-    with look_at_breaker(chosen) as breaker, pytest.raises(StoreLostError) as lost:
+    with inspect_breaker(chosen) as breaker, pytest.raises(StoreLostError) as lost:
         breaker.force_open("maintenance", "ops")
     assert "geheim17" not in str(lost.value)

@@ -31,7 +31,7 @@ class FakeSite:
 
     def dispatcher(self, **settings: Any) -> Dispatcher:
         return Dispatcher(
-            self,  # type: ignore[arg-type]  # the four methods of DueOrders that it uses
+            self,  # type: ignore[arg-type]  # the four methods of DispatchQueue that it uses
             SimpleNamespace(status=lambda: SimpleNamespace(slots=self.slots)),  # type: ignore[arg-type]
             self,
             lambda: self.depth,

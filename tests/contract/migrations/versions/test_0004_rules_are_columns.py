@@ -25,7 +25,7 @@ from breakwall.payments.db.database import Database, open_engine
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import attempts, charges, incidents, orders
 from breakwall.payments.keys import key_shape
-from breakwall.payments.ledger.charges import KnownCharge, known_charges, take_charge
+from breakwall.payments.ledger.charges import KnownCharge, assign_charge, known_charges
 from breakwall.payments.operator.incidents import count_open
 from tests.contract.migrations.older_versions import (
     NOON,
@@ -63,7 +63,7 @@ def kept_charges(connection: Connection) -> dict[str | None, tuple[str, str, str
 
 def owner_of(connection: Connection, charge_id: str) -> str | None:
     add_order(connection, f"asks for {charge_id}")
-    return take_charge(connection, DatabaseClock(), "default", charge_id, f"asks for {charge_id}", None)
+    return assign_charge(connection, DatabaseClock(), "default", charge_id, f"asks for {charge_id}", None)
 
 
 class TestRulesBecomeColumns:
@@ -219,7 +219,7 @@ class TestAChargeFromBefore:
         upgrade(at_0003)
         with at_0003.begin() as connection:
             clock = DatabaseClock()
-            assert take_charge(connection, clock, "default", "ch_1", "of order-0001", None) is None
+            assert assign_charge(connection, clock, "default", "ch_1", "of order-0001", None) is None
             assert owner_of(connection, "ch_1") == "of order-0001"
 
 

@@ -47,7 +47,10 @@ class TestAProcessOnTheTablesOf:
         assert (placed.status, queued.status) == ("queued", "queued")
         rolled.advance(60)
         rolled.gateway.answers.extend([PAID, DECLINED])
-        assert set(rolled.due.take_due(10, republish_after=60)) == {placed.order_id, queued.order_id}
+        assert set(rolled.dispatch_queue.take_due(10, republish_after=60)) == {
+            placed.order_id,
+            queued.order_id,
+        }
         assert rolled.retrier.run(placed.order_id) is OrderStatus.PAID
         assert rolled.retrier.run(queued.order_id) is OrderStatus.DECLINED
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
-from breakwall.worker.heartbeat import Heartbeat
 from sqlalchemy import func, select, text
 
 from breakwall import __version__
@@ -26,6 +25,7 @@ from breakwall.payments.fleet.workers import (
 )
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
+from breakwall.worker.background.heartbeat import Heartbeat
 from tests.manual_clock import ManualClock
 from tests.stopwatch import Stopwatch
 

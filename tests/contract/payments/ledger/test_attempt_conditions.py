@@ -1,4 +1,4 @@
-"""What the rules read from rows that a process of the version before wrote: it leaves the new columns empty."""
+"""What the rules read from rows of the previous version, which leaves the new columns empty."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def facts_of(site: Site, order_id: str, **columns: Any) -> set[str]:
 
 
 @pytest.mark.parametrize(("outcome", "code", "detail", "expected"), WRITTEN_BEFORE)
-def test_an_attempt_tells_by_the_codes_and_texts_of_that_version(
+def test_an_attempt_is_judged_by_the_codes_and_texts_of_that_version(
     site: Site, outcome: Outcome | None, code: str | None, detail: str | None, expected: set[str]
 ) -> None:
     (order_id,) = queued(site)
@@ -41,7 +41,7 @@ def test_an_attempt_tells_by_the_codes_and_texts_of_that_version(
 
 @pytest.mark.parametrize("settled_by", ["look_up", "person"])
 @pytest.mark.parametrize("code", ["http_400", "ReadTimeout"])
-def test_an_attempt_that_was_settled_since_tells_by_its_column_whatever_its_text_is(
+def test_an_attempt_that_was_resolved_since_is_judged_by_its_column_whatever_its_text_is(
     site: Site, settled_by: str, code: str
 ) -> None:
     (order_id,) = queued(site)
@@ -51,11 +51,13 @@ def test_an_attempt_that_was_settled_since_tells_by_its_column_whatever_its_text
 
 
 @pytest.mark.parametrize("settled_by", ["lease", "payment"])
-def test_an_attempt_that_nobody_has_answered_proves_nothing_whatever_its_text_is(
+def test_an_attempt_without_an_answer_proves_nothing_whatever_its_text_is(
     site: Site, settled_by: str
 ) -> None:
     (order_id,) = queued(site)
-    assert facts_of(site, order_id, outcome=UNKNOWN, detail=LOOKED_UP, settled_by=settled_by) == {"unsettled"}
+    assert facts_of(site, order_id, outcome=UNKNOWN, detail=LOOKED_UP, settled_by=settled_by) == {
+        "unresolved"
+    }
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_an_attempt_that_nobody_has_answered_proves_nothing_whatever_its_text_is
         (True, None, True),
     ],
 )
-def test_an_order_tells_whether_it_was_rejected(
+def test_an_order_knows_whether_it_was_rejected(
     site: Site, rejected: bool | None, last_error: str | None, expected: bool
 ) -> None:
     queued(site)

@@ -13,12 +13,11 @@ from sqlalchemy import event
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.payments.actions import Author
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
-from breakwall.payments.ledger.claims import Attempt
-from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import OTHER_PAYLOAD, STORED_ERROR, poisoned
 from tests.contract.site import LEASE, Site, order
@@ -29,21 +28,21 @@ PATIENCE = 10.0
 
 
 def overtaken(site: Site) -> Attempt:
-    """An attempt whose answer comes after its order was taken back."""
+    """An attempt whose answer comes after its order was reclaimed."""
     order_id = site.producer.enqueue([order()])[0].order_id
     claim = site.ledger.claim(order_id)
     assert claim is not None
     attempt = site.ledger.begin_attempt(claim)
     assert attempt is not None
     site.advance(LEASE)
-    site.due.reclaim_expired()
+    site.dispatch_queue.reclaim_expired()
     return attempt
 
 
 class TestALateDecline:
     def test_is_final_and_nothing_is_sent_any_more(self, site: Site) -> None:
         attempt = overtaken(site)
-        site.ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED))
+        site.ledger.record(attempt, DECLINED, Decision(OrderStatus.DECLINED))
         assert site.retrier.run(attempt.claim.order_id) is OrderStatus.DECLINED
         assert site.gateway.charged == []
 
@@ -51,29 +50,27 @@ class TestALateDecline:
         attempt = overtaken(site)
         claim = site.ledger.claim(attempt.claim.order_id)
         assert claim is not None
-        site.ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED))
+        site.ledger.record(attempt, DECLINED, Decision(OrderStatus.DECLINED))
         assert site.ledger.begin_attempt(claim) is None
 
     @pytest.mark.parametrize("looks_up", [True, False])
-    def test_is_not_gone_round_in_circles_for_where_another_attempt_is_unknown(
-        self, site: Site, looks_up: bool
-    ) -> None:
+    def test_ends_the_order_also_where_another_attempt_is_unknown(self, site: Site, looks_up: bool) -> None:
         """The key would protect a resend, but what was declined is not sent again."""
         site.gateway.profile = replace(KEYED, looks_up=looks_up)
         attempt = overtaken(site)
         site.gateway.answers.append(LOST)
         site.retrier.run(attempt.claim.order_id)
-        site.ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED))
+        site.ledger.record(attempt, DECLINED, Decision(OrderStatus.DECLINED))
         site.advance(60)
         site.gateway.look_ups.append(LookupAnswer(LookupResult.DECLINED, Health.SUCCESS))
         status = OrderStatus.DECLINED if looks_up else OrderStatus.REVIEW
         assert site.retrier.run(attempt.claim.order_id) is status
 
 
-def test_a_late_word_that_the_key_is_another_payloads_leaves_the_order_to_a_person(site: Site) -> None:
+def test_a_late_answer_that_the_key_is_another_payloads_leaves_the_order_to_a_person(site: Site) -> None:
     """A look-up would find that payload's charge, perhaps of another amount."""
     attempt = overtaken(site)
-    site.ledger.record(attempt, OTHER_PAYLOAD, Verdict(OrderStatus.REVIEW))
+    site.ledger.record(attempt, OTHER_PAYLOAD, Decision(OrderStatus.REVIEW))
     site.gateway.look_ups.append(FOUND)
     assert site.retrier.run(attempt.claim.order_id) is OrderStatus.REVIEW
     assert site.gateway.looked_up == []
@@ -84,22 +81,22 @@ def test_a_late_look_up_is_no_answer_to_an_attempt_that_began_after_it(site: Sit
     stale = site.ledger.claim(order_id)
     assert stale is not None
     site.advance(LEASE)
-    site.due.reclaim_expired()
+    site.dispatch_queue.reclaim_expired()
     claim = site.ledger.claim(order_id)
     assert claim is not None
     assert site.ledger.begin_attempt(claim) is not None
-    site.ledger.record_look_up(stale, FOUND, Verdict(OrderStatus.PAID), fruitless=False)
+    site.ledger.record_look_up(stale, FOUND, Decision(OrderStatus.PAID))
     assert site.get().status is OrderStatus.PAID
     assert site.outcomes() == [Outcome.SUCCEEDED, Outcome.UNKNOWN]
 
 
 def test_an_order_that_is_paid_by_a_late_answer_leaves_no_attempt_without_an_outcome(site: Site) -> None:
-    """Its worker may have died before it has sent anything, and nobody takes a paid order back from it."""
+    """Its worker may have died before it sent anything, and a paid order is never reclaimed."""
     attempt = overtaken(site)
     claim = site.ledger.claim(attempt.claim.order_id)
     assert claim is not None
     assert site.ledger.begin_attempt(claim) is not None
-    site.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID))
+    site.ledger.record(attempt, PAID, Decision(OrderStatus.PAID))
     assert site.outcomes() == [Outcome.SUCCEEDED, Outcome.UNKNOWN]
 
 
@@ -156,11 +153,11 @@ class TestACancellation:
         assert site.get().cancel_requested
 
 
-class TestALateAnswerWhileTheOrderIsTakenBack:
-    """On PostgreSQL two transactions that take the same rows in different order would wait for each other."""
+class TestALateAnswerWhileTheOrderIsReclaimed:
+    """On PostgreSQL two transactions that lock the same rows in a different sequence would wait for each other."""
 
     def race(self, site: Site, late: Callable[[], object]) -> None:
-        """Have a claim's last transaction meet the one that has just taken its order back."""
+        """Run a claim's last transaction beside the one that reclaims its order."""
         site.advance(LEASE)
         taken = threading.Event()
 
@@ -168,10 +165,10 @@ class TestALateAnswerWhileTheOrderIsTakenBack:
         def stop_halfway(*_: object) -> None:
             if threading.current_thread().name == "reclaim" and not taken.is_set():
                 taken.set()
-                # Where the other one takes what this one wants next, it waits for this one by then.
+                # By then the other one waits for this one, if it locks what this one needs next.
                 time.sleep(0.5)
 
-        reclaim = threading.Thread(target=site.due.reclaim_expired, name="reclaim")
+        reclaim = threading.Thread(target=site.dispatch_queue.reclaim_expired, name="reclaim")
         reclaim.start()
         assert taken.wait(PATIENCE)
         late()
@@ -183,18 +180,18 @@ class TestALateAnswerWhileTheOrderIsTakenBack:
         assert claim is not None
         attempt = site.ledger.begin_attempt(claim)
         assert attempt is not None
-        self.race(site, lambda: site.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID)))
+        self.race(site, lambda: site.ledger.record(attempt, PAID, Decision(OrderStatus.PAID)))
         assert (site.get().status, site.get().charge_id) == (OrderStatus.PAID, "ch_1")
         assert site.outcomes() == [Outcome.SUCCEEDED]
 
 
-class TestTheChargeThatALookUpIsTriedOutWith:
+class TestTheChargeThatALookUpIsTestedWith:
     def known(self, site: Site, like: str = "cart-1") -> str | None:
         shape = key_shape(site.get(like).charge_key)
-        found = known_charges(site.database, site.clock, DEFAULT_ACCOUNT, shape, settled_for=30.0)
+        found = known_charges(site.database, site.clock, DEFAULT_ACCOUNT, shape, older_than=30.0)
         return found[0].key if found else None
 
-    def test_is_the_newest_that_had_time_to_settle(self, site: Site) -> None:
+    def test_is_the_newest_that_is_older_than_the_settle_time(self, site: Site) -> None:
         for key in ("cart-1", "cart-2", "cart-3"):
             site.gateway.answers.append(replace(PAID, charge_id=f"ch_{key}"))
             site.producer.place(order(key))
@@ -206,11 +203,11 @@ class TestTheChargeThatALookUpIsTriedOutWith:
         site.producer.place(order())
         site.advance(31)
         shape = key_shape(site.get().charge_key)
-        assert known_charges(site.database, site.clock, "another", shape, settled_for=30.0) == []
+        assert known_charges(site.database, site.clock, "another", shape, older_than=30.0) == []
 
     def test_is_none_that_a_person_says_was_paid(self, site: Site) -> None:
         poisoned(site)
-        Resolution(site.database, clock=site.clock).paid("cart-1", "transfer-77", Author("anna", "by bank"))
+        site.resolution.paid("cart-1", "transfer-77", Author("anna", "by bank"))
         site.advance(31)
         assert self.known(site) is None
 
@@ -226,7 +223,7 @@ class TestTheChargeThatALookUpIsTriedOutWith:
         assert self.known(site) == site.gateway.charged[1].idempotency_key
 
 
-def test_the_way_to_a_look_up_that_has_worked_can_be_lost_and_nothing_is_charged_twice(site: Site) -> None:
+def test_a_look_up_that_has_worked_can_become_unreachable_and_nothing_is_charged_twice(site: Site) -> None:
     site.gateway.answers.extend([PAID, LOST, LOST])
     for key in ("known", "found", "victim"):
         site.producer.place(order(key))

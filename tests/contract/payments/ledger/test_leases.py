@@ -13,10 +13,10 @@ import pytest
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
-from breakwall.payments.ledger.claims import Attempt, Claim
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.claim import Attempt, Claim
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts
 from breakwall.payments.orders import OrderStatus
@@ -52,12 +52,12 @@ def ledger(migrated_url: str, timeout: float) -> Iterator[Ledger]:
 
 @pytest.fixture
 def pass_longest_call(ledger: Ledger, timeout: float) -> Callable[[], list[str]]:
-    """Lets the longest call pass, and the pause; returns the orders that the dispatcher then takes back."""
+    """Lets the longest call and the pause pass; returns the orders that the dispatcher then reclaims."""
 
     def wait() -> list[str]:
         assert isinstance(ledger.clock, ManualClock)
         ledger.clock.advance(timeout + PAUSE)
-        return DueOrders(ledger.database, clock=ledger.clock).reclaim_expired()
+        return DispatchQueue(ledger.database, clock=ledger.clock).reclaim_expired()
 
     return wait
 
@@ -86,7 +86,7 @@ def test_the_answer_of_the_longest_call_is_recorded_after_a_pause_of_the_process
 ) -> None:
     attempt = begin(ledger)
     assert pass_longest_call() == []
-    assert ledger.record(attempt, DECLINED, Verdict(OrderStatus.DECLINED)) is OrderStatus.DECLINED
+    assert ledger.record(attempt, DECLINED, Decision(OrderStatus.DECLINED))[0] is OrderStatus.DECLINED
     (stored,) = list_attempts(ledger.database, attempt.claim.order_id)
     assert stored.outcome is Outcome.DECLINED
 

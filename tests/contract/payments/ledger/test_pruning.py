@@ -1,4 +1,4 @@
-"""Orders that have ended go; their keys stay known. On SQLite and on PostgreSQL."""
+"""Finished orders are pruned; their keys stay known. On SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from breakwall.payments.db.schema import (
     orders,
 )
 from breakwall.payments.db.schema import site as names
-from breakwall.payments.decisions import Progress, Verdict
+from breakwall.payments.decisions import Decision, Progress
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.keys import derive_charge_key, key_shape
-from breakwall.payments.ledger import ledger
-from breakwall.payments.ledger.acceptance import known_orders
+from breakwall.payments.ledger import record
+from breakwall.payments.ledger.accept import known_orders
 from breakwall.payments.ledger.audit import list_incidents, report_incident
-from breakwall.payments.ledger.charges import known_charges, take_charge
-from breakwall.payments.ledger.claims import Attempt, Claim
-from breakwall.payments.ledger.pruned import PrunedOrder, digest_user
+from breakwall.payments.ledger.charges import assign_charge, known_charges
+from breakwall.payments.ledger.claim import Attempt, Claim
+from breakwall.payments.ledger.pruned_orders import PrunedOrder, digest_user
 from breakwall.payments.ledger.pruning import BATCH, Pruning
 from breakwall.payments.ledger.queries import Naming, OrderNotFoundError, OrderPrunedError, get_order
 from breakwall.payments.operator.incidents import close_incident, open_incident
@@ -50,7 +50,7 @@ KEYS_FOR = 400 * DAY
 
 
 class Keeper:
-    """Somebody who prunes a site."""
+    """A site that is pruned."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -83,7 +83,7 @@ class Keeper:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One database for all of these tests: each empties it, which takes less than making one."""
+    """One database for all of these tests. Each empties it, which is faster than making one."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('pruning') / 'breakwall.db'}"
     server = request.getfixturevalue("_postgres")
@@ -102,7 +102,7 @@ def keeper(shared_url: str) -> Iterator[Keeper]:
     site.producer.close()
 
 
-class TestWhatGoes:
+class TestWhatIsPruned:
     def test_is_what_has_ended_long_ago_with_all_that_belongs_to_it(self, keeper: Keeper) -> None:
         order_id = keeper.paid()
         found = open_incident(keeper.site.database, order_id, Author("anna", "odd"), clock=keeper.site.clock)
@@ -119,7 +119,7 @@ class TestWhatGoes:
         assert keeper.number(orders) == 1
 
     @pytest.mark.parametrize("status", ["queued", "in_flight", "review", "dead"])
-    def test_is_nothing_that_somebody_has_still_to_see_to(self, keeper: Keeper, status: str) -> None:
+    def test_is_nothing_that_still_waits_for_a_person_or_a_process(self, keeper: Keeper, status: str) -> None:
         order_id = keeper.declined()
         now = keeper.site.clock.after(0)
         state = {
@@ -255,7 +255,7 @@ class TestAnOrderThatIsPlacedAgainAfterItWasPruned:
 
 @pytest.fixture
 def slow_pruning(keeper: Keeper) -> Callable[[Callable[[], Any]], Any]:
-    """What is done while a pruning has deleted an order and not committed yet, on PostgreSQL."""
+    """Runs a call while a pruning has deleted an order and not committed yet, on PostgreSQL."""
     if keeper.site.database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer: nobody is beside it")
 
@@ -282,7 +282,7 @@ def wait_for_a_lock(keeper: Keeper) -> None:
 
 
 def set_default(keeper: Keeper, what: str) -> None:
-    """Of the server, for new connections."""
+    """The server's setting, for new connections."""
     with keeper.site.database.engine.begin() as connection:
         connection.execute(text(f'ALTER DATABASE "{keeper.site.database.engine.url.database}" {what}'))
     keeper.site.database.close()
@@ -374,22 +374,22 @@ class TestAnAnswerThatComesAfterThePruning:
         key = key or derive_charge_key(order_id)
         return Claim(ChargeRequest(order_id, "u1", 10_000, "KRW", key, "cart-1"), 1, Progress())
 
-    def test_changes_nothing_where_it_tells_what_is_known(self, keeper: Keeper) -> None:
+    def test_changes_nothing_if_it_is_known_already(self, keeper: Keeper) -> None:
         order_id = keeper.paid()
         keeper.prune_after()
-        told = keeper.site.ledger.record_answer(
-            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_of_cart-1"), Verdict(OrderStatus.PAID)
+        recorded = keeper.site.ledger.record(
+            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_of_cart-1"), Decision(OrderStatus.PAID)
         )
-        assert told == (OrderStatus.PAID, "ch_of_cart-1")
+        assert recorded == (OrderStatus.PAID, "ch_of_cart-1")
         assert keeper.number(orders) == 0
 
     def test_brings_the_order_back_where_it_proves_a_second_charge(self, keeper: Keeper) -> None:
         order_id = keeper.paid()
         keeper.prune_after()
-        told = keeper.site.ledger.record_answer(
-            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_2"), Verdict(OrderStatus.PAID)
+        recorded = keeper.site.ledger.record(
+            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_2"), Decision(OrderStatus.PAID)
         )
-        assert told == (OrderStatus.PAID, "ch_of_cart-1")
+        assert recorded == (OrderStatus.PAID, "ch_of_cart-1")
         assert [found.kind for found in list_incidents(keeper.site.database, order_id)] == ["two_charges"]
         assert keeper.prune_after() == 0, "it has an open incident"
 
@@ -402,10 +402,10 @@ class TestAnAnswerThatComesAfterThePruning:
             keeper.site.people.cancel("cart-1", ANNA)
         order_id = keeper.site.get().id
         keeper.prune_after()
-        told = keeper.site.ledger.record_answer(
-            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_9"), Verdict(OrderStatus.PAID)
+        recorded = keeper.site.ledger.record(
+            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_9"), Decision(OrderStatus.PAID)
         )
-        assert told == (OrderStatus.PAID, "ch_9")
+        assert recorded == (OrderStatus.PAID, "ch_9")
         assert keeper.site.get().status is OrderStatus.PAID
         kinds = [found.kind for found in list_incidents(keeper.site.database, order_id)]
         assert kinds == (["charged_after_cancel"] if ended == "cancelled" else [])
@@ -413,23 +413,21 @@ class TestAnAnswerThatComesAfterThePruning:
     def test_that_proves_nothing_changes_nothing(self, keeper: Keeper) -> None:
         order_id = keeper.paid()
         keeper.prune_after()
-        told = keeper.site.ledger.record(
-            _attempt(self.late(order_id)), DECLINED, Verdict(OrderStatus.DECLINED)
+        status, _ = keeper.site.ledger.record(
+            _attempt(self.late(order_id)), DECLINED, Decision(OrderStatus.DECLINED)
         )
-        assert told is OrderStatus.PAID
+        assert status is OrderStatus.PAID
         assert keeper.number(orders) == 0
 
-    def test_that_tells_of_anothers_charge_brings_the_order_back_with_an_incident(
-        self, keeper: Keeper
-    ) -> None:
+    def test_with_another_orders_charge_restores_the_order_with_an_incident(self, keeper: Keeper) -> None:
         order_id = keeper.paid("cart-1")
         keeper.prune_after()
         keeper.paid("cart-2", "ch_2")
         answer = replace(PAID, charge_id="ch_2")
-        keeper.site.ledger.record(_attempt(self.late(order_id)), answer, Verdict(OrderStatus.PAID))
+        keeper.site.ledger.record(_attempt(self.late(order_id)), answer, Decision(OrderStatus.PAID))
         assert [found.kind for found in list_incidents(keeper.site.database, order_id)] == ["wrong_charge"]
 
-    def test_that_tells_of_anothers_charge_while_its_order_is_to_be_pruned_keeps_the_order(
+    def test_with_another_orders_charge_during_the_pruning_keeps_the_order(
         self, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         if keeper.site.database.engine.dialect.name == "sqlite":
@@ -443,15 +441,15 @@ class TestAnAnswerThatComesAfterThePruning:
             pruned.append(keeper.prune())
             report_incident(*told)
 
-        monkeypatch.setattr(ledger, "report_incident", prune_first)
+        monkeypatch.setattr(record, "report_incident", prune_first)
         answer = replace(PAID, charge_id="ch_2")
-        keeper.site.ledger.record(_attempt(self.late(order_id)), answer, Verdict(OrderStatus.PAID))
+        keeper.site.ledger.record(_attempt(self.late(order_id)), answer, Decision(OrderStatus.PAID))
         assert pruned == [0]
         assert [found.kind for found in list_incidents(keeper.site.database, order_id)] == ["wrong_charge"]
 
 
-def test_a_key_that_is_forgotten_as_it_is_placed_is_told_as_safe_to_try_again(keeper: Keeper) -> None:
-    """Neither new nor known: it was there when the order was inserted, and is not when it is looked at."""
+def test_an_order_whose_key_is_forgotten_meanwhile_is_refused_as_safe_to_place_again(keeper: Keeper) -> None:
+    """Its pruned order was there when the order was inserted, and is gone when it is read."""
     with pytest.raises(DatabaseUnavailableError, match="is safe"):
         keeper.site.database.read(lambda connection: known_orders(connection, [order()]))
 
@@ -460,7 +458,7 @@ def _attempt(claim: Claim) -> Attempt:
     return Attempt(claim, 1)
 
 
-class TestAKeyWhoseTimeIsOver:
+class TestAKeyThatIsForgotten:
     def test_goes_with_its_charge_but_the_newest_of_a_shape_stay(self, keeper: Keeper) -> None:
         for number in range(5):
             keeper.paid(f"cart-{number}", f"ch_{number}")
@@ -470,14 +468,16 @@ class TestAKeyWhoseTimeIsOver:
         assert keeper.prune() == 0
         assert keeper.number(known_keys) == 0
         shape = key_shape(derive_charge_key("0" * 32))
-        known = known_charges(keeper.site.database, keeper.site.clock, "default", shape, settled_for=30.0)
+        known = known_charges(keeper.site.database, keeper.site.clock, "default", shape, older_than=30.0)
         assert [charge.charge_id for charge in known] == ["ch_4", "ch_3", "ch_2"]
         assert keeper.number(charges) == 3
 
     def test_goes_without_a_shape_too(self, keeper: Keeper) -> None:
         order_id = keeper.declined()
         keeper.site.ledger.database.write(
-            lambda connection: take_charge(connection, keeper.site.clock, "default", "ch_1", order_id, None),
+            lambda connection: assign_charge(
+                connection, keeper.site.clock, "default", "ch_1", order_id, None
+            ),
             name="test",
         )
         paid = {"status": "paid", "charge_id": "ch_1"}
@@ -508,7 +508,7 @@ def test_several_prune_at_once_and_each_order_goes_once(keeper: Keeper) -> None:
     keeper.site.advance(91 * DAY)
     with ThreadPoolExecutor(4) as threads:
         pruned = list(threads.map(lambda _: keeper.prune(), range(4)))
-    # Each steps past what another holds; the next look finds what was left.
+    # Each skips what another has locked; the next query finds what was left.
     assert sum(pruned) + keeper.prune() == 300
     assert (keeper.number(orders), keeper.number(known_keys)) == (0, 300)
 
@@ -523,7 +523,7 @@ def test_a_pruning_that_is_killed_has_pruned_whole_orders(keeper: Keeper) -> Non
 
 
 class TestAReport:
-    """Of the payment service, over a time of which orders were pruned."""
+    """A report of the payment service, over a time whose orders were pruned."""
 
     def compare(
         self, keeper: Keeper, *lines: ReportLine, **options: Any
@@ -568,7 +568,7 @@ class TestAReport:
             Kind.OTHER_CHARGE_ID,
             Kind.CHARGED_NOT_PAID,
         }
-        # Each named a command that was refused, for there is no order to note anything of.
+        # Each named a command that was refused, because there is no order any more.
         assert {(one.pruned, one.command) for one in found} == {(True, None)}
 
     def test_counts_the_pruned_orders_of_its_period_alone(self, keeper: Keeper) -> None:

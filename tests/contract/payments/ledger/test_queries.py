@@ -1,4 +1,4 @@
-"""A name that fits two orders, by the id of one and the key of the other, means neither until somebody says which.
+"""A name that fits two orders, the id of one and the key of the other, means neither until an option decides.
 
 Only a key that its caller has copied from `orders list` can be another order's id.
 """
@@ -10,7 +10,6 @@ from collections.abc import Callable
 import pytest
 
 from breakwall.payments.ledger.queries import AmbiguousNameError, Naming, OrderNotFoundError, get_order
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from tests.contract.people import ANNA, in_review
 from tests.contract.site import Site, order
@@ -24,7 +23,7 @@ ACTIONS: dict[str, Callable[[Site, str, Naming], StoredOrder]] = {
 
 @pytest.fixture
 def ids(site: Site) -> tuple[str, str]:
-    """The ids of two orders, of which the second one's key is the first one's id."""
+    """The ids of two orders; the second one's key is the first one's id."""
     (first,) = site.producer.enqueue([order("cart-1")])
     (second,) = site.producer.enqueue([order(first.order_id)])
     return first.order_id, second.order_id
@@ -66,12 +65,11 @@ def test_who_says_what_the_name_is_means_that_order(
 def test_a_review_is_ended_of_the_order_that_is_meant(site: Site, paid: bool) -> None:
     first = in_review(site)
     site.producer.enqueue([order(first)])
-    resolution = Resolution(site.database, clock=site.clock)
 
     def resolve(by: Naming) -> StoredOrder:
         if paid:
-            return resolution.paid(first, "ch_1", ANNA, by=by)
-        return resolution.not_charged(first, ANNA, by=by)
+            return site.resolution.paid(first, "ch_1", ANNA, by=by)
+        return site.resolution.not_charged(first, ANNA, by=by)
 
     with pytest.raises(AmbiguousNameError):
         resolve(Naming.ANY)
@@ -79,7 +77,7 @@ def test_a_review_is_ended_of_the_order_that_is_meant(site: Site, paid: bool) ->
     assert resolve(Naming.ID).id == first
 
 
-def test_a_name_that_fits_one_order_needs_no_word_about_it(site: Site, ids: tuple[str, str]) -> None:
+def test_a_name_that_fits_one_order_needs_no_option(site: Site, ids: tuple[str, str]) -> None:
     assert get_order(site.database, "cart-1").id == ids[0]
     assert get_order(site.database, ids[1]).id == ids[1]
 

@@ -1,4 +1,4 @@
-"""Sending all orders round that match, on both databases."""
+"""Retrying all orders that match, on both databases."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Select, func, select, update
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import interventions, orders
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.ledger.batches import Position
 from breakwall.payments.operator import bulk_retry
-from breakwall.payments.operator.bulk_retry import Preview, Redrive, Selection, chunk_query
+from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection, chunk_query
 from breakwall.payments.orders import Order, OrderStatus
 from tests.contract.people import (
     ANNA,
@@ -25,7 +26,7 @@ from tests.contract.people import (
     die,
     explain,
     in_review,
-    noted,
+    interventions_of,
     queued,
 )
 from tests.contract.site import Site, order
@@ -35,12 +36,12 @@ DEAD = Selection((OrderStatus.DEAD,))
 TIMED_OUT = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_408", detail="50% of it took Too Long.")
 
 
-def driver(site: Site, **options: Any) -> Redrive:
-    return Redrive(site.database, clock=site.clock, sleep=lambda seconds: None, **options)
+def driver(site: Site, **options: Any) -> BulkRetry:
+    return BulkRetry(site.database, clock=site.clock, sleep=lambda seconds: None, **options)
 
 
 def run(site: Site, selection: Selection = DEAD, limit: int | None = None) -> int:
-    return sum(chunk.sent_round for chunk in driver(site).run(selection, ANNA, limit=limit))
+    return sum(chunk.retried for chunk in driver(site).run(selection, ANNA, limit=limit))
 
 
 def states(site: Site, *keys: str) -> list[OrderStatus]:
@@ -69,7 +70,7 @@ class TestTheSelection:
         site.producer.enqueue([Order("u1", 5, "USD", "b")])
         chosen = Selection((OrderStatus.QUEUED, OrderStatus.DEAD), currency="USD")
         assert run(site, chosen) == 1
-        assert len(noted(site, "b")) == 1
+        assert len(interventions_of(site, "b")) == 1
 
     def test_may_be_of_an_age(self, site: Site) -> None:
         dead(site, "old")
@@ -95,12 +96,12 @@ class TestTheSelection:
             Selection((status,))
 
 
-class TestWhatIsSentRound:
+class TestWhatIsRetried:
     def test_is_due_at_once_with_a_whole_new_budget_and_goes_on_counting(self, site: Site) -> None:
         (order_id,) = dead(site)
         run(site)
         assert site.get().next_attempt_at == site.clock.now
-        assert site.due.take_due(10, republish_after=60) == [order_id]
+        assert site.dispatch_queue.take_due(10, republish_after=60) == [order_id]
         claim = site.ledger.claim(order_id)
         assert claim is not None
         assert (claim.progress.retries, site.get().retry_count) == (0, 1)
@@ -112,10 +113,10 @@ class TestWhatIsSentRound:
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert len(site.gateway.charged) == 1
 
-    def test_is_noted_one_by_one_as_one_run(self, site: Site) -> None:
+    def test_is_recorded_one_by_one_as_one_run(self, site: Site) -> None:
         dead(site, "a", "b")
         run(site)
-        (first,), (second,) = noted(site, "a"), noted(site, "b")
+        (first,), (second,) = interventions_of(site, "a"), interventions_of(site, "b")
         assert (first.actor, first.reason) == ("anna", "the service is back")
         assert (first.before, first.after) == (OrderStatus.DEAD, OrderStatus.QUEUED)
         assert first.run == second.run is not None
@@ -135,9 +136,9 @@ class TestAnOrderWhoseKeyBelongsToAnotherPayload:
         in_review(site, "c")
         chunks = list(driver(site).run(self.REVIEW, ANNA))
         assert sum(chunk.to_be_resolved for chunk in chunks) == 1
-        assert sum(chunk.sent_round for chunk in chunks) == 2
+        assert sum(chunk.retried for chunk in chunks) == 2
         assert states(site, *"abc") == [OrderStatus.QUEUED, OrderStatus.REVIEW, OrderStatus.QUEUED]
-        assert noted(site, "b") == []
+        assert interventions_of(site, "b") == []
 
     def test_takes_no_others_place_where_there_is_a_limit(self, site: Site) -> None:
         in_review(site, "a", answer=OTHER_PAYLOAD)
@@ -161,7 +162,7 @@ class TestAnOrderWhoseKeyBelongsToAnotherPayload:
 class TestTheRun:
     def test_reaches_all_of_many_chunks(self, site: Site, chunks_of_two: None) -> None:
         dead(site, *"abcde")
-        sizes = [chunk.sent_round for chunk in driver(site).run(DEAD, ANNA)]
+        sizes = [chunk.retried for chunk in driver(site).run(DEAD, ANNA)]
         assert sizes == [2, 2, 1]
 
     def test_reaches_all_orders_that_were_accepted_in_one_moment(
@@ -179,13 +180,13 @@ class TestTheRun:
         with crashing_before_the_commit(), pytest.raises(Crash):
             next(chunks)
         assert states(site, *"abcde") == [OrderStatus.QUEUED] * 2 + [OrderStatus.DEAD] * 3
-        assert [len(noted(site, key)) for key in "abcde"] == [1, 1, 0, 0, 0]
+        assert [len(interventions_of(site, key)) for key in "abcde"] == [1, 1, 0, 0, 0]
 
     def test_that_is_run_again_does_the_rest_and_nothing_twice(self, site: Site, chunks_of_two: None) -> None:
         dead(site, *"abcde")
         next(driver(site).run(DEAD, ANNA))
         assert run(site) == 3
-        assert [len(noted(site, key)) for key in "abcde"] == [1] * 5
+        assert [len(interventions_of(site, key)) for key in "abcde"] == [1] * 5
 
     def test_leaves_an_order_alone_that_comes_back_dead_meanwhile(
         self, site: Site, chunks_of_two: None
@@ -194,7 +195,7 @@ class TestTheRun:
         chunks = driver(site).run(DEAD, ANNA)
         next(chunks)
         die(site, first)
-        assert [chunk.sent_round for chunk in chunks] == [2]
+        assert [chunk.retried for chunk in chunks] == [2]
         assert states(site, *"abcd") == [OrderStatus.DEAD] + [OrderStatus.QUEUED] * 3
 
     def test_leaves_an_order_alone_that_is_accepted_and_dies_meanwhile(
@@ -205,10 +206,10 @@ class TestTheRun:
         next(chunks)
         site.advance(1)
         dead(site, "late")
-        assert [chunk.sent_round for chunk in chunks] == [1]
+        assert [chunk.retried for chunk in chunks] == [1]
         assert site.get("late").status is OrderStatus.DEAD
 
-    def test_leaves_an_order_alone_that_somebody_else_took_on_meanwhile(
+    def test_leaves_an_order_alone_that_changed_meanwhile(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         dead(site, "a", "b")
@@ -223,7 +224,7 @@ class TestTheRun:
 
         monkeypatch.setattr(mine, "_find", cancelled_after_being_found)
         (chunk,) = mine.run(DEAD, ANNA)
-        assert (chunk.sent_round, chunk.changed) == (1, 1)
+        assert (chunk.retried, chunk.changed) == (1, 1)
         assert states(site, "a", "b") == [OrderStatus.CANCELLED, OrderStatus.QUEUED]
 
     def test_leaves_the_database_to_others_for_as_long_as_it_had_it(
@@ -232,13 +233,13 @@ class TestTheRun:
         dead(site, *"abc")
         moments = iter([0.0, 2.0, 10.0, 13.0, 20.0])
         slept: list[float] = []
-        paced = Redrive(site.database, clock=site.clock, sleep=slept.append, timer=lambda: next(moments))
-        assert [chunk.sent_round for chunk in paced.run(DEAD, ANNA)] == [2, 1]
+        paced = BulkRetry(site.database, clock=site.clock, sleep=slept.append, timer=lambda: next(moments))
+        assert [chunk.retried for chunk in paced.run(DEAD, ANNA)] == [2, 1]
         assert slept == [2.0, 3.0]
 
-    def test_beside_another_sends_each_order_round_once(self, site: Site) -> None:
+    def test_beside_another_retries_each_order_once(self, site: Site) -> None:
         site.producer.enqueue([order(f"cart-{n}") for n in range(200)])
-        site.database.write(bury_all, name="test")
+        site.database.write(make_all_dead, name="test")
         with ThreadPoolExecutor(4) as threads:
             sent = sum(threads.map(lambda _: run(site), range(4)))
         assert sent == 200
@@ -246,7 +247,7 @@ class TestTheRun:
         assert site.database.read(lambda connection: connection.scalar(retried)) == 200
 
 
-def bury_all(connection: Connection) -> None:
+def make_all_dead(connection: Connection) -> None:
     connection.execute(update(orders).values(status="dead", next_attempt_at=None, dispatch_at=None))
 
 
@@ -309,7 +310,7 @@ class TestTheQuery:
         site.database.write(crowd, name="test")
         return site.database
 
-    @pytest.mark.parametrize("after", [None, (datetime(2026, 1, 2, tzinfo=UTC), "0" * 32)])
+    @pytest.mark.parametrize("after", [None, Position(datetime(2026, 1, 2, tzinfo=UTC), "0" * 32)])
     def test_reads_the_index_and_not_the_table(self, crowded: Database, after: Any) -> None:
         query = chunk_query(
             Selection((OrderStatus.DEAD,), error_contains="gone"),

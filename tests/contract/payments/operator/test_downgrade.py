@@ -15,7 +15,7 @@ from breakwall.payments.db.migration_steps import MigrationBlockedError
 from breakwall.payments.db.revisions import AFTER, BEFORE, current_revision
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.operator.downgrade import Losses, downgrade, losses
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.contract.payments.db.rolling import stand_at
 from tests.contract.site import Site, order

@@ -1,4 +1,4 @@
-"""Incidents: written down once, listed while open, closed once by a person. On both databases."""
+"""Incidents: recorded once, listed while open, closed once by a person. On both databases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, text
 
 from breakwall.payments.actions import Author, StoredIncident
 from breakwall.payments.db.schema import incidents
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.ledger.audit import list_incidents, report_incident
 from breakwall.payments.operator.incidents import (
     OPEN,
@@ -20,10 +20,9 @@ from breakwall.payments.operator.incidents import (
     count_open,
     newest_incidents,
 )
-from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
-from tests.contract.people import ANNA, explain, noted, poisoned, queued
+from tests.contract.people import ANNA, explain, interventions_of, poisoned, queued
 from tests.contract.site import Site
 from tests.gateway import PAID
 
@@ -43,7 +42,7 @@ def newest(site: Site, *, limit: int = 100, closed_too: bool = False) -> list[St
 
 
 def reported(site: Site, *details: str) -> list[int]:
-    """The numbers of so many incidents of one order, each a second after the one before."""
+    """The numbers of this many incidents of one order, each a second after the one before."""
     (order_id,) = queued(site)
     for detail in details or ("charged as ch_1 and as ch_2",):
         report(site, order_id, detail)
@@ -53,7 +52,7 @@ def reported(site: Site, *details: str) -> list[int]:
 
 @pytest.fixture
 def without_the_net(site: Site) -> Site:
-    """A site whose database does not catch what versions before insert without ON CONFLICT."""
+    """A site whose database accepts what earlier versions insert without ON CONFLICT."""
     on = " ON incidents" if site.database.engine.dialect.name == "postgresql" else ""
     site.database.write(
         lambda connection: connection.execute(text(f"DROP TRIGGER incidents_leave_known_out{on}"))
@@ -75,9 +74,9 @@ class TestReporting:
     ) -> None:
         site = without_the_net
         late = poisoned(site)
-        Resolution(site.database, clock=site.clock).paid("cart-1", "ch_7", ANNA)
+        site.resolution.paid("cart-1", "ch_7", ANNA)
         for _ in range(3):
-            site.ledger.record(late, PAID, Verdict(OrderStatus.PAID))
+            site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert [found.kind for found in newest(site)] == ["two_charges"]
 
     def test_a_closed_one_again_does_not_open_it(self, site: Site) -> None:
@@ -123,14 +122,14 @@ class TestListing:
         plan = site.database.read(lambda connection: explain(connection, query))
         assert "ix_incidents_open" in plan
 
-    def test_of_an_order_tells_its_closed_ones_too(self, site: Site) -> None:
+    def test_of_an_order_includes_its_closed_ones(self, site: Site) -> None:
         (number,) = reported(site)
         closed = close_incident(site.database, number, BERT, clock=site.clock)
         assert list_incidents(site.database, site.get().id) == [closed]
 
 
 class TestClosing:
-    def test_notes_who_why_and_when(self, site: Site) -> None:
+    def test_records_who_why_and_when(self, site: Site) -> None:
         (number,) = reported(site)
         site.advance(60)
         closed = close_incident(site.database, number, BERT, clock=site.clock)
@@ -143,7 +142,7 @@ class TestClosing:
         before = site.get()
         close_incident(site.database, first, BERT, clock=site.clock)
         assert site.database.read(count_open) == 1
-        assert (site.get(), noted(site)) == (before, [])
+        assert (site.get(), interventions_of(site)) == (before, [])
 
     def test_what_is_closed_already_is_refused_and_changes_nothing(self, site: Site) -> None:
         (number,) = reported(site)

@@ -1,4 +1,4 @@
-"""The key that an order has after a person sent it round again or resolved it, on both databases."""
+"""The key that an order has after a person retried or resolved it, on both databases."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Health, LookupAnswer, Outcome
 from breakwall.payments.keys import derive_charge_key
-from breakwall.payments.operator.bulk_retry import Redrive, Selection
-from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import Interventions, RefusedError
+from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
+from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
     ANNA,
@@ -21,8 +21,8 @@ from tests.contract.people import (
     UNCLEAR,
     dead,
     in_review,
+    interventions_of,
     look_up_in_vain,
-    noted,
     queued,
     refused,
 )
@@ -32,17 +32,17 @@ from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID, PLAIN
 THROTTLED = ChargeAnswer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
 
 
-def retry(site: Site) -> None:
+def retry_one(site: Site) -> None:
     site.people.retry("cart-1", ANNA)
 
 
 def retry_all(site: Site) -> None:
     selection = Selection((OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW))
-    list(Redrive(site.database, clock=site.clock, sleep=lambda seconds: None).run(selection, ANNA))
+    list(BulkRetry(site.database, clock=site.clock, sleep=lambda seconds: None).run(selection, ANNA))
 
 
-@pytest.fixture(params=[retry, retry_all])
-def send_round(request: pytest.FixtureRequest, site: Site) -> Callable[[], None]:
+@pytest.fixture(params=[retry_one, retry_all])
+def retry(request: pytest.FixtureRequest, site: Site) -> Callable[[], None]:
     return lambda: request.param(site)
 
 
@@ -55,7 +55,7 @@ def first_key(site: Site) -> str:
 
 
 class StoringService:
-    """Answers each key for ever as it answered it first: with a refusal until it is mended."""
+    """Replays its first answer to each key for ever: a refusal, until it is repaired."""
 
     def __init__(self, site: Site) -> None:
         self.mended = False
@@ -74,45 +74,41 @@ class StoringService:
 
 
 def test_a_refusal_that_the_service_stored_is_got_past_once_its_cause_is_mended(
-    site: Site, send_round: Callable[[], None]
+    site: Site, retry: Callable[[], None]
 ) -> None:
     service = StoringService(site)
     order_id = site.producer.place(order()).order_id
     site.advance(31)
     assert site.retrier.run(order_id) is OrderStatus.DEAD
-    send_round()
+    retry()
     assert site.retrier.run(order_id) is OrderStatus.QUEUED
     site.advance(31)
     assert site.retrier.run(order_id) is OrderStatus.DEAD
     service.mended = True
-    send_round()
+    retry()
     assert site.retrier.run(order_id) is OrderStatus.PAID
 
 
 class TestANewKeyIsMade:
     def test_where_the_service_refused_the_newest_attempt_and_a_look_up_has_found_no_charge(
-        self, site: Site, send_round: Callable[[], None]
+        self, site: Site, retry: Callable[[], None]
     ) -> None:
         refused(site)
-        send_round()
+        retry()
         assert key_of(site) != first_key(site)
 
-    def test_once_however_often_it_is_sent_round_meanwhile(
-        self, site: Site, send_round: Callable[[], None]
-    ) -> None:
+    def test_once_however_often_it_is_retried_meanwhile(self, site: Site, retry: Callable[[], None]) -> None:
         refused(site)
-        send_round()
+        retry()
         key = key_of(site)
-        send_round()
+        retry()
         assert key_of(site) == key
 
-    def test_again_where_that_one_was_refused_as_well(
-        self, site: Site, send_round: Callable[[], None]
-    ) -> None:
+    def test_again_where_that_one_was_refused_as_well(self, site: Site, retry: Callable[[], None]) -> None:
         order_id = refused(site)
         keys = {first_key(site), key_of(site)}
         for _ in range(3):
-            send_round()
+            retry()
             site.gateway.answers.append(REFUSED)
             site.retrier.run(order_id)
             look_up_in_vain(site, order_id)
@@ -120,13 +116,13 @@ class TestANewKeyIsMade:
         assert len(keys) == 5
 
     def test_that_is_the_next_of_those_that_the_order_has(
-        self, site: Site, send_round: Callable[[], None]
+        self, site: Site, retry: Callable[[], None]
     ) -> None:
-        """So that it is the same in turn where the database was lost, however many claims there were."""
+        """So it is the same again after the database was lost, however many claims there were."""
         order_id = refused(site)
         keys = [key_of(site)]
         for _ in range(2):
-            send_round()
+            retry()
             site.gateway.answers.append(REFUSED)
             site.retrier.run(order_id)
             look_up_in_vain(site, order_id)
@@ -134,8 +130,8 @@ class TestANewKeyIsMade:
         assert keys == [derive_charge_key(order_id, rotation) for rotation in (1, 2, 3)]
 
 
-class TestARefusalThatWasBelievedWithoutALookUp:
-    """It may have meant "done already": by a version from before, or while nothing could be looked up."""
+class TestARefusalThatWasAcceptedWithoutALookUp:
+    """It may have meant "done already". An earlier version accepted it, or there was no look-up then."""
 
     @pytest.fixture
     def order_id(self, site: Site) -> str:
@@ -148,18 +144,18 @@ class TestARefusalThatWasBelievedWithoutALookUp:
         return placed.order_id
 
     def test_is_looked_up_before_anything_is_sent_again(
-        self, site: Site, order_id: str, send_round: Callable[[], None]
+        self, site: Site, order_id: str, retry: Callable[[], None]
     ) -> None:
-        send_round()
+        retry()
         assert key_of(site) == first_key(site)
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert len(site.gateway.charged) == 1
 
     def test_gets_its_new_key_from_that_look_up(
-        self, site: Site, order_id: str, send_round: Callable[[], None]
+        self, site: Site, order_id: str, retry: Callable[[], None]
     ) -> None:
-        send_round()
+        retry()
         site.gateway.answers.append(PAID)
         look_up_in_vain(site, order_id)
         assert site.get().status is OrderStatus.PAID
@@ -175,7 +171,7 @@ class TestARefusalThatWasBelievedWithoutALookUp:
         people = Interventions(site.database, clock=site.clock, looks_up=False)
         people.retry("cart-1", ANNA, uncharged="not on the dashboard")
         assert key_of(site) != first_key(site)
-        assert noted(site)[0].evidence == "not on the dashboard"
+        assert interventions_of(site)[0].evidence == "not on the dashboard"
 
 
 def test_no_evidence_gives_an_order_a_new_key_that_may_have_been_charged(site: Site) -> None:
@@ -189,20 +185,20 @@ def test_no_evidence_gives_an_order_a_new_key_that_may_have_been_charged(site: S
 class TestTheKeyStays:
     @pytest.mark.parametrize("answer", [DOWN, THROTTLED, FAILED])
     def test_where_the_service_stored_nothing_under_it(
-        self, site: Site, send_round: Callable[[], None], answer: ChargeAnswer
+        self, site: Site, retry: Callable[[], None], answer: ChargeAnswer
     ) -> None:
         dead(site, answer=answer)
-        send_round()
+        retry()
         assert key_of(site) == first_key(site)
 
-    def test_where_it_was_never_sent(self, site: Site, send_round: Callable[[], None]) -> None:
+    def test_where_it_was_never_sent(self, site: Site, retry: Callable[[], None]) -> None:
         queued(site)
-        send_round()
+        retry()
         assert key_of(site) == first_key(site)
 
     @pytest.mark.parametrize("answers", [(LOST,), (LOST, REFUSED), (LOST, DOWN)])
     def test_where_an_attempt_may_have_charged_which_is_then_looked_up_by_it(
-        self, site: Site, send_round: Callable[[], None], answers: tuple[ChargeAnswer, ...]
+        self, site: Site, retry: Callable[[], None], answers: tuple[ChargeAnswer, ...]
     ) -> None:
         site.gateway.profile = KEYED
         site.gateway.answers.extend(answers)
@@ -210,14 +206,14 @@ class TestTheKeyStays:
         for _ in answers[1:]:
             site.advance(60)
             site.retrier.run(order_id)
-        send_round()
+        retry()
         assert key_of(site) == first_key(site)
         site.advance(KEYED.key_life)
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.looked_up == [first_key(site)]
 
-    def test_where_a_claim_ran_out_under_an_attempt(self, site: Site, send_round: Callable[[], None]) -> None:
+    def test_where_a_claim_ran_out_under_an_attempt(self, site: Site, retry: Callable[[], None]) -> None:
         (order_id,) = queued(site)
         site.gateway.answers.append(FAILED)
         site.retrier.run(order_id)
@@ -226,12 +222,12 @@ class TestTheKeyStays:
         assert claim is not None
         assert site.ledger.begin_attempt(claim) is not None
         site.advance(60)
-        site.due.reclaim_expired()
-        send_round()
+        site.dispatch_queue.reclaim_expired()
+        retry()
         assert key_of(site) == first_key(site)
 
     def test_where_a_look_up_has_proven_that_nothing_was_charged(
-        self, site: Site, send_round: Callable[[], None]
+        self, site: Site, retry: Callable[[], None]
     ) -> None:
         """The request may still be on its way: the key protects against it."""
         site.know_a_charge()
@@ -243,7 +239,7 @@ class TestTheKeyStays:
             site.breaker_forgets()
             site.retrier.run(order_id)
         assert site.get().status is OrderStatus.DEAD
-        send_round()
+        retry()
         assert key_of(site) == first_key(site)
 
 
@@ -255,8 +251,8 @@ class TestAfterAPersonSaidThatNothingWasCharged:
         assert claim is not None
         attempt = site.ledger.begin_attempt(claim)
         assert attempt is not None
-        site.ledger.record(attempt, REFUSED, Verdict(OrderStatus.REVIEW))
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.ledger.record(attempt, REFUSED, Decision(OrderStatus.REVIEW))
+        site.resolution.not_charged("cart-1", ANNA)
         key = key_of(site)
         assert key != first_key(site)
         site.people.retry("cart-1", ANNA)
@@ -264,6 +260,6 @@ class TestAfterAPersonSaidThatNothingWasCharged:
 
     def test_the_key_stays_where_no_attempt_was_answered(self, site: Site) -> None:
         in_review(site, answer=UNCLEAR)
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.resolution.not_charged("cart-1", ANNA)
         site.people.retry("cart-1", ANNA)
         assert key_of(site) == first_key(site)

@@ -13,11 +13,11 @@ from sqlalchemy import select, update
 
 from breakwall.payments.actions import Action, Author
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.ledger.claims import Attempt, Claim
+from breakwall.payments.ledger.batches import Position
+from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.operator import suspect as suspicion
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.suspect import OPEN, Suspicion, chunk_query
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
@@ -29,7 +29,7 @@ from tests.contract.people import (
     dead,
     explain,
     in_review,
-    noted,
+    interventions_of,
     queued,
 )
 from tests.contract.site import LEASE, Site, order
@@ -98,7 +98,7 @@ class TestEveryOpenOrder:
     def test_is_met_also_where_it_goes_from_one_state_to_another_meanwhile(
         self, site: Site, chunk: int
     ) -> None:
-        """A worker runs though it should not."""
+        """A worker was not stopped first."""
         ids = queued(site, *"abcdefgh")
         for position, _ in enumerate(suspicion_of(site).run(BACKUP, ANNA)):
             for order_id in ids[-1 - position :: -2]:
@@ -114,15 +114,15 @@ class TestEveryOpenOrder:
         suspect(site)
         assert site.get().next_attempt_at == due
 
-    def test_is_noted_with_the_reason_and_the_time_of_the_backup(self, site: Site) -> None:
+    def test_is_recorded_with_the_reason_and_the_time_of_the_backup(self, site: Site) -> None:
         dead(site)
         suspect(site, since=datetime(2026, 1, 1, 21, tzinfo=timezone(timedelta(hours=9))))
-        (done,) = noted(site)
+        (done,) = interventions_of(site)
         assert (done.action, done.actor, done.reason) == (Action.SUSPECT, "anna", ANNA.reason)
         assert (done.evidence, done.before, done.after) == (BACKUP.isoformat(), "dead", "dead")
         assert done.run is not None
 
-    def test_is_no_longer_open_once_it_is_settled(self, site: Site) -> None:
+    def test_is_no_longer_open_once_it_is_finished(self, site: Site) -> None:
         site.know_a_charge("paid")
         queued(site, "cancelled")
         site.people.cancel("cancelled")
@@ -133,14 +133,14 @@ class TestEveryOpenOrder:
 
 
 class TestCounting:
-    def test_tells_what_would_be_suspected_by_state_and_changes_nothing(self, site: Site) -> None:
+    def test_counts_what_would_be_suspected_by_state_and_changes_nothing(self, site: Site) -> None:
         queued(site, "a", "b")
         dead(site, "d")
         seen = suspicion_of(site).preview(BACKUP)
         assert (seen.by_state, seen.noted) == ({"queued": 2, "dead": 1}, 0)
         assert suspected(site) == set()
 
-    def test_tells_what_was_suspected_before(self, site: Site) -> None:
+    def test_counts_what_was_suspected_before(self, site: Site) -> None:
         queued(site, "a", "b")
         suspect(site)
         queued(site, "c")
@@ -149,7 +149,7 @@ class TestCounting:
 
 
 class TestRunAgain:
-    def test_it_notes_no_order_twice_and_leaves_what_is_proven_since(self, site: Site) -> None:
+    def test_it_suspects_no_order_twice_and_leaves_what_is_proven_since(self, site: Site) -> None:
         site.know_a_charge()
         (order_id,) = queued(site)
         suspect(site)
@@ -158,7 +158,7 @@ class TestRunAgain:
         site.gateway.look_ups.append(ABSENT)
         site.retrier.run(order_id)
         assert suspect(site) == {}
-        assert len(noted(site)) == 1
+        assert len(interventions_of(site)) == 1
         assert suspected(site) == set()
 
     def test_it_does_the_rest_after_it_was_stopped(self, site: Site) -> None:
@@ -167,7 +167,7 @@ class TestRunAgain:
             next(suspicion_of(site).run(BACKUP, ANNA))
         assert suspected(site) == {"a", "b"}
         assert suspect(site) == {"queued": 3}
-        assert [len(noted(site, key)) for key in "abcde"] == [1] * 5
+        assert [len(interventions_of(site, key)) for key in "abcde"] == [1] * 5
 
     def test_it_suspects_all_again_for_another_backup(self, site: Site) -> None:
         queued(site)
@@ -176,17 +176,17 @@ class TestRunAgain:
         assert suspect(site, since=BACKUP + timedelta(hours=1)) == {"queued": 1}
         assert site.get().suspected_at == site.clock.now
 
-    def test_a_crash_before_the_commit_undoes_the_note_as_well(self, site: Site) -> None:
+    def test_a_crash_before_the_commit_undoes_the_record_as_well(self, site: Site) -> None:
         queued(site)
         with crashing_before_the_commit(), pytest.raises(Crash):
             suspect(site)
-        assert (suspected(site), noted(site)) == (set(), [])
+        assert (suspected(site), interventions_of(site)) == (set(), [])
 
 
 class TestASuspectedOrder:
     @pytest.fixture(params=[PLAIN, KEYED], ids=["plain", "keyed"])
     def order_id(self, site: Site, request: pytest.FixtureRequest) -> str:
-        """It waits, and no attempt tells of anything."""
+        """It waits, and none of its attempts may have charged."""
         site.gateway.profile = request.param
         site.know_a_charge()
         (order_id,) = queued(site)
@@ -228,7 +228,7 @@ class TestASuspectedOrder:
         assert site.gateway.charged == []
 
     def test_is_looked_up_under_the_key_that_a_retry_in_the_lost_time_gave_it(self, site: Site) -> None:
-        """Sent round again, it gets that key again: nobody has a claim to a dead order, and its fence stays."""
+        """Retried, it gets that key again: no process has a claim to a dead order, and its fence stays."""
         site.gateway.profile = replace(PLAIN, looks_up=False)
         site.gateway.answers.append(replace(REFUSED, outcome=Outcome.FAILED))
         order_id = site.producer.place(order()).order_id
@@ -265,25 +265,25 @@ class TestAClaimFromBefore:
     def test_ends_the_order_only_by_a_payment(self, site: Site) -> None:
         attempt = begun(site)
         suspect(site)
-        assert site.ledger.record(attempt, PAID, Verdict(OrderStatus.PAID)) is OrderStatus.PAID
+        assert site.ledger.record(attempt, PAID, Decision(OrderStatus.PAID))[0] is OrderStatus.PAID
         assert suspected(site) == set()
 
     @pytest.mark.parametrize(
-        ("answer", "verdict"),
+        ("answer", "decision"),
         [
-            (DECLINED, Verdict(OrderStatus.DECLINED)),
-            (DOWN, Verdict(OrderStatus.DEAD, uncharged=True)),
-            (LOST, Verdict(OrderStatus.QUEUED)),
+            (DECLINED, Decision(OrderStatus.DECLINED)),
+            (DOWN, Decision(OrderStatus.DEAD, uncharged=True)),
+            (LOST, Decision(OrderStatus.QUEUED)),
         ],
     )
-    def test_ends_it_by_no_other_answer(self, site: Site, answer: object, verdict: Verdict) -> None:
+    def test_ends_it_by_no_other_answer(self, site: Site, answer: object, decision: Decision) -> None:
         attempt = begun(site)
         site.people.cancel("cart-1")
         suspect(site)
-        status = site.ledger.record(attempt, answer, verdict)  # type: ignore[arg-type]
+        status, _ = site.ledger.record(attempt, answer, decision)  # type: ignore[arg-type]
         assert status is OrderStatus.IN_FLIGHT
         site.advance(LEASE)
-        site.due.reclaim_expired()
+        site.dispatch_queue.reclaim_expired()
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(attempt.claim.order_id) is OrderStatus.PAID
 
@@ -291,13 +291,13 @@ class TestAClaimFromBefore:
         attempt = begun(site)
         suspect(site)
         site.advance(LEASE)
-        assert site.due.reclaim_expired() == [attempt.claim.order_id]
+        assert site.dispatch_queue.reclaim_expired() == [attempt.claim.order_id]
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(attempt.claim.order_id) is OrderStatus.PAID
         assert site.outcomes() == [Outcome.SUCCEEDED]
 
 
-class TestAPersonsWord:
+class TestAPersonsResolution:
     @pytest.mark.parametrize("status", OPEN)
     def test_pays_a_suspected_order_in_any_state_with_the_charge_that_was_found(
         self, site: Site, status: OrderStatus
@@ -305,19 +305,19 @@ class TestAPersonsWord:
         make = {"queued": queued, "dead": dead, "review": in_review, "in_flight": claimed}
         make[status](site)
         suspect(site)
-        paid = Resolution(site.database, clock=site.clock).paid("cart-1", "ch_7", ANNA)
+        paid = site.resolution.paid("cart-1", "ch_7", ANNA)
         assert (paid.status, paid.charge_id, paid.suspected_at) == ("paid", "ch_7", None)
 
     def test_ends_the_suspicion_of_an_order_in_review(self, site: Site) -> None:
         in_review(site)
         suspect(site)
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.resolution.not_charged("cart-1", ANNA)
         assert suspected(site) == set()
 
 
 def test_each_chunk_is_read_from_the_index_on_state_and_time(site: Site) -> None:
     site.database.write(crowd, name="test")
-    plan = site.database.read(lambda connection: explain(connection, chunk_query((BACKUP, "0" * 32))))
+    plan = site.database.read(lambda connection: explain(connection, chunk_query(Position(BACKUP, "0" * 32))))
     assert plan.count("ix_orders_status_created") == len(OPEN)
     assert "Seq Scan on orders" not in plan
     assert "SCAN orders" not in plan

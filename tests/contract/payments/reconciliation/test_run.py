@@ -14,7 +14,6 @@ from breakwall.payments.db.schema import orders
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.gateways.wire_keys import wire_key
 from breakwall.payments.keys import derive_charge_key
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.reconciliation import run
 from breakwall.payments.reconciliation.charge_status import UNREADABLE
@@ -157,7 +156,7 @@ class TestAnyKeyOfAnAttempt:
 
     def test_finds_its_order_after_a_person_had_it_changed(self, site: Site) -> None:
         order_id = in_review(site, answer=STORED_ERROR)
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.resolution.not_charged("cart-1", ANNA)
         site.people.retry("cart-1", ANNA)
         site.gateway.answers.append(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
         site.retrier.run(order_id)

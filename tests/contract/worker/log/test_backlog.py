@@ -15,7 +15,7 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import orders, workers
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
@@ -58,7 +58,7 @@ class Site:
         assert claim is not None
         attempt = self.ledger.begin_attempt(claim)
         assert attempt is not None
-        return self.ledger.record_answer(attempt, answer, Verdict(status, delay))[0]
+        return self.ledger.record(attempt, answer, Decision(status, delay))[0]
 
     def pay(self, order_id: str) -> OrderStatus:
         paid = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{order_id}")

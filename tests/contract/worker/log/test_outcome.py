@@ -10,7 +10,7 @@ import pytest
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
@@ -45,7 +45,7 @@ class Site:
         assert claim is not None
         attempt = self.ledger.begin_attempt(claim)
         assert attempt is not None
-        return self.ledger.record_answer(attempt, answer, Verdict(status, delay))[0]
+        return self.ledger.record_answer(attempt, answer, Decision(status, delay))[0]
 
     def lines(self) -> list[str]:
         return [record.getMessage() for record in self.caplog.records if record.name == "breakwall.orders"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.orders import OrderStatus
 from tests.command import Terminal
@@ -104,7 +104,7 @@ class TestResolving:
         late = in_review(terminal)
         terminal.run("orders", "resolve", "cart-1", "--not-charged", "--reason", "dashboard")
         with ledger_of(terminal) as ledger:
-            ledger.record(late, CHARGED, Verdict(OrderStatus.PAID))
+            ledger.record(late, CHARGED, Decision(OrderStatus.PAID))
         shown = terminal.show()
         assert (shown["status"], shown["charge_id"]) == ("paid", "ch_late")
         assert [incident["kind"] for incident in shown["incidents"]] == ["charged_after_resolution"]

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from breakwall.payments.db.schema import attempts
 from tests.command import Terminal
-from tests.integration.stuck_orders import OTHER_PAYLOAD, bury, dead, in_review, ledger_of, states
+from tests.integration.stuck_orders import OTHER_PAYLOAD, dead, in_review, ledger_of, make_dead, states
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def refused(terminal: Terminal, key: str, *, settled_by: str | None) -> None:
         ledger.database.write(
             lambda connection: connection.execute(update(attempts).where(of).values(values)), name="test"
         )
-        ledger.database.write(lambda connection: bury(connection, (key,)), name="test")
+        ledger.database.write(lambda connection: make_dead(connection, (key,)), name="test")
 
 
 def test_a_name_that_is_no_orders_changes_nothing(terminal: Terminal) -> None:

@@ -24,14 +24,14 @@ from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.optional_tables import has_table
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
-from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.pruning import BATCH as BATCH_TO_PRUNE
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.orders import Order
+from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import PlaceResult
 from breakwall.settings import DispatchSettings
 from producers import OrderProducer
@@ -99,7 +99,7 @@ class Site:
         if analysed:
             tidy(self.database.engine)
         self._explain = explain
-        self.due = DueOrders(self.database)
+        self.due = DispatchQueue(self.database)
         self.ledger = Ledger(self.database, lease=15)
         self.gateway = ScriptedGateway()
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=1))
@@ -231,11 +231,11 @@ def _on_sqlite(request: pytest.FixtureRequest, how: str) -> Iterator[Site]:
 
 
 def take_due(site: Site) -> None:
-    assert len(site.due.take_due(BATCH, republish_after=600)) == BATCH
+    assert len(site.dispatch_queue.take_due(BATCH, republish_after=600)) == BATCH
 
 
 def reclaim_expired(site: Site) -> None:
-    assert len(site.due.reclaim_expired(limit=20)) == 20
+    assert len(site.dispatch_queue.reclaim_expired(limit=20)) == 20
 
 
 def claim(site: Site) -> None:
@@ -294,7 +294,7 @@ def count_the_backlog(site: Site) -> None:
 
 def find_a_known_charge(site: Site) -> None:
     shape = key_shape("k" * 32)
-    found = known_charges(site.database, DatabaseClock(), DEFAULT_ACCOUNT, shape, settled_for=30)
+    found = known_charges(site.database, DatabaseClock(), DEFAULT_ACCOUNT, shape, older_than=30)
     assert found
 
 

@@ -14,7 +14,7 @@ from fastapi import Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitBreakerConfig, CircuitState
-from breakwall.payments.charging import tell_breaker
+from breakwall.payments.charging import report_health
 from breakwall.payments.gateways import Advice, ChargeAnswer, ChargeDetails, Health, LookupResult, Outcome
 from breakwall.payments.gateways.charge_answers import Bounds
 from breakwall.payments.gateways.http import HttpGateway
@@ -48,7 +48,7 @@ def charge_thrice(gateway: HttpGateway) -> tuple[list[ChargeAnswer], BreakerStat
         for _ in range(3):
             permit = breaker.acquire()
             answers.append(charge(gateway))
-            tell_breaker(permit, answers[-1])
+            report_health(permit, answers[-1])
         return answers, breaker.status()
 
 

@@ -34,7 +34,7 @@ def test_that_it_keeps_its_key_is_said_only_where_it_does() -> None:
 
 def test_that_no_attempt_is_in_doubt_is_said_only_where_none_is() -> None:
     assert "none of its attempts is in doubt" in said(Step.SEND)
-    assert "in doubt" not in said(Step.SEND, Progress(unsettled=True))
+    assert "in doubt" not in said(Step.SEND, Progress(unresolved=True))
 
 
 def test_of_many_only_what_the_service_promises_is_said() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from breakwall.cli.orders.retry_text import Rules, preview_fields, retried_sentence
-from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.operator.bulk_retry import Preview
 from breakwall.payments.orders import OrderStatus
+from breakwall.payments.retry_policy import RetryPolicy
 
 RULES = Rules(
     GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, absent_after=30.0),

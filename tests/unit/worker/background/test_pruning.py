@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from breakwall.payments.db.database import SchemaError
-from breakwall.payments.ledger.pruning import BATCH, Place
+from breakwall.payments.ledger.batches import Position
+from breakwall.payments.ledger.pruning import BATCH
 from breakwall.settings import DAY, Settings, SettingsError, load_settings
 from breakwall.worker.background.pruning import BATCHES, PAUSE, PruningStep
 
@@ -16,16 +17,16 @@ class Pruning:
     def __init__(self, orders: int = 0, keys: int = 0) -> None:
         self.orders = orders
         self.keys = keys
-        self.walks: list[Place | None] = []
+        self.walks: list[Position | None] = []
         self.error: Exception | None = None
 
-    def prune(self, age: float, after: Place | None) -> tuple[int, Place | None]:
+    def prune(self, age: float, after: Position | None) -> tuple[int, Position | None]:
         self.walks.append(after)
         if self.error is not None:
             raise self.error
         gone = min(BATCH, self.orders)
         self.orders -= gone
-        return gone, Place(self.orders, "o1") if gone == BATCH else None
+        return gone, Position(self.orders, "o1") if gone == BATCH else None
 
     def forget(self) -> int:
         gone = min(BATCH, self.keys)
@@ -45,7 +46,7 @@ def test_a_step_prunes_a_few_batches_and_the_next_goes_on_there() -> None:
     pruning, now = Pruning(orders=5 * BATCH), Now()
     step = step_of(pruning, now)
     assert [step.run_once(), step.run_once()] == [BATCHES * BATCH] * 2
-    assert pruning.walks == [None, *(Place(n * BATCH, "o1") for n in (4, 3, 2))]
+    assert pruning.walks == [None, *(Position(n * BATCH, "o1") for n in (4, 3, 2))]
 
 
 def test_a_step_forgets_a_few_batches_of_keys() -> None:

@@ -1,4 +1,4 @@
-"""Charges that are not believed: they pay nothing, nothing is sent over them, and their true owner is not harmed."""
+"""Charges that are not accepted as proof: they pay nothing, nothing is sent any more, and their owner is not harmed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeDetails, Outcome
-from breakwall.payments.ledger.claims import Attempt
-from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RefusedError
+from breakwall.payments.ledger.claim import Attempt
+from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.verification import checked
+from breakwall.payments.verification import verified
 from tests.contract.people import ANNA, incident_kinds, look_up_in_vain, poisoned, queued
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import DOWN, FOUND, LOST, PAID
@@ -21,17 +20,19 @@ CENTS = replace(PAID, charge_id="ch_late", details=ChargeDetails(amount=100))
 
 
 def late(site: Site, attempt: Attempt, answer: ChargeAnswer = CENTS) -> OrderStatus:
-    """An answer that is not believed comes after its claim has ended."""
-    return site.ledger.record(attempt, checked(answer, attempt.claim.request), Verdict(OrderStatus.QUEUED))
+    """An answer that is not accepted as proof comes after its claim has ended."""
+    return site.ledger.record(attempt, verified(answer, attempt.claim.request), Decision(OrderStatus.QUEUED))[
+        0
+    ]
 
 
 def overtaken(site: Site) -> Attempt:
-    """An attempt without an answer, of which a look-up has found no charge; its order waits again."""
+    """An attempt without an answer. A look-up has found no charge of it; its order waits again."""
     site.know_a_charge()
     attempt = site.ledger.accept_sending(order())
     assert isinstance(attempt, Attempt)
     site.advance(LEASE)
-    site.due.reclaim_expired()
+    site.dispatch_queue.reclaim_expired()
     site.gateway.answers.append(DOWN)
     look_up_in_vain(site, attempt.claim.order_id)
     assert site.outcomes() == [Outcome.FAILED, Outcome.NOT_SENT]
@@ -45,7 +46,7 @@ class TestALateAnswerWithAnotherAmount:
         assert incident_kinds(site) == ["wrong_charge"]
         assert site.outcomes()[0] is Outcome.UNKNOWN
 
-    def test_stops_whoever_has_claimed_the_order_meanwhile_before_the_send(self, site: Site) -> None:
+    def test_stops_the_worker_that_has_claimed_the_order_meanwhile(self, site: Site) -> None:
         attempt = overtaken(site)
         site.advance(60)
         site.gateway.charged.clear()
@@ -57,9 +58,9 @@ class TestALateAnswerWithAnotherAmount:
         assert site.retrier.run(attempt.claim.order_id) is OrderStatus.REVIEW
         assert site.gateway.charged == []
 
-    def test_keeps_a_dead_order_from_being_sent_round(self, site: Site) -> None:
+    def test_keeps_a_dead_order_from_being_retried(self, site: Site) -> None:
         attempt = poisoned(site)
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.resolution.not_charged("cart-1", ANNA)
         assert late(site, attempt) is OrderStatus.REVIEW
         with pytest.raises(RefusedError, match="orders resolve"):
             site.people.retry("cart-1", ANNA)
@@ -69,33 +70,33 @@ class TestALateAnswerWithAnotherAmount:
         site.people.cancel("cart-1", ANNA)
         assert site.get().status is OrderStatus.CANCELLED
         assert late(site, attempt) is OrderStatus.REVIEW
-        resolved = Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        resolved = site.resolution.not_charged("cart-1", ANNA)
         assert resolved.status is OrderStatus.CANCELLED
 
-    def test_says_on_what_grounds_it_waits_also_after_its_next_turn(self, site: Site) -> None:
+    def test_says_why_it_waits_also_after_its_next_turn(self, site: Site) -> None:
         late(site, overtaken(site))
-        assert "Not believed" in (site.get().last_error or "")
+        assert "Not accepted as proof" in (site.get().last_error or "")
 
-    def test_is_not_undone_by_an_answer_that_tells_nothing(self, site: Site) -> None:
+    def test_is_not_undone_by_an_answer_that_proves_nothing(self, site: Site) -> None:
         attempt = overtaken(site)
         late(site, attempt)
-        site.ledger.record(attempt, LOST, Verdict(OrderStatus.QUEUED))
+        site.ledger.record(attempt, LOST, Decision(OrderStatus.QUEUED))
         with pytest.raises(RefusedError):
             site.people.retry("cart-1", ANNA)
 
 
-def test_a_charge_that_was_not_believed_stays_free_for_its_true_owner(site: Site) -> None:
-    """As where a service takes two keys for one, and answers the wrong order first."""
+def test_a_charge_that_was_not_accepted_stays_free_for_its_true_owner(site: Site) -> None:
+    """A service may take two keys for one, and answer the wrong order first."""
     told = replace(PAID, charge_id="ch_a", details=ChargeDetails(amount=10_000))
     site.gateway.answers.extend([told, told])
     assert site.producer.place(order("cart-b", amount=5_000)).status is OrderStatus.REVIEW
     assert site.producer.place(order("cart-a", amount=10_000)).status is OrderStatus.PAID
 
 
-def test_the_charge_that_a_caller_is_told_of_is_the_one_that_its_order_is_paid_by(site: Site) -> None:
+def test_the_charge_in_the_result_is_the_one_that_paid_the_order(site: Site) -> None:
     def meanwhile() -> None:
         site.advance(LEASE)
-        site.due.reclaim_expired()
+        site.dispatch_queue.reclaim_expired()
         site.gateway.look_ups.append(FOUND)
         site.retrier.run(site.get().id)
 
@@ -109,10 +110,10 @@ def test_what_a_look_up_has_found_paid_no_late_refusal_takes_back(site: Site) ->
     attempt = site.ledger.accept_sending(order())
     assert isinstance(attempt, Attempt)
     site.advance(LEASE)
-    site.due.reclaim_expired()
+    site.dispatch_queue.reclaim_expired()
     site.gateway.look_ups.append(FOUND)
     site.retrier.run(attempt.claim.order_id)
-    site.ledger.record(attempt, DOWN, Verdict(OrderStatus.QUEUED))
+    site.ledger.record(attempt, DOWN, Decision(OrderStatus.QUEUED))
     assert site.outcomes() == [Outcome.SUCCEEDED]
 
 
@@ -124,5 +125,5 @@ def test_a_suspected_order_whose_key_leads_to_anothers_charge_has_a_new_one_once
     site.gateway.look_ups.append(FOUND)
     assert site.retrier.run(order_id) is OrderStatus.REVIEW
     key = site.get().charge_key
-    Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+    site.resolution.not_charged("cart-1", ANNA)
     assert site.get().charge_key != key

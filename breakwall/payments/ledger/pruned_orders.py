@@ -1,4 +1,4 @@
-"""What is kept of an order that was pruned: enough to tell its key from a new one, and how it ended."""
+"""What is kept of a pruned order: enough to recognize its key, and how the order finished."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import known_keys, orders
-from breakwall.payments.ledger.claims import Claim
+from breakwall.payments.ledger.claim import Claim
+from breakwall.payments.ledger.insert_new import insert_new
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
 class PrunedOrder:
-    """An order that was accepted, has ended, and is not kept any more. Times are aware, in UTC.
+    """An order that finished and was pruned. Times are aware, in UTC.
 
     Attributes:
-        user_digest: of the user's id, see `digest_user`: the id itself is not kept.
-        status: how it ended: paid, declined or cancelled.
-        settled_at: when it ended.
-        pruned_at: since when it is not kept.
+        user_digest: of the user's id, which itself is not kept; see `digest_user`.
+        status: paid, declined or cancelled.
+        settled_at: when it finished.
     """
 
     id: str
@@ -39,27 +38,27 @@ class PrunedOrder:
     pruned_at: datetime
 
     def check_same_as(self, order: Order) -> None:
-        """Raise `IdempotencyConflictError` unless ``order`` is this one, handed in again."""
-        told = {
+        """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
+        same_fields = {
             "user_id": self.user_digest == digest_user(self.id, order.user_id),
             "amount": self.amount == order.amount,
             "currency": self.currency == order.currency,
         }
-        differing = [name for name, same in told.items() if not same]
+        differing = [name for name, same in same_fields.items() if not same]
         if differing:
             raise IdempotencyConflictError(self.idempotency_key, differing)
 
     def as_document(self) -> dict[str, Any]:
-        """What programs are shown of it."""
+        """Its JSON document, without the user's digest."""
         kept = {name: value for name, value in asdict(self).items() if name != "user_digest"}
         times = {"settled_at": self.settled_at.isoformat(), "pruned_at": self.pruned_at.isoformat()}
         return {**kept, "status": self.status.value, **times}
 
 
 def digest_user(order_id: str, user_id: str) -> str:
-    """What is kept of a user's id: it tells that an order is the same, and not who has ordered what else."""
-    said = f"{order_id}:{user_id}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(said).digest()[:16].hex()
+    """What is kept of a user's id. It depends on the order, so it does not link the orders of one user."""
+    salted = f"{order_id}:{user_id}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(salted).digest()[:16].hex()
 
 
 def pruned_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, PrunedOrder]:
@@ -76,7 +75,7 @@ def pruned_order(connection: Connection, order_id: str) -> PrunedOrder:
     """The pruned order that had this id.
 
     Raises:
-        LookupError: there is none; its key, too, is forgotten.
+        LookupError: there is none, or its key is forgotten.
     """
     found = pruned_by_id(connection, [order_id])
     if order_id not in found:
@@ -85,25 +84,23 @@ def pruned_order(connection: Connection, order_id: str) -> PrunedOrder:
 
 
 def was_not_pruned(connection: Connection, idempotency_key: str) -> ColumnElement[bool]:
-    """The condition that no pruned order had this key. Not by the id: before revision 0004 ids were drawn by chance."""
+    """The condition that no pruned order had this key. Not by the id: before revision 0004 ids were random."""
     if not has_table(connection, known_keys.name):
         return true()
     return ~exists().where(known_keys.c.idempotency_key == idempotency_key)
 
 
 def bring_back(connection: Connection, claim: Claim) -> None:
-    """Have a pruned order again, for an answer to one of its attempts that comes as late as that.
+    """Restore the order of a claim if it was pruned, because a late answer to one of its attempts needs a person.
 
-    What it tells may need a person, who finds it at the order. An order that is there is left as it is, and locked:
-    nobody prunes it until the transaction ends.
+    An order that is still there stays as it is. It is locked, so that it is not pruned before the transaction ends.
     """
     if connection.scalar(select(orders.c.id).where(orders.c.id == claim.order_id).with_for_update()):
         return
     pruned = pruned_by_id(connection, [claim.order_id]).get(claim.order_id)
     if pruned is None:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(orders).values(_row(pruned, claim)).on_conflict_do_nothing())
+    connection.execute(insert_new(connection, orders).values(_row(pruned, claim)))
     connection.execute(delete(known_keys).where(known_keys.c.order_id == claim.order_id))
 
 

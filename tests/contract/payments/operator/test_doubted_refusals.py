@@ -1,4 +1,4 @@
-"""Refusals that were believed without a look-up: doubted when a person sends their order round, but not for ever."""
+"""Refusals that were accepted without a look-up: looked up when a person retries their order, but only once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import pytest
 from sqlalchemy import insert
 
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.decisions import Verdict
+from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
-from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_attempts
-from breakwall.payments.operator.bulk_retry import Redrive, Selection
-from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import ANNA, REFUSED, UNCLEAR
 from tests.contract.site import LEASE, Site, order
@@ -30,7 +29,7 @@ OLD_KEY, RENEWED = "cart-1", f"{ID}.2"
 def from_before(
     site: Site, *sent: tuple[str, str, str | None], charge_key: str, status: str = "dead"
 ) -> None:
-    """An order of the version before, whose attempts have a key, an outcome and a code each."""
+    """An order of the previous version; each attempt has a key, an outcome and a code."""
     now = site.clock.now
     row: dict[str, Any] = {
         "id": ID,
@@ -67,46 +66,44 @@ def from_before(
 
 
 def know_a_charge_of_that_version(site: Site) -> None:
-    known = Ledger(site.database, lease=LEASE, clock=site.clock, keys_as_they_are=True)
+    known = Ledger(site.database, lease=LEASE, clock=site.clock, send_caller_keys=True)
     attempt = known.accept_sending(order("cart-0"))
     assert isinstance(attempt, Attempt)
-    known.record(attempt, replace(PAID, charge_id="ch_0"), Verdict(OrderStatus.PAID))
+    known.record(attempt, replace(PAID, charge_id="ch_0"), Decision(OrderStatus.PAID))
     site.gateway.known["cart-0"] = "ch_0"
     site.advance(31)
 
 
-def retry(site: Site) -> None:
+def retry_one(site: Site) -> None:
     site.people.retry("cart-1", ANNA)
 
 
 def retry_all(site: Site) -> None:
     selection = Selection((OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW))
-    list(Redrive(site.database, clock=site.clock, sleep=lambda seconds: None).run(selection, ANNA))
+    list(BulkRetry(site.database, clock=site.clock, sleep=lambda seconds: None).run(selection, ANNA))
 
 
-@pytest.fixture(params=[retry, retry_all])
-def send_round(request: pytest.FixtureRequest, site: Site) -> Callable[[], None]:
+@pytest.fixture(params=[retry_one, retry_all])
+def retry(request: pytest.FixtureRequest, site: Site) -> Callable[[], None]:
     return lambda: request.param(site)
 
 
-class TestARefusalWhoseKeyTheVersionBeforeHasRenewed:
+class TestARefusalWhoseKeyThePreviousVersionHasRotated:
     """Without a look-up: it may have meant "done already"."""
 
-    def test_is_looked_up_under_the_key_that_was_refused(
-        self, site: Site, send_round: Callable[[], None]
-    ) -> None:
+    def test_is_looked_up_under_the_key_that_was_refused(self, site: Site, retry: Callable[[], None]) -> None:
         from_before(site, (OLD_KEY, "failed", "http_400"), charge_key=RENEWED)
-        send_round()
+        retry()
         site.gateway.look_ups.append(FOUND)
         assert site.retrier.run(ID) is OrderStatus.PAID
         assert (site.gateway.looked_up, site.gateway.charged) == ([OLD_KEY], [])
 
     def test_is_sent_under_a_key_that_was_never_used_once_nothing_was_found(
-        self, site: Site, send_round: Callable[[], None]
+        self, site: Site, retry: Callable[[], None]
     ) -> None:
         from_before(site, (OLD_KEY, "failed", "http_400"), charge_key=RENEWED)
         know_a_charge_of_that_version(site)
-        send_round()
+        retry()
         site.gateway.look_ups.append(ABSENT)
         site.gateway.answers.append(PAID)
         assert site.retrier.run(ID) is OrderStatus.PAID
@@ -114,25 +111,25 @@ class TestARefusalWhoseKeyTheVersionBeforeHasRenewed:
 
     @pytest.mark.parametrize("unnoticed", ["not_sent", "throttled"])
     def test_is_looked_up_where_nothing_reached_the_service_since(
-        self, site: Site, send_round: Callable[[], None], unnoticed: str
+        self, site: Site, retry: Callable[[], None], unnoticed: str
     ) -> None:
         sent = [(OLD_KEY, "failed", "http_400"), (RENEWED, unnoticed, None)]
         from_before(site, *sent, charge_key=RENEWED)
-        send_round()
+        retry()
         assert site.get().charge_key == OLD_KEY
         assert site.outcomes() == [Outcome.UNKNOWN, Outcome(unnoticed)]
 
     def test_is_not_taken_for_looked_up_by_what_is_found_under_another_key(
-        self, site: Site, send_round: Callable[[], None]
+        self, site: Site, retry: Callable[[], None]
     ) -> None:
         sent = [(OLD_KEY, "failed", "http_400"), (RENEWED, "failed", "http_400")]
         from_before(site, *sent, charge_key=RENEWED)
-        send_round()
+        retry()
         assert site.get().charge_key == RENEWED
         assert site.outcomes() == [Outcome.FAILED, Outcome.UNKNOWN]
 
 
-class TestAPersonsWordThatNothingWasCharged:
+class TestAPersonsEvidenceThatNothingWasCharged:
     @pytest.fixture
     def order_id(self, site: Site) -> str:
         """A dead order, by a refusal that could not be looked up."""
@@ -143,11 +140,11 @@ class TestAPersonsWordThatNothingWasCharged:
         site.gateway.profile = PLAIN
         return placed.order_id
 
-    def test_is_not_doubted_when_the_order_is_sent_round_again(
-        self, site: Site, order_id: str, send_round: Callable[[], None]
+    def test_is_not_doubted_when_the_order_is_retried(
+        self, site: Site, order_id: str, retry: Callable[[], None]
     ) -> None:
         key = site.people.retry("cart-1", ANNA, uncharged="not on the dashboard").charge_key
-        send_round()
+        retry()
         site.gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert ([sent.idempotency_key for sent in site.gateway.charged][-1], site.gateway.looked_up) == (
@@ -155,19 +152,19 @@ class TestAPersonsWordThatNothingWasCharged:
             [],
         )
 
-    def test_is_noted_at_the_attempt(self, site: Site, order_id: str) -> None:
+    def test_is_recorded_at_the_attempt(self, site: Site, order_id: str) -> None:
         site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")
         (attempt,) = list_attempts(site.database, order_id)
         assert (attempt.outcome, attempt.settled_by) == (Outcome.FAILED, "person")
 
     def test_in_a_review_holds_for_the_refusals_before_it_too(
-        self, site: Site, order_id: str, send_round: Callable[[], None]
+        self, site: Site, order_id: str, retry: Callable[[], None]
     ) -> None:
         site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")
         site.gateway.answers.append(replace(UNCLEAR, advice=Advice.REVIEW))
         site.retrier.run(order_id)
-        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
-        send_round()
+        site.resolution.not_charged("cart-1", ANNA)
+        retry()
         assert site.outcomes() == [Outcome.FAILED, Outcome.FAILED]
 
     def test_says_nothing_of_an_attempt_that_was_only_rejected(self, site: Site) -> None:

@@ -1,0 +1,198 @@
+"""Accepting orders: each idempotency key once, however often an order is placed.
+
+A key is known by its order, or by what is kept of a pruned order. The order is inserted first; a second statement then
+looks for a pruned one. The insert waits for a transaction that prunes the key, so the second one sees its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, literal, select
+
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.lock_timeouts import LockBudget
+from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.decisions import Progress
+from breakwall.payments.keys import derive_charge_key, derive_order_id
+from breakwall.payments.ledger.base import LedgerBase
+from breakwall.payments.ledger.claim import Attempt, Claim, charge_request
+from breakwall.payments.ledger.insert_new import insert_new
+from breakwall.payments.ledger.pruned_orders import PrunedOrder, pruned_by_key, was_not_pruned
+from breakwall.payments.ledger.queries import orders_by_key
+from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_caller_key
+
+PUBLISH_GRACE = 10.0
+"""Seconds that the dispatcher leaves a producer to publish an order that is due as soon as it is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a batch, by idempotency key: the ids of new orders, and orders that were known."""
+
+    new: dict[str, str]
+    known: dict[str, StoredOrder | PrunedOrder]
+
+
+class Accepting(LedgerBase):
+    """The ledger's part for producers."""
+
+    def accept_sending(
+        self, order: Order, lock_budget: LockBudget | None = None
+    ) -> Attempt | StoredOrder | PrunedOrder:
+        """Store an order that is charged at once: the order, its claim and its first attempt.
+
+        Returns the earlier order, stored or pruned, when the idempotency key is known.
+
+        Args:
+            lock_budget: as `Database.write`.
+
+        Raises:
+            IdempotencyConflictError: the key belongs to another order.
+            InvalidOrderError: the caller's own key is sent, and it cannot be.
+        """
+        row = self._new_row(order, lock_budget)
+        shared = {
+            "status": OrderStatus.IN_FLIGHT,
+            "attempt_count": 1,
+            "fence": 1,
+            "lease_until": self.clock.after(self.lease),
+            "created_at": self.clock.after(0),
+        }
+
+        def work(connection: Connection) -> Attempt | StoredOrder | PrunedOrder:
+            new = insert_orders(connection, [row], shared)
+            if not new:
+                return known_orders(connection, [order])[order.idempotency_key]
+            request = charge_request(order, row["id"], row["charge_key"], order.idempotency_key)
+            claim = Claim(request, 1, Progress())
+            attempt = insert_first_attempt(connection, self.clock, claim, order.idempotency_key)
+            if attempt is None:
+                withdraw_pruned(connection, new)
+            return attempt or known_orders(connection, [order])[order.idempotency_key]
+
+        return self.database.write(work, name="accept_sending", lock_budget=lock_budget)
+
+    def accept_queued(
+        self,
+        batch: Sequence[Order],
+        *,
+        delay: float = 0.0,
+        deferrals: int = 0,
+        lock_budget: LockBudget | None = None,
+    ) -> Accepted:
+        """Store orders that wait for the worker, due in ``delay`` seconds: all of the batch or nothing.
+
+        Args:
+            lock_budget: as `Database.write`.
+
+        Raises:
+            IdempotencyConflictError: a key belongs to another order.
+            InvalidOrderError: the callers' own keys are sent, and one cannot be.
+        """
+        rows = [self._new_row(order, lock_budget) for order in batch]
+        shared = {
+            "status": OrderStatus.QUEUED,
+            "deferral_count": deferrals,
+            "next_attempt_at": self.clock.after(delay),
+            # The producer's message for an order that is not due yet finds nothing to claim.
+            "dispatch_at": self.clock.after(delay or PUBLISH_GRACE),
+            "created_at": self.clock.after(0),
+        }
+
+        def work(connection: Connection) -> Accepted:
+            new = insert_orders(connection, rows, shared)
+            withdraw_pruned(connection, new)
+            if len(new) == len(batch):
+                return Accepted(new, {})
+            known = known_orders(connection, batch)
+            return Accepted(new, {key: order for key, order in known.items() if key not in new})
+
+        return self.database.write(work, name="accept_queued", lock_budget=lock_budget)
+
+    def _new_row(self, order: Order, lock_budget: LockBudget | None) -> dict[str, Any]:
+        """The columns that an order brings, with its id and the key that is sent."""
+        if self.send_caller_keys:
+            check_caller_key(order)
+        key = order.idempotency_key
+        order_id = derive_order_id(self.read_site(lock_budget), key)
+        return {
+            "id": order_id,
+            "idempotency_key": key,
+            "user_id": order.user_id,
+            "amount": order.amount,
+            "currency": order.currency,
+            "charge_key": key if self.send_caller_keys else derive_charge_key(order_id),
+        }
+
+
+def insert_orders(
+    connection: Connection, rows: Sequence[dict[str, Any]], shared: dict[str, Any]
+) -> dict[str, str]:
+    """Insert the orders whose key is new; returns their ids by key.
+
+    Args:
+        shared: the columns that are alike in all rows. Kept apart from them: a statement that holds its rows is
+            compiled anew each time, at ten times the cost.
+    """
+    # A conflict on any column: the id is derived from the key, so both are known or neither is.
+    statement = insert_new(connection, orders).returning(orders.c.idempotency_key, orders.c.id)
+    return {row.idempotency_key: row.id for row in connection.execute(statement.values(shared), rows)}
+
+
+def insert_first_attempt(
+    connection: Connection, clock: Clock, claim: Claim, idempotency_key: str
+) -> Attempt | None:
+    """Insert the first attempt of an order that was just inserted. None: the key is a pruned order's.
+
+    Check and insert are one statement, so that the check costs a `place` no round trip.
+    """
+    row = {
+        "order_id": claim.order_id,
+        "number": 1,
+        "source": "producer",
+        "fence": claim.fence,
+        "gateway_key": claim.request.idempotency_key,
+    }
+    values = [literal(value, attempts.c[name].type).label(name) for name, value in row.items()]
+    new = select(*values, clock.after(0).label("started_at")).where(
+        was_not_pruned(connection, idempotency_key)
+    )
+    written = insert(attempts).from_select([*row, "started_at"], new).returning(attempts.c.number)
+    return None if connection.scalar(written) is None else Attempt(claim, 1)
+
+
+def withdraw_pruned(connection: Connection, new: dict[str, str]) -> None:
+    """Delete those of the orders just inserted (ids by key) whose keys belong to pruned orders."""
+    pruned = [new.pop(key) for key in pruned_by_key(connection, list(new))]
+    if pruned:
+        connection.execute(delete(orders).where(orders.c.id.in_(pruned)))
+
+
+def known_orders(connection: Connection, batch: Sequence[Order]) -> dict[str, StoredOrder | PrunedOrder]:
+    """The orders of a batch whose keys are known, by key.
+
+    Raises:
+        DatabaseUnavailableError: a key was pruned, and is being forgotten at this moment.
+        IdempotencyConflictError: a key belongs to another order.
+    """
+    found = known_by_key(connection, [order.idempotency_key for order in batch])
+    for order in batch:
+        known = found.get(order.idempotency_key)
+        if known is None:
+            raise DatabaseUnavailableError(
+                "an idempotency key is being forgotten at this moment; nothing was accepted. Placing the order again "
+                "with the same key is safe"
+            )
+        known.check_same_as(order)
+    return found
+
+
+def known_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, StoredOrder | PrunedOrder]:
+    """The orders, stored or pruned, that have one of these keys, by key."""
+    # In this sequence: the second query finds an order that is pruned between the two.
+    stored = orders_by_key(connection, keys)
+    return {**pruned_by_key(connection, [key for key in keys if key not in stored]), **stored}

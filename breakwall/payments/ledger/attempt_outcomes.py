@@ -1,0 +1,127 @@
+"""Gives attempts an outcome: from their answer, from a look-up, or because nobody answered them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, update
+
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.schema import ResolvedBy, attempts
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, LookupAnswer, Outcome
+from breakwall.payments.ledger.attempt_conditions import KEY_CONFLICT, UNRESOLVED
+from breakwall.payments.ledger.claim import Attempt, Claim
+
+MAX_ERROR = 500
+
+_UNANSWERED = {
+    ResolvedBy.LEASE: "No answer was recorded: the process that sent it ended or lost its claim.",
+    ResolvedBy.PAYMENT: "No answer was recorded before the order was paid otherwise.",
+}
+
+
+def end_attempt(connection: Connection, clock: Clock, attempt: Attempt, answer: ChargeAnswer) -> None:
+    """Record an answer, which may be late, at its attempt, unless more is known by now."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.order_id == attempt.claim.order_id, attempts.c.number == attempt.number)
+        .where(_may_be_replaced_by(answer))
+        .values(
+            finished_at=clock.after(0),
+            outcome=answer.outcome,
+            code=_cut(answer.code, 64),
+            detail=_cut(answer.detail),
+            charge_id=answer.charge_id,
+            advice=answer.advice,
+            spends_key=answer.spends_key,
+            settled_by=None,
+        )
+    )
+
+
+def last_error(answer: ChargeAnswer | LookupAnswer) -> dict[str, Any]:
+    """The columns of an order that tell its last answer."""
+    text = ": ".join(part for part in (answer.code, answer.detail) if part)
+    return {"last_error": _cut(text), "rejected": answer.advice is Advice.RECONFIGURE}
+
+
+def resolve_attempts(
+    connection: Connection,
+    clock: Clock,
+    order_id: str,
+    which: ColumnElement[bool],
+    outcome: Outcome,
+    by: ResolvedBy,
+    detail: str,
+    charge_id: str | None = None,
+) -> None:
+    """Give attempts of an order the outcome that a look-up or a person found."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.order_id == order_id, which)
+        .values(
+            outcome=outcome,
+            finished_at=func.coalesce(attempts.c.finished_at, clock.after(0)),
+            settled_by=by,
+            detail=detail,
+            charge_id=charge_id,
+        )
+    )
+
+
+def newest_unresolved(order_id: str, before: Claim | None = None) -> ColumnElement[bool]:
+    """The condition on the order's newest attempt that may have charged, ``before`` a claim if one is given."""
+    older = () if before is None else (attempts.c.fence < before.fence,)
+    newest = select(func.max(attempts.c.number)).where(attempts.c.order_id == order_id, UNRESOLVED, *older)
+    return attempts.c.number == newest.scalar_subquery()
+
+
+def record_key_conflict(connection: Connection, clock: Clock, claim: Claim, answer: LookupAnswer) -> None:
+    """Record at the newest unresolved attempt that a look-up found another order's charge: no look-up follows."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.order_id == claim.order_id, newest_unresolved(claim.order_id, claim))
+        .values(
+            outcome=Outcome.UNKNOWN,
+            finished_at=func.coalesce(attempts.c.finished_at, clock.after(0)),
+            advice=Advice.REVIEW,
+            spends_key=True,
+            charge_id=answer.charge_id,
+            code=answer.code,
+            detail=_cut(answer.detail),
+        )
+    )
+
+
+def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], by: ResolvedBy) -> None:
+    """Make attempts without an answer unknown ones. An answer that comes later still counts."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.order_id.in_(order_ids), attempts.c.outcome.is_(None))
+        .values(
+            outcome=Outcome.UNKNOWN,
+            finished_at=clock.after(0),
+            advice=Advice.RETRY,
+            spends_key=False,
+            settled_by=by,
+            detail=_UNANSWERED[by],
+        )
+    )
+
+
+def _may_be_replaced_by(answer: ChargeAnswer) -> ColumnElement[bool]:
+    """The condition on an attempt that an answer, which may be late, replaces what is recorded there."""
+    if answer.outcome is Outcome.SUCCEEDED:
+        return true()
+    if answer.contradiction:
+        # It tells of a charge. A look-up that found none proves less.
+        return or_(UNRESOLVED, attempts.c.outcome.not_in([Outcome.SUCCEEDED, Outcome.DECLINED]))
+    if answer.outcome is Outcome.UNKNOWN:
+        # It must not undo what a look-up has proven since, nor a key conflict.
+        return and_(UNRESOLVED, ~KEY_CONFLICT)
+    return attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)
+
+
+def _cut(text: str | None, limit: int = MAX_ERROR) -> str | None:
+    return text[:limit] if text else None

@@ -1,0 +1,52 @@
+"""What every part of the ledger works with: the database, its clock, the lease, the account and the site."""
+
+from __future__ import annotations
+
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.lock_timeouts import LockBudget
+from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT
+from breakwall.payments.site import read_site
+
+
+class LedgerBase:
+    """The ledger of one site. Keeps no state but the site's name; safe for threads.
+
+    Every method raises `DatabaseUnavailableError` when the database does not answer.
+
+    Args:
+        database: where the orders are.
+        lease: seconds that a claim holds, and that each attempt gets from its start: longer than the
+            whole call plus a margin.
+        clock: where due times and leases come from.
+        account: the payment account that charges are made on.
+        send_caller_keys: send the callers' own keys, not derived ones.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lease: float,
+        clock: Clock | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        send_caller_keys: bool = False,
+    ) -> None:
+        self.database = database
+        self.lease = lease
+        self.clock = clock or DatabaseClock()
+        self.account = account
+        self.send_caller_keys = send_caller_keys
+        self._site_read: tuple[object, str] | None = None
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return self.read_site()
+
+    def read_site(self, lock_budget: LockBudget | None = None) -> str:
+        """The site's name: read once, and again after SQLite's file was replaced by another."""
+        read = self._site_read
+        if read is None or read[0] is not self.database.prepared:
+            read = self._site_read = (self.database.prepared, read_site(self.database, lock_budget))
+        return read[1]

@@ -1,0 +1,82 @@
+"""Long jobs on many orders, as a row of short transactions: where each goes on, and how long the job pauses between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Column, ColumnElement, Row, Select, or_, select
+
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.schema import orders
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""Orders in one transaction: some tens of milliseconds, so that no other transaction waits for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a job has come along the orders: the moment that they are sorted by, and the id of the last one."""
+
+    at: datetime
+    order_id: str
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Self:
+        """The position of a row of `orders_by_age`."""
+        return cls(row[1], row[0])
+
+
+def orders_by_age(
+    moment: Column[datetime], *conditions: ColumnElement[bool], after: Position | None
+) -> Select[Any]:
+    """The ids and moments of the orders that come ``after`` a position, those with the earliest moment first."""
+    query = select(orders.c.id, moment).where(*conditions).order_by(moment, orders.c.id)
+    if after is None:
+        return query
+    # Alone, the comparison with OR could not be answered from an index.
+    return query.where(moment >= after.at, or_(moment > after.at, orders.c.id > after.order_id))
+
+
+class BatchJob:
+    """A long job on many orders. Safe to stop anywhere, and to run again.
+
+    Every method raises `DatabaseUnavailableError` when the database does not answer.
+
+    Args:
+        database: where the orders are.
+        clock: the clock of due times and ages.
+        sleep: called after each transaction for as long as it took, in seconds, so that the job never has more than
+            half of the database's time.
+        timer: a monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._clock = clock or DatabaseClock()
+        self._sleep = sleep
+        self._timer = timer
+
+    def _find(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        return self._database.read(lambda connection: connection.execute(query).all())
+
+    def _paced(self, batches: Iterator[T]) -> Iterator[T]:
+        """Yield each batch, then sleep for as long as it took."""
+        started = self._timer()
+        for batch in batches:
+            yield batch
+            self._sleep(self._timer() - started)
+            started = self._timer()

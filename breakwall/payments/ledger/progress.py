@@ -1,0 +1,83 @@
+"""Reads how far an order has come from its row and its attempts' rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
+
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.decisions import Progress
+from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.ledger.attempt_conditions import (
+    KEY_CONFLICT,
+    REFUSED,
+    REJECTED,
+    SPENDS_KEY,
+    UNRESOLVED,
+)
+
+
+def progress_of(connection: Connection, clock: Clock, order_id: str, *, lease: float) -> Progress:
+    """What a claim on the order would begin with now. ``lease``: seconds, as in `Ledger`."""
+    wanted = select(orders, clock.after(0).label("now")).where(orders.c.id == order_id)
+    return read_progress(connection, connection.execute(wanted).one(), lease)
+
+
+def read_progress(connection: Connection, order: Row[Any], lease: float) -> Progress:
+    """How far an order has come. ``order``: its row, and the database's time as ``now``."""
+    sent = connection.execute(_summary(order)).one()
+    doubtful_since = [moment for moment in (sent.unresolved_at, order.suspected_at) if moment is not None]
+    return Progress(
+        retries=order.retry_count - order.retry_floor,
+        look_ups=order.look_up_count - order.look_up_floor,
+        key_rotations=order.renewals,
+        unresolved=bool(doubtful_since),
+        unresolved_age=_seconds(max(doubtful_since, default=None), order.now),
+        stored_errors=sent.stored_errors,
+        key_spent=sent.spent > 0,
+        key_age=_key_age(sent.since, order.now, lease),
+        cancel_requested=order.cancel_requested,
+        declined=sent.declined > 0,
+        key_conflict=sent.key_conflicts > 0,
+        suspected=order.suspected_at is not None,
+        refused=sent.refused > 0,
+        turned_away=sent.turned_away is not None and sent.turned_away == order.attempt_count,
+        looked_up=_is_later(order.looked_up_at, sent.last_ended),
+    )
+
+
+def _summary(order: Row[Any]) -> Select[Any]:
+    """What an order's attempts say, in one row."""
+    ended = func.coalesce(attempts.c.finished_at, order.now)
+    since_retry = attempts.c.number > order.attempt_floor
+
+    def number_of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.count(case((and_(*conditions), 1)))
+
+    return select(
+        func.min(case((attempts.c.gateway_key == order.charge_key, attempts.c.started_at))).label("since"),
+        func.max(case((UNRESOLVED, ended))).label("unresolved_at"),
+        func.max(ended).label("last_ended"),
+        func.max(case((or_(REFUSED, REJECTED), attempts.c.number))).label("turned_away"),
+        number_of(UNRESOLVED, SPENDS_KEY, ~REFUSED).label("stored_errors"),
+        number_of(UNRESOLVED, SPENDS_KEY).label("spent"),
+        number_of(UNRESOLVED, KEY_CONFLICT).label("key_conflicts"),
+        number_of(REFUSED, since_retry).label("refused"),
+        number_of(attempts.c.outcome == Outcome.DECLINED).label("declined"),
+    ).where(attempts.c.order_id == order.id)
+
+
+def _is_later(moment: datetime | None, than: datetime | None) -> bool:
+    return moment is not None and (than is None or moment > than)
+
+
+def _key_age(since: datetime | None, now: datetime, lease: float) -> float:
+    # An attempt begins within this lease, and its call ends within a lease of its own.
+    return 0.0 if since is None else _seconds(since, now) + 2 * lease
+
+
+def _seconds(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())

@@ -1,0 +1,254 @@
+"""Recording what a call came to: the attempt's outcome and the state that the order gets, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, false, select, update
+
+from breakwall.payments.actions import IncidentKind
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.lock_timeouts import LockBudget
+from breakwall.payments.db.schema import ResolvedBy, orders
+from breakwall.payments.decisions import Decision
+from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, LookupAnswer, LookupResult, Outcome
+from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
+from breakwall.payments.ledger.attempt_outcomes import (
+    end_attempt,
+    end_unanswered,
+    last_error,
+    newest_unresolved,
+    record_key_conflict,
+    resolve_attempts,
+)
+from breakwall.payments.ledger.audit import report_incident, resolved_as_not_charged_since
+from breakwall.payments.ledger.base import LedgerBase
+from breakwall.payments.ledger.charges import assign_charge
+from breakwall.payments.ledger.claim import Attempt, Claim, apply_decision, held
+from breakwall.payments.ledger.order_state import state_columns
+from breakwall.payments.ledger.pruned_orders import bring_back, pruned_by_id
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.verification import AnyAnswer, contradicted, says_charged
+
+_FRUITLESS = {LookupResult.PROCESSING, LookupResult.UNAVAILABLE}
+_FOUND = {LookupResult.SUCCEEDED, LookupResult.DECLINED}
+
+
+class Recording(LedgerBase):
+    """The ledger's part for results. A charge that another order owns pays nothing: it is an incident to look at."""
+
+    def record(
+        self,
+        attempt: Attempt,
+        answer: ChargeAnswer,
+        decision: Decision,
+        lock_budget: LockBudget | None = None,
+    ) -> tuple[OrderStatus, str | None]:
+        """Record an answer and the state that it leads to.
+
+        Returns the order's state afterwards and, if the answer proves a payment, the charge that paid the order.
+
+        Args:
+            lock_budget: as `Database.write`.
+        """
+        claim = attempt.claim
+
+        def work(connection: Connection) -> tuple[OrderStatus, str | None]:
+            verified = verify_owner(connection, self.clock, self.account, claim.request, answer)
+            if verified.outcome is Outcome.SUCCEEDED and verified.charge_id:
+                paid_by = pay(connection, self.clock, claim, verified.charge_id)
+                end_attempt(connection, self.clock, attempt, verified)
+                return OrderStatus.PAID, paid_by
+            status = self._apply(connection, claim, decision, verified, last_error(verified))
+            end_attempt(connection, self.clock, attempt, verified)
+            return status, None
+
+        return self.database.write(work, name="record", lock_budget=lock_budget)
+
+    def record_look_up(self, claim: Claim, answer: LookupAnswer, decision: Decision) -> OrderStatus:
+        """Record what a look-up found; returns the order's state afterwards."""
+
+        def work(connection: Connection) -> OrderStatus:
+            verified = verify_owner(connection, self.clock, self.account, claim.request, answer)
+            if verified.result is LookupResult.SUCCEEDED and verified.charge_id:
+                pay(connection, self.clock, claim, verified.charge_id)
+                status = OrderStatus.PAID
+            else:
+                status = self._apply(connection, claim, decision, verified, self._lookup_changes(verified))
+            if verified.contradiction:
+                record_key_conflict(connection, self.clock, claim, verified)
+            elif verified.result in _FOUND:
+                resolve_attempts(
+                    connection,
+                    self.clock,
+                    claim.order_id,
+                    newest_unresolved(claim.order_id, claim),
+                    Outcome(verified.result.value),
+                    ResolvedBy.LOOK_UP,
+                    "Looked up afterwards.",
+                    verified.charge_id,
+                )
+            return status
+
+        return self.database.write(work, name="record_look_up")
+
+    def prove_absent(self, claim: Claim) -> Claim | None:
+        """Record that no earlier attempt charged. None when the claim no longer holds.
+
+        Only now may the key change. It does if the service may have stored an answer under the old key and would
+        replay it for ever. Otherwise the key stays, and still protects against a request that arrives late.
+        """
+        request, rotations = claim.request, claim.progress.key_rotations
+        if claim.progress.key_spent:
+            rotations += 1
+            request = replace(request, idempotency_key=derive_charge_key(claim.order_id, rotations))
+
+        def work(connection: Connection) -> Claim | None:
+            proven = update(orders).where(*held(claim))
+            result = connection.execute(
+                proven.values(
+                    lease_until=self.clock.after(self.lease),
+                    charge_key=request.idempotency_key,
+                    renewals=rotations,
+                    suspected_at=None,
+                )
+            )
+            if result.rowcount != 1:
+                return None
+            resolve_attempts(
+                connection,
+                self.clock,
+                claim.order_id,
+                UNRESOLVED,
+                Outcome.FAILED,
+                ResolvedBy.LOOK_UP,
+                "Looked up afterwards: there is no such charge.",
+            )
+            return Claim(request, claim.fence, claim.progress.proven_absent())
+
+        return self.database.write(work, name="prove_absent")
+
+    def _apply(
+        self,
+        connection: Connection,
+        claim: Claim,
+        decision: Decision,
+        answer: ChargeAnswer | LookupAnswer,
+        changes: dict[str, Any],
+    ) -> OrderStatus:
+        if not answer.contradiction:
+            applied = apply_decision(connection, self.clock, claim, decision, changes)
+            return applied or _lock_status(connection, claim.order_id)
+        review = Decision(OrderStatus.REVIEW)
+        applied = apply_decision(connection, self.clock, claim, review, changes)
+        if applied is None:
+            bring_back(connection, claim)
+            self._move_to_review(connection, claim.order_id, last_error(answer))
+        kind, detail = IncidentKind.WRONG_CHARGE, answer.contradiction
+        report_incident(connection, self.clock, claim.order_id, kind, detail)
+        return applied or _lock_status(connection, claim.order_id)
+
+    def _move_to_review(self, connection: Connection, order_id: str, changes: dict[str, Any]) -> None:
+        """Move an order that no process works on to review: a late answer contradicts it. Its fence is raised."""
+        unclaimed = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.CANCELLED])
+        values = {**state_columns(self.clock, OrderStatus.REVIEW), "fence": orders.c.fence + 1, **changes}
+        connection.execute(update(orders).where(orders.c.id == order_id, unclaimed).values(values))
+
+    def _lookup_changes(self, answer: LookupAnswer) -> dict[str, Any]:
+        if answer.contradiction:
+            return last_error(answer)
+        if answer.result not in _FRUITLESS:
+            return {}
+        counted = {"look_up_count": orders.c.look_up_count + 1, "looked_up_at": self.clock.after(0)}
+        return {**counted, **last_error(answer)}
+
+
+def verify_owner(
+    connection: Connection, clock: Clock, account: str, request: ChargeRequest, answer: AnyAnswer
+) -> AnyAnswer:
+    """Assign the charge that an answer tells of to the request's order.
+
+    Returns the answer; a contradicted one if another order owns the charge already.
+    """
+    charge_id = answer.charge_id
+    if charge_id is None or not says_charged(answer):
+        return answer
+    owner = assign_charge(connection, clock, account, charge_id, request.order_id, request.idempotency_key)
+    if owner is None:
+        return answer
+    return contradicted(answer, f"the charge {charge_id} is the charge of order {owner}")
+
+
+def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> str:
+    """Make an order paid. Proof of payment counts whatever the claim and the order's state are by now.
+
+    Returns the charge that pays the order: the first one.
+    """
+    paid = {
+        **state_columns(clock, OrderStatus.PAID),
+        "charge_id": charge_id,
+        "last_error": None,
+        "rejected": False,
+        "suspected_at": None,
+    }
+    as_expected = connection.execute(
+        update(orders).where(*held(claim), orders.c.cancel_requested.is_(false())).values(paid)
+    )
+    if as_expected.rowcount == 0:
+        return _pay_unexpectedly(connection, clock, claim, paid)
+    return charge_id
+
+
+def _lost_order(order_id: str) -> LookupError:
+    """The error for a result whose order is gone."""
+    return LookupError(
+        f"order {order_id} is not in the database: its key is forgotten, or this is not the database that accepted it"
+    )
+
+
+def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]) -> str:
+    order_id = claim.order_id
+    charge_id: str = paid["charge_id"]
+    before = _lock(connection, order_id)
+    if before is None:
+        pruned = pruned_by_id(connection, [order_id]).get(order_id)
+        if pruned is not None and pruned.charge_id == charge_id:
+            return charge_id
+        bring_back(connection, claim)
+        before = _lock(connection, order_id)
+    if before is None:
+        raise _lost_order(order_id)
+    if before.status == OrderStatus.PAID:
+        if before.charge_id != charge_id:
+            detail = f"charged as {before.charge_id} and as {charge_id}: refund one of them"
+            report_incident(connection, clock, order_id, IncidentKind.TWO_CHARGES, detail)
+        return str(before.charge_id)
+    if before.cancel_requested:
+        detail = f"charged as {charge_id} although it was to be cancelled: refund it"
+        report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_CANCEL, detail)
+    elif resolved_as_not_charged_since(connection, order_id, claim.fence):
+        detail = f"charged as {charge_id} although a person had resolved it as not charged"
+        report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
+    connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
+    # The process that has claimed the order meanwhile may be dead, and no paid order is reclaimed from it.
+    end_unanswered(connection, clock, [order_id], ResolvedBy.PAYMENT)
+    return charge_id
+
+
+def _lock_status(connection: Connection, order_id: str) -> OrderStatus:
+    """The order's state, locked until the transaction ends; how it finished if it was pruned."""
+    # Twice: between the two queries another transaction may bring the order back.
+    for _ in range(2):
+        status = connection.scalar(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
+        if status is not None:
+            return OrderStatus(status)
+        if pruned := pruned_by_id(connection, [order_id]).get(order_id):
+            return pruned.status
+    raise _lost_order(order_id)
+
+
+def _lock(connection: Connection, order_id: str) -> Any:
+    columns = orders.c.status, orders.c.charge_id, orders.c.cancel_requested
+    return connection.execute(select(*columns).where(orders.c.id == order_id).with_for_update()).one_or_none()

@@ -1,0 +1,62 @@
+"""Locks the orders that a person acts on, and refuses where an order's state does not allow the action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, select
+
+from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
+from breakwall.payments.ledger.pruned_orders import pruned_order
+from breakwall.payments.ledger.queries import OrderPrunedError
+from breakwall.payments.orders import OrderStatus
+
+
+class RefusedError(Exception):
+    """The order's state does not allow the action; nothing was changed."""
+
+
+def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """The orders with these ids, locked until the transaction ends.
+
+    Always locked in the same sequence, so that two people who act on the same orders do not wait for each other.
+    """
+    wanted = select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id).with_for_update()
+    return connection.execute(wanted).all()
+
+
+def lock_order(connection: Connection, order_id: str) -> Row[Any]:
+    """One order, locked until the transaction ends.
+
+    Raises:
+        OrderPrunedError: it was pruned meanwhile.
+    """
+    before = next(iter(lock_orders(connection, [order_id])), None)
+    if before is None:
+        raise OrderPrunedError(pruned_order(connection, order_id))
+    return before
+
+
+def lock_order_in(
+    connection: Connection, states: Sequence[OrderStatus], order_id: str, action: str
+) -> Row[Any]:
+    """The same for an order that must be in one of some states.
+
+    Args:
+        action: as in "cannot be cancelled".
+
+    Raises:
+        RefusedError: its state does not allow the action.
+    """
+    before = lock_order(connection, order_id)
+    if before.status not in states:
+        raise RefusedError(f"order {order_id} is {before.status} and cannot be {action}")
+    return before
+
+
+def may_have_charged(connection: Connection, order: Row[Any]) -> bool:
+    """Whether a locked order may have been charged, as far as is known."""
+    unresolved = select(attempts.c.number).where(attempts.c.order_id == order.id, UNRESOLVED)
+    return order.suspected_at is not None or bool(connection.scalar(select(exists(unresolved))))
