@@ -150,16 +150,16 @@ def broker(settings: Settings) -> list[Finding]:
 
 def breaker_store(settings: Settings) -> list[Finding]:
     """Where the circuit is shared."""
-    from breakwall.breaker import store_from_url
+    from breakwall.breaker import MemoryStore, store_from_url
     from breakwall.wiring import PAYMENT_CIRCUIT, circuit_is_unused
 
     name = "breaker store"
     if circuit_is_unused(settings):
         place = "beside the orders" if settings.breaker_store_url is None else where(settings.breaker_store)
         return [Finding(name, True, f"{place}, made on first use")]
-    if settings.breaker_store.startswith("memory:"):
-        return [Finding(name, True, "memory: every process has a circuit of its own")]
     store = store_from_url(settings.breaker_store)
+    if isinstance(store, MemoryStore):
+        return [Finding(name, True, "memory: every process has a circuit of its own")]
     try:
         store.load(PAYMENT_CIRCUIT)
     except Exception as error:  # a store may raise anything; its text may hold a URL

@@ -79,7 +79,7 @@ class PipelineProcess(Process):
             config,
             ProcessStore(around.circuit, self),
             clock=self.monotonic,
-            luck=around.rng.random,
+            jitter=around.rng.random,
         )
         self.breaker.on_permit = lambda permit: around.witness.permit_given(self, permit)
         gateway = SimulatedGateway(self, around.network, around.witness)

@@ -33,9 +33,9 @@ SITUATIONS = {
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
     "PgBouncer, transaction pooling": "integration/test_pgbouncer.py::"
     "test_another_clients_prepared_statement_is_never_met",
-    "24 processes start while the circuit is open": "contract/breaker/test_breaker_processes.py::"
+    "24 processes start while the circuit is open": "contract/breaker/test_processes.py::"
     "test_24_processes_that_start_together_beside_an_open_circuit_send_nothing",
-    "24 new processes with two failures each": "contract/breaker/test_breaker_processes.py::"
+    "24 new processes with two failures each": "contract/breaker/test_processes.py::"
     "test_24_processes_with_two_failures_each_open_it_at_20_as_they_start",
     "uWSGI without --py-call-osafterfork": "integration/test_hosts.py::test_uwsgi_that_forks_without_a_word_to_python",
     "gevent patched after import": "integration/test_hosts.py::test_gevent_that_patches_late_is_refused",
@@ -71,7 +71,7 @@ SITUATIONS = {
     "celery control revoke": "integration/test_worker_outlives_redis.py::test_a_revoke_ends_no_order",
     "errors in a process pool": "unit/test_pickling.py::"
     "test_invalid_order_and_idempotency_conflict_come_out_of_a_process_pool",
-    "ExceptionGroup": "unit/breaker/test_breaker_groups.py::test_a_group_counts_as_what_is_in_it",
+    "ExceptionGroup": "unit/breaker/test_classification.py::test_a_group_counts_as_what_is_in_it",
     "no worker is alive": "integration/test_cli_workers.py::"
     "test_no_worker_is_alive_and_backlog_does_not_say_that_payments_go_through",
     "Celery's default log level": "integration/test_worker_log.py::"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
-from breakwall.breaker.stores import ABSENT, Record
+from breakwall.breaker.sync.store import ABSENT, Record
 from breakwall.sqlite_file import file_of, watch
 from breakwall.sqlite_fork import inside_sqlite
 

@@ -11,9 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Store
+from tests.contract.breaker.conftest import ON_SHARED
 from tests.waiting import wait_until
 
 OpenStore = Callable[[], Store]
+
+pytestmark = ON_SHARED
 CONFIG = CircuitBreakerConfig(
     failure_threshold=1,
     recovery_timeout=0.01,

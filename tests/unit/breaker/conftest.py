@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from breaker_doubles import Clock, FaultyStore, Fleet, GatedStore, Join
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, GatedStore, Join
 from tests.waiting import wait_until
 
 

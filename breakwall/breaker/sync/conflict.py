@@ -1,0 +1,118 @@
+"""Whose circuit is right when a store answers that was lost, was emptied, or fell back to an older copy of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from breakwall.breaker.circuit.clock_adjustment import shifted
+from breakwall.breaker.circuit.operations import Operation, apply_all
+from breakwall.breaker.circuit.state import Circuit
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.sync.early_outcomes import EarlyOutcomes
+
+
+class PrematureError(Exception):
+    """Others may still refute the local circuit: it must not be stored before they have had time to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a synchronization starts from. Nothing in it changes while the synchronization is under way.
+
+    Attributes:
+        member: this breaker's name in the fleet.
+        operations: what is to be done in the store.
+        early: what was seen before the store first answered, if there is any.
+        circuit: the local circuit after a loss, else the one that the store confirmed last.
+        confirmed: the generation that the store confirmed last.
+        is_lost: whether the store is lost.
+        lost_at: when it was lost, on this breaker's idea of the store's clock.
+        others_had_time: whether others can refute the local circuit no more.
+        clock_offset: what to add to this breaker's clock for its idea of the store's.
+    """
+
+    member: str
+    operations: tuple[Operation, ...]
+    early: EarlyOutcomes | None
+    circuit: Circuit
+    confirmed: int
+    is_lost: bool
+    lost_at: float
+    others_had_time: bool
+    clock_offset: float
+
+    def on_clock(self, shift: float) -> Snapshot:
+        """The same, its times on a clock that is ``shift`` ahead."""
+        return replace(self, circuit=shifted(self.circuit, shift), lost_at=self.lost_at + shift)
+
+
+def merge(
+    ours: Snapshot,
+    stored: Circuit | None,
+    config: CircuitBreakerConfig,
+    now: float,
+    jitter: float,
+    shift: float,
+) -> Circuit:
+    """What should be stored, given what is ``stored``; the store's clock is ``shift`` ahead of our idea of it.
+
+    Raises:
+        PrematureError: see there.
+    """
+    ours = ours.on_clock(shift)
+    if stored is not None and not ours.others_had_time and _is_premature(ours, stored, config.window):
+        raise PrematureError
+    right = reconcile(ours, stored)
+    # A local circuit has the early outcomes in it.
+    is_local = ours.is_lost and (stored is None or overrules(ours, stored))
+    if ours.early is not None and not is_local:
+        right = ours.early.apply(right, config, now, jitter, member=ours.member, shift=shift)
+    return apply_all(ours.operations, right, config, now, jitter)
+
+
+def reconcile(ours: Snapshot, stored: Circuit | None) -> Circuit:
+    """The circuit to go on from: ours or the stored one, with the later override of the two.
+
+    An override is no transition and has a serial number of its own. So whoever's circuit is right, an override that was
+    set while a member was away stays, and one that a failover forgot comes back.
+    """
+    if stored is None:
+        return ours.circuit
+    right = ours.circuit if overrules(ours, stored) else stored
+    later = ours.circuit if ours.circuit.override_serial > stored.override_serial else stored
+    return replace(
+        right,
+        override=later.override,
+        override_serial=later.override_serial,
+        # The store has the latest of what a newer release means by them.
+        unknown=stored.unknown,
+    )
+
+
+def overrules(ours: Snapshot, stored: Circuit) -> bool:
+    """Whether a member's circuit takes the place of the stored one.
+
+    It does when the store is behind what it once confirmed: it lost its last second in a failover. It also does when
+    the local circuit has moved during a loss and the stored one has not. But if other members kept succeeding, our own
+    network was down, and our failures do not count. A healthy circuit's generation never moves, so the generation alone
+    cannot tell these two apart.
+    """
+    if stored.generation < ours.confirmed:
+        return True
+    if not stored.generation == ours.confirmed < ours.circuit.generation:
+        return False
+    return not _others_succeeded(ours, stored, ours.lost_at)
+
+
+def _is_premature(ours: Snapshot, stored: Circuit, window: float) -> bool:
+    """Whether others may still show that a local circuit that would overrule the stored one is wrong.
+
+    They succeeded within ``window`` seconds before the loss, so they are busy. If they lost the store too, and not the
+    service, they report successes as soon as they are back.
+    """
+    behind = stored.generation < ours.confirmed
+    return not behind and overrules(ours, stored) and _others_succeeded(ours, stored, ours.lost_at - window)
+
+
+def _others_succeeded(ours: Snapshot, stored: Circuit, since: float) -> bool:
+    return any(seen.at > since for seen in stored.window.succeeding if seen.member != ours.member)

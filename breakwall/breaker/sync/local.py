@@ -1,0 +1,192 @@
+"""A circuit that nobody outside of this process shares: operations are applied to it directly.
+
+No store, no thread, no synchronization, and so nothing to wait for. Several breakers of one process may share it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import cast
+
+from breakwall.breaker import forking
+from breakwall.breaker.circuit.operations import (
+    Advance,
+    HoldOpen,
+    Operation,
+    RecordOutcomes,
+    RecordProbe,
+    RequestLease,
+)
+from breakwall.breaker.circuit.state import CallOutcome, Circuit
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.sync.fast_path import NEVER, FastPath, FastPathSwitch
+from breakwall.breaker.sync.replica import Observer, Pending, Steps, T
+
+
+def steady_time() -> Callable[[], float]:
+    """A clock that starts at the time of day and then only runs forward."""
+    offset = time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset
+
+
+class LocalCircuit:
+    """One circuit of this process.
+
+    Attributes:
+        now: the clock of the circuit.
+        lock: held by whoever changes it.
+        value: the circuit; anybody may read it.
+        replicas: of the breakers that share it.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.now = clock
+        self.lock = threading.Lock()
+        self.value = Circuit()
+        self.replicas: weakref.WeakSet[LocalReplica] = weakref.WeakSet()
+
+
+class LocalReplica:
+    """One breaker's access to a circuit of this process; see `Replica`.
+
+    Args:
+        clock: the breaker's, monotonic seconds.
+        jitter: 0 up to 1, at random.
+    """
+
+    store_error = None
+    is_in_touch = True
+
+    def __init__(
+        self,
+        local: LocalCircuit,
+        config: CircuitBreakerConfig,
+        observer: Observer,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._local = local
+        self._config = config
+        self._observer = observer
+        self._clock = clock
+        self._jitter = jitter
+        self.now = local.now
+        self._begin()
+
+    def reset(self) -> None:
+        self._local.lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._announced = self._local.value
+        self._switch = FastPathSwitch(secrets.token_hex(4), self._config, self._observer.on_fast_path)
+        with self._local.lock:
+            self._local.replicas.add(self)
+
+    @property
+    def circuit(self) -> Circuit:
+        return self._local.value
+
+    @property
+    def fast_path(self) -> FastPath | None:
+        return self._switch.current
+
+    def shut_fast_path(self) -> None:
+        """Another breaker has moved the circuit: have the next call look. Its lock is held."""
+        self._switch.shut()
+
+    def look(self) -> None:
+        self._apply()
+
+    def refresh(self) -> None:
+        self._apply(Advance())
+
+    def request_lease(self, lease_id: str) -> None:
+        self._apply(RequestLease(lease_id))
+
+    def has_lease(self, lease_id: str) -> bool:
+        return self._local.value.holds(lease_id)
+
+    def give_up_lease(self, lease_id: str) -> None:
+        self._apply(RecordProbe(lease_id, CallOutcome.NEUTRAL))
+
+    def record_probe(self, lease_id: str, outcome: CallOutcome, hold: float | None) -> None:
+        self._apply(RecordProbe(lease_id, outcome, hold))
+
+    def record_failure(self, generation: int, *, slow: bool, hold: float | None) -> None:
+        if hold is not None:
+            self._apply(HoldOpen(generation, hold))
+        with self._local.lock:
+            delta = self._switch.delta(generation, failures=not slow, slow=slow)
+            self._change(RecordOutcomes(delta))
+            before, after = self._follow()
+        self._announce(before, after)
+
+    def run(self, steps: Steps[T]) -> T:
+        forking.notice()
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return cast("T", stop.value)
+        raise AssertionError("there is nothing to wait for")
+
+    async def run_async(self, steps: Steps[T]) -> T:
+        return self.run(steps)
+
+    def wait(self, pending: Pending) -> None:
+        """Returns at once."""
+
+    async def wait_async(self, pending: Pending) -> None:
+        """Returns at once."""
+
+    def confirm(self, operation: Operation, patience: float) -> bool:
+        forking.notice()
+        self._apply(operation)
+        return True
+
+    def close(self, patience: float) -> None:
+        forking.notice()
+        self._apply()
+
+    def _apply(self, *operations: Operation) -> None:
+        """Record what was counted, then apply ``operations``."""
+        with self._local.lock:
+            if self._switch.current is not None:
+                delta = self._switch.delta(self._switch.current.generation)
+                if delta.successes:
+                    self._change(RecordOutcomes(delta))
+            for operation in operations:
+                self._change(operation)
+            before, after = self._follow()
+        self._announce(before, after)
+
+    def _change(self, operation: Operation) -> None:
+        before = self._local.value
+        self._local.value = after = operation.apply(before, self._config, self.now(), self._jitter())
+        if not _is_same(before, after) or before.window.suspected_at != after.window.suspected_at:
+            for replica in self._local.replicas:
+                if replica is not self:
+                    replica.shut_fast_path()
+
+    def _follow(self) -> tuple[Circuit, Circuit]:
+        """Have the fast path that the circuit allows. Returns what was announced last, and what is to be now."""
+        before, self._announced = self._announced, self._local.value
+        circuit = self._announced
+        # A breaker's first outcome is recorded with its next call: others weigh an outage by who else succeeds.
+        is_new = not self._switch.is_in(circuit.generation)
+        fresh_until = NEVER if is_new else self._clock() + self._config.refresh_interval
+        override = circuit.override and circuit.override_at(self.now())
+        self._switch.follow(circuit, override, fresh_until)
+        return before, circuit
+
+    def _announce(self, before: Circuit, after: Circuit) -> None:
+        if not _is_same(before, after):
+            self._observer.on_change(before, after, self.now())
+
+
+def _is_same(before: Circuit, after: Circuit) -> bool:
+    return before.generation == after.generation and before.override is after.override

@@ -1,0 +1,153 @@
+"""Synchronizes one replica with its store: one synchronization at a time, on the store's thread.
+
+A future stands for each: it is done when the synchronization is over, however it ended. Callers that come together
+share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.sync.cas import Received, Synchronization
+from breakwall.breaker.sync.conflict import PrematureError, Snapshot
+from breakwall.breaker.sync.replica import Pending
+from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
+from breakwall.breaker.sync.store import Store
+from breakwall.breaker.sync.store_thread import NoThreadError, store_threads
+
+# A synchronization begins no further round after this share of the silence with which a store is lost. What it sends
+# late in its last round is then younger than that silence too.
+LONGEST_LOOP = 0.5
+
+
+class Synchronizer:
+    """Between one replica's state and the store of its circuit, called ``name``.
+
+    Args:
+        clock: monotonic seconds.
+        jitter: 0 up to 1, at random.
+        announce: called after each synchronization, outside of every lock.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: CircuitBreakerConfig,
+        store: Store,
+        state: ReplicaState,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+        announce: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._config = config
+        self._store = store
+        self._state = state
+        self._clock = clock
+        self._jitter = jitter
+        self._announce = announce
+        self._thread = store_threads.of(store)
+        self._thread.attach()
+        self.reset()
+
+    def reset(self) -> None:
+        """No synchronization is under way: at the start, and in a forked child, whose parent's are its own."""
+        self._next: Future[None] | None = None
+        self._under_way: Future[None] | None = None
+
+    def current_or_next(self) -> Pending:
+        """The synchronization that is under way, or else the next."""
+        return self._under_way or self.next()
+
+    def next(self, *, at_once: bool = False) -> Pending:
+        """The next synchronization, which will bring what is noted now.
+
+        A lost store is asked once in a refresh interval, or ``at_once``; None in between.
+        """
+        future: Future[None] = Future()
+        try:
+            with self._state.lock:
+                if self._next is not None:
+                    return self._next
+                is_lost = self._state.status is StoreStatus.LOST
+                if is_lost and not (at_once or self._state.schedule.is_due):
+                    return None
+                self._next = future
+            self._thread.run(lambda: self.run(future), self._announce)
+        except NoThreadError as error:
+            with self._state.lock:
+                self._state.fail(type(error).__name__)
+            self._drop(future)
+        # A signal's: an interrupt, or a worker's soft time limit. Nobody else would ever begin the synchronization.
+        except BaseException:
+            self._drop(future)
+            raise
+        return future
+
+    def overdue(self, future: Future[None]) -> None:
+        """Somebody has waited for ``future`` for as long as they would."""
+        with self._state.lock:
+            if future in {self._next, self._under_way}:
+                self._thread.is_silent = True
+                self._state.doubt()
+
+    @property
+    def first_patience(self) -> float:
+        """For how many seconds a call waits for a store that has never answered; 0 where that is in vain."""
+        return 0.0 if self._thread.is_silent else self._state.schedule.first_patience
+
+    def is_this_thread(self) -> bool:
+        """Whether the caller is on the store's thread, which must not wait for itself."""
+        return self._thread.is_this_thread()
+
+    def leave(self, patience: float) -> None:
+        """Have no more synchronizations; wait ``patience`` seconds at most for what is under way."""
+        self._thread.detach(patience)
+
+    def run(self, future: Future[None]) -> None:
+        """Have the synchronization that ``future`` stands for now, in this thread."""
+        with self._state.lock:
+            if self._next is not future:
+                # A call on the store's own thread did not wait for its turn, or it was dropped.
+                return
+            self._next, self._under_way = None, future
+        try:
+            with self._state.lock:
+                snapshot, known = self._state.begin()
+            self._synchronize(snapshot, known)
+        finally:
+            self._under_way = None
+            future.set_result(None)
+
+    def _synchronize(self, snapshot: Snapshot, known: Received | None) -> None:
+        longest = self._state.schedule.longest_silence * LONGEST_LOOP
+        loop = Synchronization(self._store, self._name, self._config, self._clock, self._jitter(), longest)
+        try:
+            result = loop.run(snapshot, known)
+            self._thread.is_silent = False
+            with self._state.lock:
+                self._state.finish(result, was_lost=snapshot.is_lost)
+                if self._state.status is StoreStatus.ANSWERING:
+                    # Now that the copy follows the store, whoever still waits finds nothing overdue.
+                    self._under_way = None
+        except PrematureError:
+            with self._state.lock:
+                self._state.wait_for_others()
+        # Whatever a store raises, the call that is being protected must not see it.
+        except Exception as error:
+            with self._state.lock:
+                self._state.fail(type(error).__name__)
+        else:
+            if not result.arrived and self._store.remote:
+                # Nobody may call any more, and still what was counted has to arrive.
+                self.next()
+
+    def _drop(self, future: Future[None]) -> None:
+        """Have no synchronization for ``future``, unless it has begun; what is noted waits for the next."""
+        with self._state.lock:
+            if self._next is not future:
+                return
+            self._next = None
+        future.set_result(None)
