@@ -25,7 +25,7 @@ from breakwall.breaker.events import (
     Transition,
     logger,
 )
-from breakwall.breaker.invocation import Invocation, fall_back, is_async, is_generating, takes_place
+from breakwall.breaker.invocation import Invocation, fall_back, falls_back, is_async, is_generating
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus, CallCounts
 from breakwall.breaker.permit import Permit, PermitBlock, Recorder
 from breakwall.breaker.probe_context import leave_probes
@@ -120,7 +120,8 @@ class CircuitBreaker:
             result = func(*args, **kwargs)
         except BaseException as error:
             permit = Permit(self._recorder, fast_path=fast_path)
-            if permit.record_exception(error) is CallOutcome.FAILURE and takes_place(fallback, error):
+            outcome = permit.record_exception(error)
+            if fallback is not None and falls_back(outcome, error):
                 return fall_back(fallback, args, kwargs)
             raise
         if result.__class__ is CoroutineType:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 Exceptions = type[BaseException] | tuple[type[BaseException], ...]
 
-# Long enough to spare a service that stays down, short enough that its return is noticed.
-DEFAULT_GROWTH_LIMIT = 4
 # What the call itself may not use up: starting it, and telling the store how it went.
 LEAST_LEASE_MARGIN = 0.25
 # It slides in twentieths, of which a store keeps whole milliseconds: in finer ones outcomes would get lost.
@@ -110,13 +108,6 @@ class CircuitBreakerConfig:
             _check_seconds("max_recovery_timeout", self.max_recovery_timeout)
             if self.max_recovery_timeout < self.recovery_timeout:
                 raise ValueError("max_recovery_timeout should be at least recovery_timeout")
-
-    @property
-    def longest_open(self) -> float:
-        """The longest open interval, in seconds."""
-        if self.max_recovery_timeout is None:
-            return self.recovery_timeout * DEFAULT_GROWTH_LIMIT
-        return self.max_recovery_timeout
 
     @property
     def lease_seconds(self) -> float:

@@ -39,7 +39,8 @@ class Invocation:
             with within(permit) if permit.is_probe else contextlib.nullcontext():
                 result = func(*args, **kwargs)
         except BaseException as error:
-            if permit.record_exception(error) is CallOutcome.FAILURE and takes_place(fallback, error):
+            outcome = permit.record_exception(error)
+            if fallback is not None and falls_back(outcome, error):
                 return fall_back(fallback, args, kwargs)
             raise
         if result.__class__ is CoroutineType:
@@ -77,9 +78,9 @@ class Invocation:
             with within(permit) if permit.is_probe else contextlib.nullcontext():
                 result = await call
         except BaseException as error:
-            failed = permit.record_exception(error) is CallOutcome.FAILURE
+            outcome = permit.record_exception(error)
             await wait_for_all(self._replica, later, error)
-            if failed and takes_place(fallback, error):
+            if fallback is not None and falls_back(outcome, error):
                 return await fall_back_async(fallback, args, kwargs)
             raise
         permit.record_success()
@@ -89,37 +90,31 @@ class Invocation:
 
 def is_async(func: Callable[..., Any]) -> bool:
     """Whether a call of ``func`` is to be awaited, as far as that can be told before the call."""
-    called = _without_partials(func)
-    return inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(_call_of(called))
+    function, method = _called(func)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(method)
 
 
 def is_generating(func: Callable[..., Any]) -> bool:
     """Whether a call of ``func`` only makes a generator, and runs nothing yet."""
-    called = _without_partials(func)
     return any(
-        inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code)
-        for code in (called, _call_of(called))
+        inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code) for code in _called(func)
     )
 
 
-def _without_partials(func: Any) -> Any:
+def _called(func: Callable[..., Any]) -> tuple[Any, Any]:
+    """What a call of ``func`` runs: itself, without partials, or its ``__call__``."""
     while isinstance(func, functools.partial):
         func = func.func
-    return func
+    return func, getattr(type(func), "__call__", None)  # noqa: B004  # the function itself is wanted
 
 
-def _call_of(func: Any) -> Any:
-    return getattr(type(func), "__call__", None)  # noqa: B004  # the function itself is wanted
-
-
-def takes_place(fallback: Any, error: BaseException) -> bool:
-    """Whether ``fallback`` takes the place of a call that failed with ``error``.
+def falls_back(outcome: CallOutcome, error: BaseException) -> bool:
+    """Whether a fallback takes the place of a call that raised ``error``.
 
     Nothing takes the place of a group with an interrupt or an exit in it, which is no `Exception`.
     """
-    if fallback is None:
-        return False
-    return isinstance(error, Exception) or not isinstance(error, BaseExceptionGroup)
+    is_interrupted = isinstance(error, BaseExceptionGroup) and not isinstance(error, Exception)
+    return outcome is CallOutcome.FAILURE and not is_interrupted
 
 
 def fall_back(fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -12,6 +12,9 @@ from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState, 
 from breakwall.breaker.circuit.window import Assessment, Bucket, CounterDelta, Window
 from breakwall.breaker.config import CircuitBreakerConfig
 
+# The longest open interval by default, in recovery time-outs: long enough to spare a service that stays down, short
+# enough that its return is noticed.
+DEFAULT_GROWTH_LIMIT = 4
 # A probe usually ends long before its lease does, so a refused caller may ask again by then.
 LONGEST_WAIT_FOR_PROBE = 1.0
 
@@ -186,7 +189,8 @@ def _assessed(
 
 def _opened(circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
     # 2**32 is far beyond the limit, and a larger power would overflow a float in the end.
-    full = min(config.recovery_timeout * 2.0 ** min(circuit.reopenings, 32), config.longest_open)
+    longest = config.max_recovery_timeout or config.recovery_timeout * DEFAULT_GROWTH_LIMIT
+    full = min(config.recovery_timeout * 2.0 ** min(circuit.reopenings, 32), longest)
     return _opened_until(circuit, now, now + full * (1 - config.jitter * jitter))
 
 

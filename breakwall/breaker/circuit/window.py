@@ -159,30 +159,28 @@ class Window:
         return Assessment.FAILING if lasted or not self._is_disputed(config, now) else Assessment.SUSPECT
 
     def _looks_bad(self, config: CircuitBreakerConfig, now: float) -> bool:
-        recent = _total(_live(self.recent, RECENT_BUCKETS, recent_width(config), now))
-        bad = recent.failures + recent.slow
+        threshold, rate = config.failure_threshold, config.failure_rate
         many = max(config.recent_calls, config.minimum_calls)
-        if _reached(config, bad, recent.successes + bad, many):
-            return True
         calls = bad = 0
         for bucket in reversed(_live(self.buckets, BUCKETS, config.window / BUCKETS, now)):
             bad += bucket.failures + bucket.slow
             calls += bucket.successes + bucket.failures + bucket.slow
             # In less than an interval there may be failures whose members' successes are still on the way.
             is_long = now - bucket.start >= config.refresh_interval
-            if is_long and calls >= many and _reached(config, bad, calls, many):
+            if is_long and calls >= many and bad >= threshold and bad / calls >= rate:
                 return True
-        return _reached(config, bad, calls, config.minimum_calls)
+        if bad < threshold:
+            return False
+        if calls >= config.minimum_calls and bad / calls >= rate:
+            return True
+        recent = _total(_live(self.recent, RECENT_BUCKETS, recent_width(config), now))
+        return recent.bad >= threshold and recent.calls >= many and recent.bad / recent.calls >= rate
 
     def _is_disputed(self, config: CircuitBreakerConfig, now: float) -> bool:
         since = now - config.window
         failing = {reporter.member for reporter in self.failing if reporter.at > since}
         succeeding = {reporter.member for reporter in self.succeeding if reporter.at > since}
         return len(failing) < 2 and bool(succeeding - failing)
-
-
-def _reached(config: CircuitBreakerConfig, bad: int, calls: int, least_calls: int) -> bool:
-    return bad >= config.failure_threshold and calls >= least_calls and bad / calls >= config.failure_rate
 
 
 def recent_width(config: CircuitBreakerConfig) -> float:
@@ -202,8 +200,12 @@ def _live(buckets: tuple[Bucket, ...], count: int, width: float, now: float) -> 
     an answer takes. A bucket that lies further in the future comes from another clock and does not count.
     """
     # Half a width before the oldest: not where a rounding would decide.
-    oldest = _start(width, now) - (count - 0.5) * width
-    return [bucket for bucket in buckets if oldest < bucket.start <= now + width]
+    oldest = (int(now / width) - count + 0.5) * width
+    live = []
+    for bucket in buckets:
+        if oldest < bucket.start <= now + width:
+            live.append(bucket)
+    return live
 
 
 def _grown(kept: list[Bucket], start: float, delta: CounterDelta) -> tuple[Bucket, ...]:

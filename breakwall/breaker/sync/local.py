@@ -60,6 +60,8 @@ class LocalReplica:
 
     store_error = None
     is_in_touch = True
+    circuit: Circuit
+    fast_path: FastPath | None
 
     def __init__(
         self,
@@ -82,18 +84,10 @@ class LocalReplica:
         self._begin()
 
     def _begin(self) -> None:
-        self._announced = self._local.value
+        self.circuit, self.fast_path = self._local.value, None
         self._switch = FastPathSwitch(secrets.token_hex(4), self._config, self._observer.on_fast_path)
         with self._local.lock:
             self._local.replicas.add(self)
-
-    @property
-    def circuit(self) -> Circuit:
-        return self._local.value
-
-    @property
-    def fast_path(self) -> FastPath | None:
-        return self._switch.current
 
     def shut_fast_path(self) -> None:
         """Another breaker has moved the circuit: have the next call look. Its lock is held."""
@@ -103,13 +97,16 @@ class LocalReplica:
         self._apply()
 
     def refresh(self) -> None:
-        self._apply(Advance())
+        if self._local.value.window.suspected_at is None:
+            self._apply()
+        else:
+            self._apply(Advance())
 
     def request_lease(self, lease_id: str) -> None:
         self._apply(RequestLease(lease_id))
 
     def has_lease(self, lease_id: str) -> bool:
-        return self._local.value.holds(lease_id)
+        return self.circuit.holds(lease_id)
 
     def give_up_lease(self, lease_id: str) -> None:
         self._apply(RecordProbe(lease_id, CallOutcome.NEUTRAL))
@@ -155,8 +152,8 @@ class LocalReplica:
     def _apply(self, *operations: Operation) -> None:
         """Record what was counted, then apply ``operations``."""
         with self._local.lock:
-            if self._switch.current is not None:
-                delta = self._switch.delta(self._switch.current.generation)
+            if self.fast_path is not None:
+                delta = self._switch.delta(self.fast_path.generation)
                 if delta.successes:
                     self._change(RecordOutcomes(delta))
             for operation in operations:
@@ -165,28 +162,27 @@ class LocalReplica:
         self._announce(before, after)
 
     def _change(self, operation: Operation) -> None:
-        before = self._local.value
-        self._local.value = after = operation.apply(before, self._config, self.now(), self._jitter())
-        if not _is_same(before, after) or before.window.suspected_at != after.window.suspected_at:
+        self._local.value = operation.apply(self._local.value, self._config, self.now(), self._jitter())
+
+    def _follow(self) -> tuple[Circuit, Circuit]:
+        """Have the fast path that the circuit allows. Returns what was followed until now, and what is from now on."""
+        before, after = self.circuit, self._local.value
+        # A breaker's first outcome is recorded with its next call: others weigh an outage by who else succeeds.
+        is_new = self.fast_path is None or self.fast_path.generation != after.generation
+        fresh_until = NEVER if is_new else self._clock() + self._config.refresh_interval
+        override = after.override and after.override_at(self.now())
+        self._switch.follow(after, override, fresh_until)
+        self.circuit, self.fast_path = after, self._switch.current
+        if _has_moved(before, after) or before.window.suspected_at != after.window.suspected_at:
             for replica in self._local.replicas:
                 if replica is not self:
                     replica.shut_fast_path()
-
-    def _follow(self) -> tuple[Circuit, Circuit]:
-        """Have the fast path that the circuit allows. Returns what was announced last, and what is to be now."""
-        before, self._announced = self._announced, self._local.value
-        circuit = self._announced
-        # A breaker's first outcome is recorded with its next call: others weigh an outage by who else succeeds.
-        is_new = not self._switch.is_in(circuit.generation)
-        fresh_until = NEVER if is_new else self._clock() + self._config.refresh_interval
-        override = circuit.override and circuit.override_at(self.now())
-        self._switch.follow(circuit, override, fresh_until)
-        return before, circuit
+        return before, after
 
     def _announce(self, before: Circuit, after: Circuit) -> None:
-        if not _is_same(before, after):
+        if _has_moved(before, after):
             self._observer.on_change(before, after, self.now())
 
 
-def _is_same(before: Circuit, after: Circuit) -> bool:
-    return before.generation == after.generation and before.override is after.override
+def _has_moved(before: Circuit, after: Circuit) -> bool:
+    return before.generation != after.generation or before.override is not after.override

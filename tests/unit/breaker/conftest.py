@@ -1,13 +1,19 @@
+"""A test of this folder that asks for a ``fleet``, and not for its ``store``, runs on both kinds of circuits: one that
+processes share through a store, and one that is local to its process. The circuits have to behave alike."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
-from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, GatedStore, Join
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, MemoryStore
+from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore, Fleet, GatedStore, Join
 from tests.waiting import wait_until
+
+FOLDER = Path(__file__).parent
 
 
 @pytest.fixture
@@ -20,9 +26,22 @@ def store(clock: Clock) -> FaultyStore:
     return FaultyStore(clock)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    names = metafunc.fixturenames
+    if "kind" in names and "store" not in names and Path(metafunc.definition.fspath).parent == FOLDER:
+        metafunc.parametrize("kind", ["shared", "local"], indirect=True)
+
+
 @pytest.fixture
-def fleet(clock: Clock, store: FaultyStore) -> Fleet:
-    return Fleet(clock, store)
+def kind(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "shared")
+
+
+@pytest.fixture
+def fleet(request: pytest.FixtureRequest, clock: Clock, kind: str) -> Fleet:
+    if kind == "local":
+        return Fleet(clock, MemoryStore(lambda: EPOCH + clock.now))
+    return Fleet(clock, request.getfixturevalue("store"))
 
 
 @pytest.fixture

@@ -48,10 +48,5 @@ def test_a_window_is_refused_whose_twentieths_a_store_could_not_tell_apart() -> 
         CircuitBreakerConfig(window=0.01)
 
 
-def test_the_longest_open_interval_is_four_times_the_first_unless_said_otherwise() -> None:
-    assert CircuitBreakerConfig(recovery_timeout=30).longest_open == 120
-    assert CircuitBreakerConfig(recovery_timeout=30, max_recovery_timeout=45).longest_open == 45
-
-
 def test_several_kinds_of_exception_may_be_expected() -> None:
     CircuitBreakerConfig(expected_exception=(OSError, TimeoutError))

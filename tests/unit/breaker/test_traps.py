@@ -166,7 +166,7 @@ class TestTrap6Counting:
         breakers = fleet.breakers(10, failure_threshold=10)
         for _ in range(5):
             for number, breaker in enumerate(breakers):
-                breaker.call(fail if number % 2 else answer, fallback="failed" if number % 2 else None)
+                breaker.call(fail if number % 2 else answer, fallback="failed or refused")
         clock.sleep(0.2)
         assert all(breaker.status().state is CircuitState.OPEN for breaker in breakers)
 
@@ -365,9 +365,9 @@ class TestRipeSuspicion:
         assert failing.status().state is CircuitState.CLOSED
 
     def test_it_opens_with_the_next_call_also_when_it_is_ripe_before_its_interval_is_over(
-        self, fleet: Fleet, clock: Clock
+        self, fleet: Fleet, clock: Clock, store: FaultyStore
     ) -> None:
-        """A window shorter than the interval: the member that succeeded is heard of no more."""
+        """A window shorter than the interval: the successes of the member that succeeded are too old."""
         other, breaker = fleet.breakers(2, window=1.0, refresh_interval=5.0)
         succeed_times(other, 3)
         clock.sleep(0.9)

@@ -129,6 +129,11 @@ class TestHalfOpen:
         circuit = replace(half_open("p"), reopenings=5000)
         assert ended(circuit, "p", CallOutcome.FAILURE).open_until == NOW + 120
 
+    def test_it_stops_at_another_limit_where_one_is_configured(self) -> None:
+        circuit, config = replace(half_open("p"), reopenings=5000), replace(CONFIG, max_recovery_timeout=45.0)
+        failed = record_probe(circuit, config, NOW, JITTER, "p", CallOutcome.FAILURE)
+        assert failed.open_until == NOW + 45
+
     def test_closing_forgets_that_the_interval_had_grown(self) -> None:
         grown = replace(half_open("p", "q"), reopenings=3)
         closed = ended(ended(grown, "p", CallOutcome.SUCCESS), "q", CallOutcome.SUCCESS)
