@@ -18,9 +18,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from breakwall.payments.database import Database
-from breakwall.payments.migrate import upgrade
-from breakwall.payments.pruning import Pruning
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.ledger.pruning import Pruning
 from tests.backlog import Backlog, fill
 
 TABLES = ("orders", "attempts", "charges", "known_keys")

@@ -23,13 +23,13 @@ from sqlalchemy import event, func, select
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.payments.charging import Charger
-from breakwall.payments.database import Database
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.schema import QUEUED, orders
 from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.due import DueOrders
-from breakwall.payments.ledger import Ledger
-from breakwall.payments.migrate import upgrade
+from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
-from breakwall.payments.schema import QUEUED, orders
 from breakwall.settings import DispatchSettings
 from producers import OrderProducer
 from tests.backlog import Backlog, fill, tidy

@@ -16,9 +16,9 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine, text
 
-from breakwall.payments.database import open_engine
-from breakwall.payments.migrate import upgrade
-from breakwall.payments.upgrading import Steps
+from breakwall.payments.db.database import open_engine
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.upgrade import Steps
 from tests.of_0003 import Writer, fill
 from tests.servers import PostgresServer, Workshop
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from unittest import mock
 
-from breakwall.payments import migrate
-from breakwall.payments.database import open_engine
+from breakwall.payments.db import migrate
+from breakwall.payments.db.database import open_engine
 
 QUIET_SECONDS = 5.0
 

@@ -18,10 +18,10 @@ from typing import Any
 import psutil
 from sqlalchemy import Engine, create_engine, event, make_url
 
-from breakwall.payments import postgres
-from breakwall.payments.database import Database
-from breakwall.payments.ledger import Ledger
-from breakwall.payments.migrate import upgrade
+from breakwall.payments.db import postgres
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
 from tests.servers import PostgresServer, Workshop
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Load the command line and run it."""
     try:
-        from breakwall.cli import main as run
+        from breakwall.cli.app import main as run
     except KeyboardInterrupt:
         sys.exit("Aborted!")
     except (OSError, MemoryError) as error:  # no descriptor or no memory for our own files

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from breakwall.payments.texts import visible
+from breakwall.texts import visible
 
 if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter

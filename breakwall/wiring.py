@@ -8,16 +8,16 @@ import time
 from sqlalchemy import Engine
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
+from breakwall.host.private_files import make_folder
 from breakwall.payments.charging import Charger
 from breakwall.payments.circuit_log import CircuitLog
-from breakwall.payments.database import Database
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import check_schema, prepare_home
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import gateway_from_settings
-from breakwall.payments.ledger import Ledger
-from breakwall.payments.migrate import check_schema, prepare_home
+from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.rejections import RejectionLog
 from breakwall.payments.site import check_site
-from breakwall.private import make_folder
 from breakwall.settings import PREFIX, Settings, SettingsError
 from breakwall.urls import missing_file
 

@@ -9,11 +9,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from breakwall.names import also_known_as
+from breakwall.aliases import also_known_as
 
 if TYPE_CHECKING:
-    from breakwall.hosts import HostError
-    from breakwall.payments.database import DatabaseUnavailableError, SchemaError
+    from breakwall.host.concurrency import HostError
+    from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
+    from breakwall.payments.ledger.queries import (
+        AmbiguousNameError,
+        Naming,
+        OrderNotFoundError,
+        OrderPrunedError,
+    )
     from breakwall.payments.orders import (
         IdempotencyConflictError,
         InvalidOrderError,
@@ -21,7 +27,6 @@ if TYPE_CHECKING:
         OrderStatus,
         StoredOrder,
     )
-    from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError, OrderPrunedError
     from breakwall.producers.producer import OrderProducer, PlaceResult
     from breakwall.settings import SettingsError
 
@@ -44,19 +49,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AmbiguousNameError": "breakwall.payments.queries",
-    "DatabaseUnavailableError": "breakwall.payments.database",
-    "HostError": "breakwall.hosts",
+    "AmbiguousNameError": "breakwall.payments.ledger.queries",
+    "DatabaseUnavailableError": "breakwall.payments.db.database",
+    "HostError": "breakwall.host.concurrency",
     "IdempotencyConflictError": "breakwall.payments.orders",
     "InvalidOrderError": "breakwall.payments.orders",
     "Order": "breakwall.payments.orders",
-    "Naming": "breakwall.payments.queries",
-    "OrderNotFoundError": "breakwall.payments.queries",
-    "OrderPrunedError": "breakwall.payments.queries",
+    "Naming": "breakwall.payments.ledger.queries",
+    "OrderNotFoundError": "breakwall.payments.ledger.queries",
+    "OrderPrunedError": "breakwall.payments.ledger.queries",
     "OrderProducer": "breakwall.producers.producer",
     "OrderStatus": "breakwall.payments.orders",
     "PlaceResult": "breakwall.producers.producer",
-    "SchemaError": "breakwall.payments.database",
+    "SchemaError": "breakwall.payments.db.database",
     "SettingsError": "breakwall.settings",
     "StoredOrder": "breakwall.payments.orders",
 }

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from breakwall.payments.acceptance import known_by_key
-from breakwall.payments.database import Database
+from breakwall.payments.db.database import Database
+from breakwall.payments.ledger.acceptance import known_by_key
 from breakwall.payments.orders import IdempotencyConflictError, Order
-from breakwall.payments.texts import quoted
 from breakwall.producers.order_files import Line
 from breakwall.producers.producer import BATCH, OrderProducer
+from breakwall.texts import quoted
 
 
 @dataclass

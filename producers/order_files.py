@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, BinaryIO
 
-from breakwall.payments.currencies import MINOR_DIGITS
-from breakwall.payments.files.amounts import AmountError, Units, minor_units
-from breakwall.payments.files.columns import Columns
-from breakwall.payments.files.records import Record, Records
+from breakwall.currencies import MINOR_DIGITS
+from breakwall.files.amounts import AmountError, Units, minor_units
+from breakwall.files.columns import Columns
+from breakwall.files.records import Record, Records
 from breakwall.payments.orders import InvalidOrderError, Order
 
 FIELDS = tuple(field.name for field in fields(Order))

@@ -11,17 +11,17 @@ from typing import Protocol, Self
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
-from breakwall.hosts import check_host
-from breakwall.lacks import lack_of
-from breakwall.payments.acceptance import Accepted
+from breakwall.host.concurrency import check_host
+from breakwall.host.exhaustion import lack_of
 from breakwall.payments.charging import Charger, given_back_on_error
-from breakwall.payments.claims import Attempt
-from breakwall.payments.database import DatabaseUnavailableError, Patience, telling_shortages
+from breakwall.payments.db.database import DatabaseUnavailableError, Patience, telling_shortages
 from breakwall.payments.decisions import put_off
-from breakwall.payments.ledger import Ledger
+from breakwall.payments.ledger.acceptance import Accepted
+from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.pruned import PrunedOrder
+from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
-from breakwall.payments.pruned import PrunedOrder
-from breakwall.payments.queries import Naming, get_order
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.orders")
@@ -136,7 +136,7 @@ class OrderProducer:
                 is safe: as a rule nothing was accepted, but a commit whose answer was lost may have been. So
                 too where this process runs out of descriptors, threads, memory or disk; ``lack`` says of what.
             IdempotencyConflictError: the key belongs to another order.
-            HostError: nothing was accepted: this process was patched since, see `breakwall.hosts`.
+            HostError: nothing was accepted: this process was patched since, see `breakwall.host.concurrency`.
         """
         check_host()
         with telling_shortages():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from breakwall.cli import main
+from breakwall.cli.app import main
 
 
 def command_line(*arguments: str) -> list[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psycopg
 
-from breakwall.payments.database import Database
-from breakwall.payments.migrate import upgrade
-from breakwall.payments.schema import metadata, site
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.schema import metadata, site
 from tests.servers import PostgresServer
 
 EMPTY = "; ".join(f"DELETE FROM {table}" for table in reversed(metadata.sorted_tables) if table is not site)

@@ -10,7 +10,7 @@ from unittest import mock
 import psycopg
 from sqlalchemy import Engine, text
 
-from breakwall.payments import migrate
+from breakwall.payments.db import migrate
 
 _ORDERS = """
 INSERT INTO orders (id, idempotency_key, user_id, amount, currency, status, charge_key, attempt_count, next_attempt_at,

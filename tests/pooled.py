@@ -9,15 +9,15 @@ from dataclasses import replace
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
 from breakwall.payments.charging import Charger
-from breakwall.payments.database import Database
+from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways.base import Answer, ChargeRequest
-from breakwall.payments.ledger import Ledger
+from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order
+from breakwall.worker.retry import Retrier
 from producers import OrderProducer
 from tests.contract.site import RecordingPublisher
 from tests.gateway import PAID, ScriptedGateway
-from worker.retry import Retrier
 
 
 class PayingGateway(ScriptedGateway):

@@ -4,7 +4,7 @@ May import `breakwall`, never `breakwall.producers`. `celery -A breakwall.worker
 `celery -A worker worker`, where nobody else has a `worker`.
 """
 
-from breakwall.names import also_known_as
+from breakwall.aliases import also_known_as
 
 if __name__ == "worker":
     also_known_as("worker")

@@ -11,19 +11,19 @@ from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
 
 from breakwall.broker import TASK, BrokerNotStartedError
-from breakwall.broker.app import OwnApp
-from breakwall.broker.forms import ids_in
-from breakwall.broker.watch import WatchStep
+from breakwall.broker.celery_app import OwnApp
+from breakwall.broker.consuming.watchdog import WatchStep
+from breakwall.broker.message_forms import ids_in
 from breakwall.crashpoints import reach
-from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import Settings
 from breakwall.worker import logs as _logs
 from breakwall.worker.dispatcher import DispatchLoop
-from breakwall.worker.ending import hurry
-from breakwall.worker.patience import be_patient
+from breakwall.worker.exhaustion import be_patient
+from breakwall.worker.outcome_log import NOTHING
 from breakwall.worker.queue_check import QueueStep
 from breakwall.worker.runtime import Runtime
-from breakwall.worker.telling import NOTHING
+from breakwall.worker.shutdown import hurry
 
 # A logger of its own: Celery formats a task's lines with the task's name and id.
 task_log = get_task_logger("breakwall.worker.task")

@@ -13,9 +13,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, OverrideMode
-from breakwall.payments.clock import Clock, DatabaseClock
-from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError
-from breakwall.worker.waiting import Glimpse, Waiting, count_settled, count_waiting, glimpse, speaks_for_all
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
+from breakwall.worker.backlog_counts import (
+    Glimpse,
+    Waiting,
+    count_settled,
+    count_waiting,
+    glimpse,
+    speaks_for_all,
+)
 
 log = logging.getLogger("breakwall.backlog")
 

@@ -5,7 +5,7 @@ import sys
 from breakwall.settings import SettingsError, load_settings
 from breakwall.terminal.logs import is_log_json, write_event
 from breakwall.worker.app import create_app
-from breakwall.worker.surroundings import SurroundingsError, settle_in
+from breakwall.worker.celery_command_line import SurroundingsError, settle_in
 
 try:
     settle_in()

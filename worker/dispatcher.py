@@ -9,9 +9,9 @@ from typing import Protocol
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.crashpoints import reach
-from breakwall.lacks import Lacks, lack_of
-from breakwall.payments.database import DatabaseUnavailableError
-from breakwall.payments.due import DueOrders
+from breakwall.host.exhaustion import Lacks, lack_of
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.ledger.dispatch_queue import DueOrders
 from breakwall.settings import DispatchSettings
 
 FIRST_STEP = 10

@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 
 from breakwall import __version__
 from breakwall.broker import READS
-from breakwall.lacks import lack_of
-from breakwall.payments.clock import Clock, DatabaseClock
-from breakwall.payments.database import Database
-from breakwall.payments.workers import BEAT, Identity, is_noted, note_alive, note_stopped
+from breakwall.host.exhaustion import lack_of
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.fleet.workers import BEAT, Identity, is_noted, note_alive, note_stopped
 
 log = logging.getLogger("breakwall.worker")
 

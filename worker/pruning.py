@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from breakwall.payments.pruning import BATCH, Place, Pruning
+from breakwall.payments.ledger.pruning import BATCH, Place, Pruning
 
 BATCHES = 2
 """Transactions in one look. At one look a second that is twice what 100 orders a second bring."""

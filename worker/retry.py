@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
 from breakwall.crashpoints import reach
-from breakwall.payments.charges import KnownCharge, known_charges
+from breakwall.payments.charge_lookup import LookUps
 from breakwall.payments.charging import Charger, given_back_on_error, tell_breaker
-from breakwall.payments.claims import Claim
 from breakwall.payments.decisions import Found, Step, after_look_up, next_step, put_off
-from breakwall.payments.look_ups import LookUps
+from breakwall.payments.ledger.charges import KnownCharge, known_charges
+from breakwall.payments.ledger.claims import Claim
 from breakwall.payments.orders import OrderStatus
 
 _REASONS = {

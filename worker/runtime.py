@@ -9,21 +9,21 @@ from functools import cached_property
 from breakwall.breaker import CircuitBreaker
 from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
 from breakwall.broker.messages import StrangeMessage
-from breakwall.lacks import Lacks
+from breakwall.host.exhaustion import Lacks
 from breakwall.payments.charging import Charger
-from breakwall.payments.database import Database
-from breakwall.payments.due import DueOrders
-from breakwall.payments.pruning import Pruning
+from breakwall.payments.db.database import Database
+from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
 from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 from breakwall.worker.backlog_log import BacklogLog
 from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.exhaustion import Patience
 from breakwall.worker.heartbeat import Heartbeat
-from breakwall.worker.patience import Patience
+from breakwall.worker.outcome_log import Telling
 from breakwall.worker.pruning import PruningStep
 from breakwall.worker.retry import Retrier
-from breakwall.worker.strange import StrangeBox
-from breakwall.worker.telling import Telling
+from breakwall.worker.strange_messages import StrangeBox
 
 ANOTHER_SITES = "its order is not in this database"
 """Of a message in our form. Two sites on one broker take each other's, and each is sent again a minute later."""

@@ -6,12 +6,12 @@ loaded at the first use, not by importing this.
 
 from breakwall.broker.config import QUEUE, TASK, celery_config
 from breakwall.broker.depth import QueueDepth, causes_of_death, check_queue, check_writing, queue_depth
-from breakwall.broker.embedded import EmbeddedBroker, start_embedded_broker
-from breakwall.broker.forms import READS
+from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
+from breakwall.broker.embedded.server import BrokerNotStartedError
+from breakwall.broker.message_forms import READS
 from breakwall.broker.mismatch import WrongQueueError
-from breakwall.broker.publisher import Publisher
+from breakwall.broker.publishing.publisher import Publisher
 from breakwall.broker.refusal import BrokerRefusesError
-from breakwall.broker.server import BrokerNotStartedError
 
 __all__ = [
     "QUEUE",

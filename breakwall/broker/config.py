@@ -9,7 +9,7 @@ from breakwall.settings import Settings
 
 if TYPE_CHECKING:
     from breakwall.broker.queues import QuorumQueue
-    from breakwall.sentinel import SentinelAddress
+    from breakwall.urls.sentinel import SentinelAddress
 
 QUEUE = "payments.retry"
 TASK = "breakwall.retry_payment"
@@ -26,7 +26,7 @@ CONCURRENCY = 20
 """Threads of a worker: they wait for the payment service nearly all of the time."""
 
 SOCKET_TIMEOUT = 5.0
-"""Seconds a worker waits for Redis. Publishing has tighter bounds of its own (`breakwall.broker.line`)."""
+"""Seconds a worker waits for Redis. Publishing has tighter bounds of its own (`publishing.connection`)."""
 
 SHORTEST_VISIBILITY = 300
 
@@ -50,7 +50,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "result_serializer": "json",
         "event_serializer": "json",
         "accept_content": ["json"],
-        "worker_consumer": "breakwall.broker.consumer:RetryConsumer",
+        "worker_consumer": "breakwall.broker.consuming.consumer:RetryConsumer",
         "worker_pool": "threads",
         "worker_concurrency": CONCURRENCY,
         # What is prefetched cannot be taken back by a pause, and is not seen by other workers.
@@ -100,14 +100,14 @@ def _url(settings: Settings) -> str:
 
 def sentinel_transport_options(settings: Settings, timeout: float) -> dict[str, Any]:
     """What kombu takes beside the URL; ``timeout``: seconds for each wait for Redis, and for all sentinels."""
-    from breakwall.sentinel import sentinel_options
+    from breakwall.urls.sentinel import sentinel_options
 
     address = _sentinel_address(settings)
     return {"master_name": address.master_name, "sentinel_kwargs": sentinel_options(address, timeout)}
 
 
 def _sentinel_address(settings: Settings) -> SentinelAddress:
-    from breakwall.sentinel import parse_sentinel_url
+    from breakwall.urls.sentinel import parse_sentinel_url
 
     return parse_sentinel_url(settings.broker)
 

@@ -10,10 +10,10 @@ from functools import cached_property
 
 from breakwall.breaker import forking
 from breakwall.broker.config import QUEUE
-from breakwall.broker.line import Line, client_app, new_line
 from breakwall.broker.mismatch import WrongQueueError, mismatch
+from breakwall.broker.publishing.connection import Line, client_app, new_line
 from breakwall.broker.refusal import BrokerRefusesError
-from breakwall.lacks import relieve
+from breakwall.host.exhaustion import relieve
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")

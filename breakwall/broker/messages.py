@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwall.broker.config import TASK
-from breakwall.broker.forms import MOST
+from breakwall.broker.message_forms import MOST
 
 LARGEST = 1_048_576
 """Bytes of a message: hundreds of times what one of ours has."""

@@ -1,7 +1,7 @@
 """The demo's customers: a process of its own that places orders at a steady rate through `OrderProducer`.
 
 ``python -m breakwall.demo.customers --orders N --rate R --seed S`` waits for a line on stdin, so that all
-processes can start at the same time, and writes its record (`breakwall.demo.promises`) to stdout. It reads
+processes can start at the same time, and writes its record (`breakwall.demo.acknowledgements`) to stdout. It reads
 Breakwall's settings from the environment, as any producer does.
 """
 
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from breakwall.demo.promises import PromiseWriter
+from breakwall.demo.acknowledgements import PromiseWriter
 from breakwall.demo.reconciliation import Promise
 from breakwall.payments.orders import Order
 from breakwall.producers import OrderProducer

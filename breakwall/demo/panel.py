@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakwall.breaker import CircuitState
-from breakwall.demo.scene import Scene, ServiceState
+from breakwall.demo.snapshot import Scene, ServiceState
 from breakwall.terminal.words import duration
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from breakwall.demo.course import Course
-from breakwall.demo.paragraphs import fill
+from breakwall.currencies import show_money
 from breakwall.demo.reconciliation import Fault, Reconciliation, Verdict
-from breakwall.demo.scene import LookUps
-from breakwall.payments.currencies import show_money
+from breakwall.demo.snapshot import LookUps
+from breakwall.demo.timeline import Course
+from breakwall.terminal.paragraphs import fill
 from breakwall.terminal.words import count, duration
 
 if TYPE_CHECKING:

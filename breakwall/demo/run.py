@@ -16,19 +16,19 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from breakwall.broker.server import LONGEST_SOCKET_PATH
-from breakwall.demo import story
-from breakwall.demo.children import ChildFailedError
-from breakwall.demo.course import Course
+from breakwall.broker.embedded.server import LONGEST_SOCKET_PATH
+from breakwall.demo import messages
 from breakwall.demo.plan import Plan
-from breakwall.demo.play import Play, StuckError
+from breakwall.demo.processes import DemoSite
 from breakwall.demo.reconciliation import LedgerEntry, reconcile
 from breakwall.demo.report import Report, report_lines
-from breakwall.demo.scene import Lookout
-from breakwall.demo.site import DemoSite
-from breakwall.demo.stage import set_stage
-from breakwall.payments.database import DatabaseUnavailableError
-from breakwall.private import open_private
+from breakwall.demo.scenario import Play, StuckError
+from breakwall.demo.screen import set_stage
+from breakwall.demo.snapshot import Lookout
+from breakwall.demo.timeline import Course
+from breakwall.host.private_files import open_private
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.processes.children import ChildFailedError
 from breakwall.simulator.client import SimulatorError
 from breakwall.terminal.output import data, notes, write_json, write_json_note
 
@@ -84,10 +84,10 @@ def _perform(plan: Plan, folder: Path, console: Console) -> Report:
         stack.callback(site.close)
         stage = stack.enter_context(set_stage(console, clock))
         lookout = stack.enter_context(Lookout(site.settings, site.promises, clock))
-        stage.tell(story.prologue(plan))
+        stage.tell(messages.prologue(plan))
         course = Play(site, lookout, stage, plan, clock).run()
-        stage.act(4, story.ACTS[3])
-        stage.tell(story.proof())
+        stage.act(4, messages.ACTS[3])
+        stage.tell(messages.proof())
         return _compare(site, lookout, course, clock)
 
 
@@ -120,7 +120,7 @@ def _conclude(report: Report, folder: Path, console: Console, *, as_json: bool) 
     if report.holds:
         _remove(folder)
         if not as_json:
-            console.print(Text(story.epilogue(report.seconds), "dim"), highlight=False)
+            console.print(Text(messages.epilogue(report.seconds), "dim"), highlight=False)
         return 0
     notes().print(KEPT.format(folder), markup=False, highlight=False)
     return 1

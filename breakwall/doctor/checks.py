@@ -12,7 +12,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from breakwall.doctor.addresses import where
-from breakwall.doctor.embedded import embedded_broker
+from breakwall.doctor.embedded_broker import embedded_broker
 from breakwall.doctor.findings import Check, Finding
 from breakwall.settings import Settings
 
@@ -66,8 +66,8 @@ def checks_for(settings: Settings) -> dict[str, Check]:
     from breakwall.broker.config import is_amqp
     from breakwall.doctor.database import database
     from breakwall.doctor.retention import retention
-    from breakwall.doctor.strange import dead_letters
-    from breakwall.doctor.work import work
+    from breakwall.doctor.strange_messages import dead_letters
+    from breakwall.doctor.workers import work
 
     looks: dict[str, Callable[[Settings], list[Finding]]] = {
         "libraries": libraries,
@@ -173,7 +173,7 @@ def breaker_store(settings: Settings) -> list[Finding]:
 
 def environment(settings: Settings) -> list[Finding]:
     """Celery's own variables, which Breakwall does not obey. Named only: their values hold passwords."""
-    from breakwall.broker.foreign import ENDS_CELERY, foreign_variables
+    from breakwall.broker.celery_environment import ENDS_CELERY, foreign_variables
 
     if os.environ.get(ENDS_CELERY):
         told = f"{ENDS_CELERY} is set, with which Celery cannot be imported: no message is sent"

@@ -8,12 +8,12 @@ from sqlalchemy import Connection, false, select
 
 from breakwall.doctor.addresses import where
 from breakwall.doctor.findings import Finding
-from breakwall.doctor.strange import set_aside
+from breakwall.doctor.strange_messages import set_aside
 from breakwall.migrations import HEAD
-from breakwall.payments.database import Database, DatabaseUnavailableError, SchemaError, encoding_of
-from breakwall.payments.incidents import count_open, newest_incidents
-from breakwall.payments.migrate import check_schema, current_revision
-from breakwall.payments.schema import orders
+from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError, encoding_of
+from breakwall.payments.db.migrate import check_schema, current_revision
+from breakwall.payments.db.schema import orders
+from breakwall.payments.operator.incidents import count_open, newest_incidents
 from breakwall.payments.site import read_site
 from breakwall.settings import Settings
 from breakwall.urls import missing_file

@@ -1,10 +1,10 @@
-"""Runs the scripts on the connection that `breakwall.payments.migrate` hands over."""
+"""Runs the scripts on the connection that `breakwall.payments.db.migrate` hands over."""
 
 from typing import Any
 
 from alembic import context
 
-from breakwall.payments.schema import metadata
+from breakwall.payments.db.schema import metadata
 
 
 def finish(*, ctx: Any, **_: Any) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from breakwall.breaker import BreakerStatus, CircuitState, OverrideMode
 from breakwall.monitor.counts import STILL, Counts
-from breakwall.payments.workers import Worker
+from breakwall.payments.fleet.workers import Worker
 from breakwall.terminal.words import duration
 
 UNPROBED = 60.0

@@ -14,9 +14,9 @@ from typing import Any, Self
 from breakwall.breaker import BreakerStatus, CircuitBreaker
 from breakwall.monitor.alarms import Alarm, alarms, refuses_all
 from breakwall.monitor.counts import DRAIN_WINDOW, Counts, Rejected, count
-from breakwall.payments.clock import Clock, DatabaseClock
-from breakwall.payments.database import Database
-from breakwall.payments.workers import Worker
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
 
 __all__ = ["DRAIN_WINDOW", "Backlog", "Monitor", "Rejected", "breaker_document", "drain_eta", "refuses_all"]

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, or_, select
 
-from breakwall.payments.clock import Clock
-from breakwall.payments.facts import ORDER_REJECTED
-from breakwall.payments.incidents import count_open
-from breakwall.payments.plans import once
-from breakwall.payments.schema import IN_FLIGHT, QUEUED, orders
-from breakwall.payments.workers import Worker, known_workers
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.query_hints import once
+from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders
+from breakwall.payments.fleet.workers import Worker, known_workers
+from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED
+from breakwall.payments.operator.incidents import count_open
 
 DRAIN_WINDOW = 60.0
 """Seconds of completions that the drain's speed is judged by: long enough to be steady, short enough that

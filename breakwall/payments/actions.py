@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.texts import MAX_LENGTH, text_problem
 from breakwall.pickling import Picklable
+from breakwall.texts import MAX_LENGTH, text_problem
 
 MAX_REASON = 500
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 from breakwall.breaker import Permit
 from breakwall.crashpoints import reach
-from breakwall.payments.claims import Attempt
-from breakwall.payments.database import Patience
+from breakwall.payments.db.database import Patience
 from breakwall.payments.decisions import RetryPolicy, after_attempt, without_look_up
 from breakwall.payments.gateways.base import Answer, Gateway, Health, LookUpAnswer
-from breakwall.payments.ledger import Ledger
+from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.proofs import checked
+from breakwall.payments.verification import checked
 
 
 class Charger:

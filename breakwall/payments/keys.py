@@ -17,7 +17,7 @@ import re
 from base64 import b32decode, b32encode
 from itertools import groupby
 
-from breakwall.payments.gateways.wire_keys import wire_key
+from breakwall.payments.gateways.sent_keys import wire_key
 
 _DERIVED = re.compile(r"[a-z2-7]{32}")
 _RENEWED_BEFORE = re.compile(r"([0-9a-f]{32})\.[0-9]+")

@@ -8,11 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from breakwall.payments.currencies import MINOR_DIGITS, max_amount, show_money
+from breakwall.currencies import MINOR_DIGITS, max_amount, show_money
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.gateways.wire_keys import wire_key
-from breakwall.payments.texts import MAX_LENGTH, quoted, text_problem
+from breakwall.payments.gateways.sent_keys import wire_key
 from breakwall.pickling import Picklable
+from breakwall.texts import MAX_LENGTH, quoted, text_problem
 
 
 class OrderStatus(StrEnum):
@@ -61,7 +61,7 @@ class Order:
     """What to charge, checked when it is made.
 
     Attributes:
-        user_id: who pays; a text of 1 to 255 characters, see `breakwall.payments.texts`.
+        user_id: who pays; a text of 1 to 255 characters, see `breakwall.texts`.
         amount: minor units of ``currency``, 1 to `max_amount`: ₩10,000 is 10000, $10.00 is 1000.
         currency: an ISO 4217 code in capitals.
         idempotency_key: the caller's own name for this order, the same on each retry of the caller;

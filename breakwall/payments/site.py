@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Engine, select
 
-from breakwall.payments.database import Database, Patience, SchemaError
-from breakwall.payments.schema import site
-from breakwall.payments.sqlite import BEGIN
+from breakwall.payments.db.database import Database, Patience, SchemaError
+from breakwall.payments.db.schema import site
+from breakwall.payments.db.sqlite import BEGIN
 
 
 def read_site(database: Database, patience: Patience | None = None) -> str:

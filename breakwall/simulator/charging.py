@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from .chance import Fate
-from .ledger import Charge
-from .service import KeyBusyError, KeyReusedError, Payload
-from .wire import BadRequestError, JsonHandler
+from breakwall.simulator.ledger import Charge
+from breakwall.simulator.protocol import BadRequestError, JsonHandler
+from breakwall.simulator.randomness import Fate
+from breakwall.simulator.service import KeyBusyError, KeyReusedError, Payload
 
 _LOOK_UP = "/api/charges/"
 _KEY_LENGTH = 255

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
-from .faults import FaultError
-from .wire import BadRequestError, JsonHandler
+from breakwall.simulator.faults import FaultError
+from breakwall.simulator.protocol import BadRequestError, JsonHandler
 
 
 class ControlHandler(JsonHandler):

@@ -18,7 +18,7 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from breakwall.private import make_file, make_folder, open_private
+from breakwall.host.private_files import make_file, make_folder, open_private
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS charge (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from .faults import Throttle
+from breakwall.simulator.faults import Throttle
 
 
 class Limiter:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .server import Simulator
+    from breakwall.simulator.server import Simulator
 
 logger = logging.getLogger("breakwall.simulator")
 

@@ -8,14 +8,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .chance import Fate, fate
-from .charging import ChargeHandler
-from .control import ControlHandler
-from .faults import Faults
-from .ledger import Ledger
-from .limiter import Limiter
-from .ports import Port, bind, url_of
-from .service import PaymentService
+from breakwall.simulator.charging import ChargeHandler
+from breakwall.simulator.control import ControlHandler
+from breakwall.simulator.faults import Faults
+from breakwall.simulator.ledger import Ledger
+from breakwall.simulator.limiter import Limiter
+from breakwall.simulator.ports import Port, bind, url_of
+from breakwall.simulator.randomness import Fate, fate
+from breakwall.simulator.service import PaymentService
 
 _GRACE = 1.0
 """Seconds that charges which are being written have to be answered when the simulator stops."""

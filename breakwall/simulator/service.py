@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .chance import charge_id
-from .ledger import Charge, Ledger
+from breakwall.simulator.ledger import Charge, Ledger
+from breakwall.simulator.randomness import charge_id
 
 _RATE_WINDOW = 5.0
 """Seconds over which charges per second are counted: steady to look at, quick to follow an outage."""

@@ -6,7 +6,7 @@ import logging
 import sys
 
 from breakwall.logs import LineFormatter, is_json_on, message_of
-from breakwall.payments.texts import visible
+from breakwall.texts import visible
 
 
 def show_warnings(*, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from breakwall.payments.texts import visible
+from breakwall.texts import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

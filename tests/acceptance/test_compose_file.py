@@ -14,7 +14,7 @@ import yaml
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from breakwall.cli import app
+from breakwall.cli.app import app
 from breakwall.settings import PREFIX, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Table, select
 
-from breakwall.payments.database import Database, DatabaseUnavailableError
-from breakwall.payments.schema import metadata
+from breakwall.payments.db.database import Database, DatabaseUnavailableError
+from breakwall.payments.db.schema import metadata
 from tests.chaos import storm_forecast as forecast
 from tests.chaos.storm import NoRestError, Storm
 from tests.chaos.storm_brokers import broker_for

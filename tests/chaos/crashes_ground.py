@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import delete, event, text
 
 from breakwall import crashpoints
-from breakwall.payments.database import Database
-from breakwall.payments.migrate import upgrade
-from breakwall.payments.schema import metadata, site
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.schema import metadata, site
 from tests.chaos import crashes_worker
 from tests.chaos.crashes import DOOMED, Life, live
 from tests.chaos.crashes_outside import PROFILES, SETTLE, Deed

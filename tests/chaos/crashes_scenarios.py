@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from breakwall.payments.actions import Author
-from breakwall.payments.claims import Claim
 from breakwall.payments.decisions import STORED_ERRORS
-from breakwall.payments.ledger import PUBLISH_GRACE
+from breakwall.payments.ledger.claims import Claim
+from breakwall.payments.ledger.ledger import PUBLISH_GRACE
+from breakwall.payments.ledger.queries import get_order
+from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.queries import get_order
-from breakwall.payments.redrive import Redrive, Selection
-from breakwall.payments.resolution import Resolution
-from breakwall.payments.suspicion import Suspicion
 from tests.chaos.crashes_outside import LATE, SETTLE, Deed
 from tests.chaos.crashes_site import LEASE, Site
 

@@ -12,23 +12,23 @@ from sqlalchemy import func, select
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.charging import Charger
-from breakwall.payments.claims import Claim
-from breakwall.payments.clock import ManualClock
-from breakwall.payments.database import Database
+from breakwall.payments.db.clock import ManualClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.schema import orders
 from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.due import DueOrders
 from breakwall.payments.gateways.base import GatewayProfile
-from breakwall.payments.interventions import Interventions
-from breakwall.payments.ledger import Ledger
+from breakwall.payments.ledger.claims import Claim
+from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.queries import get_order
+from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order
-from breakwall.payments.queries import get_order
-from breakwall.payments.schema import orders
+from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.settings import DispatchSettings
-from producers.producer import OrderProducer, PlaceResult
+from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.retry import Retrier
 from tests.chaos import crashes_worker
 from tests.chaos.crashes_outside import Deed, File, FileBroker, FileGateway
-from worker.dispatcher import Dispatcher
-from worker.retry import Retrier
 
 LEASE = 15.0
 TIMEOUT = 10.0

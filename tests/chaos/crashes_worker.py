@@ -15,10 +15,10 @@ from kombu.utils.imports import symbol_by_name
 
 from breakwall.broker import TASK
 from breakwall.settings import load_settings
-from breakwall.worker.telling import NOTHING
+from breakwall.worker.app import create_app
+from breakwall.worker.outcome_log import NOTHING
+from breakwall.worker.retry import Retrier
 from tests.chaos.crashes_outside import FileBroker
-from worker.app import create_app
-from worker.retry import Retrier
 
 
 @functools.cache

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, select
 
-from breakwall.payments.database import Database
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.schema import attempts, incidents, interventions, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.payments.schema import attempts, incidents, interventions, orders
 
 UNCHARGED = {OrderStatus.DECLINED, OrderStatus.DEAD, OrderStatus.CANCELLED}
 

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import func, select
 
 from breakwall.broker import QueueDepth
-from breakwall.payments.database import DatabaseUnavailableError
-from breakwall.payments.migrate import upgrade
-from breakwall.payments.schema import IN_FLIGHT, QUEUED, orders
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders
 from tests.chaos import storm_forecast as forecast
 from tests.chaos.storm_brokers import StormBroker
 from tests.chaos.storm_duplicator import Duplicator

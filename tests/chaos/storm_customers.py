@@ -1,7 +1,7 @@
 """The storm's customers: a process that places orders until each is accepted, however often it is killed.
 
 ``python -m tests.chaos.storm_customers --orders N --rate R --seed S --begin T --record FILE`` appends to FILE
-what its customers were told (`breakwall.demo.promises`). Started again after a ``kill -9`` it places what has
+what its customers were told (`breakwall.demo.acknowledgements`). Started again after a ``kill -9`` it places what has
 no promise there, with the same idempotency keys, as a caller does who never got an answer.
 """
 
@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from breakwall.demo.acknowledgements import PromiseReader, PromiseWriter
 from breakwall.demo.customers import shopping
-from breakwall.demo.promises import PromiseReader, PromiseWriter
 from breakwall.demo.reconciliation import Promise
-from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.orders import Order
 from breakwall.settings import load_settings
 from producers import OrderProducer

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 from breakwall.broker import Publisher
-from breakwall.demo.promises import PromiseReader
+from breakwall.demo.acknowledgements import PromiseReader
 from breakwall.settings import Settings
 
 MOST = 4

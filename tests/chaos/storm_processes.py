@@ -1,6 +1,6 @@
 """The processes that the storm strikes: workers, producers and the payment service, each with a log.
 
-All of them die with this process, also when it is killed with -9 (see `breakwall.demo.children`). To be used
+All of them die with this process, also when it is killed with -9 (see `breakwall.processes.children`). To be used
 from the main thread.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from breakwall.demo.children import Child, end_of, python_module
+from breakwall.processes.children import Child, end_of, python_module
 from breakwall.simulator.client import SimulatorControl, SimulatorError
 from tests.chaos.storm_forecast import ALWAYS, DOWN, EVERYTHING, FAIR, KILL_SERVICE, Blow
 

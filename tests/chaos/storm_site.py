@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from breakwall.demo.children import python_module
-from breakwall.demo.promises import PromiseReader
-from breakwall.payments.database import Database
+from breakwall.demo.acknowledgements import PromiseReader
+from breakwall.payments.db.database import Database
+from breakwall.processes.children import python_module
 from breakwall.settings import load_settings
 from breakwall.wiring import LEASE_MARGIN
 from tests.chaos.storm_brokers import StormBroker

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from breakwall.demo.acknowledgements import PromiseReader
 from breakwall.demo.customers import shopping
-from breakwall.demo.promises import PromiseReader
 from breakwall.demo.reconciliation import Promise
-from breakwall.payments.database import Database
-from breakwall.payments.due import POISON_CRASHES
+from breakwall.payments.db.database import Database
+from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.simulator.ledger import Charge
 from tests.chaos.invariants import Evidence, broken, read_evidence

@@ -15,10 +15,10 @@ import pytest
 
 import breakwall.payments
 from breakwall import crashpoints
-from breakwall.payments.due import POISON_CRASHES
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
+from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.queries import get_order
 from tests.chaos.crashes import Life
 from tests.chaos.crashes_ground import PAID_BEFORE, Ground
 from tests.chaos.crashes_outside import PROFILES

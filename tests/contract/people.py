@@ -12,13 +12,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall import crashpoints
 from breakwall.payments.actions import Author, StoredIntervention
-from breakwall.payments.audit import list_interventions
-from breakwall.payments.claims import Attempt
+from breakwall.payments.db.schema import incidents, orders
 from breakwall.payments.decisions import Verdict
-from breakwall.payments.due import POISON_CRASHES
 from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.ledger.audit import list_interventions
+from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.schema import incidents, orders
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT
 

@@ -9,20 +9,20 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreak
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.actions import Author
 from breakwall.payments.charging import Charger
-from breakwall.payments.clock import ManualClock
-from breakwall.payments.database import Database
+from breakwall.payments.db.clock import ManualClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.due import DueOrders
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.interventions import Interventions
-from breakwall.payments.ledger import Ledger
-from breakwall.payments.migrate import upgrade
+from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.queries import get_order, list_attempts
+from breakwall.payments.operator.retry_and_cancel import Interventions
+from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import Order, StoredOrder
-from breakwall.payments.queries import get_order, list_attempts
-from breakwall.payments.suspicion import Suspicion
-from producers.producer import OrderProducer
+from breakwall.producers.producer import OrderProducer
+from breakwall.worker.retry import Retrier
 from tests.gateway import PAID, ScriptedGateway
-from worker.retry import Retrier
 
 LEASE = 15.0
 TIMEOUT = 10.0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from breakwall.payments.ledger.queries import Naming, OrderNotFoundError, get_order
 from breakwall.payments.orders import Order
-from breakwall.payments.queries import Naming, OrderNotFoundError, get_order
 from tests.command import ShortTerminal, Terminal
 from tests.contract.site import Site
 from tests.texts import REFUSED, accepted_texts

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, not_, select
 
-from breakwall.payments import facts
+from breakwall.payments.db.schema import attempts
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.schema import attempts
+from breakwall.payments.ledger.ledger import attempt_conditions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FAILED, UNKNOWN, SUCCEEDED = Outcome.FAILED, Outcome.UNKNOWN, Outcome.SUCCEEDED
@@ -19,12 +19,12 @@ LOOKED_UP = "Looked up afterwards: there is no such charge."
 RESOLVED = "Resolved by anna: not charged. It is not on the dashboard."
 
 FACTS = {
-    "unsettled": facts.UNSETTLED,
-    "spends_key": facts.SPENDS_KEY,
-    "disputed": facts.LEADS_ELSEWHERE,
-    "refused": facts.REFUSED,
-    "rejected": facts.REJECTED,
-    "proven": facts.PROVEN_OTHERWISE,
+    "unsettled": attempt_conditions.UNSETTLED,
+    "spends_key": attempt_conditions.SPENDS_KEY,
+    "disputed": attempt_conditions.LEADS_ELSEWHERE,
+    "refused": attempt_conditions.REFUSED,
+    "rejected": attempt_conditions.REJECTED,
+    "proven": attempt_conditions.PROVEN_OTHERWISE,
 }
 
 WRITTEN_BEFORE: list[tuple[Outcome | None, str | None, str | None, set[str]]] = [

@@ -11,21 +11,21 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.actions import StoredIncident
 from breakwall.payments.charging import Charger
-from breakwall.payments.clock import ManualClock
-from breakwall.payments.database import Database
+from breakwall.payments.db.clock import ManualClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import RetryPolicy
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.gateways.http import HttpGateway
-from breakwall.payments.incidents import newest_incidents
-from breakwall.payments.interventions import Interventions
-from breakwall.payments.ledger import Ledger
-from breakwall.payments.migrate import upgrade
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.queries import get_order
+from breakwall.payments.operator.incidents import newest_incidents
+from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, StoredOrder
-from breakwall.payments.queries import get_order
-from breakwall.payments.schema import attempts, orders
-from producers.producer import OrderProducer, PlaceResult
+from breakwall.producers.producer import OrderProducer, PlaceResult
+from breakwall.worker.retry import Retrier
 from tests.contract.site import LEASE, TIMEOUT, RecordingPublisher
-from worker.retry import Retrier
 
 PLENTY = 20
 

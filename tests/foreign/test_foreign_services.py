@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from fastapi.responses import JSONResponse
 
-from breakwall.payments.incidents import count_open
-from breakwall.payments.interventions import RefusedError
-from breakwall.payments.resolution import Resolution
+from breakwall.payments.operator.incidents import count_open
+from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.operator.retry_and_cancel import RefusedError
 from tests.contract.people import ANNA
 from tests.foreign.conftest import OpenShop, Serve
 from tests.foreign.services import Charge, Service, Told, breaks, hangs_up, nginx_before

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_fixtures import Serve
-from gateway_stub import Script, StubServer
 
 from breakwall.simulator.client import SimulatorControl
 from tests.command import ShortTerminal, Terminal, command_line
+from tests.integration.gateway_fixtures import Serve
+from tests.integration.gateway_stub import Script, StubServer
 
 NOBODY = "http://127.0.0.1:9"
 """A payment service that is not there: on the discard port nobody listens."""

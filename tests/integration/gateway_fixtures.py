@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from gateway_stub import Script, StubServer
-
 from breakwall.payments.gateways import Answer, ChargeRequest, GatewayProfile
 from breakwall.payments.gateways.http import HttpGateway
+from tests.integration.gateway_stub import Script, StubServer
 from tests.stopwatch import Stopwatch
 
 PROFILE = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, settle_seconds=30)

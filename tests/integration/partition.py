@@ -13,8 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from gateway_fixtures import ORDER, charge, gateway_to
-from gateway_stub import PAID, Connection, StubServer, body_of, response
+from tests.integration.gateway_fixtures import ORDER, charge, gateway_to
+from tests.integration.gateway_stub import PAID, Connection, StubServer, body_of, response
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 

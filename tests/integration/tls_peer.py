@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from gateway_stub import Connection
+from tests.integration.gateway_stub import Connection
 
 
 class TlsPeer:

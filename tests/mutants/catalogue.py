@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ACCEPTANCE = "breakwall/payments/acceptance.py"
-CLAIMS = "breakwall/payments/claims.py"
-LEDGER = "breakwall/payments/ledger.py"
-SETTLEMENT = "breakwall/payments/settlement.py"
+ACCEPTANCE = "breakwall/payments/ledger/acceptance.py"
+CLAIMS = "breakwall/payments/ledger/claims.py"
+LEDGER = "breakwall/payments/ledger/ledger.py"
+SETTLEMENT = "breakwall/payments/ledger/record_result.py"
 DECISIONS = "breakwall/payments/decisions.py"
-LOOK_UPS = "breakwall/payments/look_ups.py"
-DUE = "breakwall/payments/due.py"
+LOOK_UPS = "breakwall/payments/charge_lookup.py"
+DUE = "breakwall/payments/ledger/dispatch_queue.py"
 
-LEDGER_TESTS = "tests/contract/test_ledger.py"
-RETRY_TESTS = "tests/contract/test_retry.py"
-LATE_TESTS = "tests/contract/test_late_answers.py"
-CHARGE_TESTS = "tests/contract/test_charges.py"
-PLACE_TESTS = "tests/contract/test_place.py"
+LEDGER_TESTS = "tests/contract/payments/ledger/test_ledger.py"
+RETRY_TESTS = "tests/contract/worker/test_retry.py"
+LATE_TESTS = "tests/contract/payments/ledger/test_late_answers.py"
+CHARGE_TESTS = "tests/contract/payments/ledger/test_charges.py"
+PLACE_TESTS = "tests/contract/producers/test_place.py"
 
 
 @dataclass(frozen=True)
@@ -84,25 +84,25 @@ MUTANTS = (
         DECISIONS,
         "        return Step.LOOK_UP\n",
         "        return Step.SEND\n",
-        ("tests/unit/test_decisions.py", RETRY_TESTS),
+        ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(
         "the settle time",
         DECISIONS,
         "case LookUpResult.ABSENT if progress.unsettled_age >= profile.settle_seconds:",
         "case LookUpResult.ABSENT if True:",
-        ("tests/unit/test_decisions.py", RETRY_TESTS),
+        ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(
         "the trial of a look-up's 404",
         LOOK_UPS,
         "            if told.charge_id == charge.charge_id:\n",
         "            if True:\n",
-        ("tests/unit/test_look_ups.py", LATE_TESTS),
+        ("tests/unit/payments/test_charge_lookup.py", LATE_TESTS),
     ),
     Mutant(
         "the shape of the known charge's key",
-        "breakwall/payments/charges.py",
+        "breakwall/payments/ledger/charges.py",
         "charges.c.key_shape == shape",
         "charges.c.key_shape.is_not(None)",
         (CHARGE_TESTS,),
@@ -112,7 +112,7 @@ MUTANTS = (
         LOOK_UPS,
         "            if told.charge_id == charge.charge_id:\n",
         "            if told.charge_id is not None:\n",
-        ("tests/unit/test_look_ups.py",),
+        ("tests/unit/payments/test_charge_lookup.py",),
         simulated=False,
     ),
     Mutant(
@@ -124,24 +124,24 @@ MUTANTS = (
     ),
     Mutant(
         "the order, amount and currency that an answer names",
-        "breakwall/payments/proofs.py",
+        "breakwall/payments/verification.py",
         "    return answer if found is None else contradicted(answer, found)\n",
         "    return answer\n",
-        ("tests/unit/test_proofs.py",),
+        ("tests/unit/payments/test_verification.py",),
     ),
     Mutant(
         "the look-up after a refusal",
         DECISIONS,
         "if refusal and not profile.looks_up else answer",
         "if refusal else answer",
-        ("tests/unit/test_decisions.py", RETRY_TESTS),
+        ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(
         "the look-up before a key is renewed",
-        "breakwall/payments/renewal.py",
+        "breakwall/payments/operator/key_rotation.py",
         "_whose_newest(connection, locked, _SPENT, PROVEN_OTHERWISE)",
         "_whose_newest(connection, locked, _SPENT)",
-        ("tests/contract/test_interventions_renewal.py",),
+        ("tests/contract/payments/operator/test_key_rotation.py",),
         simulated=False,
     ),
     Mutant(
@@ -149,7 +149,10 @@ MUTANTS = (
         CLAIMS,
         "(sent.unsettled_at, order.suspected_at)",
         "(sent.unsettled_at,)",
-        ("tests/contract/test_suspicion.py", "tests/contract/test_doubt.py"),
+        (
+            "tests/contract/payments/operator/test_suspect.py",
+            "tests/contract/payments/operator/test_doubt.py",
+        ),
     ),
     Mutant(
         "the derived key",
@@ -185,7 +188,7 @@ MUTANTS = (
         "worker/dispatcher.py",
         "        self._due.reclaim_expired()\n",
         "",
-        ("tests/unit/test_dispatcher.py",),
+        ("tests/unit/worker/test_dispatcher.py",),
     ),
     Mutant(
         "the end of a poison order",
@@ -224,31 +227,31 @@ MUTANTS = (
         "breakwall/wiring.py",
         "LEASE_MARGIN = 5.0\n",
         "LEASE_MARGIN = 0.0\n",
-        ("tests/contract/test_leases.py",),
+        ("tests/contract/payments/ledger/test_leases.py",),
         simulated=False,
     ),
     Mutant(
         "the doubt about a lost commit",
-        "breakwall/payments/database.py",
+        "breakwall/payments/db/database.py",
         "            with _doubting_the_commit():\n",
         "            with _noticing_a_stale_connection():\n",
-        ("tests/contract/test_lost_commits.py",),
+        ("tests/contract/payments/db/test_lost_commits.py",),
         simulated=False,
     ),
     Mutant(
         "the bounded publish",
-        "breakwall/broker/line.py",
+        "breakwall/broker/publishing/connection.py",
         "STEP = 0.4\n",
         "STEP = 30.0\n",
-        ("tests/integration/test_place_is_bounded.py",),
+        ("tests/integration/producers/test_place_is_bounded.py",),
         simulated=False,
     ),
     Mutant(
         "the reset of a request that was given up",
-        "breakwall/payments/gateways/deadline.py",
+        "breakwall/payments/gateways/transport/deadline.py",
         "            discard_on_close(self._sock, call.bound())\n",
         "            pass\n",
-        ("tests/integration/test_gateway_abandoned.py",),
+        ("tests/integration/payments/gateways/test_linger.py",),
         simulated=False,
     ),
     Mutant(
@@ -260,10 +263,10 @@ MUTANTS = (
     ),
     Mutant(
         "BEGIN IMMEDIATE on SQLite",
-        "breakwall/payments/sqlite.py",
+        "breakwall/payments/db/sqlite.py",
         "get(BEGIN, 'IMMEDIATE')",
         "get(BEGIN, 'DEFERRED')",
-        ("tests/contract/test_database.py", "tests/contract/test_migrations.py"),
+        ("tests/contract/payments/db/test_database.py", "tests/contract/payments/db/test_migrate.py"),
         simulated=False,
     ),
 )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
-from producers.producer import PlaceResult
+from breakwall.producers.producer import PlaceResult
 from tests.simulation.engine import Engine
 from tests.simulation.processes import ProducerProcess
 from tests.simulation.story import Story, Violation

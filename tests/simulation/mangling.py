@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from breakwall.payments.gateways.wire_keys import wire_key
+from breakwall.payments.gateways.sent_keys import wire_key
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from breakwall.payments.gateways.answers import (
     classify_error,
 )
 from breakwall.payments.gateways.base import LookUpResult, Outcome
-from breakwall.payments.gateways.lookups import classify_look_up, classify_look_up_error
+from breakwall.payments.gateways.lookup_answers import classify_look_up, classify_look_up_error
 from tests.simulation.engine import Engine, Task
 from tests.simulation.faults import Faults
 from tests.simulation.service import PaymentService

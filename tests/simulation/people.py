@@ -9,13 +9,13 @@ from random import Random
 from sqlalchemy import Connection, text
 
 from breakwall.payments.actions import Author
-from breakwall.payments.database import DatabaseUnavailableError
-from breakwall.payments.interventions import RETRYABLE, Interventions, RefusedError
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.ledger.pruning import Pruning
+from breakwall.payments.ledger.queries import OrderNotFoundError
+from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Interventions, RefusedError
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.pruning import Pruning
-from breakwall.payments.queries import OrderNotFoundError
-from breakwall.payments.redrive import Redrive, Selection
-from breakwall.payments.resolution import Resolution
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import Faults
 from tests.simulation.service import PaymentService

@@ -9,16 +9,20 @@ from types import SimpleNamespace
 
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.crashpoints import reach
-from breakwall.lacks import Lacks
+from breakwall.host.exhaustion import Lacks
 from breakwall.payments.charging import Charger
-from breakwall.payments.claims import Claim
-from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.decisions import RetryPolicy
-from breakwall.payments.due import DueOrders
-from breakwall.payments.ledger import Ledger
+from breakwall.payments.ledger.claims import Claim
+from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
-from breakwall.worker.patience import Patience
-from producers.producer import OrderProducer
+from breakwall.worker.app import retry_payment
+from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.exhaustion import Patience
+from breakwall.worker.outcome_log import Telling
+from breakwall.worker.retry import Retrier
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
 from tests.simulation.engine import EndedError, Engine, Process
@@ -28,10 +32,6 @@ from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.story import Story
 from tests.simulation.witness import Witness
-from worker.app import retry_payment
-from worker.dispatcher import Dispatcher
-from worker.retry import Retrier
-from worker.telling import Telling
 
 LONGEST_LOOK = 30.0
 """Seconds between two looks of a dispatcher, at most, after looks that came to nothing."""

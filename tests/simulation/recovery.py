@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from breakwall.payments.suspicion import Suspicion
+from breakwall.payments.operator.suspect import Suspicion
 from tests.simulation.people import OPERATOR
 from tests.simulation.scenario import TIMEOUT, Restore
 from tests.simulation.storage import START, Saved

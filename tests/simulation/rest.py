@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from breakwall.payments.due import POISON_CRASHES
 from breakwall.payments.gateways import Advice
 from breakwall.payments.keys import key_shape
+from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import OrderStatus
 from tests.chaos.invariants import Evidence, broken, read_evidence
 from tests.simulation.customers import Customers

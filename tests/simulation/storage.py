@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from breakwall.payments.database import BUSY_SECONDS, Database, Patience
-from breakwall.payments.migrate import upgrade
-from breakwall.payments.schema import metadata, site
+from breakwall.payments.db.database import BUSY_SECONDS, Database, Patience
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.schema import metadata, site
 from tests.simulation.engine import EndedError, Engine, Task
 from tests.simulation.faults import Faults
 from tests.simulation.story import Story

@@ -46,7 +46,7 @@ def test_a_pipeline_that_resends_without_looking_first_is_found_out(monkeypatch:
         step = next_step(progress, profile, policy)
         return Step.SEND if step is Step.LOOK_UP else step
 
-    monkeypatch.setattr("worker.retry.next_step", without_looking)
+    monkeypatch.setattr("breakwall.worker.retry.next_step", without_looking)
     storage = Storage()
     try:
         found = (simulate(seed, storage).violation or "" for seed in range(500))

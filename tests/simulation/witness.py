@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from random import Random
 
 from breakwall.breaker import Permit
+from breakwall.payments.db.schema import SettledBy
 from breakwall.payments.gateways import ChargeRequest
-from breakwall.payments.schema import SettledBy
 from tests.simulation.books import Books
 from tests.simulation.circuit import SharedCircuit
 from tests.simulation.engine import EndedError, Engine, Process, Task

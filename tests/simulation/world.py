@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from breakwall.breaker import CircuitBreakerConfig
-from breakwall.payments.look_ups import DOUBT_SECONDS
+from breakwall.payments.charge_lookup import DOUBT_SECONDS
 from breakwall.payments.orders import Order
 from tests.simulation.before import Predecessor
 from tests.simulation.broker import Broker

@@ -11,76 +11,77 @@ import pytest
 TESTS = Path(__file__).parents[1]
 
 SITUATIONS = {
-    "REPLICAOF on a running Redis for a moment": "integration/test_worker_outlives_redis.py::"
+    "REPLICAOF on a running Redis for a moment": "integration/worker/test_outlives_redis.py::"
     "test_replicaof_for_a_moment_as_in_every_failover_ends_no_worker",
-    "the embedded broker's disk fills": "integration/test_worker_outlives_its_folder.py::"
+    "the embedded broker's disk fills": "integration/worker/test_outlives_its_folder.py::"
     "test_a_full_disk_is_said_and_the_worker_goes_on_as_soon_as_there_is_room",
-    "one of its files is damaged or missing": "integration/test_worker_outlives_its_folder.py::"
+    "one of its files is damaged or missing": "integration/worker/test_outlives_its_folder.py::"
     "test_a_folder_that_is_removed_or_damaged_under_a_worker_is_begun_anew",
-    "a message that is not JSON": "integration/test_worker_outlives_redis.py::"
+    "a message that is not JSON": "integration/worker/test_outlives_redis.py::"
     "test_every_strange_message_is_set_aside_and_the_next_one_worked_on",
-    "a valid envelope with an odd body, restored for each worker": "integration/test_worker_outlives_redis.py::"
+    "a valid envelope with an odd body, restored for each worker": "integration/worker/test_outlives_redis.py::"
     "test_what_would_have_ended_each_worker_that_is_started_is_set_aside",
-    "RabbitMQ's queue is deleted twice under load": "integration/test_worker_outlives_rabbitmq.py::"
+    "RabbitMQ's queue is deleted twice under load": "integration/worker/test_outlives_rabbitmq.py::"
     "test_a_queue_that_is_deleted_twice_under_load_is_consumed_from_again",
-    "an id with a newline or ESC": "integration/test_worker_log.py::"
+    "an id with a newline or ESC": "integration/worker/test_log.py::"
     "test_nothing_that_a_stranger_puts_into_the_queue_breaks_a_line",
-    "CELERY_BROKER_URL in the environment": "integration/test_worker_is_held.py::"
+    "CELERY_BROKER_URL in the environment": "integration/worker/test_options.py::"
     "test_celery_variables_change_nothing_in_a_worker",
-    "BROKER_URL=redis://dead;redis://alive": "unit/test_sentinel.py::"
+    "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_sentinel.py::"
     "test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own",
-    "the same with RabbitMQ's nodes": "integration/test_queue_of_others.py::"
+    "the same with RabbitMQ's nodes": "integration/broker/test_mismatch.py::"
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
-    "PgBouncer, transaction pooling": "integration/test_pgbouncer.py::"
+    "PgBouncer, transaction pooling": "integration/payments/test_pgbouncer.py::"
     "test_another_clients_prepared_statement_is_never_met",
     "24 processes start while the circuit is open": "contract/breaker/test_processes.py::"
     "test_24_processes_that_start_together_beside_an_open_circuit_send_nothing",
     "24 new processes with two failures each": "contract/breaker/test_processes.py::"
     "test_24_processes_with_two_failures_each_open_it_at_20_as_they_start",
-    "uWSGI without --py-call-osafterfork": "integration/test_hosts.py::test_uwsgi_that_forks_without_a_word_to_python",
-    "gevent patched after import": "integration/test_hosts.py::test_gevent_that_patches_late_is_refused",
-    "-P eventlet": "unit/worker/test_worker_options.py::"
+    "uWSGI without --py-call-osafterfork": "integration/host/test_concurrency.py::"
+    "test_uwsgi_that_forks_without_a_word_to_python",
+    "gevent patched after import": "integration/host/test_concurrency.py::test_gevent_that_patches_late_is_refused",
+    "-P eventlet": "unit/worker/test_options.py::"
     "test_every_pool_but_threads_is_refused_without_being_imported",
-    "--autoscale 10,3": "unit/worker/test_worker_options.py::"
+    "--autoscale 10,3": "unit/worker/test_options.py::"
     "test_an_option_that_does_not_work_is_refused_with_its_reason",
-    "RabbitMQ with a classic queue from before": "integration/test_queue_of_others.py::"
+    "RabbitMQ with a classic queue from before": "integration/broker/test_mismatch.py::"
     "test_a_classic_queue_of_that_name_is_told_with_the_way_out",
-    "SQLite's file removed under the process": "contract/test_sqlite_file.py::"
+    "SQLite's file removed under the process": "contract/sqlite/test_file.py::"
     "test_nothing_is_accepted_into_a_file_that_was_removed",
-    "an unescaped @ in the database's password": "unit/test_urls_secrets.py::"
+    "an unescaped @ in the database's password": "unit/urls/test_urls_secrets.py::"
     "test_an_at_sign_in_the_databases_password_is_told_how_to_write_it",
-    "BROKER_URL=redis://host/0?password=…": "unit/test_urls_secrets.py::"
+    "BROKER_URL=redis://host/0?password=…": "unit/urls/test_urls_secrets.py::"
     "test_a_password_behind_the_question_mark_of_the_broker_is_refused",
-    "out of file descriptors, 60 threads": "integration/test_short_of.py::"
+    "out of file descriptors, 60 threads": "integration/host/test_exhaustion.py::"
     "test_place_says_what_is_lacking_and_never_of_an_order_that_was_charged",
-    "a SQLite worker out of file descriptors": "integration/test_worker_in_need.py::"
+    "a SQLite worker out of file descriptors": "integration/worker/test_exhaustion.py::"
     "test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go",
-    "db upgrade beside a long writer": "contract/test_upgrading.py::"
+    "db upgrade beside a long writer": "contract/payments/db/test_upgrade.py::"
     "test_a_lock_that_cannot_be_had_is_said_as_that_and_nothing_is_half_done",
-    "db upgrade of millions of rows": "contract/test_upgrading.py::"
+    "db upgrade of millions of rows": "contract/payments/db/test_upgrade.py::"
     "test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it",
-    "Retry-After as a date, no Date, a slow clock": "unit/gateways/test_retry_after.py::"
+    "Retry-After as a date, no Date, a slow clock": "unit/payments/gateways/test_retry_after.py::"
     "test_what_nobody_can_mean_is_ignored",
-    "second Ctrl-C, SIGQUIT to a busy worker": "integration/test_worker_in_need.py::"
+    "second Ctrl-C, SIGQUIT to a busy worker": "integration/worker/test_exhaustion.py::"
     "test_a_worker_that_is_told_to_hurry_ends_its_calls_and_says_so",
-    "stdout closed": "integration/test_cli_streams.py::test_a_closed_stdout_is_an_error",
-    "not UTF-8 in a path": "integration/test_cli_streams.py::test_a_data_folder_that_is_not_utf_8_is_refused",
-    "up > /dev/full": "integration/test_cli_streams.py::test_up_that_nobody_can_hear_ends_and_says_why",
-    "a database locked for 12 s": "contract/test_sqlite_file.py::"
+    "stdout closed": "integration/cli/test_streams.py::test_a_closed_stdout_is_an_error",
+    "not UTF-8 in a path": "integration/cli/test_streams.py::test_a_data_folder_that_is_not_utf_8_is_refused",
+    "up > /dev/full": "integration/cli/test_streams.py::test_up_that_nobody_can_hear_ends_and_says_why",
+    "a database locked for 12 s": "contract/sqlite/test_file.py::"
     "test_a_place_waits_once_for_a_lock_however_many_transactions_it_takes",
-    "celery control revoke": "integration/test_worker_outlives_redis.py::test_a_revoke_ends_no_order",
+    "celery control revoke": "integration/worker/test_outlives_redis.py::test_a_revoke_ends_no_order",
     "errors in a process pool": "unit/test_pickling.py::"
     "test_invalid_order_and_idempotency_conflict_come_out_of_a_process_pool",
     "ExceptionGroup": "unit/breaker/test_classification.py::test_a_group_counts_as_what_is_in_it",
-    "no worker is alive": "integration/test_cli_workers.py::"
+    "no worker is alive": "integration/cli/test_workers.py::"
     "test_no_worker_is_alive_and_backlog_does_not_say_that_payments_go_through",
-    "Celery's default log level": "integration/test_worker_log.py::"
+    "Celery's default log level": "integration/worker/test_log.py::"
     "test_an_outage_and_its_end_are_told_at_celerys_default_level",
     "a shop's own worker.py or producers.py": "acceptance/test_wheel.py::"
     "test_its_commands_run_in_a_folder_with_such_modules",
-    "an old version restarts after a migration": "contract/test_revisions.py::"
+    "an old version restarts after a migration": "contract/payments/db/test_revisions.py::"
     "test_is_an_unavailable_database_to_who_places",
-    "a year at 100 orders/s": "contract/test_pruning.py::"
+    "a year at 100 orders/s": "contract/payments/ledger/test_pruning.py::"
     "test_is_what_has_ended_long_ago_with_all_that_belongs_to_it",
 }
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.logs import LONGEST, LineFormatter, is_json_on
-from breakwall.payments.texts import is_allowed
 from breakwall.terminal.logs import show_warnings
+from breakwall.texts import is_allowed
 
 EVIL = "cart\n2026 ERROR forged\r\x1b[2J\x85\u2028\u2029\u202egpj\x7f\x00"
 

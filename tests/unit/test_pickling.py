@@ -25,10 +25,10 @@ import breakwall
 import producers
 import worker
 from breakwall.breaker import CircuitBreakerError, CircuitState
+from breakwall.payments.ledger.queries import AmbiguousNameError, Naming
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order, OrderStatus
-from breakwall.payments.queries import AmbiguousNameError, Naming
+from breakwall.producers.producer import PlaceResult
 from breakwall.settings import SettingsError
-from producers.producer import PlaceResult
 
 PLAIN: dict[object, object] = {str: "a text", int: 7, float: 1.5, dict: {"field": "a text"}, list: ["a text"]}
 """A value of each kind that the errors' own arguments have."""

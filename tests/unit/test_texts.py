@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from breakwall.payments.actions import MAX_REASON, Author, InvalidAuthorError
 from breakwall.payments.orders import InvalidOrderError, Order
-from breakwall.payments.texts import character_problem, is_allowed, quoted, text_problem, visible
+from breakwall.texts import character_problem, is_allowed, quoted, text_problem, visible
 from tests.texts import FAMILY, REFUSED, TYPED, accepted_texts
 
 

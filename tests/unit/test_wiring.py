@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic.fields import FieldInfo
 
-from breakwall.payments.database import DatabaseUnavailableError
+from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import BreakerSettings, Settings, SettingsError, load_settings
 from breakwall.wiring import open_breaker, open_database
 

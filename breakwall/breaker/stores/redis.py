@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from breakwall.breaker.sync.store import Record
-from breakwall.sentinel import is_sentinel, parse_sentinel_url, sentinel_client
+from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_client
 
 PREFIX = "breakwall:breaker:"
 
@@ -33,7 +33,7 @@ return {won, stored[1] or '', stored[2] or '', redis.call('TIME')}
 
 class RedisStore:
     """A server at ``url``, in redis-py's form (``redis://``, ``rediss://``, ``unix://``), or a master behind
-    sentinels (`breakwall.sentinel`).
+    sentinels (`breakwall.urls.sentinel`).
 
     Raises:
         ValueError: the URL cannot be read.

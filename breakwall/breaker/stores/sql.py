@@ -13,8 +13,8 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from breakwall.breaker.sync.store import ABSENT, Record
-from breakwall.sqlite_file import file_of, watch
-from breakwall.sqlite_fork import inside_sqlite
+from breakwall.sqlite.file import file_of, watch
+from breakwall.sqlite.fork import inside_sqlite
 
 metadata = sa.MetaData()
 

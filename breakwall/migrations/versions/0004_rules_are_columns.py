@@ -1,7 +1,7 @@
 """Rules read columns, a charge belongs to one order, and the site has a name.
 
 Workers of the version before go on while this runs, and afterwards: what they leave empty is read from the codes and
-texts that they write (`breakwall.payments.facts`). They know nothing of what is new, so they and the commands are
+texts that they write (`ledger.attempt_conditions`). They know nothing of what is new, so they and the commands are
 replaced before the producers, see `docs/operations.md`.
 
 Columns come first, empty, which takes a moment. Then the orders that were open at that time are filled, some at a time:

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from breakwall.credentials import TokenFile, client_tls
-
-from .base import (
+from breakwall.payments.gateways.base import (
     Advice,
     Answer,
     ChargeDetails,
@@ -48,7 +47,7 @@ def gateway_from_settings(settings: Settings) -> Gateway:
     Raises:
         ValueError: a file that the settings name has been taken away since they were read.
     """
-    from .http import HttpGateway  # httpx2 takes a while to import
+    from breakwall.payments.gateways.http import HttpGateway  # httpx2 takes a while to import
 
     proxy = settings.payment_proxy
     return HttpGateway(

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
-from breakwall.lacks import lack_of
-
-from .base import Advice, Answer, Health, Outcome
-from .bodies import (
+from breakwall.host.exhaustion import lack_of
+from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.gateways.bodies import (
     UnreadableError,
     excerpt,
     find_code,
@@ -25,7 +24,7 @@ from .bodies import (
     read_status,
     unknown_status,
 )
-from .retry_after import parse_retry_after
+from breakwall.payments.gateways.retry_after import parse_retry_after
 
 RUNNING = frozenset({"processing", "pending"})
 """The texts of a ``status`` that say that the charge is not decided yet."""

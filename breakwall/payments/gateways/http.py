@@ -19,8 +19,7 @@ import httpx2
 from breakwall import __version__
 from breakwall.breaker import forking
 from breakwall.credentials import basic_auth
-
-from .answers import (
+from breakwall.payments.gateways.answers import (
     DEFAULT_BOUNDS,
     Bounds,
     DeadlinePassedError,
@@ -28,13 +27,13 @@ from .answers import (
     classify,
     classify_error,
 )
-from .base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
-from .connections import ConnectionPool, Request
-from .deadline import Call, DeadlineStream, connect
-from .lookups import classify_look_up, classify_look_up_error
-from .proxy import Proxy
-from .resolver import Resolver
-from .wire_keys import wire_key
+from breakwall.payments.gateways.base import Answer, ChargeRequest, GatewayProfile, LookUpAnswer
+from breakwall.payments.gateways.lookup_answers import classify_look_up, classify_look_up_error
+from breakwall.payments.gateways.sent_keys import wire_key
+from breakwall.payments.gateways.transport.connections import ConnectionPool, Request
+from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream, connect
+from breakwall.payments.gateways.transport.proxy import Proxy
+from breakwall.payments.gateways.transport.resolver import Resolver
 
 Result = TypeVar("Result")
 

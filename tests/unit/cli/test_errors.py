@@ -9,14 +9,14 @@ import typer
 
 from breakwall.breaker import StoreLostError
 from breakwall.broker import BrokerNotStartedError
-from breakwall.broker.binary import NoServerProgramError
-from breakwall.monitor.overriding import NotSharedError
-from breakwall.payments.database import DatabaseUnavailableError, SchemaError
-from breakwall.payments.interventions import RefusedError
+from breakwall.broker.embedded.find_server import NoServerProgramError
+from breakwall.cli.breaker import NotSharedError
+from breakwall.cli.errors import explain, report
+from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
+from breakwall.payments.ledger.queries import AmbiguousNameError, Naming, OrderNotFoundError
+from breakwall.payments.operator.retry_and_cancel import RefusedError
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError
-from breakwall.payments.queries import AmbiguousNameError, Naming, OrderNotFoundError
 from breakwall.settings import SettingsError
-from breakwall.terminal.errors import explain, report
 from breakwall.terminal.options import wants_json
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from breakwall.demo.acknowledgements import PromiseWriter
 from breakwall.demo.customers import paced, serve, shopping
-from breakwall.demo.promises import PromiseWriter
 from breakwall.payments.orders import Order, OrderStatus
 from producers import PlaceResult
 

@@ -11,9 +11,8 @@ from rich.console import Console
 
 from breakwall.breaker import CircuitState
 from breakwall.demo.panel import ASCII_BLOCKS, BLOCKS, panel, sparkline
-from breakwall.demo.scene import Scene, ServiceState
-
-from .scenes import scene
+from breakwall.demo.snapshot import Scene, ServiceState
+from tests.unit.demo.snapshots import scene
 
 HISTORY = [(number / 10, number) for number in range(300)]
 

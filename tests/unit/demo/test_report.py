@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from breakwall.demo.course import Course
 from breakwall.demo.reconciliation import Fault, Reconciliation, Verdict
 from breakwall.demo.report import SHOWN, Report, report_lines
-from breakwall.demo.scene import LookUps
+from breakwall.demo.snapshot import LookUps
+from breakwall.demo.timeline import Course
 
 
 def report(

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from breakwall.payments.files.amounts import AmountError, DecimalAmountError, Units, minor_units
+from breakwall.files.amounts import AmountError, DecimalAmountError, Units, minor_units
 
 
 @pytest.mark.parametrize(

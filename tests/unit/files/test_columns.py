@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.payments.files.columns import Columns, ColumnsError, look_up, parse_columns
-from breakwall.payments.files.problems import UnreadableFileError
+from breakwall.files.columns import Columns, ColumnsError, look_up, parse_columns
+from breakwall.files.errors import UnreadableFileError
 
 FIELDS = ("key", "charge_id", "amount")
 DEFAULTS = {"key": ("key", "idempotency_key"), "charge_id": ("charge_id",), "amount": ("amount",)}

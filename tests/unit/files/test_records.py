@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from breakwall.payments.files.columns import Columns
-from breakwall.payments.files.lines import MAX_RECORD
-from breakwall.payments.files.problems import UnreadableFileError
-from breakwall.payments.files.records import Record, Records
+from breakwall.files.columns import Columns
+from breakwall.files.errors import UnreadableFileError
+from breakwall.files.lines import MAX_RECORD
+from breakwall.files.records import Record, Records
 
 COLUMNS = Columns({"id": ("id",), "note": ("note",)}, ("id",))
 CSV = "id,note\na,one\nb,two\n"

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from backlog_looks import CLOSED, OPEN, PROBING, QUIET
 
 from breakwall.breaker import BreakerStatus, Override, OverrideMode
+from breakwall.cli.backlog.text import backlog_fields, breaker_fields, one_line, verdict
 from breakwall.monitor.alarms import JUST_STARTED, UNPROBED, Trouble, alarms
 from breakwall.monitor.counts import STILL, Counts, Rejected
-from breakwall.monitor.show import backlog_fields, breaker_fields, one_line, verdict
-from breakwall.payments.workers import Worker
+from breakwall.payments.fleet.workers import Worker
+from tests.unit.monitor.backlog_looks import CLOSED, OPEN, PROBING, QUIET
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""`breakwall backlog`: the snapshot of `breakwall.monitor` as text or JSON, once or again and again."""

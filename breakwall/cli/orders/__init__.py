@@ -1,0 +1,36 @@
+"""`breakwall orders`: placing orders, bringing them in by the file, and looking at them."""
+
+from __future__ import annotations
+
+import typer
+
+from breakwall.cli.orders.cancel import cancel
+from breakwall.cli.orders.import_ import import_orders
+from breakwall.cli.orders.incidents import incidents
+from breakwall.cli.orders.place import place
+from breakwall.cli.orders.reconcile import reconcile
+from breakwall.cli.orders.resolve import resolve
+from breakwall.cli.orders.retry import retry
+from breakwall.cli.orders.show import list_orders, show
+from breakwall.cli.orders.suspect import suspect
+
+__all__ = ["orders_app"]
+
+orders_app = typer.Typer(
+    no_args_is_help=True,
+    help="Orders: place, import, show, list, retry, cancel, resolve, incidents, reconcile, suspect.",
+)
+orders_app.command("place", short_help="Accept one order: charge it now, or queue it.")(place)
+orders_app.command("import", short_help="Queue the orders of a file or of stdin.")(import_orders)
+orders_app.command("show", short_help="Show one order and all that was tried.")(show)
+orders_app.command("list")(list_orders)
+orders_app.command("retry", short_help="Send orders round again, due at once.")(retry)
+orders_app.command("cancel", short_help="Cancel an order that is not paid.")(cancel)
+orders_app.command("resolve", short_help="End an order with what you have found out.")(resolve)
+orders_app.command("incidents", short_help="List charges that a person must look at; open or close one.")(
+    incidents
+)
+orders_app.command("reconcile", short_help="Compare a payment service's report with the orders.")(reconcile)
+orders_app.command("suspect", short_help="After a restore: look up all open orders before anything is sent.")(
+    suspect
+)

@@ -1,0 +1,121 @@
+"""`breakwall orders import`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from breakwall.cli.errors import ExitCode
+from breakwall.cli.orders.input_file import (
+    STDIN,
+    AmountsOption,
+    ColumnsOption,
+    EncodingOption,
+    columns_named,
+    encoding_named,
+    opened,
+)
+from breakwall.files.amounts import Units
+from breakwall.terminal.options import Format, OutputOption
+
+if TYPE_CHECKING:
+    from breakwall.producers.importing import OrderImporter, Summary
+    from breakwall.producers.order_files import OrderFile
+
+
+def import_orders(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|-", help="CSV, a JSON array or JSON Lines; - is standard input.", show_default=False
+        ),
+    ] = STDIN,
+    columns: ColumnsOption = "",
+    amounts: AmountsOption = Units.MINOR,
+    encoding: EncodingOption = "",
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Queue the orders of a file: CSV with a header, a JSON array, or one JSON object a line:
+
+    {"user_id": "u1", "amount": 10000, "currency": "KRW", "idempotency_key": "cart-17"}
+
+    A bad line is reported by its number and the others are accepted. The same file again changes nothing.
+    The file may be packed with gzip. Exits with 1 when a line was bad, with 2 when the file cannot be read.
+    """
+    from breakwall.producers.order_files import FIELDS, OrderFile
+
+    names, decoding = columns_named(columns, FIELDS), encoding_named(encoding)
+
+    from breakwall.producers.importing import OrderImporter
+    from breakwall.producers.producer import OrderProducer
+    from breakwall.settings import load_settings
+    from breakwall.wiring import open_database
+
+    settings = load_settings()
+    with (
+        opened(file, "orders as CSV or JSON") as (stream, size),
+        OrderProducer.from_settings(settings) as producer,
+        closing(open_database(settings)) as database,
+    ):
+        importer = OrderImporter(producer, database, _reporter(output))
+        orders = OrderFile(stream, columns=names, units=amounts, encoding=decoding)
+        try:
+            _run(importer, orders, size)
+        except Exception:
+            if importer.summary.lines:
+                _summarise(importer.summary, output, finished=False)
+            raise
+    _summarise(importer.summary, output, finished=True)
+    if importer.summary.bad:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _run(importer: OrderImporter, orders: OrderFile, size: int | None) -> None:
+    with _progress(size) as advance:
+        for _ in importer.run(orders):
+            advance(orders.position, importer.summary.lines)
+
+
+@contextmanager
+def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, when that is a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from breakwall.terminal.output import notes
+
+    console = notes()
+    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.fields[lines]:,} lines"))
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("importing", total=size, lines=0)
+        yield lambda read, lines: progress.update(task, completed=read, lines=lines)
+
+
+def _reporter(output: Format) -> Callable[[int, str], None]:
+    from breakwall.terminal.output import notes, plain, write_json_note
+
+    if output is Format.JSON:
+        return lambda number, problem: write_json_note({"line": number, "problem": problem})
+    console = notes()
+    return lambda number, problem: console.print(f"line {number}: {plain(problem)}", highlight=False)
+
+
+def _summarise(summary: Summary, output: Format, *, finished: bool) -> None:
+    from dataclasses import asdict
+
+    from breakwall.terminal.output import data, write_json
+    from breakwall.terminal.words import count
+
+    if output is Format.JSON:
+        write_json({**asdict(summary), "finished": finished})
+        return
+    said = (
+        f"{count(summary.accepted, 'order')} accepted, {summary.already_known:,} already known, "
+        f"{count(summary.bad, 'bad line')}."
+    )
+    again = "" if finished else " Not all lines were read: import the same again, nothing is doubled."
+    data().print(said + again, highlight=False)

@@ -1,0 +1,99 @@
+"""`breakwall worker`: the same worker as `celery -A worker worker`, checked before it starts."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from breakwall.settings import Settings
+
+WORKER_CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def worker(
+    context: typer.Context,
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", "-c", min=1, max=1000, metavar="N", help="Payments tried at once."),
+    ] = None,
+) -> None:
+    """Run a worker that charges queued orders, until Ctrl-C.
+
+    Of Celery's own options it takes --loglevel, --logfile, --hostname, --pidfile, --task-events,
+    --heartbeat-interval and --without-heartbeat; any other is refused with the reason. With no broker
+    configured it also runs the embedded one.
+    """
+    from breakwall.broker.celery_environment import hide_from_celery
+    from breakwall.settings import load_settings
+    from breakwall.terminal.streams import serve_without_stdout
+
+    serve_without_stdout(thorough=True)  # Celery's banner on a full disk would be the worker's end
+    settings = load_settings()
+    hide_from_celery(os.environ)
+    _check_broker(settings)
+    _check_database(settings)
+    raise typer.Exit(_run(settings, concurrency, context.args))
+
+
+def _check_database(settings: Settings) -> None:
+    """Before anything is consumed: a worker without its database could only put every order off.
+
+    Raises:
+        DatabaseUnavailableError: it does not answer.
+        SchemaError: it is not at this version.
+    """
+    from breakwall.wiring import open_database
+
+    with closing(open_database(settings)) as database:
+        database.read(lambda connection: None)
+
+
+def _check_broker(settings: Settings) -> None:
+    """Before Celery, which would wrap the reason in a traceback of its own.
+
+    Raises:
+        BrokerNotStartedError: the embedded broker is wanted, and its socket's path is too long.
+        NoServerProgramError: it is wanted, and there is no program for it.
+        WrongQueueError: another broker is, and has something else in the queue's place.
+    """
+    from breakwall.broker import check_queue
+    from breakwall.broker.embedded.find_server import find_server_program
+    from breakwall.broker.embedded.server import ServerFolder
+
+    if settings.embedded_broker:
+        ServerFolder(settings.home)
+        find_server_program()
+    else:
+        check_queue(settings)
+
+
+def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
+    """Celery's own worker command, in this process; returns its exit code."""
+    import click
+    from celery.bin.base import CLIContext
+
+    from breakwall.terminal.logs import is_log_json, write_event
+    from breakwall.worker.app import create_app
+    from breakwall.worker.options import own_worker
+
+    chosen = [] if concurrency is None else ["--concurrency", str(concurrency)]
+    surroundings = CLIContext(
+        app=create_app(settings), no_color=bool(os.environ.get("NO_COLOR")), workdir=None
+    )
+    try:
+        # No variable of the environment gives an option its value.
+        code: int | None = own_worker().main(
+            [*chosen, *others], "breakwall worker", standalone_mode=False, obj=surroundings
+        )
+    except click.ClickException as error:
+        # Celery leaves its options' errors to whoever calls it.
+        if is_log_json():
+            write_event("breakwall.worker", error.format_message())
+        else:
+            error.show()
+        return error.exit_code
+    return code or 0

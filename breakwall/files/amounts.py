@@ -1,0 +1,115 @@
+"""Amounts as people write them, turned into whole minor units: exactly, or not at all."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from enum import StrEnum
+
+from breakwall.currencies import MINOR_DIGITS
+
+
+class Units(StrEnum):
+    """What a file's amounts count: ``$10.00`` is 1000 in minor units and 10.00 in major ones."""
+
+    MINOR = "minor"
+    MAJOR = "major"
+
+
+class AmountError(ValueError):
+    """The value is no amount in these units."""
+
+
+class DecimalAmountError(AmountError):
+    """The value has decimals, so that the file's amounts cannot be in minor units."""
+
+
+MINOR_UNITS = "should be a whole number of minor units ($10.00 is 1000, ₩10,000 is 10000)"
+ADVICE = "say --amounts major if this file has $10.00 as 10.00"
+
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
+_DECIMAL = re.compile(r"[-+]?[0-9][0-9.,' ]*[.,][0-9]{1,2}|[-+]?[0-9]+\.[0-9]+")
+# Digits, in groups of three where something stands between them, and a fraction.
+_POINTED = re.compile(r"([0-9]{1,18}|[1-9][0-9]{0,2}(?:([,' ])[0-9]{3})(?:\2[0-9]{3})*)(?:\.([0-9]+))?")
+_COMMAED = re.compile(r"([0-9]{1,18}|[1-9][0-9]{0,2}(?:([.' ])[0-9]{3})(?:\2[0-9]{3})*)(?:,([0-9]+))?")
+_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
+_LONGEST = 40
+_MAX = 10**15
+"""Far above any charge, and exact in every program and database."""
+
+
+def minor_units(value: object, currency: str, units: Units) -> int:
+    """Read an amount.
+
+    Args:
+        value: a whole number, a `Decimal`, or a text.
+        currency: an ISO 4217 code that `MINOR_DIGITS` knows.
+        units: what ``value`` counts.
+
+    Raises:
+        DecimalAmountError: minor units are expected, and it has decimals.
+        AmountError: it cannot be read, may mean two amounts, or is no whole number of minor units.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise AmountError(MINOR_UNITS if units is Units.MINOR else "should be an amount such as 10.00")
+    text = str(value).translate(_SPACES).strip() if _short(value) else "a very long number"
+    if units is Units.MINOR:
+        return _whole(text)
+    # The point of a JSON number is always one for decimals.
+    return _from_major(text, currency, exact=isinstance(value, Decimal))
+
+
+def _short(value: int | Decimal | str) -> bool:
+    # Python writes no number of thousands of digits.
+    return abs(value) < 10**_LONGEST if isinstance(value, int) else len(str(value)) <= _LONGEST
+
+
+def _whole(text: str) -> int:
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text):
+        raise DecimalAmountError(f"{MINOR_UNITS}, and is {text}: {ADVICE}")
+    raise AmountError(f"{MINOR_UNITS}, and is {text!r}")
+
+
+def _from_major(text: str, currency: str, *, exact: bool) -> int:
+    unsigned = text.lstrip("+-")
+    if text.startswith("(") and text.endswith(")"):  # how accountants write less than nothing
+        text, unsigned = f"-{text[1:-1]}", text[1:-1]
+    digits = MINOR_DIGITS[currency]
+    readings = {_scaled(*parts, digits) for parts in _readings(unsigned, digits, exact=exact)}
+    if not readings or len(text) - len(unsigned) > 1:
+        raise AmountError(f"should be an amount such as 1234.56, and is {text!r}")
+    if len(readings) > 1:
+        raise AmountError(
+            f"is {text}, which may mean two amounts: write it without separators between digits"
+        )
+    (reading,) = readings
+    if reading is None:
+        raise AmountError(f"is {text}, which has more decimals than {currency} ({digits})")
+    if reading >= _MAX:
+        raise AmountError(f"should be less than {_MAX} minor units, and is {text}")
+    return -reading if text.startswith("-") else reading
+
+
+def _readings(text: str, digits: int, *, exact: bool) -> set[tuple[str, str]]:
+    """What the text may mean, as whole and fraction: the comma for decimals, or the point."""
+    found = set()
+    for pattern in (_POINTED,) if exact else (_POINTED, _COMMAED):
+        if parts := pattern.fullmatch(text):
+            whole = re.sub(r"[^0-9]", "", parts[1])
+            found.add((whole, parts[3] or ""))
+    if digits == 0:
+        # Nobody writes won or yen with a comma and three decimals: ₩10,000 are ten thousand.
+        found -= {parts for parts in found if len(parts[1]) == 3 and "," in text and "." not in text}
+    if digits == 3 and text.count(".") == 1 and "," not in text:
+        # Dinars have three decimals, and their point is a decimal point.
+        found = {parts for parts in found if parts[1]}
+    return found
+
+
+def _scaled(whole: str, fraction: str, digits: int) -> int | None:
+    fraction = fraction.rstrip("0")
+    if len(fraction) > digits:
+        return None
+    return int(whole + fraction.ljust(digits, "0"))

@@ -1,0 +1,92 @@
+"""A text's lines, each with its number, none longer than a bound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from breakwall.files.source import Text
+
+MAX_RECORD = 65_536
+"""Characters of a line and of a record. A file without line ends does not fill the memory."""
+
+LEGACY = "cp1252"
+"""What Windows wrote before UTF-8. Where the text is ASCII the two are the same."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line, counted from 1, with its end; or what is wrong with it."""
+
+    number: int
+    text: str
+    problem: str | None = None
+
+
+class Lines(Iterator[Line]):
+    """The lines of a text, one at a time.
+
+    Args:
+        text: where they come from.
+        lenient: a text that nothing says the encoding of, and that is not UTF-8, is taken for Windows-1252.
+
+    Attributes:
+        legacy: whether that has happened.
+    """
+
+    def __init__(self, text: Text, *, lenient: bool = False) -> None:
+        self._text = text
+        self._lenient = lenient and text.assumed
+        self._held: list[Line] = []
+        self._number = 0
+        self._beyond_ascii = False
+        self.legacy = False
+
+    def __next__(self) -> Line:
+        if self._held:
+            return self._held.pop()
+        text = self._text.stream.readline(MAX_RECORD + 1)
+        if not text:
+            raise StopIteration
+        self._number += 1
+        if len(text) > MAX_RECORD and not text.endswith("\n"):
+            self._skip_rest()
+            return Line(self._number, "", f"should be at most {MAX_RECORD} characters long")
+        return Line(self._number, text) if text.isascii() else self._decoded(text)
+
+    def put_back(self, lines: Iterable[Line]) -> None:
+        """Give lines back; they come again, in this order, before the others."""
+        self._held.extend(reversed(list(lines)))
+
+    def _skip_rest(self) -> None:
+        while (text := self._text.stream.readline(MAX_RECORD)) and not text.endswith("\n"):
+            pass
+
+    def _decoded(self, text: str) -> Line:
+        wrong = _SURROGATE.search(text) if self._text.encoding.startswith("utf-8") else None
+        # Once it was UTF-8 beyond ASCII, the file is UTF-8, and what is not is damaged.
+        self.legacy |= self._lenient and wrong is not None and not self._beyond_ascii
+        self._beyond_ascii = True
+        if self.legacy:
+            return self._from_legacy(text)
+        if wrong:
+            byte = ord(wrong[0]) - 0xDC00
+            problem = f"byte 0x{byte:02x} at character {wrong.start() + 1} is not UTF-8: {self._advice()}"
+            return Line(self._number, "", problem)
+        if "�" in text and not self._text.encoding.startswith("utf-8"):
+            return Line(self._number, "", f"holds bytes that are not {self._text.encoding}")
+        return Line(self._number, text)
+
+    def _from_legacy(self, text: str) -> Line:
+        raw = text.encode("utf-8", "surrogateescape")
+        try:
+            return Line(self._number, raw.decode(LEGACY))
+        except UnicodeDecodeError as error:
+            problem = f"byte 0x{raw[error.start]:02x} is neither UTF-8 nor Windows-1252: {self._advice()}"
+            return Line(self._number, "", problem)
+
+    def _advice(self) -> str:
+        return "save the file as UTF-8, or say --encoding cp1252 (Windows), cp949, cp932 …"

@@ -1,0 +1,109 @@
+"""What is due and has no live message: the orders that the dispatcher publishes and takes back.
+
+Backoff, lost publishes, crashed handlers and a wiped broker are all the same case here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, case, select, update
+
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.query_hints import most_likely, once
+from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, SettledBy, orders
+from breakwall.payments.ledger.record_result import end_unanswered
+from breakwall.payments.orders import OrderStatus
+
+POISON_CRASHES = 3
+"""An order whose claim ran out this often goes to review: it may be what kills its workers."""
+
+
+class DueOrders:
+    """The queue's other half, in the database. Raises `DatabaseUnavailableError` as the ledger does."""
+
+    def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
+        self.database = database
+        self.clock = clock or DatabaseClock()
+
+    def take_due(self, limit: int, *, republish_after: float) -> list[str]:
+        """Choose up to ``limit`` due orders without a live message, oldest first, to be published now.
+
+        Each is left alone for ``republish_after`` seconds; several dispatchers choose different orders.
+        """
+        due = (
+            select(orders.c.id)
+            .where(most_likely(orders.c.status == QUEUED), orders.c.dispatch_at <= once(self.clock.after(0)))
+            .order_by(orders.c.dispatch_at, orders.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+
+        def work(connection: Connection) -> list[str]:
+            chosen = list(connection.scalars(due))
+            if chosen:
+                connection.execute(
+                    update(orders)
+                    .where(orders.c.id.in_(chosen))
+                    .values(dispatch_at=self.clock.after(republish_after))
+                )
+            return chosen
+
+        return self.database.write(work, name="take_due")
+
+    def give_back_due(self, order_ids: Iterable[str]) -> None:
+        """Undo `take_due` for orders that could not be published."""
+        unpublished = list(order_ids)
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                update(orders)
+                .where(orders.c.id.in_(unpublished), orders.c.status == QUEUED)
+                .values(dispatch_at=self.clock.after(0))
+            )
+
+        self.database.write(work, name="give_back_due")
+
+    def reclaim_expired(self, limit: int = 500) -> list[str]:
+        """Take orders back whose claim ran out: their worker died, hung or lost the database.
+
+        An attempt without an answer becomes an unknown outcome. The order is due at once, or goes to
+        review when this has happened `POISON_CRASHES` times.
+        """
+        expired = (
+            select(orders.c.id)
+            .where(
+                most_likely(orders.c.status == IN_FLIGHT), orders.c.lease_until <= once(self.clock.after(0))
+            )
+            .order_by(orders.c.lease_until, orders.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+
+        def work(connection: Connection) -> list[str]:
+            found = list(connection.scalars(expired))
+            if found:
+                end_unanswered(connection, self.clock, found, SettledBy.LEASE)
+                self._requeue_crashed(connection, found)
+            return found
+
+        return self.database.write(work, name="reclaim_expired")
+
+    def _requeue_crashed(self, connection: Connection, order_ids: list[str]) -> None:
+        poison = orders.c.crash_count + 1 >= POISON_CRASHES
+        now = self.clock.after(0)
+        connection.execute(
+            update(orders)
+            .where(orders.c.id.in_(order_ids))
+            .values(
+                status=case((poison, OrderStatus.REVIEW.value), else_=OrderStatus.QUEUED.value),
+                crash_count=orders.c.crash_count + 1,
+                lease_until=None,
+                next_attempt_at=case((poison, None), else_=now),
+                dispatch_at=case((poison, None), else_=now),
+                settled_at=case((poison, now), else_=None),
+                last_error="The process that worked on this order ended or lost its claim.",
+                rejected=False,
+            )
+        )

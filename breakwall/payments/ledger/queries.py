@@ -1,0 +1,170 @@
+"""Reading orders, for the callers, the command line and the monitor. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
+
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.keys import order_id_within
+from breakwall.payments.ledger.pruned import PrunedOrder, pruned_by_id, pruned_by_key
+from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
+from breakwall.pickling import Picklable
+from breakwall.texts import is_allowed, quoted
+
+_ORDER_COLUMNS = [orders.c[name] for name in StoredOrder.__dataclass_fields__]
+_ATTEMPT_COLUMNS = [attempts.c[name] for name in StoredAttempt.__dataclass_fields__]
+
+
+class Naming(StrEnum):
+    """What a text that names an order is: its id, its caller's key, a key that it travels under, or any of them."""
+
+    ANY = "any"
+    ID = "id"
+    KEY = "key"
+    SENT = "sent"
+
+
+def travels_as(key: str) -> ColumnElement[bool]:
+    """The condition that an order was sent, or is to be, under a key that was made for it."""
+    sent = exists().where(attempts.c.order_id == orders.c.id, attempts.c.gateway_key == key)
+    return and_(orders.c.id == (order_id_within(key) or ""), or_(orders.c.charge_key == key, sent))
+
+
+_FINDERS: dict[Naming, Callable[[str], ColumnElement[bool]]] = {
+    Naming.ID: lambda name: orders.c.id == name,
+    Naming.KEY: lambda name: orders.c.idempotency_key == name,
+    Naming.SENT: travels_as,
+}
+"""For each way to name an order, which orders a name means. Each condition has an index."""
+
+_PRUNED: dict[Naming, Callable[[Connection, str], PrunedOrder | None]] = {
+    Naming.ID: lambda connection, name: pruned_by_id(connection, [name]).get(name),
+    Naming.KEY: lambda connection, name: pruned_by_key(connection, [name]).get(name),
+    # By the id within: the keys that it travelled under are gone.
+    Naming.SENT: lambda connection, name: _PRUNED[Naming.ID](connection, order_id_within(name) or ""),
+}
+"""For each way to name an order, the pruned one that a name means."""
+
+_WAYS = {
+    Naming.ANY: "the id or the key",
+    Naming.ID: "the id",
+    Naming.KEY: "the idempotency key",
+    Naming.SENT: "a key that was sent",
+}
+
+
+class OrderNotFoundError(LookupError):
+    """No order has this id or idempotency key."""
+
+
+class OrderPrunedError(Picklable, OrderNotFoundError):
+    """The order was pruned; nothing was changed.
+
+    Attributes:
+        pruned: what is left of it: when it was pruned, and how it had ended.
+    """
+
+    def __init__(self, pruned: PrunedOrder) -> None:
+        charge = f" by {pruned.charge_id}" if pruned.charge_id else ""
+        super().__init__(
+            f"order {pruned.id} (key {quoted(pruned.idempotency_key)}) ended {pruned.status}{charge} on "
+            f"{pruned.settled_at:%Y-%m-%d} and was pruned on {pruned.pruned_at:%Y-%m-%d}; placed again, it is "
+            "answered with that and nothing is charged"
+        )
+        self.pruned = pruned
+
+
+class AmbiguousNameError(Picklable, LookupError):
+    """The name fits two orders, each in its own way; nothing was changed.
+
+    Attributes:
+        name: as it was given.
+        found: the ids of the orders that it fits, by the way in which it does.
+    """
+
+    def __init__(self, name: str, found: dict[Naming, str]) -> None:
+        fits = " and ".join(f"{_WAYS[way]} of order {order_id}" for way, order_id in found.items())
+        decides = " or ".join(f"--{way}" for way in found if way is not Naming.SENT)
+        super().__init__(f"{quoted(name)} is {fits}. Say which one is meant: {decides} decides")
+        self.name = name
+        self.found = found
+
+
+def get_order(database: Database, name: str, by: Naming = Naming.ANY) -> StoredOrder:
+    """Find an order by its id, by its idempotency key, or by either.
+
+    Raises:
+        OrderPrunedError: there was one.
+        OrderNotFoundError: there is none.
+        AmbiguousNameError: there are two, and ``by`` does not say which is meant.
+    """
+    # What no text may hold is in no order's name, and no driver can encode all of it.
+    found = database.read(lambda connection: _find(connection, name, by)) if is_allowed(name) else {}
+    distinct = {order.id: order for order in found.values()}
+    if not distinct:
+        raise OrderNotFoundError(f"no order has {_WAYS[by]} {quoted(name)}")
+    if len(distinct) > 1:
+        raise AmbiguousNameError(name, {way: order.id for way, order in found.items()})
+    order = distinct.popitem()[1]
+    if isinstance(order, PrunedOrder):
+        raise OrderPrunedError(order)
+    return order
+
+
+def list_orders(
+    database: Database, *, status: OrderStatus | None = None, limit: int = 50
+) -> list[StoredOrder]:
+    """The newest orders, newest first, optionally those in one state."""
+    newest = select(*_ORDER_COLUMNS).order_by(orders.c.created_at.desc(), orders.c.id).limit(limit)
+    # The index leads with the state. A walk along it for each of them beats sorting all orders there are.
+    states = OrderStatus if status is None else [status]
+
+    def work(connection: Connection) -> list[StoredOrder]:
+        walks = [connection.execute(newest.where(orders.c.status == state)) for state in states]
+        found = sorted((_order(row) for walk in walks for row in walk), key=lambda order: order.id)
+        return sorted(found, key=lambda order: order.created_at, reverse=True)[:limit]
+
+    return database.read(work)
+
+
+def list_attempts(database: Database, order_id: str) -> list[StoredAttempt]:
+    """An order's attempts, first to last."""
+    wanted = select(*_ATTEMPT_COLUMNS).where(attempts.c.order_id == order_id).order_by(attempts.c.number)
+    return database.read(lambda connection: [_attempt(row) for row in connection.execute(wanted)])
+
+
+def orders_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, StoredOrder]:
+    """The orders that have one of these idempotency keys, by key, within a running transaction."""
+    wanted = select(*_ORDER_COLUMNS).where(orders.c.idempotency_key.in_(keys))
+    return {row.idempotency_key: _order(row) for row in connection.execute(wanted)}
+
+
+def stored_order(connection: Connection, which: ColumnElement[bool]) -> StoredOrder:
+    """The one order that ``which`` selects, within a running transaction."""
+    return _order(connection.execute(select(*_ORDER_COLUMNS).where(which)).one())
+
+
+def _find(connection: Connection, name: str, by: Naming) -> dict[Naming, StoredOrder | PrunedOrder]:
+    """The order that each way to name one finds, for those that find one; else what is left of a pruned one."""
+    wanted = select(*_ORDER_COLUMNS)
+    ways = list(_FINDERS) if by is Naming.ANY else [by]
+    rows = {way: connection.execute(wanted.where(_FINDERS[way](name))).one_or_none() for way in ways}
+    stored = {way: _order(row) for way, row in rows.items() if row is not None}
+    pruned = {way: _PRUNED[way](connection, name) for way in ways if way not in stored}
+    return {**{way: order for way, order in pruned.items() if order is not None}, **stored}
+
+
+def _order(row: Row[Any]) -> StoredOrder:
+    values = dict(row._mapping)
+    return StoredOrder(**{**values, "status": OrderStatus(row.status)})
+
+
+def _attempt(row: Row[Any]) -> StoredAttempt:
+    values = dict(row._mapping)
+    return StoredAttempt(**{**values, "outcome": row.outcome and Outcome(row.outcome)})

@@ -1,0 +1,126 @@
+"""The incidents of all orders: which of them are open, opening one, closing one that a person has dealt with.
+
+An incident carries its own note of who closed it, when and why; there is no second one in `interventions`,
+because closing changes nothing about the order.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from breakwall.payments.actions import Author, IncidentKind, StoredIncident
+from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.schema import incidents
+from breakwall.payments.ledger.audit import INCIDENT_COLUMNS, lock_orders, report_incident
+from breakwall.payments.ledger.pruned import pruned_order
+from breakwall.payments.ledger.queries import Naming, OrderPrunedError, get_order
+from breakwall.payments.operator.retry_and_cancel import RefusedError
+
+OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
+"""Incidents that nobody has closed. A partial index holds no other, so many closed ones cost nothing."""
+
+
+OPENING = "open_incident"
+CLOSING = "close_incident"
+"""Their transactions' names. They are no crash points': no order changes with them."""
+
+
+class IncidentNotFoundError(LookupError):
+    """No incident has this number."""
+
+
+def count_open(connection: Connection) -> int:
+    """How many incidents are open, within a running transaction."""
+    return connection.scalar(select(func.count()).select_from(incidents).where(OPEN)) or 0
+
+
+def newest_incidents(connection: Connection, *, limit: int, closed_too: bool = False) -> list[StoredIncident]:
+    """The newest incidents of all orders, newest first, within a running transaction.
+
+    Args:
+        limit: how many at most.
+        closed_too: also those that are not open any more.
+    """
+    wanted = select(*INCIDENT_COLUMNS).order_by(incidents.c.at.desc(), incidents.c.id.desc()).limit(limit)
+    found = connection.execute(wanted if closed_too else wanted.where(OPEN))
+    return [StoredIncident(**row._mapping) for row in found]
+
+
+def open_incident(
+    database: Database, name: str, author: Author, *, by: Naming = Naming.ANY, clock: Clock | None = None
+) -> StoredIncident:
+    """Write down what a person has found out about an order: an incident of the kind `reported`.
+
+    The same by the same person again is the incident that there is.
+
+    Args:
+        name: the order's id or idempotency key, as ``by`` says.
+        author: who reports it; their reason is what they have found.
+
+    Raises:
+        ValueError: ``author`` gives no reason.
+        OrderNotFoundError, AmbiguousNameError: as `get_order`.
+        RefusedError: it was reported before, and is closed; nothing was changed.
+        DatabaseUnavailableError: as `Database.write`.
+    """
+    if author.reason is None:
+        raise ValueError("an incident is opened with a reason")
+    order_id = get_order(database, name, by).id
+    detail = f"{author.reason} (reported by {author.actor})"
+    same = (
+        incidents.c.order_id == order_id,
+        incidents.c.kind == IncidentKind.REPORTED,
+        incidents.c.detail == detail,
+    )
+
+    def work(connection: Connection) -> StoredIncident:
+        if not lock_orders(connection, [order_id]):
+            raise OrderPrunedError(pruned_order(connection, order_id))
+        report_incident(connection, clock or DatabaseClock(), order_id, IncidentKind.REPORTED, detail)
+        found = StoredIncident(**connection.execute(select(*INCIDENT_COLUMNS).where(*same)).one()._mapping)
+        if found.closed_at is not None:
+            raise RefusedError(
+                f"incident {found.id} says the same, and was closed by {found.closed_by}: {found.close_reason}"
+            )
+        return found
+
+    return database.write(work, name=OPENING)
+
+
+def close_incident(
+    database: Database, number: int, author: Author, *, clock: Clock | None = None
+) -> StoredIncident:
+    """Note that a person has dealt with an incident, and return it as it is afterwards.
+
+    It stays closed when the same thing is found again. Of two people who close one, one is told of the other.
+
+    Args:
+        number: the incident's id.
+        author: who closes it, and why.
+
+    Raises:
+        ValueError: ``author`` gives no reason.
+        IncidentNotFoundError: there is none with this number.
+        RefusedError: it is closed already; nothing was changed.
+        DatabaseUnavailableError: as `Database.write`.
+    """
+    if author.reason is None:
+        raise ValueError("an incident is closed with a reason")
+    now = (clock or DatabaseClock()).after(0)
+    closing = (
+        update(incidents)
+        .where(incidents.c.id == number, OPEN)
+        .values(closed_at=now, closed_by=author.actor, close_reason=author.reason)
+    )
+
+    def work(connection: Connection) -> StoredIncident:
+        changed = connection.execute(closing).rowcount
+        found = connection.execute(select(*INCIDENT_COLUMNS).where(incidents.c.id == number)).one_or_none()
+        if found is None:
+            raise IncidentNotFoundError(f"no incident has the number {number}")
+        if not changed:
+            raise RefusedError(f"incident {number} was closed by {found.closed_by}: {found.close_reason}")
+        return StoredIncident(**found._mapping)
+
+    return database.write(work, name=CLOSING)

@@ -1,0 +1,214 @@
+"""The workers' heartbeats: who is alive, by the database's clock, and who is not any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from unittest.mock import Mock
+
+import pytest
+from sqlalchemy import func, select, text
+
+from breakwall import __version__
+from breakwall.breaker import CircuitBreaker
+from breakwall.broker import READS
+from breakwall.monitor.backlog import Monitor
+from breakwall.payments.db.clock import ManualClock
+from breakwall.payments.db.database import Database, DatabaseUnavailableError
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.schema import workers
+from breakwall.payments.fleet.workers import (
+    DEAD_AFTER,
+    KEPT,
+    MOST_SILENT,
+    Worker,
+    known_workers,
+    live_workers,
+)
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.orders import Order
+from breakwall.worker.heartbeat import Heartbeat
+from tests.stopwatch import Stopwatch
+
+
+class Fleet:
+    """Workers over one database, on a clock that is turned by hand."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        upgrade(self.database.engine)
+        self.clock = ManualClock()
+        self.seconds = 0.0
+
+    def worker(self, name: str = "celery@web-1", slots: int = 20) -> Heartbeat:
+        heartbeat = Heartbeat(self.database, clock=self.clock, monotonic=lambda: self.seconds)
+        heartbeat.introduce(name, slots)
+        assert heartbeat.beat()
+        return heartbeat
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.seconds += seconds
+
+    def live(self) -> list[Worker]:
+        found = self.database.read(lambda connection: live_workers(connection, self.clock))
+        assert found is not None
+        return found
+
+    def known(self) -> list[Worker]:
+        found = self.database.read(lambda connection: known_workers(connection, self.clock))
+        assert found is not None
+        return found
+
+    def forget_the_table(self) -> None:
+        """As at revision 0004."""
+        self.database.write(lambda connection: connection.execute(text("DROP TABLE workers")))
+
+
+@pytest.fixture
+def fleet(migrated_url: str) -> Iterator[Fleet]:
+    fleet = Fleet(migrated_url)
+    yield fleet
+    fleet.database.close()
+
+
+def test_a_worker_tells_who_and_where_it_is_with_what_slots_and_version(fleet: Fleet) -> None:
+    fleet.worker("celery@web-1", slots=7)
+    (found,) = fleet.live()
+    assert (found.name, found.slots, found.version, found.reads) == (
+        "celery@web-1",
+        7,
+        __version__,
+        READS,
+    )
+    assert found.host
+    assert found.pid > 0
+    assert found.started_at == found.seen_at == fleet.clock.now
+
+
+def test_a_worker_that_goes_on_stays_alive_and_keeps_its_start(fleet: Fleet) -> None:
+    heartbeat = fleet.worker()
+    fleet.pass_time(DEAD_AFTER)
+    heartbeat.beat()
+    (found,) = fleet.live()
+    assert (found.up_seconds, found.silent_seconds) == (DEAD_AFTER, 0.0)
+
+
+def test_a_worker_without_a_sign_is_dead_after_the_stated_time_and_shown_as_silent(fleet: Fleet) -> None:
+    fleet.worker()
+    fleet.pass_time(DEAD_AFTER)
+    assert len(fleet.live()) == 1
+    fleet.pass_time(1)
+    assert fleet.live() == []
+    (found,) = fleet.known()
+    assert (found.alive, found.silent_seconds, found.up_seconds) == (False, DEAD_AFTER + 1, 0.0)
+
+
+def test_a_worker_that_went_silent_long_ago_is_not_shown(fleet: Fleet) -> None:
+    fleet.worker()
+    fleet.pass_time(KEPT + 1)
+    assert fleet.known() == []
+
+
+def test_the_living_come_before_the_silent(fleet: Fleet) -> None:
+    fleet.worker("old")
+    fleet.pass_time(DEAD_AFTER + 1)
+    fleet.worker("new")
+    assert [found.name for found in fleet.known()] == ["new", "old"]
+
+
+def test_a_worker_that_is_stopped_leaves_nothing(fleet: Fleet) -> None:
+    heartbeat = Heartbeat(fleet.database, clock=fleet.clock)
+    heartbeat.start("celery@web-1", 20)
+    heartbeat.stop()
+    assert fleet.known() == []
+
+
+def test_a_worker_that_crashes_at_each_start_leaves_so_many_rows_at_most(fleet: Fleet) -> None:
+    for _ in range(MOST_SILENT + 5):
+        fleet.worker()
+        fleet.pass_time(DEAD_AFTER + 1)
+    fleet.worker("the last")
+    rows = fleet.database.read(
+        lambda connection: connection.scalar(select(func.count()).select_from(workers))
+    )
+    assert rows == len(fleet.known()) <= MOST_SILENT + 1
+    assert fleet.live()[0].name == "the last"
+
+
+def test_a_row_from_a_time_that_is_still_to_come_is_no_living_worker(fleet: Fleet) -> None:
+    """The clock of the database's host was set back by a day."""
+    fleet.worker()
+    fleet.clock.advance(-86_400)
+    assert fleet.live() == []
+
+
+def test_what_a_worker_lacks_is_told_until_it_has_it_again(fleet: Fleet) -> None:
+    heartbeat = fleet.worker()
+    heartbeat.lacks("no file descriptors are left")
+    heartbeat.beat()
+    assert fleet.live()[0].lacks == "no file descriptors are left"
+    heartbeat.lacks(None)
+    heartbeat.beat()
+    assert fleet.live()[0].lacks is None
+
+
+def test_a_worker_tells_since_when_it_has_done_nothing(fleet: Fleet) -> None:
+    heartbeat = fleet.worker()
+    fleet.pass_time(20)
+    assert fleet.live()[0].idle_seconds == 20.0
+    heartbeat.busy()
+    fleet.pass_time(5)
+    heartbeat.beat()
+    assert fleet.live()[0].idle_seconds == 5.0
+
+
+def test_whatever_a_worker_is_called_can_be_stored_and_moves_no_cursor(fleet: Fleet) -> None:
+    fleet.worker("w\x1b[2J\udc80\n" + "x" * 300)
+    (found,) = fleet.live()
+    assert found.name.startswith(r"w\x1b[2J\udc80\nxxx")
+    assert len(found.name) == 255
+
+
+def test_without_the_table_nobody_can_tell_and_nobody_is_disturbed(fleet: Fleet) -> None:
+    fleet.forget_the_table()
+    fleet.worker()
+    assert fleet.database.read(lambda connection: live_workers(connection, fleet.clock)) is None
+
+
+def test_without_the_table_a_backlog_raises_no_alarm_about_workers(fleet: Fleet) -> None:
+    ledger = Ledger(fleet.database, lease=15.0, clock=fleet.clock)
+    ledger.accept_queued([Order("u1", 10_000, "KRW", "cart-1")], delay=0.0)
+    fleet.forget_the_table()
+    seen = Monitor(fleet.database, CircuitBreaker("payment"), lambda: 0, clock=fleet.clock).snapshot()
+    assert (seen.queued, seen.workers, seen.warnings) == (1, None, ())
+
+
+def test_a_database_that_does_not_answer_disturbs_no_worker() -> None:
+    heartbeat = Heartbeat(Database("postgresql+psycopg://u@127.0.0.1:9/x"))
+    watch = Stopwatch()
+    heartbeat.start("celery@web-1", 20)
+    assert heartbeat.beat() is False
+    heartbeat.stop()
+    assert watch.seconds < 20
+
+
+def test_a_heartbeat_that_cannot_be_written_for_want_of_something_says_of_what(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with nothing to do said nothing of a full disk, for as long as that lasted."""
+    full, told = DatabaseUnavailableError("full"), list[str]()
+    full.lack = "disk space"
+    heartbeat = Heartbeat(fleet.database, short=told.append)
+    heartbeat.introduce("celery@web-1", 20)
+    monkeypatch.setattr(fleet.database, "write", Mock(side_effect=full))
+    assert heartbeat.beat() is False
+    assert told == ["disk space"]
+
+
+def test_a_heartbeat_that_was_never_started_may_be_told_things_and_stopped(fleet: Fleet) -> None:
+    heartbeat = Heartbeat(fleet.database)
+    heartbeat.busy()
+    heartbeat.lacks("memory")
+    assert heartbeat.beat() is False
+    heartbeat.stop()
+    assert fleet.known() == []

@@ -1,0 +1,596 @@
+"""Orders that have ended go; their keys stay known. On SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Table, func, insert, select, text, update
+
+from breakwall.payments.actions import Author, IncidentKind
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.schema import (
+    attempts,
+    charges,
+    incidents,
+    interventions,
+    known_keys,
+    metadata,
+    orders,
+)
+from breakwall.payments.db.schema import site as names
+from breakwall.payments.decisions import Progress, Verdict
+from breakwall.payments.gateways.base import ChargeRequest
+from breakwall.payments.keys import derive_charge_key, key_shape
+from breakwall.payments.ledger.acceptance import known_orders
+from breakwall.payments.ledger.audit import list_incidents, report_incident
+from breakwall.payments.ledger.charges import known_charges, take_charge
+from breakwall.payments.ledger.claims import Attempt, Claim
+from breakwall.payments.ledger.ledger import ledger
+from breakwall.payments.ledger.pruned import PrunedOrder, digest_user
+from breakwall.payments.ledger.pruning import BATCH, Pruning
+from breakwall.payments.ledger.queries import Naming, OrderNotFoundError, OrderPrunedError, get_order
+from breakwall.payments.operator.incidents import close_incident, open_incident
+from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
+from breakwall.payments.reconciliation.compare import Kind
+from breakwall.payments.reconciliation.report import ReportLine
+from breakwall.payments.reconciliation.run import Period, Reconciliation
+from breakwall.producers.importing import OrderImporter
+from breakwall.producers.order_files import Line
+from tests.contract.people import ANNA
+from tests.contract.site import Site, order
+from tests.gateway import DECLINED, PAID
+
+DAY = 86_400.0
+KEYS_FOR = 400 * DAY
+
+
+class Keeper:
+    """Somebody who prunes a site."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.pruning = Pruning(
+            site.database, keys_for=KEYS_FOR, clock=site.clock, sleep=lambda seconds: None, timer=lambda: 0.0
+        )
+
+    def paid(self, key: str = "cart-1", charge_id: str | None = None) -> str:
+        self.site.gateway.answers.append(replace(PAID, charge_id=charge_id or f"ch_of_{key}"))
+        return self.site.producer.place(order(key)).order_id
+
+    def declined(self, key: str = "cart-1") -> str:
+        self.site.gateway.answers.append(DECLINED)
+        return self.site.producer.place(order(key)).order_id
+
+    def prune(self, age: float = 90 * DAY) -> int:
+        return sum(pruned for pruned, _ in self.pruning.run(age))
+
+    def prune_after(self, age: float = 90 * DAY) -> int:
+        self.site.advance(age + 1)
+        return self.prune(age)
+
+    def number(self, table: Table) -> int:
+        counted = select(func.count()).select_from(table)
+        return self.site.database.read(lambda connection: connection.scalar(counted) or 0)
+
+    def write(self, work: Callable[[Connection], Any]) -> Any:
+        return self.site.database.write(work, name="test")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database for all of these tests: each empties it, which takes less than making one."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('pruning') / 'breakwall.db'}"
+    server = request.getfixturevalue("_postgres")
+    server.ensure_running()
+    return str(server.fresh_url())
+
+
+@pytest.fixture
+def keeper(shared_url: str) -> Iterator[Keeper]:
+    site = Site(shared_url)
+    with site.database.engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            if table is not names:
+                connection.execute(table.delete())
+    yield Keeper(site)
+    site.producer.close()
+
+
+class TestWhatGoes:
+    def test_is_what_has_ended_long_ago_with_all_that_belongs_to_it(self, keeper: Keeper) -> None:
+        order_id = keeper.paid()
+        found = open_incident(keeper.site.database, order_id, Author("anna", "odd"), clock=keeper.site.clock)
+        close_incident(keeper.site.database, found.id, ANNA, clock=keeper.site.clock)
+        keeper.site.producer.enqueue([order("cart-2")])
+        keeper.site.people.cancel("cart-2", ANNA)
+        assert keeper.prune_after() == 2
+        assert [keeper.number(table) for table in (orders, attempts, incidents, interventions)] == [0] * 4
+
+    def test_is_nothing_that_ended_just_now(self, keeper: Keeper) -> None:
+        keeper.paid()
+        keeper.site.advance(90 * DAY - 1)
+        assert keeper.prune() == 0
+        assert keeper.number(orders) == 1
+
+    @pytest.mark.parametrize("status", ["queued", "in_flight", "review", "dead"])
+    def test_is_nothing_that_somebody_has_still_to_see_to(self, keeper: Keeper, status: str) -> None:
+        order_id = keeper.declined()
+        now = keeper.site.clock.after(0)
+        state = {
+            "queued": {"next_attempt_at": now, "dispatch_at": now},
+            "in_flight": {"lease_until": now},
+        }.get(status, {})
+        keeper.write(
+            lambda connection: connection.execute(
+                update(orders).where(orders.c.id == order_id).values(status=status, **state)
+            )
+        )
+        assert keeper.prune_after() == 0
+
+    def test_is_nothing_that_is_suspected(self, keeper: Keeper) -> None:
+        keeper.declined()
+        doubted = update(orders).values(suspected_at=keeper.site.clock.after(0))
+        keeper.write(lambda connection: connection.execute(doubted))
+        assert keeper.prune_after() == 0
+
+    def test_is_nothing_with_an_open_incident_until_that_is_closed(self, keeper: Keeper) -> None:
+        order_id = keeper.paid()
+        found = open_incident(keeper.site.database, order_id, Author("anna", "odd"), clock=keeper.site.clock)
+        assert keeper.prune_after() == 0
+        close_incident(keeper.site.database, found.id, ANNA, clock=keeper.site.clock)
+        assert keeper.prune() == 1
+
+    def test_is_all_of_it_behind_what_is_kept(self, keeper: Keeper) -> None:
+        number = BATCH + 5
+        keeper.site.producer.enqueue(order(f"cart-{n}") for n in range(number))
+        for n in range(number):
+            keeper.site.people.cancel(f"cart-{n}", ANNA)
+        kept = [get_order(keeper.site.database, f"cart-{n}").id for n in (0, 7)]
+        for order_id in kept:
+            open_incident(keeper.site.database, order_id, Author("anna", "odd"), clock=keeper.site.clock)
+        assert keeper.prune_after() == number - 2
+        left = keeper.site.database.read(lambda connection: set(connection.scalars(select(orders.c.id))))
+        assert left == set(kept)
+
+    def test_is_counted_beforehand(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1")
+        keeper.declined("cart-2")
+        keeper.site.advance(91 * DAY)
+        assert keeper.pruning.preview(90 * DAY) == (2, 0)
+        assert keeper.number(orders) == 2
+
+
+class TestAnOrderThatIsPlacedAgainAfterItWasPruned:
+    def test_is_answered_with_how_it_ended_and_not_charged(self, keeper: Keeper) -> None:
+        order_id = keeper.paid()
+        keeper.prune_after()
+        keeper.site.gateway.charged.clear()
+        result = keeper.site.producer.place(order())
+        assert (result.order_id, result.status, result.charge_id) == (order_id, "paid", "ch_of_cart-1")
+        assert result.replayed
+        assert keeper.site.gateway.charged == []
+        assert [keeper.number(table) for table in (orders, attempts)] == [0, 0]
+
+    def test_is_answered_so_while_the_circuit_is_open(self, keeper: Keeper) -> None:
+        keeper.paid()
+        keeper.prune_after()
+        keeper.site.open_circuit()
+        result = keeper.site.producer.place(order())
+        assert (result.status, result.replayed) == ("paid", True)
+        assert (keeper.number(orders), keeper.site.publisher.published) == (0, [])
+
+    def test_is_answered_so_among_new_ones(self, keeper: Keeper) -> None:
+        keeper.declined()
+        keeper.prune_after()
+        known, new = keeper.site.producer.enqueue([order("cart-1"), order("cart-2")])
+        assert (known.status, known.replayed) == ("declined", True)
+        assert (new.status, new.replayed) == ("queued", False)
+        assert keeper.site.publisher.published == [new.order_id]
+
+    @pytest.mark.parametrize("way", ["place", "enqueue"])
+    @pytest.mark.parametrize(
+        ("other", "field"),
+        [
+            (replace(order(), amount=1), "amount"),
+            (replace(order(), user_id="u2"), "user_id"),
+            (replace(order(), currency="USD"), "currency"),
+        ],
+    )
+    def test_is_refused_with_another_payload(
+        self, keeper: Keeper, other: Order, field: str, way: str
+    ) -> None:
+        keeper.paid()
+        keeper.prune_after()
+        hand_in = (
+            keeper.site.producer.place if way == "place" else lambda one: keeper.site.producer.enqueue([one])
+        )
+        with pytest.raises(IdempotencyConflictError) as caught:
+            hand_in(other)
+        assert caught.value.fields == [field]
+        assert keeper.number(orders) == 0
+
+    def test_is_known_also_where_its_id_is_another_as_before_revision_0004(self, keeper: Keeper) -> None:
+        keeper.declined()
+        keeper.prune_after()
+        keeper.write(lambda connection: connection.execute(update(known_keys).values(order_id="of-before")))
+        known = update(known_keys).values(user_digest=digest_user("of-before", "u1"))
+        keeper.write(lambda connection: connection.execute(known))
+        keeper.site.gateway.charged.clear()
+        result = keeper.site.producer.place(order())
+        assert (result.order_id, result.replayed) == ("of-before", True)
+        assert keeper.site.gateway.charged == []
+
+    def test_is_known_to_an_import(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1")
+        keeper.paid("cart-2")
+        keeper.prune_after()
+        bad: list[int] = []
+        importer = OrderImporter(
+            keeper.site.producer, keeper.site.database, lambda number, problem: bad.append(number)
+        )
+        lines = [Line(1, order("cart-1")), Line(2, order("cart-2", 7)), Line(3, order("cart-3"))]
+        list(importer.run(lines))
+        summary = importer.summary
+        assert (summary.accepted, summary.already_known, bad) == (1, 1, [2])
+
+    def test_is_a_new_order_once_its_key_is_forgotten(self, keeper: Keeper) -> None:
+        keeper.declined()
+        keeper.prune_after()
+        keeper.site.advance(KEYS_FOR)
+        keeper.prune()
+        keeper.site.gateway.answers.append(PAID)
+        result = keeper.site.producer.place(order())
+        assert (result.status, result.replayed) == ("paid", False)
+
+
+@pytest.fixture
+def slow_pruning(keeper: Keeper) -> Callable[[Callable[[], Any]], Any]:
+    """What is done while a pruning has deleted an order and not committed yet, on PostgreSQL."""
+    if keeper.site.database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer: nobody is beside it")
+
+    def beside(deed: Callable[[], Any]) -> Any:
+        order_id = keeper.site.get().id
+        with ThreadPoolExecutor(1) as threads, keeper.site.database.engine.connect() as pruner:
+            assert keeper.pruning._prune(pruner, [order_id], 90 * DAY) == 1
+            doing = threads.submit(deed)
+            wait_for_a_lock(keeper)
+            pruner.commit()
+            return doing.result(30)
+
+    return beside
+
+
+def wait_for_a_lock(keeper: Keeper) -> None:
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    for _ in range(3000):
+        with keeper.site.database.engine.connect() as connection:
+            if connection.scalar(waiting):
+                return
+            connection.execute(text("SELECT pg_sleep(0.01)"))
+    raise AssertionError("nobody waits")
+
+
+def set_default(keeper: Keeper, what: str) -> None:
+    """Of the server, for new connections."""
+    with keeper.site.database.engine.begin() as connection:
+        connection.execute(text(f'ALTER DATABASE "{keeper.site.database.engine.url.database}" {what}'))
+    keeper.site.database.close()
+
+
+class TestAnOrderThatIsPlacedWhileItIsPruned:
+    @pytest.mark.parametrize("default", ["repeatable read", "serializable"])
+    @pytest.mark.parametrize("way", ["place", "enqueue"])
+    def test_is_not_charged_again_whatever_the_servers_default(
+        self, keeper: Keeper, slow_pruning: Callable[[Callable[[], Any]], Any], way: str, default: str
+    ) -> None:
+        keeper.paid()
+        keeper.site.advance(91 * DAY)
+        keeper.site.gateway.charged.clear()
+        place, enqueue = keeper.site.producer.place, keeper.site.producer.enqueue
+        set_default(keeper, f"SET default_transaction_isolation = '{default}'")
+        try:
+            result = slow_pruning(lambda: place(order()) if way == "place" else enqueue([order()])[0])
+        finally:
+            set_default(keeper, "RESET default_transaction_isolation")
+        assert (result.status, result.replayed) == ("paid", True)
+        assert (keeper.site.gateway.charged, keeper.number(orders)) == ([], 0)
+
+    def test_is_kept_where_an_incident_is_being_opened(self, keeper: Keeper) -> None:
+        if keeper.site.database.engine.dialect.name == "sqlite":
+            pytest.skip("SQLite has one writer: nobody is beside it")
+        order_id = keeper.paid()
+        keeper.site.advance(91 * DAY)
+        with keeper.site.database.engine.connect() as writer:
+            report_incident(writer, keeper.site.clock, order_id, IncidentKind.REPORTED, "odd")
+            assert keeper.prune() == 0
+            writer.commit()
+        assert keeper.prune() == 0
+
+
+class TestAPrunedOrder:
+    @pytest.mark.parametrize("by", [Naming.ANY, Naming.ID, Naming.KEY, Naming.SENT])
+    def test_is_found_by_every_name_as_pruned(self, keeper: Keeper, by: Naming) -> None:
+        order_id = keeper.paid()
+        keeper.prune_after()
+        names = {Naming.ID: order_id, Naming.SENT: derive_charge_key(order_id)}
+        with pytest.raises(OrderPrunedError, match=r"ended paid by ch_of_cart-1 .* was pruned on") as caught:
+            get_order(keeper.site.database, names.get(by, "cart-1"), by)
+        pruned: PrunedOrder = caught.value.pruned
+        assert (pruned.id, pruned.status, pruned.amount) == (order_id, OrderStatus.PAID, 10_000)
+        assert pruned.pruned_at == keeper.site.clock.now
+
+    def test_keeps_no_users_id(self, keeper: Keeper) -> None:
+        keeper.paid()
+        keeper.prune_after()
+        (row,) = keeper.site.database.read(lambda connection: connection.execute(select(known_keys)).all())
+        assert "u1" not in map(str, row)
+
+    def test_that_was_never_there_is_not_found(self, keeper: Keeper) -> None:
+        with pytest.raises(OrderNotFoundError) as caught:
+            get_order(keeper.site.database, "cart-1")
+        assert not isinstance(caught.value, OrderPrunedError)
+
+    def test_cannot_be_acted_on_also_where_that_began_before(self, keeper: Keeper) -> None:
+        keeper.declined()
+        keeper.prune_after()
+        with pytest.raises(OrderPrunedError):
+            keeper.site.people.cancel("cart-1", ANNA)
+
+    def test_keeps_its_charge_from_paying_another_order(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1", "ch_1")
+        keeper.prune_after()
+        keeper.paid("cart-2", "ch_1")
+        assert keeper.site.get("cart-2").status is OrderStatus.REVIEW
+
+    def test_of_before_charges_were_written_down_keeps_its_charge_too(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1", "ch_1")
+        keeper.write(lambda connection: connection.execute(charges.delete()))
+        keeper.prune_after()
+        keeper.paid("cart-2", "ch_1")
+        assert keeper.site.get("cart-2").status is OrderStatus.REVIEW
+
+    def test_that_an_older_version_has_accepted_again_is_pruned_again(self, keeper: Keeper) -> None:
+        keeper.declined()
+        row = keeper.site.database.read(lambda connection: connection.execute(select(orders)).one())
+        keeper.prune_after()
+        keeper.write(lambda connection: connection.execute(insert(orders).values(**row._mapping)))
+        assert keeper.prune_after() == 1
+        assert (keeper.number(orders), keeper.number(known_keys)) == (0, 1)
+
+
+class TestAnAnswerThatComesAfterThePruning:
+    def late(self, order_id: str, key: str | None = None) -> Claim:
+        key = key or derive_charge_key(order_id)
+        return Claim(ChargeRequest(order_id, "u1", 10_000, "KRW", key, "cart-1"), 1, Progress())
+
+    def test_changes_nothing_where_it_tells_what_is_known(self, keeper: Keeper) -> None:
+        order_id = keeper.paid()
+        keeper.prune_after()
+        told = keeper.site.ledger.record_answer(
+            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_of_cart-1"), Verdict(OrderStatus.PAID)
+        )
+        assert told == (OrderStatus.PAID, "ch_of_cart-1")
+        assert keeper.number(orders) == 0
+
+    def test_brings_the_order_back_where_it_proves_a_second_charge(self, keeper: Keeper) -> None:
+        order_id = keeper.paid()
+        keeper.prune_after()
+        told = keeper.site.ledger.record_answer(
+            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_2"), Verdict(OrderStatus.PAID)
+        )
+        assert told == (OrderStatus.PAID, "ch_of_cart-1")
+        assert [found.kind for found in list_incidents(keeper.site.database, order_id)] == ["two_charges"]
+        assert keeper.prune_after() == 0, "it has an open incident"
+
+    @pytest.mark.parametrize("ended", ["declined", "cancelled"])
+    def test_brings_the_order_back_where_it_proves_the_only_charge(self, keeper: Keeper, ended: str) -> None:
+        if ended == "declined":
+            keeper.declined()
+        else:
+            keeper.site.producer.enqueue([order()])
+            keeper.site.people.cancel("cart-1", ANNA)
+        order_id = keeper.site.get().id
+        keeper.prune_after()
+        told = keeper.site.ledger.record_answer(
+            _attempt(self.late(order_id)), replace(PAID, charge_id="ch_9"), Verdict(OrderStatus.PAID)
+        )
+        assert told == (OrderStatus.PAID, "ch_9")
+        assert keeper.site.get().status is OrderStatus.PAID
+        kinds = [found.kind for found in list_incidents(keeper.site.database, order_id)]
+        assert kinds == (["charged_after_cancel"] if ended == "cancelled" else [])
+
+    def test_that_proves_nothing_changes_nothing(self, keeper: Keeper) -> None:
+        order_id = keeper.paid()
+        keeper.prune_after()
+        told = keeper.site.ledger.record(
+            _attempt(self.late(order_id)), DECLINED, Verdict(OrderStatus.DECLINED)
+        )
+        assert told is OrderStatus.PAID
+        assert keeper.number(orders) == 0
+
+    def test_that_tells_of_anothers_charge_brings_the_order_back_with_an_incident(
+        self, keeper: Keeper
+    ) -> None:
+        order_id = keeper.paid("cart-1")
+        keeper.prune_after()
+        keeper.paid("cart-2", "ch_2")
+        answer = replace(PAID, charge_id="ch_2")
+        keeper.site.ledger.record(_attempt(self.late(order_id)), answer, Verdict(OrderStatus.PAID))
+        assert [found.kind for found in list_incidents(keeper.site.database, order_id)] == ["wrong_charge"]
+
+    def test_that_tells_of_anothers_charge_while_its_order_is_to_be_pruned_keeps_the_order(
+        self, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if keeper.site.database.engine.dialect.name == "sqlite":
+            pytest.skip("SQLite has one writer: nobody is beside it")
+        order_id = keeper.paid("cart-1")
+        keeper.site.advance(91 * DAY)
+        keeper.paid("cart-2", "ch_2")
+        pruned = []
+
+        def prune_first(*told: Any) -> None:
+            pruned.append(keeper.prune())
+            report_incident(*told)
+
+        monkeypatch.setattr(ledger, "report_incident", prune_first)
+        answer = replace(PAID, charge_id="ch_2")
+        keeper.site.ledger.record(_attempt(self.late(order_id)), answer, Verdict(OrderStatus.PAID))
+        assert pruned == [0]
+        assert [found.kind for found in list_incidents(keeper.site.database, order_id)] == ["wrong_charge"]
+
+
+def test_a_key_that_is_forgotten_as_it_is_placed_is_told_as_safe_to_try_again(keeper: Keeper) -> None:
+    """Neither new nor known: it was there when the order was inserted, and is not when it is looked at."""
+    with pytest.raises(DatabaseUnavailableError, match="is safe"):
+        keeper.site.database.read(lambda connection: known_orders(connection, [order()]))
+
+
+def _attempt(claim: Claim) -> Attempt:
+    return Attempt(claim, 1)
+
+
+class TestAKeyWhoseTimeIsOver:
+    def test_goes_with_its_charge_but_the_newest_of_a_shape_stay(self, keeper: Keeper) -> None:
+        for number in range(5):
+            keeper.paid(f"cart-{number}", f"ch_{number}")
+            keeper.site.advance(1)
+        keeper.prune_after()
+        keeper.site.advance(KEYS_FOR)
+        assert keeper.prune() == 0
+        assert keeper.number(known_keys) == 0
+        shape = key_shape(derive_charge_key("0" * 32))
+        known = known_charges(keeper.site.database, keeper.site.clock, "default", shape, settled_for=30.0)
+        assert [charge.charge_id for charge in known] == ["ch_4", "ch_3", "ch_2"]
+        assert keeper.number(charges) == 3
+
+    def test_goes_without_a_shape_too(self, keeper: Keeper) -> None:
+        order_id = keeper.declined()
+        keeper.site.ledger.database.write(
+            lambda connection: take_charge(connection, keeper.site.clock, "default", "ch_1", order_id, None),
+            name="test",
+        )
+        paid = {"status": "paid", "charge_id": "ch_1"}
+        keeper.write(lambda connection: connection.execute(update(orders).values(paid)))
+        keeper.prune_after()
+        keeper.site.advance(KEYS_FOR)
+        keeper.prune()
+        assert keeper.number(charges) == 0
+
+    def test_is_kept_until_then(self, keeper: Keeper) -> None:
+        keeper.paid()
+        keeper.prune_after()
+        keeper.site.advance(KEYS_FOR - 91 * DAY)
+        keeper.prune()
+        assert keeper.number(known_keys) == 1
+        assert keeper.pruning.preview(90 * DAY) == (0, 0)
+        keeper.site.advance(DAY)
+        assert keeper.pruning.preview(90 * DAY) == (0, 1)
+
+
+def test_several_prune_at_once_and_each_order_goes_once(keeper: Keeper) -> None:
+    keys = [f"cart-{number}" for number in range(300)]
+    keeper.site.producer.enqueue(map(order, keys))
+    ended = update(orders).values(
+        status="declined", settled_at=keeper.site.clock.after(0), next_attempt_at=None, dispatch_at=None
+    )
+    keeper.write(lambda connection: connection.execute(ended))
+    keeper.site.advance(91 * DAY)
+    with ThreadPoolExecutor(4) as threads:
+        pruned = list(threads.map(lambda _: keeper.prune(), range(4)))
+    # Each steps past what another holds; the next look finds what was left.
+    assert sum(pruned) + keeper.prune() == 300
+    assert (keeper.number(orders), keeper.number(known_keys)) == (0, 300)
+
+
+def test_a_pruning_that_is_killed_has_pruned_whole_orders(keeper: Keeper) -> None:
+    keeper.paid()
+    keeper.site.advance(91 * DAY)
+    order_id = keeper.site.get().id
+    with keeper.site.database.engine.connect() as connection:
+        keeper.pruning._prune(connection, [order_id], 90 * DAY)
+    assert [keeper.number(table) for table in (orders, attempts, known_keys)] == [1, 1, 0]
+
+
+class TestAReport:
+    """Of the payment service, over a time of which orders were pruned."""
+
+    def compare(
+        self, keeper: Keeper, *lines: ReportLine, **options: Any
+    ) -> tuple[list[Kind], Reconciliation]:
+        reconciliation = Reconciliation(keeper.site.database, clock=keeper.site.clock, **options)
+        return [found.kind for found in reconciliation.run(lines)], reconciliation
+
+    def line(self, number: int = 2, **fields: Any) -> ReportLine:
+        written = {
+            "key": None,
+            "charge_id": "ch_1",
+            "amount": 10_000,
+            "currency": "KRW",
+            "status": "succeeded",
+        }
+        return ReportLine(number=number, **{**written, **fields})
+
+    @pytest.mark.parametrize("name", ["key", "sent", "order_id", "charge"])
+    def test_agrees_about_a_pruned_order_by_whatever_it_names_it(self, keeper: Keeper, name: str) -> None:
+        order_id = keeper.paid("cart-1", "ch_1")
+        keeper.prune_after()
+        named = {
+            "key": {"key": "cart-1"},
+            "sent": {"key": derive_charge_key(order_id)},
+            "order_id": {"order_id": order_id},
+            "charge": {},
+        }[name]
+        kinds, reconciliation = self.compare(keeper, self.line(**named))
+        assert (kinds, reconciliation.pruned) == ([], 1)
+
+    def test_differs_where_it_has_another_amount_charge_or_end(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1", "ch_1")
+        keeper.declined("cart-2")
+        keeper.prune_after()
+        lines = (
+            self.line(2, key="cart-1", amount=5, charge_id="ch_9"),
+            self.line(3, key="cart-2", charge_id="ch_2"),
+        )
+        found = list(Reconciliation(keeper.site.database, clock=keeper.site.clock).run(lines))
+        assert {one.kind for one in found} == {
+            Kind.OTHER_AMOUNT,
+            Kind.OTHER_CHARGE_ID,
+            Kind.CHARGED_NOT_PAID,
+        }
+        # Each named a command that was refused, for there is no order to note anything of.
+        assert {(one.pruned, one.command) for one in found} == {(True, None)}
+
+    def test_counts_the_pruned_orders_of_its_period_alone(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1")
+        keeper.site.advance(10 * DAY)
+        keeper.paid("cart-2")
+        keeper.prune_after()
+        since = keeper.site.clock.now - timedelta(days=95)
+        _, reconciliation = self.compare(keeper, period=Period(since=since))
+        assert reconciliation.pruned == 1
+
+    def test_does_not_know_a_key_that_is_forgotten(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1", "ch_1")
+        keeper.prune_after()
+        keeper.site.advance(KEYS_FOR)
+        keeper.prune()
+        kinds, _ = self.compare(keeper, self.line(key="cart-1"))
+        assert kinds == [Kind.UNKNOWN_KEY]
+
+    def test_says_before_when_keys_may_be_forgotten(self, keeper: Keeper) -> None:
+        keeper.paid("cart-1")
+        _, before = self.compare(keeper, keys_for=KEYS_FOR)
+        assert before.forgotten_before is None, "nothing was pruned"
+        keeper.prune_after()
+        limit = keeper.site.clock.now - timedelta(seconds=KEYS_FOR)
+        _, after = self.compare(keeper, keys_for=KEYS_FOR)
+        assert after.forgotten_before == limit
+        _, later = self.compare(keeper, keys_for=KEYS_FOR, period=Period(since=limit))
+        assert later.forgotten_before is None

@@ -1,0 +1,179 @@
+"""Refusals that were believed without a look-up: doubted when a person sends their order round, but not for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.decisions import Verdict
+from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.queries import list_attempts
+from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.orders import OrderStatus
+from tests.contract.people import ANNA, REFUSED, UNCLEAR
+from tests.contract.site import LEASE, Site, order
+from tests.gateway import ABSENT, FOUND, PAID, PLAIN
+
+BLIND = replace(PLAIN, looks_up=False)
+ID = "0123456789abcdef" * 2
+OLD_KEY, RENEWED = "cart-1", f"{ID}.2"
+
+
+def from_before(
+    site: Site, *sent: tuple[str, str, str | None], charge_key: str, status: str = "dead"
+) -> None:
+    """An order of the version before, whose attempts have a key, an outcome and a code each."""
+    now = site.clock.now
+    row: dict[str, Any] = {
+        "id": ID,
+        "idempotency_key": "cart-1",
+        "user_id": "u1",
+        "amount": 10_000,
+        "currency": "KRW",
+        "status": status,
+        "charge_key": charge_key,
+        "attempt_count": len(sent),
+        "fence": 2,
+        "created_at": now,
+    }
+    rows = [
+        {
+            "order_id": ID,
+            "number": number,
+            "source": "worker",
+            "fence": 1,
+            "gateway_key": key,
+            "started_at": now,
+            "finished_at": now,
+            "outcome": outcome,
+            "code": code,
+        }
+        for number, (key, outcome, code) in enumerate(sent, 1)
+    ]
+    site.database.write(
+        lambda connection: (
+            connection.execute(insert(orders), row),
+            connection.execute(insert(attempts), rows),
+        )
+    )
+
+
+def know_a_charge_of_that_version(site: Site) -> None:
+    known = Ledger(site.database, lease=LEASE, clock=site.clock, keys_as_they_are=True)
+    attempt = known.accept_sending(order("cart-0"))
+    assert isinstance(attempt, Attempt)
+    known.record(attempt, replace(PAID, charge_id="ch_0"), Verdict(OrderStatus.PAID))
+    site.gateway.known["cart-0"] = "ch_0"
+    site.advance(31)
+
+
+def retry(site: Site) -> None:
+    site.people.retry("cart-1", ANNA)
+
+
+def retry_all(site: Site) -> None:
+    selection = Selection((OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW))
+    list(Redrive(site.database, clock=site.clock, sleep=lambda seconds: None).run(selection, ANNA))
+
+
+@pytest.fixture(params=[retry, retry_all])
+def send_round(request: pytest.FixtureRequest, site: Site) -> Callable[[], None]:
+    return lambda: request.param(site)
+
+
+class TestARefusalWhoseKeyTheVersionBeforeHasRenewed:
+    """Without a look-up: it may have meant "done already"."""
+
+    def test_is_looked_up_under_the_key_that_was_refused(
+        self, site: Site, send_round: Callable[[], None]
+    ) -> None:
+        from_before(site, (OLD_KEY, "failed", "http_400"), charge_key=RENEWED)
+        send_round()
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(ID) is OrderStatus.PAID
+        assert (site.gateway.looked_up, site.gateway.charged) == ([OLD_KEY], [])
+
+    def test_is_sent_under_a_key_that_was_never_used_once_nothing_was_found(
+        self, site: Site, send_round: Callable[[], None]
+    ) -> None:
+        from_before(site, (OLD_KEY, "failed", "http_400"), charge_key=RENEWED)
+        know_a_charge_of_that_version(site)
+        send_round()
+        site.gateway.look_ups.append(ABSENT)
+        site.gateway.answers.append(PAID)
+        assert site.retrier.run(ID) is OrderStatus.PAID
+        assert site.gateway.charged[0].idempotency_key not in {OLD_KEY, RENEWED}
+
+    @pytest.mark.parametrize("unnoticed", ["not_sent", "throttled"])
+    def test_is_looked_up_where_nothing_reached_the_service_since(
+        self, site: Site, send_round: Callable[[], None], unnoticed: str
+    ) -> None:
+        sent = [(OLD_KEY, "failed", "http_400"), (RENEWED, unnoticed, None)]
+        from_before(site, *sent, charge_key=RENEWED)
+        send_round()
+        assert site.get().charge_key == OLD_KEY
+        assert site.outcomes() == [Outcome.UNKNOWN, Outcome(unnoticed)]
+
+    def test_is_not_taken_for_looked_up_by_what_is_found_under_another_key(
+        self, site: Site, send_round: Callable[[], None]
+    ) -> None:
+        sent = [(OLD_KEY, "failed", "http_400"), (RENEWED, "failed", "http_400")]
+        from_before(site, *sent, charge_key=RENEWED)
+        send_round()
+        assert site.get().charge_key == RENEWED
+        assert site.outcomes() == [Outcome.FAILED, Outcome.UNKNOWN]
+
+
+class TestAPersonsWordThatNothingWasCharged:
+    @pytest.fixture
+    def order_id(self, site: Site) -> str:
+        """A dead order, by a refusal that could not be looked up."""
+        site.gateway.profile = BLIND
+        site.gateway.answers.append(REFUSED)
+        placed = site.producer.place(order())
+        assert placed.status is OrderStatus.DEAD
+        site.gateway.profile = PLAIN
+        return placed.order_id
+
+    def test_is_not_doubted_when_the_order_is_sent_round_again(
+        self, site: Site, order_id: str, send_round: Callable[[], None]
+    ) -> None:
+        key = site.people.retry("cart-1", ANNA, uncharged="not on the dashboard").charge_key
+        send_round()
+        site.gateway.answers.append(PAID)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert ([sent.idempotency_key for sent in site.gateway.charged][-1], site.gateway.looked_up) == (
+            key,
+            [],
+        )
+
+    def test_is_noted_at_the_attempt(self, site: Site, order_id: str) -> None:
+        site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")
+        (attempt,) = list_attempts(site.database, order_id)
+        assert (attempt.outcome, attempt.settled_by) == (Outcome.FAILED, "person")
+
+    def test_in_a_review_holds_for_the_refusals_before_it_too(
+        self, site: Site, order_id: str, send_round: Callable[[], None]
+    ) -> None:
+        site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")
+        site.gateway.answers.append(replace(UNCLEAR, advice=Advice.REVIEW))
+        site.retrier.run(order_id)
+        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        send_round()
+        assert site.outcomes() == [Outcome.FAILED, Outcome.FAILED]
+
+    def test_says_nothing_of_an_attempt_that_was_only_rejected(self, site: Site) -> None:
+        rejected = Answer(Outcome.FAILED, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE)
+        site.gateway.answers.append(rejected)
+        order_id = site.producer.place(order()).order_id
+        site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")
+        (attempt,) = list_attempts(site.database, order_id)
+        assert attempt.settled_by is None

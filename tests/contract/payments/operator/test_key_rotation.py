@@ -1,0 +1,269 @@
+"""The key that an order has after a person sent it round again or resolved it, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from breakwall.payments.decisions import Verdict
+from breakwall.payments.gateways.base import Answer, ChargeRequest, Health, LookUpAnswer, Outcome
+from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.operator.bulk_retry import Redrive, Selection
+from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.operator.retry_and_cancel import Interventions, RefusedError
+from breakwall.payments.orders import OrderStatus
+from tests.contract.people import (
+    ANNA,
+    FAILED,
+    REFUSED,
+    UNCLEAR,
+    dead,
+    in_review,
+    look_up_in_vain,
+    noted,
+    queued,
+    refused,
+)
+from tests.contract.site import Site, order
+from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID, PLAIN
+
+THROTTLED = Answer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
+
+
+def retry(site: Site) -> None:
+    site.people.retry("cart-1", ANNA)
+
+
+def retry_all(site: Site) -> None:
+    selection = Selection((OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW))
+    list(Redrive(site.database, clock=site.clock, sleep=lambda seconds: None).run(selection, ANNA))
+
+
+@pytest.fixture(params=[retry, retry_all])
+def send_round(request: pytest.FixtureRequest, site: Site) -> Callable[[], None]:
+    return lambda: request.param(site)
+
+
+def key_of(site: Site) -> str:
+    return site.get().charge_key
+
+
+def first_key(site: Site) -> str:
+    return derive_charge_key(site.get().id)
+
+
+class StoringService:
+    """Answers each key for ever as it answered it first: with a refusal until it is mended."""
+
+    def __init__(self, site: Site) -> None:
+        self.mended = False
+        self.stored: dict[str, Answer] = {}
+        site.know_a_charge()
+        site.gateway.profile = KEYED
+        site.gateway.charge = self.charge  # type: ignore[method-assign]
+        site.gateway.look_up = self.look_up  # type: ignore[method-assign]
+        self.known = site.gateway.known
+
+    def charge(self, request: ChargeRequest, *, deadline: float) -> Answer:
+        return self.stored.setdefault(request.idempotency_key, PAID if self.mended else REFUSED)
+
+    def look_up(self, key: str, *, deadline: float) -> LookUpAnswer:
+        return replace(FOUND, charge_id=self.known[key]) if key in self.known else ABSENT
+
+
+def test_a_refusal_that_the_service_stored_is_got_past_once_its_cause_is_mended(
+    site: Site, send_round: Callable[[], None]
+) -> None:
+    service = StoringService(site)
+    order_id = site.producer.place(order()).order_id
+    site.advance(31)
+    assert site.retrier.run(order_id) is OrderStatus.DEAD
+    send_round()
+    assert site.retrier.run(order_id) is OrderStatus.QUEUED
+    site.advance(31)
+    assert site.retrier.run(order_id) is OrderStatus.DEAD
+    service.mended = True
+    send_round()
+    assert site.retrier.run(order_id) is OrderStatus.PAID
+
+
+class TestANewKeyIsMade:
+    def test_where_the_service_refused_the_newest_attempt_and_a_look_up_has_found_no_charge(
+        self, site: Site, send_round: Callable[[], None]
+    ) -> None:
+        refused(site)
+        send_round()
+        assert key_of(site) != first_key(site)
+
+    def test_once_however_often_it_is_sent_round_meanwhile(
+        self, site: Site, send_round: Callable[[], None]
+    ) -> None:
+        refused(site)
+        send_round()
+        key = key_of(site)
+        send_round()
+        assert key_of(site) == key
+
+    def test_again_where_that_one_was_refused_as_well(
+        self, site: Site, send_round: Callable[[], None]
+    ) -> None:
+        order_id = refused(site)
+        keys = {first_key(site), key_of(site)}
+        for _ in range(3):
+            send_round()
+            site.gateway.answers.append(REFUSED)
+            site.retrier.run(order_id)
+            look_up_in_vain(site, order_id)
+            keys.add(key_of(site))
+        assert len(keys) == 5
+
+    def test_that_is_the_next_of_those_that_the_order_has(
+        self, site: Site, send_round: Callable[[], None]
+    ) -> None:
+        """So that it is the same in turn where the database was lost, however many claims there were."""
+        order_id = refused(site)
+        keys = [key_of(site)]
+        for _ in range(2):
+            send_round()
+            site.gateway.answers.append(REFUSED)
+            site.retrier.run(order_id)
+            look_up_in_vain(site, order_id)
+            keys.append(key_of(site))
+        assert keys == [derive_charge_key(order_id, renewal) for renewal in (1, 2, 3)]
+
+
+class TestARefusalThatWasBelievedWithoutALookUp:
+    """It may have meant "done already": by a version from before, or while nothing could be looked up."""
+
+    @pytest.fixture
+    def order_id(self, site: Site) -> str:
+        site.gateway.profile = replace(PLAIN, looks_up=False)
+        site.know_a_charge()
+        site.gateway.answers.append(REFUSED)
+        placed = site.producer.place(order())
+        assert placed.status is OrderStatus.DEAD
+        site.gateway.profile = PLAIN
+        return placed.order_id
+
+    def test_is_looked_up_before_anything_is_sent_again(
+        self, site: Site, order_id: str, send_round: Callable[[], None]
+    ) -> None:
+        send_round()
+        assert key_of(site) == first_key(site)
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert len(site.gateway.charged) == 1
+
+    def test_gets_its_new_key_from_that_look_up(
+        self, site: Site, order_id: str, send_round: Callable[[], None]
+    ) -> None:
+        send_round()
+        site.gateway.answers.append(PAID)
+        look_up_in_vain(site, order_id)
+        assert site.get().status is OrderStatus.PAID
+        first, second = (sent.idempotency_key for sent in site.gateway.charged)
+        assert first != second
+
+    def test_keeps_its_key_where_nothing_can_be_looked_up(self, site: Site, order_id: str) -> None:
+        Interventions(site.database, clock=site.clock, looks_up=False).retry("cart-1", ANNA)
+        assert key_of(site) == first_key(site)
+        assert site.outcomes() == [Outcome.FAILED]
+
+    def test_gets_a_new_key_on_a_persons_evidence(self, site: Site, order_id: str) -> None:
+        people = Interventions(site.database, clock=site.clock, looks_up=False)
+        people.retry("cart-1", ANNA, uncharged="not on the dashboard")
+        assert key_of(site) != first_key(site)
+        assert noted(site)[0].evidence == "not on the dashboard"
+
+
+def test_no_evidence_gives_an_order_a_new_key_that_may_have_been_charged(site: Site) -> None:
+    site.gateway.answers.append(LOST)
+    site.producer.place(order())
+    with pytest.raises(RefusedError, match="may have charged"):
+        site.people.retry("cart-1", ANNA, uncharged="I think so")
+    assert key_of(site) == first_key(site)
+
+
+class TestTheKeyStays:
+    @pytest.mark.parametrize("answer", [DOWN, THROTTLED, FAILED])
+    def test_where_the_service_stored_nothing_under_it(
+        self, site: Site, send_round: Callable[[], None], answer: Answer
+    ) -> None:
+        dead(site, answer=answer)
+        send_round()
+        assert key_of(site) == first_key(site)
+
+    def test_where_it_was_never_sent(self, site: Site, send_round: Callable[[], None]) -> None:
+        queued(site)
+        send_round()
+        assert key_of(site) == first_key(site)
+
+    @pytest.mark.parametrize("answers", [(LOST,), (LOST, REFUSED), (LOST, DOWN)])
+    def test_where_an_attempt_may_have_charged_which_is_then_looked_up_by_it(
+        self, site: Site, send_round: Callable[[], None], answers: tuple[Answer, ...]
+    ) -> None:
+        site.gateway.profile = KEYED
+        site.gateway.answers.extend(answers)
+        order_id = site.producer.place(order()).order_id
+        for _ in answers[1:]:
+            site.advance(60)
+            site.retrier.run(order_id)
+        send_round()
+        assert key_of(site) == first_key(site)
+        site.advance(KEYED.key_life)
+        site.gateway.look_ups.append(FOUND)
+        assert site.retrier.run(order_id) is OrderStatus.PAID
+        assert site.gateway.looked_up == [first_key(site)]
+
+    def test_where_a_claim_ran_out_under_an_attempt(self, site: Site, send_round: Callable[[], None]) -> None:
+        (order_id,) = queued(site)
+        site.gateway.answers.append(FAILED)
+        site.retrier.run(order_id)
+        site.advance(60)
+        claim = site.ledger.claim(order_id)
+        assert claim is not None
+        assert site.ledger.begin_attempt(claim) is not None
+        site.advance(60)
+        site.due.reclaim_expired()
+        send_round()
+        assert key_of(site) == first_key(site)
+
+    def test_where_a_look_up_has_proven_that_nothing_was_charged(
+        self, site: Site, send_round: Callable[[], None]
+    ) -> None:
+        """The request may still be on its way: the key protects against it."""
+        site.know_a_charge()
+        site.gateway.answers.extend([LOST] * 4)
+        site.gateway.look_ups.extend([ABSENT] * 4)
+        order_id = site.producer.place(order()).order_id
+        while site.get().status is OrderStatus.QUEUED:
+            site.advance(60)
+            site.breaker_forgets()
+            site.retrier.run(order_id)
+        assert site.get().status is OrderStatus.DEAD
+        send_round()
+        assert key_of(site) == first_key(site)
+
+
+class TestAfterAPersonSaidThatNothingWasCharged:
+    def test_a_new_key_is_made_where_the_service_has_refused_the_newest_attempt(self, site: Site) -> None:
+        order_id = in_review(site)
+        site.people.retry("cart-1", ANNA)
+        claim = site.ledger.claim(order_id)
+        assert claim is not None
+        attempt = site.ledger.begin_attempt(claim)
+        assert attempt is not None
+        site.ledger.record(attempt, REFUSED, Verdict(OrderStatus.REVIEW))
+        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        key = key_of(site)
+        assert key != first_key(site)
+        site.people.retry("cart-1", ANNA)
+        assert key_of(site) == key
+
+    def test_the_key_stays_where_no_attempt_was_answered(self, site: Site) -> None:
+        in_review(site, answer=UNCLEAR)
+        Resolution(site.database, clock=site.clock).not_charged("cart-1", ANNA)
+        site.people.retry("cart-1", ANNA)
+        assert key_of(site) == first_key(site)

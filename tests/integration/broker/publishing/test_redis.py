@@ -1,0 +1,201 @@
+"""Publishing to a real Redis: what it costs, what it leaves, and what happens when Redis hangs or is gone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import time
+
+import pytest
+import redis
+
+from breakwall.broker import QUEUE, TASK, Publisher, QueueDepth, queue_depth
+from breakwall.broker.publishing.backoff import PAUSE
+from breakwall.broker.publishing.connection import MESSAGES_AT_ONCE
+from tests.integration.publish_fixtures import (
+    BOUND,
+    assert_fails_in_time,
+    cold_publisher,
+    publish_from_threads,
+    settings_for,
+    warm_publisher,
+)
+from tests.servers import RedisServer
+from tests.stopwatch import Stopwatch, timed
+
+
+def messages(url: str) -> list[dict[str, object]]:
+    """Oldest first, as they are on the wire."""
+    with redis.Redis.from_url(url) as client:
+        return [json.loads(raw) for raw in reversed(client.lrange(QUEUE, 0, -1))]
+
+
+def test_a_message_says_which_order_and_nothing_else(redis_url: str) -> None:
+    Publisher(settings_for(redis_url)).publish("order-1")
+    (message,) = messages(redis_url)
+    headers = message["headers"]
+    assert isinstance(headers, dict)
+    args, kwargs, _ = json.loads(base64.b64decode(str(message["body"])))
+    assert (headers["task"], headers["id"], args, kwargs) == (TASK, "order-1", ["order-1"], {})
+    assert message["content-type"] == "application/json"
+    assert headers["origin"] == "breakwall"  # Celery's default tells the host's name and the process
+
+
+def test_asking_an_empty_queue_again_and_again_opens_no_further_connection(redis_url: str) -> None:
+    """A worker asks every second of its life, and most of the time nothing waits."""
+    depth = QueueDepth(settings_for(redis_url))
+    with redis.Redis.from_url(redis_url) as client:
+        assert depth() == 0
+        before = len(client.client_list())
+        assert {depth() for _ in range(20)} == {0}
+        assert len(client.client_list()) == before
+    depth.close()
+
+
+def test_a_warm_publish_is_one_command_in_one_round_trip(redis_server: RedisServer, redis_url: str) -> None:
+    publisher = warm_publisher(redis_url)
+    before = redis_server.commands()
+    assert publisher.publish("order-1")
+    assert redis_server.commands() - before == {"lpush": 1}
+
+
+def test_many_messages_share_connections_and_round_trips(redis_server: RedisServer, redis_url: str) -> None:
+    publisher = warm_publisher(redis_url)
+    before = redis_server.commands()
+    sent, took = timed(lambda: publisher.publish_many(str(number) for number in range(10_000)))
+    assert sent == 10_000
+    assert redis_server.commands() - before == {"lpush": 10_000}
+    assert took < 10
+
+
+def test_messages_arrive_in_the_order_in_which_they_were_published(redis_url: str) -> None:
+    warm_publisher(redis_url).publish_many(["a", "b", "c"])
+    assert [message["headers"]["id"] for message in messages(redis_url)[1:]] == ["a", "b", "c"]  # type: ignore[index]
+
+
+def test_many_threads_publish_at_once(redis_url: str) -> None:
+    publisher = warm_publisher(redis_url)
+    threads = [
+        threading.Thread(target=publisher.publish_many, args=([f"{n}-{i}" for i in range(25)],))
+        for n in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert queue_depth(settings_for(redis_url)) == 1 + 20 * 25
+
+
+@pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
+def test_a_frozen_redis_costs_under_a_second(redis_server: RedisServer, redis_url: str, make: object) -> None:
+    publisher = make(redis_url)  # type: ignore[operator]
+    redis_server.pause()
+    assert_fails_in_time(lambda: publisher.publish("order-1"))
+
+
+@pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
+def test_a_redis_that_is_down_costs_a_moment(redis_server: RedisServer, redis_url: str, make: object) -> None:
+    publisher = make(redis_url)  # type: ignore[operator]
+    redis_server.kill()
+    assert_fails_in_time(lambda: publisher.publish("order-1"), 0.3)
+
+
+def test_a_frozen_redis_costs_only_the_first_of_many_publishes_anything(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    publisher = warm_publisher(redis_url)
+    redis_server.pause()
+    assert_fails_in_time(lambda: any(publisher.publish(str(number)) for number in range(1000)))
+
+
+def test_a_redis_that_freezes_under_many_threads_holds_none_of_them_for_a_second(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    publisher = warm_publisher(redis_url)
+    redis_server.pause()
+    took = publish_from_threads(publisher, 50)
+    assert len(took) == 50
+    assert max(took) < BOUND
+
+
+def test_a_redis_that_freezes_ends_a_long_batch_in_time_and_the_count_says_how_far_it_came(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    publisher = warm_publisher(redis_url)
+
+    def freeze_at(place: int) -> object:
+        for number in range(10_000):
+            if number == place:
+                redis_server.pause()
+                frozen.append(Stopwatch())
+            yield str(number)
+
+    frozen: list[Stopwatch] = []
+    sent = publisher.publish_many(freeze_at(3250))  # type: ignore[arg-type]
+    # Twice, since the rest of a batch is made first.
+    assert frozen[0].seconds < 2 * BOUND
+    assert sent == 3250 // MESSAGES_AT_ONCE * MESSAGES_AT_ONCE
+    redis_server.resume()
+    depth = queue_depth(settings_for(redis_url))
+    assert depth is not None
+    assert depth >= sent
+
+
+def test_publishing_resumes_by_itself_when_redis_is_back(redis_server: RedisServer, redis_url: str) -> None:
+    publisher = warm_publisher(redis_url)
+    redis_server.kill()
+    publisher.publish("order-1")
+    redis_server.start()
+    deadline = time.monotonic() + PAUSE + 5
+    while not publisher.publish("order-2"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_restart_between_two_publishes_goes_unnoticed(redis_server: RedisServer, redis_url: str) -> None:
+    publisher = warm_publisher(redis_url)
+    redis_server.restart()
+    assert publisher.publish("order-1")
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # on purpose
+def test_a_fork_publishes_over_a_connection_of_its_own(redis_server: RedisServer, redis_url: str) -> None:
+    publisher = warm_publisher(redis_url)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if all(publisher.publish(f"child-{number}") for number in range(100)) else 1)
+    mine = [publisher.publish(f"parent-{number}") for number in range(100)]
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert all(mine)
+    assert queue_depth(settings_for(redis_url)) == 201
+
+
+def test_depth_counts_the_messages_that_wait(redis_url: str) -> None:
+    depth = QueueDepth(settings_for(redis_url))
+    assert depth() == 0  # Redis has no key for an empty queue
+    Publisher(settings_for(redis_url)).publish_many(["a", "b", "c"])
+    assert depth() == 3
+    depth.close()
+
+
+def test_depth_is_unknown_in_time_while_redis_is_frozen(redis_server: RedisServer, redis_url: str) -> None:
+    warm = QueueDepth(settings_for(redis_url))
+    assert warm() == 0
+    redis_server.pause()
+    for ask in (warm, QueueDepth(settings_for(redis_url))):
+        answer, took = timed(ask)
+        assert answer is None
+        assert took < BOUND
+
+
+def test_depth_is_unknown_while_redis_is_down_and_known_again_after(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    depth = QueueDepth(settings_for(redis_url))
+    assert depth() == 0
+    redis_server.kill()
+    assert depth() is None
+    redis_server.start()
+    assert depth() == 0

@@ -1,0 +1,163 @@
+"""`breakwall db prune` and `db downgrade`, and what the other commands say of a pruned order."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from breakwall.migrations import HEAD
+from breakwall.payments.db.migrate import BEFORE
+from tests.command import Terminal
+from tests.integration.stuck_orders import dead
+
+PRUNE = ["db", "prune", "--older-than", "90d"]
+
+
+@pytest.fixture
+def terminal(short_terminal: Terminal) -> Terminal:
+    """Orders of half a year ago: two that were cancelled, one that is dead."""
+    dead(short_terminal, "cart-1", "cart-2", "cart-3")
+    for key in ("cart-1", "cart-2"):
+        assert short_terminal.run("orders", "cancel", key).code == 0
+    change(short_terminal, "UPDATE orders SET settled_at = datetime('now', '-180 days') || '.000000'")
+    return short_terminal
+
+
+def change(terminal: Terminal, sql: str) -> None:
+    with sqlite3.connect(terminal.home / "breakwall.db") as connection:
+        connection.execute(sql)
+    connection.close()
+
+
+def keys(terminal: Terminal) -> list[str]:
+    listed = terminal.run("orders", "list", "-o", "json").document
+    return sorted(order["idempotency_key"] for order in listed)
+
+
+class TestPruning:
+    def test_in_a_dry_run_counts_and_changes_nothing(self, terminal: Terminal) -> None:
+        ran = terminal.run(*PRUNE, "--dry-run", "-o", "json")
+        assert (ran.code, ran.document) == (0, {"orders": 2, "keys_forgotten": 0, "dry_run": True})
+        assert "2 orders pruned" in terminal.run(*PRUNE, "--dry-run").out
+        assert keys(terminal) == ["cart-1", "cart-2", "cart-3"]
+
+    def test_lets_go_what_has_ended_and_keeps_what_waits_for_a_person(self, terminal: Terminal) -> None:
+        ran = terminal.run(*PRUNE, "-o", "json")
+        assert (ran.code, ran.document) == (0, {"orders": 2, "keys_forgotten": 0, "finished": True})
+        assert keys(terminal) == ["cart-3"]
+        assert terminal.run(*PRUNE).out == "0 orders pruned, 0 keys forgotten.\n"
+
+    def test_goes_by_the_setting_where_no_age_is_said(self, terminal: Terminal) -> None:
+        terminal.set(RETENTION__DAYS="200")
+        assert terminal.run("db", "prune", "-o", "json").document["orders"] == 0
+        terminal.set(RETENTION__DAYS="90")
+        assert terminal.run("db", "prune", "-o", "json").document["orders"] == 2
+
+    @pytest.mark.parametrize(
+        ("age", "told"),
+        [
+            ("", "set BREAKWALL_RETENTION__DAYS"),
+            ("12h", "a day at least"),
+            ("soon", "90s, 15m, 2h, 7d"),
+            ("401d", "BREAKWALL_RETENTION__KEYS_DAYS"),
+        ],
+    )
+    def test_is_refused_without_an_age_that_makes_sense(
+        self, terminal: Terminal, age: str, told: str
+    ) -> None:
+        ran = terminal.run("db", "prune", *(["--older-than", age] if age else []))
+        assert ran.code == 2
+        assert told in ran.err
+        assert len(keys(terminal)) == 3
+
+    def test_says_nothing_of_a_rest_where_the_database_has_no_room_for_keys(self, terminal: Terminal) -> None:
+        terminal.set(DATABASE_URL=f"sqlite:///{terminal.home}/breakwall.db")
+        assert terminal.run("db", "downgrade", "--yes").code == 0
+        ran = terminal.run(*PRUNE)
+        assert (ran.code, ran.out) == (2, "")
+        assert "run `breakwall db upgrade`" in ran.err
+
+
+class TestAPrunedOrder:
+    @pytest.mark.parametrize("command", [("show",), ("retry", "--reason", "x"), ("cancel",)])
+    def test_is_told_as_pruned(self, terminal: Terminal, command: tuple[str, ...]) -> None:
+        terminal.run(*PRUNE)
+        ran = terminal.run("orders", command[0], "cart-1", *command[1:], "-o", "json")
+        assert (ran.code, ran.error["type"]) == (3, "pruned")
+        told = ran.error["order"]
+        assert (told["idempotency_key"], told["status"], told["charge_id"]) == ("cart-1", "cancelled", None)
+        assert told["settled_at"] < told["pruned_at"]
+        assert "and was pruned on" in terminal.run("orders", "show", "cart-1").err
+
+    def test_placed_again_is_answered_with_how_it_ended(self, terminal: Terminal) -> None:
+        terminal.run(*PRUNE)
+        ran = terminal.place(key="cart-1")
+        assert (ran.code, ran.document["status"], ran.document["replayed"]) == (4, "cancelled", True)
+        assert terminal.place(key="cart-1", amount="1").code == 2
+
+    def test_is_counted_by_reconcile(self, terminal: Terminal) -> None:
+        terminal.run(*PRUNE)
+        change(
+            terminal,
+            "UPDATE known_keys SET status = 'paid', charge_id = 'ch_1' WHERE idempotency_key = 'cart-1'",
+        )
+        header = "key,charge_id,amount,currency,status\n"
+        report = f"{header}cart-1,ch_1,10000,KRW,succeeded\n".encode()
+        ran = terminal.run("orders", "reconcile", "-", stdin=report)
+        assert ran.code == 0
+        assert "Pruned: 1 paid order of the period" in ran.out
+        assert "may be forgotten (BREAKWALL_RETENTION__KEYS_DAYS)" in ran.out
+        document = terminal.run("orders", "reconcile", "-", "-o", "json", stdin=report).document
+        assert (document["pruned"], document["agrees"]) == (1, True)
+        assert document["forgotten_before"] is not None
+
+
+class TestGoingBack:
+    def test_needs_a_word_where_nobody_can_be_asked_and_says_what_is_lost(self, terminal: Terminal) -> None:
+        ran = terminal.run("db", "downgrade", "-o", "json")
+        assert (ran.code, ran.error["type"]) == (4, "refused")
+        assert "0 messages that were set aside" in ran.error["message"]
+        assert "--yes" in ran.error["message"]
+
+    def test_takes_the_database_back_by_one_version(self, terminal: Terminal) -> None:
+        ran = terminal.run("db", "downgrade", "--yes", "-o", "json")
+        assert ran.document == {"before": HEAD, "after": BEFORE, "strange_messages_lost": 0}
+        assert "already" in terminal.run("db", "downgrade", "--yes").out
+        # The embedded database is migrated again when this version uses it.
+        assert keys(terminal) == ["cart-1", "cart-2", "cart-3"]
+        assert terminal.run("db", "upgrade", "-o", "json").document["before"] == HEAD
+
+    def test_is_refused_once_orders_were_pruned(self, terminal: Terminal) -> None:
+        terminal.run(*PRUNE)
+        ran = terminal.run("db", "downgrade", "--yes")
+        assert ran.code == 4
+        assert "would be charged again" in ran.err
+
+    def test_of_a_database_that_is_not_there_makes_none(self, short_terminal: Terminal) -> None:
+        ran = short_terminal.run("db", "downgrade", "--yes")
+        assert ran.code == 2
+        assert "was never migrated" in ran.err
+        assert not short_terminal.home.exists()
+
+
+def test_the_doctor_tells_of_a_database_that_is_one_version_away(terminal: Terminal) -> None:
+    terminal.set(DATABASE_URL=f"sqlite:///{terminal.home}/breakwall.db", BROKER_URL="redis://127.0.0.1:9/0")
+    terminal.run("db", "downgrade", "--yes")
+
+    def found() -> tuple[bool, str]:
+        findings = terminal.run("doctor", "-o", "json").document["checks"]
+        (finding,) = [finding for finding in findings if finding["name"] == "database"]
+        return finding["ok"], f"{finding['detail']} {finding['advice']}"
+
+    ok, said = found()
+    assert ok
+    assert f"at revision {BEFORE}, one before this version's" in said
+    assert "`breakwall db upgrade`" in said
+    # One of revision 0004 knows its own tables alone.
+    assert "one that starts again is refused" in terminal.run("db", "upgrade").err
+    assert terminal.run("db", "upgrade").err == ""
+    change(terminal, "UPDATE alembic_version SET version_num = '0006'")
+    ok, said = found()
+    assert ok
+    assert "one after this version's" in said

@@ -1,0 +1,127 @@
+"""The HTTP gateway over TLS: the handshake is inside the deadline and before the first byte."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from breakwall.payments.gateways import Health, Outcome
+from tests.integration.gateway_fixtures import ORDER, charge, gateway_to, within
+from tests.integration.gateway_stub import PAID, Connection, Script, StubServer, answering, response
+
+SECONDS = 0.4
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    key = path.with_name("key.pem")
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=pay"
+    )
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(path)]
+    try:
+        subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("the openssl command is not installed")
+    path.write_text(path.read_text() + key.read_text())
+    return path
+
+
+@pytest.fixture
+def trusting(certificate: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate))
+
+
+def tls_server(certificate: Path, script: Script) -> StubServer:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return StubServer(script, context)
+
+
+@pytest.fixture
+def plain(request: pytest.FixtureRequest) -> Iterator[StubServer]:
+    server = StubServer(request.param)
+    yield server
+    server.close()
+
+
+def test_a_charge_goes_through_and_the_connection_is_kept(
+    certificate: Path, trusting: ssl.SSLContext
+) -> None:
+    server = tls_server(certificate, answering(response(200, PAID)))
+    with gateway_to(server.url, tls=trusting) as gateway:
+        assert [charge(gateway).outcome for _ in range(3)] == [Outcome.SUCCEEDED] * 3
+    server.close()
+    assert server.connections == 1
+
+
+def test_an_untrusted_certificate_sent_nothing(certificate: Path) -> None:
+    server = tls_server(certificate, answering(response(200, PAID)))
+    with gateway_to(server.url) as gateway:
+        seen = charge(gateway)
+    server.close()
+    assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.FAILURE)
+    assert "certificate" in seen.detail
+    assert server.requests == []
+
+
+def answer_in_plain_text(connection: Connection) -> None:
+    connection.sock.recv(10)
+    connection.send(response(400, b"this is not TLS"))
+
+
+def hang_in_the_handshake(connection: Connection) -> None:
+    connection.sock.recv(10)
+    connection.hang()
+
+
+def drip_the_handshake(connection: Connection) -> None:
+    connection.sock.recv(10)
+    connection.drip(b"\x16\x03\x03\x40\x00" + b"\x02\x00\x3f\xf0" + b"x" * 500, every=0.02)
+
+
+def reset_in_the_handshake(connection: Connection) -> None:
+    connection.sock.recv(10)
+    connection.reset()
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [answer_in_plain_text, hang_in_the_handshake, drip_the_handshake, reset_in_the_handshake],
+    indirect=True,
+    ids=lambda script: script.__name__,
+)
+def test_a_failed_handshake_sent_nothing_in_time(plain: StubServer) -> None:
+    with gateway_to(plain.url.replace("http:", "https:")) as gateway:
+        seen = within(SECONDS, lambda deadline: gateway.charge(ORDER, deadline=deadline))
+    assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.FAILURE)
+
+
+def test_a_reset_after_the_request_over_tls_is_unknown(certificate: Path, trusting: ssl.SSLContext) -> None:
+    def reset(connection: Connection) -> None:
+        connection.request()
+        connection.reset()
+
+    server = tls_server(certificate, reset)
+    with gateway_to(server.url, tls=trusting) as gateway:
+        seen = charge(gateway)
+    server.close()
+    assert (seen.outcome, seen.health) == (Outcome.UNKNOWN, Health.FAILURE)
+
+
+def test_a_body_dripped_over_tls_ends_with_the_deadline(certificate: Path, trusting: ssl.SSLContext) -> None:
+    def drip(connection: Connection) -> None:
+        connection.request()
+        connection.drip(response(200, PAID + b" " * 500), every=0.02)
+
+    server = tls_server(certificate, drip)
+    with gateway_to(server.url, tls=trusting) as gateway:
+        seen = within(SECONDS, lambda deadline: gateway.charge(ORDER, deadline=deadline))
+    server.close()
+    assert seen.outcome is Outcome.UNKNOWN

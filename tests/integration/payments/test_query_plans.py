@@ -1,0 +1,330 @@
+"""How the databases find an order among many: by an index that is meant for it, however long the backlog is.
+
+Asked of the planners, with the statements that are really sent: a clock would say little on a busy machine.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import event, text
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.monitor.backlog import Monitor
+from breakwall.payments.charging import Charger
+from breakwall.payments.db.clock import DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.optional_tables import is_there
+from breakwall.payments.decisions import RetryPolicy
+from breakwall.payments.keys import key_shape
+from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
+from breakwall.payments.ledger.dispatch_queue import DueOrders
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.ledger.pruning import BATCH as BATCH_TO_PRUNE
+from breakwall.payments.ledger.pruning import Pruning
+from breakwall.payments.orders import Order
+from breakwall.producers.producer import PlaceResult
+from breakwall.settings import DispatchSettings
+from producers import OrderProducer
+from tests.backlog import DAY, Backlog, fill, tidy
+from tests.gateway import PAID, ScriptedGateway
+
+BACKLOG = Backlog(finished=20_000, waiting=3_000, due=2_000, claimed=200, expired=400)
+BATCH = DispatchSettings().batch
+
+PRUNED = """
+INSERT INTO known_keys (idempotency_key, order_id, user_digest, amount, currency, status, charge_id, settled_at,
+                        pruned_at)
+SELECT 'p' || idempotency_key, 'p' || substr(id, 2), '', amount, currency, status, charge_id, settled_at, settled_at
+FROM orders WHERE settled_at IS NOT NULL
+"""
+"""As many orders again were pruned."""
+
+INCIDENTS = """
+INSERT INTO incidents (order_id, kind, detail, at, closed_at, closed_by, close_reason)
+SELECT id, 'reported', 'odd', settled_at, settled_at, 'anna', 'refunded' FROM orders WHERE status = 'paid'
+"""
+DEEDS = """
+INSERT INTO interventions (order_id, at, action, actor, before, after, fence)
+SELECT id, settled_at, 'retry', 'anna', 'dead', 'queued', 1 FROM orders WHERE status = 'paid'
+"""
+
+
+@dataclass
+class Plan:
+    """What a database means to do for a statement.
+
+    Attributes:
+        looked_up: the condition that each index is searched by.
+        scanned: what is read from end to end: a table, an index, or all orders of one state.
+        sorts: something is put in order first.
+    """
+
+    looked_up: dict[str, str] = field(default_factory=dict)
+    scanned: list[str] = field(default_factory=list)
+    sorts: bool = False
+
+    def look_up(self, index: str, condition: str) -> None:
+        self.looked_up[index] = condition
+        if index == "ix_orders_status_created":  # All that are queued are the backlog.
+            self.scanned.append(index)
+
+
+class Site:
+    """The product's own callers over a database with a backlog, and the plans of what they send.
+
+    Args:
+        url: an empty database.
+        explain: asks the database for its plan of one statement.
+        analysed: the planner has the tables' statistics.
+    """
+
+    def __init__(self, url: str, explain: Callable[[Database, str, Any], Plan], *, analysed: bool) -> None:
+        self.database = Database(url)
+        upgrade(self.database.engine)
+        fill(self.database.engine, BACKLOG)
+        with self.database.engine.begin() as connection:
+            for statement in (PRUNED, INCIDENTS, DEEDS):
+                connection.execute(text(statement))
+            assert is_there(connection, "known_keys")  # Asked once, too.
+        if analysed:
+            tidy(self.database.engine)
+        self._explain = explain
+        self.due = DueOrders(self.database)
+        self.ledger = Ledger(self.database, lease=15)
+        self.gateway = ScriptedGateway()
+        self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=1))
+        charger = Charger(self.gateway, self.ledger, RetryPolicy(), lambda: 0.5)
+        self.producer = OrderProducer(
+            self.ledger, charger, self.breaker, NoPublisher(), timeout=10, draw=lambda: 0.5
+        )
+        self.due_ids = self._ids_of_due_orders()
+        assert self.ledger.site  # Read once: it is no part of what a call costs.
+
+    @property
+    def primary_key(self) -> str:
+        return "pk_orders" if self.database.engine.name == "postgresql" else "sqlite_autoindex_orders_1"
+
+    def place(self, key: str) -> PlaceResult:
+        """The order that the backlog's first finished one is, but for its key."""
+        return self.producer.place(Order(user_id="user-1", amount=1001, currency="KRW", idempotency_key=key))
+
+    def plans(self, call: Callable[[Site], object]) -> list[Plan]:
+        """The plans of the statements that ``call`` sends, in their order."""
+        with self._noting() as sent:
+            call(self)
+        return [self._explain(self.database, *statement) for statement in sent]
+
+    def _ids_of_due_orders(self) -> list[str]:
+        with self.database.engine.connect() as connection:
+            return list(connection.scalars(text("SELECT id FROM orders WHERE idempotency_key LIKE 'due-%'")))
+
+    @contextmanager
+    def _noting(self) -> Iterator[list[tuple[str, Any]]]:
+        sent: list[tuple[str, Any]] = []
+
+        def note(*arguments: Any) -> None:
+            if not arguments[2].startswith("BEGIN"):
+                several = isinstance(arguments[3], list)
+                sent.append((arguments[2], arguments[3][0] if several else arguments[3]))
+
+        event.listen(self.database.engine, "before_cursor_execute", note)
+        yield sent
+        event.remove(self.database.engine, "before_cursor_execute", note)
+
+
+Call = Callable[[Site], object]
+
+
+class NoPublisher:
+    def publish_many(self, order_ids: list[str]) -> int:
+        return len(order_ids)
+
+    def close(self) -> None:
+        pass
+
+
+def ask_postgres(database: Database, sql: str, parameters: Any, *, mode: str) -> Plan:
+    """Prepared as the driver does after some executions, and planned as PostgreSQL may after some more."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        names.append(match[1])
+        return f"${len(names)}"
+
+    prepared = re.sub(r"%\((\w+)\)s", number, sql)
+    url = database.engine.url.set(drivername="postgresql").render_as_string()
+    with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as connection:
+        connection.execute(f"SET plan_cache_mode = {mode}")
+        connection.execute(f"PREPARE sent AS {prepared}")
+        values = f"({', '.join(['%s'] * len(names))})" if names else ""
+        row = connection.execute(
+            f"EXPLAIN (FORMAT JSON) EXECUTE sent{values}", [parameters[name] for name in names]
+        ).fetchone()
+    assert row is not None
+    plan = Plan()
+    _read_node(row[0][0]["Plan"], plan)
+    return plan
+
+
+def _read_node(node: dict[str, Any], plan: Plan) -> None:
+    if "Index Cond" in node:
+        plan.look_up(node["Index Name"], node["Index Cond"])
+    elif "Index Name" in node or node["Node Type"] == "Seq Scan":
+        plan.scanned.append(node.get("Index Name") or node["Relation Name"])
+    plan.sorts = plan.sorts or node["Node Type"].endswith("Sort")
+    for inner in node.get("Plans", []):
+        _read_node(inner, plan)
+
+
+def ask_sqlite(database: Database, sql: str, parameters: Any) -> Plan:
+    plan = Plan()
+    with database.engine.connect() as connection:
+        for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters):
+            _read_step(row.detail, plan)
+    return plan
+
+
+def _read_step(step: str, plan: Plan) -> None:
+    if search := re.fullmatch(r"SEARCH \w+ USING (?:COVERING )?INDEX (\w+) \((.*)\)", step):
+        plan.look_up(search[1], search[2])
+    elif step.startswith("SCAN") and step != "SCAN CONSTANT ROW":
+        plan.scanned.append(step)
+    plan.sorts = plan.sorts or "TEMP B-TREE" in step
+
+
+@pytest.fixture(
+    scope="module",
+    params=["postgres, these values", "postgres, any values", "sqlite, analysed", "sqlite, never analysed"],
+)
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    name, _, how = request.param.partition(", ")
+    yield from (_on_postgres if name == "postgres" else _on_sqlite)(request, how)
+
+
+def _on_postgres(request: pytest.FixtureRequest, how: str) -> Iterator[Site]:
+    server = request.getfixturevalue("_postgres")
+    server.ensure_running()
+    url = server.fresh_url()
+    mode = "force_generic_plan" if how == "any values" else "force_custom_plan"
+    site = Site(url, partial(ask_postgres, mode=mode), analysed=True)
+    yield site
+    site.producer.close()
+    server.ensure_running()
+    server.drop(url)
+
+
+def _on_sqlite(request: pytest.FixtureRequest, how: str) -> Iterator[Site]:
+    file = request.getfixturevalue("tmp_path_factory").mktemp("backlog") / "breakwall.db"
+    site = Site(f"sqlite:///{file}", ask_sqlite, analysed=how == "analysed")
+    yield site
+    site.producer.close()
+
+
+def take_due(site: Site) -> None:
+    assert len(site.due.take_due(BATCH, republish_after=600)) == BATCH
+
+
+def reclaim_expired(site: Site) -> None:
+    assert len(site.due.reclaim_expired(limit=20)) == 20
+
+
+def claim(site: Site) -> None:
+    assert site.ledger.claim(site.due_ids.pop()) is not None
+
+
+def place_and_charge(site: Site) -> None:
+    site.gateway.answers.append(PAID)
+    assert site.place(uuid.uuid4().hex).status == "paid"
+
+
+def place_while_open(site: Site) -> None:
+    site.breaker.force_open("a test", "a test")
+    assert site.place(uuid.uuid4().hex).status == "queued"
+    site.breaker.auto("a test")
+
+
+def place_again(site: Site) -> None:
+    assert site.place("finished-1").replayed
+
+
+WORK = [take_due, reclaim_expired, claim]
+PLACE = [place_and_charge, place_while_open, place_again]
+
+
+def test_due_orders_are_looked_up_by_when_they_are_due(site: Site) -> None:
+    assert "dispatch_at" in site.plans(take_due)[0].looked_up["ix_orders_dispatch"]
+
+
+def test_expired_claims_are_looked_up_by_when_they_expire(site: Site) -> None:
+    assert "lease_until" in site.plans(reclaim_expired)[0].looked_up["ix_orders_lease"]
+
+
+def test_a_claim_looks_its_order_up_by_id(site: Site) -> None:
+    assert site.plans(claim)[0].looked_up.keys() == {site.primary_key}
+
+
+@pytest.mark.parametrize("call", WORK)
+def test_the_worker_reads_no_table_from_end_to_end(site: Site, call: Call) -> None:
+    assert [plan.scanned for plan in site.plans(call) if plan.scanned] == []
+
+
+@pytest.mark.parametrize("call", WORK)
+def test_the_worker_has_nothing_sorted(site: Site, call: Call) -> None:
+    assert not any(plan.sorts for plan in site.plans(call))
+
+
+@pytest.mark.parametrize("call", PLACE)
+def test_to_place_an_order_reads_no_table_from_end_to_end(site: Site, call: Call) -> None:
+    assert [plan.scanned for plan in site.plans(call) if plan.scanned] == []
+
+
+def count_the_backlog(site: Site) -> None:
+    Monitor(site.database, site.breaker, lambda: 0).snapshot()
+
+
+def find_a_known_charge(site: Site) -> None:
+    shape = key_shape("k" * 32)
+    found = known_charges(site.database, DatabaseClock(), DEFAULT_ACCOUNT, shape, settled_for=30)
+    assert found
+
+
+def test_a_known_charge_is_looked_up_by_the_shape_of_its_key(site: Site) -> None:
+    (plan,) = site.plans(find_a_known_charge)
+    assert "key_shape" in plan.looked_up["ix_charges_known"]
+    assert not plan.sorts
+    assert not plan.scanned
+
+
+def find_what_may_be_pruned(site: Site) -> None:
+    pruning = Pruning(site.database, keys_for=400 * DAY, sleep=lambda seconds: None)
+    pruned, _ = pruning.prune(20 * DAY)
+    assert pruned == BATCH_TO_PRUNE
+
+
+def forget_keys(site: Site) -> None:
+    pruning = Pruning(site.database, keys_for=29 * DAY)
+    assert pruning.forget() == BATCH_TO_PRUNE
+
+
+@pytest.mark.parametrize("call", [find_what_may_be_pruned, forget_keys])
+def test_pruning_reads_no_table_from_end_to_end(site: Site, call: Call) -> None:
+    plans = site.plans(call)
+    # The index that holds open incidents alone may be read whole: these are few.
+    assert {name for plan in plans for name in plan.scanned} <= {"ix_incidents_open"}
+    looked_up = next(plan for plan in plans if plan.looked_up).looked_up
+    assert any("settled" in index for index in looked_up), "they are found by when they were settled"
+
+
+def test_the_finished_orders_of_late_are_looked_up_by_when_they_were_settled(site: Site) -> None:
+    looked_up = [plan.looked_up for plan in site.plans(count_the_backlog)]
+    assert any("settled_at" in conditions.get("ix_orders_settled", "") for conditions in looked_up)

@@ -1,0 +1,58 @@
+"""Orders that wait for a person, for the commands that a person gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from sqlalchemy import Connection, update
+
+from breakwall.payments.db.database import Database
+from breakwall.payments.db.schema import orders
+from breakwall.payments.decisions import Verdict
+from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
+from breakwall.payments.ledger.claims import Attempt
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.orders import Order, OrderStatus
+from tests.command import Terminal
+
+UNCLEAR = Answer(Outcome.UNKNOWN, Health.NEUTRAL, code="ReadTimeout")
+OTHER_PAYLOAD = Answer(
+    Outcome.UNKNOWN, Health.SUCCESS, code="http_422", advice=Advice.REVIEW, spends_key=True
+)
+
+
+@contextmanager
+def ledger_of(terminal: Terminal) -> Iterator[Ledger]:
+    with closing(Database(f"sqlite:///{terminal.home}/breakwall.db")) as database:
+        yield Ledger(database, lease=15.0)
+
+
+def in_review(terminal: Terminal, key: str = "cart-1", answer: Answer = UNCLEAR) -> Attempt:
+    """An order in review; its attempt, for a result that comes late."""
+    terminal.run("db", "upgrade")
+    with ledger_of(terminal) as ledger:
+        attempt = ledger.accept_sending(Order("u1", 10_000, "KRW", key))
+        assert isinstance(attempt, Attempt)
+        ledger.record(attempt, answer, Verdict(OrderStatus.REVIEW))
+    return attempt
+
+
+def dead(terminal: Terminal, *keys: str, currency: str = "KRW") -> None:
+    terminal.run("db", "upgrade")
+    with ledger_of(terminal) as ledger:
+        ledger.accept_queued([Order("u1", 10_000, currency, key) for key in keys])
+        ledger.database.write(lambda connection: bury(connection, keys))
+
+
+def bury(connection: Connection, keys: tuple[str, ...]) -> None:
+    connection.execute(
+        update(orders)
+        .where(orders.c.idempotency_key.in_(keys))
+        .values(status="dead", next_attempt_at=None, dispatch_at=None, last_error="http_401: credentials")
+    )
+
+
+def states(terminal: Terminal) -> dict[str, str]:
+    listed = terminal.run("orders", "list", "-o", "json").document
+    return {order["idempotency_key"]: order["status"] for order in listed}

@@ -1,0 +1,68 @@
+"""What a worker does of what is asked of it over the broker, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.worker.control import Panel
+
+from breakwall.broker.consuming.consumer import MOST_EVENTS, forget_old_events
+from breakwall.broker.consuming.remote_control import REASONS, SILENCE, TELL, Handlers
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("name", ["shutdown", "cancel_consumer", "add_consumer", "revoke", "rate_limit"])
+def test_what_would_end_a_worker_or_change_it_is_refused_with_what_to_do(name: str) -> None:
+    assert Handlers()[name](None, msg="bye") == {"error": f"refused: {REASONS[name]}"}
+
+
+def test_every_command_of_celerys_is_answered_or_refused() -> None:
+    handlers = Handlers()
+    for name in Panel.data:
+        assert name in handlers or "refused" in handlers[name](None)["error"]
+    assert set(Panel.data) >= TELL
+
+
+@pytest.mark.parametrize("arguments", [{"state": 1}, {"unknown": 1}, {}])
+def test_no_answer_raises(arguments: dict[str, Any]) -> None:
+    assert "failed" in Handlers()["query_task"](None, **arguments)["error"]
+
+
+def test_a_refusal_is_told_once_a_minute_and_nothing_of_an_unknown_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    handlers = Handlers(clock)
+    for _ in range(int(SILENCE)):
+        handlers["shutdown"](None)
+        handlers["a\nforged"](None)
+        handlers["another"](None)
+        clock.now += 1
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    assert "SIGTERM" in lines[0]
+    assert "forged" not in lines[1]
+
+
+def test_events_that_no_broker_takes_are_kept_in_a_bounded_number() -> None:
+    app = Celery(broker="memory://", set_as_current=False)
+    with app.connection_for_write() as connection:
+        dispatcher = app.events.Dispatcher(connection)
+        forget_old_events(dispatcher)
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise PermissionError
+
+        dispatcher.producer.publish = refuse
+        for number in range(MOST_EVENTS + 10):
+            dispatcher.send("task-received", uuid=str(number))
+        assert len(dispatcher._outbound_buffer) == MOST_EVENTS
+        dispatcher.disable()

@@ -1,0 +1,95 @@
+"""Celery is configured for the broker in use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from breakwall.broker import QUEUE, celery_config
+from breakwall.broker.celery_app import OwnApp
+from breakwall.broker.config import visibility_timeout
+from breakwall.settings import Settings, load_settings
+
+BROKERS = ["redis://127.0.0.1:1/0", "amqp://guest:guest@127.0.0.1:1//", None]
+
+
+def settings(url: str | None = None, **more: str) -> Settings:
+    given = {"BREAKWALL_BROKER_URL": url} if url else {}
+    return load_settings({**given, **more})
+
+
+@pytest.mark.parametrize("url", BROKERS)
+def test_a_message_is_acknowledged_late_and_one_at_a_time(url: str | None) -> None:
+    config = celery_config(settings(url))
+    assert config["task_acks_late"] is True
+    assert config["worker_prefetch_multiplier"] == 1
+
+
+@pytest.mark.parametrize("url", BROKERS)
+def test_only_json_is_accepted(url: str | None) -> None:
+    assert celery_config(settings(url))["accept_content"] == ["json"]
+
+
+@pytest.mark.parametrize("url", BROKERS)
+def test_there_is_no_result_backend_to_wait_for(url: str | None) -> None:
+    config = celery_config(settings(url))
+    assert config["result_backend"] is None
+    assert config["task_ignore_result"] is True
+
+
+@pytest.mark.parametrize("url", BROKERS)
+def test_a_worker_outlives_any_outage_of_its_broker(url: str | None) -> None:
+    config = celery_config(settings(url))
+    assert config["broker_connection_retry_on_startup"] is True
+    assert config["broker_connection_max_retries"] is None
+
+
+@pytest.mark.parametrize("url", BROKERS)
+def test_celery_knows_every_setting_and_takes_its_queue_from_it(url: str | None) -> None:
+    from celery import Celery
+    from celery.app.defaults import NAMESPACES, flatten
+
+    config = celery_config(settings(url))
+    assert set(config) <= {name for name, _ in flatten(NAMESPACES)}
+    app = Celery(set_as_current=False)
+    app.conf.update(config)
+    assert list(app.amqp.queues) == [QUEUE]
+
+
+def test_without_a_broker_url_the_socket_in_the_data_folder_is_used() -> None:
+    config = celery_config(settings(None, BREAKWALL_DATA_DIR="/srv/break wall"))
+    assert config["broker_url"] == "redis+socket:///srv/break%20wall/broker.sock"
+
+
+def test_a_dead_workers_messages_come_back_sooner_than_celery_would_bring_them() -> None:
+    options = celery_config(settings(None))["broker_transport_options"]
+    assert options["unacked_restore_interval"] * options["unacked_restore_throttle"] <= 5
+
+
+@pytest.mark.parametrize("payment_timeout", [1, 10, 60, 300])
+def test_no_message_comes_back_while_a_slow_payment_is_still_at_work(payment_timeout: int) -> None:
+    chosen = settings(None, BREAKWALL_PAYMENT_TIMEOUT=str(payment_timeout))
+    # One order ahead in the worker, then this one: each a look-up and a charge.
+    assert visibility_timeout(chosen) >= max(300, 4 * payment_timeout)
+
+
+def test_rabbitmqs_queue_is_replicated_and_puts_poison_aside() -> None:
+    (queue,) = celery_config(settings("amqp://127.0.0.1//"))["task_queues"]
+    assert queue.queue_arguments["x-queue-type"] == "quorum"
+    assert queue.queue_arguments["x-delivery-limit"] > 0
+    assert queue.queue_arguments["x-dead-letter-routing-key"] == "payments.retry.dead"
+
+
+def test_importing_the_broker_package_does_not_load_celery() -> None:
+    look = (
+        "import sys, breakwall.broker; print([m for m in ('celery', 'kombu', 'redis') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_celery_is_configured_with_shows_no_password() -> None:
+    app = OwnApp(settings("redis://:geheim17@127.0.0.1:1/0"), current=False)
+    assert "geheim17" not in f"{app!r} {app.conf!r} {app.conf} {app.conf.humanize()}"

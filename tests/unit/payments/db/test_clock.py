@@ -1,0 +1,32 @@
+"""Hosts' clocks differ: what is due, whose lease is over and how old a key is, only the database's clock says."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+WALL_CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+HTTP_DATES = {ROOT / "breakwall/payments/gateways/http.py"}
+"""A `Retry-After` may name a time of day: the service's, and nothing but a delay comes of it."""
+
+OPTIONS = {ROOT / "breakwall/cli/orders/suspect.py"}
+"""A time that a person gives is held against the clock that the person has: only a slip of the pen comes of it."""
+
+SOURCES = [
+    path for folder in ("breakwall/payments", "worker", "producers") for path in (ROOT / folder).rglob("*.py")
+]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_order_depends_on_the_time_of_day_of_its_host(path: Path) -> None:
+    assert path in HTTP_DATES | OPTIONS or read_clocks(path) == []
+
+
+def read_clocks(path: Path) -> list[str]:
+    """Each use of a clock of the host's, with its line."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    uses = [(node.lineno, ast.unparse(node)) for node in nodes if isinstance(node, ast.Attribute)]
+    return [f"{line}: {text}" for line, text in uses if text in WALL_CLOCKS]

@@ -1,0 +1,149 @@
+"""What each answer to a look-up means."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from breakwall.payments.gateways import Advice, ChargeDetails, Health, LookUpAnswer, LookUpResult
+from breakwall.payments.gateways.answers import Phase, PoolFullError
+from breakwall.payments.gateways.lookup_answers import OTHER_STATUS, classify_look_up, classify_look_up_error
+
+
+def look(status: int, body: dict[str, object] | bytes | None = b"", **headers: str) -> LookUpAnswer:
+    raw = json.dumps(body).encode() if isinstance(body, dict) else body
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return classify_look_up(status, named, raw, now=0.0)
+
+
+def test_a_charge_that_succeeded_is_found_with_its_id() -> None:
+    seen = look(200, {"status": "succeeded", "charge_id": "ch_9"})
+    assert seen == LookUpAnswer(LookUpResult.SUCCEEDED, Health.SUCCESS, "ch_9")
+
+
+def test_what_was_found_may_be_written_as_services_write_it() -> None:
+    assert look(200, {"status": "SUCCEEDED", "charge_id": 17}).charge_id == "17"
+
+
+@pytest.mark.parametrize(
+    ("said", "result"),
+    [
+        ("declined", LookUpResult.DECLINED),
+        ("Declined", LookUpResult.DECLINED),
+        ("processing", LookUpResult.PROCESSING),
+        ("pending", LookUpResult.PROCESSING),
+    ],
+)
+def test_declined_and_processing_need_no_id(said: str, result: LookUpResult) -> None:
+    seen = look(200, {"status": said})
+    assert (seen.result, seen.health) == (result, Health.SUCCESS)
+
+
+@pytest.mark.parametrize("said", ["succeeded", "declined"])
+def test_what_the_look_up_names_of_the_charge_is_handed_on_as_it_stands(said: str) -> None:
+    named = {"order_id": "o-9", "amount": 5, "currency": "krw"}
+    assert look(200, {"status": said, "charge_id": "c", **named}).details == ChargeDetails("o-9", 5, "krw")
+
+
+def test_a_decline_found_later_carries_its_code() -> None:
+    assert look(200, {"status": "declined", "code": "card_expired"}).code == "card_expired"
+    assert look(200, {"status": "declined", "error": {"code": "card_expired"}}).code == "card_expired"
+
+
+def test_a_charge_that_was_refunded_since_is_known_and_neither_paid_nor_declined() -> None:
+    seen = look(200, {"status": "refunded", "charge_id": "ch_9"})
+    assert (seen.result, seen.health, seen.code) == (LookUpResult.UNAVAILABLE, Health.NEUTRAL, OTHER_STATUS)
+    assert "refunded" in seen.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "its body is empty"),
+        (b"<html>", "its body is no JSON: it begins with <html"),
+        (None, "its body is longer than 65,536 bytes"),
+        ({}, "its body has no `status`"),
+        ({"status": "succeeded"}, "its `charge_id` is missing"),
+        ({"status": "unheard_of"}, "its `status` is 'unheard_of', which the protocol does not know"),
+    ],
+)
+def test_an_unreadable_200_is_no_answer_and_says_why(
+    body: dict[str, object] | bytes | None, why: str
+) -> None:
+    seen = look(200, body)
+    assert (seen.result, seen.health) == (LookUpResult.UNAVAILABLE, Health.FAILURE)
+    assert seen.detail == f"The look-up answered HTTP 200, but {why}."
+
+
+@pytest.mark.parametrize("body", [b"", b'{"error": "no such charge"}'])
+def test_a_404_of_the_service_itself_means_absent(body: bytes) -> None:
+    assert (look(404, body).result, look(404, body).health) == (LookUpResult.ABSENT, Health.SUCCESS)
+
+
+@pytest.mark.parametrize("body", [b"<html>Not Found</html>", b"404 page not found", b'"no"', b"[]", None])
+def test_a_404_that_is_not_the_services_own_is_not_believed(body: bytes | None) -> None:
+    seen = look(404, body)
+    assert (seen.result, seen.health) == (LookUpResult.UNAVAILABLE, Health.NEUTRAL)
+    assert (seen.code, seen.advice) == ("http_404", Advice.RECONFIGURE)
+    assert "BREAKWALL_PAYMENT_URL" in seen.detail
+
+
+def test_an_empty_404_that_calls_itself_html_is_not_believed() -> None:
+    assert look(404, b"", content_type="text/HTML; charset=utf-8").result is LookUpResult.UNAVAILABLE
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_service_without_the_endpoint_is_not_ill(status: int) -> None:
+    seen = look(status)
+    assert (seen.result, seen.health, seen.advice) == (
+        LookUpResult.UNAVAILABLE,
+        Health.NEUTRAL,
+        Advice.RETRY,
+    )
+    assert "no look-up" in seen.detail
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 407, 410, 421])
+def test_a_refused_look_up_sends_an_operator_to_the_settings(status: int) -> None:
+    assert look(status).advice is Advice.RECONFIGURE
+    assert "BREAKWALL_PAYMENT_URL" in look(status).detail
+
+
+@pytest.mark.parametrize("status", [204, 408, 409, 425, 429, 460, 499, 500, 503])
+def test_a_look_up_that_may_work_later_sends_nobody_to_the_settings(status: int) -> None:
+    assert look(status).advice is Advice.RETRY
+    assert "BREAKWALL_PAYMENT_URL" not in look(status).detail
+
+
+@pytest.mark.parametrize(
+    ("status", "health"),
+    [(status, Health.NEUTRAL) for status in (302, 401, 403, 409, 410, 425)]
+    + [(429, Health.THROTTLED)]
+    + [(status, Health.FAILURE) for status in (204, 408, 460, 499, 500, 503)],
+)
+def test_everything_else_is_unavailable(status: int, health: Health) -> None:
+    assert (look(status).result, look(status).health) == (LookUpResult.UNAVAILABLE, health)
+
+
+def test_retry_after_is_honoured() -> None:
+    assert look(429, retry_after="4").retry_after == look(503, retry_after="4").retry_after == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "health"),
+    [
+        (PoolFullError(), Phase.WAITING, Health.NEUTRAL),
+        (ConnectionRefusedError(), Phase.CONNECTING, Health.FAILURE),
+        (TimeoutError(), Phase.SENT, Health.FAILURE),
+    ],
+)
+def test_an_error_is_unavailable(error: Exception, phase: Phase, health: Health) -> None:
+    seen = classify_look_up_error(error, phase)
+    assert (seen.result, seen.health) == (LookUpResult.UNAVAILABLE, health)
+
+
+@given(status=st.integers(100, 999), body=st.none() | st.binary(), kind=st.text())
+def test_absent_is_only_said_for_a_404(status: int, body: bytes | None, kind: str) -> None:
+    seen = classify_look_up(status, {"content-type": kind}, body, now=0.0)
+    assert seen.result is not LookUpResult.ABSENT or status == 404

@@ -1,0 +1,374 @@
+"""The rules that decide what happens to an order, without a database or a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from breakwall.payments.decisions import (
+    LONGEST_PUT_OFF,
+    Found,
+    Progress,
+    RetryPolicy,
+    Sighting,
+    Step,
+    Verdict,
+    after_attempt,
+    after_look_up,
+    next_step,
+    put_off,
+    without_look_up,
+)
+from breakwall.payments.gateways.base import (
+    Advice,
+    Answer,
+    GatewayProfile,
+    Health,
+    LookUpAnswer,
+    LookUpResult,
+    Outcome,
+)
+from breakwall.payments.orders import OrderStatus
+from breakwall.payments.verification import contradicted
+
+POLICY = RetryPolicy(base=1.0, cap=60.0, max_attempts=5)
+PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, settle_seconds=30.0)
+KEYED = GatewayProfile(deduplicates=True, key_life=3600.0, looks_up=True, settle_seconds=30.0)
+BLIND = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=False, settle_seconds=30.0)
+
+outcomes = st.sampled_from(Outcome)
+advices = st.sampled_from(Advice)
+profiles = st.sampled_from([PLAIN, KEYED, BLIND])
+progresses = st.builds(
+    Progress,
+    retries=st.integers(0, 8),
+    look_ups=st.integers(0, 8),
+    unsettled=st.booleans(),
+    unsettled_age=st.floats(0, 1000),
+    stored_errors=st.integers(0, 4),
+    key_spent=st.booleans(),
+    key_age=st.floats(0, 10_000),
+    cancel_requested=st.booleans(),
+    declined=st.booleans(),
+    disputed=st.booleans(),
+    refused=st.booleans(),
+    turned_away=st.booleans(),
+    looked_up=st.booleans(),
+)
+draws = st.floats(0, 1)
+
+
+def answer(outcome: Outcome, advice: Advice = Advice.RETRY, retry_after: float | None = None) -> Answer:
+    charge = "ch_1" if outcome is Outcome.SUCCEEDED else None
+    return Answer(outcome, Health.SUCCESS, charge_id=charge, advice=advice, retry_after=retry_after)
+
+
+class TestBackoff:
+    def test_doubles_its_bound_with_each_try(self) -> None:
+        assert [POLICY.backoff(tries, 1.0) for tries in range(5)] == [1, 2, 4, 8, 16]
+
+    def test_never_exceeds_the_cap(self) -> None:
+        assert POLICY.backoff(10_000, 1.0) == 60
+
+    @given(tries=st.integers(0, 100), draw=draws)
+    def test_is_spread_over_the_whole_range_below_its_bound(self, tries: int, draw: float) -> None:
+        assert POLICY.backoff(tries, draw) == draw * POLICY.backoff(tries, 1.0)
+
+    @given(tries=st.integers(0, 100), draw=draws, asked=st.floats(0, 86_400))
+    def test_is_never_earlier_than_the_service_asked_for(self, tries: int, draw: float, asked: float) -> None:
+        assert POLICY.delay(tries, asked, draw) >= asked
+
+    @given(seconds=st.floats(0, LONGEST_PUT_OFF), draw=draws)
+    def test_jitter_only_ever_lengthens_a_wait_for_the_circuit(self, seconds: float, draw: float) -> None:
+        assert seconds <= put_off(seconds, draw) <= seconds * 1.1 + 1e-6
+
+    def test_an_order_does_not_wait_for_the_end_of_an_override_that_may_be_lifted_before(self) -> None:
+        assert put_off(86_400.0, 0.0) == LONGEST_PUT_OFF
+
+
+class TestNextStep:
+    def test_sends_when_nothing_is_unsettled(self) -> None:
+        assert next_step(Progress(), PLAIN, POLICY) is Step.SEND
+
+    def test_looks_up_before_every_resend_where_the_key_is_not_trusted(self) -> None:
+        assert next_step(Progress(unsettled=True), PLAIN, POLICY) is Step.LOOK_UP
+
+    def test_resends_the_same_key_within_its_life_where_the_gateway_deduplicates(self) -> None:
+        assert next_step(Progress(unsettled=True, key_age=3569), KEYED, POLICY) is Step.SEND
+
+    def test_looks_up_when_a_late_request_would_come_in_past_the_keys_life(self) -> None:
+        assert next_step(Progress(unsettled=True, key_age=3570), KEYED, POLICY) is Step.LOOK_UP
+
+    def test_asks_a_person_where_there_is_neither_key_nor_look_up(self) -> None:
+        assert next_step(Progress(unsettled=True), BLIND, POLICY) is Step.REVIEW
+
+    def test_asks_a_person_when_look_ups_stay_fruitless(self) -> None:
+        assert next_step(Progress(unsettled=True, look_ups=5), PLAIN, POLICY) is Step.REVIEW
+
+    def test_buries_an_exhausted_order_that_is_proven_uncharged(self) -> None:
+        assert next_step(Progress(retries=5), PLAIN, POLICY) is Step.BURY
+
+    def test_looks_an_exhausted_unsettled_order_up_even_where_the_key_is_trusted(self) -> None:
+        assert next_step(Progress(retries=5, unsettled=True), KEYED, POLICY) is Step.LOOK_UP
+
+    def test_cancels_only_what_is_proven_uncharged(self) -> None:
+        assert next_step(Progress(cancel_requested=True), KEYED, POLICY) is Step.CANCEL
+        assert next_step(Progress(cancel_requested=True, unsettled=True), KEYED, POLICY) is Step.LOOK_UP
+
+    @given(progress=progresses, profile=profiles)
+    def test_never_sends_an_unsettled_order_unless_the_key_protects_it(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        if next_step(progress, profile, POLICY) is Step.SEND and progress.unsettled:
+            assert profile.deduplicates
+            assert progress.key_age + profile.settle_seconds < profile.key_life
+
+    @given(progress=progresses, profile=profiles)
+    def test_never_ends_an_unsettled_order_as_dead_or_cancelled(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        if progress.unsettled:
+            assert next_step(progress, profile, POLICY) not in {
+                Step.BURY,
+                Step.CANCEL,
+                Step.DECLINE,
+                Step.REFUSE,
+            }
+
+
+class TestAfterAttempt:
+    @pytest.mark.parametrize(
+        "outcome", [Outcome.NOT_SENT, Outcome.FAILED, Outcome.THROTTLED, Outcome.UNKNOWN]
+    )
+    def test_queues_what_did_not_settle(self, outcome: Outcome) -> None:
+        verdict = after_attempt(answer(outcome), Progress(retries=1), PLAIN, POLICY, 0.5)
+        assert (verdict.status, verdict.delay) == (OrderStatus.QUEUED, 1.0)
+
+    def test_honours_retry_after(self) -> None:
+        throttled = answer(Outcome.THROTTLED, retry_after=120)
+        assert after_attempt(throttled, Progress(), PLAIN, POLICY, 0.5).delay == 120.5
+
+    def test_looks_again_soon_at_a_charge_that_still_runs(self) -> None:
+        running = answer(Outcome.UNKNOWN, Advice.LOOK_AGAIN)
+        assert after_attempt(running, Progress(retries=4), KEYED, POLICY, 1.0).delay == POLICY.base
+
+    def test_a_last_attempt_proven_uncharged_is_dead(self) -> None:
+        verdict = after_attempt(answer(Outcome.FAILED), Progress(retries=5), PLAIN, POLICY, 0)
+        assert verdict.status is OrderStatus.DEAD
+
+    def test_a_refused_request_is_dead_at_once(self) -> None:
+        refused = answer(Outcome.FAILED, Advice.STOP)
+        assert after_attempt(refused, Progress(), PLAIN, POLICY, 0).status is OrderStatus.DEAD
+
+    def test_an_exhausted_order_with_an_unknown_attempt_is_not_dead(self) -> None:
+        verdict = after_attempt(answer(Outcome.UNKNOWN), Progress(retries=5), PLAIN, POLICY, 0)
+        assert verdict.status is OrderStatus.QUEUED
+
+    def test_a_proof_for_this_attempt_proves_nothing_for_an_earlier_one(self) -> None:
+        verdict = after_attempt(answer(Outcome.FAILED), Progress(retries=5, unsettled=True), KEYED, POLICY, 0)
+        assert verdict.status is OrderStatus.QUEUED
+
+    def test_a_requested_cancellation_holds_once_nothing_was_charged(self) -> None:
+        progress = Progress(cancel_requested=True)
+        assert (
+            after_attempt(answer(Outcome.FAILED), progress, PLAIN, POLICY, 0).status is OrderStatus.CANCELLED
+        )
+
+    @given(outcome=outcomes, advice=advices, progress=progresses, profile=profiles, draw=draws)
+    def test_only_a_success_is_paid_and_only_proof_ends_an_order_uncharged(
+        self, outcome: Outcome, advice: Advice, progress: Progress, profile: GatewayProfile, draw: float
+    ) -> None:
+        verdict = after_attempt(answer(outcome, advice), progress, profile, POLICY, draw)
+        assert (verdict.status is OrderStatus.PAID) == (outcome is Outcome.SUCCEEDED)
+        if verdict.status in {OrderStatus.DEAD, OrderStatus.CANCELLED}:
+            assert outcome.proves_no_charge
+            assert not progress.unsettled
+
+
+class TestAfterLookUp:
+    def test_believes_no_such_charge_only_after_the_settle_time(self) -> None:
+        early = after_look_up(
+            LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS),
+            Progress(unsettled=True, unsettled_age=29),
+            PLAIN,
+            POLICY,
+            0.0,
+        )
+        late = after_look_up(
+            LookUpAnswer(LookUpResult.ABSENT, Health.SUCCESS),
+            Progress(unsettled=True, unsettled_age=30),
+            PLAIN,
+            POLICY,
+            0.0,
+        )
+        assert early.found is Found.TOO_EARLY
+        assert early.verdict is not None
+        assert early.verdict.delay == 1.0
+        assert late.found is Found.ABSENT
+
+    @pytest.mark.parametrize("result", [LookUpResult.PROCESSING, LookUpResult.UNAVAILABLE])
+    def test_gives_up_on_fruitless_look_ups_and_asks_a_person(self, result: LookUpResult) -> None:
+        last = after_look_up(
+            LookUpAnswer(result, Health.SUCCESS), Progress(unsettled=True, look_ups=4), PLAIN, POLICY, 0
+        )
+        assert last.verdict is not None
+        assert last.verdict.status is OrderStatus.REVIEW
+
+    @given(result=st.sampled_from(LookUpResult), progress=progresses, profile=profiles, draw=draws)
+    def test_never_ends_an_order_as_dead_or_cancelled(
+        self, result: LookUpResult, progress: Progress, profile: GatewayProfile, draw: float
+    ) -> None:
+        sighting = after_look_up(LookUpAnswer(result, Health.SUCCESS), progress, profile, POLICY, draw)
+        if sighting.verdict is not None:
+            assert sighting.verdict.status not in {OrderStatus.DEAD, OrderStatus.CANCELLED}
+
+
+class TestAStoredError:
+    def test_is_looked_up_after_a_few_answers_even_where_the_key_is_trusted(self) -> None:
+        few, many = (Progress(unsettled=True, stored_errors=count) for count in (2, 3))
+        assert next_step(few, KEYED, POLICY) is Step.SEND
+        assert next_step(many, KEYED, POLICY) is Step.LOOK_UP
+
+    def test_is_looked_up_before_the_last_attempt_is_spent_on_it(self) -> None:
+        last = Progress(unsettled=True, retries=POLICY.max_attempts - 1)
+        assert next_step(last, KEYED, POLICY) is Step.SEND
+        assert next_step(replace(last, stored_errors=1), KEYED, POLICY) is Step.LOOK_UP
+
+    def test_keeps_its_protecting_key_where_nothing_can_be_looked_up(self) -> None:
+        keyed_and_blind = GatewayProfile(deduplicates=True, key_life=3600, looks_up=False, settle_seconds=30)
+        assert next_step(Progress(unsettled=True, stored_errors=9), keyed_and_blind, POLICY) is Step.SEND
+
+
+class TestARefusal:
+    """It may mean "done already", so it is looked up once before the order ends."""
+
+    REFUSED = Progress(unsettled=True, refused=True, turned_away=True, key_spent=True)
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_is_due_at_once_to_be_looked_up(self, profile: GatewayProfile) -> None:
+        verdict = after_attempt(answer(Outcome.UNKNOWN, Advice.STOP), Progress(retries=4), profile, POLICY, 1)
+        assert verdict == Verdict(OrderStatus.QUEUED)
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_is_looked_up_and_never_sent_again_under_its_key(self, profile: GatewayProfile) -> None:
+        for looked_up in (False, True):
+            progress = replace(self.REFUSED, looked_up=looked_up)
+            assert next_step(progress, profile, POLICY) is Step.LOOK_UP
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_ends_the_order_once_nothing_was_charged(self, profile: GatewayProfile) -> None:
+        assert next_step(self.REFUSED.proven_absent(), profile, POLICY) is Step.REFUSE
+
+    def test_ends_no_order_that_was_declined_or_is_to_be_cancelled(self) -> None:
+        proven = self.REFUSED.proven_absent()
+        assert next_step(replace(proven, declined=True), PLAIN, POLICY) is Step.DECLINE
+        assert next_step(replace(proven, cancel_requested=True), PLAIN, POLICY) is Step.CANCEL
+
+    def test_goes_to_a_person_where_no_look_up_ever_answers(self) -> None:
+        assert next_step(replace(self.REFUSED, look_ups=5), KEYED, POLICY) is Step.REVIEW
+
+    def test_from_before_a_person_sent_it_round_ends_nothing(self) -> None:
+        assert next_step(Progress(refused=False), PLAIN, POLICY) is Step.SEND
+
+    @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.FAILED])
+    def test_is_a_persons_where_nothing_can_be_looked_up_and_an_earlier_attempt_may_have_charged(
+        self, outcome: Outcome
+    ) -> None:
+        verdict = after_attempt(answer(outcome, Advice.STOP), Progress(unsettled=True), BLIND, POLICY, 0)
+        assert verdict.status is OrderStatus.REVIEW
+
+    @given(progress=progresses, profile=profiles)
+    def test_never_is_sent_again_while_it_is_unsettled(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        step = next_step(replace(progress, unsettled=True, refused=True), profile, POLICY)
+        assert step in {Step.LOOK_UP, Step.REVIEW}
+
+
+class TestWhereARefusalIsBelieved:
+    STOP = answer(Outcome.UNKNOWN, Advice.STOP)
+
+    def test_it_is_proof_where_nothing_can_be_looked_up(self) -> None:
+        proof = without_look_up(self.STOP, BLIND)
+        assert proof == replace(self.STOP, outcome=Outcome.FAILED)
+        assert after_attempt(proof, Progress(), BLIND, POLICY, 0).status is OrderStatus.DEAD
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_it_is_none_where_a_look_up_tells_more(self, profile: GatewayProfile) -> None:
+        assert without_look_up(self.STOP, profile) is self.STOP
+
+    @pytest.mark.parametrize("advice", sorted(set(Advice) - {Advice.STOP}))
+    def test_nothing_else_that_is_unknown_is_ever_proof(self, advice: Advice) -> None:
+        unknown = answer(Outcome.UNKNOWN, advice)
+        assert without_look_up(unknown, BLIND) is unknown
+
+    @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.UNKNOWN}))
+    def test_an_answer_that_says_what_happened_is_left_as_it_is(self, outcome: Outcome) -> None:
+        said = answer(outcome, Advice.STOP)
+        assert without_look_up(said, BLIND) is said
+
+
+class TestAnOrderThatWasTurnedAway:
+    """Refused, or answered by a wrong address or for wrong credentials, while an attempt may have charged."""
+
+    TURNED_AWAY = Progress(unsettled=True, turned_away=True)
+
+    def test_is_looked_up_before_the_same_key_is_tried_again(self) -> None:
+        assert next_step(self.TURNED_AWAY, KEYED, POLICY) is Step.LOOK_UP
+
+    def test_goes_on_with_the_same_key_where_that_look_up_was_of_no_use(self) -> None:
+        assert next_step(replace(self.TURNED_AWAY, looked_up=True), KEYED, POLICY) is Step.SEND
+
+    def test_goes_on_with_the_same_key_where_nothing_can_be_looked_up(self) -> None:
+        keyed_and_blind = replace(KEYED, looks_up=False)
+        assert next_step(self.TURNED_AWAY, keyed_and_blind, POLICY) is Step.SEND
+
+    def test_is_sent_again_where_nothing_may_have_charged(self) -> None:
+        assert next_step(Progress(turned_away=True), PLAIN, POLICY) is Step.SEND
+
+
+class TestASuspectedOrder:
+    """It may have been charged without an attempt that tells of it."""
+
+    SUSPECTED = Progress(unsettled=True, suspected=True)
+
+    @pytest.mark.parametrize("profile", [PLAIN, KEYED])
+    def test_is_always_looked_up_before_anything_is_sent(self, profile: GatewayProfile) -> None:
+        """Its key may be older than its first attempt that is known."""
+        assert next_step(self.SUSPECTED, profile, POLICY) is Step.LOOK_UP
+
+    @pytest.mark.parametrize("profile", [BLIND, replace(KEYED, looks_up=False)])
+    def test_is_a_persons_where_nothing_can_be_looked_up(self, profile: GatewayProfile) -> None:
+        assert next_step(self.SUSPECTED, profile, POLICY) is Step.REVIEW
+
+    def test_is_sent_once_nothing_was_charged(self) -> None:
+        assert next_step(self.SUSPECTED.proven_absent(), PLAIN, POLICY) is Step.SEND
+
+
+class TestAContradiction:
+    """An answer that tells of another charge than the order's."""
+
+    @pytest.mark.parametrize("result", LookUpResult)
+    def test_in_a_look_up_is_a_persons_at_once(self, result: LookUpResult) -> None:
+        told = LookUpAnswer(result, Health.SUCCESS, contradiction="it is another order's")
+        sighting = after_look_up(told, Progress(unsettled=True, unsettled_age=99), PLAIN, POLICY, 0)
+        assert sighting == Sighting(Found.SETTLED, Verdict(OrderStatus.REVIEW))
+
+    def test_in_an_answer_is_a_persons_at_once(self) -> None:
+        told = contradicted(answer(Outcome.SUCCEEDED), "it is another order's")
+        assert after_attempt(told, Progress(), KEYED, POLICY, 0).status is OrderStatus.REVIEW
+
+    @given(progress=progresses, profile=profiles)
+    def test_under_an_orders_key_is_looked_up_and_sent_no_more(
+        self, progress: Progress, profile: GatewayProfile
+    ) -> None:
+        assert next_step(replace(progress, disputed=True), profile, POLICY) is Step.REVIEW
+
+
+@given(progress=progresses, profile=profiles)
+def test_nothing_is_unsettled_after_proof_of_absence(progress: Progress, profile: GatewayProfile) -> None:
+    step = next_step(progress.proven_absent(), profile, POLICY)
+    assert step not in {Step.LOOK_UP, Step.REVIEW} or progress.disputed

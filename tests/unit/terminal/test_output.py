@@ -1,0 +1,77 @@
+"""Texts from elsewhere on a terminal: shown as they are, but for what would steer it."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
+
+from breakwall.cli.errors import report
+from breakwall.payments.orders import IdempotencyConflictError
+from breakwall.terminal.logs import show_warnings
+from breakwall.terminal.output import plain, write_fields, write_note, write_table
+from tests.texts import FAMILY, REFUSED, TYPED, accepted_texts
+
+
+@pytest.fixture
+def last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where warnings go is set for the whole process; here, until the test ends."""
+    monkeypatch.setattr(logging, "lastResort", logging.lastResort)
+
+
+@given(accepted_texts())
+def test_an_accepted_text_is_shown_as_it_is(text: str) -> None:
+    assert Text.from_markup(plain(text), emoji=False).plain == text
+
+
+@given(accepted_texts(), accepted_texts())
+def test_it_is_neither_a_style_nor_changes_the_markup_around_it(first: str, second: str) -> None:
+    markup = f"[b]{plain(first)}[/] (key {plain(second)})[red]: x[/]"
+    assert Text.from_markup(markup, emoji=False).plain == f"{first} (key {second}): x"
+
+
+@pytest.mark.parametrize("char", REFUSED, ids=ascii)
+def test_what_was_stored_before_it_was_refused_is_made_visible(char: str) -> None:
+    assert Text.from_markup(plain(f"a{char}b"), emoji=False).plain == f"a{ascii(char)[1:-1]}b"
+
+
+@pytest.mark.parametrize("text", TYPED.values(), ids=TYPED)
+def test_a_table_and_a_list_of_fields_show_it_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_fields({"key": plain(text)})
+    write_table(("order", "key", "status"), [("1", plain(text), "paid")])
+    assert capsys.readouterr().out.count(text) == 2
+
+
+@given(accepted_texts(longest=60), st.integers(min_value=12, max_value=40))
+def test_a_narrow_terminal_takes_nothing_from_it_but_spaces(text: str, width: int) -> None:
+    from rich.table import Table
+
+    table = Table(box=None)
+    table.add_column("key", overflow="fold")
+    table.add_row(plain(text))
+    console = Console(file=io.StringIO(), width=width, emoji=False)
+    console.print(table, highlight=False)
+    shown = "".join(console.file.getvalue().split()[1:])  # type: ignore[attr-defined]
+    assert shown == "".join(text.split())
+
+
+def test_an_error_that_tells_of_it_is_as_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    report(IdempotencyConflictError(f"{FAMILY}\x1b[2J\u202e", ["amount"]), as_json=False)
+    assert f"'{FAMILY}\\x1b[2J\\u202e'" in capsys.readouterr().err
+
+
+def test_a_note_keeps_its_lines_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    write_note(f"one {FAMILY}\ntwo\x9b2J\u2066")
+    assert capsys.readouterr().err == f"one {FAMILY}\ntwo\\x9b2J\\u2066\n"
+
+
+def test_a_warning_steers_nothing(last_resort: None, capsys: pytest.CaptureFixture[str]) -> None:
+    show_warnings(as_json=False)
+    assert isinstance(logging.lastResort, logging.StreamHandler)
+    logging.lastResort.handle(logging.makeLogRecord({"msg": "a\nb\u202e", "levelno": logging.WARNING}))
+    assert capsys.readouterr().err == "Warning: a\\nb\\u202e\n"

@@ -1,0 +1,211 @@
+"""No piece of a password comes out of a URL, however wrongly that was written, and whatever fails with it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from io import StringIO
+from urllib.parse import quote
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from breakwall.breaker import StoreLostError, store_from_url
+from breakwall.broker import queue_depth
+from breakwall.cli.errors import explain
+from breakwall.doctor.addresses import where
+from breakwall.doctor.checks import breaker_store, broker, payment_service
+from breakwall.doctor.database import database
+from breakwall.payments.db.database import Database, DatabaseUnavailableError
+from breakwall.settings import Settings, SettingsError, load_settings
+from breakwall.wiring import look_at_breaker, open_database
+
+DEAD = "127.0.0.1:9"
+LETTERS = "qzQZ79"
+ODD = "@/#?:%[]&=;,+ \\é漢.-_~!$'()*<>|^`{}\"\t\n"
+SECRETS = st.text(st.sampled_from(LETTERS * 2 + ODD), min_size=6) | st.text(
+    st.sampled_from(LETTERS * 4 + ":;!=漢"), min_size=4
+)
+"""A password as it comes, with nothing in it escaped."""
+
+PLACES = [
+    ("DATABASE_URL", "postgresql://u:{}@127.0.0.1:9/x"),
+    ("DATABASE_URL", "postgresql://{}@127.0.0.1:9/x"),
+    ("DATABASE_URL", "postgresql://127.0.0.1:9/x?password={}"),
+    ("DATABASE_URL", "postgresql://127.0.0.1:9/x?sslpassword={}"),
+    ("DATABASE_URL", "postgresql+psycopg://{}:{}@127.0.0.1:9/x?sslmode={}"),
+    ("BROKER_URL", "redis://:{}@127.0.0.1:9/0"),
+    ("BROKER_URL", "redis://{}@127.0.0.1:9/0"),
+    ("BROKER_URL", "rediss://u:{}@127.0.0.1:9/0"),
+    ("BROKER_URL", "redis://127.0.0.1:9/0?password={}"),
+    ("BROKER_URL", "redis+socket://:{}@/nowhere/s?virtual_host={}"),
+    ("BROKER_URL", "amqp://u:{}@127.0.0.1:9//"),
+    ("BROKER_URL", "amqp://u:{}@127.0.0.1:8//;amqp://u:{}@127.0.0.1:9//"),
+    ("BROKER_URL", "sentinel://:{}@127.0.0.1:9;sentinel://127.0.0.1:8/0?master_name=m&sentinel_password={}"),
+    ("BROKER_URL", "redis+socket://:12/{}@/nowhere/s"),
+    ("BREAKER_STORE_URL", "redis://:{}@127.0.0.1:9/0"),
+    ("BREAKER_STORE_URL", "redis://{}@127.0.0.1:9/0"),
+    ("BREAKER_STORE_URL", "redis://127.0.0.1:9/0?password={}"),
+    ("BREAKER_STORE_URL", "unix://:{}@/nowhere/s?db={}"),
+    ("BREAKER_STORE_URL", "unix://:12/{}@/nowhere/s"),
+    ("BREAKER_STORE_URL", "sentinel://:{}@127.0.0.1:9/0?master_name=m"),
+    ("BREAKER_STORE_URL", "postgresql://u:{}@127.0.0.1:9/x"),
+    ("BREAKER_STORE_URL", "mysql://u:{}@127.0.0.1:9/x?passwd={}"),
+    ("BREAKER_STORE_URL", "memory://{}"),
+    ("PAYMENT_URL", "http://u:{}@127.0.0.1:9/v2"),
+    ("PAYMENT_URL", "http://{}@127.0.0.1:9/v2"),
+    ("PAYMENT_PROXY", "http://u:{}@127.0.0.1:9"),
+    ("PAYMENT_PROXY", "http://{}@127.0.0.1:9"),
+]
+
+
+@contextmanager
+def everything_logged() -> Iterator[StringIO]:
+    """All that any library logs meanwhile."""
+    written = StringIO()
+    root, handler = logging.getLogger(), logging.StreamHandler(written)
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield written
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+def pieces(secret: str) -> set[str]:
+    """What must not be seen of it: each four characters, but those of punctuation, which are anybody's."""
+    ways = (secret, quote(secret, safe=""), repr(secret), secret.lower())
+    every = {way[at : at + 4] for way in ways for at in range(len(way) - 3)}
+    return {piece for piece in every if len(re.findall(f"[{LETTERS.lower()}{LETTERS}]", piece)) >= 2}
+
+
+def told_by_errors(chosen: Settings) -> Iterator[str]:
+    """What the commands say of addresses where nobody is, and what a debugger shows."""
+    yield f"{chosen!r} {chosen}"
+    yield where(chosen.database) + where(chosen.broker) + where(chosen.breaker_store)
+    if chosen.database_url is not None:
+        yield told_by_the_database(chosen)
+    if chosen.broker_url is not None:
+        assert queue_depth(chosen) is None
+        yield str(broker(chosen))
+    if chosen.breaker_store_url is not None and not chosen.breaker_store.startswith(("memory", "mysql")):
+        yield str(breaker_store(chosen)) + repr(store_from_url(chosen.breaker_store))
+    if {"payment_url", "payment_proxy"} & chosen.model_fields_set:
+        yield str(payment_service(chosen))
+
+
+def told_by_the_database(chosen: Settings) -> str:
+    with closing(open_database(chosen)) as opened:
+        with pytest.raises(DatabaseUnavailableError) as failed:
+            opened.read(lambda connection: None)
+        explained = explain(failed.value)
+        # A user without a password may be a password without a user; SQLAlchemy's own repr shows users.
+        shown = repr(opened.engine) if opened.engine.url.password else ""
+        return f"{opened!r} {shown} {failed.value} {explained} {database(chosen)}"
+
+
+@settings(max_examples=25, deadline=None)
+@given(secret=SECRETS)
+@pytest.mark.parametrize(("variable", "template"), PLACES)
+def test_no_piece_of_a_secret_is_told_however_it_was_written(
+    variable: str, template: str, secret: str
+) -> None:
+    # With a colon in it, the first half of it is a user's name.
+    assume("://{}@" not in template or ":" not in secret)
+    url = template.format(*[secret] * template.count("{}"))
+    with everything_logged() as logged:
+        try:
+            told = " ".join(told_by_errors(load_settings({f"BREAKWALL_{variable}": url})))
+        except SettingsError as error:
+            told = f"{error} {error!r} {explain(error)}"
+    seen = told + logged.getvalue()
+    assert not [piece for piece in pieces(secret) if piece in seen], seen
+
+
+@settings(max_examples=100, deadline=None)
+@given(secret=SECRETS)
+def test_a_library_that_is_handed_a_url_tells_nothing_of_it_either(secret: str) -> None:
+    for template in [
+        template for variable, template in PLACES if variable.endswith(("STORE_URL", "BASE_URL"))
+    ]:
+        url = template.format(*[secret] * template.count("{}"))
+        said = ""
+        for make in (store_from_url, Database):
+            try:
+                said += repr(make(url))
+            except (ValueError, ModuleNotFoundError) as error:
+                said += f"{error!r} {error.__cause__!r}"
+        assert not [piece for piece in pieces(secret) if piece in said], said
+
+
+@pytest.mark.parametrize(("variable", "template"), PLACES)
+def test_a_password_that_is_escaped_is_taken(variable: str, template: str) -> None:
+    if (
+        "?pass" in template
+        or template.count("{}") != 1
+        or re.search(r"(redis|unix)://\{|\?ssl|memory|:12/", template)
+    ):
+        return
+    url = template.format(quote("p@ss/w#o?r:d%", safe=""))
+    assert load_settings({f"BREAKWALL_{variable}": url})
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "BREAKER_STORE_URL"])
+def test_an_at_sign_in_the_databases_password_is_told_how_to_write_it(variable: str) -> None:
+    """A row of the fault map: half of the password was in every command's error, as a host."""
+    with pytest.raises(SettingsError, match=r"holds an @ elsewhere .* @ is %40") as refused:
+        load_settings({f"BREAKWALL_{variable}": "postgresql://u:pa@ss@h/x"})
+    assert "ss@h" not in str(refused.value)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp"])
+def test_a_password_behind_the_question_mark_of_the_broker_is_refused(scheme: str) -> None:
+    """A row of the fault map: it was taken, and then there was a raw TypeError."""
+    with pytest.raises(SettingsError, match=r"behind (a|its) \?"):
+        load_settings({"BREAKWALL_BROKER_URL": f"{scheme}://h/0?password=geheim"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("DATABASE_URL", "postgresql://h/u:geheim"),
+        ("DATABASE_URL", "postgresql://h/x&password=geheim"),
+        ("BREAKER_STORE_URL", "postgresql://h/x;password=geheim"),
+        ("BROKER_URL", "amqp://h/u:geheim"),
+    ],
+)
+def test_a_password_within_a_name_is_refused_for_the_server_would_repeat_it(variable: str, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"has a : ; & or = in its .* belong before the host") as refused:
+        load_settings({f"BREAKWALL_{variable}": url})
+    assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://postgres:@/postgres?host=/run/postgresql",
+        "postgresql://u:p:w@h1,h2:5432/x?sslmode=verify-full&sslrootcert=/etc/ca.pem&application_name=shop",
+        "postgresql://u@h/x?connect_timeout=3&target_session_attrs=read-write&options=-c%20search_path%3Dshop",
+        "postgresql://u:p@/x?host=h1:5432&host=h2:5433",
+        "postgresql://u:p@h/shop%3A1",
+    ],
+)
+def test_what_a_server_takes_behind_the_question_mark_is_taken(url: str) -> None:
+    assert load_settings({"BREAKWALL_DATABASE_URL": url})
+
+
+def test_a_user_without_a_password_may_be_one_and_is_not_told() -> None:
+    chosen = load_settings({"BREAKWALL_DATABASE_URL": f"postgresql://geheim17@{DEAD}/x"})
+    assert "geheim17" not in told_by_the_database(chosen)
+
+
+def test_an_override_that_is_lost_tells_nothing_of_the_store() -> None:
+    chosen = load_settings({"BREAKWALL_BREAKER_STORE_URL": f"redis://:geheim17@{DEAD}/0"})
+    with look_at_breaker(chosen) as breaker, pytest.raises(StoreLostError) as lost:
+        breaker.force_open("maintenance", "ops")
+    assert "geheim17" not in str(explain(lost.value))

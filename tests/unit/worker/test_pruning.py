@@ -1,0 +1,104 @@
+"""How much a worker prunes at once, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.payments.db.database import SchemaError
+from breakwall.payments.ledger.pruning import BATCH, Place
+from breakwall.settings import DAY, Settings, SettingsError, load_settings
+from breakwall.worker.pruning import BATCHES, REST, PruningStep
+
+
+class Pruning:
+    """Has so many orders and keys left, and remembers where it was to go on."""
+
+    def __init__(self, orders: int = 0, keys: int = 0) -> None:
+        self.orders = orders
+        self.keys = keys
+        self.walks: list[Place | None] = []
+        self.error: Exception | None = None
+
+    def prune(self, age: float, after: Place | None) -> tuple[int, Place | None]:
+        self.walks.append(after)
+        if self.error is not None:
+            raise self.error
+        gone = min(BATCH, self.orders)
+        self.orders -= gone
+        return gone, Place(self.orders, "o1") if gone == BATCH else None
+
+    def forget(self) -> int:
+        gone = min(BATCH, self.keys)
+        self.keys -= gone
+        return gone
+
+
+class Now:
+    seconds = 1000.0
+
+
+def step_of(pruning: Pruning, now: Now) -> PruningStep:
+    return PruningStep(pruning, 90.0 * DAY, clock=lambda: now.seconds)  # type: ignore[arg-type]
+
+
+def test_a_look_prunes_a_few_batches_and_the_next_goes_on_there() -> None:
+    pruning, now = Pruning(orders=5 * BATCH), Now()
+    step = step_of(pruning, now)
+    assert [step.run_once(), step.run_once()] == [BATCHES * BATCH] * 2
+    assert pruning.walks == [None, *(Place(n * BATCH, "o1") for n in (4, 3, 2))]
+
+
+def test_a_look_forgets_a_few_batches_of_keys() -> None:
+    pruning, now = Pruning(keys=5 * BATCH), Now()
+    step = step_of(pruning, now)
+    step.run_once()
+    assert pruning.keys == (5 - BATCHES) * BATCH
+    step.run_once()
+    step.run_once()
+    assert pruning.keys == 0
+
+
+def test_once_all_is_done_it_rests_and_then_begins_at_the_oldest_again() -> None:
+    pruning, now = Pruning(orders=3), Now()
+    step = step_of(pruning, now)
+    assert [step.run_once(), step.run_once()] == [3, 0]
+    assert len(pruning.walks) == 1
+    pruning.orders = 2
+    now.seconds += REST
+    assert step.run_once() == 2
+    assert pruning.walks == [None, None]
+
+
+def test_what_keeps_it_from_pruning_is_told_once_a_rest() -> None:
+    pruning, now = Pruning(), Now()
+    pruning.error = SchemaError("has no room yet")
+    step = step_of(pruning, now)
+    with pytest.raises(SchemaError):
+        step.run_once()
+    assert step.run_once() == 0
+    now.seconds += REST
+    with pytest.raises(SchemaError):
+        step.run_once()
+
+
+class TestTheSettings:
+    def load(self, **retention: str) -> Settings:
+        return load_settings({f"BREAKWALL_RETENTION__{name}": value for name, value in retention.items()})
+
+    def test_keep_everything_unless_they_say_otherwise(self) -> None:
+        assert self.load().retention.days is None
+        assert self.load(DAYS="").retention.days is None
+
+    def test_keep_keys_longer_than_orders(self) -> None:
+        assert self.load(DAYS="90").retention.keys_days == 400
+        with pytest.raises(SettingsError) as caught:
+            self.load(DAYS="500")
+        assert caught.value.problems == [
+            "BREAKWALL_RETENTION__KEYS_DAYS: should be at least as long as BREAKWALL_RETENTION__DAYS: 500"
+        ]
+        assert self.load(DAYS="500", KEYS_DAYS="500").retention.keys_days == 500
+
+    @pytest.mark.parametrize("wrong", ["0", "-1", "x", "1.5"])
+    def test_are_whole_days(self, wrong: str) -> None:
+        with pytest.raises(SettingsError, match="RETENTION__DAYS"):
+            self.load(DAYS=wrong)
