@@ -11,6 +11,7 @@ from breakwall.breaker.events import Event, Overridden, Refusal, StoreBack, Stor
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus
 from breakwall.breaker.permit import Permit
 from breakwall.breaker.registry import CircuitBreakerRegistry
+from breakwall.breaker.retry_after import parse_retry_after
 from breakwall.breaker.stores import MemoryStore, Store, store_from_url
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "StoreLost",
     "StoreLostError",
     "Transition",
+    "parse_retry_after",
     "store_from_url",
 ]

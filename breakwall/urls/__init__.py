@@ -14,7 +14,6 @@ from urllib.parse import SplitResult, parse_qsl, unquote, unquote_to_bytes, urls
 
 from breakwall.urls.parameters import (
     BROKERS,
-    OTHER_DATABASES,
     POSTGRESQL,
     REDIS,
     REDIS_SOCKET,
@@ -24,8 +23,8 @@ from breakwall.urls.parameters import (
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
 STORE_SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", "sentinel")
-STORE_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
-"""Those that a breaker's store knows the clock of; each also as ``database+driver://``."""
+STORE_DATABASES = ("sqlite", "postgresql")
+"""Those that a breaker's store can be in; each also as ``database+driver://``."""
 
 LISTS = ("amqp", "amqps", "sentinel")
 """Schemes with which a URL may be several, with a ; between them."""
@@ -333,15 +332,13 @@ def _check_sqlite(url: str) -> None:
 
 
 def _check_server(url: str, parts: SplitResult) -> None:
-    """A database that is a server, on PostgreSQL also several of them, or none named before the ?."""
+    """PostgreSQL: one server, several of them, or none named before the ?."""
     scheme = url.partition("://")[0]
-    postgresql = scheme.startswith("postgresql")
     _check_form(parts)
-    hosts = (parts.hostname or "").split(",") if postgresql else [parts.hostname or ""]
-    for host in filter(None, hosts):
+    for host in filter(None, (parts.hostname or "").split(",")):
         _check_host_name(scheme, host)
     _check_name(parts, "database")
-    check_parameters(parts.query, POSTGRESQL if postgresql else OTHER_DATABASES)
+    check_parameters(parts.query, POSTGRESQL)
     _check_as_sqlalchemy(url, parts)
 
 

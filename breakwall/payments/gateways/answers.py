@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
+from breakwall.breaker import parse_retry_after
 from breakwall.host.exhaustion import lack_of
 from breakwall.payments.gateways.base import Advice, Answer, Health, Outcome
 from breakwall.payments.gateways.bodies import (
@@ -24,7 +25,6 @@ from breakwall.payments.gateways.bodies import (
     read_status,
     unknown_status,
 )
-from breakwall.payments.gateways.retry_after import parse_retry_after
 
 RUNNING = frozenset({"processing", "pending"})
 """The texts of a ``status`` that say that the charge is not decided yet."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from breakwall.breaker import parse_retry_after
 from breakwall.payments.gateways.answers import (
     DEFAULT_BOUNDS,
     RUNNING,
@@ -28,7 +29,6 @@ from breakwall.payments.gateways.bodies import (
     read_status,
     unknown_status,
 )
-from breakwall.payments.gateways.retry_after import parse_retry_after
 
 OTHER_STATUS = "other_status"
 """The code of a look-up that knows the charge, in a state that the protocol has no word for: a refunded one."""

@@ -1,10 +1,13 @@
-"""How long `Retry-After` asks us to wait."""
+"""How long ``Retry-After`` asks us to wait."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.payments.gateways.retry_after import parse_retry_after
+from breakwall.breaker import parse_retry_after
 
 SIX_O_CLOCK = 784_101_600.0
 """Sun, 06 Nov 1994 06:00:00 GMT"""
@@ -74,6 +77,14 @@ def test_what_nobody_can_mean_is_ignored(text: str) -> None:
 )
 def test_nonsense_is_no_wait(text: str) -> None:
     assert wait(text) is None
+
+
+def test_by_default_it_goes_by_this_machines_clock_and_takes_an_hour_at_most() -> None:
+    def at(seconds: float) -> dict[str, str]:
+        return {"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)}
+
+    assert parse_retry_after(at(90)) == pytest.approx(90, abs=5)
+    assert parse_retry_after(at(3700)) is None
 
 
 def test_a_missing_header_is_no_wait() -> None:
