@@ -99,7 +99,7 @@ class TestLostReplies:
         wait_until(lambda: breaker.status().state is not CircuitState.CLOSED)
         assert (join().status().generation, breaker.status().generation) == (1, 1)
 
-    def test_a_probe_that_is_granted_takes_one_place_and_settles_it(
+    def test_a_probe_that_is_granted_takes_one_place_and_gives_it_back(
         self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
     ) -> None:
         until_half_open(breaker)
@@ -158,7 +158,7 @@ class TestFailover:
         wait_until(lambda: bool(breaker.status() and other.status().state is CircuitState.CLOSED))
         assert breaker.status().generation == 3
 
-    def test_an_operators_word_comes_back(
+    def test_an_operators_override_comes_back(
         self, breaker: CircuitBreaker, open_store: OpenStore, join: Join
     ) -> None:
         breaker.call(int)

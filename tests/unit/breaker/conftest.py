@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, MemoryStore
-from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore, Fleet, GatedStore, Join
+from tests.unit.breaker.doubles import EPOCH, BlockableStore, Clock, FaultyStore, Fleet, Join
 from tests.waiting import wait_until
 
 FOLDER = Path(__file__).parent
@@ -45,23 +45,23 @@ def fleet(request: pytest.FixtureRequest, clock: Clock, kind: str) -> Fleet:
 
 
 @pytest.fixture
-def gated(clock: Clock) -> GatedStore:
-    return GatedStore(clock)
+def blockable(clock: Clock) -> BlockableStore:
+    return BlockableStore(clock)
 
 
 @pytest.fixture
-def join(clock: Clock, gated: GatedStore) -> Iterator[Join]:
-    """Makes breakers in touch with the gated store."""
+def join(clock: Clock, blockable: BlockableStore) -> Iterator[Join]:
+    """Makes breakers in touch with the blockable store."""
     joined: list[CircuitBreaker] = []
 
     def join(name: str = "payment", **config: Any) -> CircuitBreaker:
         defaults: dict[str, Any] = {"failure_threshold": 3, "jitter": 0.0}
-        breaker = CircuitBreaker(name, CircuitBreakerConfig(**defaults | config), gated, clock=clock)
+        breaker = CircuitBreaker(name, CircuitBreakerConfig(**defaults | config), blockable, clock=clock)
         joined.append(breaker)
         wait_until(lambda: breaker.status().store_ok)
         return breaker
 
     yield join
-    gated.gate.set()
+    blockable.unblocked.set()
     for breaker in joined:
         breaker.close()

@@ -84,25 +84,25 @@ class FaultyStore(DictStore):
             raise ConnectionError("the store is down")
 
 
-class GatedStore(FaultyStore):
-    """A remote store whose gate can be shut: what has come to it then waits there.
+class BlockableStore(FaultyStore):
+    """A remote store that can be blocked: its operations then wait until ``unblocked`` is set.
 
-    ``breaks_next`` makes the next operation wait at the gate, and fail when that opens.
+    ``breaks_next`` makes the next operation fail after that.
     """
 
     remote = True
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.gate = threading.Event()
-        self.gate.set()
+        self.unblocked = threading.Event()
+        self.unblocked.set()
         self.came = threading.Event()
         self.breaks_next = False
 
     def _check(self) -> None:
         breaks, self.breaks_next = self.breaks_next, False
         self.came.set()
-        assert self.gate.wait(20)
+        assert self.unblocked.wait(20)
         if breaks:
             raise ConnectionError("reset by peer")
         super()._check()
@@ -147,17 +147,17 @@ def succeed_times(breaker: CircuitBreaker, times: int) -> None:
         breaker.call(answer)
 
 
-def shut(gated: GatedStore, clock: Clock, breaker: CircuitBreaker) -> None:
-    """Shut the gate, and have a call find it shut."""
-    gated.gate.clear()
+def block(blockable: BlockableStore, clock: Clock, breaker: CircuitBreaker) -> None:
+    """Block the store, and have a call notice."""
+    blockable.unblocked.clear()
     clock.sleep(0.3)
     succeed_times(breaker, 1)
     assert not breaker.status().store_ok
 
 
-def reopen(gated: GatedStore, clock: Clock, breaker: CircuitBreaker) -> None:
-    """Open the gate, and wait until the breaker is in touch again."""
-    gated.gate.set()
+def unblock(blockable: BlockableStore, clock: Clock, breaker: CircuitBreaker) -> None:
+    """Unblock the store, and wait until the breaker is in touch again."""
+    blockable.unblocked.set()
     wait_until(lambda: back_in_touch(breaker, clock))
 
 

@@ -256,7 +256,7 @@ class TestHalfOpenCap:
             tasks = []
             for _ in range(20):
                 with contextlib.suppress(CircuitBreakerError):
-                    # No coroutine function, as far as can be told: it is found out about after the call.
+                    # Not known to be a coroutine function before the call.
                     tasks.append(asyncio.create_task(breaker.call(lambda: fetch())))
             await asyncio.gather(*tasks)
 
@@ -346,7 +346,7 @@ class TestPermit:
             fail()
         assert breaker.metrics().failed_calls == 1
 
-    def test_a_block_that_has_settled_its_permit_is_not_counted_again(self, fleet: Fleet) -> None:
+    def test_a_block_that_has_recorded_its_result_is_not_counted_again(self, fleet: Fleet) -> None:
         breaker = fleet.breaker()
         with breaker.acquire() as permit:
             permit.record_failure()

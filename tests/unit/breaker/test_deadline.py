@@ -6,7 +6,7 @@ import time
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState
 from tests.stopwatch import Stopwatch
-from tests.unit.breaker.doubles import Clock, FaultyStore, GatedStore, Join, fail_times, succeed_times
+from tests.unit.breaker.doubles import BlockableStore, Clock, FaultyStore, Join, fail_times, succeed_times
 from tests.waiting import wait_until
 
 
@@ -29,7 +29,7 @@ def test_the_first_look_is_at_least_as_patient_as_a_call() -> None:
         assert breaker.status().store_ok
 
 
-def test_an_admission_with_two_exchanges_waits_as_long_as_one_with_one() -> None:
+def test_an_admission_with_two_synchronizations_waits_as_long_as_one_with_one() -> None:
     """To refresh, and to get a lease; each takes 200 ms of the 250 that there are in all."""
     config = CircuitBreakerConfig(failure_threshold=1, store_timeout=0.25, recovery_timeout=0.3, jitter=0.0)
     with CircuitBreaker("payment", config, SlowStore()) as breaker:
@@ -41,11 +41,13 @@ def test_an_admission_with_two_exchanges_waits_as_long_as_one_with_one() -> None
         assert watch.seconds < 0.36
 
 
-def test_leaving_a_store_that_hangs_takes_a_second(join: Join, gated: GatedStore, clock: Clock) -> None:
+def test_leaving_a_store_that_hangs_takes_a_second(
+    join: Join, blockable: BlockableStore, clock: Clock
+) -> None:
     breaker = join()
     clock.sleep(0.1)
     succeed_times(breaker, 1)
-    gated.gate.clear()
+    blockable.unblocked.clear()
     breaker._clock = breaker._replica._clock = time.monotonic
     watch = Stopwatch()
     breaker.close()

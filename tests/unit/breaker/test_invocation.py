@@ -85,7 +85,7 @@ class TestCall:
 
 class TestPermit:
     @in_a_loop
-    async def test_a_block_settles_its_permit(self, fleet: Fleet) -> None:
+    async def test_a_block_records_its_result(self, fleet: Fleet) -> None:
         breaker = fleet.breaker()
         async with breaker.permit():
             pass
@@ -95,7 +95,7 @@ class TestPermit:
         assert (breaker.metrics().successful_calls, breaker.metrics().failed_calls) == (1, 1)
 
     @in_a_loop
-    async def test_a_block_may_settle_it_itself(self, fleet: Fleet) -> None:
+    async def test_a_block_may_record_it_itself(self, fleet: Fleet) -> None:
         breaker = fleet.breaker()
         async with breaker.permit() as permit:
             permit.record_failure()
@@ -222,7 +222,7 @@ class TestHangingStore:
         assert await failing == "failed"
         breaker.close()
 
-    def test_a_moment_of_slowness_is_no_news_and_a_second_of_it_is(self, hanging: HangingStore) -> None:
+    def test_a_moment_of_slowness_is_not_announced_and_a_second_of_it_is(self, hanging: HangingStore) -> None:
         clock = Clock()
         breaker = CircuitBreaker("payment", CircuitBreakerConfig(), hanging, clock=clock)
         heard: list[Event] = []
@@ -289,7 +289,7 @@ class TestInterruptedProbes:
         with pytest.raises(asyncio.CancelledError):
             await asking
         store.answers.set()
-        # It travels with the exchange after the one that brings the lease; which would last for 11 s.
+        # It is sent with the synchronization after the one that brings the lease, which would last for 11 s.
         for _ in range(40):
             clock.sleep(0.2)
             if breaker.status().slots == 1:

@@ -1,4 +1,4 @@
-"""An operator's word, for the whole fleet."""
+"""An operator's override, for the whole fleet."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def test_it_expires_for_everybody(fleet: Fleet, clock: Clock) -> None:
     assert worker.status().override is None
 
 
-@pytest.mark.parametrize("word", ["force_close", "observe"])
+@pytest.mark.parametrize("override", ["force_close", "observe"])
 def test_forced_closed_and_observing_refuse_no_call_of_an_open_circuit(
-    fleet: Fleet, clock: Clock, word: str
+    fleet: Fleet, clock: Clock, override: str
 ) -> None:
     operator, worker = fleet.breakers(2)
     fail_times(worker, 3)
-    getattr(operator, word)("the alarm is false", "kim")
+    getattr(operator, override)("the alarm is false", "kim")
     clock.sleep(0.2)
     assert [worker.call(answer) for _ in range(5)] == ["answer"] * 5
     assert worker.status().state is CircuitState.OPEN
@@ -149,7 +149,7 @@ class TestAfterTheStoreWasEmptied:
         store.wipe()
         return member
 
-    def test_a_word_that_was_confirmed_stays(
+    def test_an_override_that_was_confirmed_stays(
         self, fleet: Fleet, clock: Clock, member: CircuitBreaker
     ) -> None:
         operator = fleet.breaker()
@@ -161,7 +161,7 @@ class TestAfterTheStoreWasEmptied:
         assert override is not None
         assert override.actor == "lee"
 
-    def test_a_word_that_was_lifted_does_not_come_back(
+    def test_an_override_that_was_lifted_does_not_come_back(
         self, fleet: Fleet, clock: Clock, member: CircuitBreaker
     ) -> None:
         operator = fleet.breaker()
@@ -172,7 +172,7 @@ class TestAfterTheStoreWasEmptied:
         assert operator.status().override is None
 
 
-def test_the_last_word_counts_also_when_the_stores_clock_has_stepped_back(
+def test_the_last_override_counts_also_when_the_stores_clock_has_stepped_back(
     fleet: Fleet, store: FaultyStore, clock: Clock
 ) -> None:
     operator, worker = fleet.breakers(2)

@@ -24,7 +24,7 @@ json_values = (
 keys = st.sampled_from(
     ["v", "s", "g", "b", "bs", "ws", "wf", "sa", "oa", "ou", "l", "p", "o", "m", "r", "a", "t", "w"]
 )
-witnesses = st.lists(st.builds(Reporter, texts, times), max_size=2).map(tuple)
+reporters = st.lists(st.builds(Reporter, texts, times), max_size=2).map(tuple)
 circuits = st.builds(
     Circuit,
     state=st.sampled_from(CircuitState),
@@ -33,8 +33,8 @@ circuits = st.builds(
         Window,
         buckets=st.lists(st.builds(Bucket, counts, counts, counts, counts), max_size=20).map(tuple),
         recent=st.lists(st.builds(Bucket, counts, counts, counts, counts), max_size=3).map(tuple),
-        succeeding=witnesses,
-        failing=witnesses,
+        succeeding=reporters,
+        failing=reporters,
         suspected_at=st.none() | times,
     ),
     opened_at=st.none() | times,

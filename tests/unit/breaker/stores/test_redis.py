@@ -14,7 +14,7 @@ from breakwall.breaker.stores.redis import RedisStore
 
 
 class HangUp:
-    """A server that takes a connection, and ends it at the first word."""
+    """A server that takes a connection, and ends it at the first override."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))

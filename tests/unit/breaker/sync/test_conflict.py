@@ -132,16 +132,16 @@ def test_an_open_circuit_stays_open_while_it_waits_for_the_others(clock: Clock, 
         assert lost.state is CircuitState.OPEN
 
 
-class TestAnOperatorsWord:
-    @pytest.mark.parametrize("word", ["force_open", "force_close", "observe"])
+class TestAnOperatorsOverride:
+    @pytest.mark.parametrize("override", ["force_open", "force_close", "observe"])
     def test_given_while_a_member_was_away_it_stays(
-        self, clock: Clock, store: FaultyStore, word: str
+        self, clock: Clock, store: FaultyStore, override: str
     ) -> None:
         away, other = members(clock, store, 2)
         pass_time(clock, 1, [away])
         away.store.down = True
         pass_time(clock, 1, [], failing=[away])
-        getattr(other.breaker, word)("maintenance", "kim")
+        getattr(other.breaker, override)("maintenance", "kim")
         away.store.down = False
         pass_time(clock, 2, [away])
         for member in (away, other):

@@ -13,9 +13,9 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreak
 from tests.stopwatch import Stopwatch
 from tests.unit.breaker.doubles import (
     EPOCH,
+    BlockableStore,
     Clock,
     FaultyStore,
-    GatedStore,
     answer,
     fail_times,
     succeed_times,
@@ -30,7 +30,7 @@ class Newcomer:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.store = GatedStore(clock)
+        self.store = BlockableStore(clock)
         self.breakers: list[CircuitBreaker] = []
 
     def breaker(
@@ -52,7 +52,7 @@ class Newcomer:
         return sum(bucket[2] for bucket in json.loads(text).get("b", ()))
 
     def meet(self, breaker: CircuitBreaker) -> None:
-        self.store.gate.set()
+        self.store.unblocked.set()
         self.store.down = False
 
         def met() -> bool:
@@ -66,7 +66,7 @@ class Newcomer:
 def newcomer(clock: Clock) -> Iterator[Newcomer]:
     newcomer = Newcomer(clock)
     yield newcomer
-    newcomer.store.gate.set()
+    newcomer.store.unblocked.set()
     for breaker in newcomer.breakers:
         breaker.close()
 
@@ -75,16 +75,16 @@ def test_a_cold_start_beside_an_open_circuit_sends_nothing_although_the_store_is
     newcomer: Newcomer,
 ) -> None:
     newcomer.store.overwrite(OPEN)
-    newcomer.store.gate.clear()
+    newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=20.0)
-    threading.Timer(0.3, newcomer.store.gate.set).start()
+    threading.Timer(0.3, newcomer.store.unblocked.set).start()
     with pytest.raises(CircuitBreakerError):
         breaker.call(answer)
 
 
 def test_all_who_come_together_wait_for_the_first_contact(newcomer: Newcomer) -> None:
     newcomer.store.overwrite(OPEN)
-    newcomer.store.gate.clear()
+    newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=20.0)
     answers: list[str] = []
     callers = [
@@ -93,14 +93,14 @@ def test_all_who_come_together_wait_for_the_first_contact(newcomer: Newcomer) ->
     ]
     for caller in callers:
         caller.start()
-    threading.Timer(0.3, newcomer.store.gate.set).start()
+    threading.Timer(0.3, newcomer.store.unblocked.set).start()
     for caller in callers:
         caller.join()
     assert answers == ["refused"] * 5
 
 
 def test_a_store_that_does_not_answer_is_waited_for_once_in_a_process(newcomer: Newcomer) -> None:
-    newcomer.store.gate.clear()
+    newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=0.3)
     watch, began = Stopwatch(), time.monotonic()
     assert breaker.call(answer) == "answer"
@@ -114,7 +114,7 @@ def test_a_store_that_does_not_answer_is_waited_for_once_in_a_process(newcomer: 
 
 
 def test_a_second_circuit_does_not_wait_again_for_a_store_that_does_not_answer(newcomer: Newcomer) -> None:
-    newcomer.store.gate.clear()
+    newcomer.store.unblocked.clear()
     newcomer.breaker(first_contact=0.1).call(answer)
     second = newcomer.breaker("shipping", first_contact=20.0)
     watch = Stopwatch()
@@ -123,7 +123,7 @@ def test_a_second_circuit_does_not_wait_again_for_a_store_that_does_not_answer(n
 
 
 def test_meeting_the_store_spares_the_first_call_the_wait(newcomer: Newcomer) -> None:
-    newcomer.store.gate.clear()
+    newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=0.3)
     assert not breaker.meet_store()
     watch = Stopwatch()
@@ -145,7 +145,7 @@ def test_failures_from_before_the_first_contact_open_the_fleets_circuit(newcomer
 
 def test_a_store_that_hung_hears_of_failures_once(newcomer: Newcomer) -> None:
     newcomer.stored(g=4)
-    newcomer.store.gate.clear()
+    newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=0.05, threshold=50)
     fail_times(breaker, 3)
     newcomer.meet(breaker)

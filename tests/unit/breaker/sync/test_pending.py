@@ -1,4 +1,4 @@
-"""An operator's word that a store may not have got: it is stored or an error, and is not set later."""
+"""An operator's override that a store may not have got: it is stored or an error, and is not set later."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from breakwall.breaker import CircuitBreaker, Event, StoreLostError, Transition
 from breakwall.breaker import breaker as breaker_module
 from tests.unit.breaker.doubles import (
     OPENED,
+    BlockableStore,
     Clock,
     FaultyStore,
-    GatedStore,
     Join,
     answer,
-    reopen,
-    shut,
+    block,
     succeed_times,
+    unblock,
 )
 from tests.waiting import wait_until
 
 
-class TestAnOperatorsWord:
-    def test_it_is_stored_although_the_exchange_before_it_fails(
-        self, join: Join, gated: GatedStore, clock: Clock
+class TestAnOperatorsOverride:
+    def test_it_is_stored_although_the_synchronization_before_it_fails(
+        self, join: Join, blockable: BlockableStore, clock: Clock
     ) -> None:
         breaker = join()
         clock.sleep(0.3)
-        gated.gate.clear()
-        gated.came.clear()
-        gated.breaks_next = True
+        blockable.unblocked.clear()
+        blockable.came.clear()
+        blockable.breaks_next = True
         caller = threading.Thread(target=breaker.call, args=(answer,))
         caller.start()
-        assert gated.came.wait(5)
-        threading.Timer(0.1, gated.gate.set).start()
+        assert blockable.came.wait(5)
+        threading.Timer(0.1, blockable.unblocked.set).start()
         breaker.force_open("maintenance", "kim")
         caller.join()
-        assert '"kim"' in gated._texts["payment"][1]
+        assert '"kim"' in blockable._texts["payment"][1]
 
     def test_it_is_an_error_when_a_crowd_kept_it_out_and_is_not_set_later(
         self, clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
@@ -54,51 +54,51 @@ class TestAnOperatorsWord:
         assert breaker.status().override is None
 
     def test_it_is_not_set_later_when_the_store_hung_before_it_was_sent(
-        self, join: Join, gated: GatedStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+        self, join: Join, blockable: BlockableStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         breaker = join()
-        shut(gated, clock, breaker)
+        block(blockable, clock, breaker)
         monkeypatch.setattr(breaker_module, "OVERRIDE_PATIENCE", 0.05)
         with pytest.raises(StoreLostError):
             breaker.force_open("maintenance", "kim")
         assert not breaker._replica._state.pending
-        reopen(gated, clock, breaker)
+        unblock(blockable, clock, breaker)
         clock.sleep(0.3)
         assert breaker.call(answer) == "answer"
         assert breaker.status().override is None
 
-    def test_nor_when_it_was_taken_along_by_an_exchange_that_hung_before_it_wrote(
-        self, clock: Clock, gated: GatedStore, monkeypatch: pytest.MonkeyPatch
+    def test_nor_when_it_was_taken_along_by_a_synchronization_that_hung_before_it_wrote(
+        self, clock: Clock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(breaker_module, "OVERRIDE_PATIENCE", 0.05)
-        gated.gate.clear()
-        with CircuitBreaker("payment", store=gated, clock=clock) as breaker:
+        blockable.unblocked.clear()
+        with CircuitBreaker("payment", store=blockable, clock=clock) as breaker:
             with pytest.raises(StoreLostError):
                 breaker.force_open("maintenance", "kim")
-            reopen(gated, clock, breaker)
+            unblock(blockable, clock, breaker)
             assert breaker.status().override is None
 
     @pytest.mark.parametrize("breaks", [False, True])
     def test_given_by_a_listener_on_the_stores_thread_it_is_stored_or_an_error(
-        self, join: Join, gated: GatedStore, clock: Clock, breaks: bool
+        self, join: Join, blockable: BlockableStore, clock: Clock, breaks: bool
     ) -> None:
         breaker = join()
         heard: list[str] = []
 
         def forbid(event: Event) -> None:
             if isinstance(event, Transition):
-                gated.breaks_next = breaks
+                blockable.breaks_next = breaks
                 try:
                     breaker.force_open("the circuit has opened", "kim")
                     heard.append("stored")
                 except StoreLostError:
                     heard.append("lost")
 
-        shut(gated, clock, breaker)
+        block(blockable, clock, breaker)
         breaker.listen(forbid)
-        gated.overwrite(OPENED)
+        blockable.overwrite(OPENED)
         # Nobody but the store's thread is there to announce what it finds.
-        gated.gate.set()
+        blockable.unblocked.set()
         wait_until(lambda: bool(heard))
         assert heard == ["lost" if breaks else "stored"]
-        assert ('"kim"' in gated._texts["payment"][1]) is not breaks
+        assert ('"kim"' in blockable._texts["payment"][1]) is not breaks

@@ -165,7 +165,7 @@ class TestRejoining:
         fail_times(away, 1)
         assert other.status().failure_count <= 5
 
-    def test_a_probe_that_ended_meanwhile_is_settled(
+    def test_a_probe_that_ended_meanwhile_is_recorded(
         self, fleet: Fleet, store: FaultyStore, clock: Clock
     ) -> None:
         prober, other = fleet.breakers(2, half_open_max_calls=2)
@@ -178,7 +178,7 @@ class TestRejoining:
         other.call(answer)
         assert other.status().state is CircuitState.CLOSED
 
-    def test_a_probe_whose_lease_the_store_may_hold_is_settled_too(
+    def test_a_probe_whose_lease_the_store_may_hold_is_recorded_too(
         self, fleet: Fleet, store: FaultyStore, clock: Clock
     ) -> None:
         """The lease was granted, the reply was lost, and the probe ended before the store was back."""
@@ -238,7 +238,7 @@ class TestDataLoss:
         fail_times(breaker, 3)
         assert other.status().state is CircuitState.OPEN
 
-    def test_an_open_circuit_with_a_word_of_a_later_release_is_not_overwritten_as_closed(
+    def test_an_open_circuit_with_an_override_of_a_later_release_is_not_overwritten_as_closed(
         self, fleet: Fleet, store: FaultyStore, clock: Clock
     ) -> None:
         until = round((EPOCH + clock.now + 60) * 1000)

@@ -11,14 +11,14 @@ from breakwall.breaker import CircuitBreaker, Event
 from breakwall.breaker.sync.replica import Pending
 from tests.unit.breaker.doubles import (
     OPENED,
+    BlockableStore,
     Clock,
     FaultyStore,
     Fleet,
-    GatedStore,
     Join,
     answer,
     back_in_touch,
-    shut,
+    block,
     succeed_times,
 )
 from tests.waiting import wait_until
@@ -87,12 +87,12 @@ class TestSignals:
 
 class TestWithoutAThread:
     def test_calls_go_on_when_no_thread_can_be_started_and_the_store_is_found_when_one_can(
-        self, clock: Clock, gated: GatedStore, monkeypatch: pytest.MonkeyPatch
+        self, clock: Clock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(_: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
-        with CircuitBreaker("payment", store=gated, clock=clock) as breaker:
+        with CircuitBreaker("payment", store=blockable, clock=clock) as breaker:
             with monkeypatch.context() as patched:
                 patched.setattr(threading.Thread, "start", refuse)
                 for _ in range(5):
@@ -102,7 +102,7 @@ class TestWithoutAThread:
             wait_until(lambda: back_in_touch(breaker, clock))
 
     def test_a_listener_that_exits_does_not_end_the_stores_thread(
-        self, join: Join, gated: GatedStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: Clock
     ) -> None:
         breaker = join(store_timeout=0.001)
         threads: list[str] = []
@@ -113,9 +113,9 @@ class TestWithoutAThread:
                 raise SystemExit
 
         breaker.listen(leave)
-        shut(gated, clock, breaker)
-        gated.overwrite(OPENED)
+        block(blockable, clock, breaker)
+        blockable.overwrite(OPENED)
         # Nobody but the store's thread is there to announce what it finds.
-        gated.gate.set()
+        blockable.unblocked.set()
         wait_until(lambda: "breakwall-breaker" in threads)
         wait_until(lambda: back_in_touch(breaker, clock))
