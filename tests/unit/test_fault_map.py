@@ -60,7 +60,7 @@ SITUATIONS = {
     "test_a_lock_that_cannot_be_had_is_said_as_that_and_nothing_is_half_done",
     "db upgrade of millions of rows": "contract/payments/db/test_upgrade.py::"
     "test_a_writer_is_held_up_for_no_more_than_a_moment_by_a_migration_beside_it",
-    "Retry-After as a date, no Date, a slow clock": "unit/payments/gateways/test_retry_after.py::"
+    "Retry-After as a date, no Date, a slow clock": "unit/breaker/test_retry_after.py::"
     "test_what_nobody_can_mean_is_ignored",
     "second Ctrl-C, SIGQUIT to a busy worker": "integration/worker/test_exhaustion.py::"
     "test_a_worker_that_is_told_to_hurry_ends_its_calls_and_says_so",

@@ -45,11 +45,13 @@ class Synchronized:
         received: the store's last answer.
         circuit: what to go on from.
         arrived: whether the operations are in the store. If not, others' swaps came first every time.
+        raced: whether others' swaps came first at least once.
     """
 
     received: Received
     circuit: Circuit
-    arrived: bool
+    arrived: bool = True
+    raced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Synchronization:
             Exception: whatever the store raised. The operations may or may not have arrived.
         """
         end = self.clock() + self.longest
-        received = known or self._load()
+        received, raced = known or self._load(), False
         for number in range(MOST_ROUNDS):
             if number > ROUNDS_AT_ONCE and self.store.remote:
                 _pause(number - ROUNDS_AT_ONCE)
@@ -88,16 +90,18 @@ class Synchronization:
             wanted = self._merged(snapshot, received)
             if wanted == (received.circuit or Circuit()):
                 if received is not known:
-                    return Synchronized(received, wanted, arrived=True)
+                    return Synchronized(received, wanted, raced=raced)
                 received = self._load()
             elif self.clock() > end:
                 break
             else:
                 won, received = self._swap(received, wanted)
                 if won:
-                    return Synchronized(received, received.circuit or wanted, arrived=True)
+                    return Synchronized(received, received.circuit or wanted, raced=raced)
+                # What was known before may only have been old.
+                raced = number > 0 or known is None
         without = replace(snapshot, operations=(), early=None)
-        return Synchronized(received, self._merged(without, received), arrived=False)
+        return Synchronized(received, self._merged(without, received), arrived=False, raced=True)
 
     def _merged(self, snapshot: Snapshot, received: Received) -> Circuit:
         clock = self.clock()

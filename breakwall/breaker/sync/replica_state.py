@@ -173,6 +173,8 @@ class ReplicaState:
         given_up = self.status is StoreStatus.LOST and not was_lost
         if given_up or self.schedule.took_too_long:
             raise TimeoutError
+        if result.raced:
+            self.schedule.raced(self._jitter())
         if result.arrived:
             self.pending.confirm()
         else:
@@ -239,7 +241,8 @@ class ReplicaState:
             self._take_in_running_calls(circuit)
         # A breaker's first outcome, and what came while the store was slow, are sent with the next call: others weigh
         # an outage by who else succeeds.
-        again = bool(self.pending) or bool(self._early) or is_new
+        unsent = bool(self.pending) or bool(self._early)
+        again = is_new or (unsent and not self.schedule.gather_for)
         self.schedule.answered(received.at, again=again)
         self._update_fast_path()
 

@@ -7,6 +7,11 @@ from collections.abc import Callable
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.sync.fast_path import NEVER
 
+# After lost races, failures are gathered for this share of a refresh interval and at most so many seconds, or down to
+# half of it. Sending each at once would mostly lose again, and delay noticing that the circuit is open: `docs/adr/0005`
+# has the measurement. The share is below 1, so that each refresh still brings all outcomes.
+GATHERING = 0.5
+LONGEST_GATHERING = 0.1
 # A busy process is late now and then. A store that says nothing for so many seconds is lost.
 LONGEST_SILENCE = 1.0
 # A process that lost the store for a while, but not the service, finds the store back after one refresh interval and
@@ -33,10 +38,16 @@ class Schedule:
         self.due = self.lost_at = NEVER
         self._began_at = self._late_at = NEVER
         self._back_at: float | None = None
+        self._gather_until = NEVER
 
     @property
     def is_due(self) -> bool:
         return self._clock() >= self.due
+
+    @property
+    def gather_for(self) -> float:
+        """For how many seconds failures are still gathered before they are sent."""
+        return max(0.0, self._gather_until - self._clock())
 
     @property
     def is_silent(self) -> bool:
@@ -76,6 +87,11 @@ class Schedule:
         self._has_answered = True
         self._back_at = None
         self.due = at if again else at + self._interval
+
+    def raced(self, jitter: float) -> None:
+        """Others' swaps came before ours."""
+        gathering = min(self._interval * GATHERING, LONGEST_GATHERING) * (1 - jitter / 2)
+        self._gather_until = self._clock() + gathering
 
     def is_back(self) -> None:
         """The store answers after a loss, but others may still refute the local circuit."""

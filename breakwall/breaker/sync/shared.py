@@ -109,7 +109,13 @@ class SharedReplica:
             if hold is not None:
                 self._state.note(HoldOpen(generation, hold))
             noted = self._state.note_failure(generation, slow=slow)
-        return self._next() if noted or hold is not None else None
+            delay = self._state.schedule.gather_for if hold is None else 0.0
+        if not noted and hold is None:
+            return None
+        if not delay or self._state.status.is_local:
+            return self._next()
+        self._synchronizer.later(delay)
+        return None
 
     # --- waiting
 

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable
 
 from breakwall.breaker import forking
+from breakwall.breaker.sync.job_queue import Job, JobQueue
 from breakwall.breaker.sync.store import Store
 
 logger = logging.getLogger("breakwall.breaker")
 
 MEMORY_PAUSE = 0.1
 """Seconds until a thread that found no memory looks again."""
-
-Job = Callable[[], None]
-# Pairs of a job and what comes after it. None ends the thread.
-Jobs = queue.SimpleQueue[tuple[Job, Job] | None]
 
 
 class NoThreadError(Exception):
@@ -50,7 +45,7 @@ class StoreThread:
         self.is_silent = False
         self._lock = threading.Lock()
         self._inline = threading.Lock()
-        self._jobs: Jobs = queue.SimpleQueue()
+        self._jobs = JobQueue()
         self._thread: threading.Thread | None = None
 
     def attach(self) -> None:
@@ -63,13 +58,14 @@ class StoreThread:
             self._users -= 1
             thread, self._thread = (self._thread, None) if self._users == 0 else (None, self._thread)
             if thread is not None:
-                self._jobs.put(None)
-                self._jobs = queue.SimpleQueue()
+                self._jobs.end()
+                self._jobs = JobQueue()
         if thread is not None:
             thread.join(patience)
 
-    def run(self, job: Job, then: Job) -> None:
-        """Run ``job`` and, outside of every lock, ``then``: now for a store that is not remote, else on the thread.
+    def run(self, job: Job, then: Job, delay: float = 0.0) -> None:
+        """Run ``job`` and, outside of every lock, ``then``: now for a store that is not remote, else on the thread, in
+        ``delay`` seconds.
 
         Jobs run one at a time.
 
@@ -84,7 +80,7 @@ class StoreThread:
         with self._lock:
             if self._thread is None:
                 self._thread = self._started()
-            self._jobs.put((job, then))
+            self._jobs.put(job, then, delay)
 
     def _started(self) -> threading.Thread:
         thread = threading.Thread(
@@ -102,7 +98,7 @@ class StoreThread:
 
     def stop(self) -> None:
         """End the thread, when the store is no more."""
-        self._jobs.put(None)
+        self._jobs.end()
 
     def after_fork(self) -> None:
         """The thread and the connections are the parent's; this process opens its own when it needs them."""
@@ -112,7 +108,7 @@ class StoreThread:
             forget_connections()
 
 
-def _work(jobs: Jobs, close_store: weakref.WeakMethod[Callable[[], None]]) -> None:
+def _work(jobs: JobQueue, close_store: weakref.WeakMethod[Job]) -> None:
     while (work := _next(jobs)) is not None:
         for step in work:
             _run(step)
@@ -123,10 +119,10 @@ def _work(jobs: Jobs, close_store: weakref.WeakMethod[Callable[[], None]]) -> No
         close()
 
 
-def _next(jobs: Jobs) -> tuple[Job, Job] | None:
+def _next(jobs: JobQueue) -> tuple[Job, Job] | None:
     while True:
         try:
-            return jobs.get()
+            return jobs.take()
         # Without this thread the process would never hear of the others again.
         except MemoryError:
             time.sleep(MEMORY_PAUSE)

@@ -55,6 +55,7 @@ class Synchronizer:
     def reset(self) -> None:
         """No synchronization is under way: at the start, and in a forked child, whose parent's are its own."""
         self._next: Future[None] | None = None
+        self._next_is_delayed = False
         self._under_way: Future[None] | None = None
 
     def current_or_next(self) -> Pending:
@@ -66,16 +67,25 @@ class Synchronizer:
 
         A lost store is asked once in a refresh interval, or ``at_once``; None in between.
         """
+        return self._request(0.0, at_once=at_once)
+
+    def later(self, delay: float) -> None:
+        """Have a synchronization in ``delay`` seconds, unless one comes sooner; nobody waits for it."""
+        self._request(delay, at_once=False)
+
+    def _request(self, delay: float, *, at_once: bool) -> Pending:
         future: Future[None] = Future()
         try:
             with self._state.lock:
-                if self._next is not None:
+                if self._next is not None and (delay or not self._next_is_delayed):
                     return self._next
                 is_lost = self._state.status is StoreStatus.LOST
                 if is_lost and not (at_once or self._state.schedule.is_due):
                     return None
-                self._next = future
-            self._thread.run(lambda: self.run(future), self._announce)
+                # Of two jobs for the same future, one that waits and one that does not, the later finds it done.
+                self._next = future = self._next or future
+                self._next_is_delayed = delay > 0
+            self._thread.run(lambda: self.run(future), self._announce, delay)
         except NoThreadError as error:
             with self._state.lock:
                 self._state.fail(type(error).__name__)
@@ -141,8 +151,8 @@ class Synchronizer:
                 self._state.fail(type(error).__name__)
         else:
             if not result.arrived and self._store.remote:
-                # Nobody may call any more, and still what was counted has to arrive.
-                self.next()
+                # Perhaps nobody calls any more, and still what was counted has to arrive.
+                self.later(self._state.schedule.gather_for)
 
     def _drop(self, future: Future[None]) -> None:
         """Have no synchronization for ``future``, unless it has begun; what is noted waits for the next."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -18,13 +17,11 @@ from typing import Any
 import pytest
 
 import breakwall
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
-from tests.unit.breaker.doubles import ServiceError, answer, fail
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, MemoryStore
+from tests.unit.breaker.doubles import Clock, ServiceError, answer, fail, fail_times, succeed_times
 
 PRODUCT = str(Path(breakwall.__file__).parent)
 THRESHOLD = 5
-INTERVAL = 0.05
-RECOVERY = 0.1
 
 
 def walk(work: Callable[[], object]) -> tuple[int, int]:
@@ -45,77 +42,86 @@ def walk(work: Callable[[], object]) -> tuple[int, int]:
     return len(modules), changes
 
 
-def new() -> CircuitBreaker:
-    config = CircuitBreakerConfig(
-        failure_threshold=THRESHOLD, recovery_timeout=RECOVERY, refresh_interval=INTERVAL, jitter=0.0
-    )
-    return CircuitBreaker("payment", config)
+class Walker:
+    """A breaker with a circuit in memory, on a clock that stands still."""
+
+    def __init__(self) -> None:
+        clock = self.clock = Clock()
+        config = CircuitBreakerConfig(failure_threshold=THRESHOLD, jitter=0.0)
+        self.breaker = CircuitBreaker("payment", config, MemoryStore(clock), clock=clock)
+
+    def succeed(self) -> None:
+        self.breaker.call(answer)
+
+    def fail(self) -> None:
+        self.breaker.call(fail)
+
+    def acquire_and_fail(self) -> None:
+        self.breaker.acquire().record_failure()
 
 
-def fresh() -> CircuitBreaker:
+def new() -> Walker:
+    return Walker()
+
+
+def fresh() -> Walker:
     """Closed, with a copy that was renewed just now."""
-    breaker = new()
-    for _ in range(3):
-        breaker.call(answer)
-    return breaker
+    walker = Walker()
+    succeed_times(walker.breaker, 3)
+    return walker
 
 
-def due() -> CircuitBreaker:
+def due() -> Walker:
     """Closed, with a copy that is to be renewed and successes that are not in the window yet."""
-    breaker = fresh()
-    time.sleep(INTERVAL)
-    return breaker
+    walker = fresh()
+    walker.clock.sleep(1)
+    return walker
 
 
-def failed(times: int) -> CircuitBreaker:
-    breaker = fresh()
-    for _ in range(times):
-        with contextlib.suppress(ServiceError):
-            breaker.call(fail)
-    return breaker
+def failed(times: int) -> Walker:
+    walker = fresh()
+    fail_times(walker.breaker, times)
+    return walker
 
 
-def busy() -> CircuitBreaker:
+def busy() -> Walker:
     """With a full window, and more failures than the threshold among many successes."""
-    breaker = fresh()
-    for _ in range(100):
-        breaker.call(answer)
-    time.sleep(INTERVAL)
-    for _ in range(3):
-        breaker.call(answer)
-    for _ in range(THRESHOLD + 1):
-        with contextlib.suppress(ServiceError):
-            breaker.call(fail)
-    return breaker
+    walker = fresh()
+    for _ in range(60):
+        succeed_times(walker.breaker, 100)
+        walker.clock.sleep(1)
+    succeed_times(walker.breaker, 3)
+    fail_times(walker.breaker, 2 * THRESHOLD)
+    return walker
 
 
-def half_open() -> CircuitBreaker:
-    breaker = failed(THRESHOLD)
-    time.sleep(RECOVERY)
-    return breaker
+def half_open() -> Walker:
+    walker = failed(THRESHOLD)
+    walker.clock.sleep(30)
+    return walker
 
 
-WAYS: dict[str, tuple[Callable[[], CircuitBreaker], Callable[[CircuitBreaker], object], int, int]] = {
-    "a success": (fresh, lambda breaker: breaker.call(answer), 1, 0),
-    "a success that renews the copy": (due, lambda breaker: breaker.call(answer), 54, 22),
-    "the first call": (new, lambda breaker: breaker.call(answer), 36, 16),
-    "the first failure": (fresh, lambda breaker: breaker.call(fail), 47, 18),
-    "a later failure": (lambda: failed(2), lambda breaker: breaker.call(fail), 45, 18),
-    "a failure in a busy window": (busy, lambda breaker: breaker.call(fail), 52, 18),
-    "the failure that opens": (lambda: failed(THRESHOLD - 1), lambda breaker: breaker.call(fail), 56, 20),
-    "a failure as the first call": (new, lambda breaker: breaker.call(fail), 60, 30),
-    "a failure that renews the copy": (due, lambda breaker: breaker.call(fail), 85, 35),
-    "acquire and record_failure": (fresh, lambda breaker: breaker.acquire().record_failure(), 46, 16),
-    "a refusal": (lambda: failed(THRESHOLD), lambda breaker: breaker.call(answer), 28, 18),
-    "a successful probe": (half_open, lambda breaker: breaker.call(answer), 90, 46),
-    "a failed probe": (half_open, lambda breaker: breaker.call(fail), 90, 46),
+WAYS: dict[str, tuple[Callable[[], Walker], Callable[[Walker], object], int, int]] = {
+    "a success": (fresh, Walker.succeed, 1, 0),
+    "a success that renews the copy": (due, Walker.succeed, 52, 20),
+    "the first call": (new, Walker.succeed, 35, 14),
+    "the first failure": (fresh, Walker.fail, 46, 18),
+    "a later failure": (lambda: failed(2), Walker.fail, 44, 18),
+    "a failure in a busy window": (busy, Walker.fail, 50, 18),
+    "the failure that opens": (lambda: failed(THRESHOLD - 1), Walker.fail, 55, 20),
+    "a failure as the first call": (new, Walker.fail, 60, 29),
+    "a failure that renews the copy": (due, Walker.fail, 82, 35),
+    "acquire and record_failure": (fresh, Walker.acquire_and_fail, 45, 16),
+    "a refusal": (lambda: failed(THRESHOLD), Walker.succeed, 28, 16),
+    "a successful probe": (half_open, Walker.succeed, 85, 44),
+    "a failed probe": (half_open, Walker.fail, 85, 44),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_it_keeps_within_its_budget(way: str) -> None:
     begin, work, calls, changes = WAYS[way]
-    breaker = begin()
-    walked = walk(lambda: work(breaker))
+    walker = begin()
+    walked = walk(lambda: work(walker))
     assert walked[0] <= calls, f"{walked[0]} calls"
     assert walked[1] <= changes, f"{walked[1]} changes of module"

@@ -35,9 +35,9 @@ class TestSignals:
         thread = breaker._replica._synchronizer._thread
         run = thread.run
 
-        def interrupted(job: Callable[[], None], then: Callable[[], None]) -> None:
+        def interrupted(job: Callable[[], None], then: Callable[[], None], delay: float) -> None:
             if after:
-                run(job, then)
+                run(job, then, delay)
             raise KeyboardInterrupt
 
         clock.sleep(0.3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -28,6 +28,21 @@ def lose_races(fleet: Fleet, breaker: CircuitBreaker, races: int) -> None:
         races -= 1
         fail_times(elsewhere(fleet).breaker(**NEVER_OPENS), 1)
         fleet.store.before_swap = rival if races else None
+
+    fleet.store.before_swap = rival
+    fail_times(breaker, 1)
+
+
+def lose_a_slow_race(fleet: Fleet, breaker: CircuitBreaker) -> None:
+    """Two lost races, the second of which keeps a call waiting for longer than it will."""
+
+    def rival_and_wait() -> None:
+        fail_times(elsewhere(fleet).breaker(**NEVER_OPENS), 1)
+        time.sleep(4 * breaker.config.store_timeout)
+
+    def rival() -> None:
+        fail_times(elsewhere(fleet).breaker(**NEVER_OPENS), 1)
+        fleet.store.before_swap = rival_and_wait
 
     fleet.store.before_swap = rival
     fail_times(breaker, 1)
@@ -149,23 +164,40 @@ class TestWithoutAnotherCall:
         lose_races(fleet, member, 2)
         wait_until(lambda: failures_in_store(fleet) == 3)
 
-    def test_closing_stores_what_came_while_a_race_was_on(self, fleet: Fleet, member: CircuitBreaker) -> None:
-        lose_a_slow_race(fleet, member)
+    def test_failures_after_lost_races_are_gathered_and_stored_together(
+        self, fleet: Fleet, member: CircuitBreaker
+    ) -> None:
+        lose_races(fleet, member, 2)
+        swaps = fleet.store.swaps
+        fail_times(member, 5)
+        wait_until(lambda: failures_in_store(fleet) == 3 + 5)
+        assert fleet.store.swaps <= swaps + 2
+
+    def test_gathering_ends_before_the_copy_is_due(self, fleet: Fleet, member: CircuitBreaker) -> None:
+        for _ in range(10):
+            lose_races(fleet, member, 2)
+            assert 0 < member._replica._state.schedule.gather_for <= member.config.refresh_interval / 2
+
+    def test_one_that_lost_to_an_old_copy_only_gathers_nothing(
+        self, fleet: Fleet, member: CircuitBreaker
+    ) -> None:
+        lose_races(fleet, member, 1)
+        fail_times(member, 1)
+        assert failures_in_store(fleet) == 3
+
+    def test_a_call_that_needs_the_store_does_not_wait_for_the_gathering(
+        self, fleet: Fleet, member: CircuitBreaker
+    ) -> None:
+        lose_races(fleet, member, 2)
+        fail_times(member, 5)
+        member.force_close("a false alarm", "kim")
+        assert failures_in_store(fleet) == 3 + 5
+
+    @pytest.mark.parametrize("lose", [lambda fleet, member: lose_races(fleet, member, 2), lose_a_slow_race])
+    def test_closing_stores_what_was_gathered_or_came_while_a_race_was_on(
+        self, fleet: Fleet, member: CircuitBreaker, lose: Callable[[Fleet, CircuitBreaker], None]
+    ) -> None:
+        lose(fleet, member)
         fail_times(member, 2)
         member.close()
         assert failures_in_store(fleet) == 3 + 2
-
-
-def lose_a_slow_race(fleet: Fleet, breaker: CircuitBreaker) -> None:
-    """Two lost races, the second of which keeps a call waiting for longer than it will."""
-
-    def rival_and_wait() -> None:
-        fail_times(elsewhere(fleet).breaker(**NEVER_OPENS), 1)
-        time.sleep(4 * breaker.config.store_timeout)
-
-    def rival() -> None:
-        fail_times(elsewhere(fleet).breaker(**NEVER_OPENS), 1)
-        fleet.store.before_swap = rival_and_wait
-
-    fleet.store.before_swap = rival
-    fail_times(breaker, 1)
