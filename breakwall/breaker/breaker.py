@@ -27,12 +27,12 @@ from breakwall.breaker.events import (
 )
 from breakwall.breaker.invocation import Invocation, fall_back, falls_back, is_async, is_generating
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus, CallCounts
-from breakwall.breaker.permit import Permit, PermitBlock, Recorder
+from breakwall.breaker.permit import Permit, PermitBlock, Recorder, Replica
 from breakwall.breaker.probe_context import leave_probes
 from breakwall.breaker.stores import AnyStore, MemoryStore
 from breakwall.breaker.sync.fast_path import FastPath
 from breakwall.breaker.sync.local import LocalReplica
-from breakwall.breaker.sync.replica import Observer, Replica
+from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.shared import SharedReplica
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,12 +83,14 @@ class CircuitBreaker:
         self._events = EventDispatcher()
         self._fast_path: FastPath | None = None
         self._closed = False
-        observer = Observer(self._set_fast_path, self._changed, self._store_changed)
+        setup = Setup(
+            name, self.config, clock, jitter, self._set_fast_path, self._changed, self._store_changed
+        )
         store = MemoryStore() if store is None else store
         self._replica: Replica = (
-            LocalReplica(store.circuit(name), self.config, observer, clock, jitter)
+            LocalReplica(setup, store.circuit(name))
             if isinstance(store, MemoryStore)
-            else SharedReplica(name, self.config, store, observer, clock, jitter)
+            else SharedReplica(setup, store)
         )
         self._recorder = Recorder(self.config, clock, self._counts, self._replica)
         self._admission = Admission(name, self._recorder, self._events)
@@ -322,17 +324,9 @@ class CircuitBreaker:
             return
         wait = max(0.0, (after.open_until or 0.0) - now)
         logger.info("circuit %r: %s, was %s", self.name, after.state.value, before.state.value)
-        self._events.tell(
-            Transition(
-                self.name,
-                before.state,
-                after.state,
-                after.generation,
-                wait,
-                failures=after.opened_by,
-                reopenings=after.reopenings,
-            )
-        )
+        opened_by, reopenings = after.opened_by, after.reopenings
+        states = (before.state, after.state, after.generation)
+        self._events.tell(Transition(self.name, *states, wait, failures=opened_by, reopenings=reopenings))
 
     def _store_changed(self, error: str | None) -> None:
         if error is None:

@@ -12,7 +12,11 @@ from breakwall.breaker.classification import classify
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.metrics import CallCounts
 from breakwall.breaker.sync.fast_path import FastPath
-from breakwall.breaker.sync.replica import Pending, Replica, Steps
+from breakwall.breaker.sync.local import LocalReplica
+from breakwall.breaker.sync.replica import Pending, Steps
+from breakwall.breaker.sync.shared import SharedReplica
+
+Replica = LocalReplica | SharedReplica
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from breakwall.breaker.circuit import transitions
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, Override, OverrideMode
@@ -12,53 +11,49 @@ from breakwall.breaker.circuit.window import CounterDelta
 from breakwall.breaker.config import CircuitBreakerConfig
 
 
-class Operation(Protocol):
-    @property
-    def idempotent(self) -> bool:
-        """Whether it may be sent again when nobody knows whether it arrived."""
-        ...
+class Operation:
+    """One of the following.
 
-    @property
-    def for_store_only(self) -> bool:
-        """Whether a process that has lost its store must not apply it to its own copy."""
-        ...
+    Attributes:
+        idempotent: whether it may be sent again when nobody knows whether it arrived.
+        for_store_only: whether a process that has lost its store must not apply it to its own copy.
+    """
 
-    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit: ...
+    idempotent = False
+    for_store_only = False
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class RecordOutcomes:
+@dataclass(frozen=True)
+class RecordOutcomes(Operation):
     """Calls that ended. Counted twice they could open a healthy circuit."""
 
     delta: CounterDelta
-    idempotent = False
-    for_store_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
         return transitions.record(circuit, config, now, jitter, self.delta)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLease:
+@dataclass(frozen=True)
+class RequestLease(Operation):
     """A probe asks for its lease; nobody would wait for the answer to a second request."""
 
     lease_id: str
-    idempotent = False
-    for_store_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
         return transitions.request_lease(circuit, config, now, self.lease_id)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordProbe:
+@dataclass(frozen=True)
+class RecordProbe(Operation):
     """A probe ended; after a failure the service may have asked for a pause of ``hold`` seconds."""
 
     lease_id: str
     outcome: CallOutcome
     hold: float | None = None
     idempotent = True
-    for_store_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
         recorded = transitions.record_probe(circuit, config, now, jitter, self.lease_id, self.outcome)
@@ -67,25 +62,20 @@ class RecordProbe:
         return transitions.hold_open(recorded, now, self.hold)
 
 
-@dataclass(frozen=True, slots=True)
-class Advance:
+@dataclass(frozen=True)
+class Advance(Operation):
     """A caller has seen that time alone opened the circuit."""
-
-    idempotent = False
-    for_store_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
         return transitions.advance(circuit, config, now, jitter)
 
 
-@dataclass(frozen=True, slots=True)
-class HoldOpen:
+@dataclass(frozen=True)
+class HoldOpen(Operation):
     """The service asked for a pause of ``seconds``. Nothing changes if the circuit has moved on since."""
 
     generation: int
     seconds: float
-    idempotent = False
-    for_store_only = False
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
         if circuit.generation != self.generation:
@@ -93,8 +83,8 @@ class HoldOpen:
         return transitions.hold_open(circuit, now, self.seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class SetOverride:
+@dataclass(frozen=True)
+class SetOverride(Operation):
     """An operator's override, or None to lift it; it expires ``seconds`` from now, if given.
 
     Sent late, it might undo what another operator has set since.
@@ -104,7 +94,6 @@ class SetOverride:
     reason: str
     actor: str
     seconds: float | None
-    idempotent = False
     for_store_only = True
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:

@@ -152,21 +152,17 @@ class SQLStore:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:
-        with inside_sqlite(self._file), self._opened() as opened:
-            yield opened
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[Connection]:
-        try:
-            if not self._ready or self._is_another_file():
-                self._make_table()
-            with self._engine.connect() as connection:
-                yield connection
-            self._ready = True
-        except DBAPIError:
-            # Whatever it was, the table may be gone too: a file was replaced, or a database restored.
-            self._ready = False
-            raise
+        with inside_sqlite(self._file):
+            try:
+                if not self._ready or self._is_another_file():
+                    self._make_table()
+                with self._engine.connect() as connection:
+                    yield connection
+                self._ready = True
+            except DBAPIError:
+                # Whatever it was, the table may be gone too: a file was replaced, or a database restored.
+                self._ready = False
+                raise
 
     def _is_another_file(self) -> bool:
         return self._file is not None and self._file.mark() != self._mark

@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from breakwall.breaker.circuit import codec
 from breakwall.breaker.circuit.clock_adjustment import adjusted
 from breakwall.breaker.circuit.state import Circuit
-from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.sync.conflict import Snapshot, merge
+from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.store import Record, Store
 
 # One of two racing swaps always wins, so a member of a fleet of n that fail together loses some n races. A bound for
@@ -59,16 +58,12 @@ class Synchronization:
     """The means of one synchronization.
 
     Attributes:
-        clock: monotonic seconds.
         longest: after so many seconds no further round is begun. It has to be well below the silence after which a
             store is lost: what is sent must not be older than that.
     """
 
     store: Store
-    name: str
-    config: CircuitBreakerConfig
-    clock: Callable[[], float]
-    jitter: float
+    setup: Setup
     longest: float
 
     def run(self, snapshot: Snapshot, known: Received | None) -> Synchronized:
@@ -80,7 +75,7 @@ class Synchronization:
             PrematureError: see there.
             Exception: whatever the store raised. The operations may or may not have arrived.
         """
-        end = self.clock() + self.longest
+        end = self.setup.clock() + self.longest
         received, raced = known or self._load(), False
         for number in range(MOST_ROUNDS):
             if number > ROUNDS_AT_ONCE and self.store.remote:
@@ -92,7 +87,7 @@ class Synchronization:
                 if received is not known:
                     return Synchronized(received, wanted, raced=raced)
                 received = self._load()
-            elif self.clock() > end:
+            elif self.setup.clock() > end:
                 break
             else:
                 won, received = self._swap(received, wanted)
@@ -104,19 +99,21 @@ class Synchronization:
         return Synchronized(received, self._merged(without, received), arrived=False, raced=True)
 
     def _merged(self, snapshot: Snapshot, received: Received) -> Circuit:
-        clock = self.clock()
+        clock = self.setup.clock()
         now = received.record.now + clock - received.at
         stored = None if received.circuit is None else adjusted(received.circuit, now)
         shift = now - (clock + snapshot.clock_offset)
-        return replace(merge(snapshot, stored, self.config, now, self.jitter, shift), written_at=now)
+        return replace(
+            merge(snapshot, stored, self.setup.config, now, self.setup.jitter(), shift), written_at=now
+        )
 
     def _load(self) -> Received:
-        return Received(self.store.load(self.name), self.clock())
+        return Received(self.store.load(self.setup.name), self.setup.clock())
 
     def _swap(self, received: Received, wanted: Circuit) -> tuple[bool, Received]:
         version = secrets.token_hex(8)
-        won, record = self.store.swap(self.name, received.record.version, version, codec.encode(wanted))
-        return won, Received(record, self.clock())
+        won, record = self.store.swap(self.setup.name, received.record.version, version, codec.encode(wanted))
+        return won, Received(record, self.setup.clock())
 
 
 def _pause(lost: int) -> None:

@@ -22,9 +22,8 @@ from breakwall.breaker.circuit.operations import (
     RequestLease,
 )
 from breakwall.breaker.circuit.state import CallOutcome, Circuit
-from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.sync.fast_path import NEVER, FastPath, FastPathSwitch
-from breakwall.breaker.sync.replica import Observer, Pending, Steps, T
+from breakwall.breaker.sync.replica import Pending, Setup, Steps, T
 
 
 def steady_time() -> Callable[[], float]:
@@ -51,31 +50,17 @@ class LocalCircuit:
 
 
 class LocalReplica:
-    """One breaker's access to a circuit of this process; see `Replica`.
-
-    Args:
-        clock: the breaker's, monotonic seconds.
-        jitter: 0 up to 1, at random.
-    """
+    """One breaker's access to a circuit of this process. It has the methods of `SharedReplica`."""
 
     store_error = None
     is_in_touch = True
     circuit: Circuit
     fast_path: FastPath | None
 
-    def __init__(
-        self,
-        local: LocalCircuit,
-        config: CircuitBreakerConfig,
-        observer: Observer,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
-    ) -> None:
+    def __init__(self, setup: Setup, local: LocalCircuit) -> None:
+        self._setup = setup
+        self._config = setup.config
         self._local = local
-        self._config = config
-        self._observer = observer
-        self._clock = clock
-        self._jitter = jitter
         self.now = local.now
         self._begin()
 
@@ -85,7 +70,7 @@ class LocalReplica:
 
     def _begin(self) -> None:
         self.circuit, self.fast_path = self._local.value, None
-        self._switch = FastPathSwitch(secrets.token_hex(4), self._config, self._observer.on_fast_path)
+        self._switch = FastPathSwitch(secrets.token_hex(4), self._config, self._setup.on_fast_path)
         with self._local.lock:
             self._local.replicas.add(self)
 
@@ -162,14 +147,14 @@ class LocalReplica:
         self._announce(before, after)
 
     def _change(self, operation: Operation) -> None:
-        self._local.value = operation.apply(self._local.value, self._config, self.now(), self._jitter())
+        self._local.value = operation.apply(self._local.value, self._config, self.now(), self._setup.jitter())
 
     def _follow(self) -> tuple[Circuit, Circuit]:
         """Have the fast path that the circuit allows. Returns what was followed until now, and what is from now on."""
         before, after = self.circuit, self._local.value
         # A breaker's first outcome is recorded with its next call: others weigh an outage by who else succeeds.
         is_new = self.fast_path is None or self.fast_path.generation != after.generation
-        fresh_until = NEVER if is_new else self._clock() + self._config.refresh_interval
+        fresh_until = NEVER if is_new else self._setup.clock() + self._config.refresh_interval
         override = after.override and after.override_at(self.now())
         self._switch.follow(after, override, fresh_until)
         self.circuit, self.fast_path = after, self._switch.current
@@ -181,7 +166,7 @@ class LocalReplica:
 
     def _announce(self, before: Circuit, after: Circuit) -> None:
         if _has_moved(before, after):
-            self._observer.on_change(before, after, self.now())
+            self._setup.on_change(before, after, self.now())
 
 
 def _has_moved(before: Circuit, after: Circuit) -> bool:

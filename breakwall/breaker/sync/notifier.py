@@ -1,15 +1,15 @@
-"""Tells an observer of each change of a shared replica once."""
+"""Tells a breaker of each change of its shared replica once."""
 
 from __future__ import annotations
 
-from breakwall.breaker.sync.replica import Observer
+from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
 
 
 class Notifier:
-    def __init__(self, state: ReplicaState, observer: Observer) -> None:
+    def __init__(self, setup: Setup, state: ReplicaState) -> None:
+        self._setup = setup
         self._state = state
-        self._observer = observer
         self.reset()
 
     def reset(self) -> None:
@@ -27,7 +27,7 @@ class Notifier:
             error = self._error = error_before if state.status is StoreStatus.SLOW else state.error
         # Another thread may be here by now, with later changes; those of this one are in nobody else's hands.
         if before.generation != after.generation or before.override is not after.override:
-            self._observer.on_change(before, after, state.now())
+            self._setup.on_change(before, after, state.now())
         # Another error of the same loss is no change: a call was overdue, and then it failed.
         if (error is None) != (error_before is None):
-            self._observer.on_store(error)
+            self._setup.on_store(error)

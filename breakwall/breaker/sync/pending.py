@@ -8,14 +8,13 @@ from breakwall.breaker.circuit.window import CounterDelta
 from breakwall.breaker.config import CircuitBreakerConfig
 
 
-class ConfirmedOperation:
+class ConfirmedOperation(Operation):
     """An operation that somebody waits for: done while they wait, or not at all.
 
     Attributes:
         done: whether it is in the store.
     """
 
-    idempotent = False
     for_store_only = True
 
     def __init__(self, operation: Operation) -> None:

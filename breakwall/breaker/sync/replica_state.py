@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
 from enum import Enum
 
 from breakwall.breaker.circuit.operations import Operation, RecordOutcomes, apply_all
 from breakwall.breaker.circuit.state import Circuit, CircuitState
 from breakwall.breaker.circuit.transitions import decide
-from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.sync.cas import Received, Synchronized
 from breakwall.breaker.sync.conflict import Snapshot
 from breakwall.breaker.sync.early_outcomes import EarlyOutcomes
-from breakwall.breaker.sync.fast_path import NEVER, FastPath, FastPathSwitch
+from breakwall.breaker.sync.fast_path import NEVER, FastPathSwitch
 from breakwall.breaker.sync.local import steady_time
 from breakwall.breaker.sync.pending import PendingOperations
+from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.schedule import Schedule
 
 # The store's time is derived from its last answer; after so many seconds it is asked for again.
@@ -46,14 +45,8 @@ class StoreStatus(Enum):
 class ReplicaState:
     """Anybody may look at it. Whoever calls a method that changes it holds ``lock``.
 
-    Args:
-        publish: called, with the lock held, with the fast path for calls from now on; None is none.
-        clock: monotonic seconds.
-        jitter: 0 up to 1, at random.
-
     Attributes:
         lock: guards all of it, and which synchronization is next.
-        member: this breaker's name in the fleet.
         status: how it stands with the store.
         error: the name of the error that the store is slow or lost with.
         circuit: the copy.
@@ -62,29 +55,21 @@ class ReplicaState:
         switch: the fast path.
     """
 
-    def __init__(
-        self,
-        config: CircuitBreakerConfig,
-        publish: Callable[[FastPath | None], None],
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
-    ) -> None:
-        self._config = config
-        self._publish = publish
-        self._clock = clock
-        self._jitter = jitter
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._config, self._clock, self._jitter = setup.config, setup.clock, setup.jitter
         self.reset()
 
     def reset(self) -> None:
         """Know nothing: at the start, and in a forked child, whose parent reports what was counted."""
         self.lock = threading.Lock()
-        self.member = secrets.token_hex(4)
+        self._member = secrets.token_hex(4)
         self.status = StoreStatus.NEW
         self.error: str | None = None
         self.circuit = self._confirmed = Circuit()
         self.pending = PendingOperations()
         self.schedule = Schedule(self._config, self._clock)
-        self.switch = FastPathSwitch(self.member, self._config, self._publish)
+        self.switch = FastPathSwitch(self._member, self._config, self._setup.on_fast_path)
         self._received: Received | None = None
         self._clock_offset = steady_time()() - self._clock()
         self._born_at = self._clock()
@@ -150,7 +135,7 @@ class ReplicaState:
         self._early_taken, self._early = self._early or None, EarlyOutcomes()
         is_lost = self.status is StoreStatus.LOST
         snapshot = Snapshot(
-            self.member,
+            self._member,
             self.pending.take(),
             self._early_taken,
             self.circuit if is_lost else self._confirmed,

@@ -109,7 +109,15 @@ class StoreThread:
 
 
 def _work(jobs: JobQueue, close_store: weakref.WeakMethod[Job]) -> None:
-    while (work := _next(jobs)) is not None:
+    while True:
+        try:
+            work = jobs.take()
+        # Without this thread the process would never hear of the others again.
+        except MemoryError:
+            time.sleep(MEMORY_PAUSE)
+            continue
+        if work is None:
+            break
         for step in work:
             _run(step)
         # Not kept while the thread waits: they hold the breaker that they are for.
@@ -117,15 +125,6 @@ def _work(jobs: JobQueue, close_store: weakref.WeakMethod[Job]) -> None:
     close = close_store()
     if close is not None:
         close()
-
-
-def _next(jobs: JobQueue) -> tuple[Job, Job] | None:
-    while True:
-        try:
-            return jobs.take()
-        # Without this thread the process would never hear of the others again.
-        except MemoryError:
-            time.sleep(MEMORY_PAUSE)
 
 
 def _run(step: Job) -> None:

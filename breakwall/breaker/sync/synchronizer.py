@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.sync.cas import Received, Synchronization
 from breakwall.breaker.sync.conflict import PrematureError, Snapshot
-from breakwall.breaker.sync.replica import Pending
+from breakwall.breaker.sync.replica import Pending, Setup
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
 from breakwall.breaker.sync.store import Store
 from breakwall.breaker.sync.store_thread import NoThreadError, store_threads
@@ -23,33 +22,18 @@ LONGEST_LOOP = 0.5
 
 
 class Synchronizer:
-    """Between one replica's state and the store of its circuit, called ``name``.
+    """Between one replica's state and its store, for which it uses the store's ``thread``.
 
-    Args:
-        clock: monotonic seconds.
-        jitter: 0 up to 1, at random.
-        announce: called after each synchronization, outside of every lock.
+    ``announce`` is called after each synchronization, outside of every lock.
     """
 
-    def __init__(
-        self,
-        name: str,
-        config: CircuitBreakerConfig,
-        store: Store,
-        state: ReplicaState,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
-        announce: Callable[[], None],
-    ) -> None:
-        self._name = name
-        self._config = config
+    def __init__(self, setup: Setup, store: Store, state: ReplicaState, announce: Callable[[], None]) -> None:
         self._store = store
         self._state = state
-        self._clock = clock
-        self._jitter = jitter
         self._announce = announce
-        self._thread = store_threads.of(store)
-        self._thread.attach()
+        self._loop = Synchronization(store, setup, state.schedule.longest_silence * LONGEST_LOOP)
+        self.thread = store_threads.of(store)
+        self.thread.attach()
         self.reset()
 
     def reset(self) -> None:
@@ -85,7 +69,7 @@ class Synchronizer:
                 # Of two jobs for the same future, one that waits and one that does not, the later finds it done.
                 self._next = future = self._next or future
                 self._next_is_delayed = delay > 0
-            self._thread.run(lambda: self.run(future), self._announce, delay)
+            self.thread.run(lambda: self.run(future), self._announce, delay)
         except NoThreadError as error:
             with self._state.lock:
                 self._state.fail(type(error).__name__)
@@ -100,21 +84,8 @@ class Synchronizer:
         """Somebody has waited for ``future`` for as long as they would."""
         with self._state.lock:
             if future in {self._next, self._under_way}:
-                self._thread.is_silent = True
+                self.thread.is_silent = True
                 self._state.doubt()
-
-    @property
-    def first_patience(self) -> float:
-        """For how many seconds a call waits for a store that has never answered; 0 where that is in vain."""
-        return 0.0 if self._thread.is_silent else self._state.schedule.first_patience
-
-    def is_this_thread(self) -> bool:
-        """Whether the caller is on the store's thread, which must not wait for itself."""
-        return self._thread.is_this_thread()
-
-    def leave(self, patience: float) -> None:
-        """Have no more synchronizations; wait ``patience`` seconds at most for what is under way."""
-        self._thread.detach(patience)
 
     def run(self, future: Future[None]) -> None:
         """Have the synchronization that ``future`` stands for now, in this thread."""
@@ -132,11 +103,9 @@ class Synchronizer:
             future.set_result(None)
 
     def _synchronize(self, snapshot: Snapshot, known: Received | None) -> None:
-        longest = self._state.schedule.longest_silence * LONGEST_LOOP
-        loop = Synchronization(self._store, self._name, self._config, self._clock, self._jitter(), longest)
         try:
-            result = loop.run(snapshot, known)
-            self._thread.is_silent = False
+            result = self._loop.run(snapshot, known)
+            self.thread.is_silent = False
             with self._state.lock:
                 self._state.finish(result, was_lost=snapshot.is_lost)
                 if self._state.status is StoreStatus.ANSWERING:

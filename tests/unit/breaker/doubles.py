@@ -8,6 +8,7 @@ from typing import Any
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores import Record
+from breakwall.breaker.sync.replica import Setup
 from tests.dict_store import DictStore
 from tests.waiting import wait_until
 
@@ -17,6 +18,16 @@ OPENED = '{"v":1,"s":"open","g":9,"oa":1700000000000,"ou":1800000000000}'
 """A circuit that is open for years."""
 
 Join = Callable[..., CircuitBreaker]
+
+
+def setup_of(clock: Callable[[], float], **heard: Any) -> Setup:
+    """What a replica is made with, for a breaker that nobody listens to but those who are named."""
+
+    def nothing(*_: object) -> None:
+        """Listens to nobody."""
+
+    listeners = {name: heard.get(name, nothing) for name in ("on_fast_path", "on_change", "on_store")}
+    return Setup("payment", CircuitBreakerConfig(), clock, lambda: 0.0, **listeners)
 
 
 class Clock:

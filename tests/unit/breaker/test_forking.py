@@ -108,7 +108,7 @@ def locks_of(breaker: CircuitBreaker) -> list[threading.Lock]:
     replica: Any = breaker._replica
     if isinstance(replica, LocalReplica):
         return [replica._local.lock, breaker._counts._lock]
-    thread = replica._synchronizer._thread
+    thread = replica._synchronizer.thread
     return [replica._state.lock, thread._lock, thread._inline, breaker._counts._lock]
 
 

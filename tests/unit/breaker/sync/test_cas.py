@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.breaker import CircuitBreakerConfig
 from breakwall.breaker.circuit.operations import RecordOutcomes
 from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.circuit.window import CounterDelta
 from breakwall.breaker.stores import Record
 from breakwall.breaker.sync.cas import ROUNDS_AT_ONCE, Received, Synchronization, Synchronized
 from breakwall.breaker.sync.conflict import Snapshot
-from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore
-
-CONFIG = CircuitBreakerConfig()
+from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore, setup_of
 
 
 class CrowdedStore(FaultyStore):
@@ -44,7 +41,7 @@ def synchronize(store: FaultyStore, clock: Clock, *, is_known: bool = True) -> S
     store._looked = False  # type: ignore[attr-defined]  # every store of this file has it
     failure = RecordOutcomes(CounterDelta(0, "a", failures=1))
     snapshot = Snapshot("a", (failure,), None, Circuit(), 0, False, 0.0, False, EPOCH)
-    return Synchronization(store, "payment", CONFIG, clock, 0.0, longest=0.5).run(snapshot, known)
+    return Synchronization(store, setup_of(clock), longest=0.5).run(snapshot, known)
 
 
 def test_after_a_pause_it_reads_anew_before_it_swaps(clock: Clock) -> None:

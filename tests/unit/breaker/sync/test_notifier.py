@@ -8,8 +8,8 @@ from typing import Any
 
 from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.sync.notifier import Notifier
-from breakwall.breaker.sync.replica import Observer
 from breakwall.breaker.sync.replica_state import StoreStatus
+from tests.unit.breaker.doubles import Clock, setup_of
 
 
 def state(status: StoreStatus = StoreStatus.ANSWERING) -> Any:
@@ -33,7 +33,7 @@ def test_a_change_that_comes_while_another_is_told_is_told_once_and_hides_nothin
             replica.circuit, replica.error = Circuit(generation=2), None
             notifier.announce()
 
-    notifier = Notifier(replica, Observer(lambda _: None, changed, told.append))
+    notifier = Notifier(setup_of(Clock(), on_change=changed, on_store=told.append), replica)
     replica.circuit, replica.error = Circuit(generation=1), "TimeoutError"
     notifier.announce()
     assert told == [(0, 1), (1, 2), None, "TimeoutError"]
@@ -42,7 +42,7 @@ def test_a_change_that_comes_while_another_is_told_is_told_once_and_hides_nothin
 def test_a_lost_store_is_told_once_though_its_error_changes() -> None:
     """A call is overdue, and then it fails."""
     replica, told = state(StoreStatus.LOST), []
-    notifier = Notifier(replica, Observer(lambda _: None, lambda *_: None, told.append))
+    notifier = Notifier(setup_of(Clock(), on_store=told.append), replica)
     for replica.error in ("TimeoutError", "OperationalError", None):
         notifier.announce()
     assert told == ["TimeoutError", None]
@@ -50,7 +50,7 @@ def test_a_lost_store_is_told_once_though_its_error_changes() -> None:
 
 def test_outcomes_alone_are_no_change() -> None:
     replica, told = state(), []
-    notifier = Notifier(replica, Observer(lambda _: None, lambda *change: told.append(change), told.append))
+    notifier = Notifier(setup_of(Clock(), on_change=told.append), replica)
     replica.circuit = Circuit(last_failure_at=1.0)
     notifier.announce()
     assert told == []

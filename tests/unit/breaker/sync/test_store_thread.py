@@ -32,7 +32,7 @@ class TestSignals:
         self, join: Join, clock: Clock, monkeypatch: pytest.MonkeyPatch, after: bool
     ) -> None:
         breaker = join()
-        thread = breaker._replica._synchronizer._thread
+        thread = breaker._replica._synchronizer.thread
         run = thread.run
 
         def interrupted(job: Callable[[], None], then: Callable[[], None], delay: float) -> None:
@@ -78,7 +78,7 @@ class TestSignals:
 
         clock.sleep(0.3)
         with monkeypatch.context() as patched:
-            patched.setattr(synchronizer._thread, "run", interrupted)
+            patched.setattr(synchronizer.thread, "run", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 breaker.call(answer)
         assert shared[0] is not None
