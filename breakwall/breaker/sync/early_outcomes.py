@@ -22,9 +22,14 @@ MOST_BUCKETS = 1000
 
 
 class EarlyOutcomes:
-    """Times are the breaker's own idea of the store's. Its owner's lock guards it until a synchronization takes it."""
+    """Times are the breaker's own idea of the store's. Its owner's lock guards it until a synchronization takes it.
+
+    Attributes:
+        may_be_stored: whether a synchronization has come so far that it may have arrived.
+    """
 
     def __init__(self) -> None:
+        self.may_be_stored = False
         self._buckets: deque[Bucket] = deque(maxlen=MOST_BUCKETS)
         self._asked_at = self._hold_until = NEVER
 
@@ -49,7 +54,8 @@ class EarlyOutcomes:
         return False
 
     def add_later(self, later: EarlyOutcomes) -> None:
-        """What was counted since this was taken away."""
+        """Take in what was counted since a synchronization has taken this, which did not arrive."""
+        self.may_be_stored = False
         self._buckets.extend(later._buckets)
         self._asked_at = max(self._asked_at, later._asked_at)
         self._hold_until = max(self._hold_until, later._hold_until)
@@ -65,6 +71,7 @@ class EarlyOutcomes:
         shift: float,
     ) -> Circuit:
         """The store's ``circuit`` with all this in it; the store's clock is ``shift`` ahead of the times here."""
+        self.may_be_stored = True
         buckets = [replace(bucket, start=bucket.start + shift) for bucket in self._buckets]
         recorded = transitions.record_earlier(circuit, config, now, jitter, member, buckets)
         return transitions.hold_open_since(

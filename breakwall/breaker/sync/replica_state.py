@@ -183,7 +183,9 @@ class ReplicaState:
         if not self.status.is_local:
             self._apply_locally(self.pending.unconfirmed)
             self.schedule.is_lost()
-        # It may have arrived, and counted twice it could open a healthy circuit.
+        # What may have arrived is not sent again: counted twice it could open a healthy circuit.
+        if self._early_taken is not None and not self._early_taken.may_be_stored:
+            self._put_back_early()
         self._early_taken = None
         self.schedule.failed()
         self._become_lost(error)

@@ -143,6 +143,20 @@ def test_failures_from_before_the_first_contact_open_the_fleets_circuit(newcomer
     assert breaker.status().generation == 5
 
 
+def test_failures_outlast_attempts_that_find_the_store_down(newcomer: Newcomer) -> None:
+    newcomer.stored(g=4)
+    newcomer.store.down = True
+    breaker = newcomer.breaker(threshold=50)
+    synchronizer = breaker._replica._synchronizer
+    for _ in range(5):
+        fail_times(breaker, 1)
+        wait_until(lambda: not (synchronizer._next or synchronizer._under_way))
+        newcomer.clock.sleep(0.3)
+    newcomer.meet(breaker)
+    newcomer.meet(breaker)
+    assert newcomer.failures() == 5
+
+
 def test_a_store_that_hung_hears_of_failures_once(newcomer: Newcomer) -> None:
     newcomer.stored(g=4)
     newcomer.store.unblocked.clear()
