@@ -58,7 +58,7 @@ class CircuitBreakerRegistry:
         return lambda func: self.breaker(name, **changes).protect(func, fallback=fallback)
 
     def listen(self, listener: Listener) -> None:
-        """Have ``listener`` told of the events of every breaker, also of those to come."""
+        """Have ``listener`` called with the events of every breaker, also of those that are made later."""
         forking.notice()
         with self._lock:
             self._listeners.append(listener)

@@ -112,6 +112,7 @@ class Synchronizer:
                     # Now that the copy follows the store, whoever still waits finds nothing overdue.
                     self._under_way = None
         except PrematureError:
+            self.thread.is_silent = False
             with self._state.lock:
                 self._state.wait_for_others()
         # Whatever a store raises, the call that is being protected must not see it.

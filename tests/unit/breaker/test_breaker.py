@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import gc
-import pickle
 import time
 import types
 import weakref
@@ -17,7 +16,6 @@ import pytest
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitState
 from tests.unit.breaker.doubles import (
     Clock,
-    FaultyStore,
     Fleet,
     ServiceError,
     answer,
@@ -118,120 +116,6 @@ class TestClassification:
         clock.sleep(30)
         breaker.call(clock.sleep, 2.5)
         assert breaker.status().state is CircuitState.OPEN
-
-
-class TestNesting:
-    """A call within a call on the same circuit, of which a half-open one lets only the outer go."""
-
-    def outer(self, breaker: CircuitBreaker) -> str:
-        return str(breaker.call(answer))
-
-    def half_open(self, fleet: Fleet, name: str = "payment", timeout: float = 10.0) -> CircuitBreaker:
-        breaker = fleet.breaker(name, timeout=timeout)
-        fail_times(breaker, 3)
-        fleet.clock.sleep(30)
-        return breaker
-
-    def test_it_recovers(self, fleet: Fleet) -> None:
-        breaker = self.half_open(fleet)
-        assert breaker.call(self.outer, breaker) == "answer"
-        assert breaker.status().state is CircuitState.CLOSED
-
-    def test_in_an_event_loop_too(self, fleet: Fleet) -> None:
-        breaker = self.half_open(fleet)
-
-        async def inner() -> str:
-            return "answer"
-
-        async def outer() -> str:
-            return str(await breaker.call(inner))
-
-        assert asyncio.run(breaker.call(outer)) == "answer"
-        assert breaker.status().state is CircuitState.CLOSED
-
-    def test_in_a_block_it_asks_for_a_place_of_its_own(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = self.half_open(fleet)
-        with pytest.raises(CircuitBreakerError), breaker.acquire():
-            breaker.call(answer)
-        clock.sleep(1)
-        assert breaker.status().slots == 1
-
-    def test_an_inner_call_that_fails_is_judged_by_what_the_outer_makes_of_it(self, fleet: Fleet) -> None:
-        breaker = self.half_open(fleet)
-        assert breaker.call(breaker.call, fail, fallback="failed") == "failed"
-        assert breaker.status().state is CircuitState.OPEN
-
-    def test_what_a_probe_leaves_running_is_no_part_of_it_any_more(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = self.half_open(fleet, timeout=1000.0)
-
-        async def later() -> None:
-            await asyncio.sleep(0)
-            breaker.call(answer)
-
-        async def leaves_something_running() -> None:
-            tasks: list[asyncio.Task[None]] = []
-
-            async def fails() -> None:
-                tasks.append(asyncio.create_task(later()))
-                raise ServiceError
-
-            await breaker.call(fails, fallback="failed")
-            clock.sleep(60)
-            other = breaker.acquire()
-            with pytest.raises(CircuitBreakerError):
-                await tasks[0]
-            other.release()
-
-        asyncio.run(leaves_something_running())
-
-    def test_a_probe_whose_lease_has_run_out_covers_nothing(self, fleet: Fleet, clock: Clock) -> None:
-        breaker, other = self.half_open(fleet), fleet.breaker()
-
-        def outer() -> None:
-            clock.sleep(breaker.config.lease_seconds)
-            other.acquire()
-            clock.sleep(breaker.config.refresh_interval)
-            with pytest.raises(CircuitBreakerError):
-                breaker.call(answer)
-
-        breaker.call(outer)
-
-    def test_a_probe_does_not_cover_it_any_more_when_another_has_opened_the_circuit(
-        self, fleet: Fleet, clock: Clock
-    ) -> None:
-        breaker, other = fleet.breakers(2, half_open_max_calls=2)
-        fail_times(breaker, 3)
-        clock.sleep(30)
-
-        def outer() -> None:
-            fail_times(other, 1)
-            clock.sleep(breaker.config.refresh_interval)
-            with pytest.raises(CircuitBreakerError):
-                breaker.call(answer)
-
-        breaker.call(outer)
-
-    def test_nor_when_the_circuit_is_half_open_once_more(self, fleet: Fleet, clock: Clock) -> None:
-        """Its own lease still runs; but it was a probe of a recovery that has failed."""
-        breaker, other = fleet.breakers(2, half_open_max_calls=2, recovery_timeout=1.0)
-        fail_times(breaker, 3)
-        clock.sleep(1)
-
-        def outer() -> None:
-            fail_times(other, 1)
-            clock.sleep(2.5)
-            probes = [breaker.acquire() for _ in range(2)]
-            assert all(probe.is_probe for probe in probes)
-            with pytest.raises(CircuitBreakerError):
-                breaker.acquire()
-
-        breaker.call(outer)
-
-    def test_another_circuits_probe_does_not_cover_it(self, fleet: Fleet) -> None:
-        other, breaker = self.half_open(fleet, "shipping"), self.half_open(fleet)
-        other.acquire()
-        with pytest.raises(CircuitBreakerError, match="shipping"):
-            breaker.call(other.call, answer)
 
 
 class TestHalfOpenCap:
@@ -361,87 +245,6 @@ class TestPermit:
             breaker.acquire()
         first.release()
         assert breaker.acquire().is_probe
-
-
-class TestStatus:
-    def test_a_closed_circuit_lets_any_number_of_calls_through(self, fleet: Fleet) -> None:
-        status = fleet.breaker().status()
-        assert (status.state, status.slots, status.retry_after) == (CircuitState.CLOSED, None, 0.0)
-        assert status.store_ok
-
-    def test_an_open_one_says_for_how_long(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = fleet.breaker()
-        fail_times(breaker, 3)
-        clock.sleep(10)
-        status = breaker.status()
-        assert (status.state, status.slots, status.retry_after) == (CircuitState.OPEN, 0, 20.0)
-        assert (status.failure_count, status.generation, status.open_count) == (3, 1, 1)
-
-    def test_when_the_interval_is_over_it_shows_the_free_probes(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = fleet.breaker(half_open_max_calls=2)
-        fail_times(breaker, 3)
-        clock.sleep(30)
-        assert (breaker.status().state, breaker.status().slots) == (CircuitState.HALF_OPEN, 2)
-        breaker.acquire()
-        assert breaker.status().slots == 1
-
-    def test_it_sees_what_others_did_after_a_refresh_interval(self, fleet: Fleet, clock: Clock) -> None:
-        watcher, worker = fleet.breakers(2)
-        assert watcher.status().state is CircuitState.CLOSED
-        fail_times(worker, 3)
-        clock.sleep(0.2)
-        assert watcher.status().state is CircuitState.OPEN
-
-    def test_it_asks_the_store_once_in_a_refresh_interval(self, fleet: Fleet, store: FaultyStore) -> None:
-        breaker = fleet.breaker()
-        fail_times(breaker, 3)
-        before = store.operations
-        for _ in range(10):
-            breaker.status()
-        assert store.operations == before
-
-
-class TestMetrics:
-    def test_they_count_this_process(self, fleet: Fleet) -> None:
-        breaker = fleet.breaker()
-        succeed_times(breaker, 1)
-        fail_times(breaker, 3)
-        breaker.call(answer, fallback="refused")
-        metrics = breaker.metrics()
-        assert (metrics.total_calls, metrics.successful_calls, metrics.failed_calls) == (4, 1, 3)
-        assert (metrics.rejected_calls, metrics.success_rate) == (1, 0.25)
-        assert (metrics.state, metrics.failure_count) == (CircuitState.OPEN, 3)
-        assert metrics.circuit_open_count == 1
-        assert metrics.last_failure_time == pytest.approx(1_700_000_100.0)
-
-    def test_before_the_first_call_nothing_has_failed(self, fleet: Fleet) -> None:
-        metrics = fleet.breaker().metrics()
-        assert (metrics.total_calls, metrics.success_rate, metrics.last_failure_time) == (0, 1.0, None)
-
-    def test_a_call_that_ends_some_generations_later_is_counted_too(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = fleet.breaker()
-        late = breaker.acquire()
-        for _ in range(5):
-            fail_times(breaker, 3)
-            clock.sleep(30)
-            breaker.call(answer)
-        late.record_success()
-        assert breaker.metrics().successful_calls == 6
-
-    def test_reading_them_changes_no_count(self, fleet: Fleet) -> None:
-        breaker = fleet.breaker()
-        succeed_times(breaker, 5)
-        assert [breaker.metrics().successful_calls for _ in range(3)] == [5, 5, 5]
-
-
-class TestError:
-    def test_it_says_in_words_when_to_come_back(self) -> None:
-        error = CircuitBreakerError("payment", CircuitState.OPEN, 12.34)
-        assert str(error) == "circuit 'payment' is open; retry in 12.3 s"
-
-    def test_it_survives_the_way_to_another_process(self) -> None:
-        error = pickle.loads(pickle.dumps(CircuitBreakerError("payment", CircuitState.OPEN, 12.5, "why")))
-        assert (error.name, error.state, error.retry_after) == ("payment", CircuitState.OPEN, 12.5)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "a\0b"])

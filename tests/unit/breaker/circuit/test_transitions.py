@@ -49,20 +49,24 @@ class TestClosed:
         decision = decide(Circuit(), CONFIG, NOW)
         assert (decision.state, decision.slots, decision.retry_after) == (CircuitState.CLOSED, None, 0.0)
 
-    def test_it_stays_closed_one_failure_short_of_the_threshold(self) -> None:
-        assert counted(Circuit(), failures=2).state is CircuitState.CLOSED
-
-    def test_it_opens_at_the_threshold(self) -> None:
-        assert counted(counted(Circuit(), failures=2), failures=1).state is CircuitState.OPEN
-
-    def test_it_stays_closed_below_the_failure_rate(self) -> None:
-        assert counted(Circuit(), successes=4, failures=3).state is CircuitState.CLOSED
-
-    def test_it_opens_at_exactly_the_failure_rate(self) -> None:
-        assert counted(Circuit(), successes=3, failures=3).state is CircuitState.OPEN
-
-    def test_slow_calls_count_as_failures(self) -> None:
-        assert counted(Circuit(), slow=2, failures=1).state is CircuitState.OPEN
+    @pytest.mark.parametrize(
+        ("counts", "state"),
+        [
+            ([{"failures": 2}], CircuitState.CLOSED),
+            ([{"failures": 2}, {"failures": 1}], CircuitState.OPEN),
+            ([{"successes": 4, "failures": 3}], CircuitState.CLOSED),
+            ([{"successes": 3, "failures": 3}], CircuitState.OPEN),
+            ([{"slow": 2, "failures": 1}], CircuitState.OPEN),
+        ],
+        ids=["below the threshold", "at the threshold", "below the rate", "at the rate", "slow calls count"],
+    )
+    def test_it_opens_at_the_threshold_and_the_failure_rate(
+        self, counts: list[dict[str, int]], state: CircuitState
+    ) -> None:
+        circuit = Circuit()
+        for delta in counts:
+            circuit = counted(circuit, **delta)
+        assert circuit.state is state
 
     def test_failures_older_than_the_window_do_not_count(self) -> None:
         old = counted(Circuit(), NOW, failures=2)
