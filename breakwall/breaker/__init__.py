@@ -2,9 +2,10 @@
 
 Import from `breakwall.breaker` only. Of Breakwall it imports the parsers of URLs and two modules about SQLite files.
 
-To read it, begin with `circuit.transitions`, the state machine. Then follow a call: `breaker`, `admission`, `permit`. Then
-see where the circuit is kept: `sync.local` in this process, `sync.shared` in a store. A new store is a class in `stores`
-with the methods of `sync.store.Store`, a line in `store_from_url`, and a kind in `tests/contract/breaker/conftest.py`.
+To read it, begin with `circuit.transitions`, the state machine. Then follow a call: `breaker`, `admission`, `permit`.
+Then see where the circuit is kept: `sync.local` in this process, `sync.shared` in a store. A new store is a class in
+`stores` with the methods of `sync.store.Store`, a line in `store_from_url`, and a kind in the contract tests
+(`tests/contract/breaker/conftest.py`).
 """
 
 from breakwall.breaker.breaker import CircuitBreaker
