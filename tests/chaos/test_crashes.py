@@ -175,7 +175,7 @@ def test_the_scenarios_pass_every_named_point(migrated_sqlite_url: str, tmp_path
 
 def test_every_transaction_on_orders_is_a_named_point() -> None:
     named = set()
-    for module in Path(breakwall.payments.__path__[0]).glob("*.py"):
+    for module in Path(breakwall.payments.__path__[0]).rglob("*.py"):
         for call in ast.walk(ast.parse(module.read_bytes())):
             if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("database.write"):
                 names = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}

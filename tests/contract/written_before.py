@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, not_, select
 
 from breakwall.payments.db.schema import attempts
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.ledger.ledger import attempt_conditions
+from breakwall.payments.ledger import attempt_conditions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FAILED, UNKNOWN, SUCCEEDED = Outcome.FAILED, Outcome.UNKNOWN, Outcome.SUCCEEDED

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from breakwall.broker.embedded.broker import server
+from breakwall.broker.embedded import server
 from breakwall.payments.db.database import Database
 from breakwall.simulator.client import SimulatorControl
 from breakwall.worker.heartbeat import Heartbeat

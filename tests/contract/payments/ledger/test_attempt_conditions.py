@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from breakwall.payments.db.schema import orders
 from breakwall.payments.gateways.base import Outcome
-from breakwall.payments.ledger.ledger import attempt_conditions
+from breakwall.payments.ledger import attempt_conditions
 from tests.contract.people import queued
 from tests.contract.site import Site
 from tests.contract.written_before import (

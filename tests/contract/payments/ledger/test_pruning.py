@@ -26,11 +26,11 @@ from breakwall.payments.db.schema import site as names
 from breakwall.payments.decisions import Progress, Verdict
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.keys import derive_charge_key, key_shape
+from breakwall.payments.ledger import ledger
 from breakwall.payments.ledger.acceptance import known_orders
 from breakwall.payments.ledger.audit import list_incidents, report_incident
 from breakwall.payments.ledger.charges import known_charges, take_charge
 from breakwall.payments.ledger.claims import Attempt, Claim
-from breakwall.payments.ledger.ledger import ledger
 from breakwall.payments.ledger.pruned import PrunedOrder, digest_user
 from breakwall.payments.ledger.pruning import BATCH, Pruning
 from breakwall.payments.ledger.queries import Naming, OrderNotFoundError, OrderPrunedError, get_order

@@ -25,7 +25,7 @@ from breakwall.broker import (
     queue_depth,
     start_embedded_broker,
 )
-from breakwall.broker.embedded.broker import find_server as binary_module
+from breakwall.broker.embedded import find_server as binary_module
 from breakwall.broker.embedded.server import KEPT, Server, ServerFolder
 from breakwall.processes import child as child_module
 from breakwall.settings import Settings, load_settings
