@@ -41,10 +41,6 @@ class Snapshot:
     others_had_time: bool
     clock_offset: float
 
-    def on_clock(self, shift: float) -> Snapshot:
-        """The same, its times on a clock that is ``shift`` ahead."""
-        return replace(self, circuit=shifted(self.circuit, shift), lost_at=self.lost_at + shift)
-
 
 def merge(
     ours: Snapshot,
@@ -59,7 +55,7 @@ def merge(
     Raises:
         PrematureError: see there.
     """
-    ours = ours.on_clock(shift)
+    ours = replace(ours, circuit=shifted(ours.circuit, shift), lost_at=ours.lost_at + shift)
     if stored is not None and not ours.others_had_time and _is_premature(ours, stored, config.window):
         raise PrematureError
     right = reconcile(ours, stored)

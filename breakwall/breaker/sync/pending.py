@@ -62,15 +62,7 @@ class PendingOperations:
 
     def withdraw(self, operation: Operation) -> None:
         """Do not send ``operation``, if it was not taken yet."""
-        self._waiting = [other for other in self._waiting if other is not operation]
-
-    def withdraw_request(self, lease_id: str) -> None:
-        """Do not ask for this lease, if no synchronization has taken the request yet."""
-        self._waiting = [
-            other
-            for other in self._waiting
-            if not (isinstance(other, RequestLease) and other.lease_id == lease_id)
-        ]
+        self._waiting = [other for other in self._waiting if other != operation]
 
     def take(self) -> tuple[Operation, ...]:
         """What a synchronization is to bring."""

@@ -78,7 +78,7 @@ class SharedReplica:
         with self._state.lock:
             has_it = self._state.circuit.holds(lease_id)
             if not has_it:
-                self._state.pending.withdraw_request(lease_id)
+                self._state.pending.withdraw(RequestLease(lease_id))
                 if self._state.status.is_local:
                     # The request may be on its way, and what it gets nobody will use.
                     self._state.note(RecordProbe(lease_id, CallOutcome.NEUTRAL))
@@ -87,7 +87,7 @@ class SharedReplica:
     def give_up_lease(self, lease_id: str) -> None:
         """The caller was cancelled or interrupted while it waited for the lease: nobody will use it."""
         with self._state.lock:
-            self._state.pending.withdraw_request(lease_id)
+            self._state.pending.withdraw(RequestLease(lease_id))
             self._state.note(RecordProbe(lease_id, CallOutcome.NEUTRAL))
         self._synchronizer.next()
 
