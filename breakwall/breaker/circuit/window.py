@@ -38,10 +38,6 @@ class CounterDelta:
     failures: int = 0
     slow: int = 0
 
-    @property
-    def bad(self) -> int:
-        return self.failures + self.slow
-
     def __bool__(self) -> bool:
         return bool(self.successes or self.failures or self.slow)
 

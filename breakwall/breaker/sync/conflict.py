@@ -56,32 +56,25 @@ def merge(
         PrematureError: see there.
     """
     ours = replace(ours, circuit=shifted(ours.circuit, shift), lost_at=ours.lost_at + shift)
-    if stored is not None and not ours.others_had_time and _is_premature(ours, stored, config.window):
+    is_ours = stored is None or overrules(ours, stored)
+    if is_ours and stored is not None and _is_premature(ours, stored, config.window):
         raise PrematureError
-    right = reconcile(ours, stored)
+    right = ours.circuit if is_ours or stored is None else stored
+    if stored is not None:
+        right = _with_later_override(right, ours.circuit, stored)
     # A local circuit has the early outcomes in it.
-    is_local = ours.is_lost and (stored is None or overrules(ours, stored))
-    if ours.early is not None and not is_local:
+    if ours.early is not None and not (is_ours and ours.is_lost):
         right = ours.early.apply(right, config, now, jitter, member=ours.member, shift=shift)
     return apply_all(ours.operations, right, config, now, jitter)
 
 
-def reconcile(ours: Snapshot, stored: Circuit | None) -> Circuit:
-    """The circuit to go on from: ours or the stored one, with the later override of the two.
-
-    An override is no transition and has a serial number of its own. So whoever's circuit is right, an override that was
-    set while a member was away stays, and one that a failover forgot comes back.
-    """
-    if stored is None:
-        return ours.circuit
-    right = ours.circuit if overrules(ours, stored) else stored
-    later = ours.circuit if ours.circuit.override_serial > stored.override_serial else stored
+def _with_later_override(right: Circuit, ours: Circuit, stored: Circuit) -> Circuit:
+    """An override is no transition and has a serial number of its own. So whoever's circuit is right, an override that
+    was set while a member was away stays, and one that a failover forgot comes back."""
+    later = ours if ours.override_serial > stored.override_serial else stored
+    # The store has the latest of what a newer release means by its unknown fields.
     return replace(
-        right,
-        override=later.override,
-        override_serial=later.override_serial,
-        # The store has the latest of what a newer release means by them.
-        unknown=stored.unknown,
+        right, override=later.override, override_serial=later.override_serial, unknown=stored.unknown
     )
 
 
@@ -101,13 +94,15 @@ def overrules(ours: Snapshot, stored: Circuit) -> bool:
 
 
 def _is_premature(ours: Snapshot, stored: Circuit, window: float) -> bool:
-    """Whether others may still show that a local circuit that would overrule the stored one is wrong.
+    """Whether others may still show that a local circuit that overrules the stored one is wrong.
 
     They succeeded within ``window`` seconds before the loss, so they are busy. If they lost the store too, and not the
     service, they report successes as soon as they are back.
     """
-    behind = stored.generation < ours.confirmed
-    return not behind and overrules(ours, stored) and _others_succeeded(ours, stored, ours.lost_at - window)
+    is_behind = stored.generation < ours.confirmed
+    if is_behind or ours.others_had_time:
+        return False
+    return _others_succeeded(ours, stored, ours.lost_at - window)
 
 
 def _others_succeeded(ours: Snapshot, stored: Circuit, since: float) -> bool:
