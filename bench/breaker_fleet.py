@@ -33,9 +33,14 @@ from typing import Any
 
 from breaker_stores import KINDS, shared_store
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, store_from_url
-from breakwall.breaker.circuit import CircuitState
-from breakwall.breaker.events import Transition
+from breakwall.breaker import (
+    CircuitBreaker,
+    CircuitBreakerConfig,
+    CircuitBreakerError,
+    CircuitState,
+    Transition,
+    store_from_url,
+)
 
 PROCESSES = 24
 # A call each 10 ms in each process.

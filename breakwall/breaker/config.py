@@ -1,4 +1,4 @@
-"""What a user of the breaker chooses."""
+"""The configuration of one circuit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 Exceptions = type[BaseException] | tuple[type[BaseException], ...]
 
-# Long enough to spare a service that stays down, short enough that its return is noticed.
-DEFAULT_GROWTH_LIMIT = 4
-# What the call itself may not use up: starting it, and telling the store how it went.
+# Seconds beyond the bound on the call, for starting it and for storing its result.
 LEAST_LEASE_MARGIN = 0.25
-# It slides in twentieths, of which a store keeps whole milliseconds: in finer ones outcomes would get lost.
+# The window slides in twentieths, and a store keeps whole milliseconds: outcomes would get lost in shorter ones.
 LEAST_WINDOW = 0.02
 
-# Three decades: what is longer was meant in another unit, and further on a store's numbers would overflow.
+# Seconds, three decades: a longer time was meant in another unit, and would overflow a store's numbers.
 LONGEST = 1e9
 
 COUNTS = ("failure_threshold", "half_open_max_calls", "minimum_calls", "recent_calls")
@@ -44,8 +42,8 @@ class CircuitBreakerConfig:
             success, because the service answered; `KeyboardInterrupt`, `asyncio.CancelledError` and the
             like are neutral.
         timeout: the bound on one call, which the caller's own client enforces; the breaker derives from
-            it how long a probe may be out before it is taken for dead.
-        half_open_max_calls: how many probes may be out at a time over all processes, and how many must
+            it after what time a probe counts as dead.
+        half_open_max_calls: how many probes may run at a time over all processes, and how many must
             succeed for the circuit to close.
         failure_rate: the share of failures, above 0 and at most 1, at which the circuit may open. It is
             taken over the whole window, and also over its latest part, see ``recent_calls``.
@@ -53,17 +51,17 @@ class CircuitBreakerConfig:
         minimum_calls: with fewer outcomes than this the circuit stays closed, whatever they are.
         recent_calls: once the latest part of the window holds so many outcomes, that part alone can open
             the circuit: the last ``refresh_interval`` or a little more, or the last twentieths of the
-            window. An outage after a busy minute is thus seen when it has outweighed that moment, and not
-            only when it has outweighed that minute. The 20 is Hystrix's request volume threshold.
+            window. So an outage after a busy minute need not outweigh that whole minute. The 20 is
+            Hystrix's request volume threshold.
         slow_call_duration: a call that takes longer counts as a failure, whatever it returns.
         neutral_exception: exceptions that say nothing about the service (our own full pool, a bad
-            address). They are looked at before ``expected_exception``.
+            address). They go before ``expected_exception``.
         max_recovery_timeout: the longest open interval; by default four times ``recovery_timeout``.
-        max_retry_after: for how long at most a service may keep its circuit open by its own word.
+        max_retry_after: for how long at most a service may keep its circuit open with ``Retry-After``.
         jitter: each open interval ends up to this share of it early, at random, so that circuits which
             opened together do not probe together.
         refresh_interval: how old a process's copy of a shared circuit may grow.
-        store_timeout: how long a call may wait for the store before it goes on without.
+        store_timeout: how long a call may wait for the store before it goes on without it.
         first_contact: how long a process's first calls wait for the store instead, so that a process that
             starts during an outage learns of it before it sends anything. Once in the life of a process.
 
@@ -110,13 +108,6 @@ class CircuitBreakerConfig:
             _check_seconds("max_recovery_timeout", self.max_recovery_timeout)
             if self.max_recovery_timeout < self.recovery_timeout:
                 raise ValueError("max_recovery_timeout should be at least recovery_timeout")
-
-    @property
-    def longest_open(self) -> float:
-        """The longest open interval, in seconds."""
-        if self.max_recovery_timeout is None:
-            return self.recovery_timeout * DEFAULT_GROWTH_LIMIT
-        return self.max_recovery_timeout
 
     @property
     def lease_seconds(self) -> float:

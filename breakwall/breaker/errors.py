@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakwall.breaker.circuit import CircuitState
+from breakwall.breaker.circuit.state import CircuitState
 
 
 class CircuitBreakerError(Exception):
@@ -10,7 +10,7 @@ class CircuitBreakerError(Exception):
 
     Attributes:
         name: the circuit's name.
-        state: ``OPEN``, or ``HALF_OPEN`` when all probes are out.
+        state: ``OPEN``, or ``HALF_OPEN`` when all places for probes are taken.
         retry_after: seconds after which asking again makes sense.
         reason: an operator's, when the circuit is forced open.
     """
@@ -29,4 +29,4 @@ class CircuitBreakerError(Exception):
 
 
 class StoreLostError(Exception):
-    """An operator's word did not reach the store in time. It may still have arrived: look at the status."""
+    """The store did not confirm an operator's override in time. It may have arrived: look at the status."""

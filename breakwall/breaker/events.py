@@ -8,18 +8,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from breakwall.breaker.circuit import CircuitState, Override
+from breakwall.breaker.circuit.state import CircuitState, Override
 
 logger = logging.getLogger("breakwall.breaker")
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The circuit has moved on. A process sees what it looks at: steps in between may be missing.
+    """The circuit has moved on. A process compares what it sees from look to look: steps in between may be missing.
 
-    ``retry_after``: seconds until the first probe, when it has opened. ``failures``: those in the window that
-    opened it, of all who share the circuit; 0 where the service asked for a pause. ``reopenings``: how often a probe
-    has failed since it was last closed.
+    ``retry_after``: seconds until the first probe, when it has opened. ``failures``: those of all processes that opened
+    it; 0 if the service asked for a pause. ``reopenings``: how often a probe has failed since it was last closed.
     """
 
     name: str
@@ -33,7 +32,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Overridden:
-    """An operator's word has come, or, with ``override`` None, was lifted. One that runs out is no event."""
+    """An operator has set an override, or, with ``override`` None, has lifted it. One that expires is no event."""
 
     name: str
     override: Override | None
@@ -41,7 +40,7 @@ class Overridden:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call was refused; or, ``observed``, would have been but for an operator's word."""
+    """A call was refused; or, if ``observed``, would have been refused without an operator's override."""
 
     name: str
     state: CircuitState
@@ -51,7 +50,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class StoreLost:
-    """The store does not answer; this process goes on with a local circuit. ``error`` is a class's name."""
+    """The store does not answer; this process goes on with a local circuit. ``error`` is the name of a class."""
 
     name: str
     error: str
@@ -68,11 +67,11 @@ Event = Transition | Overridden | Refusal | StoreLost | StoreBack
 Listener = Callable[[Event], object]
 
 
-class Announcer:
+class EventDispatcher:
     """Calls the listeners, one after the other, in the thread in which something happened.
 
-    No lock of the breaker is held then. A listener that raises is logged and harms nobody. An exit or an
-    interrupt in the main thread is raised all the same: it may be a signal's, and happen to come there.
+    No lock of the breaker is held then. An error that a listener raises is logged and goes no further. Only an exit or
+    an interrupt in the main thread is raised on: it may come from a signal.
     """
 
     def __init__(self) -> None:
@@ -90,7 +89,7 @@ class Announcer:
         for listener in self._listeners:
             try:
                 listener(event)
-            # A listener is a guest in somebody's payment.
+            # A listener must not disturb the call in which the event happened.
             except BaseException as error:
                 with contextlib.suppress(Exception):
                     logger.exception("a listener of circuit %r failed", event.name)

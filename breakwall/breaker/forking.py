@@ -1,11 +1,10 @@
-"""Notices that this process was forked from another, and has whatever must not be shared begin anew.
+"""Notices that this process was forked from another, and resets what must not be shared.
 
-A child inherits locks that nobody there will ever release, threads that do not run, sockets that its parent
-still speaks on, and what the parent has counted and will report itself. The interpreter tells when it has
-forked; but a host that is written in C may fork without a word to it (uWSGI does), so the process's own number
-is looked at too, wherever something kept is used. Only a call through a closed circuit does not look, since that
-alone would cost it a quarter more: until its next refresh such a child goes by its parent's copy, and the
-successes of that moment are nobody's.
+A child inherits locks that nobody there will release, threads that do not run, sockets that its parent still uses, and
+counts that the parent will report itself. Python has a hook for its own forks. But a host that is written in C (uWSGI)
+may fork without it, so the process's number is compared too, wherever something kept is used. Only the fast path does
+not compare it, because that would make a call a quarter slower: until its next refresh such a child uses its parent's
+copy, and the successes of that moment are not reported.
 """
 
 from __future__ import annotations
@@ -18,25 +17,25 @@ from typing import Protocol
 
 class Forked(Protocol):
     def after_fork(self) -> None:
-        """In a forked child: begin anew, and leave to the parent what is the parent's."""
+        """In a forked child: begin anew, and leave the parent's things to the parent."""
         ...
 
 
 _remembered: weakref.WeakSet[Forked] = weakref.WeakSet()
 _process = os.getpid()
-# One for each process, by its number: its parent's may have been held at the instant of the fork.
+# One for each process, by its number, because the parent's may have been held at the moment of the fork.
 _noticing: dict[int, threading.RLock] = {}
 
 
 def remember(something: Forked) -> None:
-    """Have ``something`` told when it finds itself in a forked child."""
+    """Have ``something.after_fork`` called in a forked child."""
     _remembered.add(something)
 
 
 def notice() -> None:
-    """Be called before anything that was remembered is used: all of it has begun anew when this returns.
+    """Call this before anything is used that was remembered: all of it has begun anew when this returns.
 
-    Costs a tenth of a microsecond where nobody has forked.
+    Costs a tenth of a microsecond if nobody has forked.
     """
     process = os.getpid()
     if process == _process:

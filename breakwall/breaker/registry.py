@@ -11,9 +11,8 @@ from breakwall.breaker import forking
 from breakwall.breaker.breaker import CircuitBreaker
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.events import Listener
-from breakwall.breaker.measures import BreakerStatus
-from breakwall.breaker.stores import Store
-from breakwall.breaker.stores.memory import MemoryStore
+from breakwall.breaker.metrics import BreakerStatus
+from breakwall.breaker.stores import AnyStore, MemoryStore
 
 
 class CircuitBreakerRegistry:
@@ -27,7 +26,7 @@ class CircuitBreakerRegistry:
     breaker.
     """
 
-    def __init__(self, config: CircuitBreakerConfig | None = None, store: Store | None = None) -> None:
+    def __init__(self, config: CircuitBreakerConfig | None = None, store: AnyStore | None = None) -> None:
         self._config = config or CircuitBreakerConfig()
         self._store = store or MemoryStore()
         self._breakers: dict[str, CircuitBreaker] = {}
@@ -59,7 +58,7 @@ class CircuitBreakerRegistry:
         return lambda func: self.breaker(name, **changes).protect(func, fallback=fallback)
 
     def listen(self, listener: Listener) -> None:
-        """Have ``listener`` told of the events of every breaker, also of those to come."""
+        """Have ``listener`` called with the events of every breaker, also of those that are made later."""
         forking.notice()
         with self._lock:
             self._listeners.append(listener)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakwall.breaker import store_from_url
+from breakwall.breaker import MemoryStore, store_from_url
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.settings import Settings
 from breakwall.urls import where
@@ -16,10 +16,10 @@ def breaker_store(settings: Settings) -> list[Finding]:
     if circuit_is_unused(settings):
         place = "beside the orders" if settings.breaker_store_url is None else where(settings.breaker_store)
         return [fine(NAME, f"{place}, made on first use")]
-    if settings.breaker_store.startswith("memory:"):
-        return [fine(NAME, "memory: every process has a circuit of its own")]
     address = where(settings.breaker_store)
     store = store_from_url(settings.breaker_store)
+    if isinstance(store, MemoryStore):
+        return [fine(NAME, "memory: every process has a circuit of its own")]
     try:
         store.load(PAYMENT_CIRCUIT)
     except Exception as error:  # a store may raise anything; its text may hold a URL

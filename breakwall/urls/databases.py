@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import SplitResult, unquote
 
-from breakwall.urls.parameters import OTHER_DATABASES, POSTGRESQL, check_parameters
+from breakwall.urls.parameters import POSTGRESQL, check_parameters
 from breakwall.urls.syntax import ESCAPES, check_credentials, check_host_name, check_name, split
 
 SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
@@ -56,15 +56,13 @@ def _check_sqlite(url: str) -> None:
 
 
 def check_server(url: str, parts: SplitResult) -> None:
-    """A database that is a server. PostgreSQL's URL may name several hosts, or none before the ?."""
+    """PostgreSQL: one host, several of them, or none named before the ?."""
     scheme = url.partition("://")[0]
-    postgresql = scheme.startswith("postgresql")
     check_credentials(parts)
-    hosts = (parts.hostname or "").split(",") if postgresql else [parts.hostname or ""]
-    for host in filter(None, hosts):
+    for host in filter(None, (parts.hostname or "").split(",")):
         check_host_name(scheme, host)
     check_name(parts, "database")
-    check_parameters(parts.query, POSTGRESQL if postgresql else OTHER_DATABASES)
+    check_parameters(parts.query, POSTGRESQL)
     _check_as_sqlalchemy(url, parts)
 
 

@@ -41,14 +41,6 @@ POSTGRESQL: Known = {
 }
 """libpq's, without those that hold a secret or repeat what stands before the ?."""
 
-OTHER_DATABASES: Known = {
-    **dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key", "ssl_capath", "unix_socket"), ANYTHING),
-    **dict.fromkeys(("charset", "driver", "service_name", "ApplicationIntent"), re.compile(r"[\w .-]{1,63}")),
-    **dict.fromkeys(("ssl", "ssl_check_hostname", "TrustServerCertificate", "Encrypt"), SWITCH),
-    **dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout", "timeout"), NUMBER),
-}
-"""Those of the usual drivers of MySQL, SQL Server and Oracle."""
-
 _TLS: Known = {
     **dict.fromkeys(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"), ANYTHING),
     "ssl_cert_reqs": _one_of("required", "optional", "none"),

@@ -11,8 +11,8 @@ from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url
 from breakwall.urls.syntax import parts_of, split
 
 SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", "sentinel")
-DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
-"""Those that a breaker's store knows the clock of; each also as ``database+driver://``."""
+DATABASES = ("sqlite", "postgresql")
+"""Those that a breaker's store can be in; each also as ``database+driver://``."""
 
 
 def check_store_url(url: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Permit
-from breakwall.breaker.circuit import Circuit
+from breakwall.breaker.circuit.codec import decode
+from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.stores import Record
-from breakwall.breaker.stores.memory import MemoryStore
-from breakwall.breaker.wire import decode
+from tests.dict_store import DictStore
 from tests.simulation.engine import EndedError, Engine, Process
 from tests.simulation.faults import FaultInjector
 from tests.simulation.trace import Trace, Violation
@@ -24,7 +24,7 @@ class SharedCircuit:
         self, engine: Engine, faults: FaultInjector, trace: Trace, config: CircuitBreakerConfig
     ) -> None:
         self.config = config
-        self.memory = MemoryStore(lambda: EPOCH + engine.now)
+        self.memory = DictStore(lambda: EPOCH + engine.now)
         self._engine = engine
         self._faults = faults
         self._trace = trace

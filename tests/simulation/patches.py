@@ -20,7 +20,7 @@ def breaker_time(engine: Engine) -> Iterator[None]:
     def clock() -> Callable[[], float]:
         return lambda: EPOCH + engine.now
 
-    with mock.patch("breakwall.breaker.belief.steady_time", clock):
+    with mock.patch("breakwall.breaker.sync.replica_state.steady_time", clock):
         yield
 
 

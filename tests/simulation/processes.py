@@ -79,7 +79,7 @@ class PipelineProcess(Process):
             config,
             ProcessStore(context.circuit, self),
             clock=self.monotonic,
-            luck=context.rng.random,
+            jitter=context.rng.random,
         )
         self.breaker.on_permit = lambda permit: context.observer.permit_given(self, permit)
         gateway = SimulatedGateway(self, context.network, context.observer)

@@ -32,9 +32,9 @@ SITUATIONS = {
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
     "PgBouncer, transaction pooling": "integration/payments/db/test_postgres.py::"
     "test_another_clients_prepared_statement_is_never_met",
-    "24 processes start while the circuit is open": "contract/breaker/test_breaker_processes.py::"
+    "24 processes start while the circuit is open": "contract/breaker/test_processes.py::"
     "test_24_processes_that_start_together_beside_an_open_circuit_send_nothing",
-    "24 new processes with two failures each": "contract/breaker/test_breaker_processes.py::"
+    "24 new processes with two failures each": "contract/breaker/test_processes.py::"
     "test_24_processes_with_two_failures_each_open_it_at_20_as_they_start",
     "uWSGI without --py-call-osafterfork": "integration/host/test_concurrency.py::"
     "test_uwsgi_that_forks_without_a_word_to_python",
@@ -59,7 +59,7 @@ SITUATIONS = {
     "test_a_lock_that_others_hold_is_named_and_nothing_is_half_done",
     "db upgrade of millions of rows": "contract/payments/db/test_migration_steps.py::"
     "test_a_writer_beside_a_migration_waits_for_a_moment_at_most",
-    "Retry-After as a date, no Date, a slow clock": "unit/payments/gateways/test_retry_after.py::"
+    "Retry-After as a date, no Date, a slow clock": "unit/breaker/test_retry_after.py::"
     "test_what_nobody_can_mean_is_ignored",
     "second Ctrl-C, SIGQUIT to a busy worker": "integration/worker/test_exhaustion.py::"
     "test_a_worker_that_is_told_to_hurry_ends_its_calls_and_says_so",
@@ -71,7 +71,7 @@ SITUATIONS = {
     "celery control revoke": "integration/worker/test_outlives_redis.py::test_a_revoke_ends_no_order",
     "errors in a process pool": "unit/test_pickling.py::"
     "test_invalid_order_and_idempotency_conflict_come_out_of_a_process_pool",
-    "ExceptionGroup": "unit/breaker/test_breaker_groups.py::test_a_group_counts_as_what_is_in_it",
+    "ExceptionGroup": "unit/breaker/test_classification.py::test_a_group_counts_as_what_is_in_it",
     "no worker is alive": "integration/cli/test_workers.py::"
     "test_no_worker_is_alive_and_backlog_does_not_say_that_payments_go_through",
     "Celery's default log level": "integration/worker/test_log.py::"

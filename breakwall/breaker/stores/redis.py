@@ -8,17 +8,17 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from breakwall.breaker.stores import Record
+from breakwall.breaker.sync.store import Record
 from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_client
 
 PREFIX = "breakwall:breaker:"
 
-# redis-py waits for ever, or tries again for seconds, unless told otherwise. Nobody waits so long for this
-# thread; the limit is for how soon it notices that the server is back.
+# By default redis-py waits for ever, or tries again for seconds. No call waits so long; the limit decides how soon the
+# store's thread notices that the server is back.
 SOCKET_TIMEOUT = 1.0
 
-# Compares and sets when a version is given, and answers with what is there and the server's time. All in
-# one script, so that a swap, its result and the time it happened at are one round trip.
+# Compares and sets if a version is given, and answers with what is stored then and the server's time. One script, so a
+# swap, its result and its time are one round trip.
 SCRIPT = """
 local won = 0
 local stored = redis.call('HMGET', KEYS[1], 'version', 'circuit')
@@ -66,7 +66,7 @@ class RedisStore:
     def _connect(self) -> redis.Redis:
         client = self._client_for(
             decode_responses=True,
-            # A retry by the client could apply a swap whose first answer was lost, and call it a conflict.
+            # A retry by the client could repeat a swap whose first answer was lost, and report a conflict.
             retry=Retry(NoBackoff(), 0),
         )
         self._script = client.register_script(SCRIPT)
@@ -74,8 +74,8 @@ class RedisStore:
 
     def _client_for(self, **options: Any) -> redis.Redis:
         if is_sentinel(self._url):
-            # Each new connection is to the master of that moment. What a former one answers is an error, and
-            # ends the connection: a swap is never told as won by a server that was voted out.
+            # Each new connection goes to the current master. A former master answers with an error, which ends the
+            # connection: a swap never counts as won on a server that was voted out.
             address = parse_sentinel_url(self._url)
             client: redis.Redis = sentinel_client(address, timeout=SOCKET_TIMEOUT, **options)
             return client

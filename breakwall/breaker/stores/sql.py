@@ -11,10 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
-from breakwall.breaker.stores import ABSENT, Record
+from breakwall.breaker.sync.store import ABSENT, Record
 from breakwall.sqlite.file import sqlite_file, watch_file
 from breakwall.sqlite.fork import inside_sqlite
-from breakwall.sqlite.write_ahead import use_write_ahead_log
 
 metadata = sa.MetaData()
 
@@ -26,21 +25,15 @@ circuits = sa.Table(
     sa.Column("circuit", sa.Text, nullable=False),
 )
 
-# Seconds since the epoch on the database's own clock, for every statement anew, whatever time zone the session
-# is in: for each database that SQLAlchemy speaks to by itself. The contract tests run on the first two; the
-# others' are from their manuals.
-_MYSQL = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) / 1000000"
+# Seconds since the epoch on the database's own clock, new for every statement, whatever the session's time zone.
 CLOCKS = {
-    "postgresql": "extract(epoch from clock_timestamp())",
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
-    "mysql": _MYSQL,
-    "mariadb": _MYSQL,
-    "mssql": "datediff_big(microsecond, '1970-01-01', sysutcdatetime()) / 1000000.0",
-    "oracle": "(cast(sys_extract_utc(systimestamp) as date) - date '1970-01-01') * 86400",
+    "postgresql": "extract(epoch from clock_timestamp())",
 }
 
-# For SQLite's one writer at a time; and for a server, so that the thread that waits for a dead one notices.
+# Seconds for SQLite's one writer at a time.
 SQLITE_BUSY_TIMEOUT = 1.0
+# The time-outs let the thread that waits for a dead server notice.
 POSTGRESQL_OPTIONS = {
     # A server made without a locale (SQL_ASCII) would answer in bytes.
     "client_encoding": "utf8",
@@ -55,10 +48,10 @@ POSTGRESQL_OPTIONS = {
 
 
 class SQLStore:
-    """A database at an SQLAlchemy URL.
+    """SQLite or PostgreSQL at an SQLAlchemy URL.
 
-    Every statement is a transaction of its own. On SQLite such an ``UPDATE`` takes the write lock at its
-    start, as ``BEGIN IMMEDIATE`` would, and waits its turn for it.
+    Every statement is a transaction of its own. On SQLite an ``UPDATE`` then takes the write lock at its start, as
+    ``BEGIN IMMEDIATE`` does, and waits its turn for it.
 
     Raises:
         ValueError: SQLAlchemy cannot read the URL, or it is another database's.
@@ -83,8 +76,8 @@ class SQLStore:
         try:
             return self._load(name)
         except DBAPIError as error:
-            # A server, or a proxy before it, ends connections that were idle for long; the next one is
-            # new. A load may be repeated; a swap, whose answer may only have been lost, may not.
+            # A server, or a proxy before it, ends connections that were idle for long; the next one is new. A load
+            # may be repeated. A swap may not: perhaps only its answer was lost.
             if not error.connection_invalidated:
                 raise
             return self._load(name)
@@ -104,8 +97,8 @@ class SQLStore:
             self._engine.dispose()
 
     def forget_connections(self) -> None:
-        # Kept alive: closing a connection in the child would end it for the parent, and on SQLite could
-        # take away its write-ahead log.
+        # Kept alive: closing a connection in the child would end it for the parent, and on SQLite could remove its
+        # write-ahead log.
         self._inherited.append(self._engine)
         self._engine = self._connect()
 
@@ -115,8 +108,10 @@ class SQLStore:
     def _connect(self) -> Engine:
         dialect = self._url.get_backend_name()
         if dialect not in CLOCKS:
-            known = ", ".join(CLOCKS)
-            raise ValueError(f"a breaker store's database should be one of {known}, not {dialect!r}")
+            raise ValueError(
+                "a breaker store's database should be SQLite or PostgreSQL (sqlite:///…, postgresql://…), "
+                f"not {dialect!r}"
+            )
         engine = sa.create_engine(
             self._url,
             isolation_level="AUTOCOMMIT",
@@ -129,14 +124,14 @@ class SQLStore:
             sa.event.listen(engine, "connect", _prepare_sqlite)
         if self._file is not None:
             watch_file(engine, self._file, log=False)
-            sa.event.listen(engine, "connect", self._whose_it_is)
-        # A swap and its time in one statement, where the database can: racers hold each other up for less.
+            sa.event.listen(engine, "connect", self._note_other_tables)
+        # A swap and its time in one statement, where the database can: others wait for less time.
         self._returns = engine.dialect.update_returning
         self._build_statements()
         return engine
 
     def _build_statements(self) -> None:
-        # Once: of a fleet that fails together each member sends hundreds a second.
+        # Built once: a member of a fleet that fails together sends hundreds a second.
         now: sa.Label[Any] = sa.literal_column(CLOCKS[self._url.get_backend_name()]).label("now")
         one = sa.select(sa.literal(1).label("one")).subquery()
         self._time = sa.select(now)
@@ -156,34 +151,30 @@ class SQLStore:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:
-        with inside_sqlite(self._file), self._opened() as opened:
-            yield opened
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[Connection]:
-        try:
-            if not self._ready or self._is_another_file():
-                self._make_table()
-            with self._engine.connect() as connection:
-                yield connection
-            self._ready = True
-        except DBAPIError:
-            # Whatever it was, the table may be gone with it: a file replaced, a database restored.
-            self._ready = False
-            raise
+        with inside_sqlite(self._file):
+            try:
+                if not self._ready or self._is_another_file():
+                    self._make_table()
+                with self._engine.connect() as connection:
+                    yield connection
+                self._ready = True
+            except DBAPIError:
+                # Whatever it was, the table may be gone too: a file was replaced, or a database restored.
+                self._ready = False
+                raise
 
     def _is_another_file(self) -> bool:
         return self._file is not None and self._file.mark() != self._mark
 
-    def _whose_it_is(self, connection: sqlite3.Connection, _record: Any) -> None:
-        # A database that is removed is made anew here only where it was the circuits' alone.
+    def _note_other_tables(self, connection: sqlite3.Connection, _record: Any) -> None:
+        # A file that is removed is made anew here only if it held the circuits and nothing else.
         others = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> ?"
         if self._file is not None:
             self._file.was_opened = connection.execute(others, [circuits.name]).fetchone()[0] > 0
 
     def _make_table(self) -> None:
-        # Two processes may both find no table and both make it; the one that comes second is told so in
-        # one of several ways, and finds the table.
+        # Two processes may both find no table and both make it. The second one gets one of several errors, and finds
+        # the table.
         try:
             metadata.create_all(self._engine)
         except DBAPIError:
@@ -226,6 +217,6 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     use_write_ahead_log(connection, SQLITE_BUSY_TIMEOUT)
-    # A crash of the machine may cost the last moments of a circuit, never its integrity; and no write of
-    # ours then waits for the disk.
+    # A crash of the machine may cost the last moments of a circuit, but not its integrity; and no write waits for the
+    # disk.
     connection.execute("PRAGMA synchronous=NORMAL")

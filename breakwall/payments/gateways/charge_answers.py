@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from breakwall.breaker import parse_retry_after
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.gateways.bodies import (
@@ -23,7 +24,6 @@ from breakwall.payments.gateways.bodies import (
     read_status,
     unknown_status,
 )
-from breakwall.payments.gateways.retry_after import parse_retry_after
 from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
 
 RUNNING = frozenset({"processing", "pending"})

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from breakwall.breaker import parse_retry_after
 from breakwall.payments.gateways.base import Advice, Health, LookupAnswer, LookupResult
 from breakwall.payments.gateways.bodies import (
     UnreadableError,
@@ -27,7 +28,6 @@ from breakwall.payments.gateways.charge_answers import (
     declined_code,
     explain_unsent,
 )
-from breakwall.payments.gateways.retry_after import parse_retry_after
 from breakwall.payments.gateways.transport.errors import Phase
 
 OTHER_STATUS = "other_status"

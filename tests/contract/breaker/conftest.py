@@ -1,4 +1,5 @@
-"""The four kinds of store. Every test of this folder that asks for ``open_store`` runs on each."""
+"""The four kinds of store. A test of this folder that asks for ``open_store`` runs on each; with the mark
+`ON_SHARED`, on each that processes can share, because in memory there is nothing to load or to swap."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, Store, store_from_url
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_url
+from breakwall.breaker.stores import AnyStore
 
-OpenStore = Callable[[], Store]
+OpenStore = Callable[[], AnyStore]
 SHARED = ["sqlite", "postgres", "redis"]
+ON_SHARED = pytest.mark.parametrize("open_store", SHARED, indirect=True)
 
 
 @pytest.fixture(params=["memory", *SHARED])
@@ -21,9 +24,9 @@ def open_store(request: pytest.FixtureRequest) -> Iterator[OpenStore]:
         yield lambda: memory
         return
     url = request.getfixturevalue(f"{request.param}_url")
-    opened: list[Store] = []
+    opened: list[AnyStore] = []
 
-    def open_store() -> Store:
+    def open_store() -> AnyStore:
         opened.append(store_from_url(url))
         return opened[-1]
 

@@ -11,9 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Store
+from tests.contract.breaker.conftest import ON_SHARED
 from tests.waiting import wait_until
 
 OpenStore = Callable[[], Store]
+
+pytestmark = ON_SHARED
 CONFIG = CircuitBreakerConfig(
     failure_threshold=1,
     recovery_timeout=0.01,
@@ -41,7 +44,7 @@ def write(store: Store, name: str, text: str) -> None:
 
 
 def live(breaker: CircuitBreaker) -> None:
-    """Open, probe, close, and an operator's word: every way in which a row is rewritten."""
+    """Open, probe, close, and an operator's override: every way in which a row is rewritten."""
     breaker.acquire().record_failure()
     wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
     breaker.call(int)
@@ -61,13 +64,13 @@ def test_what_a_later_release_has_added_stays(open_store: OpenStore, fields: dic
     assert {key: row[key] for key in fields} == fields
 
 
-def test_what_it_has_added_to_an_operators_word_stays(open_store: OpenStore) -> None:
+def test_what_it_has_added_to_an_operators_override_stays(open_store: OpenStore) -> None:
     store = open_store()
-    word = {"m": "observing", "r": "why", "a": "kim", "t": 1, "ticket": "OPS-17"}
-    write(store, "payment", json.dumps({"v": 1, "s": "closed", "o": word, "os": 1}))
+    override = {"m": "observing", "r": "why", "a": "kim", "t": 1, "case": "OPS-17"}
+    write(store, "payment", json.dumps({"v": 1, "s": "closed", "o": override, "os": 1}))
     with CircuitBreaker("payment", CONFIG, open_store()) as breaker:
         breaker.acquire().record_failure()
-    assert word.items() <= stored(store, "payment")["o"].items()
+    assert override.items() <= stored(store, "payment")["o"].items()
 
 
 def test_its_row_in_another_format_is_left_alone_and_calls_go_on(open_store: OpenStore) -> None:

@@ -55,7 +55,6 @@ PLACES = [
     ("BREAKER_STORE_URL", "unix://:12/{}@/nowhere/s"),
     ("BREAKER_STORE_URL", "sentinel://:{}@127.0.0.1:9/0?master_name=m"),
     ("BREAKER_STORE_URL", "postgresql://u:{}@127.0.0.1:9/x"),
-    ("BREAKER_STORE_URL", "mysql://u:{}@127.0.0.1:9/x?passwd={}"),
     ("BREAKER_STORE_URL", "memory://{}"),
     ("PAYMENT_URL", "http://u:{}@127.0.0.1:9/v2"),
     ("PAYMENT_URL", "http://{}@127.0.0.1:9/v2"),
@@ -95,7 +94,7 @@ def told_by_errors(chosen: Settings) -> Iterator[str]:
     if chosen.broker_url is not None:
         assert queue_depth(chosen) is None
         yield str(broker(chosen))
-    if chosen.breaker_store_url is not None and not chosen.breaker_store.startswith(("memory", "mysql")):
+    if chosen.breaker_store_url is not None and not chosen.breaker_store.startswith("memory"):
         yield str(breaker_store(chosen)) + repr(store_from_url(chosen.breaker_store))
     if {"payment_url", "payment_proxy"} & chosen.model_fields_set:
         yield str(payment_service(chosen))

@@ -29,25 +29,13 @@ def test_every_store_of_the_breaker_can_be_named() -> None:
     assert set(SCHEMES) == {"memory", *REDIS_SCHEMES}
 
 
-@pytest.mark.parametrize(
-    ("url", "library"),
-    [
-        ("mysql://u:p@h/x", "MySQLdb"),
-        ("mysql+pymysql://h/x", "pymysql"),
-        ("mariadb+mariadbconnector://h/x", "mariadb"),
-        ("mssql+pyodbc://h/x", "pyodbc"),
-        ("oracle+oracledb://h/x", "oracledb"),
-        ("oracle+cx_oracle://h/x", "cx_Oracle"),
-    ],
-)
-def test_a_store_in_another_database_needs_the_library_for_it(
-    monkeypatch: pytest.MonkeyPatch, url: str, library: str
-) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
-    assert f"needs the library {library}, which is not installed" in problem("BREAKER_STORE_URL", url)
-    installed = ModuleType(library)
-    installed.version = "8.3"  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, library, installed)
+def test_a_store_with_another_driver_needs_the_library_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql+pg8000://u:p@h/x"
+    monkeypatch.setitem(sys.modules, "pg8000", None)
+    assert "needs the library pg8000, which is not installed" in problem("BREAKER_STORE_URL", url)
+    installed = ModuleType("pg8000")
+    installed.__version__ = "1.31"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pg8000", installed)
     assert read("BREAKER_STORE_URL", url).breaker_store == url
 
 
@@ -55,15 +43,16 @@ def test_a_store_in_another_database_needs_the_library_for_it(
     ("url", "what"),
     [
         ("postgresql+psycopg_async://h/x", "names an asynchronous driver; postgresql:// has the usual one"),
-        ("mysql+nonsense://h/x", "names a driver that SQLAlchemy does not know; mysql:// has the usual one"),
+        ("sqlite+nonsense:///x", "names a driver that SQLAlchemy does not know; sqlite:// has the usual one"),
     ],
 )
 def test_a_driver_that_no_store_can_use_is_refused(url: str, what: str) -> None:
     assert problem("BREAKER_STORE_URL", url) == what
 
 
-def test_a_database_that_no_store_knows_the_clock_of_is_refused() -> None:
-    assert "mariadb://" in problem("BREAKER_STORE_URL", "firebird://h/x")
+@pytest.mark.parametrize("url", ["mysql://h/x", "oracle+oracledb://h/x", "firebird://h/x"])
+def test_another_database_is_refused_with_those_that_are_taken(url: str) -> None:
+    assert "postgresql://" in problem("BREAKER_STORE_URL", url)
 
 
 @given(scheme=st.sampled_from([*SCHEMES, "sqlite", "postgresql", "sqlite+pysqlite"]), address=ADDRESSES)

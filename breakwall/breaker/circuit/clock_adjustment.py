@@ -1,0 +1,43 @@
+"""Moves a circuit's times from one clock to another, as when the store's clock has stepped back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from breakwall.breaker.circuit.state import Circuit, Lease
+
+# Each member derives the store's time from the store's last answer, so one may be behind another by the time that an
+# answer takes. A circuit that lies further in the future was written before the store's clock stepped back.
+CLOCK_TOLERANCE = 1.0
+
+
+def shifted(circuit: Circuit, seconds: float) -> Circuit:
+    """The same circuit on a clock that is ``seconds`` ahead."""
+
+    def moved(at: float | None) -> float | None:
+        return None if at is None else at + seconds
+
+    override = circuit.override
+    if override is not None:
+        override = replace(override, set_at=override.set_at + seconds, expires_at=moved(override.expires_at))
+    return replace(
+        circuit,
+        window=circuit.window.shifted(seconds),
+        override=override,
+        began_at=moved(circuit.began_at),
+        opened_at=moved(circuit.opened_at),
+        open_until=moved(circuit.open_until),
+        leases=tuple(Lease(lease.id, lease.expires_at + seconds) for lease in circuit.leases),
+        last_failure_at=moved(circuit.last_failure_at),
+    )
+
+
+def adjusted(circuit: Circuit, now: float) -> Circuit:
+    """The circuit on the clock that shows ``now``, which may have stepped back since it was written.
+
+    Nobody knows then how long ago that was, so it counts as just written: an open interval or a lease that had ten
+    seconds left has ten seconds left.
+    """
+    if circuit.written_at is None or now >= circuit.written_at - CLOCK_TOLERANCE:
+        return circuit
+    return shifted(circuit, now - circuit.written_at)

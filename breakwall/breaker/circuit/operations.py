@@ -1,0 +1,116 @@
+"""What a member wants done to the circuit, as values: after a lost race they are applied to the newer circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from breakwall.breaker.circuit import transitions
+from breakwall.breaker.circuit.state import CallOutcome, Circuit, Override, OverrideMode
+from breakwall.breaker.circuit.window import CounterDelta
+from breakwall.breaker.config import CircuitBreakerConfig
+
+
+class Operation:
+    """One of the following.
+
+    Attributes:
+        idempotent: whether it may be sent again when nobody knows whether it arrived.
+        for_store_only: whether a process that has lost its store must not apply it to its own copy.
+    """
+
+    idempotent = False
+    for_store_only = False
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class RecordOutcomes(Operation):
+    """Calls that ended. Counted twice they could open a healthy circuit."""
+
+    delta: CounterDelta
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        return transitions.record(circuit, config, now, jitter, self.delta)
+
+
+@dataclass(frozen=True)
+class RequestLease(Operation):
+    """A probe asks for its lease; nobody would wait for the answer to a second request."""
+
+    lease_id: str
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        return transitions.request_lease(circuit, config, now, self.lease_id)
+
+
+@dataclass(frozen=True)
+class RecordProbe(Operation):
+    """A probe ended; after a failure the service may have asked for a pause of ``hold`` seconds."""
+
+    lease_id: str
+    outcome: CallOutcome
+    hold: float | None = None
+    idempotent = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        recorded = transitions.record_probe(circuit, config, now, jitter, self.lease_id, self.outcome)
+        if self.hold is None or recorded.generation == circuit.generation:
+            return recorded
+        return transitions.hold_open(recorded, now, self.hold)
+
+
+@dataclass(frozen=True)
+class Advance(Operation):
+    """A caller has seen that time alone opened the circuit."""
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        return transitions.advance(circuit, config, now, jitter)
+
+
+@dataclass(frozen=True)
+class HoldOpen(Operation):
+    """The service asked for a pause of ``seconds``. Nothing changes if the circuit has moved on since."""
+
+    generation: int
+    seconds: float
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        if circuit.generation != self.generation:
+            return circuit
+        return transitions.hold_open(circuit, now, self.seconds)
+
+
+@dataclass(frozen=True)
+class SetOverride(Operation):
+    """An operator's override, or None to lift it; it expires ``seconds`` from now, if given.
+
+    Sent late, it might undo what another operator has set since.
+    """
+
+    mode: OverrideMode | None
+    reason: str
+    actor: str
+    seconds: float | None
+    for_store_only = True
+
+    def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
+        if self.mode is None:
+            return transitions.overridden(circuit, None, now)
+        until = None if self.seconds is None else now + self.seconds
+        return transitions.overridden(circuit, Override(self.mode, self.reason, self.actor, now, until), now)
+
+
+def apply_all(
+    operations: Iterable[Operation],
+    circuit: Circuit,
+    config: CircuitBreakerConfig,
+    now: float,
+    jitter: float,
+) -> Circuit:
+    """The circuit after all of them, in order."""
+    for operation in operations:
+        circuit = operation.apply(circuit, config, now, jitter)
+    return circuit

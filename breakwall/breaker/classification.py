@@ -1,0 +1,34 @@
+"""What an exception out of a call says about the service."""
+
+from __future__ import annotations
+
+from breakwall.breaker.circuit.state import CallOutcome
+from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.errors import CircuitBreakerError
+
+
+def classify(error: BaseException, config: CircuitBreakerConfig) -> CallOutcome:
+    """What ``error`` counts as."""
+    if isinstance(error, BaseExceptionGroup) and not _is_configured(error, config):
+        outcomes = {classify(inner, config) for inner in error.exceptions}
+        # A failure if there is one in the group, else a success if the service answered one of its calls.
+        for outcome in (CallOutcome.FAILURE, CallOutcome.SUCCESS):
+            if outcome in outcomes:
+                return outcome
+        return CallOutcome.NEUTRAL
+    # A call within this one was refused, by whichever circuit: it was not sent, so no service answered.
+    if isinstance(error, (CircuitBreakerError, config.neutral_exception)):
+        return CallOutcome.NEUTRAL
+    if isinstance(error, config.expected_exception):
+        return CallOutcome.FAILURE
+    # Cancellation, an interrupt and an exit are no `Exception`: they come from this side.
+    return CallOutcome.SUCCESS if isinstance(error, Exception) else CallOutcome.NEUTRAL
+
+
+def _is_configured(group: BaseExceptionGroup[BaseException], config: CircuitBreakerConfig) -> bool:
+    """Whether the configuration names this class of groups, and so means the group and not what is in it."""
+    return any(
+        issubclass(kind, BaseExceptionGroup) and isinstance(group, kind)
+        for chosen in (config.neutral_exception, config.expected_exception)
+        for kind in (chosen if isinstance(chosen, tuple) else (chosen,))
+    )

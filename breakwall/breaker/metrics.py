@@ -1,0 +1,114 @@
+"""What a breaker tells about itself: its status, its metrics, and the counts behind them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from breakwall.breaker.circuit.state import CallOutcome, CircuitState, Override
+from breakwall.breaker.sync.fast_path import FastPath
+
+# A call that ends after the circuit has moved on still counts here, for so many generations.
+FAST_PATHS_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerStatus:
+    """The circuit as this process sees it. All times are seconds; moments are on the store's clock.
+
+    Attributes:
+        name: the circuit's.
+        state: the computed, effective state: an open circuit that would admit a probe is ``HALF_OPEN``.
+        slots: how many calls would be let through now: None is any number, 0 none.
+        retry_after: until asking again makes sense; 0.0 when a call would be let through now.
+        generation: how many transitions there have been.
+        failure_count: failures and slow calls in the window; unless closed, those that opened it.
+        success_count: successes in the window, as far as they have been reported.
+        opened_at, open_until: the open interval; None while closed.
+        last_failure_at: when a failure was last reported.
+        open_count: how often the circuit has opened, ever.
+        override: an operator's, if one is in force; it changes ``slots`` and ``retry_after``, not ``state``.
+        store_ok: whether the store answered; if not, this is a local circuit's status.
+        store_error: the name of the error that the store is lost with.
+        store_time: the store's clock.
+    """
+
+    name: str
+    state: CircuitState
+    slots: int | None
+    retry_after: float
+    generation: int
+    failure_count: int
+    success_count: int
+    opened_at: float | None
+    open_until: float | None
+    last_failure_at: float | None
+    open_count: int
+    override: Override | None
+    store_ok: bool
+    store_error: str | None
+    store_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerMetrics:
+    """Counts of calls in this process, beside three pooled values of the circuit.
+
+    Attributes:
+        state: the effective state.
+        total_calls: calls that were let through and have ended, neutral ones among them.
+        successful_calls, failed_calls: of those; a slow call has failed.
+        rejected_calls: calls that were refused.
+        success_rate: successes among successes and failures, 0 to 1; 1.0 before the first.
+        failure_count: as in `BreakerStatus`, over all processes.
+        circuit_open_count: how often the circuit has opened, over all processes.
+        last_failure_time: when a failure was last reported, over all processes; seconds since the epoch.
+    """
+
+    state: CircuitState
+    total_calls: int
+    successful_calls: int
+    failed_calls: int
+    rejected_calls: int
+    success_rate: float
+    failure_count: int
+    circuit_open_count: int
+    last_failure_time: float | None
+
+
+class CallCounts:
+    """This process's counts. A fast path counts its own successes."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(CallOutcome, 0)
+        self._refused = 0
+        self._fast_paths: deque[FastPath] = deque()
+
+    def watch(self, fast_path: FastPath) -> None:
+        """Count the successes of ``fast_path`` too."""
+        with self._lock:
+            if self._fast_paths and self._fast_paths[-1] is fast_path:
+                return
+            self._fast_paths.append(fast_path)
+            if len(self._fast_paths) > FAST_PATHS_KEPT:
+                self._counts[CallOutcome.SUCCESS] += self._fast_paths.popleft().successes()
+
+    def count(self, outcome: CallOutcome) -> None:
+        with self._lock:
+            self._counts[outcome] += 1
+
+    def count_refusal(self) -> None:
+        with self._lock:
+            self._refused += 1
+
+    def read(self) -> tuple[int, int, int, int]:
+        """Successes, failures, neutral calls and refusals."""
+        with self._lock:
+            successes = self._counts[CallOutcome.SUCCESS] + sum(path.successes() for path in self._fast_paths)
+            failures, neutral = self._counts[CallOutcome.FAILURE], self._counts[CallOutcome.NEUTRAL]
+            return successes, failures, neutral, self._refused

@@ -1,0 +1,173 @@
+"""A circuit that nobody outside of this process shares: operations are applied to it directly.
+
+No store, no thread, no synchronization, and so nothing to wait for. Several breakers of one process may share it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import cast
+
+from breakwall.breaker import forking
+from breakwall.breaker.circuit.operations import (
+    Advance,
+    HoldOpen,
+    Operation,
+    RecordOutcomes,
+    RecordProbe,
+    RequestLease,
+)
+from breakwall.breaker.circuit.state import CallOutcome, Circuit
+from breakwall.breaker.sync.fast_path import NEVER, FastPath, FastPathSwitch
+from breakwall.breaker.sync.replica import Pending, Setup, Steps, T
+
+
+def steady_time() -> Callable[[], float]:
+    """A clock that starts at the time of day and then only runs forward."""
+    offset = time.time() - time.monotonic()
+    return lambda: time.monotonic() + offset
+
+
+class LocalCircuit:
+    """One circuit of this process.
+
+    Attributes:
+        now: the clock of the circuit.
+        lock: held by whoever changes it.
+        value: the circuit; anybody may read it.
+        replicas: of the breakers that share it.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.now = clock
+        self.lock = threading.Lock()
+        self.value = Circuit()
+        self.replicas: weakref.WeakSet[LocalReplica] = weakref.WeakSet()
+
+
+class LocalReplica:
+    """One breaker's access to a circuit of this process. It has the methods of `SharedReplica`."""
+
+    store_error = None
+    is_in_touch = True
+    circuit: Circuit
+    fast_path: FastPath | None
+
+    def __init__(self, setup: Setup, local: LocalCircuit) -> None:
+        self._setup = setup
+        self._config = setup.config
+        self._local = local
+        self.now = local.now
+        self._begin()
+
+    def reset(self) -> None:
+        self._local.lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.circuit, self.fast_path = self._local.value, None
+        self._switch = FastPathSwitch(secrets.token_hex(4), self._config, self._setup.on_fast_path)
+        with self._local.lock:
+            self._local.replicas.add(self)
+
+    def shut_fast_path(self) -> None:
+        """Another breaker has moved the circuit: have the next call look. Its lock is held."""
+        self._switch.shut()
+
+    def look(self) -> None:
+        self._apply()
+
+    def refresh(self) -> None:
+        if self._local.value.window.suspected_at is None:
+            self._apply()
+        else:
+            self._apply(Advance())
+
+    def request_lease(self, lease_id: str) -> None:
+        self._apply(RequestLease(lease_id))
+
+    def has_lease(self, lease_id: str) -> bool:
+        return self.circuit.holds(lease_id)
+
+    def give_up_lease(self, lease_id: str) -> None:
+        self._apply(RecordProbe(lease_id, CallOutcome.NEUTRAL))
+
+    def record_probe(self, lease_id: str, outcome: CallOutcome, hold: float | None) -> None:
+        self._apply(RecordProbe(lease_id, outcome, hold))
+
+    def record_failure(self, generation: int, *, slow: bool, hold: float | None) -> None:
+        if hold is not None:
+            self._apply(HoldOpen(generation, hold))
+        with self._local.lock:
+            delta = self._switch.delta(generation, failures=not slow, slow=slow)
+            self._change(RecordOutcomes(delta))
+            before, after = self._follow()
+        self._announce(before, after)
+
+    def run(self, steps: Steps[T]) -> T:
+        forking.notice()
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return cast("T", stop.value)
+        raise AssertionError("there is nothing to wait for")
+
+    async def run_async(self, steps: Steps[T]) -> T:
+        return self.run(steps)
+
+    def wait(self, pending: Pending) -> None:
+        """Returns at once."""
+
+    async def wait_async(self, pending: Pending) -> None:
+        """Returns at once."""
+
+    def confirm(self, operation: Operation, patience: float) -> bool:
+        forking.notice()
+        self._apply(operation)
+        return True
+
+    def close(self, patience: float) -> None:
+        forking.notice()
+        self._apply()
+
+    def _apply(self, *operations: Operation) -> None:
+        """Record what was counted, then apply ``operations``."""
+        with self._local.lock:
+            if self.fast_path is not None:
+                delta = self._switch.delta(self.fast_path.generation)
+                if delta.successes:
+                    self._change(RecordOutcomes(delta))
+            for operation in operations:
+                self._change(operation)
+            before, after = self._follow()
+        self._announce(before, after)
+
+    def _change(self, operation: Operation) -> None:
+        self._local.value = operation.apply(self._local.value, self._config, self.now(), self._setup.jitter())
+
+    def _follow(self) -> tuple[Circuit, Circuit]:
+        """Have the fast path that the circuit allows. Returns what was followed until now, and what is from now on."""
+        before, after = self.circuit, self._local.value
+        # A breaker's first outcome is recorded with its next call: others weigh an outage by who else succeeds.
+        is_new = self.fast_path is None or self.fast_path.generation != after.generation
+        fresh_until = NEVER if is_new else self._setup.clock() + self._config.refresh_interval
+        override = after.override and after.override_at(self.now())
+        self._switch.follow(after, override, fresh_until)
+        self.circuit, self.fast_path = after, self._switch.current
+        if _has_moved(before, after) or before.window.suspected_at != after.window.suspected_at:
+            for replica in self._local.replicas:
+                if replica is not self:
+                    replica.shut_fast_path()
+        return before, after
+
+    def _announce(self, before: Circuit, after: Circuit) -> None:
+        if _has_moved(before, after):
+            self._setup.on_change(before, after, self.now())
+
+
+def _has_moved(before: Circuit, after: Circuit) -> bool:
+    return before.generation != after.generation or before.override is not after.override

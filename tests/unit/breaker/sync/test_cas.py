@@ -1,0 +1,74 @@
+"""The loop of compare-and-swap rounds: a member that keeps losing, and one whose store is slow."""
+
+from __future__ import annotations
+
+import pytest
+
+from breakwall.breaker.circuit.operations import RecordOutcomes
+from breakwall.breaker.circuit.state import Circuit
+from breakwall.breaker.circuit.window import CounterDelta
+from breakwall.breaker.stores import Record
+from breakwall.breaker.sync.cas import ROUNDS_AT_ONCE, Received, Synchronization, Synchronized
+from breakwall.breaker.sync.conflict import Snapshot
+from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore, setup_of
+
+
+class CrowdedStore(FaultyStore):
+    """Somebody else always writes between a look at it, if there was none right before, and a swap."""
+
+    remote = True
+
+    def __init__(self, clock: Clock, *, fresh_looks_win: bool) -> None:
+        super().__init__(clock)
+        self._fresh_looks_win = fresh_looks_win
+        self._looked = False
+
+    def load(self, name: str) -> Record:
+        self._looked = True
+        return super().load(name)
+
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+        if not (self._looked and self._fresh_looks_win):
+            seen = "somebody else's"
+        self._looked = False
+        return super().swap(name, seen, version, text)
+
+
+def synchronize(store: FaultyStore, clock: Clock, *, is_known: bool = True) -> Synchronized:
+    """Brings one failure to the store."""
+    known = Received(Record("v0", None, store.load("payment").now), clock()) if is_known else None
+    store.loads = 0
+    store._looked = False  # type: ignore[attr-defined]  # every store of this file has it
+    failure = RecordOutcomes(CounterDelta(0, "a", failures=1))
+    snapshot = Snapshot("a", (failure,), None, Circuit(), 0, False, 0.0, False, EPOCH)
+    return Synchronization(store, setup_of(clock), longest=0.5).run(snapshot, known)
+
+
+def test_after_a_pause_it_reads_anew_before_it_swaps(clock: Clock) -> None:
+    store = CrowdedStore(clock, fresh_looks_win=True)
+    result = synchronize(store, clock)
+    assert result.arrived
+    assert result.circuit.window.buckets[0].failures == 1
+    assert (store.swaps, store.loads) == (ROUNDS_AT_ONCE + 2, 1)
+
+
+def test_it_gives_up_in_the_end_and_tells_what_is_stored(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwall.breaker.sync.cas.LONGEST_PAUSE", 0.0)
+    result = synchronize(CrowdedStore(clock, fresh_looks_win=False), clock)
+    assert (result.arrived, result.circuit.window.buckets) == (False, ())
+
+
+def test_it_sends_nothing_after_its_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it would bring is old by then."""
+    store = CrowdedStore(clock, fresh_looks_win=True)
+    load = store.load
+
+    def slow_load(name: str) -> Record:
+        clock.sleep(0.6)
+        return load(name)
+
+    monkeypatch.setattr(store, "load", slow_load)
+    assert not synchronize(store, clock, is_known=False).arrived
+    assert store.swaps == 0

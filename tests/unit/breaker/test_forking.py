@@ -1,0 +1,206 @@
+"""A forked child begins anew: it shares neither locks nor counts nor connections with its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from breakwall.breaker import (
+    CircuitBreaker,
+    CircuitBreakerConfig,
+    CircuitBreakerRegistry,
+    CircuitState,
+    forking,
+    store_from_url,
+)
+from breakwall.breaker.sync.local import LocalReplica
+from tests.unit.breaker.doubles import answer, fail_times, succeed_times
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+@pytest.fixture(autouse=True)
+def _forking_beside_threads_is_what_is_tested() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+@pytest.fixture(autouse=True, params=["fork", "a fork in C"])
+def _whoever_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own fork, and one that it hears nothing of, as uWSGI's."""
+    if request.param != "fork":
+        monkeypatch.setattr(os, "fork", fork_in_c)
+
+
+def fork_in_c() -> int:
+    """As a host does that has no other threads: the interpreter would wait for one of them to take its lock, which it
+    was asked for just before, and there is none in the child."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    time.sleep(0)
+    try:
+        return int(ctypes.PyDLL(None).fork())
+    finally:
+        sys.setswitchinterval(before)
+
+
+def in_a_child(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns in a forked child; a child that hangs is ended and fails the test."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    alarm = threading.Timer(20, os.kill, (child, 9))
+    alarm.start()
+    with os.fdopen(reading) as answers:
+        text = answers.read()
+    os.waitpid(child, 0)
+    alarm.cancel()
+    assert text, "the child died or hung"
+    return json.loads(text)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def breaker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CircuitBreaker]:
+    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'circuits.db'}"
+    config = CircuitBreakerConfig(failure_threshold=3, jitter=0, store_timeout=1.0)
+    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+        yield breaker
+
+
+def test_a_child_counts_from_nothing(breaker: CircuitBreaker) -> None:
+    succeed_times(breaker, 5)
+
+    def work() -> int:
+        breaker.status()
+        succeed_times(breaker, 1)
+        return breaker.metrics().total_calls
+
+    assert in_a_child(work) == 1
+
+
+def test_a_child_can_call_although_a_lock_was_held_at_the_fork(breaker: CircuitBreaker) -> None:
+    succeed_times(breaker, 1)
+    with contextlib.ExitStack() as held:
+        for lock in locks_of(breaker):
+            held.enter_context(lock)
+        assert in_a_child(lambda: breaker.call(answer)) == "answer"
+
+
+def locks_of(breaker: CircuitBreaker) -> list[threading.Lock]:
+    replica: Any = breaker._replica
+    if isinstance(replica, LocalReplica):
+        return [replica._local.lock, breaker._counts._lock]
+    thread = replica._synchronizer.thread
+    return [replica._state.lock, thread._lock, thread._inline, breaker._counts._lock]
+
+
+def test_a_child_can_make_a_breaker_although_another_was_being_made_at_the_fork() -> None:
+    registry = CircuitBreakerRegistry()
+    registry.breaker("payment")
+    with registry._lock:
+        assert in_a_child(lambda: [breaker.name for breaker in registry]) == ["payment"]
+
+
+def test_what_the_parent_counted_is_reported_once(tmp_path: Path) -> None:
+    config = CircuitBreakerConfig(failure_threshold=100, store_timeout=1.0, refresh_interval=30)
+    url = f"sqlite:///{tmp_path / 'circuits.db'}"
+    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+        succeed_times(breaker, 10)
+
+        def work() -> None:
+            breaker.status()
+            succeed_times(breaker, 1)
+            breaker.close()
+
+        in_a_child(work)
+        breaker.close()
+    with CircuitBreaker("payment", config, store_from_url(url)) as watcher:
+        assert watcher.status().success_count == 11
+
+
+def test_parent_and_child_share_the_circuit_through_the_store(tmp_path: Path) -> None:
+    config = CircuitBreakerConfig(failure_threshold=3, store_timeout=1.0, refresh_interval=0.01)
+    store = store_from_url(f"sqlite:///{tmp_path / 'circuits.db'}")
+    with CircuitBreaker("payment", config, store) as breaker:
+        succeed_times(breaker, 1)
+        in_a_child(lambda: fail_times(breaker, 3))
+        threading.Event().wait(0.02)
+        assert breaker.status().state is CircuitState.OPEN
+
+
+def test_a_child_that_was_forked_inside_a_probe_is_no_part_of_it(tmp_path: Path) -> None:
+    config = CircuitBreakerConfig(
+        failure_threshold=1, recovery_timeout=0.01, jitter=0, store_timeout=1.0, refresh_interval=0.01
+    )
+    store = store_from_url(f"sqlite:///{tmp_path / 'circuits.db'}")
+    with CircuitBreaker("payment", config, store) as breaker:
+        fail_times(breaker, 1)
+        threading.Event().wait(0.02)
+        permits = breaker.call(
+            in_a_child, lambda: [breaker.call(answer, fallback="refused") for _ in range(5)]
+        )
+    assert permits == ["refused"] * 5
+
+
+def test_members_have_names_of_their_own(breaker: CircuitBreaker) -> None:
+    def member() -> str:
+        breaker.status()
+        replica: Any = breaker._replica
+        switch = replica._switch if isinstance(replica, LocalReplica) else replica._state.switch
+        return str(switch._member)
+
+    assert in_a_child(member) != member()
+
+
+def test_a_failure_that_a_child_sees_first_counts(tmp_path: Path) -> None:
+    """The child goes by its parent's copy until it next looks, and does not lose what it sees meanwhile."""
+    config = CircuitBreakerConfig(failure_threshold=100, store_timeout=1.0, refresh_interval=30)
+    url = f"sqlite:///{tmp_path / 'circuits.db'}"
+    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+        succeed_times(breaker, 2)
+
+        def work() -> int:
+            fail_times(breaker, 1)
+            return breaker.status().failure_count
+
+        assert in_a_child(work) == 1
+
+
+def test_of_threads_that_notice_together_none_uses_what_is_not_begun_anew() -> None:
+    class Slow:
+        begun = 0
+
+        def after_fork(self) -> None:
+            threading.Event().wait(0.2)
+            self.begun += 1
+
+    slow = Slow()
+    forking.remember(slow)
+
+    def work() -> list[int]:
+        def look(_: int) -> int:
+            forking.notice()
+            return slow.begun
+
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(look, range(4)))
+
+    assert in_a_child(work) == [1] * 4

@@ -1,0 +1,199 @@
+"""An operator's override, for the whole fleet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from breakwall.breaker import (
+    CircuitBreaker,
+    CircuitBreakerError,
+    CircuitState,
+    Event,
+    OverrideMode,
+    Refusal,
+    StoreLostError,
+)
+from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
+
+
+def test_forced_open_refuses_every_call_of_the_fleet(fleet: Fleet, clock: Clock) -> None:
+    operator, worker = fleet.breakers(2)
+    succeed_times(worker, 1)
+    operator.force_open("maintenance", "kim")
+    clock.sleep(0.2)
+    with pytest.raises(CircuitBreakerError, match="maintenance") as refused:
+        worker.call(answer)
+    assert refused.value.reason == "maintenance"
+    assert (worker.status().slots, worker.status().retry_after) == (0, 30.0)
+
+
+def test_forced_open_refuses_on_the_spot_where_it_was_said(fleet: Fleet) -> None:
+    breaker = fleet.breaker()
+    succeed_times(breaker, 5)
+    breaker.force_open("maintenance", "kim")
+    assert breaker.call(answer, fallback="refused") == "refused"
+
+
+def test_the_computed_state_stays_visible_beside_it(fleet: Fleet) -> None:
+    breaker = fleet.breaker()
+    breaker.force_open("maintenance", "kim", seconds=60)
+    status = breaker.status()
+    assert status.state is CircuitState.CLOSED
+    assert status.override is not None
+    assert (status.override.mode, status.override.actor) == (OverrideMode.FORCED_OPEN, "kim")
+
+
+def test_it_expires_for_everybody(fleet: Fleet, clock: Clock) -> None:
+    operator, worker = fleet.breakers(2)
+    operator.force_open("maintenance", "kim", seconds=60)
+    assert worker.status().retry_after == 60.0
+    clock.sleep(60)
+    assert worker.call(answer) == "answer"
+    assert worker.status().override is None
+
+
+@pytest.mark.parametrize("override", ["force_close", "observe"])
+def test_forced_closed_and_observing_refuse_no_call_of_an_open_circuit(
+    fleet: Fleet, clock: Clock, override: str
+) -> None:
+    operator, worker = fleet.breakers(2)
+    fail_times(worker, 3)
+    getattr(operator, override)("the alarm is false", "kim")
+    clock.sleep(0.2)
+    assert [worker.call(answer) for _ in range(5)] == ["answer"] * 5
+    assert worker.status().state is CircuitState.OPEN
+    assert (worker.status().slots, worker.status().retry_after) == (None, 0.0)
+
+
+def test_while_observing_the_circuit_opens_and_recovers_as_it_would(fleet: Fleet, clock: Clock) -> None:
+    breaker = fleet.breaker()
+    breaker.observe("a trial of the thresholds", "kim")
+    fail_times(breaker, 3)
+    assert breaker.status().state is CircuitState.OPEN
+    clock.sleep(30)
+    breaker.call(answer)
+    assert breaker.status().state is CircuitState.CLOSED
+
+
+def test_while_observing_listeners_hear_what_would_have_been_refused(fleet: Fleet) -> None:
+    breaker = fleet.breaker()
+    breaker.observe("a trial of the thresholds", "kim")
+    fail_times(breaker, 3)
+    heard: list[Event] = []
+    breaker.listen(heard.append)
+    breaker.call(answer)
+    assert heard == [Refusal("payment", CircuitState.OPEN, pytest.approx(30.0), observed=True)]  # type: ignore[arg-type]
+    assert breaker.metrics().rejected_calls == 0
+
+
+def test_auto_lets_the_computed_state_decide_again(fleet: Fleet, clock: Clock) -> None:
+    operator, worker = fleet.breakers(2)
+    operator.force_open("maintenance", "kim")
+    clock.sleep(0.2)
+    assert worker.status().slots == 0
+    operator.auto("kim")
+    clock.sleep(0.2)
+    assert worker.call(answer) == "answer"
+
+
+def test_looking_at_an_override_hands_out_no_permit(fleet: Fleet, clock: Clock) -> None:
+    breaker = fleet.breaker()
+    fail_times(breaker, 3)
+    clock.sleep(30)
+    breaker.observe("a trial", "kim")
+    for _ in range(10):
+        clock.sleep(1)
+        breaker.status()
+    breaker.auto("kim")
+    assert breaker.status().slots == 1
+
+
+def test_an_override_that_does_not_reach_the_store_is_an_error_and_holds_nowhere(
+    fleet: Fleet, store: FaultyStore, clock: Clock
+) -> None:
+    breaker = fleet.breaker()
+    succeed_times(breaker, 1)
+    store.down = True
+    with pytest.raises(StoreLostError):
+        breaker.force_open("maintenance", "kim")
+    assert breaker.call(answer) == "answer"
+    store.down = False
+    clock.sleep(1)
+    assert breaker.status().override is None
+
+
+def test_a_lost_store_is_asked_again_at_once_for_an_operator(
+    fleet: Fleet, store: FaultyStore, clock: Clock
+) -> None:
+    breaker = fleet.breaker()
+    store.down = True
+    fail_times(breaker, 1)
+    store.down = False
+    breaker.force_open("maintenance", "kim")
+    assert breaker.status().slots == 0
+
+
+class TestAfterTheStoreWasEmptied:
+    """By somebody who was never there before, while members remember more words than one."""
+
+    @pytest.fixture
+    def member(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> CircuitBreaker:
+        member = fleet.breaker()
+        for _ in range(3):
+            member.force_close("the alarm is false", "kim")
+            member.auto("kim")
+        member.force_open("maintenance", "kim")
+        clock.sleep(0.3)
+        store.wipe()
+        return member
+
+    def test_an_override_that_was_confirmed_stays(
+        self, fleet: Fleet, clock: Clock, member: CircuitBreaker
+    ) -> None:
+        operator = fleet.breaker()
+        operator.observe("a trial of the thresholds", "lee")
+        clock.sleep(0.3)
+        assert member.call(answer) == "answer"
+        clock.sleep(0.3)
+        override = operator.status().override
+        assert override is not None
+        assert override.actor == "lee"
+
+    def test_an_override_that_was_lifted_does_not_come_back(
+        self, fleet: Fleet, clock: Clock, member: CircuitBreaker
+    ) -> None:
+        operator = fleet.breaker()
+        operator.auto("lee")
+        clock.sleep(0.3)
+        assert member.call(answer) == "answer"
+        clock.sleep(0.3)
+        assert operator.status().override is None
+
+
+def test_the_last_override_counts_also_when_the_stores_clock_has_stepped_back(
+    fleet: Fleet, store: FaultyStore, clock: Clock
+) -> None:
+    operator, worker = fleet.breakers(2)
+    operator.force_open("maintenance", "kim")
+    assert worker.call(answer, fallback="refused") == "refused"
+    store.step = -3600.0
+    clock.sleep(0.3)
+    operator.auto("kim")
+    clock.sleep(0.3)
+    assert worker.call(answer) == "answer"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reason": " ", "actor": "kim"},
+        {"reason": "maintenance", "actor": ""},
+        {"reason": "maintenance", "actor": "kim", "seconds": 0},
+        {"reason": "maintenance", "actor": "kim", "seconds": 1e306},
+    ],
+)
+def test_an_override_says_who_why_and_for_how_long(fleet: Fleet, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="should"):
+        fleet.breaker().force_open(**wrong)
