@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from breakwall.breaker.sync.store import ABSENT, Record
 from breakwall.sqlite.file import sqlite_file, watch_file
 from breakwall.sqlite.fork import inside_sqlite
+from breakwall.sqlite.write_ahead import use_write_ahead_log
 
 metadata = sa.MetaData()
 
