@@ -1,7 +1,8 @@
-"""Bounds how often a log repeats itself."""
+"""Logs the same thing at most once a minute: a failure that repeats each second would otherwise fill the log."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ INTERVAL = 60.0
 
 
 class LogThrottle:
-    """Lets one line of each kind pass in `INTERVAL`. At worst two threads pass one each.
+    """Decides whether to log something now. Safe for threads.
 
     Args:
         clock: seconds, monotonic.
@@ -18,20 +19,44 @@ class LogThrottle:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._silent_until: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._seen: dict[str, tuple[float, int]] = {}
 
-    def is_silent(self, kind: str = "") -> bool:
-        """Whether a line of this kind was written within the interval."""
+    def admit(self, kind: str = "") -> int:
+        """Returns how often ``kind`` came since it was last logged, this time included; 0: do not log it now."""
         now = self._clock()
-        return now < self._silent_until.get(kind, now)
-
-    def passes(self, kind: str = "") -> bool:
-        """Whether a line of this kind may be written now; if so, the next ones may not for an interval."""
-        if self.is_silent(kind):
-            return False
-        self.silence(kind)
-        return True
+        with self._lock:
+            self._forget(now)
+            silent_until, held_back = self._seen.get(kind, (now, 0))
+            if now < silent_until:
+                self._seen[kind] = (silent_until, held_back + 1)
+                return 0
+            self._seen[kind] = (now + INTERVAL, 0)
+            return held_back + 1
 
     def silence(self, kind: str = "") -> None:
-        """Let no line of this kind pass for an interval."""
-        self._silent_until[kind] = self._clock() + INTERVAL
+        """Admit no line of this kind for an interval."""
+        with self._lock:
+            self._seen[kind] = (self._clock() + INTERVAL, 0)
+
+    def is_silent(self, kind: str = "") -> bool:
+        """Whether a line of this kind would not be admitted now."""
+        now = self._clock()
+        return now < self._seen.get(kind, (now, 0))[0]
+
+    def _forget(self, now: float) -> None:
+        # Sentences hold ids and numbers, so that there is no end of different ones.
+        self._seen = {kind: (until, n) for kind, (until, n) in self._seen.items() if now < until or n}
+
+
+def throttled(
+    write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Callable[[str], None]:
+    """``write``, for the same sentence at most once a minute."""
+    throttle = LogThrottle(clock)
+
+    def write_throttled(sentence: str) -> None:
+        if throttle.admit(sentence):
+            write(sentence)
+
+    return write_throttled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from breakwall.breaker.stores import ABSENT, Record
+from breakwall.breaker.stores import ABSENT, StoredCircuit
 from breakwall.breaker.sync.local import steady_time
 
 
@@ -17,11 +17,11 @@ class DictStore:
         self._lock = threading.Lock()
         self._texts: dict[str, tuple[str, str]] = {}
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         with self._lock:
             return self._record(name)
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         with self._lock:
             won = self._record(name).version == seen
             if won:
@@ -34,6 +34,6 @@ class DictStore:
     def forget_connections(self) -> None:
         self._lock = threading.Lock()
 
-    def _record(self, name: str) -> Record:
+    def _record(self, name: str) -> StoredCircuit:
         version, text = self._texts.get(name, (ABSENT, None))
-        return Record(version, text, self._clock())
+        return StoredCircuit(version, text, self._clock())

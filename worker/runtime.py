@@ -11,6 +11,7 @@ from breakwall.breaker import CircuitBreaker
 from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
 from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.host.exhaustion_log import ResourceExhaustion
+from breakwall.log_throttle import throttled
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
@@ -25,7 +26,6 @@ from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.log.backlog import BacklogLog
 from breakwall.worker.log.outcome import OutcomeLog
-from breakwall.worker.log.throttle import throttled
 from breakwall.worker.retry import Retrier
 
 log = logging.getLogger("breakwall.worker")

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from breakwall.breaker.circuit.state import CircuitState, Override, OverrideMode
-from breakwall.breaker.circuit.transitions import Decision, decide
+from breakwall.breaker.circuit.transitions import CircuitDecision, decide
 from breakwall.breaker.errors import CircuitBreakerError
 from breakwall.breaker.events import EventDispatcher, Refusal
 from breakwall.breaker.permit import Permit, Recorder
@@ -49,14 +49,14 @@ class Admission:
             return Permit(self.recorder)
         raise self._refusal(decision, None)
 
-    def look(self) -> tuple[Decision, Override | None]:
+    def look(self) -> tuple[CircuitDecision, Override | None]:
         """What the computed state offers now, and the override in force."""
         replica = self.recorder.replica
         circuit, now = replica.circuit, replica.now()
         override = circuit.override_at(now) if circuit.override else None
         return decide(circuit, self.recorder.config, now), override
 
-    def outlook(self, decision: Decision, override: Override | None) -> tuple[int | None, float]:
+    def outlook(self, decision: CircuitDecision, override: Override | None) -> tuple[int | None, float]:
         """How many calls would be let through now, and in how many seconds to ask again."""
         if override is None:
             return decision.slots, decision.retry_after
@@ -77,7 +77,7 @@ class Admission:
                 raise
         return replica.has_lease(lease_id)
 
-    def _refusal(self, decision: Decision, override: Override | None) -> CircuitBreakerError:
+    def _refusal(self, decision: CircuitDecision, override: Override | None) -> CircuitBreakerError:
         self.recorder.counts.count_refusal()
         wait = max(self.outlook(decision, override)[1], LEAST_RETRY_AFTER)
         state = CircuitState.OPEN if override else decision.state

@@ -121,7 +121,7 @@ class Publisher:
     def _record_failure(self, error: Exception) -> None:
         free_descriptors(error)
         self._has_news = self._backoff.record_failure() or self._has_news
-        if self._has_news and self._throttle.passes():
+        if self._has_news and self._throttle.admit():
             self._has_news = False
             log.warning("%s", _explain(error))
 

@@ -51,8 +51,12 @@ class InvalidOrderError(Picklable, BreakwallError, ValueError):
         """One for each field."""
         return [f"{field}: {problem}" for field, problem in self.problems.items()]
 
+    def details(self) -> dict[str, Any]:
+        """``problems``: by the field, what would be right."""
+        return {"problems": self.problems}
 
-class IdempotencyConflictError(Picklable, ValueError):
+
+class IdempotencyConflictError(Picklable, BreakwallError, ValueError):
     """The idempotency key was used before for another order; nothing was stored."""
 
     kind = "idempotency_conflict"

@@ -24,7 +24,7 @@ from breakwall.settings.sections import (
     LogSettings,
     RetentionSettings,
     RetrySettings,
-    Section,
+    SettingsSection,
 )
 from breakwall.settings.values import NAME, UNSET, file, folder, secret
 from breakwall.urls import (
@@ -37,7 +37,7 @@ from breakwall.urls import (
 )
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
 
     data_dir: Annotated[Path, AfterValidator(folder)] = Path(".breakwall")

@@ -14,11 +14,11 @@ DAY = 86_400
 """Seconds."""
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
-class BreakerSettings(Section):
+class BreakerSettings(SettingsSection):
     """When the payment service's circuit opens and how it closes again. Times are seconds.
 
     Within the bounds of `breakwall.breaker.CircuitBreakerConfig`.
@@ -32,7 +32,7 @@ class BreakerSettings(Section):
     first_contact: float = Field(1.0, gt=0, le=60)
 
 
-class RetrySettings(Section):
+class RetrySettings(SettingsSection):
     """The worker's backoff: full jitter below ``min(cap, base * 2**n)``. Times are seconds."""
 
     base: float = Field(1.0, gt=0, le=3600)
@@ -40,7 +40,7 @@ class RetrySettings(Section):
     max_attempts: int = Field(30, ge=1, le=10_000)
 
 
-class DispatchSettings(Section):
+class DispatchSettings(SettingsSection):
     """The worker's loop that publishes due orders. Times are seconds.
 
     ``interval``: pause between two looks. ``batch``: orders published in one look. ``window``: above this
@@ -54,13 +54,13 @@ class DispatchSettings(Section):
     republish_after: float = Field(60.0, gt=0, le=86_400)
 
 
-class LogSettings(Section):
+class LogSettings(SettingsSection):
     """How the worker's log looks; a shop's own processes set their logging up themselves."""
 
     format: Literal["auto", "json", "text"] = "auto"
 
 
-class RetentionSettings(Section):
+class RetentionSettings(SettingsSection):
     """For how long finished orders are kept, and their keys. Times are days; without ``days`` all stays."""
 
     days: Annotated[Annotated[int, Field(ge=1, le=36_500)] | None, UNSET] = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Permit
 from breakwall.breaker.circuit.codec import decode
 from breakwall.breaker.circuit.state import Circuit
-from breakwall.breaker.stores import Record
+from breakwall.breaker.stores import StoredCircuit
 from tests.dict_store import DictStore
 from tests.simulation.engine import EndedError, Engine, Process
 from tests.simulation.faults import FaultInjector
@@ -76,11 +76,11 @@ class ProcessStore:
         self._shared = shared
         self._process = process
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         self._connect()
         return self._shared.memory.load(name)
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         self._connect()
         won, record = self._shared.memory.swap(name, seen, version, text)
         if won:

@@ -1,33 +1,56 @@
-"""A line of each kind is written once in an interval."""
+"""The same thing is logged once a minute, however often it comes."""
 
 from __future__ import annotations
 
-from breakwall.log_throttle import INTERVAL, LogThrottle
+import pytest
+
+from breakwall.log_throttle import INTERVAL, LogThrottle, throttled
 
 
 class Clock:
-    now = 100.0
+    now = 0.0
 
     def __call__(self) -> float:
         return self.now
 
 
-def test_one_line_of_each_kind_passes_in_an_interval() -> None:
-    clock = Clock()
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_same_sentence_is_written_once_a_minute(clock: Clock) -> None:
+    written: list[str] = []
+    write = throttled(written.append, clock)
+    for second in range(130):
+        clock.now = float(second)
+        write("the database does not answer")
+        if second == 5:
+            write("another thing")
+    assert written == ["the database does not answer", "another thing", *["the database does not answer"] * 2]
+
+
+def test_a_line_counts_those_that_were_held_back(clock: Clock) -> None:
     throttle = LogThrottle(clock)
-    passed = []
-    for _ in range(int(2 * INTERVAL)):
-        passed += [kind for kind in ("a", "b") if throttle.passes(kind)]
-        clock.now += 1
-    assert passed == ["a", "b", "a", "b"]
+    assert [throttle.admit("a") for _ in range(4)] == [1, 0, 0, 0]
+    clock.now += INTERVAL
+    assert throttle.admit("a") == 4
 
 
-def test_a_kind_can_be_silenced_and_asked_for_without_a_line() -> None:
-    clock = Clock()
+def test_what_came_once_is_forgotten_after_a_minute(clock: Clock) -> None:
+    throttle = LogThrottle(clock)
+    for number in range(100):
+        throttle.admit(f"order {number}")
+    clock.now += INTERVAL
+    throttle.admit("another")
+    assert list(throttle._seen) == ["another"]
+
+
+def test_a_kind_can_be_silenced_and_asked_for_without_a_line(clock: Clock) -> None:
     throttle = LogThrottle(clock)
     assert not throttle.is_silent()
     throttle.silence()
     assert throttle.is_silent()
-    assert not throttle.passes()
+    assert not throttle.admit()
     clock.now += INTERVAL
     assert not throttle.is_silent()

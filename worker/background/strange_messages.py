@@ -11,9 +11,9 @@ from contextlib import suppress
 
 from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS
+from breakwall.log_throttle import LogThrottle
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import MessageParts, store_messages
-from breakwall.worker.log.throttle import LogThrottle
 
 log = logging.getLogger("breakwall.worker")
 

@@ -18,8 +18,8 @@ from celery.apps import worker
 from celery.exceptions import SecurityWarning
 from celery.utils.log import get_multiprocessing_logger
 
+from breakwall.log_throttle import throttled
 from breakwall.logs import LineFormatter, is_json_on
-from breakwall.worker.log.throttle import throttled
 
 log = logging.getLogger("breakwall.worker")
 
@@ -93,10 +93,10 @@ def _log_early_messages() -> None:
     early.setFormatter(LineFormatter(as_json=True))
     logging.getLogger().addHandler(early)  # Celery removes it when it adds its own
     logging.captureWarnings(True)
-    worker.safe_say = _safe_say
+    worker.safe_say = _log_instead_of_print
 
 
-def _safe_say(message: str, stream: Any = None) -> None:
+def _log_instead_of_print(message: str, stream: Any = None) -> None:
     # Called from a signal's handler: one write, and no lock that the interrupted code may hold.
     written_to = stream or sys.__stderr__
     if written_to is not None:

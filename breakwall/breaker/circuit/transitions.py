@@ -20,7 +20,7 @@ LONGEST_WAIT_FOR_PROBE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class CircuitDecision:
     """What the computed state offers a caller at one moment; overrides do not count here.
 
     Attributes:
@@ -34,7 +34,7 @@ class Decision:
     retry_after: float = 0.0
 
 
-def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Decision:
+def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> CircuitDecision:
     """Whether a call may go now. Changes nothing: a probe asks with `request_lease`.
 
     If time alone has opened the circuit and nobody has stored that yet, the jitter is not known: the latest end
@@ -42,20 +42,20 @@ def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Decisi
     """
     current = advance(circuit, config, now)
     if current.state is CircuitState.CLOSED:
-        return Decision(CircuitState.CLOSED, None)
+        return CircuitDecision(CircuitState.CLOSED, None)
     if current.state is CircuitState.OPEN:
         wait = (current.open_until or 0.0) - now
         if wait > 0:
-            return Decision(CircuitState.OPEN, 0, wait)
-        return Decision(CircuitState.HALF_OPEN, config.half_open_max_calls)
+            return CircuitDecision(CircuitState.OPEN, 0, wait)
+        return CircuitDecision(CircuitState.HALF_OPEN, config.half_open_max_calls)
     slots = config.half_open_max_calls - len(current.leases) - current.probes_succeeded
     if not current.leases:
         # If the maximum was lowered meanwhile, enough have succeeded already; the next success closes it.
         slots = max(slots, 1)
     if slots > 0:
-        return Decision(CircuitState.HALF_OPEN, slots)
+        return CircuitDecision(CircuitState.HALF_OPEN, slots)
     first_free = min([lease.expires_at for lease in current.leases])
-    return Decision(CircuitState.HALF_OPEN, 0, min(first_free - now, LONGEST_WAIT_FOR_PROBE))
+    return CircuitDecision(CircuitState.HALF_OPEN, 0, min(first_free - now, LONGEST_WAIT_FOR_PROBE))
 
 
 def advance(circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float = 0.0) -> Circuit:

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from breakwall.breaker.stores.memory import MemoryStore
-from breakwall.breaker.sync.store import ABSENT, Record, Store
+from breakwall.breaker.sync.store import ABSENT, Store, StoredCircuit
 from breakwall.urls import check_library_url
 
-__all__ = ["ABSENT", "REDIS_SCHEMES", "AnyStore", "MemoryStore", "Record", "Store", "store_from_url"]
+__all__ = ["ABSENT", "REDIS_SCHEMES", "AnyStore", "MemoryStore", "Store", "StoredCircuit", "store_from_url"]
 
 AnyStore = Store | MemoryStore
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket", "sentinel")

@@ -8,7 +8,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from breakwall.breaker.sync.store import Record
+from breakwall.breaker.sync.store import StoredCircuit
 from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_client
 
 PREFIX = "breakwall:breaker:"
@@ -45,10 +45,10 @@ class RedisStore:
         self._url = url
         self._client = self._connect()
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         return self._run(name, "load")[1]
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         return self._run(name, "swap", seen, version, text)
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class RedisStore:
         found: redis.Redis = redis.Redis.from_url(self._url, **within, **options)
         return found
 
-    def _run(self, name: str, *args: str) -> tuple[bool, Record]:
+    def _run(self, name: str, *args: str) -> tuple[bool, StoredCircuit]:
         answer: Any = self._script(keys=[PREFIX + name], args=list(args), client=self._client)
         won, version, text, (seconds, micros) = answer
-        return bool(won), Record(version, text or None, int(seconds) + int(micros) / 1e6)
+        return bool(won), StoredCircuit(version, text or None, int(seconds) + int(micros) / 1e6)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
-from breakwall.breaker.sync.store import ABSENT, Record
+from breakwall.breaker.sync.store import ABSENT, StoredCircuit
 from breakwall.sqlite.file import sqlite_file, watch_file
 from breakwall.sqlite.fork import inside_sqlite
 from breakwall.sqlite.write_ahead import use_write_ahead_log
@@ -73,7 +73,7 @@ class SQLStore:
         self._ready = False
         self._mark: object = None
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         try:
             return self._load(name)
         except DBAPIError as error:
@@ -83,7 +83,7 @@ class SQLStore:
                 raise
             return self._load(name)
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         with self._connection() as connection:
             if seen == ABSENT:
                 written = self._insert(connection, name, version, text)
@@ -91,7 +91,7 @@ class SQLStore:
                 written = self._update(connection, name, seen, version, text)
             if written is None:
                 return False, self._read(connection, name)
-            return True, Record(version, text, written)
+            return True, StoredCircuit(version, text, written)
 
     def close(self) -> None:
         with inside_sqlite(self._file):
@@ -146,7 +146,7 @@ class SQLStore:
         self._inserted = insert.returning(now) if self._returns else insert
         self._updated = update.returning(now) if self._returns else update
 
-    def _load(self, name: str) -> Record:
+    def _load(self, name: str) -> StoredCircuit:
         with self._connection() as connection:
             return self._read(connection, name)
 
@@ -184,9 +184,9 @@ class SQLStore:
         if self._file is not None:
             self._mark = self._file.mark()
 
-    def _read(self, connection: Connection, name: str) -> Record:
+    def _read(self, connection: Connection, name: str) -> StoredCircuit:
         found = connection.execute(self._row, {"named": name}).one()
-        return Record(found.version or ABSENT, found.circuit, float(found.now))
+        return StoredCircuit(found.version or ABSENT, found.circuit, float(found.now))
 
     def _insert(self, connection: Connection, name: str, version: str, text: str) -> float | None:
         try:

@@ -125,12 +125,12 @@ class LocalReplica:
     async def wait_async(self, pending: Pending) -> None:
         """Returns at once."""
 
-    def confirm(self, operation: Operation, patience: float) -> bool:
+    def confirm(self, operation: Operation, timeout: float) -> bool:
         forking.notice()
         self._apply(operation)
         return True
 
-    def close(self, patience: float) -> None:
+    def close(self, timeout: float) -> None:
         forking.notice()
         self._apply()
 

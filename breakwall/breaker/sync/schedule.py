@@ -63,7 +63,7 @@ class Schedule:
         return self._clock() - self._began_at >= longest
 
     @property
-    def first_patience(self) -> float:
+    def first_timeout(self) -> float:
         """For how many seconds a call may still wait for a store that has never answered.
 
         Counted from the first call that asks: later ones wait together with it.

@@ -147,23 +147,23 @@ class SharedReplica:
 
     def _deadline(self) -> float:
         """Until when a call waits that begins to wait now: longer for the first contact, unless that is in vain."""
-        patience = self._timeout
+        timeout = self._timeout
         if self._state.status is StoreStatus.NEW and not self._synchronizer.thread.is_silent:
-            patience = max(patience, self._state.schedule.first_patience)
-        return self._clock() + patience
+            timeout = max(timeout, self._state.schedule.first_timeout)
+        return self._clock() + timeout
 
-    def _wait(self, pending: Pending, patience: float, *, for_local: bool = False) -> None:
-        """Wait ``patience`` seconds at most. While a local circuit goes on, nobody waits but ``for_local``."""
+    def _wait(self, pending: Pending, timeout: float, *, for_local: bool = False) -> None:
+        """Wait ``timeout`` seconds at most. While a local circuit goes on, nobody waits but ``for_local``."""
         if pending is not None and self._is_worth_waiting(for_local=for_local):
             try:
-                pending.result(max(0.0, patience))
+                pending.result(max(0.0, timeout))
             except TimeoutError:
                 self._synchronizer.overdue(pending)
         self._notifier.announce()
 
-    async def _wait_async(self, pending: Pending, patience: float) -> None:
+    async def _wait_async(self, pending: Pending, timeout: float) -> None:
         if pending is not None and not pending.done() and self._is_worth_waiting(for_local=False):
-            _, late = await asyncio.wait([asyncio.wrap_future(pending)], timeout=max(0.0, patience))
+            _, late = await asyncio.wait([asyncio.wrap_future(pending)], timeout=max(0.0, timeout))
             if late:
                 self._synchronizer.overdue(pending)
         self._notifier.announce()
@@ -174,29 +174,29 @@ class SharedReplica:
 
     # --- operators, and the end
 
-    def confirm(self, operation: Operation, patience: float) -> bool:
-        """Have ``operation`` stored within ``patience`` seconds, or not at all; whether it was."""
+    def confirm(self, operation: Operation, timeout: float) -> bool:
+        """Have ``operation`` stored within ``timeout`` seconds, or not at all; whether it was."""
         forking.notice()
         confirmed = ConfirmedOperation(operation)
         self._note(confirmed)
         future = self._synchronizer.next(at_once=True)
         if future is not None and self._synchronizer.thread.is_this_thread():
             self._synchronizer.run(future)
-        self._wait(future, patience, for_local=True)
+        self._wait(future, timeout, for_local=True)
         with self._state.lock:
             self._state.pending.withdraw(confirmed)
             confirmed.withdraw()
             return confirmed.done
 
-    def close(self, patience: float) -> None:
-        """Store what was counted, within ``patience`` seconds, and leave the store."""
+    def close(self, timeout: float) -> None:
+        """Store what was counted, within ``timeout`` seconds, and leave the store."""
         forking.notice()
-        end = self._clock() + patience
+        end = self._clock() + timeout
         with self._state.lock:
             self._state.collect()
             unsent = bool(self._state.pending) and self._state.status is StoreStatus.ANSWERING
         if unsent:
-            self._wait(self._synchronizer.next(), patience, for_local=True)
+            self._wait(self._synchronizer.next(), timeout, for_local=True)
         self._synchronizer.thread.detach(max(0.0, end - self._clock()))
 
     # --- private

@@ -9,7 +9,7 @@ ABSENT = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StoredCircuit:
     """One circuit as a store has it.
 
     Attributes:
@@ -37,11 +37,11 @@ class Store(Protocol):
         """Whether an answer may be slow or not come: such a store gets a thread of its own."""
         ...
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         """What is stored under ``name``."""
         ...
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         """Store ``text`` as ``version`` if ``seen`` is still the version there.
 
         Returns:

@@ -52,7 +52,7 @@ class StoreThread:
         with self._lock:
             self._users += 1
 
-    def detach(self, patience: float) -> None:
+    def detach(self, timeout: float) -> None:
         """The last user that leaves closes the connections and ends the thread, after what is under way."""
         with self._lock:
             self._users -= 1
@@ -61,7 +61,7 @@ class StoreThread:
                 self._jobs.end()
                 self._jobs = JobQueue()
         if thread is not None:
-            thread.join(patience)
+            thread.join(timeout)
 
     def run(self, job: Job, then: Job, delay: float = 0.0) -> None:
         """Run ``job`` and, outside of every lock, ``then``: now for a store that is not remote, else on the thread, in

@@ -52,7 +52,7 @@ class OutageLog:
             self._began, self._is_logged, self._tries = self._clock(), False, 0
         kind = type(_cause(error)).__name__
         self._kind, self._alike = kind, self._alike + 1 if kind == self._kind else 1
-        if self._throttle.passes(kind if self._alike >= PERSISTENT else ""):
+        if self._throttle.admit(kind if self._alike >= PERSISTENT else ""):
             self._throttle.silence("")
             self._throttle.silence(kind)
             self._is_logged = True
@@ -62,7 +62,7 @@ class OutageLog:
 
     def refused(self, error: BaseException) -> None:
         """Record a refusal that stops nothing."""
-        if self._throttle.passes(_REFUSES):
+        if self._throttle.admit(_REFUSES):
             log.warning(_REFUSES, self._words(error))
 
     def over(self) -> None:

@@ -148,7 +148,7 @@ class ControlCommands(dict[str, Handler]):
                 _record_revoked(arguments.get("task_id"))
             reason = REASONS.get(name, UNKNOWN)
             shown = name if name in REASONS else "an unknown command"
-            if self._throttle.passes(shown):
+            if self._throttle.admit(shown):
                 log.warning("refused %s of `celery control` or Flower: %s", shown, reason)
             refused: Mapping[str, str] = nok(f"refused: {reason}")
             return refused

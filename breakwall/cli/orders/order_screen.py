@@ -11,7 +11,7 @@ from itertools import chain, cycle
 from rich.table import Table
 from rich.text import Text
 
-from breakwall.cli.orders.order_tables import Section, attempts_of, incidents_of, interventions_of
+from breakwall.cli.orders.order_tables import TableSection, attempts_of, incidents_of, interventions_of
 from breakwall.cli.orders.order_text import order_fields
 from breakwall.payments.actions import StoredIncident, StoredIntervention
 from breakwall.payments.orders import StoredAttempt, StoredOrder
@@ -107,7 +107,7 @@ class _Page:
             used += len(parts)
         return used
 
-    def write_section(self, section: Section, number: int, *, spaced: bool) -> None:
+    def write_section(self, section: TableSection, number: int, *, spaced: bool) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for head in section.columns:
             # Rich takes room from the columns that may wrap, so the others keep theirs.
@@ -121,7 +121,7 @@ class _Page:
             self._console.print()
         self._console.print(table, width=self._columns, highlight=False)
 
-    def write_rest(self, sections: Sequence[Section], kept: Sequence[int]) -> None:
+    def write_rest(self, sections: Sequence[TableSection], kept: Sequence[int]) -> None:
         missing = [
             count(len(section.rows) - number, section.noun)
             for section, number in zip(sections, kept, strict=True)

@@ -14,7 +14,7 @@ from breakwall.terminal.words import duration, moment, state
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class TableSection:
     """A table.
 
     Attributes:
@@ -33,7 +33,7 @@ class Section:
         return list(zip(*self.columns.values(), strict=True))
 
 
-def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) -> Section:
+def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) -> TableSection:
     """The attempts, first to last; one that was sent under another key than ``key`` shows it."""
     columns = {
         "attempt": [str(attempt.number) for attempt in attempts],
@@ -49,10 +49,10 @@ def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) ->
         columns["sent as"] = [
             "-" if attempt.gateway_key == key else plain(attempt.gateway_key) for attempt in attempts
         ]
-    return Section("attempt", columns, ("attempt", "took"), ("code", "detail", "sent as"))
+    return TableSection("attempt", columns, ("attempt", "took"), ("code", "detail", "sent as"))
 
 
-def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: bool) -> Section:
+def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: bool) -> TableSection:
     """What people did, first to last."""
     columns = {
         "intervention": [done.action.value for done in interventions],
@@ -63,10 +63,10 @@ def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: boo
     if not narrow:
         columns["evidence"] = [plain(done.evidence or "-") for done in interventions]
     columns["reason"] = [plain(done.reason or "-") for done in interventions]
-    return Section("intervention", columns, cuttable=("by", "evidence", "reason"))
+    return TableSection("intervention", columns, cuttable=("by", "evidence", "reason"))
 
 
-def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> Section:
+def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> TableSection:
     """The incidents, open ones last: where there is little room, the last rows are shown."""
     ordered = sorted(incidents, key=lambda incident: incident.closed_at is None)
     columns = {
@@ -76,7 +76,7 @@ def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> Sectio
         "detail": [plain(incident.detail) for incident in ordered],
         "closed": ["yes" if narrow and incident.closed_at else closing(incident) for incident in ordered],
     }
-    return Section("incident", columns, ("incident",), ("detail", "closed"))
+    return TableSection("incident", columns, ("incident",), ("detail", "closed"))
 
 
 def _at(at: datetime, *, narrow: bool) -> str:

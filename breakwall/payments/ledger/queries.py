@@ -82,7 +82,7 @@ class OrderPrunedError(Picklable, OrderNotFoundError):
         return {"order": self.pruned.as_document()}
 
 
-class AmbiguousNameError(Picklable, LookupError):
+class AmbiguousNameError(Picklable, BreakwallError, LookupError):
     """The name fits two orders: it is one's id and the other's key, say. Nothing was changed.
 
     Attributes:

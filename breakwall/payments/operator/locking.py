@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, select
 
+from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
 from breakwall.payments.ledger.pruned_orders import pruned_order
@@ -14,8 +15,11 @@ from breakwall.payments.ledger.queries import OrderPrunedError
 from breakwall.payments.orders import OrderStatus
 
 
-class RefusedError(Exception):
+class RefusedError(BreakwallError):
     """The order's state does not allow the action; nothing was changed."""
+
+    kind = "refused"
+    exit_code = ExitCode.REFUSED
 
 
 def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Row[Any]]:

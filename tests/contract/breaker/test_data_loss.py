@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Store
-from breakwall.breaker.stores import Record
+from breakwall.breaker.stores import StoredCircuit
 from tests.contract.breaker.conftest import ON_SHARED
 from tests.waiting import wait_until
 
@@ -26,10 +26,10 @@ class LossyStore:
         self.remote = store.remote
         self.loses_replies = self.loses_requests = False
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         return self._store.load(name)
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         if self.loses_requests:
             raise TimeoutError("the request was lost")
         answer = self._store.swap(name, seen, version, text)

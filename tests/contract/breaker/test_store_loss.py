@@ -111,7 +111,7 @@ def test_an_open_circuit_outlives_flushall(redis_server: RedisServer, redis_url:
         assert breaker.status().state is CircuitState.OPEN
 
 
-def test_a_server_that_is_killed_and_started_again_is_rejoined(
+def test_a_server_that_is_killed_and_started_again_is_used_again(
     redis_server: RedisServer, redis_url: str
 ) -> None:
     config = CircuitBreakerConfig(failure_threshold=3, refresh_interval=0.05)

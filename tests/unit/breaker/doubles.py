@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
-from breakwall.breaker.stores import Record
+from breakwall.breaker.stores import StoredCircuit
 from breakwall.breaker.sync.replica import Setup
 from tests.dict_store import DictStore
 from tests.waiting import wait_until
@@ -61,12 +61,12 @@ class FaultyStore(DictStore):
     def operations(self) -> int:
         return self.loads + self.swaps
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         self._check()
         self.loads += 1
         return super().load(name)
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         self._check()
         self.swaps += 1
         hook, self.before_swap = self.before_swap, None

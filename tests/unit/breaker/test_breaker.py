@@ -210,7 +210,7 @@ def test_a_probe_that_has_ended_keeps_nothing_of_its_breaker_alive() -> None:
 
 
 class TestPermit:
-    def test_settling_twice_counts_once(self, fleet: Fleet) -> None:
+    def test_a_result_that_is_recorded_twice_counts_once(self, fleet: Fleet) -> None:
         breaker = fleet.breaker()
         permit = breaker.acquire()
         permit.record_failure()

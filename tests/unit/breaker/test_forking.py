@@ -39,7 +39,7 @@ def _forking_beside_threads_is_what_is_tested() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, params=["fork", "a fork in C"])
-def _whoever_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _however_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python's own fork, and one that it hears nothing of, as uWSGI's."""
     if request.param != "fork":
         monkeypatch.setattr(os, "fork", fork_in_c)

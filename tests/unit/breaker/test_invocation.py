@@ -18,7 +18,7 @@ from breakwall.breaker import (
     Event,
     StoreLost,
 )
-from breakwall.breaker.stores import Record
+from breakwall.breaker.stores import StoredCircuit
 from tests.dict_store import DictStore
 from tests.stopwatch import Stopwatch
 from tests.unit.breaker.doubles import EPOCH, Clock, Fleet, ServiceError, answer, fail_times
@@ -141,11 +141,11 @@ class HangingStore(DictStore):
         super().__init__(clock)
         self.answers = threading.Event()
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         self.answers.wait(10)
         return super().load(name)
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         self.answers.wait(10)
         return super().swap(name, seen, version, text)
 

@@ -92,7 +92,7 @@ def test_finished_orders_are_counted_by_status(ledger: Ledger, monitor: DemoMoni
 
 def test_an_answer_that_a_look_up_found_again_is_counted(ledger: Ledger, monitor: DemoMonitor) -> None:
     found = LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, charge_id="ch-1")
-    ledger.record_look_up(lost(ledger, 1), found, Decision(OrderStatus.PAID), fruitless=False)
+    ledger.record_look_up(lost(ledger, 1), found, Decision(OrderStatus.PAID))
     assert (monitor.lost_answers().found, monitor.lost_answers().absent) == (1, 0)
 
 
@@ -110,7 +110,7 @@ def test_calls_are_counted_since_a_moment_with_the_look_ups_that_got_no_answer(
     sent(ledger, 2)
     assert monitor.count_calls_since(moment) == 1
     unanswered = LookupAnswer(LookupResult.UNAVAILABLE, Health.FAILURE, code="ConnectError")
-    ledger.record_look_up(lost(ledger, 3), unanswered, Decision(OrderStatus.QUEUED), fruitless=True)
+    ledger.record_look_up(lost(ledger, 3), unanswered, Decision(OrderStatus.QUEUED))
     assert monitor.count_calls_since(moment) == 3
 
 

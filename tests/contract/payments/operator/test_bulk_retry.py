@@ -255,7 +255,7 @@ class TestTheDryRun:
     def preview(self, site: Site, selection: Selection = DEAD) -> Preview:
         return driver(site).preview(selection)
 
-    def settled(self, site: Site) -> None:
+    def finish(self, site: Site) -> None:
         dead(site, "a", "b")
         in_review(site, "c")
         queued(site, "d")
@@ -264,7 +264,7 @@ class TestTheDryRun:
         site.ledger.accept_sending(order("f"))
 
     def test_counts_what_is_eligible_skipped_and_already_paid(self, site: Site) -> None:
-        self.settled(site)
+        self.finish(site)
         assert self.preview(site) == Preview(
             eligible=2,
             looked_up_first=0,
@@ -273,7 +273,7 @@ class TestTheDryRun:
         )
 
     def test_counts_what_is_looked_up_first(self, site: Site) -> None:
-        self.settled(site)
+        self.finish(site)
         seen = self.preview(site, Selection((OrderStatus.REVIEW, OrderStatus.DEAD)))
         assert (seen.eligible, seen.looked_up_first) == (3, 1)
 
@@ -288,18 +288,18 @@ class TestTheDryRun:
         assert (seen.eligible, seen.already_paid) == (1, 1)
 
     def test_counts_what_the_run_then_does(self, site: Site) -> None:
-        self.settled(site)
+        self.finish(site)
         chosen = Selection((OrderStatus.DEAD, OrderStatus.QUEUED), currency="KRW")
         assert self.preview(site, chosen).eligible == run(site, chosen) == 3
 
     def test_changes_nothing(self, site: Site) -> None:
-        self.settled(site)
+        self.finish(site)
         before = [site.get(key) for key in "abcdef"]
         self.preview(site)
         assert [site.get(key) for key in "abcdef"] == before
 
     def test_of_named_orders_counts_those(self, site: Site) -> None:
-        self.settled(site)
+        self.finish(site)
         ids = [site.get(key).id for key in "ace"]
         assert driver(site).preview_named(ids) == Preview(2, 1, 1, {})
 

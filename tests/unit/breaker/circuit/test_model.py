@@ -145,7 +145,7 @@ class CircuitAgainstModel(RuleBasedStateMachine):
         self.model.report(self.now, jitter, generation, member, good, bad)
 
     @rule()
-    def somebody_asks_for_a_lease(self) -> None:
+    def a_caller_asks_for_a_lease(self) -> None:
         lease_id = f"lease-{len(self.lease_ids)}"
         self.lease_ids.append(lease_id)
         self.advance()

@@ -7,7 +7,7 @@ import pytest
 from breakwall.breaker.circuit.operations import RecordOutcomes
 from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.circuit.window import CounterDelta
-from breakwall.breaker.stores import Record
+from breakwall.breaker.stores import StoredCircuit
 from breakwall.breaker.sync.cas import ROUNDS_AT_ONCE, Received, Synchronization, Synchronized
 from breakwall.breaker.sync.conflict import Snapshot
 from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore, setup_of
@@ -23,11 +23,11 @@ class CrowdedStore(FaultyStore):
         self._fresh_looks_win = fresh_looks_win
         self._looked = False
 
-    def load(self, name: str) -> Record:
+    def load(self, name: str) -> StoredCircuit:
         self._looked = True
         return super().load(name)
 
-    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, Record]:
+    def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         if not (self._looked and self._fresh_looks_win):
             seen = "somebody else's"
         self._looked = False
@@ -36,7 +36,7 @@ class CrowdedStore(FaultyStore):
 
 def synchronize(store: FaultyStore, clock: Clock, *, is_known: bool = True) -> Synchronized:
     """Brings one failure to the store."""
-    known = Received(Record("v0", None, store.load("payment").now), clock()) if is_known else None
+    known = Received(StoredCircuit("v0", None, store.load("payment").now), clock()) if is_known else None
     store.loads = 0
     store._looked = False  # type: ignore[attr-defined]  # every store of this file has it
     failure = RecordOutcomes(CounterDelta(0, "a", failures=1))
@@ -65,7 +65,7 @@ def test_it_sends_nothing_after_its_time(clock: Clock, monkeypatch: pytest.Monke
     store = CrowdedStore(clock, fresh_looks_win=True)
     load = store.load
 
-    def slow_load(name: str) -> Record:
+    def slow_load(name: str) -> StoredCircuit:
         clock.sleep(0.6)
         return load(name)
 

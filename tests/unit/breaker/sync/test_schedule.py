@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
-from breakwall.breaker.stores import Record
+from breakwall.breaker.stores import StoredCircuit
 from tests.unit.breaker.doubles import OPENED, Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
 
 
@@ -50,7 +50,7 @@ def test_with_a_store_as_slow_as_a_call_waits_for_it_is_25_calls(
     succeed_times(breaker, 2)
     load, beside = store.load, []
 
-    def slow_load(name: str) -> Record:
+    def slow_load(name: str) -> StoredCircuit:
         for _ in range(5):
             beside.append("a call")
             clock.sleep(0.01)

@@ -118,7 +118,7 @@ class TestWithoutStore:
         assert not breaker._replica._state.pending
 
 
-class TestRejoining:
+class TestConflictResolution:
     def test_the_fleets_circuit_counts_again(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
         away, other = fleet.breakers(2)
         succeed_times(away, 1)

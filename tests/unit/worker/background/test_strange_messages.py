@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from breakwall.broker.messages.strange import StrangeMessage
+from breakwall.log_throttle import INTERVAL
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.fleet.strange_messages import newest
 from breakwall.worker.background.strange_messages import StrangeMessageRecorder
-from breakwall.worker.log.throttle import PAUSE
 
 
 @pytest.fixture(autouse=True)
 def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a commit may take longer than a worker's end waits for it."""
-    monkeypatch.setattr("breakwall.worker.strange_messages.GOODBYE", 60.0)
+    monkeypatch.setattr("breakwall.worker.background.strange_messages.CLOSE_TIMEOUT", 60.0)
 
 
 class Clock:
@@ -42,7 +42,7 @@ def test_a_kind_is_logged_at_once_and_then_once_a_minute_with_its_number(
     recorder = StrangeMessageRecorder(lambda: database, clock)
     for _ in range(70):
         recorder.record(StrangeMessage("it is no JSON", None, b"x"))
-    clock.now += PAUSE
+    clock.now += INTERVAL
     recorder.record(StrangeMessage("it is no JSON", None, b"x"))
     recorder.close()
     first, second = logged(caplog)
