@@ -48,5 +48,6 @@ class LedgerBase:
         """The site's name: read once, and again after SQLite's file was replaced by another."""
         read = self._site_read
         if read is None or read[0] is not self.database.prepared:
-            read = self._site_read = (self.database.prepared, read_site(self.database, lock_budget))
+            name = read_site(self.database, lock_budget)  # The first use of a database prepares it.
+            read = self._site_read = (self.database.prepared, name)
         return read[1]

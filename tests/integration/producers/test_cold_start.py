@@ -50,7 +50,7 @@ def test_a_store_that_hangs_costs_the_start_the_first_contact_and_the_first_orde
     with producer:
         assert time.monotonic() - began >= 0.5
         assert seconds < 20
-        assert producer._breaker._replica.belief.contact.local, (
+        assert producer._breaker._replica._state.status.is_local, (
             "no call waits for a store that is slow or lost"
         )
 

@@ -83,7 +83,7 @@ class TestRulesBecomeColumns:
             connection.execute(update(attempts).values(code="other", detail="In other words."))
             for number, (*_, expected) in enumerate(WRITTEN_BEFORE):
                 # An order that a person has retried after a refusal is looked up first.
-                doubted = {"unsettled"} if waits and expected == {"refused", "spends_key"} else set()
+                doubted = {"unresolved"} if waits and expected == {"refused", "spends_key"} else set()
                 assert read_facts(connection, f"o{number}") == expected | doubted
 
     def test_an_order_that_was_retried_after_a_refusal_is_looked_up_by_the_refused_key(
@@ -97,7 +97,7 @@ class TestRulesBecomeColumns:
         with at_0003.connect() as connection:
             kept = connection.execute(select(orders.c.charge_key, orders.c.attempt_floor)).one()
             assert tuple(kept) == ("cart-1", 1)
-            assert read_facts(connection, "o1") == {"refused", "spends_key", "unsettled"}
+            assert read_facts(connection, "o1") == {"refused", "spends_key", "unresolved"}
 
     def test_a_finished_orders_attempts_are_left_as_they_are(self, at_0003: Engine) -> None:
         with at_0003.begin() as connection:
@@ -169,7 +169,7 @@ class TestKnownCharges:
             add_paid(connection, "cart-1", "ch_1")
         upgrade(at_0003)
         database = Database(at_0003.url.render_as_string(hide_password=False))
-        found = known_charges(database, DatabaseClock(), "default", key_shape("cart-9"), settled_for=30.0)
+        found = known_charges(database, DatabaseClock(), "default", key_shape("cart-9"), older_than=30.0)
         assert found == [KnownCharge("cart-1", "ch_1")]
         database.close()
 
@@ -233,7 +233,7 @@ class TestAWorkerOfTheVersionBefore:
             write_attempt(connection, "o1", outcome=None)
             unknown = {"outcome": "unknown", "code": "http_500", "finished_at": NOON}
             connection.execute(update(attempts).values(unknown))
-            assert read_facts(connection, "o1") == {"unsettled", "spends_key"}
+            assert read_facts(connection, "o1") == {"unresolved", "spends_key"}
             paid = {"status": "paid", "charge_id": "ch_1", "lease_until": None, "settled_at": NOON}
             connection.execute(update(orders).values(paid))
             assert owner_of(connection, "ch_1") == "o1"

@@ -45,7 +45,7 @@ class Site:
         assert claim is not None
         attempt = self.ledger.begin_attempt(claim)
         assert attempt is not None
-        return self.ledger.record_answer(attempt, answer, Decision(status, delay))[0]
+        return self.ledger.record(attempt, answer, Decision(status, delay))[0]
 
     def lines(self) -> list[str]:
         return [record.getMessage() for record in self.caplog.records if record.name == "breakwall.orders"]

@@ -99,7 +99,7 @@ class Site:
         if analysed:
             tidy(self.database.engine)
         self._explain = explain
-        self.due = DispatchQueue(self.database)
+        self.dispatch_queue = DispatchQueue(self.database)
         self.ledger = Ledger(self.database, lease=15)
         self.gateway = ScriptedGateway()
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=1))
