@@ -8,6 +8,7 @@ from itertools import pairwise, product
 
 import pytest
 
+from breakwall.payments.ledger.ledger import Ledger
 from tests.source_tree import ROOT, imports, product_modules
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -109,7 +110,12 @@ def test_each_link_leads_to_what_it_names(text: str, file: str) -> None:
     assert module is not None, f"there is no {file}"
     if text.endswith(".py"):
         return
-    found: object = importlib.import_module(module.name)
+    found = importlib.import_module(module.name)
+    owner, _, method = text.rpartition(".")
+    if owner == "Ledger":  # Its methods are written in its base classes, a file for each.
+        assert f"def {method}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file} has no {text}"
+        assert hasattr(Ledger, method)
+        return
     for part in text.split("."):
         assert hasattr(found, part), f"{file} has no {text}"
         found = getattr(found, part)

@@ -8,7 +8,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from breakwall.breaker.sync.store import StoredCircuit
+from breakwall.breaker.sync.store_protocol import StoredCircuit
 from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_client
 
 PREFIX = "breakwall:breaker:"

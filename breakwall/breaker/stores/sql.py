@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
-from breakwall.breaker.sync.store import ABSENT, StoredCircuit
+from breakwall.breaker.sync.store_protocol import ABSENT, StoredCircuit
 from breakwall.sqlite.file import sqlite_file, watch_file
 from breakwall.sqlite.fork import inside_sqlite
 from breakwall.sqlite.write_ahead import use_write_ahead_log

@@ -12,7 +12,7 @@ from breakwall.breaker.circuit.clock_adjustment import adjusted
 from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.sync.conflict import Snapshot, merge
 from breakwall.breaker.sync.replica import Setup
-from breakwall.breaker.sync.store import Store, StoredCircuit
+from breakwall.breaker.sync.store_protocol import Store, StoredCircuit
 
 # One of two racing swaps always wins, so a member of a fleet of n that fail together loses some n races. A bound for
 # stores that answer at once; others run into the time limit first.

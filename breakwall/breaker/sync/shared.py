@@ -14,7 +14,7 @@ from breakwall.breaker.sync.notifier import Notifier
 from breakwall.breaker.sync.pending import ConfirmedOperation
 from breakwall.breaker.sync.replica import Pending, Setup, Steps, T
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
-from breakwall.breaker.sync.store import Store
+from breakwall.breaker.sync.store_protocol import Store
 from breakwall.breaker.sync.synchronizer import Synchronizer
 
 

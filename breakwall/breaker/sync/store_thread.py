@@ -14,7 +14,7 @@ import weakref
 
 from breakwall.breaker import forking
 from breakwall.breaker.sync.job_queue import Job, JobQueue
-from breakwall.breaker.sync.store import Store
+from breakwall.breaker.sync.store_protocol import Store
 
 logger = logging.getLogger("breakwall.breaker")
 

@@ -13,7 +13,7 @@ from breakwall.breaker.sync.cas import Received, Synchronization
 from breakwall.breaker.sync.conflict import PrematureError, Snapshot
 from breakwall.breaker.sync.replica import Pending, Setup
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
-from breakwall.breaker.sync.store import Store
+from breakwall.breaker.sync.store_protocol import Store
 from breakwall.breaker.sync.store_thread import NoThreadError, store_threads
 
 # A synchronization begins no further round after this share of the silence with which a store is lost. What it sends

@@ -13,8 +13,10 @@ class Outcome(StrEnum):
     Only ``NOT_SENT``, ``FAILED`` and ``THROTTLED`` prove that nothing was charged. ``UNKNOWN`` proves
     nothing: the request may have reached the service, and no trustworthy answer came back.
 
-    A new outcome also needs: each gateway that can give it (`charge_answers` for HTTP), what follows from it
-    (`payments.decisions`), and the CHECK of ``attempts.outcome`` (`payments.db.schema`, with a migration).
+    A new outcome also needs: each gateway that can give it (for HTTP `charge_answers`; a 402 is a decline there); what
+    follows from it (`payments.decisions`); whether it proves something (`proves_no_charge`, and the conditions in
+    `ledger.attempt_conditions`, `ledger.attempt_outcomes`, `ledger.claim` and `operator.key_rotation`); and a
+    migration, whose CHECK of ``attempts.outcome`` permits it. The version before must be able to read its rows.
     """
 
     SUCCEEDED = "succeeded"

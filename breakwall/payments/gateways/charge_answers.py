@@ -13,8 +13,7 @@ from typing import Any
 
 from breakwall.breaker import parse_retry_after
 from breakwall.host.exhaustion import exhausted_resource
-from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
-from breakwall.payments.gateways.bodies import (
+from breakwall.payments.gateways.answer_bodies import (
     UnreadableError,
     excerpt,
     find_code,
@@ -24,6 +23,7 @@ from breakwall.payments.gateways.bodies import (
     read_status,
     unknown_status,
 )
+from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
 
 RUNNING = frozenset({"processing", "pending"})

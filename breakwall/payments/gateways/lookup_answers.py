@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from breakwall.breaker import parse_retry_after
-from breakwall.payments.gateways.base import Advice, Health, LookupAnswer, LookupResult
-from breakwall.payments.gateways.bodies import (
+from breakwall.payments.gateways.answer_bodies import (
     UnreadableError,
     excerpt,
     read_charge_id,
@@ -21,6 +20,7 @@ from breakwall.payments.gateways.bodies import (
     read_status,
     unknown_status,
 )
+from breakwall.payments.gateways.base import Advice, Health, LookupAnswer, LookupResult
 from breakwall.payments.gateways.charge_answers import (
     DEFAULT_BOUNDS,
     RUNNING,

@@ -14,13 +14,13 @@ from sqlalchemy import Connection, delete, insert, literal, select
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Progress
 from breakwall.payments.keys import derive_charge_key, derive_order_id
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.claim import Attempt, Claim, charge_request
-from breakwall.payments.ledger.insert_new import insert_new
 from breakwall.payments.ledger.pruned_orders import PrunedOrder, pruned_by_key, was_not_pruned
 from breakwall.payments.ledger.queries import orders_by_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_caller_key
@@ -139,7 +139,7 @@ def insert_orders(
             compiled anew each time, at ten times the cost.
     """
     # A conflict on any column: the id is derived from the key, so both are known or neither is.
-    statement = insert_new(connection, orders).returning(orders.c.idempotency_key, orders.c.id)
+    statement = insert_missing(connection, orders).returning(orders.c.idempotency_key, orders.c.id)
     return {row.idempotency_key: row.id for row in connection.execute(statement.values(shared), rows)}
 
 

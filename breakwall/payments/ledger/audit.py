@@ -19,8 +19,8 @@ from breakwall.payments.actions import (
 )
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
+from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.schema import incidents, interventions
-from breakwall.payments.ledger.insert_new import insert_new
 from breakwall.payments.orders import OrderStatus
 
 _INTERVENTION_COLUMNS = [interventions.c[name] for name in StoredIntervention.__dataclass_fields__]
@@ -65,7 +65,7 @@ def report_incident(
 ) -> None:
     """Record what a person has to look at. An incident that is known, open or closed, is not recorded again."""
     row = {"order_id": order_id, "kind": kind, "detail": detail, "at": clock.after(0)}
-    connection.execute(insert_new(connection, incidents).values(row))
+    connection.execute(insert_missing(connection, incidents).values(row))
 
 
 def resolved_as_not_charged_since(connection: Connection, order_id: str, fence: int) -> bool:

@@ -10,10 +10,10 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
+from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.query_hints import once
 from breakwall.payments.db.schema import charges, orders
 from breakwall.payments.keys import key_shape
-from breakwall.payments.ledger.insert_new import insert_new
 
 DEFAULT_ACCOUNT = "default"
 
@@ -92,6 +92,6 @@ def _insert_unless_owned(
     values = [literal(value, charges.c[name].type).label(name) for name, value in row.items()]
     before = _PAID_BEFORE.order_by(None).params(row)
     new = select(*values, clock.after(0).label("at")).where(~before.exists())
-    unless_there = insert_new(connection, charges).from_select([*row, "at"], new)
+    unless_there = insert_missing(connection, charges).from_select([*row, "at"], new)
     returning: ReturningInsert[Any] = unless_there.returning(charges.c.order_id)
     return returning

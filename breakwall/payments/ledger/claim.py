@@ -165,7 +165,7 @@ class Claiming(LedgerBase):
 def charge_request(
     order: Order | Row[Any], order_id: str, charge_key: str, reference: str | None
 ) -> ChargeRequest:
-    """What is sent to charge an order; a new field of orders that the gateway needs goes in here."""
+    """What is sent to charge an order. A new field goes in here, in `ChargeRequest`, and in each gateway."""
     return ChargeRequest(order_id, order.user_id, order.amount, order.currency, charge_key, reference)
 
 

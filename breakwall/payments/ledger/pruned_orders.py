@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, true
 
+from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import known_keys, orders
 from breakwall.payments.ledger.claim import Claim
-from breakwall.payments.ledger.insert_new import insert_new
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
 
 
@@ -100,7 +100,7 @@ def bring_back(connection: Connection, claim: Claim) -> None:
     pruned = pruned_by_id(connection, [claim.order_id]).get(claim.order_id)
     if pruned is None:
         return
-    connection.execute(insert_new(connection, orders).values(_row(pruned, claim)))
+    connection.execute(insert_missing(connection, orders).values(_row(pruned, claim)))
     connection.execute(delete(known_keys).where(known_keys.c.order_id == claim.order_id))
 
 

@@ -31,12 +31,12 @@ from sqlalchemy import (
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database, SchemaError
+from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import attempts, charges, incidents, interventions, known_keys, orders
 from breakwall.payments.ledger.batches import BatchJob, Position, orders_by_age
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
-from breakwall.payments.ledger.insert_new import insert_new
 from breakwall.payments.ledger.pruned_orders import digest_user
 from breakwall.payments.orders import OrderStatus
 
@@ -177,7 +177,7 @@ class Pruning(BatchJob):
             for row in pruned
         ]
         # A version that does not know of pruning may have accepted a pruned key again: then its row is there already.
-        statement = insert_new(connection, known_keys)
+        statement = insert_missing(connection, known_keys)
         connection.execute(statement.values(pruned_at=self._clock.after(0)), rows)
 
 
@@ -218,7 +218,7 @@ def _keep_charges(connection: Connection, order_ids: Sequence[str]) -> Insert:
         ~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id),
     )
     columns = ["charge_id", "account", "order_id", "key", "key_shape", "at"]
-    keeping: Insert = insert_new(connection, charges).from_select(columns, paid)
+    keeping: Insert = insert_missing(connection, charges).from_select(columns, paid)
     return keeping
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.payments.gateways.bodies import UnreadableError, read_object
+from breakwall.payments.gateways.answer_bodies import UnreadableError, read_object
 
 SAID = {"status": "succeeded", "charge_id": "café"}
 TEXT = json.dumps(SAID, ensure_ascii=False)
