@@ -91,7 +91,9 @@ def open_charger(settings: Settings, ledger: Ledger) -> Charger:
     """Sends attempts to the configured payment service, and warns when it rejects them."""
     rejections = RejectionLog(time.monotonic)
     gateway = gateway_from_settings(settings)
-    return Charger(gateway, ledger, retry_policy(settings), random.random, on_answer=rejections.record_answer)
+    return Charger(
+        gateway, ledger, retry_policy(settings), random.random, on_recorded=rejections.record_answer
+    )
 
 
 def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *, pause: float = 0.0) -> None:
@@ -101,7 +103,7 @@ def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *
         pause: seconds between two openings that are logged as warnings.
     """
     log = CircuitLog(time.monotonic, window=settings.breaker.window, pause=pause)
-    charger.on_reply = log.record_answer
+    charger.on_received = log.record_answer
     breaker.listen(log.on_event)
 
 

@@ -98,7 +98,7 @@ class Retrier:
             age = claim.progress.unresolved_age
             answer = self._lookup.look_up(claim.request, deadline=deadline, age=age)
             reach("after", "look_up")
-        self._charger.on_reply(answer)
+        self._charger.on_received(answer)
         report_health(permit, answer)
         decision = after_look_up(
             answer,

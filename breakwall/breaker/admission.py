@@ -75,7 +75,7 @@ class Admission:
             except BaseException:
                 replica.give_up_lease(lease_id)
                 raise
-        return replica.has_lease(lease_id)
+        return replica.take_lease(lease_id)
 
     def _refusal(self, decision: CircuitDecision, override: Override | None) -> CircuitBreakerError:
         self.recorder.counts.count_refusal()

@@ -60,9 +60,9 @@ class CircuitBreaker:
     `meet_store`).
 
     While the circuit is closed, calls are let through by this process's copy of it, which is at most
-    ``config.refresh_interval`` old. So after the circuit has opened elsewhere, this process goes on with calls for at
-    most that long, plus ``config.store_timeout`` if the store is slow just then: at 100 calls a second and the defaults
-    20 calls, 25 at worst. Lost races for the store do not make it longer.
+    ``config.refresh_interval`` old. So after another process opens the circuit, this one may go on with its calls for
+    that long, plus ``config.store_timeout`` if the store is slow just then: at 100 calls a second and the defaults 20
+    calls, 25 at worst.
     """
 
     def __init__(

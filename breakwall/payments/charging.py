@@ -25,8 +25,8 @@ class Charger:
         ledger: where results are recorded.
         policy: when an attempt without a final answer is due again.
         jitter: uniform random numbers from 0 to 1.
-        on_answer: called with each answer to a charge, once it is recorded.
-        on_reply: called with each answer, to a charge or a look-up, before the breaker learns of it.
+        on_recorded: called with each answer to a charge, once it is recorded.
+        on_received: called with each answer, to a charge or a look-up, before the breaker learns of it.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Charger:
         policy: RetryPolicy,
         jitter: Callable[[], float],
         *,
-        on_answer: Callable[[ChargeAnswer], None] = lambda answer: None,
-        on_reply: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None,
+        on_recorded: Callable[[ChargeAnswer], None] = lambda answer: None,
+        on_received: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None,
     ) -> None:
         self.gateway = gateway
         self.ledger = ledger
         self.policy = policy
         self.jitter = jitter
-        self.on_answer = on_answer
-        self.on_reply = on_reply
+        self.on_recorded = on_recorded
+        self.on_received = on_received
 
     def send(
         self, attempt: Attempt, permit: Permit, *, deadline: float, lock_budget: LockBudget | None = None
@@ -65,13 +65,13 @@ class Charger:
             reach("before", "charge")
             answer = self.gateway.charge(attempt.claim.request, deadline=deadline)
             reach("after", "charge")
-        self.on_reply(answer)
+        self.on_received(answer)
         report_health(permit, answer)
         profile = self.gateway.profile
-        accepted = without_look_up(verified(answer, attempt.claim.request), profile)
-        decision = after_attempt(accepted, attempt.claim.progress, profile, self.policy, self.jitter())
-        result = self.ledger.record(attempt, accepted, decision, lock_budget)
-        self.on_answer(answer)
+        trusted = without_look_up(verified(answer, attempt.claim.request), profile)
+        decision = after_attempt(trusted, attempt.claim.progress, profile, self.policy, self.jitter())
+        result = self.ledger.record(attempt, trusted, decision, lock_budget)
+        self.on_recorded(answer)
         return result
 
 

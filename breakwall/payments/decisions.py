@@ -36,7 +36,7 @@ class Progress:
         unresolved: whether an earlier attempt may have charged.
         unresolved_age: seconds since the newest such attempt ended; 0 without one.
         stored_errors: such attempts that the service answered with a 5xx, which it may have stored under their key.
-        key_spent: such an attempt has an answer of any kind that the service may have stored.
+        key_spent: the service may repeat an old answer of any kind under the key of such an attempt.
         key_age: upper bound on the age of the key in use when this claim's call ends, in seconds; 0 before the key
             was first sent.
         cancel_requested: a person asked to cancel it.
@@ -154,7 +154,7 @@ def after_attempt(
     """Decide by the answer to a charge; ``progress`` counts the attempt that was just made.
 
     ``progress.unresolved`` speaks of the attempts *before* this one: a proof that this one charged nothing
-    proves nothing about those.
+    does not clear those.
     """
     if answer.outcome is Outcome.SUCCEEDED:
         return Decision(OrderStatus.PAID)

@@ -37,7 +37,7 @@ class EarlyOutcomes:
         return bool(self._buckets) or self._hold_until > NEVER
 
     def take(self, operation: Operation, config: CircuitBreakerConfig, now: float) -> bool:
-        """Keep what ``operation`` says about the service, if anything; whether that is all there is to it."""
+        """Keep what ``operation`` says about the service. Returns whether nothing else is to be done with it."""
         if isinstance(operation, RecordOutcomes):
             self._count(operation.delta, config, now)
             return True

@@ -90,7 +90,7 @@ class LocalReplica:
     def request_lease(self, lease_id: str) -> None:
         self._apply(RequestLease(lease_id))
 
-    def has_lease(self, lease_id: str) -> bool:
+    def take_lease(self, lease_id: str) -> bool:
         return self.circuit.holds(lease_id)
 
     def give_up_lease(self, lease_id: str) -> None:

@@ -77,7 +77,7 @@ class PendingOperations:
         self._taken, self._leases_in_store = [], frozenset()
 
     def put_back(self) -> None:
-        """What was taken did not arrive: it waits again, but for what nobody waits for any more."""
+        """What was taken did not arrive. Queue it again, but not lease requests and overrides: their callers left."""
         again = [other for other in self._taken if not isinstance(other, RequestLease | ConfirmedOperation)]
         again, self._taken, self._waiting = again + self._waiting, [], []
         for operation in again:

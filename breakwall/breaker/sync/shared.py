@@ -73,7 +73,7 @@ class SharedReplica:
         """Ask for a probe's lease."""
         return self._submit(RequestLease(lease_id))
 
-    def has_lease(self, lease_id: str) -> bool:
+    def take_lease(self, lease_id: str) -> bool:
         """Whether the lease was granted; if not, the request is taken back."""
         with self._state.lock:
             has_it = self._state.circuit.holds(lease_id)

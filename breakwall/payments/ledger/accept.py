@@ -98,7 +98,7 @@ class Accepting(LedgerBase):
             "status": OrderStatus.QUEUED,
             "deferral_count": deferrals,
             "next_attempt_at": self.clock.after(delay),
-            # The producer's message for an order that is not due yet finds nothing to claim.
+            # With a delay: a message now would have no effect. Without: the producer sends the first message itself.
             "dispatch_at": self.clock.after(delay or PUBLISH_GRACE),
             "created_at": self.clock.after(0),
         }

@@ -56,13 +56,13 @@ class Recording(LedgerBase):
         claim = attempt.claim
 
         def work(connection: Connection) -> tuple[OrderStatus, str | None]:
-            verified = verify_owner(connection, self.clock, self.account, claim.request, answer)
-            if verified.outcome is Outcome.SUCCEEDED and verified.charge_id:
-                paid_by = pay(connection, self.clock, claim, verified.charge_id)
-                end_attempt(connection, self.clock, attempt, verified)
+            owned = register_charge(connection, self.clock, self.account, claim.request, answer)
+            if owned.outcome is Outcome.SUCCEEDED and owned.charge_id:
+                paid_by = pay(connection, self.clock, claim, owned.charge_id)
+                end_attempt(connection, self.clock, attempt, owned)
                 return OrderStatus.PAID, paid_by
-            status = self._apply(connection, claim, decision, verified, last_error(verified))
-            end_attempt(connection, self.clock, attempt, verified)
+            status = self._apply(connection, claim, decision, owned, last_error(owned))
+            end_attempt(connection, self.clock, attempt, owned)
             return status, None
 
         return self.database.write(work, name="record", lock_budget=lock_budget)
@@ -71,24 +71,24 @@ class Recording(LedgerBase):
         """Record what a look-up found; returns the order's state afterwards."""
 
         def work(connection: Connection) -> OrderStatus:
-            verified = verify_owner(connection, self.clock, self.account, claim.request, answer)
-            if verified.result is LookupResult.SUCCEEDED and verified.charge_id:
-                pay(connection, self.clock, claim, verified.charge_id)
+            owned = register_charge(connection, self.clock, self.account, claim.request, answer)
+            if owned.result is LookupResult.SUCCEEDED and owned.charge_id:
+                pay(connection, self.clock, claim, owned.charge_id)
                 status = OrderStatus.PAID
             else:
-                status = self._apply(connection, claim, decision, verified, self._lookup_changes(verified))
-            if verified.contradiction:
-                record_key_conflict(connection, self.clock, claim, verified)
-            elif verified.result in _FOUND:
+                status = self._apply(connection, claim, decision, owned, self._lookup_changes(owned))
+            if owned.contradiction:
+                record_key_conflict(connection, self.clock, claim, owned)
+            elif owned.result in _FOUND:
                 resolve_attempts(
                     connection,
                     self.clock,
                     claim.order_id,
                     newest_unresolved(claim.order_id, claim),
-                    Outcome(verified.result.value),
+                    Outcome(owned.result.value),
                     ResolvedBy.LOOK_UP,
                     "Looked up afterwards.",
-                    verified.charge_id,
+                    owned.charge_id,
                 )
             return status
 
@@ -165,7 +165,7 @@ class Recording(LedgerBase):
         return {**counted, **last_error(answer)}
 
 
-def verify_owner(
+def register_charge(
     connection: Connection, clock: Clock, account: str, request: ChargeRequest, answer: AnyAnswer
 ) -> AnyAnswer:
     """Assign the charge that an answer tells of to the request's order.

@@ -78,7 +78,7 @@ class TestWhenTheAnswerCannotBeRecorded:
         def fail(*_: object, **__: object) -> None:
             raise KeyError("a bug")
 
-        monkeypatch.setattr(site.producer._charger, "on_answer", fail)
+        monkeypatch.setattr(site.producer._charger, "on_recorded", fail)
         site.gateway.answers.append(PAID)
         assert site.producer.place(order()).status == "in_flight"
 

@@ -20,7 +20,7 @@ from breakwall.payments.gateways.base import ChargeAnswer, ChargeDetails, Charge
 from breakwall.payments.ledger.charges import assign_charge, known_charges
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
-from breakwall.payments.ledger.record import verify_owner
+from breakwall.payments.ledger.record import register_charge
 from breakwall.payments.operator.incidents import count_open
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
@@ -364,14 +364,14 @@ class TestTwoOpenTransactions:
         def stopped(*args: Any) -> Any:
             if before:
                 meeting.wait(10)
-                return verify_owner(*args)
-            verified = verify_owner(*args)
+                return register_charge(*args)
+            verified = register_charge(*args)
             if not getattr(met, "already", False):
                 met.already = True
                 meeting.wait(10)
             return verified
 
-        monkeypatch.setattr("breakwall.payments.ledger.record.verify_owner", stopped)
+        monkeypatch.setattr("breakwall.payments.ledger.record.register_charge", stopped)
 
     def test_with_one_charge_pay_one_order(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         self.meet(monkeypatch, before=True)
