@@ -4,8 +4,6 @@ A shop may have a `worker.py` of its own, so nothing of ours imports by the shor
 gives the same modules: no class, task or signal is there twice.
 """
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Sequence

@@ -4,10 +4,9 @@ The code passes these points; they do nothing until a test arms them. The promis
 a test that kills the process at each of them, restarts it, and finds every order charged once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
+# The transactions that change orders: a point before the commit of each, and one after it.
 TRANSACTIONS = (
     "accept_sending",
     "accept_queued",
@@ -27,10 +26,9 @@ TRANSACTIONS = (
     "resolve",
     "suspect",
 )
-"""The transactions that change orders: a point before the commit of each, and one after it."""
 
+# The calls to other servers: a point before each, and one after it.
 STEPS = ("charge", "look_up", "publish", "acknowledge")
-"""The calls to other servers: a point before each, and one after it."""
 
 POINTS = tuple(f"{moment} {what}" for what in (*TRANSACTIONS, *STEPS) for moment in ("before", "after"))
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ssl
 
+# Headers that Breakwall sends itself, or that say how a message is to be read.
 _RESERVED = re.compile(
     "(accept|proxy)(-.*)?|connection|content-.*|expect|host|idempotency-key|keep-alive|te|trailer"
     "|transfer-encoding|upgrade|user-agent",
     re.IGNORECASE,
 )
-"""Headers that Breakwall sends itself, or that say how a message is to be read."""
 
 _TOKEN = re.compile(r"[!-~]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

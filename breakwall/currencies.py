@@ -3,8 +3,6 @@
 The list is the standard's list one (active codes), without funds, metals and test codes.
 """
 
-from __future__ import annotations
-
 _TWO_DIGITS = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC
 CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR
@@ -17,17 +15,17 @@ _THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "INR": "₹"}
 
+# Decimal digits of each currency: `MINOR_DIGITS["KRW"] == 0`, so ₩10,000 is the amount 10000.
 MINOR_DIGITS: dict[str, int] = {
     **dict.fromkeys(_TWO_DIGITS.split(), 2),
     **dict.fromkeys(_NO_DIGITS.split(), 0),
     **dict.fromkeys(_THREE_DIGITS.split(), 3),
 }
-"""Decimal digits of each currency: ``MINOR_DIGITS["KRW"] == 0``, so ₩10,000 is the amount 10000."""
 
 
+# Digits of the greatest amount, counted in major units: above any real order, in every currency. With three
+# decimals it is below 2**53, so that JSON readers which keep numbers as doubles keep it exact.
 MAX_MAJOR_DIGITS = 12
-"""Digits of the greatest amount, counted in major units: above any real order, in every currency. With three
-decimals it is below 2**53, so that JSON readers which keep numbers as doubles keep it exact."""
 
 
 def max_amount(currency: str) -> int:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
     from breakwall.producers.producer import PlaceResult
 
+# The circuit's fields that hold seconds since 1970.
 _EPOCH_FIELDS = {"opened_at", "open_until", "last_failure_at", "store_time", "set_at", "expires_at"}
-"""The circuit's fields that hold seconds since 1970."""
 
 
 def order_document(order: StoredOrder) -> dict[str, Any]:

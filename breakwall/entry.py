@@ -1,7 +1,5 @@
 """Where the `breakwall` command begins. A failure to load the command line is a sentence, not a traceback."""
 
-from __future__ import annotations
-
 import sys
 from typing import NoReturn
 

@@ -3,8 +3,6 @@
 Imports nothing, so that every part can use it, also where no memory is left for an import.
 """
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import Any, ClassVar
 

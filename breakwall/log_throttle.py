@@ -1,13 +1,10 @@
 """Logs the same thing at most once a minute: a failure that repeats each second would otherwise fill the log."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable
 
-INTERVAL = 60.0
-"""Seconds between two lines of the same kind."""
+INTERVAL = 60.0  # Seconds between two lines of the same kind.
 
 
 class LogThrottle:

@@ -19,13 +19,12 @@ from breakwall.texts import visible
 if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter
 
+# Characters of a field: Docker cuts lines of 16 KiB in two, and another program's message may have megabytes.
 MAX_FIELD = 4000
-"""Characters of a field: Docker cuts lines of 16 KiB in two, and another program's message may have megabytes."""
 
 MAX_TRACEBACK = 8000
 
-_LEFT_OUT = {"data"}
-"""Celery hands it to handlers beside its own lines: the whole message once more."""
+_LEFT_OUT = {"data"}  # Celery hands it to handlers beside its own lines: the whole message once more.
 
 
 def is_json_on(stream: object, chosen: str) -> bool:

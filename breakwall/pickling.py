@@ -1,7 +1,5 @@
 """Lets errors pass from one process to another: a process pool pickles what its workers raise."""
 
-from __future__ import annotations
-
 from typing import Any
 
 

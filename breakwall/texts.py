@@ -6,13 +6,10 @@ selectors, tags and combining marks are parts of words and emoji, and allowed. T
 nothing is normalised.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 
-MAX_LENGTH = 255
-"""Characters of a name, such as a key or a user id: a column and an index can hold as many."""
+MAX_LENGTH = 255  # Characters of a name, such as a key or a user id: a column and an index can hold as many.
 
 _CONTROL = "\\x00-\\x1f\\x7f-\\x9f"
 _DIRECTION = "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
@@ -21,8 +18,8 @@ _SURROGATES = "\\ud800-\\udfff"
 _NONCHARACTERS = "\\ufdd0-\\ufdef" + "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(17))
 _REFUSED = re.compile(f"[{_CONTROL}{_DIRECTION}{_SEPARATORS}{_SURROGATES}{_NONCHARACTERS}]")
 
+# How to call the characters that have no name in Unicode, by their category.
 _CATEGORIES = {"Cc": "a control character", "Cs": "half of a surrogate pair", "Cn": "a noncharacter"}
-"""How to call the characters that have no name in Unicode, by their category."""
 
 
 def is_allowed(text: str) -> bool:

@@ -1,7 +1,5 @@
 """Builds the parts from the settings: the one place that knows which class serves which setting."""
 
-from __future__ import annotations
-
 import random
 import time
 
@@ -24,8 +22,8 @@ from breakwall.urls import missing_file
 
 PAYMENT_CIRCUIT = "payment"
 
+# Seconds that a claim outlives the longest call, for a pause of the process and the result's transaction.
 LEASE_MARGIN = 5.0
-"""Seconds that a claim outlives the longest call, for a pause of the process and the result's transaction."""
 
 
 def open_database(settings: Settings) -> Database:

@@ -1,7 +1,5 @@
 """Imports many orders straight into the queue, in batches. A bad line does not keep out the others."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice

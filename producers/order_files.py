@@ -1,7 +1,5 @@
 """Reads orders from files: CSV, a JSON array or JSON Lines. Each record is checked on its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -13,8 +11,7 @@ from breakwall.files.columns import Columns
 from breakwall.files.records import Record, Records
 from breakwall.payments.orders import InvalidOrderError, Order
 
-FIELDS = tuple(field.name for field in fields(Order))
-"""What `--columns` can name."""
+FIELDS = tuple(field.name for field in fields(Order))  # What `--columns` can name.
 
 
 @dataclass(frozen=True, slots=True)

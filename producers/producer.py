@@ -31,11 +31,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("breakwall.orders")
 
+# Seconds between two warnings of a producer that the circuit has opened: the log is the shop's.
 WARNING_INTERVAL = 60.0
-"""Seconds between two warnings of a producer that the circuit has opened: the log is the shop's."""
 
-BATCH = 500
-"""Orders that `OrderProducer.enqueue` stores in one transaction: few, so that it is short."""
+BATCH = 500  # Orders that `OrderProducer.enqueue` stores in one transaction: few, so that it is short.
 
 
 @dataclass(frozen=True, slots=True)

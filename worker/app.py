@@ -1,7 +1,5 @@
 """The Celery app and its one task, which works on the orders that a message names."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Publishes due orders that have no live message, and takes back those of dead workers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker
@@ -10,9 +8,9 @@ from breakwall.crashpoints import reach
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.settings import DispatchSettings
 
+# Messages that may wait at the broker at a dispatcher's first look, and at the first after the circuit has
+# closed. Each look doubles the number. Each dispatcher counts for itself; the messages that wait they share.
 FIRST_STEP = 10
-"""Messages that may wait at the broker at a dispatcher's first look, and at the first after the circuit has closed.
-Each look doubles the number. Each dispatcher counts for itself; the messages that wait they share."""
 
 
 class Dispatcher:

@@ -1,7 +1,5 @@
 """A worker whose process runs out of a resource waits for it, and goes on when it is there again."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +12,12 @@ from breakwall.payments.db.database import DatabaseUnavailableError
 
 T = TypeVar("T")
 
+# Seconds until the next try. Other processes, or a person who raises a limit, need at least that long.
 PAUSE = 1.0
-"""Seconds until the next try. Other processes, or a person who raises a limit, need at least that long."""
 
+# Tries before the message is given up; the dispatcher sends another one later. Meanwhile the thread takes no
+# other message, which would only need the same resource.
 TRIES = 30
-"""Tries before the message is given up; the dispatcher sends another one later. Meanwhile the thread takes no other
-message, which would only need the same resource."""
 
 
 class ExhaustionRetry:

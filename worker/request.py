@@ -1,7 +1,5 @@
 """How one message is acknowledged, cancelled or revoked while the worker works on it."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import os

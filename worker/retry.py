@@ -1,7 +1,5 @@
 """What the worker does with one queued order. Follow `Retrier.run`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """What one worker process works with, built once from the settings."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable
@@ -30,8 +28,8 @@ from breakwall.worker.retry import Retrier
 
 log = logging.getLogger("breakwall.worker")
 
+# Of a message in our form. Two sites on one broker take each other's, and each is sent again a minute later.
 UNKNOWN_ORDER = "its order is not in this database"
-"""Of a message in our form. Two sites on one broker take each other's, and each is sent again a minute later."""
 
 
 class Runtime:

@@ -1,7 +1,5 @@
 """Which calls are let through: the circuit's decision, and an operator's override of it."""
 
-from __future__ import annotations
-
 import secrets
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What an exception out of a call says about the service."""
 
-from __future__ import annotations
-
 from breakwall.breaker.circuit.state import CallOutcome
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.errors import CircuitBreakerError

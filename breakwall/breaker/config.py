@@ -1,7 +1,5 @@
 """The configuration of one circuit."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What the breaker raises."""
 
-from __future__ import annotations
-
 from breakwall.breaker.circuit.state import CircuitState
 
 

@@ -1,7 +1,5 @@
 """What a breaker tells its listeners, as seen by this process."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import threading

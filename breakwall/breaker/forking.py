@@ -7,8 +7,6 @@ not compare it, because that would make a call a quarter slower: until its next 
 copy, and the successes of that moment are not reported.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import weakref

@@ -1,7 +1,5 @@
 """Calls that do not take the fast path of a closed circuit."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import inspect

@@ -1,7 +1,5 @@
 """What a breaker tells about itself: its status, its metrics, and the counts behind them."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from dataclasses import dataclass

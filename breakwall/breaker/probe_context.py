@@ -1,7 +1,5 @@
 """Which probes the running code is a part of: a call within a probe of the same circuit needs no place of its own."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar

@@ -1,7 +1,5 @@
 """Several circuits with one store and shared defaults."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The ``Retry-After`` header: how long a service asks us to wait (RFC 9110, section 10.2.3)."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Mapping

@@ -1,13 +1,11 @@
 """Leaves the broker alone for a moment after it failed."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 
+# Seconds: long enough that an outage costs one slow publish in two seconds, and short enough that messages flow
+# again within two seconds of the broker's return.
 PAUSE = 2.0
-"""Seconds: long enough that an outage costs one slow publish in two seconds, and short enough that messages
-flow again within two seconds of the broker's return."""
 
 
 class Backoff:

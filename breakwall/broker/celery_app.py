@@ -1,7 +1,5 @@
 """The Celery app that obeys our settings and nothing else. Importing this loads Celery."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from celery import Celery

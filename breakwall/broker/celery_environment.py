@@ -4,12 +4,11 @@ A Django image sets `CELERY_BROKER_URL` for the shop's Celery. A worker that obe
 than the one to which this site's orders are published.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, MutableMapping
 
 PREFIXES = ("CELERY_", "KOMBU_")
 
+# Celery and its libraries read these while they are imported.
 AT_IMPORT = (
     "AUTOSCALE_KEEPALIVE",
     "CELERY_BENCH",
@@ -37,14 +36,13 @@ AT_IMPORT = (
     "TIMER_DEBUG",
     "USE_FAST_LOCALS",
 )
-"""Celery and its libraries read these while they are imported."""
 
-WITH_A_DEBUGGER = "CELERY_RDBSIG"
-"""Makes a signal open a debugger on a port; read when a worker starts."""
+WITH_A_DEBUGGER = "CELERY_RDBSIG"  # Makes a signal open a debugger on a port; read when a worker starts.
 
+# With it, no program can import Celery 5.7: its hook calls Python's import wrongly.
 ENDS_CELERY = "C_IMPDEBUG"
-"""With it, no program can import Celery 5.7: its hook calls Python's import wrongly."""
 
+# Celery, or its command line, reads these later. They have no prefix.
 OTHERS = (
     "BROKER_URL",
     "CONFIG_MODULE",
@@ -56,7 +54,6 @@ OTHERS = (
     "RESULT_BACKEND",
     "SKIP_CHECKS",
 )
-"""Celery, or its command line, reads these later. They have no prefix."""
 
 
 def foreign_variables(environ: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,5 @@
 """How Celery is configured for the broker in use: Redis, the embedded Valkey, or RabbitMQ."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import quote
 
@@ -11,16 +9,15 @@ from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_op
 QUEUE = "payments.retry"
 TASK = "breakwall.retry_payment"
 
+# Where RabbitMQ puts a message that was delivered many times and never acknowledged.
+#
+# For counting, and for a look at what kills workers. The order is in the database and is published again.
 DEAD_LETTERS = "payments.retry.dead"
-"""Where RabbitMQ puts a message that was delivered many times and never acknowledged.
 
-For counting, and for a look at what kills workers. The order is in the database and is published again."""
+CONCURRENCY = 20  # Threads of a worker: they wait for the payment service nearly all of the time.
 
-CONCURRENCY = 20
-"""Threads of a worker: they wait for the payment service nearly all of the time."""
-
+# Seconds that a worker waits for Redis. Publishing has tighter bounds of its own (`connections`).
 SOCKET_TIMEOUT = 5.0
-"""Seconds that a worker waits for Redis. Publishing has tighter bounds of its own (`connections`)."""
 
 SHORTEST_VISIBILITY = 300
 

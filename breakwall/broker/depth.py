@@ -1,7 +1,5 @@
 """How many messages wait at the broker."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from functools import cached_property

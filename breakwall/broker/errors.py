@@ -1,7 +1,5 @@
 """What a broker's error means, in sentences that say what to do and hold no secret."""
 
-from __future__ import annotations
-
 import re
 
 from breakwall.broker.config import QUEUE
@@ -12,8 +10,8 @@ from breakwall.pickling import Picklable
 
 HARMLESS = "nothing is lost by that: the database has every order, and publishes it again"
 
+# In RabbitMQ's words, which name nothing but the argument, the queue and the virtual host.
 _DECLARED_OTHERWISE = re.compile(r"inequivalent arg '[\w-]+' for (queue|exchange) '([\w.-]+)'")
-"""In RabbitMQ's words, which name nothing but the argument, the queue and the virtual host."""
 
 _DELETE = {
     "queue": "`rabbitmqctl delete_queue {name} --vhost VHOST`, or Delete on its page of the management UI",
@@ -76,6 +74,7 @@ _CLUSTER = (
     "Set BREAKWALL_BROKER_URL to a Redis that is no cluster; behind Sentinel it has replicas, too",
 )
 
+# By the error's class at redis-py and amqp, its code, or a part of its text: what is wrong, and what to do.
 REFUSALS = {
     "ClusterCrossSlotError": _CLUSTER,
     "MovedError": _CLUSTER,
@@ -115,7 +114,6 @@ REFUSALS = {
         "`rabbitmqctl status` names the alarm: give it memory, or make room on its disk",
     ),
 }
-"""By the error's class at redis-py and amqp, its code, or a part of its text: what is wrong, and what to do."""
 
 _BEHIND_SENTINEL = (
     "the sentinels name a master that is a replica and takes no writes (READONLY)",

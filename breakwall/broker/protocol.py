@@ -1,7 +1,5 @@
 """What producers and workers need of a publisher."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 

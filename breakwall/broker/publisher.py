@@ -1,7 +1,5 @@
 """Publishes orders' ids to the retry queue: in under a second, without an error, whatever the broker does."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import time
@@ -22,8 +20,7 @@ from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
-MAX_CONNECTIONS = 8
-"""For any number of threads: a connection is busy for about a millisecond a message."""
+MAX_CONNECTIONS = 8  # For any number of threads: a connection is busy for about a millisecond a message.
 
 
 class Publisher:

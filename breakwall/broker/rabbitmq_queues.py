@@ -1,15 +1,12 @@
 """RabbitMQ's queues: replicated, with a limit of deliveries and a place for what exceeds it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from kombu.entity import Exchange, Queue
 
 from breakwall.broker.config import DEAD_LETTERS, QUEUE
 
-DELIVERY_LIMIT = 20
-"""RabbitMQ 4 has this limit by default; stated, so that it is the same on every version."""
+DELIVERY_LIMIT = 20  # RabbitMQ 4 has this limit by default; stated, so that it is the same on every version.
 
 WEEK_IN_MS = 7 * 24 * 3600 * 1000
 

@@ -4,8 +4,6 @@ A command imports SQLAlchemy, Celery, pydantic and Rich only when it runs, so th
 once; a test holds it.
 """
 
-from __future__ import annotations
-
 import signal
 import sys
 import threading

@@ -1,7 +1,5 @@
 """A circuit's status in words, as Rich markup."""
 
-from __future__ import annotations
-
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
 from breakwall.terminal.output import field_lines, plain
 from breakwall.terminal.words import count, duration, state

@@ -1,7 +1,5 @@
 """What commands on many orders share: a reason, a question before, and a summary even when they are stopped."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Reports the error that ended a command: sentences on stderr, and an exit code. Only a bug of ours has a traceback."""
 
-from __future__ import annotations
-
 import errno
 import re
 from contextlib import suppress

@@ -16,8 +16,7 @@ from breakwall.terminal.words import count, moment
 if TYPE_CHECKING:
     from breakwall.payments.fleet.strange_messages import StoredStrangeMessage
 
-SHOWN = 300
-"""Characters of a body, and of its headers, that people are shown."""
+SHOWN = 300  # Characters of a body, and of its headers, that people are shown.
 
 queue_app = typer.Typer(no_args_is_help=True, help="The queue that the workers drain.")
 

@@ -1,7 +1,5 @@
 """`breakwall up`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from breakwall.monitor.backlog import Backlog
     from breakwall.payments.fleet.workers import Worker
 
+# Columns from which on a terminal has room for a worker's host beside its name, which usually ends with it.
 ROOMY = 100
-"""Columns from which on a terminal has room for a worker's host beside its name, which usually ends with it."""
 
 
 def workers(output: OutputOption = Format.TEXT) -> None:

@@ -4,8 +4,6 @@ It is kept apart from the database on purpose. "Lost: 0" has to compare what cus
 the database alone cannot show what it has lost.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 from dataclasses import asdict, dataclass

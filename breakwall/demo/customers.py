@@ -5,8 +5,6 @@ can start at the same time, and writes its record (`breakwall.demo.acknowledgeme
 settings from the environment, as any producer does.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import sys
@@ -20,8 +18,7 @@ from breakwall.producers import OrderProducer
 from breakwall.settings import load_settings
 
 CURRENCY = "KRW"
-MOST_THREADS = 200
-"""At the highest rate, this is enough for two seconds' worth of customers who all wait."""
+MOST_THREADS = 200  # At the highest rate, this is enough for two seconds' worth of customers who all wait.
 
 
 def main() -> None:

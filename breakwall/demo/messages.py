@@ -3,8 +3,6 @@
 Each message says what has happened; most say what it means for the customers, and what comes next.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from breakwall.demo.options import DemoOptions

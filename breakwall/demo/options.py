@@ -1,19 +1,18 @@
 """The options of one run: how many orders, how fast, and how long the payment service is dead."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from breakwall.pickling import Picklable
 
+# Seconds of orders, at least: some before the outage, its beginning, and some customers during it.
 LEAST_SECONDS = 4.0
-"""Seconds of orders, at least: some before the outage, its beginning, and some customers during it."""
 
-LEAST_ORDERS = 40
-"""With fewer, a circuit that looks at its latest 20 calls has too few of them."""
+LEAST_ORDERS = 40  # With fewer, a circuit that looks at its latest 20 calls has too few of them.
 
+# Seconds, where a shop would have tens of them, so that a minute is enough. Every other setting has its
+# default; the demo says so.
 SHORTENED = {
     "BREAKWALL_PAYMENT_TIMEOUT": "2",
     "BREAKWALL_PAYMENT_SETTLE_SECONDS": "2",
@@ -23,14 +22,10 @@ SHORTENED = {
     "BREAKWALL_DISPATCH__INTERVAL": "0.2",
     "BREAKWALL_DISPATCH__REPUBLISH_AFTER": "5",
 }
-"""Seconds, where a shop would have tens of them, so that a minute is enough. Every other setting has its default;
-the demo says so."""
 
-LATENCY = (0.03, 0.12)
-"""Seconds, least and most, that the payment service takes for a charge: a fast one."""
+LATENCY = (0.03, 0.12)  # Seconds, least and most, that the payment service takes for a charge: a fast one.
 
-DECLINE_RATE = 0.03
-"""The share of cards that the payment service declines, as on a normal day."""
+DECLINE_RATE = 0.03  # The share of cards that the payment service declines, as on a normal day.
 
 
 class DemoOptionError(Picklable, ValueError):

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.:-=+*#"
 
-LABELS = 16
-"""Columns of the names at the left."""
+LABELS = 16  # Columns of the names at the left.
 
 _SERVICE = {
     ServiceState.STARTING: ("starting", "yellow"),

@@ -1,7 +1,5 @@
 """The demo's processes: a payment service, customers and a worker, as a shop would run them."""
 
-from __future__ import annotations
-
 import random
 import socket
 import subprocess
@@ -16,8 +14,7 @@ from breakwall.processes.child import Child, ChildFailedError, end_of, python_mo
 from breakwall.settings import Settings, load_settings
 from breakwall.simulator.client import SimulatorControl
 
-CONCURRENCY = 10
-"""Threads of the demo's worker: few, so that the drain of the backlog can be seen."""
+CONCURRENCY = 10  # Threads of the demo's worker: few, so that the drain of the backlog can be seen.
 
 
 class DemoProcesses:

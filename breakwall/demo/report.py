@@ -1,7 +1,5 @@
 """The proof as text for people and as a JSON document."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,11 +13,10 @@ from breakwall.demo.snapshot import LostAnswers
 from breakwall.terminal.paragraphs import fill
 from breakwall.terminal.words import count, duration
 
-MOST_SHOWN = 20
-"""Faulty orders that the text shows; the document has all."""
+MOST_SHOWN = 20  # Faulty orders that the text shows; the document has all.
 
+# A line of the account: name, number, remark, and whether it is as it should be.
 AccountRow = tuple[str, str, str, bool]
-"""A line of the account: name, number, remark, and whether it is as it should be."""
 
 
 @dataclass(frozen=True, slots=True)

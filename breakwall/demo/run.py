@@ -1,7 +1,5 @@
 """One run of the demo, from the first process to the exit code. It leaves nothing behind unless the proof fails."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -34,8 +32,8 @@ from breakwall.terminal.output import data, notes, write_json, write_json_note
 FOLDER = "breakwall-demo-"
 KEPT = "Database, ledger and logs are kept in {}"
 
+# Tries, a twentieth of a second apart: a process that was just killed may still have files in the folder.
 REMOVAL_TRIES = 20
-"""Tries, a twentieth of a second apart: a process that was just killed may still have files in the folder."""
 
 
 class StoppedError(BaseException):

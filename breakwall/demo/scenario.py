@@ -1,7 +1,5 @@
 """What happens in the demo: what is done to the processes, and when. Start reading at `DemoScenario.run`."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,28 +11,22 @@ from breakwall.demo.processes import DemoProcesses
 from breakwall.demo.screen import DemoScreen
 from breakwall.demo.snapshot import DemoMonitor, DemoSnapshot, ServiceState
 
+# Seconds between two looks: often enough for a live view, and little load beside the processes.
 LOOK_INTERVAL = 0.1
-"""Seconds between two looks: often enough for a live view, and little load beside the processes."""
 
-START_TIMEOUT = 30.0
-"""Seconds for a process to start: many times what a slow machine needs."""
+START_TIMEOUT = 30.0  # Seconds for a process to start: many times what a slow machine needs.
 
-CIRCUIT_TIMEOUT = 45.0
-"""Seconds for the circuit to open or to close: several of its longest waits."""
+CIRCUIT_TIMEOUT = 45.0  # Seconds for the circuit to open or to close: several of its longest waits.
 
-DRAIN_TIMEOUT = 90.0
-"""Seconds after the last customer in which every order should be finished."""
+DRAIN_TIMEOUT = 90.0  # Seconds after the last customer in which every order should be finished.
 
 LEAST_LOST_ANSWERS = 5
-FAILING_SECONDS = 5.0
-"""The payment service fails until so many answers are lost, or for so long."""
+FAILING_SECONDS = 5.0  # The payment service fails until so many answers are lost, or for so long.
 
 LEAST_WAITS = 8
-WAITS_SECONDS = 2.0
-"""Customers, or seconds of them, whose median wait stands for all."""
+WAITS_SECONDS = 2.0  # Customers, or seconds of them, whose median wait stands for all.
 
-LEAST_BACKLOG = 10
-"""Waiting orders; with fewer, the worker would be done before it could be killed."""
+LEAST_BACKLOG = 10  # Waiting orders; with fewer, the worker would be done before it could be killed.
 
 
 class ScenarioTimeoutError(Exception):

@@ -15,11 +15,9 @@ from breakwall.demo.panel import panel
 from breakwall.demo.snapshot import DemoSnapshot
 from breakwall.terminal.paragraphs import WIDEST, fill
 
-CTRL_C = 3
-"""Columns left free beside the panel: the terminal echoes ``^C`` there, and the line must not wrap."""
+CTRL_C = 3  # Columns left free beside the panel: the terminal echoes `^C` there, and the line must not wrap.
 
-INDENT = 8
-"""Columns of the time before a sentence."""
+INDENT = 8  # Columns of the time before a sentence.
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """What can be seen of the demo at one moment. Looking changes nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +18,7 @@ from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.settings import Settings
 from breakwall.wiring import open_breaker, open_database
 
-RECENT = 20
-"""Answers whose waiting time stands for "a customer now waits": about a second's worth."""
+RECENT = 20  # Answers whose waiting time stands for "a customer now waits": about a second's worth.
 
 
 class ServiceState(StrEnum):

@@ -1,7 +1,5 @@
 """Checks the store that the circuit is shared through."""
 
-from __future__ import annotations
-
 from breakwall.breaker import MemoryStore, store_from_url
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.settings import Settings

@@ -1,7 +1,5 @@
 """Checks the broker: the configured one, or the embedded one."""
 
-from __future__ import annotations
-
 from breakwall.broker import BrokerRefusesError, WrongQueueError, check_queue, check_writing, queue_depth
 from breakwall.doctor.embedded_broker import embedded_broker
 from breakwall.doctor.findings import Finding, fine, problem

@@ -1,7 +1,5 @@
 """Which checks the settings call for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

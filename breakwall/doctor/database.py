@@ -1,7 +1,5 @@
 """Checks the orders database: it exists, is at this version, writable, this site's, and without open incidents."""
 
-from __future__ import annotations
-
 from contextlib import closing
 
 from sqlalchemy import Connection, false, select
@@ -19,8 +17,7 @@ from breakwall.settings import Settings
 from breakwall.urls import missing_file, where
 
 NAME = "database"
-SHOWN = 3
-"""Open incidents that are listed one by one."""
+SHOWN = 3  # Open incidents that are listed one by one.
 
 ADVICE = (
     "`breakwall orders incidents` lists them all; `breakwall orders show` shows an order's history. Refund what was "

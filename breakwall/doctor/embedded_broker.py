@@ -1,7 +1,5 @@
 """Checks the embedded broker: whether it runs, and whether it could."""
 
-from __future__ import annotations
-
 import socket
 from contextlib import closing
 from pathlib import Path

@@ -1,14 +1,12 @@
 """A check's findings, and running many checks at once without waiting for any of them for ever."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+# Seconds for all checks together: above every timeout of the parts themselves, below what a person waits.
 TIMEOUT = 6.0
-"""Seconds for all checks together: above every timeout of the parts themselves, below what a person waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from breakwall.doctor.findings import Finding, fine, problem
 if TYPE_CHECKING:
     from breakwall.settings import Settings
 
-OLDEST_SQLITE = (3, 35, 0)
-"""The first with RETURNING, which the ledger uses."""
+OLDEST_SQLITE = (3, 35, 0)  # The first with RETURNING, which the ledger uses.
 
 LIBRARIES = (
     "celery",

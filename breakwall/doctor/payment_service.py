@@ -1,7 +1,5 @@
 """Checks the payment service."""
 
-from __future__ import annotations
-
 import time
 import uuid
 
@@ -12,19 +10,19 @@ from breakwall.urls import where
 
 NAME = "payment service"
 
-TIMEOUT = 4.0
-"""Seconds for its answer: a healthy service needs far less, and a person waits for it."""
+TIMEOUT = 4.0  # Seconds for its answer: a healthy service needs far less, and a person waits for it.
 
 _CREDENTIALS = "BREAKWALL_PAYMENT_TOKEN, …_HEADERS, or the user in BREAKWALL_PAYMENT_URL"
 
+# The settings to check, by the code of an answer that asks who we are.
 REFUSED = {
     "http_401": _CREDENTIALS,
     "http_403": _CREDENTIALS,
     "http_407": "the user in BREAKWALL_PAYMENT_PROXY",
     "CertificateRefusedError": "BREAKWALL_PAYMENT_CERT_FILE and BREAKWALL_PAYMENT_KEY_FILE",
 }
-"""The settings to check, by the code of an answer that asks who we are."""
 
+# Settings that a trial does not need.
 OF_A_REAL_SITE = {
     "database_url",
     "broker_url",
@@ -38,7 +36,6 @@ OF_A_REAL_SITE = {
     "payment_proxy",
     "payment_account",
 }
-"""Settings that a trial does not need."""
 
 
 def payment_service(settings: Settings) -> list[Finding]:

@@ -1,15 +1,12 @@
 """Checks how long orders and their keys are kept."""
 
-from __future__ import annotations
-
 from math import ceil
 
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.settings import DAY, Settings
 
 NAME = "retention"
-MOST_DAYS = 36_500
-"""The setting's maximum."""
+MOST_DAYS = 36_500  # The setting's maximum.
 
 
 def retention(settings: Settings) -> list[Finding]:

@@ -1,7 +1,5 @@
 """Checks the messages that are not ours, and those that RabbitMQ took out of the queue."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection
 
 from breakwall.doctor.findings import Finding, fine, problem
@@ -12,8 +10,7 @@ from breakwall.terminal.words import count, moment
 
 NAME = "strange messages"
 
-SHOWN = 3
-"""Messages that are listed one by one."""
+SHOWN = 3  # Messages that are listed one by one.
 
 ADVICE = (
     "`breakwall queue strange` shows them, and `--clear` forgets them. No order is lost by them: find out who writes "
@@ -28,6 +25,7 @@ _POLICY = (
     "BREAKWALL_DISPATCH__REPUBLISH_AFTER later."
 )
 
+# What happened to a message and what to do, by RabbitMQ's reason.
 CAUSES = {
     "delivery_limit": (
         "some were delivered again and again and never finished",
@@ -37,7 +35,6 @@ CAUSES = {
     "maxlen": ("some were more than a policy allows (max-length)", _POLICY),
     "rejected": ("some were rejected", "Find out who reads payments.retry beside breakwall."),
 }
-"""What happened to a message and what to do, by RabbitMQ's reason."""
 
 UNKNOWN_CAUSE = ("nothing says how some came there", "Look at them in payments.retry.dead and purge it.")
 

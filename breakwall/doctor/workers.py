@@ -1,7 +1,5 @@
 """Checks the workers: whether one is alive, and whether the waiting orders get on."""
 
-from __future__ import annotations
-
 from contextlib import closing
 
 from breakwall.doctor.findings import Finding, fine, problem

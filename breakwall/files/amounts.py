@@ -1,7 +1,5 @@
 """Converts amounts as people write them to whole minor units: exactly, or not at all."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 from enum import StrEnum
@@ -34,8 +32,7 @@ _POINTED = re.compile(r"([0-9]{1,18}|[1-9][0-9]{0,2}(?:([,' ])[0-9]{3})(?:\2[0-9
 _COMMAED = re.compile(r"([0-9]{1,18}|[1-9][0-9]{0,2}(?:([.' ])[0-9]{3})(?:\2[0-9]{3})*)(?:,([0-9]+))?")
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
 _LONGEST = 40
-_MAX = 10**15
-"""Minor units: far above any charge, and exact in every program and database."""
+_MAX = 10**15  # Minor units: far above any charge, and exact in every program and database.
 
 
 def minor_units(value: object, currency: str, units: Units) -> int:

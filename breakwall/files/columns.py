@@ -1,7 +1,5 @@
 """Finds our fields among a file's columns, or the fields of its JSON objects."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -11,11 +9,9 @@ from breakwall.files.errors import UnreadableFileError
 
 _ITEM = re.compile(r'\s*([^=,"]+?)\s*=\s*((?:"[^"]*"|[^",])+)(?:,|\Z)')
 _NAME = re.compile(r'"([^"]*)"|([^|"]+)')
-_MAX_LISTED = 40
-"""Names that an error lists."""
+_MAX_LISTED = 40  # Names that an error lists.
 
-_MAX_SHOWN = 60
-"""Characters of a name that an error shows."""
+_MAX_SHOWN = 60  # Characters of a name that an error shows.
 
 
 class ColumnsError(ValueError):

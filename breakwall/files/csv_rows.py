@@ -1,7 +1,5 @@
 """CSV: finds the header and the separator, and reads the rows below."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +9,11 @@ from itertools import islice
 from breakwall.files.lines import MAX_RECORD, Lines, TextLine
 
 SEPARATORS = (",", ";", "\t", "|")
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-"""Excel's own line that names the separator."""
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's own line that names the separator.
 
-MAX_TITLE_LINES = 30
-"""Lines among which the header is looked for: some reports begin with a title."""
+MAX_TITLE_LINES = 30  # Lines among which the header is looked for: some reports begin with a title.
 
-_MAX_LINES = 100
-"""Lines of one quoted cell. Beyond that, its closing quote is missing."""
+_MAX_LINES = 100  # Lines of one quoted cell. Beyond that, its closing quote is missing.
 
 
 @dataclass(frozen=True, slots=True)

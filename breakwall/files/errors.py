@@ -1,7 +1,5 @@
 """The error for a file that cannot be understood as a whole."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from breakwall.errors import BreakwallError, ExitCode

@@ -1,7 +1,5 @@
 """JSON objects: one a line, over several lines, or in one array of any length."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

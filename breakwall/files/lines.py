@@ -1,18 +1,15 @@
 """The numbered lines of a text, none longer than a bound."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from breakwall.files.source import TextFile
 
+# Characters of a line, and of a record: a file without line ends must not fill the memory.
 MAX_RECORD = 65_536
-"""Characters of a line, and of a record: a file without line ends must not fill the memory."""
 
-LEGACY = "cp1252"
-"""What Windows wrote before UTF-8."""
+LEGACY = "cp1252"  # What Windows wrote before UTF-8.
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -1,7 +1,5 @@
 """The one reader of records: the values of our fields in each row or object of a file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO

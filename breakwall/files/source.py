@@ -14,8 +14,7 @@ from breakwall.files.errors import UnreadableFileError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-HEAD = 4096
-"""Bytes at the beginning by which a file's kind is recognised."""
+HEAD = 4096  # Bytes at the beginning by which a file's kind is recognised.
 
 _GZIP = b"\x1f\x8b"
 # UTF-32 before UTF-16, whose mark begins alike.

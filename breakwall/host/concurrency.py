@@ -5,12 +5,10 @@ before we are imported. What was made before and is used afterwards waits for a 
 nothing of Breakwall, and neither of the two.
 """
 
-from __future__ import annotations
-
 import sys
 
+# The modules of the standard library with which we wait.
 REPLACED = ("threading", "queue", "socket", "select", "time")
-"""The modules of the standard library with which we wait."""
 
 
 class HostError(RuntimeError):

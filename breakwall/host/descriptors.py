@@ -3,16 +3,13 @@
 Otherwise one part of the process would wait for ever for descriptors that another part keeps and does not use.
 """
 
-from __future__ import annotations
-
 import time
 import weakref
 from typing import Protocol
 
 from breakwall.host.exhaustion import DESCRIPTORS, exhausted_resource
 
-INTERVAL = 1.0
-"""Seconds until idle connections are closed again."""
+INTERVAL = 1.0  # Seconds until idle connections are closed again.
 
 
 class IdleConnections(Protocol):

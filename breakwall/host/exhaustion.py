@@ -1,7 +1,5 @@
 """Which resource has run out, told from an error: descriptors, threads, memory or disk."""
 
-from __future__ import annotations
-
 import errno
 import os
 import resource
@@ -13,8 +11,8 @@ THREADS = "threads"
 MEMORY = "memory"
 DISK = "disk space"
 
+# The kinds of error in which exhaustion shows; `exhausted_resource` says which of them are it.
 EXHAUSTION_ERRORS = (OSError, MemoryError, RuntimeError)
-"""The kinds of error in which exhaustion shows; `exhausted_resource` says which of them are it."""
 
 _BY_NUMBER = {
     errno.EMFILE: DESCRIPTORS,
@@ -26,8 +24,7 @@ _BY_NUMBER = {
     errno.EAGAIN: "processes or threads",  # a fork's; no socket of ours is non-blocking
 }
 
-_NEARLY_NONE = 16
-"""Descriptors. Where so few are left, other threads may have had the rest a moment ago."""
+_NEARLY_NONE = 16  # Descriptors. Where so few are left, other threads may have had the rest a moment ago.
 
 _SAID_BY_SERVER = "FATAL:"
 _SAYS_NOTHING = ("no error details available", "failed to resolve host")

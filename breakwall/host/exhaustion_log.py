@@ -1,7 +1,5 @@
 """Logs which resource has run out, and that there is enough again."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable
@@ -10,8 +8,9 @@ from breakwall.log_throttle import INTERVAL
 
 log = logging.getLogger("breakwall.machine")
 
+# Seconds without exhaustion after which it is over: of many threads one fails while the next gets what it
+# wants.
 CALM = 10.0
-"""Seconds without exhaustion after which it is over: of many threads one fails while the next gets what it wants."""
 
 
 class ResourceExhaustion:

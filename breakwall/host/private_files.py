@@ -3,8 +3,6 @@
 A folder or file that is there already keeps its rights: they are its owner's choice.
 """
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +11,7 @@ from typing import IO, Any
 FOLDER = 0o700
 FILE = 0o600
 
-UMASK = 0o077
-"""For programs that we start, so that what they make is private too."""
+UMASK = 0o077  # For programs that we start, so that what they make is private too.
 
 
 def make_folder(path: Path) -> None:

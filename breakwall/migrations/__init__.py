@@ -3,5 +3,4 @@
 Import `HEAD` from here, nothing else.
 """
 
-HEAD = "0005"
-"""The newest revision; a test holds it to the scripts."""
+HEAD = "0005"  # The newest revision; a test holds it to the scripts.

@@ -3,8 +3,6 @@
 Pure: `alarms` takes the counts and the circuit's status. Every text is plain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +12,11 @@ from breakwall.monitor.counts import STALLED_AFTER, Counts
 from breakwall.payments.fleet.workers import Worker
 from breakwall.terminal.words import duration
 
+# Seconds for which an order is due and the circuit would let a probe through, until a missing probe is an
+# alarm: many times the pause between two rounds of a dispatcher.
 UNPROBED = 60.0
-"""Seconds for which an order is due and the circuit would let a probe through, until a missing probe is an alarm: many
-times the pause between two rounds of a dispatcher."""
 
-STARTUP = 60.0
-"""Seconds after its start in which a worker need not have done anything."""
+STARTUP = 60.0  # Seconds after its start in which a worker need not have done anything.
 
 LOOK_AT_WORKERS = "See `breakwall workers` and the logs; restart a worker that hangs."
 

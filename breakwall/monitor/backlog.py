@@ -4,8 +4,6 @@ The numbers come from the orders table: a broker's queue is empty while every or
 The broker's own depth stands beside them, because a lasting discrepancy between the two is a fault.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Self
@@ -18,8 +16,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
 
-LEAST_SPAN = 1.0
-"""Seconds; completions of a shorter time say nothing about a speed."""
+LEAST_SPAN = 1.0  # Seconds; completions of a shorter time say nothing about a speed.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,5 @@
 """What a snapshot of the backlog counts in the database. No statement here reads all finished orders."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +13,12 @@ from breakwall.payments.fleet.workers import Worker, known_workers
 from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED
 from breakwall.payments.operator.incidents import count_open
 
+# Seconds of completions that the drain's speed is computed from: long enough to be steady, short enough to
+# forget an outage after its first minute.
 DRAIN_WINDOW = 60.0
-"""Seconds of completions that the drain's speed is computed from: long enough to be steady, short enough to forget an
-outage after its first minute."""
 
+# Seconds for which an order is due and no waiting order is completed, until that is an alarm.
 STALLED_AFTER = 300.0
-"""Seconds for which an order is due and no waiting order is completed, until that is an alarm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """What people do to orders, and the records of it: interventions and incidents."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -118,5 +116,4 @@ def _check(field: str, value: str, limit: int) -> None:
         raise InvalidAuthorError(field, problem)
 
 
-UNNAMED = Author()
-"""An author who gave no name."""
+UNNAMED = Author()  # An author who gave no name.

@@ -8,8 +8,6 @@ the same shape, and then again for the charge in question. If no such charge is 
 day is not enough: an incident may break the route to a look-up that has worked, and a proxy in front answers instead.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,8 +20,7 @@ from breakwall.payments.verification import verified
 
 NOT_FOUND = "http_404"
 
-DISTRUST_SECONDS = 60.0
-"""How long look-ups by a shape of key are not trusted after one has failed its test."""
+DISTRUST_SECONDS = 60.0  # How long look-ups by a shape of key are not trusted after one has failed its test.
 
 _DENIES_ALL = (
     "It also says so of a charge that it is known to have made under a key of the same shape. It has no look-up, or "

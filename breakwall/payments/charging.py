@@ -1,7 +1,5 @@
 """One attempt, from its permit to its recorded result; the producer and the worker both make it here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 

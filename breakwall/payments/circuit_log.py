@@ -3,8 +3,6 @@
 Openings, overrides and the return are warnings, so that Celery's default level shows them.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections import Counter, deque
@@ -17,8 +15,7 @@ from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer
 
 log = logging.getLogger("breakwall.circuit")
 
-MAX_ANSWERS = 10_000
-"""Answers of this process that explain an opening, at most."""
+MAX_ANSWERS = 10_000  # Answers of this process that explain an opening, at most.
 
 SHOWN_CODES = 5
 

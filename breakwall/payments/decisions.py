@@ -20,9 +20,10 @@ from breakwall.payments.gateways.base import (
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 
+# Answers with a 5xx to one key after which the key is looked up. Some services store such an answer and replay
+# it for as long as the key lives (Stripe does), so no retry would ever succeed. Before the last attempt, one is
+# enough.
 STORED_ERRORS = 3
-"""Answers with a 5xx to one key after which the key is looked up. Some services store such an answer and replay it
-for as long as the key lives (Stripe does), so no retry would ever succeed. Before the last attempt, one is enough."""
 
 
 @dataclass(frozen=True, slots=True)

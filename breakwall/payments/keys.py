@@ -10,8 +10,6 @@ A key is 32 characters of a-z and 2-7: no router, proxy, framework or column cha
 distinguish it from every other key, and the id within it finds the order. Older orders keep the keys that they have.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from base64 import b32decode, b32encode
@@ -23,8 +21,8 @@ _DERIVED = re.compile(r"[a-z2-7]{32}")
 _ROTATED_BEFORE = re.compile(r"([0-9a-f]{32})\.[0-9]+")
 _PREFIX = 4
 
+# Usual lengths of a column for keys. A service that cuts a key off does so at one of them.
 COLUMN_SIZES = (10, 16, 20, 32, 36, 40, 50, 64, 100, 128, 191, 200, 255)
-"""Usual lengths of a column for keys. A service that cuts a key off does so at one of them."""
 
 
 def derive_order_id(site: str, idempotency_key: str) -> str:

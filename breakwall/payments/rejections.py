@@ -3,8 +3,6 @@
 They say nothing about the service's health, so no circuit opens and the orders stay queued.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable
@@ -14,8 +12,9 @@ from breakwall.payments.gateways.base import Advice, ChargeAnswer
 
 log = logging.getLogger("breakwall.payments")
 
+# Seconds between two warnings of a process: every attempt gets the same answer until the settings are
+# corrected.
 WARNING_INTERVAL = 60.0
-"""Seconds between two warnings of a process: every attempt gets the same answer until the settings are corrected."""
 
 
 class RejectionLog:

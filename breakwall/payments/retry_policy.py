@@ -1,13 +1,11 @@
 """When an order is due again: exponential backoff with jitter, and the wait while the circuit is open."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
+# Seconds for which an open circuit defers an order at most. It may close much sooner than it says: an override
+# for a day may be lifted after an hour. An early due time costs nothing, because nothing is published while the
+# circuit is open.
 LONGEST_DEFERRAL = 60.0
-"""Seconds for which an open circuit defers an order at most. It may close much sooner than it says: an override for a
-day may be lifted after an hour. An early due time costs nothing, because nothing is published while the circuit is
-open."""
 
 
 @dataclass(frozen=True, slots=True)

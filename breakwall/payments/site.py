@@ -1,7 +1,5 @@
 """The site's name: it sets the site's orders and keys apart from those of other sites on one payment account."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection, Engine, select
 
 from breakwall.payments.db.database import Database, SchemaError

@@ -1,7 +1,5 @@
 """Whether an answer is accepted as proof: it must tell of this order's charge, and of no other's. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import TypeVar
 
@@ -18,8 +16,7 @@ from breakwall.payments.gateways.base import (
 
 AnyAnswer = TypeVar("AnyAnswer", ChargeAnswer, LookupAnswer)
 
-WRONG_CHARGE = "wrong_charge"
-"""The code of an answer that tells of another charge than the order's."""
+WRONG_CHARGE = "wrong_charge"  # The code of an answer that tells of another charge than the order's.
 
 
 def verified(answer: AnyAnswer, request: ChargeRequest) -> AnyAnswer:

@@ -1,7 +1,5 @@
 """A child process that dies with this one."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -14,8 +12,7 @@ from typing import IO
 from breakwall.pickling import Picklable
 from breakwall.processes import launcher
 
-LAST_LINES = 12
-"""Lines of a log that are shown when its process has failed: a traceback's end."""
+LAST_LINES = 12  # Lines of a log that are shown when its process has failed: a traceback's end.
 
 Stream = int | IO[bytes] | None
 

@@ -7,8 +7,6 @@ Elsewhere it stays beside the program and watches a pipe whose other end only th
 Usage: ``launcher.py kernel|pipe PARENT_PID PIPE_FD PROGRAM [ARGUMENT ...]``; ``PIPE_FD`` is open for reading.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import select

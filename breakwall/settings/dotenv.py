@@ -4,8 +4,6 @@ No value in it is told, and no line of ours is passed over: a line that cannot b
 default, and orders would be accepted into another database.
 """
 
-from __future__ import annotations
-
 import stat
 from io import StringIO
 from pathlib import Path

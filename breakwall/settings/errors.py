@@ -1,7 +1,5 @@
 """The error of unusable settings."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from breakwall.errors import BreakwallError, ExitCode

@@ -1,7 +1,5 @@
 """Reads the settings from the environment, and says what is wrong with a variable without its value."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import re

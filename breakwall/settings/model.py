@@ -1,7 +1,5 @@
 """All settings in one object, and what follows from them."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal

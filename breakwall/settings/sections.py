@@ -1,7 +1,5 @@
 """The groups of settings, whose variables have a name of two parts: ``BREAKWALL_RETRY__CAP``."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -10,8 +8,7 @@ from breakwall.settings.values import UNSET
 
 PREFIX = "BREAKWALL_"
 
-DAY = 86_400
-"""Seconds."""
+DAY = 86_400  # Seconds.
 
 
 class SettingsSection(BaseModel):

@@ -1,17 +1,14 @@
 """How a variable's text is checked: secrets, files, folders, and variables that are set to nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+# A variable that is set to nothing counts as not set: compose files pass such variables on.
 UNSET = BeforeValidator(lambda value: None if value == "" else value)
-"""A variable that is set to nothing counts as not set: compose files pass such variables on."""
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-"""Of a site and of a payment account."""
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # Of a site and of a payment account.
 
 
 def secret(check: Callable[[str], object]) -> AfterValidator:

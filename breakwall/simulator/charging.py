@@ -1,7 +1,5 @@
 """The service port: ``POST /api/charge`` and ``GET /api/charges/{key}``, with the current faults."""
 
-from __future__ import annotations
-
 import sqlite3
 import time
 from collections.abc import Callable

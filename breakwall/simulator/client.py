@@ -1,7 +1,5 @@
 """The client of a running simulator's control port."""
 
-from __future__ import annotations
-
 import json
 import urllib.error
 import urllib.request

@@ -1,7 +1,5 @@
 """The control port: ``/faults``, ``/ledger``, ``/stats`` and ``/healthz``; it answers while the service is down."""
 
-from __future__ import annotations
-
 import json
 from itertools import islice
 from urllib.parse import urlsplit

@@ -5,8 +5,6 @@ survives ``kill -9``. One thread writes; it commits all charges that came during
 they share one flush of the disk: some 6,000 charges a second with 32 clients, where a commit for each gave 800.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import queue
@@ -36,8 +34,7 @@ CREATE TABLE IF NOT EXISTS charge (
 ) STRICT
 """
 _COLUMNS = "charge_id, key, order_id, user_id, amount, currency, status, code, at, reference"
-_MAX_GROUP = 500
-"""Charges in one commit: the first of them must not wait long for the last."""
+_MAX_GROUP = 500  # Charges in one commit: the first of them must not wait long for the last.
 
 
 class LedgerBusyError(Exception):

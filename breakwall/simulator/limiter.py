@@ -1,7 +1,5 @@
 """Refuses requests above the throttle's rate."""
 
-from __future__ import annotations
-
 import threading
 
 from breakwall.simulator.faults import Throttle

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from breakwall.simulator.ports import Port
     from breakwall.simulator.server import Simulator
 
-LARGEST_BODY = 65_536
-"""Bytes; a charge needs a few hundred."""
+LARGEST_BODY = 65_536  # Bytes; a charge needs a few hundred.
 
 GARBAGE = b"\x16\x03\x01\x02\x00 not HTTP at all \x00\xff\xfe\r\n\r\n" * 8
 

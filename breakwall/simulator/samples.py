@@ -3,8 +3,6 @@
 They do not depend on the order of threads: the same seed and requests meet the same faults, whatever else runs.
 """
 
-from __future__ import annotations
-
 import hashlib
 import random
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The running simulator: its two ports, its faults, and its stop."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter
@@ -17,8 +15,7 @@ from breakwall.simulator.ports import Port, bind, url_of
 from breakwall.simulator.samples import Samples, samples_for
 from breakwall.simulator.service import PaymentService
 
-_GRACE = 1.0
-"""Seconds for running charges to finish when the simulator stops."""
+_GRACE = 1.0  # Seconds for running charges to finish when the simulator stops.
 
 
 class Simulator:

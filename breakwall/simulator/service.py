@@ -1,7 +1,5 @@
 """The payment service itself: keys, charges and totals, without HTTP."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter, deque
@@ -12,8 +10,8 @@ from typing import Any
 from breakwall.simulator.ledger import Charge, ChargeLedger
 from breakwall.simulator.samples import charge_id
 
+# Seconds over which charges per second are counted: steady to look at, and quick to follow an outage.
 _RATE_WINDOW = 5.0
-"""Seconds over which charges per second are counted: steady to look at, and quick to follow an outage."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ SQLite continues to write into the file that it has open, where no other process
 connection knows which files it has open, and they are compared with the files at the path.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,9 @@ from sqlalchemy.exc import DisconnectionError
 
 from breakwall.host.private_files import make_file
 
-Mark = tuple[int, int] | None
-"""Device and inode of a file; None for a missing one."""
+Mark = tuple[int, int] | None  # Device and inode of a file; None for a missing one.
 
-_SUFFIXES = ("", "-wal", "-shm")
-"""The database, its log, and the index of the log."""
+_SUFFIXES = ("", "-wal", "-shm")  # The database, its log, and the index of the log.
 
 
 class SqliteFile:

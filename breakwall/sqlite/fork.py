@@ -7,25 +7,19 @@ for good, or it waits for a mutex for ever. This module takes no lock of its own
 A server that forks without the interpreter's knowledge (uWSGI) is not held up. It forks before it serves.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-FORK_TIMEOUT = 6.0
-"""Seconds that a fork waits: a transaction waits 5 for a lock at most."""
+FORK_TIMEOUT = 6.0  # Seconds that a fork waits: a transaction waits 5 for a lock at most.
 
-POLL_INTERVAL = 0.001
-"""Seconds between two looks."""
+POLL_INTERVAL = 0.001  # Seconds between two looks.
 
-_depths: dict[int, int] = {}
-"""How often each thread has entered, for the threads that are inside."""
+_depths: dict[int, int] = {}  # How often each thread has entered, for the threads that are inside.
 
-_forking: set[int] = set()
-"""Threads that are about to fork."""
+_forking: set[int] = set()  # Threads that are about to fork.
 
 
 @contextmanager

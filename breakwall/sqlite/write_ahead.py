@@ -1,7 +1,5 @@
 """Switches a SQLite database to its write-ahead log, so that readers and writers do not wait for each other."""
 
-from __future__ import annotations
-
 import sqlite3
 import time
 

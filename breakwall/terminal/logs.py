@@ -1,7 +1,5 @@
 """Writes the libraries' warnings to stderr while a command runs."""
 
-from __future__ import annotations
-
 import logging
 import sys
 

@@ -1,7 +1,5 @@
 """Options that several commands share."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated

@@ -18,11 +18,9 @@ Row = TypeVar("Row")
 
 _MARKUP = re.compile(r"(\\*)(\[|\Z)")
 
-USUAL_LINES = 24
-"""Lines of a screen where stdout is no terminal."""
+USUAL_LINES = 24  # Lines of a screen where stdout is no terminal.
 
-_UNWRAPPED = 1000
-"""Columns where the output is no terminal: lines in a pipe are not wrapped."""
+_UNWRAPPED = 1000  # Columns where the output is no terminal: lines in a pipe are not wrapped.
 
 
 def data() -> Console:

@@ -1,12 +1,9 @@
 """Breaking sentences into lines that a terminal shows whole."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 
-WIDEST = 100
-"""Columns that are used at most: longer lines are hard to read."""
+WIDEST = 100  # Columns that are used at most: longer lines are hard to read.
 
 _UNIT = re.compile(r"(?<=\d) (?=s\b|min\b)")
 _HELD_TOGETHER = "\N{NO-BREAK SPACE}"

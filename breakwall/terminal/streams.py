@@ -1,7 +1,5 @@
 """Makes the standard streams usable, whatever they are when a command starts: closed, full, an unread pipe."""
 
-from __future__ import annotations
-
 import errno
 import os
 import select

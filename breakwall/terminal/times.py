@@ -1,7 +1,5 @@
 """Durations (90s, 15m, 2h, 7d) and points in time (2026-11-27T09:00+09:00) on the command line."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 
@@ -11,8 +9,8 @@ MOMENT = "Such as 2026-11-27 or 2026-11-27T09:00+09:00; UTC where it has no offs
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)")
+# A century, in seconds: nothing here is older or lasts longer, and every database can compute with it.
 _LONGEST = 100 * 365.25 * 86_400
-"""A century, in seconds: nothing here is older or lasts longer, and every database can compute with it."""
 
 
 def parse_duration(text: str, option: str) -> float:

@@ -1,7 +1,5 @@
 """Durations, moments, states and counts in words."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 _STYLES = {

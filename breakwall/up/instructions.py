@@ -1,7 +1,5 @@
 """The commands that `breakwall up` suggests for another terminal."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One program of `breakwall up`: its output goes to the terminal line by line, behind its name."""
 
-from __future__ import annotations
-
 import json
 import logging
 import re
@@ -17,11 +15,11 @@ from breakwall.logs import LineFormatter
 from breakwall.processes.child import LAST_LINES, Child, ChildFailedError
 from breakwall.texts import is_allowed
 
+# How a worker's line begins: time in UTC, level, logger.
 _HEAD = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}(Z) (\w+) [\w.]+: (.*)")
-"""How a worker's line begins: time in UTC, level, logger."""
 
+# Celery's own lines about a task; ours name the order and its outcome.
 _REPEATED = "Task breakwall.retry_payment["
-"""Celery's own lines about a task; ours name the order and its outcome."""
 
 
 class Program(Child):

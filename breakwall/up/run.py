@@ -1,7 +1,5 @@
 """Runs the programs of `breakwall up`. If one of them ends, all end."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
@@ -19,15 +17,13 @@ from breakwall.terminal.output import data, notes, write_note
 from breakwall.up.instructions import Ports, command_name, how_to_use
 from breakwall.up.program import Program, as_event
 
-LOOK_INTERVAL = 0.1
-"""Seconds between two looks at the programs."""
+LOOK_INTERVAL = 0.1  # Seconds between two looks at the programs.
 
+# Seconds that each program has to finish its work. The next worker finishes what a killed one had in hand, so a
+# longer wait gains little.
 STOP_TIMEOUT = 6.0
-"""Seconds that each program has to finish its work. The next worker finishes what a killed one had in hand, so a
-longer wait gains little."""
 
-NAME_WIDTH = 17
-"""Columns of the names before the lines."""
+NAME_WIDTH = 17  # Columns of the names before the lines.
 
 
 def run_up(settings: Settings, ports: Ports) -> int:

@@ -1,11 +1,8 @@
 """What of a URL may be shown."""
 
-from __future__ import annotations
-
 from urllib.parse import unquote, urlsplit
 
-LISTS = ("amqp", "amqps", "sentinel")
-"""Schemes of which a URL may be several, separated by ;."""
+LISTS = ("amqp", "amqps", "sentinel")  # Schemes of which a URL may be several, separated by ;.
 
 
 def names_a_user(url: str) -> bool:

@@ -1,7 +1,5 @@
 """The broker's URL."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from breakwall.urls.parameters import BROKERS, check_parameters

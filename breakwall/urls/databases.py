@@ -1,15 +1,13 @@
 """The URL of a SQL database, for the orders and for a breaker's store."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from urllib.parse import SplitResult, unquote
 
 from breakwall.urls.parameters import POSTGRESQL, check_parameters
 from breakwall.urls.syntax import ESCAPES, check_credentials, check_host_name, check_name, split
 
+# For the orders. Their drivers are installed with Breakwall.
 SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
-"""For the orders. Their drivers are installed with Breakwall."""
 
 
 def check_database_url(url: str) -> None:

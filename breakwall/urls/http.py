@@ -1,7 +1,5 @@
 """The payment service's URL and its proxy's."""
 
-from __future__ import annotations
-
 from urllib.parse import SplitResult
 
 from breakwall.urls.syntax import PLAIN_HOST, check_host, split

@@ -4,8 +4,6 @@ A password after the ? would be shown where a URL is shown without its user. A p
 escaped looks like parameters. So only what is listed here is taken, and nothing of it is repeated.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
@@ -15,8 +13,8 @@ NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 WORD = re.compile(r"[\w.-]{1,63}", re.ASCII)
 SWITCH = re.compile(r"(?i:true|false|yes|no|on|off|[01ynft])")
+# Hosts, each with or without a port, or folders of sockets.
 HOSTS = re.compile(r"(/[^,@]*|[\w.-]+(:\d{1,5})?)(,(/[^,@]*|[\w.-]+(:\d{1,5})?))*", re.ASCII)
-"""Hosts, each with or without a port, or folders of sockets."""
 
 Known = Mapping[str, re.Pattern[str]]
 
@@ -25,6 +23,7 @@ def _one_of(*values: str) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, values)))
 
 
+# libpq's, without those that hold a secret or repeat what stands before the ?.
 POSTGRESQL: Known = {
     "sslmode": _one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "target_session_attrs": _one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
@@ -39,7 +38,6 @@ POSTGRESQL: Known = {
     **dict.fromkeys(("channel_binding", "load_balance_hosts", "sslnegotiation", "sslcertmode"), WORD),
     **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), WORD),
 }
-"""libpq's, without those that hold a secret or repeat what stands before the ?."""
 
 _TLS: Known = {
     **dict.fromkeys(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"), ANYTHING),
@@ -47,6 +45,7 @@ _TLS: Known = {
     "ssl_check_hostname": SWITCH,
 }
 
+# redis-py's, for the breaker's store.
 REDIS: Known = {
     **_TLS,
     "db": ANYTHING,  # `urls.redis` checks it, and says what would be right
@@ -57,13 +56,11 @@ REDIS: Known = {
     **dict.fromkeys(("max_connections", "health_check_interval"), WHOLE),
     **dict.fromkeys(("socket_keepalive", "retry_on_timeout"), SWITCH),
 }
-"""redis-py's, for the breaker's store."""
 
-REDIS_SOCKET: Known = {**REDIS, "virtual_host": ANYTHING}
-"""As kombu writes ``db``."""
+REDIS_SOCKET: Known = {**REDIS, "virtual_host": ANYTHING}  # As kombu writes `db`.
 
+# What kombu takes, by the broker's scheme; the others take nothing.
 BROKERS: Mapping[str, Known] = {"rediss": _TLS, "redis+socket": {"virtual_host": ANYTHING}}
-"""What kombu takes, by the broker's scheme; the others take nothing."""
 
 
 def check_parameters(query: str, known: Known) -> None:

@@ -1,7 +1,5 @@
 """What the URLs of Redis have in common, for the broker and for a breaker's store."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import SplitResult, parse_qsl, unquote
 

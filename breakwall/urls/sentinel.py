@@ -6,8 +6,6 @@ and password are Redis's own; the sentinels', where they have them, are ``sentin
 ``sentinel_password`` after the name.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field

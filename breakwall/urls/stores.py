@@ -1,7 +1,5 @@
 """The URL of a breaker's store."""
 
-from __future__ import annotations
-
 from urllib.parse import SplitResult
 
 from breakwall.urls.databases import check_server, check_sql
@@ -11,8 +9,8 @@ from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url
 from breakwall.urls.syntax import parts_of, split
 
 SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", "sentinel")
+# Those that a breaker's store can be in; each also as `database+driver://`.
 DATABASES = ("sqlite", "postgresql")
-"""Those that a breaker's store can be in; each also as ``database+driver://``."""
 
 
 def check_store_url(url: str) -> None:

@@ -1,7 +1,5 @@
 """The rules that all kinds of URL share: every library has to read the same scheme, user, password and host in it."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit

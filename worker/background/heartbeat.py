@@ -1,7 +1,5 @@
 """A worker's heartbeat: its row in the database says that it is alive, and which resource it has run out of."""
 
-from __future__ import annotations
-
 import logging
 import os
 import socket
@@ -21,11 +19,11 @@ from breakwall.payments.fleet.workers import HEARTBEAT_INTERVAL, Identity, recor
 
 log = logging.getLogger("breakwall.worker")
 
+# Seconds to the next try after a failed beat: once the database is back, the worker soon counts as alive.
 RETRY_INTERVAL = 2.0
-"""Seconds to the next try after a failed beat: once the database is back, the worker soon counts as alive."""
 
+# Seconds that an ending worker waits for its row's removal. A row that stays is shown as silent.
 STOP_TIMEOUT = 5.0
-"""Seconds that an ending worker waits for its row's removal. A row that stays is shown as silent."""
 
 
 class Heartbeat:

@@ -1,18 +1,15 @@
 """Prunes a little at a time, between two looks of the dispatcher."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 
 from breakwall.payments.ledger.batches import Position
 from breakwall.payments.ledger.pruning import BATCH, Pruning
 
-BATCHES = 2
-"""Transactions in one call. At one call a second that is twice what 100 orders a second need."""
+BATCHES = 2  # Transactions in one call. At one call a second that is twice what 100 orders a second need.
 
+# Seconds until the next pass, once one is complete. Each pass reads past all old orders that are kept.
 PAUSE = 60.0
-"""Seconds until the next pass, once one is complete. Each pass reads past all old orders that are kept."""
 
 
 class PruningStep:

@@ -1,7 +1,5 @@
 """Records foreign messages that workers set aside: counts them, logs each kind once a minute, stores them."""
 
-from __future__ import annotations
-
 import logging
 import queue
 import threading
@@ -17,14 +15,12 @@ from breakwall.payments.fleet.strange_messages import MessageParts, store_messag
 
 log = logging.getLogger("breakwall.worker")
 
+# Messages that may wait to be stored. Those beyond are only counted: many at once are mostly the same.
 QUEUE_SIZE = 200
-"""Messages that may wait to be stored. Those beyond are only counted: many at once are mostly the same."""
 
-BATCH = 50
-"""Messages stored in one transaction."""
+BATCH = 50  # Messages stored in one transaction.
 
-CLOSE_TIMEOUT = 2.0
-"""Seconds that the worker's end waits for those that are not stored yet."""
+CLOSE_TIMEOUT = 2.0  # Seconds that the worker's end waits for those that are not stored yet.
 
 
 class StrangeMessageRecorder:

@@ -1,7 +1,5 @@
 """The backlog in the log, at Celery's default level: one line when it begins, one each minute, one when it is gone."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -22,14 +20,11 @@ from breakwall.worker.log.backlog_queries import (
 
 log = logging.getLogger("breakwall.backlog")
 
-LEAST_AGE = 10.0
-"""Seconds that an order waits before that is called a backlog: a retry or two are normal."""
+LEAST_AGE = 10.0  # Seconds that an order waits before that is called a backlog: a retry or two are normal.
 
-LINE_INTERVAL = 60.0
-"""Seconds between two lines about the same backlog."""
+LINE_INTERVAL = 60.0  # Seconds between two lines about the same backlog.
 
-LOOK_INTERVAL = 1.0
-"""Seconds between two looks at the database."""
+LOOK_INTERVAL = 1.0  # Seconds between two looks at the database.
 
 
 class BacklogLog:

@@ -1,7 +1,5 @@
 """What the backlog's lines in the log need beside the monitor's snapshot. The queries change nothing."""
 
-from __future__ import annotations
-
 import os
 import socket
 from dataclasses import dataclass
@@ -14,8 +12,8 @@ from breakwall.payments.db.query_hints import likely
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders, workers
 from breakwall.payments.fleet.workers import is_alive
 
+# Waiting orders that are read each second: a few are enough to see whether there is a backlog.
 SAMPLE_SIZE = 100
-"""Waiting orders that are read each second: a few are enough to see whether there is a backlog."""
 
 HAD_WAITED = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
 

@@ -1,7 +1,5 @@
 """One line for each order that the worker worked on; the same text is the task's result, which Flower shows."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +14,7 @@ from breakwall.payments.orders import OrderStatus
 
 log = logging.getLogger("breakwall.orders")
 
-NOTHING_TO_DO = "nothing to do"
-"""The outcome of a message that was doubled, early or late."""
+NOTHING_TO_DO = "nothing to do"  # The outcome of a message that was doubled, early or late.
 
 _WITH_REASON = {OrderStatus.REVIEW, OrderStatus.DEAD, OrderStatus.DECLINED}
 

@@ -3,8 +3,6 @@
 Importing it connects it to Celery's signals. It acts only where Celery runs a worker of `breakwall.worker.app`.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

@@ -3,8 +3,6 @@
 `breakwall worker` needs none of it: there, nothing of Celery's runs first.
 """
 
-from __future__ import annotations
-
 import os
 
 import click
@@ -16,6 +14,7 @@ from breakwall.broker.celery_environment import hide_from_celery, read_at_import
 from breakwall.terminal import streams
 from breakwall.worker.startup.options import check_before_start
 
+# Celery's options for what our settings decide, and what to do instead.
 REPLACED_BY = {
     "broker": "set BREAKWALL_BROKER_URL, which producers, workers and `breakwall doctor` share",
     "result_backend": "there are no results: an order's state is in the database",
@@ -23,7 +22,6 @@ REPLACED_BY = {
     "config": "Breakwall's settings are in the environment (README.md)",
     "skip_checks": "there is no Django here to check",
 }
-"""Celery's options for what our settings decide, and what to do instead."""
 
 
 class CeleryCommandError(Exception):

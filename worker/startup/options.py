@@ -1,7 +1,5 @@
 """Which of Celery's options a worker takes. Every other option is refused with a reason; none is ignored."""
 
-from __future__ import annotations
-
 import copy
 import functools
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from click.core import ParameterSource
 from breakwall.broker import QUEUE
 from breakwall.terminal.logs import is_log_json, write_event
 
+# By Celery's own names. `pool` takes one value; gossip and mingle are always off.
 ACCEPTED = frozenset(
     {
         "concurrency",
@@ -30,10 +29,9 @@ ACCEPTED = frozenset(
         "without_mingle",
     }
 )
-"""By Celery's own names. ``pool`` takes one value; gossip and mingle are always off."""
 
+# Options that are accepted with one value: the one that applies without them.
 ACCEPTED_VALUES = {"optimization": "default", "prefetch_multiplier": 1, "queues": [QUEUE]}
-"""Options that are accepted with one value: the one that applies without them."""
 
 MOST_THREADS = 1000
 

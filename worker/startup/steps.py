@@ -1,7 +1,5 @@
 """The steps that Celery runs when a worker starts and ends."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 
@@ -13,8 +11,7 @@ from breakwall.worker.exhaustion import replace_executor
 
 log = logging.getLogger("breakwall.worker")
 
-WRONG_SETTINGS = 2
-"""Exit code: a person has to correct something before another start makes sense."""
+WRONG_SETTINGS = 2  # Exit code: a person has to correct something before another start makes sense.
 
 
 class QueueStep(bootsteps.StartStopStep):

@@ -1,7 +1,5 @@
 """Moves a circuit's times from one clock to another, as when the store's clock has stepped back."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from breakwall.breaker.circuit.state import Circuit, Lease

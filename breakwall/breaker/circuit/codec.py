@@ -8,8 +8,6 @@ example), because a member that does not know it changes the rest. Any other cha
 cannot read a format leave it alone and go on with local circuits until they are replaced.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from typing import Any, TypeVar

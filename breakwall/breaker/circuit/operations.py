@@ -1,7 +1,5 @@
 """What a member wants done to the circuit, as values: after a lost race they are applied to the newer circuit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

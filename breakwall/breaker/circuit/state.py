@@ -1,7 +1,5 @@
 """The state of a circuit: a frozen value that all members of a fleet share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import StrEnum
 

@@ -4,8 +4,6 @@ Nothing here reads a clock, does I/O or draws a random number: ``now`` (seconds,
 up to 1, how much of the configured jitter applies) are arguments. `docs/breaker.md` has the diagram.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState, Lease, Override

@@ -3,8 +3,6 @@
 `store_from_url` makes each kind; a store of one's own is a class with the methods of `Store`.
 """
 
-from __future__ import annotations
-
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.breaker.sync.store_protocol import ABSENT, Store, StoredCircuit
 from breakwall.urls import check_library_url

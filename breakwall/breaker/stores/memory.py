@@ -1,7 +1,5 @@
 """Circuits in this process's memory, shared by its threads and by all breakers of one `MemoryStore`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from breakwall.breaker.sync.local import LocalCircuit, steady_time

@@ -1,7 +1,5 @@
 """Circuits in Redis or Valkey: one hash a circuit, and one short script for everything."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import redis

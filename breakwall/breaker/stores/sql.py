@@ -1,7 +1,5 @@
 """Circuits in a table of PostgreSQL or SQLite, through SQLAlchemy."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 from collections.abc import Iterator

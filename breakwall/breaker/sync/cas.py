@@ -1,7 +1,5 @@
 """One synchronization with a store: a bounded loop of compare-and-swap rounds on a snapshot."""
 
-from __future__ import annotations
-
 import random
 import secrets
 import time

@@ -1,7 +1,5 @@
 """Whose circuit is right when a store answers that was lost, was emptied, or fell back to an older copy of itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from breakwall.breaker.circuit.clock_adjustment import shifted

@@ -1,7 +1,5 @@
 """The fast path: what a call reads and counts while its circuit is closed. No lock, no store."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What the thread of a store has to do, each job at its time."""
 
-from __future__ import annotations
-
 import heapq
 import itertools
 import queue

@@ -3,8 +3,6 @@
 No store, no thread, no synchronization, and so nothing to wait for. Several breakers of one process may share it.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time

@@ -1,7 +1,5 @@
 """Tells a breaker of each change of its shared replica once."""
 
-from __future__ import annotations
-
 from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
 

@@ -1,7 +1,5 @@
 """Operations that a breaker wants done in the store and does not know to be done."""
 
-from __future__ import annotations
-
 from breakwall.breaker.circuit.operations import Operation, RecordOutcomes, RecordProbe, RequestLease
 from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.circuit.window import CounterDelta

@@ -1,7 +1,5 @@
 """What every replica, a breaker's copy of a circuit, is made with, and how a caller waits for it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ the store does not answer in time, the same operations are applied to the copy t
 same configuration. When an answer comes, the copy follows the store again; `conflict` decides whose circuit is right.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 from enum import Enum

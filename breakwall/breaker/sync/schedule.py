@@ -1,7 +1,5 @@
 """When a breaker next synchronizes with its store, and how long the store has been silent."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from breakwall.breaker.config import CircuitBreakerConfig

@@ -1,7 +1,5 @@
 """The copy of a circuit that several processes share through a store."""
 
-from __future__ import annotations
-
 import asyncio
 from concurrent.futures import Future
 from typing import cast

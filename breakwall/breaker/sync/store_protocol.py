@@ -1,7 +1,5 @@
 """What the synchronization needs of a store: to load a circuit's text, and to compare and swap it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -4,8 +4,6 @@ A driver's own time-outs bound most hangs, but not all and not tightly. A caller
 synchronization as long as it wants to and then goes on; the synchronization ends in the background.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import threading
@@ -18,8 +16,7 @@ from breakwall.breaker.sync.store_protocol import Store
 
 logger = logging.getLogger("breakwall.breaker")
 
-MEMORY_PAUSE = 0.1
-"""Seconds until a thread that found no memory looks again."""
+MEMORY_PAUSE = 0.1  # Seconds until a thread that found no memory looks again.
 
 
 class NoThreadError(Exception):

@@ -4,8 +4,6 @@ A future stands for each: it is done when the synchronization is over, however i
 share one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import Future
 

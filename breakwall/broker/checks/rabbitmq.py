@@ -1,7 +1,5 @@
 """What RabbitMQ is asked. It closes the channel with each refusal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

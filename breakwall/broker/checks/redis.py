@@ -1,7 +1,5 @@
 """What Redis or Valkey is asked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The checks, of whichever broker is set. A broker that does not answer passes them. Each takes under two seconds."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Any

@@ -4,8 +4,6 @@ Celery builds and sends the messages. It does not bound the time: its own retrie
 seconds, and on RabbitMQ a publish returns before the broker has the message.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from abc import ABC, abstractmethod
@@ -16,16 +14,16 @@ from breakwall.broker.config import QUEUE, TASK
 
 Result = TypeVar("Result")
 
+# Seconds for each wait: to connect, for an answer, for a confirmation. A broker that hangs is given up after
+# one such wait, on a new connection after two at most.
 STEP_TIMEOUT = 0.4
-"""Seconds for each wait: to connect, for an answer, for a confirmation. A broker that hangs is given up after one
-such wait, on a new connection after two at most."""
 
+# Messages of one round trip: enough for thousands a second, and confirmed well within `STEP_TIMEOUT`.
 MESSAGES_AT_ONCE = 200
-"""Messages of one round trip: enough for thousands a second, and confirmed well within `STEP_TIMEOUT`."""
 
+# Seconds. A sooner failure on a connection that has worked means that it was dropped while idle: a second try
+# is worth it. A broker that hangs takes longer, and has had its time.
 PROMPT_FAILURE = 0.1
-"""Seconds. A sooner failure on a connection that has worked means that it was dropped while idle: a second try is
-worth it. A broker that hangs takes longer, and has had its time."""
 
 NOT_FOUND = 404
 

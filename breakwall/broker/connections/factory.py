@@ -1,7 +1,5 @@
 """Makes the connection that fits the settings."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from breakwall.broker.config import is_amqp, sentinel_transport_options

@@ -1,7 +1,5 @@
 """The connection to RabbitMQ."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The connection to Redis or Valkey."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

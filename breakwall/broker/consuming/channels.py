@@ -4,8 +4,6 @@ kombu takes whatever lies in a Redis list for a message of its own and fails ove
 whenever it puts back what a dead worker had in hand. These channels check it first.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from functools import partial

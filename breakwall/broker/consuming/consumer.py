@@ -1,7 +1,5 @@
 """Celery's consumer, made to outlive its broker, whatever that or another program sends."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections import deque
@@ -22,21 +20,18 @@ from breakwall.broker.consuming.outage_log import FIRST_PAUSE, LONGER_BY, LONGES
 from breakwall.broker.messages.order_message import OrderMessage, read_message
 from breakwall.broker.messages.strange import StrangeError, StrangeMessage
 
-CLOSE_TIMEOUT = 5.0
-"""Seconds for closing a dead connection's socket."""
+CLOSE_TIMEOUT = 5.0  # Seconds for closing a dead connection's socket.
 
+# Seconds of connection without an error after which an outage is over, where no message comes sooner.
 STABLE_AFTER = 5.0
-"""Seconds of connection without an error after which an outage is over, where no message comes sooner."""
 
+# For RabbitMQ. A worker sends events about itself alone. With an alarm raised the server reads none of them: if
+# the worker waited for a confirmation, it would stand still with all that it has in hand.
 UNCONFIRMED = {"confirm_publish": False, "write_timeout": 5.0}
-"""For RabbitMQ. A worker sends events about itself alone. With an alarm raised the server reads none of them: if the
-worker waited for a confirmation, it would stand still with all that it has in hand."""
 
-MAX_EVENTS = 1000
-"""Events for monitors such as Flower that are kept while the broker takes none; the newest."""
+MAX_EVENTS = 1000  # Events for monitors such as Flower that are kept while the broker takes none; the newest.
 
-LEFT_OUT = (":DelayedDelivery", ":Control")
-"""Celery's steps, by the end of their names."""
+LEFT_OUT = (":DelayedDelivery", ":Control")  # Celery's steps, by the end of their names.
 
 CLEANUP_ERROR = "Error cleaning up after"
 

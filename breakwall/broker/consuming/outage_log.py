@@ -1,7 +1,5 @@
 """What a worker logs of its broker's failures, and how long it waits before it connects again."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable
@@ -12,16 +10,15 @@ log = logging.getLogger("breakwall.broker")
 
 FIRST_PAUSE = 0.25
 LONGER_BY = 0.5
+# Seconds between tries to connect. kombu's own go up to 30, so that a worker could sleep through the first
+# half-minute after its broker's return; one try in five seconds costs next to nothing.
 LONGEST_PAUSE = 5.0
-"""Seconds between tries to connect. kombu's own go up to 30, so that a worker could sleep through the first
-half-minute after its broker's return; one try in five seconds costs next to nothing."""
 
+# Failures of one kind in a row, after which that kind is logged although another one was: the last connection
+# broke in one way, and each new one is refused in another.
 PERSISTENT = 5
-"""Failures of one kind in a row, after which that kind is logged although another one was: the last connection broke
-in one way, and each new one is refused in another."""
 
-MAX_CHARACTERS = 300
-"""Of the broker's words that are repeated."""
+MAX_CHARACTERS = 300  # Of the broker's words that are repeated.
 
 _FAILS = "the broker fails: %s. Orders wait in the database; this worker goes on when the broker does"
 _REFUSES = "the broker refuses something: %s. Messages are worked on all the same"

@@ -4,8 +4,6 @@ Every program that reaches the broker can send commands, a shop's own `celery co
 would end a worker, keep it from its queue or change it is refused, and the refusal says what to do instead.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +23,7 @@ Handler = Callable[..., Any]
 
 MAX_ID = 128
 
+# Celery's own commands that change no work.
 SHOWING = frozenset(
     {
         "active",
@@ -52,7 +51,6 @@ SHOWING = frozenset(
         "scheduled",
     }
 )
-"""Celery's own commands that change no work."""
 
 _THREADS = "the number of threads is fixed: start the worker with another --concurrency"
 _ONE_QUEUE = "a worker drains one queue and nothing else: to have it rest, stop it (SIGTERM)"
@@ -75,8 +73,8 @@ REASONS = {
 }
 UNKNOWN = "it is not one that Breakwall was tested with"
 
+# By `stats`. The rest holds the sentinels' password, or cannot be sent.
 SHOWN_OF_BROKER = ("transport", "hostname", "port", "virtual_host", "userid", "heartbeat", "connect_timeout")
-"""By `stats`. The rest holds the sentinels' password, or cannot be sent."""
 
 RESOURCE_LOCKED = 405
 

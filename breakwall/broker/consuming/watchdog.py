@@ -4,8 +4,6 @@ RabbitMQ forgets one when its quorum queue is deleted and declared again at once
 can see it only by this: messages wait, slots are free, and nothing comes.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time
@@ -16,14 +14,12 @@ from celery import bootsteps
 
 log = logging.getLogger("breakwall.broker")
 
-INTERVAL = 1.0
-"""Seconds between two looks at when the last message came: a look is a comparison."""
+INTERVAL = 1.0  # Seconds between two looks at when the last message came: a look is a comparison.
 
+# Seconds without a message before the broker is asked whether any wait. It sends one in milliseconds.
 QUIET = 4.0
-"""Seconds without a message before the broker is asked whether any wait. It sends one in milliseconds."""
 
-LOOKS = 2
-"""Looks in a row that have to find messages waiting: one may find them just as they are sent."""
+LOOKS = 2  # Looks in a row that have to find messages waiting: one may find them just as they are sent.
 
 
 class WatchedConsumer(Protocol):

@@ -4,8 +4,6 @@ It dies with the worker that started it, and another worker takes over. Producer
 the database, and a worker's dispatcher publishes them.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time
@@ -19,11 +17,9 @@ from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
-INTERVAL = 0.25
-"""Seconds between two looks at whether the server still lives: one system call each."""
+INTERVAL = 0.25  # Seconds between two looks at whether the server still lives: one system call each.
 
-FAILURE_INTERVAL = 2.0
-"""Seconds until the next look where a server ended by itself or could not be started."""
+FAILURE_INTERVAL = 2.0  # Seconds until the next look where a server ended by itself or could not be started.
 
 
 class EmbeddedBroker:

@@ -1,7 +1,5 @@
 """Finds a Valkey (or Redis) server program on this machine."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import platform

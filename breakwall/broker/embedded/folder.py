@@ -1,7 +1,5 @@
 """The folder of the embedded broker: its socket, its lock, its files, and damaged files that are kept."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil
@@ -15,16 +13,15 @@ from breakwall.errors import BreakwallError
 from breakwall.host.private_files import make_folder, open_descriptor
 from breakwall.processes.child import end_of
 
+# Bytes: the size of `sun_path` in the system's headers, less the closing zero.
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
-"""Bytes: the size of ``sun_path`` in the system's headers, less the closing zero."""
 
 PING_TIMEOUT = 0.5
 
+# Damaged folders that are kept for a person who wants to know what happened. Nothing in them is needed.
 KEPT = 3
-"""Damaged folders that are kept for a person who wants to know what happened. Nothing in them is needed."""
 
-ROOM = 1_048_576
-"""Bytes of disk without which no server is started: it would fail, and blame its files."""
+ROOM = 1_048_576  # Bytes of disk without which no server is started: it would fail, and blame its files.
 
 
 class BrokerNotStartedError(BreakwallError):

@@ -4,8 +4,6 @@ The lock is the server's own: it inherits the open file. So "the lock is free" m
 on this folder", however the last one ended, and two processes can never start one each.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Starts a server where none runs on the folder, and replaces one that ended, hangs or has lost its files."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re
@@ -14,19 +12,18 @@ from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 
 log = logging.getLogger("breakwall.broker")
 
+# Seconds: a start takes about 50 ms, reading a million waiting messages from disk a few seconds.
 START_TIMEOUT = 15.0
-"""Seconds: a start takes about 50 ms, reading a million waiting messages from disk a few seconds."""
 
-NEW_FOR = 60.0
-"""Seconds for which files that began anew are not suspected."""
+NEW_FOR = 60.0  # Seconds for which files that began anew are not suspected.
 
 BEGAN_ANEW = (
     "the embedded broker's files were damaged or gone, and it began anew; nothing is lost, for the database has every "
     "order. What was there is kept in %s"
 )
 
+# At the end of a server's log: it was allowed too few open files, whatever its own files are like.
 NO_DESCRIPTORS = re.compile(r"ulimit|too many open files", re.IGNORECASE)
-"""At the end of a server's log: it was allowed too few open files, whatever its own files are like."""
 
 MORE_DESCRIPTORS = "it lacks file descriptors: raise the limit of open files (`ulimit -n`)"
 

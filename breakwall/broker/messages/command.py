@@ -1,7 +1,5 @@
 """A command to a worker, from `celery control`, `celery inspect` or Flower."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -10,8 +8,7 @@ from breakwall.broker.messages.strange import StrangeError, parse_json
 
 NO_COMMAND = "it is no command, on Celery's control channel"
 
-MAX_CLOCK = 2**53
-"""Of Celery's logical clocks, which count messages. A larger number could not be sent on."""
+MAX_CLOCK = 2**53  # Of Celery's logical clocks, which count messages. A larger number could not be sent on.
 
 
 def check_broadcast(data: bytes | str) -> None:

@@ -1,7 +1,5 @@
 """kombu's envelope, in which Redis holds a message's headers, properties and body."""
 
-from __future__ import annotations
-
 import uuid
 from base64 import b64decode
 from typing import Any

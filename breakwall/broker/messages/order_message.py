@@ -4,8 +4,6 @@ Two forms of it are read: one order's id, and a list of ids. A version reads its
 passes over what a later one adds.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass
@@ -14,19 +12,17 @@ from typing import Any, TypeGuard
 from breakwall.broker.config import TASK
 from breakwall.broker.messages.strange import StrangeError, parse_json
 
+# The newest form that this version reads: 1 is an order's id, 2 a list of ids. Each worker's heartbeat says it.
+#
+# A form may be sent only while every live worker reads it; without a live worker only form 1 may be sent.
 MESSAGE_FORM = 2
-"""The newest form that this version reads: 1 is an order's id, 2 a list of ids. Each worker's heartbeat says it.
 
-A form may be sent only while every live worker reads it; without a live worker only form 1 may be sent."""
+MAX_IDS = 500  # Of one message.
 
-MAX_IDS = 500
-"""Of one message."""
+_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")  # An order's or a message's id. Ours are 32 hexadecimal digits.
 
-_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
-"""An order's or a message's id. Ours are 32 hexadecimal digits."""
-
+# Headers of tools that follow a call through many processes.
 _TRACES = ("traceparent", "tracestate", "baggage", "sentry-trace")
-"""Headers of tools that follow a call through many processes."""
 
 _MAX_TRACE = 8192
 

@@ -1,13 +1,10 @@
 """Messages that are none of ours."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any
 
-MAX_BYTES = 1_048_576
-"""Of a message: hundreds of times what one of ours has."""
+MAX_BYTES = 1_048_576  # Of a message: hundreds of times what one of ours has.
 
 
 class StrangeError(ValueError):

@@ -1,7 +1,5 @@
 """A snapshot's numbers in words, as Rich markup: as fields, and on one line for a log."""
 
-from __future__ import annotations
-
 from breakwall.breaker import CircuitState
 from breakwall.cli.breaker_text import admission, override_with_reason
 from breakwall.monitor.alarms import AlarmKind

@@ -1,7 +1,5 @@
 """A snapshot in sentences, as Rich markup: what an operator wants to know first, and what is wrong."""
 
-from __future__ import annotations
-
 from breakwall.breaker import CircuitState
 from breakwall.cli.breaker_text import override_mode, override_with_actor
 from breakwall.monitor.alarms import refuses_all

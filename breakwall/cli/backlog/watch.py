@@ -1,7 +1,5 @@
 """Where `backlog --watch` shows its snapshots: in place on a terminal, else one line for each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol

@@ -1,7 +1,5 @@
 """`breakwall orders`: a file named after each command. Import `orders_app` from here."""
 
-from __future__ import annotations
-
 import typer
 
 from breakwall.cli.orders.cancel import cancel

@@ -1,7 +1,5 @@
 """`breakwall orders cancel`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, naming
@@ -13,12 +11,12 @@ from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import write_result
 
+# How it is known that nothing was charged, by what has resolved an attempt.
 _EVIDENCE = {
     "look_up": "a look-up has found no charge",
     "person": "a person has said that nothing was charged",
     None: "the payment service's answers say that nothing was charged",
 }
-"""How it is known that nothing was charged, by what has resolved an attempt."""
 
 
 def cancel(

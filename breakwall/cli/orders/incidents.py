@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from breakwall.payments.db.database import Database
     from breakwall.payments.ledger.queries import Naming
 
-SHOWN = 50
-"""Incidents that are listed by default."""
+SHOWN = 50  # Incidents that are listed by default.
 
 _MOST = 2**31 - 1  # what the number's column holds
 

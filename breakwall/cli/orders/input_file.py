@@ -1,7 +1,5 @@
 """A command's input file (a dash is stdin), and the options that say how to read it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 The last line counts what does not fit. With `--all` everything is written, and no text is cut short.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import chain, cycle
 
@@ -18,20 +16,15 @@ from breakwall.payments.orders import StoredAttempt, StoredOrder
 from breakwall.terminal.output import data, field_lines, say, screen
 from breakwall.terminal.words import count
 
-PROMPT = 1
-"""Lines that the shell writes below."""
+PROMPT = 1  # Lines that the shell writes below.
 
-HEADS = 1
-"""Lines that each section needs beside its rows."""
+HEADS = 1  # Lines that each section needs beside its rows.
 
-GAP = 1
-"""Empty lines before the first section, and before each where there is room."""
+GAP = 1  # Empty lines before the first section, and before each where there is room.
 
-FIRST = 3
-"""Rows that the first section, the attempts, gets before the others get a second one."""
+FIRST = 3  # Rows that the first section, the attempts, gets before the others get a second one.
 
-LONG_FIELD = 2
-"""Lines of the one field that may take several: the last error, which says what to do."""
+LONG_FIELD = 2  # Lines of the one field that may take several: the last error, which says what to do.
 
 
 def write_order(

@@ -1,7 +1,5 @@
 """An order's attempts, interventions and incidents as tables of Rich markup."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """One order's fields for people."""
 
-from __future__ import annotations
-
 from breakwall.currencies import show_money
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.output import field_lines, plain

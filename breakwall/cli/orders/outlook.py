@@ -1,7 +1,5 @@
 """What a worker does next with a retried order, in words."""
 
-from __future__ import annotations
-
 from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.gateways import GatewayProfile
 

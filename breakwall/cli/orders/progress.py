@@ -1,7 +1,5 @@
 """The progress of a long command, on stderr where that is a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from breakwall.payments.reconciliation.report import Report
     from breakwall.payments.reconciliation.run import Reconciliation
 
-OTHER_WORDS = 20
-"""Words of lines that are no charges, of which people are shown the most frequent."""
+OTHER_WORDS = 20  # Words of lines that are no charges, of which people are shown the most frequent.
 
 PRUNED = "This order was pruned, so nothing is recorded of it here: refund what is too much at the payment service."
 

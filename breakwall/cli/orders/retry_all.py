@@ -1,7 +1,5 @@
 """`breakwall orders retry --all`: every order that matches, in short transactions."""
 
-from __future__ import annotations
-
 import typer
 
 from breakwall.cli.bulk import check_attended, summarised

@@ -1,7 +1,5 @@
 """`breakwall orders retry` of orders that are named, each on its own."""
 
-from __future__ import annotations
-
 import typer
 
 from breakwall.cli.orders.order_text import order_lines

@@ -1,7 +1,5 @@
 """What `breakwall orders retry` says: what retried orders may expect, and what a retry would do."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from breakwall.cli.orders.outlook import outlook_of_doubtful

@@ -1,7 +1,5 @@
 """The database's clock, as SQL: due times, leases and key ages depend on no clock of a host."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any, Protocol
 

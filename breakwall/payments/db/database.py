@@ -1,7 +1,5 @@
 """Short transactions on SQLite or PostgreSQL."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time
@@ -39,18 +37,17 @@ T = TypeVar("T")
 
 log = logging.getLogger("breakwall.payments")
 
+# How often a transaction is tried, while each try ends with an error that proves that nothing happened.
 MAX_TRIES = 4
-"""How often a transaction is tried, while each try ends with an error that proves that nothing happened."""
 
+# Seconds before a transaction that lost a deadlock is tried again. At once, it could take the lock again that
+# the other one waits for, before that one has woken up.
 DEADLOCK_PAUSE = 0.05
-"""Seconds before a transaction that lost a deadlock is tried again. At once, it could take the lock again that the
-other one waits for, before that one has woken up."""
 
+# Seconds that a transaction waits for a descriptor or memory: other threads of this process give theirs back.
 EXHAUSTION_TIMEOUT = 1.0
-"""Seconds that a transaction waits for a descriptor or memory: other threads of this process give theirs back."""
 
-EXHAUSTION_PAUSE = 0.02
-"""Seconds between two tries to connect meanwhile."""
+EXHAUSTION_PAUSE = 0.02  # Seconds between two tries to connect meanwhile.
 
 
 class Database:

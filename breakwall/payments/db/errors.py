@@ -1,7 +1,5 @@
 """One error for a database that cannot be used: what the driver raised, in words that say what to do."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,20 +12,22 @@ from breakwall.errors import BreakwallError, ExitCode
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
 from breakwall.payments.db.postgres import encoding_of
 
+# PostgreSQL's codes for a transaction that it has rolled back in favour of another one (deadlock,
+# serialization).
 ROLLED_BACK = {"40P01", "40001"}
-"""PostgreSQL's codes for a transaction that it has rolled back in favour of another one (deadlock, serialization)."""
 
+# PostgreSQL's code for a full disk. It may also shut down because of it, and does not answer then.
 _DISK_FULL = "53100"
-"""PostgreSQL's code for a full disk. It may also shut down because of it, and does not answer then."""
 
+# PostgreSQL's codes for a text that does not fit a database of another encoding than UTF-8.
 _NOT_IN_ENCODING = {"22P05", "22021", "22001"}
-"""PostgreSQL's codes for a text that does not fit a database of another encoding than UTF-8."""
 
+# SQLite's codes for a file that this process may not use; they have other causes, too.
 _NO_PERMISSION = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
-"""SQLite's codes for a file that this process may not use; they have other causes, too."""
 
 _SAFE_TO_REPEAT = "doing the same again, with the same idempotency key, is safe"
 
+# What to do, by a part of the pooler's message.
 _POOLER_ADVICE = {
     "statement pooling mode": "Set PgBouncer's pool_mode to transaction: an order is more than one statement.",
     "query_wait_timeout": (
@@ -35,7 +35,6 @@ _POOLER_ADVICE = {
         "(default_pool_size); in session mode it needs one for each connection of every process."
     ),
 }
-"""What to do, by a part of the pooler's message."""
 
 
 class DatabaseUnavailableError(BreakwallError):

@@ -1,7 +1,5 @@
 """An insert that skips the rows that are already there, in the dialect of the database."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Connection, Table

@@ -1,22 +1,20 @@
 """How long transactions may wait for locks."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Seconds that a transaction waits for the lock of another one: many times the length of any of ours.
 LOCK_TIMEOUT = 5.0
-"""Seconds that a transaction waits for the lock of another one: many times the length of any of ours."""
 
+# Seconds that a transaction may wait even if its budget is spent: ours hold no lock for longer while all is
+# well.
 MIN_LOCK_TIMEOUT = 0.1
-"""Seconds that a transaction may wait even if its budget is spent: ours hold no lock for longer while all is well."""
 
+# An option of a connection: its transaction waits for locks until this moment of the monotonic clock.
 LOCK_DEADLINE = "breakwall_deadline"
-"""An option of a connection: its transaction waits for locks until this moment of the monotonic clock."""
 
-NO_TIMEOUTS = "breakwall_unbounded"
-"""An option of a connection: no timeout ends its statements."""
+NO_TIMEOUTS = "breakwall_unbounded"  # An option of a connection: no timeout ends its statements.
 
 
 class LockBudget:

@@ -1,7 +1,5 @@
 """Migrates the orders database to this version's tables."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,8 @@ from breakwall.payments.db.migration_steps import MigrationSteps
 from breakwall.payments.db.revisions import AFTER, check_not_newer, current_revision
 from breakwall.payments.db.sqlite import BEGIN, READ_ONLY
 
+# Seconds that the first use of the embedded database waits for another process that makes it.
 FIRST_USE_TIMEOUT = 20.0
-"""Seconds that the first use of the embedded database waits for another process that makes it."""
 
 
 def upgrade(engine: Engine, *, site: str | None = None, wait: float | None = None) -> str:

@@ -1,7 +1,5 @@
 """Only one process at a time migrates the orders database."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os
@@ -16,8 +14,7 @@ from breakwall.payments.db.errors import DatabaseUnavailableError
 from breakwall.payments.db.lock_timeouts import NO_TIMEOUTS
 from breakwall.payments.db.postgres import open_postgresql
 
-POLL_INTERVAL = 0.05
-"""Seconds between two tries to get the lock."""
+POLL_INTERVAL = 0.05  # Seconds between two tries to get the lock.
 
 # One number for the migration of Breakwall, within the database that is migrated.
 _ADVISORY_LOCK = 0x62726561

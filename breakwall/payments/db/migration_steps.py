@@ -7,8 +7,6 @@ that was interrupted continues where it stopped when it is run again: each step 
 A database that is new has no writers: all is done in one transaction there.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -21,20 +19,16 @@ from breakwall.payments.db.sqlite import BEGIN, READ_ONLY
 
 T = TypeVar("T")
 
+# Seconds that one try waits for a lock: every transaction that comes to the table later waits as long.
 STEP_LOCK_TIMEOUT = 0.1
-"""Seconds that one try waits for a lock: every transaction that comes to the table later waits as long."""
 
-AUTOVACUUM_LOCK_TIMEOUT = 1.5
-"""The same while autovacuum has the table: it gives way after a second."""
+AUTOVACUUM_LOCK_TIMEOUT = 1.5  # The same while autovacuum has the table: it gives way after a second.
 
-AUTOVACUUM_EVERY = 10
-"""Every tenth try waits for autovacuum, if that is what holds the table."""
+AUTOVACUUM_EVERY = 10  # Every tenth try waits for autovacuum, if that is what holds the table.
 
-TRY_INTERVAL = 0.5
-"""Seconds between two tries."""
+TRY_INTERVAL = 0.5  # Seconds between two tries.
 
-STEP_TIMEOUT = 60.0
-"""Seconds after which a migration gives up a step whose lock is held by others."""
+STEP_TIMEOUT = 60.0  # Seconds after which a migration gives up a step whose lock is held by others.
 
 _LOCKED = {"55P03", *ROLLED_BACK}
 

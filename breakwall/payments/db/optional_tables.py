@@ -4,8 +4,6 @@ While a fleet is rolled, a process of this version may run on a database of the 
 them. It works without them, and uses them as soon as they exist: the same transaction asks, so nothing is missed.
 """
 
-from __future__ import annotations
-
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, inspect

@@ -5,8 +5,6 @@ before and will use next. So no option is set when a connection starts, no prepa
 and the timeouts are set within each transaction, in the same round trip that begins it.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from typing import Any
@@ -15,12 +13,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, NO_TIMEOUTS
 
+# Milliseconds. A shorter one that the database, or its user, has been given is used instead.
 TIMEOUTS = {
     "statement_timeout": 30_000,
     "lock_timeout": 5_000,
     "idle_in_transaction_session_timeout": 30_000,
 }
-"""Milliseconds. A shorter one that the database, or its user, has been given is used instead."""
 
 # A host that vanishes silently is noticed by TCP after about five seconds.
 _NETWORK = {

@@ -1,7 +1,5 @@
 """What keeps the databases' query planners on the intended indexes; `test_query_hints.py` checks it."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

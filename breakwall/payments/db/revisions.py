@@ -5,8 +5,6 @@ own version, with the one before and with the one after: a migration only adds w
 (expand), and what that one still needs is removed a version later (contract). CONTRIBUTING.md has the rules.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
@@ -15,15 +13,15 @@ from breakwall.migrations import HEAD
 from breakwall.payments.db.errors import SchemaError
 from breakwall.payments.db.sqlite import READ_ONLY
 
+# The revision of the version before: this version works with it, and `downgrade` goes back to it.
 BEFORE = f"{int(HEAD) - 1:04d}"
-"""The revision of the version before: this version works with it, and `downgrade` goes back to it."""
 
+# The revision of the version after, unknown as it is: its migration keeps this version working.
 AFTER = f"{int(HEAD) + 1:04d}"
-"""The revision of the version after, unknown as it is: its migration keeps this version working."""
 
+# The first revision whose version works with the tables of the one after. A running process of an earlier
+# version continues after a migration, but cannot be started again.
 TOLERANT = "0005"
-"""The first revision whose version works with the tables of the one after. A running process of an earlier version
-continues after a migration, but cannot be started again."""
 
 
 def current_revision(engine: Engine) -> str | None:

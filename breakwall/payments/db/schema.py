@@ -4,8 +4,6 @@ Two partial indexes carry the load however many finished orders there are: the d
 has run out. Neither contains a finished order.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Any
 
@@ -69,8 +67,7 @@ def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool])
     Index(name, *columns, postgresql_where=where, sqlite_where=where)
 
 
-MAX_KEY_SHAPE = 300
-"""Characters of `keys.key_shape`, at most."""
+MAX_KEY_SHAPE = 300  # Characters of `keys.key_shape`, at most.
 
 # One row, made by the migration.
 site = Table(

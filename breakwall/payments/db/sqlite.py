@@ -1,7 +1,5 @@
 """SQLite as the orders database: one writer at a time; each waits for the one before it."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import time
@@ -15,14 +13,12 @@ from breakwall.sqlite.write_ahead import use_write_ahead_log
 
 log = logging.getLogger("breakwall.payments")
 
-BEGIN = "sqlite_begin"
-"""An option of a connection: how its transaction begins, ``IMMEDIATE`` if it is not set."""
+BEGIN = "sqlite_begin"  # An option of a connection: how its transaction begins, `IMMEDIATE` if it is not set.
 
-READ_ONLY = {BEGIN: "DEFERRED"}
-"""Options of a connection that only reads: it waits for no writer of SQLite."""
+READ_ONLY = {BEGIN: "DEFERRED"}  # Options of a connection that only reads: it waits for no writer of SQLite.
 
+# Seconds by which a connection's timeout may differ from the right one: setting it is a statement of its own.
 _TOLERANCE = 0.05
-"""Seconds by which a connection's timeout may differ from the right one: setting it is a statement of its own."""
 
 
 def open_sqlite(url: URL, file: SqliteFile | None, **options: Any) -> Engine:

@@ -1,7 +1,5 @@
 """Foreign messages from the queue, kept for an operator to read: the newest, cut to a limited length."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -16,15 +14,14 @@ from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import strange_messages
 from breakwall.texts import visible
 
-MAX_KEPT = 1000
-"""Messages: enough to see what is sent, and a few megabytes at most in all."""
+MAX_KEPT = 1000  # Messages: enough to see what is sent, and a few megabytes at most in all.
 
 MAX_BODY_BYTES = 16_384
 MAX_HEADERS_BYTES = 4096
 
 STORING = "keep_strange"
+# The names of these transactions. They are no crash points: no order changes with them.
 CLEARING = "clear_strange"
-"""The names of these transactions. They are no crash points: no order changes with them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 A database at revision 0004 has no such table: then the workers are unknown, which is None here, and not "none".
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,18 +14,16 @@ from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.schema import workers
 from breakwall.texts import MAX_LENGTH, visible
 
-HEARTBEAT_INTERVAL = 10.0
-"""Seconds between two heartbeats: six short transactions a minute for each worker."""
+HEARTBEAT_INTERVAL = 10.0  # Seconds between two heartbeats: six short transactions a minute for each worker.
 
+# Seconds without a heartbeat, by the database's clock, after which a worker counts as dead: three are missed,
+# and the next one had as much time as the longest transaction may take.
 DEAD_AFTER = 45.0
-"""Seconds without a heartbeat, by the database's clock, after which a worker counts as dead: three are missed, and
-the next one had as much time as the longest transaction may take."""
 
-SILENT_SHOWN_FOR = 3600.0
-"""Seconds for which a silent worker is still shown."""
+SILENT_SHOWN_FOR = 3600.0  # Seconds for which a silent worker is still shown.
 
+# Silent workers that are kept at most, the newest: one that crashes at each start leaves a row each time.
 MAX_SILENT = 100
-"""Silent workers that are kept at most, the newest: one that crashes at each start leaves a row each time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 Accepts whatever has only one meaning. Anything else raises `UnreadableError`, whose text says why.
 """
 
-from __future__ import annotations
-
 import codecs
 import json
 import re

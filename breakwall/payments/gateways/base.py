@@ -1,7 +1,5 @@
 """The words that all gateways share. Nothing above a gateway looks at an HTTP status or a service's own code."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol

@@ -5,8 +5,6 @@ An outcome says "not charged" only where that is proven. A status that a server 
 `Outcome.UNKNOWN`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,8 +24,7 @@ from breakwall.payments.gateways.answer_bodies import (
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
 
-RUNNING = frozenset({"processing", "pending"})
-"""A body's ``status`` while the charge is not decided yet."""
+RUNNING = frozenset({"processing", "pending"})  # A body's `status` while the charge is not decided yet.
 
 
 @dataclass(frozen=True, slots=True)

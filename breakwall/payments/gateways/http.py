@@ -3,8 +3,6 @@
 ``POST {url}/api/charge`` charges; ``GET {url}/api/charges/{key}`` looks up an earlier charge.
 """
 
-from __future__ import annotations
-
 import json
 import ssl
 import threading

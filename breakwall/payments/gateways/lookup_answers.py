@@ -4,8 +4,6 @@
 and not of a web server in front of it, means it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,15 +28,13 @@ from breakwall.payments.gateways.charge_answers import (
 )
 from breakwall.payments.gateways.transport.errors import Phase
 
+# The code if the service knows the charge in a state outside the protocol, such as `refunded`.
 OTHER_STATUS = "other_status"
-"""The code if the service knows the charge in a state outside the protocol, such as ``refunded``."""
 
-UNREADABLE = "unexpected_body"
-"""The code if the answer cannot be read."""
+UNREADABLE = "unexpected_body"  # The code if the answer cannot be read.
 
 _NO_ENDPOINT = frozenset({405, 501})
-_TEMPORARY = frozenset({408, 409, 425, 460, 499})
-"""Refusals (4xx) that other settings would not change."""
+_TEMPORARY = frozenset({408, 409, 425, 460, 499})  # Refusals (4xx) that other settings would not change.
 
 
 def classify_lookup(

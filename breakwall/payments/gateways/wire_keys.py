@@ -1,11 +1,9 @@
 """How an idempotency key is encoded for the wire, and decoded from what a payment service received."""
 
-from __future__ import annotations
-
 from urllib.parse import quote, unquote
 
+# The visible ASCII characters that `quote` would encode, but for the percent sign.
 _VISIBLE = "!#$&'()*+,/:;<=>?@[]^`{|}\"\\"
-"""The visible ASCII characters that `quote` would encode, but for the percent sign."""
 
 
 def wire_key(idempotency_key: str) -> str:

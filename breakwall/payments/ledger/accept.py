@@ -4,8 +4,6 @@ A key is known by its order, or by what is kept of a pruned order. The order is 
 looks for a pruned one. The insert waits for a transaction that prunes the key, so the second one sees its result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +23,8 @@ from breakwall.payments.ledger.pruned_orders import PrunedOrder, pruned_by_key, 
 from breakwall.payments.ledger.queries import orders_by_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_caller_key
 
+# Seconds that the dispatcher leaves a producer to publish an order that is due as soon as it is stored.
 PUBLISH_GRACE = 10.0
-"""Seconds that the dispatcher leaves a producer to publish an order that is due as soon as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)

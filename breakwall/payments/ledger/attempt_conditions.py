@@ -4,8 +4,6 @@ They read columns, never the wording of a text. A process of the previous versio
 its rows the codes and texts that it wrote are read instead.
 """
 
-from __future__ import annotations
-
 from sqlalchemy import ColumnElement, and_, case, false, func, or_
 
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
@@ -17,8 +15,7 @@ _DETAIL = func.coalesce(_columns.detail, "")
 _CODE = func.coalesce(_columns.code, "")
 _SETTING = "BREAKWALL_PAYMENT_URL."
 
-UNRESOLVED = or_(_columns.outcome.is_(None), _columns.outcome == Outcome.UNKNOWN)
-"""It may have charged."""
+UNRESOLVED = or_(_columns.outcome.is_(None), _columns.outcome == Outcome.UNKNOWN)  # It may have charged.
 
 _RESOLVED_BEFORE = or_(_DETAIL.startswith("Resolved by"), _DETAIL.startswith("Looked up afterwards"))
 _REJECTED_BEFORE = or_(
@@ -38,30 +35,30 @@ def _column_or(column: ColumnElement[bool], before: ColumnElement[bool]) -> Colu
     return case((_EMPTY, func.coalesce(before, false())), else_=func.coalesce(column, false()))
 
 
+# The service may have stored its answer under the attempt's key, and may replay it for ever.
 SPENDS_KEY = _column_or(
     _columns.spends_key,
     or_(_CODE.startswith("http_5"), _CODE == "http_422", _REFUSED_BEFORE),
 )
-"""The service may have stored its answer under the attempt's key, and may replay it for ever."""
 
+# Its key belongs to another payload, or its answer tells of another order's charge. A look-up by the key would
+# find that charge again, so only a person finishes such an order.
 KEY_CONFLICT = _column_or(_columns.advice == Advice.REVIEW, _CODE == "http_422")
-"""Its key belongs to another payload, or its answer tells of another order's charge. A look-up by the key would find
-that charge again, so only a person finishes such an order."""
 
+# The service will never accept the request as it is.
 REFUSED = _column_or(_columns.advice == Advice.STOP, _REFUSED_BEFORE)
-"""The service will never accept the request as it is."""
 
+# The answer stays the same until the settings are corrected.
 REJECTED = _column_or(_columns.advice == Advice.RECONFIGURE, _REJECTED_BEFORE)
-"""The answer stays the same until the settings are corrected."""
 
 # This version writes `settled_by` also for an attempt of the previous one, so it is read even if `advice` is empty.
+# A look-up or a person has said what became of it.
 RESOLVED = or_(
     func.coalesce(_columns.settled_by, "").in_([ResolvedBy.LOOK_UP, ResolvedBy.PERSON]),
     and_(_EMPTY, _columns.settled_by.is_(None), _RESOLVED_BEFORE),
 )
-"""A look-up or a person has said what became of it."""
 
+# Orders whose last answer stays the same until the settings are corrected.
 ORDER_REJECTED = or_(
     orders.c.rejected, and_(orders.c.rejected.is_(None), orders.c.last_error.like(f"%{_SETTING}"))
 )
-"""Orders whose last answer stays the same until the settings are corrected."""

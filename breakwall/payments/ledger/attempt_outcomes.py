@@ -1,7 +1,5 @@
 """Gives attempts an outcome: from their answer, from a look-up, or because nobody answered them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

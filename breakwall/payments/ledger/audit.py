@@ -3,8 +3,6 @@
 `operator.incidents` lists the open incidents of all orders, and closes them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What every part of the ledger works with: the database, its clock, the lease, the account and the site."""
 
-from __future__ import annotations
-
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.lock_timeouts import LockBudget

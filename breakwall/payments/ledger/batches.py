@@ -1,7 +1,5 @@
 """Long jobs on many orders, as a row of short transactions: where each goes on, and how long the job pauses between."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +14,8 @@ from breakwall.payments.db.schema import orders
 
 T = TypeVar("T")
 
+# Orders in one transaction: some tens of milliseconds, so that no other transaction waits for long.
 CHUNK = 500
-"""Orders in one transaction: some tens of milliseconds, so that no other transaction waits for long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Which order owns a charge. A charge that was accepted as proof belongs to one order; it pays no other."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +15,8 @@ from breakwall.payments.keys import key_shape
 
 DEFAULT_ACCOUNT = "default"
 
+# Known charges of a shape that a look-up is tested with at most: the newest may have been refunded.
 KNOWN = 3
-"""Known charges of a shape that a look-up is tested with at most: the newest may have been refunded."""
 
 
 @dataclass(frozen=True, slots=True)

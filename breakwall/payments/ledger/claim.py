@@ -1,7 +1,5 @@
 """Claiming an order, and beginning an attempt under the claim."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 

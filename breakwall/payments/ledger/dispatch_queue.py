@@ -4,8 +4,6 @@ Backoff, a lost publish, a crashed handler and a wiped broker are one case here:
 message.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -19,8 +17,8 @@ from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, ResolvedBy, orders
 from breakwall.payments.ledger.attempt_outcomes import end_unanswered
 from breakwall.payments.orders import OrderStatus
 
+# An order whose claim ran out this often goes to review: it may be what kills its workers.
 POISON_CRASHES = 3
-"""An order whose claim ran out this often goes to review: it may be what kills its workers."""
 
 
 class DispatchQueue:

@@ -1,7 +1,5 @@
 """The columns of an order that no process holds a claim on."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from breakwall.payments.db.clock import Clock

@@ -1,7 +1,5 @@
 """Reads how far an order has come from its row and its attempts' rows."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

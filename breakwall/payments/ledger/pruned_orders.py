@@ -1,7 +1,5 @@
 """What is kept of a pruned order: enough to recognize its key, and how the order finished."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass

@@ -7,8 +7,6 @@ Never pruned is what may still be needed: an order in progress, in review or dea
 with an open incident.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -40,17 +38,16 @@ from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
 from breakwall.payments.ledger.pruned_orders import digest_user
 from breakwall.payments.orders import OrderStatus
 
+# Orders in one transaction: some ten milliseconds, which a `place` that has to wait for them does not feel.
 BATCH = 100
-"""Orders in one transaction: some ten milliseconds, which a `place` that has to wait for them does not feel."""
 
-PREVIEWED = 50 * BATCH
-"""Orders that a preview reads at once."""
+PREVIEWED = 50 * BATCH  # Orders that a preview reads at once.
 
 PRUNING, FORGETTING = "prune", "forget_keys"
 
+# The states that need nothing more. A dead order was accepted and not charged: it waits for a person, who may
+# cancel it.
 PRUNABLE = (OrderStatus.PAID, OrderStatus.DECLINED, OrderStatus.CANCELLED)
-"""The states that need nothing more. A dead order was accepted and not charged: it waits for a person, who may cancel
-it."""
 
 
 class Pruning(BatchJob):
@@ -191,8 +188,8 @@ def _is_needed() -> ColumnElement[bool]:
     return exists().where(incidents.c.order_id == orders.c.id, incidents.c.closed_at.is_(None))
 
 
+# What is deleted of an order; a table comes after those that refer to it.
 _ORDER_ID_COLUMNS = (incidents.c.order_id, interventions.c.order_id, attempts.c.order_id, orders.c.id)
-"""What is deleted of an order; a table comes after those that refer to it."""
 
 
 def _may_go(clock: Clock, age: float) -> ColumnElement[bool]:

@@ -1,7 +1,5 @@
 """Reads orders, for callers, the command line and the monitor."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
@@ -37,12 +35,12 @@ def was_sent_under(key: str) -> ColumnElement[bool]:
     return and_(orders.c.id == (order_id_within(key) or ""), or_(orders.c.charge_key == key, sent))
 
 
+# For each way to name an order, the condition that a name fits. Each condition has an index.
 _FINDERS: dict[Naming, Callable[[str], ColumnElement[bool]]] = {
     Naming.ID: lambda name: orders.c.id == name,
     Naming.KEY: lambda name: orders.c.idempotency_key == name,
     Naming.SENT: was_sent_under,
 }
-"""For each way to name an order, the condition that a name fits. Each condition has an index."""
 
 _WAYS = {
     Naming.ANY: "the id or the key",

@@ -1,7 +1,5 @@
 """Recording what a call came to: the attempt's outcome and the state that the order gets, in one transaction."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -3,8 +3,6 @@
 A retry only makes orders due. The dispatcher decides when they are published, the workers how fast they are charged.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 For a return to the version before. While a fleet is rolled it is not needed: see `revisions`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select, text

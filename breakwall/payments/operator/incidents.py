@@ -4,8 +4,6 @@ An incident itself records who closed it, when and why. Closing changes nothing 
 intervention.
 """
 
-from __future__ import annotations
-
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from breakwall.errors import BreakwallError, ExitCode
@@ -17,12 +15,11 @@ from breakwall.payments.ledger.audit import INCIDENT_COLUMNS, report_incident
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.locking import RefusedError, lock_order
 
+# Open incidents. A partial index holds only these, so closed ones cost nothing.
 OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
-"""Open incidents. A partial index holds only these, so closed ones cost nothing."""
 
 OPENING = "open_incident"
-CLOSING = "close_incident"
-"""Their transactions' names. They are not crash points: they change no order."""
+CLOSING = "close_incident"  # Their transactions' names. They are not crash points: they change no order.
 
 
 class IncidentNotFoundError(BreakwallError, LookupError):

@@ -7,8 +7,6 @@ A refusal alone proves nothing: it may mean "done already". So a key is rotated 
 said that nothing was charged under it. Until then the old key stays, and protects against a request that arrives late.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Locks the orders that a person acts on, and refuses where an order's state does not allow the action."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Finishing an order with what a person found out at the payment service."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, select, update

@@ -1,7 +1,5 @@
 """Retrying and cancelling single orders; `bulk_retry` retries many."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,11 +25,11 @@ from breakwall.payments.orders import OrderStatus, StoredOrder
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
 CANCELLABLE = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.DEAD)
 
+# Orders in review that only `Resolution` finishes: a look-up by their key would find what is not theirs.
 HAS_KEY_CONFLICT = and_(
     orders.c.status == OrderStatus.REVIEW,
     exists().where(attempts.c.order_id == orders.c.id, UNRESOLVED, KEY_CONFLICT),
 )
-"""Orders in review that only `Resolution` finishes: a look-up by their key would find what is not theirs."""
 
 _KEY_CONFLICT = (
     "order {} cannot be retried: at the payment service its key leads to another payload, or to another "

@@ -4,8 +4,6 @@ The attempts of the lost time are gone, so an order's own attempts cannot tell. 
 anything is sent. Its state stays, and so does the time at which it is due.
 """
 
-from __future__ import annotations
-
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,8 +20,9 @@ from breakwall.payments.ledger.batches import CHUNK, BatchJob, Position, orders_
 from breakwall.payments.operator.locking import lock_orders
 from breakwall.payments.orders import OrderStatus
 
+# States in which an order may have been charged since the backup; a dead order, because it may have been
+# retried.
 OPEN = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.REVIEW, OrderStatus.DEAD)
-"""States in which an order may have been charged since the backup; a dead order, because it may have been retried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """What payment services call a charge's states, and what each says about the customer's money."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -18,14 +16,11 @@ class Meaning(StrEnum):
     UNREADABLE = "unreadable"
 
 
-REFUND = "refunded"
-"""The status given to a line with a negative amount."""
+REFUND = "refunded"  # The status given to a line with a negative amount.
 
-UNREADABLE = "\x7f"
-"""The status given to an unreadable line. No status in a file holds such a character."""
+UNREADABLE = "\x7f"  # The status given to an unreadable line. No status in a file holds such a character.
 
-CHARGED = "charged"
-"""The status given to a line whose own status was named by ``--charged``."""
+CHARGED = "charged"  # The status given to a line whose own status was named by `--charged`.
 
 # PayPal's reports name kinds of payments by codes; CR and DR are credit and debit, S is success.
 _CHARGED = """

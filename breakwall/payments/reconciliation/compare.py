@@ -1,7 +1,5 @@
 """The discrepancies between one order and the report's lines about it. Pure: no database, no file."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

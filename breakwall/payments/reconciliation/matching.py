@@ -1,7 +1,5 @@
 """Finds the order that each line of a report is about. Only this module knows by which names a charge is known."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +13,7 @@ from breakwall.payments.ledger.pruned_orders import pruned_by_id, pruned_by_key
 from breakwall.payments.reconciliation.report import ReportLine
 from breakwall.texts import is_allowed
 
-_LOST_ZEROS = 8
-"""Leading zeros that a spreadsheet may have removed from a key, at most."""
+_LOST_ZEROS = 8  # Leading zeros that a spreadsheet may have removed from a key, at most.
 
 
 @dataclass(frozen=True, slots=True)

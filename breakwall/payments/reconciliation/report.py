@@ -1,7 +1,5 @@
 """Reads a payment service's report of its charges, line by line."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,22 +21,20 @@ from breakwall.payments.reconciliation.charge_status import (
 )
 from breakwall.texts import character_problem
 
+# What `--columns` can name. `refund_of` is the charge that a refund with an id of its own gives back.
 FIELDS = ("key", "charge_id", "amount", "currency", "status", "order_id", "refund_of")
-"""What `--columns` can name. ``refund_of`` is the charge that a refund with an id of its own gives back."""
 
 _NEEDED = ("charge_id", "amount", "currency", "status")
 _NAMES = ("key", "charge_id", "order_id", "refund_of")
 _DEFAULTS = {**{name: (name,) for name in FIELDS}, "key": ("key", "idempotency_key")}
 
-NO_STATUS = "(no status)"
-"""What a line without a status, such as a total, is counted as."""
+NO_STATUS = "(no status)"  # What a line without a status, such as a total, is counted as.
 
 MAX_STATUSES = 1000
+# What the statuses beyond `MAX_STATUSES` are counted as: a column of free text must not fill the memory.
 OTHER_STATUSES = "(other words)"
-"""What the statuses beyond `MAX_STATUSES` are counted as: a column of free text must not fill the memory."""
 
-MAX_PROBLEMS = 20
-"""Unreadable lines that are reported one by one."""
+MAX_PROBLEMS = 20  # Unreadable lines that are reported one by one.
 
 
 @dataclass(frozen=True, slots=True)

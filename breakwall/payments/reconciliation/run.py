@@ -1,7 +1,5 @@
 """Compares a payment service's report with the ledger, in short transactions; both may be of any length."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,8 +26,7 @@ from breakwall.payments.reconciliation.staging import StagingTable
 
 T = TypeVar("T")
 
-CHUNK = 500
-"""Lines or orders in one query."""
+CHUNK = 500  # Lines or orders in one query.
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """A staging table on disk that sorts a report's lines by order: a million lines do not fill the memory."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,8 +12,8 @@ from breakwall.payments.reconciliation.charge_status import Meaning
 from breakwall.payments.reconciliation.matching import Match
 from breakwall.payments.reconciliation.report import ReportLine
 
+# A line's values in the order of the table's first columns; `ReportLine` takes them back in the same order.
 _line_values = attrgetter(*(field.name for field in fields(ReportLine)))
-"""A line's values in the order of the table's first columns; `ReportLine` takes them back in the same order."""
 
 _TABLE = """
 CREATE TABLE lines (

@@ -5,8 +5,6 @@ left over in the parser's, TLS's and the socket's buffer, and is checked again b
 clients do not show the parser's buffer: that is why none is used here.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque
@@ -19,8 +17,7 @@ from breakwall.host.descriptors import register_idle_connections
 from breakwall.payments.gateways.transport.deadline import Call, DeadlineStream
 from breakwall.payments.gateways.transport.errors import StrayAnswerError
 
-LONGEST_HEAD = 102_400
-"""Bytes of an answer's status line and headers."""
+LONGEST_HEAD = 102_400  # Bytes of an answer's status line and headers.
 
 
 @dataclass(frozen=True, slots=True, repr=False)  # the headers hold credentials

@@ -32,14 +32,14 @@ from breakwall.payments.gateways.transport.linger import allow_normal_close, dis
 from breakwall.payments.gateways.transport.resolver import Address, Resolver
 from breakwall.payments.gateways.transport.unsolicited import has_unsolicited_data
 
+# Seconds that a call waits for a file descriptor when this process has none left: other calls end and free
+# theirs.
 DESCRIPTOR_WAIT = 1.0
-"""Seconds that a call waits for a file descriptor when this process has none left: other calls end and free theirs."""
 
-CHUNK = 65_536
-"""Bytes taken from a socket at once."""
+CHUNK = 65_536  # Bytes taken from a socket at once.
 
+# OpenSSL's names of the other side's alerts about our certificate.
 CERTIFICATE_ALERT = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
-"""OpenSSL's names of the other side's alerts about our certificate."""
 
 
 class Call:

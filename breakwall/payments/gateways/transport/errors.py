@@ -1,7 +1,5 @@
 """How far a call had come, and the errors that end it. An attempt's code stores an error's name: keep the names."""
 
-from __future__ import annotations
-
 from enum import Enum
 
 

@@ -7,8 +7,6 @@ lives no longer than its socket (SO_LINGER of zero: closing discards the rest an
 than its call (TCP_USER_TIMEOUT, where the system has it).
 """
 
-from __future__ import annotations
-
 import fcntl
 import math
 import socket

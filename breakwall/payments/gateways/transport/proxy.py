@@ -4,8 +4,6 @@ For an ``https`` service it opens a tunnel (CONNECT), within the call's deadline
 is written: if that fails, nothing was sent. A request to an ``http`` service is sent to it with the full URL.
 """
 
-from __future__ import annotations
-
 import httpx2
 
 from breakwall import __version__
@@ -20,8 +18,7 @@ from breakwall.payments.gateways.transport.errors import (
 )
 from breakwall.payments.gateways.transport.resolver import Resolver
 
-MAX_REFUSAL = 65_536
-"""Bytes of a refusal's page that are read."""
+MAX_REFUSAL = 65_536  # Bytes of a refusal's page that are read.
 
 
 class Proxy:

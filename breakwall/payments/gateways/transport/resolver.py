@@ -5,8 +5,6 @@ thread for each gateway calls it, and callers wait only as long as their deadlin
 same name share one call. The thread starts with the first real name and never delays the process's exit.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 import time
@@ -16,8 +14,7 @@ from typing import Any
 
 Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 
-FRESH = 10.0
-"""Seconds for which an answer is reused: short enough to follow a fail-over in DNS."""
+FRESH = 10.0  # Seconds for which an answer is reused: short enough to follow a fail-over in DNS.
 
 
 class Resolver:

@@ -1,19 +1,14 @@
 """Detects data on a connection that belongs to no request."""
 
-from __future__ import annotations
-
 import select
 import socket
 import ssl
 
-PEEK = 65_536
-"""Bytes looked at below TLS at once: more than all session tickets together."""
+PEEK = 65_536  # Bytes looked at below TLS at once: more than all session tickets together.
 
-MAX_TICKETS = 16
-"""TLS's own records between two requests. Usual servers send two after the handshake."""
+MAX_TICKETS = 16  # TLS's own records between two requests. Usual servers send two after the handshake.
 
-RECORD_HEADER = 5
-"""Bytes in front of each TLS record; the last two of them are its length (RFC 8446, 5.1)."""
+RECORD_HEADER = 5  # Bytes in front of each TLS record; the last two of them are its length (RFC 8446, 5.1).
 
 
 def has_unsolicited_data(sock: socket.socket) -> bool:
