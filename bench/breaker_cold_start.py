@@ -22,7 +22,7 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_u
 
 PROCESSES = 24
 CALLS = 5
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["breaker_cold_start", "sqlalchemy.dialects.postgresql", "psycopg", "redis"])
@@ -49,7 +49,7 @@ def newcomer(url: str, first_contact: float, ready: Any, go: Any, told: Any) -> 
 
 
 def cold_start(url: str, first_contact: float) -> list[tuple[int, float]]:
-    with open_breaker(url, first_contact=PATIENCE) as breaker:
+    with open_breaker(url, first_contact=TIMEOUT) as breaker:
         breaker.acquire().record_failure(retry_after=60.0)
     ready, go, told = FORKS.Semaphore(0), FORKS.Event(), FORKS.Queue()
     arguments = (url, first_contact, ready, go, told)
@@ -57,11 +57,11 @@ def cold_start(url: str, first_contact: float) -> list[tuple[int, float]]:
     for process in started:
         process.start()
     for _ in started:
-        ready.acquire(timeout=PATIENCE)
+        ready.acquire(timeout=TIMEOUT)
     go.set()
-    answers = [told.get(timeout=PATIENCE) for _ in started]
+    answers = [told.get(timeout=TIMEOUT) for _ in started]
     for process in started:
-        process.join(PATIENCE)
+        process.join(TIMEOUT)
     return answers
 
 

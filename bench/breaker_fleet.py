@@ -47,7 +47,7 @@ PROCESSES = 24
 PAUSE = 0.01
 # Full windows: the outage comes after a time in which all went well.
 HEALTHY_SECONDS = 2.0
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["breaker_fleet", "sqlalchemy.dialects.postgresql", "psycopg", "redis"])
@@ -74,7 +74,7 @@ class Board:
 
 
 @dataclass
-class Member:
+class MeasuredProcess:
     """One process: calls at a steady pace, and puts on the board what it sees."""
 
     place: int
@@ -125,7 +125,7 @@ def serve(place: int, case: str, url: str, name: str, board: Board) -> None:
     breaker = CircuitBreaker(
         name, CircuitBreakerConfig(recovery_timeout=60.0, **CASES[case]), store_from_url(url)
     )
-    Member(place, case, board, breaker).run()
+    MeasuredProcess(place, case, board, breaker).run()
 
 
 def spin(board: Board) -> None:
@@ -151,15 +151,15 @@ def fleet(case: str, url: str, name: str, spinners: int) -> Iterator[Board]:
     finally:
         board.over[0] = 1.0
         for process in started:
-            process.join(PATIENCE)
+            process.join(TIMEOUT)
             process.kill()
 
 
 def wait_for(places: Any, what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not all(places):
         if time.monotonic() > deadline:
-            raise SystemExit(f"only {sum(map(bool, places))} of {PROCESSES} processes {what} in {PATIENCE} s")
+            raise SystemExit(f"only {sum(map(bool, places))} of {PROCESSES} processes {what} in {TIMEOUT} s")
         time.sleep(0.01)
 
 

@@ -65,23 +65,23 @@ class Fleet:
         ]
 
     def run(self, seconds: float, failing: range, silent: range = range(0)) -> int:
-        """Each member calls ten times a second. Returns how many calls the service got."""
+        """Each host calls ten times a second. Returns how many calls the service got."""
         sent: list[None] = []
 
-        def call(member: int) -> None:
+        def call(host: int) -> None:
             sent.append(None)
-            if member in failing:
+            if host in failing:
                 raise OSError
 
         for _ in range(round(seconds * 10)):
-            for member, breaker in enumerate(self.breakers):
-                if member not in silent:
-                    breaker.call(call, member, fallback="refused or failed")
+            for host, breaker in enumerate(self.breakers):
+                if host not in silent:
+                    breaker.call(call, host, fallback="refused or failed")
             self.clock.now += 0.1
         return len(sent)
 
-    def cut(self, members: range, *, is_cut: bool) -> None:
-        for number in members:
+    def cut(self, hosts: range, *, is_cut: bool) -> None:
+        for number in hosts:
             self.stores[number].is_cut = is_cut
 
 

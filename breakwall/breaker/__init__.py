@@ -1,11 +1,8 @@
-"""The circuit breaker, a library of its own: it knows no payment and no Celery.
-
-Import from `breakwall.breaker` only. Of Breakwall it imports `urls` and `sqlite` only.
+"""The circuit breaker, a library of its own: import from `breakwall.breaker` only. It imports only `urls` and `sqlite`.
 
 To read it, begin with `circuit.transitions`, the state machine. Then follow a call: `breaker`, `admission`, `permit`.
-Then see where the circuit is kept: `sync.local` in this process, `sync.shared` in a store. A new store is a class in
-`stores` with the methods of `sync.store_protocol.Store`, a line in `store_from_url`, its scheme in
-`breakwall.urls.stores`, and a kind in the contract tests (`tests/contract/breaker/conftest.py`).
+Then see where the circuit is kept: `sync.local` in this process, `sync.shared` in a store. `stores` lists what a new
+store needs.
 """
 
 from breakwall.breaker.breaker import CircuitBreaker

@@ -1,4 +1,4 @@
-"""Which calls are let through: the circuit's decision, and an operator's override of it."""
+"""Decides which calls are let through: by the circuit's state, and by an operator's override of it."""
 
 import secrets
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from breakwall.breaker.permit import Permit, Recorder
 from breakwall.breaker.probe_context import is_within_probe
 from breakwall.breaker.sync.replica import Steps
 
-# A refusal always asks to wait a little: a caller that came straight back would only lose the race for a place again.
+# Seconds. A refused caller always waits a little: if it asked again at once, it would probably get no slot again.
 LEAST_RETRY_AFTER = 0.05
 
 
@@ -24,38 +24,40 @@ class Admission:
     events: EventDispatcher
 
     def admit(self) -> Steps[Permit]:
-        """A permit. Raises `CircuitBreakerError` when there is none."""
+        """A permit for one call; raises `CircuitBreakerError` if the circuit refuses it."""
         replica = self.recorder.replica
-        pending = replica.refresh()
+        pending = replica.refresh_for_call()
         if pending is not None:
             yield pending
-        decision, override = self.look()
+        decision, override = self.current()
         if override is not None and override.mode is OverrideMode.FORCED_OPEN:
             raise self._refusal(decision, override)
         if decision.state is CircuitState.HALF_OPEN and is_within_probe(self.recorder):
-            # With a place of its own it would be a second probe; where there is one place, neither could succeed.
+            # A second lease would need a second slot. If there is one slot only, neither call could succeed.
             return Permit(self.recorder)
         if decision.slots:
             lease_id = secrets.token_hex(6)
             if (yield from self._get_lease(lease_id)):
                 return Permit(self.recorder, lease_id=lease_id)
-            decision, _ = self.look()
+            decision, _ = self.current()
         if decision.slots is None:
             return Permit(self.recorder, fast_path=replica.fast_path)
         if override is not None:
-            self.events.tell(Refusal(self.name, decision.state, decision.retry_after, observed=True))
+            self.events.dispatch(Refusal(self.name, decision.state, decision.retry_after, observed=True))
             return Permit(self.recorder)
         raise self._refusal(decision, None)
 
-    def look(self) -> tuple[CircuitDecision, Override | None]:
-        """What the computed state offers now, and the override in force."""
+    def current(self) -> tuple[CircuitDecision, Override | None]:
+        """The decision by the computed state, and the override in force."""
         replica = self.recorder.replica
         circuit, now = replica.circuit, replica.now()
         override = circuit.override_at(now) if circuit.override else None
         return decide(circuit, self.recorder.config, now), override
 
-    def outlook(self, decision: CircuitDecision, override: Override | None) -> tuple[int | None, float]:
-        """How many calls would be let through now, and in how many seconds to ask again."""
+    def slots_and_wait(
+        self, decision: CircuitDecision, override: Override | None
+    ) -> tuple[int | None, float]:
+        """How many calls would be let through now (None is any number), and in how many seconds to ask again."""
         if override is None:
             return decision.slots, decision.retry_after
         if override.mode is not OverrideMode.FORCED_OPEN:
@@ -71,13 +73,13 @@ class Admission:
             try:
                 yield pending
             except BaseException:
-                replica.give_up_lease(lease_id)
+                replica.release_lease(lease_id)
                 raise
         return replica.take_lease(lease_id)
 
     def _refusal(self, decision: CircuitDecision, override: Override | None) -> CircuitBreakerError:
         self.recorder.counts.count_refusal()
-        wait = max(self.outlook(decision, override)[1], LEAST_RETRY_AFTER)
+        wait = max(self.slots_and_wait(decision, override)[1], LEAST_RETRY_AFTER)
         state = CircuitState.OPEN if override else decision.state
-        self.events.tell(Refusal(self.name, state, wait))
+        self.events.dispatch(Refusal(self.name, state, wait))
         return CircuitBreakerError(self.name, state, wait, override.reason if override else None)

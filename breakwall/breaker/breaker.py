@@ -1,4 +1,4 @@
-"""`CircuitBreaker`: what stands between a caller and a service that can fail."""
+"""`CircuitBreaker`: protects the calls of a service that can fail."""
 
 from __future__ import annotations
 
@@ -37,32 +37,31 @@ from breakwall.breaker.sync.shared import SharedReplica
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Seconds; no call waits for these: an operator for the confirmation of an override, and `close` for the store.
-OVERRIDE_PATIENCE = 3.0
-CLOSE_PATIENCE = 1.0
-# Three hundred years: a store keeps whole milliseconds, and other readers of its JSON have fewer digits for them.
+# Timeouts in seconds. An operator's command waits for the confirmation of an override; `close` waits for the store.
+OVERRIDE_TIMEOUT = 3.0
+CLOSE_TIMEOUT = 1.0
+# Seconds: three hundred years. Later ends, in whole milliseconds, have too many digits for some readers of JSON.
 LONGEST_OVERRIDE = 1e10
 
 
 class CircuitBreaker:
-    """One named circuit, shared by everybody who gives the same name and store.
+    """One named circuit. All breakers with the same name and store share it.
 
     Args:
-        name: the circuit's, up to 200 characters, none of them NUL.
-        config: how it judges; by default `CircuitBreakerConfig()`.
-        store: where it is kept, see `store_from_url`; by default this process's memory.
+        name: of the circuit: 1 to 200 characters, without NUL.
+        config: when it opens and closes; by default `CircuitBreakerConfig()`.
+        store: keeps the circuit, see `store_from_url`; by default this process's memory.
         clock: monotonic seconds, for tests.
         jitter: 0 up to 1, at random: how much of ``config.jitter`` applies to an open interval; for tests.
 
-    Threads and tasks may share a breaker; a forked child may go on using it, however it was forked. No lock is held
-    during a call, and no error of a store is raised out of one. A call waits for a store ``config.store_timeout`` at
-    most before it and as long after it; only the first calls of a process wait for ``config.first_contact`` (see
-    `meet_store`).
+    Threads and tasks may share a breaker. A forked child may use it too, however it was forked. No lock is held during
+    a call, and a call never raises a store's error. Before and after it, a call waits for a store at most
+    ``config.store_timeout``. Only the first calls of a process wait up to ``config.first_contact`` (see `meet_store`).
 
-    While the circuit is closed, calls are let through by this process's copy of it, which is at most
-    ``config.refresh_interval`` old. So after another process opens the circuit, this one may go on with its calls for
-    that long, plus ``config.store_timeout`` if the store is slow just then: at 100 calls a second and the defaults 20
-    calls, 25 at worst.
+    While the circuit is closed, this process's copy of it lets calls through. The copy is at most
+    ``config.refresh_interval`` old. So after another process has opened the circuit, this one may continue its calls
+    for that time, plus ``config.store_timeout`` if the store is slow just then. With the defaults and 100 calls a
+    second these are 20 calls, at worst 25.
     """
 
     def __init__(
@@ -100,19 +99,19 @@ class CircuitBreaker:
     # --- calls
 
     def call(self, func: Callable[..., Any], /, *args: Any, fallback: Any = None, **kwargs: Any) -> Any:
-        """``func(*args, **kwargs)``, if the circuit lets it through.
+        """Return ``func(*args, **kwargs)`` if the circuit lets the call through.
 
-        A coroutine function's call is awaited: ``await breaker.call(fetch, url)``. A coroutine that a plain function
-        returns is awaited too. But that is seen only after the call, so its wait for the store before the call,
-        ``config.store_timeout`` at most or the first contact, blocks the event loop. Any other result is a success as
-        soon as it is there, also a generator, a future or a task.
+        Await the call of a coroutine function: ``await breaker.call(fetch, url)``. The same holds if a plain function
+        returns a coroutine. But the breaker learns that only after the call, so its wait for the store before the call
+        (at most ``config.store_timeout``, or the first contact) blocks the event loop. Any other result counts as a
+        success as soon as it is returned, also a generator, a future or a task.
 
         Args:
-            fallback: what to return instead when the call is refused or fails with an
-                ``expected_exception``: a callable, which gets the same arguments, or a value.
+            fallback: what to return if the call is refused or fails with an ``expected_exception``: a callable, which
+                gets the same arguments, or a value.
 
         Raises:
-            CircuitBreakerError: refused, and no fallback was given.
+            CircuitBreakerError: the call was refused, and no fallback was given.
             Exception: whatever ``func`` raised.
         """
         fast_path = self._fast_path
@@ -133,10 +132,10 @@ class CircuitBreaker:
         return result
 
     def acquire(self) -> Permit:
-        """A permit for one call. The caller records the result in it, or uses it as a context manager.
+        """Return a permit for one call. The caller records the result in it, or uses it as a context manager.
 
         Raises:
-            CircuitBreakerError: the circuit lets no call through now.
+            CircuitBreakerError: the circuit refuses the call.
         """
         fast_path = self._fast_path
         if fast_path is None or self._clock() >= fast_path.fresh_until:
@@ -144,14 +143,14 @@ class CircuitBreaker:
         return Permit(self._recorder, fast_path=fast_path)
 
     def permit(self) -> PermitBlock:
-        """`acquire` for an event loop, which is never blocked: ``async with breaker.permit() as permit:``."""
+        """`acquire` for an event loop, without blocking it: ``async with breaker.permit() as permit:``."""
         return PermitBlock(self._replica, self._admission.admit)
 
     def protect(self, func: F | None = None, *, fallback: Any = None) -> Any:
         """A decorator, with or without a ``fallback``: each call of the function goes through `call`.
 
         Raises:
-            TypeError: a generator function, because its call runs nothing yet; put `acquire` or `permit` around the
+            TypeError: for a generator function, because its call runs nothing yet. Put `acquire` or `permit` around the
                 loop that reads it.
         """
         if func is None:
@@ -176,33 +175,32 @@ class CircuitBreaker:
         return cast("F", protected)
 
     def classify(self, error: BaseException) -> CallOutcome:
-        """What an exception out of a call says about the service, by the configuration."""
+        """What an exception of a call says about the service, by the configuration."""
         return classify(error, self.config)
 
-    # --- looking
+    # --- reading
 
     def meet_store(self) -> bool:
-        """Speak with the store now, so that this process's first call need not wait for it.
+        """Contact the store now, so that this process's first call need not wait for it.
 
-        Waits for ``config.first_contact`` at most, and only if the store was not spoken to yet. Raises nothing.
+        Waits at most ``config.first_contact``, and only if the store was not contacted yet. Raises nothing.
 
         Returns:
             Whether the store answers.
         """
-        self._look()
-        return self._replica.is_in_touch
+        self._refresh()
+        return self._replica.store_ok
 
     def status(self) -> BreakerStatus:
-        """The circuit now. Only looks: no permit is handed out and nothing changes. What calls have counted since the
-        last synchronization is sent along.
+        """The circuit now. Gives no permit and does not change the circuit's state.
 
-        Asks the store at most every ``config.refresh_interval``.
+        Asks the store at most once in a ``config.refresh_interval``, and sends it what this process has counted.
         """
-        self._look()
+        self._refresh()
         replica = self._replica
         circuit, now = replica.circuit, replica.now()
-        decision, override = self._admission.look()
-        slots, retry_after = self._admission.outlook(decision, override)
+        decision, override = self._admission.current()
+        slots, retry_after = self._admission.slots_and_wait(decision, override)
         return BreakerStatus(
             name=self.name,
             state=decision.state,
@@ -216,18 +214,18 @@ class CircuitBreaker:
             last_failure_at=circuit.last_failure_at,
             open_count=circuit.open_count,
             override=override,
-            store_ok=replica.is_in_touch,
+            store_ok=replica.store_ok,
             store_error=replica.store_error,
             store_time=now,
         )
 
     def metrics(self) -> BreakerMetrics:
-        """Counts of this process's calls, beside pooled values of the circuit. Asks nobody."""
+        """Counts of this process's calls, and values of the circuit. Does not ask the store."""
         forking.notice()
         circuit = self._replica.circuit
         successes, failures, neutral, refused = self._counts.read()
         return BreakerMetrics(
-            state=self._admission.look()[0].state,
+            state=self._admission.current()[0].state,
             total_calls=successes + failures + neutral,
             successful_calls=successes,
             failed_calls=failures,
@@ -239,47 +237,47 @@ class CircuitBreaker:
         )
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have ``listener`` called with each event of `breakwall.breaker.events`. Returns a function that ends that.
+        """Call ``listener`` with each event of `breakwall.breaker.events`. Returns a function that ends that.
 
-        It is called outside every lock, in a caller's thread or the store's, and should be quick.
+        The listener runs outside of every lock, in a caller's thread or in the store's, and should be quick.
         """
         return self._events.listen(listener)
 
     # --- an operator's overrides
 
     def force_open(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse every call of the whole fleet, for ``seconds`` or until `auto`.
+        """Refuse every call in all processes, for ``seconds`` or until `auto`.
 
-        Every process knows after one refresh interval. The computed state goes on beside it.
+        Every process learns it within one refresh interval. The computed state continues beside it.
 
         Raises:
-            StoreLostError: the store did not confirm it in time. It is not sent any more, but may have arrived.
-            ValueError: names what is missing.
+            StoreLostError: the store did not confirm it in time. It is not sent again, but may have arrived.
+            ValueError: the reason or the actor is missing, or ``seconds`` is out of range.
         """
         self._override(OverrideMode.FORCED_OPEN, reason, actor, seconds)
 
     def force_close(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse no call of the whole fleet; otherwise as `force_open`."""
+        """Refuse no call in any process; otherwise as `force_open`."""
         self._override(OverrideMode.FORCED_CLOSED, reason, actor, seconds)
 
     def observe(self, reason: str, actor: str, seconds: float | None = None) -> None:
-        """Refuse no call, but tell listeners of each that would have been refused; otherwise as `force_open`."""
+        """Refuse no call, but report each call that would have been refused; otherwise as `force_open`."""
         self._override(OverrideMode.OBSERVING, reason, actor, seconds)
 
     def auto(self, actor: str) -> None:
-        """Lift the override: the computed state decides again. Raises as `force_open`."""
+        """Lift the override: the computed state decides again. Raises what `force_open` raises."""
         self._override(None, "back to automatic", actor, None)
 
-    # --- its life
+    # --- closing and forking
 
     def close(self) -> None:
-        """Store what was counted, and leave the store. Safe to call twice; waits a second at most.
+        """Store what was counted, and leave the store. Safe to call twice; waits at most a second.
 
         The last breaker that leaves a store closes the store's connections.
         """
         if not self._closed:
             self._closed = True
-            self._replica.close(CLOSE_PATIENCE)
+            self._replica.close(CLOSE_TIMEOUT)
 
     def __enter__(self) -> CircuitBreaker:
         return self
@@ -288,17 +286,17 @@ class CircuitBreaker:
         self.close()
 
     def __repr__(self) -> str:
-        return f"CircuitBreaker({self.name!r}, {self._admission.look()[0].state.value})"
+        return f"CircuitBreaker({self.name!r}, {self._admission.current()[0].state.value})"
 
     def after_fork(self) -> None:
-        """In a forked child: begin anew, with the child's own locks, connections and counts."""
+        """In a forked child: begin anew, with locks, connections and counts of its own."""
         leave_probes()
         self._counts.reset()
         self._replica.reset()
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         forking.notice()
-        self._replica.wait(self._replica.look())
+        self._replica.wait(self._replica.refresh())
 
     def _override(self, mode: OverrideMode | None, reason: str, actor: str, seconds: float | None) -> None:
         if not reason.strip() or not actor.strip():
@@ -307,10 +305,10 @@ class CircuitBreaker:
             raise ValueError(
                 f"seconds should be above 0 and at most {LONGEST_OVERRIDE:.0f}; without, it lasts until auto"
             )
-        if not self._replica.confirm(SetOverride(mode, reason, actor, seconds), OVERRIDE_PATIENCE):
+        if not self._replica.confirm(SetOverride(mode, reason, actor, seconds), OVERRIDE_TIMEOUT):
             raise StoreLostError(f"the store of circuit {self.name!r} did not confirm the override in time")
 
-    # --- what the replica tells
+    # --- called by the replica
 
     def _set_fast_path(self, fast_path: FastPath | None) -> None:
         self._fast_path = fast_path
@@ -319,20 +317,20 @@ class CircuitBreaker:
 
     def _changed(self, before: Circuit, after: Circuit, now: float) -> None:
         if after.override != before.override and after.override == after.override_at(now):
-            self._events.tell(Overridden(self.name, after.override))
+            self._events.dispatch(Overridden(self.name, after.override))
         if before.generation == after.generation:
             return
         wait = max(0.0, (after.open_until or 0.0) - now)
         logger.info("circuit %r: %s, was %s", self.name, after.state.value, before.state.value)
         opened_by, reopenings = after.opened_by, after.reopenings
         states = (before.state, after.state, after.generation)
-        self._events.tell(Transition(self.name, *states, wait, failures=opened_by, reopenings=reopenings))
+        self._events.dispatch(Transition(self.name, *states, wait, failures=opened_by, reopenings=reopenings))
 
     def _store_changed(self, error: str | None) -> None:
         if error is None:
-            # As loud as its loss: whoever was warned of that will want to know.
+            # The same level as the loss, so that the same readers see both.
             logger.warning("circuit %r: its store is back", self.name)
-            self._events.tell(StoreBack(self.name))
+            self._events.dispatch(StoreBack(self.name))
         else:
-            logger.warning("circuit %r: its store is lost (%s); a local circuit goes on", self.name, error)
-            self._events.tell(StoreLost(self.name, error))
+            logger.warning("circuit %r: its store is lost (%s); a local circuit is used", self.name, error)
+            self._events.dispatch(StoreLost(self.name, error))

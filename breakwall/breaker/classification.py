@@ -1,4 +1,4 @@
-"""What an exception out of a call says about the service."""
+"""What an exception of a call says about the service."""
 
 from breakwall.breaker.circuit.state import CallOutcome
 from breakwall.breaker.config import CircuitBreakerConfig
@@ -6,15 +6,14 @@ from breakwall.breaker.errors import CircuitBreakerError
 
 
 def classify(error: BaseException, config: CircuitBreakerConfig) -> CallOutcome:
-    """What ``error`` counts as."""
+    """What ``error`` counts as. For a group: a failure if it contains one, else a success if it contains one."""
     if isinstance(error, BaseExceptionGroup) and not _is_configured(error, config):
         outcomes = {classify(inner, config) for inner in error.exceptions}
-        # A failure if there is one in the group, else a success if the service answered one of its calls.
         for outcome in (CallOutcome.FAILURE, CallOutcome.SUCCESS):
             if outcome in outcomes:
                 return outcome
         return CallOutcome.NEUTRAL
-    # A call within this one was refused, by whichever circuit: it was not sent, so no service answered.
+    # A circuit, this one or another, refused a call inside this one: it was not sent, so no service answered.
     if isinstance(error, (CircuitBreakerError, config.neutral_exception)):
         return CallOutcome.NEUTRAL
     if isinstance(error, config.expected_exception):
@@ -24,7 +23,7 @@ def classify(error: BaseException, config: CircuitBreakerConfig) -> CallOutcome:
 
 
 def _is_configured(group: BaseExceptionGroup[BaseException], config: CircuitBreakerConfig) -> bool:
-    """Whether the configuration names this class of groups, and so means the group and not what is in it."""
+    """Whether the configuration names the group's class. Then the group itself counts, not what is in it."""
     return any(
         issubclass(kind, BaseExceptionGroup) and isinstance(group, kind)
         for chosen in (config.neutral_exception, config.expected_exception)

@@ -5,66 +5,54 @@ from dataclasses import dataclass
 
 Exceptions = type[BaseException] | tuple[type[BaseException], ...]
 
-# Seconds beyond the bound on the call, for starting it and for storing its result.
-LEAST_LEASE_MARGIN = 0.25
-# The window slides in twentieths, and a store keeps whole milliseconds: outcomes would get lost in shorter ones.
+LEAST_LEASE_MARGIN = 0.25  # Seconds more than the timeout of a call, to start it and to store its result.
+# Seconds. The window slides in twentieths, and a store keeps whole milliseconds: a shorter window would lose outcomes.
 LEAST_WINDOW = 0.02
-
-# Seconds, three decades: a longer time was meant in another unit, and would overflow a store's numbers.
+# Seconds: three decades. A longer time was probably meant in another unit, and would overflow a store's numbers.
 LONGEST = 1e9
 
 COUNTS = ("failure_threshold", "half_open_max_calls", "minimum_calls", "recent_calls")
-SECONDS = (
-    "recovery_timeout",
-    "timeout",
-    "window",
-    "max_retry_after",
-    "refresh_interval",
-    "store_timeout",
-    "first_contact",
-)
+SECONDS = "recovery_timeout timeout window max_retry_after refresh_interval store_timeout first_contact"
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreakerConfig:
-    """How one circuit judges its service. All times are seconds.
+    """When a circuit opens and closes. All times are seconds.
 
-    Everybody who shares a circuit should give it the same configuration.
+    All processes that share a circuit should have the same configuration.
 
     Attributes:
-        failure_threshold: failures within the window, counted over all processes, before the circuit
-            may open.
-        recovery_timeout: how long the circuit stays open before it lets probes through. Each failed
-            probe doubles it, up to ``max_recovery_timeout``.
-        expected_exception: what counts as a failure of the service. Any other `Exception` counts as a
-            success, because the service answered; `KeyboardInterrupt`, `asyncio.CancelledError` and the
-            like are neutral.
-        timeout: the bound on one call, which the caller's own client enforces; the breaker derives from
-            it after what time a probe counts as dead.
-        half_open_max_calls: how many probes may run at a time over all processes, and how many must
-            succeed for the circuit to close.
-        failure_rate: the share of failures, above 0 and at most 1, at which the circuit may open. It is
-            taken over the whole window, and also over its latest part, see ``recent_calls``.
-        window: for how long an outcome counts; at least 0.02.
-        minimum_calls: with fewer outcomes than this the circuit stays closed, whatever they are.
-        recent_calls: once the latest part of the window holds so many outcomes, that part alone can open
-            the circuit: the last ``refresh_interval`` or a little more, or the last twentieths of the
-            window. So an outage after a busy minute need not outweigh that whole minute. The 20 is
-            Hystrix's request volume threshold.
+        failure_threshold: how many failures, within the window and over all processes, may open the circuit.
+        recovery_timeout: how long the circuit stays open before it lets probes through. Each failed probe doubles it,
+        up
+            to ``max_recovery_timeout``.
+        expected_exception: what counts as a failure of the service. Any other `Exception` counts as a success, because
+            the service answered. `KeyboardInterrupt`, `asyncio.CancelledError` and the like are neutral.
+        timeout: of one call. The caller's own client enforces it; the breaker uses it for the leases of probes.
+        half_open_max_calls: how many probes may run at a time over all processes, and how many must succeed to close
+        the
+            circuit.
+        failure_rate: the share of failures, above 0 and at most 1, at which the circuit may open: in the whole window,
+            or in its newest part, see ``recent_calls``.
+        window: for how long an outcome counts; at least 0.02. minimum_calls: with fewer outcomes the circuit stays
+        closed. recent_calls: if the newest part of the window has so many outcomes, that part alone can open the
+        circuit. It is 1
+            to 1.5 refresh intervals long; with fewer calls it is the last few twentieths of the window. So an outage
+            after a busy minute need not outweigh that minute. The 20 is Hystrix's request volume threshold.
         slow_call_duration: a call that takes longer counts as a failure, whatever it returns.
-        neutral_exception: exceptions that say nothing about the service (our own full pool, a bad
-            address). They go before ``expected_exception``.
-        max_recovery_timeout: the longest open interval; by default four times ``recovery_timeout``.
-        max_retry_after: for how long at most a service may keep its circuit open with ``Retry-After``.
-        jitter: each open interval ends up to this share of it early, at random, so that circuits which
-            opened together do not probe together.
-        refresh_interval: how old a process's copy of a shared circuit may grow.
-        store_timeout: how long a call may wait for the store before it goes on without it.
-        first_contact: how long a process's first calls wait for the store instead, so that a process that
-            starts during an outage learns of it before it sends anything. Once in the life of a process.
+        neutral_exception: exceptions that say nothing about the service (our own full pool, a bad address). They win
+            over ``expected_exception``.
+        max_recovery_timeout: the longest open interval; by default four times ``recovery_timeout``. max_retry_after:
+        for how long at most a service may keep its circuit open with ``Retry-After``. jitter: each open interval ends
+        early by up to this share of it, at random, so that circuits that opened together
+            do not probe together.
+        refresh_interval: how old a process's copy of a shared circuit may be.
+        store_timeout: how long a call may wait for the store before it continues without.
+        first_contact: how long a process's first calls may wait instead, once in the life of a process. So a process
+            that starts during an outage learns of it before it sends anything.
 
     Raises:
-        ValueError: naming the field and what would be right.
+        ValueError: names the field and what would be right.
     """
 
     failure_threshold: int = 5
@@ -88,7 +76,7 @@ class CircuitBreakerConfig:
     def __post_init__(self) -> None:
         for name in COUNTS:
             _check_count(name, getattr(self, name))
-        for name in SECONDS:
+        for name in SECONDS.split():
             _check_seconds(name, getattr(self, name))
         if self.window < LEAST_WINDOW:
             raise ValueError(
@@ -109,7 +97,7 @@ class CircuitBreakerConfig:
 
     @property
     def lease_seconds(self) -> float:
-        """How long a probe may be out: a little beyond the bound on the call."""
+        """How long a probe may take: a little longer than the timeout of a call."""
         return self.timeout + max(LEAST_LEASE_MARGIN, self.timeout / 10)
 
 

@@ -8,13 +8,13 @@ class CircuitBreakerError(Exception):
 
     Attributes:
         name: the circuit's name.
-        state: ``OPEN``, or ``HALF_OPEN`` when all places for probes are taken.
-        retry_after: seconds after which asking again makes sense.
-        reason: an operator's, when the circuit is forced open.
+        state: ``OPEN``, or ``HALF_OPEN`` if all slots for probes are taken.
+        retry_after: seconds after which to try again.
+        reason: an operator's, if the circuit is forced open.
     """
 
     def __init__(self, name: str, state: CircuitState, retry_after: float, reason: str | None = None) -> None:
-        # All of them as arguments: an exception that crosses processes is rebuilt from `args`.
+        # An exception that is sent to another process is rebuilt from these arguments.
         super().__init__(name, state, retry_after, reason)
         self.name = name
         self.state = state
@@ -27,4 +27,4 @@ class CircuitBreakerError(Exception):
 
 
 class StoreLostError(Exception):
-    """The store did not confirm an operator's override in time. It may have arrived: look at the status."""
+    """The store did not confirm an operator's override in time. It may have arrived: check the status."""

@@ -1,4 +1,4 @@
-"""What a breaker tells its listeners, as seen by this process."""
+"""The events that a breaker reports to its listeners, as this process sees them."""
 
 import contextlib
 import logging
@@ -13,10 +13,11 @@ logger = logging.getLogger("breakwall.breaker")
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The circuit has moved on. A process compares what it sees from look to look: steps in between may be missing.
+    """The circuit has changed its state. A process compares its copy before and after: it may miss states in between.
 
-    ``retry_after``: seconds until the first probe, when it has opened. ``failures``: those of all processes that opened
-    it; 0 if the service asked for a pause. ``reopenings``: how often a probe has failed since it was last closed.
+    ``retry_after``: seconds until the first probe, if it has opened. ``failures``: the number, over all processes, that
+    opened it; 0 if the service asked for a pause. ``reopenings``: how often a probe has failed since it was last
+    closed.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Overridden:
-    """An operator has set an override, or, with ``override`` None, has lifted it. One that expires is no event."""
+    """An operator has set an override, or has lifted it (``override`` is None). One that expires is no event."""
 
     name: str
     override: Override | None
@@ -38,7 +39,7 @@ class Overridden:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call was refused; or, if ``observed``, would have been refused without an operator's override."""
+    """A call was refused. If ``observed``: it would have been refused, but an override let it through."""
 
     name: str
     state: CircuitState
@@ -48,7 +49,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class StoreLost:
-    """The store does not answer; this process goes on with a local circuit. ``error`` is the name of a class."""
+    """The store does not answer, so this process uses a local circuit. ``error`` is the name of a class."""
 
     name: str
     error: str
@@ -66,10 +67,10 @@ Listener = Callable[[Event], object]
 
 
 class EventDispatcher:
-    """Calls the listeners, one after the other, in the thread in which something happened.
+    """Calls the listeners, one after the other, in the thread of the event. No lock of the breaker is held then.
 
-    No lock of the breaker is held then. An error that a listener raises is logged and goes no further. Only an exit or
-    an interrupt in the main thread is raised on: it may come from a signal.
+    A listener's error is logged, not raised. Exception: an exit or an interrupt in the main thread is raised, because
+    it may come from a signal.
     """
 
     def __init__(self) -> None:
@@ -83,7 +84,7 @@ class EventDispatcher:
 
         return leave
 
-    def tell(self, event: Event) -> None:
+    def dispatch(self, event: Event) -> None:
         for listener in self._listeners:
             try:
                 listener(event)

@@ -1,10 +1,10 @@
 """Notices that this process was forked from another, and resets what must not be shared.
 
-A child inherits locks that nobody there will release, threads that do not run, sockets that its parent still uses, and
-counts that the parent will report itself. Python has a hook for its own forks. But a host that is written in C (uWSGI)
-may fork without it, so the process's number is compared too, wherever something kept is used. Only the fast path does
-not compare it, because that would make a call a quarter slower: until its next refresh such a child uses its parent's
-copy, and the successes of that moment are not reported.
+A child inherits locks that no thread there will release, threads that do not run, sockets that its parent still uses,
+and counts that the parent will report. Python has a hook for its own forks, but a host that is written in C (uWSGI) may
+fork without it. So the process id is compared too, before anything inherited is used. Only the fast path does not
+compare it, because a call would take a quarter longer: after a fork without the hook, the child uses its parent's copy
+until the next refresh, and does not report the successes of that time.
 """
 
 import os
@@ -15,25 +15,25 @@ from typing import Protocol
 
 class Forked(Protocol):
     def after_fork(self) -> None:
-        """In a forked child: begin anew, and leave the parent's things to the parent."""
+        """In a forked child: begin anew, and use nothing of the parent's."""
         ...
 
 
 _remembered: weakref.WeakSet[Forked] = weakref.WeakSet()
 _process = os.getpid()
-# One for each process, by its number, because the parent's may have been held at the moment of the fork.
+# One for each process id, because the parent's may have been held at the moment of the fork.
 _noticing: dict[int, threading.RLock] = {}
 
 
 def remember(something: Forked) -> None:
-    """Have ``something.after_fork`` called in a forked child."""
+    """Call ``something.after_fork`` in each forked child."""
     _remembered.add(something)
 
 
 def notice() -> None:
-    """Call this before anything is used that was remembered: all of it has begun anew when this returns.
+    """After a fork, call each remembered ``after_fork``. Must be called before anything remembered is used.
 
-    Costs a tenth of a microsecond if nobody has forked.
+    Takes a tenth of a microsecond if the process was not forked.
     """
     process = os.getpid()
     if process == _process:

@@ -1,4 +1,4 @@
-"""Calls that do not take the fast path of a closed circuit."""
+"""Calls that cannot use the fast path of a closed circuit."""
 
 import contextlib
 import functools
@@ -24,7 +24,7 @@ class Invocation:
     def call(
         self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Call ``func`` if it is let through; a coroutine function's call is to be awaited."""
+        """Call ``func`` if the circuit lets it through. The caller awaits the result of a coroutine function."""
         if is_async(func):
             return self.call_async(func, fallback, args, kwargs)
         try:
@@ -49,7 +49,7 @@ class Invocation:
     async def call_async(
         self, func: Callable[..., Any], fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """`call` of a coroutine function, with no waiting that would block the event loop."""
+        """`call` of a coroutine function, without blocking the event loop."""
         try:
             permit = await self._replica.run_async(self._admission.admit())
         except CircuitBreakerError:
@@ -87,36 +87,36 @@ class Invocation:
 
 
 def is_async(func: Callable[..., Any]) -> bool:
-    """Whether a call of ``func`` is to be awaited, as far as that can be told before the call."""
+    """Whether a call of ``func`` must be awaited, as far as that is known before the call."""
     function, method = _called(func)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(method)
 
 
 def is_generating(func: Callable[..., Any]) -> bool:
-    """Whether a call of ``func`` only makes a generator, and runs nothing yet."""
+    """Whether a call of ``func`` only makes a generator and runs nothing yet."""
     return any(
         inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code) for code in _called(func)
     )
 
 
 def _called(func: Callable[..., Any]) -> tuple[Any, Any]:
-    """What a call of ``func`` runs: itself, without partials, or its ``__call__``."""
+    """What a call of ``func`` may run: the function inside its partials, and its ``__call__``."""
     while isinstance(func, functools.partial):
         func = func.func
     return func, getattr(type(func), "__call__", None)  # noqa: B004  # the function itself is wanted
 
 
 def falls_back(outcome: CallOutcome, error: BaseException) -> bool:
-    """Whether a fallback takes the place of a call that raised ``error``.
+    """Whether a fallback replaces a call that raised ``error``.
 
-    Nothing takes the place of a group with an interrupt or an exit in it, which is no `Exception`.
+    A group that contains an interrupt or an exit, and so is no `Exception`, is always raised.
     """
     is_interrupted = isinstance(error, BaseExceptionGroup) and not isinstance(error, Exception)
     return outcome is CallOutcome.FAILURE and not is_interrupted
 
 
 def fall_back(fallback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What takes the place of a call: a callable's result, or a value."""
+    """What replaces a call: a callable's result, or a value."""
     return fallback(*args, **kwargs) if callable(fallback) else fallback
 
 

@@ -1,4 +1,4 @@
-"""What a breaker tells about itself: its status, its metrics, and the counts behind them."""
+"""A breaker's status and metrics, and the counts behind them."""
 
 import threading
 from collections import deque
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from breakwall.breaker.circuit.state import CallOutcome, CircuitState, Override
 from breakwall.breaker.sync.fast_path import FastPath
 
-# A call that ends after the circuit has moved on still counts here, for so many generations.
+# A call that ends in a later generation still counts here, for so many generations.
 FAST_PATHS_KEPT = 16
 
 
@@ -18,17 +18,17 @@ class BreakerStatus:
     Attributes:
         name: the circuit's.
         state: the computed, effective state: an open circuit that would admit a probe is ``HALF_OPEN``.
-        slots: how many calls would be let through now: None is any number, 0 none.
-        retry_after: until asking again makes sense; 0.0 when a call would be let through now.
+        slots: how many calls would be let through now; None is any number.
+        retry_after: after how long to try again; 0.0 if a call would be let through now.
         generation: how many transitions there have been.
-        failure_count: failures and slow calls in the window; unless closed, those that opened it.
-        success_count: successes in the window, as far as they have been reported.
+        failure_count: failures and slow calls in the window; if the circuit is not closed, those that opened it.
+        success_count: successes in the window that have been reported.
         opened_at, open_until: the open interval; None while closed.
         last_failure_at: when a failure was last reported.
         open_count: how often the circuit has opened, ever.
         override: an operator's, if one is in force; it changes ``slots`` and ``retry_after``, not ``state``.
-        store_ok: whether the store answered; if not, this is a local circuit's status.
-        store_error: the name of the error that the store is lost with.
+        store_ok: whether the store answers; if not, this is the status of a local circuit.
+        store_error: the class name of the error with which the store was lost.
         store_time: the store's clock.
     """
 
@@ -55,13 +55,13 @@ class BreakerMetrics:
 
     Attributes:
         state: the effective state.
-        total_calls: calls that were let through and have ended, neutral ones among them.
-        successful_calls, failed_calls: of those; a slow call has failed.
+        total_calls: calls that were let through and have ended, including neutral ones.
+        successful_calls, failed_calls: of these; a slow call has failed.
         rejected_calls: calls that were refused.
-        success_rate: successes among successes and failures, 0 to 1; 1.0 before the first.
+        success_rate: the share of successes in successes and failures, 0 to 1; 1.0 before the first call.
         failure_count: as in `BreakerStatus`, over all processes.
         circuit_open_count: how often the circuit has opened, over all processes.
-        last_failure_time: when a failure was last reported, over all processes; seconds since the epoch.
+        last_failure_time: when a process last reported a failure; seconds since the epoch.
     """
 
     state: CircuitState

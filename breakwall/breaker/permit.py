@@ -30,13 +30,13 @@ class Recorder:
 
 
 class Permit:
-    """The right to one call. Record its result once; whatever is recorded after that changes nothing.
+    """The right to one call. Record its result once; a second result changes nothing.
 
-    As a context manager it records the result itself: a success when the block ends, or what `CircuitBreaker.classify`
-    says of the exception that left it.
+    As a context manager it records the result itself: a success if the block ends normally, else what
+    `CircuitBreaker.classify` says of the exception.
 
-    A probe's permit is a lease, which expires a little after ``config.timeout``. Until its result is recorded, or it
-    expires, it takes one of the ``half_open_max_calls`` places.
+    A probe's permit is a lease, which expires a little after ``config.timeout``. Until it expires or its result is
+    recorded, it takes one of the ``half_open_max_calls`` slots.
     """
 
     __slots__ = ("_fast_path", "_later", "_lease_id", "_open", "_recorder", "_started_at")
@@ -57,27 +57,27 @@ class Permit:
         return self._lease_id is not None
 
     def record_success(self) -> None:
-        """The service answered; a decline is an answer. A slow answer counts as a failure."""
+        """The service answered; a decline is an answer too. A slow answer counts as a failure."""
         limit = self._recorder.config.slow_call_duration
         slow = limit is not None and self._recorder.clock() - self._started_at > limit
         self._record(CallOutcome.FAILURE if slow else CallOutcome.SUCCESS, slow=slow)
 
     def record_failure(self, retry_after: float | None = None) -> None:
-        """The service failed; or it throttles its callers, and said for how many seconds.
+        """The service failed, or it asked its callers to wait for ``retry_after`` seconds.
 
-        With ``retry_after`` the circuit opens at once, for so long, at most ``config.max_retry_after``. One that is not
-        above 0, or NaN, asks for no pause: the call counts as any other failure.
+        With ``retry_after`` the circuit opens at once, for that time and at most ``config.max_retry_after``. None, 0,
+        NaN and negative numbers count as an ordinary failure.
         """
         asked = retry_after is not None and retry_after > 0
         hold = min(retry_after or 0.0, self._recorder.config.max_retry_after) if asked else None
         self._record(CallOutcome.FAILURE, hold=hold)
 
     def release(self) -> None:
-        """Nothing was learned about the service: give the permit back."""
+        """The call says nothing about the service: free the permit."""
         self._record(CallOutcome.NEUTRAL)
 
     def record_exception(self, error: BaseException) -> CallOutcome:
-        """Record what the configuration makes of an exception out of the call. Returns it too."""
+        """Record what the call's exception counts as by the configuration, and return it."""
         outcome = classify(error, self._recorder.config)
         if outcome is CallOutcome.SUCCESS:
             self.record_success()
@@ -86,7 +86,7 @@ class Permit:
         return outcome
 
     def record_end(self, error: BaseException | None) -> None:
-        """The call has ended, with ``error`` or without; what a ``with`` block does at its end."""
+        """The call has ended, with ``error`` or without: record it, as a ``with`` block does."""
         if error is None:
             self.record_success()
         else:
@@ -102,7 +102,7 @@ class Permit:
 
     def _record(self, outcome: CallOutcome, *, slow: bool = False, hold: float | None = None) -> None:
         try:
-            # Atomic between threads; testing a flag and then setting it would not be.
+            # Atomic between threads. To test a flag and then set it would not be.
             self._open.pop()
         except IndexError:
             return
@@ -124,19 +124,19 @@ class Permit:
 
     @property
     def is_running(self) -> bool:
-        """Whether its call may still run: nothing is recorded, and its lease would not have expired."""
+        """Whether its call may still run: no result is recorded, and a lease of its age has not expired."""
         lasted = self._recorder.clock() - self._started_at
         return bool(self._open) and lasted < self._recorder.config.lease_seconds
 
     def is_probe_of(self, recorder: Recorder) -> bool:
-        """Whether it is a running probe of this breaker's circuit, which still waits for it."""
+        """Whether it is a running probe of this breaker's circuit, and the circuit still waits for it."""
         if self._recorder is not recorder or self._lease_id is None or not self.is_running:
             return False
-        # The circuit may have opened since, and be half-open again: it waits for other probes then.
+        # If the circuit has opened since and is half-open again, it waits for other probes.
         return recorder.replica.circuit.holds(self._lease_id)
 
     def wait_later(self) -> list[Pending]:
-        """From now on recording does not wait for the store. What is to be waited for is put into the list."""
+        """From now on, record without waiting for the store. The returned list collects the futures to wait for."""
         self._later = []
         return self._later
 
@@ -144,7 +144,7 @@ class Permit:
 class PermitBlock:
     """``async with``: takes a permit at the start and records the result at the end, as `Permit` does.
 
-    Entering raises `CircuitBreakerError` when the circuit lets no call through now.
+    At the start it raises `CircuitBreakerError` if the circuit refuses the call.
     """
 
     def __init__(self, replica: Replica, admit: Callable[[], Steps[Permit]]) -> None:
@@ -164,8 +164,8 @@ class PermitBlock:
 
 
 async def wait_for_all(replica: Replica, later: list[Pending], error: BaseException | None) -> None:
-    """Wait for what `Permit.wait_later` has collected, after a call that raised ``error`` or nothing."""
-    # A coroutine that is being closed must not wait; what it has recorded is on its way.
+    """Wait for what `Permit.wait_later` has collected, after a call that raised ``error``, if any."""
+    # A coroutine that is being closed must not wait. The store's thread stores the result in the background.
     if not isinstance(error, GeneratorExit):
         for pending in later:
             await replica.wait_async(pending)

@@ -1,4 +1,4 @@
-"""Which probes the running code is a part of: a call within a probe of the same circuit needs no place of its own."""
+"""Which probes the running code belongs to: a call inside a probe of the same circuit needs no slot of its own."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,31 +6,30 @@ from contextvars import ContextVar
 
 from breakwall.breaker.permit import Permit, Recorder
 
-# Permits whose results are recorded stay in it, but do not count any more.
+# It may contain permits whose results are recorded. They do not count.
 _probes: ContextVar[tuple[Permit, ...]] = ContextVar("breakwall_probes", default=())
 
 
 @contextlib.contextmanager
 def within(probe: Permit) -> Iterator[None]:
-    """The call of ``probe`` runs: calls in it on the same circuit are part of it.
+    """Inside this block, calls on the same circuit belong to ``probe``.
 
-    Only for code that begins and ends in one piece. A generator returns to its reader in the middle of a block, and
-    what the reader does then would count as part of the probe.
+    Not for a generator: it pauses in the middle of the block, and its reader's calls would belong to the probe too.
     """
     token = _probes.set((*(other for other in _probes.get() if other.is_running), probe))
     try:
         yield
     finally:
-        # A coroutine may be closed in another context than it ran in: there is nothing to reset there.
+        # A coroutine may be closed in another context than the one it ran in. There is nothing to reset there.
         with contextlib.suppress(ValueError):
             _probes.reset(token)
 
 
 def is_within_probe(recorder: Recorder) -> bool:
-    """Whether the running code is part of a probe of this breaker's circuit."""
+    """Whether the running code belongs to a probe of this breaker's circuit."""
     return any(probe.is_probe_of(recorder) for probe in _probes.get())
 
 
 def leave_probes() -> None:
-    """Be part of no probe, in a forked child: the probes are its parent's."""
+    """In a forked child: belong to no probe, because the probes are the parent's."""
     _probes.set(())

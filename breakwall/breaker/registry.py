@@ -17,11 +17,10 @@ class CircuitBreakerRegistry:
     """Makes each named breaker once.
 
     Args:
-        config: what every circuit starts from.
-        store: where all of them are kept; by default this process's memory.
+        config: the defaults of every circuit.
+        store: keeps all of them; by default this process's memory.
 
-    ``registry.circuit("shipping", timeout=3.0)`` decorates a function; ``registry["shipping"]`` is its
-    breaker.
+    ``registry.circuit("shipping", timeout=3.0)`` decorates a function; ``registry["shipping"]`` is its breaker.
     """
 
     def __init__(self, config: CircuitBreakerConfig | None = None, store: AnyStore | None = None) -> None:
@@ -33,11 +32,11 @@ class CircuitBreakerRegistry:
         forking.remember(self)
 
     def breaker(self, name: str, **changes: Any) -> CircuitBreaker:
-        """The breaker called ``name``, made on first request with ``changes`` to the shared defaults.
+        """The breaker called ``name``. The first call makes it, with ``changes`` to the shared defaults.
 
         Raises:
-            ValueError: it exists with another configuration, or a change is not possible.
-            TypeError: there is no such field.
+            ValueError: it exists with another configuration, or a change is invalid.
+            TypeError: the configuration has no such field.
         """
         config = replace(self._config, **changes)
         forking.notice()
@@ -52,11 +51,11 @@ class CircuitBreakerRegistry:
         return breaker
 
     def circuit(self, name: str, *, fallback: Any = None, **changes: Any) -> Callable[[Any], Any]:
-        """A decorator: calls of the function go through the breaker called ``name``."""
+        """A decorator: the breaker called ``name`` protects each call of the function."""
         return lambda func: self.breaker(name, **changes).protect(func, fallback=fallback)
 
     def listen(self, listener: Listener) -> None:
-        """Have ``listener`` called with the events of every breaker, also of those that are made later."""
+        """Call ``listener`` with the events of every breaker, including those that are made later."""
         forking.notice()
         with self._lock:
             self._listeners.append(listener)
@@ -73,7 +72,7 @@ class CircuitBreakerRegistry:
             breaker.close()
 
     def after_fork(self) -> None:
-        """In a forked child: the lock may have been held by a thread that the child does not have."""
+        """In a forked child: replace the lock, which a thread of the parent may have held."""
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> CircuitBreaker:

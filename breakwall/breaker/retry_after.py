@@ -12,12 +12,12 @@ _SECONDS = re.compile(r"\+?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 def parse_retry_after(
     headers: Mapping[str, str], *, longest: float = 3600.0, now: float | None = None
 ) -> float | None:
-    """Seconds to wait, from 0 to ``longest``; None if the header is missing or cannot be meant.
+    """Seconds to wait, from 0 to ``longest``; None if the header is missing or invalid.
 
-    A longer wait is ignored, not shortened: it is a mistake, milliseconds for example or a moment in place of seconds,
-    and does not tell how long is meant. A moment that has passed is ignored too.
+    A longer wait is ignored, not shortened: it is a mistake (milliseconds, for example, or a time in place of a
+    duration), so the intended wait is unknown. A date in the past is ignored too.
 
-    A date counts from the answer's own ``Date`` header, so the two clocks need not agree; without that header it counts
+    A date counts from the answer's own ``Date`` header, so the two clocks may differ. Without that header it counts
     from ``now``.
 
     Args:

@@ -8,9 +8,10 @@ from breakwall.urls.redis import check_redis_address, check_redis_database
 from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url
 from breakwall.urls.syntax import parts_of, split
 
-SCHEMES = ("memory", "redis", "rediss", "redis+socket", "unix", "sentinel")
+REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "unix", "sentinel")
 # Those that a breaker's store can be in; each also as `database+driver://`.
 DATABASES = ("sqlite", "postgresql")
+SCHEMES = ("memory", *REDIS_SCHEMES, *DATABASES)
 
 
 def check_store_url(url: str) -> None:
@@ -26,7 +27,7 @@ def check_store_url(url: str) -> None:
 def check_library_url(url: str) -> None:
     """A breaker's store that a program names by itself: only that all libraries read the same in it."""
     scheme = url.partition("://")[0]
-    if scheme in {"unix", "redis", "rediss", "redis+socket"}:
+    if scheme in REDIS_SCHEMES and not is_sentinel(url):
         _check_redis(scheme, parts_of(url))
     elif _is_database(url) and not scheme.startswith("sqlite"):
         check_server(url, parts_of(url))
@@ -37,7 +38,7 @@ def _is_database(url: str) -> bool:
 
 
 def _check_memory_or_redis(url: str) -> None:
-    scheme, parts = split(url, *SCHEMES, *DATABASES)
+    scheme, parts = split(url, *SCHEMES)
     if scheme != "memory":
         _check_redis(scheme, parts)
         check_redis_database(scheme, parts)

@@ -1,11 +1,11 @@
-"""Moves a circuit's times from one clock to another, as when the store's clock has stepped back."""
+"""Moves the times in a circuit from one clock to another, for example after the store's clock has stepped back."""
 
 from dataclasses import replace
 
 from breakwall.breaker.circuit.state import Circuit, Lease
 
-# Each member derives the store's time from the store's last answer, so one may be behind another by the time that an
-# answer takes. A circuit that lies further in the future was written before the store's clock stepped back.
+# Seconds. A process derives the store's time from the store's last answer, so it may be behind another process by the
+# duration of an answer. A circuit that is further in the future was written before the store's clock stepped back.
 CLOCK_TOLERANCE = 1.0
 
 
@@ -31,10 +31,10 @@ def shifted(circuit: Circuit, seconds: float) -> Circuit:
 
 
 def adjusted(circuit: Circuit, now: float) -> Circuit:
-    """The circuit on the clock that shows ``now``, which may have stepped back since it was written.
+    """The circuit on the clock that shows ``now``, which may have stepped back since the circuit was written.
 
-    Nobody knows then how long ago that was, so it counts as just written: an open interval or a lease that had ten
-    seconds left has ten seconds left.
+    If it has, the age of the circuit is unknown. So the circuit counts as just written: an open interval or a lease
+    that had ten seconds left has ten seconds left.
     """
     if circuit.written_at is None or now >= circuit.written_at - CLOCK_TOLERANCE:
         return circuit

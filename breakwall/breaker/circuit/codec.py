@@ -1,11 +1,11 @@
 """Encodes a `Circuit` as compact JSON that names its format.
 
-Keys are short because every synchronization carries them. Fields at their default are left out.
+Keys are short because every synchronization carries them. Fields that have their default value are left out.
 
-A fleet may be rolled from one release to the next, and back, while it runs. A later release may add fields; an earlier
-one ignores them and writes them again as they were. So a field must say by itself what it is about (a generation, for
-example), because a member that does not know it changes the rest. Any other change makes a new format. Members that
-cannot read a format leave it alone and go on with local circuits until they are replaced.
+Processes of two releases may share a circuit during a rollout. A later release may add fields; an earlier one ignores
+them and writes them back unchanged. The earlier one changes the other fields meanwhile, so a new field must name what
+it belongs to (a generation, for example). Any other change needs a new format. A process that cannot read a format does
+not overwrite it and uses a local circuit until it is replaced.
 """
 
 import functools
@@ -18,37 +18,14 @@ from breakwall.breaker.circuit.window import Bucket, Reporter, Window
 Name = TypeVar("Name", CircuitState, OverrideMode)
 
 FORMAT = 1
-FIELDS = frozenset(
-    [
-        "v",
-        "s",
-        "g",
-        "ga",
-        "b",
-        "bs",
-        "ws",
-        "wf",
-        "sa",
-        "oa",
-        "ou",
-        "r",
-        "l",
-        "p",
-        "ob",
-        "n",
-        "lf",
-        "o",
-        "os",
-        "w",
-    ]
-)
+_NAMES = "v s g ga b bs ws wf sa oa ou r l p ob n lf o os w"
+FIELDS = frozenset(_NAMES.split())
 OVERRIDE_FIELDS = frozenset("mrate")
-# Later than any time that a release writes, in milliseconds since the epoch: the year 5138.
-END_OF_TIME = 10**14
+END_OF_TIME = 10**14  # Milliseconds since the epoch: the year 5138. No release writes a later time.
 
 
 class NewerFormatError(Exception):
-    """A newer release wrote this circuit. It must not be overwritten by one that cannot read it."""
+    """A newer release wrote this circuit. A release that cannot read it must not overwrite it."""
 
 
 class CorruptCircuitError(ValueError):
@@ -83,22 +60,18 @@ def encode(circuit: Circuit) -> str:
     return _dumped({key: value for key, value in full.items() if value is not None} | _known(circuit.unknown))
 
 
-# One synchronization decodes the same text several times, and the next one once more.
+# One synchronization decodes the same text several times, and the next synchronization does so again.
 @functools.lru_cache(maxsize=16)
 def decode(text: str) -> Circuit | None:
-    """The circuit in ``text``, or None when the text is no circuit at all.
-
-    Raises:
-        NewerFormatError: a later release wrote it.
-    """
+    """The circuit in ``text``, or None if it is not a circuit. May raise `NewerFormatError`."""
     try:
         raw = json.loads(text, parse_constant=_no_number)
         _check_format(_whole(raw["v"]))
         return _decode(raw)
     except NewerFormatError:
         raise
-    # A text that cannot be read is overwritten, however it fails: an error here would keep this process away from its
-    # fleet for as long as the text stays.
+    # An unreadable text is overwritten, whatever the error. If the error were raised, this process could not use the
+    # shared circuit until the text is gone.
     except Exception:
         return None
 
@@ -157,7 +130,7 @@ def _override(raw: dict[str, Any] | None) -> Override | None:
 
 
 def _unknown(raw: dict[str, Any], known: frozenset[str]) -> str:
-    """The fields that this release does not know, as a text to write again."""
+    """The fields that this release does not know, as a text to write back."""
     unknown = {name: value for name, value in raw.items() if name not in known}
     return _dumped(unknown) if unknown else ""
 
@@ -167,7 +140,7 @@ def _known(unknown: str) -> dict[str, Any]:
 
 
 def _dumped(fields: dict[str, Any]) -> str:
-    # Infinity is not JSON: a number too long for a float would become that.
+    # A number that is too large for a float would become Infinity, which is not JSON.
     return json.dumps(fields, separators=(",", ":"), allow_nan=False)
 
 
@@ -180,11 +153,11 @@ def _buckets(raw: list[list[Any]]) -> tuple[Bucket, ...]:
 
 
 def _encode_reporters(reporters: tuple[Reporter, ...]) -> list[list[Any]] | None:
-    return [[reporter.member, _ms(reporter.at)] for reporter in reporters] or None
+    return [[reporter.process, _ms(reporter.at)] for reporter in reporters] or None
 
 
 def _reporters(raw: list[list[Any]]) -> tuple[Reporter, ...]:
-    return tuple(Reporter(str(member), _at(at)) for member, at in raw)
+    return tuple(Reporter(str(process), _at(at)) for process, at in raw)
 
 
 # Whole milliseconds are shorter than a float's seventeen digits, and precise enough for a store's clock.
@@ -209,7 +182,7 @@ def _whole(number: Any) -> int:
 
 
 def _known_name(names: type[Name], name: Any) -> Name:
-    """A name of ours; any other is a newer release's, which has a meaning there."""
+    """The member of ``names``. Any other name has a meaning in a newer release."""
     if not isinstance(name, str):
         raise CorruptCircuitError
     try:

@@ -1,4 +1,4 @@
-"""What a member wants done to the circuit, as values: after a lost race they are applied to the newer circuit."""
+"""Changes of the circuit, as values: after a lost race they are applied again, to the newer circuit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,15 +10,12 @@ from breakwall.breaker.config import CircuitBreakerConfig
 
 
 class Operation:
-    """One of the following.
+    """One of the following."""
 
-    Attributes:
-        idempotent: whether it may be sent again when nobody knows whether it arrived.
-        for_store_only: whether a process that has lost its store must not apply it to its own copy.
-    """
-
-    idempotent = False
-    for_store_only = False
+    idempotent = False  # Whether it may be sent again if it is unknown whether it arrived.
+    for_store_only = (
+        False  # Whether a process that has lost its store must not apply it to its local circuit.
+    )
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
         raise NotImplementedError
@@ -26,7 +23,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class RecordOutcomes(Operation):
-    """Calls that ended. Counted twice they could open a healthy circuit."""
+    """Calls that ended. Not idempotent: counted twice, they could open a healthy circuit."""
 
     delta: CounterDelta
 
@@ -36,7 +33,7 @@ class RecordOutcomes(Operation):
 
 @dataclass(frozen=True)
 class RequestLease(Operation):
-    """A probe asks for its lease; nobody would wait for the answer to a second request."""
+    """A probe asks for its lease. Not idempotent: no caller would wait for the answer to a second request."""
 
     lease_id: str
 
@@ -46,7 +43,7 @@ class RequestLease(Operation):
 
 @dataclass(frozen=True)
 class RecordProbe(Operation):
-    """A probe ended; after a failure the service may have asked for a pause of ``hold`` seconds."""
+    """A probe ended. After a failure the service may have asked for a pause of ``hold`` seconds."""
 
     lease_id: str
     outcome: CallOutcome
@@ -62,7 +59,7 @@ class RecordProbe(Operation):
 
 @dataclass(frozen=True)
 class Advance(Operation):
-    """A caller has seen that time alone opened the circuit."""
+    """A caller has noticed that the circuit is open because a suspicion lasted."""
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
         return transitions.advance(circuit, config, now, jitter)
@@ -70,7 +67,7 @@ class Advance(Operation):
 
 @dataclass(frozen=True)
 class HoldOpen(Operation):
-    """The service asked for a pause of ``seconds``. Nothing changes if the circuit has moved on since."""
+    """The service asked for a pause of ``seconds``. Changes nothing in a later ``generation``."""
 
     generation: int
     seconds: float
@@ -85,7 +82,7 @@ class HoldOpen(Operation):
 class SetOverride(Operation):
     """An operator's override, or None to lift it; it expires ``seconds`` from now, if given.
 
-    Sent late, it might undo what another operator has set since.
+    Not idempotent: sent late, it could undo what another operator has set since.
     """
 
     mode: OverrideMode | None

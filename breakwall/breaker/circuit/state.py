@@ -1,4 +1,4 @@
-"""The state of a circuit: a frozen value that all members of a fleet share."""
+"""The state of a circuit: a frozen value that all processes share."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,10 +24,10 @@ class CallOutcome(StrEnum):
 
 
 class OverrideMode(StrEnum):
-    """What an operator puts over the computed state.
+    """What an operator decides in place of the computed state.
 
     ``FORCED_OPEN`` refuses every call. ``FORCED_CLOSED`` refuses none. ``OBSERVING`` refuses none either, but reports
-    each call that it would have refused: a trial run of the configuration.
+    each call that would have been refused: a trial run of the configuration.
     """
 
     FORCED_OPEN = "forced_open"
@@ -37,7 +37,8 @@ class OverrideMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Holds for the whole fleet. ``expires_at`` None: until it is lifted. Times are the store's clock.
+    """An operator's decision for all processes. ``expires_at`` None: until it is lifted. Times are on the store's
+    clock.
 
     ``unknown`` is as in `Circuit`.
     """
@@ -52,7 +53,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A probe's permit. After ``expires_at`` its holder counts as dead and the place is free."""
+    """A probe's permit. After ``expires_at`` its process counts as dead and the slot is free."""
 
     id: str
     expires_at: float
@@ -60,49 +61,36 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """All that the members of a fleet share about one service.
+    """All that the processes share about one service. Times are on the store's clock."""
 
-    Attributes:
-        state: as stored. An ``OPEN`` circuit whose interval is over stays ``OPEN`` until the first probe takes its
-            lease; `decide` tells the effective state.
-        generation: grows by one with each transition. A result of an older one changes nothing.
-        began_at: when this generation began; None for the first, or if that is not known.
-        window: outcomes of the current closed generation.
-        opened_at, open_until: the open interval; None while closed.
-        reopenings: failed recoveries since the circuit was last closed; each doubles the interval.
-        leases: of the probes that are running.
-        probes_succeeded: in this half-open generation.
-        opened_by: the failures in the window that opened it; 0 while closed.
-        open_count: how often the circuit has opened, ever.
-        last_failure_at: when a failure was last reported.
-        override: an operator's, if there is one.
-        override_serial: number of the last override, higher than all before; lifting one takes a number too.
-        written_at: when it was stored; does not count in comparisons.
-        unknown: fields that a newer release has stored beside these, a JSON object's text or empty.
-    """
-
+    # As stored. An OPEN circuit whose interval is over stays OPEN until the first probe takes its lease; `decide`
+    # returns the effective state.
     state: CircuitState = CircuitState.CLOSED
-    generation: int = 0
-    began_at: float | None = None
-    window: Window = field(default_factory=Window)
-    opened_at: float | None = None
+    generation: int = 0  # Grows by one with each transition. A result of an older generation changes nothing.
+    began_at: float | None = None  # Of this generation; None for the first one, and if it is unknown.
+    window: Window = field(
+        default_factory=Window
+    )  # Of this generation; only a closed circuit adds outcomes to it.
+    opened_at: float | None = None  # None while closed, as `open_until`.
     open_until: float | None = None
-    reopenings: int = 0
-    leases: tuple[Lease, ...] = ()
-    probes_succeeded: int = 0
-    opened_by: int = 0
-    open_count: int = 0
-    last_failure_at: float | None = None
+    reopenings: int = 0  # Failed probes since the circuit was last closed. Each doubles the open interval.
+    leases: tuple[Lease, ...] = ()  # Of the probes that are running.
+    probes_succeeded: int = 0  # In this half-open generation.
+    opened_by: int = 0  # The number of failures in the window that opened the circuit; 0 while closed.
+    open_count: int = 0  # How often the circuit has opened, ever.
+    last_failure_at: float | None = None  # When a failure was last reported.
     override: Override | None = None
-    override_serial: int = 0
+    override_serial: int = (
+        0  # Of the last override, higher than all before. Lifting an override takes a number too.
+    )
     written_at: float | None = field(default=None, compare=False)
-    unknown: str = ""
+    unknown: str = ""  # Fields that only a newer release knows: the text of a JSON object, or empty.
 
     def holds(self, lease_id: str) -> bool:
         return lease_id in [lease.id for lease in self.leases]
 
     def failure_count(self, config: CircuitBreakerConfig, now: float) -> int:
-        """Failures and slow calls in the window, or, unless closed, those that opened the circuit."""
+        """Failures and slow calls in the window; if the circuit is not closed, those that opened it."""
         return self.opened_by or self.window.total(config, now).bad
 
     def override_at(self, now: float) -> Override | None:

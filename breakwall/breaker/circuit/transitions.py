@@ -1,7 +1,7 @@
-"""The circuit breaker's state machine: pure decisions about a `Circuit`, and its transitions.
+"""The circuit breaker's state machine: decisions about a `Circuit`, and its transitions. `docs/breaker.md` draws it.
 
-Nothing here reads a clock, does I/O or draws a random number: ``now`` (seconds, the store's clock) and ``jitter`` (0
-up to 1, how much of the configured jitter applies) are arguments. `docs/breaker.md` has the diagram.
+All functions are pure: ``now`` (seconds, the store's clock) and ``jitter`` (0 up to 1, at random: how much of the
+configured jitter applies) are arguments.
 """
 
 from dataclasses import dataclass, replace
@@ -10,33 +10,26 @@ from breakwall.breaker.circuit.state import CallOutcome, Circuit, CircuitState, 
 from breakwall.breaker.circuit.window import Assessment, Bucket, CounterDelta, Window
 from breakwall.breaker.config import CircuitBreakerConfig
 
-# The longest open interval by default, in recovery time-outs: long enough to spare a service that stays down, short
-# enough that its return is noticed.
+# The longest open interval by default, as a multiple of the recovery timeout: long enough to spare a service that stays
+# down, short enough that its return is noticed.
 DEFAULT_GROWTH_LIMIT = 4
-# A probe usually ends long before its lease does, so a refused caller may ask again by then.
-LONGEST_WAIT_FOR_PROBE = 1.0
+LONGEST_WAIT_FOR_PROBE = 1.0  # Seconds: a probe usually ends long before its lease expires.
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitDecision:
-    """What the computed state offers a caller at one moment; overrides do not count here.
+    """Whether a call may be sent at one moment, without regard to overrides."""
 
-    Attributes:
-        state: the effective state: an open circuit that would admit a probe is ``HALF_OPEN``.
-        slots: how many calls it would let through: None is any number.
-        retry_after: seconds until asking again makes sense; 0.0 when a call would be let through.
-    """
-
-    state: CircuitState
-    slots: int | None
-    retry_after: float = 0.0
+    state: CircuitState  # The effective state: an open circuit that would admit a probe is HALF_OPEN.
+    slots: int | None  # How many calls would be let through; None is any number.
+    retry_after: float = 0.0  # Seconds after which to ask again; 0.0 if a call would be let through.
 
 
 def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> CircuitDecision:
-    """Whether a call may go now. Changes nothing: a probe asks with `request_lease`.
+    """Whether a call may be sent now. Changes nothing: a probe needs `request_lease`.
 
-    If time alone has opened the circuit and nobody has stored that yet, the jitter is not known: the latest end
-    of the open interval is returned.
+    If the circuit is open because a suspicion lasted, and no process has stored that yet, the jitter is unknown: then
+    the latest end of the open interval is returned.
     """
     current = advance(circuit, config, now)
     if current.state is CircuitState.CLOSED:
@@ -48,7 +41,7 @@ def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Circui
         return CircuitDecision(CircuitState.HALF_OPEN, config.half_open_max_calls)
     slots = config.half_open_max_calls - len(current.leases) - current.probes_succeeded
     if not current.leases:
-        # If the maximum was lowered meanwhile, enough have succeeded already; the next success closes it.
+        # If the maximum was lowered meanwhile, enough probes have succeeded already: the next success closes it.
         slots = max(slots, 1)
     if slots > 0:
         return CircuitDecision(CircuitState.HALF_OPEN, slots)
@@ -57,10 +50,10 @@ def decide(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> Circui
 
 
 def advance(circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float = 0.0) -> Circuit:
-    """What time alone has done: a suspicion that nobody refuted opens, a dead prober's lease ends.
+    """Apply what depends on time only: open the circuit if a suspicion was not refuted; remove expired leases.
 
-    The suspicion opened the circuit when it had lasted for one refresh interval, whenever somebody looks. So the open
-    interval runs, and ends, also for those who only look.
+    The circuit opens when the suspicion has lasted for one refresh interval, not when a process notices it. So the open
+    interval also begins and ends for a process that only reads the circuit.
     """
     if circuit.state is CircuitState.CLOSED:
         suspected_at = circuit.window.suspected_at
@@ -77,10 +70,10 @@ def advance(circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: 
 def record(
     circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float, delta: CounterDelta
 ) -> Circuit:
-    """The outcomes of calls that were let through while closed.
+    """Add the outcomes of calls that were let through while the circuit was closed.
 
-    Those of an earlier generation change nothing. When a whole fleet fails at once, most of its failures arrive too
-    late to count; a member that has nothing to write learns from its next read that the circuit is open.
+    Outcomes of an earlier generation change nothing. When all processes fail at once, most of their failures arrive too
+    late to count. A process that has nothing to write learns at its next read that the circuit is open.
     """
     if circuit.state is not CircuitState.CLOSED or delta.generation != circuit.generation:
         return circuit
@@ -96,12 +89,12 @@ def record_earlier(
     config: CircuitBreakerConfig,
     now: float,
     jitter: float,
-    member: str,
+    process: str,
     buckets: list[Bucket],
 ) -> Circuit:
-    """The outcomes of a member's calls from before it knew this circuit, in buckets that keep their age.
+    """Add the outcomes of calls that ``process`` made before it knew this circuit. The buckets keep their age.
 
-    Those from before the window, or from before this generation began, change nothing.
+    A bucket that is older than the window or than this generation changes nothing.
     """
     since = max(now - config.window, circuit.began_at or 0.0)
     counted = [bucket for bucket in buckets if bucket.start >= since and bucket.calls]
@@ -110,12 +103,12 @@ def record_earlier(
     failed_at = max((bucket.start for bucket in counted if bucket.bad), default=None)
     if failed_at is not None:
         circuit = replace(circuit, last_failure_at=max(failed_at, circuit.last_failure_at or failed_at))
-    grown = replace(circuit, window=circuit.window.add_earlier(member, counted, config, now))
+    grown = replace(circuit, window=circuit.window.add_earlier(process, counted, config, now))
     return _assessed(grown, config, now, jitter, opened_at=now)
 
 
 def request_lease(circuit: Circuit, config: CircuitBreakerConfig, now: float, lease_id: str) -> Circuit:
-    """With a probe's lease in it, if there is a free place; `Circuit.holds` tells."""
+    """Add a probe's lease if there is a free slot; `Circuit.holds` shows whether it was added."""
     current = advance(circuit, config, now)
     if current.holds(lease_id) or not decide(current, config, now).slots:
         return circuit
@@ -133,7 +126,7 @@ def record_probe(
     lease_id: str,
     outcome: CallOutcome,
 ) -> Circuit:
-    """A probe's end. Nothing changes if its lease has expired, was recorded before or is of another generation."""
+    """End a probe. Changes nothing if its lease has expired, was ended before or is of another generation."""
     current = advance(circuit, config, now)
     if not current.holds(lease_id):
         return circuit
@@ -148,7 +141,7 @@ def record_probe(
 
 
 def hold_open(circuit: Circuit, now: float, seconds: float) -> Circuit:
-    """Open, or stay open, for at least ``seconds`` from now: the service said when to come back."""
+    """Open the circuit, or keep it open, for at least ``seconds`` from now, because the service asked for a pause."""
     until = now + seconds
     if circuit.state is CircuitState.OPEN:
         return replace(circuit, open_until=max(until, circuit.open_until or 0.0))
@@ -156,7 +149,10 @@ def hold_open(circuit: Circuit, now: float, seconds: float) -> Circuit:
 
 
 def hold_open_since(circuit: Circuit, now: float, *, asked_at: float, until: float) -> Circuit:
-    """`hold_open`, for what the service asked before its caller knew this circuit; a half-open one goes on."""
+    """`hold_open`, for a pause that the service asked for before the caller knew this circuit.
+
+    Changes nothing if the pause is over, if this generation is newer, or if the circuit is half-open.
+    """
     over = until <= now or asked_at < (circuit.began_at or 0.0)
     if over or circuit.state is CircuitState.HALF_OPEN or until <= (circuit.open_until or 0.0):
         return circuit
@@ -164,10 +160,10 @@ def hold_open_since(circuit: Circuit, now: float, *, asked_at: float, until: flo
 
 
 def overridden(circuit: Circuit, override: Override | None, now: float) -> Circuit:
-    """With an operator's override set, or lifted; the computed state goes on beside it.
+    """Set an operator's override, or lift it. The computed state continues beside it.
 
-    Its number is the time in milliseconds. So it is higher than those before it, also than those that a store has
-    forgotten and some member remembers.
+    The override's number is the time in milliseconds. So it is higher than every earlier override's number, even if the
+    store has lost that override.
     """
     serial = max(circuit.override_serial + 1, int(now * 1000))
     return replace(circuit, override=override, override_serial=serial)
@@ -186,7 +182,7 @@ def _assessed(
 
 
 def _opened(circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
-    # 2**32 is far beyond the limit, and a larger power would overflow a float in the end.
+    # 2**32 is far above the limit; a much larger power would overflow a float.
     longest = config.max_recovery_timeout or config.recovery_timeout * DEFAULT_GROWTH_LIMIT
     full = min(config.recovery_timeout * 2.0 ** min(circuit.reopenings, 32), longest)
     return _opened_until(circuit, now, now + full * (1 - config.jitter * jitter))
@@ -209,7 +205,7 @@ def _closed(circuit: Circuit, now: float) -> Circuit:
 
 
 def _moved(circuit: Circuit, state: CircuitState, now: float) -> Circuit:
-    """A new generation, in which nothing has happened yet."""
+    """A new generation, with an empty window and without leases."""
     return replace(
         circuit,
         state=state,

@@ -1,34 +1,42 @@
 """Where a circuit is kept: in this process's memory, in Redis or Valkey, in a database.
 
-`store_from_url` makes each kind; a store of one's own is a class with the methods of `Store`.
+A new store needs, in this order:
+
+1. here a module with a class that has the methods of `Store` (`sync/store_protocol.py`), and its unit tests;
+2. its URL's scheme in `breakwall/urls/stores.py`, the only list of the schemes, with the checks of the URL;
+3. a branch in `store_from_url`, and its library in `pyproject.toml` if that is new;
+4. a fixture ``KIND_url`` in `tests/conftest.py`, and the kind in `SHARED` of `tests/contract/breaker/conftest.py`: the
+   contract tests then run on it;
+5. a line in the table "Stores" of `docs/breaker.md`, and a kind in `bench/breaker_stores.py`.
+
+An application can pass a store of its own to `CircuitBreaker`: it needs the class only.
 """
 
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.breaker.sync.store_protocol import ABSENT, Store, StoredCircuit
-from breakwall.urls import check_library_url
+from breakwall.urls.stores import REDIS_SCHEMES, check_library_url
 
-__all__ = ["ABSENT", "REDIS_SCHEMES", "AnyStore", "MemoryStore", "Store", "StoredCircuit", "store_from_url"]
+__all__ = ["ABSENT", "AnyStore", "MemoryStore", "Store", "StoredCircuit", "store_from_url"]
 
 AnyStore = Store | MemoryStore
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket", "sentinel")
 
 
 def store_from_url(url: str) -> AnyStore:
-    """The store that ``url`` names. Nothing is connected yet.
+    """The store that ``url`` names. It connects on first use.
 
-    ``memory://`` is for one process; each call makes a new one. ``redis://``, ``rediss://``,
-    ``unix:///path`` and ``redis+socket:///path`` are a Redis or Valkey server, and
-    ``sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME`` is the master that the sentinels name.
-    Anything else is taken for an SQLAlchemy URL; the store makes its table where that is missing.
+    ``memory://`` is for one process; each call makes a new store. ``redis://``, ``rediss://``, ``unix:///path`` and
+    ``redis+socket:///path`` are a Redis or Valkey server;
+    ``sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME`` is the master that the sentinels name. Any other
+    URL is SQLAlchemy's; the store makes its table if it is missing.
 
     Raises:
-        ValueError: the URL is none of these; the message does not repeat it, for it may hold a password.
+        ValueError: the URL is none of these. The message does not repeat it, because it may contain a password.
         ModuleNotFoundError: the library for that kind of store is not installed.
     """
     scheme, separator, _ = url.partition("://")
     if not separator or not scheme:
         raise ValueError("a breaker store's URL should be memory://, redis://… or an SQLAlchemy URL")
-    # A store's library is imported only by those who use it: SQLAlchemy alone takes a quarter of a second.
+    # A store's library is imported only if it is used: SQLAlchemy alone takes a quarter of a second.
     if scheme == "memory":
         return MemoryStore()
     check_library_url(url)

@@ -6,10 +6,10 @@ from breakwall.breaker.sync.local import LocalCircuit, steady_time
 
 
 class MemoryStore:
-    """Keeps the circuits of one process. Nothing is loaded or swapped: operations are applied in place.
+    """Keeps the circuits of one process. Operations are applied in place, without loading or swapping.
 
     Args:
-        clock: the store's time, seconds; by default the time of day, without later corrections of it.
+        clock: the store's time, seconds; by default the time of day at the start, and from then on a steady clock.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -17,9 +17,9 @@ class MemoryStore:
         self._circuits: dict[str, LocalCircuit] = {}
 
     def circuit(self, name: str) -> LocalCircuit:
-        """The circuit called ``name``, made on first request."""
-        # One atomic step, so it needs no lock that a forked child could inherit locked.
+        """The circuit called ``name``. The first call makes it."""
+        # Atomic, so it needs no lock, which a forked child could inherit locked.
         return self._circuits.setdefault(name, LocalCircuit(self._clock))
 
     def close(self) -> None:
-        """Does nothing: what is stored stays."""
+        """Do nothing: the circuits stay."""

@@ -11,12 +11,12 @@ from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_cl
 
 PREFIX = "breakwall:breaker:"
 
-# By default redis-py waits for ever, or tries again for seconds. No call waits so long; the limit decides how soon the
-# store's thread notices that the server is back.
+# Seconds. By default redis-py waits for ever, or retries for seconds. No call waits so long, but the store's thread
+# must notice soon that the server is back.
 SOCKET_TIMEOUT = 1.0
 
-# Compares and sets if a version is given, and answers with what is stored then and the server's time. One script, so a
-# swap, its result and its time are one round trip.
+# For a swap: compares the version, and sets. Then, as for a load, returns what is stored and the server's time. So a
+# swap, its result and its time take one round trip.
 SCRIPT = """
 local won = 0
 local stored = redis.call('HMGET', KEYS[1], 'version', 'circuit')
@@ -30,12 +30,8 @@ return {won, stored[1] or '', stored[2] or '', redis.call('TIME')}
 
 
 class RedisStore:
-    """A server at ``url``, in redis-py's form (``redis://``, ``rediss://``, ``unix://``), or a master behind
-    sentinels (`breakwall.urls.sentinel`).
-
-    Raises:
-        ValueError: the URL cannot be read.
-    """
+    """A server at ``url``, in redis-py's form (``redis://``, ``rediss://``, ``unix://``), or a master behind sentinels
+    (`breakwall.urls.sentinel`). Raises `ValueError` if the URL is invalid."""
 
     remote = True
 
@@ -56,7 +52,7 @@ class RedisStore:
             sentinels.close()
 
     def forget_connections(self) -> None:
-        """Nothing to do: redis-py's pool notices a fork, and leaves the parent's sockets open."""
+        """Do nothing: redis-py's pool notices a fork, and leaves the parent's sockets open."""
 
     def __repr__(self) -> str:
         return "RedisStore()"
@@ -64,7 +60,7 @@ class RedisStore:
     def _connect(self) -> redis.Redis:
         client = self._client_for(
             decode_responses=True,
-            # A retry by the client could repeat a swap whose first answer was lost, and report a conflict.
+            # If the answer of a swap was lost, a retry by the client would find the new version and report a conflict.
             retry=Retry(NoBackoff(), 0),
         )
         self._script = client.register_script(SCRIPT)
@@ -73,7 +69,7 @@ class RedisStore:
     def _client_for(self, **options: Any) -> redis.Redis:
         if is_sentinel(self._url):
             # Each new connection goes to the current master. A former master answers with an error, which ends the
-            # connection: a swap never counts as won on a server that was voted out.
+            # connection. So no swap counts as won on a server that is no master any more.
             address = parse_sentinel_url(self._url)
             client: redis.Redis = sentinel_client(address, timeout=SOCKET_TIMEOUT, **options)
             return client

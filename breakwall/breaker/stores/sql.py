@@ -24,19 +24,18 @@ circuits = sa.Table(
     sa.Column("circuit", sa.Text, nullable=False),
 )
 
-# Seconds since the epoch on the database's own clock, new for every statement, whatever the session's time zone.
+# Seconds since the epoch on the database's clock, new for every statement, independent of the session's time zone.
 CLOCKS = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "extract(epoch from clock_timestamp())",
 }
 
-# Seconds for SQLite's one writer at a time.
-SQLITE_BUSY_TIMEOUT = 1.0
-# The time-outs let the thread that waits for a dead server notice.
+SQLITE_BUSY_TIMEOUT = 1.0  # Seconds to wait for another writer: SQLite has one at a time.
+# With these timeouts, in seconds and milliseconds, the store's thread notices a dead server.
 POSTGRESQL_OPTIONS = {
     # A server made without a locale (SQL_ASCII) would answer in bytes.
     "client_encoding": "utf8",
-    # A pooler may give the next statement to a server that knows nothing of what was prepared before.
+    # A pooler may send the next statement to a server connection on which it was not prepared.
     "prepare_threshold": None,
     "connect_timeout": 2,
     "tcp_user_timeout": 2000,
@@ -47,13 +46,10 @@ POSTGRESQL_OPTIONS = {
 
 
 class SQLStore:
-    """SQLite or PostgreSQL at an SQLAlchemy URL.
+    """SQLite or PostgreSQL at an SQLAlchemy URL. Raises `ValueError` if the URL is invalid or another database's.
 
-    Every statement is a transaction of its own. On SQLite an ``UPDATE`` then takes the write lock at its start, as
-    ``BEGIN IMMEDIATE`` does, and waits its turn for it.
-
-    Raises:
-        ValueError: SQLAlchemy cannot read the URL, or it is another database's.
+    Every statement is a transaction of its own. So on SQLite an ``UPDATE`` waits for the write lock at its start, as
+    ``BEGIN IMMEDIATE`` does.
     """
 
     remote = True
@@ -75,8 +71,8 @@ class SQLStore:
         try:
             return self._load(name)
         except DBAPIError as error:
-            # A server, or a proxy before it, ends connections that were idle for long; the next one is new. A load
-            # may be repeated. A swap may not: perhaps only its answer was lost.
+            # A server, or a proxy in front of it, may have ended an idle connection; the next one is new. A load may be
+            # repeated. A swap may not: perhaps only its answer was lost.
             if not error.connection_invalidated:
                 raise
             return self._load(name)
@@ -96,8 +92,8 @@ class SQLStore:
             self._engine.dispose()
 
     def forget_connections(self) -> None:
-        # Kept alive: closing a connection in the child would end it for the parent, and on SQLite could remove its
-        # write-ahead log.
+        # The old engine is kept: closing its connections in the child would end them for the parent too, and on SQLite
+        # could remove the write-ahead log.
         self._inherited.append(self._engine)
         self._engine = self._connect()
 
@@ -114,7 +110,7 @@ class SQLStore:
         engine = sa.create_engine(
             self._url,
             isolation_level="AUTOCOMMIT",
-            # No transaction is left open that a reset would end.
+            # No transaction stays open, so a connection needs no reset.
             pool_reset_on_return=None,
             connect_args=_connect_args(self._url),
             hide_parameters=True,
@@ -124,13 +120,13 @@ class SQLStore:
         if self._file is not None:
             watch_file(engine, self._file, log=False)
             sa.event.listen(engine, "connect", self._note_other_tables)
-        # A swap and its time in one statement, where the database can: others wait for less time.
+        # If the database can, a swap and its time are one statement: other processes then wait less.
         self._returns = engine.dialect.update_returning
         self._build_statements()
         return engine
 
     def _build_statements(self) -> None:
-        # Built once: a member of a fleet that fails together sends hundreds a second.
+        # Built once: if many processes fail together, each sends hundreds a second.
         now: sa.Label[Any] = sa.literal_column(CLOCKS[self._url.get_backend_name()]).label("now")
         one = sa.select(sa.literal(1).label("one")).subquery()
         self._time = sa.select(now)
@@ -158,7 +154,7 @@ class SQLStore:
                     yield connection
                 self._ready = True
             except DBAPIError:
-                # Whatever it was, the table may be gone too: a file was replaced, or a database restored.
+                # After any error the table may be gone: a file was replaced, or a database restored.
                 self._ready = False
                 raise
 
@@ -166,13 +162,13 @@ class SQLStore:
         return self._file is not None and self._file.mark() != self._mark
 
     def _note_other_tables(self, connection: sqlite3.Connection, _record: Any) -> None:
-        # A file that is removed is made anew here only if it held the circuits and nothing else.
+        # A file that was removed is made anew here only if it contained the circuits and nothing else.
         others = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> ?"
         if self._file is not None:
             self._file.was_opened = connection.execute(others, [circuits.name]).fetchone()[0] > 0
 
     def _make_table(self) -> None:
-        # Two processes may both find no table and both make it. The second one gets one of several errors, and finds
+        # Two processes may make the table at the same time. The second one then gets one of several errors, and finds
         # the table.
         try:
             metadata.create_all(self._engine)
@@ -196,7 +192,7 @@ class SQLStore:
         return self._write(connection, self._updated, named=name, seen=seen, version=version, circuit=text)
 
     def _write(self, connection: Connection, change: sa.Executable, **values: str) -> float | None:
-        """Make ``change``. Returns the database's time, or None if no row was there to change."""
+        """Make ``change``. Returns the database's time, or None if there was no row to change."""
         result = connection.execute(change, values)
         if self._returns:
             now = result.scalar_one_or_none()
@@ -216,6 +212,5 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     use_write_ahead_log(connection, SQLITE_BUSY_TIMEOUT)
-    # A crash of the machine may cost the last moments of a circuit, but not its integrity; and no write waits for the
-    # disk.
+    # No write waits for the disk. A crash of the machine may lose the last changes of a circuit, but not its integrity.
     connection.execute("PRAGMA synchronous=NORMAL")

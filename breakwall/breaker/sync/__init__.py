@@ -1,6 +1,5 @@
-"""One breaker's copy of a circuit, and how it is kept in agreement with the others'.
+"""One breaker's copy of a circuit (its replica), and how it is synchronized with the copies of other processes.
 
-`replica` says what a breaker asks of it. `local` is the copy of a circuit that only this process has: there is nothing
-to agree on. `shared` is the copy of a circuit in a `store`: operations are collected in it, and a synchronization takes
-them to the store. This folder imports nothing of the breaker but `circuit`, `config` and `forking`.
+`local` is for a circuit of this process alone. `shared` is for a circuit in a store: it collects operations, and a
+synchronization stores them. This folder imports only `circuit`, `config` and `forking` of the breaker.
 """

@@ -12,73 +12,60 @@ from breakwall.breaker.sync.conflict import Snapshot, merge
 from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.store_protocol import Store, StoredCircuit
 
-# One of two racing swaps always wins, so a member of a fleet of n that fail together loses some n races. A bound for
-# stores that answer at once; others run into the time limit first.
+# One of two racing swaps always wins, so if n processes fail together, each loses about n races. Only a store that
+# answers at once reaches this bound; with any other store the time limit comes first.
 MOST_ROUNDS = 100
-# The first races are run at once. Then each loser waits before it tries again, at random, up to so many seconds in the
-# end. Swaps in this process run one at a time: there is nobody to make room for.
+# After so many rounds, a loser waits for a random time before it tries again: longer each time, up to so many seconds.
+# This is for remote stores only: swaps inside one process run one at a time.
 ROUNDS_AT_ONCE = 4
 LONGEST_PAUSE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a store answered, and when that was on our clock."""
+    """What a store answered, and when, on the clock of this process."""
 
     record: StoredCircuit
     at: float
 
     @property
     def circuit(self) -> Circuit | None:
-        """What is stored; None when there is nothing, or nothing that can be read."""
+        """What is stored; None if nothing is stored, or nothing readable."""
         return None if self.record.text is None else codec.decode(self.record.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Synchronized:
-    """The end of a synchronization.
+    """The end of a synchronization."""
 
-    Attributes:
-        received: the store's last answer.
-        circuit: what to go on from.
-        arrived: whether the operations are in the store. If not, others' swaps came first every time.
-        raced: whether others' swaps came first at least once.
-    """
-
-    received: Received
-    circuit: Circuit
-    arrived: bool = True
-    raced: bool = False
+    received: Received  # The store's last answer.
+    circuit: Circuit  # What the copy continues from.
+    arrived: bool = True  # Whether the operations are in the store. If not, every swap lost a race.
+    raced: bool = False  # Whether a swap lost a race.
 
 
 @dataclass(frozen=True, slots=True)
 class Synchronization:
-    """The means of one synchronization.
-
-    Attributes:
-        longest: after so many seconds no further round is begun. It has to be well below the silence after which a
-            store is lost: what is sent must not be older than that.
-    """
+    """Runs synchronizations of one breaker with ``store``."""
 
     store: Store
     setup: Setup
+    # Seconds after which no further round begins. It must be well below the silence after which a store is lost: what
+    # is sent must not be older than that silence.
     longest: float
 
     def run(self, snapshot: Snapshot, known: Received | None) -> Synchronized:
-        """Apply the snapshot's operations to what is stored, beginning with what is ``known`` of it.
+        """Apply the snapshot's operations to the stored circuit, starting from the last ``known`` answer.
 
-        One round trip without operations. With operations too, unless somebody else has swapped since.
-
-        Raises:
-            PrematureError: see there.
-            Exception: whatever the store raised. The operations may or may not have arrived.
+        At best this takes one round trip: no other process has swapped since that answer. Raises `PrematureError`, or
+        whatever the store raises; the operations may have arrived then.
         """
         end = self.setup.clock() + self.longest
         received, raced = known or self._load(), False
         for number in range(MOST_ROUNDS):
             if number > ROUNDS_AT_ONCE and self.store.remote:
                 _pause(number - ROUNDS_AT_ONCE)
-                # Others have won meanwhile: a swap of what was read before the pause would lose again.
+                # Other processes have won meanwhile: a swap of what was read before the pause would lose again.
                 received = self._load()
             wanted = self._merged(snapshot, received)
             if wanted == (received.circuit or Circuit()):
@@ -91,7 +78,7 @@ class Synchronization:
                 won, received = self._swap(received, wanted)
                 if won:
                     return Synchronized(received, received.circuit or wanted, raced=raced)
-                # What was known before may only have been old.
+                # A swap of what was known before the loop may fail without a race: the answer was old.
                 raced = number > 0 or known is None
         without = replace(snapshot, operations=(), early=None)
         return Synchronized(received, self._merged(without, received), arrived=False, raced=True)

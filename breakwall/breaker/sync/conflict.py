@@ -1,4 +1,7 @@
-"""Whose circuit is right when a store answers that was lost, was emptied, or fell back to an older copy of itself."""
+"""Which circuit wins when a store answers again: the stored one, or this process's own.
+
+A store may have been lost, emptied, or replaced by an older copy of itself.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -10,34 +13,26 @@ from breakwall.breaker.sync.early_outcomes import EarlyOutcomes
 
 
 class PrematureError(Exception):
-    """Others may still refute the local circuit: it must not be stored before they have had time to."""
+    """Other processes have not had the time to refute the local circuit, so it must not be stored yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a synchronization starts from. Nothing in it changes while the synchronization is under way.
+    """What a synchronization starts from. Nothing in it changes while the synchronization runs."""
 
-    Attributes:
-        member: this breaker's name in the fleet.
-        operations: what is to be done in the store.
-        early: what was seen before the store first answered, if there is any.
-        circuit: the local circuit after a loss, else the one that the store confirmed last.
-        confirmed: the generation that the store confirmed last.
-        is_lost: whether the store is lost.
-        lost_at: when it was lost, on this breaker's idea of the store's clock.
-        others_had_time: whether others can refute the local circuit no more.
-        clock_offset: what to add to this breaker's clock for its idea of the store's.
-    """
-
-    member: str
-    operations: tuple[Operation, ...]
-    early: EarlyOutcomes | None
-    circuit: Circuit
-    confirmed: int
-    is_lost: bool
-    lost_at: float
-    others_had_time: bool
-    clock_offset: float
+    process: str
+    operations: tuple[Operation, ...]  # To apply to the stored circuit.
+    early: EarlyOutcomes | None  # From before the store first answered.
+    circuit: (
+        Circuit  # If the store is lost: the local circuit. Else the circuit that the store confirmed last.
+    )
+    confirmed: int  # The generation that the store confirmed last.
+    is_lost: bool  # Whether the store is lost.
+    lost_at: float  # When it was lost, on the store's clock as this process derives it.
+    others_had_time: bool  # Whether the other processes have had the time to refute the local circuit.
+    clock_offset: (
+        float  # Added to this process's clock, it gives the store's clock as this process derives it.
+    )
 
 
 def merge(
@@ -48,10 +43,9 @@ def merge(
     jitter: float,
     shift: float,
 ) -> Circuit:
-    """What should be stored, given what is ``stored``; the store's clock is ``shift`` ahead of our idea of it.
+    """The circuit to store, if ``stored`` is stored now; or raise `PrematureError`.
 
-    Raises:
-        PrematureError: see there.
+    The store's clock is ``shift`` seconds ahead of the time that this process has derived.
     """
     ours = replace(ours, circuit=shifted(ours.circuit, shift), lost_at=ours.lost_at + shift)
     is_ours = stored is None or overrules(ours, stored)
@@ -60,29 +54,29 @@ def merge(
     right = ours.circuit if is_ours or stored is None else stored
     if stored is not None:
         right = _with_later_override(right, ours.circuit, stored)
-    # A local circuit has the early outcomes in it.
+    # A local circuit contains the early outcomes already.
     if ours.early is not None and not (is_ours and ours.is_lost):
-        right = ours.early.apply(right, config, now, jitter, member=ours.member, shift=shift)
+        right = ours.early.apply(right, config, now, jitter, process=ours.process, shift=shift)
     return apply_all(ours.operations, right, config, now, jitter)
 
 
 def _with_later_override(right: Circuit, ours: Circuit, stored: Circuit) -> Circuit:
-    """An override is no transition and has a serial number of its own. So whoever's circuit is right, an override that
-    was set while a member was away stays, and one that a failover forgot comes back."""
+    """An override is no transition and has a serial number of its own. So whichever circuit wins, an override that was
+    set while this process was away stays, and one that was lost in a failover comes back."""
     later = ours if ours.override_serial > stored.override_serial else stored
-    # The store has the latest of what a newer release means by its unknown fields.
+    # Only the store has the latest values of a newer release's fields.
     return replace(
         right, override=later.override, override_serial=later.override_serial, unknown=stored.unknown
     )
 
 
 def overrules(ours: Snapshot, stored: Circuit) -> bool:
-    """Whether a member's circuit takes the place of the stored one.
+    """Whether our circuit replaces the stored one.
 
-    It does when the store is behind what it once confirmed: it lost its last second in a failover. It also does when
-    the local circuit has moved during a loss and the stored one has not. But if other members kept succeeding, our own
-    network was down, and our failures do not count. A healthy circuit's generation never moves, so the generation alone
-    cannot tell these two apart.
+    It does in two cases. (1) The stored generation is older than one that the store confirmed: the store lost its last
+    second in a failover. (2) The local circuit has changed state while the store was lost, and the stored one has not.
+    But if other processes kept succeeding, our own network was down, and our failures do not count. The generation
+    alone does not show that, because a healthy circuit's generation stays the same.
     """
     if stored.generation < ours.confirmed:
         return True
@@ -92,10 +86,10 @@ def overrules(ours: Snapshot, stored: Circuit) -> bool:
 
 
 def _is_premature(ours: Snapshot, stored: Circuit, window: float) -> bool:
-    """Whether others may still show that a local circuit that overrules the stored one is wrong.
+    """Whether other processes may still refute a local circuit that overrules the stored one.
 
-    They succeeded within ``window`` seconds before the loss, so they are busy. If they lost the store too, and not the
-    service, they report successes as soon as they are back.
+    If they succeeded within ``window`` seconds before the loss, they are busy. If they lost the store too, but not the
+    service, they report successes as soon as the store answers them.
     """
     is_behind = stored.generation < ours.confirmed
     if is_behind or ours.others_had_time:
@@ -104,4 +98,4 @@ def _is_premature(ours: Snapshot, stored: Circuit, window: float) -> bool:
 
 
 def _others_succeeded(ours: Snapshot, stored: Circuit, since: float) -> bool:
-    return any(seen.at > since for seen in stored.window.succeeding if seen.member != ours.member)
+    return any(seen.at > since for seen in stored.window.succeeding if seen.process != ours.process)

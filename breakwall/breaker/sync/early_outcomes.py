@@ -1,8 +1,8 @@
-"""What a breaker has seen before its store answered for the first time, each outcome with its time.
+"""The outcomes of calls before the store answered for the first time, each with its time.
 
-Until then the breaker knows neither the fleet's circuit nor its generation, and judges by a local one. So that an
-outage that begins with a fleet's start is not forgotten, it tells the store later what it has seen: what is still
-within the window, as old as it is, and nothing from before the circuit last changed.
+Until then a breaker does not know the shared circuit and uses a local one. It sends these outcomes later, so that an
+outage at the start of a fleet is not forgotten. Those that are older than the window, or than the last change of the
+circuit, do not count.
 """
 
 from __future__ import annotations
@@ -17,19 +17,16 @@ from breakwall.breaker.circuit.window import Bucket, CounterDelta, recent_width
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.sync.fast_path import NEVER
 
-# A hundred seconds of the default's tenths. In a longer window, the latest of it say enough.
+# By default a bucket is a tenth of a second, so these are a hundred seconds. Of a longer window, the newest are enough.
 MOST_BUCKETS = 1000
 
 
 class EarlyOutcomes:
-    """Times are the breaker's own idea of the store's. Its owner's lock guards it until a synchronization takes it.
-
-    Attributes:
-        may_be_stored: whether a synchronization has come so far that it may have arrived.
-    """
+    """Times are the store's as this breaker derives them. The owner's lock guards it until a synchronization takes
+    it."""
 
     def __init__(self) -> None:
-        self.may_be_stored = False
+        self.may_be_stored = False  # Whether a synchronization may have stored it.
         self._buckets: deque[Bucket] = deque(maxlen=MOST_BUCKETS)
         self._asked_at = self._hold_until = NEVER
 
@@ -37,7 +34,7 @@ class EarlyOutcomes:
         return bool(self._buckets) or self._hold_until > NEVER
 
     def take(self, operation: Operation, config: CircuitBreakerConfig, now: float) -> bool:
-        """Keep what ``operation`` says about the service. Returns whether nothing else is to be done with it."""
+        """Keep what ``operation`` says about the service. Returns True if the store needs nothing else of it."""
         if isinstance(operation, RecordOutcomes):
             self._count(operation.delta, config, now)
             return True
@@ -45,7 +42,7 @@ class EarlyOutcomes:
             self._hold(operation.seconds, now)
             return True
         if isinstance(operation, RecordProbe):
-            # A local circuit's probe counts as the call that it was.
+            # The local circuit admitted this probe. For the shared one it is an ordinary call.
             succeeded = operation.outcome is CallOutcome.SUCCESS
             failed = operation.outcome is CallOutcome.FAILURE
             self._count(CounterDelta(0, "", int(succeeded), int(failed)), config, now)
@@ -54,7 +51,7 @@ class EarlyOutcomes:
         return False
 
     def add_later(self, later: EarlyOutcomes) -> None:
-        """Take in what was counted since a synchronization has taken this, which did not arrive."""
+        """Add what was counted since a synchronization took this and did not store it."""
         self.may_be_stored = False
         self._buckets.extend(later._buckets)
         self._asked_at = max(self._asked_at, later._asked_at)
@@ -67,13 +64,13 @@ class EarlyOutcomes:
         now: float,
         jitter: float,
         *,
-        member: str,
+        process: str,
         shift: float,
     ) -> Circuit:
-        """The store's ``circuit`` with all this in it; the store's clock is ``shift`` ahead of the times here."""
+        """Add all this to the store's ``circuit``. The store's clock is ``shift`` seconds ahead of the times here."""
         self.may_be_stored = True
         buckets = [replace(bucket, start=bucket.start + shift) for bucket in self._buckets]
-        recorded = transitions.record_earlier(circuit, config, now, jitter, member, buckets)
+        recorded = transitions.record_earlier(circuit, config, now, jitter, process, buckets)
         return transitions.hold_open_since(
             recorded, now, asked_at=self._asked_at + shift, until=self._hold_until + shift
         )
@@ -81,13 +78,7 @@ class EarlyOutcomes:
     def _count(self, delta: CounterDelta, config: CircuitBreakerConfig, now: float) -> None:
         if not self._buckets or now - self._buckets[-1].start >= recent_width(config):
             self._buckets.append(Bucket(now))
-        last = self._buckets[-1]
-        self._buckets[-1] = Bucket(
-            last.start,
-            last.successes + delta.successes,
-            last.failures + delta.failures,
-            last.slow + delta.slow,
-        )
+        self._buckets[-1] += delta
 
     def _hold(self, seconds: float, now: float) -> None:
         self._asked_at = now

@@ -1,4 +1,4 @@
-"""What the thread of a store has to do, each job at its time."""
+"""The jobs of a store's thread, some of them delayed."""
 
 import heapq
 import itertools
@@ -10,7 +10,8 @@ Job = Callable[[], None]
 
 
 class JobQueue:
-    """Any thread puts jobs in; one takes them out. A job whose time has come goes before those that need not wait."""
+    """Any thread puts jobs in; one thread takes them out. A delayed job that is due comes before jobs without a
+    delay."""
 
     def __init__(self) -> None:
         self._new: queue.SimpleQueue[tuple[float, Job, Job] | None] = queue.SimpleQueue()
@@ -18,15 +19,15 @@ class JobQueue:
         self._number = itertools.count()
 
     def put(self, job: Job, then: Job, delay: float = 0.0) -> None:
-        """Have ``job`` done in ``delay`` seconds, and ``then`` after it."""
+        """Queue ``job`` for ``delay`` seconds from now, and ``then`` right after it."""
         self._new.put((time.monotonic() + delay if delay else 0.0, job, then))
 
     def end(self) -> None:
-        """After what was put in until now, but for what has to wait, there is nothing to do."""
+        """End the queue after the jobs that are in it now; delayed jobs that are not due are dropped."""
         self._new.put(None)
 
     def take(self) -> tuple[Job, Job] | None:
-        """Wait for the next job and what comes after it; None at the end."""
+        """Wait for the next job and its ``then``; None at the end."""
         while True:
             if self._later and self._later[0][0] <= time.monotonic():
                 return heapq.heappop(self._later)[2:]
@@ -41,5 +42,5 @@ class JobQueue:
             if at <= time.monotonic():
                 return job, then
             heapq.heappush(self._later, (at, next(self._number), job, then))
-            # Not kept while waiting: they hold the breaker that they are for.
+            # Not kept while waiting: they keep their breaker alive.
             del work, job, then

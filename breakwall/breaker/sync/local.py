@@ -1,6 +1,6 @@
-"""A circuit that nobody outside of this process shares: operations are applied to it directly.
+"""A circuit in this process's memory: operations are applied to it directly, without a store, a thread or any waiting.
 
-No store, no thread, no synchronization, and so nothing to wait for. Several breakers of one process may share it.
+Several breakers of the process may share it.
 """
 
 import secrets
@@ -25,24 +25,17 @@ from breakwall.breaker.sync.replica import Pending, Setup, Steps, T
 
 
 def steady_time() -> Callable[[], float]:
-    """A clock that starts at the time of day and then only runs forward."""
+    """A clock that starts at the time of day and never steps back."""
     offset = time.time() - time.monotonic()
     return lambda: time.monotonic() + offset
 
 
 class LocalCircuit:
-    """One circuit of this process.
-
-    Attributes:
-        now: the clock of the circuit.
-        lock: held by whoever changes it.
-        value: the circuit; anybody may read it.
-        replicas: of the breakers that share it.
-    """
+    """One circuit of this process, and the replicas of the breakers that share it."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.now = clock
-        self.lock = threading.Lock()
+        self.lock = threading.Lock()  # Needed to change ``value``, not to read it.
         self.value = Circuit()
         self.replicas: weakref.WeakSet[LocalReplica] = weakref.WeakSet()
 
@@ -51,7 +44,7 @@ class LocalReplica:
     """One breaker's access to a circuit of this process. It has the methods of `SharedReplica`."""
 
     store_error = None
-    is_in_touch = True
+    store_ok = True
     circuit: Circuit
     fast_path: FastPath | None
 
@@ -73,13 +66,13 @@ class LocalReplica:
             self._local.replicas.add(self)
 
     def shut_fast_path(self) -> None:
-        """Another breaker has moved the circuit: have the next call look. Its lock is held."""
+        """Another breaker has changed the circuit, whose lock it holds: let the next call read it."""
         self._switch.shut()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         self._apply()
 
-    def refresh(self) -> None:
+    def refresh_for_call(self) -> None:
         if self._local.value.window.suspected_at is None:
             self._apply()
         else:
@@ -91,7 +84,7 @@ class LocalReplica:
     def take_lease(self, lease_id: str) -> bool:
         return self.circuit.holds(lease_id)
 
-    def give_up_lease(self, lease_id: str) -> None:
+    def release_lease(self, lease_id: str) -> None:
         self._apply(RecordProbe(lease_id, CallOutcome.NEUTRAL))
 
     def record_probe(self, lease_id: str, outcome: CallOutcome, hold: float | None) -> None:
@@ -118,10 +111,10 @@ class LocalReplica:
         return self.run(steps)
 
     def wait(self, pending: Pending) -> None:
-        """Returns at once."""
+        """Return at once."""
 
     async def wait_async(self, pending: Pending) -> None:
-        """Returns at once."""
+        """Return at once."""
 
     def confirm(self, operation: Operation, timeout: float) -> bool:
         forking.notice()
@@ -148,9 +141,10 @@ class LocalReplica:
         self._local.value = operation.apply(self._local.value, self._config, self.now(), self._setup.jitter())
 
     def _follow(self) -> tuple[Circuit, Circuit]:
-        """Have the fast path that the circuit allows. Returns what was followed until now, and what is from now on."""
+        """Take over the circuit's new value. Returns the previous value and the new one."""
         before, after = self.circuit, self._local.value
-        # A breaker's first outcome is recorded with its next call: others weigh an outage by who else succeeds.
+        # A breaker's first outcome is recorded with its next call, because `Window.assess` asks which processes
+        # succeed.
         is_new = self.fast_path is None or self.fast_path.generation != after.generation
         fresh_until = NEVER if is_new else self._setup.clock() + self._config.refresh_interval
         override = after.override and after.override_at(self.now())

@@ -1,4 +1,4 @@
-"""What every replica, a breaker's copy of a circuit, is made with, and how a caller waits for it."""
+"""What each replica, which is one breaker's copy of a circuit, is made with, and how a caller waits for it."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -11,33 +11,25 @@ from breakwall.breaker.sync.fast_path import FastPath
 
 T = TypeVar("T")
 
-# What a caller may wait for: done when the store has answered, or is known not to. None: there is nothing to wait for.
-# Whoever does not wait loses nothing; the work has begun.
+# Done when the store has answered or has failed. The work has begun, so a caller may wait for it but need not. None:
+# there is nothing to wait for.
 Pending = Future[None] | None
-# Code that waits for several of these, one after the other. A thread and an event loop wait in different ways, so the
-# code only yields what is to be waited for; a replica's `run` and `run_async` wait.
+# Code that waits for several futures, one after the other. It only yields them, because a thread and an event loop wait
+# in different ways: a replica's `run` and `run_async` do the waiting.
 Steps = Generator[Future[None], None, T]
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One breaker's own.
-
-    Attributes:
-        clock: monotonic seconds.
-        jitter: 0 up to 1, at random.
-        on_fast_path: called, with the replica's lock held, with the fast path for calls from now on, or with None when
-            each call has to ask.
-        on_change: called, outside of every lock, with the circuit before and after a transition or a change of its
-            override, and the store's time.
-        on_store: called, outside of every lock, with None when the store answers again, else with the name of the error
-            that it is lost with.
-    """
+    """What a replica gets from its breaker. ``on_change`` and ``on_store`` are called outside of every lock."""
 
     name: str
     config: CircuitBreakerConfig
-    clock: Callable[[], float]
-    jitter: Callable[[], float]
+    clock: Callable[[], float]  # Monotonic seconds.
+    jitter: Callable[[], float]  # 0 up to 1, at random.
+    # Gets the fast path for the next calls, or None if each call must ask. The replica's lock is held.
     on_fast_path: Callable[[FastPath | None], None]
+    # Gets the circuit before and after a transition or a change of its override, and the store's time.
     on_change: Callable[[Circuit, Circuit, float], None]
+    # Gets None if the store answers again, else the name of the error with which it was lost.
     on_store: Callable[[str | None], None]

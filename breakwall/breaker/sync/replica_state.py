@@ -1,8 +1,8 @@
-"""The state of one breaker's copy of a shared circuit. No store, no thread, no waiting.
+"""The state of one breaker's copy of a shared circuit, without a store, a thread or any waiting.
 
-While the store answers, the copy is what the store said last, and operations wait for the next synchronization. When
-the store does not answer in time, the same operations are applied to the copy too, which becomes a local circuit of the
-same configuration. When an answer comes, the copy follows the store again; `conflict` decides whose circuit is right.
+While the store answers, the copy is the store's last answer, and operations wait for the next synchronization. If the
+store does not answer in time, the copy becomes a local circuit: operations are applied to it as well. When the store
+answers again, `conflict` decides which circuit wins, and the copy is the store's answer again.
 """
 
 import secrets
@@ -21,37 +21,24 @@ from breakwall.breaker.sync.pending import PendingOperations
 from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.schedule import Schedule
 
-# The store's time is derived from its last answer; after so many seconds it is asked for again.
+# Seconds. The store's time is derived from its last answer; if that is older than this, the store is asked again.
 LONGEST_DERIVED_TIME = 10.0
 
 
 class StoreStatus(Enum):
-    """``NEW``: it has never answered. ``SLOW``: an answer is overdue. ``LOST``: the last attempt failed, or the silence
-    was too long."""
-
-    NEW = "new"
+    NEW = "new"  # It has never answered.
     ANSWERING = "answering"
-    SLOW = "slow"
-    LOST = "lost"
+    SLOW = "slow"  # An answer is overdue.
+    LOST = "lost"  # The last synchronization failed, or the silence was too long.
 
     @property
     def is_local(self) -> bool:
-        """Whether calls go by a local circuit."""
+        """Whether calls use a local circuit."""
         return self in {StoreStatus.SLOW, StoreStatus.LOST}
 
 
 class ReplicaState:
-    """Anybody may look at it. Whoever calls a method that changes it holds ``lock``.
-
-    Attributes:
-        lock: guards all of it, and which synchronization is next.
-        status: how it stands with the store.
-        error: the name of the error that the store is slow or lost with.
-        circuit: the copy.
-        pending: what is to be done in the store.
-        schedule: when to synchronize.
-        switch: the fast path.
-    """
+    """Reading needs no lock. A caller of a method that changes the state holds ``lock``."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
@@ -59,43 +46,43 @@ class ReplicaState:
         self.reset()
 
     def reset(self) -> None:
-        """Know nothing: at the start, and in a forked child, whose parent reports what was counted."""
-        self.lock = threading.Lock()
-        self._member = secrets.token_hex(4)
+        """Begin anew: at the start, and in a forked child, whose parent reports what was counted."""
+        self.lock = threading.Lock()  # Also for the synchronizer's next future.
+        self._process = secrets.token_hex(4)
         self.status = StoreStatus.NEW
-        self.error: str | None = None
+        self.error: str | None = None  # The class name of the error with which the store is slow or lost.
         self.circuit = self._confirmed = Circuit()
         self.pending = PendingOperations()
         self.schedule = Schedule(self._config, self._clock)
-        self.switch = FastPathSwitch(self._member, self._config, self._setup.on_fast_path)
+        self.switch = FastPathSwitch(self._process, self._config, self._setup.on_fast_path)
         self._received: Received | None = None
         self._clock_offset = steady_time()() - self._clock()
         self._born_at = self._clock()
         self._early = EarlyOutcomes()
         self._early_taken: EarlyOutcomes | None = None
 
-    # --- looking
+    # --- reading
 
     def now(self) -> float:
-        """The store's time, as far as this process can tell."""
+        """The store's time, derived from its last answer."""
         return self._clock() + self._clock_offset
 
-    def is_ripe(self) -> bool:
-        """Whether a suspicion has lasted for as long as others can refute it."""
+    def suspicion_has_lasted(self) -> bool:
+        """Whether a suspicion has lasted so long that other processes cannot refute it any more."""
         suspected_at = self.circuit.window.suspected_at
         return suspected_at is not None and self.now() >= suspected_at + self._config.refresh_interval
 
     def has_opened(self) -> bool:
-        """Whether time alone has opened the circuit, and nobody has stored that yet."""
+        """Whether the circuit is open because a suspicion lasted, and no process has stored that yet."""
         if self.circuit.state is not CircuitState.CLOSED:
             return False
         return decide(self.circuit, self._config, self.now()).state is not CircuitState.CLOSED
 
     # --- what this breaker does
 
-    def note(self, operation: Operation) -> None:
-        """Have ``operation`` done: in the store with the next synchronization, or in the local circuit."""
-        self.give_up_if_silent()
+    def record(self, operation: Operation) -> None:
+        """Apply ``operation``: to the stored circuit with the next synchronization, or to the local circuit."""
+        self.become_lost_if_silent()
         never_answered = self._received is None
         is_kept = never_answered and self._early.take(operation, self._config, self.now())
         if self.status.is_local or is_kept:
@@ -105,35 +92,35 @@ class ReplicaState:
         elif not is_kept:
             self.pending.add(operation)
 
-    def note_failure(self, generation: int, *, slow: bool) -> bool:
-        """Count a call of the closed ``generation`` that failed or was slow; whether the store should hear of it."""
-        # A child that was forked during its parent's call knows no generation yet.
+    def record_failure(self, generation: int, *, slow: bool) -> bool:
+        """Count a call of the closed ``generation`` that failed or was slow. Returns whether it counts."""
+        # A child that was forked during its parent's call does not know the generation yet.
         is_new = self.status is StoreStatus.NEW
         if not (self.switch.is_in(generation) or is_new):
             return False
         generation = self.circuit.generation if is_new else generation
         delta = self.switch.delta(generation, failures=not slow, slow=slow)
-        self.note(RecordOutcomes(delta))
+        self.record(RecordOutcomes(delta))
         return True
 
     def collect(self) -> None:
-        """Note what calls have counted on the fast path since the last time."""
+        """Record what calls have counted on the fast path since the last time."""
         if self.switch.current is not None:
             delta = self.switch.delta(self.switch.current.generation)
             if delta:
-                self.note(RecordOutcomes(delta))
+                self.record(RecordOutcomes(delta))
 
     # --- a synchronization
 
     def begin(self) -> tuple[Snapshot, Received | None]:
-        """A synchronization begins: what it starts from, and what is known of the store."""
-        self.give_up_if_silent()
+        """A synchronization begins. Returns what it starts from, and the store's last answer."""
+        self.become_lost_if_silent()
         self.collect()
         self.schedule.began()
         self._early_taken, self._early = self._early or None, EarlyOutcomes()
         is_lost = self.status is StoreStatus.LOST
         snapshot = Snapshot(
-            self._member,
+            self._process,
             self.pending.take(),
             self._early_taken,
             self.circuit if is_lost else self._confirmed,
@@ -147,14 +134,13 @@ class ReplicaState:
         return snapshot, self._last_answer() if brings_something else None
 
     def finish(self, result: Synchronized, *, was_lost: bool) -> None:
-        """A synchronization has ended, which began when the store ``was_lost`` or was not.
+        """A synchronization has ended; ``was_lost``: the store was lost at its start.
 
-        Raises:
-            TimeoutError: it took so long that the store was given up meanwhile, and the operations with it.
+        Raises `TimeoutError` if it took so long that the store counts as lost meanwhile, and the operations with it.
         """
-        self.give_up_if_silent()
-        given_up = self.status is StoreStatus.LOST and not was_lost
-        if given_up or self.schedule.took_too_long:
+        self.become_lost_if_silent()
+        lost_meanwhile = self.status is StoreStatus.LOST and not was_lost
+        if lost_meanwhile or self.schedule.took_too_long:
             raise TimeoutError
         if result.raced:
             self.schedule.raced(self._jitter())
@@ -170,18 +156,18 @@ class ReplicaState:
         self._follow(result)
 
     def wait_for_others(self) -> None:
-        """The store is back, but others may still refute the local circuit: it goes on."""
+        """The store is back, but other processes may still refute the local circuit: continue with it."""
         self.schedule.is_back()
         self.pending.put_back()
         self._put_back_early()
         self._become_lost(self.error)
 
     def fail(self, error: str) -> None:
-        """A synchronization has failed with the error called ``error``: go on with a local circuit."""
+        """A synchronization has failed with the error called ``error``: continue with a local circuit."""
         if not self.status.is_local:
             self._apply_locally(self.pending.unconfirmed)
             self.schedule.is_lost()
-        # What may have arrived is not sent again: counted twice it could open a healthy circuit.
+        # Outcomes that may have arrived are not sent again: counted twice, they could open a healthy circuit.
         if self._early_taken is not None and not self._early_taken.may_be_stored:
             self._put_back_early()
         self._early_taken = None
@@ -190,8 +176,8 @@ class ReplicaState:
 
     # --- a store that does not answer
 
-    def doubt(self) -> None:
-        """The store does not answer in time: go on with a local circuit meanwhile."""
+    def become_slow(self) -> None:
+        """The store does not answer in time: continue with a local circuit meanwhile."""
         if self.status.is_local:
             return
         self.collect()
@@ -199,7 +185,7 @@ class ReplicaState:
         self.schedule.is_late()
         self._apply_locally(self.pending.unconfirmed)
 
-    def give_up_if_silent(self) -> None:
+    def become_lost_if_silent(self) -> None:
         """A store that is slow for too long is lost."""
         if self.status is StoreStatus.SLOW and self.schedule.is_silent:
             self.schedule.try_later()
@@ -208,7 +194,7 @@ class ReplicaState:
     # --- private
 
     def _last_answer(self) -> Received | None:
-        """What the store said last, unless that is too long ago to derive its time from."""
+        """The store's last answer, unless it is too old to derive the store's time from."""
         received = self._received
         if received is None or self._clock() - received.at > LONGEST_DERIVED_TIME:
             return None
@@ -224,16 +210,16 @@ class ReplicaState:
         is_new = circuit.state is CircuitState.CLOSED and not self.switch.is_in(circuit.generation)
         if first:
             self._take_in_running_calls(circuit)
-        # A breaker's first outcome, and what came while the store was slow, are sent with the next call: others weigh
-        # an outage by who else succeeds.
+        # A breaker's first outcome, and what was counted while the store was slow, are sent with the next call, because
+        # `Window.assess` asks which processes succeed.
         unsent = bool(self.pending) or bool(self._early)
         again = is_new or (unsent and not self.schedule.gather_for)
         self.schedule.answered(received.at, again=again)
         self._update_fast_path()
 
     def _take_in_running_calls(self, circuit: Circuit) -> None:
-        """Calls that began before the first answer began in no known generation. They began in this one if it is older
-        than this breaker."""
+        """Calls that began before the first answer belong to no known generation. If the circuit's generation is older
+        than this breaker, they belong to it."""
         is_older = (circuit.began_at or NEVER) <= self._born_at + self._clock_offset
         if circuit.state is CircuitState.CLOSED and is_older and self.switch.current is not None:
             self.switch.current.generation = circuit.generation

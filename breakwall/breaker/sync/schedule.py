@@ -5,26 +5,21 @@ from collections.abc import Callable
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.sync.fast_path import NEVER
 
-# After lost races, failures are gathered for this share of a refresh interval and at most so many seconds, or down to
-# half of it. Sending each at once would mostly lose again, and delay noticing that the circuit is open: `docs/adr/0005`
-# has the measurement. The share is below 1, so that each refresh still brings all outcomes.
+# After a lost race, failures are gathered before the next swap: for a random time between half of this share of a
+# refresh interval and all of it, and at most so many seconds. Without that the next swap would probably lose too, and
+# the process would notice later that the circuit is open: `docs/adr/0005` has the measurement. The share is below 1, so
+# that each refresh still sends all outcomes.
 GATHERING = 0.5
 LONGEST_GATHERING = 0.1
-# A busy process is late now and then. A store that says nothing for so many seconds is lost.
+# Seconds without an answer after which a store is lost. A shorter silence may only show that this process is busy.
 LONGEST_SILENCE = 1.0
-# A process that lost the store for a while, but not the service, finds the store back after one refresh interval and
-# has reported its successes after two.
+# A process that lost the store but not the service finds the store again within one refresh interval, and has reported
+# its successes within two.
 INTERVALS_TO_REFUTE = 3
 
 
 class Schedule:
-    """Moments on one breaker's clock. Its owner's lock guards it.
-
-    Attributes:
-        due: when the copy of the circuit is to be renewed.
-        lost_at: when the store was last lost.
-        longest_silence: seconds.
-    """
+    """Moments on one breaker's clock. The owner's lock guards it."""
 
     def __init__(self, config: CircuitBreakerConfig, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -33,7 +28,8 @@ class Schedule:
         self._first_until: float | None = None
         self._has_answered = False
         self.longest_silence = max(LONGEST_SILENCE, config.store_timeout)
-        self.due = self.lost_at = NEVER
+        self.due = NEVER  # When to synchronize.
+        self.lost_at = NEVER  # When the store was last lost.
         self._began_at = self._late_at = NEVER
         self._back_at: float | None = None
         self._gather_until = NEVER
@@ -44,17 +40,17 @@ class Schedule:
 
     @property
     def gather_for(self) -> float:
-        """For how many seconds failures are still gathered before they are sent."""
+        """Seconds until gathered failures are sent."""
         return max(0.0, self._gather_until - self._clock())
 
     @property
     def is_silent(self) -> bool:
-        """Whether a late store has said nothing for so long that it is lost."""
+        """Whether a slow store has been silent for so long that it is lost."""
         return self._clock() - max(self._late_at, self._began_at) >= self.longest_silence
 
     @property
     def took_too_long(self) -> bool:
-        """Whether the store was silent for so long, in a synchronization that ends now, that it is lost."""
+        """Whether the synchronization that ends now took so long that the store is lost."""
         longest = self.longest_silence
         if not self._has_answered:
             longest = max(longest, self._first_contact)
@@ -62,17 +58,14 @@ class Schedule:
 
     @property
     def first_timeout(self) -> float:
-        """For how many seconds a call may still wait for a store that has never answered.
-
-        Counted from the first call that asks: later ones wait together with it.
-        """
+        """Seconds that a call may wait for a store that has never answered, counted from the first such call."""
         if self._first_until is None:
             self._first_until = self._clock() + self._first_contact
         return max(0.0, self._first_until - self._clock())
 
     @property
     def others_had_time(self) -> bool:
-        """Whether the store has been back for so long that every busy process has reported."""
+        """Whether the store has been back so long that every busy process has reported."""
         refutable_for = INTERVALS_TO_REFUTE * self._interval
         return self._back_at is not None and self._clock() >= self._back_at + refutable_for
 
@@ -81,31 +74,32 @@ class Schedule:
         self._began_at = self._clock()
 
     def answered(self, at: float, *, again: bool) -> None:
-        """The copy is the store's of the moment ``at``; to be renewed ``again`` with the next call, or when due."""
+        """The store has answered at the moment ``at``. ``again``: synchronize again with the next call."""
         self._has_answered = True
         self._back_at = None
         self.due = at if again else at + self._interval
 
     def raced(self, jitter: float) -> None:
-        """Others' swaps came before ours."""
+        """A swap has lost a race: gather the next failures."""
         gathering = min(self._interval * GATHERING, LONGEST_GATHERING) * (1 - jitter / 2)
         self._gather_until = self._clock() + gathering
 
     def is_back(self) -> None:
-        """The store answers after a loss, but others may still refute the local circuit."""
+        """The store answers after a loss, but other processes may still refute the local circuit."""
         if self._back_at is None:
             self._back_at = self._clock()
         self.try_later()
 
     def try_later(self) -> None:
-        """The store is of no use for one refresh interval."""
+        """Synchronize again after one refresh interval."""
         self.due = self._clock() + self._interval
 
     def is_late(self) -> None:
-        """An answer is overdue; with it the store may be lost."""
+        """An answer is overdue, and the store may be lost."""
         self._late_at = self._clock()
         self.try_later()
-        # What others sent before they noticed may still arrive when the store goes on.
+        # Other processes notice the loss within an interval. What they sent until then may arrive when the store is
+        # back.
         self.lost_at = self.due
 
     def is_lost(self) -> None:
@@ -113,6 +107,6 @@ class Schedule:
         self.lost_at = self._clock()
 
     def failed(self) -> None:
-        """A synchronization has failed: when the store is back, busy processes need time again to find it."""
+        """A synchronization has failed. When the store is back, busy processes again need time to notice."""
         self._back_at = None
         self.try_later()

@@ -8,7 +8,6 @@ from breakwall.breaker import forking
 from breakwall.breaker.circuit.operations import Advance, HoldOpen, Operation, RecordProbe, RequestLease
 from breakwall.breaker.circuit.state import CallOutcome, Circuit
 from breakwall.breaker.sync.fast_path import FastPath
-from breakwall.breaker.sync.notifier import Notifier
 from breakwall.breaker.sync.pending import ConfirmedOperation
 from breakwall.breaker.sync.replica import Pending, Setup, Steps, T
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
@@ -20,18 +19,23 @@ class SharedReplica:
     """One breaker's copy of a circuit in a store, at most one refresh interval old. Safe for threads."""
 
     def __init__(self, setup: Setup, store: Store) -> None:
+        self._setup = setup
         self._clock = setup.clock
         self._timeout = setup.config.store_timeout
         self._state = ReplicaState(setup)
-        self._notifier = Notifier(setup, self._state)
-        self._synchronizer = Synchronizer(setup, store, self._state, self._notifier.announce)
+        self._synchronizer = Synchronizer(setup, store, self._state, self._announce)
         self.now = self._state.now
+        self._begin()
 
     def reset(self) -> None:
-        """Forget everything, in a forked child: what was counted is the parent's to report."""
+        """Begin anew, in a forked child: the parent reports what was counted."""
         self._state.reset()
         self._synchronizer.reset()
-        self._notifier.reset()
+        self._begin()
+
+    def _begin(self) -> None:
+        # What was announced last. The state at the start is no change.
+        self._known_circuit, self._known_error = self._state.circuit, self._state.error
 
     @property
     def circuit(self) -> Circuit:
@@ -39,70 +43,70 @@ class SharedReplica:
 
     @property
     def store_error(self) -> str | None:
-        """The name of the error that the store is slow or lost with."""
+        """The class name of the error with which the store is slow or lost."""
         return self._state.error
 
     @property
-    def is_in_touch(self) -> bool:
-        """Whether the store has answered ever, and the last time."""
+    def store_ok(self) -> bool:
+        """Whether the store has answered the last synchronization."""
         return self._state.status is StoreStatus.ANSWERING
 
     @property
     def fast_path(self) -> FastPath | None:
-        """Of the closed generation, if it is closed."""
+        """Of this generation, if it is closed."""
         return self._state.switch.current
 
     # --- before a call
 
-    def look(self) -> Pending:
-        """Have the copy renewed if it is older than the refresh interval. The circuit does not change."""
+    def refresh(self) -> Pending:
+        """Synchronize if the copy is older than the refresh interval."""
         return self._synchronizer.current_or_next() if self._state.schedule.is_due else None
 
-    def refresh(self) -> Pending:
-        """`look`, before a call: what time alone has done is stored too."""
+    def refresh_for_call(self) -> Pending:
+        """`refresh`, before a call: a suspicion that has lasted is stored too."""
         if self._state.has_opened():
             return self._submit(Advance())
-        if self._state.schedule.is_due and self._state.is_ripe():
-            # Others have refuted the suspicion: clear it, so that the next one lasts as long again.
-            self._note(Advance())
-        return self.look()
+        if self._state.schedule.is_due and self._state.suspicion_has_lasted():
+            # Other processes have refuted the suspicion: clear it, so that the next one lasts as long again.
+            self._record(Advance())
+        return self.refresh()
 
     def request_lease(self, lease_id: str) -> Pending:
-        """Ask for a probe's lease."""
+        """Request a probe's lease."""
         return self._submit(RequestLease(lease_id))
 
     def take_lease(self, lease_id: str) -> bool:
-        """Whether the lease was granted; if not, the request is taken back."""
+        """Whether the lease was granted. If not, the request is withdrawn."""
         with self._state.lock:
             has_it = self._state.circuit.holds(lease_id)
             if not has_it:
                 self._state.pending.withdraw(RequestLease(lease_id))
                 if self._state.status.is_local:
-                    # The request may be on its way, and what it gets nobody will use.
-                    self._state.note(RecordProbe(lease_id, CallOutcome.NEUTRAL))
+                    # The request may still arrive and get a lease, which no call will use.
+                    self._state.record(RecordProbe(lease_id, CallOutcome.NEUTRAL))
             return has_it
 
-    def give_up_lease(self, lease_id: str) -> None:
-        """The caller was cancelled or interrupted while it waited for the lease: nobody will use it."""
+    def release_lease(self, lease_id: str) -> None:
+        """End a lease that was requested: its caller was cancelled or interrupted meanwhile."""
         with self._state.lock:
             self._state.pending.withdraw(RequestLease(lease_id))
-            self._state.note(RecordProbe(lease_id, CallOutcome.NEUTRAL))
+            self._state.record(RecordProbe(lease_id, CallOutcome.NEUTRAL))
         self._synchronizer.next()
 
     # --- after a call
 
     def record_probe(self, lease_id: str, outcome: CallOutcome, hold: float | None) -> Pending:
-        """A probe has ended; the service may have asked for a pause of ``hold`` seconds."""
+        """A probe has ended. The service may have asked for a pause of ``hold`` seconds."""
         return self._submit(RecordProbe(lease_id, outcome, hold))
 
     def record_failure(self, generation: int, *, slow: bool, hold: float | None) -> Pending:
         """A call of the closed ``generation`` failed, or was slow."""
         with self._state.lock:
             if hold is not None:
-                self._state.note(HoldOpen(generation, hold))
-            noted = self._state.note_failure(generation, slow=slow)
+                self._state.record(HoldOpen(generation, hold))
+            counts = self._state.record_failure(generation, slow=slow)
             delay = self._state.schedule.gather_for if hold is None else 0.0
-        if not noted and hold is None:
+        if not counts and hold is None:
             return None
         if not delay or self._state.status.is_local:
             return self._next()
@@ -112,7 +116,7 @@ class SharedReplica:
     # --- waiting
 
     def run(self, steps: Steps[T]) -> T:
-        """Take ``steps`` in this thread."""
+        """Run ``steps`` in this thread."""
         forking.notice()
         end = self._deadline()
         try:
@@ -124,7 +128,7 @@ class SharedReplica:
             steps.close()
 
     async def run_async(self, steps: Steps[T]) -> T:
-        """`run` for an event loop, which is not blocked."""
+        """`run` for an event loop, without blocking it."""
         forking.notice()
         end = self._deadline()
         try:
@@ -136,7 +140,7 @@ class SharedReplica:
             steps.close()
 
     def wait(self, pending: Pending) -> None:
-        """Wait in this thread, at most the store time-out."""
+        """Wait in this thread, at most for the store timeout."""
         self._wait(pending, self._deadline() - self._clock())
 
     async def wait_async(self, pending: Pending) -> None:
@@ -144,27 +148,27 @@ class SharedReplica:
         await self._wait_async(pending, self._deadline() - self._clock())
 
     def _deadline(self) -> float:
-        """Until when a call waits that begins to wait now: longer for the first contact, unless that is in vain."""
+        """Until when a call may wait that begins to wait now: longer for the first contact, if that is not in vain."""
         timeout = self._timeout
         if self._state.status is StoreStatus.NEW and not self._synchronizer.thread.is_silent:
             timeout = max(timeout, self._state.schedule.first_timeout)
         return self._clock() + timeout
 
     def _wait(self, pending: Pending, timeout: float, *, for_local: bool = False) -> None:
-        """Wait ``timeout`` seconds at most. While a local circuit goes on, nobody waits but ``for_local``."""
+        """Wait at most ``timeout`` seconds. While a local circuit is used, only a caller with ``for_local`` waits."""
         if pending is not None and self._is_worth_waiting(for_local=for_local):
             try:
                 pending.result(max(0.0, timeout))
             except TimeoutError:
                 self._synchronizer.overdue(pending)
-        self._notifier.announce()
+        self._announce()
 
     async def _wait_async(self, pending: Pending, timeout: float) -> None:
         if pending is not None and not pending.done() and self._is_worth_waiting(for_local=False):
             _, late = await asyncio.wait([asyncio.wrap_future(pending)], timeout=max(0.0, timeout))
             if late:
                 self._synchronizer.overdue(pending)
-        self._notifier.announce()
+        self._announce()
 
     def _is_worth_waiting(self, *, for_local: bool) -> bool:
         is_local = self._state.status.is_local
@@ -173,10 +177,10 @@ class SharedReplica:
     # --- operators, and the end
 
     def confirm(self, operation: Operation, timeout: float) -> bool:
-        """Have ``operation`` stored within ``timeout`` seconds, or not at all; whether it was."""
+        """Store ``operation`` within ``timeout`` seconds, or not at all. Returns whether it was stored."""
         forking.notice()
         confirmed = ConfirmedOperation(operation)
-        self._note(confirmed)
+        self._record(confirmed)
         future = self._synchronizer.next(at_once=True)
         if future is not None and self._synchronizer.thread.is_this_thread():
             self._synchronizer.run(future)
@@ -199,17 +203,32 @@ class SharedReplica:
 
     # --- private
 
-    def _note(self, operation: Operation) -> None:
+    def _record(self, operation: Operation) -> None:
         with self._state.lock:
-            self._state.note(operation)
+            self._state.record(operation)
 
     def _submit(self, operation: Operation) -> Pending:
-        self._note(operation)
+        self._record(operation)
         return self._next()
 
     def _next(self) -> Future[None] | None:
         pending = self._synchronizer.next()
         if pending is None:
-            # A lost store: the local circuit may have moved.
-            self._notifier.announce()
+            # The store is lost, and the local circuit may have changed.
+            self._announce()
         return pending
+
+    def _announce(self) -> None:
+        """Report to the breaker what has changed, each change once. A slow store is no change: it may still answer."""
+        state = self._state
+        with state.lock:
+            state.become_lost_if_silent()
+            before, error_before = self._known_circuit, self._known_error
+            after = self._known_circuit = state.circuit
+            error = self._known_error = error_before if state.status is StoreStatus.SLOW else state.error
+        # Another thread may announce later changes now. It does not repeat these.
+        if before.generation != after.generation or before.override is not after.override:
+            self._setup.on_change(before, after, state.now())
+        # Another error of the same loss is no change: a call was overdue, and then it failed.
+        if (error is None) != (error_before is None):
+            self._setup.on_store(error)

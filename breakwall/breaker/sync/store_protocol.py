@@ -1,4 +1,4 @@
-"""What the synchronization needs of a store: to load a circuit's text, and to compare and swap it."""
+"""What a synchronization needs from a store: to load a circuit's text, and to compare and swap it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,31 +8,25 @@ ABSENT = ""
 
 @dataclass(frozen=True, slots=True)
 class StoredCircuit:
-    """One circuit as a store has it.
+    """One circuit as a store has it."""
 
-    Attributes:
-        version: of the text; ``ABSENT`` when there is none.
-        text: as it was written; None when there is none.
-        now: the store's clock, seconds since the epoch, when it answered.
-    """
-
-    version: str
-    text: str | None
-    now: float
+    version: str  # Of the text; ``ABSENT`` if nothing is stored.
+    text: str | None  # None if nothing is stored.
+    now: float  # The store's clock when it answered: seconds since the epoch.
 
 
 class Store(Protocol):
-    """A place for circuits, by name, that processes share. `load` and `swap` may raise anything when it fails.
+    """Keeps circuits, by name, for processes that share them. `load` and `swap` may raise any error.
 
     A store is used from one thread at a time. It opens its connections on first use, in the process that uses them.
 
-    A version is an opaque text that every write makes anew. So a store that was emptied and filled again is never
-    mistaken for the one that was read before.
+    A version is an opaque text, new with every write. So a store that was emptied and filled again is never mistaken
+    for the one that was read before.
     """
 
     @property
     def remote(self) -> bool:
-        """Whether an answer may be slow or not come: such a store gets a thread of its own."""
+        """Whether an answer may be late or missing: such a store gets a thread of its own."""
         ...
 
     def load(self, name: str) -> StoredCircuit:
@@ -40,7 +34,7 @@ class Store(Protocol):
         ...
 
     def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
-        """Store ``text`` as ``version`` if ``seen`` is still the version there.
+        """Store ``text`` as ``version`` if the stored version still is ``seen``.
 
         Returns:
             Whether it was, and what is stored now.
@@ -52,5 +46,5 @@ class Store(Protocol):
         ...
 
     def forget_connections(self) -> None:
-        """Leave the connections to the parent process: called in a child right after a fork."""
+        """Leave the connections to the parent process. Called in a child right after a fork."""
         ...

@@ -1,7 +1,6 @@
-"""Runs synchronizations: on one daemon thread for each remote store, so that nobody has to wait for the store.
+"""Runs the jobs of a remote store on one daemon thread, so that a caller can stop waiting at any time.
 
-A driver's own time-outs bound most hangs, but not all and not tightly. A caller waits for the future of a
-synchronization as long as it wants to and then goes on; the synchronization ends in the background.
+A driver's own timeouts end most hangs, but not all, and often late. The job then ends in the background.
 """
 
 import contextlib
@@ -16,7 +15,7 @@ from breakwall.breaker.sync.store_protocol import Store
 
 logger = logging.getLogger("breakwall.breaker")
 
-MEMORY_PAUSE = 0.1  # Seconds until a thread that found no memory looks again.
+MEMORY_PAUSE = 0.1  # Seconds until the thread continues after a `MemoryError`.
 
 
 class NoThreadError(Exception):
@@ -24,11 +23,7 @@ class NoThreadError(Exception):
 
 
 class StoreThread:
-    """The way to one store, shared by the breakers that use it. `attach` and `detach` count them.
-
-    Attributes:
-        is_silent: whether this process waits for the store in vain: breakers that are new to it then do not wait too.
-    """
+    """The thread of one store, shared by the breakers that use the store. `attach` and `detach` count them."""
 
     def __init__(self, store: Store) -> None:
         self._remote = store.remote
@@ -39,7 +34,9 @@ class StoreThread:
         forking.remember(self)
 
     def _reset(self) -> None:
-        self.is_silent = False
+        self.is_silent = (
+            False  # Whether the last wait was in vain. Then new breakers do not wait for a first contact.
+        )
         self._lock = threading.Lock()
         self._inline = threading.Lock()
         self._jobs = JobQueue()
@@ -50,7 +47,7 @@ class StoreThread:
             self._users += 1
 
     def detach(self, timeout: float) -> None:
-        """The last user that leaves closes the connections and ends the thread, after what is under way."""
+        """The last user that leaves ends the thread and closes the connections, after the jobs that are queued."""
         with self._lock:
             self._users -= 1
             thread, self._thread = (self._thread, None) if self._users == 0 else (None, self._thread)
@@ -61,14 +58,8 @@ class StoreThread:
             thread.join(timeout)
 
     def run(self, job: Job, then: Job, delay: float = 0.0) -> None:
-        """Run ``job`` and, outside of every lock, ``then``: now for a store that is not remote, else on the thread, in
-        ``delay`` seconds.
-
-        Jobs run one at a time.
-
-        Raises:
-            NoThreadError: see there.
-        """
+        """Run ``job`` and, outside of every lock, ``then``: at once if the store is not remote, else on the thread in
+        ``delay`` seconds. Jobs run one at a time. May raise `NoThreadError`."""
         if not self._remote:
             with self._inline:
                 job()
@@ -94,11 +85,11 @@ class StoreThread:
         return threading.current_thread() is self._thread
 
     def stop(self) -> None:
-        """End the thread, when the store is no more."""
+        """End the thread, because the store is gone."""
         self._jobs.end()
 
     def after_fork(self) -> None:
-        """The thread and the connections are the parent's; this process opens its own when it needs them."""
+        """The thread and the connections are the parent's. This process makes its own when it needs them."""
         self._reset()
         forget_connections = self._forget_connections()
         if forget_connections is not None:
@@ -109,7 +100,7 @@ def _work(jobs: JobQueue, close_store: weakref.WeakMethod[Job]) -> None:
     while True:
         try:
             work = jobs.take()
-        # Without this thread the process would never hear of the others again.
+        # Without this thread the process would never synchronize again.
         except MemoryError:
             time.sleep(MEMORY_PAUSE)
             continue
@@ -117,7 +108,7 @@ def _work(jobs: JobQueue, close_store: weakref.WeakMethod[Job]) -> None:
             break
         for step in work:
             _run(step)
-        # Not kept while the thread waits: they hold the breaker that they are for.
+        # Not kept while the thread waits: they keep their breaker alive.
         del work, step
     close = close_store()
     if close is not None:
@@ -127,11 +118,11 @@ def _work(jobs: JobQueue, close_store: weakref.WeakMethod[Job]) -> None:
 def _run(step: Job) -> None:
     try:
         step()
-    # Also an exit: here it comes from a driver or a listener, and would end the one thread that all breakers of this
-    # store wait for.
+    # Also an exit: here a driver or a listener has raised it, and it would end the only thread that all breakers of
+    # this store wait for.
     except BaseException:
         with contextlib.suppress(Exception):
-            logger.exception("the thread of a breaker's store goes on after an error")
+            logger.exception("the thread of a breaker's store continues after an error")
 
 
 class StoreThreads:
@@ -143,7 +134,7 @@ class StoreThreads:
         forking.remember(self)
 
     def of(self, store: Store) -> StoreThread:
-        """The thread of ``store``, made on first request."""
+        """The thread of ``store``. It is made on the first call."""
         with self._lock:
             if store not in self._threads:
                 thread = self._threads[store] = StoreThread(store)

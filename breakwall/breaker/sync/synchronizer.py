@@ -1,7 +1,7 @@
 """Synchronizes one replica with its store: one synchronization at a time, on the store's thread.
 
-A future stands for each: it is done when the synchronization is over, however it ended. Callers that come together
-share one.
+Each synchronization has a future, which is done when it has ended, with or without success. Callers that come at the
+same time share one.
 """
 
 from collections.abc import Callable
@@ -14,16 +14,14 @@ from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
 from breakwall.breaker.sync.store_protocol import Store
 from breakwall.breaker.sync.store_thread import NoThreadError, store_threads
 
-# A synchronization begins no further round after this share of the silence with which a store is lost. What it sends
-# late in its last round is then younger than that silence too.
+# The share of a store's longest silence after which a synchronization begins no further round. So what its last round
+# sends is not older than that silence.
 LONGEST_LOOP = 0.5
 
 
 class Synchronizer:
-    """Between one replica's state and its store, for which it uses the store's ``thread``.
-
-    ``announce`` is called after each synchronization, outside of every lock.
-    """
+    """Between one replica's state and its store. ``announce`` is called after each synchronization, outside of every
+    lock."""
 
     def __init__(self, setup: Setup, store: Store, state: ReplicaState, announce: Callable[[], None]) -> None:
         self._store = store
@@ -35,24 +33,24 @@ class Synchronizer:
         self.reset()
 
     def reset(self) -> None:
-        """No synchronization is under way: at the start, and in a forked child, whose parent's are its own."""
+        """No synchronization runs: at the start, and in a forked child, which does not run its parent's."""
         self._next: Future[None] | None = None
         self._next_is_delayed = False
-        self._under_way: Future[None] | None = None
+        self._in_progress: Future[None] | None = None
 
     def current_or_next(self) -> Pending:
-        """The synchronization that is under way, or else the next."""
-        return self._under_way or self.next()
+        """The synchronization that runs now, or else the next."""
+        return self._in_progress or self.next()
 
     def next(self, *, at_once: bool = False) -> Pending:
-        """The next synchronization, which will bring what is noted now.
+        """The next synchronization, which will store what is recorded now.
 
-        A lost store is asked once in a refresh interval, or ``at_once``; None in between.
+        A lost store is asked once in a refresh interval, or ``at_once``. Between these times the result is None.
         """
         return self._request(0.0, at_once=at_once)
 
     def later(self, delay: float) -> None:
-        """Have a synchronization in ``delay`` seconds, unless one comes sooner; nobody waits for it."""
+        """Synchronize in ``delay`` seconds, or sooner if another caller needs it. No caller waits for this."""
         self._request(delay, at_once=False)
 
     def _request(self, delay: float, *, at_once: bool) -> Pending:
@@ -64,7 +62,7 @@ class Synchronizer:
                 is_lost = self._state.status is StoreStatus.LOST
                 if is_lost and not (at_once or self._state.schedule.is_due):
                     return None
-                # Of two jobs for the same future, one that waits and one that does not, the later finds it done.
+                # Two jobs can have the same future: one delayed, one immediate. The second one finds it done.
                 self._next = future = self._next or future
                 self._next_is_delayed = delay > 0
             self.thread.run(lambda: self.run(future), self._announce, delay)
@@ -72,32 +70,33 @@ class Synchronizer:
             with self._state.lock:
                 self._state.fail(type(error).__name__)
             self._drop(future)
-        # A signal's: an interrupt, or a worker's soft time limit. Nobody else would ever begin the synchronization.
+        # A signal's: an interrupt, or a worker's soft time limit. No other call would start the dropped
+        # synchronization.
         except BaseException:
             self._drop(future)
             raise
         return future
 
     def overdue(self, future: Future[None]) -> None:
-        """Somebody has waited for ``future`` for as long as they would."""
+        """A caller has waited for ``future`` until its timeout."""
         with self._state.lock:
-            if future in {self._next, self._under_way}:
+            if future in {self._next, self._in_progress}:
                 self.thread.is_silent = True
-                self._state.doubt()
+                self._state.become_slow()
 
     def run(self, future: Future[None]) -> None:
-        """Have the synchronization that ``future`` stands for now, in this thread."""
+        """Run the synchronization of ``future`` now, in this thread."""
         with self._state.lock:
             if self._next is not future:
-                # A call on the store's own thread did not wait for its turn, or it was dropped.
+                # It was dropped, or another job or a call on the store's own thread has run it already.
                 return
-            self._next, self._under_way = None, future
+            self._next, self._in_progress = None, future
         try:
             with self._state.lock:
                 snapshot, known = self._state.begin()
             self._synchronize(snapshot, known)
         finally:
-            self._under_way = None
+            self._in_progress = None
             future.set_result(None)
 
     def _synchronize(self, snapshot: Snapshot, known: Received | None) -> None:
@@ -107,23 +106,23 @@ class Synchronizer:
             with self._state.lock:
                 self._state.finish(result, was_lost=snapshot.is_lost)
                 if self._state.status is StoreStatus.ANSWERING:
-                    # Now that the copy follows the store, whoever still waits finds nothing overdue.
-                    self._under_way = None
+                    # The store has answered: for a caller that still waits, nothing is overdue.
+                    self._in_progress = None
         except PrematureError:
             self.thread.is_silent = False
             with self._state.lock:
                 self._state.wait_for_others()
-        # Whatever a store raises, the call that is being protected must not see it.
+        # A store's error, of any class, must not reach the call that the breaker protects.
         except Exception as error:
             with self._state.lock:
                 self._state.fail(type(error).__name__)
         else:
             if not result.arrived and self._store.remote:
-                # Perhaps nobody calls any more, and still what was counted has to arrive.
+                # What was counted must arrive, also if no further call comes.
                 self.later(self._state.schedule.gather_for)
 
     def _drop(self, future: Future[None]) -> None:
-        """Have no synchronization for ``future``, unless it has begun; what is noted waits for the next."""
+        """Drop the synchronization of ``future`` unless it has begun. The operations wait for the next one."""
         with self._state.lock:
             if self._next is not future:
                 return

@@ -27,7 +27,7 @@ def fail_times(breaker: CircuitBreaker, times: int) -> None:
         breaker.call(fail, fallback="failed")
 
 
-def test_failures_of_all_members_open_one_circuit(join: Join) -> None:
+def test_failures_of_all_processes_open_one_circuit(join: Join) -> None:
     breakers = [join() for _ in range(3)]
     for breaker in breakers:
         fail_times(breaker, 1)
@@ -36,7 +36,7 @@ def test_failures_of_all_members_open_one_circuit(join: Join) -> None:
         wait_until(lambda breaker=breaker: breaker.status().generation == 1)  # type: ignore[misc]
 
 
-def test_no_more_probes_than_configured_are_out_over_all_members(join: Join) -> None:
+def test_no_more_probes_than_configured_are_out_over_all_processes(join: Join) -> None:
     breakers = [join(half_open_max_calls=2, timeout=30.0) for _ in range(4)]
     fail_times(breakers[0], 3)
     wait_until(lambda: breakers[0].status().state is CircuitState.HALF_OPEN)
@@ -50,7 +50,7 @@ def test_no_more_probes_than_configured_are_out_over_all_members(join: Join) -> 
     assert admitted == 2
 
 
-def test_probes_of_different_members_close_it_together(join: Join) -> None:
+def test_probes_of_different_processes_close_it_together(join: Join) -> None:
     first, second = (join(half_open_max_calls=2) for _ in range(2))
     fail_times(first, 3)
     wait_until(lambda: first.status().state is CircuitState.HALF_OPEN)
@@ -84,7 +84,7 @@ def test_a_failed_probe_makes_the_next_wait_longer_for_everybody(join: Join) -> 
     assert status.open_until - status.opened_at == pytest.approx(0.6, abs=0.01)
 
 
-def test_successes_of_all_members_hold_the_rate_down(join: Join) -> None:
+def test_successes_of_all_processes_hold_the_rate_down(join: Join) -> None:
     failing, healthy = join(failure_threshold=5), join(failure_threshold=5)
     for _ in range(40):
         healthy.call(int)

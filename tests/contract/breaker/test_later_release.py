@@ -1,4 +1,4 @@
-"""Members of two releases work on one circuit: what only the later one knows survives, in every store."""
+"""Processes of two releases work on one circuit: what only the later one knows survives, in every store."""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.contract.breaker.member import serve
+from tests.contract.breaker.fleet_process import serve
 
 # Forks of one process that has imported the libraries: two dozen interpreters would take half a minute.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["tests.contract.breaker.member", "sqlalchemy.dialects.postgresql", "psycopg", "redis"]
+    ["tests.contract.breaker.fleet_process", "sqlalchemy.dialects.postgresql", "psycopg", "redis"]
 )
 # What matters here is who is let through, not how long a store on a crowded machine may take.
 CONFIG = {"failure_threshold": 3, "recovery_timeout": 1.0, "timeout": 1.0, "store_timeout": 10.0}

@@ -160,14 +160,14 @@ def test_a_child_that_was_forked_inside_a_probe_is_no_part_of_it(tmp_path: Path)
     assert permits == ["refused"] * 5
 
 
-def test_members_have_names_of_their_own(breaker: CircuitBreaker) -> None:
-    def member() -> str:
+def test_processes_have_names_of_their_own(breaker: CircuitBreaker) -> None:
+    def process() -> str:
         breaker.status()
         replica: Any = breaker._replica
         switch = replica._switch if isinstance(replica, LocalReplica) else replica._state.switch
-        return str(switch._member)
+        return str(switch._process)
 
-    assert in_a_child(member) != member()
+    assert in_a_child(process) != process()
 
 
 def test_a_failure_that_a_child_sees_first_counts(tmp_path: Path) -> None:

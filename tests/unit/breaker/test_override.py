@@ -136,38 +136,38 @@ def test_a_lost_store_is_asked_again_at_once_for_an_operator(
 
 
 class TestAfterTheStoreWasEmptied:
-    """By somebody who was never there before, while members remember more words than one."""
+    """By somebody who was never there before, while processes remember more words than one."""
 
     @pytest.fixture
-    def member(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> CircuitBreaker:
-        member = fleet.breaker()
+    def process(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> CircuitBreaker:
+        process = fleet.breaker()
         for _ in range(3):
-            member.force_close("the alarm is false", "kim")
-            member.auto("kim")
-        member.force_open("maintenance", "kim")
+            process.force_close("the alarm is false", "kim")
+            process.auto("kim")
+        process.force_open("maintenance", "kim")
         clock.sleep(0.3)
         store.wipe()
-        return member
+        return process
 
     def test_an_override_that_was_confirmed_stays(
-        self, fleet: Fleet, clock: Clock, member: CircuitBreaker
+        self, fleet: Fleet, clock: Clock, process: CircuitBreaker
     ) -> None:
         operator = fleet.breaker()
         operator.observe("a trial of the thresholds", "lee")
         clock.sleep(0.3)
-        assert member.call(answer) == "answer"
+        assert process.call(answer) == "answer"
         clock.sleep(0.3)
         override = operator.status().override
         assert override is not None
         assert override.actor == "lee"
 
     def test_an_override_that_was_lifted_does_not_come_back(
-        self, fleet: Fleet, clock: Clock, member: CircuitBreaker
+        self, fleet: Fleet, clock: Clock, process: CircuitBreaker
     ) -> None:
         operator = fleet.breaker()
         operator.auto("lee")
         clock.sleep(0.3)
-        assert member.call(answer) == "answer"
+        assert process.call(answer) == "answer"
         clock.sleep(0.3)
         assert operator.status().override is None
 

@@ -304,7 +304,7 @@ class TestRipeSuspicion:
 
     @pytest.fixture
     def watcher(self, fleet: Fleet, clock: Clock) -> breakwall.breaker.CircuitBreaker:
-        """Of a circuit that one member has failed on, that another has succeeded on, and nobody has called since."""
+        """Of a circuit that one process has failed on, that another has succeeded on, and nobody has called since."""
         failing, healthy, watcher = fleet.breakers(3, failure_threshold=5)
         succeed_times(healthy, 3)
         clock.sleep(0.3)
@@ -342,7 +342,7 @@ class TestRipeSuspicion:
         assert breaker.status().generation == 1
 
     def test_nor_when_it_was_decided_before_the_interval_was_over(self, fleet: Fleet, clock: Clock) -> None:
-        """The member that succeeded left the window meanwhile."""
+        """The process that succeeded left the window meanwhile."""
         other, failing, breaker = fleet.breakers(3, window=1.0)
         succeed_times(other, 3)
         clock.sleep(0.95)
@@ -369,7 +369,7 @@ class TestRipeSuspicion:
     def test_it_opens_with_the_next_call_also_when_it_is_ripe_before_its_interval_is_over(
         self, fleet: Fleet, clock: Clock, store: FaultyStore
     ) -> None:
-        """A window shorter than the interval: the successes of the member that succeeded are too old."""
+        """A window shorter than the interval: the successes of the process that succeeded are too old."""
         other, breaker = fleet.breakers(2, window=1.0, refresh_interval=5.0)
         succeed_times(other, 3)
         clock.sleep(0.9)

@@ -111,7 +111,7 @@ def test_an_override_lasts_as_long_as_the_operator_said_although_the_store_is_an
     assert breaker.status().retry_after == pytest.approx(599)
 
 
-def test_members_that_are_behind_by_what_an_answer_takes_move_no_times() -> None:
+def test_processes_that_are_behind_by_what_an_answer_takes_move_no_times() -> None:
     circuit = Circuit(CircuitState.OPEN, open_until=EPOCH + 30, written_at=EPOCH)
     assert adjusted(circuit, EPOCH - 0.9) is circuit
     assert adjusted(circuit, EPOCH - 1.1).open_until == pytest.approx(EPOCH + 28.9)

@@ -24,7 +24,7 @@ CONFIG = CircuitBreakerConfig(
     jitter=0.5,
     refresh_interval=0.25,
 )
-MEMBERS = ("a", "b", "c")
+PROCESSES = ("a", "b", "c")
 
 
 class Model:
@@ -40,9 +40,9 @@ class Model:
         self.leases: dict[str, float] = {}
         self.probes_succeeded = 0
 
-    def report(self, now: float, jitter: float, generation: int, member: str, good: int, bad: int) -> None:
+    def report(self, now: float, jitter: float, generation: int, process: str, good: int, bad: int) -> None:
         if self.state == "closed" and generation == self.generation and good + bad:
-            self.calls += [(now, member, True)] * good + [(now, member, False)] * bad
+            self.calls += [(now, process, True)] * good + [(now, process, False)] * bad
             self.judge(now, jitter, opened_at=now)
 
     def judge(self, now: float, jitter: float, opened_at: float) -> None:
@@ -69,8 +69,8 @@ class Model:
 
     def disputed(self, now: float) -> bool:
         recent = [call for call in self.calls if call[0] > now - CONFIG.window]
-        failing = {member for _, member, good in recent if not good}
-        succeeding = {member for _, member, good in recent if good}
+        failing = {process for _, process, good in recent if not good}
+        succeeding = {process for _, process, good in recent if good}
         return len(failing) == 1 and bool(succeeding - failing)
 
     def open(self, now: float, jitter: float, seconds: float | None = None) -> None:
@@ -131,18 +131,18 @@ class CircuitAgainstModel(RuleBasedStateMachine):
         self.now += quarters / 4
 
     @rule(
-        member=st.sampled_from(MEMBERS),
+        process=st.sampled_from(PROCESSES),
         good=st.integers(0, 5),
         bad=st.integers(0, 4),
         behind=st.sampled_from((0, 0, 0, 1)),
         jitter=st.sampled_from((0.0, 0.5)),
     )
-    def a_member_reports(self, member: str, good: int, bad: int, behind: int, jitter: float) -> None:
+    def a_process_reports(self, process: str, good: int, bad: int, behind: int, jitter: float) -> None:
         generation = self.circuit.generation - behind
-        report = CounterDelta(generation, member, successes=good, failures=bad)
+        report = CounterDelta(generation, process, successes=good, failures=bad)
         if report:
             self.circuit = core.record(self.circuit, CONFIG, self.now, jitter, report)
-        self.model.report(self.now, jitter, generation, member, good, bad)
+        self.model.report(self.now, jitter, generation, process, good, bad)
 
     @rule()
     def a_caller_asks_for_a_lease(self) -> None:

@@ -25,8 +25,8 @@ NOW = 1_700_000_000.0
 JITTER = 0.0
 
 
-def counted(circuit: Circuit, now: float = NOW, *, member: str = "a", **counts: int) -> Circuit:
-    return record(circuit, CONFIG, now, JITTER, CounterDelta(circuit.generation, member, **counts))
+def counted(circuit: Circuit, now: float = NOW, *, process: str = "a", **counts: int) -> Circuit:
+    return record(circuit, CONFIG, now, JITTER, CounterDelta(circuit.generation, process, **counts))
 
 
 def opened(now: float = NOW) -> Circuit:
@@ -73,7 +73,7 @@ class TestClosed:
         assert counted(old, NOW + 61, failures=1).state is CircuitState.CLOSED
 
     def test_outcomes_of_another_generation_do_not_count(self) -> None:
-        late = CounterDelta(generation=7, member="a", failures=3)
+        late = CounterDelta(generation=7, process="a", failures=3)
         assert record(Circuit(), CONFIG, NOW, JITTER, late).window == Circuit().window
 
 
@@ -161,7 +161,7 @@ class TestHalfOpen:
         assert ended(circuit, "p", CallOutcome.FAILURE, late) == circuit
 
     def test_a_maximum_that_is_lowered_meanwhile_leaves_one_more_success_to_close_it(self) -> None:
-        """The new configuration reaches the members one by one; some have seen enough successes already."""
+        """The new configuration reaches the processes one by one; some have seen enough successes already."""
         lowered = replace(CONFIG, half_open_max_calls=1)
         circuit = ended(half_open("p"), "p", CallOutcome.SUCCESS)
         assert (circuit.probes_succeeded, decide(circuit, lowered, NOW).slots) == (1, 1)
@@ -190,10 +190,10 @@ class TestHeldOpen:
 
 
 class TestSuspicion:
-    """One member fails while another succeeds: its successes may only not have arrived yet."""
+    """One process fails while another succeeds: its successes may only not have arrived yet."""
 
     def disputed(self) -> Circuit:
-        return counted(counted(Circuit(), member="b", successes=1), failures=3)
+        return counted(counted(Circuit(), process="b", successes=1), failures=3)
 
     def test_it_does_not_open_at_once(self) -> None:
         assert self.disputed().state is CircuitState.CLOSED
@@ -209,12 +209,12 @@ class TestSuspicion:
         assert len({circuit.open_until for circuit in looks}) == 1
 
     def test_successes_that_arrive_refute_it(self) -> None:
-        refuted = counted(self.disputed(), member="b", successes=9)
+        refuted = counted(self.disputed(), process="b", successes=9)
         assert advance(refuted, CONFIG, NOW + 1).state is CircuitState.CLOSED
         assert refuted.window.suspected_at is None
 
-    def test_a_second_member_that_fails_confirms_it_at_once(self) -> None:
-        assert counted(self.disputed(), member="c", failures=1).state is CircuitState.OPEN
+    def test_a_second_process_that_fails_confirms_it_at_once(self) -> None:
+        assert counted(self.disputed(), process="c", failures=1).state is CircuitState.OPEN
 
 
 class TestRecentCalls:
@@ -240,17 +240,17 @@ class TestNewestCalls:
     LAST_BATCH = NOW + 4 * INTERVAL
 
     def busy(self) -> Circuit:
-        """Two members that report 100 calls each interval."""
+        """Two processes that report 100 calls each interval."""
         circuit = Circuit()
         for step in range(5):
             at = NOW + step * self.INTERVAL
-            circuit = counted(counted(circuit, at, successes=100), at, member="b", successes=100)
+            circuit = counted(counted(circuit, at, successes=100), at, process="b", successes=100)
         return circuit
 
     def fail(self, circuit: Circuit, intervals: float, failures: int) -> CircuitState:
-        """Two members' failures, so many intervals after the last batch."""
+        """Two processes' failures, so many intervals after the last batch."""
         at = self.LAST_BATCH + intervals * self.INTERVAL
-        return counted(counted(circuit, at, failures=1), at, member="b", failures=failures - 1).state
+        return counted(counted(circuit, at, failures=1), at, process="b", failures=failures - 1).state
 
     def test_failures_alone_for_an_interval_and_a_half_open_it(self) -> None:
         assert self.fail(self.busy(), 1.5, CONFIG.recent_calls) is CircuitState.OPEN
@@ -259,7 +259,7 @@ class TestNewestCalls:
         assert self.fail(self.busy(), 1.5, CONFIG.recent_calls - 1) is CircuitState.CLOSED
 
     def test_failures_at_once_do_not_outweigh_batches_that_are_an_interval_apart(self) -> None:
-        """Whenever in the interval they come, and though two members confirm each other."""
+        """Whenever in the interval they come, and though two processes confirm each other."""
         for part in range(1, 20):
             assert self.fail(self.busy(), part / 20, 100) is CircuitState.CLOSED
 
@@ -274,15 +274,15 @@ class TestNewestCalls:
         assert late.state is CircuitState.CLOSED
 
     def test_a_burst_at_the_start_of_a_twentieth_does_not_outweigh_batches_that_are_on_the_way(self) -> None:
-        """Two members' 20 failures among some hundred successes; the twentieth that begins holds only the failures."""
+        """20 failures of two processes among hundreds of successes; the new twentieth holds the failures only."""
         start = NOW + 31
         circuit = counted(self.busy(), start - 0.1, successes=100)
         circuit = counted(circuit, start + 0.01, failures=10)
-        assert counted(circuit, start + 0.01, member="b", failures=10).state is CircuitState.CLOSED
+        assert counted(circuit, start + 0.01, process="b", failures=10).state is CircuitState.CLOSED
 
 
 class TestChangedWindow:
-    """A new configuration reaches the members one by one."""
+    """A new configuration reaches the processes one by one."""
 
     WIDE = replace(CONFIG, window=60.0)
     NARROW = replace(CONFIG, window=10.0)
@@ -297,7 +297,7 @@ class TestChangedWindow:
         assert circuit.window.total(after, NOW + 1).successes == 10_001
         assert circuit.window.total(after, NOW + 1 + after.window).successes == 0
 
-    def test_members_with_the_old_and_with_the_new_one_count_together(self) -> None:
+    def test_processes_with_the_old_and_with_the_new_one_count_together(self) -> None:
         circuit = Circuit()
         for second, config in enumerate([self.WIDE, self.NARROW, self.WIDE]):
             circuit = self.record(circuit, config, NOW + second, failures=1)
@@ -310,7 +310,7 @@ class TestChangedWindow:
             circuit = self.record(circuit, config, NOW + step / 10, successes=1)
         assert len(circuit.window.buckets) <= 40
 
-    def test_members_whose_clocks_differ_by_an_answers_time_lose_nothing(self) -> None:
+    def test_processes_whose_clocks_differ_by_an_answers_time_lose_nothing(self) -> None:
         start = NOW + 4
         circuit = self.record(Circuit(), self.WIDE, start + 0.01, failures=1)
         circuit = self.record(circuit, self.WIDE, start - 0.01, failures=1)

@@ -1,4 +1,4 @@
-"""The loop of compare-and-swap rounds: a member that keeps losing, and one whose store is slow."""
+"""The loop of compare-and-swap rounds: a process that keeps losing, and one whose store is slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member that was away comes back: what it saw alone, and what was said meanwhile."""
+"""A host that was away comes back: what it saw alone, and what was said meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState
 from tests.unit.breaker.doubles import Clock, FaultyStore, answer, fail_times
 
 
-class Member:
+class Host:
     """A breaker with a connection of its own, which can be cut."""
 
     def __init__(self, clock: Clock, store: FaultyStore) -> None:
@@ -29,19 +29,17 @@ class Member:
         return self.breaker.status().state
 
 
-def members(clock: Clock, store: FaultyStore, count: int) -> list[Member]:
-    return [Member(clock, store) for _ in range(count)]
+def hosts(clock: Clock, store: FaultyStore, count: int) -> list[Host]:
+    return [Host(clock, store) for _ in range(count)]
 
 
-def pass_time(
-    clock: Clock, seconds: float, succeeding: Iterable[Member], failing: Iterable[Member] = ()
-) -> None:
+def pass_time(clock: Clock, seconds: float, succeeding: Iterable[Host], failing: Iterable[Host] = ()) -> None:
     """Each calls ten times a second."""
     for _ in range(round(seconds * 10)):
-        for member in succeeding:
-            member.succeed()
-        for member in failing:
-            member.fail()
+        for host in succeeding:
+            host.succeed()
+        for host in failing:
+            host.fail()
         clock.sleep(0.1)
 
 
@@ -52,7 +50,7 @@ class TestTrap6AlwaysFailingHosts:
     def test_one_that_lost_its_own_network_shuts_nobody_out_when_it_is_back(
         self, clock: Clock, store: FaultyStore, seconds: float
     ) -> None:
-        lost, *others = members(clock, store, 50)
+        lost, *others = hosts(clock, store, 50)
         pass_time(clock, 2, [lost, *others])
         lost.store.down = True
         pass_time(clock, seconds, others, failing=[lost])
@@ -60,40 +58,40 @@ class TestTrap6AlwaysFailingHosts:
         lost.store.down = False
         pass_time(clock, 2, others, failing=[lost])
         assert lost.state is CircuitState.CLOSED
-        assert sum(member.breaker.metrics().rejected_calls for member in others) == 0
+        assert sum(host.breaker.metrics().rejected_calls for host in others) == 0
 
     def test_one_that_began_without_the_store_neither(self, clock: Clock, store: FaultyStore) -> None:
         """It has never heard the store's clock, and this machine's shows another year."""
-        lost, *others = members(clock, store, 50)
+        lost, *others = hosts(clock, store, 50)
         lost.store.down = True
         pass_time(clock, 2, others, failing=[lost])
         lost.store.down = False
         pass_time(clock, 2, others, failing=[lost])
-        assert sum(member.breaker.metrics().rejected_calls for member in others) == 0
+        assert sum(host.breaker.metrics().rejected_calls for host in others) == 0
 
     def test_nor_one_that_comes_back_first_when_everybody_had_lost_the_store(
         self, clock: Clock, store: FaultyStore
     ) -> None:
-        broken, *others = members(clock, store, 50)
+        broken, *others = hosts(clock, store, 50)
         pass_time(clock, 2, [broken, *others])
-        for member in (broken, *others):
-            member.store.down = True
+        for host in (broken, *others):
+            host.store.down = True
         pass_time(clock, 5, others, failing=[broken])
-        for member in (broken, *others):
-            member.store.down = False
+        for host in (broken, *others):
+            host.store.down = False
         for step in range(100):
             broken.fail()
             clock.sleep(0.02)
-            for member in others if step % 5 == 4 else ():
-                member.succeed()
+            for host in others if step % 5 == 4 else ():
+                host.succeed()
         assert broken.state is CircuitState.CLOSED
-        assert sum(member.breaker.metrics().rejected_calls for member in others) == 0
+        assert sum(host.breaker.metrics().rejected_calls for host in others) == 0
 
 
 def test_when_the_store_comes_back_twice_the_others_have_their_time_again(
     clock: Clock, store: FaultyStore
 ) -> None:
-    lost, other = members(clock, store, 2)
+    lost, other = hosts(clock, store, 2)
     pass_time(clock, 1, [lost, other])
     lost.store.down = True
     pass_time(clock, 2, [], failing=[lost])
@@ -110,19 +108,19 @@ def test_an_outage_that_began_while_everybody_was_without_the_store_is_the_fleet
     clock: Clock, store: FaultyStore
 ) -> None:
     """Those who did not call meanwhile hear of it within two seconds."""
-    *busy, idle = members(clock, store, 10)
+    *busy, idle = hosts(clock, store, 10)
     pass_time(clock, 2, [*busy, idle])
-    for member in (*busy, idle):
-        member.store.down = True
+    for host in (*busy, idle):
+        host.store.down = True
     pass_time(clock, 5, [], failing=busy)
-    for member in (*busy, idle):
-        member.store.down = False
+    for host in (*busy, idle):
+        host.store.down = False
     pass_time(clock, 2, [], failing=busy)
     assert idle.state is CircuitState.OPEN
 
 
 def test_an_open_circuit_stays_open_while_it_waits_for_the_others(clock: Clock, store: FaultyStore) -> None:
-    lost, other = members(clock, store, 2)
+    lost, other = hosts(clock, store, 2)
     pass_time(clock, 1, [lost, other])
     lost.store.down = other.store.down = True
     pass_time(clock, 1, [], failing=[lost])
@@ -134,23 +132,23 @@ def test_an_open_circuit_stays_open_while_it_waits_for_the_others(clock: Clock, 
 
 class TestAnOperatorsOverride:
     @pytest.mark.parametrize("override", ["force_open", "force_close", "observe"])
-    def test_given_while_a_member_was_away_it_stays(
+    def test_given_while_a_host_was_away_it_stays(
         self, clock: Clock, store: FaultyStore, override: str
     ) -> None:
-        away, other = members(clock, store, 2)
+        away, other = hosts(clock, store, 2)
         pass_time(clock, 1, [away])
         away.store.down = True
         pass_time(clock, 1, [], failing=[away])
         getattr(other.breaker, override)("maintenance", "kim")
         away.store.down = False
         pass_time(clock, 2, [away])
-        for member in (away, other):
-            override = member.breaker.status().override
+        for host in (away, other):
+            override = host.breaker.status().override
             assert override is not None
             assert override.reason == "maintenance"
 
-    def test_lifted_while_a_member_was_away_it_stays_lifted(self, clock: Clock, store: FaultyStore) -> None:
-        away, other = members(clock, store, 2)
+    def test_lifted_while_a_host_was_away_it_stays_lifted(self, clock: Clock, store: FaultyStore) -> None:
+        away, other = hosts(clock, store, 2)
         other.breaker.force_close("maintenance", "kim")
         pass_time(clock, 1, [away])
         away.store.down = True
@@ -163,38 +161,38 @@ class TestAnOperatorsOverride:
         assert other.breaker.status().override is None
 
     def test_forgotten_in_a_failover_it_comes_back(self, clock: Clock, store: FaultyStore) -> None:
-        member, other = members(clock, store, 2)
-        pass_time(clock, 1, [member])
+        host, other = hosts(clock, store, 2)
+        pass_time(clock, 1, [host])
         behind = dict(store._texts)
-        member.breaker.force_open("maintenance", "kim")
+        host.breaker.force_open("maintenance", "kim")
         store._texts.update(behind)
         clock.sleep(0.3)
-        member.breaker.status()
+        host.breaker.status()
         override = other.breaker.status().override
         assert override is not None
         assert override.mode is OverrideMode.FORCED_OPEN
 
     def test_lifted_it_does_not_come_back_by_a_failover(self, clock: Clock, store: FaultyStore) -> None:
-        member, other = members(clock, store, 2)
-        member.breaker.force_open("maintenance", "kim")
+        host, other = hosts(clock, store, 2)
+        host.breaker.force_open("maintenance", "kim")
         behind = dict(store._texts)
-        member.breaker.auto("kim")
+        host.breaker.auto("kim")
         store._texts.update(behind)
         clock.sleep(0.3)
-        member.breaker.status()
+        host.breaker.status()
         assert other.breaker.status().override is None
 
     def test_one_given_after_the_failover_is_not_replaced_by_one_that_it_forgot(
         self, clock: Clock, store: FaultyStore
     ) -> None:
-        member, operator = members(clock, store, 2)
-        pass_time(clock, 1, [member])
+        host, operator = hosts(clock, store, 2)
+        pass_time(clock, 1, [host])
         behind = dict(store._texts)
-        member.breaker.force_open("maintenance", "kim")
+        host.breaker.force_open("maintenance", "kim")
         store._texts.update(behind)
         operator.breaker.force_close("false alarm", "lee")
         clock.sleep(0.3)
-        for one in (member, operator):
+        for one in (host, operator):
             override = one.breaker.status().override
             assert override is not None
             assert override.actor == "lee"

@@ -150,7 +150,7 @@ def test_failures_outlast_attempts_that_find_the_store_down(newcomer: Newcomer) 
     synchronizer = breaker._replica._synchronizer
     for _ in range(5):
         fail_times(breaker, 1)
-        wait_until(lambda: not (synchronizer._next or synchronizer._under_way))
+        wait_until(lambda: not (synchronizer._next or synchronizer._in_progress))
         newcomer.clock.sleep(0.3)
     newcomer.meet(breaker)
     newcomer.meet(breaker)

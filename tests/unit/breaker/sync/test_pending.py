@@ -58,7 +58,7 @@ class TestAnOperatorsOverride:
     ) -> None:
         breaker = join()
         block(blockable, clock, breaker)
-        monkeypatch.setattr(breaker_module, "OVERRIDE_PATIENCE", 0.05)
+        monkeypatch.setattr(breaker_module, "OVERRIDE_TIMEOUT", 0.05)
         with pytest.raises(StoreLostError):
             breaker.force_open("maintenance", "kim")
         assert not breaker._replica._state.pending
@@ -70,7 +70,7 @@ class TestAnOperatorsOverride:
     def test_nor_when_it_was_taken_along_by_a_synchronization_that_hung_before_it_wrote(
         self, clock: Clock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(breaker_module, "OVERRIDE_PATIENCE", 0.05)
+        monkeypatch.setattr(breaker_module, "OVERRIDE_TIMEOUT", 0.05)
         blockable.unblocked.clear()
         with CircuitBreaker("payment", store=blockable, clock=clock) as breaker:
             with pytest.raises(StoreLostError):

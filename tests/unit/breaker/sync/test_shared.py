@@ -6,7 +6,19 @@ from __future__ import annotations
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, CircuitState
-from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
+from breakwall.breaker.circuit.state import Circuit
+from breakwall.breaker.sync.replica_state import StoreStatus
+from breakwall.breaker.sync.shared import SharedReplica
+from tests.unit.breaker.doubles import (
+    EPOCH,
+    Clock,
+    FaultyStore,
+    Fleet,
+    answer,
+    fail_times,
+    setup_of,
+    succeed_times,
+)
 
 
 def fall(store: FaultyStore, clock: Clock, *breakers: CircuitBreaker) -> None:
@@ -259,3 +271,36 @@ class TestDataLoss:
         assert breaker.status().state is CircuitState.OPEN
         assert breaker.status().store_error == "NewerFormatError"
         assert store._texts["payment"] == ("1", '{"v":99,"s":"melted"}')
+
+
+class TestEachChangeIsAnnouncedOnce:
+    def test_though_another_change_comes_meanwhile(self, clock: Clock, store: FaultyStore) -> None:
+        heard: list[object] = []
+
+        def on_change(before: Circuit, after: Circuit, _: float) -> None:
+            heard.append((before.generation, after.generation))
+            if after.generation == 1:
+                # As another thread would, between this change and the next.
+                replica._state.circuit, replica._state.error = Circuit(generation=2), None
+                replica._announce()
+
+        replica = SharedReplica(setup_of(clock, on_change=on_change, on_store=heard.append), store)
+        replica._state.circuit, replica._state.error = Circuit(generation=1), "TimeoutError"
+        replica._announce()
+        assert heard == [(0, 1), (1, 2), None, "TimeoutError"]
+
+    def test_a_lost_store_though_its_error_changes(self, clock: Clock, store: FaultyStore) -> None:
+        """A call is overdue, and then it fails."""
+        heard: list[object] = []
+        replica = SharedReplica(setup_of(clock, on_store=heard.append), store)
+        replica._state.status = StoreStatus.LOST
+        for replica._state.error in ("TimeoutError", "OperationalError", None):
+            replica._announce()
+        assert heard == ["TimeoutError", None]
+
+    def test_but_no_outcomes_alone(self, clock: Clock, store: FaultyStore) -> None:
+        heard: list[object] = []
+        replica = SharedReplica(setup_of(clock, on_change=heard.append), store)
+        replica._state.circuit = Circuit(last_failure_at=1.0)
+        replica._announce()
+        assert heard == []

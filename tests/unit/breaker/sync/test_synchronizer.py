@@ -74,17 +74,17 @@ def test_only_one_of_two_rivals_gets_the_last_lease(fleet: Fleet, store: FaultyS
 
 
 def test_who_lost_to_the_swap_that_opened_it_knows_at_once(fleet: Fleet, store: FaultyStore) -> None:
-    member, rivals = fleet.breaker(), elsewhere(fleet).breakers(2)
-    fail_times(member, 1)
+    process, rivals = fleet.breaker(), elsewhere(fleet).breakers(2)
+    fail_times(process, 1)
 
     def open_it() -> None:
         fail_times(rivals[0], 1)
         fail_times(rivals[1], 2)
 
     store.before_swap = open_it
-    fail_times(member, 1)
+    fail_times(process, 1)
     swaps = store.swaps
-    assert member.call(answer, fallback="refused") == "refused"
+    assert process.call(answer, fallback="refused") == "refused"
     assert store.swaps == swaps
 
 
@@ -147,57 +147,57 @@ class TestWithoutAnotherCall:
         return Fleet(clock, RemoteStore(clock))
 
     @pytest.fixture
-    def member(self, fleet: Fleet) -> Iterator[CircuitBreaker]:
-        with fleet.breaker(**NEVER_OPENS) as member:
-            succeed_times(member, 2)
-            yield member
+    def process(self, fleet: Fleet) -> Iterator[CircuitBreaker]:
+        with fleet.breaker(**NEVER_OPENS) as process:
+            succeed_times(process, 2)
+            yield process
 
-    def test_what_came_while_a_race_was_on_is_stored(self, fleet: Fleet, member: CircuitBreaker) -> None:
-        lose_a_slow_race(fleet, member)
-        fail_times(member, 2)
+    def test_what_came_while_a_race_was_on_is_stored(self, fleet: Fleet, process: CircuitBreaker) -> None:
+        lose_a_slow_race(fleet, process)
+        fail_times(process, 2)
         wait_until(lambda: failures_in_store(fleet) == 3 + 2)
 
     def test_what_lost_every_race_is_stored(
-        self, fleet: Fleet, member: CircuitBreaker, monkeypatch: pytest.MonkeyPatch
+        self, fleet: Fleet, process: CircuitBreaker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("breakwall.breaker.sync.cas.MOST_ROUNDS", 2)
-        lose_races(fleet, member, 2)
+        lose_races(fleet, process, 2)
         wait_until(lambda: failures_in_store(fleet) == 3)
 
     def test_failures_after_lost_races_are_gathered_and_stored_together(
-        self, fleet: Fleet, member: CircuitBreaker
+        self, fleet: Fleet, process: CircuitBreaker
     ) -> None:
-        lose_races(fleet, member, 2)
+        lose_races(fleet, process, 2)
         swaps = fleet.store.swaps
-        fail_times(member, 5)
+        fail_times(process, 5)
         wait_until(lambda: failures_in_store(fleet) == 3 + 5)
         assert fleet.store.swaps <= swaps + 2
 
-    def test_gathering_ends_before_the_copy_is_due(self, fleet: Fleet, member: CircuitBreaker) -> None:
+    def test_gathering_ends_before_the_copy_is_due(self, fleet: Fleet, process: CircuitBreaker) -> None:
         for _ in range(10):
-            lose_races(fleet, member, 2)
-            assert 0 < member._replica._state.schedule.gather_for <= member.config.refresh_interval / 2
+            lose_races(fleet, process, 2)
+            assert 0 < process._replica._state.schedule.gather_for <= process.config.refresh_interval / 2
 
     def test_one_that_lost_to_an_old_copy_only_gathers_nothing(
-        self, fleet: Fleet, member: CircuitBreaker
+        self, fleet: Fleet, process: CircuitBreaker
     ) -> None:
-        lose_races(fleet, member, 1)
-        fail_times(member, 1)
+        lose_races(fleet, process, 1)
+        fail_times(process, 1)
         assert failures_in_store(fleet) == 3
 
     def test_a_call_that_needs_the_store_does_not_wait_for_the_gathering(
-        self, fleet: Fleet, member: CircuitBreaker
+        self, fleet: Fleet, process: CircuitBreaker
     ) -> None:
-        lose_races(fleet, member, 2)
-        fail_times(member, 5)
-        member.force_close("a false alarm", "kim")
+        lose_races(fleet, process, 2)
+        fail_times(process, 5)
+        process.force_close("a false alarm", "kim")
         assert failures_in_store(fleet) == 3 + 5
 
-    @pytest.mark.parametrize("lose", [lambda fleet, member: lose_races(fleet, member, 2), lose_a_slow_race])
+    @pytest.mark.parametrize("lose", [lambda fleet, process: lose_races(fleet, process, 2), lose_a_slow_race])
     def test_closing_stores_what_was_gathered_or_came_while_a_race_was_on(
-        self, fleet: Fleet, member: CircuitBreaker, lose: Callable[[Fleet, CircuitBreaker], None]
+        self, fleet: Fleet, process: CircuitBreaker, lose: Callable[[Fleet, CircuitBreaker], None]
     ) -> None:
-        lose(fleet, member)
-        fail_times(member, 2)
-        member.close()
+        lose(fleet, process)
+        fail_times(process, 2)
+        process.close()
         assert failures_in_store(fleet) == 3 + 2

@@ -15,7 +15,7 @@ from breakwall.breaker import (
 )
 
 
-class Member:
+class FleetProcess:
     def __init__(self, url: str, config: dict[str, Any]) -> None:
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(**config), store_from_url(url))
         self.permits: list[Permit] = []
@@ -83,11 +83,11 @@ def _fail() -> None:
 
 
 def serve(pipe: Connection, url: str, config: dict[str, Any]) -> None:
-    member = Member(url, config)
+    process = FleetProcess(url, config)
     pipe.send("ready")
     while True:
         try:
             command, number = pipe.recv()
         except EOFError:
             return
-        pipe.send(getattr(member, command)(number))
+        pipe.send(getattr(process, command)(number))
