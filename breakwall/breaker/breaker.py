@@ -192,9 +192,10 @@ class CircuitBreaker:
         return self._replica.store_ok
 
     def status(self) -> BreakerStatus:
-        """The circuit now. Gives no permit and does not change the circuit's state.
+        """The circuit now.
 
-        Asks the store at most once in a ``config.refresh_interval``, and sends it what this process has counted.
+        Asks the store at most once in a ``config.refresh_interval`` and sends what this process has counted. Gives no
+        permit and changes nothing else.
         """
         self._refresh()
         replica = self._replica

@@ -16,7 +16,6 @@ from typing import Protocol
 class Forked(Protocol):
     def after_fork(self) -> None:
         """In a forked child: begin anew, and use nothing of the parent's."""
-        ...
 
 
 _remembered: weakref.WeakSet[Forked] = weakref.WeakSet()

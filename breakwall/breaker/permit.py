@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 
 from breakwall.breaker import forking
 from breakwall.breaker.circuit.state import CallOutcome
@@ -95,9 +94,7 @@ class Permit:
     def __enter__(self) -> Permit:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self.record_end(error)
 
     def _record(self, outcome: CallOutcome, *, slow: bool = False, hold: float | None = None) -> None:
@@ -156,9 +153,7 @@ class PermitBlock:
         self._later = self._permit.wait_later()
         return self._permit
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._permit.record_end(error)
         await wait_for_all(self._replica, self._later, error)
 

@@ -99,11 +99,7 @@ class SetOverride(Operation):
 
 
 def apply_all(
-    operations: Iterable[Operation],
-    circuit: Circuit,
-    config: CircuitBreakerConfig,
-    now: float,
-    jitter: float,
+    operations: Iterable[Operation], circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float
 ) -> Circuit:
     """The circuit after all of them, in order."""
     for operation in operations:

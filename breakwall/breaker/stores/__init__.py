@@ -26,8 +26,8 @@ def store_from_url(url: str) -> AnyStore:
 
     ``memory://`` is for one process; each call makes a new store. ``redis://``, ``rediss://``, ``unix:///path`` and
     ``redis+socket:///path`` are a Redis or Valkey server;
-    ``sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME`` is the master that the sentinels name. Any other
-    URL is SQLAlchemy's; the store makes its table if it is missing.
+    ``sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME`` is the primary that the sentinels name. Any
+    other URL is SQLAlchemy's; the store makes its table if it is missing.
 
     Raises:
         ValueError: the URL is none of these. The message does not repeat it, because it may contain a password.

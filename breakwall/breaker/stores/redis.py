@@ -30,7 +30,7 @@ return {won, stored[1] or '', stored[2] or '', redis.call('TIME')}
 
 
 class RedisStore:
-    """A server at ``url``, in redis-py's form (``redis://``, ``rediss://``, ``unix://``), or a master behind sentinels
+    """A server at ``url``, in redis-py's form (``redis://``, ``rediss://``, ``unix://``), or a primary behind sentinels
     (`breakwall.urls.sentinel`). Raises `ValueError` if the URL is invalid."""
 
     remote = True
@@ -68,8 +68,8 @@ class RedisStore:
 
     def _client_for(self, **options: Any) -> redis.Redis:
         if is_sentinel(self._url):
-            # Each new connection goes to the current master. A former master answers with an error, which ends the
-            # connection. So no swap counts as won on a server that is no master any more.
+            # Each new connection goes to the current primary. A former one answers with an error, which ends the
+            # connection. So no swap counts as won on a server that is not the primary any more.
             address = parse_sentinel_url(self._url)
             client: redis.Redis = sentinel_client(address, timeout=SOCKET_TIMEOUT, **options)
             return client

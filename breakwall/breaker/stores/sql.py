@@ -79,10 +79,7 @@ class SQLStore:
 
     def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         with self._connection() as connection:
-            if seen == ABSENT:
-                written = self._insert(connection, name, version, text)
-            else:
-                written = self._update(connection, name, seen, version, text)
+            written = self._write(connection, name, seen, version, text)
             if written is None:
                 return False, self._read(connection, name)
             return True, StoredCircuit(version, text, written)
@@ -182,18 +179,16 @@ class SQLStore:
         found = connection.execute(self._row, {"named": name}).one()
         return StoredCircuit(found.version or ABSENT, found.circuit, float(found.now))
 
-    def _insert(self, connection: Connection, name: str, version: str, text: str) -> float | None:
+    def _write(self, connection: Connection, name: str, seen: str, version: str, text: str) -> float | None:
+        """Returns the database's time, or None if the stored version is not ``seen``."""
+        new = {"version": version, "circuit": text}
         try:
-            return self._write(connection, self._inserted, name=name, version=version, circuit=text)
+            if seen == ABSENT:
+                result = connection.execute(self._inserted, {"name": name, **new})
+            else:
+                result = connection.execute(self._updated, {"named": name, "seen": seen, **new})
         except IntegrityError:
             return None
-
-    def _update(self, connection: Connection, name: str, seen: str, version: str, text: str) -> float | None:
-        return self._write(connection, self._updated, named=name, seen=seen, version=version, circuit=text)
-
-    def _write(self, connection: Connection, change: sa.Executable, **values: str) -> float | None:
-        """Make ``change``. Returns the database's time, or None if there was no row to change."""
-        result = connection.execute(change, values)
         if self._returns:
             now = result.scalar_one_or_none()
             return None if now is None else float(now)

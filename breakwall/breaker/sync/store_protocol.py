@@ -27,11 +27,9 @@ class Store(Protocol):
     @property
     def remote(self) -> bool:
         """Whether an answer may be late or missing: such a store gets a thread of its own."""
-        ...
 
     def load(self, name: str) -> StoredCircuit:
         """What is stored under ``name``."""
-        ...
 
     def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
         """Store ``text`` as ``version`` if the stored version still is ``seen``.
@@ -39,12 +37,9 @@ class Store(Protocol):
         Returns:
             Whether it was, and what is stored now.
         """
-        ...
 
     def close(self) -> None:
         """Close the connections. A later `load` or `swap` opens new ones. Safe to call twice."""
-        ...
 
     def forget_connections(self) -> None:
         """Leave the connections to the parent process. Called in a child right after a fork."""
-        ...

@@ -125,25 +125,14 @@ def _run(step: Job) -> None:
             logger.exception("the thread of a breaker's store continues after an error")
 
 
-class StoreThreads:
-    """The one thread of this process for each store."""
-
-    def __init__(self) -> None:
-        self._threads: weakref.WeakKeyDictionary[Store, StoreThread] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
-        forking.remember(self)
-
-    def of(self, store: Store) -> StoreThread:
-        """The thread of ``store``. It is made on the first call."""
-        with self._lock:
-            if store not in self._threads:
-                thread = self._threads[store] = StoreThread(store)
-                weakref.finalize(store, thread.stop)
-            return self._threads[store]
-
-    def after_fork(self) -> None:
-        """The lock may have been held by a thread that this process does not have."""
-        self._lock = threading.Lock()
+_threads: weakref.WeakKeyDictionary[Store, StoreThread] = weakref.WeakKeyDictionary()
 
 
-store_threads = StoreThreads()
+def thread_of(store: Store) -> StoreThread:
+    """The one thread of this process for ``store``. The first call makes it."""
+    new = StoreThread(store)
+    # Atomic, so it needs no lock, which a forked child could inherit locked.
+    thread = _threads.setdefault(store, new)
+    if thread is new:
+        weakref.finalize(store, new.stop)
+    return thread

@@ -12,7 +12,7 @@ from breakwall.breaker.sync.conflict import PrematureError, Snapshot
 from breakwall.breaker.sync.replica import Pending, Setup
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
 from breakwall.breaker.sync.store_protocol import Store
-from breakwall.breaker.sync.store_thread import NoThreadError, store_threads
+from breakwall.breaker.sync.store_thread import NoThreadError, thread_of
 
 # The share of a store's longest silence after which a synchronization begins no further round. So what its last round
 # sends is not older than that silence.
@@ -28,7 +28,7 @@ class Synchronizer:
         self._state = state
         self._announce = announce
         self._loop = Synchronization(store, setup, state.schedule.longest_silence * LONGEST_LOOP)
-        self.thread = store_threads.of(store)
+        self.thread = thread_of(store)
         self.thread.attach()
         self.reset()
 
