@@ -12,8 +12,17 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, store_from_u
 from breakwall.breaker.stores import AnyStore
 
 OpenStore = Callable[[], AnyStore]
+Join = Callable[..., CircuitBreaker]
 SHARED = ["sqlite", "postgres", "redis"]
 ON_SHARED = pytest.mark.parametrize("open_store", SHARED, indirect=True)
+
+
+def fail_times(breaker: CircuitBreaker, times: int) -> None:
+    def fail() -> None:
+        raise OSError
+
+    for _ in range(times):
+        breaker.call(fail, fallback="failed")
 
 
 @pytest.fixture(params=["memory", *SHARED])
@@ -42,10 +51,10 @@ def shared_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def join(open_store: OpenStore) -> Iterator[Callable[..., CircuitBreaker]]:
+def join(open_store: OpenStore) -> Iterator[Join]:
     """Makes breakers of one circuit, each with a connection of its own.
 
-    Patient ones: a store that is slow on a busy machine must not make them go on without it.
+    Their timeout is long: a store that is slow on a busy machine must not count as lost.
     """
     joined: list[CircuitBreaker] = []
 

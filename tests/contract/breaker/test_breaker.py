@@ -7,24 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerError, CircuitState
+from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.breaker.stores import AnyStore, MemoryStore
+from tests.contract.breaker.conftest import Join, fail_times
 from tests.waiting import wait_until
-
-Join = Callable[..., CircuitBreaker]
-
-
-class ServiceError(Exception):
-    pass
-
-
-def fail() -> None:
-    raise ServiceError
-
-
-def fail_times(breaker: CircuitBreaker, times: int) -> None:
-    for _ in range(times):
-        breaker.call(fail, fallback="failed")
 
 
 def test_failures_of_all_processes_open_one_circuit(join: Join) -> None:
@@ -61,7 +47,7 @@ def test_probes_of_different_processes_close_it_together(join: Join) -> None:
     wait_until(lambda: first.status().state is CircuitState.CLOSED)
 
 
-def test_a_probers_place_is_free_again_after_its_lease(join: Join) -> None:
+def test_a_probers_slot_is_free_again_after_its_lease(join: Join) -> None:
     killed, other = join(), join()
     fail_times(killed, 3)
     wait_until(lambda: killed.status().state is CircuitState.HALF_OPEN)
@@ -72,7 +58,7 @@ def test_a_probers_place_is_free_again_after_its_lease(join: Join) -> None:
     assert other.status().state is CircuitState.CLOSED
 
 
-def test_a_failed_probe_makes_the_next_wait_longer_for_everybody(join: Join) -> None:
+def test_a_failed_probe_makes_the_next_wait_longer_for_all_processes(join: Join) -> None:
     first, second = join(jitter=0.0), join(jitter=0.0)
     fail_times(first, 3)
     wait_until(lambda: first.status().state is CircuitState.HALF_OPEN)

@@ -9,13 +9,12 @@ import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Store
 from breakwall.breaker.stores import StoredCircuit
-from tests.contract.breaker.conftest import ON_SHARED
+from tests.contract.breaker.conftest import ON_SHARED, Join, fail_times
 from tests.waiting import wait_until
 
 OpenStore = Callable[[], Store]
 
 pytestmark = ON_SHARED
-Join = Callable[..., CircuitBreaker]
 
 
 class LossyStore:
@@ -59,21 +58,12 @@ def breaker(lossy: LossyStore) -> Iterator[CircuitBreaker]:
         yield breaker
 
 
-def fail() -> None:
-    raise OSError
-
-
-def fail_times(breaker: CircuitBreaker, times: int) -> None:
-    for _ in range(times):
-        breaker.call(fail, fallback="failed")
-
-
 def until_half_open(breaker: CircuitBreaker) -> None:
     fail_times(breaker, 3)
     wait_until(lambda: breaker.status().state is CircuitState.HALF_OPEN)
 
 
-def hear_again(lossy: LossyStore, breaker: CircuitBreaker) -> None:
+def end_losses(lossy: LossyStore, breaker: CircuitBreaker) -> None:
     lossy.loses_replies = lossy.loses_requests = False
     wait_until(lambda: breaker.status().store_ok)
 
@@ -83,7 +73,7 @@ class TestLostReplies:
         breaker.call(int)
         lossy.loses_replies = True
         fail_times(breaker, 1)
-        hear_again(lossy, breaker)
+        end_losses(lossy, breaker)
         time.sleep(2 * breaker.config.refresh_interval)
         breaker.call(int)
         assert join().status().failure_count == 1
@@ -95,11 +85,11 @@ class TestLostReplies:
         lossy.loses_replies = True
         fail_times(breaker, 1)
         assert breaker.status().generation == 1
-        hear_again(lossy, breaker)
+        end_losses(lossy, breaker)
         wait_until(lambda: breaker.status().state is not CircuitState.CLOSED)
         assert (join().status().generation, breaker.status().generation) == (1, 1)
 
-    def test_a_probe_that_is_granted_takes_one_place_and_gives_it_back(
+    def test_a_probe_that_is_granted_takes_one_slot_and_frees_it(
         self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
     ) -> None:
         until_half_open(breaker)
@@ -108,17 +98,17 @@ class TestLostReplies:
         other = join()
         assert other.status().slots == 0
         probe.record_success()
-        hear_again(lossy, breaker)
+        end_losses(lossy, breaker)
         wait_until(lambda: other.status().state is CircuitState.CLOSED)
 
-    def test_a_probes_success_that_did_not_even_arrive_is_told_again(
+    def test_a_probes_success_that_did_not_arrive_is_sent_again(
         self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
     ) -> None:
         until_half_open(breaker)
         probe = breaker.acquire()
         lossy.loses_requests = True
         probe.record_success()
-        hear_again(lossy, breaker)
+        end_losses(lossy, breaker)
         other = join()
         wait_until(lambda: other.status().state is CircuitState.CLOSED)
 
@@ -129,7 +119,7 @@ class TestLostReplies:
         probe = breaker.acquire()
         lossy.loses_replies = True
         probe.record_success()
-        hear_again(lossy, breaker)
+        end_losses(lossy, breaker)
         other = join()
         wait_until(lambda: other.status().state is CircuitState.CLOSED)
         time.sleep(2 * breaker.config.refresh_interval)
@@ -137,7 +127,7 @@ class TestLostReplies:
 
 
 class TestFailover:
-    """To a copy of the store that has not heard of the last second."""
+    """To a copy of the store that lacks the last second."""
 
     def test_the_opening_comes_back(self, breaker: CircuitBreaker, open_store: OpenStore, join: Join) -> None:
         fail_times(breaker, 2)

@@ -91,7 +91,7 @@ def test_24_processes_that_start_together_beside_an_open_circuit_send_nothing(st
     (first,) = start(1, recovery_timeout=60.0)
     first.ask("fail", 3)
     wait_for(first, state="open", store_ok=True)
-    # As patient as the defaults: what a process waits for before its first call is not the store time-out.
+    # With the defaults: what a process waits for before its first call is not the store timeout.
     newcomers = start(24, recovery_timeout=60.0, store_timeout=0.05, first_contact=FIRST_CONTACT)
     assert ask_all(newcomers, "send_failures", 3) == [0] * 24
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, store_from_url
+from tests.contract.breaker.conftest import fail_times
 from tests.servers import PostgresServer, RedisServer
 from tests.stopwatch import timed
 from tests.waiting import wait_until
@@ -50,15 +51,6 @@ def breaker(breakable: BreakableStore) -> Iterator[CircuitBreaker]:
     wait_until(lambda: breaker.call(int) == 0 and breaker.status().store_ok)
     yield breaker
     breaker.close()
-
-
-def fail() -> None:
-    raise OSError
-
-
-def fail_times(breaker: CircuitBreaker, times: int) -> None:
-    for _ in range(times):
-        breaker.call(fail, fallback="failed")
 
 
 def longest(calls: int, call: Callable[[], object]) -> float:

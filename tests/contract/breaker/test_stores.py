@@ -31,34 +31,27 @@ def test_nothing_is_stored_at_first(open_store: OpenStore) -> None:
 @ON_SHARED
 def test_what_one_connection_stores_the_other_loads(open_store: OpenStore) -> None:
     won, stored = open_store().swap("payment", ABSENT, "v1", "one")
-    assert won
-    assert (stored.version, stored.text) == ("v1", "one")
     loaded = open_store().load("payment")
-    assert (loaded.version, loaded.text) == ("v1", "one")
+    assert won
+    assert (stored.version, stored.text) == (loaded.version, loaded.text) == ("v1", "one")
 
 
 @ON_SHARED
-def test_a_swap_of_the_version_that_is_there_wins(open_store: OpenStore) -> None:
+@pytest.mark.parametrize(
+    ("before", "seen"),
+    [("v1", "v1"), ("v1", ABSENT), ("v1", "v0"), ("v1", "v2"), (ABSENT, "v1")],
+)
+def test_a_swap_wins_if_its_version_is_stored_and_returns_what_is_stored(
+    open_store: OpenStore, before: str, seen: str
+) -> None:
     store = open_store()
-    store.swap("payment", ABSENT, "v1", "one")
-    won, stored = store.swap("payment", "v1", "v2", "two")
-    assert (won, stored.version, stored.text) == (True, "v2", "two")
-
-
-@ON_SHARED
-@pytest.mark.parametrize("seen", [ABSENT, "v0", "v2"])
-def test_a_swap_of_any_other_version_loses_and_tells_what_is_there(open_store: OpenStore, seen: str) -> None:
-    store = open_store()
-    store.swap("payment", ABSENT, "v1", "one")
+    if before != ABSENT:
+        store.swap("payment", ABSENT, before, "one")
     won, stored = store.swap("payment", seen, "v9", "nine")
-    assert (won, stored.version, stored.text) == (False, "v1", "one")
-    assert store.load("payment").text == "one"
-
-
-@ON_SHARED
-def test_a_swap_of_what_is_not_there_loses(open_store: OpenStore) -> None:
-    won, stored = open_store().swap("payment", "v1", "v2", "two")
-    assert (won, stored.version, stored.text) == (False, ABSENT, None)
+    assert won is (before == seen)
+    expected = ("v9", "nine") if won else (before, "one" if before != ABSENT else None)
+    assert (stored.version, stored.text) == expected
+    assert store.load("payment").text == stored.text
 
 
 @ON_SHARED
@@ -96,7 +89,7 @@ def test_it_opens_again_after_it_was_closed(open_store: OpenStore) -> None:
 
 
 @ON_SHARED
-def test_a_forked_child_and_its_parent_both_go_on(open_store: OpenStore) -> None:
+def test_a_forked_child_and_its_parent_can_both_continue(open_store: OpenStore) -> None:
     """Each through connections of its own, although the parent had one open at the fork."""
     store = open_store()
     store.load("payment")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, Event
 from breakwall.breaker.stores import StoredCircuit
 from breakwall.breaker.sync.replica import Setup
 from tests.dict_store import DictStore
@@ -134,6 +134,25 @@ class Fleet:
 
     def breakers(self, count: int, **config: Any) -> list[CircuitBreaker]:
         return [self.breaker(**config) for _ in range(count)]
+
+    def half_open(self, name: str = "payment", **config: Any) -> CircuitBreaker:
+        """A breaker of a circuit that has opened and now waits for probes."""
+        breaker = self.breaker(name, **config)
+        fail_times(breaker, 3)
+        self.clock.sleep(30)
+        return breaker
+
+    def half_open_breakers(self, count: int, **config: Any) -> list[CircuitBreaker]:
+        """The first one has seen the failures; the others know nothing yet."""
+        others = self.breakers(count - 1, **config)
+        return [self.half_open(**config), *others]
+
+
+def events_of(breaker: CircuitBreaker) -> list[Event]:
+    """What its listeners hear from now on."""
+    heard: list[Event] = []
+    breaker.listen(heard.append)
+    return heard
 
 
 class ServiceError(Exception):

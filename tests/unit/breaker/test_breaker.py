@@ -53,41 +53,24 @@ class TestCall:
         with pytest.raises(ServiceError):
             fleet.breaker(expected_exception=OSError).call(fail, fallback="instead")
 
-    def test_a_successful_probe_closes_the_circuit(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = fleet.breaker()
-        fail_times(breaker, 3)
-        clock.sleep(30)
+    def test_a_successful_probe_closes_the_circuit(self, fleet: Fleet) -> None:
+        breaker = fleet.half_open()
         assert breaker.call(answer) == "answer"
         assert breaker.status().state is CircuitState.CLOSED
 
-    def test_a_failed_probe_opens_it_again(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = fleet.breaker()
-        fail_times(breaker, 3)
-        clock.sleep(30)
+    def test_a_failed_probe_opens_it_again(self, fleet: Fleet) -> None:
+        breaker = fleet.half_open()
         assert breaker.call(fail, fallback="failed") == "failed"
         assert breaker.status().retry_after == 60.0
 
 
 class TestClassification:
-    def test_an_exception_that_is_not_expected_is_an_answer(self, fleet: Fleet) -> None:
-        breaker = fleet.breaker(expected_exception=OSError)
-        with pytest.raises(ServiceError):
-            breaker.call(fail)
-        assert breaker.metrics().successful_calls == 1
-
     def test_a_neutral_exception_counts_neither_way(self, fleet: Fleet) -> None:
         breaker = fleet.breaker(neutral_exception=ServiceError)
         with pytest.raises(ServiceError):
             breaker.call(fail)
-        assert (breaker.metrics().successful_calls, breaker.metrics().failed_calls) == (0, 0)
-        assert breaker.metrics().total_calls == 1
-
-    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError, GeneratorExit])
-    def test_what_comes_from_this_side_is_neutral(self, fleet: Fleet, error: type[BaseException]) -> None:
-        breaker = fleet.breaker()
-        with pytest.raises(error), breaker.acquire():
-            raise error
-        assert (breaker.metrics().total_calls, breaker.metrics().failed_calls) == (1, 0)
+        metrics = breaker.metrics()
+        assert (metrics.total_calls, metrics.successful_calls, metrics.failed_calls) == (1, 0, 0)
 
     def test_another_circuits_refusal_says_nothing_of_this_service(self, fleet: Fleet) -> None:
         """Nothing was sent to either, whatever exceptions this one expects."""
@@ -111,9 +94,7 @@ class TestClassification:
         assert breaker.metrics().failed_calls == 0
 
     def test_a_slow_probe_opens_the_circuit_again(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = fleet.breaker(slow_call_duration=2.0)
-        fail_times(breaker, 3)
-        clock.sleep(30)
+        breaker = fleet.half_open(slow_call_duration=2.0)
         breaker.call(clock.sleep, 2.5)
         assert breaker.status().state is CircuitState.OPEN
 
@@ -122,11 +103,8 @@ class TestHalfOpenCap:
     """Whoever makes calls one after the other, and lets them run together, gets no more of them out."""
 
     @pytest.fixture
-    def breaker(self, fleet: Fleet, clock: Clock) -> CircuitBreaker:
-        breaker = fleet.breaker()
-        fail_times(breaker, 3)
-        clock.sleep(30)
-        return breaker
+    def breaker(self, fleet: Fleet) -> CircuitBreaker:
+        return fleet.half_open()
 
     def test_with_plain_functions_that_return_coroutines(self, breaker: CircuitBreaker) -> None:
         sent = 0
@@ -236,10 +214,8 @@ class TestPermit:
             permit.record_failure()
         assert (breaker.metrics().failed_calls, breaker.metrics().successful_calls) == (1, 0)
 
-    def test_a_released_probe_gives_its_place_to_the_next(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = fleet.breaker()
-        fail_times(breaker, 3)
-        clock.sleep(30)
+    def test_a_released_probe_gives_its_place_to_the_next(self, fleet: Fleet) -> None:
+        breaker = fleet.half_open()
         first = breaker.acquire()
         with pytest.raises(CircuitBreakerError):
             breaker.acquire()
@@ -253,7 +229,7 @@ def test_a_name_has_1_to_200_characters_and_no_nul(fleet: Fleet, name: str) -> N
         fleet.breaker(name)
 
 
-def test_a_closed_breaker_has_told_its_store_everything(fleet: Fleet, clock: Clock) -> None:
+def test_a_closed_breaker_has_told_its_store_everything(fleet: Fleet) -> None:
     leaving, watcher = fleet.breakers(2)
     succeed_times(leaving, 5)
     leaving.close()

@@ -1,4 +1,4 @@
-"""An exception group counts as what is in it."""
+"""What an exception counts as; an exception group counts as what is in it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,24 @@ class ShopGroup(ExceptionGroup[Exception]):
 def breaker(**config: Any) -> CircuitBreaker:
     defaults: dict[str, Any] = {"expected_exception": ConnectionError, "neutral_exception": OwnPoolError}
     return CircuitBreaker("payment", CircuitBreakerConfig(**defaults | config))
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ConnectionResetError(), CallOutcome.FAILURE),
+        (ValueError(), CallOutcome.SUCCESS),
+        (OwnPoolError(), CallOutcome.NEUTRAL),
+        (REFUSED, CallOutcome.NEUTRAL),
+        (KeyboardInterrupt(), CallOutcome.NEUTRAL),
+        (SystemExit(), CallOutcome.NEUTRAL),
+        (asyncio.CancelledError(), CallOutcome.NEUTRAL),
+        (GeneratorExit(), CallOutcome.NEUTRAL),
+    ],
+    ids=repr,
+)
+def test_an_exception_counts_as_the_configuration_says(error: BaseException, outcome: CallOutcome) -> None:
+    assert breaker().classify(error) is outcome
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,21 @@ from breakwall.breaker import (
     StoreLost,
     Transition,
 )
-from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, answer, fail, fail_times, succeed_times
+from tests.unit.breaker.doubles import (
+    Clock,
+    FaultyStore,
+    Fleet,
+    answer,
+    events_of,
+    fail,
+    fail_times,
+    succeed_times,
+)
 
 
 def test_they_hear_each_transition_once(fleet: Fleet, clock: Clock) -> None:
     breaker = fleet.breaker()
-    heard: list[Event] = []
-    breaker.listen(heard.append)
+    heard = events_of(breaker)
     fail_times(breaker, 3)
     clock.sleep(30)
     probe = breaker.acquire()
@@ -33,16 +41,14 @@ def test_they_hear_each_transition_once(fleet: Fleet, clock: Clock) -> None:
 
 def test_an_opening_says_when_the_first_probe_may_go(fleet: Fleet) -> None:
     breaker = fleet.breaker()
-    heard: list[Event] = []
-    breaker.listen(heard.append)
+    heard = events_of(breaker)
     fail_times(breaker, 3)
     assert heard == [Transition("payment", CircuitState.CLOSED, CircuitState.OPEN, 1, pytest.approx(30.0))]  # type: ignore[arg-type]
 
 
 def test_they_hear_of_transitions_elsewhere(fleet: Fleet, clock: Clock) -> None:
     here, elsewhere = fleet.breakers(2)
-    heard: list[Event] = []
-    here.listen(heard.append)
+    heard = events_of(here)
     here.status()
     fail_times(elsewhere, 3)
     clock.sleep(0.2)
@@ -53,8 +59,7 @@ def test_they_hear_of_transitions_elsewhere(fleet: Fleet, clock: Clock) -> None:
 def test_they_hear_each_refusal(fleet: Fleet) -> None:
     breaker = fleet.breaker()
     fail_times(breaker, 3)
-    heard: list[Event] = []
-    breaker.listen(heard.append)
+    heard = events_of(breaker)
     with pytest.raises(CircuitBreakerError):
         breaker.acquire()
     assert heard == [Refusal("payment", CircuitState.OPEN, pytest.approx(30.0))]  # type: ignore[arg-type]
@@ -64,8 +69,7 @@ def test_they_hear_when_the_store_is_lost_and_back_once_each(
     fleet: Fleet, store: FaultyStore, clock: Clock
 ) -> None:
     breaker = fleet.breaker()
-    heard: list[Event] = []
-    breaker.listen(heard.append)
+    heard = events_of(breaker)
     succeed_times(breaker, 1)
     store.down = True
     for _ in range(20):
@@ -99,9 +103,8 @@ def test_no_lock_is_held_while_they_listen(fleet: Fleet, clock: Clock) -> None:
 
 def test_one_that_raises_harms_neither_the_call_nor_the_others(fleet: Fleet) -> None:
     breaker = fleet.breaker()
-    heard: list[Event] = []
     breaker.listen(lambda event: 1 / 0)
-    breaker.listen(heard.append)
+    heard = events_of(breaker)
     fail_times(breaker, 3)
     assert len(heard) == 1
 

@@ -10,12 +10,11 @@ from breakwall.breaker import (
     CircuitBreaker,
     CircuitBreakerError,
     CircuitState,
-    Event,
     OverrideMode,
     Refusal,
     StoreLostError,
 )
-from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
+from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, answer, events_of, fail_times, succeed_times
 
 
 def test_forced_open_refuses_every_call_of_the_fleet(fleet: Fleet, clock: Clock) -> None:
@@ -81,8 +80,7 @@ def test_while_observing_listeners_hear_what_would_have_been_refused(fleet: Flee
     breaker = fleet.breaker()
     breaker.observe("a trial of the thresholds", "kim")
     fail_times(breaker, 3)
-    heard: list[Event] = []
-    breaker.listen(heard.append)
+    heard = events_of(breaker)
     breaker.call(answer)
     assert heard == [Refusal("payment", CircuitState.OPEN, pytest.approx(30.0), observed=True)]  # type: ignore[arg-type]
     assert breaker.metrics().rejected_calls == 0
@@ -99,9 +97,7 @@ def test_auto_lets_the_computed_state_decide_again(fleet: Fleet, clock: Clock) -
 
 
 def test_looking_at_an_override_hands_out_no_permit(fleet: Fleet, clock: Clock) -> None:
-    breaker = fleet.breaker()
-    fail_times(breaker, 3)
-    clock.sleep(30)
+    breaker = fleet.half_open()
     breaker.observe("a trial", "kim")
     for _ in range(10):
         clock.sleep(1)
@@ -124,9 +120,7 @@ def test_an_override_that_does_not_reach_the_store_is_an_error_and_holds_nowhere
     assert breaker.status().override is None
 
 
-def test_a_lost_store_is_asked_again_at_once_for_an_operator(
-    fleet: Fleet, store: FaultyStore, clock: Clock
-) -> None:
+def test_a_lost_store_is_asked_again_at_once_for_an_operator(fleet: Fleet, store: FaultyStore) -> None:
     breaker = fleet.breaker()
     store.down = True
     fail_times(breaker, 1)

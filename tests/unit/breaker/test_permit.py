@@ -1,4 +1,4 @@
-"""A service that says when to come back."""
+"""A service that asks for a pause."""
 
 from __future__ import annotations
 
@@ -8,32 +8,17 @@ from breakwall.breaker import CircuitState, parse_retry_after
 from tests.unit.breaker.doubles import Clock, Fleet, answer, fail_times
 
 
-def test_one_throttled_call_opens_the_circuit_for_as_long_as_the_service_said(fleet: Fleet) -> None:
-    breaker = fleet.breaker()
-    breaker.acquire().record_failure(retry_after=120)
-    assert (breaker.status().state, breaker.status().retry_after) == (CircuitState.OPEN, 120.0)
-
-
-def test_a_throttled_probe_opens_it_again_for_at_least_as_long(fleet: Fleet, clock: Clock) -> None:
-    breaker = fleet.breaker()
-    fail_times(breaker, 3)
-    clock.sleep(30)
-    breaker.acquire().record_failure(retry_after=500)
-    assert breaker.status().retry_after == 500.0
-
-
-def test_the_growing_interval_counts_if_it_is_longer_than_the_pause(fleet: Fleet, clock: Clock) -> None:
-    breaker = fleet.breaker()
-    fail_times(breaker, 3)
-    clock.sleep(30)
-    breaker.acquire().record_failure(retry_after=1)
-    assert breaker.status().retry_after == 60.0
-
-
-def test_a_service_cannot_close_itself_off_for_ever(fleet: Fleet) -> None:
-    breaker = fleet.breaker(max_retry_after=600.0)
-    breaker.acquire().record_failure(retry_after=10**9)
-    assert breaker.status().retry_after == 600.0
+@pytest.mark.parametrize(
+    ("is_probe", "asked", "retry_after"),
+    [(False, 120, 120.0), (False, 10**9, 600.0), (True, 500, 500.0), (True, 1, 60.0)],
+    ids=["a call", "too long", "a probe", "a pause that is shorter than the next open interval"],
+)
+def test_a_throttled_call_opens_the_circuit_for_as_long_as_the_service_asked(
+    fleet: Fleet, is_probe: bool, asked: float, retry_after: float
+) -> None:
+    breaker = (fleet.half_open if is_probe else fleet.breaker)(max_retry_after=600.0)
+    breaker.acquire().record_failure(retry_after=asked)
+    assert (breaker.status().state, breaker.status().retry_after) == (CircuitState.OPEN, retry_after)
 
 
 def test_a_pause_that_was_asked_for_before_the_last_transition_does_not_count(

@@ -1,4 +1,4 @@
-"""A call within a call on the same circuit, of which a half-open one lets only the outer go."""
+"""A call inside a call on the same circuit: if it is half-open, the inner call belongs to the outer one's probe."""
 
 from __future__ import annotations
 
@@ -18,24 +18,16 @@ from tests.unit.breaker.doubles import (
 
 
 class TestNesting:
-    """A call within a call on the same circuit, of which a half-open one lets only the outer go."""
-
     def outer(self, breaker: CircuitBreaker) -> str:
         return str(breaker.call(answer))
 
-    def half_open(self, fleet: Fleet, name: str = "payment", timeout: float = 10.0) -> CircuitBreaker:
-        breaker = fleet.breaker(name, timeout=timeout)
-        fail_times(breaker, 3)
-        fleet.clock.sleep(30)
-        return breaker
-
     def test_it_recovers(self, fleet: Fleet) -> None:
-        breaker = self.half_open(fleet)
+        breaker = fleet.half_open()
         assert breaker.call(self.outer, breaker) == "answer"
         assert breaker.status().state is CircuitState.CLOSED
 
     def test_in_an_event_loop_too(self, fleet: Fleet) -> None:
-        breaker = self.half_open(fleet)
+        breaker = fleet.half_open()
 
         async def inner() -> str:
             return "answer"
@@ -47,19 +39,19 @@ class TestNesting:
         assert breaker.status().state is CircuitState.CLOSED
 
     def test_in_a_block_it_asks_for_a_place_of_its_own(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = self.half_open(fleet)
+        breaker = fleet.half_open()
         with pytest.raises(CircuitBreakerError), breaker.acquire():
             breaker.call(answer)
         clock.sleep(1)
         assert breaker.status().slots == 1
 
     def test_an_inner_call_that_fails_is_judged_by_what_the_outer_makes_of_it(self, fleet: Fleet) -> None:
-        breaker = self.half_open(fleet)
+        breaker = fleet.half_open()
         assert breaker.call(breaker.call, fail, fallback="failed") == "failed"
         assert breaker.status().state is CircuitState.OPEN
 
     def test_what_a_probe_leaves_running_is_no_part_of_it_any_more(self, fleet: Fleet, clock: Clock) -> None:
-        breaker = self.half_open(fleet, timeout=1000.0)
+        breaker = fleet.half_open(timeout=1000.0)
 
         async def later() -> None:
             await asyncio.sleep(0)
@@ -82,7 +74,7 @@ class TestNesting:
         asyncio.run(leaves_something_running())
 
     def test_a_probe_whose_lease_has_run_out_covers_nothing(self, fleet: Fleet, clock: Clock) -> None:
-        breaker, other = self.half_open(fleet), fleet.breaker()
+        breaker, other = fleet.half_open(), fleet.breaker()
 
         def outer() -> None:
             clock.sleep(breaker.config.lease_seconds)
@@ -96,9 +88,7 @@ class TestNesting:
     def test_a_probe_does_not_cover_it_any_more_when_another_has_opened_the_circuit(
         self, fleet: Fleet, clock: Clock
     ) -> None:
-        breaker, other = fleet.breakers(2, half_open_max_calls=2)
-        fail_times(breaker, 3)
-        clock.sleep(30)
+        breaker, other = fleet.half_open_breakers(2, half_open_max_calls=2)
 
         def outer() -> None:
             fail_times(other, 1)
@@ -125,7 +115,7 @@ class TestNesting:
         breaker.call(outer)
 
     def test_another_circuits_probe_does_not_cover_it(self, fleet: Fleet) -> None:
-        other, breaker = self.half_open(fleet, "shipping"), self.half_open(fleet)
+        other, breaker = fleet.half_open("shipping"), fleet.half_open()
         other.acquire()
         with pytest.raises(CircuitBreakerError, match="shipping"):
             breaker.call(other.call, answer)

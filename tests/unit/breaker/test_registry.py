@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from breakwall.breaker import CircuitBreakerConfig, CircuitBreakerError, CircuitBreakerRegistry, Event
-from tests.unit.breaker.doubles import FaultyStore, Fleet, ServiceError, fail, fail_times
+from breakwall.breaker import CircuitBreakerConfig, CircuitBreakerError, CircuitBreakerRegistry
+from tests.unit.breaker.doubles import FaultyStore, Fleet, ServiceError, events_of, fail, fail_times
 
 
 @pytest.fixture
@@ -41,9 +41,8 @@ def test_circuits_do_not_trip_each_other(registry: CircuitBreakerRegistry) -> No
 
 
 def test_a_listener_hears_every_circuit_also_those_to_come(registry: CircuitBreakerRegistry) -> None:
-    heard: list[Event] = []
     registry.breaker("payment")
-    registry.listen(heard.append)
+    heard = events_of(registry)
     fail_times(registry.breaker("payment"), 2)
     fail_times(registry.breaker("shipping"), 2)
     assert [event.name for event in heard] == ["payment", "shipping"]

@@ -1,4 +1,4 @@
-"""Before its first call a process hears what the fleet knows; what it saw before that, the fleet hears."""
+"""A process learns the shared circuit before its first call. What it counted before that is stored later."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreak
 from tests.stopwatch import Stopwatch
 from tests.unit.breaker.doubles import (
     EPOCH,
+    OPENED,
     BlockableStore,
     Clock,
     FaultyStore,
@@ -21,8 +22,6 @@ from tests.unit.breaker.doubles import (
     succeed_times,
 )
 from tests.waiting import wait_until
-
-OPEN = '{"v":1,"s":"open","g":3,"oa":1700000000000,"ou":1800000000000}'
 
 
 class Newcomer:
@@ -40,8 +39,14 @@ class Newcomer:
         self.breakers.append(CircuitBreaker(name, config, self.store, clock=self.clock))
         return self.breakers[-1]
 
+    def without_store(self) -> CircuitBreaker:
+        """A breaker that never opens; the store, with a closed circuit of other processes, is down."""
+        self.stored(g=4)
+        self.store.down = True
+        return self.breaker(threshold=50)
+
     def stored(self, **fields: object) -> None:
-        """Have others' circuit be in the store."""
+        """Store a circuit, as another process does."""
         self.store.overwrite(json.dumps({"v": 1, "s": "closed", **fields}))
 
     def at(self, seconds_ago: float) -> int:
@@ -74,7 +79,7 @@ def newcomer(clock: Clock) -> Iterator[Newcomer]:
 def test_a_cold_start_beside_an_open_circuit_sends_nothing_although_the_store_is_slow(
     newcomer: Newcomer,
 ) -> None:
-    newcomer.store.overwrite(OPEN)
+    newcomer.store.overwrite(OPENED)
     newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=20.0)
     threading.Timer(0.3, newcomer.store.unblocked.set).start()
@@ -83,7 +88,7 @@ def test_a_cold_start_beside_an_open_circuit_sends_nothing_although_the_store_is
 
 
 def test_all_who_come_together_wait_for_the_first_contact(newcomer: Newcomer) -> None:
-    newcomer.store.overwrite(OPEN)
+    newcomer.store.overwrite(OPENED)
     newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=20.0)
     answers: list[str] = []
@@ -144,9 +149,7 @@ def test_failures_from_before_the_first_contact_open_the_fleets_circuit(newcomer
 
 
 def test_failures_outlast_attempts_that_find_the_store_down(newcomer: Newcomer) -> None:
-    newcomer.stored(g=4)
-    newcomer.store.down = True
-    breaker = newcomer.breaker(threshold=50)
+    breaker = newcomer.without_store()
     synchronizer = breaker._replica._synchronizer
     for _ in range(5):
         fail_times(breaker, 1)
@@ -168,9 +171,7 @@ def test_a_store_that_hung_hears_of_failures_once(newcomer: Newcomer) -> None:
 
 
 def test_a_swap_whose_answer_is_lost_is_not_counted_twice(newcomer: Newcomer) -> None:
-    newcomer.stored(g=4)
-    newcomer.store.down = True
-    breaker = newcomer.breaker(threshold=50)
+    breaker = newcomer.without_store()
     fail_times(breaker, 3)
     newcomer.store.down, newcomer.store.loses_replies = False, True
     newcomer.clock.sleep(0.3)
@@ -181,9 +182,7 @@ def test_a_swap_whose_answer_is_lost_is_not_counted_twice(newcomer: Newcomer) ->
 
 
 def test_they_are_told_with_their_own_times(newcomer: Newcomer) -> None:
-    newcomer.stored(g=4)
-    newcomer.store.down = True
-    breaker = newcomer.breaker(threshold=50)
+    breaker = newcomer.without_store()
     fail_times(breaker, 3)
     newcomer.clock.sleep(40)
     fail_times(breaker, 2)
@@ -207,9 +206,7 @@ def test_what_was_seen_before_the_circuit_last_closed_is_nothing_to_the_new_one(
 def test_a_pause_that_the_service_asked_for_before_the_first_contact_is_the_fleets(
     newcomer: Newcomer,
 ) -> None:
-    newcomer.stored(g=4)
-    newcomer.store.down = True
-    breaker = newcomer.breaker(threshold=50)
+    breaker = newcomer.without_store()
     breaker.acquire().record_failure(retry_after=100)
     newcomer.meet(breaker)
     assert breaker.status().state is CircuitState.OPEN
@@ -217,9 +214,7 @@ def test_a_pause_that_the_service_asked_for_before_the_first_contact_is_the_flee
 
 
 def test_a_call_in_hand_at_the_first_contact_counts(newcomer: Newcomer) -> None:
-    newcomer.stored(g=4)
-    newcomer.store.down = True
-    breaker = newcomer.breaker(threshold=50)
+    breaker = newcomer.without_store()
     in_hand = [breaker.acquire() for _ in range(2)]
     newcomer.meet(breaker)
     for permit in in_hand:
@@ -229,9 +224,7 @@ def test_a_call_in_hand_at_the_first_contact_counts(newcomer: Newcomer) -> None:
 
 
 def test_successes_from_before_the_first_contact_count_too(newcomer: Newcomer) -> None:
-    newcomer.stored(g=4)
-    newcomer.store.down = True
-    breaker = newcomer.breaker(threshold=50)
+    breaker = newcomer.without_store()
     succeed_times(breaker, 5)
     fail_times(breaker, 1)
     newcomer.meet(breaker)

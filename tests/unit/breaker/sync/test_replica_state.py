@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakwall.breaker import CircuitState, Event
+from breakwall.breaker import CircuitState
 from breakwall.breaker.sync.replica_state import StoreStatus
 from tests.unit.breaker.doubles import (
     EPOCH,
@@ -12,6 +12,7 @@ from tests.unit.breaker.doubles import (
     answer,
     back_in_touch,
     block,
+    events_of,
     fail_times,
     succeed_times,
     unblock,
@@ -121,8 +122,7 @@ class TestAfterALongSilence:
 
     def test_it_is_said_to_be_lost(self, join: Join, blockable: BlockableStore, clock: Clock) -> None:
         breaker = join()
-        heard: list[Event] = []
-        breaker.listen(heard.append)
+        heard = events_of(breaker)
         block(blockable, clock, breaker)
         assert heard == []
         clock.sleep(1)

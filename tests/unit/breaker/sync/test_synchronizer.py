@@ -95,9 +95,7 @@ class TestACrowdThatWinsEveryRace:
     def test_a_lease_that_it_kept_from_us_is_not_taken_later(
         self, fleet: Fleet, store: FaultyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        breaker, watcher = fleet.breakers(2)
-        fail_times(breaker, 3)
-        clock.sleep(30)
+        breaker, watcher = fleet.half_open_breakers(2)
         self.comes(store, monkeypatch)
         with pytest.raises(CircuitBreakerError):
             breaker.acquire()
