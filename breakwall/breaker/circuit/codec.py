@@ -10,17 +10,16 @@ not overwrite it and uses a local circuit until it is replaced.
 
 import functools
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from breakwall.breaker.circuit.state import Circuit, CircuitState, Lease, Override, OverrideMode
 from breakwall.breaker.circuit.window import Bucket, Reporter, Window
 
 Name = TypeVar("Name", CircuitState, OverrideMode)
+Field = tuple[str, str, Callable[[Any], Any], Callable[[Any], Any]]
 
 FORMAT = 1
-_NAMES = "v s g ga b bs ws wf sa oa ou r l p ob n lf o os w"
-FIELDS = frozenset(_NAMES.split())
-OVERRIDE_FIELDS = frozenset("mrate")
 END_OF_TIME = 10**14  # Milliseconds since the epoch: the year 5138. No release writes a later time.
 
 
@@ -34,29 +33,8 @@ class CorruptCircuitError(ValueError):
 
 def encode(circuit: Circuit) -> str:
     """The circuit as JSON text."""
-    window = circuit.window
-    full = {
-        "v": FORMAT,
-        "s": circuit.state.value,
-        "g": circuit.generation or None,
-        "ga": _ms(circuit.began_at),
-        "b": _encode_buckets(window.buckets),
-        "bs": _encode_buckets(window.recent),
-        "ws": _encode_reporters(window.succeeding),
-        "wf": _encode_reporters(window.failing),
-        "sa": _ms(window.suspected_at),
-        "oa": _ms(circuit.opened_at),
-        "ou": _ms(circuit.open_until),
-        "r": circuit.reopenings or None,
-        "l": [[lease.id, _ms(lease.expires_at)] for lease in circuit.leases] or None,
-        "p": circuit.probes_succeeded or None,
-        "ob": circuit.opened_by or None,
-        "n": circuit.open_count or None,
-        "lf": _ms(circuit.last_failure_at),
-        "o": _encode_override(circuit.override),
-        "os": circuit.override_serial or None,
-        "w": _ms(circuit.written_at),
-    }
+    fields = _encoded(circuit.window, _WINDOW) | _encoded(circuit, _CIRCUIT)
+    full = {"v": FORMAT, "s": circuit.state.value, **fields}
     return _dumped({key: value for key, value in full.items() if value is not None} | _known(circuit.unknown))
 
 
@@ -67,7 +45,12 @@ def decode(text: str) -> Circuit | None:
     try:
         raw = json.loads(text, parse_constant=_no_number)
         _check_format(_whole(raw["v"]))
-        return _decode(raw)
+        return Circuit(
+            state=_known_name(CircuitState, raw["s"]),
+            window=Window(**_decoded(raw, _WINDOW)),
+            unknown=_unknown(raw, FIELDS),
+            **_decoded(raw, _CIRCUIT),
+        )
     except NewerFormatError:
         raise
     # An unreadable text is overwritten, whatever the error. If the error were raised, this process could not use the
@@ -81,52 +64,22 @@ def _check_format(version: int) -> None:
         raise NewerFormatError(f"the stored circuit has format {version}; this release reads {FORMAT}")
 
 
-def _decode(raw: dict[str, Any]) -> Circuit:
-    return Circuit(
-        state=_known_name(CircuitState, raw["s"]),
-        generation=_whole(raw.get("g", 0)),
-        began_at=_seconds(raw.get("ga")),
-        window=Window(
-            buckets=_buckets(raw.get("b", ())),
-            recent=_buckets(raw.get("bs", ())),
-            succeeding=_reporters(raw.get("ws", ())),
-            failing=_reporters(raw.get("wf", ())),
-            suspected_at=_seconds(raw.get("sa")),
-        ),
-        opened_at=_seconds(raw.get("oa")),
-        open_until=_seconds(raw.get("ou")),
-        reopenings=_whole(raw.get("r", 0)),
-        leases=tuple(Lease(str(id_), _at(at)) for id_, at in raw.get("l", ())),
-        probes_succeeded=_whole(raw.get("p", 0)),
-        opened_by=_whole(raw.get("ob", 0)),
-        open_count=_whole(raw.get("n", 0)),
-        last_failure_at=_seconds(raw.get("lf")),
-        override=_override(raw.get("o")),
-        override_serial=_whole(raw.get("os", 0)),
-        written_at=_seconds(raw.get("w")),
-        unknown=_unknown(raw, FIELDS),
-    )
+def _encoded(value: object, fields: list[Field]) -> dict[str, Any]:
+    return {key: write(getattr(value, name)) for key, name, write, _ in fields}
+
+
+def _decoded(raw: dict[str, Any], fields: list[Field]) -> dict[str, Any]:
+    return {name: read(raw[key]) for key, name, _, read in fields if key in raw}
 
 
 def _encode_override(override: Override | None) -> dict[str, Any] | None:
-    if override is None:
-        return None
-    return {
-        "m": override.mode.value,
-        "r": override.reason,
-        "a": override.actor,
-        "t": _ms(override.set_at),
-        "e": _ms(override.expires_at),
-        **_known(override.unknown),
-    }
+    return None if override is None else _encoded(override, _OVERRIDE) | _known(override.unknown)
 
 
 def _override(raw: dict[str, Any] | None) -> Override | None:
     if raw is None:
         return None
-    mode = _known_name(OverrideMode, raw["m"])
-    unknown = _unknown(raw, OVERRIDE_FIELDS)
-    return Override(mode, str(raw["r"]), str(raw["a"]), _at(raw["t"]), _seconds(raw.get("e")), unknown)
+    return Override(**_decoded(raw, _OVERRIDE), unknown=_unknown(raw, OVERRIDE_FIELDS))
 
 
 def _unknown(raw: dict[str, Any], known: frozenset[str]) -> str:
@@ -160,6 +113,14 @@ def _reporters(raw: list[list[Any]]) -> tuple[Reporter, ...]:
     return tuple(Reporter(str(process), _at(at)) for process, at in raw)
 
 
+def _encode_leases(leases: tuple[Lease, ...]) -> list[list[Any]] | None:
+    return [[lease.id, _ms(lease.expires_at)] for lease in leases] or None
+
+
+def _leases(raw: list[list[Any]]) -> tuple[Lease, ...]:
+    return tuple(Lease(str(id_), _at(at)) for id_, at in raw)
+
+
 # Whole milliseconds are shorter than a float's seventeen digits, and precise enough for a store's clock.
 def _ms(at: float | None) -> int | None:
     return None if at is None else round(at * 1000)
@@ -173,6 +134,10 @@ def _at(milliseconds: Any) -> float:
 
 def _seconds(milliseconds: Any) -> float | None:
     return None if milliseconds is None else _at(milliseconds)
+
+
+def _count(number: int) -> int | None:
+    return number or None
 
 
 def _whole(number: Any) -> int:
@@ -195,3 +160,37 @@ def _known_name(names: type[Name], name: Any) -> Name:
 
 def _no_number(constant: str) -> Any:
     raise CorruptCircuitError
+
+
+# The key in the JSON, the attribute, how it is written (None is left out) and how it is read.
+_WINDOW: list[Field] = [
+    ("b", "buckets", _encode_buckets, _buckets),
+    ("bs", "recent", _encode_buckets, _buckets),
+    ("ws", "succeeding", _encode_reporters, _reporters),
+    ("wf", "failing", _encode_reporters, _reporters),
+    ("sa", "suspected_at", _ms, _seconds),
+]
+_CIRCUIT: list[Field] = [
+    ("g", "generation", _count, _whole),
+    ("ga", "began_at", _ms, _seconds),
+    ("oa", "opened_at", _ms, _seconds),
+    ("ou", "open_until", _ms, _seconds),
+    ("r", "reopenings", _count, _whole),
+    ("l", "leases", _encode_leases, _leases),
+    ("p", "probes_succeeded", _count, _whole),
+    ("ob", "opened_by", _count, _whole),
+    ("n", "open_count", _count, _whole),
+    ("lf", "last_failure_at", _ms, _seconds),
+    ("o", "override", _encode_override, _override),
+    ("os", "override_serial", _count, _whole),
+    ("w", "written_at", _ms, _seconds),
+]
+_OVERRIDE: list[Field] = [
+    ("m", "mode", str, functools.partial(_known_name, OverrideMode)),
+    ("r", "reason", str, str),
+    ("a", "actor", str, str),
+    ("t", "set_at", _ms, _at),
+    ("e", "expires_at", _ms, _seconds),  # Written as null if there is none.
+]
+FIELDS = frozenset(["v", "s", *(key for key, *_ in _WINDOW + _CIRCUIT)])
+OVERRIDE_FIELDS = frozenset(key for key, *_ in _OVERRIDE)
