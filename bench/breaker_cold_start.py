@@ -4,7 +4,7 @@
 
 Real processes; each makes its first five calls at one instant, with the default configuration otherwise.
 PostgreSQL and Valkey are private servers that are started for the run. ``--first-contact 0.001`` shows what it is
-for: a call then waits for the store time-out only, as any other.
+for: the first call then waits for the store timeout only, as any other.
 """
 
 from __future__ import annotations

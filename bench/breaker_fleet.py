@@ -5,10 +5,10 @@
 Real processes with steady calls share a circuit; PostgreSQL and Valkey are private servers that are started
 for the run. All times are on one clock, `time.monotonic`, which Linux has for the whole machine. Three cases:
 
-- *told*: one process hears ``Retry-After`` and counts from there; the others' calls still succeed.
+- *told*: one process gets a ``Retry-After``, and the time counts from there; the others' calls still succeed.
 - *one*: one process fails; the failure rate is so low that its failures suffice. Counts from the failure that
   meets the threshold. Others succeed meanwhile, so the failures have to outlast a refresh interval.
-- *all*: the service fails for everybody, default configuration. Counts from the first failure anywhere.
+- *all*: the service fails for all processes, default configuration. Counts from the first failure anywhere.
 
 The control is the machine's part: at the same instant each process gets a flag in shared memory, and notices
 it between two of its calls, which takes no store, no flush and no refresh. ``--spinners N`` keeps N processors
@@ -60,7 +60,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 class Board:
-    """What the processes show each other: one place each, 0.0 until it happened."""
+    """What the processes show each other: one entry each, 0.0 until it has happened."""
 
     def __init__(self) -> None:
         self.ready = RawArray(ctypes.c_double, PROCESSES)

@@ -151,7 +151,7 @@ def through_interlock(url: str) -> Contestant:
 
 
 def through_purgatory(url: str, loop: asyncio.AbstractEventLoop) -> Contestant:
-    """Its decorator, which looks the circuit up for each call: a breaker that is held hears of nobody else."""
+    """Its decorator, because a breaker object that is kept does not read the shared state."""
     factory = purgatory.AsyncCircuitBreakerFactory(uow=purgatory.AsyncRedisUnitOfWork(url))
     loop.run_until_complete(factory.initialize())
 
@@ -195,15 +195,15 @@ def contestants() -> Iterator[list[Contestant]]:
 # --- the three parts
 
 
-def closed_calls(everybody: list[Contestant]) -> None:
-    for one in everybody:
+def closed_calls(entries: list[Contestant]) -> None:
+    for one in entries:
         one.run(0.05)
     for _ in range(ROUNDS):
-        for one in everybody:
+        for one in entries:
             one.go(ROUND_SECONDS)
-    memory = everybody[0].times
+    memory = entries[0].times
     print(f"{'one closed call':24}{'median':>12}{'best':>12}{'× memory, both':>18}{'round trips a call':>22}")
-    for one in everybody:
+    for one in entries:
         median, best = statistics.median(one.times), min(one.times)
         ratios = f"{median / statistics.median(memory):.2f}, {best / min(memory):.2f}"
         print(
@@ -279,9 +279,9 @@ def main() -> int:
     if url is not None:
         print(first_call(url))
         return 0
-    with contestants() as everybody:
-        closed_calls(everybody)
-        us = [one for one in everybody if one.breaker is not None]
+    with contestants() as entries:
+        closed_calls(entries)
+        us = [one for one in entries if one.breaker is not None]
         paces(us)
         slow_calls(us)
     first_calls()

@@ -98,13 +98,13 @@ def one_host_loses_its_network() -> str:
 
 
 def an_outage_begins_without_the_store() -> str:
-    """The store is gone for everybody; the service fails meanwhile, and still does when the store is back."""
-    fleet, everybody = Fleet(50), range(50)
+    """All hosts lose the store; the service fails meanwhile, and still does when the store is back."""
+    fleet, all_hosts = Fleet(50), range(50)
     fleet.run(2, failing=range(0))
-    fleet.cut(everybody, is_cut=True)
-    fleet.run(5, failing=everybody)
-    fleet.cut(everybody, is_cut=False)
-    return f"{fleet.run(5, failing=everybody)} calls sent to the dead service in five seconds"
+    fleet.cut(all_hosts, is_cut=True)
+    fleet.run(5, failing=all_hosts)
+    fleet.cut(all_hosts, is_cut=False)
+    return f"{fleet.run(5, failing=all_hosts)} calls sent to the dead service in five seconds"
 
 
 def the_stores_clock_steps_back() -> str:

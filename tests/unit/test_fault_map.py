@@ -60,7 +60,7 @@ SITUATIONS = {
     "db upgrade of millions of rows": "contract/payments/db/test_migration_steps.py::"
     "test_a_writer_beside_a_migration_waits_for_a_moment_at_most",
     "Retry-After as a date, no Date, a slow clock": "unit/breaker/test_retry_after.py::"
-    "test_what_nobody_can_mean_is_ignored",
+    "test_what_cannot_be_meant_is_ignored",
     "second Ctrl-C, SIGQUIT to a busy worker": "integration/worker/test_exhaustion.py::"
     "test_a_worker_that_is_told_to_hurry_ends_its_calls_and_says_so",
     "stdout closed": "integration/cli/test_streams.py::test_a_closed_stdout_is_an_error",

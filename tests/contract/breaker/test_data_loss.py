@@ -18,7 +18,7 @@ pytestmark = ON_SHARED
 
 
 class LossyStore:
-    """A real store behind a network that, when told to, loses each swap, or the reply to it."""
+    """A real store behind a network that can lose each swap, or the reply to it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

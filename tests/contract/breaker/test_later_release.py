@@ -73,7 +73,7 @@ def test_what_it_has_added_to_an_operators_override_stays(open_store: OpenStore)
     assert override.items() <= stored(store, "payment")["o"].items()
 
 
-def test_its_row_in_another_format_is_left_alone_and_calls_go_on(open_store: OpenStore) -> None:
+def test_its_row_in_another_format_is_not_overwritten_and_calls_continue(open_store: OpenStore) -> None:
     store, text = open_store(), '{"v":2,"state":"open"}'
     write(store, "payment", text)
     with CircuitBreaker("payment", CONFIG, open_store()) as breaker:
@@ -84,7 +84,7 @@ def test_its_row_in_another_format_is_left_alone_and_calls_go_on(open_store: Ope
     assert store.load("payment").text == text
 
 
-def test_a_row_that_nobody_wrote_begins_anew(open_store: OpenStore) -> None:
+def test_a_row_that_no_release_wrote_begins_anew(open_store: OpenStore) -> None:
     store = open_store()
     write(store, "payment", "\\x00 not a circuit {")
     with CircuitBreaker("payment", CONFIG, open_store()) as breaker:

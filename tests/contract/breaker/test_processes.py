@@ -16,7 +16,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     ["tests.contract.breaker.fleet_process", "sqlalchemy.dialects.postgresql", "psycopg", "redis"]
 )
-# What matters here is who is let through, not how long a store on a crowded machine may take.
+# These tests check which calls are let through, not how long a store on a crowded machine may take.
 CONFIG = {"failure_threshold": 3, "recovery_timeout": 1.0, "timeout": 1.0, "store_timeout": 10.0}
 
 # Time for two dozen processes on two processors that are busy with something else.
@@ -32,15 +32,15 @@ class Process:
         self.process.start()
         theirs.close()
 
-    def tell(self, command: str, number: int = 0) -> None:
+    def send(self, command: str, number: int = 0) -> None:
         self.pipe.send((command, number))
 
-    def hear(self) -> Any:
+    def receive(self) -> Any:
         return self.pipe.recv()
 
     def ask(self, command: str, number: int = 0) -> Any:
-        self.tell(command, number)
-        return self.hear()
+        self.send(command, number)
+        return self.receive()
 
     def kill(self) -> None:
         self.process.kill()
@@ -50,8 +50,8 @@ class Process:
 def ask_all(fleet: list[Process], command: str, number: int = 0) -> list[Any]:
     """All at the same time."""
     for process in fleet:
-        process.tell(command, number)
-    return [process.hear() for process in fleet]
+        process.send(command, number)
+    return [process.receive() for process in fleet]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def start(shared_url: str) -> Iterator[Callable[..., list[Process]]]:
     def start(count: int, **config: Any) -> list[Process]:
         fleet = [Process(shared_url, CONFIG | config) for _ in range(count)]
         started.extend(fleet)
-        assert [process.hear() for process in fleet] == ["ready"] * count
+        assert [process.receive() for process in fleet] == ["ready"] * count
         return fleet
 
     yield start

@@ -61,7 +61,7 @@ def longest(calls: int, call: Callable[[], object]) -> float:
     return max(times)
 
 
-def test_calls_go_on_beside_a_store_that_hangs(breakable: BreakableStore, breaker: CircuitBreaker) -> None:
+def test_calls_continue_beside_a_store_that_hangs(breakable: BreakableStore, breaker: CircuitBreaker) -> None:
     breakable.hang()
     assert longest(100, lambda: breaker.call(int)) < PROMISED + SLACK
     breakable.go_on()

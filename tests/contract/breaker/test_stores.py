@@ -70,7 +70,7 @@ def test_any_text_and_any_name_survive(open_store: OpenStore) -> None:
 
 
 @ON_SHARED
-def test_its_clock_tells_the_time_of_day_and_runs(open_store: OpenStore) -> None:
+def test_its_clock_shows_the_time_of_day_and_runs(open_store: OpenStore) -> None:
     store = open_store()
     first = store.load("payment").now
     time.sleep(0.02)

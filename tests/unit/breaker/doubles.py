@@ -21,7 +21,7 @@ Join = Callable[..., CircuitBreaker]
 
 
 def setup_of(clock: Callable[[], float], **heard: Any) -> Setup:
-    """What a replica is made with, for a breaker that nobody listens to but those who are named."""
+    """What a replica is made with. Only the listeners in ``heard`` are called."""
 
     def nothing(*_: object) -> None:
         """Listens to nobody."""
@@ -31,7 +31,7 @@ def setup_of(clock: Callable[[], float], **heard: Any) -> Setup:
 
 
 class Clock:
-    """Monotonic seconds that pass only when told to."""
+    """Monotonic seconds that pass only in `sleep`."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -78,13 +78,13 @@ class FaultyStore(DictStore):
         return answer
 
     def seen_from_elsewhere(self) -> FaultyStore:
-        """The same circuits through a connection of somebody else's."""
+        """The same circuits through another process's connection."""
         other = FaultyStore(self._fake_clock)
         other._texts = self._texts
         return other
 
     def overwrite(self, text: str) -> None:
-        """As somebody else does who has seen what is stored now."""
+        """As another process does that has read what is stored now."""
         self._texts["payment"] = ("another version", text)
 
     def wipe(self) -> None:

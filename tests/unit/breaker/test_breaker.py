@@ -1,4 +1,4 @@
-"""`CircuitBreaker.call`, `acquire` and what they tell, on one clock and a store in memory."""
+"""`CircuitBreaker.call` and `acquire`, on one clock and a store in memory."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class TestCall:
         assert (refused.value.name, refused.value.state) == ("payment", CircuitState.OPEN)
         assert refused.value.retry_after == 30.0
 
-    def test_a_fallback_takes_the_place_of_a_refused_call_with_its_arguments(self, fleet: Fleet) -> None:
+    def test_a_fallback_replaces_a_refused_call_and_gets_its_arguments(self, fleet: Fleet) -> None:
         breaker = fleet.breaker()
         fail_times(breaker, 3)
         assert breaker.call(answer, 1, fallback=lambda n, *, m: n + m, m=2) == 3
 
-    def test_a_fallback_takes_the_place_of_a_failed_call(self, fleet: Fleet) -> None:
+    def test_a_fallback_replaces_a_failed_call(self, fleet: Fleet) -> None:
         assert fleet.breaker().call(fail, fallback="instead") == "instead"
 
     def test_a_fallback_hides_no_exception_that_is_not_expected(self, fleet: Fleet) -> None:
@@ -100,7 +100,7 @@ class TestClassification:
 
 
 class TestHalfOpenCap:
-    """Whoever makes calls one after the other, and lets them run together, gets no more of them out."""
+    """Calls that are made one after the other and then run together are not more than the slots."""
 
     @pytest.fixture
     def breaker(self, fleet: Fleet) -> CircuitBreaker:
@@ -214,7 +214,7 @@ class TestPermit:
             permit.record_failure()
         assert (breaker.metrics().failed_calls, breaker.metrics().successful_calls) == (1, 0)
 
-    def test_a_released_probe_gives_its_place_to_the_next(self, fleet: Fleet) -> None:
+    def test_a_released_probe_frees_its_slot_for_the_next(self, fleet: Fleet) -> None:
         breaker = fleet.half_open()
         first = breaker.acquire()
         with pytest.raises(CircuitBreakerError):
@@ -229,7 +229,7 @@ def test_a_name_has_1_to_200_characters_and_no_nul(fleet: Fleet, name: str) -> N
         fleet.breaker(name)
 
 
-def test_a_closed_breaker_has_told_its_store_everything(fleet: Fleet) -> None:
+def test_a_closed_breaker_has_stored_what_it_counted(fleet: Fleet) -> None:
     leaving, watcher = fleet.breakers(2)
     succeed_times(leaving, 5)
     leaving.close()

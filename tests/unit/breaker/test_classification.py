@@ -98,7 +98,7 @@ def test_a_task_group_whose_task_fails_opens_the_circuit() -> None:
     assert asyncio.run(run()) is CircuitState.OPEN
 
 
-def test_a_fallback_takes_the_place_of_a_group_of_failures_but_not_of_an_interrupt_in_one() -> None:
+def test_a_fallback_replaces_a_group_of_failures_but_not_one_with_an_interrupt() -> None:
     def raising(*inside: BaseException) -> Any:
         raise BaseExceptionGroup("", inside)
 

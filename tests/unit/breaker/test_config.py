@@ -42,7 +42,7 @@ def test_a_bad_value_is_refused_with_the_fields_name_and_what_would_be_right(fie
         CircuitBreakerConfig(**{field: value})
 
 
-def test_a_window_is_refused_whose_twentieths_a_store_could_not_tell_apart() -> None:
+def test_a_window_whose_twentieths_are_shorter_than_a_millisecond_is_refused() -> None:
     CircuitBreakerConfig(window=0.02)
     with pytest.raises(ValueError, match=r"window should be at least 0\.02 seconds"):
         CircuitBreakerConfig(window=0.01)

@@ -131,7 +131,7 @@ def test_an_exit_in_the_main_thread_is_not_kept_from_the_program(fleet: Fleet) -
         fail_times(breaker, 3)
 
 
-def test_one_that_has_left_hears_nothing(fleet: Fleet) -> None:
+def test_one_that_was_removed_hears_nothing(fleet: Fleet) -> None:
     breaker = fleet.breaker()
     heard: list[Event] = []
     leave = breaker.listen(heard.append)

@@ -40,7 +40,7 @@ def _forking_beside_threads_is_what_is_tested() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, params=["fork", "a fork in C"])
 def _however_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python's own fork, and one that it hears nothing of, as uWSGI's."""
+    """Python's own fork, and one that it does not notice, such as uWSGI's."""
     if request.param != "fork":
         monkeypatch.setattr(os, "fork", fork_in_c)
 

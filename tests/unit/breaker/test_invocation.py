@@ -110,7 +110,7 @@ class TestPermit:
                 pytest.fail("it was let in")
 
     @in_a_loop
-    async def test_a_cancelled_probe_gives_its_place_back(self, fleet: Fleet) -> None:
+    async def test_a_cancelled_probe_frees_its_slot(self, fleet: Fleet) -> None:
         breaker = fleet.half_open()
         inside = asyncio.Event()
 
@@ -130,7 +130,7 @@ class TestPermit:
 
 
 class HangingStore(DictStore):
-    """A remote store that does not answer until told to."""
+    """A remote store that does not answer until ``answers`` is set."""
 
     remote = True
 
@@ -194,7 +194,7 @@ class TestHangingStore:
         breaker.close()
 
     @in_a_loop
-    async def test_a_call_goes_on_without_it_in_time(self, hanging: HangingStore) -> None:
+    async def test_a_call_continues_without_it_in_time(self, hanging: HangingStore) -> None:
         breaker = CircuitBreaker("payment", CircuitBreakerConfig(first_contact=0.1), hanging)
         watch = Stopwatch()
         assert await breaker.call(answer_async, 1) == (1,)
@@ -203,7 +203,7 @@ class TestHangingStore:
         breaker.close()
 
     @in_a_loop
-    async def test_the_loop_runs_on_while_a_failure_is_told_to_the_store(self, hanging: HangingStore) -> None:
+    async def test_the_loop_runs_on_while_a_failure_is_stored(self, hanging: HangingStore) -> None:
         config = CircuitBreakerConfig(store_timeout=0.5, refresh_interval=60)
         breaker = CircuitBreaker("payment", config, hanging)
         hanging.answers.set()
@@ -251,7 +251,7 @@ class TestHangingStore:
 
 
 class TestInterruptedProbes:
-    """A probe that ends before it has begun, or in the middle, gives its place back."""
+    """A probe that ends before it has begun, or in the middle, frees its slot."""
 
     @pytest.fixture
     def clock(self) -> Clock:

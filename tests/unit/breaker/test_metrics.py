@@ -1,4 +1,4 @@
-"""What a breaker tells about itself."""
+"""A breaker's status and metrics."""
 
 from __future__ import annotations
 

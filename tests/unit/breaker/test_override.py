@@ -44,7 +44,7 @@ def test_the_computed_state_stays_visible_beside_it(fleet: Fleet) -> None:
     assert (status.override.mode, status.override.actor) == (OverrideMode.FORCED_OPEN, "kim")
 
 
-def test_it_expires_for_everybody(fleet: Fleet, clock: Clock) -> None:
+def test_it_expires_for_all_processes(fleet: Fleet, clock: Clock) -> None:
     operator, worker = fleet.breakers(2)
     operator.force_open("maintenance", "kim", seconds=60)
     assert worker.status().retry_after == 60.0
@@ -96,7 +96,7 @@ def test_auto_lets_the_computed_state_decide_again(fleet: Fleet, clock: Clock) -
     assert worker.call(answer) == "answer"
 
 
-def test_looking_at_an_override_hands_out_no_permit(fleet: Fleet, clock: Clock) -> None:
+def test_the_status_of_an_override_gives_no_permit(fleet: Fleet, clock: Clock) -> None:
     breaker = fleet.half_open()
     breaker.observe("a trial", "kim")
     for _ in range(10):
@@ -130,7 +130,7 @@ def test_a_lost_store_is_asked_again_at_once_for_an_operator(fleet: Fleet, store
 
 
 class TestAfterTheStoreWasEmptied:
-    """By somebody who was never there before, while processes remember more words than one."""
+    """The processes remember several earlier overrides."""
 
     @pytest.fixture
     def process(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> CircuitBreaker:
@@ -188,6 +188,8 @@ def test_the_last_override_counts_also_when_the_stores_clock_has_stepped_back(
         {"reason": "maintenance", "actor": "kim", "seconds": 1e306},
     ],
 )
-def test_an_override_says_who_why_and_for_how_long(fleet: Fleet, wrong: dict[str, Any]) -> None:
+def test_an_override_needs_an_actor_a_reason_and_a_possible_duration(
+    fleet: Fleet, wrong: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match="should"):
         fleet.breaker().force_open(**wrong)

@@ -38,7 +38,7 @@ class TestNesting:
         assert asyncio.run(breaker.call(outer)) == "answer"
         assert breaker.status().state is CircuitState.CLOSED
 
-    def test_in_a_block_it_asks_for_a_place_of_its_own(self, fleet: Fleet, clock: Clock) -> None:
+    def test_in_a_block_it_needs_a_slot_of_its_own(self, fleet: Fleet, clock: Clock) -> None:
         breaker = fleet.half_open()
         with pytest.raises(CircuitBreakerError), breaker.acquire():
             breaker.call(answer)
@@ -73,7 +73,7 @@ class TestNesting:
 
         asyncio.run(leaves_something_running())
 
-    def test_a_probe_whose_lease_has_run_out_covers_nothing(self, fleet: Fleet, clock: Clock) -> None:
+    def test_a_probe_whose_lease_has_expired_covers_nothing(self, fleet: Fleet, clock: Clock) -> None:
         breaker, other = fleet.half_open(), fleet.breaker()
 
         def outer() -> None:

@@ -40,7 +40,7 @@ def test_circuits_do_not_trip_each_other(registry: CircuitBreakerRegistry) -> No
     assert [(s.name, s.slots) for s in registry.statuses()] == [("payment", 0), ("shipping", None)]
 
 
-def test_a_listener_hears_every_circuit_also_those_to_come(registry: CircuitBreakerRegistry) -> None:
+def test_a_listener_hears_every_circuit_including_later_ones(registry: CircuitBreakerRegistry) -> None:
     registry.breaker("payment")
     heard = events_of(registry)
     fail_times(registry.breaker("payment"), 2)

@@ -253,7 +253,7 @@ def test_trap_13_a_step_of_the_hosts_wall_clock_changes_nothing() -> None:
     assert not re.search(r"\btime\.time\(\)(?! - time\.monotonic)", sources())
 
 
-def test_trap_14_looking_at_an_open_circuit_does_not_change_it(
+def test_trap_14_the_status_of_an_open_circuit_does_not_change_it(
     fleet: Fleet, clock: Clock, store: FaultyStore
 ) -> None:
     watcher, worker = fleet.breakers(2)
@@ -268,10 +268,10 @@ def test_trap_14_looking_at_an_open_circuit_does_not_change_it(
     assert worker.call(answer) == "answer"
 
 
-def test_trap_14_nor_does_looking_at_one_that_time_alone_has_opened(
+def test_trap_14_nor_does_the_status_of_one_that_a_lasting_suspicion_has_opened(
     fleet: Fleet, clock: Clock, store: FaultyStore
 ) -> None:
-    """A suspicion that nobody has refuted in time opens the circuit with the next call, not with a look."""
+    """A suspicion that was not refuted in time is stored with the next call, not by a status."""
     failing, healthy, watcher = fleet.breakers(3, failure_threshold=5)
     succeed_times(healthy, 3)
     clock.sleep(0.3)
@@ -287,12 +287,12 @@ def test_trap_14_nor_does_looking_at_one_that_time_alone_has_opened(
     assert store.load("payment").text != text
 
 
-class TestRipeSuspicion:
-    """What time alone has decided, and nobody has carried out yet: everybody sees the same of it."""
+class TestSuspicionThatHasLasted:
+    """A suspicion has lasted, and no process has stored that yet: all processes see the same."""
 
     @pytest.fixture
     def watcher(self, fleet: Fleet, clock: Clock) -> breakwall.breaker.CircuitBreaker:
-        """Of a circuit that one process has failed on, that another has succeeded on, and nobody has called since."""
+        """One process has failed, another has succeeded, and no call came since."""
         failing, healthy, watcher = fleet.breakers(3, failure_threshold=5)
         succeed_times(healthy, 3)
         clock.sleep(0.3)
@@ -301,7 +301,7 @@ class TestRipeSuspicion:
         clock.sleep(0.3)
         return watcher
 
-    def test_its_open_interval_runs_down_for_those_who_only_look(
+    def test_its_open_interval_runs_for_a_process_that_only_reads_the_status(
         self, watcher: breakwall.breaker.CircuitBreaker, clock: Clock
     ) -> None:
         status = watcher.status()
@@ -309,7 +309,7 @@ class TestRipeSuspicion:
         clock.sleep(10)
         assert watcher.status().retry_after == pytest.approx(status.retry_after - 10)
 
-    def test_who_waits_for_a_slot_before_calling_gets_one_and_recovers(
+    def test_a_process_that_waits_for_a_slot_before_calling_gets_one_and_recovers(
         self, watcher: breakwall.breaker.CircuitBreaker, clock: Clock
     ) -> None:
         clock.sleep(watcher.status().retry_after)
@@ -318,7 +318,7 @@ class TestRipeSuspicion:
         assert watcher.status().state is CircuitState.CLOSED
 
     def test_no_call_goes_that_the_status_refuses(self, fleet: Fleet, clock: Clock) -> None:
-        """Also with a fresh copy, of a moment before the suspicion became ripe."""
+        """Also with a fresh copy, from before the suspicion had lasted."""
         other, failing, breaker = fleet.breakers(3)
         succeed_times(other, 3)
         fail_times(failing, 4)

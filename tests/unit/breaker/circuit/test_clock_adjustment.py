@@ -65,7 +65,7 @@ def test_a_probers_lease_still_ends(fleet: Fleet, store: FaultyStore, clock: Clo
     assert other.status().slots == 1
 
 
-def test_the_window_keeps_what_it_holds_and_goes_on_sliding(
+def test_the_window_keeps_its_outcomes_and_continues_to_slide(
     fleet: Fleet, store: FaultyStore, clock: Clock
 ) -> None:
     breaker = fleet.breaker()

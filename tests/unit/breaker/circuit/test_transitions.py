@@ -113,7 +113,7 @@ class TestHalfOpen:
     def test_a_refusal_says_to_wait_a_little(self) -> None:
         assert 0 < decide(half_open("p", "q"), CONFIG, NOW).retry_after <= 1
 
-    def test_asking_twice_for_the_same_lease_takes_one_place(self) -> None:
+    def test_asking_twice_for_the_same_lease_takes_one_slot(self) -> None:
         assert len(half_open("p", "p").leases) == 1
 
     def test_enough_successes_close_it(self) -> None:
@@ -121,7 +121,7 @@ class TestHalfOpen:
         assert one.state is CircuitState.HALF_OPEN
         assert ended(one, "q", CallOutcome.SUCCESS).state is CircuitState.CLOSED
 
-    def test_a_success_leaves_no_more_places_than_successes_are_missing(self) -> None:
+    def test_a_success_leaves_no_more_slots_than_successes_are_missing(self) -> None:
         one = ended(half_open("p", "q"), "p", CallOutcome.SUCCESS)
         assert decide(one, CONFIG, NOW).slots == 0
 
@@ -143,7 +143,7 @@ class TestHalfOpen:
         closed = ended(ended(grown, "p", CallOutcome.SUCCESS), "q", CallOutcome.SUCCESS)
         assert counted(closed, failures=3).open_until == NOW + 30
 
-    def test_a_neutral_end_gives_the_place_back(self) -> None:
+    def test_a_neutral_end_frees_the_slot(self) -> None:
         circuit = ended(half_open("p", "q"), "p", CallOutcome.NEUTRAL)
         assert decide(circuit, CONFIG, NOW).slots == 1
 
@@ -151,7 +151,7 @@ class TestHalfOpen:
         once = ended(half_open("p", "q"), "p", CallOutcome.SUCCESS)
         assert ended(once, "p", CallOutcome.SUCCESS) == once
 
-    def test_a_dead_probers_place_is_free_after_its_lease(self) -> None:
+    def test_a_dead_probers_slot_is_free_after_its_lease(self) -> None:
         circuit = half_open("p", "q")
         assert decide(circuit, CONFIG, NOW + CONFIG.lease_seconds).slots == 2
 
@@ -198,11 +198,11 @@ class TestSuspicion:
     def test_it_does_not_open_at_once(self) -> None:
         assert self.disputed().state is CircuitState.CLOSED
 
-    def test_it_opens_when_nobody_has_refuted_it_for_a_refresh_interval(self) -> None:
+    def test_it_opens_when_it_was_not_refuted_for_a_refresh_interval(self) -> None:
         later = NOW + CONFIG.refresh_interval
         assert advance(self.disputed(), CONFIG, later).state is CircuitState.OPEN
 
-    def test_it_opened_when_the_interval_was_over_and_not_when_somebody_looked(self) -> None:
+    def test_it_opened_when_the_interval_was_over_and_not_when_it_was_noticed(self) -> None:
         ripe = NOW + CONFIG.refresh_interval
         looks = [advance(self.disputed(), CONFIG, ripe + later) for later in (0, 1, 20)]
         assert {circuit.opened_at for circuit in looks} == {ripe}

@@ -14,23 +14,23 @@ from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore, setup_of
 
 
 class CrowdedStore(FaultyStore):
-    """Somebody else always writes between a look at it, if there was none right before, and a swap."""
+    """Another process writes before each swap; with ``fresh_loads_win``, only if no load came right before."""
 
     remote = True
 
-    def __init__(self, clock: Clock, *, fresh_looks_win: bool) -> None:
+    def __init__(self, clock: Clock, *, fresh_loads_win: bool) -> None:
         super().__init__(clock)
-        self._fresh_looks_win = fresh_looks_win
-        self._looked = False
+        self._fresh_loads_win = fresh_loads_win
+        self._loaded = False
 
     def load(self, name: str) -> StoredCircuit:
-        self._looked = True
+        self._loaded = True
         return super().load(name)
 
     def swap(self, name: str, seen: str, version: str, text: str) -> tuple[bool, StoredCircuit]:
-        if not (self._looked and self._fresh_looks_win):
-            seen = "somebody else's"
-        self._looked = False
+        if not (self._loaded and self._fresh_loads_win):
+            seen = "another process's"
+        self._loaded = False
         return super().swap(name, seen, version, text)
 
 
@@ -38,31 +38,29 @@ def synchronize(store: FaultyStore, clock: Clock, *, is_known: bool = True) -> S
     """Brings one failure to the store."""
     known = Received(StoredCircuit("v0", None, store.load("payment").now), clock()) if is_known else None
     store.loads = 0
-    store._looked = False  # type: ignore[attr-defined]  # every store of this file has it
+    store._loaded = False  # type: ignore[attr-defined]  # every store of this file has it
     failure = RecordOutcomes(CounterDelta(0, "a", failures=1))
     snapshot = Snapshot("a", (failure,), None, Circuit(), 0, False, 0.0, False, EPOCH)
     return Synchronization(store, setup_of(clock), longest=0.5).run(snapshot, known)
 
 
 def test_after_a_pause_it_reads_anew_before_it_swaps(clock: Clock) -> None:
-    store = CrowdedStore(clock, fresh_looks_win=True)
+    store = CrowdedStore(clock, fresh_loads_win=True)
     result = synchronize(store, clock)
     assert result.arrived
     assert result.circuit.window.buckets[0].failures == 1
     assert (store.swaps, store.loads) == (ROUNDS_AT_ONCE + 2, 1)
 
 
-def test_it_gives_up_in_the_end_and_tells_what_is_stored(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_ends_at_last_and_returns_what_is_stored(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("breakwall.breaker.sync.cas.LONGEST_PAUSE", 0.0)
-    result = synchronize(CrowdedStore(clock, fresh_looks_win=False), clock)
+    result = synchronize(CrowdedStore(clock, fresh_loads_win=False), clock)
     assert (result.arrived, result.circuit.window.buckets) == (False, ())
 
 
 def test_it_sends_nothing_after_its_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it would bring is old by then."""
-    store = CrowdedStore(clock, fresh_looks_win=True)
+    store = CrowdedStore(clock, fresh_loads_win=True)
     load = store.load
 
     def slow_load(name: str) -> StoredCircuit:

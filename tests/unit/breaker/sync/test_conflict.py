@@ -47,7 +47,7 @@ class TestTrap6AlwaysFailingHosts:
     """One always-failing host in 50 does not open the circuit, whatever else it has lost."""
 
     @pytest.mark.parametrize("seconds", [0.5, 9])
-    def test_one_that_lost_its_own_network_shuts_nobody_out_when_it_is_back(
+    def test_one_that_lost_its_own_network_shuts_no_other_out_when_it_is_back(
         self, clock: Clock, store: FaultyStore, seconds: float
     ) -> None:
         lost, *others = hosts(clock, store, 50)
@@ -69,7 +69,7 @@ class TestTrap6AlwaysFailingHosts:
         pass_time(clock, 2, others, failing=[lost])
         assert sum(host.breaker.metrics().rejected_calls for host in others) == 0
 
-    def test_nor_one_that_comes_back_first_when_everybody_had_lost_the_store(
+    def test_nor_one_that_comes_back_first_when_all_had_lost_the_store(
         self, clock: Clock, store: FaultyStore
     ) -> None:
         broken, *others = hosts(clock, store, 50)
@@ -104,10 +104,10 @@ def test_when_the_store_comes_back_twice_the_others_have_their_time_again(
     assert other.state is CircuitState.CLOSED
 
 
-def test_an_outage_that_began_while_everybody_was_without_the_store_is_the_fleets(
+def test_an_outage_that_began_while_all_were_without_the_store_opens_the_shared_circuit(
     clock: Clock, store: FaultyStore
 ) -> None:
-    """Those who did not call meanwhile hear of it within two seconds."""
+    """Hosts that did not call meanwhile learn it within two seconds."""
     *busy, idle = hosts(clock, store, 10)
     pass_time(clock, 2, [*busy, idle])
     for host in (*busy, idle):

@@ -1,4 +1,4 @@
-"""For how long a slow store is waited for: at first sight, by a call, and in the end."""
+"""How long a breaker waits for a slow store: at the first contact, in a call, and at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SlowStore(FaultyStore):
         time.sleep(0.2)
 
 
-def test_the_first_look_is_at_least_as_patient_as_a_call() -> None:
+def test_the_first_contact_waits_at_least_as_long_as_a_call() -> None:
     config = CircuitBreakerConfig(store_timeout=60.0, first_contact=0.001)
     with CircuitBreaker("payment", config, SlowStore()) as breaker:
         assert breaker.status().store_ok

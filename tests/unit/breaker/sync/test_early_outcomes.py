@@ -87,7 +87,7 @@ def test_a_cold_start_beside_an_open_circuit_sends_nothing_although_the_store_is
         breaker.call(answer)
 
 
-def test_all_who_come_together_wait_for_the_first_contact(newcomer: Newcomer) -> None:
+def test_all_first_calls_wait_for_the_first_contact_together(newcomer: Newcomer) -> None:
     newcomer.store.overwrite(OPENED)
     newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=20.0)
@@ -160,7 +160,7 @@ def test_failures_outlast_attempts_that_find_the_store_down(newcomer: Newcomer) 
     assert newcomer.failures() == 5
 
 
-def test_a_store_that_hung_hears_of_failures_once(newcomer: Newcomer) -> None:
+def test_a_store_that_hung_gets_the_failures_once(newcomer: Newcomer) -> None:
     newcomer.stored(g=4)
     newcomer.store.unblocked.clear()
     breaker = newcomer.breaker(first_contact=0.05, threshold=50)
@@ -181,7 +181,7 @@ def test_a_swap_whose_answer_is_lost_is_not_counted_twice(newcomer: Newcomer) ->
     assert newcomer.failures() == 3
 
 
-def test_they_are_told_with_their_own_times(newcomer: Newcomer) -> None:
+def test_they_are_sent_with_their_own_times(newcomer: Newcomer) -> None:
     breaker = newcomer.without_store()
     fail_times(breaker, 3)
     newcomer.clock.sleep(40)
@@ -213,11 +213,11 @@ def test_a_pause_that_the_service_asked_for_before_the_first_contact_is_the_flee
     assert 98 < breaker.status().retry_after < 100
 
 
-def test_a_call_in_hand_at_the_first_contact_counts(newcomer: Newcomer) -> None:
+def test_a_call_in_progress_at_the_first_contact_counts(newcomer: Newcomer) -> None:
     breaker = newcomer.without_store()
-    in_hand = [breaker.acquire() for _ in range(2)]
+    in_progress = [breaker.acquire() for _ in range(2)]
     newcomer.meet(breaker)
-    for permit in in_hand:
+    for permit in in_progress:
         permit.record_failure()
     newcomer.meet(breaker)
     assert newcomer.failures() == 2

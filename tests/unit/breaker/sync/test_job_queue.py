@@ -30,7 +30,7 @@ def do(queue: JobQueue, count: int) -> None:
         ([("later", 3600.0), ("now", 0.0)], ["now"]),
         ([("second", 0.02), ("first", 0.01)], ["first", "second"]),
     ],
-    ids=["in the order in which they came", "one that waits holds nobody up", "by their times"],
+    ids=["in the order in which they came", "a delayed job delays no other", "by their times"],
 )
 def test_jobs_are_done(jobs: list[tuple[str, float]], done: list[str]) -> None:
     log: list[str] = []

@@ -97,7 +97,7 @@ class TestAnOperatorsOverride:
         block(blockable, clock, breaker)
         breaker.listen(forbid)
         blockable.overwrite(OPENED)
-        # Nobody but the store's thread is there to announce what it finds.
+        # Only the store's thread can announce what it finds.
         blockable.unblocked.set()
         wait_until(lambda: bool(heard))
         assert heard == ["lost" if breaks else "stored"]

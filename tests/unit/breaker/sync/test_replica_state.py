@@ -61,7 +61,7 @@ class TestAfterALongSilence:
         blockable.unblocked.clear()
         fail_times(breaker, 3)
         clock.sleep(600)
-        # Somebody else has written meanwhile: what is on its way loses its race, and must not run another.
+        # Another process has written meanwhile: what is on its way loses its race, and must not run another.
         blockable.overwrite('{"v":1,"s":"closed"}')
         unblock(blockable, clock, breaker)
         clock.sleep(0.3)

@@ -21,7 +21,7 @@ def let_through(breaker: CircuitBreaker, clock: Clock) -> int:
 
 
 @pytest.mark.parametrize("calls_a_second", [20, 2000])
-def test_after_the_circuit_opened_elsewhere_calls_go_on_for_one_refresh_interval_at_most(
+def test_after_the_circuit_opened_elsewhere_calls_continue_for_at_most_one_refresh_interval(
     fleet: Fleet, clock: Clock, calls_a_second: int
 ) -> None:
     here, elsewhere, further_on = fleet.breakers(3)
@@ -45,7 +45,7 @@ def test_with_the_defaults_it_is_20_calls(clock: Clock, store: FaultyStore) -> N
 def test_with_a_store_as_slow_as_a_call_waits_for_it_is_25_calls(
     clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others go on calling, ten every 100 ms, while one waits for the answer."""
+    """Other threads call, ten times every 100 ms, while one waits for the answer."""
     breaker = CircuitBreaker("payment", store=store, clock=clock)
     succeed_times(breaker, 2)
     load, beside = store.load, []

@@ -38,7 +38,7 @@ def rise(store: FaultyStore, clock: Clock, *breakers: CircuitBreaker) -> None:
 
 
 class TestWithoutStore:
-    def test_calls_go_on(self, fleet: Fleet, store: FaultyStore) -> None:
+    def test_calls_continue(self, fleet: Fleet, store: FaultyStore) -> None:
         store.down = True
         assert fleet.breaker().call(answer) == "answer"
 
@@ -110,7 +110,7 @@ class TestWithoutStore:
             fail_times(breaker, 1)
         assert 3 <= len(attempts) <= 5
 
-    def test_it_says_so(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+    def test_the_status_names_the_error(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
         breaker = fleet.breaker()
         fall(store, clock, breaker)
         assert breaker.status().store_error == "ConnectionError"
@@ -138,7 +138,7 @@ class TestConflictResolution:
         rise(store, clock, away)
         assert away.status().state is CircuitState.OPEN
 
-    def test_a_circuit_that_opened_locally_is_the_fleets_if_nobody_moved_it_meanwhile(
+    def test_a_circuit_that_opened_locally_is_stored_if_no_other_changed_it_meanwhile(
         self, fleet: Fleet, store: FaultyStore, clock: Clock
     ) -> None:
         away, other = fleet.breakers(2, failure_threshold=5)
@@ -227,7 +227,7 @@ class TestDataLoss:
         breaker.status()
         assert other.status().state is CircuitState.OPEN
 
-    def test_one_who_missed_the_opening_does_not_undo_it_in_an_emptied_store(
+    def test_one_that_missed_the_opening_does_not_undo_it_in_an_emptied_store(
         self, fleet: Fleet, store: FaultyStore, clock: Clock
     ) -> None:
         idle, breaker = fleet.breakers(2)

@@ -64,10 +64,10 @@ class TestSignals:
         succeed_times(breaker, 1)
         assert store.operations > before
 
-    def test_nobody_waits_for_a_synchronization_that_was_dropped(
+    def test_no_call_waits_for_a_synchronization_that_was_dropped(
         self, join: Join, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Whoever shares the future goes on at once, and does not take the store for slow."""
+        """A caller that shares the future continues at once, and does not count the store as slow."""
         breaker = join(store_timeout=20.0)
         synchronizer = breaker._replica._synchronizer
         shared: list[Pending] = []
@@ -86,7 +86,7 @@ class TestSignals:
 
 
 class TestWithoutAThread:
-    def test_calls_go_on_when_no_thread_can_be_started_and_the_store_is_found_when_one_can(
+    def test_calls_continue_when_no_thread_can_be_started_and_the_store_is_found_when_one_can(
         self, clock: Clock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(_: threading.Thread) -> None:
@@ -115,7 +115,7 @@ class TestWithoutAThread:
         breaker.listen(leave)
         block(blockable, clock, breaker)
         blockable.overwrite(OPENED)
-        # Nobody but the store's thread is there to announce what it finds.
+        # Only the store's thread can announce what it finds.
         blockable.unblocked.set()
         wait_until(lambda: "breakwall-breaker" in threads)
         wait_until(lambda: back_in_touch(breaker, clock))

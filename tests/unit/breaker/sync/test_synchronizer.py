@@ -73,7 +73,9 @@ def test_only_one_of_two_rivals_gets_the_last_lease(fleet: Fleet, store: FaultyS
         breaker.acquire()
 
 
-def test_who_lost_to_the_swap_that_opened_it_knows_at_once(fleet: Fleet, store: FaultyStore) -> None:
+def test_a_process_that_lost_to_the_swap_that_opened_it_knows_at_once(
+    fleet: Fleet, store: FaultyStore
+) -> None:
     process, rivals = fleet.breaker(), elsewhere(fleet).breakers(2)
     fail_times(process, 1)
 
@@ -115,7 +117,7 @@ class TestACrowdThatWinsEveryRace:
         succeed_times(breaker, 1)
         assert watcher.status().failure_count == 2
 
-    def test_nobody_races_without_end(
+    def test_no_call_races_without_end(
         self, fleet: Fleet, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         breaker = fleet.breaker()
@@ -137,7 +139,7 @@ class RemoteStore(FaultyStore):
 
 
 class TestWithoutAnotherCall:
-    """On a store's thread and on the real clock: nobody calls any more, and still every failure is stored."""
+    """On a store's thread and on the real clock: every failure is stored, although no further call comes."""
 
     @pytest.fixture
     def fleet(self) -> Fleet:
