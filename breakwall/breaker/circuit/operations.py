@@ -13,9 +13,7 @@ class Operation:
     """One of the following."""
 
     idempotent = False  # Whether it may be sent again if it is unknown whether it arrived.
-    for_store_only = (
-        False  # Whether a process that has lost its store must not apply it to its local circuit.
-    )
+    for_store_only = False  # Whether it must not be applied to a local circuit while the store is lost.
 
     def apply(self, circuit: Circuit, config: CircuitBreakerConfig, now: float, jitter: float) -> Circuit:
         raise NotImplementedError

@@ -80,9 +80,7 @@ class Circuit:
     open_count: int = 0  # How often the circuit has opened, ever.
     last_failure_at: float | None = None  # When a failure was last reported.
     override: Override | None = None
-    override_serial: int = (
-        0  # Of the last override, higher than all before. Lifting an override takes a number too.
-    )
+    override_serial: int = 0  # Of the last override or lift of one; higher than all numbers before.
     written_at: float | None = field(default=None, compare=False)
     unknown: str = ""  # Fields that only a newer release knows: the text of a JSON object, or empty.
 

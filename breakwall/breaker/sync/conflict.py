@@ -23,16 +23,12 @@ class Snapshot:
     process: str
     operations: tuple[Operation, ...]  # To apply to the stored circuit.
     early: EarlyOutcomes | None  # From before the store first answered.
-    circuit: (
-        Circuit  # If the store is lost: the local circuit. Else the circuit that the store confirmed last.
-    )
+    circuit: Circuit  # The local circuit if the store is lost, else the one that the store confirmed last.
     confirmed: int  # The generation that the store confirmed last.
     is_lost: bool  # Whether the store is lost.
     lost_at: float  # When it was lost, on the store's clock as this process derives it.
     others_had_time: bool  # Whether the other processes have had the time to refute the local circuit.
-    clock_offset: (
-        float  # Added to this process's clock, it gives the store's clock as this process derives it.
-    )
+    clock_offset: float  # Added to this process's clock, it gives the store's clock as derived here.
 
 
 def merge(

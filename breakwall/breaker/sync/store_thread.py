@@ -34,9 +34,8 @@ class StoreThread:
         forking.remember(self)
 
     def _reset(self) -> None:
-        self.is_silent = (
-            False  # Whether the last wait was in vain. Then new breakers do not wait for a first contact.
-        )
+        # Whether the last wait was in vain. Then no other breaker waits for a first contact.
+        self.is_silent = False
         self._lock = threading.Lock()
         self._inline = threading.Lock()
         self._jobs = JobQueue()
