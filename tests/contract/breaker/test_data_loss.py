@@ -101,23 +101,13 @@ class TestLostReplies:
         end_losses(lossy, breaker)
         wait_until(lambda: other.status().state is CircuitState.CLOSED)
 
-    def test_a_probes_success_that_did_not_arrive_is_sent_again(
-        self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
-    ) -> None:
-        until_half_open(breaker)
-        probe = breaker.acquire()
-        lossy.loses_requests = True
-        probe.record_success()
-        end_losses(lossy, breaker)
-        other = join()
-        wait_until(lambda: other.status().state is CircuitState.CLOSED)
-
+    @pytest.mark.parametrize("loss", ["loses_requests", "loses_replies"])
     def test_a_probes_success_closes_the_circuit_once(
-        self, breaker: CircuitBreaker, lossy: LossyStore, join: Join
+        self, breaker: CircuitBreaker, lossy: LossyStore, join: Join, loss: str
     ) -> None:
         until_half_open(breaker)
         probe = breaker.acquire()
-        lossy.loses_replies = True
+        setattr(lossy, loss, True)
         probe.record_success()
         end_losses(lossy, breaker)
         other = join()

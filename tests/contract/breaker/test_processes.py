@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.contract.breaker.fleet_process import serve
+from tests.waiting import wait_until
 
 # Forks of one process that has imported the libraries: two dozen interpreters would take half a minute.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -73,10 +74,7 @@ Start = Callable[..., list[Process]]
 
 
 def wait_for(process: Process, **wanted: Any) -> None:
-    deadline = time.monotonic() + 15
-    while not wanted.items() <= process.ask("status").items():
-        assert time.monotonic() < deadline, f"{wanted} did not come"
-        time.sleep(0.02)
+    wait_until(lambda: wanted.items() <= process.ask("status").items(), look_every=0.02)
 
 
 def test_24_processes_with_two_failures_each_open_it(start: Start) -> None:

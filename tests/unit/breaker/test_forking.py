@@ -119,10 +119,20 @@ def test_a_child_can_make_a_breaker_although_another_was_being_made_at_the_fork(
         assert in_a_child(lambda: [breaker.name for breaker in registry]) == ["payment"]
 
 
-def test_what_the_parent_counted_is_reported_once(tmp_path: Path) -> None:
-    config = CircuitBreakerConfig(failure_threshold=100, store_timeout=1.0, refresh_interval=30)
-    url = f"sqlite:///{tmp_path / 'circuits.db'}"
-    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+@pytest.fixture
+def join(tmp_path: Path) -> Callable[..., CircuitBreaker]:
+    """Makes breakers that share a circuit in a file."""
+
+    def join(**config: Any) -> CircuitBreaker:
+        defaults: dict[str, Any] = {"failure_threshold": 100, "store_timeout": 1.0, "refresh_interval": 0.01}
+        store = store_from_url(f"sqlite:///{tmp_path / 'circuits.db'}")
+        return CircuitBreaker("payment", CircuitBreakerConfig(**defaults | config), store)
+
+    return join
+
+
+def test_what_the_parent_counted_is_reported_once(join: Callable[..., CircuitBreaker]) -> None:
+    with join(refresh_interval=30) as breaker:
         succeed_times(breaker, 10)
 
         def work() -> None:
@@ -132,26 +142,22 @@ def test_what_the_parent_counted_is_reported_once(tmp_path: Path) -> None:
 
         in_a_child(work)
         breaker.close()
-    with CircuitBreaker("payment", config, store_from_url(url)) as watcher:
+    with join() as watcher:
         assert watcher.status().success_count == 11
 
 
-def test_parent_and_child_share_the_circuit_through_the_store(tmp_path: Path) -> None:
-    config = CircuitBreakerConfig(failure_threshold=3, store_timeout=1.0, refresh_interval=0.01)
-    store = store_from_url(f"sqlite:///{tmp_path / 'circuits.db'}")
-    with CircuitBreaker("payment", config, store) as breaker:
+def test_parent_and_child_share_the_circuit_through_the_store(join: Callable[..., CircuitBreaker]) -> None:
+    with join(failure_threshold=3) as breaker:
         succeed_times(breaker, 1)
         in_a_child(lambda: fail_times(breaker, 3))
         threading.Event().wait(0.02)
         assert breaker.status().state is CircuitState.OPEN
 
 
-def test_a_child_that_was_forked_inside_a_probe_is_no_part_of_it(tmp_path: Path) -> None:
-    config = CircuitBreakerConfig(
-        failure_threshold=1, recovery_timeout=0.01, jitter=0, store_timeout=1.0, refresh_interval=0.01
-    )
-    store = store_from_url(f"sqlite:///{tmp_path / 'circuits.db'}")
-    with CircuitBreaker("payment", config, store) as breaker:
+def test_a_child_that_was_forked_inside_a_probe_does_not_belong_to_it(
+    join: Callable[..., CircuitBreaker],
+) -> None:
+    with join(failure_threshold=1, recovery_timeout=0.01, jitter=0) as breaker:
         fail_times(breaker, 1)
         threading.Event().wait(0.02)
         permits = breaker.call(
@@ -170,11 +176,9 @@ def test_processes_have_names_of_their_own(breaker: CircuitBreaker) -> None:
     assert in_a_child(process) != process()
 
 
-def test_a_failure_that_a_child_sees_first_counts(tmp_path: Path) -> None:
-    """The child goes by its parent's copy until it next looks, and does not lose what it sees meanwhile."""
-    config = CircuitBreakerConfig(failure_threshold=100, store_timeout=1.0, refresh_interval=30)
-    url = f"sqlite:///{tmp_path / 'circuits.db'}"
-    with CircuitBreaker("payment", config, store_from_url(url)) as breaker:
+def test_a_failure_that_a_child_sees_first_counts(join: Callable[..., CircuitBreaker]) -> None:
+    """The child uses its parent's copy until its first refresh, and does not lose what it counts meanwhile."""
+    with join(refresh_interval=30) as breaker:
         succeed_times(breaker, 2)
 
         def work() -> int:
