@@ -61,7 +61,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """All that the processes share about one service. Times are on the store's clock."""
+    """All that the processes share about one service. Times are on the store's clock.
+
+    A new field also needs a row in `codec`.
+    """
 
     # As stored. An OPEN circuit whose interval is over stays OPEN until the first probe takes its lease; `decide`
     # returns the effective state.
