@@ -1,13 +1,11 @@
 """`CircuitBreaker`: protects the calls of a service that can fail."""
 
-from __future__ import annotations
-
 import functools
 import random
 import time
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from breakwall.breaker import forking
 from breakwall.breaker.admission import Admission
@@ -280,7 +278,7 @@ class CircuitBreaker:
             self._closed = True
             self._replica.close(CLOSE_TIMEOUT)
 
-    def __enter__(self) -> CircuitBreaker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

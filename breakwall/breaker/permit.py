@@ -1,9 +1,8 @@
 """The right to one call, and how its result is recorded."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from breakwall.breaker import forking
 from breakwall.breaker.circuit.state import CallOutcome
@@ -91,7 +90,7 @@ class Permit:
         else:
             self.record_exception(error)
 
-    def __enter__(self) -> Permit:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:

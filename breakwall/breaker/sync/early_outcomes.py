@@ -5,10 +5,9 @@ outage at the start of a fleet is not forgotten. Those that are older than the w
 circuit, do not count.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from dataclasses import replace
+from typing import Self
 
 from breakwall.breaker.circuit import transitions
 from breakwall.breaker.circuit.operations import HoldOpen, Operation, RecordOutcomes, RecordProbe
@@ -50,7 +49,7 @@ class EarlyOutcomes:
                 self._hold(operation.hold, now)
         return False
 
-    def add_later(self, later: EarlyOutcomes) -> None:
+    def add_later(self, later: Self) -> None:
         """Add what was counted since a synchronization took this and did not store it."""
         self.may_be_stored = False
         self._buckets.extend(later._buckets)

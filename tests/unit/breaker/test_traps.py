@@ -29,30 +29,17 @@ def sources() -> str:
     return "\n".join(path.read_text("utf-8") for path in files)
 
 
-def test_trap_1_no_lock_is_held_during_a_call(fleet: Fleet) -> None:
-    breaker = fleet.breaker()
-    together = threading.Barrier(10)
-
-    def call() -> None:
-        # Passes only when all ten are inside the protected function at the same time.
-        breaker.call(together.wait, 10)
-
-    threads = [threading.Thread(target=call) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert breaker.metrics().successful_calls == 10
-
-
-def test_trap_1_no_lock_is_held_during_a_probe(fleet: Fleet) -> None:
-    breaker = fleet.half_open(half_open_max_calls=3)
+@pytest.mark.parametrize("is_probe", [False, True], ids=["call", "probe"])
+def test_trap_1_no_lock_is_held_during_a_call(fleet: Fleet, is_probe: bool) -> None:
+    breaker = (fleet.half_open if is_probe else fleet.breaker)(half_open_max_calls=3)
+    # Passes only when all three are inside the protected function at the same time.
     together = threading.Barrier(3)
     threads = [threading.Thread(target=breaker.call, args=(together.wait, 10)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert breaker.metrics().successful_calls == 3
     assert breaker.status().state is CircuitState.CLOSED
 
 
@@ -71,27 +58,19 @@ class TestTrap3LateResults:
         clock.sleep(1)
         assert breaker.status().state is CircuitState.OPEN
 
-    def test_late_failures_do_not_open_a_circuit_that_has_just_closed(
-        self, fleet: Fleet, clock: Clock
+    @pytest.mark.parametrize("record", ["record_success", "record_failure"])
+    def test_late_results_count_for_no_later_generation(
+        self, fleet: Fleet, clock: Clock, record: str
     ) -> None:
-        breaker = fleet.breaker()
-        late = [breaker.acquire() for _ in range(10)]
-        fail_times(breaker, 3)
-        clock.sleep(30)
-        breaker.call(answer)
-        for permit in late:
-            permit.record_failure()
-        assert breaker.status().state is CircuitState.CLOSED
-        assert breaker.status().failure_count == 0
-
-    def test_late_successes_do_not_dilute_the_next_generation(self, fleet: Fleet, clock: Clock) -> None:
         breaker = fleet.breaker()
         late = [breaker.acquire() for _ in range(50)]
         fail_times(breaker, 3)
         clock.sleep(30)
         breaker.call(answer)
         for permit in late:
-            permit.record_success()
+            getattr(permit, record)()
+        status = breaker.status()
+        assert (status.state, status.failure_count) == (CircuitState.CLOSED, 0)
         fail_times(breaker, 3)
         assert breaker.status().state is CircuitState.OPEN
 
