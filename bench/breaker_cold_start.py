@@ -33,7 +33,7 @@ def open_breaker(url: str, first_contact: float) -> CircuitBreaker:
     return CircuitBreaker("payment", config, store_from_url(url))
 
 
-def newcomer(url: str, first_contact: float, ready: Any, go: Any, told: Any) -> None:
+def start_and_call(url: str, first_contact: float, ready: Any, go: Any, answered: Any) -> None:
     """One process: how many of its calls were sent, and how long its first one took."""
     breaker = open_breaker(url, first_contact)
     sent: list[None] = []
@@ -44,22 +44,22 @@ def newcomer(url: str, first_contact: float, ready: Any, go: Any, told: Any) -> 
     first = time.monotonic() - began
     for _ in range(CALLS - 1):
         breaker.call(sent.append, None, fallback="refused")
-    told.put((len(sent), first))
+    answered.put((len(sent), first))
     breaker.close()
 
 
 def cold_start(url: str, first_contact: float) -> list[tuple[int, float]]:
     with open_breaker(url, first_contact=TIMEOUT) as breaker:
         breaker.acquire().record_failure(retry_after=60.0)
-    ready, go, told = FORKS.Semaphore(0), FORKS.Event(), FORKS.Queue()
-    arguments = (url, first_contact, ready, go, told)
-    started = [FORKS.Process(target=newcomer, args=arguments, daemon=True) for _ in range(PROCESSES)]
+    ready, go, answered = FORKS.Semaphore(0), FORKS.Event(), FORKS.Queue()
+    arguments = (url, first_contact, ready, go, answered)
+    started = [FORKS.Process(target=start_and_call, args=arguments, daemon=True) for _ in range(PROCESSES)]
     for process in started:
         process.start()
     for _ in started:
         ready.acquire(timeout=TIMEOUT)
     go.set()
-    answers = [told.get(timeout=TIMEOUT) for _ in started]
+    answers = [answered.get(timeout=TIMEOUT) for _ in started]
     for process in started:
         process.join(TIMEOUT)
     return answers
