@@ -51,7 +51,7 @@ class BreakerStatus:
 
 @dataclass(frozen=True, slots=True)
 class BreakerMetrics:
-    """Counts of calls in this process, beside three pooled values of the circuit.
+    """Counts of this process's calls, and four values of the circuit.
 
     Attributes:
         state: the effective state.

@@ -66,7 +66,7 @@ class FastPathSwitch:
         return self.current is not None and self.current.generation == generation
 
     def follow(self, circuit: Circuit, override: Override | None, fresh_until: float) -> None:
-        """Open or shut the fast path as ``circuit`` and the ``override`` in force say."""
+        """Open the fast path until ``fresh_until``, or shut it, as ``circuit`` and the ``override`` in force say."""
         if circuit.state is not CircuitState.CLOSED:
             self.current = None
         elif self.current is None or self.current.generation != circuit.generation:
