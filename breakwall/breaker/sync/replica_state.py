@@ -157,7 +157,7 @@ class ReplicaState:
 
     def wait_for_others(self) -> None:
         """The store is back, but other processes may still refute the local circuit: continue with it."""
-        self.schedule.is_back()
+        self.schedule.came_back()
         self.pending.put_back()
         self._put_back_early()
         self._become_lost(self.error)
@@ -166,7 +166,7 @@ class ReplicaState:
         """A synchronization has failed with the error called ``error``: continue with a local circuit."""
         if not self.status.is_local:
             self._apply_locally(self.pending.unconfirmed)
-            self.schedule.is_lost()
+            self.schedule.became_lost()
         # Outcomes that may have arrived are not sent again: counted twice, they could open a healthy circuit.
         if self._early_taken is not None and not self._early_taken.may_be_stored:
             self._put_back_early()
@@ -182,7 +182,7 @@ class ReplicaState:
             return
         self.collect()
         self.status, self.error = StoreStatus.SLOW, TimeoutError.__name__
-        self.schedule.is_late()
+        self.schedule.became_late()
         self._apply_locally(self.pending.unconfirmed)
 
     def become_lost_if_silent(self) -> None:

@@ -84,7 +84,7 @@ class Schedule:
         gathering = min(self._interval * GATHERING, LONGEST_GATHERING) * (1 - jitter / 2)
         self._gather_until = self._clock() + gathering
 
-    def is_back(self) -> None:
+    def came_back(self) -> None:
         """The store answers after a loss, but other processes may still refute the local circuit."""
         if self._back_at is None:
             self._back_at = self._clock()
@@ -94,15 +94,14 @@ class Schedule:
         """Synchronize again after one refresh interval."""
         self.due = self._clock() + self._interval
 
-    def is_late(self) -> None:
+    def became_late(self) -> None:
         """An answer is overdue, and the store may be lost."""
         self._late_at = self._clock()
         self.try_later()
-        # Other processes notice the loss within an interval. What they sent until then may arrive when the store is
-        # back.
+        # Other processes notice it within an interval. What they sent until then may arrive when the store is back.
         self.lost_at = self.due
 
-    def is_lost(self) -> None:
+    def became_lost(self) -> None:
         """The store is lost from now on."""
         self.lost_at = self._clock()
 
