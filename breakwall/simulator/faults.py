@@ -1,12 +1,12 @@
-"""The faults that the simulator injects, and the check of a change to them."""
-
-from __future__ import annotations
+"""The faults that the simulator injects, the check of a change to them, and the random choice of a request's faults."""
 
 import difflib
+import random
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from breakwall.pickling import Picklable
 
@@ -29,43 +29,24 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How the payment service misbehaves. Rates are shares of the requests, 0 to 1; times are seconds.
+    """How the payment service misbehaves. Rates are shares of the requests, 0 to 1; times are seconds."""
 
-    Attributes:
-        latency: the time of a charge or a look-up, or its minimum and maximum.
-        error_rate: share answered with ``error_status``; nothing is charged and nothing remembered.
-        error_status: 500 to 599.
-        error_retry_after: the ``Retry-After`` of these errors.
-        down: new connections are refused and existing ones cut.
-        charge_then_fail: share charged durably, then answered badly.
-        charge_then_fail_how: ``"reset"`` the connection, answer an ``"error"`` or ``"hang"``.
-        decline_rate: share declined.
-        throttle: ``{"rate_per_second", "retry_after"}``, at least one of them; nothing is charged.
-        hang: share read, then never answered; nothing is charged.
-        garbage: share charged or declined as usual, then answered with bytes that are not HTTP.
-        drip: share charged or declined as usual, then answered byte by byte, every ``drip_interval``.
-    """
-
-    latency: float | tuple[float, float] = 0.0
-    error_rate: float = 0.0
-    error_status: int = 500
+    latency: float | tuple[float, float] = 0.0  # of a charge or a look-up; or its minimum and maximum
+    error_rate: float = 0.0  # answered with `error_status`; nothing is charged, nothing remembered
+    error_status: int = 500  # 500 to 599
     error_retry_after: float | None = None
-    down: bool = False
-    charge_then_fail: float = 0.0
-    charge_then_fail_how: str = "reset"
+    down: bool = False  # new connections are refused and existing ones cut
+    charge_then_fail: float = 0.0  # charged durably, then answered badly
+    charge_then_fail_how: str = "reset"  # the connection; or answer an "error"; or "hang"
     decline_rate: float = 0.0
-    throttle: Throttle | None = None
-    hang: float = 0.0
-    garbage: float = 0.0
-    drip: float = 0.0
+    throttle: Throttle | None = None  # nothing is charged
+    hang: float = 0.0  # read, then never answered; nothing is charged
+    garbage: float = 0.0  # charged or declined as usual, then answered with bytes that are not HTTP
+    drip: float = 0.0  # charged or declined as usual, then answered byte by byte, every `drip_interval`
     drip_interval: float = 0.5
 
-    def changed(self, changes: object) -> Faults:
-        """These faults, changed by a JSON object's fields.
-
-        Raises:
-            FaultError: a field is unknown or its value invalid; the text says what would be right.
-        """
+    def changed(self, changes: object) -> Self:
+        """These faults, changed by a JSON object's fields. `FaultError` if one is unknown or its value invalid."""
         if not isinstance(changes, Mapping):
             raise FaultError("", "expected a JSON object of faults")
         for name in changes:
@@ -77,6 +58,56 @@ class Faults:
     def as_json(self) -> dict[str, Any]:
         """The faults as `changed` takes them."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One random number from 0 to 1 for each fault of a request."""
+
+    latency: float
+    error: float
+    hang: float
+    decline: float
+    charge_then_fail: float
+    garbage: float
+    drip: float
+
+    def seconds(self, faults: Faults) -> float:
+        if isinstance(faults.latency, float | int):
+            return faults.latency
+        shortest, longest = faults.latency
+        return shortest + (longest - shortest) * self.latency
+
+
+def samples_for(seed: int, key: str, number: int) -> Samples:
+    """The samples of the ``number``-th request for ``key``: repeatable, whatever order the threads run in."""
+    generator = random.Random(f"{seed}:{number}:{key}")  # noqa: S311 - a repeatable experiment, not a secret
+    # Always all of them: switching one fault on must not change the others.
+    return Samples(*(generator.random() for _ in Samples.__slots__))
+
+
+class Limiter:
+    """A token bucket for the requests of one second, full at first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._throttle: Throttle | None = None
+        self._tokens = self._at = 0.0
+
+    def admits(self, throttle: Throttle, now: float) -> bool:
+        """Whether the throttle allows one more request at ``now`` (monotonic seconds)."""
+        rate = throttle.rate_per_second
+        if rate is None:
+            return False
+        with self._lock:
+            if throttle != self._throttle:
+                self._throttle, self._tokens, self._at = throttle, max(rate, 1.0), now
+            self._tokens = min(self._tokens + (now - self._at) * rate, max(rate, 1.0))
+            self._at = now
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True
 
 
 def _no_such_field(name: str) -> str:
