@@ -96,7 +96,7 @@ def test_an_empty_404_that_calls_itself_html_is_not_trusted() -> None:
 @pytest.mark.parametrize(
     ("statuses", "health", "advice", "words"),
     [
-        ((405, 501), Health.NEUTRAL, Advice.RETRY, "offers no look-up"),
+        ((405, 501), Health.NEUTRAL, Advice.RETRY, "has no look-up"),
         (
             (301, 302, 400, 401, 403, 407, 410, 421),
             Health.NEUTRAL,

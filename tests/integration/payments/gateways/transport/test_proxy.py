@@ -39,7 +39,7 @@ def test_a_proxy_that_does_not_know_us_sent_nothing(service: StubServer, proxy: 
     with gateway_to(service.url, proxy=f"http://shop:wrong@{proxy}") as gateway:
         seen = charge(gateway)
     assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.FAILURE)
-    assert "the proxy refused with HTTP 407: look at BREAKWALL_PAYMENT_PROXY" in seen.detail
+    assert "the proxy refused with HTTP 407: check BREAKWALL_PAYMENT_PROXY" in seen.detail
     assert service.connections == 0
 
 
