@@ -10,10 +10,8 @@ from breakwall.files.lines import MAX_RECORD, Lines, TextLine
 
 SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's own line that names the separator.
-
-MAX_TITLE_LINES = 30  # Lines among which the header is looked for: some reports begin with a title.
-
-_MAX_LINES = 100  # Lines of one quoted cell. Beyond that, its closing quote is missing.
+MAX_TITLE_LINES = 30  # The header is one of the first lines: some reports begin with a title.
+_MAX_LINES = 100  # Lines of one quoted cell. In a longer one, the closing quote is missing.
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class CsvRow:
 
 
 class _OpenQuoteError(Exception):
-    """A quoted cell goes on for too long."""
+    """A quoted cell is too long."""
 
 
 def find_header(lines: Lines, fits: Callable[[Sequence[str]], bool]) -> tuple[Header, bool]:
@@ -67,7 +65,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def read_rows(lines: Lines, separator: str) -> Iterator[CsvRow]:
-    """The rows below the header. A bad row does not spoil others; empty ones are skipped."""
+    """The rows below the header. A bad row does not spoil others; an empty one is skipped."""
     while (line := next(lines, None)) is not None:
         if line.problem:
             yield CsvRow(line.number, (), line.problem)

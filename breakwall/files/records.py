@@ -16,41 +16,28 @@ _NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row or object.
+    """One row or object."""
 
-    Attributes:
-        number: the line that it begins on, counted from 1.
-        values: by field, the values of its columns that are not empty; texts from CSV.
-        document: the whole object, from JSON.
-        problem: why it cannot be read; then there are no values.
-    """
-
-    number: int
+    number: int  # the line that it begins on, counted from 1
+    # By field, the values of its columns that are not empty; texts from CSV.
     values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    document: dict[str, Any] | None = None
-    problem: str | None = None
+    document: dict[str, Any] | None = None  # the whole object, from JSON
+    problem: str | None = None  # why it cannot be read; then there are no values
 
 
 class Records(Iterable[Record]):
     """Reads CSV, a JSON array or JSON Lines, with one record in memory at a time.
 
-    Args:
-        stream: the file, from its beginning.
-        encoding: None: as a byte order mark says, else UTF-8.
-        lenient: read CSV that is not UTF-8 as Windows-1252.
-        may_be_empty: accept an empty file.
-
-    Raises:
-        UnreadableFileError: on construction or during iteration: the file as a whole cannot be understood.
+    Construction and iteration raise `UnreadableFileError` if the file as a whole cannot be understood.
     """
 
     def __init__(
         self,
-        stream: BinaryIO,
+        stream: BinaryIO,  # from the file's beginning
         columns: Columns,
         *,
-        encoding: str | None = None,
-        lenient: bool = False,
+        encoding: str | None = None,  # None: as a byte order mark says, else UTF-8
+        lenient: bool = False,  # read CSV that is not UTF-8 as Windows-1252
         may_be_empty: bool = False,
     ) -> None:
         self._text = open_text(stream, encoding)

@@ -47,7 +47,7 @@ def refusal(data: bytes | str, **options: Any) -> UnreadableFileError:
 
 class TestCsv:
     @pytest.mark.parametrize(
-        ("separator", "end", "encoding", "packed"),
+        ("separator", "end", "encoding", "compressed"),
         list(
             itertools.product(
                 (",", ";", "\t", "|"),
@@ -58,10 +58,10 @@ class TestCsv:
         ),
     )
     def test_is_read_with_any_separator_line_end_mark_and_within_gzip(
-        self, separator: str, end: str, encoding: str, packed: bool
+        self, separator: str, end: str, encoding: str, compressed: bool
     ) -> None:
         data = CSV.replace(",", separator).replace("\n", end).encode(encoding)
-        assert read(gzip.compress(data, mtime=0) if packed else data) == READ
+        assert read(gzip.compress(data, mtime=0) if compressed else data) == READ
 
     @pytest.mark.parametrize(
         "data",

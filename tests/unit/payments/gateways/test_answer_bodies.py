@@ -108,7 +108,7 @@ def test_a_compressed_body_is_bounded_like_a_plain_one(pack: object) -> None:
     assert why(pack(PLAIN.ljust(LIMIT + 1)), "deflate") == "its body is longer than 1,000 bytes"
 
 
-def test_a_bomb_is_never_unpacked() -> None:
+def test_a_bomb_is_never_decompressed() -> None:
     bomb = gzip.compress(bytes(50_000_000))
     tracemalloc.start()
     try:
