@@ -89,8 +89,7 @@ class Report(Iterable[ReportLine]):
         self,
         stream: BinaryIO,
         *,
-        columns: Mapping[str, Sequence[str]]
-        | None = None,  # those of `FIELDS` that have other names in the file
+        columns: Mapping[str, Sequence[str]] | None = None,  # of `FIELDS` that have other names in the file
         units: Units = Units.MINOR,
         charged: Collection[
             str

@@ -54,9 +54,7 @@ class Reconciliation:
         account: str = DEFAULT_ACCOUNT,  # the payment account of the report
         # Seconds for which `Pruning` keeps the keys of pruned orders; None: for ever.
         keys_for: float | None = None,
-        advance: Callable[[int], None] = lambda more: (
-            None
-        ),  # called with how many lines or orders were processed
+        advance: Callable[[int], None] = lambda more: None,  # called with how many lines or orders are done
     ) -> None:
         self._database, self._period, self._account = database, period, account
         self._only_known, self._keys_for, self._advance = only_known, keys_for, advance
