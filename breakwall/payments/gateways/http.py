@@ -44,20 +44,20 @@ class HttpGateway:
 
     def __init__(
         self,
-        # https://user:password@host:port/prefix; only the host is needed. User and password are sent as HTTP basic
+        # https://user:password@host:port/prefix; only scheme and host are needed. User and password become HTTP basic
         # authentication.
         url: str,
         *,
         profile: GatewayProfile,
         max_connections: int = 100,  # at least the number of threads that charge
-        # Seconds to wait for a free connection. A call that gets its connection late would end as unknown.
+        # Seconds to wait for a free connection. Short: a call that gets its connection late would end as unknown.
         pool_wait: float = 1.0,
         # Seconds that an idle connection is kept. Every usual server's own limit is longer (gunicorn's 2 s is the
         # shortest), so we rarely write into a connection that is being closed.
         keepalive: float = 1.0,
         bounds: Bounds = DEFAULT_BOUNDS,
-        tls: ssl.SSLContext
-        | None = None,  # None: the system's certificate authorities, or those of SSL_CERT_FILE
+        # None: with the system's certificate authorities, or those of SSL_CERT_FILE.
+        tls: ssl.SSLContext | None = None,
         token: Callable[[], str] | None = None,  # called for the bearer token of each request; must not raise
         headers: Mapping[str, str] | None = None,  # additional ones of each request
         proxy: str | None = None,  # an HTTP proxy's URL, http://user:password@host:port

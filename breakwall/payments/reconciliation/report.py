@@ -89,11 +89,9 @@ class Report(Iterable[ReportLine]):
         self,
         stream: BinaryIO,
         *,
-        columns: Mapping[str, Sequence[str]] | None = None,  # of `FIELDS` that have other names in the file
+        columns: Mapping[str, Sequence[str]] | None = None,  # by field, if other than its name
         units: Units = Units.MINOR,
-        charged: Collection[
-            str
-        ] = (),  # statuses of this file that mean a charge, in addition to the known ones
+        charged: Collection[str] = (),  # other statuses of this file that mean a charge
         prefix: str = "",  # only charges whose key, or id if they have no key, begins so are ours
         encoding: str | None = None,  # None: as a byte order mark says, else UTF-8, else Windows-1252
     ) -> None:
