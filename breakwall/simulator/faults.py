@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
-from typing import Any, Self
+from typing import Annotated, Any, Self, get_type_hints
 
 from breakwall.pickling import Picklable
 
@@ -27,23 +27,88 @@ class Throttle:
     retry_after: float | None = None
 
 
+def _number(name: str, value: object, low: float, high: float) -> float:
+    # NaN and infinity are outside any range; true is not a number here.
+    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+        return float(value)
+    raise FaultError(name, f"should be a number from {low:g} to {high:g}")
+
+
+_rate = partial(_number, low=0, high=1)
+_seconds = partial(_number, low=0, high=3600)
+
+
+def _seconds_or_none(name: str, value: object) -> float | None:
+    return None if value is None else _seconds(name, value)
+
+
+def _latency(name: str, value: object) -> float | tuple[float, float]:
+    if not isinstance(value, list | tuple):
+        return _seconds(name, value)
+    if len(value) != 2:
+        raise FaultError(name, "should be seconds, or [shortest, longest]")
+    shortest, longest = (_seconds(name, one) for one in value)
+    if shortest > longest:
+        raise FaultError(name, "should be [shortest, longest], the shortest first")
+    return shortest, longest
+
+
+def _status(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 500 <= value <= 599:
+        raise FaultError(name, "should be a whole number from 500 to 599")
+    return value
+
+
+def _switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise FaultError(name, "should be true or false")
+    return value
+
+
+def _how(name: str, value: object) -> str:
+    if value not in ("reset", "error", "hang"):
+        raise FaultError(name, 'should be "reset", "error" or "hang"')
+    return str(value)
+
+
+def _throttle(name: str, value: object) -> Throttle | None:
+    if value is None:
+        return None
+    known = {one.name for one in fields(Throttle)}
+    if not isinstance(value, Mapping) or not value or not set(value) <= known:
+        raise FaultError(name, 'should be null or {"rate_per_second": number, "retry_after": seconds}')
+    rate, wait = value.get("rate_per_second"), value.get("retry_after")
+    return Throttle(
+        rate_per_second=None if rate is None else _number(f"{name}.rate_per_second", rate, 0, 1e6),
+        retry_after=_seconds_or_none(f"{name}.retry_after", wait),
+    )
+
+
+_Rate = Annotated[float, _rate]
+
+
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How the payment service misbehaves. Rates are shares of the requests, 0 to 1; times are seconds."""
+    """How the payment service misbehaves. Rates are shares of the requests, 0 to 1; times are seconds.
 
-    latency: float | tuple[float, float] = 0.0  # of a charge or a look-up; or its minimum and maximum
-    error_rate: float = 0.0  # answered with `error_status`; nothing is charged, nothing remembered
-    error_status: int = 500  # 500 to 599
-    error_retry_after: float | None = None
-    down: bool = False  # new connections are refused and existing ones cut
-    charge_then_fail: float = 0.0  # charged durably, then answered badly
-    charge_then_fail_how: str = "reset"  # the connection; or answer an "error"; or "hang"
-    decline_rate: float = 0.0
-    throttle: Throttle | None = None  # nothing is charged
-    hang: float = 0.0  # read, then never answered; nothing is charged
-    garbage: float = 0.0  # charged or declined as usual, then answered with bytes that are not HTTP
-    drip: float = 0.0  # charged or declined as usual, then answered byte by byte, every `drip_interval`
-    drip_interval: float = 0.5
+    Each field is annotated with the check of its value.
+    """
+
+    latency: Annotated[float | tuple[float, float], _latency] = (
+        0.0  # of a charge or look-up; or (shortest, longest)
+    )
+    error_rate: _Rate = 0.0  # answered with `error_status`; nothing is charged, nothing remembered
+    error_status: Annotated[int, _status] = 500
+    error_retry_after: Annotated[float | None, _seconds_or_none] = None  # the `Retry-After` of these errors
+    down: Annotated[bool, _switch] = False  # new connections are refused and existing ones cut
+    charge_then_fail: _Rate = 0.0  # charged durably, then answered badly
+    charge_then_fail_how: Annotated[str, _how] = "reset"  # the connection; or answer an "error"; or "hang"
+    decline_rate: _Rate = 0.0
+    throttle: Annotated[Throttle | None, _throttle] = None  # nothing is charged
+    hang: _Rate = 0.0  # read, then never answered; nothing is charged
+    garbage: _Rate = 0.0  # charged or declined as usual, then answered with bytes that are not HTTP
+    drip: _Rate = 0.0  # charged or declined as usual, then answered byte by byte, every `drip_interval`
+    drip_interval: Annotated[float, _seconds] = 0.5
 
     def changed(self, changes: object) -> Self:
         """These faults, changed by a JSON object's fields. `FaultError` if one is unknown or its value invalid."""
@@ -51,13 +116,24 @@ class Faults:
             raise FaultError("", "expected a JSON object of faults")
         for name in changes:
             if name not in _CHECKS:
-                raise FaultError(str(name), _no_such_field(str(name)))
+                raise FaultError(str(name), _no_such_fault(str(name)))
         checked: dict[str, Any] = {name: _CHECKS[name](name, value) for name, value in changes.items()}
         return replace(self, **checked)
 
     def as_json(self) -> dict[str, Any]:
         """The faults as `changed` takes them."""
         return asdict(self)
+
+
+_CHECKS: Mapping[str, Callable[[str, object], Any]] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Faults, include_extras=True).items()
+}
+
+
+def _no_such_fault(name: str) -> str:
+    near = difflib.get_close_matches(name, _CHECKS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_CHECKS)}"
+    return f"no such fault; {hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,83 +184,3 @@ class Limiter:
                 return False
             self._tokens -= 1
             return True
-
-
-def _no_such_field(name: str) -> str:
-    near = difflib.get_close_matches(name, _CHECKS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_CHECKS)}"
-    return f"no such fault; {hint}"
-
-
-def _number(field: str, value: object, low: float, high: float) -> float:
-    # NaN and infinity are outside any range; true is not a number here.
-    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
-        return float(value)
-    raise FaultError(field, f"should be a number from {low:g} to {high:g}")
-
-
-_rate = partial(_number, low=0, high=1)
-_seconds = partial(_number, low=0, high=3600)
-
-
-def _seconds_or_none(field: str, value: object) -> float | None:
-    return None if value is None else _seconds(field, value)
-
-
-def _latency(field: str, value: object) -> float | tuple[float, float]:
-    if not isinstance(value, list | tuple):
-        return _seconds(field, value)
-    if len(value) != 2:
-        raise FaultError(field, "should be seconds, or [shortest, longest]")
-    shortest, longest = (_seconds(field, one) for one in value)
-    if shortest > longest:
-        raise FaultError(field, "should be [shortest, longest], the shortest first")
-    return shortest, longest
-
-
-def _status(field: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 500 <= value <= 599:
-        raise FaultError(field, "should be a whole number from 500 to 599")
-    return value
-
-
-def _switch(field: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise FaultError(field, "should be true or false")
-    return value
-
-
-def _how(field: str, value: object) -> str:
-    if value not in ("reset", "error", "hang"):
-        raise FaultError(field, 'should be "reset", "error" or "hang"')
-    return str(value)
-
-
-def _throttle(field: str, value: object) -> Throttle | None:
-    if value is None:
-        return None
-    known = {one.name for one in fields(Throttle)}
-    if not isinstance(value, Mapping) or not value or not set(value) <= known:
-        raise FaultError(field, 'should be null or {"rate_per_second": number, "retry_after": seconds}')
-    rate, wait = value.get("rate_per_second"), value.get("retry_after")
-    return Throttle(
-        rate_per_second=None if rate is None else _number(f"{field}.rate_per_second", rate, 0, 1e6),
-        retry_after=_seconds_or_none(f"{field}.retry_after", wait),
-    )
-
-
-_CHECKS: Mapping[str, Callable[[str, object], Any]] = {
-    "latency": _latency,
-    "error_rate": _rate,
-    "error_status": _status,
-    "error_retry_after": _seconds_or_none,
-    "down": _switch,
-    "charge_then_fail": _rate,
-    "charge_then_fail_how": _how,
-    "decline_rate": _rate,
-    "throttle": _throttle,
-    "hang": _rate,
-    "garbage": _rate,
-    "drip": _rate,
-    "drip_interval": _seconds,
-}

@@ -1,6 +1,6 @@
 """Payment services as others write them, with FastAPI under uvicorn, and an nginx to stand in front of them.
 
-Each keeps its own ledger, which decides what was charged. None imports anything of Breakwall.
+Each keeps its own charge book, which decides what was charged. None imports anything of Breakwall.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ForeignService:
         next: how the next charges are answered, in this order. Each is charged.
         refusals: answers to the next requests, which are not charged.
         repeated: the answer to a key that has a charge; None: see ``deduplicates``.
-        charges: its ledger.
+        charges: its charge book.
         asked: the keys of all requests to charge, in order.
     """
 

@@ -1,6 +1,6 @@
 """What real payment services do with keys, amounts and refusals, row by row: no order is charged twice.
 
-Each class is a situation from a real production. The service's own ledger decides.
+Each class is a situation from a real production. The service's own charge book decides.
 """
 
 from __future__ import annotations
