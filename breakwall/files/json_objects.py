@@ -150,7 +150,7 @@ class _Window:
                 return False
 
     def take(self) -> JsonObject:
-        """Read the object here."""
+        """Read the object at ``_at``."""
         number = self._number
         while True:
             try:

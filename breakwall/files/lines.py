@@ -23,8 +23,9 @@ class TextLine:
 
 
 class Lines(Iterator[TextLine]):
-    """The lines of a text, one at a time. If ``lenient``, a text of unknown encoding that is not UTF-8 is read as
-    Windows-1252.
+    """The lines of a text, one at a time.
+
+    ``lenient``: a text of unknown encoding that is not UTF-8 is read as Windows-1252.
     """
 
     def __init__(self, text: TextFile, *, lenient: bool = False) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEAD = 4096  # Bytes at the beginning by which a file's kind is recognised.
 
 _GZIP = b"\x1f\x8b"
-# UTF-32 before UTF-16, whose mark begins alike.
+# UTF-32 before UTF-16: its mark begins with UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),

@@ -18,9 +18,8 @@ class ControlHandler(JsonHandler):
             case "/stats":
                 self.answer(200, self.simulator.stats())
             case "/healthz":
-                self.answer(
-                    200, {"status": "ok", "down": self.simulator.faults.down, "url": self.simulator.url}
-                )
+                down, url = self.simulator.faults.down, self.simulator.url
+                self.answer(200, {"status": "ok", "down": down, "url": url})
             case "/ledger":
                 self._send_charges()
             case _:
@@ -43,9 +42,8 @@ class ControlHandler(JsonHandler):
         except FaultError as error:
             self.answer(400, {"error": str(error), "field": error.field})
         except OSError as error:
-            self.answer(
-                409, {"error": f"the service cannot come up again: {error.strerror}", "field": "down"}
-            )
+            problem = f"the service cannot come up again: {error.strerror}"
+            self.answer(409, {"error": problem, "field": "down"})
         else:
             self.answer(200, faults.as_json())
 

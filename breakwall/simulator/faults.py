@@ -94,9 +94,8 @@ class Faults:
     Each field is annotated with the check of its value.
     """
 
-    latency: Annotated[float | tuple[float, float], _latency] = (
-        0.0  # of a charge or look-up; or (shortest, longest)
-    )
+    # Of a charge or a look-up; or the shortest and the longest.
+    latency: Annotated[float | tuple[float, float], _latency] = 0.0
     error_rate: _Rate = 0.0  # answered with `error_status`; nothing is charged, nothing remembered
     error_status: Annotated[int, _status] = 500
     error_retry_after: Annotated[float | None, _seconds_or_none] = None  # the `Retry-After` of these errors

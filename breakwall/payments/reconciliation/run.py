@@ -62,7 +62,7 @@ class Reconciliation:
         self.lines = 0  # of the report
         self.charges = 0  # lines with a charge, also if a later line reverses it
         self.of_others = 0  # lines that are about no order here and are no discrepancy
-        self.paid_orders = 0  # of the period, not pruned: each should be in the report
+        self.paid_orders = 0  # of the period, without the pruned ones
         self.not_judged = (
             0  # paid orders that are not in the report, and may have been charged before the period
         )
@@ -89,7 +89,7 @@ class Reconciliation:
             named = [line for line in batch if line.named]
             matches = self._database.read(partial(match, lines=named, account=self._account))
             self.of_others += sum(map(self._is_of_others, matches))
-            # Those of others too: a line that reverses a charge may name nothing but the charge.
+            # Lines of others too: a line that reverses a charge may name nothing but the charge.
             staging.add(matches)
             self.lines += len(batch)
             self.charges += sum(line.charged for line in batch)

@@ -18,8 +18,10 @@ MAX_REFUSAL = 65_536  # Bytes of a refusal's page that are read.
 
 
 class Proxy:
-    """For an ``https`` service it opens a `tunnel` (CONNECT), within the call's deadline and before anything of the
-    request is written: if that fails, nothing was sent. A request to an ``http`` service names the full URL.
+    """Opens a `tunnel` (CONNECT) to an ``https`` service; takes requests to an ``http`` service with the full URL.
+
+    A tunnel is opened within the call's deadline, before anything of the request is written. If that fails, nothing was
+    sent.
     """
 
     def __init__(self, url: str) -> None:
