@@ -32,10 +32,6 @@ class CsvRow:
     problem: str | None = None
 
 
-class _OpenQuoteError(Exception):
-    """A quoted cell is too long."""
-
-
 def find_header(lines: Lines, fits: Callable[[Sequence[str]], bool]) -> tuple[Header, bool]:
     """The first line that fits with some separator, and True; ``lines`` continue below it.
 
@@ -77,7 +73,7 @@ def _row(first: TextLine, lines: Lines, separator: str) -> CsvRow:
     taken = [first]
     try:
         cells = next(csv.reader(_feed(taken, lines), delimiter=separator, strict=True))
-    except (csv.Error, _OpenQuoteError) as error:
+    except csv.Error as error:
         # The lines below may be rows themselves.
         lines.put_back(taken[1:])
         return CsvRow(first.number, (), f"cannot be split into columns: {error}")
@@ -91,5 +87,5 @@ def _feed(taken: list[TextLine], lines: Lines) -> Iterator[str]:
         taken.append(line)
         size += len(line.text)
         if line.problem or size > MAX_RECORD or len(taken) > _MAX_LINES:
-            raise _OpenQuoteError("a quote is not closed")
+            raise csv.Error("a quote is not closed")
         yield line.text

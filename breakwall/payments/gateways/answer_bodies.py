@@ -39,6 +39,7 @@ _CODE_FIELDS = (
 _CODE_PLACES = ("error", "errors", "decline", "failure", "details")
 
 _CHARGE_ID_LENGTH, _EXCERPT_LENGTH = 255, 40
+UNREADABLE = "unexpected_body"  # The code of an answer that cannot be read.
 
 
 class UnreadableError(Exception):

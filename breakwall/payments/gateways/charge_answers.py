@@ -11,6 +11,7 @@ from typing import Any
 from breakwall.breaker import parse_retry_after
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.gateways.answer_bodies import (
+    UNREADABLE,
     UnreadableError,
     excerpt,
     find_code,
@@ -218,6 +219,6 @@ def _unreadable(status: int, error: UnreadableError) -> ChargeAnswer:
     return ChargeAnswer(
         Outcome.UNKNOWN,
         Health.FAILURE,
-        code="http_402" if status == 402 else "unexpected_body",
+        code="http_402" if status == 402 else UNREADABLE,
         detail=f"The payment service answered HTTP {status}, but {error}.",
     )

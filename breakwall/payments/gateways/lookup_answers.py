@@ -10,6 +10,7 @@ from typing import Any
 
 from breakwall.breaker import parse_retry_after
 from breakwall.payments.gateways.answer_bodies import (
+    UNREADABLE,
     UnreadableError,
     excerpt,
     read_charge_id,
@@ -29,7 +30,6 @@ from breakwall.payments.gateways.charge_answers import (
 from breakwall.payments.gateways.transport.errors import Phase
 
 OTHER_STATUS = "other_status"  # The code of a charge in a state outside the protocol, such as `refunded`.
-UNREADABLE = "unexpected_body"  # The code of an answer that cannot be read.
 _NO_ENDPOINT = frozenset({405, 501})
 _TEMPORARY = frozenset({408, 409, 425, 460, 499})  # Refusals (4xx) that other settings would not change.
 

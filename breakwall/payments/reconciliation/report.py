@@ -9,6 +9,7 @@ from breakwall.currencies import MINOR_DIGITS
 from breakwall.files.amounts import AmountError, DecimalAmountError, Units, minor_units
 from breakwall.files.columns import Columns
 from breakwall.files.errors import UnreadableFileError
+from breakwall.files.lines import MAX_RECORD
 from breakwall.files.records import Record, Records
 from breakwall.payments.reconciliation.charge_status import (
     CHARGED,
@@ -19,7 +20,7 @@ from breakwall.payments.reconciliation.charge_status import (
     meaning_of,
     normalized,
 )
-from breakwall.texts import character_problem
+from breakwall.texts import text_problem
 
 # What `--columns` can name. `refund_of` is the charge that a refund with an id of its own gives back.
 FIELDS = ("key", "charge_id", "amount", "currency", "status", "order_id", "refund_of")
@@ -206,8 +207,6 @@ def _amount(values: Mapping[str, Sequence[Any]], currency: str, units: Units) ->
 def _text(field: str, value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**40 else ""  # Python writes no number of thousands of digits
-    if not isinstance(value, str) or not value.strip():
-        raise _LineError(field, "should be a text that is not empty")
-    if problem := character_problem(value):
+    if problem := text_problem(value, limit=MAX_RECORD):
         raise _LineError(field, problem)
-    return value.strip()
+    return str(value).strip()
