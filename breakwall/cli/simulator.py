@@ -27,7 +27,7 @@ def simulator(
     ] = 8090,
     control_port: Annotated[
         int,
-        typer.Option(min=0, max=65_535, help="Port to switch faults on and read the charges; 0: a free one."),
+        typer.Option(min=0, max=65_535, help="Port for switching faults and reading charges; 0: a free one."),
     ] = 8091,
     ledger: Annotated[
         Path | None,
@@ -42,7 +42,7 @@ def simulator(
     ] = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Run a payment service that fails on command, with a durable charge book of its own.
+    """Run a payment service that fails on command, with a durable ledger of its own.
 
     Faults are switched over HTTP on the control port: PATCH /faults {"down": true}.
     """
