@@ -47,7 +47,7 @@ def import_orders(
     {"user_id": "u1", "amount": 10000, "currency": "KRW", "idempotency_key": "cart-17"}
 
     A bad line is reported by its number and the others are accepted. The same file again changes nothing.
-    The file may be compressed with gzip. Exits with 1 when a line was bad, with 2 when the file cannot be read.
+    The file may be packed with gzip. Exits with 1 when a line was bad, with 2 when the file cannot be read.
     """
     from breakwall.producers.order_files import FIELDS, OrderFile
 
