@@ -51,32 +51,19 @@ def breaks(charge: ServiceCharge) -> Response:
 
 @dataclass
 class ForeignService:
-    """A running service. Its attributes change what it does.
-
-    Attributes:
-        keep: how it stores a key from the header.
-        find: how it reads a key from a look-up's path.
-        decodes_first: ``%2F`` in a path is a slash to its router, as FastAPI has it by default.
-        deduplicates: it answers a known key with the first charge.
-        names: the fields of the request's body that its answers repeat.
-        next: how the next charges are answered, in this order. Each is charged.
-        refusals: answers to the next requests, which are not charged.
-        repeated: the answer to a key that has a charge; None: see ``deduplicates``.
-        charges: its charge book.
-        asked: the keys of all requests to charge, in order.
-    """
+    """A running service. Its attributes change what it does."""
 
     url: str = ""
-    keep: Callable[[str], str] = str
-    find: Callable[[str], str] = str
-    decodes_first: bool = True
-    deduplicates: bool = False
-    names: tuple[str, ...] = ()
-    next: list[Answering] = field(default_factory=list)
-    refusals: list[Response] = field(default_factory=list)
-    repeated: Response | None = None
-    charges: list[ServiceCharge] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    keep: Callable[[str], str] = str  # how it stores a key from the header
+    find: Callable[[str], str] = str  # how it reads a key from a look-up's path
+    decodes_first: bool = True  # `%2F` in a path is a slash to its router, as FastAPI has it by default
+    deduplicates: bool = False  # it answers a known key with the first charge
+    names: tuple[str, ...] = ()  # the fields of the request's body that its answers repeat
+    next: list[Answering] = field(default_factory=list)  # how the next charges are answered; each is charged
+    refusals: list[Response] = field(default_factory=list)  # to the next requests, which are not charged
+    repeated: Response | None = None  # the answer to a key that has a charge; None: see `deduplicates`
+    charges: list[ServiceCharge] = field(default_factory=list)  # its charge book
+    asked: list[str] = field(default_factory=list)  # the keys of all requests to charge
     looked_up: list[str] = field(default_factory=list)
 
     def charge(self, key: str, body: dict[str, Any]) -> ServiceCharge:
@@ -168,11 +155,7 @@ http {{
 
 @contextmanager
 def nginx_before(upstream: str, folder: Path) -> Iterator[str]:
-    """An nginx whose ``proxy_pass`` ends with a slash; yields its address.
-
-    Raises:
-        UnavailableError: there is none.
-    """
+    """An nginx whose ``proxy_pass`` ends with a slash; yields its address. `UnavailableError` if there is none."""
     program = packages.program("nginx", "nginx-light")
     if program is None:
         raise UnavailableError("there is none on this machine, and it cannot be installed (root, apt-get)")

@@ -383,7 +383,7 @@ class TestA400ThatMeansAlreadyDone:
         assert (len(service.asked), len(service.charges), len(service.looked_up)) == (2, 1, 1)
 
     @pytest.mark.parametrize("deduplicates", [False, True])
-    def test_on_a_fresh_key_is_looked_up_before_the_order_ends(
+    def test_on_a_fresh_key_is_looked_up_before_the_order_finishes(
         self, service: ForeignService, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         """The charge was made before: this database has been lost since, for example."""
@@ -395,7 +395,7 @@ class TestA400ThatMeansAlreadyDone:
         assert (len(service.asked), charges_of(service, shop, "cart-1")) == (1, 1)
 
     @pytest.mark.parametrize("deduplicates", [False, True])
-    def test_that_is_only_a_refusal_ends_the_order_once_nothing_was_found(
+    def test_that_is_only_a_refusal_finishes_the_order_once_nothing_was_found(
         self, service: ForeignService, open_shop: OpenShop, deduplicates: bool
     ) -> None:
         shop = open_shop(service.url, deduplicates=deduplicates)

@@ -25,7 +25,7 @@ COMMAND = "import typer; from breakwall.cli.simulator import simulator; typer.ru
 
 
 class Processes:
-    """Simulators of one test, ended with it."""
+    """Simulators of one test, stopped with it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -13,7 +13,7 @@ def test_a_change_leaves_the_other_faults_alone() -> None:
     assert Faults(down=True).changed({"error_rate": 0.5}) == Faults(down=True, error_rate=0.5)
 
 
-def test_faults_survive_the_way_over_json() -> None:
+def test_faults_survive_json() -> None:
     faults = Faults(latency=(0.1, 0.5), throttle=Throttle(50.0, 2.0), charge_then_fail=1.0)
     assert Faults().changed(json.loads(json.dumps(faults.as_json()))) == faults
 
@@ -62,7 +62,7 @@ json_values = st.recursive(
         st.sampled_from(sorted(Faults().as_json())) | st.text(max_size=8), json_values, max_size=3
     )
 )
-def test_whatever_is_asked_for_is_understood_or_refused(change: dict[str, object]) -> None:
+def test_any_change_is_accepted_or_refused(change: dict[str, object]) -> None:
     try:
         faults = Faults().changed(change)
     except FaultError:

@@ -161,7 +161,7 @@ class TestAnyKeyOfAnAttempt:
         site.retrier.run(order_id)
         assert compared(site, report(site.gateway.charged[-1].idempotency_key, charge_id="ch_a")) == []
 
-    def test_is_known_by_the_order_in_it_where_the_attempt_is_gone(self, site: Site) -> None:
+    def test_finds_its_order_by_the_id_in_it_if_the_attempt_is_lost(self, site: Site) -> None:
         """As after a restore: the key was rotated, and used, in the time that is lost."""
         paid(site, "a")
         rotated = derive_charge_key(site.get("a").id, 99)
