@@ -22,7 +22,7 @@ class Record:
     # By field, the values of its columns that are not empty; texts from CSV.
     values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     document: dict[str, Any] | None = None  # the whole object, from JSON
-    problem: str | None = None  # why it cannot be read; then there are no values
+    problem: str | None = None  # why it cannot be read; then there is nothing else
 
 
 class Records(Iterable[Record]):
@@ -82,22 +82,16 @@ class Records(Iterable[Record]):
             yield _record(row, bound, len(header.names))
 
     def _objects(self, objects: Iterator[JsonObject]) -> Iterator[Record]:
-        missing = dict(self._columns.needed)
+        missing = self._columns.needed
         first: JsonObject | None = None
         for found in objects:
             if first is None:
                 first = found
                 self._refuse_envelope(found)
-            for name in [name for name, columns in missing.items() if _has(found.fields, columns)]:
-                del missing[name]
-            yield self._from_json(found)
+            missing = {name: columns for name, columns in missing.items() if not _has(found.fields, columns)}
+            yield Record(found.number, self._columns.values(found.fields), found.fields, found.problem)
         if first and missing:
             self._columns.check(first.number, {name: fold(name) for name in first.fields})
-
-    def _from_json(self, found: JsonObject) -> Record:
-        if found.problem:
-            return Record(found.number, problem=found.problem)
-        return Record(found.number, self._columns.values(found.fields), found.fields)
 
     def _refuse_envelope(self, found: JsonObject) -> None:
         """Raise if the file is a service's answer: a list inside an object."""
@@ -107,7 +101,7 @@ class Records(Iterable[Record]):
             if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
                 problem = (
                     f"is a list of {len(value)} objects within an object, and the file should be the list alone, "
-                    f"or one object a line: jq -c '.{shown(name)}[]' makes that of it"
+                    f"or one object a line: jq -c '.{shown(name)}[]' converts it"
                 )
                 raise UnreadableFileError(found.number, shown(name), problem)
 

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from breakwall.host.descriptors import free_descriptors
@@ -39,14 +40,12 @@ CHUNK = 65_536  # Bytes taken from a socket at once.
 CERTIFICATE_ALERT = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
 
 
+@dataclass(slots=True)
 class Call:
-    """The state of one call: its ``deadline`` (on `time.monotonic`) and how far it came (``phase``)."""
+    """The state of one call."""
 
-    __slots__ = ("deadline", "phase")
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.phase = Phase.WAITING
+    deadline: float  # on `time.monotonic`
+    phase: Phase = Phase.WAITING  # how far it came
 
     def left(self) -> float:
         """Seconds until the deadline; negative past it."""
