@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from tests.servers import UnavailableError, packages
 from tests.waiting import wait_until
+from tests.web_service import serving
 
 
 class BrokenOff(Response):
@@ -98,19 +97,8 @@ class ForeignService:
 
 @contextmanager
 def running(service: ForeignService) -> Iterator[ForeignService]:
-    """The service on a free port of the loopback, until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        service.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(_application(service), log_config=None, lifespan="off")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            wait_until(lambda: server.started)
-            yield service
-        finally:
-            server.should_exit = True
-            thread.join(10)
+    with serving(_application(service)) as service.url:
+        yield service
 
 
 def _application(service: ForeignService) -> FastAPI:

@@ -13,7 +13,7 @@ from breakwall.payments.gateways import Health, Outcome
 from breakwall.payments.gateways.transport import deadline
 from breakwall.payments.gateways.transport.deadline import Call
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within
-from tests.integration.gateway_stub import PAID, StubConnection, answering, response
+from tests.integration.gateway_stub import PAID, StubConnection, after_reading, answering, response
 
 
 def test_a_connection_is_kept_for_the_next_charge(serve: Serve) -> None:
@@ -117,11 +117,9 @@ def test_waiting_for_a_connection_counts_towards_the_deadline(serve: Serve) -> N
 
 
 def test_a_failed_call_gives_its_connection_back(serve: Serve) -> None:
-    def reset(connection: StubConnection) -> None:
-        connection.request()
-        connection.reset()
-
-    with gateway_to(serve(reset).url, max_connections=2, pool_wait=0.1) as gateway:
+    with gateway_to(
+        serve(after_reading(then=StubConnection.reset)).url, max_connections=2, pool_wait=0.1
+    ) as gateway:
         codes = [charge(gateway).code for _ in range(6)]
     assert "PoolFullError" not in codes
 
