@@ -48,7 +48,7 @@ def simulator(
     """
     serve_without_stdout()
     signalled = _signal_socket()
-    path = ledger or _default_charge_book()
+    path = ledger or _default_ledger()
     running = _start(
         host=host,
         port=port,
@@ -97,7 +97,7 @@ def _start(**options: Any) -> Simulator:
         raise typer.Exit(ExitCode.FAILURE) from None
 
 
-def _default_charge_book() -> Path:
+def _default_ledger() -> Path:
     from breakwall.settings import load_settings
 
     return load_settings().home / "simulator.db"

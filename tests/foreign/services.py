@@ -18,9 +18,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from tests.application_server import serving
 from tests.servers import UnavailableError, packages
 from tests.waiting import wait_until
-from tests.web_service import serving
 
 
 class BrokenOff(Response):

@@ -1,4 +1,4 @@
-"""A payment service as others write one, for the tests of the HTTP gateway."""
+"""A payment service as other teams write one: FastAPI under uvicorn."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from tests.web_service import serving
+from tests.application_server import serving
 
 
 @dataclass
 class Peer:
-    """The service while it runs at ``url``."""
+    """The service while it runs."""
 
     url: str = ""
     reply: Response = field(
         default_factory=lambda: JSONResponse({}, 500)
-    )  # to every charge and every look-up
-    charges: list[dict[str, Any]] = field(default_factory=list)  # the bodies that it received
+    )  # To every charge and every look-up.
+    charges: list[dict[str, Any]] = field(default_factory=list)  # The bodies of the requests to charge.
 
 
 @contextmanager
 def running_peer() -> Iterator[Peer]:
+    """The service on a free port of the loopback, until the block ends."""
     peer = Peer()
     with serving(_application(peer)) as peer.url:
         yield peer

@@ -1,4 +1,4 @@
-"""Runs a FastAPI application under uvicorn, as payment services are run."""
+"""Runs a web application under uvicorn in this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 @contextmanager
 def serving(application: FastAPI) -> Iterator[str]:
-    """Serves on a free port of the loopback, until the block ends; yields the address."""
+    """Serve it on a free port of the loopback until the block ends; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="off"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
