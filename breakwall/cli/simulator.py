@@ -27,7 +27,7 @@ def simulator(
     ] = 8090,
     control_port: Annotated[
         int,
-        typer.Option(min=0, max=65_535, help="Port to switch faults on and read the ledger; 0: a free one."),
+        typer.Option(min=0, max=65_535, help="Port for switching faults and reading charges; 0: a free one."),
     ] = 8091,
     ledger: Annotated[
         Path | None,
@@ -50,13 +50,18 @@ def simulator(
     signalled = _signal_socket()
     path = ledger or _default_ledger()
     running = _start(
-        host=host, port=port, control_port=control_port, ledger=path, seed=seed, deduplicate=deduplicate
+        host=host,
+        port=port,
+        control_port=control_port,
+        charge_book=path,
+        seed=seed,
+        deduplicate=deduplicate,
     )
     if output is Format.JSON:
         urls = {"url": running.url, "control_url": running.control_url}
         write_json({**urls, "ledger": str(path), "pid": os.getpid()}, indent=None)
     else:
-        typer.echo(f"Payment service on {running.url}, control on {running.control_url}, ledger {path}")
+        typer.echo(f"Payment service on {running.url}, control on {running.control_url}, charge book {path}")
     while not select.select([signalled], [], [], 0.5 if parent else None)[0]:
         if os.getppid() != parent:
             break
@@ -80,14 +85,14 @@ def _signal_socket() -> socket.socket:
 def _start(**options: Any) -> Simulator:
     import sqlite3
 
-    from breakwall.simulator.ledger import LedgerBusyError
+    from breakwall.simulator.charge_book import ChargeBookBusyError
     from breakwall.simulator.server import Simulator
 
     try:
         return Simulator(**options)
-    except (OSError, sqlite3.Error, LedgerBusyError) as error:
+    except (OSError, sqlite3.Error, ChargeBookBusyError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        where = "{host}, ports {port} and {control_port}, ledger {ledger}".format(**options)
+        where = "{host}, ports {port} and {control_port}, charge book {charge_book}".format(**options)
         typer.echo(f"The simulator cannot start ({where}): {reason}.", err=True)
         raise typer.Exit(ExitCode.FAILURE) from None
 

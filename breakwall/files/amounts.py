@@ -31,21 +31,15 @@ _DECIMAL = re.compile(r"[-+]?[0-9][0-9.,' ]*[.,][0-9]{1,2}|[-+]?[0-9]+\.[0-9]+")
 _POINTED = re.compile(r"([0-9]{1,18}|[1-9][0-9]{0,2}(?:([,' ])[0-9]{3})(?:\2[0-9]{3})*)(?:\.([0-9]+))?")
 _COMMAED = re.compile(r"([0-9]{1,18}|[1-9][0-9]{0,2}(?:([.' ])[0-9]{3})(?:\2[0-9]{3})*)(?:,([0-9]+))?")
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
-_LONGEST = 40
+_LONGEST = 40  # Characters.
 _MAX = 10**15  # Minor units: far above any charge, and exact in every program and database.
 
 
 def minor_units(value: object, currency: str, units: Units) -> int:
-    """Read an amount.
+    """Read an amount: a whole number, a `Decimal` or a text. ``currency`` is an ISO 4217 code in `MINOR_DIGITS`.
 
-    Args:
-        value: a whole number, a `Decimal`, or a text.
-        currency: an ISO 4217 code in `MINOR_DIGITS`.
-        units: what ``value`` counts.
-
-    Raises:
-        DecimalAmountError: it has decimals, and ``units`` are minor.
-        AmountError: it cannot be read, may mean two amounts, or is not a whole number of minor units.
+    `DecimalAmountError` if it has decimals and ``units`` are minor; `AmountError` if it cannot be read, may mean two
+    amounts, or is not a whole number of minor units.
     """
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise AmountError(MINOR_UNITS if units is Units.MINOR else "should be an amount such as 10.00")
@@ -90,7 +84,7 @@ def _from_major(text: str, currency: str, *, exact: bool) -> int:
 
 
 def _readings(text: str, digits: int, *, exact: bool) -> set[tuple[str, str]]:
-    """The amounts that the text may mean, as whole and fraction, with the point or the comma for decimals."""
+    """The amounts that the text may mean, as whole and fraction: once with a decimal point, once with a comma."""
     patterns = (_POINTED,) if exact else (_POINTED, _COMMAED)
     found = {
         (re.sub(r"[^0-9]", "", parts[1]), parts[3] or "")
@@ -98,7 +92,7 @@ def _readings(text: str, digits: int, *, exact: bool) -> set[tuple[str, str]]:
         if (parts := pattern.fullmatch(text))
     }
     if digits == 0 and "," in text and "." not in text:
-        # Nobody writes won or yen with a comma and three decimals: ₩10,000 is ten thousand.
+        # Won and yen have no decimals: ₩10,000 is ten thousand.
         found = {parts for parts in found if len(parts[1]) != 3}
     if digits == 3 and text.count(".") == 1 and "," not in text:
         # Dinars have three decimals, so their point is a decimal point.

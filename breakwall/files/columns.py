@@ -10,7 +10,6 @@ from breakwall.files.errors import UnreadableFileError
 _ITEM = re.compile(r'\s*([^=,"]+?)\s*=\s*((?:"[^"]*"|[^",])+)(?:,|\Z)')
 _NAME = re.compile(r'"([^"]*)"|([^|"]+)')
 _MAX_LISTED = 40  # Names that an error lists.
-
 _MAX_SHOWN = 60  # Characters of a name that an error shows.
 
 
@@ -23,17 +22,13 @@ class Columns:
 
     Case, spaces, underscores and dashes in names do not matter. ``metadata.key`` is also the field ``key`` of a JSON
     object's field ``metadata``.
-
-    Args:
-        defaults: by field, the columns that may hold it; one is enough.
-        required: the fields that every file must have.
-        chosen: by field, the columns that the caller named instead of the defaults; all of them must be there.
     """
 
     def __init__(
         self,
-        defaults: Mapping[str, Sequence[str]],
-        required: Sequence[str],
+        defaults: Mapping[str, Sequence[str]],  # by field, the columns that may hold it; one is enough
+        required: Sequence[str],  # the fields that every file must have
+        # By field, the columns that the caller named instead of the defaults; all of them must be there.
         chosen: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._needed = (*dict.fromkeys((*required, *(chosen or ()))),)
@@ -47,8 +42,7 @@ class Columns:
     def bind(self, number: int, header: Sequence[str]) -> dict[str, list[int]]:
         """The positions of each field's columns in the ``header`` on line ``number``.
 
-        Raises:
-            UnreadableFileError: a column is missing, or is there twice.
+        `UnreadableFileError` if a column is missing, or is there twice.
         """
         self.check(number, {name: fold(name) for name in header if name})
         return {
@@ -96,10 +90,9 @@ class Columns:
 
 
 def parse_columns(text: str, fields: Sequence[str]) -> dict[str, list[str]]:
-    """Read ``charge_id=id,amount="Amount, gross",key=Invoice|Reference``: of each field the columns that hold it.
+    """Read ``charge_id=id,amount="Amount, gross",key=Invoice|Reference``: by field, the columns that hold it.
 
-    Raises:
-        ColumnsError: it cannot be understood; the text says what would be right.
+    `ColumnsError` if it cannot be understood; its text says what would be right.
     """
     chosen: dict[str, list[str]] = {}
     at = 0
@@ -118,7 +111,7 @@ def parse_columns(text: str, fields: Sequence[str]) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=4096)
 def fold(name: str) -> str:
-    """A name without what differs between writers: ``fold("Charge-ID") == fold("charge_id")``."""
+    """A name without case, spaces, underscores and dashes: ``fold("Charge-ID") == fold("charge_id")``."""
     return re.sub(r"[\s_\-]+", "", name).casefold()
 
 

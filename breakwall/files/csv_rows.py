@@ -10,10 +10,8 @@ from breakwall.files.lines import MAX_RECORD, Lines, TextLine
 
 SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's own line that names the separator.
-
-MAX_TITLE_LINES = 30  # Lines among which the header is looked for: some reports begin with a title.
-
-_MAX_LINES = 100  # Lines of one quoted cell. Beyond that, its closing quote is missing.
+MAX_TITLE_LINES = 30  # The header is one of the first lines: some reports begin with a title.
+_MAX_LINES = 100  # Lines of one quoted cell. In a longer one, the closing quote is missing.
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +30,6 @@ class CsvRow:
     number: int
     cells: Sequence[str]
     problem: str | None = None
-
-
-class _OpenQuoteError(Exception):
-    """A quoted cell goes on for too long."""
 
 
 def find_header(lines: Lines, fits: Callable[[Sequence[str]], bool]) -> tuple[Header, bool]:
@@ -67,7 +61,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def read_rows(lines: Lines, separator: str) -> Iterator[CsvRow]:
-    """The rows below the header. A bad row does not spoil others; empty ones are skipped."""
+    """The rows below the header. A bad row does not spoil others; an empty one is skipped."""
     while (line := next(lines, None)) is not None:
         if line.problem:
             yield CsvRow(line.number, (), line.problem)
@@ -79,7 +73,7 @@ def _row(first: TextLine, lines: Lines, separator: str) -> CsvRow:
     taken = [first]
     try:
         cells = next(csv.reader(_feed(taken, lines), delimiter=separator, strict=True))
-    except (csv.Error, _OpenQuoteError) as error:
+    except csv.Error as error:
         # The lines below may be rows themselves.
         lines.put_back(taken[1:])
         return CsvRow(first.number, (), f"cannot be split into columns: {error}")
@@ -93,5 +87,5 @@ def _feed(taken: list[TextLine], lines: Lines) -> Iterator[str]:
         taken.append(line)
         size += len(line.text)
         if line.problem or size > MAX_RECORD or len(taken) > _MAX_LINES:
-            raise _OpenQuoteError("a quote is not closed")
+            raise csv.Error("a quote is not closed")
         yield line.text

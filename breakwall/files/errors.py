@@ -9,10 +9,8 @@ from breakwall.pickling import Picklable
 class UnreadableFileError(Picklable, BreakwallError, ValueError):
     """The file as a whole cannot be understood; nothing of it may be trusted.
 
-    Attributes:
-        line: counted from 1; None for the file.
-        field: the field or column at fault; None for the line as a whole.
-        problem: what was found, and what would be right.
+    ``line`` is counted from 1, or None for the file; ``field`` is the field or column at fault, or None for the line as
+    a whole; ``problem`` says what was found, and what would be right.
     """
 
     kind = "unreadable_file"
@@ -24,5 +22,5 @@ class UnreadableFileError(Picklable, BreakwallError, ValueError):
         self.line, self.field, self.problem = line, field, problem
 
     def details(self) -> dict[str, Any]:
-        """``problems``: of the field, where one is at fault."""
+        """``problems``: the problem by the field, if one is at fault."""
         return {"problems": {self.field: self.problem}} if self.field else {}

@@ -38,8 +38,7 @@ class _Decoder:
     def decode(self, text: str, at: int) -> tuple[Any, int, str | None]:
         """The value at ``at``, where it ends, and why it is not a good object.
 
-        Raises:
-            ValueError, RecursionError: there is no value; see `_reason`.
+        `ValueError` or `RecursionError` if there is no value; see `_reason`.
         """
         self._problem = None
         value, end = self._json.raw_decode(text, at)
@@ -112,11 +111,9 @@ def _parse(number: int, text: str, decoder: _Decoder) -> JsonObject:
 def read_array(text: TextFile) -> Iterator[JsonObject]:
     """The objects of one array, which may be larger than the memory.
 
-    Raises:
-        UnreadableFileError: the array is damaged or ends early, or an object in it is too long.
+    `UnreadableFileError` if the array is damaged or ends early, or an object in it is too long.
     """
     window = _Window(text)
-    window.begin()
     while window.more():
         yield window.take()
 
@@ -126,16 +123,11 @@ class _Window:
 
     def __init__(self, text: TextFile) -> None:
         self._stream = text.stream
-        self._buffer = ""
-        self._at = 0
-        self._number = 1
+        self._buffer, self._at, self._number = "", 0, 1
         self._whole = False
         self._decoder = _Decoder()
-
-    def begin(self) -> None:
-        """Skip the array's opening bracket."""
         self._skip_gap()
-        self._go_to(self._at + 1)
+        self._go_to(self._at + 1)  # behind the array's opening bracket
 
     def more(self) -> bool:
         """Go to the next object; False if the array ends first."""
@@ -158,7 +150,7 @@ class _Window:
                 return False
 
     def take(self) -> JsonObject:
-        """Read the object here."""
+        """Read the object at ``_at``."""
         number = self._number
         while True:
             try:
@@ -168,7 +160,7 @@ class _Window:
                 if len(self._buffer) - self._at > MAX_RECORD or not self._read():
                     self._fail(error)
                 continue
-            if end < len(self._buffer) or not self._read():  # A number at the end may go on.
+            if end < len(self._buffer) or not self._read():  # A number at the end may have more digits.
                 self._go_to(end)
                 return JsonObject(number, {} if problem else fields, problem)
 
@@ -181,7 +173,7 @@ class _Window:
         self._refuse(f"the array {_reason(error)}")
 
     def _is_damage(self, error: Exception) -> bool:
-        """Whether the error is well before the end of what was read, so that reading on would not have helped."""
+        """Whether the error is well before the end of what was read, so that reading more would not help."""
         found = isinstance(error, json.JSONDecodeError) and error.pos - self._at < MAX_RECORD
         return found and not str(error).startswith("Unterminated")
 
@@ -190,7 +182,7 @@ class _Window:
         self._at = at
 
     def _read(self) -> bool:
-        """Drop what was used and read on; False at the file's end."""
+        """Drop what was used and read more; False at the file's end."""
         more = "" if self._whole else self._stream.read(_CHUNK)
         self._whole = not more
         self._buffer = self._buffer[self._at :] + more

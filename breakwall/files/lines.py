@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from breakwall.files.source import TextFile
 
-# Characters of a line, and of a record: a file without line ends must not fill the memory.
-MAX_RECORD = 65_536
-
+MAX_RECORD = 65_536  # Characters of a line or a record: a file without line ends must not fill the memory.
 LEGACY = "cp1252"  # What Windows wrote before UTF-8.
 
+_ADVICE = "save the file as UTF-8, or say --encoding cp1252 (Windows), cp949, cp932 …"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -26,11 +25,7 @@ class TextLine:
 class Lines(Iterator[TextLine]):
     """The lines of a text, one at a time.
 
-    Args:
-        lenient: read a text of unknown encoding that is not UTF-8 as Windows-1252.
-
-    Attributes:
-        legacy: whether the text is read as Windows-1252.
+    ``lenient``: a text of unknown encoding that is not UTF-8 is read as Windows-1252.
     """
 
     def __init__(self, text: TextFile, *, lenient: bool = False) -> None:
@@ -39,7 +34,7 @@ class Lines(Iterator[TextLine]):
         self._held: list[TextLine] = []
         self._number = 0
         self._beyond_ascii = False
-        self.legacy = False
+        self.legacy = False  # whether the text is read as Windows-1252
 
     def __next__(self) -> TextLine:
         if self._held:
@@ -63,14 +58,14 @@ class Lines(Iterator[TextLine]):
 
     def _decoded(self, text: str) -> TextLine:
         wrong = _SURROGATE.search(text) if self._text.encoding.startswith("utf-8") else None
-        # After a line of UTF-8 beyond ASCII the file is UTF-8, and a line that is not is damaged.
+        # After a line of UTF-8 beyond ASCII the file is UTF-8: a line in another encoding is damaged.
         self.legacy |= self._lenient and wrong is not None and not self._beyond_ascii
         self._beyond_ascii = True
         if self.legacy:
             return self._from_legacy(text)
         if wrong:
             byte = ord(wrong[0]) - 0xDC00
-            problem = f"byte 0x{byte:02x} at character {wrong.start() + 1} is not UTF-8: {self._advice()}"
+            problem = f"byte 0x{byte:02x} at character {wrong.start() + 1} is not UTF-8: {_ADVICE}"
             return TextLine(self._number, "", problem)
         if "�" in text and not self._text.encoding.startswith("utf-8"):
             return TextLine(self._number, "", f"holds bytes that are not {self._text.encoding}")
@@ -81,8 +76,5 @@ class Lines(Iterator[TextLine]):
         try:
             return TextLine(self._number, raw.decode(LEGACY))
         except UnicodeDecodeError as error:
-            problem = f"byte 0x{raw[error.start]:02x} is neither UTF-8 nor Windows-1252: {self._advice()}"
+            problem = f"byte 0x{raw[error.start]:02x} is neither UTF-8 nor Windows-1252: {_ADVICE}"
             return TextLine(self._number, "", problem)
-
-    def _advice(self) -> str:
-        return "save the file as UTF-8, or say --encoding cp1252 (Windows), cp949, cp932 …"

@@ -16,41 +16,28 @@ _NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row or object.
+    """One row or object."""
 
-    Attributes:
-        number: the line that it begins on, counted from 1.
-        values: by field, the values of its columns that are not empty; texts from CSV.
-        document: the whole object, from JSON.
-        problem: why it cannot be read; then there are no values.
-    """
-
-    number: int
+    number: int  # the line that it begins on, counted from 1
+    # By field, the values of its columns that are not empty; texts from CSV.
     values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    document: dict[str, Any] | None = None
-    problem: str | None = None
+    document: dict[str, Any] | None = None  # the whole object, from JSON
+    problem: str | None = None  # why it cannot be read; then there is nothing else
 
 
 class Records(Iterable[Record]):
     """Reads CSV, a JSON array or JSON Lines, with one record in memory at a time.
 
-    Args:
-        stream: the file, from its beginning.
-        encoding: None: as a byte order mark says, else UTF-8.
-        lenient: read CSV that is not UTF-8 as Windows-1252.
-        may_be_empty: accept an empty file.
-
-    Raises:
-        UnreadableFileError: on construction or during iteration: the file as a whole cannot be understood.
+    Construction and iteration raise `UnreadableFileError` if the file as a whole cannot be understood.
     """
 
     def __init__(
         self,
-        stream: BinaryIO,
+        stream: BinaryIO,  # from the file's beginning
         columns: Columns,
         *,
-        encoding: str | None = None,
-        lenient: bool = False,
+        encoding: str | None = None,  # None: as a byte order mark says, else UTF-8
+        lenient: bool = False,  # read CSV that is not UTF-8 as Windows-1252
         may_be_empty: bool = False,
     ) -> None:
         self._text = open_text(stream, encoding)
@@ -95,22 +82,16 @@ class Records(Iterable[Record]):
             yield _record(row, bound, len(header.names))
 
     def _objects(self, objects: Iterator[JsonObject]) -> Iterator[Record]:
-        missing = dict(self._columns.needed)
+        missing = self._columns.needed
         first: JsonObject | None = None
         for found in objects:
             if first is None:
                 first = found
                 self._refuse_envelope(found)
-            for name in [name for name, columns in missing.items() if _has(found.fields, columns)]:
-                del missing[name]
-            yield self._from_json(found)
+            missing = {name: columns for name, columns in missing.items() if not _has(found.fields, columns)}
+            yield Record(found.number, self._columns.values(found.fields), found.fields, found.problem)
         if first and missing:
             self._columns.check(first.number, {name: fold(name) for name in first.fields})
-
-    def _from_json(self, found: JsonObject) -> Record:
-        if found.problem:
-            return Record(found.number, problem=found.problem)
-        return Record(found.number, self._columns.values(found.fields), found.fields)
 
     def _refuse_envelope(self, found: JsonObject) -> None:
         """Raise if the file is a service's answer: a list inside an object."""
@@ -120,7 +101,7 @@ class Records(Iterable[Record]):
             if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
                 problem = (
                     f"is a list of {len(value)} objects within an object, and the file should be the list alone, "
-                    f"or one object a line: jq -c '.{shown(name)}[]' makes that of it"
+                    f"or one object a line: jq -c '.{shown(name)}[]' converts it"
                 )
                 raise UnreadableFileError(found.number, shown(name), problem)
 

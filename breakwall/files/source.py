@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEAD = 4096  # Bytes at the beginning by which a file's kind is recognised.
 
 _GZIP = b"\x1f\x8b"
-# UTF-32 before UTF-16, whose mark begins alike.
+# UTF-32 before UTF-16: its mark begins with UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -30,14 +30,14 @@ _OTHER_KINDS = (
     (b"PK\x03\x04", f"is an Excel workbook or a ZIP archive and {_SAVE_AS}; unpack an archive first"),
     (b"\xd0\xcf\x11\xe0", f"is an old Excel workbook and {_SAVE_AS}"),
     (b"%PDF", f"is a PDF and {_SAVE_AS}"),
-    (b"BZh", "is packed with bzip2 and should be text, or packed with gzip"),
-    (b"\xfd7zXZ", "is packed with xz and should be text, or packed with gzip"),
-    (b"\x28\xb5\x2f\xfd", "is packed with zstd and should be text, or packed with gzip"),
+    (b"BZh", "is compressed with bzip2 and should be text, or compressed with gzip"),
+    (b"\xfd7zXZ", "is compressed with xz and should be text, or compressed with gzip"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with zstd and should be text, or compressed with gzip"),
 )
 
 
 class PeekedStream(io.RawIOBase):
-    """A stream whose ``head`` can be looked at before it is read; ``position`` counts the bytes that were read.
+    """A stream with its first bytes in ``head`` before it is read; ``position`` counts the bytes that were read.
 
     Closing it leaves the stream open.
     """
@@ -71,55 +71,39 @@ class PeekedStream(io.RawIOBase):
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file's text.
+    """A file's text."""
 
-    Attributes:
-        stream: with ``\\n`` for any line end. Undecodable bytes become surrogates in UTF-8, else U+FFFD.
-        encoding: what it is read as.
-        assumed: neither the caller nor a byte order mark said the encoding.
-        first: the first character that is not white space; empty if the head has none.
-        source: the file's bytes, before any unpacking.
-    """
-
+    # With "\n" for any line end. Undecodable bytes become surrogates in UTF-8, else U+FFFD.
     stream: io.TextIOWrapper
-    encoding: str
-    assumed: bool
-    first: str
-    source: PeekedStream
+    encoding: str  # what it is read as
+    assumed: bool  # neither the caller nor a byte order mark gave the encoding
+    first: str  # the first character that is not white space; empty if the head has none
+    source: PeekedStream  # the file's bytes, before decompression
 
 
 def open_text(stream: BinaryIO, encoding: str | None = None) -> TextFile:
-    """Open a file's text, also within gzip. Only some kilobytes are in memory.
+    """Open a file's text, compressed with gzip or not, with some kilobytes of it in memory at a time.
 
-    Args:
-        stream: the bytes, from their beginning.
-        encoding: None: as the byte order mark says, else UTF-8.
-
-    Raises:
-        UnreadableFileError: it is not text.
+    ``encoding`` None: as the byte order mark says, else UTF-8. `UnreadableFileError` if the file is not text.
     """
-    source = packed = PeekedStream(stream)
-    if packed.head.startswith(_GZIP):
-        source = PeekedStream(gzip.GzipFile(fileobj=io.BufferedReader(packed)))
-    _refuse_other_kinds(source.head, encoding)
-    marked = next((name for mark, name in _MARKS if source.head.startswith(mark)), None)
+    text = file = PeekedStream(stream)
+    if file.head.startswith(_GZIP):
+        text = PeekedStream(gzip.GzipFile(fileobj=io.BufferedReader(file)))
+    _refuse_other_kinds(text.head, encoding)
+    marked = next((name for mark, name in _MARKS if text.head.startswith(mark)), None)
     chosen = marked or encoding or "utf-8"
     errors = "surrogateescape" if chosen in {"utf-8", "utf-8-sig"} else "replace"
-    text = io.TextIOWrapper(io.BufferedReader(source), encoding=chosen, errors=errors)
-    first = source.head.decode(chosen, "replace").lstrip()[:1]
+    first = text.head.decode(chosen, "replace").lstrip()[:1]
     if first == "<":
         raise UnreadableFileError(
             None, None, "the file is an HTML or XML page, perhaps of a log-in, and should be CSV or JSON"
         )
-    return TextFile(text, chosen, not (marked or encoding), first, packed)
+    decoded = io.TextIOWrapper(io.BufferedReader(text), encoding=chosen, errors=errors)
+    return TextFile(decoded, chosen, not (marked or encoding), first, file)
 
 
 def check_encoding(name: str) -> str:
-    """Python's name of an encoding.
-
-    Raises:
-        LookupError: there is no such encoding of text.
-    """
+    """Python's name of an encoding; `LookupError` if there is no such encoding of text."""
     b"".decode(name)
     found = codecs.lookup(name).name
     return "utf-8" if found == "utf-8-sig" else found

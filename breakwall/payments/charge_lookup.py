@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from breakwall.payments.gateways.answer_bodies import UNREADABLE
 from breakwall.payments.gateways.base import ChargeRequest, Gateway, Health, LookupAnswer, LookupResult
-from breakwall.payments.gateways.lookup_answers import OTHER_STATUS, UNREADABLE
+from breakwall.payments.gateways.lookup_answers import OTHER_STATUS
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import KnownCharge
 from breakwall.payments.verification import verified

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from breakwall.simulator.ledger import Charge
+from breakwall.simulator.charge_book import Charge
+from breakwall.simulator.faults import Samples
 from breakwall.simulator.protocol import BadRequestError, JsonHandler
-from breakwall.simulator.samples import Samples
 from breakwall.simulator.service import KeyBusyError, KeyReusedError, Payload
 
-_LOOK_UP = "/api/charges/"
-_KEY_LENGTH = 255
-_TEXT_LENGTH = 255
+_LOOKUP_PATH = "/api/charges/"
+_KEY_LENGTH = _TEXT_LENGTH = 255
 _LARGEST_AMOUNT = 2**53
 
 
@@ -33,27 +32,26 @@ class ChargeHandler(JsonHandler):
 
     def do_GET(self) -> None:  # noqa: N802 - http.server's name
         path = urlsplit(self.path).path
-        key = unquote(path.removeprefix(_LOOK_UP))
-        if not path.startswith(_LOOK_UP) or not key:
+        key = unquote(path.removeprefix(_LOOKUP_PATH))
+        if not path.startswith(_LOOKUP_PATH) or not key:
             self._refuse(404, "charges are looked up at GET /api/charges/{key}", "no_such_path")
             return
         self._serve(key, lambda samples: self._look_up(key, samples))
 
     def _serve(self, key: str, serve: Callable[[Samples], None]) -> None:
-        """Inject a fault that comes before the request is looked at, or serve the request."""
+        """Inject a fault that comes before the request is served, or serve the request."""
         simulator = self.simulator
         faults, samples = simulator.faults, simulator.next_samples(key)
         if faults.throttle is not None and not simulator.limiter.admits(faults.throttle, time.monotonic()):
             simulator.count_fault("throttle")
-            self.answer(429, {"error": "slow down"}, **_retry_after(faults.throttle.retry_after))
+            self.answer(429, {"error": "slow down"}, faults.throttle.retry_after)
         elif samples.hang < faults.hang:
             simulator.count_fault("hang")
             self.hang(simulator.stopping)
         elif samples.error < faults.error_rate:
             simulator.count_fault("error")
             simulator.stopping.wait(samples.seconds(faults))
-            headers = _retry_after(faults.error_retry_after)
-            self.answer(faults.error_status, {"error": "out of order"}, **headers)
+            self.answer(faults.error_status, {"error": "out of order"}, faults.error_retry_after)
         else:
             serve(samples)
 
@@ -65,7 +63,7 @@ class ChargeHandler(JsonHandler):
         except KeyReusedError:
             self._refuse(422, "the key was used with another payload", "key_reused")
         except sqlite3.Error:
-            self._refuse(500, "the ledger could not be written", "ledger")
+            self._refuse(500, "the charge book could not be written", "ledger")
         else:
             if charge is not None:
                 self._answer_charge(charge, samples)
@@ -124,10 +122,6 @@ class ChargeHandler(JsonHandler):
 
     def _refuse(self, status: int, message: str, code: str) -> None:
         self.answer(status, {"error": message, "code": code})
-
-
-def _retry_after(seconds: float | None) -> dict[str, str]:
-    return {} if seconds is None else {"Retry_After": f"{seconds:g}"}
 
 
 def _key(text: str | None) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 
 class SimulatorError(Exception):
-    """The simulator refused; the text is its own. Or it could not be reached."""
+    """The simulator refused, and the text is its own; or it could not be reached."""
 
 
 class SimulatorControl:
-    """The faults, the ledger and the statistics of the simulator whose control port is at ``url``."""
+    """The faults, the charge book and the statistics of the simulator whose control port is at ``url``."""
 
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self._url = url.rstrip("/")
@@ -25,8 +25,7 @@ class SimulatorControl:
     def set_faults(self, **changes: object) -> dict[str, Any]:
         """Change the named faults, as in ``set_faults(down=True, latency=[0.1, 0.5])``; returns all faults.
 
-        Raises:
-            SimulatorError: a fault is unknown or its value invalid; nothing is changed.
+        `SimulatorError` if a fault is unknown or its value invalid; then nothing is changed.
         """
         return self._object("PATCH", "/faults", changes)
 
@@ -34,15 +33,14 @@ class SimulatorControl:
         self._object("PUT", "/faults", {})
 
     def stats(self) -> dict[str, Any]:
-        """``requests, charges, declines, distinct_orders, double_charges, charges_per_second, running`` and
-        ``injected``, how often each fault happened."""
+        """``requests, charges, declines, distinct_orders, double_charges, charges_per_second, running, injected``.
+
+        ``injected`` counts each fault.
+        """
         return self._object("GET", "/stats")
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Every charge and decline, oldest first.
-
-        Each has ``charge_id, key, order_id, user_id, amount, currency, status, code, at``.
-        """
+        """Every charge and decline, oldest first, with the fields of `charge_book.Charge`."""
         return [json.loads(line) for line in self._ask("GET", "/ledger", None).splitlines()]
 
     def healthy(self) -> bool:

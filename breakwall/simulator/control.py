@@ -18,11 +18,10 @@ class ControlHandler(JsonHandler):
             case "/stats":
                 self.answer(200, self.simulator.stats())
             case "/healthz":
-                self.answer(
-                    200, {"status": "ok", "down": self.simulator.faults.down, "url": self.simulator.url}
-                )
+                down, url = self.simulator.faults.down, self.simulator.url
+                self.answer(200, {"status": "ok", "down": down, "url": url})
             case "/ledger":
-                self._send_ledger()
+                self._send_charges()
             case _:
                 self.answer(404, {"error": "there are /faults, /ledger, /stats and /healthz"})
 
@@ -43,17 +42,16 @@ class ControlHandler(JsonHandler):
         except FaultError as error:
             self.answer(400, {"error": str(error), "field": error.field})
         except OSError as error:
-            self.answer(
-                409, {"error": f"the service cannot come up again: {error.strerror}", "field": "down"}
-            )
+            problem = f"the service cannot come up again: {error.strerror}"
+            self.answer(409, {"error": problem, "field": "down"})
         else:
             self.answer(200, faults.as_json())
 
-    def _send_ledger(self) -> None:
+    def _send_charges(self) -> None:
         self.close_connection = True  # the end of the connection is the end of the list
         self.wfile.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n"
         )
-        charges = self.simulator.ledger.charges()
+        charges = self.simulator.charge_book.charges()
         while chunk := list(islice(charges, 1000)):
             self.wfile.write("".join(f"{json.dumps(charge.as_json())}\n" for charge in chunk).encode())

@@ -19,8 +19,7 @@ logger = logging.getLogger("breakwall.simulator")
 def bind(host: str, port: int) -> socket.socket:
     """A socket that holds the port without listening: connections to it are refused.
 
-    Raises:
-        OSError: the port is taken or the host is unknown.
+    `OSError` if the port is taken or the host is unknown.
     """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -48,11 +47,7 @@ class Port(ThreadingHTTPServer):
     def __init__(
         self, bound: socket.socket, handler: type[BaseHTTPRequestHandler], simulator: Simulator
     ) -> None:
-        """Listen and serve.
-
-        Raises:
-            OSError: another process listens there now.
-        """
+        """Listen and serve. `OSError` if another process listens there now."""
         super().__init__(bound.getsockname()[:2], handler, bind_and_activate=False)
         self.socket.close()
         self.socket = bound
@@ -70,7 +65,7 @@ class Port(ThreadingHTTPServer):
         self._thread.join()
 
     def cut(self) -> None:
-        """End all connections at once, whatever they do."""
+        """End all connections at once, also those in use."""
         with self._lock:
             for connection in self._connections:
                 with suppress(OSError):  # it may have ended by itself

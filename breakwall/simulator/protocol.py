@@ -8,7 +8,6 @@ import socket
 import struct
 import threading
 from email.utils import formatdate
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from breakwall.simulator.server import Simulator
 
 LARGEST_BODY = 65_536  # Bytes; a charge needs a few hundred.
-
 GARBAGE = b"\x16\x03\x01\x02\x00 not HTTP at all \x00\xff\xfe\r\n\r\n" * 8
 
 
@@ -46,14 +44,10 @@ class JsonHandler(BaseHTTPRequestHandler):
         return self.server.simulator
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Log nothing: the ledger and the statistics are the log."""
+        """Log nothing: the charge book and the statistics are the log."""
 
     def read_json(self) -> Any:
-        """The request's body.
-
-        Raises:
-            BadRequestError: it is missing, too long, or not JSON.
-        """
+        """The request's body. `BadRequestError` if it is missing, too long, or not JSON."""
         try:
             length = int(self.headers.get("Content-Length", ""))
         except ValueError:
@@ -65,19 +59,21 @@ class JsonHandler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError):
             raise BadRequestError(400, "the body is not JSON") from None
 
-    def answer(self, status: int, document: object, **headers: str) -> None:
-        self.wfile.write(self.rendered(status, document, **headers))
+    def answer(self, status: int, document: object, retry_after: float | None = None) -> None:
+        self.wfile.write(self.rendered(status, document, retry_after))
 
-    def rendered(self, status: int, document: object, **headers: str) -> bytes:
-        """A whole answer's bytes; an underscore in a header's name stands for a hyphen."""
+    def rendered(self, status: int, document: object, retry_after: float | None = None) -> bytes:
+        """A whole answer's bytes; ``retry_after`` is in seconds."""
         body = json.dumps(document).encode()
+        reason, _ = self.responses.get(status, ("Error", ""))
         lines = [
-            f"HTTP/1.1 {status} {_reason(status)}",
+            f"HTTP/1.1 {status} {reason}",
             f"Date: {formatdate(usegmt=True)}",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
-            *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
         ]
+        if retry_after is not None:
+            lines.append(f"Retry-After: {retry_after:g}")
         if self.close_connection:
             lines.append("Connection: close")
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
@@ -119,10 +115,3 @@ class JsonHandler(BaseHTTPRequestHandler):
         """The error for a request whose body stays unread."""
         self.close_connection = True  # the unread body would be taken for the next request
         return BadRequestError(status, message)
-
-
-def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"

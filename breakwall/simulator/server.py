@@ -6,25 +6,20 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from breakwall.simulator.charge_book import ChargeBook
 from breakwall.simulator.charging import ChargeHandler
 from breakwall.simulator.control import ControlHandler
-from breakwall.simulator.faults import Faults
-from breakwall.simulator.ledger import ChargeLedger
-from breakwall.simulator.limiter import Limiter
+from breakwall.simulator.faults import Faults, Limiter, Samples, samples_for
 from breakwall.simulator.ports import Port, bind, url_of
-from breakwall.simulator.samples import Samples, samples_for
 from breakwall.simulator.service import PaymentService
 
 _GRACE = 1.0  # Seconds for running charges to finish when the simulator stops.
 
 
 class Simulator:
-    """A payment service with a service port, a control port and a ledger.
+    """A payment service at ``url``, its control port at ``control_url``, and its charge book.
 
-    Attributes:
-        url, control_url: the addresses of the two ports.
-        faults: the current faults.
-        stopping: set when the simulator stops.
+    ``faults`` are the current ones; ``stopping`` is set when the simulator stops.
     """
 
     def __init__(
@@ -33,15 +28,13 @@ class Simulator:
         host: str,
         port: int,
         control_port: int,
-        ledger: Path,
+        charge_book: Path,
         seed: int = 0,
         deduplicate: bool = True,
     ) -> None:
-        """Take both ports (0: a free one), open the ledger and serve.
+        """Take both ports (0: a free one), open the charge book and serve.
 
-        Raises:
-            OSError: a port is taken, or the ledger cannot be opened.
-            LedgerBusyError, sqlite3.Error: the ledger is in use, or is not a ledger.
+        `OSError` if a port is taken; else as `ChargeBook`.
         """
         self.faults = Faults()
         self.limiter = Limiter()
@@ -53,8 +46,8 @@ class Simulator:
         bound, control = bind(host, port), bind(host, control_port)
         self._address: tuple[str, int] = bound.getsockname()[:2]
         self.url, self.control_url = url_of(bound), url_of(control)
-        self.ledger = ChargeLedger(ledger)
-        self.service = PaymentService(self.ledger, seed=seed, deduplicate=deduplicate)
+        self.charge_book = ChargeBook(charge_book)
+        self.service = PaymentService(self.charge_book, seed=seed, deduplicate=deduplicate)
         self._down = bound
         self._up: Port | None = Port(bound, ChargeHandler, self)
         self._control = Port(control, ControlHandler, self)
@@ -62,9 +55,7 @@ class Simulator:
     def change(self, changes: object, *, replace: bool) -> Faults:
         """Apply ``changes`` to the current faults, or ``replace`` all faults; returns the new ones.
 
-        Raises:
-            FaultError: the changes are invalid; nothing is changed.
-            OSError: the service cannot listen again; nothing is changed.
+        `FaultError` if the changes are invalid, `OSError` if the service cannot listen again: nothing is changed.
         """
         with self._lock:
             faults = (Faults() if replace else self.faults).changed(changes)
@@ -87,13 +78,13 @@ class Simulator:
             self._injected[fault] += 1
 
     def stats(self) -> dict[str, Any]:
-        """Totals of the whole ledger, and of requests and faults since the start."""
+        """Totals of the whole charge book, and of requests and faults since the start."""
         with self._lock:
             requests, injected = self._requests.total(), dict(self._injected)
         return {"requests": requests, **self.service.stats(), "injected": injected}
 
     def close(self) -> None:
-        """Refuse new connections, let running charges finish, close the ledger."""
+        """Refuse new connections, let running charges finish, close the charge book."""
         self.stopping.set()
         with self._lock:
             up, self._up = self._up, None
@@ -105,7 +96,7 @@ class Simulator:
             self._down.close()
         self._control.refuse()
         self._control.cut()
-        self.ledger.close()
+        self.charge_book.close()
 
     def _go_down(self, up: Port) -> None:
         self._up = None

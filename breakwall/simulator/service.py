@@ -1,5 +1,6 @@
 """The payment service itself: keys, charges and totals, without HTTP."""
 
+import hashlib
 import threading
 import time
 from collections import Counter, deque
@@ -7,10 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from breakwall.simulator.ledger import Charge, ChargeLedger
-from breakwall.simulator.samples import charge_id
+from breakwall.simulator.charge_book import Charge, ChargeBook
 
-# Seconds over which charges per second are counted: steady to look at, and quick to follow an outage.
+# Seconds over which charges per second are counted: long enough to be steady, short enough to show an outage.
 _RATE_WINDOW = 5.0
 
 
@@ -34,7 +34,7 @@ class KeyReusedError(Exception):
 
 
 class Totals:
-    """Running totals of a ledger, so that showing them does not read it."""
+    """Running totals of a charge book, so that statistics need not read it."""
 
     def __init__(self) -> None:
         self.charges = self.declines = self.double_charges = 0
@@ -67,27 +67,22 @@ class PaymentService:
     Threads may share it. No lock is held while a charge is written to disk.
     """
 
-    def __init__(self, ledger: ChargeLedger, *, seed: int, deduplicate: bool) -> None:
-        self._ledger = ledger
-        self._seed = seed
-        self._deduplicate = deduplicate
+    def __init__(self, charge_book: ChargeBook, *, seed: int, deduplicate: bool) -> None:
+        self._charge_book, self._seed, self._deduplicate = charge_book, seed, deduplicate
         self._lock = threading.Lock()
         self._running: Counter[str] = Counter()
         self._payloads: dict[str, Payload] = {}
         self._done: dict[str, Charge] = {}
         self._executions: Counter[str] = Counter()
         self._totals = Totals()
-        for charge in ledger.charges():
+        for charge in charge_book.charges():
             self._executions[charge.key] += 1
             self._remember(charge)
 
     def begin(self, key: str, payload: Payload) -> Charge | None:
-        """Begin to charge; returns the earlier charge if this key has one.
+        """Begin to charge, or return the earlier charge of this key; or raise `KeyBusyError` or `KeyReusedError`.
 
-        `complete` or `abandon` must follow if it returns None.
-
-        Raises:
-            KeyBusyError, KeyReusedError: nothing was begun.
+        If it returns None, `complete` or `abandon` must follow.
         """
         with self._lock:
             if self._deduplicate and key in self._payloads:
@@ -101,11 +96,7 @@ class PaymentService:
             return None
 
     def complete(self, key: str, payload: Payload, *, declined: bool) -> Charge:
-        """Charge or decline; returns when it is on disk.
-
-        Raises:
-            sqlite3.Error: it could not be written; nothing was charged.
-        """
+        """Charge or decline; return when it is on disk. `sqlite3.Error`: nothing was charged."""
         with self._lock:
             number = self._executions[key]
             self._executions[key] += 1
@@ -118,7 +109,7 @@ class PaymentService:
             **asdict(payload),
         )
         try:
-            self._ledger.record(charge)
+            self._charge_book.record(charge)
         except BaseException:
             self.abandon(key)
             raise
@@ -130,7 +121,7 @@ class PaymentService:
         return charge
 
     def abandon(self, key: str) -> None:
-        """End without a charge; the key is free again."""
+        """Stop without a charge; the key is free again."""
         with self._lock:
             self._end(key)
 
@@ -143,7 +134,7 @@ class PaymentService:
             return "processing" if self._running[key] else done
 
     def stats(self) -> dict[str, Any]:
-        """Totals of the ledger, the current rate, and the number of running charges."""
+        """Totals of the charge book, the current rate, and the number of running charges."""
         with self._lock:
             return {**self._totals.as_json(time.monotonic()), "running": sum(self._running.values())}
 
@@ -162,3 +153,8 @@ class PaymentService:
             del self._running[key]
             if key not in self._done:
                 self._payloads.pop(key, None)
+
+
+def charge_id(seed: int, key: str, number: int) -> str:
+    """The id of the ``number``-th charge under ``key``; the same seed gives the same id."""
+    return "ch_" + hashlib.sha256(f"{seed}:{number}:{key}".encode(errors="surrogatepass")).hexdigest()[:24]

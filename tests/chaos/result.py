@@ -13,7 +13,7 @@ from breakwall.demo.proof import Acknowledgement
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.simulator.ledger import Charge
+from breakwall.simulator.charge_book import Charge
 from tests.chaos.customers import EXPECTED
 from tests.chaos.invariants import Evidence, broken, read_evidence
 

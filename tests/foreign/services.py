@@ -1,13 +1,12 @@
 """Payment services as others write them, with FastAPI under uvicorn, and an nginx to stand in front of them.
 
-Each keeps its own ledger, which decides what was charged. None imports anything of Breakwall.
+Each keeps its own charge book, which decides what was charged. None imports anything of Breakwall.
 """
 
 from __future__ import annotations
 
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from tests.application_server import serving
 from tests.servers import UnavailableError, packages
 from tests.waiting import wait_until
 
@@ -51,32 +50,19 @@ def breaks(charge: ServiceCharge) -> Response:
 
 @dataclass
 class ForeignService:
-    """A running service. Its attributes change what it does.
-
-    Attributes:
-        keep: how it stores a key from the header.
-        find: how it reads a key from a look-up's path.
-        decodes_first: ``%2F`` in a path is a slash to its router, as FastAPI has it by default.
-        deduplicates: it answers a known key with the first charge.
-        names: the fields of the request's body that its answers repeat.
-        next: how the next charges are answered, in this order. Each is charged.
-        refusals: answers to the next requests, which are not charged.
-        repeated: the answer to a key that has a charge; None: see ``deduplicates``.
-        charges: its ledger.
-        asked: the keys of all requests to charge, in order.
-    """
+    """A running service. Its attributes change what it does."""
 
     url: str = ""
-    keep: Callable[[str], str] = str
-    find: Callable[[str], str] = str
-    decodes_first: bool = True
-    deduplicates: bool = False
-    names: tuple[str, ...] = ()
-    next: list[Answering] = field(default_factory=list)
-    refusals: list[Response] = field(default_factory=list)
-    repeated: Response | None = None
-    charges: list[ServiceCharge] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    keep: Callable[[str], str] = str  # how it stores a key from the header
+    find: Callable[[str], str] = str  # how it reads a key from a look-up's path
+    decodes_first: bool = True  # `%2F` in a path is a slash to its router, as FastAPI has it by default
+    deduplicates: bool = False  # it answers a known key with the first charge
+    names: tuple[str, ...] = ()  # the fields of the request's body that its answers repeat
+    next: list[Answering] = field(default_factory=list)  # how the next charges are answered; each is charged
+    refusals: list[Response] = field(default_factory=list)  # to the next requests, which are not charged
+    repeated: Response | None = None  # the answer to a key that has a charge; None: see `deduplicates`
+    charges: list[ServiceCharge] = field(default_factory=list)  # its charge book
+    asked: list[str] = field(default_factory=list)  # the keys of all requests to charge
     looked_up: list[str] = field(default_factory=list)
 
     def charge(self, key: str, body: dict[str, Any]) -> ServiceCharge:
@@ -111,19 +97,8 @@ class ForeignService:
 
 @contextmanager
 def running(service: ForeignService) -> Iterator[ForeignService]:
-    """The service on a free port of the loopback, until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        service.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(_application(service), log_config=None, lifespan="off")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            wait_until(lambda: server.started)
-            yield service
-        finally:
-            server.should_exit = True
-            thread.join(10)
+    with serving(_application(service)) as service.url:
+        yield service
 
 
 def _application(service: ForeignService) -> FastAPI:
@@ -168,11 +143,7 @@ http {{
 
 @contextmanager
 def nginx_before(upstream: str, folder: Path) -> Iterator[str]:
-    """An nginx whose ``proxy_pass`` ends with a slash; yields its address.
-
-    Raises:
-        UnavailableError: there is none.
-    """
+    """An nginx whose ``proxy_pass`` ends with a slash; yields its address. `UnavailableError` if there is none."""
     program = packages.program("nginx", "nginx-light")
     if program is None:
         raise UnavailableError("there is none on this machine, and it cannot be installed (root, apt-get)")

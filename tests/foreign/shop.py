@@ -31,24 +31,16 @@ MAX_RUNS = 20
 
 
 class OneProcessShop:
-    """One producer and one worker.
-
-    Args:
-        database_url: an empty database.
-        payment_url: the foreign service.
-        name: the site's.
-        callers_keys: as with ``PAYMENT_KEYS=caller``.
-        deduplicates: as with ``PAYMENT_DEDUPLICATES``.
-    """
+    """One producer and one worker."""
 
     def __init__(
         self,
-        database_url: str,
+        database_url: str,  # of an empty database
         payment_url: str,
         *,
-        name: str = "shop",
-        callers_keys: bool = False,
-        deduplicates: bool = False,
+        name: str = "shop",  # the site's
+        callers_keys: bool = False,  # as with PAYMENT_KEYS=caller
+        deduplicates: bool = False,  # as with PAYMENT_DEDUPLICATES
     ) -> None:
         self.database = Database(database_url)
         upgrade(self.database.engine, site=name)

@@ -131,6 +131,26 @@ def answering(reply: bytes) -> Script:
     return script
 
 
+def after_reading(
+    reply: bytes = b"", *, drip: bytes = b"", endless: bytes = b"", then: Script | None = None
+) -> Script:
+    """A script that reads a request and sends ``reply``, then ``drip`` byte by byte, then ``endless`` again and again.
+
+    After that it does ``then``, such as `StubConnection.hang`, or closes the connection.
+    """
+
+    def script(connection: StubConnection) -> None:
+        connection.request()
+        connection.send(reply)
+        connection.drip(drip, every=0.02)
+        while endless:
+            connection.send(endless)
+        if then is not None:
+            then(connection)
+
+    return script
+
+
 def body_of(request: bytes) -> dict[str, object]:
     """The JSON object that a recorded request carries."""
     parsed: dict[str, object] = json.loads(request.partition(b"\r\n\r\n")[2])

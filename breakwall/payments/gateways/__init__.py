@@ -1,6 +1,6 @@
 """Gateways charge: each turns one payment service's protocol into the words that all gateways share (`base`).
 
-Import `Gateway`, its answers and its profile from here. Knows no order, no database and no breaker rule.
+Import `Gateway`, its answers and its profile from here. This package knows no order, no database, no breaker rule.
 """
 
 from __future__ import annotations
@@ -43,11 +43,7 @@ __all__ = [
 
 
 def gateway_from_settings(settings: Settings) -> Gateway:
-    """The gateway that the settings describe.
-
-    Raises:
-        ValueError: a file that the settings name was removed after they were read.
-    """
+    """The gateway that the settings describe. `ValueError` if a file that they name was removed since."""
     from breakwall.payments.gateways.http import HttpGateway  # importing httpx2 is slow
 
     proxy = settings.payment_proxy

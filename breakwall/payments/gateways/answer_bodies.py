@@ -1,6 +1,6 @@
 """An answer's body: from its bytes to a JSON object, and to the protocol's fields.
 
-Accepts whatever has only one meaning. Anything else raises `UnreadableError`, whose text says why.
+A body that has only one meaning is accepted, however it is written; any other raises `UnreadableError`.
 """
 
 import codecs
@@ -14,7 +14,8 @@ from typing import Any
 from breakwall.payments.gateways.base import ChargeDetails
 
 _GZIP = b"\x1f\x8b"
-_GZIP_FORMAT, _ZLIB_FORMAT, _RAW_FORMAT = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+# Gzip or zlib, by its header; else RFC 1951's bare stream, which some servers send as "deflate".
+_FORMATS = (32 + zlib.MAX_WBITS, -zlib.MAX_WBITS)
 _PLAIN = frozenset({"", "identity", "gzip", "x-gzip"})  # gzip is recognised by its first bytes
 _CODING = re.compile(r"[a-z0-9, -]{1,20}", re.ASCII)
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*(<[!?]?[A-Za-z]{1,12})")
@@ -37,8 +38,8 @@ _CODE_FIELDS = (
 )
 _CODE_PLACES = ("error", "errors", "decline", "failure", "details")
 
-_CHARGE_ID_LENGTH = 255
-_EXCERPT_LENGTH = 40
+_CHARGE_ID_LENGTH, _EXCERPT_LENGTH = 255, 40
+UNREADABLE = "unexpected_body"  # The code of an answer that cannot be read.
 
 
 class UnreadableError(Exception):
@@ -48,13 +49,8 @@ class UnreadableError(Exception):
 def read_object(headers: Mapping[str, str], body: bytes | None, max_body: int) -> dict[str, Any]:
     """The JSON object in ``body``, which may be compressed, in any declared charset, or begin with a BOM.
 
-    Args:
-        headers: names in lower case.
-        body: as received; None if it was longer than ``max_body``.
-        max_body: bytes, before and after decompression.
-
-    Raises:
-        UnreadableError: there is no object.
+    ``headers`` have names in lower case. ``body`` is as received, or None if it was longer than ``max_body`` bytes, the
+    limit of the decompressed body too.
     """
     if body is None:
         raise _too_long(max_body)
@@ -66,11 +62,7 @@ def read_object(headers: Mapping[str, str], body: bytes | None, max_body: int) -
 
 
 def read_status(fields: Mapping[str, Any]) -> str:
-    """The ``status`` in lower case.
-
-    Raises:
-        UnreadableError: it is missing or not a text.
-    """
+    """The ``status`` in lower case; `UnreadableError` if it is missing or not a text."""
     value = fields.get("status")
     if value is None:
         raise UnreadableError("its body has no `status`")
@@ -90,11 +82,7 @@ def excerpt(text: str) -> str:
 
 
 def read_charge_id(fields: Mapping[str, Any]) -> str:
-    """The charge's id: 1 to 255 printable characters. A whole number becomes text.
-
-    Raises:
-        UnreadableError: there is no such id.
-    """
+    """The charge's id: 1 to 255 printable characters, or `UnreadableError`. A whole number becomes text."""
     value = fields.get("charge_id")
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -109,7 +97,7 @@ def read_details(fields: Mapping[str, Any]) -> ChargeDetails:
 
 
 def find_code(fields: Mapping[str, Any]) -> str | None:
-    """The service's own code, from the places where services put it; only if short and plain, not any text."""
+    """The service's own code, from the places where services put it; only one that is short and plain."""
     places = [fields, *_nested(fields)]
     for field in _CODE_FIELDS:
         for place in places:
@@ -145,34 +133,28 @@ def _too_long(max_body: int) -> UnreadableError:
 
 
 def _decompress(body: bytes, coding: str, max_body: int) -> bytes:
-    # We ask for no compression, but servers and proxies compress nevertheless, or only say so.
+    # We ask for no compression, but some servers and proxies compress nevertheless, or only say so.
     if body.startswith(_GZIP):
-        return _inflate(body, _GZIP_FORMAT, max_body)
+        return _inflate(body, max_body)
     if coding in _PLAIN or body.lstrip().startswith(b"{"):
         return body
     if coding == "deflate":
-        return _inflate(body, _ZLIB_FORMAT if _is_zlib(body) else _RAW_FORMAT, max_body)
+        return _inflate(body, max_body)
     name = coding if _CODING.fullmatch(coding) else "something unknown"
     raise UnreadableError(f"its body is compressed with {name}, which was not asked for")
 
 
-def _is_zlib(body: bytes) -> bool:
-    # RFC 1950: method 8, and the first two bytes are a multiple of 31. Some servers send RFC 1951's bare stream.
-    return len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-
-
-def _inflate(body: bytes, form: int, max_body: int) -> bytes:
-    """``body`` decompressed, without making more than ``max_body`` bytes of it."""
-    inflater = zlib.decompressobj(form)
-    try:
-        data = inflater.decompress(body, max_body + 1)
-    except zlib.error:
-        raise UnreadableError("its compressed body is damaged") from None
-    if len(data) > max_body:
-        raise _too_long(max_body)
-    if not inflater.eof or inflater.unused_data:
-        raise UnreadableError("its compressed body is damaged")
-    return data
+def _inflate(body: bytes, max_body: int) -> bytes:
+    """``body`` decompressed; the memory never holds more than ``max_body`` bytes of it."""
+    for form in _FORMATS:
+        inflater = zlib.decompressobj(form)
+        with suppress(zlib.error):
+            data = inflater.decompress(body, max_body + 1)
+            if len(data) > max_body:
+                raise _too_long(max_body)
+            if inflater.eof and not inflater.unused_data:
+                return data
+    raise UnreadableError("its compressed body is damaged")
 
 
 def _parse(data: bytes, content_type: str) -> Any:

@@ -1,4 +1,4 @@
-"""The words that all gateways share. Nothing above a gateway looks at an HTTP status or a service's own code."""
+"""The words that all gateways share. Nothing above a gateway reads an HTTP status or a service's own code."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,11 +44,11 @@ class Health(StrEnum):
 
 
 class Advice(StrEnum):
-    """What to do next when the outcome does not end the order.
+    """What to do next if the outcome does not finish the order.
 
     ``RETRY``: try again after the backoff. ``LOOK_AGAIN``: the service is still charging; ask again soon.
     ``REVIEW``: a person must decide. ``STOP``: the service will never accept this request; look it up once more,
-    then end the order. ``RECONFIGURE``: only other settings can change the answer, so an operator must see it; try
+    then finish the order. ``RECONFIGURE``: only other settings can change the answer, so an operator must see it; try
     again after the backoff.
     """
 

@@ -1,8 +1,7 @@
 """What each HTTP answer or error of a charge means. Pure functions.
 
-An outcome says "not charged" only where that is proven. A status that a server can send after it has charged (any
-5xx, 408, a redirect, a success that we cannot read, a refusal that may mean "already done") proves nothing: it is
-`Outcome.UNKNOWN`.
+Only an answer that a server cannot send after it has charged proves "not charged". A 5xx, a 408, a redirect, a success
+that we cannot read and a refusal that may mean "already done" prove nothing: `Outcome.UNKNOWN`.
 """
 
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from breakwall.breaker import parse_retry_after
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.gateways.answer_bodies import (
+    UNREADABLE,
     UnreadableError,
     excerpt,
     find_code,
@@ -29,15 +29,10 @@ RUNNING = frozenset({"processing", "pending"})  # A body's `status` while the ch
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Limits of an answer.
+    """Limits of an answer."""
 
-    Attributes:
-        max_body: bytes; a longer body is unreadable.
-        max_retry_after: seconds; a longer ``Retry-After`` is ignored.
-    """
-
-    max_body: int = 65_536
-    max_retry_after: float = 600.0
+    max_body: int = 65_536  # bytes; a longer body is unreadable
+    max_retry_after: float = 600.0  # seconds; a longer `Retry-After` is ignored
 
 
 DEFAULT_BOUNDS = Bounds()
@@ -65,18 +60,17 @@ _REFUSAL = ChargeAnswer(
     Outcome.UNKNOWN,
     Health.NEUTRAL,
     detail="The payment service refused this request (HTTP {status}), which does not say whether it has charged it "
-    "before: it is looked up, where it can be, before the order ends.",
+    "before: if the service has a look-up, the charge is looked up before the order finishes.",
     advice=Advice.STOP,
     spends_key=True,
 )
 _NOT_FOUND = _misconfigured(
-    "nothing is there, which does not say whether it has charged before; look at the host and the path in "
+    "nothing is there, which does not say whether it has charged before; check the host and the path in "
     "BREAKWALL_PAYMENT_URL",
     Outcome.UNKNOWN,
 )
 _CREDENTIALS = (
-    "look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, _HEADERS "
-    "or _CERT_FILE"
+    "check the user and password in BREAKWALL_PAYMENT_URL, or BREAKWALL_PAYMENT_TOKEN, _HEADERS or _CERT_FILE"
 )
 _STILL_RUNNING = ChargeAnswer(
     Outcome.UNKNOWN,
@@ -88,12 +82,12 @@ _BY_STATUS = {
     401: _misconfigured(f"it did not accept our credentials, {_CREDENTIALS}"),
     403: _misconfigured(f"it refused our credentials or our address, {_CREDENTIALS}"),
     404: _NOT_FOUND,
-    405: _misconfigured("that address takes no POST, look at the path in BREAKWALL_PAYMENT_URL"),
-    407: _misconfigured("a proxy wants credentials, look at BREAKWALL_PAYMENT_PROXY"),
+    405: _misconfigured("that address takes no POST, check the path in BREAKWALL_PAYMENT_URL"),
+    407: _misconfigured("a proxy wants credentials, check BREAKWALL_PAYMENT_PROXY"),
     408: _NO_PROOF,
     409: _STILL_RUNNING,
     410: _NOT_FOUND,
-    421: _misconfigured("that server does not serve this host, look at the host in BREAKWALL_PAYMENT_URL"),
+    421: _misconfigured("that server does not serve this host, check the host in BREAKWALL_PAYMENT_URL"),
     422: ChargeAnswer(
         Outcome.UNKNOWN,
         Health.SUCCESS,
@@ -111,7 +105,7 @@ _BY_STATUS = {
         Health.THROTTLED,
         detail="The payment service asks us to slow down (HTTP {status}).",
     ),
-    # Proxies send 460 (AWS) and 499 (nginx) when the client closed; the request may have been passed on before.
+    # Proxies send 460 (AWS) and 499 (nginx) when the client closed. They may have passed the request on before.
     460: _NO_PROOF,
     499: _NO_PROOF,
 }
@@ -125,15 +119,10 @@ def classify_charge(
     now: float,
     bounds: Bounds = DEFAULT_BOUNDS,
 ) -> ChargeAnswer:
-    """What the service's answer to a charge means.
+    """What the service's answer to a charge means; ``now`` is in seconds since the epoch, for a ``Retry-After`` date.
 
-    A 2xx and a 402 mean what their body says, which must be a JSON object: hosting platforms and proxies send
-    bare 402s for their own unpaid bills. Any other answer means what its status says.
-
-    Args:
-        headers: names in lower case.
-        body: the whole body as received, or None if it was longer than ``bounds.max_body``.
-        now: seconds since the epoch, for a ``Retry-After`` date.
+    A 2xx and a 402 mean what their body says, which must be a JSON object: hosting platforms and proxies send bare 402s
+    for their own unpaid bills. Any other answer means what its status says. Headers and body are as in `read_object`.
     """
     body_decides = 200 <= status < 300 or status == 402
     try:
@@ -158,8 +147,8 @@ def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
 def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
     """The service's health, and a sentence for an operator, after an error before the request's first byte."""
     code = type(error).__name__
-    if (lack := exhausted_resource(error)) is not None:
-        return Health.NEUTRAL, f"This process has no {lack} left for the call; nothing was sent."
+    if (resource := exhausted_resource(error)) is not None:
+        return Health.NEUTRAL, f"This process has no {resource} left for the call; nothing was sent."
     if phase is Phase.CONNECTING:
         # The texts of socket, resolver and TLS errors name hosts and reasons, never credentials.
         return Health.FAILURE, f"No connection to the payment service: {str(error) or code}."
@@ -167,7 +156,7 @@ def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
         return Health.NEUTRAL, "All our connections to the payment service were busy; nothing was sent."
     if isinstance(error, DeadlinePassedError):
         return Health.NEUTRAL, "No time was left for the call; nothing was sent."
-    return Health.NEUTRAL, f"A kept connection was of no use any more ({code}); nothing was sent."
+    return Health.NEUTRAL, f"A kept connection could not be used any more ({code}); nothing was sent."
 
 
 def declined_code(fields: Mapping[str, Any]) -> str:
@@ -230,6 +219,6 @@ def _unreadable(status: int, error: UnreadableError) -> ChargeAnswer:
     return ChargeAnswer(
         Outcome.UNKNOWN,
         Health.FAILURE,
-        code="http_402" if status == 402 else "unexpected_body",
+        code="http_402" if status == 402 else UNREADABLE,
         detail=f"The payment service answered HTTP {status}, but {error}.",
     )

@@ -44,38 +44,25 @@ class HttpGateway:
 
     def __init__(
         self,
+        # https://user:password@host:port/prefix; only scheme and host are needed. User and password become HTTP basic
+        # authentication.
         url: str,
         *,
         profile: GatewayProfile,
-        max_connections: int = 100,
+        max_connections: int = 100,  # at least the number of threads that charge
+        # Seconds to wait for a free connection. Short: a call that gets its connection late would end as unknown.
         pool_wait: float = 1.0,
+        # Seconds that an idle connection is kept. Every usual server's own limit is longer (gunicorn's 2 s is the
+        # shortest), so we rarely write into a connection that is being closed.
         keepalive: float = 1.0,
         bounds: Bounds = DEFAULT_BOUNDS,
+        # None: with the system's certificate authorities, or those of SSL_CERT_FILE.
         tls: ssl.SSLContext | None = None,
-        token: Callable[[], str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        proxy: str | None = None,
+        token: Callable[[], str] | None = None,  # called for the bearer token of each request; must not raise
+        headers: Mapping[str, str] | None = None,  # additional ones of each request
+        proxy: str | None = None,  # an HTTP proxy's URL, http://user:password@host:port
     ) -> None:
-        """Nothing is connected yet.
-
-        Args:
-            url: ``https://user:password@host:port/prefix``; user, password, port and prefix are optional. User
-                and password are sent as HTTP basic authentication.
-            profile: what the service promises.
-            max_connections: calls at once; at least the number of threads that charge.
-            pool_wait: seconds to wait for a free connection. Short, because a call that gets its connection late
-                would end as unknown.
-            keepalive: seconds that an idle connection is kept. Below every usual server's own limit (gunicorn's
-                2 s is the shortest), so that we rarely write into a connection that is being closed.
-            bounds: limits of an answer.
-            tls: None: the system's certificate authorities, or those of ``SSL_CERT_FILE``.
-            token: called for the bearer token of each request. Must not raise.
-            headers: additional headers of each request, by name.
-            proxy: the URL of an HTTP proxy, ``http://user:password@host:port``.
-
-        Raises:
-            ValueError: a URL is invalid; the text does not repeat it.
-        """
+        """Connect nothing yet. `ValueError` if a URL is invalid; its text does not repeat the URL."""
         self.profile = profile
         self._base, own = _split(url)
         self._headers, self._token = {**own, **(headers or {})}, token
@@ -92,11 +79,7 @@ class HttpGateway:
         return f"HttpGateway({str(self._base)!r})"
 
     def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
-        """Charge once; see `Gateway.charge`.
-
-        Raises:
-            ValueError: the request has no idempotency key.
-        """
+        """Charge once; see `Gateway.charge`. `ValueError` if the request has no idempotency key."""
         headers = {"Idempotency-Key": wire_key(request.idempotency_key), "Content-Type": "application/json"}
         names = ("order_id", "user_id", "amount", "currency", "reference")
         body = {name: value for name in names if (value := getattr(request, name)) is not None}
@@ -104,11 +87,7 @@ class HttpGateway:
         return self._exchange(outgoing, deadline, classify_charge, classify_charge_error)
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
-        """Look up an earlier charge; see `Gateway.look_up`.
-
-        Raises:
-            ValueError: the key is empty.
-        """
+        """Look up an earlier charge; see `Gateway.look_up`. `ValueError` if the key is empty."""
         path = f"/api/charges/{quote(wire_key(idempotency_key), safe='')}"
         # A proxy's cached answer to an earlier look-up proves nothing.
         uncached = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
@@ -164,7 +143,7 @@ class HttpGateway:
         try:
             with self._slot(call):
                 reply = self._pool.exchange(request, self._bounds.max_body, call)
-        # Nothing that the service or the network does may raise out of here; the phase says what it means.
+        # A caller must see no error of the service or the network; the phase says what the error means.
         except Exception as error:
             return failed(error, call.phase)
         return answered(reply.status, reply.headers, reply.body, now=time.time(), bounds=self._bounds)
@@ -182,7 +161,7 @@ class HttpGateway:
             slots.release()
 
     def after_fork(self) -> None:
-        """Start anew in a forked child: the sockets belong to the parent, and its locks may stay locked for ever."""
+        """Start anew in a forked child: the sockets are the parent's, and its locks may stay locked for ever."""
         self._open()
 
 

@@ -1,7 +1,7 @@
 """What each HTTP answer or error of a look-up means. Pure functions.
 
-`LookupResult.ABSENT` is the dangerous one: after it an order is sent again. Only a 404 of the service's own API,
-and not of a web server in front of it, means it.
+After `LookupResult.ABSENT` an order is sent again. So only a 404 of the service's own API gives it; a 404 of a web
+server in front of the service does not.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 from breakwall.breaker import parse_retry_after
 from breakwall.payments.gateways.answer_bodies import (
+    UNREADABLE,
     UnreadableError,
     excerpt,
     read_charge_id,
@@ -28,11 +29,7 @@ from breakwall.payments.gateways.charge_answers import (
 )
 from breakwall.payments.gateways.transport.errors import Phase
 
-# The code if the service knows the charge in a state outside the protocol, such as `refunded`.
-OTHER_STATUS = "other_status"
-
-UNREADABLE = "unexpected_body"  # The code if the answer cannot be read.
-
+OTHER_STATUS = "other_status"  # The code of a charge in a state outside the protocol, such as `refunded`.
 _NO_ENDPOINT = frozenset({405, 501})
 _TEMPORARY = frozenset({408, 409, 425, 460, 499})  # Refusals (4xx) that other settings would not change.
 
@@ -100,7 +97,7 @@ def _not_found(headers: Mapping[str, str], body: bytes | None, max_body: int) ->
         return LookupAnswer(LookupResult.ABSENT, Health.SUCCESS, code="http_404")
     detail = (
         "HTTP 404 came without the payment service's JSON, perhaps from a web server in front of it, so it "
-        "does not mean 'no such charge': look at the host and the path in BREAKWALL_PAYMENT_URL."
+        "does not mean 'no such charge': check the host and the path in BREAKWALL_PAYMENT_URL."
     )
     return _unavailable(Health.NEUTRAL, "http_404", detail, Advice.RECONFIGURE)
 
@@ -119,13 +116,13 @@ def _is_from_the_service(headers: Mapping[str, str], body: bytes | None, max_bod
 def _from_status(status: int) -> LookupAnswer:
     code = f"http_{status}"
     if status in _NO_ENDPOINT:
-        detail = f"The payment service offers no look-up of charges there (HTTP {status})."
-        return _unavailable(Health.NEUTRAL, code, detail)
+        return _unavailable(
+            Health.NEUTRAL, code, f"The payment service has no look-up there (HTTP {status})."
+        )
     if status == 429:
-        detail = "The payment service asks us to slow down (HTTP 429)."
-        return _unavailable(Health.THROTTLED, code, detail)
+        return _unavailable(Health.THROTTLED, code, "The payment service asks us to slow down (HTTP 429).")
     if 300 <= status < 500 and status not in _TEMPORARY:
-        detail = f"The look-up was refused (HTTP {status}): look at BREAKWALL_PAYMENT_URL."
+        detail = f"The look-up was refused (HTTP {status}): check BREAKWALL_PAYMENT_URL."
         return _unavailable(Health.NEUTRAL, code, detail, Advice.RECONFIGURE)
     health = Health.NEUTRAL if status in {409, 425} else Health.FAILURE
     return _unavailable(health, code, f"The look-up failed (HTTP {status}).")

@@ -2,18 +2,15 @@
 
 from urllib.parse import quote, unquote
 
-# The visible ASCII characters that `quote` would encode, but for the percent sign.
+# The visible ASCII characters that `quote` would encode, except the percent sign.
 _VISIBLE = "!#$&'()*+,/:;<=>?@[]^`{|}\"\\"
 
 
 def wire_key(idempotency_key: str) -> str:
-    """The key as the ``Idempotency-Key`` header carries it.
+    """The key as the ``Idempotency-Key`` header carries it; `ValueError` if it is empty.
 
-    Visible ASCII is sent as it is; the rest, and the percent sign, becomes percent-encoded UTF-8. So every key
-    can be sent, and no two become the same.
-
-    Raises:
-        ValueError: the key is empty.
+    Visible ASCII is sent as it is; the rest, and the percent sign, becomes percent-encoded UTF-8. So every key can be
+    sent, and two keys never become the same.
     """
     if not idempotency_key:
         raise ValueError("a charge needs an idempotency key")

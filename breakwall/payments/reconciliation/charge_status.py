@@ -17,9 +17,7 @@ class Meaning(StrEnum):
 
 
 REFUND = "refunded"  # The status given to a line with a negative amount.
-
 UNREADABLE = "\x7f"  # The status given to an unreadable line. No status in a file holds such a character.
-
 CHARGED = "charged"  # The status given to a line whose own status was named by `--charged`.
 
 # PayPal's reports name kinds of payments by codes; CR and DR are credit and debit, S is success.
@@ -38,8 +36,6 @@ declined|failed|failure|error|refused|denied|rejected|blocked|processing|cancell
 _REFUNDED = """
 refunded|refund|refunded bulk|refunded externally|payment refund|reversed|payment reversal|t1106|t1107|dr
 """
-
-
 _MEANINGS = {UNREADABLE: Meaning.UNREADABLE} | {
     status.strip(): meaning
     for statuses, meaning in (
@@ -65,10 +61,9 @@ def normalized(status: str) -> str:
 
 
 def decisive(statuses: Iterable[str]) -> str:
-    """The status that decides if a line has several: the one that claims least. Empty if there is none.
+    """The status that decides if a line has several: the first in the order of ``order`` below; empty if there is none.
 
-    So a pending payment is pending; a refunded one is refunded, unless it is pending; and a charge is charged only if
-    all its statuses say so.
+    So a refunded charge is refunded, a pending one is pending, and it is charged only if all its statuses say so.
     """
     order = (Meaning.NO_CHARGE, Meaning.NOT_CHARGED, Meaning.REFUNDED, Meaning.CHARGED)
     return min(statuses, key=lambda status: order.index(meaning_of(status)), default="")

@@ -39,25 +39,17 @@ class LedgerOrder:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """One point where the ledger and the report differ.
-
-    Attributes:
-        order_id: the order, if it is known.
-        idempotency_key: the order's own key; of an unknown key, the key itself.
-        here: what the ledger says: a charge id, an amount, a currency, a status or another order. For an unknown key:
-            the key that it may have been before a spreadsheet removed its zeros.
-        report: what the report says; None if it says nothing.
-        line: the first line of the report that shows it; None if no line does.
-        pruned: the order was pruned, so nothing can be recorded of it here.
-    """
+    """One point where the ledger and the report differ."""
 
     kind: Kind
-    order_id: str | None
-    idempotency_key: str | None
+    order_id: str | None  # None if the order is unknown
+    idempotency_key: str | None  # the order's own; for an unknown key, the key itself
+    # What the ledger has: a charge id, an amount, a currency, a status or another order. For an unknown key: the key
+    # that it may have been before a spreadsheet removed its zeros.
     here: str | int | None
-    report: str | int | None
-    line: int | None
-    pruned: bool = False
+    report: str | int | None  # what the report has; None if it has nothing
+    line: int | None  # the report's first line that shows it; None if no line does
+    pruned: bool = False  # the order was pruned, so nothing can be recorded about it here
 
     @property
     def sentence(self) -> str:
@@ -79,19 +71,16 @@ class Discrepancy:
     def _unknown_key(self) -> str:
         if self.idempotency_key is None:
             return f"the report has {self.report}, which no order here has"
-        zeros = f"; a spreadsheet may have made it of the order's key {self.here}" if self.here else ""
+        zeros = f"; a spreadsheet may have made it from the order's key {self.here}" if self.here else ""
         owner = ", and it is this order's charge" if self.order_id else ""
         return f"the report has {self.report} under a key that no order here was sent with{owner}{zeros}"
 
     @property
     def command(self) -> str | None:
         """The shell command that records it here; None if no order is known, or if the order was pruned."""
-        if self.pruned:
-            return None
-        order_id = self.order_id
-        if self.kind is Kind.SHARED_CHARGE:
-            order_id = str(self.here).partition(",")[0]
-        if order_id is None:
+        shared = self.kind is Kind.SHARED_CHARGE
+        order_id = str(self.here).partition(",")[0] if shared else self.order_id
+        if self.pruned or order_id is None:
             return None
         reason = f"--reason {shlex.quote(f'reconcile: {self.sentence}')}"
         if self.kind is Kind.CHARGED_NOT_PAID:
@@ -102,13 +91,10 @@ class Discrepancy:
 def compare(
     order: LedgerOrder, lines: Sequence[ReportLine], owners: Mapping[int, str] | None = None
 ) -> Iterator[Discrepancy]:
-    """Compare an order with all lines of the report about it; without lines, the report does not have it.
+    """Compare an order with all lines of the report about it, in the report's order; no lines: it is not in the report.
 
-    Amount and currency are compared only for lines that charged.
-
-    Args:
-        lines: in the report's order.
-        owners: by a line's number, the other order that has this charge here.
+    Amount and currency are compared only for lines that charged. ``owners`` has, by a line's number, the other order
+    that has this charge here.
     """
     owners = owners or {}
     charged = [line for line in lines if line.charged]

@@ -1,4 +1,4 @@
-"""Finds the order that each line of a report is about. Only this module knows by which names a charge is known."""
+"""Finds the order that each line of a report is about: by its key, else by the order's id, else by the charge's."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,21 +13,17 @@ from breakwall.payments.ledger.pruned_orders import pruned_by_id, pruned_by_key
 from breakwall.payments.reconciliation.report import ReportLine
 from breakwall.texts import is_allowed
 
-_LOST_ZEROS = 8  # Leading zeros that a spreadsheet may have removed from a key, at most.
+_LOST_ZEROS = 8  # At most so many leading zeros may be missing in a key from a spreadsheet.
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A line and the order that it is about.
-
-    Attributes:
-        order_id: the order, found by its key, else by its id, else by its charge; None if it is none of ours.
-        owner: another order that has this charge here, or that the line names too. If ``order_id`` is None: the
-            order that has this charge although the line's key is unknown.
-    """
+    """A line and the order that it is about; None if no order here is."""
 
     line: ReportLine
     order_id: str | None
+    # Another order that has this charge here, or that the line names too. If `order_id` is None: the order that has
+    # this charge although the line's key is unknown.
     owner: str | None = None
 
 
@@ -38,9 +34,8 @@ def match(connection: Connection, lines: Sequence[ReportLine], account: str) -> 
     """
     by_key = _order_ids_by_key(connection, {line.key for line in lines if line.key})
     known = _known(connection, {line.order_id for line in lines if line.order_id})
-    by_charge = _order_ids_by_charge(
-        connection, {line.charge_id for line in lines if line.charge_id}, account
-    )
+    charge_ids = {line.charge_id for line in lines if line.charge_id}
+    by_charge = _order_ids_by_charge(connection, charge_ids, account)
     return [
         found
         for line in lines
@@ -71,19 +66,15 @@ def _matches(
 
 def keys_with_lost_zeros(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
     """The orders' keys that a spreadsheet would show as these, by what it would show: ``000123`` by ``123``."""
-    padded = {
-        key.zfill(len(key) + zeros): key
-        for key in keys
-        if key.isdecimal()
-        for zeros in range(1, _LOST_ZEROS + 1)
-    }
+    numbers = [key for key in keys if key.isdecimal()]
+    padded = {"0" * zeros + key: key for key in numbers for zeros in range(1, _LOST_ZEROS + 1)}
     return {padded[key]: key for key in _by_own_key(connection, set(padded))} if padded else {}
 
 
 def _order_ids_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """The orders that these keys belong to, by key: their own key, or one that the service received or will.
+    """The orders that these keys belong to, by key: the order's own key, or one that was or will be sent for it.
 
-    Each key is decoded as the header carried it, or else taken as it is: some services decode what they receive.
+    Each key is decoded as the header carried it, or else taken as it is: some services store the decoded key.
     """
     decoded = {key: _decoded(key) for key in keys}
     own = _by_own_key(connection, {*decoded, *decoded.values()})
@@ -91,14 +82,14 @@ def _order_ids_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, 
     derived = {key: order_id for key in decoded.keys() - found.keys() if (order_id := order_id_within(key))}
     if not derived:
         return found
-    # By the order's id in the key: after a restore the attempts of the lost time, and their keys, are gone.
+    # By the order's id in the key: a restored database lacks the attempts of the lost time, and their keys.
     known = _known(connection, set(derived.values()))
     return found | {key: order_id for key, order_id in derived.items() if order_id in known}
 
 
 def _decoded(received: str) -> str:
     key = key_from_wire(received)
-    # No order's key is a text that no database driver can encode.
+    # A text that no database driver can encode is never an order's key.
     return key if key and is_allowed(key) else received
 
 
@@ -119,7 +110,7 @@ def _order_ids_by_charge(connection: Connection, charge_ids: set[str], account: 
         charges.c.account == account, charges.c.charge_id.in_(charge_ids)
     )
     owners = sorted({*map(tuple, connection.execute(union_all(paid, recorded)))})
-    # The charge of a pruned order may be kept for look-ups when its key is forgotten already.
+    # The charge of a pruned order may be kept for look-ups after its key was forgotten.
     known = _known(connection, {order_id for _, order_id in owners})
     found: dict[str, list[str]] = defaultdict(list)
     for charge_id, order_id in owners:
@@ -130,5 +121,5 @@ def _order_ids_by_charge(connection: Connection, charge_ids: set[str], account: 
 
 def _known(connection: Connection, order_ids: set[str]) -> set[str]:
     stored = set(connection.scalars(select(orders.c.id).where(orders.c.id.in_(order_ids))))
-    # In this order, in which pruning moves an order from the one table to the other.
+    # First the orders, then the pruned ones: pruning moves an order in this direction.
     return stored | pruned_by_id(connection, order_ids - stored).keys()

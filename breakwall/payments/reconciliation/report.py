@@ -9,6 +9,7 @@ from breakwall.currencies import MINOR_DIGITS
 from breakwall.files.amounts import AmountError, DecimalAmountError, Units, minor_units
 from breakwall.files.columns import Columns
 from breakwall.files.errors import UnreadableFileError
+from breakwall.files.lines import MAX_RECORD
 from breakwall.files.records import Record, Records
 from breakwall.payments.reconciliation.charge_status import (
     CHARGED,
@@ -19,7 +20,7 @@ from breakwall.payments.reconciliation.charge_status import (
     meaning_of,
     normalized,
 )
-from breakwall.texts import character_problem
+from breakwall.texts import text_problem
 
 # What `--columns` can name. `refund_of` is the charge that a refund with an id of its own gives back.
 FIELDS = ("key", "charge_id", "amount", "currency", "status", "order_id", "refund_of")
@@ -28,36 +29,25 @@ _NEEDED = ("charge_id", "amount", "currency", "status")
 _NAMES = ("key", "charge_id", "order_id", "refund_of")
 _DEFAULTS = {**{name: (name,) for name in FIELDS}, "key": ("key", "idempotency_key")}
 
-NO_STATUS = "(no status)"  # What a line without a status, such as a total, is counted as.
-
+NO_STATUS = "(no status)"  # A line without a status, such as a total, is counted as this.
 MAX_STATUSES = 1000
-# What the statuses beyond `MAX_STATUSES` are counted as: a column of free text must not fill the memory.
-OTHER_STATUSES = "(other words)"
-
+OTHER_STATUSES = (
+    "(other words)"  # More statuses are counted as this: a column of free text must not fill the memory.
+)
 MAX_PROBLEMS = 20  # Unreadable lines that are reported one by one.
 
 
 @dataclass(frozen=True, slots=True)
 class ReportLine:
-    """What one line of the report says.
+    """What one line of the report says. Of a line that charged, charge id, amount and currency are never None."""
 
-    Attributes:
-        number: the line, counted from 1.
-        key: the idempotency key that the charge was made with.
-        charge_id: the service's id; never None if the line charged.
-        amount: minor units of ``currency``; never None if the line charged.
-        currency: an ISO 4217 code in capitals; never None if the line charged.
-        status: the service's own word, normalized.
-        order_id: our order's id, if the service repeats it.
-    """
-
-    number: int
-    key: str | None
-    charge_id: str | None
-    amount: int | None
-    currency: str | None
-    status: str
-    order_id: str | None = None
+    number: int  # counted from 1
+    key: str | None  # the idempotency key that the charge was made with
+    charge_id: str | None  # the service's id
+    amount: int | None  # minor units of `currency`
+    currency: str | None  # an ISO 4217 code in capitals
+    status: str  # the service's own word, normalized
+    order_id: str | None = None  # our order's id, if the service repeats it
 
     @property
     def meaning(self) -> Meaning:
@@ -92,42 +82,28 @@ class _LineError(ValueError):
 class Report(Iterable[ReportLine]):
     """The lines of a report, one at a time, from CSV or JSON, compressed with gzip or not.
 
-    If a charge has several lines, the last one must be the newest.
-
-    Args:
-        columns: the file's columns for those of `FIELDS` that have other names there.
-        units: what the amounts count.
-        charged: statuses of this file that mean a charge, in addition to the known ones.
-        prefix: only charges with a key, or without a key an id, that begins so are ours.
-        encoding: None: as a byte order mark says, else UTF-8, else Windows-1252.
-
-    Attributes:
-        skipped: how many lines are no charge, by status: ``{"pending": 2}``.
-        unreadable: how many lines cannot be read.
-        problems: the first `MAX_PROBLEMS` of them.
-        of_others: lines without the prefix.
-
-    Raises:
-        UnreadableFileError: at any time until the last line; then nothing of the file may be trusted.
+    If a charge has several lines, the last one must be the newest. `UnreadableFileError` may be raised until the last
+    line; then nothing of the file may be trusted.
     """
 
     def __init__(
         self,
         stream: BinaryIO,
         *,
-        columns: Mapping[str, Sequence[str]] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,  # by field, if other than its name
         units: Units = Units.MINOR,
-        charged: Collection[str] = (),
-        prefix: str = "",
-        encoding: str | None = None,
+        charged: Collection[str] = (),  # other statuses of this file that mean a charge
+        prefix: str = "",  # only charges whose key, or id if they have no key, begins so are ours
+        encoding: str | None = None,  # None: as a byte order mark says, else UTF-8, else Windows-1252
     ) -> None:
         self._records = Records(stream, Columns(_DEFAULTS, _NEEDED, columns), encoding=encoding, lenient=True)
         self._units = units
         self._charged = frozenset(map(normalized, charged))
         self._prefix = prefix
-        self.skipped: Counter[str] = Counter()
-        self.unreadable = self.of_others = 0
-        self.problems: list[Problem] = []
+        self.skipped: Counter[str] = Counter()  # lines that are no charge, by status
+        self.unreadable = 0  # lines
+        self.problems: list[Problem] = []  # of the first `MAX_PROBLEMS` of them
+        self.of_others = 0  # lines without the prefix
 
     @property
     def legacy(self) -> bool:
@@ -149,7 +125,7 @@ class Report(Iterable[ReportLine]):
         self.skipped[status if known else OTHER_STATUSES] += 1
 
     def _line(self, record: Record) -> ReportLine | None:
-        """The line; None if it has not our prefix."""
+        """The line; None if it does not have our prefix."""
         names: dict[str, str | None] = {}
         try:
             names = _names(record)
@@ -163,7 +139,7 @@ class Report(Iterable[ReportLine]):
             self.unreadable += 1
             if len(self.problems) < MAX_PROBLEMS:
                 self.problems.append(Problem(record.number, *error.args))
-        # The line still counts: its order is not missing in the report.
+        # The line still counts, so its order is not missing in the report.
         key, charge_id, order_id = (names.get(name) for name in ("key", "charge_id", "order_id"))
         return ReportLine(record.number, key, charge_id, None, None, UNREADABLE, order_id)
 
@@ -231,8 +207,6 @@ def _amount(values: Mapping[str, Sequence[Any]], currency: str, units: Units) ->
 def _text(field: str, value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**40 else ""  # Python writes no number of thousands of digits
-    if not isinstance(value, str) or not value.strip():
-        raise _LineError(field, "should be a text that is not empty")
-    if problem := character_problem(value):
+    if problem := text_problem(value, limit=MAX_RECORD):
         raise _LineError(field, problem)
-    return value.strip()
+    return str(value).strip()

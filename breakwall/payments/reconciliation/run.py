@@ -26,70 +26,54 @@ from breakwall.payments.reconciliation.staging import StagingTable
 
 T = TypeVar("T")
 
-CHUNK = 500  # Lines or orders in one query.
+BATCH = 500  # Lines or orders in one query.
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The time that a report covers, from ``since`` until before ``until``; aware. None: no bound.
+    """The time that a report covers; aware. None: no bound.
 
     A paid order is missing in the report only if all of its charging was within the period: from the start of the
     first attempt that may have charged to the moment when the order was known to be paid.
     """
 
     since: datetime | None = None
-    until: datetime | None = None
+    until: datetime | None = None  # the first moment after it
 
 
 class Reconciliation:
-    """One comparison. Changes nothing.
-
-    Args:
-        period: what the report covers. Every line is compared, whatever its time.
-        only_known: a charge of no order here belongs to other software and is no discrepancy.
-        clock: the end of a period without an end.
-        account: the payment account of the report.
-        keys_for: seconds for which the keys of pruned orders are kept, see `Pruning`; None: for ever.
-        advance: called with the number of lines or orders that were just processed.
-
-    Attributes:
-        lines: lines of the report.
-        charges: lines with a charge, also if a later line reverses it.
-        of_others: lines that are about no order here and are no discrepancy.
-        paid_orders: paid orders of the period that were looked for in the report.
-        not_judged: paid orders that are not in the report, and whose charge may lie before the period.
-        pruned: paid orders of the period that were pruned: they are compared if the report has them, and not looked
-            for in it.
-        forgotten_before: keys of orders that ended before this moment of the period may be forgotten; None: none are.
-    """
+    """One comparison, and what it has counted. Changes nothing."""
 
     def __init__(
         self,
         database: Database,
         *,
-        period: Period | None = None,
-        only_known: bool = False,
-        clock: Clock | None = None,
-        account: str = DEFAULT_ACCOUNT,
+        period: Period = Period(),
+        only_known: bool = False,  # a charge of no order here belongs to other software and is no discrepancy
+        clock: Clock | None = None,  # for the end of a period without an end
+        account: str = DEFAULT_ACCOUNT,  # the payment account of the report
+        # Seconds for which `Pruning` keeps the keys of pruned orders; None: for ever.
         keys_for: float | None = None,
-        advance: Callable[[int], None] = lambda more: None,
+        advance: Callable[[int], None] = lambda more: None,  # called with how many lines or orders are done
     ) -> None:
-        self._database = database
-        self._period = period or Period()
-        self._only_known = only_known
+        self._database, self._period, self._account = database, period, account
+        self._only_known, self._keys_for, self._advance = only_known, keys_for, advance
         self._clock = clock or DatabaseClock()
-        self._account = account
-        self._keys_for = keys_for
-        self._advance = advance
-        self.lines = self.charges = self.of_others = self.paid_orders = self.not_judged = self.pruned = 0
+        self.lines = 0  # of the report
+        self.charges = 0  # lines with a charge, also if a later line reverses it
+        self.of_others = 0  # lines that are about no order here and are no discrepancy
+        self.paid_orders = 0  # of the period, without the pruned ones
+        self.not_judged = (
+            0  # paid orders that are not in the report, and may have been charged before the period
+        )
+        self.pruned = 0  # paid orders of the period that were pruned: compared only if the report has them
+        # The keys of orders that finished before this moment may be forgotten; None: no such order is of the period.
         self.forgotten_before: datetime | None = None
 
     def run(self, report: Iterable[ReportLine]) -> Iterator[Discrepancy]:
-        """Yield every discrepancy. The whole report is read before the first one.
+        """Yield every discrepancy. The whole report is read before the first one; every line of it is compared.
 
-        Raises:
-            DatabaseUnavailableError: nothing is known about the rest.
-            UnreadableFileError: from ``report``.
+        `DatabaseUnavailableError` and the report's `UnreadableFileError` end it.
         """
         with StagingTable() as staging:
             until = self._period.until or self._now()
@@ -101,11 +85,11 @@ class Reconciliation:
             self._database.read(partial(self._count_pruned, until=until))
 
     def _stage(self, report: Iterable[ReportLine], staging: StagingTable) -> None:
-        for batch in _chunks(report):
+        for batch in _batches(report):
             named = [line for line in batch if line.named]
             matches = self._database.read(partial(match, lines=named, account=self._account))
             self.of_others += sum(map(self._is_of_others, matches))
-            # All are staged: a line that reverses a charge may name nothing but the charge.
+            # Lines of others too: a line that reverses a charge may name nothing but the charge.
             staging.add(matches)
             self.lines += len(batch)
             self.charges += sum(line.charged for line in batch)
@@ -124,29 +108,30 @@ class Reconciliation:
         return found.line.meaning is Meaning.REFUNDED
 
     def _find_unknown(self, staging: StagingTable) -> Iterator[Discrepancy]:
-        for batch in _chunks(staging.without_order()):
+        for batch in _batches(staging.without_order()):
             keys = {line.key for line, _ in batch if line.key}
             similar = self._database.read(partial(keys_with_lost_zeros, keys=keys))
             pruned = self._pruned([owner for _, owner in batch if owner])
             for line, owner in batch:
                 if owner or not self._only_known:
-                    reported, here = line.charge_id or line.status, similar.get(line.key or "")
-                    gone = owner in pruned
-                    yield Discrepancy(Kind.UNKNOWN_KEY, owner, line.key, here, reported, line.number, gone)
+                    here, reported = similar.get(line.key or ""), line.charge_id or line.status
+                    yield Discrepancy(
+                        Kind.UNKNOWN_KEY, owner, line.key, here, reported, line.number, owner in pruned
+                    )
 
     def _find_shared(self, staging: StagingTable) -> Iterator[Discrepancy]:
         for charge_id, order_ids, number in staging.shared_charges():
-            gone = bool(self._pruned(order_ids[:1]))
-            yield Discrepancy(Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number, gone)
+            pruned = bool(self._pruned(order_ids[:1]))
+            yield Discrepancy(Kind.SHARED_CHARGE, None, None, ", ".join(order_ids), charge_id, number, pruned)
 
     def _compare_reported(self, staging: StagingTable) -> Iterator[Discrepancy]:
-        for batch in _chunks(staging.by_order()):
+        for batch in _batches(staging.by_order()):
             found = self._orders([order_id for order_id, _, _ in batch])
             for order_id, lines, owners in batch:
                 yield from compare(found[order_id], lines, owners)
 
     def _orders(self, order_ids: Sequence[str]) -> Mapping[str, LedgerOrder]:
-        """The orders by id, stored or pruned; one may have been pruned since its lines were matched."""
+        """The orders by id, stored or pruned: pruning may run between matching and this."""
         stored = {row.id: _ledger_order(row) for row in self._rows(_ORDERS.where(orders.c.id.in_(order_ids)))}
         pruned = self._pruned([order_id for order_id in order_ids if order_id not in stored])
         return {**{key: _ledger_order(order, pruned=True) for key, order in pruned.items()}, **stored}
@@ -198,10 +183,10 @@ def paid_query(since: datetime | None, until: datetime, after: tuple[datetime, s
     """The next paid orders of a period, read from the index on ``settled_at``."""
     query = (
         _ORDERS.add_columns(orders.c.settled_at, _BEGAN_AT.label("began_at"))
-        # A paid order has a charge. Asked for the status instead, SQLite would read every paid order.
+        # A paid order has a charge. With a condition on the status, SQLite would read every paid order.
         .where(orders.c.charge_id.is_not(None), orders.c.settled_at < until)
         .order_by(orders.c.settled_at, orders.c.id)
-        .limit(CHUNK)
+        .limit(BATCH)
     )
     if since is not None:
         query = query.where(orders.c.settled_at >= since)
@@ -233,7 +218,7 @@ def _ledger_order(found: Row[Any] | PrunedOrder, *, pruned: bool = False) -> Led
     return LedgerOrder(found.id, key, found.amount, found.currency, status, found.charge_id, pruned)
 
 
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
     remaining = iter(items)
-    while batch := list(islice(remaining, CHUNK)):
+    while batch := list(islice(remaining, BATCH)):
         yield batch

@@ -37,14 +37,14 @@ DELETE FROM lines WHERE charged AND NOT (
     ORDER BY last.number DESC LIMIT 1
 )
 """
-# Of equal lines only the first one.
+# Equal lines count once, as the first of them.
 _BY_ORDER = """
 SELECT order_id, owner, min(number) AS first, key, charge_id, amount, currency, status, line_order_id FROM lines
 WHERE order_id IS NOT NULL
 GROUP BY order_id, charge_id, amount, currency, status, owner
 ORDER BY order_id, first
 """
-# A line that is no charge and names no key of ours is no discrepancy.
+# A line without a charge and without a key is no discrepancy.
 _WITHOUT_ORDER = """
 SELECT owner, number, key, charge_id, amount, currency, status, line_order_id FROM lines
 WHERE order_id IS NULL AND (charged OR (key IS NOT NULL AND decides AND NOT refunded)) ORDER BY number
@@ -62,7 +62,7 @@ _DECIDING = frozenset({Meaning.CHARGED, Meaning.NOT_CHARGED, Meaning.REFUNDED})
 
 
 class StagingTable(AbstractContextManager["StagingTable"]):
-    """A private table that SQLite keeps in an unnamed temporary file, which ends with the process."""
+    """A private table that SQLite keeps in an unnamed temporary file, which disappears with the process."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
@@ -80,7 +80,7 @@ class StagingTable(AbstractContextManager["StagingTable"]):
         self._database.execute("COMMIT")
 
     def complete(self) -> None:
-        """Index the lines, and drop the charges that did not stand. To be called once, after the last `add`."""
+        """Index the lines, and delete the charges that were reversed. To be called once, after the last `add`."""
         self._database.execute("CREATE INDEX by_charge ON lines (charge_id, number, charged)")
         self._database.execute(_DELETE_PARTIAL_REFUNDS)
         self._database.execute(_DELETE_REVERSED_CHARGES)

@@ -23,7 +23,7 @@ from breakwall.payments.gateways.base import (
     LookupResult,
     Outcome,
 )
-from breakwall.simulator.ledger import Charge
+from breakwall.simulator.charge_book import Charge
 
 SETTLE_SECONDS = 30.0
 LATE = 20.0

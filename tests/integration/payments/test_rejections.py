@@ -14,7 +14,7 @@ from tests.integration.gateway_stub import answering, response
 
 WARNING = (
     "a charge was rejected (http_401): The payment service answered HTTP 401: it did not accept our "
-    "credentials, look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, "
+    "credentials, check the user and password in BREAKWALL_PAYMENT_URL, or BREAKWALL_PAYMENT_TOKEN, "
     "_HEADERS or _CERT_FILE."
 )
 

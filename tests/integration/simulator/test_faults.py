@@ -23,7 +23,7 @@ ORDER = {"order_id": "o-1", "user_id": "u-1", "amount": 10_000, "currency": "KRW
 
 
 def run(folder: Path, **options: Any) -> Simulator:
-    return Simulator(host="127.0.0.1", port=0, control_port=0, ledger=folder / "ledger.db", **options)
+    return Simulator(host="127.0.0.1", port=0, control_port=0, charge_book=folder / "charges.db", **options)
 
 
 @pytest.fixture
@@ -69,7 +69,9 @@ def client(simulator: Simulator) -> Iterator[Client]:
     client.close()
 
 
-def test_a_charge_is_in_the_ledger_as_it_was_asked_for(client: Client, control: SimulatorControl) -> None:
+def test_a_charge_is_in_the_charge_book_as_it_was_asked_for(
+    client: Client, control: SimulatorControl
+) -> None:
     status, said = client.charge()
     (charge,) = control.ledger()
     assert (status, said) == (200, {"status": "succeeded", "charge_id": charge["charge_id"]})

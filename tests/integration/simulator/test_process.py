@@ -25,7 +25,7 @@ COMMAND = "import typer; from breakwall.cli.simulator import simulator; typer.ru
 
 
 class Processes:
-    """Simulators of one test, ended with it."""
+    """Simulators of one test, stopped with it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,7 +41,7 @@ class Processes:
     def spawn(self, *options: str) -> subprocess.Popen[str]:
         ports = [] if "--port" in options else ["--port", "0", "--control-port", "0"]
         process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, *ports, "--ledger", str(self._folder / "ledger.db"), *options],
+            [sys.executable, "-c", COMMAND, *ports, "--ledger", str(self._folder / "charges.db"), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -97,8 +97,8 @@ def test_what_was_answered_survives_kill_9(processes: Processes) -> None:
         thread.join()
 
     _, again = processes.start()
-    ledger = {one["key"]: one["charge_id"] for one in SimulatorControl(again["control_url"]).ledger()}
-    assert answered.items() <= ledger.items()
+    charged = {one["key"]: one["charge_id"] for one in SimulatorControl(again["control_url"]).ledger()}
+    assert answered.items() <= charged.items()
     connection = connect(again["url"])
     assert all(charge(connection, key) == answered[key] for key in list(answered)[-20:])
     assert SimulatorControl(again["control_url"]).stats()["double_charges"] == 0
@@ -136,16 +136,16 @@ def test_a_taken_port_is_an_error_that_says_so(processes: Processes) -> None:
     assert "Traceback" not in errors
 
 
-def test_a_ledger_in_use_is_an_error_that_says_so(processes: Processes) -> None:
+def test_a_charge_book_in_use_is_an_error_that_says_so(processes: Processes) -> None:
     processes.start()
     second = processes.spawn()
     _, errors = second.communicate(timeout=10)
     assert second.returncode == 1
-    assert "another simulator is writing ledger.db" in errors
+    assert "another simulator is writing charges.db" in errors
 
 
-def test_a_file_that_is_no_ledger_is_an_error_that_says_so(processes: Processes, tmp_path: Path) -> None:
-    (tmp_path / "ledger.db").write_text("dear diary " * 100)
+def test_a_file_that_is_no_charge_book_is_an_error_that_says_so(processes: Processes, tmp_path: Path) -> None:
+    (tmp_path / "charges.db").write_text("dear diary " * 100)
     process = processes.spawn()
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1
@@ -167,16 +167,8 @@ child = subprocess.Popen([sys.executable, "-c", {COMMAND!r}, *sys.argv[1:], "--p
 sys.stdin.read()
 os._exit(9)
 """
-    options = [
-        "--port",
-        "0",
-        "--control-port",
-        "0",
-        "-o",
-        "json",
-        "--ledger",
-        str(processes._folder / "ledger.db"),
-    ]
+    ports = ["--port", "0", "--control-port", "0"]
+    options = [*ports, "-o", "json", "--ledger", str(processes._folder / "charges.db")]
     parent = subprocess.Popen(
         [sys.executable, "-c", code, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

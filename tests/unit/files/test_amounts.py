@@ -76,7 +76,7 @@ def test_a_major_amount_is_exact(text: str | int | Decimal, currency: str, amoun
         (0.1, "USD", "such as 10.00"),
     ],
 )
-def test_what_is_no_exact_amount_is_refused(text: object, currency: str, problem: str) -> None:
+def test_an_inexact_amount_is_refused(text: object, currency: str, problem: str) -> None:
     with pytest.raises(AmountError, match=problem):
         minor_units(text, currency, Units.MAJOR)
 
@@ -99,7 +99,7 @@ def test_a_decimal_among_minor_units_names_the_option_that_was_meant(text: str |
 
 
 @pytest.mark.parametrize("text", ["1e4", "", "ten", "1,234", "9" * 16, "9" * 5000, True, None, 1.5])
-def test_what_is_no_number_is_no_decimal_either(text: object) -> None:
+def test_a_text_that_is_no_number_is_no_decimal_either(text: object) -> None:
     with pytest.raises(AmountError, match="whole number of minor units") as caught:
         minor_units(text, "USD", Units.MINOR)
     assert not isinstance(caught.value, DecimalAmountError)

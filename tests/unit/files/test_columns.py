@@ -1,4 +1,4 @@
-"""Which column is which field: as it is said, or as it is called."""
+"""Which column holds which field: the one that was named, else the one that is called so."""
 
 from __future__ import annotations
 
@@ -51,33 +51,33 @@ class TestFindingThem:
         return Columns(DEFAULTS, ("charge_id", "amount"), chosen).bind(1, header)
 
     @pytest.mark.parametrize("name", ["charge_id", "Charge ID", "CHARGE-ID", "chargeid", " Charge_Id "])
-    def test_case_spaces_and_dashes_make_no_other_name(self, name: str) -> None:
+    def test_case_spaces_and_dashes_do_not_matter(self, name: str) -> None:
         assert self.bound("amount", name)["charge_id"] == [1]
 
-    def test_a_name_that_is_written_so_comes_before_one_that_is_alike(self) -> None:
+    def test_an_exact_name_comes_before_a_similar_one(self) -> None:
         assert self.bound("Amount", "amount", "charge_id")["amount"] == [1]
 
-    def test_two_that_are_alike_are_refused(self) -> None:
+    def test_two_similar_names_are_refused(self) -> None:
         with pytest.raises(UnreadableFileError, match="once, not twice"):
             self.bound("Amount", "AMOUNT", "charge_id")
 
-    def test_what_is_not_needed_may_be_missing(self) -> None:
+    def test_an_optional_column_may_be_missing(self) -> None:
         assert self.bound("charge_id", "amount")["key"] == []
 
-    def test_what_is_missing_is_named_beside_what_there_is(self) -> None:
+    def test_missing_columns_are_named_beside_the_existing_ones(self) -> None:
         with pytest.raises(UnreadableFileError) as caught:
             self.bound("id", "Gross", "Status")
         assert caught.value.field == "charge_id"
         assert "no column charge_id, amount. The file has id, Gross, Status." in str(caught.value)
         assert "--columns charge_id=…,amount=…" in str(caught.value)
 
-    def test_what_there_is_is_listed_short_and_moves_no_cursor(self) -> None:
+    def test_columns_are_listed_short_and_without_control_characters(self) -> None:
         with pytest.raises(UnreadableFileError) as caught:
             self.bound("\x1b[2Jid", "x" * 70_000, *(f"column {n}" for n in range(100)))
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) < 1_000
 
-    def test_a_column_that_was_named_has_to_be_there(self) -> None:
+    def test_a_chosen_column_must_exist(self) -> None:
         with pytest.raises(UnreadableFileError, match="no column 'Invoice' \\(key\\)"):
             self.bound("charge_id", "amount", key=["Invoice"])
 

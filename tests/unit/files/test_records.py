@@ -47,7 +47,7 @@ def refusal(data: bytes | str, **options: Any) -> UnreadableFileError:
 
 class TestCsv:
     @pytest.mark.parametrize(
-        ("separator", "end", "encoding", "packed"),
+        ("separator", "end", "encoding", "compressed"),
         list(
             itertools.product(
                 (",", ";", "\t", "|"),
@@ -58,10 +58,10 @@ class TestCsv:
         ),
     )
     def test_is_read_with_any_separator_line_end_mark_and_within_gzip(
-        self, separator: str, end: str, encoding: str, packed: bool
+        self, separator: str, end: str, encoding: str, compressed: bool
     ) -> None:
         data = CSV.replace(",", separator).replace("\n", end).encode(encoding)
-        assert read(gzip.compress(data, mtime=0) if packed else data) == READ
+        assert read(gzip.compress(data, mtime=0) if compressed else data) == READ
 
     @pytest.mark.parametrize(
         "data",
@@ -118,7 +118,7 @@ class TestCsv:
     def test_a_header_alone_has_no_records(self) -> None:
         assert read("id,note\n") == []
 
-    def test_what_has_no_header_of_ours_is_refused_with_its_columns(self) -> None:
+    def test_a_file_without_our_columns_is_refused_and_its_own_are_named(self) -> None:
         error = refusal("Reference;Text\na;one\n")
         assert (error.line, error.field) == (1, "id")
         assert "The file has Reference, Text." in error.problem
@@ -126,12 +126,12 @@ class TestCsv:
 
 
 class TestEncodings:
-    def test_windows_text_is_taken_for_such_where_ids_alone_count(self) -> None:
+    def test_windows_text_is_recognised_if_lenient(self) -> None:
         found = records("id,note\na,one\nb,Müller\nc,é\n".encode("cp1252"), lenient=True)
         assert [seen(record)[1:] for record in found] == [("a", "one"), ("b", "Müller"), ("c", "é")]
         assert found.legacy
 
-    def test_utf_8_is_never_taken_for_windows_text(self) -> None:
+    def test_utf_8_is_never_read_as_windows_text(self) -> None:
         found = records("id,note\na,Müller\n", lenient=True)
         assert ([seen(record) for record in found], found.legacy) == ([(2, "a", "Müller")], False)
 
@@ -143,11 +143,11 @@ class TestEncodings:
         assert "--encoding cp1252" in damaged[2]
         assert last == (4, "c", "x")
 
-    def test_nothing_is_guessed_where_every_text_counts(self) -> None:
+    def test_no_encoding_is_guessed_otherwise(self) -> None:
         assert "--encoding cp1252" in read("id,note\na,Müller\n".encode("cp1252"))[0][2]
 
     @pytest.mark.parametrize("name", ["cp1252", "cp949", "utf-16-le", "mac-roman"])
-    def test_it_is_read_as_it_is_said_to_be(self, name: str) -> None:
+    def test_the_named_encoding_is_used(self, name: str) -> None:
         text = "한국" if name == "cp949" else "Müller"
         assert read(f"id,note\na,{text}\n".encode(name), encoding=name) == [(2, "a", text)]
 
@@ -227,12 +227,12 @@ class TestJson:
         assert error.line == line
         assert problem in error.problem
 
-    def test_a_list_within_an_object_is_named_with_a_way_out(self) -> None:
+    def test_a_list_within_an_object_is_named_with_a_remedy(self) -> None:
         error = refusal(json.dumps({"object": "list", "data": OBJECTS}))
         assert error.field == "data"
         assert "jq -c '.data[]'" in error.problem
 
-    def test_what_a_file_calls_its_fields_moves_no_cursor(self) -> None:
+    def test_control_characters_in_names_are_not_printed(self) -> None:
         assert str(refusal(json.dumps({"\x1b[2J": OBJECTS}))).isprintable()
         assert str(refusal(json.dumps({"\x1b[2J": 1}))).isprintable()
         assert read('{"\\u001b": 1, "\\u001b": 2}\n{"id": "a"}')[0][2].isprintable()
@@ -240,14 +240,14 @@ class TestJson:
     def test_objects_without_our_fields_are_refused_with_theirs(self) -> None:
         assert "The file has reference, text." in str(refusal('{"reference": 1, "text": 2}'))
 
-    def test_a_field_that_was_named_has_to_be_somewhere(self) -> None:
+    def test_a_chosen_field_must_exist_in_some_object(self) -> None:
         columns = Columns({"id": ("id",), "note": ("note",)}, ("id",), {"note": ["meta.note"]})
         last = json.dumps({"id": "b", "meta": {"note": None}})
         assert len(read('{"id": "a"}\n' + last, columns=columns)) == 2
         assert "'meta.note' (note)" in str(refusal('{"id": "a"}\n{"id": "b"}', columns=columns))
 
 
-class TestWhatIsNoSuchFile:
+class TestAnotherKindOfFile:
     @pytest.mark.parametrize(
         ("data", "problem"),
         [
@@ -270,7 +270,7 @@ class TestWhatIsNoSuchFile:
     def test_is_named(self, data: bytes, problem: str) -> None:
         assert problem in str(refusal(data))
 
-    def test_may_be_empty_where_that_is_said(self) -> None:
+    def test_may_be_empty_if_that_is_allowed(self) -> None:
         assert read(b"\n", may_be_empty=True) == []
 
 

@@ -57,7 +57,7 @@ def test_an_answer_about_this_charge_or_the_services_health_is_none(process: Pro
 def test_the_first_rejection_is_logged_at_once_with_its_code_and_what_to_do(process: Process) -> None:
     assert process.hears(REJECTED) == [
         "a charge was rejected (http_401): The payment service answered HTTP 401: it did not accept our "
-        "credentials, look at the user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, "
+        "credentials, check the user and password in BREAKWALL_PAYMENT_URL, or BREAKWALL_PAYMENT_TOKEN, "
         "_HEADERS or _CERT_FILE. The orders wait; "
         "`breakwall doctor` looks at the settings."
     ]

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.simulator.ledger import Charge, ChargeLedger
-from breakwall.simulator.service import KeyBusyError, KeyReusedError, Payload, PaymentService
+from breakwall.simulator.charge_book import Charge, ChargeBook
+from breakwall.simulator.service import KeyBusyError, KeyReusedError, Payload, PaymentService, charge_id
 
 PAYLOAD = Payload("o-1", "u-1", 10_000, "KRW")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[ChargeLedger]:
-    ledger = ChargeLedger(tmp_path / "ledger.db")
-    yield ledger
-    ledger.close()
+def book(tmp_path: Path) -> Iterator[ChargeBook]:
+    book = ChargeBook(tmp_path / "charges.db")
+    yield book
+    book.close()
 
 
-def service(ledger: ChargeLedger, *, deduplicate: bool = True) -> PaymentService:
-    return PaymentService(ledger, seed=1, deduplicate=deduplicate)
+def service(book: ChargeBook, *, deduplicate: bool = True) -> PaymentService:
+    return PaymentService(book, seed=1, deduplicate=deduplicate)
 
 
 def charge(
@@ -32,50 +32,50 @@ def charge(
     return service.begin(key, payload) or service.complete(key, payload, declined=declined)
 
 
-def test_the_same_key_and_payload_replay_the_first_answer(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_the_same_key_and_payload_replay_the_first_answer(book: ChargeBook) -> None:
+    payments = service(book)
     assert charge(payments) == charge(payments)
-    assert len(list(ledger.charges())) == 1
+    assert len(list(book.charges())) == 1
 
 
-def test_a_decline_is_replayed_as_well(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_a_decline_is_replayed_as_well(book: ChargeBook) -> None:
+    payments = service(book)
     charge(payments, declined=True)
     assert charge(payments).status == "declined"
 
 
-def test_the_same_key_with_another_payload_is_refused(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_the_same_key_with_another_payload_is_refused(book: ChargeBook) -> None:
+    payments = service(book)
     charge(payments)
     with pytest.raises(KeyReusedError):
         charge(payments, payload=Payload("o-1", "u-1", 10_001, "KRW"))
 
 
-def test_the_same_key_while_it_is_running_is_refused(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_the_same_key_while_it_is_running_is_refused(book: ChargeBook) -> None:
+    payments = service(book)
     assert payments.begin("k", PAYLOAD) is None
     with pytest.raises(KeyBusyError):
         payments.begin("k", PAYLOAD)
 
 
-def test_an_abandoned_key_is_free_again(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_an_abandoned_key_is_free_again(book: ChargeBook) -> None:
+    payments = service(book)
     payments.begin("k", PAYLOAD)
     payments.abandon("k")
     assert payments.look_up("k") is None
     assert payments.begin("k", Payload("o-2", "u-1", 1, "KRW")) is None
 
 
-def test_a_service_that_does_not_deduplicate_charges_again(ledger: ChargeLedger) -> None:
-    payments = service(ledger, deduplicate=False)
+def test_a_service_that_does_not_deduplicate_charges_again(book: ChargeBook) -> None:
+    payments = service(book, deduplicate=False)
     first, second = charge(payments), charge(payments)
     assert first.charge_id != second.charge_id
-    assert [one.key for one in ledger.charges()] == ["k", "k"]
+    assert [one.key for one in book.charges()] == ["k", "k"]
     assert payments.stats()["double_charges"] == 1
 
 
-def test_a_lookup_follows_the_charge(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_a_lookup_follows_the_charge(book: ChargeBook) -> None:
+    payments = service(book)
     assert payments.look_up("k") is None
     payments.begin("k", PAYLOAD)
     assert payments.look_up("k") == "processing"
@@ -83,28 +83,28 @@ def test_a_lookup_follows_the_charge(ledger: ChargeLedger) -> None:
     assert payments.look_up("k") == done
 
 
-def test_where_one_of_several_charges_succeeded_the_lookup_finds_it(ledger: ChargeLedger) -> None:
-    payments = service(ledger, deduplicate=False)
+def test_where_one_of_several_charges_succeeded_the_lookup_finds_it(book: ChargeBook) -> None:
+    payments = service(book, deduplicate=False)
     charge(payments, declined=True)
     paid = charge(payments)
     charge(payments, declined=True)
     assert payments.look_up("k") == paid
 
 
-def test_a_restart_remembers_keys_and_totals(ledger: ChargeLedger) -> None:
-    first = charge(service(ledger))
-    again = service(ledger)
+def test_a_restart_remembers_keys_and_totals(book: ChargeBook) -> None:
+    first = charge(service(book))
+    again = service(book)
     assert charge(again) == first
     assert again.stats()["charges"] == 1
 
 
-def test_charges_after_a_restart_get_ids_of_their_own(ledger: ChargeLedger) -> None:
-    ids = {charge(service(ledger, deduplicate=False)).charge_id for _ in range(3)}
+def test_charges_after_a_restart_get_ids_of_their_own(book: ChargeBook) -> None:
+    ids = {charge(service(book, deduplicate=False)).charge_id for _ in range(3)}
     assert len(ids) == 3
 
 
-def test_charges_declines_and_orders_are_counted_apart(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_charges_declines_and_orders_are_counted_apart(book: ChargeBook) -> None:
+    payments = service(book)
     charge(payments, "a")
     charge(payments, "b")  # another key for the same order
     charge(payments, "c", Payload("o-2", "u", 5, "USD"))
@@ -114,8 +114,8 @@ def test_charges_declines_and_orders_are_counted_apart(ledger: ChargeLedger) -> 
     assert stats["double_charges"] == 1
 
 
-def test_many_threads_with_one_key_charge_once(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_many_threads_with_one_key_charge_once(book: ChargeBook) -> None:
+    payments = service(book)
     outcomes: list[str] = []
 
     def attempt() -> None:
@@ -129,14 +129,18 @@ def test_many_threads_with_one_key_charge_once(ledger: ChargeLedger) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(list(ledger.charges())) == 1
+    assert len(list(book.charges())) == 1
     assert len(set(outcomes) - {"busy"}) == 1
 
 
-def test_a_charge_that_cannot_be_written_is_no_charge(ledger: ChargeLedger) -> None:
-    payments = service(ledger)
+def test_a_charge_that_cannot_be_written_is_no_charge(book: ChargeBook) -> None:
+    payments = service(book)
     payments.begin("k", PAYLOAD)
-    ledger.close()
+    book.close()
     with pytest.raises(sqlite3.Error):
         payments.complete("k", PAYLOAD, declined=False)
     assert payments.look_up("k") is None
+
+
+def test_charge_ids_differ_by_seed_key_and_number() -> None:
+    assert len({charge_id(1, "k", 0), charge_id(1, "k", 1), charge_id(1, "l", 0), charge_id(2, "k", 0)}) == 4

@@ -1,8 +1,8 @@
 """HTTP/1.1 on kept connections. An answer is only ever taken for the request that it answers.
 
-Bytes before, beside or after an answer never count for the next one. So a connection is kept only if nothing is
-left over in the parser's, TLS's and the socket's buffer, and is checked again before its next use. General HTTP
-clients do not show the parser's buffer: that is why none is used here.
+Bytes before, beside or after an answer never count for the next one. So a connection is kept only if nothing is left in
+the buffers of the parser, of TLS and of the socket, and it is checked again before its next use. General HTTP clients
+do not show the parser's buffer; that is why this package uses none.
 """
 
 import threading
@@ -32,16 +32,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer.
-
-    Attributes:
-        headers: names in lower case.
-        body: None if it was too long.
-    """
+    """One answer."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes | None
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes | None  # None if it was too long
 
 
 class HttpConnection:
@@ -54,9 +49,8 @@ class HttpConnection:
     def exchange(self, request: Request, max_body: int, call: Call) -> Reply:
         """Send the request and read its answer.
 
-        Raises:
-            StrayAnswerError: the answer began before the whole request had arrived.
-            Exception: whatever the network or the service did.
+        `StrayAnswerError` if the answer began before the whole request had arrived; else whatever h11 or the stream
+        raises.
         """
         self._stream.write(self._encode(request), call)
         head = self._head(call)

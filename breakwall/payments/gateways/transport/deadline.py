@@ -1,8 +1,8 @@
 """One deadline for a whole HTTP call: resolve, connect, handshake, write, headers, body.
 
-A timeout for each read would never end a service that sends a byte a second. Here each socket operation gets the
-rest of the call's time. This module also knows whether a byte of the request may have left, which decides
-between "nothing was sent" and "unknown". See docs/adr/0004-total-deadline.md.
+A timeout for each read would never end a service that sends a byte a second, so each socket operation gets the rest of
+the call's time. This module also knows whether a byte of the request may have left, which decides between "nothing was
+sent" and "unknown". See docs/adr/0004-total-deadline.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from breakwall.host.descriptors import free_descriptors
@@ -32,58 +33,45 @@ from breakwall.payments.gateways.transport.linger import allow_normal_close, dis
 from breakwall.payments.gateways.transport.resolver import Address, Resolver
 from breakwall.payments.gateways.transport.unsolicited import has_unsolicited_data
 
-# Seconds that a call waits for a file descriptor when this process has none left: other calls end and free
-# theirs.
+# Seconds that a call waits when this process has no file descriptor left: other calls finish and free theirs.
 DESCRIPTOR_WAIT = 1.0
-
 CHUNK = 65_536  # Bytes taken from a socket at once.
-
 # OpenSSL's names of the other side's alerts about our certificate.
 CERTIFICATE_ALERT = re.compile("ALERT_.*(CERTIFICATE|UNKNOWN_CA)")
 
 
+@dataclass(slots=True)
 class Call:
-    """The state of one call: its ``deadline`` (on `time.monotonic`) and how far it came (``phase``)."""
+    """The state of one call."""
 
-    __slots__ = ("deadline", "phase")
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.phase = Phase.WAITING
+    deadline: float  # on `time.monotonic`
+    phase: Phase = Phase.WAITING  # how far it came
 
     def left(self) -> float:
         """Seconds until the deadline; negative past it."""
         return self.deadline - time.monotonic()
 
     def timeout(self) -> float:
-        """Seconds that the next socket operation may take.
-
-        Raises:
-            TimeoutError: none are left.
-        """
+        """Seconds that the next socket operation may take; `TimeoutError` if none are left."""
         if (left := self.left()) <= 0:
             raise TimeoutError("the deadline passed")
         return left
 
 
 class DeadlineStream:
-    """A connected socket whose every operation ends by the deadline of the call that uses it.
-
-    Attributes:
-        delivered: whether the other side had the whole request when data last arrived. An answer that began earlier
-            cannot belong to the request: what a service sends after it has read the request also acknowledges the
-            request. Where the system does not tell (any but Linux), any data counts as that.
-    """
+    """A connected socket whose every operation ends by the deadline of the call that uses it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        # Whether the other side had the whole request when data last arrived. What a service sends after it has read
+        # the request also acknowledges the request; so an answer that began earlier cannot belong to it. Only Linux
+        # reports this; elsewhere any data counts as an acknowledgement.
         self.delivered = True
 
     def read(self, call: Call) -> bytes:
-        """The next bytes; empty at the connection's end.
+        """The next bytes, empty at the connection's end.
 
-        Raises:
-            ReadTimeout, ReadError, CertificateRefusedError: nothing arrived.
+        `ReadTimeout`, `ReadError` or `CertificateRefusedError` if none arrived.
         """
         with _raising(ReadTimeout, ReadError):
             self._sock.settimeout(call.timeout())
@@ -95,9 +83,8 @@ class DeadlineStream:
     def write(self, request: bytes, call: Call) -> None:
         """Send a whole request; its first byte changes ``call.phase``.
 
-        Raises:
-            StrayAnswerError: data arrived before the request was written.
-            WriteTimeout, WriteError: nothing was sent, or only a part.
+        `StrayAnswerError` if data arrived before the request was written; `WriteTimeout` or `WriteError` if nothing or
+        only a part was sent.
         """
         view = memoryview(request)
         with _raising(WriteTimeout, WriteError):
@@ -114,7 +101,7 @@ class DeadlineStream:
         try:
             return self._sock.send(view)
         except OSError:
-            # A failed send on a plain socket has queued nothing (send(2)). TLS may have passed on a part.
+            # A failed send on a plain socket has queued nothing (send(2)). TLS may have queued a part.
             if not isinstance(self._sock, ssl.SSLSocket):
                 call.phase = before
             raise
@@ -131,12 +118,8 @@ class DeadlineStream:
         self._sock.close()
 
     def start_tls(self, context: ssl.SSLContext, host: str, call: Call) -> DeadlineStream:
-        """The same connection, encrypted. If the handshake fails, it is closed.
-
-        Raises:
-            ConnectTimeout, ConnectError: the handshake failed.
-        """
-        # CPython counts the handshake's timeout as a total (`_ssl.c`), so a dripping peer is ended too.
+        """The same connection, encrypted. If the handshake fails, it is closed: `ConnectTimeout` or `ConnectError`."""
+        # CPython counts the handshake's timeout as a total (`_ssl.c`), so it also ends a peer that sends slowly.
         with _raising(ConnectTimeout, ConnectError):
             try:
                 self._sock.settimeout(call.timeout())
@@ -147,11 +130,7 @@ class DeadlineStream:
 
 
 def connect(host: str, port: int, resolver: Resolver, call: Call) -> DeadlineStream:
-    """Connect to ``host``, address after address.
-
-    Raises:
-        ConnectTimeout, ConnectError: no address accepted the connection.
-    """
+    """Connect to ``host``, address after address; `ConnectTimeout` or `ConnectError` if none accepts."""
     call.phase = Phase.CONNECTING
     with _raising(ConnectTimeout, ConnectError):
         addresses = resolver.resolve(host, port, timeout=call.timeout())

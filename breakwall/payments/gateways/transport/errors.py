@@ -4,15 +4,13 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """How far a call had come when it failed.
+    """How far a call had come when it failed."""
 
-    ``WAITING``: no new connection was begun and nothing written. ``CONNECTING``: resolving, connecting or
-    in the TLS handshake, nothing of the request written. ``SENT``: a byte of the request may have left.
-    """
-
-    WAITING = "waiting"
-    CONNECTING = "connecting"
-    SENT = "sent"
+    WAITING = "waiting"  # no new connection was begun, and nothing was written
+    CONNECTING = (
+        "connecting"  # resolving, connecting or in the TLS handshake; nothing of the request was written
+    )
+    SENT = "sent"  # a byte of the request may have left
 
 
 class PoolFullError(Exception):
@@ -24,7 +22,7 @@ class DeadlinePassedError(Exception):
 
 
 class StrayAnswerError(Exception):
-    """The answer was there before our question: it belongs to another one."""
+    """The answer was there before our request, so it belongs to another one."""
 
 
 class ConnectTimeout(Exception):  # noqa: N818 - a stored name

@@ -1,10 +1,9 @@
 """Keeps the kernel from delivering a request after its call has ended.
 
-After a plain close, and after the death of the process, the kernel goes on sending what the other side has not
-acknowledged. A request that survived a network partition that way would be executed long after its attempt, and
-after a look-up that truthfully said "no such charge". So from its first byte until an answer arrives, a request
-lives no longer than its socket (SO_LINGER of zero: closing discards the rest and sends a reset), and no longer
-than its call (TCP_USER_TIMEOUT, where the system has it).
+After a plain close, and after the death of the process, the kernel continues to send what the other side has not
+acknowledged. After a network partition such a request would be executed long after its attempt, and after a look-up
+that truthfully said "no such charge". So from its first byte until an answer arrives, a request lives no longer than
+its socket (SO_LINGER of zero: closing discards the rest and sends a reset) and its call (TCP_USER_TIMEOUT).
 """
 
 import fcntl
@@ -25,13 +24,10 @@ _LONGEST = 2**31 - 1
 
 
 def discard_on_close(sock: socket.socket, seconds: float) -> None:
-    """However ``sock`` ends, discard what was not delivered by then.
+    """When ``sock`` ends, discard what was not delivered by then. `OSError` if the socket is broken.
 
     On Linux, also discard what was not delivered a second after ``seconds``: a forked child may hold a copy of the
     socket, or this process may be stopped.
-
-    Raises:
-        OSError: the socket is broken.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
     if sys.platform == "linux":
@@ -43,8 +39,7 @@ def discard_on_close(sock: socket.socket, seconds: float) -> None:
 def allow_normal_close(sock: socket.socket) -> bool:
     """If all is delivered, let ``sock`` end without a reset, which many servers log as an error.
 
-    Returns:
-        Whether all is delivered. Never raises: an answer that was read must not be lost.
+    Returns whether all is delivered. Never raises: an answer that was read must not be lost.
     """
     if not _is_all_delivered(sock):
         return False
@@ -54,7 +49,7 @@ def allow_normal_close(sock: socket.socket) -> bool:
 
 
 def _is_all_delivered(sock: socket.socket) -> bool:
-    # SIOCOUTQ is TIOCOUTQ by another name (tcp(7)). Other systems do not tell; there the answer is the proof.
+    # SIOCOUTQ is TIOCOUTQ by another name (tcp(7)). Other systems have no such query; there the answer is the proof.
     if sys.platform != "linux":
         return True
     try:

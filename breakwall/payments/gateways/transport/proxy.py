@@ -1,8 +1,4 @@
-"""An HTTP proxy between us and the payment service.
-
-For an ``https`` service it opens a tunnel (CONNECT), within the call's deadline and before anything of the request
-is written: if that fails, nothing was sent. A request to an ``http`` service is sent to it with the full URL.
-"""
+"""An HTTP proxy between us and the payment service."""
 
 import httpx2
 
@@ -22,44 +18,37 @@ MAX_REFUSAL = 65_536  # Bytes of a refusal's page that are read.
 
 
 class Proxy:
+    """Opens a `tunnel` (CONNECT) to an ``https`` service; takes requests to an ``http`` service with the full URL.
+
+    A tunnel is opened within the call's deadline, before anything of the request is written. If that fails, nothing was
+    sent.
+    """
+
     def __init__(self, url: str) -> None:
-        """Connect nothing yet.
+        """Connect nothing yet. The URL is ``http://user:password@host:port``; user and password are optional.
 
-        Args:
-            url: ``http://user:password@host:port``; user and password are optional.
-
-        Raises:
-            ValueError: the URL is invalid; the text does not repeat it.
+        `ValueError` if it is invalid; the text does not repeat it.
         """
         try:
             parsed = httpx2.URL(url)
         except (httpx2.InvalidURL, TypeError):
-            raise ValueError("the proxy's URL must be like http://host:port") from None
+            parsed = httpx2.URL()
         if parsed.scheme != "http" or not parsed.host or parsed.port is None:
             raise ValueError("the proxy's URL must be like http://host:port")
         self._host, self._port = parsed.raw_host.decode("ascii"), parsed.port
-        self.headers: dict[str, str] = {}
-        """The additional headers of a request to the proxy itself."""
+        self.headers: dict[str, str] = {}  # additional ones of a request to the proxy itself
         if parsed.userinfo:
             self.headers["Proxy-Authorization"] = basic_auth(parsed.username, parsed.password)
 
     def connect(self, resolver: Resolver, call: Call) -> DeadlineStream:
-        """Connect to the proxy.
-
-        Raises:
-            ConnectTimeout, ConnectError: it does not answer.
-        """
+        """Connect to the proxy, or raise `ConnectTimeout` or `ConnectError`."""
         try:
             return connect(self._host, self._port, resolver, call)
         except (ConnectTimeout, ConnectError) as error:
             raise type(error)(f"the proxy does not answer: {error}") from error
 
     def tunnel(self, authority: str, resolver: Resolver, call: Call) -> DeadlineStream:
-        """Connect through the proxy to ``authority``, which is ``host:port``.
-
-        Raises:
-            ConnectTimeout, ConnectError: there is no tunnel.
-        """
+        """Connect through the proxy to ``authority`` (``host:port``), or raise `ConnectTimeout` or `ConnectError`."""
         connection = HttpConnection(self.connect(resolver, call))
         try:
             return self._ask(connection, authority, call)
@@ -71,12 +60,12 @@ class Proxy:
         headers = {"Host": authority, "User-Agent": f"breakwall/{__version__}", **self.headers}
         request = Request("CONNECT", authority.encode("ascii"), headers)
         try:
-            # The CONNECT is no part of the charge's request, so it must not change that call's phase.
+            # A call of its own: the CONNECT must not change the phase of the charge's call.
             reply = connection.exchange(request, MAX_REFUSAL, Call(call.deadline))
         except (ReadTimeout, WriteTimeout):
             raise ConnectTimeout("the proxy did not answer in time") from None
         except Exception as error:  # whatever it sends
             raise ConnectError(f"the proxy gave no usable answer ({type(error).__name__})") from None
         if (stream := connection.tunnel()) is None:
-            raise ConnectError(f"the proxy refused with HTTP {reply.status}: look at BREAKWALL_PAYMENT_PROXY")
+            raise ConnectError(f"the proxy refused with HTTP {reply.status}: check BREAKWALL_PAYMENT_PROXY")
         return stream

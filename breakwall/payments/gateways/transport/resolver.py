@@ -1,9 +1,4 @@
-"""Resolves host names within a deadline.
-
-``getaddrinfo`` takes no timeout and can hang for half a minute if the name servers do not answer. So one daemon
-thread for each gateway calls it, and callers wait only as long as their deadlines allow. Callers that ask for the
-same name share one call. The thread starts with the first real name and never delays the process's exit.
-"""
+"""Resolves host names within a deadline."""
 
 import socket
 import threading
@@ -18,7 +13,12 @@ FRESH = 10.0  # Seconds for which an answer is reused: short enough to follow a 
 
 
 class Resolver:
-    """Resolves names for one gateway. Threads may share it."""
+    """Resolves names for one gateway. Threads may share it.
+
+    ``getaddrinfo`` takes no timeout, and hangs for half a minute if the name servers do not answer. So a daemon thread
+    calls it, and callers wait only as long as their deadlines allow. Callers that ask for the same name share one call.
+    The thread starts with the first name that is no address, and never delays the process's exit.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,9 +29,7 @@ class Resolver:
     def resolve(self, host: str, port: int, *, timeout: float) -> list[Address]:
         """The host's addresses in the system's order of preference.
 
-        Raises:
-            TimeoutError: no answer within ``timeout`` seconds.
-            OSError: the name does not resolve.
+        `TimeoutError` if there is no answer within ``timeout`` seconds, `OSError` if the name does not resolve.
         """
         try:
             return _ask(host, port, flags=socket.AI_NUMERICHOST)
@@ -43,7 +41,7 @@ class Resolver:
             raise TimeoutError(f"the name {host} did not resolve in time") from None
 
     def forget(self, host: str, port: int) -> None:
-        """Resolve again next time, because no address accepted a connection."""
+        """Forget the answer, because no address accepted a connection."""
         with self._lock:
             if (kept := self._answers.get((host, port))) and kept[1].done():
                 del self._answers[host, port]

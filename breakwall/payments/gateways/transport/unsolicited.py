@@ -4,20 +4,15 @@ import select
 import socket
 import ssl
 
-PEEK = 65_536  # Bytes looked at below TLS at once: more than all session tickets together.
-
+PEEK = 65_536  # Bytes read ahead below TLS at once: more than all session tickets together.
 MAX_TICKETS = 16  # TLS's own records between two requests. Usual servers send two after the handshake.
-
 RECORD_HEADER = 5  # Bytes in front of each TLS record; the last two of them are its length (RFC 8446, 5.1).
 
 
 def has_unsolicited_data(sock: socket.socket) -> bool:
-    """Whether data or the connection's end can be read. TLS's session tickets do not count.
+    """Whether data or the connection's end can be read; `OSError` if the connection is broken.
 
-    If so, the connection must not be used again: a byte of the data may be gone.
-
-    Raises:
-        OSError: the connection is broken.
+    If so, the connection must not be used again: a byte of the data may be gone. TLS's session tickets do not count.
     """
     return _holds_data(sock) if isinstance(sock, ssl.SSLSocket) else _is_readable(sock)
 
@@ -31,7 +26,7 @@ def _is_readable(sock: socket.socket) -> bool:
 def _holds_data(sock: ssl.SSLSocket) -> bool:
     """Whether there is more to read than whole records of TLS's own.
 
-    OpenSSL would hide the beginning of a record, so the bytes below TLS are looked at first.
+    OpenSSL hides the beginning of a record, so the bytes below TLS are checked first.
     """
     sock.settimeout(0)
     for _ in range(MAX_TICKETS):

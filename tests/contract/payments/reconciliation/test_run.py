@@ -25,15 +25,14 @@ from tests.contract.site import Site, order
 from tests.gateway import ABSENT, FOUND, LOST
 from tests.texts import TYPED
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-"""When the crowd's first order was accepted and paid."""
+START = datetime(2026, 1, 1, tzinfo=UTC)  # When the crowd's first order was accepted and paid.
 
 Found = tuple[Kind, str | None]
 
 
-@pytest.fixture(params=[500, 2], ids=["one-chunk", "chunks-of-two"], autouse=True)
-def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "CHUNK", request.param)
+@pytest.fixture(params=[500, 2], ids=["one batch", "batches of two"], autouse=True)
+def batch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "BATCH", request.param)
 
 
 def paid(site: Site, *keys: str) -> None:
@@ -56,8 +55,8 @@ def numbered(lines: list[ReportLine]) -> Iterator[ReportLine]:
         yield replace(line, number=number)
 
 
-def compared(site: Site, lines: list[ReportLine], period: Period | None = None) -> list[Found]:
-    found = Reconciliation(site.database, period=period, clock=site.clock).run(numbered(lines))
+def compared(site: Site, lines: list[ReportLine], **options: Any) -> list[Found]:
+    found = Reconciliation(site.database, clock=site.clock, **options).run(numbered(lines))
     return [(discrepancy.kind, discrepancy.idempotency_key) for discrepancy in found]
 
 
@@ -162,7 +161,7 @@ class TestAnyKeyOfAnAttempt:
         site.retrier.run(order_id)
         assert compared(site, report(site.gateway.charged[-1].idempotency_key, charge_id="ch_a")) == []
 
-    def test_is_known_by_the_order_in_it_where_the_attempt_is_gone(self, site: Site) -> None:
+    def test_finds_its_order_by_the_id_in_it_if_the_attempt_is_lost(self, site: Site) -> None:
         """As after a restore: the key was rotated, and used, in the time that is lost."""
         paid(site, "a")
         rotated = derive_charge_key(site.get("a").id, 99)
@@ -296,7 +295,7 @@ def test_a_key_that_a_spreadsheet_took_zeros_from_is_named_and_not_guessed(site:
     run = Reconciliation(site.database, clock=site.clock)
     unknown, missing = run.run(report(shown, charge_id="ch_x"))
     assert (unknown.kind, missing.kind) == (Kind.UNKNOWN_KEY, Kind.PAID_NOT_CHARGED)
-    assert "spreadsheet may have made it of the order's key 000123" in unknown.sentence
+    assert "spreadsheet may have made it from the order's key 000123" in unknown.sentence
 
 
 class TestThePeriod:
@@ -322,7 +321,7 @@ class TestThePeriod:
     def test_does_not_bound_the_lines_that_are_compared(self, site: Site) -> None:
         paid(site, *"abcd")
         lines = report("a", amount=1)
-        assert compared(site, lines, self.period(9, 10)) == [(Kind.OTHER_AMOUNT, "a")]
+        assert compared(site, lines, period=self.period(9, 10)) == [(Kind.OTHER_AMOUNT, "a")]
 
     def test_judges_no_order_whose_charge_may_lie_before_it(self, site: Site) -> None:
         site.gateway.answers.append(LOST)
@@ -339,7 +338,7 @@ class TestThePeriod:
         site.advance(60)
         site.gateway.answers.append(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
         site.retrier.run(order_id)
-        assert compared(site, [], self.period(30, 90)) == [(Kind.PAID_NOT_CHARGED, "cart-1")]
+        assert compared(site, [], period=self.period(30, 90)) == [(Kind.PAID_NOT_CHARGED, "cart-1")]
 
     def test_without_an_end_ends_with_the_beginning_of_the_run(self, site: Site) -> None:
         paid(site, "a")

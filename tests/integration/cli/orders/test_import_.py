@@ -152,9 +152,9 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_orders_are_read_however_they_are_laid_out(terminal: Terminal, layout: str, packed: bool) -> None:
-    data = gzip.compress(layout.encode()) if packed else layout.encode()
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+def test_orders_are_read_however_they_are_laid_out(terminal: Terminal, layout: str, compressed: bool) -> None:
+    data = gzip.compress(layout.encode()) if compressed else layout.encode()
     ran = terminal.run("orders", "import", "-", "-o", "json", stdin=data)
     assert (ran.code, counts(ran), keys(terminal)) == (0, (2, 0, 0), {"a", "b"})
 

@@ -160,7 +160,7 @@ def test_odd_lines_are_counted_and_named_and_end_nothing(
     assert "line 8: currency: should be an ISO 4217 code" in words.err
 
 
-def test_a_packed_array_and_what_spreadsheets_write_are_read(
+def test_a_compressed_array_and_what_spreadsheets_write_are_read(
     terminal: Terminal, charges: list[dict[str, Any]]
 ) -> None:
     spreadsheet = as_csv(charges).replace(b",", b";").replace(b"\r\n", b"\r").decode().encode("utf-16")

@@ -1,4 +1,4 @@
-"""Who we are, on the wire: a bearer token, a certificate of ours, a proxy on the way."""
+"""Our credentials on the wire: a bearer token, a certificate of ours, a proxy on the way."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ from breakwall.doctor.checks import payment_service
 from breakwall.payments.gateways import Outcome, gateway_from_settings
 from breakwall.settings import Settings, SettingsError, load_settings
 from tests.integration.gateway_fixtures import Serve, charge
-from tests.integration.gateway_stub import (
-    StubServer,
-    answering,
-    headers_of,
-    response,
-)
+from tests.integration.gateway_stub import StubServer, answering, headers_of, response
 
 SECRET = "s3cr3t-s3cr3t"
 SECONDS = 0.4
@@ -92,17 +87,8 @@ def test_a_key_of_its_own_belongs_to_the_certificate(
 
 def encrypted(key: Path, folder: Path) -> Path:
     locked = folder / "locked.pem"
-    command = [
-        "openssl",
-        "pkcs8",
-        "-topk8",
-        "-in",
-        str(key),
-        "-out",
-        str(locked),
-        "-passout",
-        f"pass:{SECRET}",
-    ]
+    files = ["-in", str(key), "-out", str(locked)]
+    command = ["openssl", "pkcs8", "-topk8", *files, "-passout", f"pass:{SECRET}"]
     subprocess.run(command, check=True, capture_output=True)
     return locked
 
@@ -128,7 +114,7 @@ def test_a_key_that_does_not_fit_is_refused_when_the_settings_are_read(
     assert SECRET not in problem
 
 
-def test_authorities_of_our_own_take_the_systems_place(
+def test_authorities_of_our_own_replace_the_systems(
     service: StubServer, ours: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -144,7 +130,7 @@ def test_authorities_are_refused_where_there_is_no_tls(certificate: Path) -> Non
         read(URL="http://pay.example", CA_FILE=certificate)
 
 
-def test_the_doctor_tells_of_a_file_that_was_taken_away(tmp_path: Path) -> None:
+def test_the_doctor_reports_a_file_that_was_removed(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(SECRET)
     settings = read(URL="http://127.0.0.1:9", TOKEN_FILE=token)

@@ -17,7 +17,7 @@ from tests.integration.gateway_fixtures import ORDER, charge, gateway_to, within
 
 @pytest.fixture
 def simulator(tmp_path: Path) -> Iterator[Simulator]:
-    simulator = Simulator(host="127.0.0.1", port=0, control_port=0, ledger=tmp_path / "ledger.db")
+    simulator = Simulator(host="127.0.0.1", port=0, control_port=0, charge_book=tmp_path / "charges.db")
     yield simulator
     simulator.close()
 

@@ -76,7 +76,7 @@ def test_an_undeclared_charset_is_not_guessed() -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "", "deflate"])
-def test_gzip_is_known_by_its_bytes(coding: str) -> None:
+def test_gzip_is_recognised_by_its_bytes(coding: str) -> None:
     assert read(gzip.compress(PLAIN), coding) == SAID
 
 
@@ -87,7 +87,7 @@ def test_both_kinds_of_deflate_are_read(pack: object) -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "utf-8", "identity"])
-def test_what_only_calls_itself_compressed_is_read(coding: str) -> None:
+def test_a_body_that_is_only_declared_compressed_is_read(coding: str) -> None:
     assert read(PLAIN, coding) == SAID
 
 
@@ -96,7 +96,7 @@ def test_a_compression_that_was_not_asked_for_is_named(coding: str) -> None:
     assert why(b"\x0b\x02\x80", coding) == f"its body is compressed with {coding}, which was not asked for"
 
 
-def test_a_compressions_name_is_not_repeated_where_it_is_none() -> None:
+def test_an_invalid_name_of_a_compression_is_not_repeated() -> None:
     assert "s3cret" not in why(b"\x0b\x02\x80", "Bearer:s3cret")
 
 
@@ -108,7 +108,7 @@ def test_a_compressed_body_is_bounded_like_a_plain_one(pack: object) -> None:
     assert why(pack(PLAIN.ljust(LIMIT + 1)), "deflate") == "its body is longer than 1,000 bytes"
 
 
-def test_a_bomb_is_never_unpacked() -> None:
+def test_a_bomb_is_never_decompressed() -> None:
     bomb = gzip.compress(bytes(50_000_000))
     tracemalloc.start()
     try:
@@ -135,6 +135,6 @@ def test_no_declared_charset_raises_anything_else(charset: str) -> None:
 
 
 @given(body=st.none() | st.binary(), coding=st.text() | st.sampled_from(["gzip", "deflate"]), kind=st.text())
-def test_whatever_comes_is_an_object_or_unreadable(body: bytes | None, coding: str, kind: str) -> None:
+def test_any_body_is_an_object_or_unreadable(body: bytes | None, coding: str, kind: str) -> None:
     with suppress(UnreadableError):
         assert isinstance(read(body, coding, kind), dict)

@@ -87,7 +87,7 @@ def test_other_successes_are_unknown(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("word", ["processing", "pending", "Pending"])
-def test_a_charge_still_being_processed_is_looked_at_again(status: int, word: str) -> None:
+def test_a_charge_in_progress_is_looked_up_again_soon(status: int, word: str) -> None:
     assert meaning(status, {"status": word}) == (Outcome.UNKNOWN, Health.SUCCESS, Advice.LOOK_AGAIN)
 
 
@@ -139,7 +139,7 @@ def test_a_402_that_contradicts_itself_is_no_decline(word: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "word"), [(200, "succeeded"), (200, "declined"), (402, "declined")])
-def test_what_the_answer_names_of_the_charge_is_handed_on_as_it_stands(status: int, word: str) -> None:
+def test_the_fields_that_name_the_charge_are_passed_on_unchanged(status: int, word: str) -> None:
     named = {"order_id": "o-9", "amount": "10000", "currency": ["KRW"]}
     seen = answer(status, {"status": word, "charge_id": "ch_1", **named})
     assert seen.details == ChargeDetails("o-9", "10000", ["KRW"])

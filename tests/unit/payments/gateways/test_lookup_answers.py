@@ -22,7 +22,7 @@ def test_a_charge_that_succeeded_is_found_with_its_id() -> None:
     assert seen == LookupAnswer(LookupResult.SUCCEEDED, Health.SUCCESS, "ch_9")
 
 
-def test_what_was_found_may_be_written_as_services_write_it() -> None:
+def test_capitals_and_numeric_ids_are_read() -> None:
     assert look(200, {"status": "SUCCEEDED", "charge_id": 17}).charge_id == "17"
 
 
@@ -41,7 +41,7 @@ def test_declined_and_processing_need_no_id(said: str, result: LookupResult) -> 
 
 
 @pytest.mark.parametrize("said", ["succeeded", "declined"])
-def test_what_the_lookup_names_of_the_charge_is_handed_on_as_it_stands(said: str) -> None:
+def test_the_fields_that_name_the_charge_are_passed_on_unchanged(said: str) -> None:
     named = {"order_id": "o-9", "amount": 5, "currency": "krw"}
     assert look(200, {"status": said, "charge_id": "c", **named}).details == ChargeDetails("o-9", 5, "krw")
 
@@ -96,7 +96,7 @@ def test_an_empty_404_that_calls_itself_html_is_not_trusted() -> None:
 @pytest.mark.parametrize(
     ("statuses", "health", "advice", "words"),
     [
-        ((405, 501), Health.NEUTRAL, Advice.RETRY, "offers no look-up"),
+        ((405, 501), Health.NEUTRAL, Advice.RETRY, "has no look-up"),
         (
             (301, 302, 400, 401, 403, 407, 410, 421),
             Health.NEUTRAL,

@@ -1,4 +1,4 @@
-"""Every key can be sent, and what was received tells which key it was."""
+"""Every key can be sent, and is decoded from what the service received."""
 
 import pytest
 from hypothesis import given
@@ -41,5 +41,5 @@ def test_a_key_is_decoded_from_what_was_sent(key: str) -> None:
 
 
 @pytest.mark.parametrize("received", ["", "a b", "100%", "%61", "a%ec%a3%bc", "%FF", "주문"])
-def test_what_no_key_is_encoded_as_gives_no_key(received: str) -> None:
+def test_a_text_that_no_key_is_encoded_as_gives_no_key(received: str) -> None:
     assert key_from_wire(received) is None

@@ -103,25 +103,25 @@ class TestTheCommandThatRecordsIt:
         found = Discrepancy(kind, **(fields | other))
         return shlex.split(found.command or "")
 
-    def test_is_paid_for_what_was_charged_and_is_not_paid(self) -> None:
+    def test_resolves_an_order_that_was_charged_and_is_not_paid(self) -> None:
         ending = self.command(Kind.CHARGED_NOT_PAID)
         assert ending[:7] == ["breakwall", "orders", "resolve", "o1", "--paid", "ch_1", "--reason"]
         assert ending[7] == "reconcile: the report has it charged as ch_1, here it is dead"
 
-    def test_is_an_incident_for_all_else_with_an_order(self) -> None:
+    def test_opens_an_incident_for_every_other_discrepancy_of_an_order(self) -> None:
         for kind in set(Kind) - {Kind.CHARGED_NOT_PAID, Kind.SHARED_CHARGE}:
             opening = self.command(kind)
             assert opening[:5] == ["breakwall", "orders", "incidents", "--open", "o1"]
             assert opening[5] == "--reason"
             assert "ch_1" in opening[6]
 
-    def test_is_an_incident_of_the_first_of_the_orders_that_share_a_charge(self) -> None:
+    def test_opens_an_incident_of_the_first_order_that_shares_a_charge(self) -> None:
         assert self.command(Kind.SHARED_CHARGE, order_id=None, here="o1, o2")[4] == "o1"
 
-    def test_is_none_for_an_unknown_key(self) -> None:
+    def test_does_not_exist_for_an_unknown_key(self) -> None:
         assert self.command(Kind.UNKNOWN_KEY, order_id=None) == []
 
-    def test_says_what_the_report_says_and_runs_nothing_of_it(self) -> None:
+    def test_quotes_the_report_so_that_no_part_of_it_runs(self) -> None:
         nasty = "ch'; rm -rf $(pwd) #"
         assert self.command(Kind.CHARGED_NOT_PAID, report=nasty)[5] == nasty
         assert nasty in self.command(Kind.OTHER_CHARGE_ID, report=nasty)[-1]

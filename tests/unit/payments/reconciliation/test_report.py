@@ -155,18 +155,18 @@ class TestUnits:
         assert [line.charged for line in found] == [True, False, False, False]
         assert (found.unreadable, found.skipped) == (0, {"(no status)": 2, "pending": 1})
 
-    def test_less_than_nothing_was_given_back(self) -> None:
+    def test_a_negative_charge_is_a_refund(self) -> None:
         (line,) = read(HEADER + "a,ch_1,-10.50,USD,Completed\n", units=Units.MAJOR)
         assert (line.meaning, line.amount, line.status) == (Meaning.REFUNDED, 1_050, "refunded")
 
-    def test_what_was_given_back_is_of_the_charge_that_it_names(self) -> None:
+    def test_a_refund_belongs_to_the_charge_that_it_names(self) -> None:
         text = "id,of,amount,currency,status\nre_1,ch_1,1,USD,refunded\nch_2,auth_9,1,USD,paid\n"
         lines = read(text, "charge_id=id,refund_of=of")
         assert [line.charge_id for line in lines] == ["ch_1", "ch_2"]
 
 
 class TestStatuses:
-    def test_may_be_in_words_of_ones_own(self) -> None:
+    def test_that_mean_a_charge_can_be_named(self) -> None:
         text = HEADER + "a,ch_1,1,EUR,Abgeschlossen\nb,ch_2,1,EUR,In Bearbeitung\n"
         assert [line.charged for line in read(text)] == [False, False]
         assert [line.charged for line in read(text, charged=["abgeschlossen "])] == [True, False]
@@ -175,7 +175,7 @@ class TestStatuses:
         found = report(HEADER + "a,ch_1,1,EUR,unreadable\n")
         assert [line.meaning for line in found] == [Meaning.NO_CHARGE]
 
-    def test_that_are_none_are_counted_by_their_words_up_to_a_bound(self) -> None:
+    def test_of_no_charge_are_counted_by_word_up_to_a_bound(self) -> None:
         found = report(HEADER + "".join(f"a,ch,1,USD,word {n}\n" for n in range(MAX_STATUSES + 7)))
         assert len(list(found)) == MAX_STATUSES + 7
         assert (len(found.skipped), found.skipped["(other words)"]) == (MAX_STATUSES + 1, 7)

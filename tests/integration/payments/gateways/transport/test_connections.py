@@ -13,7 +13,7 @@ from breakwall.payments.gateways import Health, Outcome
 from breakwall.payments.gateways.transport import deadline
 from breakwall.payments.gateways.transport.deadline import Call
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within
-from tests.integration.gateway_stub import PAID, StubConnection, answering, response
+from tests.integration.gateway_stub import PAID, StubConnection, after_reading, answering, response
 
 
 def test_a_connection_is_kept_for_the_next_charge(serve: Serve) -> None:
@@ -23,7 +23,7 @@ def test_a_connection_is_kept_for_the_next_charge(serve: Serve) -> None:
     assert server.connections == 1
 
 
-def test_an_idle_connection_is_given_up_after_its_time(serve: Serve) -> None:
+def test_an_idle_connection_is_closed_after_its_time(serve: Serve) -> None:
     server = serve(answering(response(200, PAID)))
     with gateway_to(server.url, keepalive=0.0) as gateway:
         assert [charge(gateway).outcome for _ in range(3)] == [Outcome.SUCCEEDED] * 3
@@ -73,7 +73,7 @@ def test_a_first_send_that_the_system_refuses_is_proven_unsent(
         assert charge(gateway).outcome is Outcome.SUCCEEDED
         answered.set()
         gone.wait(5)
-        # The pool looks at the connection before it hands it out; here the reset comes just after.
+        # The pool checks a connection before its use; here the reset comes just after the check.
         monkeypatch.setattr(deadline, "has_unsolicited_data", lambda sock: False)
         seen = charge(gateway)
     assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.NEUTRAL)
@@ -117,11 +117,9 @@ def test_waiting_for_a_connection_counts_towards_the_deadline(serve: Serve) -> N
 
 
 def test_a_failed_call_gives_its_connection_back(serve: Serve) -> None:
-    def reset(connection: StubConnection) -> None:
-        connection.request()
-        connection.reset()
-
-    with gateway_to(serve(reset).url, max_connections=2, pool_wait=0.1) as gateway:
+    with gateway_to(
+        serve(after_reading(then=StubConnection.reset)).url, max_connections=2, pool_wait=0.1
+    ) as gateway:
         codes = [charge(gateway).code for _ in range(6)]
     assert "PoolFullError" not in codes
 

@@ -13,47 +13,9 @@ import pytest
 from breakwall.payments.gateways import Health, LookupResult, Outcome
 from breakwall.payments.gateways.transport import resolver as resolver_module
 from tests.integration.gateway_fixtures import ORDER, Serve, charge, gateway_to, within
-from tests.integration.gateway_stub import PAID, Script, StubConnection, answering, response
+from tests.integration.gateway_stub import PAID, Script, StubConnection, after_reading, answering, response
 
 SECONDS = 0.4
-
-
-def drip_headers(connection: StubConnection) -> None:
-    connection.request()
-    connection.drip(response(200, PAID, "X-Padding: " + "x" * 500), every=0.02)
-
-
-def drip_body(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
-    connection.drip(PAID + b" " * 500, every=0.02)
-
-
-def drip_chunks(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    connection.drip(b"1\r\n \r\n" * 500, every=0.02)
-
-
-def flood_with_continues(connection: StubConnection) -> None:
-    connection.request()
-    while True:
-        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 10)
-
-
-def hang_before_reading(connection: StubConnection) -> None:
-    connection.hang()
-
-
-def hang_after_reading(connection: StubConnection) -> None:
-    connection.request()
-    connection.hang()
-
-
-def hang_in_the_body(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(response(200, PAID)[:-1])
-    connection.hang()
 
 
 def reset_at_once(connection: StubConnection) -> None:
@@ -61,78 +23,37 @@ def reset_at_once(connection: StubConnection) -> None:
     connection.reset()
 
 
-def reset_after_reading(connection: StubConnection) -> None:
-    connection.request()
-    connection.reset()
+OK = b"HTTP/1.1 200 OK\r\n"
+MISBEHAVIOURS: dict[str, Script] = {
+    "drips headers": after_reading(drip=response(200, PAID, "X-Padding: " + "x" * 500)),
+    "drips a body": after_reading(OK + b"Content-Length: 500\r\n\r\n", drip=PAID + b" " * 500),
+    "drips chunks": after_reading(OK + b"Transfer-Encoding: chunked\r\n\r\n", drip=b"1\r\n \r\n" * 500),
+    "sends continues for ever": after_reading(endless=b"HTTP/1.1 100 Continue\r\n\r\n" * 10),
+    "hangs before reading": StubConnection.hang,
+    "hangs after reading": after_reading(then=StubConnection.hang),
+    "hangs in the body": after_reading(response(200, PAID)[:-1], then=StubConnection.hang),
+    "resets at once": reset_at_once,
+    "resets after reading": after_reading(then=StubConnection.reset),
+    "resets in the body": after_reading(response(200, PAID)[:-5], then=StubConnection.reset),
+    "closes after reading": after_reading(),
+    "closes in the headers": after_reading(OK + b"Content-"),
+    "closes in the body": after_reading(response(200, PAID)[:-1]),
+    "answers garbage": after_reading(b"\x00\xffSSH-2.0-OpenSSH_9.9\r\n\r\n" * 50),
+    "sends headers for ever": after_reading(OK, endless=b"X-Header: " + b"x" * 60_000 + b"\r\n"),
+    "sends a body for ever": after_reading(
+        OK + b"Content-Length: 100000000\r\n\r\n" + PAID, endless=b" " * 100_000
+    ),
+}
 
 
-def reset_in_the_body(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(response(200, PAID)[:-5])
-    connection.reset()
-
-
-def close_after_reading(connection: StubConnection) -> None:
-    connection.request()
-
-
-def close_in_the_headers(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"HTTP/1.1 200 OK\r\nContent-")
-
-
-def close_in_the_body(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(response(200, PAID)[:-1])
-
-
-def answer_garbage(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"\x00\xffSSH-2.0-OpenSSH_9.9\r\n\r\n" * 50)
-
-
-def answer_with_endless_headers(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"HTTP/1.1 200 OK\r\n")
-    while True:
-        connection.send(b"X-Header: " + b"x" * 60_000 + b"\r\n")
-
-
-def answer_a_hundred_megabytes(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + PAID)
-    for _ in range(1000):
-        connection.send(b" " * 100_000)
-
-
-MISBEHAVIOURS: list[Script] = [
-    drip_headers,
-    drip_body,
-    drip_chunks,
-    flood_with_continues,
-    hang_before_reading,
-    hang_after_reading,
-    hang_in_the_body,
-    reset_at_once,
-    reset_after_reading,
-    reset_in_the_body,
-    close_after_reading,
-    close_in_the_headers,
-    close_in_the_body,
-    answer_garbage,
-    answer_with_endless_headers,
-    answer_a_hundred_megabytes,
-]
-
-
-@pytest.mark.parametrize("script", MISBEHAVIOURS, ids=lambda script: script.__name__)
+@pytest.mark.parametrize("script", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS)
 def test_a_charge_that_reached_the_service_is_unknown_in_time(serve: Serve, script: Script) -> None:
     with gateway_to(serve(script).url) as gateway:
         seen = within(SECONDS, lambda deadline: gateway.charge(ORDER, deadline=deadline))
     assert (seen.outcome, seen.health) == (Outcome.UNKNOWN, Health.FAILURE)
 
 
-@pytest.mark.parametrize("script", MISBEHAVIOURS, ids=lambda script: script.__name__)
+@pytest.mark.parametrize("script", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS)
 def test_a_lookup_is_unavailable_in_time(serve: Serve, script: Script) -> None:
     with gateway_to(serve(script).url) as gateway:
         seen = within(SECONDS, lambda deadline: gateway.look_up("k", deadline=deadline))
@@ -242,7 +163,7 @@ def test_many_unreachable_addresses_together_take_no_longer_than_the_deadline(
 
 
 def test_fifty_threads_each_keep_their_own_deadline(serve: Serve) -> None:
-    server = serve(drip_headers)
+    server = serve(MISBEHAVIOURS["drips headers"])
     late: list[float] = []
     outcomes: list[Outcome] = []
 

@@ -58,7 +58,7 @@ class ObservingService:
         for _ in range(self._answers):
             connection.request()
             connection.send(response(200, PAID))
-        # Looked at below TLS: OpenSSL answers an end without notice by an alert, which then earns a reset.
+        # Checked below TLS: OpenSSL answers an unannounced end with an alert, which would cause a reset.
         with socket.socket(fileno=os.dup(connection.sock.fileno())) as raw:
             raw.settimeout(20)
             try:
@@ -92,7 +92,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         service.server.close()
 
 
-def test_the_service_sees_a_reset_when_a_call_is_given_up(start: Start) -> None:
+def test_the_service_sees_a_reset_when_a_call_is_abandoned(start: Start) -> None:
     service = start(0)
     with gateway_to(service.url) as gateway:
         assert charge(gateway, SECONDS).outcome is Outcome.UNKNOWN
@@ -218,7 +218,7 @@ def executed(connection: socket.socket) -> bool:
     return json.loads(body)["user_id"] == LARGE.user_id
 
 
-def test_what_was_not_delivered_when_its_call_ended_never_is(deaf: socket.socket) -> None:
+def test_an_undelivered_request_is_never_delivered_after_its_call(deaf: socket.socket) -> None:
     with gateway_to(f"http://127.0.0.1:{deaf.getsockname()[1]}") as gateway:
         assert charge(gateway, SECONDS, LARGE).outcome is Outcome.UNKNOWN
         assert not executed(deaf.accept()[0])
@@ -230,7 +230,7 @@ def test_what_was_not_delivered_when_its_call_ended_never_is(deaf: socket.socket
     [response(408), b"HTTP/1.1 100 Continue\r\n\r\n", response(200, PAID)],
     ids=["whole", "begun", "a success"],
 )
-def test_an_answer_from_before_the_request_was_there_does_not_change_that(
+def test_an_answer_from_before_the_whole_request_arrived_does_not_change_that(
     deaf: socket.socket, said: bytes
 ) -> None:
     accepted: list[socket.socket] = []
@@ -249,7 +249,7 @@ def test_an_answer_from_before_the_request_was_there_does_not_change_that(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
-def test_nor_while_a_copy_of_the_socket_is_open_elsewhere(
+def test_an_open_copy_of_the_socket_does_not_change_that(
     deaf: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child that was forked during the call holds such a copy: closing ours then ends nothing."""
@@ -264,9 +264,9 @@ def test_nor_while_a_copy_of_the_socket_is_open_elsewhere(
     monkeypatch.setattr(deadline, "_connect", keep_a_copy)
     with gateway_to(f"http://127.0.0.1:{deaf.getsockname()[1]}") as gateway:
         assert charge(gateway, SECONDS, LARGE).outcome is Outcome.UNKNOWN
-    given_up = select.poll()
-    given_up.register(copies[0], 0)  # an error and a hang-up are always reported
-    given_up.poll(10_000)
+    ended = select.poll()
+    ended.register(copies[0], 0)  # an error and a hang-up are always reported
+    ended.poll(10_000)
     assert not executed(deaf.accept()[0])
     copies[0].close()
 

@@ -16,6 +16,7 @@ from tests.integration.gateway_stub import (
     Script,
     StubConnection,
     StubServer,
+    after_reading,
     answering,
     headers_of,
     response,
@@ -39,7 +40,7 @@ def test_a_proxy_that_does_not_know_us_sent_nothing(service: StubServer, proxy: 
     with gateway_to(service.url, proxy=f"http://shop:wrong@{proxy}") as gateway:
         seen = charge(gateway)
     assert (seen.outcome, seen.health) == (Outcome.NOT_SENT, Health.FAILURE)
-    assert "the proxy refused with HTTP 407: look at BREAKWALL_PAYMENT_PROXY" in seen.detail
+    assert "the proxy refused with HTTP 407: check BREAKWALL_PAYMENT_PROXY" in seen.detail
     assert service.connections == 0
 
 
@@ -82,72 +83,25 @@ def test_the_proxy_is_asked_for_a_tunnel_to_the_host_and_port(serve: Serve) -> N
     assert "authorization" not in headers_of(middle.requests[0])
 
 
-def hang_at_once(connection: StubConnection) -> None:
-    connection.hang()
+TUNNEL = b"HTTP/1.1 200 Connection established\r\n"
+NO_TUNNEL: dict[str, Script] = {
+    "hangs at once": StubConnection.hang,
+    "hangs when asked": after_reading(then=StubConnection.hang),
+    "drips the tunnel": after_reading(drip=TUNNEL + b"X-Padding: " + b"x" * 500),
+    "hangs in the tunnel": after_reading(TUNNEL + b"\r\n", then=StubConnection.hang),
+    "says more than asked": after_reading(TUNNEL + b"\r\n" + response(200, PAID), then=StubConnection.hang),
+    "answers as the service": after_reading(response(200, PAID), then=StubConnection.hang),
+    "answers nonsense": after_reading(b"\x00\xffSSH-2.0\r\n\r\n" * 10),
+    "refuses with an endless page": after_reading(
+        b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100000000\r\n\r\n", endless=b" " * 100_000
+    ),
+    "resets when asked": after_reading(then=StubConnection.reset),
+    "refuses": answering(response(502, b"no route")),
+    "redirects": answering(response(302, b"", "Location: http://elsewhere/")),
+}
 
 
-def hang_when_asked(connection: StubConnection) -> None:
-    connection.request()
-    connection.hang()
-
-
-def drip_the_tunnel(connection: StubConnection) -> None:
-    connection.request()
-    connection.drip(b"HTTP/1.1 200 Connection established\r\nX-Padding: " + b"x" * 500, every=0.02)
-
-
-def hang_in_the_tunnel(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-    connection.hang()
-
-
-def say_more_than_asked(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n" + response(200, PAID))
-    connection.hang()
-
-
-def answer_as_the_service(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(response(200, PAID))
-    connection.hang()
-
-
-def answer_nonsense(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"\x00\xffSSH-2.0\r\n\r\n" * 10)
-
-
-def refuse_with_an_endless_page(connection: StubConnection) -> None:
-    connection.request()
-    connection.send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100000000\r\n\r\n")
-    while True:
-        connection.send(b" " * 100_000)
-
-
-def reset_when_asked(connection: StubConnection) -> None:
-    connection.request()
-    connection.reset()
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        hang_at_once,
-        hang_when_asked,
-        drip_the_tunnel,
-        hang_in_the_tunnel,
-        say_more_than_asked,
-        answer_as_the_service,
-        answer_nonsense,
-        refuse_with_an_endless_page,
-        reset_when_asked,
-        answering(response(502, b"no route")),
-        answering(response(302, b"", "Location: http://elsewhere/")),
-    ],
-    ids=lambda script: script.__name__,
-)
+@pytest.mark.parametrize("script", NO_TUNNEL.values(), ids=NO_TUNNEL)
 def test_whatever_a_proxy_does_instead_of_a_tunnel_nothing_was_sent_in_time(
     serve: Serve, script: Script
 ) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from breakwall.payments.gateways import Health, Outcome
 from tests.integration.gateway_fixtures import ORDER, charge, gateway_to, within
-from tests.integration.gateway_stub import PAID, Script, StubConnection, StubServer, answering, response
+from tests.integration.gateway_stub import (
+    PAID,
+    Script,
+    StubConnection,
+    StubServer,
+    after_reading,
+    answering,
+    response,
+)
 from tests.integration.tls_fixtures import make_certificate
 
 SECONDS = 0.4
@@ -92,11 +100,7 @@ def test_a_failed_handshake_sent_nothing_in_time(plain: StubServer) -> None:
 
 
 def test_a_reset_after_the_request_over_tls_is_unknown(certificate: Path, trusting: ssl.SSLContext) -> None:
-    def reset(connection: StubConnection) -> None:
-        connection.request()
-        connection.reset()
-
-    server = tls_server(certificate, reset)
+    server = tls_server(certificate, after_reading(then=StubConnection.reset))
     with gateway_to(server.url, tls=trusting) as gateway:
         seen = charge(gateway)
     server.close()
@@ -104,11 +108,7 @@ def test_a_reset_after_the_request_over_tls_is_unknown(certificate: Path, trusti
 
 
 def test_a_body_dripped_over_tls_ends_with_the_deadline(certificate: Path, trusting: ssl.SSLContext) -> None:
-    def drip(connection: StubConnection) -> None:
-        connection.request()
-        connection.drip(response(200, PAID + b" " * 500), every=0.02)
-
-    server = tls_server(certificate, drip)
+    server = tls_server(certificate, after_reading(drip=response(200, PAID + b" " * 500)))
     with gateway_to(server.url, tls=trusting) as gateway:
         seen = within(SECONDS, lambda deadline: gateway.charge(ORDER, deadline=deadline))
     server.close()

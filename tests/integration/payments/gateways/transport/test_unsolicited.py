@@ -111,7 +111,7 @@ class TestAStrayAnswerThatBeginsWithOursAndEndsAfterTheNextRequest:
         assert server.connections == 2
 
     @pytest.mark.parametrize("chunk", [1, deadline.CHUNK], ids=["pending in TLS", "in the parser"])
-    def test_so_it_is_when_it_begins_in_the_same_tls_record(
+    def test_the_same_within_one_tls_record(
         self, serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
     ) -> None:
         monkeypatch.setattr(deadline, "CHUNK", chunk)
@@ -194,7 +194,7 @@ def test_a_connection_with_anything_left_over_is_dropped(serve: Serve, answer: b
     assert server.connections == 2
 
 
-def test_what_comes_behind_an_answer_that_ends_with_its_connection_makes_it_unreadable(serve: Serve) -> None:
+def test_bytes_behind_an_answer_that_ends_with_its_connection_make_it_unreadable(serve: Serve) -> None:
     def to_the_end(connection: StubConnection) -> None:
         connection.request()
         connection.send(b"HTTP/1.1 200 OK\r\n\r\n" + PAID + STRAY)

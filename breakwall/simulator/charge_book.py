@@ -1,12 +1,6 @@
-"""The simulator's own ledger of charges, which tests compare orders with.
-
-A charge is on disk (SQLite, ``synchronous=FULL``) before `ChargeLedger.record` returns, so what was answered
-survives ``kill -9``. One thread writes; it commits all charges that came during its last commit together, so that
-they share one flush of the disk: some 6,000 charges a second with 32 clients, where a commit for each gave 800.
-"""
+"""The simulator's own record of its charges, which tests and the demo compare orders with."""
 
 import fcntl
-import os
 import queue
 import sqlite3
 import threading
@@ -37,45 +31,42 @@ _COLUMNS = "charge_id, key, order_id, user_id, amount, currency, status, code, a
 _MAX_GROUP = 500  # Charges in one commit: the first of them must not wait long for the last.
 
 
-class LedgerBusyError(Exception):
-    """Another process is writing this ledger."""
+class ChargeBookBusyError(Exception):
+    """Another process is writing this charge book."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One execution of a charge.
-
-    Attributes:
-        amount: minor units of ``currency``.
-        status: ``"succeeded"`` or ``"declined"``.
-        at: ISO 8601, in UTC.
-        reference: the request's own name for the order, if it had one.
-    """
+    """One execution of a charge."""
 
     charge_id: str
     key: str
     order_id: str
     user_id: str
-    amount: int
+    amount: int  # minor units of `currency`
     currency: str
-    status: str
+    status: str  # "succeeded" or "declined"
     code: str | None
-    at: str
-    reference: str | None = None
+    at: str  # ISO 8601, in UTC
+    reference: str | None = None  # the request's own name for the order
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-class ChargeLedger:
-    """A durable list of charges in one SQLite file, which only this process writes."""
+class ChargeBook:
+    """A durable list of charges in one SQLite file, which only this process writes.
+
+    A charge is on disk (``synchronous=FULL``) before `record` returns, so what was answered survives ``kill -9``. One
+    thread writes. It commits together all charges that came during its last commit, so that they share one flush of
+    the disk: some 6,000 charges a second with 32 clients; one commit for each gave 800.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open the ledger; make the file and its folder if they are missing.
+        """Open the file; make it and its folder if they are missing.
 
-        Raises:
-            LedgerBusyError: another process has it open.
-            OSError, sqlite3.Error: it cannot be opened, or is not a ledger.
+        Raises `ChargeBookBusyError` if another process has it open, `OSError` or `sqlite3.Error` if it cannot be
+        opened or is no charge book.
         """
         make_folder(path.parent)
         self._path = path
@@ -89,19 +80,15 @@ class ChargeLedger:
         self._closing = threading.Lock()
         self._closed = False
         self._waiting: queue.SimpleQueue[tuple[Charge, Future[None]] | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="ledger", daemon=True)
+        self._writer = threading.Thread(target=self._write, name="charge-book", daemon=True)
         self._writer.start()
 
     def record(self, charge: Charge) -> None:
-        """Write a charge; returns when it is on disk.
-
-        Raises:
-            sqlite3.Error: it is not on disk.
-        """
+        """Write a charge; return when it is on disk. `sqlite3.Error`: it is not on disk."""
         done: Future[None] = Future()
         with self._closing:
             if self._closed:
-                raise sqlite3.ProgrammingError("the ledger is closed")
+                raise sqlite3.ProgrammingError("the charge book is closed")
             self._waiting.put((charge, done))
         done.result()
 
@@ -124,7 +111,7 @@ class ChargeLedger:
         self._lock.close()
 
     def _add_reference(self) -> None:
-        """Add the column to a ledger of an earlier release."""
+        """Add the column to a file of an earlier release."""
         columns = {row[1] for row in self._database.execute("PRAGMA table_info(charge)")}
         if "reference" not in columns:
             self._database.execute("ALTER TABLE charge ADD COLUMN reference TEXT")
@@ -164,6 +151,5 @@ def _lock_file(path: Path) -> Any:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         handle.close()
-        raise LedgerBusyError(f"another simulator is writing {path.name.removesuffix('.lock')}") from None
-    os.set_inheritable(handle.fileno(), False)
+        raise ChargeBookBusyError(f"another simulator is writing {path.name.removesuffix('.lock')}") from None
     return handle
