@@ -61,8 +61,8 @@ def _check_broker(settings: Settings) -> None:
         WrongQueueError: another broker is, and has something else in the queue's place.
     """
     from breakwall.broker import check_queue
-    from breakwall.broker.embedded.find_server import find_server_program
     from breakwall.broker.embedded.folder import ServerFolder
+    from breakwall.broker.embedded.server import find_server_program
 
     if settings.embedded_broker:
         ServerFolder(settings.home)

@@ -5,8 +5,8 @@ from contextlib import closing
 from pathlib import Path
 
 from breakwall.broker import BrokerNotStartedError, queue_depth
-from breakwall.broker.embedded.find_server import NoServerProgramError, find_server_program
 from breakwall.broker.embedded.folder import ServerFolder
+from breakwall.broker.embedded.server import NoServerProgramError, find_server_program
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError

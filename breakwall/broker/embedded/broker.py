@@ -9,8 +9,8 @@ import threading
 import time
 from pathlib import Path
 
-from breakwall.broker.embedded.find_server import find_server_program
 from breakwall.broker.embedded.folder import BrokerNotStartedError, ServerFolder
+from breakwall.broker.embedded.server import find_server_program
 from breakwall.broker.embedded.supervisor import START_TIMEOUT, ServerSupervisor
 from breakwall.log_throttle import LogThrottle
 from breakwall.settings import Settings

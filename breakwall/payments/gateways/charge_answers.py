@@ -158,8 +158,8 @@ def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
 def explain_unsent(error: Exception, phase: Phase) -> tuple[Health, str]:
     """The service's health, and a sentence for an operator, after an error before the request's first byte."""
     code = type(error).__name__
-    if (lack := exhausted_resource(error)) is not None:
-        return Health.NEUTRAL, f"This process has no {lack} left for the call; nothing was sent."
+    if (resource := exhausted_resource(error)) is not None:
+        return Health.NEUTRAL, f"This process has no {resource} left for the call; nothing was sent."
     if phase is Phase.CONNECTING:
         # The texts of socket, resolver and TLS errors name hosts and reasons, never credentials.
         return Health.FAILURE, f"No connection to the payment service: {str(error) or code}."

@@ -57,8 +57,8 @@ def test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged(
         charged = service.charges()
         after = json.loads(shop.communicate("go on\n", timeout=120)[0])
     raised = {key: told for key, told in scarce.items() if told not in TOLD}
-    lack = {"threads": "threads", "memory": "memory"}.get(what, "file descriptors")
-    assert all(told.startswith(f"DatabaseUnavailableError: {lack}: ") for told in raised.values()), raised
+    resource = {"threads": "threads", "memory": "memory"}.get(what, "file descriptors")
+    assert all(told.startswith(f"DatabaseUnavailableError: {resource}: ") for told in raised.values()), raised
     assert not raised.keys() & charged.keys()
     # Its own shortage says nothing of the payment service.
     assert after["circuit"] == "closed"

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from breakwall.broker import BrokerNotStartedError, WrongQueueError
-from breakwall.broker.embedded.find_server import NoServerProgramError
+from breakwall.broker.embedded.server import NoServerProgramError
 from breakwall.cli.breaker import NotConfirmedError, NotSharedError
 from breakwall.cli.errors import explain, report
 from breakwall.errors import BreakwallError

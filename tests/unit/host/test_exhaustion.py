@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from breakwall.host.exhaustion import exhausted_resource
+from breakwall.host.exhaustion import CALM, ResourceExhaustion, exhausted_resource
+from breakwall.log_throttle import INTERVAL
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, exhaustion_as_unavailable
 
 
@@ -80,3 +82,33 @@ def test_a_database_that_is_there_and_cannot_be_opened_is_missing_a_descriptor(t
     cannot.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
     assert exhausted_resource(cannot, str(there)) == "file descriptors"
     assert exhausted_resource(cannot, str(tmp_path / "no" / "folder.db")) is None
+
+
+class Process:
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.changes: list[str | None] = []
+        self.exhaustion = ResourceExhaustion(lambda: self.now, on_change=self.changes.append)
+
+
+def test_exhaustion_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    process = Process()
+    for _ in range(130):
+        process.exhaustion.report("memory")
+        process.now += 1.0
+    logged = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(logged) == 1 + 129 // INTERVAL
+    assert "no memory left" in logged[0].getMessage()
+
+
+def test_it_is_over_after_a_time_without_exhaustion(caplog: pytest.LogCaptureFixture) -> None:
+    process = Process()
+    process.exhaustion.report_success()
+    process.exhaustion.report("memory")
+    process.now += CALM - 1
+    process.exhaustion.report_success()
+    process.now += 1
+    process.exhaustion.report_success()
+    process.exhaustion.report_success()
+    assert process.changes == ["memory", None]
+    assert "has memory again" in caplog.text

