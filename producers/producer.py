@@ -27,7 +27,7 @@ from breakwall.payments.retry_policy import deferral
 from breakwall.settings import Settings
 
 if TYPE_CHECKING:
-    from breakwall.broker.protocol import OrderPublisher
+    from breakwall.broker.publisher import Publisher
 
 log = logging.getLogger("breakwall.orders")
 
@@ -72,7 +72,7 @@ class OrderProducer:
         ledger: Ledger,
         charger: Charger,
         breaker: CircuitBreaker,
-        publisher: OrderPublisher,
+        publisher: Publisher,
         *,
         timeout: float,
         jitter: Callable[[], float],

@@ -1,8 +1,7 @@
-"""The message broker: Celery's configuration, publishing within bounds, queue depth, checks, the embedded broker.
+"""The message broker: Celery's configuration, publishing, queue depth, checks, the embedded broker.
 
-Messages carry orders' ids and nothing else. Imports no payments, and of the breaker only `forking`. Celery is loaded
-at the first use, not by importing this. Import the names below; `celery_app`, `consuming` and `messages` are for the
-worker.
+A message holds orders' ids and nothing else. Celery is loaded at the first use, not by this import. Import the names
+below; `celery_app`, `consuming` and `messages` are for the worker.
 """
 
 from breakwall.broker.checks.run import check_queue, check_writing, dead_letter_reasons

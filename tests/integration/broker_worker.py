@@ -84,7 +84,7 @@ class BrokerWorker:
         sent_at = float("-inf")
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self.running:
-            if time.monotonic() - sent_at > 3 and self.publisher.publish(name):
+            if time.monotonic() - sent_at > 3 and self.publisher.publish_many([name]):
                 sent_at = time.monotonic()
             if told_of(name) in self.log():
                 return True

@@ -42,7 +42,7 @@ def test_a_classic_queue_of_that_name_is_explained_with_the_way_out(
     name: str, rabbitmq_url: str, channel: amqp.Channel
 ) -> None:
     publisher = Publisher(settings_for(rabbitmq_url))
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     channel.queue_delete(name)
     declare_otherwise(channel, name)
     told = told_by_check(rabbitmq_url)
@@ -72,13 +72,13 @@ def test_a_publisher_warns_once_and_goes_on_when_the_queue_is_deleted(
     clock = Clock()
     publisher = Publisher(settings_for(rabbitmq_url), clock=clock)
     for _ in range(3):
-        assert not publisher.publish("order-1")
+        assert not publisher.publish_many(["order-1"])
         clock.now += PAUSE
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "declared otherwise" in warning
     assert "until then orders wait in the database" in warning
     channel.queue_delete(QUEUE)
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     publisher.close()
 
 
@@ -119,7 +119,7 @@ def test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers(
 ) -> None:
     both = f"{rabbitmq_url.replace(str(rabbitmq_server.port), '9')};{rabbitmq_url}"
     publisher, order = Publisher(settings_for(both)), uuid4().hex
-    assert publisher.publish(order)
+    assert publisher.publish_many([order])
     assert queue_depth(settings_for(both)) == 1
     terminal.set(BROKER_URL=both)
     with running_worker(terminal) as worker:
@@ -146,7 +146,7 @@ def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
 ) -> None:
     if declared:
         publisher = Publisher(settings_for(rabbitmq_url))
-        assert publisher.publish("order-1")
+        assert publisher.publish_many(["order-1"])
         publisher.close()
     vhost = urlsplit(rabbitmq_url).path[1:]
     rabbitmq_server.control("set_permissions", "-p", vhost, "guest", *rights.split())
@@ -174,7 +174,7 @@ def test_what_a_policy_takes_out_of_the_queue_is_not_blamed_on_workers(
 
 def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -> None:
     publisher = Publisher(settings_for(rabbitmq_url))
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     publisher.close()
     (found,) = broker(settings_for(rabbitmq_url))
     assert found.ok

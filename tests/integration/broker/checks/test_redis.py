@@ -102,14 +102,14 @@ def test_in_redis_too_publisher_and_depth_warn_once_each(
             QueueDepth(settings_for(redis_url)),
         )
         for _ in range(3):
-            assert not publisher.publish("order-1")
+            assert not publisher.publish_many(["order-1"])
             assert depth() is None
             clock.now += PAUSE
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         assert len(warnings) == 2
         assert all("key of another type" in warning for warning in warnings)
         client.delete(QUEUE)
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     assert depth() == 1
     publisher.close()
     depth.close()

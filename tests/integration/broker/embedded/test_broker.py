@@ -84,7 +84,7 @@ def test_another_worker_takes_over_when_the_owner_ends_normally(
     home: Path, start_worker: Callable[..., Worker], settings: Settings
 ) -> None:
     owner, guest = start_worker(), start_worker()
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     assert owner.stop() == 0
     assert wait_for(lambda: queue_depth(settings) == 1, 5)
     assert guest.stop() == 0
@@ -95,7 +95,7 @@ def test_killed_one_after_the_other_the_workers_hand_it_on_and_the_last_takes_it
     home: Path, start_worker: Callable[..., Worker], settings: Settings
 ) -> None:
     workers = [start_worker() for _ in range(4)]
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     for worker in workers:
         assert wait_for(lambda: queue_depth(settings) == 1, 5)
         worker.kill()
@@ -134,7 +134,7 @@ def test_a_fork_that_ends_does_not_take_it_along(broker: EmbeddedBroker, home: P
 
 
 def test_two_data_folders_have_two_brokers(broker: EmbeddedBroker, home: Path, settings: Settings) -> None:
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     other = load_settings({"BREAKWALL_DATA_DIR": str(home / "b")})
     second = EmbeddedBroker(other.home)
     second.ensure()

@@ -33,7 +33,7 @@ try:
     broker.ensure()
 except BrokerNotStartedError as error:
     print(error)
-time.sleep(3)  # it is tried again after two
+time.sleep(3)  # the start is tried again after two
 broker.stop()
 """
 
@@ -71,7 +71,7 @@ def test_damaged_files_are_kept_and_named_and_it_begins_anew(
     broker.ensure()
     try:
         assert queue_depth(settings) == 0
-        assert Publisher(settings).publish("c")
+        assert Publisher(settings).publish_many(["c"])
         (kept,) = ServerFolder(home).kept()
         (told,) = [record.getMessage() for record in caplog.records if str(kept) in record.getMessage()]
         assert "nothing is lost" in told
@@ -84,11 +84,11 @@ def test_damaged_files_are_kept_and_named_and_it_begins_anew(
 def test_what_is_removed_under_a_running_server_is_there_again(
     broker: EmbeddedBroker, home: Path, settings: Settings, gone: str
 ) -> None:
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     path = home / gone
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert wait_for(lambda: path.exists() and queue_depth(settings) is not None, 10)
-    assert Publisher(settings).publish("b")
+    assert Publisher(settings).publish_many(["b"])
     assert len(servers(home)) == 1
 
 
@@ -101,14 +101,14 @@ def test_a_folder_that_is_removed_under_two_workers_has_one_server_in_the_end(
         shutil.rmtree((home / "broker").rename(home / f"removed-{number}"), ignore_errors=True)
         assert wait_for(lambda: (home / "broker" / "lock").exists(), 10)
     assert wait_for(lambda: len(servers(home)) == 1 and queue_depth(settings) is not None, 10)
-    assert Publisher(settings).publish("a")
+    assert Publisher(settings).publish_many(["a"])
 
 
 def test_a_folder_in_the_sockets_place_is_kept_and_named(home: Path, settings: Settings) -> None:
     (home / "broker.sock").mkdir()
     broker = EmbeddedBroker(home)
     broker.ensure()
-    assert Publisher(settings).publish("a")
+    assert Publisher(settings).publish_many(["a"])
     broker.stop()
     assert [kept.name for kept in ServerFolder(home).kept()] == ["broker.sock.damaged-1"]
 
@@ -118,13 +118,13 @@ def test_damaged_files_are_replaced_right_after_something_in_the_sockets_place(
 ) -> None:
     broker = EmbeddedBroker(home)
     broker.ensure()
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     broker.stop()
     damage(home / "broker", "manifest is garbage")
     (home / "broker.sock").unlink(missing_ok=True)
     (home / "broker.sock").mkdir()
     broker.ensure()
-    assert Publisher(settings).publish("b")
+    assert Publisher(settings).publish_many(["b"])
     broker.stop()
     assert [kept.name for kept in ServerFolder(home).kept()] == ["broker.sock.damaged-1", "broker.damaged-2"]
 
@@ -132,12 +132,12 @@ def test_damaged_files_are_replaced_right_after_something_in_the_sockets_place(
 def test_files_are_not_blamed_where_the_server_may_open_too_few(home: Path, settings: Settings) -> None:
     broker = EmbeddedBroker(home)
     broker.ensure()
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     broker.stop()
     ran = subprocess.run(
         [sys.executable, "-c", FEW_FILES, str(home)], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "it lacks file descriptors" in ran.stdout
+    assert "it has run out of file descriptors" in ran.stdout
     assert ServerFolder(home).kept() == []
     broker.ensure()
     assert queue_depth(settings) == 1
