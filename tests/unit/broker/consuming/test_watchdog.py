@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.broker.consuming.watchdog import LOOKS, QUIET, Watchdog
+from breakwall.broker.consuming.watchdog import ANSWERS, QUIET, Watchdog
 
 
 class FakeConsumer:
@@ -37,7 +37,7 @@ def watch_for(
 
 def test_a_consumer_that_gets_none_of_the_messages_that_wait_is_given_up() -> None:
     first = watch_for(30, FakeConsumer(), 372)[0]
-    assert first == pytest.approx(QUIET + QUIET / LOOKS, abs=1)
+    assert first == pytest.approx(QUIET + QUIET / ANSWERS, abs=1)
 
 
 @pytest.mark.parametrize("depth", [0, None])
