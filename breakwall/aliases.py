@@ -1,7 +1,7 @@
 """Makes `worker` and `producers` second names of `breakwall.worker` and `breakwall.producers`.
 
-A shop may have a `worker.py` of its own, so nothing of ours imports by the short names. An import by a short name
-gives the same modules: no class, task or signal is there twice.
+A shop may have its own `worker.py`, so Breakwall never imports by the short names. An import by a short name returns
+the same modules, so that no class, task or signal exists twice.
 """
 
 import importlib
@@ -14,9 +14,9 @@ from types import ModuleType
 
 
 def also_known_as(short: str) -> None:
-    """Make ``short``, which is being imported, a name of the package ``breakwall.<short>`` and of all that is in it."""
+    """Make ``short``, while it is imported, a second name of ``breakwall.<short>`` and of all its modules."""
     if _FINDER not in sys.meta_path:
-        # In front of the others: they would find the files under the short name too, and run them once more.
+        # First: the other finders would find the files by the short name too, and run them again.
         sys.meta_path.insert(0, _FINDER)
     sys.modules[short] = importlib.import_module(f"breakwall.{short}")
 
@@ -34,8 +34,6 @@ class _SecondNames(MetaPathFinder):
 
 
 class _SecondName(Loader):
-    """Loads the module whose first name is ``name``."""
-
     def __init__(self, name: str) -> None:
         self._name = name
 
@@ -45,7 +43,7 @@ class _SecondName(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # The import system has just replaced it by the second name's.
+        # The import system has replaced it by the second name's.
         module.__spec__ = self._spec
 
 

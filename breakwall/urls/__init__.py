@@ -1,8 +1,8 @@
-"""What each URL in the settings has to be like, so that none fails later, where it is used. Imports nothing of ours.
+"""Checks the URLs in the settings, so that no URL fails later, at its use.
 
-A check raises `ValueError` with what would be right, and never repeats the URL, which may hold a password.
-Libraries are asked for rare forms alone: importing one takes longer than all the rest. Import the names below; the
-breaker's stores also use `urls.sentinel`.
+A check raises `ValueError` with what would be right, and never repeats the URL, which may hold a password. Libraries
+are imported for rare forms only, because that is slow. Import the names below; the breaker's stores also use
+`sentinel`.
 """
 
 from breakwall.urls.address import names_a_user, where

@@ -68,7 +68,7 @@ def test_a_file_that_is_no_certificate_is_refused(token_file: Path, name: str) -
 
 @pytest.mark.parametrize("name", ["CERT_FILE", "KEY_FILE"])
 def test_tls_files_are_refused_where_there_is_no_tls(token_file: Path, name: str) -> None:
-    assert "does not start with https://" in problem(URL="http://pay.example", **{name: token_file})
+    assert "unless BREAKWALL_PAYMENT_URL starts with https://" in problem(URL="http://pay.example", **{name: token_file})
 
 
 def test_a_key_wants_its_certificate(token_file: Path) -> None:
@@ -93,7 +93,7 @@ AUTHORIZATION = f'{{"authorization": "Basic {SECRET}"}}'
 )
 def test_credentials_are_given_once(token_file: Path, given: dict[str, str], refused: str) -> None:
     line = problem(**{name: token_file if value == "a file" else value for name, value in given.items()})
-    assert line.startswith(f"{refused}: says who we are, and so does ")
+    assert line.startswith(f"{refused}: holds credentials, and ")
 
 
 def test_other_headers_may_stand_beside_a_token() -> None:

@@ -165,9 +165,9 @@ def test_an_at_sign_in_the_databases_password_is_refused_with_its_escape(variabl
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp"])
-def test_a_password_behind_the_question_mark_of_the_broker_is_refused(scheme: str) -> None:
+def test_a_password_after_the_question_mark_of_the_broker_is_refused(scheme: str) -> None:
     """A row of the fault map: it was taken, and then there was a raw TypeError."""
-    with pytest.raises(SettingsError, match=r"behind (a|its) \?"):
+    with pytest.raises(SettingsError, match=r"after (a|its) \?"):
         load_settings({"BREAKWALL_BROKER_URL": f"{scheme}://h/0?password=geheim"})
 
 
@@ -196,7 +196,7 @@ def test_a_password_within_a_name_is_refused_for_the_server_would_repeat_it(vari
         "postgresql://u:p@h/shop%3A1",
     ],
 )
-def test_what_a_server_takes_behind_the_question_mark_is_taken(url: str) -> None:
+def test_what_a_server_takes_after_the_question_mark_is_taken(url: str) -> None:
     assert load_settings({"BREAKWALL_DATABASE_URL": url})
 
 

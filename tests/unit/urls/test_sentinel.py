@@ -46,7 +46,7 @@ def test_what_is_right_is_taken(url: str, check: Callable[[str], None]) -> None:
     ("url", "what"),
     [
         ("sentinel://geheim@h:26379/0?master_name=m", "a user without a password"),
-        ("sentinel://:geheim@h:26379/0", "which master"),
+        ("sentinel://:geheim@h:26379/0", "does not name the master"),
         ("sentinel://:geheim@h:26379/0?master=m", "takes master_name"),
         ("sentinel://:geheim@h/0?master_name=m&ssl=true", "TLS is not supported"),
         ("sentinel://:geheim@h/0?master_name=m&password=geheim", "takes master_name"),

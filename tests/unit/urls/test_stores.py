@@ -20,7 +20,7 @@ from tests.unit.urls.reading import ADDRESSES, problem, read
 @pytest.mark.parametrize("parameters", ["foo=1", "socket_timeout=soon"])
 def test_what_redis_py_does_not_take_is_refused(parameters: str) -> None:
     told = problem("BREAKER_STORE_URL", f"redis://h/0?{parameters}")
-    assert "something behind its ? that is not taken there" in told
+    assert "something after its ? that is not allowed there" in told
     assert "client_name, db, health_check_interval, " in told
 
 
@@ -42,8 +42,11 @@ def test_a_store_with_another_driver_needs_the_library_for_it(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("url", "what"),
     [
-        ("postgresql+psycopg_async://h/x", "names an asynchronous driver; postgresql:// has the usual one"),
-        ("sqlite+nonsense:///x", "names a driver that SQLAlchemy does not know; sqlite:// has the usual one"),
+        ("postgresql+psycopg_async://h/x", "names an asynchronous driver; postgresql:// uses the usual one"),
+        (
+            "sqlite+nonsense:///x",
+            "names a driver that SQLAlchemy does not know; sqlite:// uses the usual one",
+        ),
     ],
 )
 def test_a_driver_that_no_store_can_use_is_refused(url: str, what: str) -> None:
