@@ -18,7 +18,7 @@ from breakwall.payments.rejections import RejectionLog
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.site import check_site
 from breakwall.settings import PREFIX, Settings, SettingsError
-from breakwall.urls import missing_file
+from breakwall.urls.databases import missing_file
 
 PAYMENT_CIRCUIT = "payment"
 

@@ -98,7 +98,7 @@ class OrderProducer:
             SettingsError: naming every bad variable.
             HostError: calls would hang in this process, for example patched by gevent; the text says what to do.
         """
-        from breakwall.broker import Publisher
+        from breakwall.broker.publisher import Publisher
         from breakwall.settings import load_settings
         from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
+from breakwall.broker.depth import QueueDepth
+from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.messages.strange import StrangeMessage
+from breakwall.broker.publisher import Publisher
 from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.log_throttle import throttled
 from breakwall.payments.charging import Charger

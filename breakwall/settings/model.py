@@ -25,14 +25,11 @@ from breakwall.settings.sections import (
     SettingsSection,
 )
 from breakwall.settings.values import NAME, UNSET, file, folder, secret
-from breakwall.urls import (
-    check_broker_url,
-    check_database_url,
-    check_payment_url,
-    check_proxy_url,
-    check_store_url,
-    names_a_user,
-)
+from breakwall.urls.address import names_a_user
+from breakwall.urls.brokers import check_broker_url
+from breakwall.urls.databases import check_database_url
+from breakwall.urls.http import check_payment_url, check_proxy_url
+from breakwall.urls.stores import check_store_url
 
 
 class Settings(SettingsSection):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from breakwall.broker import Publisher
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 
 PATIENCE = 40.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from breakwall.broker import Publisher
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.stopwatch import timed
 

@@ -68,7 +68,9 @@ def test_a_file_that_is_no_certificate_is_refused(token_file: Path, name: str) -
 
 @pytest.mark.parametrize("name", ["CERT_FILE", "KEY_FILE"])
 def test_tls_files_are_refused_where_there_is_no_tls(token_file: Path, name: str) -> None:
-    assert "unless BREAKWALL_PAYMENT_URL starts with https://" in problem(URL="http://pay.example", **{name: token_file})
+    assert "unless BREAKWALL_PAYMENT_URL starts with" in problem(
+        URL="http://pay.example", **{name: token_file}
+    )
 
 
 def test_a_key_wants_its_certificate(token_file: Path) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 from celery import bootsteps, signals
 
-from breakwall.broker import BrokerNotStartedError, WrongQueueError, check_queue
+from breakwall.broker.checks.run import check_queue
+from breakwall.broker.embedded.folder import BrokerNotStartedError
+from breakwall.broker.errors import WrongQueueError
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.exhaustion import replace_executor
 

@@ -5,7 +5,7 @@
 
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.breaker.sync.store_protocol import ABSENT, Store, StoredCircuit
-from breakwall.urls import check_library_url
+from breakwall.urls.stores import check_library_url
 
 __all__ = ["ABSENT", "REDIS_SCHEMES", "AnyStore", "MemoryStore", "Store", "StoredCircuit", "store_from_url"]
 

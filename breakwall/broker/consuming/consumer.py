@@ -49,7 +49,7 @@ class BrokerLostError(ConnectionError):
 
 
 class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
-    """The consumer that ``worker_consumer`` names in `breakwall.broker.celery_config`.
+    """The consumer that ``worker_consumer`` names in `breakwall.broker.config`.
 
     It disables three features: "mingle" (costs 1 s at each connect), "gossip" (workers share only the queue) and the
     28 countdown queues beside a quorum queue (delays are in the database). Remote control is limited, see

@@ -7,7 +7,8 @@ import sys
 import pytest
 import redis
 
-from breakwall.broker import Publisher, QueueDepth, queue_depth
+from breakwall.broker.depth import QueueDepth, queue_depth
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import load_settings
 from tests.integration.broker.unreachable import SCHEMES, silent_port
 from tests.integration.publish_fixtures import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker import Publisher
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import load_settings
 from tests.integration.broker.unreachable import SCHEMES, silent_port
 from tests.integration.publish_fixtures import (

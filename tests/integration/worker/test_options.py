@@ -12,8 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from breakwall.broker import Publisher, queue_depth
 from breakwall.broker.celery_environment import AT_IMPORT
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from tests.command import Terminal, command_line
 from tests.integration.publish_fixtures import settings_for
 from tests.integration.worker_fixtures import PATIENCE, running_worker

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from breakwall.broker import queue_depth
+from breakwall.broker.depth import queue_depth
 from breakwall.broker.embedded.folder import ServerFolder
 from tests.command import Terminal
 from tests.integration.broker_worker import BrokerWorker, wait_until

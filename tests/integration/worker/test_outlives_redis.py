@@ -22,7 +22,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import Connection
 
-from breakwall.broker import QUEUE, TASK, celery_config, queue_depth
+from breakwall.broker.config import QUEUE, TASK, celery_config
+from breakwall.broker.depth import queue_depth
 from breakwall.doctor.broker import broker
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import StoredStrangeMessage, newest

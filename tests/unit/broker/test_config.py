@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from breakwall.broker import QUEUE, celery_config
 from breakwall.broker.celery_app import IsolatedCelery
-from breakwall.broker.config import visibility_timeout
+from breakwall.broker.config import QUEUE, celery_config, visibility_timeout
 from breakwall.settings import Settings, load_settings
 
 SENTINELS = (

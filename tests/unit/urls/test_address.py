@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.urls import names_a_user, where
+from breakwall.urls.address import names_a_user, where
 
 
 @pytest.mark.parametrize(

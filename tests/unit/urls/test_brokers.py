@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.urls import check_broker_url
+from breakwall.urls.brokers import check_broker_url
 from tests.unit.urls.reading import problem, read
 
 

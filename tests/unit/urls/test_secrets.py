@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from breakwall.breaker import StoreLostError, store_from_url
-from breakwall.broker import queue_depth
+from breakwall.broker.depth import queue_depth
 from breakwall.cli.errors import explain
 from breakwall.doctor.breaker_store import breaker_store
 from breakwall.doctor.broker import broker
@@ -22,7 +22,7 @@ from breakwall.doctor.database import database
 from breakwall.doctor.payment_service import payment_service
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.settings import Settings, SettingsError, load_settings
-from breakwall.urls import where
+from breakwall.urls.address import where
 from breakwall.wiring import inspect_breaker, open_database
 
 DEAD = "127.0.0.1:9"

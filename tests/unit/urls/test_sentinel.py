@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from breakwall.urls import check_broker_url, check_store_url
+from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.sentinel import parse_sentinel_url
+from breakwall.urls.stores import check_store_url
 
 FULL = (
     "sentinel://shop:p%40ss@h1:26380;sentinel://[::1]:26381;sentinel://h3/2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.urls import where
+from breakwall.urls.address import where
 
 
 @pytest.mark.parametrize(

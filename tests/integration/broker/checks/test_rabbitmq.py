@@ -12,9 +12,11 @@ from uuid import uuid4
 import amqp
 import pytest
 
-from breakwall.broker import QUEUE, Publisher, check_queue, queue_depth
 from breakwall.broker.backoff import PAUSE
-from breakwall.broker.config import DEAD_LETTERS
+from breakwall.broker.checks.run import check_queue
+from breakwall.broker.config import DEAD_LETTERS, QUEUE
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from breakwall.doctor.broker import broker
 from breakwall.doctor.strange_messages import dead_letters
 from tests.command import Terminal

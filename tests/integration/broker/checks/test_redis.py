@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from breakwall.broker import QUEUE, Publisher, QueueDepth
 from breakwall.broker.backoff import PAUSE
+from breakwall.broker.config import QUEUE
+from breakwall.broker.depth import QueueDepth
+from breakwall.broker.publisher import Publisher
 from breakwall.doctor.broker import broker
 from tests.integration.broker.checks.told import NO_LOSS, Clock, told_by_check
 from tests.integration.publish_fixtures import settings_for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakwall.broker import check_queue
+from breakwall.broker.checks.run import check_queue
 from breakwall.doctor.broker import broker
 from tests.integration.publish_fixtures import settings_for
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from breakwall.broker import QUEUE, Publisher, celery_config, queue_depth
-from breakwall.broker.config import DEAD_LETTERS
+from breakwall.broker.config import DEAD_LETTERS, QUEUE, celery_config
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from breakwall.broker.rabbitmq_queues import DELIVERY_LIMIT
 from tests.integration.publish_fixtures import (
     BOUND,

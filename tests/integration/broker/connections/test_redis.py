@@ -11,9 +11,11 @@ import time
 import pytest
 import redis
 
-from breakwall.broker import QUEUE, TASK, Publisher, queue_depth
 from breakwall.broker.backoff import PAUSE
+from breakwall.broker.config import QUEUE, TASK
 from breakwall.broker.connections.base import MESSAGES_AT_ONCE
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from tests.integration.publish_fixtures import (
     BOUND,
     assert_fails_in_time,

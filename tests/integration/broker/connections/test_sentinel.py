@@ -11,7 +11,9 @@ import pytest
 from celery import Celery
 
 from breakwall.breaker import store_from_url
-from breakwall.broker import Publisher, QueueDepth, celery_config, queue_depth
+from breakwall.broker.config import celery_config
+from breakwall.broker.depth import QueueDepth, queue_depth
+from breakwall.broker.publisher import Publisher
 from tests.command import Terminal
 from tests.integration.publish_fixtures import assert_fails_in_time, settings_for
 from tests.integration.worker_fixtures import RunningWorker, running_worker

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kombu import Connection, Consumer, Exchange, Queue
 
-from breakwall.broker import QUEUE, TASK
+from breakwall.broker.config import QUEUE, TASK
 from breakwall.broker.consuming.consumer import RetryConsumer
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app

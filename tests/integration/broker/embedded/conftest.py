@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker import (
-    EmbeddedBroker,
-)
+from breakwall.broker.embedded.broker import EmbeddedBroker
 from breakwall.settings import Settings, load_settings
 from tests.integration.broker.embedded.workers import Worker
 from tests.servers.processes import wait_until_none_is_left

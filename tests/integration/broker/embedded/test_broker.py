@@ -12,12 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker import (
-    EmbeddedBroker,
-    Publisher,
-    queue_depth,
-    start_embedded_broker,
-)
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.integration.broker.embedded.workers import Worker, servers, wait_for
 from tests.servers.processes import wait_until_none_is_left

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from breakwall.broker import BrokerNotStartedError, EmbeddedBroker
-from breakwall.broker.embedded.folder import ServerFolder
+from breakwall.broker.embedded.broker import EmbeddedBroker
+from breakwall.broker.embedded.folder import BrokerNotStartedError, ServerFolder
 from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 from tests.integration.broker.embedded.workers import servers
 from tests.servers.processes import wait_until_none_is_left

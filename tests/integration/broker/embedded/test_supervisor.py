@@ -13,19 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker import (
-    EmbeddedBroker,
-    Publisher,
-    queue_depth,
-)
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.embedded.broker import EmbeddedBroker
 from breakwall.broker.embedded.folder import ServerFolder
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings
 from tests.integration.broker.embedded.workers import Worker, servers, wait_for
 
 FEW_FILES = """
 import resource, sys, time
 from pathlib import Path
-from breakwall.broker import BrokerNotStartedError, EmbeddedBroker
+from breakwall.broker.embedded.broker import EmbeddedBroker
+from breakwall.broker.embedded.folder import BrokerNotStartedError
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
 broker = EmbeddedBroker(Path(sys.argv[1]))

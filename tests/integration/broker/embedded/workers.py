@@ -15,7 +15,7 @@ import os, signal, sys
 from pathlib import Path
 
 import psutil
-from breakwall.broker import EmbeddedBroker
+from breakwall.broker.embedded.broker import EmbeddedBroker
 
 asked_to_stop = []
 woken, wake_up = os.pipe()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.broker import TASK
+from breakwall.broker.config import TASK
 from breakwall.broker.messages.envelope import addressed_to, check_envelope, read_envelope
 from breakwall.broker.messages.strange import StrangeError
 from tests.unit.broker.messages.anything import ANYTHING

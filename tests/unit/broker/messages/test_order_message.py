@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from breakwall.broker import TASK
+from breakwall.broker.config import TASK
 from breakwall.broker.messages.order_message import MAX_IDS, ids_in, read_message
 from breakwall.broker.messages.strange import MAX_BYTES, StrangeError
 from tests.unit.broker.messages.anything import ANYTHING
