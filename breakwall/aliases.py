@@ -21,7 +21,7 @@ def also_known_as(short: str) -> None:
     sys.modules[short] = importlib.import_module(f"breakwall.{short}")
 
 
-class _SecondNames(MetaPathFinder):
+class _SecondNames(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -30,21 +30,16 @@ class _SecondNames(MetaPathFinder):
         if path is None or ours is None or sys.modules.get(package) is not ours:
             return None
         real = find_spec(f"breakwall.{fullname}")
-        return real and ModuleSpec(fullname, _SecondName(real.name), origin=real.origin)
-
-
-class _SecondName(Loader):
-    def __init__(self, name: str) -> None:
-        self._name = name
+        return real and ModuleSpec(fullname, self, origin=real.origin)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = importlib.import_module(self._name)
-        self._spec = module.__spec__
+        module = importlib.import_module(f"breakwall.{spec.name}")
+        spec.loader_state = module.__spec__
         return module
 
     def exec_module(self, module: ModuleType) -> None:
         # The import system has replaced it by the second name's.
-        module.__spec__ = self._spec
+        module.__spec__ = module.__spec__ and module.__spec__.loader_state
 
 
 _FINDER = _SecondNames()

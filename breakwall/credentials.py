@@ -122,7 +122,7 @@ def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | No
 
 
 class TokenFile:
-    """A bearer token in a file, read again when the file changes. Thread-safe. `ValueError`: there is no token."""
+    """A bearer token in a file, read again when the file changes. Thread-safe. Raises `ValueError` without a token."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

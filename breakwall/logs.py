@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MAX_FIELD = 4000
 
 MAX_TRACEBACK = 8000  # Characters.
-
 _LEFT_OUT = {"data"}  # Celery's field with the whole message, which its line has already.
 
 

@@ -10,7 +10,6 @@ import re
 import unicodedata
 
 MAX_LENGTH = 255  # Characters of a name, such as a key or a user id. A column and an index can hold so many.
-
 _CONTROL = "\\x00-\\x1f\\x7f-\\x9f"
 _DIRECTION = "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
 _SEPARATORS = "\\u2028\\u2029"

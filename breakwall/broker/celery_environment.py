@@ -17,9 +17,7 @@ KOMBU_DISABLE_LIMIT_PROTECTION KOMBU_LOG_CHANNEL KOMBU_LOG_CONNECTION KOMBU_LOG_
 REMAP_SIGTERM TIMER_DEBUG USE_FAST_LOCALS
 """.split()
 
-WITH_A_DEBUGGER = (
-    "CELERY_RDBSIG"  # A signal then opens a debugger on a port. A worker reads it when it starts.
-)
+WITH_A_DEBUGGER = "CELERY_RDBSIG"  # A signal opens a debugger on a port. Read at a worker's start.
 
 ENDS_CELERY = "C_IMPDEBUG"  # With it, Celery 5.7 cannot be imported: its hook calls Python's import wrongly.
 

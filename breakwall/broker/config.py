@@ -15,9 +15,7 @@ DEAD_LETTERS = "payments.retry.dead"
 
 CONCURRENCY = 20  # Threads of a worker, which mostly wait for the payment service.
 
-SOCKET_TIMEOUT = (
-    5.0  # Seconds that a worker waits for Redis. Publishing has shorter timeouts (`connections`).
-)
+SOCKET_TIMEOUT = 5.0  # Seconds that a worker waits for Redis. `connections` has shorter timeouts.
 
 SHORTEST_VISIBILITY = 300  # Seconds.
 

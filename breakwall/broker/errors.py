@@ -64,7 +64,6 @@ def wrong_type(name: str) -> str:
 # The broker answers, but takes no messages.
 
 NO_MORE_CLIENTS = "max number of clients reached"
-
 _LOGIN = "Check the user and the password in BREAKWALL_BROKER_URL"
 _PRIMARY = "Set BREAKWALL_BROKER_URL to the primary, or make this server the primary: REPLICAOF NO ONE"
 _CLUSTER = (

@@ -7,7 +7,6 @@ from kombu.entity import Exchange, Queue
 from breakwall.broker.config import DEAD_LETTERS, QUEUE
 
 DELIVERY_LIMIT = 20  # RabbitMQ 4's default, stated so that every version has it.
-
 WEEK_IN_MS = 7 * 24 * 3600 * 1000
 
 

@@ -31,13 +31,10 @@ _BY_NUMBER = {
     errno.EAGAIN: "processes or threads",  # from a fork; none of our sockets is non-blocking
 }
 
-_NEARLY_NONE = (
-    16  # Free descriptors. If only so few are free now, other threads may have used them a moment ago.
-)
+_NEARLY_NONE = 16  # Free descriptors. Other threads may have used more of them a moment ago.
 
 _SAID_BY_SERVER = "FATAL:"
 _SAYS_NOTHING = ("no error details available", "failed to resolve host")
-
 _BY_SQLITE_CODE = {sqlite3.SQLITE_FULL: DISK, sqlite3.SQLITE_NOMEM: MEMORY}
 _SQLITE_DOES_NOT_SAY = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 

@@ -10,7 +10,6 @@ from typing import IO, Any
 
 FOLDER = 0o700
 FILE = 0o600
-
 UMASK = 0o077  # For programs that we start: their files are private too.
 
 

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from breakwall.settings.values import UNSET
 
 PREFIX = "BREAKWALL_"
-
 DAY = 86_400  # Seconds.
 
 
@@ -40,9 +39,7 @@ class DispatchSettings(SettingsSection):
     interval: float = Field(1.0, gt=0, le=60)  # Between two runs.
     batch: int = Field(200, ge=1, le=10_000)  # Orders published in one run.
     window: int = Field(1000, ge=1, le=1_000_000)  # With so many waiting messages nothing more is published.
-    republish_after: float = Field(
-        60.0, gt=0, le=86_400
-    )  # A message that no worker has taken counts as lost.
+    republish_after: float = Field(60.0, gt=0, le=86_400)  # Until an unprocessed message counts as lost.
 
 
 class LogSettings(SettingsSection):

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 FORK_TIMEOUT = 6.0  # Seconds that a fork waits. A transaction waits at most 5 for a lock.
-
 POLL_INTERVAL = 0.001  # Seconds between two checks.
 
 _depths: dict[int, int] = {}  # How often each thread has entered, for the threads that are inside.

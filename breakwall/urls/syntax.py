@@ -8,7 +8,6 @@ PLAIN_HOST = re.compile(r"[\w.-]+", re.ASCII)
 OTHER_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*(%[\w.-]+)?")
 FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}", re.ASCII)
 NO_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
-
 ESCAPES = "in a user or a password @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, ; is %3B, % is %25"
 
 

@@ -8,7 +8,6 @@ from breakwall.broker.connections.base import NOT_FOUND
 from breakwall.broker.connections.rabbitmq import BlockedError, RabbitMQConnection
 
 DEAD_LETTERS_READ = 20
-
 PRECONDITION_FAILED = 406
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from breakwall.broker.checks import rabbitmq, redis
@@ -12,25 +13,19 @@ from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
-Check = Callable[[Any], object]
-
 
 def check_queue(settings: Settings) -> None:
     """Raise `WrongQueueError` if something else has a name of our queue at the broker. Makes nothing."""
-    check: Check = rabbitmq.check_names if is_amqp(settings) else redis.check_names
-    problem = explain_wrong_queue(_run(settings, check))
-    if problem is not None:
+    if problem := explain_wrong_queue(_run(settings, _checks(settings).check_names)):
         raise WrongQueueError(problem)
 
 
 def check_writing(settings: Settings) -> None:
     """Raise `BrokerRefusesError` if the broker would refuse a publisher's or a worker's commands. Writes nothing."""
-    amqp = is_amqp(settings)
-    check: Check = rabbitmq.check_rights if amqp else redis.check_rights
-    is_refusal = rabbitmq.is_refusal if amqp else redis.is_refusal
-    error = _run(settings, check)
+    checks = _checks(settings)
+    error = _run(settings, checks.check_rights)
     while error is not None:
-        if is_refusal(error):
+        if checks.is_refusal(error):
             raise refusal(error)
         error = error.__cause__  # kombu wraps the errors of connecting
 
@@ -43,7 +38,11 @@ def dead_letter_reasons(settings: Settings) -> set[str]:
     return reasons
 
 
-def _run(settings: Settings, check: Check) -> BaseException | None:
+def _checks(settings: Settings) -> ModuleType:
+    return rabbitmq if is_amqp(settings) else redis
+
+
+def _run(settings: Settings, check: Callable[[Any], object]) -> BaseException | None:
     """Run the check; return its error, if any."""
     connection = new_connection(settings, client_app(settings))
     try:

@@ -18,9 +18,7 @@ Result = TypeVar("Result")
 # such wait, on a new connection after two at most.
 STEP_TIMEOUT = 0.4
 
-MESSAGES_AT_ONCE = (
-    200  # In one round trip: enough for thousands a second; confirmed well within `STEP_TIMEOUT`.
-)
+MESSAGES_AT_ONCE = 200  # In one round trip: thousands a second, confirmed well within `STEP_TIMEOUT`.
 
 # Seconds. If a connection that has worked fails sooner, it was dropped while idle, and a second try makes sense. If the
 # broker hangs, the failure comes later.

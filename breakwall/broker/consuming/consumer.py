@@ -30,9 +30,7 @@ STABLE_AFTER = 5.0
 UNCONFIRMED = {"confirm_publish": False, "write_timeout": 5.0}
 
 MAX_EVENTS = 1000  # The newest events for monitors such as Flower, kept while the broker takes none.
-
 LEFT_OUT = (":DelayedDelivery", ":Control")  # Celery's steps that do not run, by the end of their names.
-
 CLEANUP_ERROR = "Error cleaning up after"
 
 

@@ -19,7 +19,6 @@ LONGEST_PAUSE = 5.0
 PERSISTENT = 5
 
 MAX_CHARACTERS = 300  # Of the broker's text in one line.
-
 _FAILS = "the broker fails: %s. Orders wait in the database; this worker continues when the broker does"
 _REFUSES = "the broker refuses something: %s. Messages are processed all the same"
 

@@ -98,9 +98,6 @@ class ControlMailbox(Pidbox):  # type: ignore[misc]  # Celery has no types
         except StrangeError as error:
             self.c.set_aside(StrangeMessage(str(error), message.headers, message.body))
             return
-        self._obey(command, message)
-
-    def _obey(self, command: dict[str, Any], message: Any) -> None:
         try:
             self.node.handle_message(command, message)
         except Exception as error:

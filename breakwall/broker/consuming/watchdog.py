@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("breakwall.broker")
 
 INTERVAL = 1.0  # Seconds between two checks of the last message's time. A check is a comparison.
-
 QUIET = 4.0  # Seconds without a message until the broker is asked for waiting ones. It sends a message in milliseconds.
-
 ANSWERS = 2  # Times in a row that messages wait: one answer may count those that are just being sent.
 
 

@@ -18,7 +18,6 @@ from breakwall.settings import Settings
 log = logging.getLogger("breakwall.broker")
 
 INTERVAL = 0.25  # Seconds between two checks that the server is alive. A check costs one system call.
-
 FAILURE_INTERVAL = 2.0  # Seconds until the next check after a server ended by itself or could not be started.
 
 
@@ -28,7 +27,8 @@ class EmbeddedBroker:
     Any number of processes may have one on the same folder. One of them owns the server. When the owner ends, for any
     reason, another process becomes the owner within a second. When the last process ends, the server ends too.
 
-    ``home`` is absolute and is made if it is missing. `BrokerNotStartedError`: its path is too long for a socket.
+    ``home`` is absolute and is made if it is missing. Raises `BrokerNotStartedError` if its path is too long for a
+    socket.
     """
 
     def __init__(self, home: Path) -> None:

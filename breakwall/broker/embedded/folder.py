@@ -18,9 +18,7 @@ LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 
 PING_TIMEOUT = 0.5  # Seconds.
 
-KEPT = (
-    3  # Damaged folders that are kept for a person who looks for the cause. The program does not need them.
-)
+KEPT = 3  # Damaged folders that are kept for a person. The program does not need them.
 
 ROOM = 1_048_576  # Free bytes of disk that a start needs. With fewer it would fail, and its files would be suspected.
 
@@ -34,7 +32,7 @@ class BrokerNotStartedError(BreakwallError):
 class ServerFolder:
     """``broker.sock`` in the data folder ``home``, and the server's files in ``broker/``.
 
-    ``home`` is absolute. `BrokerNotStartedError`: the socket's path would be too long.
+    ``home`` is absolute. Raises `BrokerNotStartedError` if the socket's path would be too long.
     """
 
     def __init__(self, home: Path) -> None:

@@ -12,9 +12,7 @@ from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 
 log = logging.getLogger("breakwall.broker")
 
-START_TIMEOUT = (
-    15.0  # Seconds. A start takes about 50 ms; to read a million messages from disk, a few seconds.
-)
+START_TIMEOUT = 15.0  # Seconds. A start takes 50 ms, with a million messages on disk some seconds.
 
 NEW_FOR = 60.0  # Seconds for which new files are not suspected.
 

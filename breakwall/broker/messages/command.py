@@ -7,7 +7,6 @@ from breakwall.broker.messages.envelope import check_envelope
 from breakwall.broker.messages.strange import StrangeError, parse_json
 
 NO_COMMAND = "it is no command, on Celery's control channel"
-
 MAX_CLOCK = 2**53  # Celery's logical clocks count messages. A larger number could not be forwarded.
 
 

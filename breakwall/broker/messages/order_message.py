@@ -18,13 +18,8 @@ MESSAGE_FORM = 2
 
 MAX_IDS = 500  # In one message.
 
-_ID = re.compile(
-    r"[A-Za-z0-9_.:@-]{1,128}"
-)  # An order's or a message's. Breakwall's have 32 hexadecimal digits.
-
-# Headers of tracing tools.
-_TRACES = ("traceparent", "tracestate", "baggage", "sentry-trace")
-
+_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")  # Of an order or a message; ours are 32 hexadecimal digits.
+_TRACES = ("traceparent", "tracestate", "baggage", "sentry-trace")  # Headers of tracing tools.
 _MAX_TRACE = 8192
 
 
