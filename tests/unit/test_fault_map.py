@@ -37,7 +37,7 @@ SITUATIONS = {
     "24 new processes with two failures each": "contract/breaker/test_processes.py::"
     "test_24_processes_with_two_failures_each_open_it_at_20_as_they_start",
     "uWSGI without --py-call-osafterfork": "integration/host/test_concurrency.py::"
-    "test_uwsgi_that_forks_without_a_word_to_python",
+    "test_uwsgi_that_forks_without_pythons_knowledge",
     "gevent patched after import": "integration/host/test_concurrency.py::test_gevent_that_patches_late_is_refused",
     "-P eventlet": "unit/worker/startup/test_options.py::"
     "test_every_pool_but_threads_is_refused_without_being_imported",
@@ -52,7 +52,7 @@ SITUATIONS = {
     "BROKER_URL=redis://host/0?password=…": "unit/urls/test_secrets.py::"
     "test_a_password_after_the_question_mark_of_the_broker_is_refused",
     "out of file descriptors, 60 threads": "integration/host/test_exhaustion.py::"
-    "test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged",
+    "test_place_names_the_exhausted_resource_and_never_for_a_charged_order",
     "a SQLite worker out of file descriptors": "integration/worker/test_exhaustion.py::"
     "test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go",
     "db upgrade beside a long writer": "contract/payments/db/test_migration_steps.py::"

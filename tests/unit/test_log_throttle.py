@@ -1,4 +1,4 @@
-"""The same thing is logged once a minute, however often it comes."""
+"""The same thing is logged at most once a minute."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_line_counts_those_that_were_held_back(clock: Clock) -> None:
     assert throttle.admit("a") == 4
 
 
-def test_what_came_once_is_forgotten_after_a_minute(clock: Clock) -> None:
+def test_a_single_line_is_forgotten_after_a_minute(clock: Clock) -> None:
     throttle = LogThrottle(clock)
     for number in range(100):
         throttle.admit(f"order {number}")

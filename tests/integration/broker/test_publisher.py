@@ -1,4 +1,4 @@
-"""Publishing to a broker that cannot even be reached; `connections` has those that can."""
+"""Publishing to an unreachable broker; `connections` has reachable ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_broker_whose_packets_are_lost_costs_under_a_second(scheme: str, silen
 
 
 @pytest.mark.parametrize("scheme", [*SCHEMES, "rediss://127.0.0.1:{port}/0", "amqps://127.0.0.1:{port}//"])
-def test_a_broker_that_connects_and_says_nothing_costs_under_a_second(scheme: str) -> None:
+def test_a_broker_that_connects_and_is_silent_costs_under_a_second(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         publisher = cold_publisher(scheme.format(port=mute.getsockname()[1]))
         assert_fails_in_time(lambda: publisher.publish_many(["order-1"]))
@@ -48,7 +48,7 @@ print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] i
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_first_publish_of_a_producer_has_nothing_to_import(scheme: str, tmp_path: Path) -> None:
-    """From a cold disk that alone can take more than a second."""
+    """From a cold disk, that alone can take more than a second."""
     broker = scheme.format(port=1)
     ran = subprocess.run(
         [sys.executable, "-c", FIRST_PUBLISH, str(tmp_path), broker],

@@ -1,4 +1,4 @@
-"""The publisher's own rules, with connections that need no broker."""
+"""The publisher's rules, tested without a broker."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_failure_is_an_answer_and_not_an_exception(
     assert publisher.publish_many(["order-1"]) == 0
 
 
-def test_after_a_failure_the_broker_is_left_alone_for_a_moment(
+def test_after_a_failure_there_is_a_pause(
     publisher: Publisher, connection: StubConnection, clock: Clock
 ) -> None:
     connection.fail = out_of_order
@@ -83,7 +83,7 @@ def test_many_are_sent_in_order_and_counted(publisher: Publisher, connection: St
     assert connection.sent == ids
 
 
-def test_the_count_covers_what_came_before_the_first_failure_and_nothing_after_it_is_tried(
+def test_messages_are_counted_up_to_the_first_failure_and_none_is_tried_after_it(
     publisher: Publisher, connection: StubConnection
 ) -> None:
     def fail_second(ids: Sequence[str]) -> None:
@@ -113,7 +113,7 @@ def test_the_warning_holds_no_secret_and_comes_once_an_outage(
     ]
 
 
-def test_a_broker_that_comes_and_goes_is_warned_of_once_a_minute(
+def test_short_outages_are_logged_once_a_minute(
     publisher: Publisher, connection: StubConnection, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for failing in (True, False) * 40:
@@ -123,7 +123,7 @@ def test_a_broker_that_comes_and_goes_is_warned_of_once_a_minute(
     assert len(caplog.records) == 3
 
 
-def test_an_outage_that_begins_in_that_minute_is_logged_after_it(
+def test_an_outage_that_starts_within_that_minute_is_logged_after_it(
     publisher: Publisher, connection: StubConnection, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for fail in (out_of_order, lambda ids: None, *[out_of_order] * 100):
@@ -133,7 +133,7 @@ def test_an_outage_that_begins_in_that_minute_is_logged_after_it(
     assert len(caplog.records) == 2
 
 
-def test_threads_that_waited_behind_a_failure_do_not_try_themselves(
+def test_threads_that_waited_during_a_failure_do_not_try(
     publisher: Publisher, connection: StubConnection
 ) -> None:
     all_in = threading.Barrier(MAX_CONNECTIONS + 1)

@@ -40,7 +40,7 @@ def test_an_exhausted_resource_is_named_also_as_the_cause_of_another_error(
     "error",
     [OSError("?"), ConnectionResetError(errno.ECONNRESET, "reset"), RuntimeError("a bug"), KeyError("x")],
 )
-def test_any_other_error_is_none(error: Exception) -> None:
+def test_another_error_names_no_resource(error: Exception) -> None:
     assert exhausted_resource(error) is None
     with pytest.raises(type(error)), exhaustion_as_unavailable():
         raise error
@@ -62,7 +62,7 @@ def test_a_full_sqlite_database_has_no_disk_space(sqlite_url: str) -> None:
 def test_a_disk_that_is_full_at_the_commit_is_reported_as_that(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite's log is written there. It was "went away during a commit", and `lack` was None."""
+    """SQLite's log is written there. The error was "went away during a commit", and `lack` was None."""
     database, full = Database(sqlite_url), sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
 
@@ -75,7 +75,7 @@ def test_a_disk_that_is_full_at_the_commit_is_reported_as_that(
     assert told.value.lack == "disk space"
 
 
-def test_a_database_that_is_there_and_cannot_be_opened_is_missing_a_descriptor(tmp_path: Path) -> None:
+def test_an_existing_database_that_cannot_be_opened_needs_a_descriptor(tmp_path: Path) -> None:
     there = tmp_path / "there.db"
     there.touch()
     cannot = sqlite3.OperationalError("unable to open database file")
@@ -101,7 +101,7 @@ def test_exhaustion_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) ->
     assert "no memory left" in logged[0].getMessage()
 
 
-def test_it_is_over_after_a_time_without_exhaustion(caplog: pytest.LogCaptureFixture) -> None:
+def test_exhaustion_is_over_after_a_time_without_a_failure(caplog: pytest.LogCaptureFixture) -> None:
     process = Process()
     process.exhaustion.report_success()
     process.exhaustion.report("memory")

@@ -14,7 +14,7 @@ def test_nested_settings_use_two_underscores() -> None:
     assert load_settings({"BREAKWALL_BREAKER__FAILURE_THRESHOLD": "7"}).breaker.failure_threshold == 7
 
 
-def test_other_programs_variables_are_none_of_ours() -> None:
+def test_other_programs_variables_are_ignored() -> None:
     assert load_settings({"PATH": "/bin", "BREAK": "x"})
 
 
@@ -71,10 +71,10 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(
         (f"BREAKWALL_DATABASE_URL:sqlite://{PASSWORD}?a=b", "BREAKWALL_DATABASE_URL…: is not a name; NAME="),
     ],
 )
-def test_a_line_of_ours_in_dotenv_that_says_nothing_is_refused_and_not_repeated(
+def test_an_unreadable_line_of_ours_in_dotenv_is_refused_and_not_repeated(
     tmp_path: Path, line: str, told: str
 ) -> None:
-    """The default would be used instead, and orders go into another database."""
+    """With the default instead, orders would go into another database."""
     (tmp_path / ".env").write_text(f"A=1\n{line}\nB=2\n")
     with pytest.raises(SettingsError) as refused:
         load_settings(dotenv=tmp_path / ".env")
@@ -83,10 +83,10 @@ def test_a_line_of_ours_in_dotenv_that_says_nothing_is_refused_and_not_repeated(
     assert PASSWORD not in problem
 
 
-def test_a_line_of_others_in_dotenv_that_cannot_be_read_is_passed_over(
+def test_an_unreadable_line_of_others_in_dotenv_is_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """python-dotenv warned of it, and the warning's format was looked for in the same file: without end."""
+    """python-dotenv warned of it, and the warning's format was read from the same file, in an endless loop."""
     (tmp_path / ".env").write_text(f'it is: "{PASSWORD}\nBREAKWALL_RETRY__BASE=2\n')
     assert load_settings(dotenv=tmp_path / ".env").retry.base == 2
     assert caplog.records == []

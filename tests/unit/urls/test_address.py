@@ -1,4 +1,4 @@
-"""What is shown of a URL: its address, and nothing that may be a secret."""
+"""Only a URL's address is shown, and nothing that may be a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The broker's URL, and several in one."""
+"""The broker's URL, also for several servers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from breakwall.urls.brokers import check_broker_url
 from tests.unit.urls.reading import problem, read
 
 
-def test_each_of_several_brokers_is_looked_at() -> None:
+def test_each_of_several_brokers_is_checked() -> None:
     assert read("BROKER_URL", "amqp://a//;amqp://b//")
     assert "Redis database" in problem("BROKER_URL", "redis://a/0;redis://b/abc")
 
@@ -26,7 +26,7 @@ def test_several_plain_redis_are_refused_because_each_has_its_own_queue(scheme: 
     assert "geheim" not in str(refused.value)
 
 
-def test_nodes_of_one_rabbitmq_are_taken() -> None:
+def test_nodes_of_one_rabbitmq_are_accepted() -> None:
     check_broker_url("amqp://u:p@a:5672/shop;amqp://u:p@b:5672/shop")
 
 

@@ -40,7 +40,7 @@ def test_so_is_one_that_is_after_the_question_mark(variable: str, url: str) -> N
 @pytest.mark.parametrize(
     "url", ["redis://h", "redis://h:6379/", "rediss://:pw@h/15", "redis+socket:///run/s"]
 )
-def test_a_redis_url_that_can_be_used_is_taken(variable: str, url: str) -> None:
+def test_a_usable_redis_url_is_accepted(variable: str, url: str) -> None:
     assert read(variable, url)
 
 

@@ -1,4 +1,4 @@
-"""A breaker store's URL: one that is taken makes a store."""
+"""A breaker store's URL: an accepted one makes a store."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_a_driver_that_no_store_can_use_is_refused(url: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["mysql://h/x", "oracle+oracledb://h/x", "firebird://h/x"])
-def test_another_database_is_refused_with_those_that_are_taken(url: str) -> None:
+def test_another_database_is_refused_with_the_possible_ones(url: str) -> None:
     assert "postgresql://" in problem("BREAKER_STORE_URL", url)
 
 
 @given(scheme=st.sampled_from([*SCHEMES, "sqlite", "postgresql", "sqlite+pysqlite"]), address=ADDRESSES)
-def test_every_store_url_that_is_taken_makes_a_store(scheme: str, address: str) -> None:
+def test_every_accepted_store_url_makes_a_store(scheme: str, address: str) -> None:
     try:
         settings = read("BREAKER_STORE_URL", f"{scheme}://{address}")
     except SettingsError:

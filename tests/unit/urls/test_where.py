@@ -1,4 +1,4 @@
-"""An address as people are shown it."""
+"""The address that people see."""
 
 from __future__ import annotations
 

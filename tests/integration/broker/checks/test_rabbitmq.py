@@ -1,4 +1,4 @@
-"""RabbitMQ is asked whether its queue is ours and takes messages; nothing is left by asking."""
+"""The checks find whether RabbitMQ has our queue and takes messages. They leave nothing behind."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_looking_makes_nothing(rabbitmq_url: str, channel: amqp.Channel) -> None
         channel.queue_declare(QUEUE, passive=True)
 
 
-def test_a_publisher_warns_once_and_goes_on_when_the_queue_is_deleted(
+def test_a_publisher_warns_once_and_continues_when_the_queue_is_deleted(
     rabbitmq_url: str, channel: amqp.Channel, caplog: pytest.LogCaptureFixture
 ) -> None:
     declare_otherwise(channel)
@@ -136,7 +136,7 @@ def test_a_virtual_host_that_is_missing_is_explained(rabbitmq_url: str) -> None:
 
 
 OURS = r"^payments\.retry"
-"""Not enough: the dead letters go through RabbitMQ's own exchange."""
+"""Not enough: dead letters go through RabbitMQ's default exchange."""
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
     assert "rabbitmqctl set_permissions" in found.advice
 
 
-def test_what_a_policy_takes_out_of_the_queue_is_not_blamed_on_workers(
+def test_messages_that_a_policy_removes_are_not_blamed_on_workers(
     rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:
     settings, vhost = settings_for(rabbitmq_url), urlsplit(rabbitmq_url).path[1:]
@@ -166,12 +166,12 @@ def test_what_a_policy_takes_out_of_the_queue_is_not_blamed_on_workers(
     publisher = Publisher(settings)
     assert publisher.publish_many(["order-1", "order-2", "order-3"]) == 3
     publisher.close()
-    wait_until(lambda: not dead_letters(settings)[0].ok, 30)  # it goes there behind the confirmation
+    wait_until(lambda: not dead_letters(settings)[0].ok, 30)  # it arrives there after the confirmation
     (found,) = dead_letters(settings)
     assert "max-length" in found.detail
     assert "policy" in found.advice
     assert "workers" not in found.advice
-    assert dead_letters(settings)[0].detail.startswith(found.detail[:1])  # looked at, and still there
+    assert dead_letters(settings)[0].detail.startswith(found.detail[:1])  # still there
 
 
 def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -> None:

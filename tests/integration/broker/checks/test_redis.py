@@ -1,4 +1,4 @@
-"""Redis is asked whether the queue's keys are ours and takes messages; nothing is written by asking."""
+"""The checks find whether Redis has our keys and takes messages. They write nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.servers import RedisServer, SentinelSite
 
 @pytest.fixture
 def client(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
-    """Gives the server back as it was."""
+    """Returns the server to its former state."""
     with redis.Redis.from_url(redis_url) as client:
         yield client
         client.config_set("maxmemory", "0")

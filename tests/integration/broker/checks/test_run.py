@@ -1,4 +1,4 @@
-"""What is checked alike on both brokers."""
+"""The checks that are the same for both brokers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check of the queue's names tells."""
+"""What the check of the queue's names reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing to a real RabbitMQ: confirmed or failed within a second, and queues that workers agree on."""
+"""Publishing to a real RabbitMQ: confirmed or failed within a second, with the workers' queues."""
 
 from __future__ import annotations
 

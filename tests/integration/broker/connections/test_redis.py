@@ -1,4 +1,4 @@
-"""Publishing to a real Redis: what it costs, what it leaves, and what happens when Redis hangs or is gone."""
+"""Publishing to a real Redis: its cost, its result, and a Redis that hangs or has ended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def messages(url: str) -> list[dict[str, object]]:
         return [json.loads(raw) for raw in reversed(client.lrange(QUEUE, 0, -1))]
 
 
-def test_a_message_says_which_order_and_nothing_else(redis_url: str) -> None:
+def test_a_message_names_the_order_and_nothing_else(redis_url: str) -> None:
     Publisher(settings_for(redis_url)).publish_many(["order-1"])
     (message,) = messages(redis_url)
     headers = message["headers"]
@@ -42,7 +42,7 @@ def test_a_message_says_which_order_and_nothing_else(redis_url: str) -> None:
     args, kwargs, _ = json.loads(base64.b64decode(str(message["body"])))
     assert (headers["task"], headers["id"], args, kwargs) == (TASK, "order-1", ["order-1"], {})
     assert message["content-type"] == "application/json"
-    assert headers["origin"] == "breakwall"  # Celery's default tells the host's name and the process
+    assert headers["origin"] == "breakwall"  # Celery's default holds the host's name and the process
 
 
 def test_a_warm_publish_is_one_command_in_one_round_trip(redis_server: RedisServer, redis_url: str) -> None:
@@ -125,7 +125,7 @@ def test_a_redis_that_freezes_ends_a_long_batch_in_time_and_the_count_says_how_f
 
     frozen: list[Stopwatch] = []
     sent = publisher.publish_many(freeze_at(3250))  # type: ignore[arg-type]
-    # Twice, since the rest of a batch is made first.
+    # Twice, because the rest of a batch is made first.
     assert frozen[0].seconds < 2 * BOUND
     assert sent == 3250 // MESSAGES_AT_ONCE * MESSAGES_AT_ONCE
     redis_server.resume()

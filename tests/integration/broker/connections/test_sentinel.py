@@ -1,4 +1,4 @@
-"""Behind Redis Sentinel everything finds the master, and the next one when that is lost."""
+"""Behind Redis Sentinel, all parts find the master, and the next one after its loss."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def test_a_master_that_became_a_replica_is_left_for_the_new_one(
     sentinel_site.hand_over()
     until(lambda: publisher.publish_many(["order-2"]))
     assert until(depth) == 2
-    # What a replica refuses is an error, never a swap that was lost.
+    # A replica's refusal is an error, never a lost swap.
     until(lambda: store.swap("payment", version, "v1", "text")[0])
     depth.close()
     store.close()
 
 
-def test_a_dead_and_a_silent_sentinel_are_passed_over_in_time(sentinel_site: SentinelSite, url: str) -> None:
+def test_a_dead_and_a_silent_sentinel_are_skipped_in_time(sentinel_site: SentinelSite, url: str) -> None:
     sentinel_site.sentinels[0].kill()
     sentinel_site.sentinels[1].pause()
     publisher = Publisher(settings_for(url))
@@ -113,7 +113,7 @@ def worker(terminal: Terminal, url: str) -> Iterator[RunningWorker]:
         yield worker
 
 
-def test_a_worker_goes_on_seconds_after_a_failover(
+def test_a_worker_continues_seconds_after_a_failover(
     sentinel_site: SentinelSite, url: str, publisher: Publisher, worker: RunningWorker
 ) -> None:
     before, after = uuid4().hex, uuid4().hex
@@ -123,7 +123,7 @@ def test_a_worker_goes_on_seconds_after_a_failover(
     until(lambda: publisher.publish_many([after]))
     took = timed(lambda: worker.wait_for(f"order (id {after}): nothing to do"))[1]
     assert took < 20
-    # What it tells of itself over the broker holds no password.
+    # Its events over the broker hold no password.
     app = Celery(set_as_current=False)
     app.conf.update(celery_config(settings_for(url)))
     for command in ("stats", "conf", "report"):

@@ -1,4 +1,4 @@
-"""A broker behind TLS has to prove its identity before it gets a password."""
+"""A broker with TLS must prove its identity before it gets a password."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ server.stop(STOP_TIMEOUT)
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
-def test_where_the_kernel_has_no_parent_death_signal_a_pipe_does_it(home: Path, end: str) -> None:
+def test_without_the_kernels_parent_death_signal_a_pipe_ends_it(home: Path, end: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PIPE_OWNER, str(home)],
         stdin=subprocess.PIPE,
