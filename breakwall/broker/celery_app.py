@@ -26,13 +26,7 @@ class IsolatedSettings(CelerySettings):  # type: ignore[misc]  # Celery has no t
     def broker_url(self) -> Any:
         return self.get("broker_url")
 
-    @property
-    def broker_read_url(self) -> Any:
-        return self.broker_url
-
-    @property
-    def broker_write_url(self) -> Any:
-        return self.broker_url
+    broker_read_url = broker_write_url = broker_url
 
     @property
     def result_backend(self) -> Any:

@@ -31,7 +31,7 @@ SKIP_CHECKS
 def foreign_variables(environ: Mapping[str, str]) -> list[str]:
     """The names in ``environ``, sorted, that configure Celery elsewhere and change nothing here."""
     named = {*AT_IMPORT, *OTHERS}
-    # A name that is no identifier may hold a value: somebody wrote : instead of =.
+    # A name that is no identifier may hold a value: with : written instead of =.
     return sorted(n for n in environ if n in named or (n.startswith(PREFIXES) and n.isidentifier()))
 
 

@@ -48,7 +48,7 @@ def _declared_otherwise(kind: str, name: str) -> str:
     article = "an" if kind == "exchange" else "a"
     return (
         f"RabbitMQ has {article} {kind} {name} that was declared otherwise, by an older version or by another program. "
-        f"Stop the programs that use it and delete it ({_DELETE[kind].format(name=name)}); it is made anew, and "
+        f"Stop the programs that use it and delete it ({_DELETE[kind].format(name=name)}); it is made again, and "
         f"{HARMLESS}. Or set BREAKWALL_BROKER_URL to a virtual host of its own"
     )
 
@@ -88,7 +88,7 @@ REFUSALS = {
     "MasterDownError": ("it is a replica that has lost its primary (MASTERDOWN)", _PRIMARY),
     "MISCONF": (
         "it cannot write to its disk (MISCONF)",
-        "Make room on its disk, and look at its log: messages flow again by themselves",
+        "Make room on its disk, and check its log: messages flow again by themselves",
     ),
     "AuthenticationError": ("its password is missing or wrong (NOAUTH, WRONGPASS)", _LOGIN),
     NO_MORE_CLIENTS: (
@@ -103,18 +103,18 @@ REFUSALS = {
     "Login was refused": ("its user or password is wrong (ACCESS_REFUSED)", _LOGIN),
     "NotAllowed": (
         "there is no such virtual host, its user may not use it, or a limit is reached (NOT_ALLOWED)",
-        "Make the one that BREAKWALL_BROKER_URL names (`rabbitmqctl add_vhost`, `set_permissions`), or look at "
+        "Make the one that BREAKWALL_BROKER_URL names (`rabbitmqctl add_vhost`, `set_permissions`), or check "
         "`rabbitmqctl list_vhost_limits`",
     ),
     "BlockedError": (
-        "it reads no messages, for an alarm of its memory or its disk is raised",
+        "it reads no messages, because an alarm of its memory or its disk is raised",
         "`rabbitmqctl status` names the alarm: give it memory, or make room on its disk",
     ),
 }
 
 _BEHIND_SENTINEL = (
     "the sentinels name a master that is a replica and takes no writes (READONLY)",
-    "A failover takes a few seconds. If it stays so, look at `SENTINEL MASTER NAME` and make one the master: "
+    "A failover takes a few seconds. If it lasts longer, check `SENTINEL MASTER NAME` and make one the master: "
     "`SENTINEL FAILOVER NAME`",
 )
 
@@ -147,7 +147,7 @@ def _explain_refusal(error: BaseException) -> tuple[str, str]:
     # Redis's other refusals begin with a code, such as NOREPLICAS. The rest of the text may hold a secret.
     code = _CODE.match(str(error))
     kind = code[0] if code else type(error).__name__
-    return REFUSALS.get(_known(error), (kind, "Look at the broker's log and its settings"))
+    return REFUSALS.get(_known(error), (kind, "Check the broker's log and settings"))
 
 
 def _known(error: BaseException) -> str:

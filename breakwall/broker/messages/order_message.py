@@ -25,7 +25,7 @@ _MAX_TRACE = 8192
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
-    """What the task needs of a message, in Celery's form. All of it is written anew."""
+    """What the task needs of a message, in Celery's form. All of it is newly written."""
 
     id: str
     headers: dict[str, Any]
