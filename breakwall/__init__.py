@@ -1,9 +1,6 @@
-"""What the order side and the retry side share.
+"""What producers and workers share. Of the rest only `cli`, `demo`, `up` and `doctor` import those."""
 
-Imports neither `producers` nor `worker` (only `breakwall.cli`, at the top, has commands for them).
-"""
-
-# Before all else of ours: it remembers how the process was when we came.
+# Imported first: it remembers what gevent had patched before.
 from breakwall.host import concurrency as concurrency
 
 __version__ = "0.1.0"

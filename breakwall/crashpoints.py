@@ -1,33 +1,18 @@
-"""Names every place where a process can die between two steps of an order.
+"""The points between two steps of an order at which a process may die.
 
-The code passes these points; they do nothing until a test arms them. The promise "whatever dies and whenever" rests on
-a test that kills the process at each of them, restarts it, and finds every order charged once.
+They do nothing until a test arms them. A test kills the process at each point, restarts it, and checks that every order
+is charged once.
 """
 
 from collections.abc import Callable
 
-# The transactions that change orders: a point before the commit of each, and one after it.
-TRANSACTIONS = (
-    "accept_sending",
-    "accept_queued",
-    "claim",
-    "defer",
-    "release",
-    "begin_attempt",
-    "record",
-    "record_look_up",
-    "prove_absent",
-    "close_claim",
-    "take_due",
-    "give_back_due",
-    "reclaim_expired",
-    "retry",
-    "cancel",
-    "resolve",
-    "suspect",
-)
+# The transactions that change orders, with a point before and after each commit.
+TRANSACTIONS = """
+accept_sending accept_queued claim defer release begin_attempt record record_look_up prove_absent
+close_claim take_due give_back_due reclaim_expired retry cancel resolve suspect
+""".split()
 
-# The calls to other servers: a point before each, and one after it.
+# The calls to other servers, with a point before and after each.
 STEPS = ("charge", "look_up", "publish", "acknowledge")
 
 POINTS = tuple(f"{moment} {what}" for what in (*TRANSACTIONS, *STEPS) for moment in ("before", "after"))

@@ -1,7 +1,7 @@
 """Credentials for the payment service and a proxy: tokens, headers, certificates.
 
-A check raises `ValueError`: it says what would be right and never repeats the value, which is a secret. Imports
-nothing else of Breakwall; imports TLS only if there are files for it, because that is slow.
+A check raises `ValueError` with what would be right, and never repeats the value, which is a secret. TLS is imported
+only if there are files for it, because that is slow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ssl
 
-# Headers that Breakwall sends itself, or that say how a message is to be read.
+# Headers that Breakwall sends itself, or that describe the form of a request.
 _RESERVED = re.compile(
     "(accept|proxy)(-.*)?|connection|content-.*|expect|host|idempotency-key|keep-alive|te|trailer"
     "|transfer-encoding|upgrade|user-agent",
@@ -54,11 +54,7 @@ def basic_auth(user: str, password: str) -> str:
 
 
 def parse_headers(text: str) -> dict[str, str]:
-    """The headers in a JSON object of texts. Also the check of them.
-
-    Raises:
-        ValueError: it is not such an object, or a header is invalid, reserved or there twice.
-    """
+    """Read and check the headers in a JSON object of texts. No header may be invalid, reserved or there twice."""
     try:
         pairs = json.loads(text, object_pairs_hook=tuple)  # a list would look like a JSON array
     except (ValueError, RecursionError):
@@ -84,12 +80,12 @@ def check_ca_file(path: Path, context: ssl.SSLContext | None = None) -> None:
 
 
 def check_certificate(cert_file: Path, key_file: Path | None, context: ssl.SSLContext | None = None) -> None:
-    """Check our own certificate in PEM and its key, in the same file or another, and load them into ``context``."""
+    """Check our certificate and its key, in one file or two, and load them into ``context``."""
     import ssl
 
     check_readable(cert_file)
     try:
-        # Without a password OpenSSL would ask for one at the terminal.
+        # With an empty password: without any, OpenSSL would ask for one at the terminal.
         (context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).load_cert_chain(cert_file, key_file, lambda: "")
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
@@ -109,18 +105,14 @@ def check_readable(path: Path) -> None:
 
 
 def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext | None:
-    """TLS with these authorities instead of the system's, and this certificate; None without either.
-
-    Raises:
-        ValueError: a file cannot be used.
-    """
+    """TLS with these authorities instead of the system's, and with this certificate; None without files."""
     if ca_file is None and cert_file is None:
         return None
     import ssl
 
     import httpx2
 
-    # Not `ssl.create_default_context`: an environment variable makes that one write the session keys to a file.
+    # Not `ssl.create_default_context`: with an environment variable it writes the session keys to a file.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca_file else httpx2.create_ssl_context()
     if ca_file is not None:
         check_ca_file(ca_file, context)
@@ -130,34 +122,26 @@ def client_tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | No
 
 
 class TokenFile:
-    """A bearer token in a file, read again when the file changes. Threads may share it."""
+    """A bearer token in a file, read again when the file changes. Thread-safe. Raises `ValueError` without a token."""
 
     def __init__(self, path: Path) -> None:
-        """Read the token.
-
-        Raises:
-            ValueError: the file has no token.
-        """
         self._path = path
-        self._seen = self._look()
+        self._seen = self._state()
         self._token = read_token(path)
 
     def __call__(self) -> str:
-        """The token; the last one while the file is being replaced or cannot be read."""
-        # Without a lock, which a fork could leave locked for ever: two threads would only read the file twice.
-        seen = self._look()
+        """The token; the last valid one while the file is replaced or cannot be read."""
+        # Without a lock, which a fork could leave locked for ever. Two threads would only read the file twice.
+        seen = self._state()
         if seen != self._seen:
-            self._read_again()
+            try:
+                self._token = read_token(self._path)
+            except ValueError as error:
+                logger.warning("BREAKWALL_PAYMENT_TOKEN_FILE %s; the last token stays in use", error)
             self._seen = seen
         return self._token
 
-    def _read_again(self) -> None:
-        try:
-            self._token = read_token(self._path)
-        except ValueError as error:
-            logger.warning("BREAKWALL_PAYMENT_TOKEN_FILE %s; the last token stays in use", error)
-
-    def _look(self) -> tuple[int, ...] | None:
+    def _state(self) -> tuple[int, ...] | None:
         try:
             found = self._path.stat()
         except OSError:
@@ -172,7 +156,7 @@ def _check_header(name: str, value: str) -> None:
         raise ValueError(f"should not set {name}: Breakwall sets what it needs of it")
     if not _HEADER_VALUE.fullmatch(value):
         raise ValueError(
-            f"gives {name} a value that is empty, or not ASCII, or has a line break or outer spaces"
+            f"gives {name} a value that is empty, not ASCII, or has a line break or outer spaces"
         )
 
 

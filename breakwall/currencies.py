@@ -1,7 +1,4 @@
-"""ISO 4217: the currencies in use and how many minor units make one.
-
-The list is the standard's list one (active codes), without funds, metals and test codes.
-"""
+"""The active currencies of ISO 4217 (list one, without funds, metals and test codes) and their minor units."""
 
 _TWO_DIGITS = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC
@@ -12,7 +9,6 @@ SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG 
 """
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
 _THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
-
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩", "INR": "₹"}
 
 # Decimal digits of each currency: `MINOR_DIGITS["KRW"] == 0`, so ₩10,000 is the amount 10000.
@@ -22,18 +18,13 @@ MINOR_DIGITS: dict[str, int] = {
     **dict.fromkeys(_THREE_DIGITS.split(), 3),
 }
 
-
-# Digits of the greatest amount, counted in major units: above any real order, in every currency. With three
-# decimals it is below 2**53, so that JSON readers which keep numbers as doubles keep it exact.
+# Digits of the greatest amount in major units: more than any real order needs, in every currency. With three decimals
+# the amount is below 2**53, so that JSON readers with doubles keep it exact.
 MAX_MAJOR_DIGITS = 12
 
 
 def max_amount(currency: str) -> int:
-    """The greatest amount of an order, in minor units: ``max_amount("USD") == 99_999_999_999_999``.
-
-    Raises:
-        KeyError: it is none of `MINOR_DIGITS`.
-    """
+    """The greatest amount of an order, in minor units: ``max_amount("USD") == 99_999_999_999_999``."""
     return int("9" * (MAX_MAJOR_DIGITS + MINOR_DIGITS[currency]))
 
 

@@ -1,4 +1,4 @@
-"""Where the `breakwall` command begins. A failure to load the command line is a sentence, not a traceback."""
+"""The start of the `breakwall` command. If the command line cannot be loaded, this prints a sentence, no traceback."""
 
 import sys
 from typing import NoReturn
@@ -10,6 +10,6 @@ def main() -> NoReturn:
         from breakwall.cli.app import main as run
     except KeyboardInterrupt:
         sys.exit("Aborted!")
-    except (OSError, MemoryError) as error:  # no descriptor or no memory for our own files
+    except (OSError, MemoryError) as error:  # no descriptor or memory to load our files
         sys.exit(f"Error: breakwall cannot be loaded: {str(error) or 'this process has no memory left'}")
     run()

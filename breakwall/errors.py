@@ -1,6 +1,6 @@
-"""The base of Breakwall's own errors: each class carries the exit code and the JSON kind that a command reports.
+"""The base of Breakwall's errors: each class has the exit code and the JSON kind that a command reports.
 
-Imports nothing, so that every part can use it, also where no memory is left for an import.
+Imports nothing of Breakwall, so that every part can use it.
 """
 
 from enum import IntEnum
@@ -18,20 +18,15 @@ class ExitCode(IntEnum):
 
 
 class BreakwallError(Exception):
-    """An error that a caller is told in sentences, never with a traceback.
+    """An error that commands show as sentences, never with a traceback."""
 
-    Attributes:
-        kind: its name for programs, such as ``not_found``; public, so it stays.
-        exit_code: what a command exits with that ends with it.
-    """
-
-    kind: ClassVar[str] = "failure"
+    kind: ClassVar[str] = "failure"  # Its name for programs, such as ``not_found``. Public: it stays.
     exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
 
     def sentences(self) -> list[str]:
-        """What is wrong, and what would be right; one or more sentences, each for a line of its own."""
+        """What is wrong and what would be right: one or more sentences, each for a line of its own."""
         return [str(self)]
 
     def details(self) -> dict[str, Any]:
-        """What JSON has beside the sentences, as plain values: ``problems`` by field, for example."""
+        """More plain values for JSON, such as ``problems`` by field."""
         return {}

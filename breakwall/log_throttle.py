@@ -1,4 +1,4 @@
-"""Logs the same thing at most once a minute: a failure that repeats each second would otherwise fill the log."""
+"""Logs the same thing at most once a minute, so that a failure that repeats each second does not fill the log."""
 
 import threading
 import time
@@ -8,11 +8,7 @@ INTERVAL = 60.0  # Seconds between two lines of the same kind.
 
 
 class LogThrottle:
-    """Decides whether to log something now. Safe for threads.
-
-    Args:
-        clock: seconds, monotonic.
-    """
+    """Decides whether to log something now. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -20,7 +16,7 @@ class LogThrottle:
         self._seen: dict[str, tuple[float, int]] = {}
 
     def admit(self, kind: str = "") -> int:
-        """Returns how often ``kind`` came since it was last logged, this time included; 0: do not log it now."""
+        """How often ``kind`` came since its last line, this time included. 0: do not log it now."""
         now = self._clock()
         with self._lock:
             self._forget(now)
@@ -36,13 +32,8 @@ class LogThrottle:
         with self._lock:
             self._seen[kind] = (self._clock() + INTERVAL, 0)
 
-    def is_silent(self, kind: str = "") -> bool:
-        """Whether a line of this kind would not be admitted now."""
-        now = self._clock()
-        return now < self._seen.get(kind, (now, 0))[0]
-
     def _forget(self, now: float) -> None:
-        # Sentences hold ids and numbers, so that there is no end of different ones.
+        # Sentences hold ids and numbers, so there may be any number of different ones.
         self._seen = {kind: (until, n) for kind, (until, n) in self._seen.items() if now < until or n}
 
 

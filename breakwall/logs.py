@@ -1,7 +1,7 @@
-"""How a line of a log looks: one event a line, and no text of another program can break it.
+"""The form of a log line, as JSON for a collector or as text for a terminal: one event in one line.
 
-JSON for a collector, text for a terminal. Celery's, SQLAlchemy's and our own events all pass here, so this is the one
-place where control characters, line breaks and characters that reverse the writing direction are made visible.
+The events of Celery, SQLAlchemy and Breakwall all pass here. So this module makes control characters, line breaks and
+characters that reverse the writing direction visible.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ from breakwall.texts import visible
 if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter
 
-# Characters of a field: Docker cuts lines of 16 KiB in two, and another program's message may have megabytes.
+# Characters of a field. Docker cuts lines of 16 KiB in two, and another program's message may have megabytes.
 MAX_FIELD = 4000
 
-MAX_TRACEBACK = 8000
-
-_LEFT_OUT = {"data"}  # Celery hands it to handlers beside its own lines: the whole message once more.
+MAX_TRACEBACK = 8000  # Characters.
+_LEFT_OUT = {"data"}  # Celery's field with the whole message, which its line has already.
 
 
 def is_json_on(stream: object, chosen: str) -> bool:
-    """Whether ``stream`` gets JSON. ``chosen``: ``json``, ``text``, or ``auto``: JSON where it is no terminal."""
+    """Whether ``stream`` gets JSON. ``chosen``: ``json``, ``text``, or ``auto`` (JSON unless it is a terminal)."""
     if chosen != "auto":
         return chosen == "json"
     isatty = getattr(stream, "isatty", None)
@@ -36,12 +35,11 @@ def is_json_on(stream: object, chosen: str) -> bool:
 
 
 class LineFormatter(logging.Formatter):
-    """Writes each record on one line; in text, a traceback is on indented lines below it.
+    """Writes each record on one line. In text, a traceback is on indented lines below it.
 
-    Args:
-        as_json: one JSON object with ``timestamp`` (UTC), ``level``, ``logger``, ``event``, the record's own fields
-            (`logging`'s ``extra``) and ``exception``; else the same as text, without the fields.
-        event: the name of the field with the sentence.
+    With ``as_json`` the line is a JSON object with ``timestamp`` (UTC), ``level``, ``logger``, ``event`` (or another
+    name for the field with the sentence), the record's own fields (`logging`'s ``extra``) and ``exception``; the text
+    has no own fields.
     """
 
     def __init__(self, *, as_json: bool, event: str = "event") -> None:
@@ -50,15 +48,15 @@ class LineFormatter(logging.Formatter):
         self._event = event
 
     def format(self, record: logging.LogRecord) -> str:
-        """The whole line, in ASCII where it is JSON, without its end. Raises nothing: `logging` would print it."""
+        """The whole line, without its end; JSON in ASCII. Never raises: `logging` would print the error."""
         try:
             return self._by_structlog.format(_with_text(record))
-        except Exception as error:  # another program's object may raise when its repr is asked for
+        except Exception as error:  # the repr of another program's object may raise
             return self._by_structlog.format(_substitute(record, error))
 
     @cached_property
     def _by_structlog(self) -> ProcessorFormatter:
-        # Not before the first line: importing structlog takes as long as all of `breakwall --help`.
+        # Imported at the first line: structlog takes as long to import as all of `breakwall --help`.
         from structlog.processors import StackInfoRenderer, format_exc_info
         from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
@@ -77,20 +75,20 @@ class LineFormatter(logging.Formatter):
 
     def _as_json_line(self, logger: object, method: str, event: Mapping[str, Any]) -> str:
         named = {(self._event if name == "event" else name): value for name, value in event.items()}
-        # ASCII survives every encoding. U+007F is the one control character that JSON leaves as it is.
+        # ASCII is safe in every encoding. U+007F is the one control character that JSON does not escape.
         return json.dumps(named, default=str).replace("\x7f", "\\u007f")
 
 
 def _with_text(record: logging.LogRecord) -> logging.LogRecord:
-    """A copy whose message is a text already; a library's mistake in its arguments does not cost the line."""
+    """A copy with a text as its message, so that a library's wrong arguments do not cost the line."""
     copied = logging.makeLogRecord(vars(record))
-    if not isinstance(record.msg, dict):  # structlog's own events are that
+    if not isinstance(record.msg, dict):  # structlog's own events are dicts
         copied.msg, copied.args = message_of(record), ()
     return copied
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """A record's text, also where its arguments do not fit."""
+    """A record's text, even if its arguments do not fit."""
     try:
         return record.getMessage()
     except Exception:
@@ -110,7 +108,7 @@ def _add_origin(logger: object, method: str, event: MutableMapping[str, Any]) ->
         "timestamp": moment.replace("+00:00", "Z"),
         "level": record.levelname.lower(),
         "logger": record.name,
-        # A field of that name, from `extra`, is not the sentence.
+        # A field `event` from `extra` is not the sentence.
         "event": record.msg if isinstance(record.msg, str) else event.get("event", ""),
     }
     others = {name: value for name, value in event.items() if name not in {*first, *_LEFT_OUT}}

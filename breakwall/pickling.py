@@ -1,4 +1,4 @@
-"""Lets errors pass from one process to another: a process pool pickles what its workers raise."""
+"""Makes errors picklable, because a process pool pickles its workers' errors."""
 
 from typing import Any
 
@@ -6,12 +6,11 @@ from typing import Any
 class Picklable:
     """The first base of an error whose ``__init__`` takes other arguments than its sentence.
 
-    Python would make such an error anew by calling it with its sentence. That is a `TypeError` in the process that
-    waits for the answer, which breaks a pool or leaves it waiting for ever.
+    Python would create the copy from the sentence alone. That raises a `TypeError` in the process that waits for the
+    answer, and breaks a pool or makes it wait for ever. This class creates the copy without ``__init__``.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How `pickle` and `copy` make it anew: without ``__init__``."""
         return _make_again, (type(self), getattr(self, "args", ())), vars(self)
 
 

@@ -1,4 +1,4 @@
-"""Builds the parts from the settings: the one place that knows which class serves which setting."""
+"""Builds the parts of a process from its settings."""
 
 import random
 import time
@@ -18,18 +18,18 @@ from breakwall.payments.rejections import RejectionLog
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.payments.site import check_site
 from breakwall.settings import PREFIX, Settings, SettingsError
-from breakwall.urls import missing_file
+from breakwall.urls.databases import missing_file
 
 PAYMENT_CIRCUIT = "payment"
 
-# Seconds that a claim outlives the longest call, for a pause of the process and the result's transaction.
+# Seconds that a claim lasts longer than the longest call, for a pause of the process and the result's transaction.
 LEASE_MARGIN = 5.0
 
 
 def open_database(settings: Settings) -> Database:
-    """The orders database. The embedded one is migrated on first use, any other is only checked."""
-    # If the file is removed while in use, the new one gets the same site. An order that is placed again is then the
-    # same request as before.
+    """The orders database. The embedded one is migrated at its first use, any other one is only checked."""
+    # If the file is removed while it is in use, the new file gets the same site. An order that is placed again is then
+    # the same request as before.
     site = settings.site
 
     def prepare(engine: Engine) -> None:
@@ -44,10 +44,9 @@ def open_database(settings: Settings) -> Database:
 
 
 def open_breaker(settings: Settings) -> CircuitBreaker:
-    """The payment service's circuit, shared by every process with the same store.
+    """The payment service's circuit, shared by all processes with the same store.
 
-    Raises:
-        SettingsError: its store is in the data folder, which is missing and cannot be made.
+    Raises `SettingsError` if its store is in the data folder, which is missing and cannot be made.
     """
     if settings.breaker_store_url is None and settings.embedded_database:
         _make_home(settings)
@@ -55,7 +54,7 @@ def open_breaker(settings: Settings) -> CircuitBreaker:
 
 
 def inspect_breaker(settings: Settings) -> CircuitBreaker:
-    """The same for display only: no file is made, and a circuit without one is shown as unused."""
+    """The same for display only: no file is made, and a circuit without a file is shown as unused."""
     return _circuit(settings, "memory://" if circuit_is_unused(settings) else settings.breaker_store)
 
 
@@ -76,17 +75,17 @@ def open_ledger(settings: Settings, database: Database) -> Ledger:
 
 
 def lease_seconds(settings: Settings) -> float:
-    """For how many seconds a claim holds: longer than a call."""
+    """Seconds until a claim expires: longer than a call."""
     return settings.payment_timeout + LEASE_MARGIN
 
 
 def retry_policy(settings: Settings) -> RetryPolicy:
-    """When attempts are due again, and how many an order gets."""
+    """The times of an order's next attempts, and their number."""
     return RetryPolicy(settings.retry.base, settings.retry.cap, settings.retry.max_attempts)
 
 
 def open_charger(settings: Settings, ledger: Ledger) -> Charger:
-    """Sends attempts to the configured payment service, and warns when it rejects them."""
+    """Sends attempts to the payment service, and logs a warning if it rejects them."""
     rejections = RejectionLog(time.monotonic)
     gateway = gateway_from_settings(settings)
     return Charger(
@@ -95,10 +94,9 @@ def open_charger(settings: Settings, ledger: Ledger) -> Charger:
 
 
 def log_circuit(settings: Settings, breaker: CircuitBreaker, charger: Charger, *, pause: float = 0.0) -> None:
-    """Log the circuit's changes in this process, with what it saw of their cause.
+    """Log the circuit's changes, with their cause as far as this process knows it.
 
-    Args:
-        pause: seconds between two openings that are logged as warnings.
+    ``pause``: seconds between two openings that are logged as warnings.
     """
     log = CircuitLog(time.monotonic, window=settings.breaker.window, pause=pause)
     charger.on_received = log.record_answer

@@ -27,7 +27,7 @@ from breakwall.payments.retry_policy import deferral
 from breakwall.settings import Settings
 
 if TYPE_CHECKING:
-    from breakwall.broker.protocol import OrderPublisher
+    from breakwall.broker.publisher import Publisher
 
 log = logging.getLogger("breakwall.orders")
 
@@ -72,7 +72,7 @@ class OrderProducer:
         ledger: Ledger,
         charger: Charger,
         breaker: CircuitBreaker,
-        publisher: OrderPublisher,
+        publisher: Publisher,
         *,
         timeout: float,
         jitter: Callable[[], float],
@@ -98,7 +98,7 @@ class OrderProducer:
             SettingsError: naming every bad variable.
             HostError: calls would hang in this process, for example patched by gevent; the text says what to do.
         """
-        from breakwall.broker import Publisher
+        from breakwall.broker.publisher import Publisher
         from breakwall.settings import load_settings
         from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
 

@@ -6,8 +6,8 @@ from typing import Any
 from celery import Celery
 from celery.utils.log import get_task_logger
 
-from breakwall.broker import TASK
 from breakwall.broker.celery_app import IsolatedCelery
+from breakwall.broker.config import TASK
 from breakwall.broker.consuming.watchdog import WatchdogStep
 from breakwall.broker.messages.order_message import ids_in
 from breakwall.payments.db.database import DatabaseUnavailableError

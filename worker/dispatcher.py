@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker.protocol import OrderPublisher
+from breakwall.broker.publisher import Publisher
 from breakwall.crashpoints import reach
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.settings import DispatchSettings
@@ -31,7 +31,7 @@ class Dispatcher:
         self,
         due: DispatchQueue,
         breaker: CircuitBreaker,
-        publisher: OrderPublisher,
+        publisher: Publisher,
         depth: Callable[[], int | None],
         settings: DispatchSettings,
         *,

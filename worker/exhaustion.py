@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from breakwall.host.descriptors import free_descriptors
-from breakwall.host.exhaustion import EXHAUSTION_ERRORS, THREADS, exhausted_resource
-from breakwall.host.exhaustion_log import ResourceExhaustion
+from breakwall.host.exhaustion import EXHAUSTION_ERRORS, THREADS, ResourceExhaustion, exhausted_resource
 from breakwall.payments.db.database import DatabaseUnavailableError
 
 T = TypeVar("T")
@@ -24,11 +23,11 @@ class ExhaustionRetry:
     """Retries work while this process is out of a resource. Safe for threads.
 
     Args:
-        lacks: told of each failure for want of a resource, and of each success.
+        exhaustion: told of each failure for want of a resource, and of each success.
     """
 
-    def __init__(self, lacks: ResourceExhaustion) -> None:
-        self._lacks = lacks
+    def __init__(self, exhaustion: ResourceExhaustion) -> None:
+        self._exhaustion = exhaustion
         self._ending = threading.Event()
 
     def run(self, work: Callable[[], T]) -> T:
@@ -44,7 +43,7 @@ class ExhaustionRetry:
                 if not self._wait_after(error):
                     raise
             else:
-                self._lacks.report_success()
+                self._exhaustion.report_success()
                 return result
         return work()
 
@@ -57,7 +56,7 @@ class ExhaustionRetry:
         resource = exhausted_resource(error)
         if resource is None:
             return False
-        self._lacks.report(resource)
+        self._exhaustion.report(resource)
         free_descriptors(error)
         return not self._ending.wait(PAUSE)
 
@@ -68,9 +67,9 @@ class QueueingExecutor(ThreadPoolExecutor):
     The standard executor accepts such work, raises an error, and never runs it.
     """
 
-    def __init__(self, threads: int, lacks: ResourceExhaustion) -> None:
+    def __init__(self, threads: int, exhaustion: ResourceExhaustion) -> None:
         super().__init__(threads)
-        self._lacks = lacks
+        self._exhaustion = exhaustion
         # At a second Ctrl-C Celery shuts the executor down in the signal's handler, which may have interrupted
         # `submit`. With the standard lock, which is not reentrant, the worker would deadlock.
         self._shutdown_lock = threading.RLock()  # type: ignore[assignment]
@@ -86,12 +85,12 @@ class QueueingExecutor(ThreadPoolExecutor):
         except EXHAUSTION_ERRORS as error:
             if exhausted_resource(error) is None:
                 raise
-            self._lacks.report(THREADS)
+            self._exhaustion.report(THREADS)
 
 
-def replace_executor(worker: Any, lacks: ResourceExhaustion) -> None:
+def replace_executor(worker: Any, exhaustion: ResourceExhaustion) -> None:
     """Give a Celery worker with a pool of threads a `QueueingExecutor`."""
     pool = worker.pool
     if isinstance(getattr(pool, "executor", None), ThreadPoolExecutor):
-        pool.executor = QueueingExecutor(pool.limit, lacks)
+        pool.executor = QueueingExecutor(pool.limit, exhaustion)
         worker.timer.call_repeatedly(PAUSE, pool.executor.grow)

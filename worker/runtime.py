@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import cached_property
 
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker import EmbeddedBroker, Publisher, QueueDepth, start_embedded_broker
+from breakwall.broker.depth import QueueDepth
+from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.messages.strange import StrangeMessage
-from breakwall.host.exhaustion_log import ResourceExhaustion
+from breakwall.broker.publisher import Publisher
+from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.log_throttle import throttled
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
@@ -39,8 +41,8 @@ class Runtime:
         self.settings = settings
         self.monotonic = time.monotonic
         self._embedded_broker: EmbeddedBroker | None = None
-        self.lacks = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
-        self.exhaustion_retry = ExhaustionRetry(self.lacks)
+        self.exhaustion = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
+        self.exhaustion_retry = ExhaustionRetry(self.exhaustion)
 
     @cached_property
     def database(self) -> Database:
@@ -86,7 +88,7 @@ class Runtime:
             interval=self.settings.dispatch.interval,
             batch=self.settings.dispatch.batch,
             report=throttled(log.warning),
-            lacks=self.lacks,
+            exhaustion=self.exhaustion,
             after_look=backlog_log.run_once,
         )
 
@@ -99,7 +101,7 @@ class Runtime:
 
     @cached_property
     def heartbeat(self) -> Heartbeat:
-        return Heartbeat(self.database, on_exhaustion=self.lacks.report)
+        return Heartbeat(self.database, on_exhaustion=self.exhaustion.report)
 
     @cached_property
     def outcome_log(self) -> OutcomeLog:

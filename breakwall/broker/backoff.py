@@ -1,20 +1,16 @@
-"""Leaves the broker alone for a moment after it failed."""
+"""A pause after a failure of the broker."""
 
 import threading
 from collections.abc import Callable
 
-# Seconds: long enough that an outage costs one slow publish in two seconds, and short enough that messages flow
-# again within two seconds of the broker's return.
+# Seconds: an outage costs one slow publish in that time, and messages flow again so soon after the broker's return.
 PAUSE = 2.0
 
 
 class Backoff:
-    """After a failure no thread tries for `PAUSE`; then one tries, and the others wait for what it finds.
+    """After a failure no thread tries for `PAUSE`; then one thread tries, and the others wait for its result.
 
-    Simpler than a circuit breaker on purpose: a skipped message loses nothing, so one failure is enough.
-
-    Args:
-        clock: seconds, monotonic.
+    One failure is enough, unlike in a circuit breaker: a skipped message loses nothing.
     """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
@@ -24,11 +20,11 @@ class Backoff:
 
     @property
     def is_failing(self) -> bool:
-        """Whether it has failed since its last success."""
+        """Whether it failed after its last success."""
         return self._until is not None
 
     def is_over(self) -> bool:
-        """Whether a try makes sense now. Does not reserve one: that is `try_enter`."""
+        """Whether the pause is over. Reserves no try; `try_enter` does."""
         until = self._until
         return until is None or self._clock() >= until
 
@@ -43,7 +39,7 @@ class Backoff:
             return True
 
     def record_failure(self) -> bool:
-        """Returns whether it is the first one since the last success."""
+        """Returns whether it is the first one after a success."""
         with self._lock:
             first = self._until is None
             self._until = self._clock() + PAUSE

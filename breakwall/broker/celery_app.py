@@ -1,4 +1,4 @@
-"""The Celery app that obeys our settings and nothing else. Importing this loads Celery."""
+"""The Celery app that our settings alone configure. Importing this loads Celery."""
 
 from typing import Any
 
@@ -13,39 +13,33 @@ from breakwall.settings import Settings
 
 
 class IsolatedLoader(AppLoader):  # type: ignore[misc]  # Celery has no types
-    """Reads no module that ``CELERY_CONFIG_MODULE`` names."""
+    """Ignores ``CELERY_CONFIG_MODULE``."""
 
     def read_configuration(self, env: str = "") -> dict[str, Any]:
         return {}
 
 
 class IsolatedSettings(CelerySettings):  # type: ignore[misc]  # Celery has no types
-    """Celery's settings without the four that its own ask the environment for first."""
+    """Celery's settings. Celery reads these four from the environment first; here the environment is ignored."""
 
     @property
     def broker_url(self) -> Any:
         return self.get("broker_url")
 
-    @property
-    def broker_read_url(self) -> Any:
-        return self.broker_url
-
-    @property
-    def broker_write_url(self) -> Any:
-        return self.broker_url
+    broker_read_url = broker_write_url = broker_url
 
     @property
     def result_backend(self) -> Any:
         return self.get("result_backend")
 
     def __repr__(self) -> str:
-        return "IsolatedSettings()"  # the broker's password is among them; Celery's own `humanize` hides it
+        return "IsolatedSettings()"  # they hold the broker's password; Celery's own `humanize` hides it
 
 
 class NodeTLSConnection(Connection):
-    """Checks each node's certificate against its own name: kombu writes the first node's name into shared settings."""
+    """Checks each node's certificate against that node's name. kombu's own uses the first node's name for all."""
 
-    def _init_params(self, **params: Any) -> None:  # type: ignore[override]  # kombu names each, and passes all so
+    def _init_params(self, **params: Any) -> None:  # type: ignore[override]  # kombu passes all by name
         super()._init_params(**{**params, "ssl": _copied(params["ssl"])})  # type: ignore[no-untyped-call]
 
     def _info(self, resolve: bool = True) -> tuple[tuple[str, Any], ...]:
@@ -54,8 +48,6 @@ class NodeTLSConnection(Connection):
 
 
 class NodeTLSAMQP(AMQP):  # type: ignore[misc]  # Celery has no types
-    """Celery's, with our connections."""
-
     Connection = NodeTLSConnection
 
 
@@ -64,17 +56,14 @@ def _copied(tls: Any) -> Any:
 
 
 class IsolatedCelery(Celery):  # type: ignore[misc]  # Celery has no types
-    """Configured by ``settings``: no variable of Celery's changes it, nor does a Django project around it.
+    """Configured by ``settings`` alone: Celery's environment variables and a Django project change nothing.
 
-    Args:
-        settings: where the broker is.
-        current: whether it becomes the process's current app. In a shop's process that is the shop's own.
+    ``current``: it becomes the process's current app. In a shop's process, the current app is the shop's.
     """
 
     def __init__(self, settings: Settings, *, current: bool) -> None:
-        super().__init__(
-            "breakwall", loader=IsolatedLoader, amqp=NodeTLSAMQP, fixups=[], set_as_current=current
-        )
-        # Celery keeps and fills this very object. An assignment to its attribute would be a setting.
+        ours = {"loader": IsolatedLoader, "amqp": NodeTLSAMQP, "fixups": []}
+        super().__init__("breakwall", **ours, set_as_current=current)
+        # Celery keeps this object and fills it. A plain assignment would make a setting named `__class__`.
         object.__setattr__(self._conf, "__class__", IsolatedSettings)
         self.conf.update(celery_config(settings))

@@ -1,4 +1,4 @@
-"""How Celery is configured for the broker in use: Redis, the embedded Valkey, or RabbitMQ."""
+"""Celery's configuration for Redis, the embedded Valkey and RabbitMQ."""
 
 from typing import Any
 from urllib.parse import quote
@@ -9,30 +9,26 @@ from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_op
 QUEUE = "payments.retry"
 TASK = "breakwall.retry_payment"
 
-# Where RabbitMQ puts a message that was delivered many times and never acknowledged.
-#
-# For counting, and for a look at what kills workers. The order is in the database and is published again.
+# RabbitMQ moves a message here that was delivered many times and never acknowledged. An operator sees what kills
+# workers; the order is in the database and is republished.
 DEAD_LETTERS = "payments.retry.dead"
 
-CONCURRENCY = 20  # Threads of a worker: they wait for the payment service nearly all of the time.
+CONCURRENCY = 20  # Threads of a worker, which mostly wait for the payment service.
 
-# Seconds that a worker waits for Redis. Publishing has tighter bounds of its own (`connections`).
-SOCKET_TIMEOUT = 5.0
+SOCKET_TIMEOUT = 5.0  # Seconds that a worker waits for Redis. `connections` has shorter timeouts.
 
-SHORTEST_VISIBILITY = 300
+SHORTEST_VISIBILITY = 300  # Seconds.
 
 
 def celery_config(settings: Settings) -> dict[str, Any]:
     """The Celery settings for ``settings.broker``, for ``app.conf.update``.
 
-    Delays are never Celery's: due times are in the database, and a message is done with in moments.
-    docs/adr/0003-embedded-valkey.md explains more of the values.
+    Celery delays nothing: due times are in the database. docs/adr/0003-embedded-valkey.md explains more values.
     """
-    chosen = _amqp() if is_amqp(settings) else _redis(settings)
     return {
         "broker_url": _url(settings),
         "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,  # a worker outlives any outage of its broker
+        "broker_connection_max_retries": None,  # a worker survives any outage of its broker
         "task_default_queue": QUEUE,
         "task_acks_late": True,
         "task_ignore_result": True,
@@ -44,10 +40,10 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_consumer": "breakwall.broker.consuming.consumer:RetryConsumer",
         "worker_pool": "threads",
         "worker_concurrency": CONCURRENCY,
-        # A prefetched message cannot be taken back by a pause, and other workers do not see it.
+        # A prefetched message is hidden from other workers, and a pause cannot take it back.
         "worker_prefetch_multiplier": 1,
         "worker_disable_rate_limits": True,
-        **chosen,
+        **(_amqp() if is_amqp(settings) else _redis(settings)),
         **_tls(settings),
     }
 
@@ -58,16 +54,16 @@ def is_amqp(settings: Settings) -> bool:
 
 
 def visibility_timeout(settings: Settings) -> int:
-    """Seconds after which Redis hands a message that was not acknowledged to another worker.
+    """Seconds after delivery until Redis gives an unacknowledged message to another worker.
 
-    The clock starts at delivery. A message may wait in the worker behind one that takes a look-up and a
-    charge, and then takes as long itself: four calls, and a minute for the database and for pauses.
+    A message may wait in the worker for the message before it. Each needs a look-up and a charge: four calls in all,
+    and one minute more for the database and for pauses.
     """
     return max(SHORTEST_VISIBILITY, int(4 * settings.payment_timeout + 60))
 
 
 def _url(settings: Settings) -> str:
-    """As kombu takes it. Each sentinel is a whole URL: kombu goes from one to the next and forgets the last."""
+    """In kombu's form. Each sentinel is a whole URL, because kombu keeps nothing when it goes to the next one."""
     if not is_sentinel(settings.broker):
         return settings.broker
     address = parse_sentinel_url(settings.broker)
@@ -78,7 +74,7 @@ def _url(settings: Settings) -> str:
 
 
 def sentinel_transport_options(settings: Settings, timeout: float) -> dict[str, Any]:
-    """What kombu takes beside the URL; ``timeout``: seconds for each wait for Redis, and for all sentinels."""
+    """kombu's options beside the URL; ``timeout``: seconds for each wait for Redis, and for all sentinels together."""
     address = parse_sentinel_url(settings.broker)
     return {"master_name": address.master_name, "sentinel_kwargs": sentinel_options(address, timeout)}
 
@@ -89,13 +85,13 @@ def _redis(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {
             **sentinel,
             "visibility_timeout": visibility_timeout(settings),
-            # With Celery's defaults (10 and 10) a dead worker's messages are looked for every 100 seconds.
+            # With Celery's defaults (10 and 10) a dead worker's messages are restored every 100 seconds only.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "socket_timeout": SOCKET_TIMEOUT,
             "socket_connect_timeout": SOCKET_TIMEOUT,
             "socket_keepalive": True,
-            # Each thread takes a connection while it acknowledges: with kombu's 10, threads would fail.
+            # Each thread needs a connection to acknowledge: with kombu's 10, threads would fail.
             "max_connections": 1000,
         },
     }
@@ -112,13 +108,13 @@ def _amqp() -> dict[str, Any]:
 
 
 def _tls(settings: Settings) -> dict[str, Any]:
-    """Check the broker's certificate and its name, against the system's authorities.
+    """Check the broker's certificate and name against the system's authorities.
 
-    Left to themselves, Celery takes any certificate for ``rediss://``, and any valid one for ``amqps://``.
+    Celery's default accepts every certificate for ``rediss://``, and every valid one for ``amqps://``.
     """
     scheme = settings.broker.partition("://")[0]
     if scheme == "rediss":
         return {"broker_use_ssl": {"ssl_cert_reqs": "required", "ssl_check_hostname": True}}
     if scheme == "amqps":
-        return {"broker_use_ssl": {"server_hostname": None}}  # kombu fills in the host's name, and checks it
+        return {"broker_use_ssl": {"server_hostname": None}}  # kombu sets the host's name and checks it
     return {}

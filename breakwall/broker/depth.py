@@ -1,4 +1,4 @@
-"""How many messages wait at the broker."""
+"""The number of messages that wait at the broker."""
 
 import logging
 import threading
@@ -18,11 +18,8 @@ log = logging.getLogger("breakwall.broker")
 class QueueDepth:
     """Asks the broker, over one connection that it keeps. Thread-safe.
 
-    RabbitMQ and Redis alike count the messages that no worker has taken. Where something else is in the queue's
-    place, nothing is published, so nothing else would tell: this warns, once.
-
-    Args:
-        queue: another one than that of the orders.
+    RabbitMQ and Redis count the messages that no worker has taken. If something else has the queue's name, nothing is
+    published and no publisher fails, so this logs one warning.
     """
 
     def __init__(self, settings: Settings, queue: str = QUEUE) -> None:
@@ -33,7 +30,7 @@ class QueueDepth:
         forking.remember(self)
 
     def __call__(self) -> int | None:
-        """Messages that wait; None when the broker does not answer. Takes under a second, never raises."""
+        """Messages that wait; None if the broker does not answer. Takes less than a second, never raises."""
         forking.notice()
         with self._lock:
             try:
@@ -51,14 +48,14 @@ class QueueDepth:
             log.warning("%s; until then orders wait in the database", problem)
 
     def close(self) -> None:
-        """Drop the connection. Safe to call twice; the next call opens a new one."""
+        """Drop the connection. Safe to call twice; the next use opens a new one."""
         forking.notice()
         with self._lock:
             if "_connection" in self.__dict__:
                 self._connection.close()
 
     def after_fork(self) -> None:
-        """In a forked child: the connection is the parent's, and is left to it."""
+        """In a forked child: keep the parent's connection open and unused, because it is the parent's."""
         self._inherited = self.__dict__.pop("_connection", None)
         self._lock = threading.Lock()
 
@@ -68,7 +65,7 @@ class QueueDepth:
 
 
 def queue_depth(settings: Settings, queue: str = QUEUE) -> int | None:
-    """The same, once: connects, asks and hangs up."""
+    """The same, once: connect, ask, close."""
     ask = QueueDepth(settings, queue)
     try:
         return ask()

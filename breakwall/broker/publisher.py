@@ -1,4 +1,4 @@
-"""Publishes orders' ids to the retry queue: in under a second, without an error, whatever the broker does."""
+"""Publishes orders' ids to the retry queue, in less than a second and without raising, whatever the broker does."""
 
 import itertools
 import logging
@@ -20,59 +20,46 @@ from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
-MAX_CONNECTIONS = 8  # For any number of threads: a connection is busy for about a millisecond a message.
+MAX_CONNECTIONS = 8  # For any number of threads: a message occupies a connection for about a millisecond.
 
 
 class Publisher:
-    """Sends messages to the queue that the retry workers drain; a message is an order's id and nothing else.
+    """Sends orders' ids to the retry workers, one in each message. Thread-safe.
 
-    A publish that fails loses nothing: the order is in the database and the dispatcher publishes it again.
-    After a failure the broker is left alone for a moment, so that its outage costs an order microseconds.
-    Thread-safe; after a fork the child opens connections of its own. Loads Celery at the first use.
-
-    On Redis a publish over a warm connection is one ``LPUSH`` in one round trip; the server's
-    ``INFO commandstats`` counts it.
-
-    Args:
-        settings: where the broker is.
-        clock: seconds, monotonic.
+    A failed publish loses nothing: the order is in the database and the dispatcher republishes it. After a failure
+    there is a `Backoff`, so that an outage costs an order microseconds. After a fork the child opens its own
+    connections. Loads Celery at the first use. On Redis, a publish over an open connection is one ``LPUSH``.
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        # A broker may come and go many times in a minute. An outage that begins in silence is told after it.
+        # Outages are logged at most once a minute. One that starts within that minute is logged by a later failure.
         self._has_news, self._throttle = False, LogThrottle(clock)
         self._backoff, self._pool = Backoff(clock=clock), _new_pool()
         forking.remember(self)
 
-    def publish(self, order_id: str) -> bool:
-        """Whether the broker has the message. Takes under a second and never raises."""
-        return self.publish_many([order_id]) == 1
-
     def publish_many(self, order_ids: Iterable[str]) -> int:
-        """Publish in order and stop at the first failure; returns how many the broker has.
+        """Publish in order, stop at the first failure, and return how many messages the broker has.
 
-        Those after it, ``order_ids[returned:]``, may have arrived or not. Takes under a second from the
-        moment at which the broker stops answering, and never raises.
+        The later ones, ``order_ids[returned:]``, may have arrived or not. Never raises, and returns less than a second
+        after the broker stops answering.
         """
         sent = 0
         ids = iter(order_ids)
-        while chunk := list(itertools.islice(ids, MESSAGES_AT_ONCE)):
-            if not self._attempt(chunk):
-                break
-            sent += len(chunk)
+        while (batch := list(itertools.islice(ids, MESSAGES_AT_ONCE))) and self._attempt(batch):
+            sent += len(batch)
         return sent
 
     @property
     def failing(self) -> bool:
-        """Whether the broker has taken no message since one failed. Reads a flag; tries nothing."""
+        """Whether the last publish that was tried failed. Reads a flag; tries nothing."""
         return self._backoff.is_failing
 
     def prepare(self) -> None:
-        """Load Celery and the broker's client now rather than in the first publish; does not connect.
+        """Load Celery and the broker's client now instead of in the first publish; does not connect.
 
-        That is 0.3 s of work, and from a cold disk can take longer than a publish may.
+        That takes 0.3 s, and from a cold disk more than a publish may take.
         """
         forking.notice()
         _ = self._app.amqp.queues
@@ -80,7 +67,7 @@ class Publisher:
             self._pool.put(self._pool.get_nowait() or new_connection(self._settings, self._app))
 
     def close(self) -> None:
-        """Drop the idle connections. Safe to call twice; a later publish opens new ones."""
+        """Drop the idle connections. Safe to call twice; the next publish opens new ones."""
         forking.notice()
         idle, self._pool = self._pool, _new_pool()
         with suppress(Empty):
@@ -92,7 +79,7 @@ class Publisher:
     def _app(self) -> Any:
         return client_app(self._settings)
 
-    def _attempt(self, chunk: Sequence[str]) -> bool:
+    def _attempt(self, batch: Sequence[str]) -> bool:
         forking.notice()
         pool = self._pool
         if not self._backoff.is_over():
@@ -102,11 +89,11 @@ class Publisher:
         except Empty:
             return False
         try:
-            # A thread that waited for a connection may have waited for a broker that turned out to hang.
+            # While this thread waited for a connection, another thread may have noticed that the broker hangs.
             if not self._backoff.try_enter():
                 return False
             connection = connection or new_connection(self._settings, self._app)
-            connection.send(chunk)
+            connection.send(batch)
         except Exception as error:
             self._record_failure(error)
             return False
@@ -123,14 +110,14 @@ class Publisher:
             log.warning("%s", _explain(error))
 
     def after_fork(self) -> None:
-        """In a forked child. The parent goes on undisturbed."""
-        # Forgotten, not closed: closing would say goodbye to the broker in the parent's name.
+        """In a forked child."""
+        # Not closed: closing would end the parent's connections at the broker.
         self.__dict__.pop("_app", None)
         self._backoff, self._pool = Backoff(clock=self._clock), _new_pool()
 
 
 def _new_pool() -> LifoQueue[BrokerConnection | None]:
-    """The connections that are not in use: the last one used first, and None for one that was never made."""
+    """The connections that are not in use, the last used first; None for one that was never made."""
     pool: LifoQueue[BrokerConnection | None] = LifoQueue()
     for _ in range(MAX_CONNECTIONS):
         pool.put(None)

@@ -1,4 +1,4 @@
-"""RabbitMQ's queues: replicated, with a limit of deliveries and a place for what exceeds it."""
+"""RabbitMQ's queues: a replicated one with a limit of deliveries, and one for dead letters."""
 
 from typing import Any
 
@@ -6,13 +6,12 @@ from kombu.entity import Exchange, Queue
 
 from breakwall.broker.config import DEAD_LETTERS, QUEUE
 
-DELIVERY_LIMIT = 20  # RabbitMQ 4 has this limit by default; stated, so that it is the same on every version.
-
+DELIVERY_LIMIT = 20  # RabbitMQ 4's default, stated so that every version has it.
 WEEK_IN_MS = 7 * 24 * 3600 * 1000
 
 
 class QuorumQueue(Queue):
-    """A quorum queue that declares its dead-letter queue with itself, for producers and workers alike."""
+    """A quorum queue whose declaration also declares the dead-letter queue."""
 
     queue_arguments: dict[str, Any]
     channel: Any
@@ -24,7 +23,7 @@ class QuorumQueue(Queue):
 
 
 def retry_queue() -> Any:
-    """`QUEUE`, the same for each process that declares it."""
+    """`QUEUE`, as producers and workers declare it."""
     queue: Any = QuorumQueue  # kombu has no types here
     return queue(
         QUEUE,
@@ -40,6 +39,6 @@ def retry_queue() -> Any:
 
 
 def dead_letter_queue() -> Any:
-    """`DEAD_LETTERS`. Bounded in number and age: it holds ids for an operator's eyes, not orders."""
+    """`DEAD_LETTERS`, with a limit of messages and age: it holds ids for an operator, not orders."""
     limits = {"x-max-length": 10_000, "x-message-ttl": WEEK_IN_MS}
     return Queue(DEAD_LETTERS, Exchange(""), routing_key=DEAD_LETTERS, queue_arguments=limits)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.documents import breaker_document
 from breakwall.errors import BreakwallError, ExitCode
+from breakwall.json_documents import breaker_document
 from breakwall.terminal.authors import ActorOption, author
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import write_note, write_result

@@ -72,9 +72,9 @@ def explain(error: Exception) -> Explanation | None:
             advice = "PostgreSQL needs a driver: pip install 'breakwall[postgres]'"
             return Explanation("settings", ExitCode.USAGE, [f"BREAKWALL_DATABASE_URL: {advice}"])
     # A `DatabaseUnavailableError` names the exhausted resource itself, and says more.
-    lack = None if hasattr(error, "lack") else exhausted_resource(error)
-    if lack is not None:
-        return _system(f"this process has no {lack} left")
+    resource = None if hasattr(error, "lack") else exhausted_resource(error)
+    if resource is not None:
+        return _system(f"this process has no {resource} left")
     if isinstance(error, BreakwallError):
         return Explanation(error.kind, error.exit_code, error.sentences(), error.details())
     return None

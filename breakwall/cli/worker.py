@@ -60,9 +60,9 @@ def _check_broker(settings: Settings) -> None:
         NoServerProgramError: it is wanted, and there is no program for it.
         WrongQueueError: another broker is, and has something else in the queue's place.
     """
-    from breakwall.broker import check_queue
-    from breakwall.broker.embedded.find_server import find_server_program
+    from breakwall.broker.checks.run import check_queue
     from breakwall.broker.embedded.folder import ServerFolder
+    from breakwall.broker.embedded.server import find_server_program
 
     if settings.embedded_broker:
         ServerFolder(settings.home)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from breakwall.documents import fleet_document
+from breakwall.json_documents import fleet_document
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import plain, say, screen, write_json, write_table
 from breakwall.terminal.words import count, duration

@@ -3,7 +3,7 @@
 from breakwall.breaker import MemoryStore, store_from_url
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.settings import Settings
-from breakwall.urls import where
+from breakwall.urls.address import where
 from breakwall.wiring import PAYMENT_CIRCUIT, circuit_is_unused
 
 NAME = "breaker store"

@@ -1,10 +1,12 @@
 """Checks the broker: the configured one, or the embedded one."""
 
-from breakwall.broker import BrokerRefusesError, WrongQueueError, check_queue, check_writing, queue_depth
+from breakwall.broker.checks.run import check_queue, check_writing
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.errors import BrokerRefusesError, WrongQueueError
 from breakwall.doctor.embedded_broker import embedded_broker
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.settings import Settings
-from breakwall.urls import where
+from breakwall.urls.address import where
 
 NAME = "broker"
 

@@ -14,7 +14,8 @@ from breakwall.payments.db.schema import orders
 from breakwall.payments.operator.incidents import count_open, newest_incidents
 from breakwall.payments.site import read_site
 from breakwall.settings import Settings
-from breakwall.urls import missing_file, where
+from breakwall.urls.address import where
+from breakwall.urls.databases import missing_file
 
 NAME = "database"
 SHOWN = 3  # Open incidents that are listed one by one.

@@ -4,9 +4,9 @@ import socket
 from contextlib import closing
 from pathlib import Path
 
-from breakwall.broker import BrokerNotStartedError, queue_depth
-from breakwall.broker.embedded.find_server import NoServerProgramError, find_server_program
-from breakwall.broker.embedded.folder import ServerFolder
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.embedded.folder import BrokerNotStartedError, ServerFolder
+from breakwall.broker.embedded.server import NoServerProgramError, find_server_program
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
@@ -14,7 +14,7 @@ from breakwall.payments.fleet.workers import live_workers
 from breakwall.settings import Settings
 from breakwall.terminal.words import count
 from breakwall.texts import MAX_LENGTH, visible
-from breakwall.urls import missing_file
+from breakwall.urls.databases import missing_file
 
 NAME = "broker"
 

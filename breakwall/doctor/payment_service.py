@@ -6,7 +6,7 @@ import uuid
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.payments.gateways import LookupResult, gateway_from_settings
 from breakwall.settings import Settings
-from breakwall.urls import where
+from breakwall.urls.address import where
 
 NAME = "payment service"
 

@@ -60,8 +60,9 @@ def _look(connection: Connection) -> tuple[int, list[StoredStrangeMessage]]:
 
 def dead_letters(settings: Settings) -> list[Finding]:
     """The messages that RabbitMQ took out of the queue before a worker was done with them."""
-    from breakwall.broker import dead_letter_reasons, queue_depth
+    from breakwall.broker.checks.run import dead_letter_reasons
     from breakwall.broker.config import DEAD_LETTERS
+    from breakwall.broker.depth import queue_depth
 
     name, number = "dead letters", queue_depth(settings, DEAD_LETTERS)
     if not number:

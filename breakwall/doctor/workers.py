@@ -9,7 +9,7 @@ from breakwall.payments.db.database import Database, DatabaseUnavailableError, S
 from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
 from breakwall.terminal.words import count, duration
-from breakwall.urls import missing_file
+from breakwall.urls.databases import missing_file
 from breakwall.wiring import inspect_breaker
 
 WORKERS = "workers"

@@ -1,4 +1,4 @@
-"""What this process runs in: patched threads and sockets, exhausted resources, rights of files.
+"""This process's environment: patched threads and sockets, exhausted resources, file permissions.
 
-Imports nothing else of Breakwall but `log_throttle`.
+Of Breakwall it imports only `log_throttle`.
 """

@@ -1,18 +1,17 @@
 """Whether gevent or eventlet has patched this process so that Breakwall would hang in it.
 
-Both replace the standard library's threads, locks and sockets by their own. gevent's serve us if they are there
-before we are imported. What was made before and is used afterwards waits for a thread that never runs. Imports
-nothing of Breakwall, and neither of the two.
+Both replace the standard library's threads, locks and sockets. gevent's work if gevent patches before Breakwall is
+imported. An object that was created before the patch waits for ever, because its thread never runs.
 """
 
 import sys
 
-# The modules of the standard library with which we wait.
+# The modules of the standard library that Breakwall waits with.
 REPLACED = ("threading", "queue", "socket", "select", "time")
 
 
 class HostError(RuntimeError):
-    """Breakwall would hang in this process as it is set up. The text says what to do."""
+    """Breakwall would hang in this process. The message says what to do."""
 
 
 def _patched_by_gevent() -> tuple[bool, ...]:
@@ -24,22 +23,16 @@ _AT_IMPORT = _patched_by_gevent()
 
 
 def check_host() -> None:
-    """Refuse a process in which calls would hang or fail. Takes a microsecond; for each first use in a process.
-
-    Raises:
-        HostError: gevent has patched since Breakwall was imported, or eventlet has patched at any time.
-    """
+    """Raise `HostError` if gevent has patched after Breakwall was imported, or eventlet at any time. Takes 1 µs."""
     if _patched_by_gevent() != _AT_IMPORT:
         raise HostError(
-            "gevent has patched this process after Breakwall was imported, and what was made before would hang: "
+            "gevent has patched this process after Breakwall was imported, so calls would hang: "
             "call gevent.monkey.patch_all() before anything imports breakwall, producers or worker; "
             "with gunicorn -k gevent, leave --preload out"
         )
     eventlet = sys.modules.get("eventlet.patcher")
-    if eventlet is not None and (
-        eventlet.is_monkey_patched("socket") or eventlet.is_monkey_patched("thread")
-    ):
+    if eventlet is not None and any(map(eventlet.is_monkey_patched, ("socket", "thread"))):
         raise HostError(
-            "eventlet has patched this process, and takes away what Breakwall waits with (select.poll): "
-            "use threads, or gevent instead"
+            "eventlet has patched this process, and removes select.poll, which Breakwall waits with: "
+            "use threads or gevent instead"
         )

@@ -1,6 +1,6 @@
-"""Gives file descriptors back when there are none left.
+"""Closes idle connections when the process has run out of file descriptors.
 
-Otherwise one part of the process would wait for ever for descriptors that another part keeps and does not use.
+Otherwise one part of the process would wait for ever for descriptors that another part keeps idle.
 """
 
 import time
@@ -9,14 +9,14 @@ from typing import Protocol
 
 from breakwall.host.exhaustion import DESCRIPTORS, exhausted_resource
 
-INTERVAL = 1.0  # Seconds until idle connections are closed again.
+INTERVAL = 1.0  # Seconds between two closings of idle connections.
 
 
 class IdleConnections(Protocol):
     """Keeps connections open for later use."""
 
     def close_idle(self) -> None:
-        """Close those that are not in use; later ones are opened as they are needed. Safe for threads."""
+        """Close those that are not in use. Thread-safe."""
         ...
 
 
@@ -25,12 +25,12 @@ _freed_at = float("-inf")
 
 
 def register_idle_connections(connections: IdleConnections) -> None:
-    """Have them closed when this process has no descriptors left."""
+    """Have them closed when this process runs out of descriptors."""
     _registered.add(connections)
 
 
 def free_descriptors(error: BaseException | None) -> None:
-    """Close all idle connections where ``error`` came because there were no descriptors left."""
+    """Close all idle connections if exhausted descriptors caused ``error``."""
     global _freed_at
     while error is not None and exhausted_resource(error) != DESCRIPTORS:
         error = error.__context__

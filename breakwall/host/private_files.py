@@ -1,6 +1,6 @@
-"""Makes folders and files that only their owner may read, whatever the umask.
+"""Makes folders and files that only their owner may read, for any umask.
 
-A folder or file that is there already keeps its rights: they are its owner's choice.
+An existing folder or file keeps its permissions: they are its owner's choice.
 """
 
 import os
@@ -10,12 +10,11 @@ from typing import IO, Any
 
 FOLDER = 0o700
 FILE = 0o600
-
-UMASK = 0o077  # For programs that we start, so that what they make is private too.
+UMASK = 0o077  # For programs that we start: their files are private too.
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder, and those above it that are missing."""
+    """Make the folder and the missing ones above it."""
     for missing in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
         try:
             missing.mkdir(mode=FOLDER)
@@ -23,28 +22,28 @@ def make_folder(path: Path) -> None:
             if not missing.is_dir():
                 raise
         else:
-            # A umask such as 0177 would make the folder useless for its owner.
+            # With a umask such as 0177 the owner could not use the folder.
             missing.chmod(FOLDER)
 
 
 def make_file(path: Path) -> None:
-    """Make an empty file for SQLite, which gives the files beside it the same rights; nothing where there is one.
+    """Make an empty file for SQLite, unless it exists. SQLite copies its permissions to the files beside it.
 
-    Where this fails, SQLite makes the file, or says what is wrong.
+    If this fails, SQLite makes the file or reports the cause.
     """
-    # Not opened: closing it would release the locks that SQLite has on it in this process.
+    # Not opened: closing it would release SQLite's locks on it in this process.
     with suppress(OSError):
         os.mknod(path, FILE)
         os.chmod(path, FILE)  # noqa: PTH101 - as above
 
 
 def open_private(path: Path | str, mode: str, **options: Any) -> IO[Any]:
-    """As `open`; a file that is made is private."""
+    """As `open`; a new file is private."""
     return open(path, mode, opener=open_descriptor, **options)
 
 
 def open_descriptor(path: Path | str, flags: int) -> int:
-    """As `os.open`; a file that is made is private."""
+    """As `os.open`; a new file is private."""
     flags |= os.O_CLOEXEC
     if flags & os.O_CREAT:
         with suppress(FileExistsError):

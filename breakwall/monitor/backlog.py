@@ -78,7 +78,7 @@ class Monitor:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Watch what the settings name."""
-        from breakwall.broker import QueueDepth
+        from breakwall.broker.depth import QueueDepth
         from breakwall.wiring import open_breaker, open_database
 
         depth = QueueDepth(settings)

@@ -1,4 +1,4 @@
-"""A child process that dies with this one."""
+"""A child process that dies with this process."""
 
 import os
 import signal
@@ -12,42 +12,29 @@ from typing import IO
 from breakwall.pickling import Picklable
 from breakwall.processes import launcher
 
-LAST_LINES = 12  # Lines of a log that are shown when its process has failed: a traceback's end.
+LAST_LINES = 12  # Lines of a failed process's log that are shown: the end of a traceback.
 
 Stream = int | IO[bytes] | None
 
 
 class ChildFailedError(Picklable, Exception):
-    """A process of ours ended, or never came up.
-
-    Attributes:
-        name: which one.
-        log: the end of its output.
-    """
+    """A process of ours has ended, or has not started."""
 
     def __init__(self, name: str, what: str, log: str) -> None:
         super().__init__(f"the {name} {what}")
         self.name = name
-        self.log = log
+        self.log = log  # The end of its output.
 
 
 class Child:
-    """A program that is killed when this process ends, also when this one is killed with -9.
+    """A program that is killed when this process ends, even when this process is killed with -9.
 
-    To be made by a thread that lives as long as this process: Linux takes that thread's end for the parent's.
-    The child has a session of its own, so that the terminal's Ctrl-C reaches only us.
+    The thread that makes it must live as long as this process: for Linux, that thread is the parent. The child has its
+    own session, so that the terminal's Ctrl-C does not reach it.
 
-    Args:
-        name: what people call it.
-        command: the program, by its path, and its arguments.
-        environment: its whole environment.
-        folder: its working folder.
-        stdin, stdout, stderr, umask: as `subprocess.Popen` takes them.
-        inherited: open files that the program gets, by their numbers.
-        how: ``kernel`` or ``pipe``, see `breakwall.processes.launcher`; by default what the system can do.
-
-    Raises:
-        OSError: it could not be started.
+    ``command`` begins with the program's path. ``environment`` is complete: nothing of ours is added. ``inherited`` are
+    numbers of open files. ``how``: ``kernel`` or ``pipe``, see `launcher`; by default what the system supports. Raises
+    `OSError` if the program cannot be started.
     """
 
     def __init__(
@@ -66,7 +53,7 @@ class Child:
     ) -> None:
         self.name = name
         how = how or ("kernel" if sys.platform == "linux" else "pipe")
-        watched, self._held = os.pipe()  # `_held` is open for as long as this process lives
+        watched, self._held = os.pipe()  # `_held` stays open until this process ends
         start = [sys.executable, "-I", "-S", launcher.__file__, how, str(os.getpid()), str(watched)]
         try:
             self.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
@@ -96,16 +83,16 @@ class Child:
 
     @property
     def how_it_ended(self) -> str:
-        """In words, once it has."""
+        """For people, after its end."""
         code = self.process.returncode
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM; does not wait."""
+        """Send SIGTERM and return at once."""
         self.process.terminate()
 
     def stop(self, timeout: float) -> None:
-        """Ask it to stop, kill it where it has not within ``timeout`` seconds, and return when it has ended."""
+        """Ask it to stop, kill it after ``timeout`` seconds, and return when it has ended."""
         self.ask_to_stop()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout)
@@ -114,7 +101,7 @@ class Child:
     def kill(self) -> None:
         """Kill it with -9 and return when it has ended. Safe to call twice, and after its end."""
         if self.running:  # else the number may be another process's by now
-            # The group: elsewhere than on Linux the launcher stays beside the program.
+            # The whole group: with ``pipe`` the launcher runs beside the program.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -124,12 +111,12 @@ class Child:
 
 
 def python_module(*arguments: str) -> list[str]:
-    """``python -m …`` under this Python. No file in the working folder takes a module's place (``-P``)."""
+    """``python -m …`` with this Python. Files in the working folder are not imported (``-P``)."""
     return [sys.executable, "-P", "-m", *arguments]
 
 
 def end_of(log: Path, lines: int = LAST_LINES) -> str:
-    """The last lines of a log, for a person to read; empty where there is none."""
+    """The last lines of a log, for a person; empty if there is no log."""
     with suppress(OSError):
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     return ""

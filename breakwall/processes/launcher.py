@@ -1,8 +1,8 @@
-"""Runs a program that dies with the process that started it, also when that one is killed with -9.
+"""Runs a program that dies with the process that started it, even when that process is killed with -9.
 
-On Linux the kernel does it: this process asks for a signal at its parent's death and becomes the program.
-Elsewhere it stays beside the program and watches a pipe whose other end only the parent holds.
-`Child` runs this file by its path, with the standard library alone: it starts in a few milliseconds.
+On Linux the kernel does this: the launcher asks for a signal at its parent's death and becomes the program. Elsewhere
+it runs beside the program and watches a pipe whose other end only the parent holds. `Child` runs this file by its
+path. It imports only the standard library, so it starts in a few milliseconds.
 
 Usage: ``launcher.py kernel|pipe PARENT_PID PIPE_FD PROGRAM [ARGUMENT ...]``; ``PIPE_FD`` is open for reading.
 """
@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-INTERVAL = 0.1  # seconds between two looks at whether the program has ended by itself
+INTERVAL = 0.1  # seconds between two checks that the program still runs
 
 
 def main(how: str, parent: str, pipe: str, *command: str) -> int:
@@ -26,7 +26,7 @@ def main(how: str, parent: str, pipe: str, *command: str) -> int:
 
 
 def _ask_the_kernel(parent: int) -> None:
-    # SIGKILL: a server may refuse to stop, and what it has acknowledged is with the operating system.
+    # SIGKILL: a server may refuse to stop, and the operating system already has what it acknowledged.
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
@@ -36,7 +36,7 @@ def _ask_the_kernel(parent: int) -> None:
 
 def _watch(pipe: int, command: tuple[str, ...]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # All other files that are open here, a lock for one, belong to the program.
+    # The other open files, such as a lock, are for the program.
     program = subprocess.Popen(command, close_fds=False)  # noqa: S603 - the caller's own program, no shell
     try:
         while program.poll() is None:

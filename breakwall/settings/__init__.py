@@ -1,7 +1,7 @@
-"""Settings: every environment variable that Breakwall obeys, checked when it is read.
+"""Settings: every environment variable that configures Breakwall, checked when it is read.
 
-`load_settings` is the edge where the environment is read. It reports every bad variable at once and never repeats a
-value: values hold passwords. Import the names below.
+`load_settings` reads the environment. It reports all bad variables at once and never repeats a value, because values
+hold passwords. Import the names below.
 """
 
 from breakwall.settings.errors import SettingsError

@@ -1,15 +1,18 @@
-"""Reads the settings from the environment, and says what is wrong with a variable without its value."""
+"""Reads the settings from the environment and from `.env`, and reports what is wrong, without any value."""
 
 import difflib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ValidationError
 
-from breakwall.settings.dotenv import read_dotenv
 from breakwall.settings.errors import SettingsError
 from breakwall.settings.model import Settings
 from breakwall.settings.sections import PREFIX
@@ -18,10 +21,9 @@ NESTED = "__"
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = None) -> Settings:
-    """Read the settings from ``environ`` (default: the process's own, over ``.env`` in the working folder).
+    """Read the settings from ``environ``; by default from the process's environment, which overrides ``.env``.
 
-    Raises:
-        SettingsError: naming every variable that is unknown or unusable, and what would be right.
+    Raises `SettingsError`, which names every unknown or unusable variable and what would be right.
     """
     if environ is None:
         environ = {**read_dotenv(dotenv or Path(".env"), PREFIX), **os.environ}
@@ -39,8 +41,37 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     return settings
 
 
+def read_dotenv(path: Path, prefix: str) -> dict[str, str]:
+    """The variables in the file; none if there is no file.
+
+    Raises `SettingsError` if it is no text, or if a line with a variable that begins with ``prefix`` cannot be read:
+    with the default for that variable, orders would go into another database.
+    """
+    bindings = list(parse_stream(StringIO(_text(path))))
+    for one in bindings:
+        if one.error and prefix in one.original.string:
+            right = "NAME=value would be right, and a value that begins with a quote ends with it"
+            raise SettingsError([f"{path}: line {one.original.line} cannot be read: {right}"])
+    # Without other programs' unreadable lines, because python-dotenv would warn of them each time.
+    readable = "".join(one.original.string for one in bindings if not one.error)
+    found = dotenv_values(stream=StringIO(readable))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _text(path: Path) -> str:
+    try:
+        kind = path.stat().st_mode
+        return path.read_text(encoding="utf-8") if stat.S_ISREG(kind) or stat.S_ISFIFO(kind) else ""
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: should be UTF-8 text"]) from None
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read: {error.strerror or type(error).__name__}"]) from None
+
+
 def _home_problem(settings: Settings) -> str | None:
-    """What is wrong with a data folder that is used: its path becomes a part of URLs, which are text."""
+    """What is wrong with the data folder, if it is used. Its path becomes a part of URLs, which are text."""
     if not (settings.embedded_database or settings.embedded_broker):
         return None
     try:
@@ -48,14 +79,12 @@ def _home_problem(settings: Settings) -> str | None:
     except FileNotFoundError:
         return "is below the working folder, and the working folder is not there any more"
     except UnicodeEncodeError:
-        return (
-            "should be a folder whose whole path is UTF-8 text: name another one, or work in another folder"
-        )
+        return "should be a folder whose whole path is UTF-8 text: name another, or change the working folder"
     return None
 
 
 def setting_names() -> list[str]:
-    """Every variable that is a setting, in the order of the fields."""
+    """All variables that are settings, in the order of the fields."""
     return list(_walk(Settings, PREFIX))
 
 
@@ -82,9 +111,9 @@ def _nest(given: Mapping[str, str]) -> dict[str, Any]:
 def _unknown(name: str) -> str:
     plain = re.match(r"\w*", name, re.ASCII)
     if plain and plain[0] != name:
-        # The rest may be the value, where : was written for =.
+        # The rest may be the value, if : was written instead of =.
         return (
-            f"{plain[0]}…: is not a name; NAME=value would be right, the name of letters, digits and _ alone"
+            f"{plain[0]}…: is not a name; NAME=value would be right, with letters, digits and _ in the name"
         )
     near = difflib.get_close_matches(name, setting_names(), n=1, cutoff=0.8)
     hint = f"did you mean {near[0]}?" if near else "README.md lists the settings."
@@ -92,7 +121,7 @@ def _unknown(name: str) -> str:
 
 
 def _problem(loc: tuple[int | str, ...], message: str) -> str:
-    # A union (`… | None`) adds the branch's name to the place. Only names of fields are ours.
+    # For a union (`… | None`) pydantic adds the branch's name. Only names of fields are kept.
     parts = [str(part).upper() for part in loc if str(part).isidentifier()]
     name = PREFIX + NESTED.join(parts)
     longest_first = sorted(setting_names(), key=len, reverse=True)

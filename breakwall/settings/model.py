@@ -1,4 +1,4 @@
-"""All settings in one object, and what follows from them."""
+"""All settings in one object, and the values that follow from them."""
 
 from functools import cached_property
 from pathlib import Path
@@ -25,18 +25,15 @@ from breakwall.settings.sections import (
     SettingsSection,
 )
 from breakwall.settings.values import NAME, UNSET, file, folder, secret
-from breakwall.urls import (
-    check_broker_url,
-    check_database_url,
-    check_payment_url,
-    check_proxy_url,
-    check_store_url,
-    names_a_user,
-)
+from breakwall.urls.address import names_a_user
+from breakwall.urls.brokers import check_broker_url
+from breakwall.urls.databases import check_database_url
+from breakwall.urls.http import check_payment_url, check_proxy_url
+from breakwall.urls.stores import check_store_url
 
 
 class Settings(SettingsSection):
-    """All settings; each field is the variable ``BREAKWALL_`` plus its name in capitals."""
+    """All settings. A field's variable is ``BREAKWALL_`` and the field's name in capitals."""
 
     data_dir: Annotated[Path, AfterValidator(folder)] = Path(".breakwall")
     database_url: Annotated[SecretStr, secret(check_database_url)] | None = None
@@ -76,11 +73,13 @@ class Settings(SettingsSection):
         url = info.data.get("payment_url")
         if url is not None and names_a_user(url.get_secret_value()):
             raise ValueError(
-                "says who we are, and so does the user in BREAKWALL_PAYMENT_URL: remove one of them"
+                "holds credentials, and BREAKWALL_PAYMENT_URL holds a user as well: remove one of them"
             )
         for other in ("payment_token", "payment_token_file"):
             if info.data.get(other) is not None:
-                raise ValueError(f"says who we are, and so does {PREFIX}{other.upper()}: remove one of them")
+                raise ValueError(
+                    f"holds credentials, and so does {PREFIX}{other.upper()}: remove one of them"
+                )
         return value
 
     @field_validator("payment_ca_file", "payment_key_file", "payment_cert_file")
@@ -88,7 +87,7 @@ class Settings(SettingsSection):
     def _with_tls_only(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         url = info.data.get("payment_url")
         if value is not None and url is not None and not url.get_secret_value().startswith("https:"):
-            raise ValueError("is of no use while BREAKWALL_PAYMENT_URL does not start with https://")
+            raise ValueError("has no effect unless BREAKWALL_PAYMENT_URL starts with https://")
         return value
 
     @field_validator("payment_cert_file")
@@ -103,12 +102,12 @@ class Settings(SettingsSection):
 
     @property
     def own_payment_headers(self) -> dict[str, str]:
-        """The shop's own headers of each request to the payment service. Hold secrets: never log them."""
+        """The shop's headers for each request to the payment service. They hold secrets: never log them."""
         return {} if self.payment_headers is None else parse_headers(self.payment_headers.get_secret_value())
 
     @property
     def embedded_database(self) -> bool:
-        """Whether orders are in the data folder's own SQLite file, which is migrated at its first use."""
+        """Whether orders are in the data folder's SQLite file, which is migrated at its first use."""
         return self.database_url is None
 
     @property
@@ -123,7 +122,7 @@ class Settings(SettingsSection):
 
     @property
     def database(self) -> str:
-        """The orders database's SQLAlchemy URL. Holds a password: never log it."""
+        """The orders database's SQLAlchemy URL. It holds a password: never log it."""
         if self.database_url is None:
             return f"sqlite:///{quote(str(self.home / 'breakwall.db'))}"
         return self.database_url.get_secret_value()
@@ -135,21 +134,21 @@ class Settings(SettingsSection):
 
     @property
     def broker(self) -> str:
-        """The broker's kombu URL. Holds a password: never log it."""
+        """The broker's kombu URL. It holds a password: never log it."""
         if self.broker_url is None:
             return f"redis+socket://{quote(str(self.broker_socket))}"
         return self.broker_url.get_secret_value()
 
     @property
     def breaker_store(self) -> str:
-        """Where the circuit's shared state is: by default, beside the orders."""
+        """The URL of the circuit's shared state; by default the orders database."""
         if self.breaker_store_url is None:
             return self.database
         return self.breaker_store_url.get_secret_value()
 
     @property
     def breaker_store_setting(self) -> str:
-        """The variable that says where that is."""
+        """The variable that holds `breaker_store`."""
         return f"BREAKWALL_{'DATABASE' if self.breaker_store_url is None else 'BREAKER_STORE'}_URL"
 
 

@@ -1,4 +1,4 @@
-"""The groups of settings, whose variables have a name of two parts: ``BREAKWALL_RETRY__CAP``."""
+"""The groups of settings. Their variables have two parts: ``BREAKWALL_RETRY__CAP``."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from breakwall.settings.values import UNSET
 
 PREFIX = "BREAKWALL_"
-
 DAY = 86_400  # Seconds.
 
 
@@ -16,10 +15,7 @@ class SettingsSection(BaseModel):
 
 
 class BreakerSettings(SettingsSection):
-    """When the payment service's circuit opens and how it closes again. Times are seconds.
-
-    Within the bounds of `breakwall.breaker.CircuitBreakerConfig`.
-    """
+    """The payment service's circuit, with the bounds of `breakwall.breaker.CircuitBreakerConfig`. Times are seconds."""
 
     failure_threshold: int = Field(3, ge=1, le=10_000)
     failure_rate: float = Field(0.5, gt=0, le=1)
@@ -38,30 +34,25 @@ class RetrySettings(SettingsSection):
 
 
 class DispatchSettings(SettingsSection):
-    """The worker's loop that publishes due orders. Times are seconds.
+    """The worker's dispatcher, which publishes due orders. Times are seconds."""
 
-    ``interval``: pause between two looks. ``batch``: orders published in one look. ``window``: above this
-    many waiting messages nothing more is published. ``republish_after``: a message that no worker has
-    worked on for so long is taken for lost.
-    """
-
-    interval: float = Field(1.0, gt=0, le=60)
-    batch: int = Field(200, ge=1, le=10_000)
-    window: int = Field(1000, ge=1, le=1_000_000)
-    republish_after: float = Field(60.0, gt=0, le=86_400)
+    interval: float = Field(1.0, gt=0, le=60)  # Between two runs.
+    batch: int = Field(200, ge=1, le=10_000)  # Orders published in one run.
+    window: int = Field(1000, ge=1, le=1_000_000)  # With so many waiting messages nothing more is published.
+    republish_after: float = Field(60.0, gt=0, le=86_400)  # Until an unprocessed message counts as lost.
 
 
 class LogSettings(SettingsSection):
-    """How the worker's log looks; a shop's own processes set their logging up themselves."""
+    """The form of a worker's log. A shop's own processes configure their own logging."""
 
     format: Literal["auto", "json", "text"] = "auto"
 
 
 class RetentionSettings(SettingsSection):
-    """For how long finished orders are kept, and their keys. Times are days; without ``days`` all stays."""
+    """How long finished orders and their keys are kept. Times are days; without ``days`` all stay."""
 
     days: Annotated[Annotated[int, Field(ge=1, le=36_500)] | None, UNSET] = None
-    # A year and a month: what a shop renews or bills once a year, it may well place again under last year's key.
+    # A year and a month: a shop that bills once a year may place an order again with last year's key.
     keys_days: int = Field(400, ge=1, le=36_500, validate_default=True)
 
     @field_validator("keys_days")

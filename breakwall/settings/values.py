@@ -1,18 +1,18 @@
-"""How a variable's text is checked: secrets, files, folders, and variables that are set to nothing."""
+"""The checks of a variable's text: secrets, files, folders, and empty variables."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-# A variable that is set to nothing counts as not set: compose files pass such variables on.
+# An empty variable counts as not set, because compose files pass such variables.
 UNSET = BeforeValidator(lambda value: None if value == "" else value)
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # Of a site and of a payment account.
 
 
 def secret(check: Callable[[str], object]) -> AfterValidator:
-    """A secret that ``check`` raises no `ValueError` for."""
+    """Check a secret with ``check``, which raises `ValueError`."""
 
     def checked(value: SecretStr) -> SecretStr:
         check(value.get_secret_value())
@@ -22,7 +22,7 @@ def secret(check: Callable[[str], object]) -> AfterValidator:
 
 
 def file(check: Callable[[Path], object]) -> AfterValidator:
-    """A file's path, made absolute, that ``check`` raises no `ValueError` for."""
+    """Make a file's path absolute, and check it with ``check``, which raises `ValueError`."""
 
     def checked(value: Path) -> Path:
         path = _expanded(value).absolute()  # a worker may change its working folder
@@ -33,7 +33,7 @@ def file(check: Callable[[Path], object]) -> AfterValidator:
 
 
 def folder(path: Path) -> Path:
-    """A folder that is there or can be made; as it was given."""
+    """Check that the path is a folder or can become one; returned unchanged."""
     whole = _expanded(path)
     try:
         is_file = whole.exists() and not whole.is_dir()
@@ -47,7 +47,7 @@ def folder(path: Path) -> Path:
 def _expanded(path: Path) -> Path:
     try:
         return path.expanduser()
-    except RuntimeError:  # a ~ where HOME is unset, and no user of this number or name is known
+    except RuntimeError:  # HOME is unset, or there is no user of this number or name
         raise ValueError(
             "begins with a ~, and there is no home folder for it: name an absolute path"
         ) from None

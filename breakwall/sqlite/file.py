@@ -1,7 +1,7 @@
 """Notices that SQLite's file was removed or replaced while it is in use.
 
-SQLite continues to write into the file that it has open, where no other process finds the data. So each
-connection knows which files it has open, and they are compared with the files at the path.
+SQLite would continue to write into the open file, where no other process finds the data. So each connection remembers
+its open files, and they are compared with the files at the path.
 """
 
 import os
@@ -20,16 +20,11 @@ _SUFFIXES = ("", "-wal", "-shm")  # The database, its log, and the index of the 
 
 
 class SqliteFile:
-    """The file of a database, as it is at its path now.
-
-    Attributes:
-        path: where it is.
-        was_opened: it has been opened there, so a missing file is not made again.
-    """
+    """The file of a database, as it is at its path now."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.was_opened = False
+        self.was_opened = False  # If it was, a missing file is not made again.
 
     def marks(self) -> tuple[Mark, ...]:
         """Of the database and the two files beside it."""
@@ -40,7 +35,7 @@ class SqliteFile:
         return _mark(self.path)
 
     def describe_change(self, opened: tuple[Mark, ...]) -> str | None:
-        """What happened to the opened files, in words; None for nothing. As many files are compared as have marks."""
+        """A sentence about a changed file; None if none has changed. Compares as many files as have marks."""
         if opened == (now := self.marks()):
             return None
         for suffix, before, after in zip(_SUFFIXES, opened, now, strict=False):
@@ -50,27 +45,25 @@ class SqliteFile:
 
 
 def sqlite_file(url: URL) -> SqliteFile | None:
-    """The file that the URL names; None for another database, or one in memory."""
+    """The file that the URL names; None for another database or one in memory."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:" or url.query:
         return None
-    # Made absolute as the driver does it, and only once: a process may change its working folder.
-    return SqliteFile(os.path.abspath(url.database))  # noqa: PTH100 - a link may be given another target
+    # Made absolute as the driver does it, but only once: a process may change its working folder.
+    return SqliteFile(os.path.abspath(url.database))  # noqa: PTH100 - a link may get another target
 
 
 def watch_file(engine: Engine, file: SqliteFile, *, log: bool = True) -> None:
     """Have the engine's connections notice at their next use that ``file`` was removed or replaced.
 
-    To be called after the listeners that prepare a connection are registered, because they open the files.
-
-    Args:
-        log: watch the files beside it, too. Not for a program that keeps a connection in the child of a fork: there
-            SQLite believes that it has the parent's locks, so the parent removes these files when it ends.
+    Call it after the listeners that prepare a connection are registered, because these open the files. ``log``: watch
+    the files beside it, too. Not for a program that keeps a connection in a forked child: there SQLite assumes the
+    parent's locks, so the parent removes these files when it ends.
     """
 
     @event.listens_for(engine, "do_connect")
     def open_file(dialect: object, record: object, args: list[Any], options: dict[str, Any]) -> None:
         if file.was_opened:
-            # A new file is for the code that prepares the database to make.
+            # The code that prepares the database makes a new file, not the driver.
             args[0], options["uri"] = f"file:{quote(file.path)}?mode=rw", True
         else:
             make_file(Path(file.path))

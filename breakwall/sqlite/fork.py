@@ -1,10 +1,9 @@
 """A fork waits until no other thread of this process is inside SQLite.
 
-SQLite keeps in memory, for the whole process, which locks its connections hold on a file. A child that is forked while
-another thread is inside a transaction inherits that memory and not the thread: for that child the file stays locked
-for good, or it waits for a mutex for ever. This module takes no lock of its own, which a fork could leave held.
-
-A server that forks without the interpreter's knowledge (uWSGI) is not held up. It forks before it serves.
+SQLite keeps the locks on a file in the process's memory. A child that is forked during another thread's transaction
+inherits that memory, but not the thread: for the child the file stays locked, or it waits for a mutex for ever. This
+module uses no lock of its own, because a fork could leave it held. uWSGI forks without the interpreter's knowledge,
+so it does not wait; it forks before it serves.
 """
 
 import os
@@ -13,9 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-FORK_TIMEOUT = 6.0  # Seconds that a fork waits: a transaction waits 5 for a lock at most.
-
-POLL_INTERVAL = 0.001  # Seconds between two looks.
+FORK_TIMEOUT = 6.0  # Seconds that a fork waits. A transaction waits at most 5 for a lock.
+POLL_INTERVAL = 0.001  # Seconds between two checks.
 
 _depths: dict[int, int] = {}  # How often each thread has entered, for the threads that are inside.
 
@@ -24,7 +22,7 @@ _forking: set[int] = set()  # Threads that are about to fork.
 
 @contextmanager
 def inside_sqlite(file: object | None) -> Iterator[None]:
-    """No fork happens during the block, which uses ``file``. May be nested; None is no file of SQLite."""
+    """No fork happens during the block, which uses ``file``; None is no SQLite file. May be nested."""
     if file is None:
         yield
         return
@@ -41,7 +39,7 @@ def inside_sqlite(file: object | None) -> Iterator[None]:
 
 
 def _enter(me: int, depth: int) -> None:
-    # Written before it looks: of a thread that enters and one that forks, one sees the other.
+    # Written before it is checked: of a thread that enters and one that forks, at least one sees the other.
     _depths[me] = depth + 1
     while _forking and not depth:
         _depths.pop(me, None)

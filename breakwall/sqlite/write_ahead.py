@@ -1,17 +1,14 @@
-"""Switches a SQLite database to its write-ahead log, so that readers and writers do not wait for each other."""
+"""Switches a SQLite database to a write-ahead log, so that readers and writers do not wait for each other."""
 
 import sqlite3
 import time
 
 
 def use_write_ahead_log(connection: sqlite3.Connection, timeout: float) -> str:
-    """Returns the journal mode: ``wal``, or another one where SQLite cannot keep the log.
+    """Return the journal mode: ``wal``, or another one if SQLite cannot keep the log.
 
-    This is the one statement that does not always wait for a lock by itself: if several processes open a new file at
-    the same time, one may get "database is locked" at once.
-
-    Args:
-        timeout: seconds to wait for a lock, now and from now on.
+    ``timeout``: seconds to wait for a lock, now and later. SQLite does not always wait for this statement: if several
+    processes open a new file at the same time, one may get "database is locked" at once.
     """
     end = time.monotonic() + timeout
     connection.execute("PRAGMA busy_timeout = 10")

@@ -11,7 +11,7 @@ SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps")
 
 
 def check_broker_url(url: str) -> None:
-    """The broker, as kombu reads it: several URLs with a ; between them are sentinels, or nodes of one RabbitMQ."""
+    """The broker, as kombu reads it. Several URLs with a ; between them are sentinels, or nodes of one RabbitMQ."""
     if is_sentinel(url):
         parse_sentinel_url(url)
         return
@@ -39,8 +39,8 @@ def _check_nodes(nodes: list[str]) -> None:
     parts = [urlsplit(node) for node in nodes]
     if not all(part.scheme.startswith("amqp") for part in parts):
         raise ValueError(
-            "names several servers, and each Redis holds a queue of its own: a message that is sent to one is "
-            "not seen by the workers of another. Name one, or a Redis with replicas behind Sentinel: "
+            "names several servers, and each Redis has its own queue: the workers of one do not see the messages on "
+            "another. Name one, or a Redis with replicas behind Sentinel: "
             "sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME"
         )
     alike = {(part.scheme, part.username, part.password, part.path or "/", part.query) for part in parts}

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, unquote
 from breakwall.urls.parameters import POSTGRESQL, check_parameters
 from breakwall.urls.syntax import ESCAPES, check_credentials, check_host_name, check_name, split
 
-# For the orders. Their drivers are installed with Breakwall.
+# For the orders; their drivers are installed with Breakwall.
 SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
@@ -29,9 +29,9 @@ def check_sql(url: str, parts: SplitResult) -> None:
 
 
 def missing_file(url: str) -> Path | None:
-    """The SQLite file that the URL names, if it is not there: connecting would make an empty one.
+    """The SQLite file that the URL names if it is missing, because a connection would make an empty one; else None.
 
-    A file that this user may not look for is not missing: connecting says what is wrong.
+    Also None if this user has no right to see the file: the connection then raises the right error.
     """
     from sqlalchemy import make_url
 
@@ -46,7 +46,7 @@ def missing_file(url: str) -> Path | None:
 
 def _check_sqlite(url: str) -> None:
     host, _, file = url.partition("://")[2].partition("?")[0].partition("/")
-    # A database in memory would be another one for every process, and gone with it.
+    # Each process would have its own database in memory, and lose it at its end.
     if host or unquote(file) in {"", ":memory:"}:
         raise ValueError("names no file: sqlite:///relative/path or sqlite:////absolute/path is right")
     if "?" in url:
@@ -54,7 +54,7 @@ def _check_sqlite(url: str) -> None:
 
 
 def check_server(url: str, parts: SplitResult) -> None:
-    """PostgreSQL: one host, several of them, or none named before the ?."""
+    """PostgreSQL, with any number of hosts before the ?."""
     scheme = url.partition("://")[0]
     check_credentials(parts)
     for host in filter(None, (parts.hostname or "").split(",")):
@@ -76,7 +76,7 @@ def _check_as_sqlalchemy(url: str, parts: SplitResult) -> None:
     except (ArgumentError, ValueError):
         same = False
     if not same:
-        raise ValueError(f"is not a URL that every library reads alike; {ESCAPES}")
+        raise ValueError(f"is not a URL that all libraries read in the same way; {ESCAPES}")
 
 
 def _check_driver(url: str, database: str) -> None:
@@ -88,7 +88,7 @@ def _check_driver(url: str, database: str) -> None:
         dialect.import_dbapi()
     except NoSuchModuleError:
         raise ValueError(
-            f"names a driver that SQLAlchemy does not know; {database}:// has the usual one"
+            f"names a driver that SQLAlchemy does not know; {database}:// uses the usual one"
         ) from None
     except ModuleNotFoundError as error:
         raise ValueError(
@@ -96,4 +96,4 @@ def _check_driver(url: str, database: str) -> None:
             f"{database}+driver:// names another that SQLAlchemy knows"
         ) from None
     if dialect.is_async:
-        raise ValueError(f"names an asynchronous driver; {database}:// has the usual one")
+        raise ValueError(f"names an asynchronous driver; {database}:// uses the usual one")

@@ -1,4 +1,4 @@
-"""The payment service's URL and its proxy's."""
+"""The URLs of the payment service and of its proxy."""
 
 from urllib.parse import SplitResult
 
@@ -6,7 +6,7 @@ from breakwall.urls.syntax import PLAIN_HOST, check_host, split
 
 
 def check_payment_url(url: str) -> None:
-    """The payment service, to whose address ``/api/charge`` is added."""
+    """The payment service, without ``/api/charge``."""
     scheme, parts = split(url, "http", "https")
     if "?" in url or "#" in url:
         raise ValueError("should end with its path, without ? and #")
@@ -14,7 +14,7 @@ def check_payment_url(url: str) -> None:
 
 
 def check_proxy_url(url: str) -> None:
-    """The proxy on the way to the payment service."""
+    """The proxy for the payment service."""
     scheme, parts = split(url, "http")
     _check_http_host(scheme, parts)
     if parts.port is None:

@@ -1,7 +1,7 @@
-"""What may stand after the ? of a URL: known names with possible values. Never a secret.
+"""What may be after the ? of a URL: known names with possible values, never a secret.
 
-A password after the ? would be shown where a URL is shown without its user. A password that holds a ? and was not
-escaped looks like parameters. So only what is listed here is taken, and nothing of it is repeated.
+A password after the ? would be shown in URLs without their user. A password with an unescaped ? looks like parameters.
+So only these names are accepted, and no value is repeated.
 """
 
 import re
@@ -23,7 +23,7 @@ def _one_of(*values: str) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, values)))
 
 
-# libpq's, without those that hold a secret or repeat what stands before the ?.
+# libpq's parameters, without those that hold a secret or repeat a part before the ?.
 POSTGRESQL: Known = {
     "sslmode": _one_of("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "target_session_attrs": _one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
@@ -45,10 +45,10 @@ _TLS: Known = {
     "ssl_check_hostname": SWITCH,
 }
 
-# redis-py's, for the breaker's store.
+# redis-py's parameters, for the breaker's store.
 REDIS: Known = {
     **_TLS,
-    "db": ANYTHING,  # `urls.redis` checks it, and says what would be right
+    "db": ANYTHING,  # checked in `urls.redis`
     "client_name": WORD,
     "ssl_ca_path": ANYTHING,
     "protocol": _one_of("2", "3"),
@@ -59,25 +59,21 @@ REDIS: Known = {
 
 REDIS_SOCKET: Known = {**REDIS, "virtual_host": ANYTHING}  # As kombu writes `db`.
 
-# What kombu takes, by the broker's scheme; the others take nothing.
+# kombu's parameters, by the broker's scheme. Other schemes have none.
 BROKERS: Mapping[str, Known] = {"rediss": _TLS, "redis+socket": {"virtual_host": ANYTHING}}
 
 
 def check_parameters(query: str, known: Known) -> None:
-    """Check that a URL's parameters are among these.
-
-    Raises:
-        ValueError: it says what is allowed.
-    """
+    """Check that a URL's parameters are among ``known``, or raise `ValueError` with what is allowed."""
     if not query:
         return
     if not known:
         raise ValueError(
-            "should have nothing behind a ?; in a password ? is %3F, and a password belongs before the host"
+            "should have nothing after a ?; in a password ? is %3F, and a password belongs before the host"
         )
     pairs = parse_qsl(query, keep_blank_values=True)
     if not all(name in known and known[name].fullmatch(value) for name, value in pairs):
         raise ValueError(
-            "has something behind its ? that is not taken there; in a password ? is %3F, and a password "
-            f"belongs before the host. Taken are {', '.join(sorted(known))}"
+            "has something after its ? that is not allowed there; in a password ? is %3F, and a password "
+            f"belongs before the host. Allowed are {', '.join(sorted(known))}"
         )

@@ -1,4 +1,4 @@
-"""What the URLs of Redis have in common, for the broker and for a breaker's store."""
+"""The checks of Redis URLs, for the broker and for a breaker's store."""
 
 import re
 from urllib.parse import SplitResult, parse_qsl, unquote
@@ -7,7 +7,7 @@ from breakwall.urls.syntax import check_credentials, check_host, check_user_has_
 
 
 def check_redis_address(scheme: str, parts: SplitResult) -> None:
-    """The host or the socket, the user and the database's number."""
+    """The host or the socket, and the user."""
     if scheme in {"unix", "redis+socket"}:
         _check_socket(scheme, parts)
     else:
@@ -16,7 +16,7 @@ def check_redis_address(scheme: str, parts: SplitResult) -> None:
 
 
 def check_redis_database(scheme: str, parts: SplitResult) -> None:
-    """It is a number, in the path or among the parameters."""
+    """The database's number, in the path or among the parameters."""
     named = [value for name, value in parse_qsl(parts.query) if name in {"db", "virtual_host"}]
     if scheme in {"redis", "rediss"} and parts.path not in {"", "/"}:
         named.append(unquote(parts.path[1:]))

@@ -1,9 +1,8 @@
-"""A Redis behind Sentinel, named in one URL, for the broker and for a breaker's store.
+"""The URL of a Redis behind Sentinel, for the broker and for a breaker's store.
 
-``sentinel://:password@h1:26379;sentinel://h2:26379/0?master_name=mymaster``: any number of sentinels with a ;
-between them, as kombu writes them, then the database and the name by which the sentinels know the master. User
-and password are Redis's own; the sentinels', where they have them, are ``sentinel_username`` and
-``sentinel_password`` after the name.
+``sentinel://:password@h1:26379;sentinel://h2:26379/0?master_name=mymaster`` has any number of sentinels with a ;
+between them, as in kombu, then the database and the sentinels' name for the master. User and password are Redis's;
+those of the sentinels are parameters, ``sentinel_username`` and ``sentinel_password``.
 """
 
 import re
@@ -16,13 +15,14 @@ from breakwall.urls.syntax import check_host, check_user_has_password, parts_of
 
 SCHEME = "sentinel://"
 PORT = 26379
-PARAMETERS = ("master_name", "sentinel_username", "sentinel_password")
+CREDENTIALS = ("sentinel_username", "sentinel_password")
+PARAMETERS = ("master_name", *CREDENTIALS)
 RIGHT = "sentinel://:password@host:26379;sentinel://host2:26379/0?master_name=NAME would be right"
 
 
 @dataclass(frozen=True, slots=True)
 class SentinelAddress:
-    """The parts of such a URL. `master` and `sentinels` are credentials as redis-py takes them."""
+    """The parts of such a URL. `master` and `sentinels` hold credentials under redis-py's names."""
 
     nodes: tuple[tuple[str, int], ...]
     master_name: str
@@ -37,11 +37,7 @@ def is_sentinel(url: str) -> bool:
 
 
 def parse_sentinel_url(url: str) -> SentinelAddress:
-    """Read the URL.
-
-    Raises:
-        ValueError: it is no such URL; the message says what would be right and repeats nothing of it.
-    """
+    """Read the URL, or raise `ValueError` with what would be right and no part of the URL."""
     parts = [_parts(one) for one in url.split(";")]
     if any(part.path or part.query for part in parts[:-1]):
         raise ValueError(f"should name its database and master once, at its end: {RIGHT}")
@@ -52,19 +48,16 @@ def parse_sentinel_url(url: str) -> SentinelAddress:
         database=_database(parts[-1].path),
         master=_credentials(parts),
         sentinels={
-            name.removeprefix("sentinel_"): value
-            for name, value in named.items()
-            if name.startswith("sentinel_")
+            name.removeprefix("sentinel_"): value for name, value in named.items() if name in CREDENTIALS
         },
     )
 
 
 def sentinel_client(address: SentinelAddress, *, timeout: float, **options: Any) -> Any:
-    """A redis-py client that asks the sentinels for the master at each connection. Connects when used.
+    """A redis-py client that asks the sentinels for the master at each connection. Connects at its first use.
 
-    Args:
-        timeout: seconds for each wait for the master; all sentinels together get as long.
-        options: more for the master's connections.
+    ``timeout``: seconds for each wait for the master, and for all sentinels together. ``options``: more for the
+    master's connections.
     """
     from redis.sentinel import Sentinel
 
@@ -75,7 +68,7 @@ def sentinel_client(address: SentinelAddress, *, timeout: float, **options: Any)
 
 
 def sentinel_options(address: SentinelAddress, timeout: float) -> dict[str, Any]:
-    """How to ask a sentinel: once, and one that hangs leaves time for the next."""
+    """Options for asking a sentinel: once, with a timeout that leaves time for the next sentinel."""
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
@@ -96,15 +89,15 @@ def _parts(url: str) -> SplitResult:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    # A + is a +, as in a base64 password, and no space as in a web form.
+    # A + stays a +, as in a base64 password. In a web form it would be a space.
     pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)
     named = dict(pairs)
     if set(named) - set(PARAMETERS) or len(named) < len(pairs) or not all(named.values()):
         raise ValueError(
-            f"takes {', '.join(PARAMETERS)} after ?, once each, and nothing else; TLS is not supported there"
+            f"takes {', '.join(PARAMETERS)} after its ?, once each, and nothing else; TLS is not supported there"
         )
     if "master_name" not in named:
-        raise ValueError(f"does not say which master the sentinels should be asked for: {RIGHT}")
+        raise ValueError(f"does not name the master: {RIGHT}")
     return named
 
 
@@ -122,5 +115,7 @@ def _credentials(parts: Sequence[SplitResult]) -> dict[str, str]:
     ]
     given = [credentials for credentials in named if credentials]
     if any(credentials != given[0] for credentials in given):
-        raise ValueError("names two users or passwords, and there is one master: say it once, or each time")
+        raise ValueError(
+            "names two users or passwords for one master: name it once, or the same at each sentinel"
+        )
     return given[0] if given else {}

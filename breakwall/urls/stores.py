@@ -9,13 +9,13 @@ from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url
 from breakwall.urls.syntax import parts_of, split
 
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "unix", "sentinel")
-# Those that a breaker's store can be in; each also as `database+driver://`.
+# A breaker's store can be in these, also as `database+driver://`.
 DATABASES = ("sqlite", "postgresql")
 SCHEMES = ("memory", *REDIS_SCHEMES, *DATABASES)
 
 
 def check_store_url(url: str) -> None:
-    """The breaker's store in the settings, as `breakwall.breaker.store_from_url` reads it."""
+    """The breaker's store in the settings, which `breakwall.breaker.store_from_url` opens."""
     if _is_database(url):
         check_sql(url, parts_of(url))
     elif is_sentinel(url):
@@ -25,7 +25,7 @@ def check_store_url(url: str) -> None:
 
 
 def check_library_url(url: str) -> None:
-    """A breaker's store that a program names by itself: only that all libraries read the same in it."""
+    """A program's own store for a breaker. Checks only that all libraries read it in the same way."""
     scheme = url.partition("://")[0]
     if scheme in REDIS_SCHEMES and not is_sentinel(url):
         _check_redis(scheme, parts_of(url))
@@ -44,7 +44,7 @@ def _check_memory_or_redis(url: str) -> None:
         check_redis_database(scheme, parts)
         _check_redis_parameters(url, parts)
     elif url != "memory://":
-        raise ValueError("should be memory:// with nothing behind it")
+        raise ValueError("should be memory:// with nothing after it")
 
 
 def _check_redis(scheme: str, parts: SplitResult) -> None:

@@ -1,4 +1,4 @@
-"""The rules that all kinds of URL share: every library has to read the same scheme, user, password and host in it."""
+"""The rules for all URLs: every library must read the same scheme, user, password and host."""
 
 import ipaddress
 import re
@@ -8,21 +8,19 @@ PLAIN_HOST = re.compile(r"[\w.-]+", re.ASCII)
 OTHER_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F.]*:[0-9a-fA-F:.]*(%[\w.-]+)?")
 FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}", re.ASCII)
 NO_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
-
 ESCAPES = "in a user or a password @ is %40, : is %3A, / is %2F, ? is %3F, # is %23, ; is %3B, % is %25"
 
 
 def split(url: str, *schemes: str) -> tuple[str, SplitResult]:
-    """The scheme, which is one of these, and the parts."""
+    """The scheme, which must be one of ``schemes``, and the parts."""
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in schemes:
-        wanted = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise ValueError(f"should be a URL that starts with one of {wanted}")
+        raise ValueError(f"should be a URL that starts with one of {', '.join(f'{s}://' for s in schemes)}")
     return scheme, parts_of(url)
 
 
 def parts_of(url: str) -> SplitResult:
-    """The parts; the scheme is ``any``: urlsplit does not know one with an underscore (oracle+cx_oracle)."""
+    """The parts, with the scheme ``any``, because urlsplit refuses an underscore in it (oracle+cx_oracle)."""
     rest = url.partition("://")[2]
     if re.search(r"[\x00-\x1f\x7f]", rest):
         raise ValueError("holds a control character, such as a tab or the end of a line")
@@ -34,14 +32,14 @@ def parts_of(url: str) -> SplitResult:
     except ValueError:
         port = 0
     if port == 0:
-        # The wrong port may be half of a password.
+        # The wrong port may be a part of a password.
         hint = f"; {ESCAPES}" if "@" in rest else ""
         raise ValueError(f"is not a URL; its port should be a number from 1 to 65535{hint}")
     return parts
 
 
 def check_host(scheme: str, parts: SplitResult) -> None:
-    """There is a host, and it can be one."""
+    """There is a valid host."""
     check_credentials(parts)
     if not parts.hostname:
         raise ValueError(f"names no host: {scheme}://host:port/… would be right")
@@ -61,7 +59,7 @@ def _is_address(host: str) -> bool:
 
 
 def check_credentials(parts: SplitResult) -> None:
-    """Every library reads the same user, password and host: a library shows what it takes for a host."""
+    """Every library reads the same user, password and host. Else one could show a password as the host."""
     if parts.netloc.count("@") > 1 or "@" in f"{parts.path}{parts.query}{parts.fragment}":
         raise ValueError(f"holds an @ elsewhere than before its host; {ESCAPES}")
     if parts.fragment:
@@ -76,7 +74,7 @@ def check_credentials(parts: SplitResult) -> None:
 
 
 def check_user_has_password(scheme: str, parts: SplitResult) -> None:
-    # A user alone is most often the password, and would be shown as a user.
+    # A user alone is mostly the password, and would be shown as the user.
     if parts.username and parts.password is None:
         raise ValueError(
             f"names a user without a password: {scheme}://:password@host/… or "
@@ -85,9 +83,9 @@ def check_user_has_password(scheme: str, parts: SplitResult) -> None:
 
 
 def check_name(parts: SplitResult, what: str) -> None:
-    # A server repeats a name that it does not know: a misplaced password would be shown.
+    # A server repeats an unknown name in its error, so a misplaced password would be shown.
     if re.search("[:;&=]", parts.path):
         raise ValueError(
             f"has a : ; & or = in its {what}'s name: user and password belong before the host, and the first "
-            "parameter behind a ?; in a name : is %3A, ; is %3B, & is %26, = is %3D"
+            "parameter after a ?; in a name : is %3A, ; is %3B, & is %26, = is %3D"
         )

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from breakwall.broker import Publisher
+from breakwall.broker.publisher import Publisher
 from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.settings import Settings
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import func, select
 
-from breakwall.broker import QueueDepth
+from breakwall.broker.depth import QueueDepth
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders

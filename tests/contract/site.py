@@ -35,10 +35,6 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.published: list[str] = []
 
-    def publish(self, order_id: str) -> bool:
-        self.published.append(order_id)
-        return True
-
     def publish_many(self, order_ids: list[str]) -> int:
         self.published += order_ids
         return len(order_ids)

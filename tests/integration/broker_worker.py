@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from breakwall.broker import Publisher
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 
 PATIENCE = 40.0
@@ -84,7 +84,7 @@ class BrokerWorker:
         sent_at = float("-inf")
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self.running:
-            if time.monotonic() - sent_at > 3 and self.publisher.publish(name):
+            if time.monotonic() - sent_at > 3 and self.publisher.publish_many([name]):
                 sent_at = time.monotonic()
             if told_of(name) in self.log():
                 return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from breakwall.broker import Publisher
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.stopwatch import timed
 
@@ -19,7 +19,7 @@ def settings_for(url: str) -> Settings:
 
 def warm_publisher(url: str) -> Publisher:
     publisher = Publisher(settings_for(url))
-    assert publisher.publish("warm-up")
+    assert publisher.publish_many(["warm-up"])
     return publisher
 
 
@@ -33,7 +33,7 @@ def publish_from_threads(publisher: Publisher, count: int) -> list[float]:
     """The seconds that each of so many threads took for one message, all at once."""
     took: list[float] = []
     threads = [
-        threading.Thread(target=lambda: took.append(timed(lambda: publisher.publish("order-1"))[1]))
+        threading.Thread(target=lambda: took.append(timed(lambda: publisher.publish_many(["order-1"]))[1]))
         for _ in range(count)
     ]
     for thread in threads:

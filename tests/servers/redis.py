@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from breakwall.broker.embedded.find_server import NoServerProgramError, find_server_program
+from breakwall.broker.embedded.server import NoServerProgramError, find_server_program
 from tests.servers.server import Server, UnavailableError, empty_folder, version_of
 from tests.servers.workspace import Workspace
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from breakwall.breaker import CircuitBreakerConfig
 from breakwall.crashpoints import reach
-from breakwall.host.exhaustion_log import ResourceExhaustion
+from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.ledger.claim import Claim

@@ -1,4 +1,4 @@
-"""`worker` and `producers` are second names of what `breakwall.worker` and `breakwall.producers` are."""
+"""`worker` and `producers` are second names of `breakwall.worker` and `breakwall.producers`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_module_knows_itself_by_its_long_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("first", ["worker.app, breakwall.worker.app", "breakwall.worker.app, worker.app"])
-def test_whichever_name_comes_first_a_signal_is_heard_once(first: str) -> None:
+def test_a_signal_is_received_once_whichever_name_is_imported_first(first: str) -> None:
     looks = f"import {first}; from celery import signals; print(len(signals.worker_shutdown.receivers))"
     ran = subprocess.run(
         [sys.executable, "-c", looks], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
@@ -43,14 +43,14 @@ def test_whichever_name_comes_first_a_signal_is_heard_once(first: str) -> None:
     assert ran.stdout == "1\n"
 
 
-def test_what_was_pickled_under_the_short_name_is_read() -> None:
+def test_an_object_pickled_under_the_short_name_is_read() -> None:
     from breakwall.producers import PlaceResult
 
     assert pickle.loads(b"cproducers.producer\nPlaceResult\n.") is PlaceResult
     assert pickle.loads(pickle.dumps(PlaceResult)) is PlaceResult
 
 
-def test_a_module_that_is_not_there_is_missed_by_the_name_that_was_asked_for() -> None:
+def test_a_missing_module_is_reported_by_the_requested_name() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"'worker\.nothing'"):
         importlib.import_module("worker.nothing")
     assert find_spec("producers.nothing") is None

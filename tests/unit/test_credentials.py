@@ -1,4 +1,4 @@
-"""Credentials are read, or refused with what would be right, and never shown."""
+"""Credentials are read or refused with what would be right, and never shown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def token_file(tmp_path: Path) -> Path:
 CREDENTIALS = ("TOKEN", "TOKEN_FILE", "HEADERS", "CA_FILE", "CERT_FILE", "KEY_FILE", "PROXY")
 
 
-def test_a_variable_set_to_nothing_is_not_set() -> None:
+def test_an_empty_variable_is_not_set() -> None:
     assert read(**dict.fromkeys(CREDENTIALS, "")) == Settings()
 
 
@@ -68,10 +68,12 @@ def test_a_file_that_is_no_certificate_is_refused(token_file: Path, name: str) -
 
 @pytest.mark.parametrize("name", ["CERT_FILE", "KEY_FILE"])
 def test_tls_files_are_refused_where_there_is_no_tls(token_file: Path, name: str) -> None:
-    assert "does not start with https://" in problem(URL="http://pay.example", **{name: token_file})
+    assert "unless BREAKWALL_PAYMENT_URL starts with" in problem(
+        URL="http://pay.example", **{name: token_file}
+    )
 
 
-def test_a_key_wants_its_certificate(token_file: Path) -> None:
+def test_a_key_needs_its_certificate(token_file: Path) -> None:
     assert problem(URL=HTTPS, KEY_FILE=token_file).startswith("CERT_FILE: should name the certificate")
 
 
@@ -93,10 +95,10 @@ AUTHORIZATION = f'{{"authorization": "Basic {SECRET}"}}'
 )
 def test_credentials_are_given_once(token_file: Path, given: dict[str, str], refused: str) -> None:
     line = problem(**{name: token_file if value == "a file" else value for name, value in given.items()})
-    assert line.startswith(f"{refused}: says who we are, and so does ")
+    assert line.startswith(f"{refused}: holds credentials, and ")
 
 
-def test_other_headers_may_stand_beside_a_token() -> None:
+def test_other_headers_are_allowed_beside_a_token() -> None:
     settings = read(TOKEN=SECRET, HEADERS='{"X-Shop": "17", "X-Region": "kr"}')
     assert settings.own_payment_headers == {"X-Shop": "17", "X-Region": "kr"}
 
@@ -164,7 +166,7 @@ def test_a_proxy_is_an_http_address_with_its_port(url: str, why: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://proxy:3128", "http://u:p@[::1]:3128/", "http://ü.example:1"])
-def test_a_proxy_that_can_be_used_is_taken(url: str) -> None:
+def test_a_usable_proxy_is_accepted(url: str) -> None:
     gateway_from_settings(read(PROXY=url)).close()
 
 
@@ -180,7 +182,7 @@ def test_no_secret_is_shown(token_file: Path) -> None:
 
 
 def replace(file: Path, token: str) -> None:
-    """As a secrets manager does: a new file takes the old one's place."""
+    """As a secrets manager does: a new file replaces the old one."""
     new = file.with_name("new")
     new.write_text(f"{token}\n")
     os.utime(new, ns=(file.stat().st_mtime_ns,) * 2)

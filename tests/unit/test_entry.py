@@ -12,7 +12,7 @@ from breakwall.entry import main
 
 
 class Refusing(MetaPathFinder):
-    """Has an import fail."""
+    """Makes an import fail."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -33,7 +33,7 @@ class Refusing(MetaPathFinder):
         (KeyboardInterrupt(), "Aborted!"),
     ],
 )
-def test_what_keeps_it_from_being_loaded_is_a_sentence(
+def test_a_failure_to_load_is_a_sentence(
     error: BaseException, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "breakwall.cli.app", raising=False)

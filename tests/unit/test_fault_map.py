@@ -27,7 +27,7 @@ SITUATIONS = {
     "CELERY_BROKER_URL in the environment": "integration/worker/test_options.py::"
     "test_celery_variables_change_nothing_in_a_worker",
     "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_brokers.py::"
-    "test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own",
+    "test_several_plain_redis_are_refused_because_each_has_its_own_queue",
     "the same with RabbitMQ's nodes": "integration/broker/checks/test_rabbitmq.py::"
     "test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers",
     "PgBouncer, transaction pooling": "integration/payments/db/test_postgres.py::"
@@ -37,7 +37,7 @@ SITUATIONS = {
     "24 new processes with two failures each": "contract/breaker/test_processes.py::"
     "test_24_processes_with_two_failures_each_open_it_at_20_as_they_start",
     "uWSGI without --py-call-osafterfork": "integration/host/test_concurrency.py::"
-    "test_uwsgi_that_forks_without_a_word_to_python",
+    "test_uwsgi_that_forks_without_pythons_knowledge",
     "gevent patched after import": "integration/host/test_concurrency.py::test_gevent_that_patches_late_is_refused",
     "-P eventlet": "unit/worker/startup/test_options.py::"
     "test_every_pool_but_threads_is_refused_without_being_imported",
@@ -50,9 +50,9 @@ SITUATIONS = {
     "an unescaped @ in the database's password": "unit/urls/test_secrets.py::"
     "test_an_at_sign_in_the_databases_password_is_refused_with_its_escape",
     "BROKER_URL=redis://host/0?password=…": "unit/urls/test_secrets.py::"
-    "test_a_password_behind_the_question_mark_of_the_broker_is_refused",
+    "test_a_password_after_the_question_mark_of_the_broker_is_refused",
     "out of file descriptors, 60 threads": "integration/host/test_exhaustion.py::"
-    "test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged",
+    "test_place_names_the_exhausted_resource_and_never_for_a_charged_order",
     "a SQLite worker out of file descriptors": "integration/worker/test_exhaustion.py::"
     "test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go",
     "db upgrade beside a long writer": "contract/payments/db/test_migration_steps.py::"

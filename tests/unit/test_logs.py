@@ -27,7 +27,7 @@ def record(message: str, *args: object, error: bool = False, **fields: object) -
     exc_info = None
     if error:
         try:
-            raise FaultError(EVIL)  # noqa: TRY301 - to have it caught is the point
+            raise FaultError(EVIL)  # noqa: TRY301 - to be caught here
         except FaultError:
             exc_info = sys.exc_info()
     made = logging.LogRecord("shop.x", logging.WARNING, __file__, 1, message, args, exc_info)
@@ -97,7 +97,7 @@ def test_arguments_that_do_not_fit_do_not_cost_the_line() -> None:
     assert as_json(record("%d of %d", "x"))["event"] == "%d of %d (with arguments that do not fit)"
 
 
-def test_what_celery_repeats_beside_its_line_is_left_out() -> None:
+def test_celerys_copy_of_the_message_is_left_out() -> None:
     assert "data" not in as_json(record("x", data={"args": EVIL}))
 
 
@@ -112,7 +112,7 @@ class Hostile:
     __repr__ = __str__
 
 
-def test_what_cannot_even_be_looked_at_is_a_line_that_says_so() -> None:
+def test_an_object_without_a_repr_is_reported_in_a_line() -> None:
     endless: list[object] = []
     endless.append(endless)
     for made in (record("paid", bad=Hostile()), record("paid", bad=endless), record("x")):
@@ -128,7 +128,7 @@ def test_numbers_that_json_does_not_have_are_texts() -> None:
     assert (document["rate"], document["limit"]) == ("nan", "inf")
 
 
-def test_a_field_called_event_does_not_take_the_place_of_what_was_said() -> None:
+def test_a_field_called_event_does_not_replace_the_sentence() -> None:
     assert as_json(record("paid", event="mine"))["event"] == "paid"
 
 

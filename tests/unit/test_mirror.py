@@ -26,7 +26,6 @@ COVERED: dict[str, str] = {
     "breakwall.broker.connections.factory": "tests/unit/broker/test_publisher.py",
     "breakwall.broker.consuming.channels": "tests/integration/worker/test_outlives_rabbitmq.py runs celery -A worker",
     "breakwall.broker.messages.strange": "tests/unit/broker/messages/test_envelope.py",
-    "breakwall.broker.protocol": "tests/contract/producers/test_place.py",
     "breakwall.broker.rabbitmq_queues": "tests/integration/worker/test_outlives_rabbitmq.py",
     "breakwall.cli.app": "tests/integration/cli/test_conventions.py",
     "breakwall.cli.backlog.command": "tests/integration/cli/test_backlog.py runs backlog",

@@ -48,7 +48,7 @@ GIVEN_UP_IN_ONE_PLACE = {
     ("breakwall.breaker", "gate"): "admission",
     ("breakwall.breaker", "links?|stand"): "store thread; conflict",
     ("breakwall.breaker", "outbox"): "pending operations",
-    ("breakwall.broker", "binary|lines?"): "find_server; connection",
+    ("breakwall.broker", "binary|lines?"): "server program; connection",
     ("breakwall.demo", "course|plan|play|stage"): "timeline, scenario, screen",
     ("breakwall.demo", "promises?|reconciliation"): "acknowledgements; proof",
     ("breakwall.payments", "differences?|draws?|plans?"): "discrepancies; jitter; query hints",

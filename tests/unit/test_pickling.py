@@ -1,4 +1,4 @@
-"""Errors and results come whole out of another process: of a pool's worker, of a task that was run elsewhere."""
+"""Errors and results keep their content on the way from another process."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from breakwall.producers.producer import PlaceResult
 from breakwall.settings import SettingsError
 
 PLAIN: dict[object, object] = {str: "a text", int: 7, float: 1.5, dict: {"field": "a text"}, list: ["a text"]}
-"""A value of each kind that the errors' own arguments have."""
+"""A value for each type of the errors' arguments."""
 
 READS_THE_ENVIRONMENT = {"breakwall.__main__", "worker.celery", "breakwall.migrations.env"}
 
 
 def errors() -> Iterator[type[BaseException]]:
-    """Every error class of the three packages, wherever it is."""
+    """All error classes of the three packages."""
     seen: set[type[BaseException]] = set()
     for package in (breakwall, producers, worker):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -107,7 +107,7 @@ def test_every_error_is_the_same_after_a_copy_and_after_pickling(kind: type[Base
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
-def test_every_error_survives_what_pools_wrap_it_in(kind: type[BaseException]) -> None:
+def test_every_error_survives_the_wrappers_of_pools(kind: type[BaseException]) -> None:
     for wrap in (_ExceptionWithTraceback, ExceptionWithTraceback):
         again = pickle.loads(pickle.dumps(wrap(made(kind), None)))
         assert type(again) is kind

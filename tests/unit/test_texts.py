@@ -1,4 +1,4 @@
-"""A text holds what a person may type, and nothing that shows another text than it is."""
+"""A text holds what a person may type, and nothing that makes it look like another text."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_refusal_calls_the_character_by_its_name_and_says_where_it_is(char: st
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u00a0\u3000", None, 5, b"cart-1"])
-def test_what_is_empty_or_blank_or_no_text_is_refused(text: object) -> None:
+def test_an_empty_or_blank_value_or_no_text_is_refused(text: object) -> None:
     assert text_problem(text) == "should be a text that is not empty"
 
 
@@ -64,12 +64,12 @@ def test_characters_are_counted_and_not_bytes() -> None:
 
 
 def test_keys_that_look_alike_are_two_keys() -> None:
-    """Nothing is normalised: a key is what its caller said, byte for byte."""
+    """Nothing is normalised: a key stays as its caller gave it, byte for byte."""
     assert order(idempotency_key="e\u0301") != order(idempotency_key="\u00e9")
 
 
 @given(accepted_texts())
-def test_whatever_else_a_text_holds_it_is_accepted(text: str) -> None:
+def test_all_other_characters_are_accepted(text: str) -> None:
     assert text_problem(text) is None
 
 

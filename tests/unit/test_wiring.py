@@ -1,4 +1,4 @@
-"""What the settings allow, the parts that are made from them take."""
+"""The parts accept every value that the settings allow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOUNDS = {"gt": 1e-9, "ge": 0, "lt": -1e-9, "le": 0}
 
 
 def extremes() -> Iterator[tuple[str, str]]:
-    """Each setting of the breaker with the least and with the greatest value that it may have."""
+    """Each setting of the breaker with its least and its greatest value."""
     for name, field in BreakerSettings.model_fields.items():
         for value in bounds(field):
             yield name.upper(), f"{value:.9g}"
@@ -45,7 +45,7 @@ def below_a_file(folder: Path) -> Settings:
 
 
 def test_a_data_folder_that_cannot_be_made_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
-    """A shop that started in a folder that it may not write met a raw PermissionError."""
+    """A shop that started in a folder without write permission got a raw PermissionError."""
     with pytest.raises(SettingsError, match=r"BREAKWALL_DATA_DIR: .*home cannot be made \(Not a directory\)"):
         open_breaker(below_a_file(tmp_path))
 

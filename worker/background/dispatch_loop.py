@@ -4,8 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from breakwall.host.exhaustion import exhausted_resource
-from breakwall.host.exhaustion_log import ResourceExhaustion
+from breakwall.host.exhaustion import ResourceExhaustion, exhausted_resource
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker.dispatcher import Dispatcher
 
@@ -18,7 +17,7 @@ class DispatchLoop:
         interval: seconds between two looks; after a full batch the next look follows at once.
         batch: how many orders are a full batch.
         report: called with a sentence when a look fails, and when the database answers again.
-        lacks: called instead when the look failed for want of a resource.
+        exhaustion: called instead when the look failed for want of a resource.
         after_look: called after each look.
         monotonic: seconds, to measure how long the database was away.
     """
@@ -30,7 +29,7 @@ class DispatchLoop:
         interval: float,
         batch: int,
         report: Callable[[str], None],
-        lacks: ResourceExhaustion,
+        exhaustion: ResourceExhaustion,
         after_look: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -39,7 +38,7 @@ class DispatchLoop:
         self._batch = batch
         self._report = report
         self._after_look = after_look
-        self._lacks = lacks
+        self._exhaustion = exhaustion
         self._monotonic = monotonic
         self._database_lost_at: float | None = None
         self._stopped = threading.Event()
@@ -73,7 +72,7 @@ class DispatchLoop:
             self._report_failure(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)
         else:
             self._report_recovery()
-            self._lacks.report_success()
+            self._exhaustion.report_success()
             return sent
         return 0
 
@@ -82,7 +81,7 @@ class DispatchLoop:
         if resource is None:
             self._report(sentence)
         else:
-            self._lacks.report(resource)
+            self._exhaustion.report(resource)
 
     def _report_recovery(self) -> None:
         if self._database_lost_at is not None:

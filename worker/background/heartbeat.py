@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from breakwall import __version__
-from breakwall.broker import MESSAGE_FORM
+from breakwall.broker.messages.order_message import MESSAGE_FORM
 from breakwall.host.exhaustion import exhausted_resource
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database

@@ -37,13 +37,9 @@ class StrangeMessageRecorder:
         self._waiting: queue.Queue[MessageParts | None] = queue.Queue(QUEUE_SIZE)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self.total = 0
-        """Messages since the start."""
 
     def record(self, message: StrangeMessage) -> None:
-        """Count, log and store one. Never raises, never waits."""
-        with self._lock:
-            self.total += 1
+        """Log and store one. Never raises, never waits."""
         if number := self._throttle.admit(message.reason):
             more = "" if number == 1 else f" (and {number - 1:,} more like it)"
             log.warning(

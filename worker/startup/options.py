@@ -10,7 +10,7 @@ from celery import concurrency
 from celery.bin.worker import worker as celery_worker
 from click.core import ParameterSource
 
-from breakwall.broker import QUEUE
+from breakwall.broker.config import QUEUE
 from breakwall.terminal.logs import is_log_json, write_event
 
 # By Celery's own names. `pool` takes one value; gossip and mingle are always off.

@@ -5,7 +5,9 @@ from typing import Any
 
 from celery import bootsteps, signals
 
-from breakwall.broker import BrokerNotStartedError, WrongQueueError, check_queue
+from breakwall.broker.checks.run import check_queue
+from breakwall.broker.embedded.folder import BrokerNotStartedError
+from breakwall.broker.errors import WrongQueueError
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.exhaustion import replace_executor
 
@@ -48,7 +50,7 @@ class DispatcherStep(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
-        replace_executor(worker, runtime.lacks)
+        replace_executor(worker, runtime.exhaustion)
         self.loop = runtime.dispatch_loop()
         self.loop.start()
 

@@ -1,4 +1,4 @@
-"""What `doctor` and a starting worker ask the broker; nothing is written by asking.
+"""Checks of the broker, for `doctor` and a starting worker. They store no message.
 
-Import `check_queue`, `check_writing` and `dead_letter_reasons` from `breakwall.broker`.
+Import `check_queue`, `check_writing` and `dead_letter_reasons` from `checks.run`.
 """

@@ -1,4 +1,4 @@
-"""What RabbitMQ is asked. It closes the channel with each refusal."""
+"""The checks for RabbitMQ, which closes the channel at each refusal."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,12 +8,11 @@ from breakwall.broker.connections.base import NOT_FOUND
 from breakwall.broker.connections.rabbitmq import BlockedError, RabbitMQConnection
 
 DEAD_LETTERS_READ = 20
-
 PRECONDITION_FAILED = 406
 
 
 def check_names(connection: RabbitMQConnection) -> None:
-    """Declare again what is there: RabbitMQ refuses that where it was declared otherwise."""
+    """Declare again each queue and exchange that exists. RabbitMQ refuses if its declaration was different."""
     from breakwall.broker.rabbitmq_queues import dead_letter_queue, retry_queue
 
     queue = retry_queue()
@@ -28,27 +27,27 @@ def check_names(connection: RabbitMQConnection) -> None:
 
 
 def check_rights(connection: RabbitMQConnection) -> None:
-    """Do what producers and workers do, so that nothing comes of it but a refusal."""
-    # Both with an argument that RabbitMQ refuses after it has looked at the rights.
+    """Try what producers and workers do, in a form without effect: only a refusal of the rights is raised."""
+    # Both have a wrong argument. RabbitMQ checks the rights first.
     _ask_in_vain(connection, _declare)
     _ask_in_vain(connection, _consume)
     try:
-        # With an alarm raised it reads the first message of a connection, and none after it.
+        # With an alarm raised it reads the first message of a connection, and no second one.
         for _ in range(2):
             connection.publish_to_no_queue()
     except connection.channel_errors as error:
-        _expect(error, NOT_FOUND)  # not declared yet: the first publish does
+        _expect(error, NOT_FOUND)  # not declared yet; the first publish declares it
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether this is an answer of RabbitMQ."""
+    """Whether RabbitMQ refused, by an answer or by an alarm."""
     from amqp.exceptions import AccessRefused, NotAllowed
 
     return isinstance(error, AccessRefused | NotAllowed | BlockedError)
 
 
 def dead_letter_reasons(connection: RabbitMQConnection) -> Iterator[str]:
-    """How the oldest `DEAD_LETTERS_READ` came there. They are put back."""
+    """Why the oldest `DEAD_LETTERS_READ` became dead letters. They stay in their queue."""
     channel = connection.channel
     for _ in range(DEAD_LETTERS_READ):
         message = channel.basic_get(DEAD_LETTERS)
@@ -71,7 +70,7 @@ def _ask_in_vain(connection: RabbitMQConnection, ask: Callable[[Any], object]) -
 def _declare(channel: Any) -> None:
     from breakwall.broker.rabbitmq_queues import retry_queue
 
-    # With all of ours: the exchange that dead letters go through needs a right, too.
+    # With all of our arguments, because the dead-letter exchange needs a right, too.
     wrong = {**retry_queue().queue_arguments, "x-max-length": "none"}
     channel.queue_declare(QUEUE, durable=True, auto_delete=False, arguments=wrong)
 

@@ -1,4 +1,4 @@
-"""What Redis or Valkey is asked."""
+"""The checks for Redis and Valkey."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from breakwall.broker.errors import NO_MORE_CLIENTS, WrongQueueError, wrong_type
 
 
 def check_names(connection: BrokerConnection) -> None:
-    """Raise `WrongQueueError` where a key of ours has another type than kombu gives it."""
+    """Raise `WrongQueueError` if a key of our queue has another type than kombu uses."""
     channel = connection.channel
     types = {
         QUEUE: "list",
@@ -24,7 +24,7 @@ def check_names(connection: BrokerConnection) -> None:
 
 
 def check_rights(connection: BrokerConnection) -> None:
-    """Queue each command of kombu's in a transaction that is discarded: Redis refuses a command when it is queued."""
+    """Queue kombu's commands in a transaction and discard it. Redis checks the rights when a command is queued."""
     channel = connection.channel
     pool = channel.client.connection_pool
     raw = pool.get_connection()
@@ -38,19 +38,19 @@ def check_rights(connection: BrokerConnection) -> None:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether this is an answer of Redis."""
+    """Whether Redis refused by an answer."""
     from redis.exceptions import AuthenticationError, BusyLoadingError, ReadOnlyError, ResponseError
 
-    # redis-py counts two of these among the connection's errors.
+    # In redis-py the last two are connection errors.
     answers = (ResponseError, AuthenticationError, BusyLoadingError)
     if isinstance(error, answers) or NO_MORE_CLIENTS in str(error):
         return True
-    # Behind Sentinel redis-py makes a lost connection of a replica's answer.
+    # Behind Sentinel, redis-py reports a replica's refusal as a lost connection.
     return isinstance(error.__context__, ReadOnlyError)
 
 
 def _commands(channel: Any) -> Iterator[tuple[str, ...]]:
-    """A publisher's and a worker's, with the keys that kombu uses: each may be forbidden by itself."""
+    """The commands of publishers and workers, with kombu's keys: any of them may be forbidden."""
     binding, unacked, index = channel.keyprefix_queue % QUEUE, channel.unacked_key, channel.unacked_index_key
     yield "LPUSH", QUEUE, ""
     yield "RPUSH", QUEUE, ""

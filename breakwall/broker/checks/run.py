@@ -1,7 +1,8 @@
-"""The checks, of whichever broker is set. A broker that does not answer passes them. Each takes under two seconds."""
+"""Runs the checks for the settings' broker. They take less than two seconds; a broker without an answer passes them."""
 
 import logging
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from breakwall.broker.checks import rabbitmq, redis
@@ -12,50 +13,37 @@ from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
-Check = Callable[[Any], object]
-
 
 def check_queue(settings: Settings) -> None:
-    """Check that the broker has nothing else under the names of our queue. Makes nothing.
-
-    Raises:
-        WrongQueueError: it has.
-    """
-    check: Check = rabbitmq.check_names if is_amqp(settings) else redis.check_names
-    problem = explain_wrong_queue(_run(settings, check))
-    if problem is not None:
+    """Raise `WrongQueueError` if something else has a name of our queue at the broker. Makes nothing."""
+    if problem := explain_wrong_queue(_run(settings, _checks(settings).check_names)):
         raise WrongQueueError(problem)
 
 
 def check_writing(settings: Settings) -> None:
-    """Check that the broker would take messages, and give them to a worker. Writes nothing.
-
-    Raises:
-        BrokerRefusesError: it would not.
-    """
-    amqp = is_amqp(settings)
-    check: Check = rabbitmq.check_rights if amqp else redis.check_rights
-    is_refusal = rabbitmq.is_refusal if amqp else redis.is_refusal
-    error = _run(settings, check)
+    """Raise `BrokerRefusesError` if the broker would refuse a publisher's or a worker's commands. Writes nothing."""
+    checks = _checks(settings)
+    error = _run(settings, checks.check_rights)
     while error is not None:
-        if is_refusal(error):
+        if checks.is_refusal(error):
             raise refusal(error)
-        error = error.__cause__  # kombu wraps what it meets while it connects
+        error = error.__cause__  # kombu wraps the errors of connecting
 
 
 def dead_letter_reasons(settings: Settings) -> set[str]:
-    """How the oldest of RabbitMQ's dead letters came there, in its words; empty where that is not known.
-
-    They are looked at and stay.
-    """
+    """Why the oldest of RabbitMQ's dead letters are there, in its terms; empty if unknown. They stay in their queue."""
     reasons: set[str] = set()
     if is_amqp(settings):
         _run(settings, lambda connection: reasons.update(rabbitmq.dead_letter_reasons(connection)))
     return reasons
 
 
-def _run(settings: Settings, check: Check) -> BaseException | None:
-    """The error with which the check ended, if any."""
+def _checks(settings: Settings) -> ModuleType:
+    return rabbitmq if is_amqp(settings) else redis
+
+
+def _run(settings: Settings, check: Callable[[Any], object]) -> BaseException | None:
+    """Run the check; return its error, if any."""
     connection = new_connection(settings, client_app(settings))
     try:
         connection.run(lambda: check(connection))

@@ -1,4 +1,4 @@
-"""Connections to the broker on which every wait is bounded, for publishing, counting and checking.
+"""Connections to the broker with a timeout on every wait, for publishing, counting and checking.
 
-Used within `breakwall.broker`: `factory.new_connection` makes one.
+For `breakwall.broker` only: `factory.new_connection` makes one.
 """

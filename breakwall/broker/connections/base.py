@@ -1,7 +1,7 @@
-"""What the connections to Redis and to RabbitMQ have in common: each wait is bounded, a lost connection is replaced.
+"""The base of the connections to Redis and RabbitMQ: each wait has a timeout, a lost connection is replaced.
 
-Celery builds and sends the messages. It does not bound the time: its own retries of a publish can take many
-seconds, and on RabbitMQ a publish returns before the broker has the message.
+Celery builds and sends the messages, but without bounds: its retries of a publish can take many seconds, and on
+RabbitMQ it returns before the broker has the message.
 """
 
 import contextlib
@@ -14,28 +14,27 @@ from breakwall.broker.config import QUEUE, TASK
 
 Result = TypeVar("Result")
 
-# Seconds for each wait: to connect, for an answer, for a confirmation. A broker that hangs is given up after
-# one such wait, on a new connection after two at most.
+# Seconds for each wait: to connect, for an answer, for a confirmation. If the broker hangs, a publish ends after one
+# such wait, on a new connection after two at most.
 STEP_TIMEOUT = 0.4
 
-# Messages of one round trip: enough for thousands a second, and confirmed well within `STEP_TIMEOUT`.
-MESSAGES_AT_ONCE = 200
+MESSAGES_AT_ONCE = 200  # In one round trip: thousands a second, confirmed well within `STEP_TIMEOUT`.
 
-# Seconds. A sooner failure on a connection that has worked means that it was dropped while idle: a second try
-# is worth it. A broker that hangs takes longer, and has had its time.
+# Seconds. If a connection that has worked fails sooner, it was dropped while idle, and a second try makes sense. If the
+# broker hangs, the failure comes later.
 PROMPT_FAILURE = 0.1
 
 NOT_FOUND = 404
 
 
 class BrokerConnection(ABC):
-    """Connects at its first use, and again after an error. Not thread-safe: one user at a time.
+    """Connects at its first use, and again after an error. Not thread-safe.
 
-    `send`, `depth` and `run` raise whatever kombu, redis or amqp raise; the caller decides what an error means.
+    `send`, `depth` and `run` raise the errors of kombu, redis and amqp; the caller decides what they mean.
     """
 
+    # False keeps the channel: on Redis each new one would hold connections of its own.
     missing_queue_closes_channel: ClassVar[bool] = False
-    """Where it does not, the channel is kept: on Redis each new one would hold connections of its own."""
 
     def __init__(self, app: Any, *, transport_options: dict[str, Any]) -> None:
         self._app = app
@@ -49,18 +48,18 @@ class BrokerConnection(ABC):
     def _transmit(self, order_ids: Sequence[str]) -> None: ...
 
     def send(self, order_ids: Sequence[str]) -> None:
-        """Send a message for each order, at most `MESSAGES_AT_ONCE`; returns when the broker has them all.
+        """Send a message for each order, at most `MESSAGES_AT_ONCE`; return when the broker has all of them.
 
-        After an error any of them may have arrived: a doubled message finds nothing to claim.
+        After an error any of them may have arrived. That is safe: a second message finds nothing to claim.
         """
         self.run(lambda: self._transmit(order_ids))
 
     def depth(self, queue: str = QUEUE) -> int:
-        """How many messages wait. Those that a worker holds are not counted."""
+        """How many messages wait, without those that a worker holds."""
         return self.run(lambda: self._count(queue))
 
     def run(self, operation: Callable[[], Result]) -> Result:
-        """Connect, and run what needs `channel`; a second time where the connection was dropped while idle."""
+        """Connect and run what needs `channel`; once more if the connection was dropped while idle."""
         started = time.monotonic()
         had_worked = self._has_worked
         try:
@@ -72,7 +71,7 @@ class BrokerConnection(ABC):
 
     @property
     def channel(self) -> Any:
-        """kombu's channel, opened where there is none. Within `run`."""
+        """kombu's channel, opened if there is none. For use within `run`."""
         if self._producer is None:
             self._connect()
             self._producer = self._app.amqp.Producer(self._connection.channel(), auto_declare=False)
@@ -80,16 +79,16 @@ class BrokerConnection(ABC):
 
     @property
     def channel_errors(self) -> tuple[type[Exception], ...]:
-        """What kombu raises where the broker refuses one operation."""
+        """The errors for an operation that the broker refuses."""
         errors: tuple[type[Exception], ...] = self._connection.channel_errors
         return errors
 
     def forget_channel(self) -> None:
-        """The broker has closed the channel, and the connection goes on."""
+        """Open a new channel at the next use: the broker has closed this one, but not the connection."""
         self._producer = None
 
     def close(self) -> None:
-        """Drop the connection without a word to the broker, which may not listen. Safe to call twice."""
+        """Drop the connection without a goodbye to the broker, which may hang. Safe to call twice."""
         self._producer = None
         self._has_worked = False
         with contextlib.suppress(Exception):
@@ -109,7 +108,7 @@ class BrokerConnection(ABC):
         try:
             return int(self.channel.queue_declare(queue, passive=True).message_count)
         except self.channel_errors as error:
-            # Redis has no key for an empty list, and RabbitMQ no queue before the first publish.
+            # Redis has no key for an empty list; RabbitMQ has no queue before the first publish.
             if str(getattr(error, "reply_code", "")) != str(NOT_FOUND):
                 raise
             if self.missing_queue_closes_channel:
@@ -117,13 +116,13 @@ class BrokerConnection(ABC):
             return 0
 
     def _connect(self) -> None:
-        """To the first node of the broker that answers in time; the next call goes on from there."""
+        """Connect to the first node that answers in time; the next call begins with that node."""
         deadline = time.monotonic() + STEP_TIMEOUT
         for others_left in reversed(range(max(1, len(self._connection.alt)))):
             try:
                 self._connection.ensure_connection(max_retries=0)
             except Exception:
-                # Whatever was wrong with this node: a refused connection, a refused user, no answer.
+                # For any failure of this node: a refused connection, a refused user, no answer.
                 self._connection.maybe_switch_next()
                 if not others_left or time.monotonic() > deadline:
                     raise
@@ -131,8 +130,9 @@ class BrokerConnection(ABC):
                 return
 
     def _post(self, order_id: str, **options: Any) -> None:
-        """Hand one message to kombu. The order's id is the task's id too: the same order, the same task."""
-        message = self._app.amqp.create_task_message(
+        """Give one message to kombu. The order's id is also the task's id."""
+        amqp = self._app.amqp
+        message = amqp.create_task_message(
             order_id, TASK, args=(order_id,), ignore_result=True, origin="breakwall"
         )
-        self._app.amqp.send_task_message(self._producer, TASK, message, queue=QUEUE, retry=False, **options)
+        amqp.send_task_message(self._producer, TASK, message, queue=QUEUE, retry=False, **options)

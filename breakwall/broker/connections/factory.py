@@ -1,4 +1,4 @@
-"""Makes the connection that fits the settings."""
+"""Makes the connection for the settings' broker."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from breakwall.urls.sentinel import is_sentinel
 
 
 def client_app(settings: Settings) -> Any:
-    """A Celery app that only sends: it does not become the process's current app."""
+    """A Celery app for sending. It does not become the process's current app."""
     from breakwall.broker.celery_app import IsolatedCelery
 
     return IsolatedCelery(settings, current=False)
 
 
 def new_connection(settings: Settings, app: Any) -> BrokerConnection:
-    """A connection to the settings' broker, not opened yet."""
+    """The connection, not opened yet."""
     if is_amqp(settings):
         return RabbitMQConnection(app)
     if is_sentinel(settings.broker):

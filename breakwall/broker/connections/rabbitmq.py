@@ -10,15 +10,15 @@ from breakwall.broker.connections.base import STEP_TIMEOUT, BrokerConnection
 
 
 class UnconfirmedError(Exception):
-    """The broker may have the message or not: it did not confirm in time, or refused."""
+    """The broker did not confirm in time, or refused. It may have the message or not."""
 
 
 class BlockedError(UnconfirmedError):
-    """RabbitMQ has said that it reads nothing more: an alarm is raised."""
+    """RabbitMQ has raised an alarm and reads no messages."""
 
 
 class RabbitMQConnection(BrokerConnection):
-    """Writes all messages, then waits for all confirmations. kombu's own way waits for each before the next."""
+    """Writes all messages, then waits for all confirmations. kombu itself waits after each message."""
 
     missing_queue_closes_channel = True
 
@@ -38,7 +38,7 @@ class RabbitMQConnection(BrokerConnection):
         self._await_confirmations()
 
     def publish_to_no_queue(self) -> None:
-        """Publish an empty message that is routed nowhere, and wait for its confirmation."""
+        """Publish an empty message that reaches no queue, and wait for its confirmation."""
         self._ask_for_confirmations()
         self._expect_confirmation()
         self.channel.basic_publish(self.channel.prepare_message(b""), exchange=QUEUE, routing_key=uuid4().hex)

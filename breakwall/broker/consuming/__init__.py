@@ -1,4 +1,4 @@
-"""A worker's side of the broker: Celery's consumer, made to outlive its broker and other programs' messages.
+"""A worker's side of the broker: a Celery consumer that survives broker outages and strange messages.
 
 Celery loads these modules by the names in `broker.config`; `worker.app` imports the watchdog.
 """

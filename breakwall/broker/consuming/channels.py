@@ -1,7 +1,7 @@
-"""kombu's channels, changed so that no message and no refusal of the broker can end or stop a worker.
+"""kombu's channels, changed so that no message and no refusal of the broker can stop a worker.
 
-kombu takes whatever lies in a Redis list for a message of its own and fails over it: at delivery, and again
-whenever it puts back what a dead worker had in hand. These channels check it first.
+kombu fails on an element of a Redis list that it has not written: at delivery, and again each time that it puts back a
+dead worker's messages. These channels check each element first.
 """
 
 import json
@@ -20,7 +20,7 @@ from breakwall.broker.messages.strange import StrangeError, StrangeMessage
 
 
 class ChannelListener(Protocol):
-    """Is told what these channels find. Neither call may raise or take long."""
+    """Receives what these channels find. The methods may not raise, and must return soon."""
 
     def set_aside(self, message: StrangeMessage) -> None: ...
 
@@ -28,11 +28,7 @@ class ChannelListener(Protocol):
 
 
 def guard(connection: Any, listener: ChannelListener) -> None:
-    """Make every channel of the connection, to whichever of its addresses, one of these.
-
-    Args:
-        connection: kombu's, not connected yet.
-    """
+    """Have kombu's ``connection``, not connected yet, use these channels for each of its addresses."""
     make = connection.create_transport
 
     def create_transport() -> Any:
@@ -53,11 +49,11 @@ def _combined(ours: type, kombus: type, listener: ChannelListener) -> type:
 
 
 class RedisQoS(kombu_redis.QoS):
-    """What a worker has in hand, on Redis. If Redis refuses to record it, the orders are still in the database."""
+    """A worker's unacknowledged messages. If Redis refuses to store them, the orders are still in the database."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
         if not self._is_done(super().append, message, delivery_tag):
-            # The message is out of the list already: if it was not worked on now, it would come a minute later.
+            # The message is out of the list already. It is processed now, because it would be republished only later.
             virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
@@ -72,7 +68,7 @@ class RedisQoS(kombu_redis.QoS):
         self._is_done(super().restore_visible, *args, **options)
 
     def _is_done(self, operation: Callable[..., None], *args: Any, **options: Any) -> bool:
-        """Whether Redis has not refused it."""
+        """Run the operation; return whether Redis accepted it."""
         try:
             operation(*args, **options)
         except redis.ResponseError as error:
@@ -85,7 +81,7 @@ class RedisQoS(kombu_redis.QoS):
             super().restore_by_tag(tag, client=client, leftmost=leftmost)
         except (redis.RedisError, OSError):
             raise
-        except Exception:  # kombu has not written what is there
+        except Exception:  # another program has written this message
             self._set_aside(tag)
 
     def _set_aside(self, tag: str) -> None:
@@ -96,7 +92,7 @@ class RedisQoS(kombu_redis.QoS):
 
 
 class RedisChannel(kombu_redis.Channel):
-    """A channel of Redis, Valkey or Sentinel that delivers envelopes of messages and nothing else."""
+    """A channel of Redis, Valkey or Sentinel that delivers kombu's envelopes only."""
 
     QoS = RedisQoS
     listener: ClassVar[ChannelListener]
@@ -118,7 +114,7 @@ class RedisChannel(kombu_redis.Channel):
             envelope = addressed_to(self._queue_of(key), read_envelope(item))
         except StrangeError as error:
             self.listener.set_aside(StrangeMessage(str(error), None, item))
-            return None  # as where nothing came
+            return None  # as if nothing had come
         return key, json.dumps(envelope)
 
     def _queue_of(self, key: bytes | str) -> str:
@@ -128,7 +124,7 @@ class RedisChannel(kombu_redis.Channel):
     def _do_restore_message(
         self, payload: Any, exchange: Any, routing_key: Any, pipe: Any, leftmost: bool = False
     ) -> None:
-        # Other apps' messages come here too, where they share the Redis database.
+        # If other apps share the Redis database, their messages come here too.
         try:
             check_envelope(payload)
             if not isinstance(exchange, str) or not isinstance(routing_key, str):
@@ -158,7 +154,7 @@ class RedisChannel(kombu_redis.Channel):
         try:
             return super()._receive_one(client)
         except redis.exceptions.NoPermissionError as error:
-            # A user of Redis 7 has no right to channels unless it is given: then there is no remote control.
+            # Redis 7 gives a user no right to channels by default. Without it there is no remote control.
             self.listener.refused(error)
             raise Empty from None
         except (redis.RedisError, OSError, Empty):
@@ -168,7 +164,7 @@ class RedisChannel(kombu_redis.Channel):
 
 
 class RabbitMQChannel(pyamqp.Channel):
-    """A channel of RabbitMQ that decompresses nothing: a few kilobytes could become gigabytes."""
+    """A channel of RabbitMQ that decompresses no message: a few kilobytes could become gigabytes."""
 
     listener: ClassVar[ChannelListener]
 

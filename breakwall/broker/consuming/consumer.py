@@ -1,4 +1,4 @@
-"""Celery's consumer, made to outlive its broker, whatever that or another program sends."""
+"""Celery's consumer, changed to survive broker outages and every message that comes."""
 
 import logging
 import time
@@ -22,22 +22,20 @@ from breakwall.broker.messages.strange import StrangeError, StrangeMessage
 
 CLOSE_TIMEOUT = 5.0  # Seconds for closing a dead connection's socket.
 
-# Seconds of connection without an error after which an outage is over, where no message comes sooner.
+# Seconds of connection without an error after which an outage is over; a message ends it sooner.
 STABLE_AFTER = 5.0
 
-# For RabbitMQ. A worker sends events about itself alone. With an alarm raised the server reads none of them: if
-# the worker waited for a confirmation, it would stand still with all that it has in hand.
+# For RabbitMQ. A worker publishes only events about itself. With an alarm raised, the server reads none of them, and a
+# worker that waited for a confirmation would stop with all its messages.
 UNCONFIRMED = {"confirm_publish": False, "write_timeout": 5.0}
 
-MAX_EVENTS = 1000  # Events for monitors such as Flower that are kept while the broker takes none; the newest.
-
-LEFT_OUT = (":DelayedDelivery", ":Control")  # Celery's steps, by the end of their names.
-
+MAX_EVENTS = 1000  # The newest events for monitors such as Flower, kept while the broker takes none.
+LEFT_OUT = (":DelayedDelivery", ":Control")  # Celery's steps that do not run, by the end of their names.
 CLEANUP_ERROR = "Error cleaning up after"
 
 
 def _is_no_cleanup_error(record: logging.LogRecord) -> bool:
-    # Celery logs a traceback where a lost connection cannot be closed. `OutageLog` has told that in a line.
+    # Celery logs a traceback if it cannot close a lost connection. `OutageLog` has logged the loss already.
     return not str(record.msg).startswith(CLEANUP_ERROR)
 
 
@@ -45,19 +43,18 @@ logging.getLogger("celery.worker.loops").addFilter(_is_no_cleanup_error)
 
 
 class BrokerLostError(ConnectionError):
-    """Whatever ended a connection, as the one error from which Celery always starts again."""
+    """The end of a connection, for any reason: the one error after which Celery always starts again."""
 
 
 class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
-    """What ``worker_consumer`` names in `breakwall.broker.celery_config`.
+    """The consumer that ``worker_consumer`` names in `breakwall.broker.config`.
 
-    Left out: looking for other workers, which takes a second at every connect ("mingle"), and listening to all
-    their events ("gossip"), since workers share nothing but the queue; and the 28 queues that Celery declares for
-    countdowns beside a quorum queue, since delays are in the database. Of remote control, the commands that only
-    show something stay (`remote_control`).
+    It disables three features: "mingle" (costs 1 s at each connect), "gossip" (workers share only the queue) and the
+    28 countdown queues beside a quorum queue (delays are in the database). Remote control is limited, see
+    `remote_control`.
 
-    The app may have an ``on_strange_message``, which is given every `StrangeMessage`; it may neither raise
-    nor take long.
+    The app may have an ``on_strange_message``, which gets every `StrangeMessage`. It may not raise, and must return
+    soon.
     """
 
     connection: Any
@@ -69,9 +66,9 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         ]
 
         def start(self, parent: Any) -> None:
-            """Celery's own. Celery starts again after a connection error alone, so every error becomes one.
+            """Celery's own, with every error as a connection error, because Celery starts again only after those.
 
-            Redis *answers* that it is a replica now, is full or forbids something; RabbitMQ closes a channel.
+            Other errors come too: Redis answers that it is a replica, full or forbidden; RabbitMQ closes a channel.
             """
             try:
                 super().start(parent)
@@ -86,17 +83,17 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     @property
     def idle_slots(self) -> int:
-        """How many more messages may come before one is finished."""
+        """How many more messages the worker can take now."""
         return int(self.initial_prefetch_count) - len(state.reserved_requests)
 
     @property
     def consumes(self) -> bool:
-        """Whether it is connected and wants messages."""
+        """Whether it is connected and consumes the queue."""
         consumer: Any = self.task_consumer
         return consumer is not None and consumer.consuming_from(QUEUE)
 
     def give_up(self, reason: str) -> None:
-        """Have the worker connect anew; from any thread."""
+        """Have the worker connect again. Thread-safe."""
         self._given_up = reason
         self.hub.call_soon(self._check_given_up)
 
@@ -108,8 +105,8 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     # Connecting
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Celery's own, with our pauses, and with one line an outage instead of one a try."""
-        guard(conn, self)  # before its transport is made, which the next line does
+        """Celery's own, with our pauses, and with one log line for each outage instead of one for each try."""
+        guard(conn, self)  # before the next line, which makes the transport
         if conn.transport.driver_type == "amqp":
             conn.transport_options = {**(conn.transport_options or {}), **UNCONFIRMED}
         conn = conn.ensure_connection(
@@ -124,31 +121,31 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         return conn
 
     def on_ready(self) -> None:
-        """Celery's own. Called whenever messages are about to be taken."""
+        """Celery's own. Called after each connect, before messages are consumed."""
         super().on_ready()
         bound_kept_events(self.event_dispatcher)
         self.last_message_at = time.monotonic()
         self.timer.call_after(STABLE_AFTER, self._outages.over)
 
     def on_connection_error_before_connected(self, exc: BaseException) -> None:
-        """Celery's own, with a pause and without its lines."""
+        """Celery's own, with a pause and without its log lines."""
         self._wait(self._outages.failed(exc))
 
     def on_connection_error_after_connected(self, exc: BaseException) -> None:
-        """Celery's own, with a close that cannot end the worker, and with a pause.
+        """Celery's own, with a pause, and with a close that cannot end the worker.
 
-        Celery lets kombu give up the connection, then closes it. With messages in hand and Redis gone, kombu fails
-        half-way, and the close asks for an address that is already forgotten. The dispatcher publishes the
-        messages again.
+        Celery has kombu collect the connection, then closes it. If Redis is gone while messages are unacknowledged,
+        kombu fails half-way, and the close needs an address that is already deleted. The dispatcher republishes the
+        messages.
         """
         connection, self.connection = self.connection, None
         self.task_consumer = None
         bound_open_broker_sockets(connection, CLOSE_TIMEOUT)
-        for let_go in (connection.collect, connection.close):
+        for release in (connection.collect, connection.close):
             with suppress(Exception):
-                let_go()
+                release()
         if self.hub:
-            # kombu's callbacks of this connection would go on to take messages if it was not quite closed.
+            # If the close failed half-way, kombu's callbacks of this connection would continue to take messages.
             self.hub.on_tick.clear()
         self._given_up = None
         self._wait(self._outages.failed(exc))
@@ -162,8 +159,8 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     # Messages
 
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
-        """Celery's own, for messages of ours alone, as `read_message` returns them."""
-        work_on = super().create_task_handler(*args, **options)
+        """Celery's own, but only for Breakwall's messages, as `read_message` returns them."""
+        process = super().create_task_handler(*args, **options)
 
         def on_message(message: Any) -> None:
             self.last_message_at = time.monotonic()
@@ -173,32 +170,32 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
             except StrangeError as error:
                 self._take_out(message, str(error))
             else:
-                work_on(_rewritten(message, found))
+                process(_rewritten(message, found))
 
         return on_message
 
     def on_decode_error(self, message: Any, exc: BaseException) -> None:
-        """Celery's own, with the message kept. For `celery control`'s messages, too."""
+        """Celery's own, but the message is kept. Also for messages of `celery control`."""
         self._take_out(message, f"its body cannot be decoded ({type(exc).__name__})")
 
     def set_aside(self, message: StrangeMessage) -> None:
-        """Have a message that is none of ours kept for an operator's eyes."""
+        """Keep a strange message for an operator."""
         on_strange_message = getattr(self.app, "on_strange_message", None)
         if on_strange_message is not None:
             on_strange_message(message)
 
     def refused(self, error: BaseException) -> None:
-        """Record a refusal of the broker that stops nothing."""
+        """Log a refusal of the broker that stops nothing."""
         self._outages.refused(error)
 
     def _take_out(self, message: Any, reason: str) -> None:
         self.set_aside(StrangeMessage(reason, _parts(message), message.body))
-        # A reject would have RabbitMQ keep it a second time, among the messages that killed workers.
+        # If it was rejected, RabbitMQ would keep it too, among the messages that killed workers.
         message.ack()
 
 
 def bound_kept_events(dispatcher: Any) -> None:
-    """Keep `MAX_EVENTS` for monitors: Celery keeps all of them for as long as the broker takes none."""
+    """Keep at most `MAX_EVENTS` for monitors. Celery keeps all of them while the broker takes none."""
     if dispatcher is not None:
         dispatcher._outbound_buffer = deque(dispatcher._outbound_buffer, MAX_EVENTS)  # noqa: SLF001
 
@@ -213,8 +210,8 @@ def _rewritten(message: Any, found: OrderMessage) -> Any:
 
 
 def _quietly(acknowledge: Callable[[], None], *_: Any, **__: Any) -> None:
-    # Celery's own logs a traceback. A lost connection is logged where it is read from; the message comes again,
-    # and finds nothing to claim.
+    # Celery's own logs a traceback. The read from a lost connection is logged already. The message comes again and
+    # finds nothing to claim.
     with suppress(Exception):
         acknowledge()
 

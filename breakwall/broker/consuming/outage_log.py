@@ -1,4 +1,4 @@
-"""What a worker logs of its broker's failures, and how long it waits before it connects again."""
+"""A worker's log of its broker's outages, and the pauses between two connects."""
 
 import logging
 import time
@@ -10,28 +10,24 @@ log = logging.getLogger("breakwall.broker")
 
 FIRST_PAUSE = 0.25
 LONGER_BY = 0.5
-# Seconds between tries to connect. kombu's own go up to 30, so that a worker could sleep through the first
-# half-minute after its broker's return; one try in five seconds costs next to nothing.
+# Seconds between two tries to connect. kombu's pauses grow to 30, so a worker could wait half a minute after its
+# broker's return. A try every five seconds costs almost nothing.
 LONGEST_PAUSE = 5.0
 
-# Failures of one kind in a row, after which that kind is logged although another one was: the last connection
-# broke in one way, and each new one is refused in another.
+# Failures of one kind in a row after which this kind is logged too: often the last connection broke in one way, and
+# each new one is refused in another.
 PERSISTENT = 5
 
-MAX_CHARACTERS = 300  # Of the broker's words that are repeated.
-
-_FAILS = "the broker fails: %s. Orders wait in the database; this worker goes on when the broker does"
-_REFUSES = "the broker refuses something: %s. Messages are worked on all the same"
+MAX_CHARACTERS = 300  # Of the broker's text in one line.
+_FAILS = "the broker fails: %s. Orders wait in the database; this worker continues when the broker does"
+_REFUSES = "the broker refuses something: %s. Messages are processed all the same"
 
 
 class OutageLog:
-    """Logs that the broker fails, once an outage and at most once a minute, and that it is back.
+    """Logs that the broker fails, once for each outage and at most once a minute, and that it is back.
 
-    A failure of another kind that persists is logged at once: it may need a person.
-
-    Args:
-        clock: seconds, monotonic.
-        secret: a text that no line may hold, the broker's password.
+    A failure of another kind that persists is logged at once: it may need a person. ``secret``, the broker's
+    password, is removed from each line.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, secret: str | None = None) -> None:
@@ -44,7 +40,7 @@ class OutageLog:
         self._kind, self._alike = "", 0
 
     def failed(self, error: BaseException) -> float:
-        """Record a failure. Returns how many seconds to wait before the next try."""
+        """Record a failure; return the seconds to wait before the next try."""
         if self._began is None:
             self._began, self._is_logged, self._tries = self._clock(), False, 0
         kind = type(_cause(error)).__name__
@@ -58,12 +54,12 @@ class OutageLog:
         return min(FIRST_PAUSE + (self._tries - 1) * LONGER_BY, LONGEST_PAUSE)
 
     def refused(self, error: BaseException) -> None:
-        """Record a refusal that stops nothing."""
+        """Log a refusal that stops nothing."""
         if self._throttle.admit(_REFUSES):
             log.warning(_REFUSES, self._words(error))
 
     def over(self) -> None:
-        """Record that messages flow."""
+        """Record that the broker works."""
         if self._began is None:
             return
         if self._is_logged:
@@ -72,7 +68,7 @@ class OutageLog:
 
     def _words(self, error: BaseException) -> str:
         cause = _cause(error)
-        # By name: amqp is loaded for RabbitMQ alone. Its own text has numbers and does not name the queue.
+        # By name, because amqp is loaded only for RabbitMQ. Its text has numbers and does not name the queue.
         deleted = type(cause).__name__ == "ConsumerCancelled"
         text = "its queue was deleted" if deleted else f"{cause}".strip().rstrip(".") or type(cause).__name__
         if self._secret:

@@ -1,7 +1,7 @@
-"""What `celery control`, `celery inspect` and Flower may have a worker do: show its state, and nothing else.
+"""What `celery control`, `celery inspect` and Flower can have a worker do: show its state.
 
-Every program that reaches the broker can send commands, a shop's own `celery control shutdown` too. A command that
-would end a worker, keep it from its queue or change it is refused, and the refusal says what to do instead.
+Every program that reaches the broker can send commands, for example a shop's `celery control shutdown`. A command that
+would stop or change a worker is refused, and the refusal says what to do instead.
 """
 
 import logging
@@ -21,41 +21,19 @@ log = logging.getLogger("breakwall.broker")
 
 Handler = Callable[..., Any]
 
-MAX_ID = 128
+MAX_ID = 128  # Characters.
 
-# Celery's own commands that change no work.
-SHOWING = frozenset(
-    {
-        "active",
-        "active_queues",
-        "clock",
-        "conf",
-        "disable_events",
-        "dump_active",
-        "dump_conf",
-        "dump_reserved",
-        "dump_revoked",
-        "dump_schedule",
-        "dump_tasks",
-        "enable_events",
-        "heartbeat",
-        "hello",
-        "memdump",
-        "memsample",
-        "ping",
-        "query_task",
-        "registered",
-        "report",
-        "reserved",
-        "revoked",
-        "scheduled",
-    }
-)
+# Celery's commands that change no work.
+SHOWING = """
+active active_queues clock conf disable_events dump_active dump_conf dump_reserved dump_revoked
+dump_schedule dump_tasks enable_events heartbeat hello memdump memsample ping query_task registered report
+reserved revoked scheduled
+""".split()
 
 _THREADS = "the number of threads is fixed: start the worker with another --concurrency"
-_ONE_QUEUE = "a worker drains one queue and nothing else: to have it rest, stop it (SIGTERM)"
-_NO_END = "an order ends by `breakwall orders cancel`, not by its message; it is worked on"
-_LIMITS = "a thread cannot be ended: BREAKWALL_PAYMENT_TIMEOUT bounds each call to the payment service"
+_ONE_QUEUE = "a worker consumes one queue only. To pause it, stop it with SIGTERM"
+_NO_END = "to cancel an order, use `breakwall orders cancel`; its message is processed all the same"
+_LIMITS = "a thread cannot be stopped: BREAKWALL_PAYMENT_TIMEOUT bounds each call to the payment service"
 
 REASONS = {
     "add_consumer": _ONE_QUEUE,
@@ -67,29 +45,29 @@ REASONS = {
     "rate_limit": "the circuit and --concurrency bound the calls to the payment service",
     "revoke": _NO_END,
     "revoke_by_stamped_headers": _NO_END,
-    "shutdown": "a worker is ended by SIGTERM, where it runs",
+    "shutdown": "stop a worker with SIGTERM, on its own machine",
     "terminate": _NO_END,
     "time_limit": _LIMITS,
 }
-UNKNOWN = "it is not one that Breakwall was tested with"
+UNKNOWN = "Breakwall was not tested with it"
 
-# By `stats`. The rest holds the sentinels' password, or cannot be sent.
+# In the answer to `stats`. The rest holds the sentinels' password, or cannot be sent.
 SHOWN_OF_BROKER = ("transport", "hostname", "port", "virtual_host", "userid", "heartbeat", "connect_timeout")
 
 RESOURCE_LOCKED = 405
 
 NAME_TAKEN = (
-    "another worker has the name {name}, so that `celery inspect` and Flower do not reach this one; "
-    "--hostname gives it its own"
+    "another worker has the name {name}, so that `celery inspect` and Flower do not reach this one: "
+    "give it another name with --hostname"
 )
 
 
 class NameTakenError(Exception):
-    """Two workers of one broker have the same name; the message says what to do."""
+    """Another worker of this broker has the same name; the message says what to do."""
 
 
 class RemoteControlStep(Control):  # type: ignore[misc]  # Celery has no types
-    """In place of Celery's own."""
+    """Replaces Celery's own step."""
 
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
@@ -98,18 +76,18 @@ class RemoteControlStep(Control):  # type: ignore[misc]  # Celery has no types
 
 
 class ControlMailbox(Pidbox):  # type: ignore[misc]  # Celery has no types
-    """Celery's, in which no message ends in a traceback."""
+    """Celery's mailbox, but no message ends in a traceback."""
 
     def __init__(self, consumer: Any) -> None:
         super().__init__(consumer)
         self.node.handlers = ControlCommands()
 
     def start(self, c: Any) -> None:
-        """Go on without remote control where the broker refuses what it needs."""
+        """If the broker refuses what remote control needs, the worker continues without it."""
         try:
             super().start(c)
         except c.connection.channel_errors as error:
-            # RabbitMQ gives a name's commands to one connection, even to a lost one that it has not noticed yet.
+            # RabbitMQ gives a name's commands to one connection, even to a lost one until it notices the loss.
             taken = getattr(error, "reply_code", None) == RESOURCE_LOCKED
             c.refused(NameTakenError(NAME_TAKEN.format(name=self.hostname)) if taken else error)
 
@@ -120,19 +98,16 @@ class ControlMailbox(Pidbox):  # type: ignore[misc]  # Celery has no types
         except StrangeError as error:
             self.c.set_aside(StrangeMessage(str(error), message.headers, message.body))
             return
-        self._obey(command, message)
-
-    def _obey(self, command: dict[str, Any], message: Any) -> None:
         try:
             self.node.handle_message(command, message)
         except Exception as error:
-            # Most often the asker has gone. A lost connection is logged where it is read from.
+            # Mostly, the program that asked has ended. The read from a lost connection is logged elsewhere.
             log.info("a command of `celery control` could not be answered (%s)", type(error).__name__)
             self.reset()
 
 
 class ControlCommands(dict[str, Handler]):
-    """A handler by its command's name, and for every unknown name a refusal. No handler raises."""
+    """A handler for each command's name; for an unknown name, one that refuses. No handler raises."""
 
     def __init__(self, throttle: LogThrottle | None = None) -> None:
         super().__init__({name: _safe(Panel.data[name]) for name in SHOWING})
@@ -141,7 +116,7 @@ class ControlCommands(dict[str, Handler]):
 
     def __missing__(self, name: str) -> Handler:
         def refuse(state: Any, /, **arguments: Any) -> Mapping[str, str]:
-            # The worker's `RetryRequest` logs it when such an order is worked on.
+            # The worker's `RetryRequest` logs it when it processes such an order.
             if name in {"revoke", "terminate"}:
                 _record_revoked(arguments.get("task_id"))
             reason = REASONS.get(name, UNKNOWN)
@@ -158,7 +133,7 @@ def _safe(handler: Handler) -> Handler:
     def answer(state: Any, /, **arguments: Any) -> Any:
         try:
             return handler(state, **arguments)
-        except Exception as error:  # arguments that it does not take
+        except Exception as error:  # wrong arguments
             return nok(f"it failed: {type(error).__name__}")
 
     return answer

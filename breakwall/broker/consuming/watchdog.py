@@ -1,75 +1,61 @@
-"""Notices that the broker has forgotten a worker's consumer, although both sides believe that they are connected.
+"""Notices that the broker has forgotten a worker's consumer although the connection is open.
 
-RabbitMQ forgets one when its quorum queue is deleted and declared again at once, as happens under load. The worker
-can see it only by this: messages wait, slots are free, and nothing comes.
+RabbitMQ does so under load if its quorum queue is deleted and at once declared again. The worker sees only that
+messages wait, slots are free and no message comes.
 """
+
+from __future__ import annotations
 
 import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
 
+if TYPE_CHECKING:
+    from breakwall.broker.consuming.consumer import RetryConsumer
+
 log = logging.getLogger("breakwall.broker")
 
-INTERVAL = 1.0  # Seconds between two looks at when the last message came: a look is a comparison.
-
-# Seconds without a message before the broker is asked whether any wait. It sends one in milliseconds.
-QUIET = 4.0
-
-LOOKS = 2  # Looks in a row that have to find messages waiting: one may find them just as they are sent.
-
-
-class WatchedConsumer(Protocol):
-    @property
-    def idle_slots(self) -> int: ...
-
-    @property
-    def last_message_at(self) -> float: ...
-
-    @property
-    def consumes(self) -> bool: ...
-
-    def give_up(self, reason: str) -> None: ...
+INTERVAL = 1.0  # Seconds between two checks of the last message's time. A check is a comparison.
+QUIET = 4.0  # Seconds without a message until the broker is asked for waiting ones. It sends a message in milliseconds.
+ANSWERS = 2  # Times in a row that messages wait: one answer may count those that are just being sent.
 
 
 class Watchdog:
-    """Has a consumer connect anew where messages wait and none comes.
+    """Has a consumer connect again if messages wait and none comes.
 
-    Args:
-        depth: messages that wait at the broker; None when it does not answer.
-        clock: seconds, monotonic.
+    ``depth`` returns how many messages wait at the broker, or None if it does not answer.
     """
 
     def __init__(self, depth: Callable[[], int | None], clock: Callable[[], float] = time.monotonic) -> None:
         self._depth = depth
         self._clock = clock
-        self._looks = 0
+        self._waiting = 0  # How many answers in a row counted waiting messages.
         self._asked_at = float("-inf")
 
-    def run_once(self, consumer: WatchedConsumer) -> None:
-        """One look."""
+    def run_once(self, consumer: RetryConsumer) -> None:
         if not self._is_hungry(consumer):
-            self._looks = 0
+            self._waiting = 0
             return
-        if self._clock() - self._asked_at < QUIET / LOOKS:
+        if self._clock() - self._asked_at < QUIET / ANSWERS:
             return
         self._asked_at = self._clock()
-        self._looks = self._looks + 1 if self._depth() else 0
-        # Asking may have taken long enough for one to come.
-        if self._looks >= LOOKS and self._is_hungry(consumer):
-            self._looks = 0
+        self._waiting = self._waiting + 1 if self._depth() else 0
+        # A message may have come while the broker was asked.
+        if self._waiting >= ANSWERS and self._is_hungry(consumer):
+            self._waiting = 0
             consumer.give_up("messages wait and none comes")
 
-    def _is_hungry(self, consumer: WatchedConsumer) -> bool:
+    def _is_hungry(self, consumer: RetryConsumer) -> bool:
         quiet = self._clock() - consumer.last_message_at
         return consumer.consumes and consumer.idle_slots > 0 and quiet >= QUIET
 
 
 class WatchdogStep(bootsteps.StartStopStep):
-    """Runs a `Watchdog` over a worker's consumer, in a thread, for as long as the worker lives."""
+    """Runs a `Watchdog` for a worker's consumer, in a thread, until the worker ends."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -94,5 +80,5 @@ class WatchdogStep(bootsteps.StartStopStep):
         while not self._stopped.wait(INTERVAL):
             try:
                 watchdog.run_once(consumer)
-            except Exception as error:  # the next look may succeed
+            except Exception as error:  # the next run may succeed
                 log.debug("the consumer's watchdog failed: %s", type(error).__name__)

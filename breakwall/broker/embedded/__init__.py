@@ -1,4 +1,4 @@
-"""The broker of the default installation: a Valkey server that is a child of a worker.
+"""The default broker: a Valkey server that is a worker's child process.
 
-Import `EmbeddedBroker` and `start_embedded_broker` from `breakwall.broker`.
+Import `EmbeddedBroker` and `start_embedded_broker` from `embedded.broker`.
 """

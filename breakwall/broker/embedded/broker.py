@@ -1,7 +1,7 @@
-"""The embedded broker as a worker sees it: a server that runs for as long as one of the workers on its folder.
+"""The embedded broker, for a worker: one server runs as long as any worker uses its folder.
 
-It dies with the worker that started it, and another worker takes over. Producers never start one: their orders are in
-the database, and a worker's dispatcher publishes them.
+It dies with the worker that started it, and another worker takes over. Producers start none: their orders are in the
+database, and a worker's dispatcher publishes them.
 """
 
 import logging
@@ -9,30 +9,26 @@ import threading
 import time
 from pathlib import Path
 
-from breakwall.broker.embedded.find_server import find_server_program
 from breakwall.broker.embedded.folder import BrokerNotStartedError, ServerFolder
+from breakwall.broker.embedded.server import find_server_program
 from breakwall.broker.embedded.supervisor import START_TIMEOUT, ServerSupervisor
 from breakwall.log_throttle import LogThrottle
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
-INTERVAL = 0.25  # Seconds between two looks at whether the server still lives: one system call each.
-
-FAILURE_INTERVAL = 2.0  # Seconds until the next look where a server ended by itself or could not be started.
+INTERVAL = 0.25  # Seconds between two checks that the server is alive. A check costs one system call.
+FAILURE_INTERVAL = 2.0  # Seconds until the next check after a server ended by itself or could not be started.
 
 
 class EmbeddedBroker:
-    """Sees to it that one server serves ``home / "broker.sock"`` for as long as this process wants it.
+    """Keeps one server on ``home / "broker.sock"`` running until `stop`.
 
-    Any number of processes may each have one on the same folder: one of them owns the server, and when it
-    ends, however it ends, another becomes the owner within a second. When the last is gone, so is the server.
+    Any number of processes may have one on the same folder. One of them owns the server. When the owner ends, for any
+    reason, another process becomes the owner within a second. When the last process ends, the server ends too.
 
-    Args:
-        home: Breakwall's data folder, absolute; made where it is missing.
-
-    Raises:
-        BrokerNotStartedError: the folder's path is too long for a socket.
+    ``home`` is absolute and is made if it is missing. Raises `BrokerNotStartedError` if its path is too long for a
+    socket.
     """
 
     def __init__(self, home: Path) -> None:
@@ -44,15 +40,14 @@ class EmbeddedBroker:
         self._thread: threading.Thread | None = None
 
     def ensure(self) -> None:
-        """From now on, until `stop`, keep a server running, here or elsewhere. Returns when one answers.
+        """Keep a server running from now on, and return when it answers, whichever process owns it.
 
-        Raises:
-            BrokerNotStartedError: none answers yet; it is tried again until `stop`.
+        Raises `BrokerNotStartedError` if none answers yet; the start is tried again until `stop`.
         """
         self._failure = None
         if self._thread is None:
             self._stopping.clear()
-            # The thread that starts the server has to live as long as the process (see `Child`).
+            # The thread that starts the server must live as long as the process (see `Child`).
             self._thread = threading.Thread(target=self._run, name="breakwall-embedded-broker", daemon=True)
             self._thread.start()
         deadline = time.monotonic() + START_TIMEOUT
@@ -68,7 +63,7 @@ class EmbeddedBroker:
         self._supervisor.has_answered = True
 
     def stop(self) -> None:
-        """Stop the server if it is ours and return when it has ended. Safe to call twice, and in a fork."""
+        """Stop the server if this process owns it; return when it has ended. Safe to call twice, and in a fork."""
         if self._thread is None:
             return
         self._stopping.set()
@@ -87,20 +82,17 @@ class EmbeddedBroker:
 
     def _fail(self, error: Exception) -> None:
         # The first failure after a success is always logged.
-        if self._failure is None or not self._throttle.is_silent():
+        if self._failure is None or self._throttle.admit():
             self._throttle.silence()
             log.warning("the embedded broker: %s", error)
         self._failure = error
 
 
 def start_embedded_broker(settings: Settings) -> EmbeddedBroker | None:
-    """Run the embedded broker, or share the one that runs; None where the settings name another broker.
+    """Run the embedded broker, or share the one that runs; None if the settings name another broker.
 
-    Where it does not start, for a full disk for example, it is tried again until it does.
-
-    Raises:
-        BrokerNotStartedError: the folder's path is too long for a socket.
-        NoServerProgramError: there is no server program on this machine.
+    If it does not start, because of a full disk for example, the start is tried again until it succeeds. Raises
+    `BrokerNotStartedError` if the folder's path is too long for a socket, and `NoServerProgramError`.
     """
     if not settings.embedded_broker:
         return None
@@ -109,5 +101,5 @@ def start_embedded_broker(settings: Settings) -> EmbeddedBroker | None:
     try:
         broker.ensure()
     except BrokerNotStartedError as error:
-        log.warning("%s. Orders wait in the database; it is tried again", error)
+        log.warning("%s. Orders wait in the database; the start is tried again", error)
     return broker

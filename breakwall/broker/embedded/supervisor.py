@@ -1,4 +1,4 @@
-"""Starts a server where none runs on the folder, and replaces one that ended, hangs or has lost its files."""
+"""Starts a server if none runs on the folder, and replaces one that ended, hangs or has lost its files."""
 
 import logging
 import os
@@ -12,31 +12,25 @@ from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 
 log = logging.getLogger("breakwall.broker")
 
-# Seconds: a start takes about 50 ms, reading a million waiting messages from disk a few seconds.
-START_TIMEOUT = 15.0
+START_TIMEOUT = 15.0  # Seconds. A start takes 50 ms, with a million messages on disk some seconds.
 
-NEW_FOR = 60.0  # Seconds for which files that began anew are not suspected.
+NEW_FOR = 60.0  # Seconds for which new files are not suspected.
 
 BEGAN_ANEW = (
-    "the embedded broker's files were damaged or gone, and it began anew; nothing is lost, for the database has every "
-    "order. What was there is kept in %s"
+    "the embedded broker's files were damaged or missing, so it starts with new ones; nothing is lost, because the "
+    "database has every order. The old files are kept in %s"
 )
 
-# At the end of a server's log: it was allowed too few open files, whatever its own files are like.
+# At the end of a server's log: the limit of open files is too low. The server's files are not the cause.
 NO_DESCRIPTORS = re.compile(r"ulimit|too many open files", re.IGNORECASE)
 
-MORE_DESCRIPTORS = "it lacks file descriptors: raise the limit of open files (`ulimit -n`)"
+MORE_DESCRIPTORS = "it has run out of file descriptors: raise the limit of open files (`ulimit -n`)"
 
 
 class ServerSupervisor:
     """Owns the server process of one folder, unless another process owns it.
 
-    Args:
-        folder: where it works.
-        on_failure: called with the reason where a server ended by itself, and not because of its files.
-
-    Attributes:
-        has_answered: whether the running server has answered since it was started.
+    ``on_failure`` is called with the reason if a server ends by itself and its files are not the cause.
     """
 
     def __init__(self, folder: ServerFolder, on_failure: Callable[[Exception], None]) -> None:
@@ -44,19 +38,14 @@ class ServerSupervisor:
         self._on_failure = on_failure
         self._server: ValkeyServer | None = None
         self._started_at = self._new_until = 0.0
-        self.has_answered = False
-        # Whether the files are suspected of having ended the last server.
-        self._suspicious = False
+        self.has_answered = False  # The running server, since its start.
+        self._suspicious = False  # Whether the files may have ended the last server.
 
     def run_once(self) -> bool:
-        """One look; returns whether a server of ours answers.
+        """Start or replace our server if needed; return whether it answers.
 
-        Files from which no server can start are set aside: the database has all that was in them.
-
-        Raises:
-            BrokerNotStartedError: there is no room on the disk.
-            NoServerProgramError: there is no server program on this machine.
-            OSError: it could not be started.
+        Files that no server can start from are set aside: the database has all that was in them. Raises
+        `BrokerNotStartedError` for a full disk, `NoServerProgramError`, or `OSError` if the server cannot be started.
         """
         if self._server is not None:
             if self._is_well(self._server):
@@ -81,7 +70,7 @@ class ServerSupervisor:
             return False
         self.has_answered = self.has_answered or self._folder.answers()
         if not self.has_answered:
-            # While it reads its files it says so. One that is silent for long hangs.
+            # While a server reads its files, it answers so. One that is silent for long hangs.
             return time.monotonic() - self._started_at < START_TIMEOUT or self._folder.speaks()
         self._suspicious = False
         return server.has_its_folder
@@ -89,14 +78,14 @@ class ServerSupervisor:
     def _remove(self, server: ValkeyServer) -> None:
         self._server = None
         was_running = server.running
-        # Not asked to stop: it would remove the socket, which may be another server's by now.
+        # Killed, not stopped: a stopping server removes the socket, which may be another server's by now.
         server.kill()
         if was_running:
-            log.warning("the embedded broker's files are gone or it hangs; it is started again")
+            log.warning("the embedded broker hangs, or its files are gone; it is started again")
             return
         end_of_log = self._folder.end_of_log()
         no_descriptors = bool(NO_DESCRIPTORS.search(end_of_log))
-        # Its files are suspected, unless it has answered with them, they are new, or there is another reason.
+        # Its files are suspected, unless it has answered with them, they are new, or another cause is known.
         self._suspicious = server.ended_by_itself and not (
             self.has_answered
             or time.monotonic() < self._new_until
@@ -113,7 +102,7 @@ class ServerSupervisor:
         if lock is None:
             return None
         if self._suspicious and self._folder.has_data:
-            # Under the lock: another worker may have set it aside already, and run a server on the new files.
+            # Under the lock: another worker may have set them aside already, and run a server on new files.
             try:
                 self._set_aside([self._folder.files])
             finally:
@@ -123,7 +112,7 @@ class ServerSupervisor:
             return lock
         os.close(lock)
         raise BrokerNotStartedError(
-            f"there is no room on the disk of {self._folder.files}: make some, and it goes on by itself"
+            f"there is no room on the disk of {self._folder.files}. Make room; it then starts by itself"
         )
 
     def _set_aside(self, paths: list[Path]) -> None:

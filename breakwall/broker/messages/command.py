@@ -7,16 +7,11 @@ from breakwall.broker.messages.envelope import check_envelope
 from breakwall.broker.messages.strange import StrangeError, parse_json
 
 NO_COMMAND = "it is no command, on Celery's control channel"
-
-MAX_CLOCK = 2**53  # Of Celery's logical clocks, which count messages. A larger number could not be sent on.
+MAX_CLOCK = 2**53  # Celery's logical clocks count messages. A larger number could not be forwarded.
 
 
 def check_broadcast(data: bytes | str) -> None:
-    """Check that what came over a channel of Redis is kombu's envelope of a message.
-
-    Raises:
-        StrangeError: it is not.
-    """
+    """Raise `StrangeError` unless this, from a Redis channel, is kombu's envelope of a message."""
     try:
         check_envelope(parse_json(data, NO_COMMAND))
     except StrangeError:
@@ -24,14 +19,7 @@ def check_broadcast(data: bytes | str) -> None:
 
 
 def read_command(body: object, headers: object, replies: str) -> dict[str, Any]:
-    """Read a command in kombu's form.
-
-    Args:
-        replies: the exchange that answers are sent to; no other is allowed.
-
-    Raises:
-        StrangeError: it is none.
-    """
+    """Read a command in kombu's form, or raise `StrangeError`. It may name no other exchange than ``replies``."""
     if not isinstance(body, dict) or not isinstance(headers, dict):
         raise StrangeError(NO_COMMAND)
     clock, arguments = headers.get("clock") or 0, body.get("arguments") or {}

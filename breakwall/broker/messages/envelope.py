@@ -8,11 +8,7 @@ from breakwall.broker.messages.strange import StrangeError, parse_json
 
 
 def read_envelope(item: bytes | str) -> dict[str, Any]:
-    """Read an element of a Redis list, its body as a text.
-
-    Raises:
-        StrangeError: it is no envelope.
-    """
+    """Read an element of a Redis list, with its body as text, or raise `StrangeError`."""
     envelope = check_envelope(parse_json(item, "it is no JSON"))
     body, encoding = envelope.get("body"), envelope["properties"].get("body_encoding")
     if not isinstance(body, str) or envelope["headers"].get("compression"):
@@ -25,11 +21,7 @@ def read_envelope(item: bytes | str) -> dict[str, Any]:
 
 
 def check_envelope(found: object) -> dict[str, Any]:
-    """Return it as it is, where it has the parts that kombu needs to put it back into a queue.
-
-    Raises:
-        StrangeError: it has not.
-    """
+    """Return it unchanged if kombu can put it back into a queue, or raise `StrangeError`."""
     if not isinstance(found, dict) or not isinstance(found.get("headers"), dict):
         raise StrangeError("it has no headers")
     properties = found.get("properties")
@@ -39,10 +31,10 @@ def check_envelope(found: object) -> dict[str, Any]:
 
 
 def addressed_to(queue: str, envelope: dict[str, Any]) -> dict[str, Any]:
-    """The envelope with a tag of our own for this delivery, and with the queue that it came from.
+    """The envelope with a new tag for this delivery and the queue that it came from.
 
-    A tag that was there already could be another message's, and take its place among those in hand. A wrong
-    queue would send it elsewhere when it is put back.
+    A tag from the envelope could be another unacknowledged message's, and replace that message. A wrong queue would
+    send the message elsewhere when it is put back.
     """
     properties = {
         "delivery_tag": str(uuid.uuid4()),

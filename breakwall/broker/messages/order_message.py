@@ -1,7 +1,7 @@
-"""The message to the workers: which orders are worth a look. The database is the truth.
+"""The message to the workers: which orders are probably due. The database is the truth.
 
-Two forms of it are read: one order's id, and a list of ids. A version reads its own form and all before it, and
-passes over what a later one adds.
+It has one order's id (form 1) or a list of ids (form 2). A version reads its own form and earlier ones, and ignores
+what a later form adds.
 """
 
 import json
@@ -12,24 +12,20 @@ from typing import Any, TypeGuard
 from breakwall.broker.config import TASK
 from breakwall.broker.messages.strange import StrangeError, parse_json
 
-# The newest form that this version reads: 1 is an order's id, 2 a list of ids. Each worker's heartbeat says it.
-#
-# A form may be sent only while every live worker reads it; without a live worker only form 1 may be sent.
+# The newest form that this version reads; each worker's heartbeat reports it. A form may be sent only while every
+# live worker reads it; without a live worker only form 1 may be sent.
 MESSAGE_FORM = 2
 
-MAX_IDS = 500  # Of one message.
+MAX_IDS = 500  # In one message.
 
-_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")  # An order's or a message's id. Ours are 32 hexadecimal digits.
-
-# Headers of tools that follow a call through many processes.
-_TRACES = ("traceparent", "tracestate", "baggage", "sentry-trace")
-
+_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")  # Of an order or a message; ours are 32 hexadecimal digits.
+_TRACES = ("traceparent", "tracestate", "baggage", "sentry-trace")  # Headers of tracing tools.
 _MAX_TRACE = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
-    """What is needed of a message of ours, in Celery's form: all of it is written anew."""
+    """What the task needs of a message, in Celery's form. All of it is newly written."""
 
     id: str
     headers: dict[str, Any]
@@ -37,11 +33,7 @@ class OrderMessage:
 
 
 def read_message(headers: object, body: object) -> OrderMessage:
-    """Read one message, of either broker.
-
-    Raises:
-        StrangeError: it is none of ours.
-    """
+    """Read one message, from any broker, or raise `StrangeError`."""
     if not isinstance(headers, dict):
         raise StrangeError("it has no headers")
     if headers.get("task") != TASK:
@@ -57,11 +49,7 @@ def read_message(headers: object, body: object) -> OrderMessage:
 
 
 def ids_in(argument: object) -> list[str]:
-    """The orders that a message's argument names.
-
-    Raises:
-        StrangeError: it is neither an id nor a list of at most `MAX_IDS` ids.
-    """
+    """The orders that a message's argument names: an id, or a list of 1 to `MAX_IDS`. Else raises `StrangeError`."""
     named = argument if isinstance(argument, list) else [argument]
     ids = [one for one in named if _is_id(one)]
     if not 1 <= len(ids) <= MAX_IDS or len(ids) < len(named):
@@ -77,7 +65,7 @@ def _first_argument(body: object) -> Any:
     if not isinstance(body, (bytes, str, memoryview)):
         raise StrangeError("it has no body")
     found = parse_json(bytes(body) if isinstance(body, memoryview) else body, "its body is no JSON")
-    # A later version may add named arguments, and more of the others: they are passed over.
+    # Arguments that a later version may add are ignored.
     match found:
         case [list() as arguments, dict(), _]:
             return arguments[0] if arguments else []

@@ -1,19 +1,19 @@
-"""Messages that are none of ours."""
+"""Strange messages: those on our queue that Breakwall did not write."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
-MAX_BYTES = 1_048_576  # Of a message: hundreds of times what one of ours has.
+MAX_BYTES = 1_048_576  # Of a message: hundreds of times as many as ours have.
 
 
 class StrangeError(ValueError):
-    """A message is none of ours; the text is the reason, without anything that was in the message."""
+    """A message is strange. The text is the reason and repeats nothing of the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrangeMessage:
-    """A message that is none of ours, with as much of it as could be read."""
+    """A strange message, as far as it could be read."""
 
     reason: str
     headers: object
@@ -21,11 +21,7 @@ class StrangeMessage:
 
 
 def parse_json(text: bytes | str, reason: str) -> Any:
-    """The value in ``text``.
-
-    Raises:
-        StrangeError: it is too large, or it is no JSON, for ``reason``.
-    """
+    """The value in ``text``. Raises `StrangeError`, with ``reason`` if it is no JSON, or because it is too large."""
     if len(text) > MAX_BYTES:
         raise StrangeError("it is too large")
     try:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.cli.backlog.fail_over import Limits
-from breakwall.documents import backlog_document
 from breakwall.errors import ExitCode
+from breakwall.json_documents import backlog_document
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import field_lines, write_note, write_result
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from breakwall.cli.backlog.fields import backlog_fields, one_line
 from breakwall.cli.backlog.sentences import screen_lines
-from breakwall.documents import backlog_document
+from breakwall.json_documents import backlog_document
 from breakwall.monitor.backlog import Backlog
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import data, plain, say, write_json, write_note

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, naming
 from breakwall.cli.orders.order_text import order_lines
 from breakwall.cli.orders_database import orders_database
-from breakwall.documents import order_document
+from breakwall.json_documents import order_document
 from breakwall.payments.orders import StoredAttempt, StoredOrder
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption

@@ -8,7 +8,7 @@ import typer
 
 from breakwall.cli.orders.naming import IdOption, KeyOption, naming
 from breakwall.cli.orders_database import orders_database
-from breakwall.documents import incident_document
+from breakwall.json_documents import incident_document
 from breakwall.payments.actions import Author, StoredIncident
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption, refuse_where

@@ -6,7 +6,7 @@ import typer
 
 from breakwall.cli.orders_database import orders_database
 from breakwall.currencies import show_money
-from breakwall.documents import order_document
+from breakwall.json_documents import order_document
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import plain, write_list

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from breakwall.currencies import show_money
-from breakwall.documents import placed_order_document
 from breakwall.errors import ExitCode
+from breakwall.json_documents import placed_order_document
 from breakwall.payments.orders import Order
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import field_lines, plain, write_result

@@ -5,8 +5,8 @@ import typer
 from breakwall.cli.orders.order_text import order_lines
 from breakwall.cli.orders.outlook import outlook
 from breakwall.cli.orders.retry_text import Rules, retried_sentence, write_preview
-from breakwall.documents import order_document
 from breakwall.errors import ExitCode
+from breakwall.json_documents import order_document
 from breakwall.payments.actions import Author
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database

@@ -6,7 +6,7 @@ import typer
 
 from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, naming
 from breakwall.cli.orders_database import orders_database
-from breakwall.documents import order_history_document
+from breakwall.json_documents import order_history_document
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import write_json
 

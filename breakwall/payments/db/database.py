@@ -29,7 +29,8 @@ from breakwall.payments.db.postgres import open_postgresql
 from breakwall.payments.db.sqlite import READ_ONLY, open_sqlite
 from breakwall.sqlite.file import Mark, SqliteFile, sqlite_file
 from breakwall.sqlite.fork import inside_sqlite
-from breakwall.urls import check_database_url, where
+from breakwall.urls.address import where
+from breakwall.urls.databases import check_database_url
 
 __all__ = ["Database", "DatabaseUnavailableError", "SchemaError", "open_engine"]
 

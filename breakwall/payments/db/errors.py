@@ -69,13 +69,13 @@ def exhaustion_as_unavailable(file: str | None = None) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, *EXHAUSTION_ERRORS) as error:
-        lack = exhausted_resource(error, file)
-        if lack is None:
+        resource = exhausted_resource(error, file)
+        if resource is None:
             raise
         unavailable = DatabaseUnavailableError(
-            f"this process has no {lack} left. What was to be done may have happened or not; {_SAFE_TO_REPEAT}"
+            f"this process has no {resource} left. What was to be done may have happened or not; {_SAFE_TO_REPEAT}"
         )
-        unavailable.lack = lack
+        unavailable.lack = resource
         raise unavailable from error
 
 

@@ -14,7 +14,7 @@ from kombu.message import Message
 from kombu.serialization import dumps
 from kombu.utils.imports import symbol_by_name
 
-from breakwall.broker import TASK
+from breakwall.broker.config import TASK
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
 from breakwall.worker.log.outcome import NOTHING_TO_DO

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, insert, text, update
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
-from breakwall.documents import backlog_document
+from breakwall.json_documents import backlog_document
 from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.monitor.counts import DRAIN_WINDOW, STALLED_AFTER

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from breakwall.documents import backlog_document
+from breakwall.json_documents import backlog_document
 from breakwall.monitor.backlog import Monitor
 from breakwall.monitor.counts import Rejected
 from breakwall.payments.gateways.base import ChargeAnswer

@@ -1,4 +1,4 @@
-"""How many messages wait, asked of real brokers that answer, hang, are gone or were never there."""
+"""The number of waiting messages, from real brokers that answer, hang, have ended or never ran."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 import pytest
 import redis
 
-from breakwall.broker import Publisher, QueueDepth, queue_depth
+from breakwall.broker.depth import QueueDepth, queue_depth
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import load_settings
 from tests.integration.broker.unreachable import SCHEMES, silent_port
 from tests.integration.publish_fixtures import (
@@ -21,7 +22,7 @@ __all__ = ["silent_port"]
 
 
 def test_asking_an_empty_queue_again_and_again_opens_no_further_connection(redis_url: str) -> None:
-    """A worker asks every second of its life, and most of the time nothing waits."""
+    """A worker asks every second, and mostly nothing waits."""
     depth = QueueDepth(settings_for(redis_url))
     with redis.Redis.from_url(redis_url) as client:
         assert depth() == 0

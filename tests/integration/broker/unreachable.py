@@ -12,7 +12,7 @@ SCHEMES = ["redis://127.0.0.1:{port}/0", "amqp://127.0.0.1:{port}//"]
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that takes no connection and refuses none: its queue is full, further calls go unanswered."""
+    """A port that neither accepts nor refuses a connection, because its queue is full."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

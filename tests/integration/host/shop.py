@@ -17,7 +17,7 @@ refused: HostError | None = None
 try:
     producer = OrderProducer.from_settings()
 except HostError as error:
-    # A shop that does not start could be seen in its log only.
+    # If the shop does not start, only its log shows it.
     refused = error
 
 

@@ -31,7 +31,7 @@ ORDERS = 80
 
 
 class Service(BaseHTTPRequestHandler):
-    """A payment service whose charge ids say whose they are."""
+    """A payment service whose charge ids hold the order's key."""
 
     protocol_version = "HTTP/1.1"
 
@@ -82,7 +82,7 @@ Start = Callable[..., Host]
 
 @pytest.fixture
 def start(service: str, tmp_path: Path, workspace: Workspace) -> Iterator[Start]:
-    """Starts a host: a command in which ``{port}`` is to be put."""
+    """Starts a host: a command with ``{port}`` in it."""
     with contextlib.ExitStack() as running:
 
         def start(*command: str, **environ: str) -> Host:
@@ -112,7 +112,7 @@ def start(service: str, tmp_path: Path, workspace: Workspace) -> Iterator[Start]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    # At once, and with its workers: one that hangs is what some of these hosts are for.
+    # Killed with its workers: some of these hosts are made to hang.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -129,7 +129,7 @@ def _wait_until_it_serves(host: Host, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def hanging() -> Iterator[str]:
-    """A service that accepts connections and never says a word."""
+    """A service that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(100)
@@ -180,7 +180,7 @@ def gunicorn(*more: str, workers: int = WORKERS) -> list[str]:
     return [program("gunicorn", "gunicorn"), *bound, *more, "shop:application"]
 
 
-def test_uwsgi_that_forks_without_a_word_to_python(start: Start, servers: dict[str, str]) -> None:
+def test_uwsgi_that_forks_without_pythons_knowledge(start: Start, servers: dict[str, str]) -> None:
     """No ``--py-call-osafterfork``, no ``--enable-threads``, and everything was in use before the fork."""
     host = start(*uwsgi(), SHOP_BEFORE="8", **servers)
     results = host.place_all(ORDERS)
@@ -207,7 +207,7 @@ def test_under_gevent_the_bounds_hold_and_no_order_waits_for_another(
     dead = {
         "BREAKWALL_BROKER_URL": redis,
         "BREAKWALL_BREAKER_STORE_URL": redis,
-        # A name, so that the resolver's thread is asked.
+        # A name, so that the resolver's thread is used.
         "BREAKWALL_PAYMENT_URL": hanging.replace("127.0.0.1", "localhost"),
         "BREAKWALL_PAYMENT_TIMEOUT": "1",
         "BREAKWALL_BREAKER__FAILURE_THRESHOLD": "1000",

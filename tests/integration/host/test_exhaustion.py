@@ -44,7 +44,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "memory",
     ],
 )
-def test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged(
+def test_place_names_the_exhausted_resource_and_never_for_a_charged_order(
     what: str, tmp_path: Path, service: PaymentService, request: pytest.FixtureRequest
 ) -> None:
     more = {}
@@ -57,12 +57,12 @@ def test_place_says_what_is_exhausted_and_never_of_an_order_that_was_charged(
         charged = service.charges()
         after = json.loads(shop.communicate("go on\n", timeout=120)[0])
     raised = {key: told for key, told in scarce.items() if told not in TOLD}
-    lack = {"threads": "threads", "memory": "memory"}.get(what, "file descriptors")
-    assert all(told.startswith(f"DatabaseUnavailableError: {lack}: ") for told in raised.values()), raised
+    resource = {"threads": "threads", "memory": "memory"}.get(what, "file descriptors")
+    assert all(told.startswith(f"DatabaseUnavailableError: {resource}: ") for told in raised.values()), raised
     assert not raised.keys() & charged.keys()
-    # Its own shortage says nothing of the payment service.
+    # Its own exhaustion proves nothing about the payment service.
     assert after["circuit"] == "closed"
-    # It goes on, and the same keys again are safe.
+    # It continues, and the same keys are safe to place again.
     assert after["enough"] == "paid"
     assert set(after["again"].values()) <= TOLD
     assert all(len(charges) == 1 for charges in service.charges().values())

@@ -1,4 +1,4 @@
-"""What we make is for its owner alone, whatever the umask; what was there before stays as it was."""
+"""New files are for their owner alone, for any umask; existing ones keep their permissions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def open_to_others(folder: Path) -> dict[str, str]:
-    """What other users could read, and what nobody could use."""
+    """The files that other users could read, and those that no user could use."""
     found = {path: path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
     return {
         str(path): oct(rights)
@@ -78,7 +78,7 @@ def test_the_embedded_broker(tmp_path: Path, umask: int) -> None:
     assert open_to_others(tmp_path / "home") == {}
 
 
-def test_a_folder_of_the_users_keeps_its_rights_and_one_within_it_is_private(
+def test_a_users_folder_keeps_its_permissions_and_one_within_it_is_private(
     tmp_path: Path, umask: int
 ) -> None:
     (tmp_path / "theirs").mkdir()

@@ -11,7 +11,7 @@ import redis
 from sqlalchemy import event
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
-from breakwall.broker import Publisher
+from breakwall.broker.publisher import Publisher
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade

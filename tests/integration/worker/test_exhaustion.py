@@ -168,7 +168,7 @@ def test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go(poor: S
 
 
 def test_it_does_not_say_what_it_lacks_again_and_again(poor: Site) -> None:
-    # Most often it lacks nothing for longer than it waits for; that it is said at all is `test_lacks`' affair.
+    # Most often it lacks nothing for longer than it waits for; that it is logged at all, `test_exhaustion` checks.
     assert poor.said().count("no file descriptors left") <= 2
 
 

@@ -12,8 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from breakwall.broker import Publisher, queue_depth
 from breakwall.broker.celery_environment import AT_IMPORT
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from tests.command import Terminal, command_line
 from tests.integration.publish_fixtures import settings_for
 from tests.integration.worker_fixtures import PATIENCE, running_worker
@@ -77,7 +78,7 @@ def refused(terminal: Terminal, *line: str, **environ: str) -> str:
 def test_celery_variables_change_nothing_in_a_worker(way: str, terminal: Terminal, redis_url: str) -> None:
     publisher, order = Publisher(settings_for(redis_url)), uuid4().hex
     with running_worker(terminal, [*WAYS[way], "--loglevel", "INFO"]) as worker:
-        assert publisher.publish(order)
+        assert publisher.publish_many([order])
         worker.wait_for(f"order (id {order}): nothing to do")
     publisher.close()
     assert f"Connected to {redis_url}" in worker.log.replace(":**@", "")
@@ -91,7 +92,7 @@ def test_celery_variables_change_nothing_in_publisher_and_depth(
     for name, value in FOREIGN.items():
         monkeypatch.setenv(name, value)
     publisher = Publisher(settings_for(redis_url))
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     assert queue_depth(settings_for(redis_url)) == 1
     publisher.close()
 
@@ -174,7 +175,7 @@ def test_the_options_that_work_do_what_they_say(terminal: Terminal, redis_url: s
     with (terminal.folder / "worker.log").open("wb") as out:
         worker = subprocess.Popen(line, stdout=out, stderr=out, cwd=terminal.folder, env=terminal.environ)
     try:
-        assert publisher.publish(uuid4().hex)
+        assert publisher.publish_many([uuid4().hex])
         events = heard(redis_url, {"worker-heartbeat", "task-received"})
         assert int(pid.read_text()) == worker.pid
     finally:

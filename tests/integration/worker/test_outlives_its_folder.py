@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from breakwall.broker import queue_depth
+from breakwall.broker.depth import queue_depth
 from breakwall.broker.embedded.folder import ServerFolder
 from tests.command import Terminal
 from tests.integration.broker_worker import BrokerWorker, wait_until
@@ -77,7 +77,7 @@ def test_a_full_disk_is_said_and_the_worker_goes_on_as_soon_as_there_is_room(
     small_disk.free()
     assert worker.works()
     small_disk.fill()
-    assert wait_until(lambda: not worker.publisher.publish("in-vain"))
+    assert wait_until(lambda: not worker.publisher.publish_many(["in-vain"]))
     assert doctor(worker) == [(False, "embedded and running, but nothing can be written to its disk")]
     assert worker.running
     small_disk.free()

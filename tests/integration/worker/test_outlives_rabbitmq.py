@@ -12,8 +12,9 @@ import amqp
 import pytest
 from kombu import Connection
 
-from breakwall.broker import QUEUE, TASK, Publisher, queue_depth
-from breakwall.broker.config import DEAD_LETTERS
+from breakwall.broker.config import DEAD_LETTERS, QUEUE, TASK
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from breakwall.broker.rabbitmq_queues import retry_queue
 from breakwall.doctor.broker import broker
 from tests.integration.broker_worker import BrokerWorker, wait_until

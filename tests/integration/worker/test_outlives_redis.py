@@ -22,7 +22,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import Connection
 
-from breakwall.broker import QUEUE, TASK, celery_config, queue_depth
+from breakwall.broker.config import QUEUE, TASK, celery_config
+from breakwall.broker.depth import queue_depth
 from breakwall.doctor.broker import broker
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import StoredStrangeMessage, newest
@@ -405,7 +406,7 @@ def test_a_worker_outlives_what_its_broker_refuses(
 ) -> None:
     assert worker.works()
     with refusal(client):
-        worker.publisher.publish("in-vain")
+        worker.publisher.publish_many(["in-vain"])
         assert "answers" not in the_doctors_words(worker)
         time.sleep(1.2)  # a BRPOP takes a second to come back
         assert worker.running
@@ -435,7 +436,7 @@ def the_doctors_words(worker: BrokerWorker) -> str:
 def test_a_worker_outlives_a_broker_that_still_reads_its_data(server: OwnRedis, worker: BrokerWorker) -> None:
     assert worker.works()
     with data_that_is_still_read(server):
-        assert not worker.publisher.publish("in-vain")
+        assert not worker.publisher.publish_many(["in-vain"])
         assert queue_depth(worker.settings) is None
         assert "LOADING" in the_doctors_words(worker)
         assert worker.running
@@ -455,7 +456,7 @@ def test_a_worker_works_on_where_it_cannot_note_what_it_has_in_hand(
 def test_a_worker_outlives_its_brokers_death_and_its_data(server: RedisServer, worker: BrokerWorker) -> None:
     assert worker.works()
     server.kill()
-    assert not worker.publisher.publish("in-vain")
+    assert not worker.publisher.publish_many(["in-vain"])
     server.start()
     assert worker.works()
     server.wipe()

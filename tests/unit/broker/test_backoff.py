@@ -1,4 +1,4 @@
-"""After a failure the broker is left alone for a moment."""
+"""After a failure there is a pause, and then one try."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_no_thread_may_try_during_the_pause(backoff: Backoff, clock: Clock) -> N
     assert not backoff.try_enter()
 
 
-def test_one_may_try_after_the_pause_and_the_others_wait_for_what_it_finds(
+def test_one_thread_may_try_after_the_pause_and_the_others_wait_for_its_result(
     backoff: Backoff, clock: Clock
 ) -> None:
     backoff.record_failure()
@@ -60,14 +60,14 @@ def test_one_may_try_after_the_pause_and_the_others_wait_for_what_it_finds(
     assert tries(backoff) == [True, False, False]
 
 
-def test_another_may_try_when_the_one_never_came_back(backoff: Backoff, clock: Clock) -> None:
+def test_another_thread_may_try_if_the_first_one_never_reports(backoff: Backoff, clock: Clock) -> None:
     backoff.record_failure()
     for _ in range(2):
         clock.now += PAUSE
         assert backoff.try_enter()
 
 
-def test_only_the_first_failure_of_an_outage_is_news(backoff: Backoff) -> None:
+def test_only_the_first_failure_of_an_outage_is_reported_as_the_first(backoff: Backoff) -> None:
     assert [backoff.record_failure(), backoff.record_failure()] == [True, False]
     backoff.record_success()
     assert backoff.record_failure()

@@ -1,4 +1,4 @@
-"""Of several RabbitMQ nodes each is asked for its own name in its certificate."""
+"""With several RabbitMQ nodes, each node's certificate must have that node's name."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def connection() -> Any:
 
 
 def connect(connection: Any) -> None:
-    """What kombu does with the name that is to be in the certificate."""
+    """kombu's handling of the name that the certificate must have."""
     if connection.ssl["server_hostname"] is None:
         connection.ssl["server_hostname"] = connection.hostname
 
 
-def test_the_second_nodes_name_is_not_the_firsts(connection: Any) -> None:
+def test_the_second_node_is_checked_against_its_own_name(connection: Any) -> None:
     connect(connection)
     connection.maybe_switch_next()
     connect(connection)
     assert connection.ssl["server_hostname"] == "node2"
 
 
-def test_neither_is_it_in_a_connection_that_is_made_from_another(connection: Any) -> None:
+def test_so_it_is_in_a_connection_that_is_made_from_another(connection: Any) -> None:
     connect(connection)
     copy = connection.clone()
     copy.maybe_switch_next()

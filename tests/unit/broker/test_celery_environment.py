@@ -1,4 +1,4 @@
-"""Celery's own variables change nothing, and every one of them is known."""
+"""Celery's environment variables change nothing, and all of them are known."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ OURS = "redis://127.0.0.1:1/7"
 THEIRS = "redis://:geheim@127.0.0.1:2/8"
 
 HARMLESS = {
-    "APP",  # which app the command line loads: ours was chosen by it
-    "CELERY_LOG_FILE",  # those with LOG are how Celery tells its child processes, of which there are none
-    "EVENTLET_NOBLOCK",  # of a pool that is refused
+    "APP",  # the app that the command line loads: it has chosen ours
+    "CELERY_LOG_FILE",  # those with LOG are for Celery's child processes, and we have none
+    "EVENTLET_NOBLOCK",  # for a pool that is refused
     "FORKED_BY_MULTIPROCESSING",  # set by Celery for its child processes
-    "ITERM_PROFILE",  # of the terminal
-    "MP_MAIN_FILE",  # of child processes, as are the next ones
+    "ITERM_PROFILE",  # for the terminal
+    "MP_MAIN_FILE",  # for child processes, like the next ones
     "DJANGO_PROJECT_DIR",
     "MULTIPROCESSING_FORKING_DISABLE",
-    "NOSETPS",  # whether the process list shows what a worker does
-    "NO_COLOR",  # everybody's, and obeyed
+    "NOSETPS",  # whether the process list shows a worker's state
+    "NO_COLOR",  # a common variable, which has its effect here too
     "NUMBER_OF_PROCESSORS",  # of Windows
-    "SLMQ_ACCOUNT",  # of brokers that are refused
+    "SLMQ_ACCOUNT",  # for brokers that are refused
     "SLMQ_HOST",
     "SLMQ_PORT",
     "SLMQ_SECURE",
@@ -89,7 +89,7 @@ def test_a_shops_own_app_still_obeys_its_variables(monkeypatch: pytest.MonkeyPat
     assert Celery(set_as_current=False).conf.broker_url == THEIRS
 
 
-def test_the_foreign_ones_are_named_and_no_others() -> None:
+def test_celerys_variables_are_named_and_no_others() -> None:
     environ = {
         "PATH": "/bin",
         "BREAKWALL_BROKER_URL": OURS,
@@ -109,7 +109,7 @@ def test_the_foreign_ones_are_named_and_no_others() -> None:
     ]
 
 
-def test_what_acts_before_us_is_taken_away_and_a_listeners_variables_stay() -> None:
+def test_variables_that_celery_reads_at_import_are_removed_and_a_listeners_stay() -> None:
     environ = {"CELERY_TRACE_APP": "1", "CELERY_RDBSIG": "1", "CELERY_BROKER_URL": THEIRS, "C_BENCH": ""}
     assert read_at_import(environ) == ["CELERY_TRACE_APP"]
     hide_from_celery(environ)

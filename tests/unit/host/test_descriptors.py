@@ -1,4 +1,4 @@
-"""Idle connections give their descriptors back when there are none left."""
+"""Idle connections are closed when file descriptors are exhausted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Connections:
         self.closed += 1
 
 
-def test_idle_connections_are_closed_where_there_are_no_descriptors_left_and_only_then(
+def test_idle_connections_are_closed_only_if_descriptors_are_exhausted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("breakwall.host.descriptors._freed_at", float("-inf"))

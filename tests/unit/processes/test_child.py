@@ -1,4 +1,4 @@
-"""A child ends with the process that started it, however that one ends; through real processes."""
+"""A child ends with the process that started it, for whatever reason that ends. Uses real processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The launcher by itself; `test_child` has what it does for a parent."""
+"""The launcher by itself; `test_child` tests it with a parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of bad variables."""
+"""The reported problems of variables."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from breakwall.settings import load_settings
+from breakwall.settings import SettingsError, load_settings
 from tests.unit.settings.problems import PASSWORD, problems
 
 
@@ -12,7 +14,7 @@ def test_nested_settings_use_two_underscores() -> None:
     assert load_settings({"BREAKWALL_BREAKER__FAILURE_THRESHOLD": "7"}).breaker.failure_threshold == 7
 
 
-def test_other_programs_variables_are_none_of_ours() -> None:
+def test_other_programs_variables_are_ignored() -> None:
     assert load_settings({"PATH": "/bin", "BREAK": "x"})
 
 
@@ -49,3 +51,42 @@ def test_a_url_without_a_host_is_refused() -> None:
 @pytest.mark.parametrize("value", ["nan", "inf", "-5", "0", "ten"])
 def test_a_timeout_is_a_positive_finite_number(value: str) -> None:
     assert problems(PAYMENT_TIMEOUT=value)[0].startswith("BREAKWALL_PAYMENT_TIMEOUT: ")
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.env"
+    file.write_text("BREAKWALL_PAYMENT_TIMEOUT=3\nBREAKWALL_RETRY__BASE=2\n")
+    monkeypatch.setenv("BREAKWALL_PAYMENT_TIMEOUT", "4")
+    settings = load_settings(dotenv=file)
+    assert (settings.payment_timeout, settings.retry.base) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"BREAKWALL_DATABASE_URL: postgresql://u:{PASSWORD}@h/x", ".env: line 2 cannot be read: NAME=value"),
+        (f'BREAKWALL_DATABASE_URL="postgresql://u:{PASSWORD}@h/x', ".env: line 2 cannot be read: NAME=value"),
+        (f"BREAKWALL_DATABASE_URL:sqlite://{PASSWORD}?a=b", "BREAKWALL_DATABASE_URL…: is not a name; NAME="),
+    ],
+)
+def test_an_unreadable_line_of_ours_in_dotenv_is_refused_and_not_repeated(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    """With the default instead, orders would go into another database."""
+    (tmp_path / ".env").write_text(f"A=1\n{line}\nB=2\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings(dotenv=tmp_path / ".env")
+    (problem,) = refused.value.problems
+    assert told in problem
+    assert PASSWORD not in problem
+
+
+def test_an_unreadable_line_of_others_in_dotenv_is_ignored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """python-dotenv warned of it, and the warning's format was read from the same file, in an endless loop."""
+    (tmp_path / ".env").write_text(f'it is: "{PASSWORD}\nBREAKWALL_RETRY__BASE=2\n')
+    assert load_settings(dotenv=tmp_path / ".env").retry.base == 2
+    assert caplog.records == []

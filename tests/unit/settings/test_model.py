@@ -1,4 +1,4 @@
-"""Defaults that need nothing, and what follows from the settings."""
+"""The defaults need nothing else, and other values follow from the settings."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def read(variable: str, url: str) -> Settings:
 
 
 def problem(variable: str, url: str) -> str:
-    """The one problem, without the variable's name in front."""
+    """The one problem, without the variable's name before it."""
     with pytest.raises(SettingsError) as refused:
         read(variable, url)
     (line,) = refused.value.problems

@@ -1,10 +1,10 @@
-"""What is shown of a URL: its address, and nothing that may be a secret."""
+"""Only a URL's address is shown, and nothing that may be a secret."""
 
 from __future__ import annotations
 
 import pytest
 
-from breakwall.urls import names_a_user, where
+from breakwall.urls.address import names_a_user, where
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
-"""The broker's URL, and several in one."""
+"""The broker's URL, also for several servers."""
 
 from __future__ import annotations
 
 import pytest
 
-from breakwall.urls import check_broker_url
+from breakwall.urls.brokers import check_broker_url
 from tests.unit.urls.reading import problem, read
 
 
-def test_each_of_several_brokers_is_looked_at() -> None:
+def test_each_of_several_brokers_is_checked() -> None:
     assert read("BROKER_URL", "amqp://a//;amqp://b//")
     assert "Redis database" in problem("BROKER_URL", "redis://a/0;redis://b/abc")
 
@@ -19,14 +19,14 @@ def test_a_control_character_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss"])
-def test_several_plain_redis_are_refused_for_each_has_a_queue_of_its_own(scheme: str) -> None:
-    with pytest.raises(ValueError, match="a queue of its own") as refused:
+def test_several_plain_redis_are_refused_because_each_has_its_own_queue(scheme: str) -> None:
+    with pytest.raises(ValueError, match="has its own queue") as refused:
         check_broker_url(f"{scheme}://:geheim@a/0;{scheme}://:geheim@b/0")
     assert "sentinel://" in str(refused.value)
     assert "geheim" not in str(refused.value)
 
 
-def test_nodes_of_one_rabbitmq_are_taken() -> None:
+def test_nodes_of_one_rabbitmq_are_accepted() -> None:
     check_broker_url("amqp://u:p@a:5672/shop;amqp://u:p@b:5672/shop")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.urls import missing_file
+from breakwall.urls.databases import missing_file
 from tests.unit.urls.reading import problem, read
 
 

@@ -1,4 +1,4 @@
-"""The payment service's URL: one that could not be used is refused, with what would be right."""
+"""The payment service's URL: an unusable one is refused with what would be right."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_a_port_is_a_number_that_can_be_one(url: str) -> None:
         "http://ü.example",
     ],
 )
-def test_a_payment_url_that_can_be_used_is_taken(url: str) -> None:
+def test_a_usable_payment_url_is_accepted(url: str) -> None:
     gateway_from_settings(read("PAYMENT_URL", url)).close()
 
 
 @given(address=ADDRESSES)
-def test_every_payment_url_that_is_taken_makes_a_gateway(address: str) -> None:
+def test_every_accepted_payment_url_makes_a_gateway(address: str) -> None:
     try:
         settings = read("PAYMENT_URL", f"http://{address}")
     except SettingsError:

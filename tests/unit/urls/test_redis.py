@@ -32,7 +32,7 @@ def test_a_redis_database_is_a_number(variable: str, url: str) -> None:
         ("BREAKER_STORE_URL", "redis://h?db=abc"),
     ],
 )
-def test_so_is_one_that_stands_behind_the_question_mark(variable: str, url: str) -> None:
+def test_so_is_one_that_is_after_the_question_mark(variable: str, url: str) -> None:
     assert "Redis database by number" in problem(variable, url)
 
 
@@ -40,7 +40,7 @@ def test_so_is_one_that_stands_behind_the_question_mark(variable: str, url: str)
 @pytest.mark.parametrize(
     "url", ["redis://h", "redis://h:6379/", "rediss://:pw@h/15", "redis+socket:///run/s"]
 )
-def test_a_redis_url_that_can_be_used_is_taken(variable: str, url: str) -> None:
+def test_a_usable_redis_url_is_accepted(variable: str, url: str) -> None:
     assert read(variable, url)
 
 

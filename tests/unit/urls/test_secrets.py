@@ -1,4 +1,4 @@
-"""No piece of a password comes out of a URL, however wrongly that was written, and whatever fails with it."""
+"""No part of a password is shown, however wrong its URL is, and whatever fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from breakwall.breaker import StoreLostError, store_from_url
-from breakwall.broker import queue_depth
+from breakwall.broker.depth import queue_depth
 from breakwall.cli.errors import explain
 from breakwall.doctor.breaker_store import breaker_store
 from breakwall.doctor.broker import broker
@@ -22,7 +22,7 @@ from breakwall.doctor.database import database
 from breakwall.doctor.payment_service import payment_service
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.settings import Settings, SettingsError, load_settings
-from breakwall.urls import where
+from breakwall.urls.address import where
 from breakwall.wiring import inspect_breaker, open_database
 
 DEAD = "127.0.0.1:9"
@@ -31,7 +31,7 @@ ODD = "@/#?:%[]&=;,+ \\é漢.-_~!$'()*<>|^`{}\"\t\n"
 SECRETS = st.text(st.sampled_from(LETTERS * 2 + ODD), min_size=6) | st.text(
     st.sampled_from(LETTERS * 4 + ":;!=漢"), min_size=4
 )
-"""A password as it comes, with nothing in it escaped."""
+"""A password with unescaped characters."""
 
 PLACES = [
     ("DATABASE_URL", "postgresql://u:{}@127.0.0.1:9/x"),
@@ -65,7 +65,7 @@ PLACES = [
 
 @contextmanager
 def everything_logged() -> Iterator[StringIO]:
-    """All that any library logs meanwhile."""
+    """Everything that any library logs in the meantime."""
     written = StringIO()
     root, handler = logging.getLogger(), logging.StreamHandler(written)
     level = root.level
@@ -79,14 +79,14 @@ def everything_logged() -> Iterator[StringIO]:
 
 
 def pieces(secret: str) -> set[str]:
-    """What must not be seen of it: each four characters, but those of punctuation, which are anybody's."""
+    """The parts that may not be shown: each four characters, except punctuation."""
     ways = (secret, quote(secret, safe=""), repr(secret), secret.lower())
     every = {way[at : at + 4] for way in ways for at in range(len(way) - 3)}
     return {piece for piece in every if len(re.findall(f"[{LETTERS.lower()}{LETTERS}]", piece)) >= 2}
 
 
 def told_by_errors(chosen: Settings) -> Iterator[str]:
-    """What the commands say of addresses where nobody is, and what a debugger shows."""
+    """What commands report of addresses without a server, and what a debugger shows."""
     yield f"{chosen!r} {chosen}"
     yield where(chosen.database) + where(chosen.broker) + where(chosen.breaker_store)
     if chosen.database_url is not None:
@@ -105,7 +105,7 @@ def told_by_the_database(chosen: Settings) -> str:
         with pytest.raises(DatabaseUnavailableError) as failed:
             opened.read(lambda connection: None)
         explained = explain(failed.value)
-        # A user without a password may be a password without a user; SQLAlchemy's own repr shows users.
+        # A user without a password may be a password without a user, and SQLAlchemy's repr shows users.
         shown = repr(opened.engine) if opened.engine.url.password else ""
         return f"{opened!r} {shown} {failed.value} {explained} {database(chosen)}"
 
@@ -113,10 +113,10 @@ def told_by_the_database(chosen: Settings) -> str:
 @settings(max_examples=25, deadline=None)
 @given(secret=SECRETS)
 @pytest.mark.parametrize(("variable", "template"), PLACES)
-def test_no_piece_of_a_secret_is_shown_however_it_was_written(
+def test_no_part_of_a_secret_is_shown_however_it_was_written(
     variable: str, template: str, secret: str
 ) -> None:
-    # With a colon in it, the first half of it is a user's name.
+    # With a colon in the password, its first half is read as a user.
     assume("://{}@" not in template or ":" not in secret)
     url = template.format(*[secret] * template.count("{}"))
     with everything_logged() as logged:
@@ -130,7 +130,7 @@ def test_no_piece_of_a_secret_is_shown_however_it_was_written(
 
 @settings(max_examples=100, deadline=None)
 @given(secret=SECRETS)
-def test_a_library_that_is_handed_a_url_shows_nothing_of_it_either(secret: str) -> None:
+def test_a_library_shows_no_secret_of_a_url_either(secret: str) -> None:
     for template in [
         template for variable, template in PLACES if variable.endswith(("STORE_URL", "BASE_URL"))
     ]:
@@ -145,7 +145,7 @@ def test_a_library_that_is_handed_a_url_shows_nothing_of_it_either(secret: str) 
 
 
 @pytest.mark.parametrize(("variable", "template"), PLACES)
-def test_a_password_that_is_escaped_is_taken(variable: str, template: str) -> None:
+def test_an_escaped_password_is_accepted(variable: str, template: str) -> None:
     if (
         "?pass" in template
         or template.count("{}") != 1
@@ -158,16 +158,16 @@ def test_a_password_that_is_escaped_is_taken(variable: str, template: str) -> No
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "BREAKER_STORE_URL"])
 def test_an_at_sign_in_the_databases_password_is_refused_with_its_escape(variable: str) -> None:
-    """A row of the fault map: half of the password was in every command's error, as a host."""
+    """A row of the fault map: every command's error showed half of the password as a host."""
     with pytest.raises(SettingsError, match=r"holds an @ elsewhere .* @ is %40") as refused:
         load_settings({f"BREAKWALL_{variable}": "postgresql://u:pa@ss@h/x"})
     assert "ss@h" not in str(refused.value)
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp"])
-def test_a_password_behind_the_question_mark_of_the_broker_is_refused(scheme: str) -> None:
-    """A row of the fault map: it was taken, and then there was a raw TypeError."""
-    with pytest.raises(SettingsError, match=r"behind (a|its) \?"):
+def test_a_password_after_the_question_mark_of_the_broker_is_refused(scheme: str) -> None:
+    """A row of the fault map: it was accepted, and then raised a raw TypeError."""
+    with pytest.raises(SettingsError, match=r"after (a|its) \?"):
         load_settings({"BREAKWALL_BROKER_URL": f"{scheme}://h/0?password=geheim"})
 
 
@@ -180,7 +180,9 @@ def test_a_password_behind_the_question_mark_of_the_broker_is_refused(scheme: st
         ("BROKER_URL", "amqp://h/u:geheim"),
     ],
 )
-def test_a_password_within_a_name_is_refused_for_the_server_would_repeat_it(variable: str, url: str) -> None:
+def test_a_password_within_a_name_is_refused_because_the_server_would_repeat_it(
+    variable: str, url: str
+) -> None:
     with pytest.raises(SettingsError, match=r"has a : ; & or = in its .* belong before the host") as refused:
         load_settings({f"BREAKWALL_{variable}": url})
     assert "geheim" not in str(refused.value)
@@ -196,7 +198,7 @@ def test_a_password_within_a_name_is_refused_for_the_server_would_repeat_it(vari
         "postgresql://u:p@h/shop%3A1",
     ],
 )
-def test_what_a_server_takes_behind_the_question_mark_is_taken(url: str) -> None:
+def test_a_servers_parameters_are_accepted(url: str) -> None:
     assert load_settings({"BREAKWALL_DATABASE_URL": url})
 
 
@@ -205,7 +207,7 @@ def test_a_user_without_a_password_may_be_one_and_is_not_shown() -> None:
     assert "geheim17" not in told_by_the_database(chosen)
 
 
-def test_an_override_that_is_lost_shows_nothing_of_the_store() -> None:
+def test_a_lost_override_shows_no_secret_of_the_store() -> None:
     chosen = load_settings({"BREAKWALL_BREAKER_STORE_URL": f"redis://:geheim17@{DEAD}/0"})
     with inspect_breaker(chosen) as breaker, pytest.raises(StoreLostError) as lost:
         breaker.force_open("maintenance", "ops")

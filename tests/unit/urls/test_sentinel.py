@@ -1,4 +1,4 @@
-"""One URL names a master behind sentinels, for the broker and for the breaker's store alike."""
+"""One URL names a master behind sentinels, for the broker and for the breaker's store."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from breakwall.urls import check_broker_url, check_store_url
+from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.sentinel import parse_sentinel_url
+from breakwall.urls.stores import check_store_url
 
 FULL = (
     "sentinel://shop:p%40ss@h1:26380;sentinel://[::1]:26381;sentinel://h3/2"
@@ -28,7 +29,7 @@ def test_neither_password_is_shown() -> None:
     assert not {"p@ss", "gehe/im"} & set(repr(parse_sentinel_url(FULL)).split("'"))
 
 
-def test_the_shortest_form_will_do() -> None:
+def test_the_shortest_form_is_enough() -> None:
     found = parse_sentinel_url("sentinel://h?master_name=m")
     assert (found.nodes, found.database, found.master, found.sentinels) == ((("h", 26379),), 0, {}, {})
 
@@ -46,7 +47,7 @@ def test_what_is_right_is_taken(url: str, check: Callable[[str], None]) -> None:
     ("url", "what"),
     [
         ("sentinel://geheim@h:26379/0?master_name=m", "a user without a password"),
-        ("sentinel://:geheim@h:26379/0", "which master"),
+        ("sentinel://:geheim@h:26379/0", "does not name the master"),
         ("sentinel://:geheim@h:26379/0?master=m", "takes master_name"),
         ("sentinel://:geheim@h/0?master_name=m&ssl=true", "TLS is not supported"),
         ("sentinel://:geheim@h/0?master_name=m&password=geheim", "takes master_name"),
@@ -69,7 +70,7 @@ def test_what_is_right_is_taken(url: str, check: Callable[[str], None]) -> None:
         ("sentinels://:geheim@h/0?master_name=m", "starts with one of"),
     ],
 )
-def test_what_is_wrong_is_refused_with_what_is_right_and_none_of_it(
+def test_a_wrong_url_is_refused_with_what_is_right_and_not_repeated(
     url: str, what: str, check: Callable[[str], None]
 ) -> None:
     with pytest.raises(ValueError, match=r".") as refused:

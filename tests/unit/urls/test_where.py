@@ -1,10 +1,10 @@
-"""An address as people are shown it."""
+"""The address that people see."""
 
 from __future__ import annotations
 
 import pytest
 
-from breakwall.urls import where
+from breakwall.urls.address import where
 
 
 @pytest.mark.parametrize(

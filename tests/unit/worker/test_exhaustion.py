@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion_log import ResourceExhaustion
+from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker import exhaustion
 from breakwall.worker.exhaustion import ExhaustionRetry, QueueingExecutor

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 
 from breakwall import __version__
 from breakwall.breaker import CircuitBreaker
-from breakwall.broker import MESSAGE_FORM
+from breakwall.broker.messages.order_message import MESSAGE_FORM
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.migrate import upgrade

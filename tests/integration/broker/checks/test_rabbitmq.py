@@ -1,4 +1,4 @@
-"""RabbitMQ is asked whether its queue is ours and takes messages; nothing is left by asking."""
+"""The checks find whether RabbitMQ has our queue and takes messages. They leave nothing behind."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from uuid import uuid4
 import amqp
 import pytest
 
-from breakwall.broker import QUEUE, Publisher, check_queue, queue_depth
 from breakwall.broker.backoff import PAUSE
-from breakwall.broker.config import DEAD_LETTERS
+from breakwall.broker.checks.run import check_queue
+from breakwall.broker.config import DEAD_LETTERS, QUEUE
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from breakwall.doctor.broker import broker
 from breakwall.doctor.strange_messages import dead_letters
 from tests.command import Terminal
@@ -42,7 +44,7 @@ def test_a_classic_queue_of_that_name_is_explained_with_the_way_out(
     name: str, rabbitmq_url: str, channel: amqp.Channel
 ) -> None:
     publisher = Publisher(settings_for(rabbitmq_url))
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     channel.queue_delete(name)
     declare_otherwise(channel, name)
     told = told_by_check(rabbitmq_url)
@@ -65,20 +67,20 @@ def test_looking_makes_nothing(rabbitmq_url: str, channel: amqp.Channel) -> None
         channel.queue_declare(QUEUE, passive=True)
 
 
-def test_a_publisher_warns_once_and_goes_on_when_the_queue_is_deleted(
+def test_a_publisher_warns_once_and_continues_when_the_queue_is_deleted(
     rabbitmq_url: str, channel: amqp.Channel, caplog: pytest.LogCaptureFixture
 ) -> None:
     declare_otherwise(channel)
     clock = Clock()
     publisher = Publisher(settings_for(rabbitmq_url), clock=clock)
     for _ in range(3):
-        assert not publisher.publish("order-1")
+        assert not publisher.publish_many(["order-1"])
         clock.now += PAUSE
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "declared otherwise" in warning
     assert "until then orders wait in the database" in warning
     channel.queue_delete(QUEUE)
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     publisher.close()
 
 
@@ -119,7 +121,7 @@ def test_of_several_nodes_worker_publisher_and_depth_use_the_one_that_answers(
 ) -> None:
     both = f"{rabbitmq_url.replace(str(rabbitmq_server.port), '9')};{rabbitmq_url}"
     publisher, order = Publisher(settings_for(both)), uuid4().hex
-    assert publisher.publish(order)
+    assert publisher.publish_many([order])
     assert queue_depth(settings_for(both)) == 1
     terminal.set(BROKER_URL=both)
     with running_worker(terminal) as worker:
@@ -134,7 +136,7 @@ def test_a_virtual_host_that_is_missing_is_explained(rabbitmq_url: str) -> None:
 
 
 OURS = r"^payments\.retry"
-"""Not enough: the dead letters go through RabbitMQ's own exchange."""
+"""Not enough: dead letters go through RabbitMQ's default exchange."""
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
 ) -> None:
     if declared:
         publisher = Publisher(settings_for(rabbitmq_url))
-        assert publisher.publish("order-1")
+        assert publisher.publish_many(["order-1"])
         publisher.close()
     vhost = urlsplit(rabbitmq_url).path[1:]
     rabbitmq_server.control("set_permissions", "-p", vhost, "guest", *rights.split())
@@ -156,7 +158,7 @@ def test_a_rabbitmq_that_refuses_every_message_is_a_problem(
     assert "rabbitmqctl set_permissions" in found.advice
 
 
-def test_what_a_policy_takes_out_of_the_queue_is_not_blamed_on_workers(
+def test_messages_that_a_policy_removes_are_not_blamed_on_workers(
     rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:
     settings, vhost = settings_for(rabbitmq_url), urlsplit(rabbitmq_url).path[1:]
@@ -164,17 +166,17 @@ def test_what_a_policy_takes_out_of_the_queue_is_not_blamed_on_workers(
     publisher = Publisher(settings)
     assert publisher.publish_many(["order-1", "order-2", "order-3"]) == 3
     publisher.close()
-    wait_until(lambda: not dead_letters(settings)[0].ok, 30)  # it goes there behind the confirmation
+    wait_until(lambda: not dead_letters(settings)[0].ok, 30)  # it arrives there after the confirmation
     (found,) = dead_letters(settings)
     assert "max-length" in found.detail
     assert "policy" in found.advice
     assert "workers" not in found.advice
-    assert dead_letters(settings)[0].detail.startswith(found.detail[:1])  # looked at, and still there
+    assert dead_letters(settings)[0].detail.startswith(found.detail[:1])  # still there
 
 
 def test_looking_whether_rabbitmq_refuses_leaves_no_message(rabbitmq_url: str) -> None:
     publisher = Publisher(settings_for(rabbitmq_url))
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     publisher.close()
     (found,) = broker(settings_for(rabbitmq_url))
     assert found.ok

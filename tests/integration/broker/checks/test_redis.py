@@ -1,4 +1,4 @@
-"""Redis is asked whether the queue's keys are ours and takes messages; nothing is written by asking."""
+"""The checks find whether Redis has our keys and takes messages. They write nothing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from breakwall.broker import QUEUE, Publisher, QueueDepth
 from breakwall.broker.backoff import PAUSE
+from breakwall.broker.config import QUEUE
+from breakwall.broker.depth import QueueDepth
+from breakwall.broker.publisher import Publisher
 from breakwall.doctor.broker import broker
 from tests.integration.broker.checks.told import NO_LOSS, Clock, told_by_check
 from tests.integration.publish_fixtures import settings_for
@@ -18,7 +20,7 @@ from tests.servers import RedisServer, SentinelSite
 
 @pytest.fixture
 def client(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
-    """Gives the server back as it was."""
+    """Returns the server to its former state."""
     with redis.Redis.from_url(redis_url) as client:
         yield client
         client.config_set("maxmemory", "0")
@@ -102,14 +104,14 @@ def test_in_redis_too_publisher_and_depth_warn_once_each(
             QueueDepth(settings_for(redis_url)),
         )
         for _ in range(3):
-            assert not publisher.publish("order-1")
+            assert not publisher.publish_many(["order-1"])
             assert depth() is None
             clock.now += PAUSE
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         assert len(warnings) == 2
         assert all("key of another type" in warning for warning in warnings)
         client.delete(QUEUE)
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     assert depth() == 1
     publisher.close()
     depth.close()

@@ -1,8 +1,8 @@
-"""What is checked alike on both brokers."""
+"""The checks that are the same for both brokers."""
 
 from __future__ import annotations
 
-from breakwall.broker import check_queue
+from breakwall.broker.checks.run import check_queue
 from breakwall.doctor.broker import broker
 from tests.integration.publish_fixtures import settings_for
 

@@ -1,10 +1,11 @@
-"""What a check of the queue's names tells."""
+"""What the check of the queue's names reports."""
 
 from __future__ import annotations
 
 import pytest
 
-from breakwall.broker import WrongQueueError, check_queue
+from breakwall.broker.checks.run import check_queue
+from breakwall.broker.errors import WrongQueueError
 from tests.integration.publish_fixtures import settings_for
 
 NO_LOSS = "nothing is lost by that: the database has every order"

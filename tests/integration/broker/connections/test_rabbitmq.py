@@ -1,4 +1,4 @@
-"""Publishing to a real RabbitMQ: confirmed or failed within a second, and queues that workers agree on."""
+"""Publishing to a real RabbitMQ: confirmed or failed within a second, with the workers' queues."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from breakwall.broker import QUEUE, Publisher, celery_config, queue_depth
-from breakwall.broker.config import DEAD_LETTERS
+from breakwall.broker.config import DEAD_LETTERS, QUEUE, celery_config
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from breakwall.broker.rabbitmq_queues import DELIVERY_LIMIT
 from tests.integration.publish_fixtures import (
     BOUND,
@@ -40,7 +41,7 @@ def queue_types(server: RabbitServer, url: str) -> dict[str, str]:
 def test_a_publish_to_an_empty_server_makes_a_replicated_queue_and_its_place_for_poison(
     rabbitmq_server: RabbitServer, rabbitmq_url: str
 ) -> None:
-    assert Publisher(settings_for(rabbitmq_url)).publish("order-1")
+    assert Publisher(settings_for(rabbitmq_url)).publish_many(["order-1"])
     assert queue_types(rabbitmq_server, rabbitmq_url) == {QUEUE: "quorum", DEAD_LETTERS: "classic"}
     assert queue_depth(settings_for(rabbitmq_url)) == 1
 
@@ -50,10 +51,10 @@ def test_publisher_and_worker_agree_on_the_queue_whichever_comes_first(
     rabbitmq_url: str, app: Celery, first: str
 ) -> None:
     if first == "publisher":
-        assert Publisher(settings_for(rabbitmq_url)).publish("order-1")
+        assert Publisher(settings_for(rabbitmq_url)).publish_many(["order-1"])
     with app.connection_for_read() as connection:
         app.amqp.TaskConsumer(connection)  # declares; a disagreement raises PreconditionFailed
-    assert Publisher(settings_for(rabbitmq_url)).publish("order-2")
+    assert Publisher(settings_for(rabbitmq_url)).publish_many(["order-2"])
 
 
 def test_many_messages_share_round_trips(rabbitmq_url: str) -> None:
@@ -80,7 +81,7 @@ def test_a_warm_publish_sends_one_method_and_waits_for_its_confirmation(
             send(self, signature, *rest, **options),
         )[1],
     )
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     assert methods == [(60, 40)]  # basic.publish
 
 
@@ -90,7 +91,7 @@ def test_a_frozen_rabbitmq_costs_under_a_second(
 ) -> None:
     publisher = make(rabbitmq_url)
     rabbitmq_server.pause()
-    assert_fails_in_time(lambda: publisher.publish("order-1"))
+    assert_fails_in_time(lambda: publisher.publish_many(["order-1"]))
 
 
 @pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
@@ -100,7 +101,7 @@ def test_a_memory_alarm_costs_under_a_second_and_is_not_taken_for_success(
     publisher = make(rabbitmq_url)
     rabbitmq_server.raise_memory_alarm()
     try:
-        assert_fails_in_time(lambda: publisher.publish("order-1"))
+        assert_fails_in_time(lambda: publisher.publish_many(["order-1"]))
     finally:
         rabbitmq_server.clear_memory_alarm()
 
@@ -108,8 +109,8 @@ def test_a_memory_alarm_costs_under_a_second_and_is_not_taken_for_success(
 def test_a_rabbitmq_that_is_down_costs_a_moment(rabbitmq_server: RabbitServer, rabbitmq_url: str) -> None:
     warm, cold = warm_publisher(rabbitmq_url), cold_publisher(rabbitmq_url)
     rabbitmq_server.kill()
-    assert_fails_in_time(lambda: warm.publish("order-1"), 0.3)
-    assert_fails_in_time(lambda: cold.publish("order-1"), 0.3)
+    assert_fails_in_time(lambda: warm.publish_many(["order-1"]), 0.3)
+    assert_fails_in_time(lambda: cold.publish_many(["order-1"]), 0.3)
 
 
 def test_a_rabbitmq_that_freezes_under_many_threads_holds_none_of_them_for_a_second(
@@ -127,7 +128,7 @@ def test_a_connection_that_was_dropped_while_idle_goes_unnoticed(
 ) -> None:
     publisher = warm_publisher(rabbitmq_url)
     rabbitmq_server.control("close_all_connections", "--global", "idle for too long")
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
 
 
 def test_a_queue_that_was_deleted_is_made_again_and_the_message_kept(
@@ -135,7 +136,7 @@ def test_a_queue_that_was_deleted_is_made_again_and_the_message_kept(
 ) -> None:
     publisher = warm_publisher(rabbitmq_url)
     rabbitmq_server.control("delete_queue", QUEUE, "--vhost", rabbitmq_url.rpartition("/")[2])
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     assert queue_depth(settings_for(rabbitmq_url)) == 1
 
 
@@ -146,19 +147,19 @@ def test_a_fork_leaves_the_parents_connection_alone(rabbitmq_url: str) -> None:
     if child == 0:
         import gc
 
-        sent = publisher.publish("child")
+        sent = publisher.publish_many(["child"])
         publisher.close()
         gc.collect()
         os._exit(0 if sent else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     line = publisher._pool.queue[-1]
     before = line._producer
-    assert publisher.publish("parent")
+    assert publisher.publish_many(["parent"])
     assert line._producer is before  # it did not have to connect again
 
 
 def test_a_message_that_kills_every_worker_becomes_a_dead_letter(rabbitmq_url: str, app: Celery) -> None:
-    assert Publisher(settings_for(rabbitmq_url)).publish("poison")
+    assert Publisher(settings_for(rabbitmq_url)).publish_many(["poison"])
     with app.connection_for_read() as connection:
         channel = connection.default_channel
         for _ in range(DELIVERY_LIMIT + 1):

@@ -1,4 +1,4 @@
-"""Publishing to a real Redis: what it costs, what it leaves, and what happens when Redis hangs or is gone."""
+"""Publishing to a real Redis: its cost, its result, and a Redis that hangs or has ended."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import time
 import pytest
 import redis
 
-from breakwall.broker import QUEUE, TASK, Publisher, queue_depth
 from breakwall.broker.backoff import PAUSE
+from breakwall.broker.config import QUEUE, TASK
 from breakwall.broker.connections.base import MESSAGES_AT_ONCE
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.publisher import Publisher
 from tests.integration.publish_fixtures import (
     BOUND,
     assert_fails_in_time,
@@ -32,21 +34,21 @@ def messages(url: str) -> list[dict[str, object]]:
         return [json.loads(raw) for raw in reversed(client.lrange(QUEUE, 0, -1))]
 
 
-def test_a_message_says_which_order_and_nothing_else(redis_url: str) -> None:
-    Publisher(settings_for(redis_url)).publish("order-1")
+def test_a_message_names_the_order_and_nothing_else(redis_url: str) -> None:
+    Publisher(settings_for(redis_url)).publish_many(["order-1"])
     (message,) = messages(redis_url)
     headers = message["headers"]
     assert isinstance(headers, dict)
     args, kwargs, _ = json.loads(base64.b64decode(str(message["body"])))
     assert (headers["task"], headers["id"], args, kwargs) == (TASK, "order-1", ["order-1"], {})
     assert message["content-type"] == "application/json"
-    assert headers["origin"] == "breakwall"  # Celery's default tells the host's name and the process
+    assert headers["origin"] == "breakwall"  # Celery's default holds the host's name and the process
 
 
 def test_a_warm_publish_is_one_command_in_one_round_trip(redis_server: RedisServer, redis_url: str) -> None:
     publisher = warm_publisher(redis_url)
     before = redis_server.commands()
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     assert redis_server.commands() - before == {"lpush": 1}
 
 
@@ -81,14 +83,14 @@ def test_many_threads_publish_at_once(redis_url: str) -> None:
 def test_a_frozen_redis_costs_under_a_second(redis_server: RedisServer, redis_url: str, make: object) -> None:
     publisher = make(redis_url)  # type: ignore[operator]
     redis_server.pause()
-    assert_fails_in_time(lambda: publisher.publish("order-1"))
+    assert_fails_in_time(lambda: publisher.publish_many(["order-1"]))
 
 
 @pytest.mark.parametrize("make", [warm_publisher, cold_publisher])
 def test_a_redis_that_is_down_costs_a_moment(redis_server: RedisServer, redis_url: str, make: object) -> None:
     publisher = make(redis_url)  # type: ignore[operator]
     redis_server.kill()
-    assert_fails_in_time(lambda: publisher.publish("order-1"), 0.3)
+    assert_fails_in_time(lambda: publisher.publish_many(["order-1"]), 0.3)
 
 
 def test_a_frozen_redis_costs_only_the_first_of_many_publishes_anything(
@@ -96,7 +98,7 @@ def test_a_frozen_redis_costs_only_the_first_of_many_publishes_anything(
 ) -> None:
     publisher = warm_publisher(redis_url)
     redis_server.pause()
-    assert_fails_in_time(lambda: any(publisher.publish(str(number)) for number in range(1000)))
+    assert_fails_in_time(lambda: any(publisher.publish_many([str(number)]) for number in range(1000)))
 
 
 def test_a_redis_that_freezes_under_many_threads_holds_none_of_them_for_a_second(
@@ -123,7 +125,7 @@ def test_a_redis_that_freezes_ends_a_long_batch_in_time_and_the_count_says_how_f
 
     frozen: list[Stopwatch] = []
     sent = publisher.publish_many(freeze_at(3250))  # type: ignore[arg-type]
-    # Twice, since the rest of a batch is made first.
+    # Twice, because the rest of a batch is made first.
     assert frozen[0].seconds < 2 * BOUND
     assert sent == 3250 // MESSAGES_AT_ONCE * MESSAGES_AT_ONCE
     redis_server.resume()
@@ -135,10 +137,10 @@ def test_a_redis_that_freezes_ends_a_long_batch_in_time_and_the_count_says_how_f
 def test_publishing_resumes_by_itself_when_redis_is_back(redis_server: RedisServer, redis_url: str) -> None:
     publisher = warm_publisher(redis_url)
     redis_server.kill()
-    publisher.publish("order-1")
+    publisher.publish_many(["order-1"])
     redis_server.start()
     deadline = time.monotonic() + PAUSE + 5
-    while not publisher.publish("order-2"):
+    while not publisher.publish_many(["order-2"]):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -146,7 +148,7 @@ def test_publishing_resumes_by_itself_when_redis_is_back(redis_server: RedisServ
 def test_a_restart_between_two_publishes_goes_unnoticed(redis_server: RedisServer, redis_url: str) -> None:
     publisher = warm_publisher(redis_url)
     redis_server.restart()
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # on purpose
@@ -154,8 +156,8 @@ def test_a_fork_publishes_over_a_connection_of_its_own(redis_server: RedisServer
     publisher = warm_publisher(redis_url)
     child = os.fork()
     if child == 0:
-        os._exit(0 if all(publisher.publish(f"child-{number}") for number in range(100)) else 1)
-    mine = [publisher.publish(f"parent-{number}") for number in range(100)]
+        os._exit(0 if all(publisher.publish_many([f"child-{number}"]) for number in range(100)) else 1)
+    mine = [publisher.publish_many([f"parent-{number}"]) for number in range(100)]
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert all(mine)
     assert queue_depth(settings_for(redis_url)) == 201

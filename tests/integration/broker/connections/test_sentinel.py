@@ -1,4 +1,4 @@
-"""Behind Redis Sentinel everything finds the master, and the next one when that is lost."""
+"""Behind Redis Sentinel, all parts find the master, and the next one after its loss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from celery import Celery
 
 from breakwall.breaker import store_from_url
-from breakwall.broker import Publisher, QueueDepth, celery_config, queue_depth
+from breakwall.broker.config import celery_config
+from breakwall.broker.depth import QueueDepth, queue_depth
+from breakwall.broker.publisher import Publisher
 from tests.command import Terminal
 from tests.integration.publish_fixtures import assert_fails_in_time, settings_for
 from tests.integration.worker_fixtures import RunningWorker, running_worker
@@ -55,12 +57,12 @@ def test_after_a_failover_publisher_depth_and_store_use_the_new_master(
     sentinel_site: SentinelSite, url: str, publisher: Publisher
 ) -> None:
     depth, store = QueueDepth(settings_for(url)), store_from_url(url)
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     assert depth() == 1
     assert store.swap("payment", "", "v1", "text")[0]
     sentinel_site.wait_for_the_replica()
     sentinel_site.fail_over()
-    until(lambda: publisher.publish("order-2"))
+    until(lambda: publisher.publish_many(["order-2"]))
     assert until(depth) == 2
     assert until(lambda: store.load("payment")).version == "v1"
     assert store.swap("payment", "v1", "v2", "text")[0]
@@ -72,23 +74,23 @@ def test_a_master_that_became_a_replica_is_left_for_the_new_one(
     sentinel_site: SentinelSite, url: str, publisher: Publisher
 ) -> None:
     depth, store = QueueDepth(settings_for(url)), store_from_url(url)
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     version = store.load("payment").version
     sentinel_site.hand_over()
-    until(lambda: publisher.publish("order-2"))
+    until(lambda: publisher.publish_many(["order-2"]))
     assert until(depth) == 2
-    # What a replica refuses is an error, never a swap that was lost.
+    # A replica's refusal is an error, never a lost swap.
     until(lambda: store.swap("payment", version, "v1", "text")[0])
     depth.close()
     store.close()
 
 
-def test_a_dead_and_a_silent_sentinel_are_passed_over_in_time(sentinel_site: SentinelSite, url: str) -> None:
+def test_a_dead_and_a_silent_sentinel_are_skipped_in_time(sentinel_site: SentinelSite, url: str) -> None:
     sentinel_site.sentinels[0].kill()
     sentinel_site.sentinels[1].pause()
     publisher = Publisher(settings_for(url))
     publisher.prepare()
-    sent, took = timed(lambda: publisher.publish("order-1"))
+    sent, took = timed(lambda: publisher.publish_many(["order-1"]))
     assert sent
     assert took < 1.0
     assert queue_depth(settings_for(url)) == 1
@@ -98,9 +100,9 @@ def test_a_dead_and_a_silent_sentinel_are_passed_over_in_time(sentinel_site: Sen
 def test_a_master_that_hangs_costs_no_more_than_any_broker(
     sentinel_site: SentinelSite, url: str, publisher: Publisher
 ) -> None:
-    assert publisher.publish("order-1")
+    assert publisher.publish_many(["order-1"])
     sentinel_site.master.pause()
-    assert_fails_in_time(lambda: publisher.publish("order-2"))
+    assert_fails_in_time(lambda: publisher.publish_many(["order-2"]))
     assert_fails_in_time(lambda: queue_depth(settings_for(url)) or 0)
 
 
@@ -111,17 +113,17 @@ def worker(terminal: Terminal, url: str) -> Iterator[RunningWorker]:
         yield worker
 
 
-def test_a_worker_goes_on_seconds_after_a_failover(
+def test_a_worker_continues_seconds_after_a_failover(
     sentinel_site: SentinelSite, url: str, publisher: Publisher, worker: RunningWorker
 ) -> None:
     before, after = uuid4().hex, uuid4().hex
-    until(lambda: publisher.publish(before))
+    until(lambda: publisher.publish_many([before]))
     worker.wait_for(f"order (id {before}): nothing to do")
     sentinel_site.fail_over()
-    until(lambda: publisher.publish(after))
+    until(lambda: publisher.publish_many([after]))
     took = timed(lambda: worker.wait_for(f"order (id {after}): nothing to do"))[1]
     assert took < 20
-    # What it tells of itself over the broker holds no password.
+    # Its events over the broker hold no password.
     app = Celery(set_as_current=False)
     app.conf.update(celery_config(settings_for(url)))
     for command in ("stats", "conf", "report"):

@@ -1,4 +1,4 @@
-"""A broker behind TLS has to prove its identity before it gets a password."""
+"""A broker with TLS must prove its identity before it gets a password."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def front(request: pytest.FixtureRequest, plain_url: str, tmp_path: Path) -> Ite
 def publish_through(front: TlsFront, plain_url: str) -> bool:
     scheme, rest = plain_url.split("://")
     credentials, path = rest.rpartition("@")[0] or ":secret", rest.rpartition("/")[2]
-    return cold_publisher(f"{scheme}s://{credentials}@127.0.0.1:{front.port}/{path}").publish("order-1")
+    return cold_publisher(f"{scheme}s://{credentials}@127.0.0.1:{front.port}/{path}").publish_many(
+        ["order-1"]
+    )
 
 
 @pytest.mark.parametrize("front", ["IP:127.0.0.1"], indirect=True)
@@ -65,4 +67,4 @@ def test_each_of_several_nodes_proves_its_own_name(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "both.pem"))
     credentials, path = plain_url.split("://")[1].split("@")[0], plain_url.rpartition("/")[2]
     nodes = [f"amqps://{credentials}@{host}/{path}" for host in ("127.0.0.2:9", f"127.0.0.1:{front.port}")]
-    assert cold_publisher(";".join(nodes)).publish("order-1")
+    assert cold_publisher(";".join(nodes)).publish_many(["order-1"])

@@ -1,4 +1,4 @@
-"""A worker's consumer loses Redis while it has messages in hand."""
+"""A worker's consumer loses Redis while messages are unacknowledged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kombu import Connection, Consumer, Exchange, Queue
 
-from breakwall.broker import QUEUE, TASK
+from breakwall.broker.config import QUEUE, TASK
 from breakwall.broker.consuming.consumer import RetryConsumer
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
@@ -47,13 +47,13 @@ def lose_redis(server: RedisServer, url: str) -> tuple[RetryConsumer, Any]:
     server.kill()
     consumer.on_connection_error_after_connected(ConnectionError("Redis is gone"))
     for channel in channels:
-        # Or kombu asks the dead server for them once more when this process ends.
+        # Otherwise kombu asks the dead server for them once more when this process ends.
         channel.qos._on_collect.cancel()
     return consumer, message
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
-def test_a_worker_that_cannot_hand_its_messages_back_lives_on(
+def test_a_worker_that_cannot_give_its_messages_back_survives(
     redis_server: RedisServer, redis_url: str
 ) -> None:
     consumer, _ = lose_redis(redis_server, redis_url)
@@ -64,7 +64,7 @@ def test_a_worker_that_cannot_hand_its_messages_back_lives_on(
 def test_a_message_that_outlives_its_connection_cannot_end_the_worker(
     redis_server: RedisServer, redis_url: str
 ) -> None:
-    """Celery acknowledges it in its event loop, where an error that it does not know ends the process."""
+    """Celery acknowledges it in its event loop, where an unknown error ends the process."""
     consumer, message = lose_redis(redis_server, redis_url)
     request = RetryRequest(
         message,

@@ -11,7 +11,7 @@ from breakwall.broker.consuming.remote_control import ControlMailbox
 from tests.integration.publish_fixtures import settings_for
 
 
-def test_a_second_worker_of_one_name_is_reported_and_not_kept_from_its_work(rabbitmq_url: str) -> None:
+def test_a_second_worker_of_one_name_is_reported_and_works(rabbitmq_url: str) -> None:
     app, told = IsolatedCelery(settings_for(rabbitmq_url), current=False), []
 
     def start() -> Connection:

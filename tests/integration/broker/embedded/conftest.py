@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker import (
-    EmbeddedBroker,
-)
+from breakwall.broker.embedded.broker import EmbeddedBroker
 from breakwall.settings import Settings, load_settings
 from tests.integration.broker.embedded.workers import Worker
 from tests.servers.processes import wait_until_none_is_left
@@ -21,7 +19,7 @@ from tests.servers.processes import wait_until_none_is_left
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A data folder with a short path that asks for some care in a URL."""
+    """A data folder with a short path whose characters must be escaped in a URL."""
     folder = Path(tempfile.mkdtemp(prefix="bw ü%-", dir="/tmp"))
     yield folder
     left = wait_until_none_is_left(folder, 5)
@@ -46,7 +44,7 @@ def broker(home: Path) -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def start_worker(home: Path) -> Iterator[Callable[[], Worker]]:
-    """Starts a worker and returns it when it has the broker, or let several go at once."""
+    """Starts a worker and returns it when it has the broker, or starts several at once."""
     workers: list[Worker] = []
 
     def start(*, go: bool = True) -> Worker:

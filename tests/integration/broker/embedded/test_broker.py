@@ -1,4 +1,4 @@
-"""The embedded broker through real processes: one server for all, gone with the last, however they die."""
+"""The embedded broker with real processes: one server for all, which ends with the last one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker import (
-    EmbeddedBroker,
-    Publisher,
-    queue_depth,
-    start_embedded_broker,
-)
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.integration.broker.embedded.workers import Worker, servers, wait_for
 from tests.servers.processes import wait_until_none_is_left
@@ -48,7 +45,7 @@ def test_what_was_published_is_there_after_a_stop_and_a_start(
     assert queue_depth(settings) == 3
 
 
-def test_processes_that_ask_at_the_same_instant_get_one_server(
+def test_processes_that_start_it_at_the_same_moment_get_one_server(
     home: Path, start_worker: Callable[..., Worker]
 ) -> None:
     workers = [start_worker(go=False) for _ in range(6)]
@@ -84,18 +81,18 @@ def test_another_worker_takes_over_when_the_owner_ends_normally(
     home: Path, start_worker: Callable[..., Worker], settings: Settings
 ) -> None:
     owner, guest = start_worker(), start_worker()
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     assert owner.stop() == 0
     assert wait_for(lambda: queue_depth(settings) == 1, 5)
     assert guest.stop() == 0
     assert wait_until_none_is_left(home, 2) == []
 
 
-def test_killed_one_after_the_other_the_workers_hand_it_on_and_the_last_takes_it_along(
+def test_if_the_workers_are_killed_in_turn_the_server_ends_with_the_last(
     home: Path, start_worker: Callable[..., Worker], settings: Settings
 ) -> None:
     workers = [start_worker() for _ in range(4)]
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     for worker in workers:
         assert wait_for(lambda: queue_depth(settings) == 1, 5)
         worker.kill()
@@ -105,13 +102,13 @@ def test_killed_one_after_the_other_the_workers_hand_it_on_and_the_last_takes_it
 def test_ctrl_c_in_the_terminal_does_not_reach_it(home: Path, start_worker: Callable[..., Worker]) -> None:
     worker = start_worker()
     before = servers(home)
-    os.killpg(worker.process.pid, signal.SIGINT)  # what a terminal does
-    assert worker.stop() == 0  # the worker saw it first, and then ended in its own time
+    os.killpg(worker.process.pid, signal.SIGINT)  # as a terminal does
+    assert worker.stop() == 0  # the worker got it first, and ended later
     assert before
     assert servers(home) == []
 
 
-def test_it_outlives_the_thread_that_asked_for_it(home: Path) -> None:
+def test_it_survives_the_thread_that_started_it(home: Path) -> None:
     broker = EmbeddedBroker(home)
     asking = threading.Thread(target=broker.ensure)
     asking.start()
@@ -123,7 +120,7 @@ def test_it_outlives_the_thread_that_asked_for_it(home: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # on purpose
-def test_a_fork_that_ends_does_not_take_it_along(broker: EmbeddedBroker, home: Path) -> None:
+def test_the_end_of_a_fork_does_not_end_it(broker: EmbeddedBroker, home: Path) -> None:
     before = servers(home)
     fork = os.fork()
     if fork == 0:
@@ -134,7 +131,7 @@ def test_a_fork_that_ends_does_not_take_it_along(broker: EmbeddedBroker, home: P
 
 
 def test_two_data_folders_have_two_brokers(broker: EmbeddedBroker, home: Path, settings: Settings) -> None:
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     other = load_settings({"BREAKWALL_DATA_DIR": str(home / "b")})
     second = EmbeddedBroker(other.home)
     second.ensure()

@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker import (
-    BrokerNotStartedError,
-    EmbeddedBroker,
-)
-from breakwall.broker.embedded.folder import KEPT, ServerFolder
+from breakwall.broker.embedded.broker import EmbeddedBroker
+from breakwall.broker.embedded.folder import KEPT, BrokerNotStartedError, ServerFolder
 
 
 def test_three_damaged_folders_are_kept_the_newest(home: Path) -> None:

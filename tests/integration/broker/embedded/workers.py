@@ -1,4 +1,4 @@
-"""A process that wants the embedded broker, and what runs in its folder."""
+"""A process that uses the embedded broker, and the processes in its folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import os, signal, sys
 from pathlib import Path
 
 import psutil
-from breakwall.broker import EmbeddedBroker
+from breakwall.broker.embedded.broker import EmbeddedBroker
 
 asked_to_stop = []
 woken, wake_up = os.pipe()
 os.set_blocking(wake_up, False)
-signal.set_wakeup_fd(wake_up)  # `signal.pause` sleeps over a signal that comes just before
+signal.set_wakeup_fd(wake_up)  # `signal.pause` would miss a signal that comes just before it
 signal.signal(signal.SIGINT, lambda *_: None)
 signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.append(1))
 broker = EmbeddedBroker(Path(sys.argv[1]))
@@ -35,7 +35,7 @@ broker.stop()
 
 
 class Worker:
-    """A process that wants the broker: `go` lets it ask, `owner` tells whether the server is its child."""
+    """A process that uses the broker: `go` lets it start, `owner` is whether the server is its child."""
 
     def __init__(self, home: Path) -> None:
         self.process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""When a connection tries a second time, and when it does not."""
+"""When a connection tries a second time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class KombuConnection:
 
 
 class StubConnection(BrokerConnection):
-    """Fails as often as told, each time after so many seconds."""
+    """Fails a given number of times, each after a given number of seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self.kombu = KombuConnection()

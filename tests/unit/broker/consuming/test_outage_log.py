@@ -1,4 +1,4 @@
-"""What a worker logs of its broker's failures: once an outage, once a minute at most, and no secret."""
+"""A broker's outage is logged once, at most once a minute, and without a secret."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_an_outage_is_logged_once_and_then_once_a_minute(
     assert "READONLY You can't write" in lines(caplog)[0]
 
 
-def test_its_end_is_logged_where_its_beginning_was(
+def test_the_end_of_an_outage_is_logged_if_its_beginning_was(
     outages: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     outages.over()
@@ -55,7 +55,7 @@ def test_its_end_is_logged_where_its_beginning_was(
     ]
 
 
-def test_the_cause_is_logged_and_not_what_it_was_wrapped_in(
+def test_the_cause_is_logged_and_not_its_wrapper(
     outages: OutageLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = ConnectionError()
@@ -84,7 +84,7 @@ def test_a_refusal_that_stops_nothing_is_logged_as_that(
     assert len(lines(caplog)) == 1
 
 
-def test_the_pauses_grow_up_to_a_bound_and_begin_anew(outages: OutageLog) -> None:
+def test_the_pauses_grow_up_to_a_bound_and_start_again(outages: OutageLog) -> None:
     pauses = [outages.failed(ConnectionError()) for _ in range(20)]
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE

@@ -1,10 +1,10 @@
-"""A consumer that its broker has forgotten connects anew; one that is idle or busy does not."""
+"""A consumer that its broker has forgotten connects again; an idle or a busy one does not."""
 
 from __future__ import annotations
 
 import pytest
 
-from breakwall.broker.consuming.watchdog import LOOKS, QUIET, Watchdog
+from breakwall.broker.consuming.watchdog import ANSWERS, QUIET, Watchdog
 
 
 class FakeConsumer:
@@ -22,7 +22,7 @@ class FakeConsumer:
 def watch_for(
     seconds: int, consumer: FakeConsumer, depth: int | None, busy_at: float | None = None
 ) -> list[float]:
-    """Look each second; returns when the consumer was given up."""
+    """Run the watchdog each second; return when the consumer was given up."""
     now, given_up = 0.0, []
     watchdog = Watchdog(lambda: depth, clock=lambda: now)
     for second in range(seconds):
@@ -35,22 +35,22 @@ def watch_for(
     return given_up
 
 
-def test_a_consumer_that_gets_none_of_the_messages_that_wait_is_given_up() -> None:
+def test_a_consumer_is_given_up_if_messages_wait_and_none_comes() -> None:
     first = watch_for(30, FakeConsumer(), 372)[0]
-    assert first == pytest.approx(QUIET + QUIET / LOOKS, abs=1)
+    assert first == pytest.approx(QUIET + QUIET / ANSWERS, abs=1)
 
 
 @pytest.mark.parametrize("depth", [0, None])
-def test_none_is_given_up_where_no_message_is_known_to_wait(depth: int | None) -> None:
+def test_a_consumer_is_kept_if_no_message_is_known_to_wait(depth: int | None) -> None:
     assert watch_for(60, FakeConsumer(), depth) == []
 
 
 @pytest.mark.parametrize(("attribute", "value"), [("idle_slots", 0), ("consumes", False)])
-def test_none_is_given_up_that_takes_no_message_now(attribute: str, value: int) -> None:
+def test_a_consumer_is_kept_if_it_takes_no_message_now(attribute: str, value: int) -> None:
     consumer = FakeConsumer()
     setattr(consumer, attribute, value)
     assert watch_for(60, consumer, 372) == []
 
 
-def test_none_is_given_up_while_messages_come() -> None:
+def test_a_consumer_is_kept_while_messages_come() -> None:
     assert watch_for(60, FakeConsumer(), 372, busy_at=3) == []

@@ -1,4 +1,4 @@
-"""Whatever another program may send."""
+"""Anything that another program may send."""
 
 from __future__ import annotations
 

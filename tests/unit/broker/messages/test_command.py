@@ -1,4 +1,4 @@
-"""What is a command to a worker, and what is strange on Celery's control channel."""
+"""A message on Celery's control channel is a command to a worker, or it is strange."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKED = {
 }
 
 
-def test_a_command_of_celerys_is_read_as_it_is() -> None:
+def test_a_celery_command_is_read_unchanged() -> None:
     assert read_command(ASKED, {"clock": 5, "expires": 1.0}, REPLIES) == ASKED
     assert read_command({"method": "ping"}, {}, REPLIES)["arguments"] == {}
 
@@ -42,20 +42,20 @@ def test_a_command_of_celerys_is_read_as_it_is() -> None:
         {"ticket": 7},
     ],
 )
-def test_what_is_no_command_is_strange(part: dict[str, Any]) -> None:
+def test_a_message_that_is_no_command_is_strange(part: dict[str, Any]) -> None:
     with pytest.raises(StrangeError):
         read_command({**ASKED, **part}, {}, REPLIES)
 
 
 @pytest.mark.parametrize("clock", ["x", -1, 2**60, 1.5])
-def test_a_clock_that_could_not_be_sent_on_is_strange(clock: Any) -> None:
+def test_a_clock_that_could_not_be_forwarded_is_strange(clock: Any) -> None:
     with pytest.raises(StrangeError):
         read_command(ASKED, {"clock": clock}, REPLIES)
 
 
 @given(ANYTHING, ANYTHING)
 @settings(max_examples=30)
-def test_whatever_comes_on_the_control_channel_is_a_command_or_strange(body: Any, headers: Any) -> None:
+def test_every_message_on_the_control_channel_is_a_command_or_strange(body: Any, headers: Any) -> None:
     for given_body in (body, {**ASKED, "arguments": body, "destination": headers}):
         with contextlib.suppress(StrangeError):
             assert read_command(given_body, headers, REPLIES)["method"] == "ping"
@@ -63,6 +63,6 @@ def test_whatever_comes_on_the_control_channel_is_a_command_or_strange(body: Any
 
 @given(st.binary() | st.text() | ANYTHING.map(repr))
 @settings(max_examples=30)
-def test_whatever_is_broadcast_is_an_envelope_or_strange(data: bytes | str) -> None:
+def test_every_broadcast_is_an_envelope_or_strange(data: bytes | str) -> None:
     with pytest.raises(StrangeError):
         check_broadcast(data)

@@ -1,4 +1,4 @@
-"""What lies in a list of Redis is an envelope that kombu can deliver and put back, or it is strange."""
+"""An element of a Redis list is an envelope that kombu can deliver and put back, or it is strange."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwall.broker import TASK
+from breakwall.broker.config import TASK
 from breakwall.broker.messages.envelope import addressed_to, check_envelope, read_envelope
 from breakwall.broker.messages.strange import StrangeError
 from tests.unit.broker.messages.anything import ANYTHING
@@ -22,15 +22,13 @@ def envelope(body: str = "") -> dict[str, Any]:
 
 
 @given(item=st.binary() | ANYTHING.map(lambda value: json.dumps(value, default=str).encode()))
-def test_whatever_lies_in_a_list_is_an_envelope_or_strange(item: bytes) -> None:
+def test_every_element_of_a_list_is_an_envelope_or_strange(item: bytes) -> None:
     with pytest.raises(StrangeError):
         read_envelope(item)
 
 
 @given(body=st.binary(), encoding=st.sampled_from(["base64", "utf-8", None, "rot13"]), properties=ANYTHING)
-def test_whatever_is_in_an_envelope_can_be_delivered_by_kombu(
-    body: bytes, encoding: str, properties: Any
-) -> None:
+def test_kombu_can_deliver_every_envelope(body: bytes, encoding: str, properties: Any) -> None:
     from kombu.transport.virtual import Channel, Message
 
     given = envelope(base64.b64encode(body).decode())
@@ -46,13 +44,13 @@ def test_whatever_is_in_an_envelope_can_be_delivered_by_kombu(
     assert message.delivery_info == {"exchange": "", "routing_key": "q"}
 
 
-def test_each_delivery_has_a_name_of_its_own() -> None:
+def test_each_delivery_has_its_own_tag() -> None:
     tags = {addressed_to("q", envelope())["properties"]["delivery_tag"] for _ in range(2)}
     assert len(tags) == 2
     assert "t" not in tags
 
 
 @pytest.mark.parametrize("wrong", [None, [], {}, {"headers": None}, {"headers": {}, "properties": 1}])
-def test_what_has_not_the_parts_is_not_put_back(wrong: Any) -> None:
+def test_an_envelope_without_its_parts_is_not_put_back(wrong: Any) -> None:
     with pytest.raises(StrangeError):
         check_envelope(wrong)

@@ -1,4 +1,4 @@
-"""What is a message of ours, and what is needed of it."""
+"""Breakwall's messages are read, and only what the task needs is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from breakwall.broker import TASK
+from breakwall.broker.config import TASK
 from breakwall.broker.messages.order_message import MAX_IDS, ids_in, read_message
 from breakwall.broker.messages.strange import MAX_BYTES, StrangeError
 from tests.unit.broker.messages.anything import ANYTHING
@@ -21,7 +21,7 @@ def body_of(*arguments: Any, **names: Any) -> bytes:
     return json.dumps([arguments, names, {}]).encode()
 
 
-def test_a_message_of_ours_is_read_whether_it_names_one_order_or_some() -> None:
+def test_our_message_is_read_with_one_order_or_several() -> None:
     assert json.loads(read_message(HEADERS, BODY).body)[0] == ["a1b2"]
     assert json.loads(read_message(HEADERS, body_of(["a", "b"])).body)[0] == [["a", "b"]]
 
@@ -30,19 +30,19 @@ def test_a_message_of_ours_is_read_whether_it_names_one_order_or_some() -> None:
     "header",
     ["eta", "expires", "timelimit", "retries", "reply_to", "chord", "shadow", "stamped_headers", "get"],
 )
-def test_a_header_that_asks_celery_for_something_else_goes_no_further(header: str) -> None:
+def test_a_header_with_another_request_to_celery_is_dropped(header: str) -> None:
     read = read_message({**HEADERS, header: "2099-01-01T00:00:00"}, BODY)
     assert read.headers.get(header) in (None, 0)
 
 
-def test_what_is_called_afterwards_goes_no_further() -> None:
+def test_callbacks_are_dropped() -> None:
     afterwards = [["a1b2"], {}, {"callbacks": [{"task": "shop.pay"}], "chain": [1]}]
     assert json.loads(read_message(HEADERS, json.dumps(afterwards)).body)[2] == {
         "callbacks": None, "errbacks": None, "chain": None, "chord": None
     }  # fmt: skip
 
 
-def test_a_trace_that_goes_through_many_processes_goes_on() -> None:
+def test_tracing_headers_are_kept() -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     read = read_message({**HEADERS, "traceparent": trace, "baggage": "a\nb"}, BODY)
     assert (read.headers.get("traceparent"), read.headers.get("baggage")) == (trace, None)
@@ -66,7 +66,7 @@ def test_a_trace_that_goes_through_many_processes_goes_on() -> None:
         ["a"] * (MAX_IDS + 1),
     ],
 )
-def test_an_id_that_is_none_makes_a_message_strange(name: Any) -> None:
+def test_an_invalid_id_makes_a_message_strange(name: Any) -> None:
     with pytest.raises(StrangeError):
         read_message(HEADERS, body_of(name))
     with pytest.raises(StrangeError):
@@ -92,17 +92,17 @@ def test_an_id_that_is_none_makes_a_message_strange(name: Any) -> None:
         (HEADERS, b" " * (MAX_BYTES + 1)),
     ],
 )
-def test_what_is_no_call_of_the_task_is_strange(headers: Any, body: Any) -> None:
+def test_a_message_that_is_no_call_of_the_task_is_strange(headers: Any, body: Any) -> None:
     with pytest.raises(StrangeError):
         read_message(headers, body)
 
 
-def test_what_a_later_version_adds_is_passed_over() -> None:
+def test_parts_that_a_later_version_adds_are_ignored() -> None:
     assert json.loads(read_message(HEADERS, body_of("a", "b", also="c")).body)[:2] == [["a"], {}]
 
 
 @given(headers=ANYTHING, body=ANYTHING)
-def test_whatever_comes_is_ours_or_strange(headers: Any, body: Any) -> None:
+def test_every_message_is_ours_or_strange(headers: Any, body: Any) -> None:
     with pytest.raises(StrangeError):
         read_message(headers, body)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from breakwall.host.exhaustion_log import CALM, ResourceExhaustion
+from breakwall.host.exhaustion import CALM, ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 
@@ -39,9 +39,9 @@ class Outcome:
         self.reports: list[str] = []
         self.exhausted: list[str | None] = []
         dispatcher: Any = FailingOnce(error, stop_after=looks)
-        lacks = ResourceExhaustion(count(0, CALM * 0.6).__next__, on_change=self.exhausted.append)
+        exhaustion = ResourceExhaustion(count(0, CALM * 0.6).__next__, on_change=self.exhausted.append)
         dispatcher.loop = DispatchLoop(
-            dispatcher, interval=0.001, batch=100, report=self.reports.append, lacks=lacks
+            dispatcher, interval=0.001, batch=100, report=self.reports.append, exhaustion=exhaustion
         )
         dispatcher.loop.start()
         dispatcher.loop.join(10)

@@ -23,7 +23,7 @@ def table() -> list[str]:
 
 @pytest.fixture
 def examples() -> dict[str, str]:
-    """What .env.example says when every comment sign before a setting is taken away."""
+    """The settings in .env.example, without the comment sign before each."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     uncommented = re.sub(rf"^# (?={PREFIX})", "", text, flags=re.MULTILINE)
     return {name: value or "" for name, value in dotenv_values(stream=StringIO(uncommented)).items()}
@@ -41,7 +41,7 @@ def test_every_line_of_the_example_is_usable(examples: dict[str, str]) -> None:
     assert load_settings(examples)
 
 
-def test_what_is_no_address_in_the_example_is_the_default(examples: dict[str, str]) -> None:
+def test_the_example_shows_the_default_unless_it_is_an_address(examples: dict[str, str]) -> None:
     chosen = {name: value for name, value in examples.items() if value and "://" not in value}
-    del chosen["BREAKWALL_SITE"]  # A name has no default: the first `db upgrade` makes one up.
+    del chosen["BREAKWALL_SITE"]  # A name has no default: the first `db upgrade` makes one.
     assert load_settings(chosen) == Settings()

@@ -1,6 +1,6 @@
-"""Orders, incidents, circuits, backlogs and workers as plain values for JSON: the same on every interface.
+"""Orders, incidents, circuits, backlogs and workers as JSON: plain values with public names, the same everywhere.
 
-Names and values are public. Points in time are ISO 8601 texts in UTC.
+Points in time are ISO 8601 texts in UTC.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def order_history_document(
     interventions: Sequence[StoredIntervention],
     incidents: Sequence[StoredIncident],
 ) -> dict[str, Any]:
-    """An order's fields, and beside them its attempts, interventions and incidents, each first to last."""
+    """An order's fields, and its attempts, interventions and incidents, each from first to last."""
     return {
         **_document(order),
         "attempts": [_document(attempt) for attempt in attempts],
@@ -45,7 +45,7 @@ def order_history_document(
 
 
 def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
-    """An order that was handed in, and its state afterwards."""
+    """An order that was placed, and its state afterwards."""
     return {
         "id": result.order_id,
         "idempotency_key": order.idempotency_key,
@@ -59,7 +59,7 @@ def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
 
 
 def incident_document(incident: StoredIncident) -> dict[str, Any]:
-    """An incident's fields; those about its closing are null while it is open."""
+    """An incident's fields. Those about its closing are null while it is open."""
     return _document(incident)
 
 
@@ -69,14 +69,14 @@ def breaker_document(status: BreakerStatus) -> dict[str, Any]:
 
 
 def backlog_document(backlog: Backlog) -> dict[str, Any]:
-    """A snapshot's numbers and warnings. A broker without an answer is null, whatever the reason."""
+    """A snapshot's numbers and warnings. The broker's messages are null if it does not answer, for any reason."""
     fields = asdict(backlog)
     del fields["broker_awaits_worker"]
     return {**fields, "at": backlog.at.isoformat(), "breaker": breaker_document(backlog.breaker)}
 
 
 def fleet_document(backlog: Backlog, fleet: Sequence[Worker] | None) -> dict[str, Any]:
-    """The workers and the backlog's warnings; null workers where the database keeps no heartbeats yet."""
+    """The workers and the backlog's warnings. ``workers`` is null if the database has no heartbeats table yet."""
     document = backlog_document(backlog)
     return {
         "at": document["at"],

@@ -1,11 +1,11 @@
-"""Points in time are texts in every document; orders and incidents are covered by the commands' tests."""
+"""Points in time are texts in every document. The commands' tests cover orders and incidents."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from breakwall.breaker import OverrideMode
-from breakwall.documents import backlog_document, breaker_document, fleet_document
+from breakwall.json_documents import backlog_document, breaker_document, fleet_document
 from tests.unit.monitor.snapshots import FORCED, OPEN, QUIET
 
 
@@ -23,7 +23,7 @@ def test_a_backlog_hides_why_the_broker_does_not_answer() -> None:
     assert (document["broker_messages"], "broker_awaits_worker" in document) == (None, False)
 
 
-def test_a_fleet_that_nobody_can_count_is_null() -> None:
+def test_a_fleet_that_cannot_be_counted_is_null() -> None:
     assert fleet_document(QUIET, None) == {
         "at": "2026-11-27T00:00:00+00:00",
         "alive": None,
