@@ -29,11 +29,11 @@ def test_acknowledgements_are_read_back(path: Path) -> None:
         writer.ready()
         writer.acknowledged(accepted(1, status="paid"))
         writer.acknowledged(accepted(2, status="queued"))
-        writer.refused("cart-3", "no database")
+        writer.failed("cart-3", "no database")
         writer.done()
     reader.follow()
     assert reader.acknowledgements == [accepted(1, status="paid"), accepted(2, status="queued")]
-    assert reader.refusals == ["no database"]
+    assert reader.errors == ["no database"]
     assert reader.ready
     assert reader.done
 
@@ -49,14 +49,14 @@ def test_each_line_can_be_read_as_soon_as_it_is_written(path: Path) -> None:
 def test_a_line_that_is_half_written_waits_for_its_other_half(path: Path) -> None:
     reader = AcknowledgementReader(path)
     with path.open("wb") as stream:
-        stream.write(b'{"event": "refused", "key": "k", "rea')
+        stream.write(b'{"event": "failed", "key": "k", "rea')
         stream.flush()
         reader.follow()
-        assert reader.refusals == []
+        assert reader.errors == []
         stream.write(b'son": "why"}\n')
         stream.flush()
         reader.follow()
-    assert reader.refusals == ["why"]
+    assert reader.errors == ["why"]
 
 
 def test_a_second_look_reads_nothing_twice(path: Path) -> None:

@@ -75,5 +75,5 @@ def test_an_accepted_order_is_recorded_with_the_status_that_the_customer_was_tol
     assert (line["order_id"], line["status"]) == ("order-1", "queued")
 
 
-def test_an_error_is_recorded_as_a_refusal() -> None:
-    assert written(RuntimeError("no database"))["event"] == "refused"
+def test_an_error_is_recorded() -> None:
+    assert written(RuntimeError("no database"))["event"] == "failed"

@@ -1,4 +1,4 @@
-"""The scenario goes on only when what it waits for has happened, and says so if it does not happen."""
+"""Each step of the scenario waits until the one before has happened; an error names what did not happen."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class FakeMonitor:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def look(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
+    def take_snapshot(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
         if service is ServiceState.DEAD and self.dead_since is None:
             self.dead_since = self.now
         if service is ServiceState.UP and self.dead_since is not None and self.back_since is None:
