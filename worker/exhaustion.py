@@ -1,4 +1,4 @@
-"""A worker whose process runs out of a resource waits for it, and goes on when it is there again."""
+"""A worker waits while a resource of its process is exhausted, and continues when it is there again."""
 
 import threading
 from collections.abc import Callable
@@ -15,27 +15,22 @@ T = TypeVar("T")
 # Seconds until the next try. Other processes, or a person who raises a limit, need at least that long.
 PAUSE = 1.0
 
-# Tries before the message is given up; the dispatcher sends another one later. Meanwhile the thread takes no
-# other message, which would only need the same resource.
+# Tries for one message; the dispatcher sends another one later. Until then the thread takes no other message,
+# which would need the same resource.
 TRIES = 30
 
 
 class ExhaustionRetry:
-    """Retries work while this process is out of a resource. Safe for threads.
+    """Retries work while it fails because a resource is exhausted. Safe for threads."""
 
-    Args:
-        lacks: told of each failure for want of a resource, and of each success.
-    """
-
-    def __init__(self, lacks: ResourceExhaustion) -> None:
-        self._lacks = lacks
+    def __init__(self, exhaustion: ResourceExhaustion) -> None:
+        self._exhaustion = exhaustion
         self._ending = threading.Event()
 
     def run(self, work: Callable[[], T]) -> T:
-        """Call ``work``, again while this process has no descriptors, threads, memory or disk for it.
+        """Call ``work``, and again while no descriptors, threads, memory or disk are left for it.
 
-        Raises:
-            Exception: what ``work`` raises for another reason, or raised at its last try.
+        Raises what ``work`` raises for another reason, or in its last try.
         """
         for _ in range(TRIES - 1):
             try:
@@ -44,12 +39,12 @@ class ExhaustionRetry:
                 if not self._wait_after(error):
                     raise
             else:
-                self._lacks.report_success()
+                self._exhaustion.report_success()
                 return result
         return work()
 
     def end(self) -> None:
-        """Wait no longer: the worker ends."""
+        """Wait no longer, because the worker ends."""
         self._ending.set()
 
     def _wait_after(self, error: Exception) -> bool:
@@ -57,7 +52,7 @@ class ExhaustionRetry:
         resource = exhausted_resource(error)
         if resource is None:
             return False
-        self._lacks.report(resource)
+        self._exhaustion.report(resource)
         free_descriptors(error)
         return not self._ending.wait(PAUSE)
 
@@ -65,12 +60,12 @@ class ExhaustionRetry:
 class QueueingExecutor(ThreadPoolExecutor):
     """Keeps work while no thread can be started for it; `grow`, called regularly, starts one as soon as possible.
 
-    The standard executor accepts such work, raises an error, and never runs it.
+    The standard executor takes such work, raises an error, and never runs it.
     """
 
-    def __init__(self, threads: int, lacks: ResourceExhaustion) -> None:
+    def __init__(self, threads: int, exhaustion: ResourceExhaustion) -> None:
         super().__init__(threads)
-        self._lacks = lacks
+        self._exhaustion = exhaustion
         # At a second Ctrl-C Celery shuts the executor down in the signal's handler, which may have interrupted
         # `submit`. With the standard lock, which is not reentrant, the worker would deadlock.
         self._shutdown_lock = threading.RLock()  # type: ignore[assignment]
@@ -86,12 +81,12 @@ class QueueingExecutor(ThreadPoolExecutor):
         except EXHAUSTION_ERRORS as error:
             if exhausted_resource(error) is None:
                 raise
-            self._lacks.report(THREADS)
+            self._exhaustion.report(THREADS)
 
 
-def replace_executor(worker: Any, lacks: ResourceExhaustion) -> None:
+def replace_executor(worker: Any, exhaustion: ResourceExhaustion) -> None:
     """Give a Celery worker with a pool of threads a `QueueingExecutor`."""
     pool = worker.pool
     if isinstance(getattr(pool, "executor", None), ThreadPoolExecutor):
-        pool.executor = QueueingExecutor(pool.limit, lacks)
+        pool.executor = QueueingExecutor(pool.limit, exhaustion)
         worker.timer.call_repeatedly(PAUSE, pool.executor.grow)

@@ -213,7 +213,7 @@ def test_every_strange_message_is_set_aside_and_the_next_one_worked_on(
 def test_no_foreign_message_breaks_a_line_of_the_log(worker: BrokerWorker) -> None:
     assert "\x1b" not in worker.log()
     assert "\nforged" not in worker.log()
-    assert worker.log().count("none of ours: it is no JSON") <= worker.minutes
+    assert worker.log().count("set aside a strange message: it is no JSON") <= worker.minutes
 
 
 ODD = {
@@ -244,7 +244,7 @@ def test_a_message_of_ours_is_worked_on_whatever_else_is_in_it(
 
 def test_a_message_that_names_an_order_of_another_site_is_told(worker: BrokerWorker) -> None:
     assert worker.works()
-    assert worker.says("set aside a message that is none of ours: its order is not in this database")
+    assert worker.says("set aside a strange message: its order is not in this database")
 
 
 def test_a_revoke_ends_no_order(worker: BrokerWorker, client: redis.Redis) -> None:

@@ -14,7 +14,7 @@ from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
-from breakwall.worker.log.outcome import NOTHING_TO_DO, OutcomeLog
+from breakwall.worker.log.orders import NOTHING_TO_DO, OrderLog
 from tests.manual_clock import ManualClock
 
 FAILED = ChargeAnswer(Outcome.FAILED, Health.FAILURE, code="http_503", detail="Down.")
@@ -33,7 +33,7 @@ class Site:
             "payment", CircuitBreakerConfig(failure_threshold=1, recovery_timeout=30.0, jitter=0.0)
         )
         self.unknown: list[str] = []
-        self.log = OutcomeLog(
+        self.log = OrderLog(
             self.database, self.breaker, on_unknown_order=self.unknown.append, clock=self.clock
         )
         order = Order(user_id="u1", amount=10_000, currency="KRW", idempotency_key="cart-17")
@@ -109,7 +109,7 @@ def test_above_info_a_paid_order_costs_no_query(site: Site) -> None:
 
 def test_without_a_database_the_text_is_shorter_and_the_order_may_exist(site: Site, tmp_path: object) -> None:
     away = Database(f"sqlite:///{tmp_path}/no/such/folder.db")
-    log = OutcomeLog(away, site.breaker, on_unknown_order=site.unknown.append)
+    log = OrderLog(away, site.breaker, on_unknown_order=site.unknown.append)
     assert log.write(site.order_id, OrderStatus.QUEUED, took=0.0) == "queued"
     assert log.write(site.order_id, None, took=0.0) == NOTHING_TO_DO
     assert site.unknown == []
