@@ -5,7 +5,7 @@ The database alone cannot show what it has lost. So "lost: 0" compares it with w
 
 import json
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,31 +23,16 @@ class Acknowledgement:
 
 
 class AcknowledgementWriter:
-    """Writes the record; each line can be read at once. Safe for threads."""
+    """Writes the record, line by line, so that each line can be read at once. Safe for threads."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def ready(self) -> None:
-        """The customers are ready to place orders."""
-        self._write({"event": "ready"})
-
-    def acknowledged(self, acknowledgement: Acknowledgement) -> None:
-        """A customer was told that the order is accepted."""
-        self._write({"event": "acknowledged", **asdict(acknowledgement)})
-
-    def failed(self, key: str, reason: str) -> None:
-        """A customer got an error instead."""
-        self._write({"event": "failed", "key": key, "reason": reason})
-
-    def done(self) -> None:
-        """Every customer has an answer."""
-        self._write({"event": "done"})
-
-    def _write(self, line: dict[str, Any]) -> None:
+    def write(self, event: str, **fields: object) -> None:
+        """Write one of the events that `AcknowledgementReader` reads."""
         with self._lock:
-            self._stream.write(json.dumps(line) + "\n")
+            self._stream.write(json.dumps({"event": event, **fields}) + "\n")
             self._stream.flush()
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from breakwall.demo.acknowledgements import Acknowledgement, AcknowledgementWriter
 from breakwall.payments.orders import Order
@@ -29,7 +30,7 @@ def main() -> None:
     settings = load_settings()
     writer = AcknowledgementWriter(sys.stdout)
     with OrderProducer.from_settings(settings) as producer:
-        writer.ready()
+        writer.write("ready")
         if not sys.stdin.readline():
             return  # the parent process is gone
         threads = min(MOST_THREADS, int(options.rate * (settings.payment_timeout + 1)) + 1)
@@ -37,7 +38,7 @@ def main() -> None:
         with ThreadPoolExecutor(threads) as pool:
             for order in paced(orders, options.rate, time.monotonic, time.sleep):
                 pool.submit(place_and_record, producer, order, writer)
-    writer.done()
+    writer.write("done")
 
 
 def generate_orders(number: int, seed: int) -> Iterator[Order]:
@@ -70,13 +71,12 @@ def place_and_record(producer: OrderProducer, order: Order, writer: Acknowledgem
     try:
         result = producer.place(order)
     except Exception as error:  # any error: the customer sees it and may try again
-        writer.failed(order.idempotency_key, f"{type(error).__name__}: {error}")
+        writer.write("failed", reason=f"{type(error).__name__}: {error}")
         return
     seconds = round(time.monotonic() - started, 4)
-    money = (order.amount, order.currency)
-    writer.acknowledged(
-        Acknowledgement(result.order_id, order.idempotency_key, *money, result.status.value, seconds)
-    )
+    order_id, status = result.order_id, result.status.value
+    told = Acknowledgement(order_id, order.idempotency_key, order.amount, order.currency, status, seconds)
+    writer.write("acknowledged", **asdict(told))
 
 
 if __name__ == "__main__":

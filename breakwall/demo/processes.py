@@ -35,14 +35,6 @@ class DemoProcesses:
         self._children: dict[str, Child] = {}
         self._log_sizes: dict[str, int] = {}
 
-    @property
-    def worker(self) -> Child:
-        return self._children["worker"]
-
-    @property
-    def payment_service(self) -> Child:
-        return self._children["payment service"]
-
     def start_payment_service(self) -> None:
         """Start it. A second one continues with the ledger of the first."""
         # It charges again when it is asked again, so that only Breakwall can prevent a second charge.
@@ -85,10 +77,11 @@ class DemoProcesses:
             if not child.running and not self._is_done(child):
                 raise ChildFailedError(child.name, child.how_it_ended, end_of(self._log(child.name)))
 
-    def kill(self, child: Child) -> None:
-        """Kill one process on purpose: `check` no longer expects it to run."""
-        del self._children[child.name]
+    def kill(self, name: str) -> int:
+        """Kill a process on purpose, so that `check` no longer expects it to run; returns its id."""
+        child = self._children.pop(name)
         child.kill()
+        return child.pid
 
     def close(self) -> None:
         """Kill every process. The broker ends with its worker."""

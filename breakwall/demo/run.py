@@ -83,8 +83,8 @@ def _run(options: DemoOptions, folder: Path, console: Console) -> DemoReport:
         monitor = DemoMonitor(processes.settings, processes.acknowledgements, clock)
         stack.callback(monitor.close)
         screen.write(messages.introduction(options))
-        figures = DemoScenario(processes, monitor, screen, options, clock).run()
-        screen.part(4, messages.PARTS[3])
+        figures = DemoScenario(processes, monitor, screen, clock).run()
+        screen.part(4)
         screen.write(messages.proof())
         return _report(processes, monitor, figures, clock)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from breakwall.breaker import CircuitState
 from breakwall.demo import messages
-from breakwall.demo.options import DemoOptions
 from breakwall.demo.processes import DemoProcesses
 from breakwall.demo.screen import DemoScreen
 from breakwall.demo.snapshot import DemoMonitor, DemoSnapshot, ServiceState
@@ -50,14 +49,13 @@ class DemoScenario:
         processes: DemoProcesses,
         monitor: DemoMonitor,
         screen: DemoScreen,
-        options: DemoOptions,
         clock: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._processes = processes
         self._monitor = monitor
         self._screen = screen
-        self._options = options
+        self._options = processes.options
         self._clock = clock
         self._sleep = sleep
         self._service = ServiceState.STARTING
@@ -70,19 +68,16 @@ class DemoScenario:
         Raises `ScenarioTimeoutError`, and `ChildFailedError` if a process ends that is needed.
         """
         self._start()
-        self._part(1)
+        self._screen.part(1)
         self._have_a_good_day()
-        self._part(2)
+        self._screen.part(2)
         died_at = self._kill_the_service()
         self._wait_out_the_outage(died_at)
-        self._part(3)
+        self._screen.part(3)
         self._bring_the_service_back(died_at)
         self._kill_the_worker()
         self._drain()
         return self._figures
-
-    def _part(self, number: int) -> None:
-        self._screen.part(number, messages.PARTS[number - 1])
 
     # Part 1
 
@@ -118,12 +113,12 @@ class DemoScenario:
             2 * FAILING_SECONDS,
             lambda _: self._count_lost() >= LEAST_LOST_ANSWERS or self._clock() > end,
         )
-        lost, service = self._count_lost(), self._processes.payment_service
-        self._processes.kill(service)
+        lost = self._count_lost()
+        pid = self._processes.kill("payment service")
         self._service = ServiceState.DEAD
         died_at = self._clock()
         self._screen.write(messages.answers_lost(lost))
-        self._screen.write(messages.service_killed(service.pid))
+        self._screen.write(messages.service_killed(pid))
         return died_at
 
     def _count_lost(self) -> int:
@@ -188,10 +183,9 @@ class DemoScenario:
         now = self._until("the backlog shrinks", CIRCUIT_TIMEOUT, lambda now: now.waiting <= enough)
         if now.waiting <= LEAST_BACKLOG:
             return
-        worker = self._processes.worker
-        self._processes.kill(worker)
+        pid = self._processes.kill("worker")
         self._worker_alive = False
-        self._screen.write(messages.worker_killed(worker.pid, self._monitor.count_retried_now()))
+        self._screen.write(messages.worker_killed(pid, self._monitor.count_retried_now()))
         self._figures.worker_killed = True
         self._processes.start_worker()
         self._wait_for_worker()

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from breakwall.breaker import CircuitState
-from breakwall.demo.messages import DemoMessage
+from breakwall.demo.messages import PARTS, DemoMessage
 from breakwall.demo.snapshot import DemoSnapshot, ServiceState
 from breakwall.terminal.paragraphs import WIDEST, fill
 from breakwall.terminal.words import duration
@@ -47,8 +47,8 @@ class DemoScreen:
         self._live = live
         self._queue: list[int] = []  # How many orders waited, at each snapshot.
 
-    def part(self, number: int, title: str) -> None:
-        self._console.print(Text(f"\nPart {number}: {title}", "bold"), highlight=False)
+    def part(self, number: int) -> None:
+        self._console.print(Text(f"\nPart {number}: {PARTS[number - 1]}", "bold"), highlight=False)
 
     def write(self, message: DemoMessage) -> None:
         self._paragraph(f"{self._clock():5.1f}s  ", "cyan", message.what)

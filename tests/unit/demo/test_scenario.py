@@ -21,8 +21,7 @@ class FakeProcesses:
 
     def __init__(self) -> None:
         self.done: list[str] = []
-        self.payment_service = SimpleNamespace(name="payment service", pid=4711)
-        self.worker = SimpleNamespace(name="worker", pid=4712)
+        self.options = DemoOptions(orders=200, rate=10, outage=6, seed=1)
         self.acknowledgements = SimpleNamespace(ready=True, median_wait=lambda since: 0.004)
         self.control = self
 
@@ -32,8 +31,9 @@ class FakeProcesses:
     def stats(self) -> dict[str, Any]:
         return {"injected": {"charge_then_fail": 6}}
 
-    def kill(self, child: Any) -> None:
-        self.done.append(f"kill {child.name}")
+    def kill(self, name: str) -> int:
+        self.done.append(f"kill {name}")
+        return 4711
 
     def payment_service_ready(self) -> bool:
         return True
@@ -103,7 +103,7 @@ class RecordingScreen:
         self.texts: list[str] = []
         self.parts: list[int] = []
 
-    def part(self, number: int, title: str) -> None:
+    def part(self, number: int) -> None:
         self.parts.append(number)
 
     def write(self, message: DemoMessage) -> None:
@@ -121,9 +121,8 @@ class Demo:
 
     def __init__(self, monitor: FakeMonitor) -> None:
         self.processes, self.screen, self.monitor = FakeProcesses(), RecordingScreen(), monitor
-        options = DemoOptions(orders=200, rate=10, outage=6, seed=1)
         around: Any = (self.processes, monitor, self.screen)
-        self.scenario = DemoScenario(*around, options, lambda: monitor.now, monitor.sleep)
+        self.scenario = DemoScenario(*around, lambda: monitor.now, monitor.sleep)
 
 
 def test_everything_happens_in_its_order() -> None:

@@ -51,7 +51,7 @@ def test_only_an_interactive_terminal_has_the_panel(
 def test_without_a_terminal_each_sentence_is_one_line() -> None:
     shown = console(terminal=False, width=1000)
     screen = DemoScreen(shown, lambda: 7.25)
-    screen.part(2, "The payment service dies")
+    screen.part(2)
     screen.write(DemoMessage("word " * 60))
     screen.write(MESSAGE)
     assert [line[:16] for line in written(shown).splitlines()] == [
