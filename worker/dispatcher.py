@@ -1,4 +1,4 @@
-"""Publishes due orders that have no live message, and makes the orders of dead workers due again."""
+"""Publishes due orders, again if no worker claims them, and makes the orders of dead workers due again."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ class Dispatcher:
         self._publisher = publisher
         self._depth = depth
         self._settings = settings
-        self._on_circuit_refusal = on_blocked
+        self._on_blocked = on_blocked
         self._prune = prune
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
         self._step = FIRST_STEP
@@ -73,7 +73,7 @@ class Dispatcher:
         """How many orders may be published: none while the circuit is open, few while it probes."""
         allowed = self._allowed_messages(self._breaker.status().slots)
         if allowed == 0:
-            self._on_circuit_refusal()
+            self._on_blocked()
             return 0
         depth = self._depth()
         return 0 if depth is None else min(self._settings.batch, allowed - depth)

@@ -61,9 +61,8 @@ class DispatchLoop:
                 self._database_lost_at = time.monotonic()
             self._report_failure(str(error), error)
         except Exception as error:
-            self._report_failure(
-                f"the dispatcher failed and continues: {type(error).__name__}: {error}", error
-            )
+            what = f"{type(error).__name__}: {error}"
+            self._report_failure(f"the dispatcher failed and continues: {what}", error)
         else:
             self._report_recovery()
             self._exhaustion.report_success()

@@ -22,9 +22,8 @@ log = logging.getLogger("breakwall.worker")
 # Seconds to the next try after a failed one: once the database is back, the worker soon counts as alive.
 RETRY_INTERVAL = 2.0
 
-STOP_TIMEOUT = (
-    5.0  # Seconds that an ending worker waits until its row is removed. A row that stays is shown as silent.
-)
+# Seconds that an ending worker waits until its row is removed. A row that stays is shown as silent.
+STOP_TIMEOUT = 5.0
 
 
 class Heartbeat:

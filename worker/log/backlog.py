@@ -109,16 +109,12 @@ class BacklogLog:
         finished = self._database.read(lambda connection: count_finished(connection, began))
         lasted = (now - began).total_seconds()
         fields = {"lasted_seconds": round(lasted, 1), "settled": finished}
-        if not finished:
-            gone = "after %s s the orders of the backlog are no longer there; none was finished"
-            log.warning(gone, f"{lasted:,.0f}", extra=fields)
-            return
-        statuses = ", ".join(f"{number:,} {status}" for status, number in finished.items())
-        log.warning(
-            "the backlog is gone after %s s: %s orders that had waited are finished (%s)",
-            *(f"{lasted:,.0f}", f"{sum(finished.values()):,}", statuses),
-            extra=fields,
-        )
+        gone = f"after {lasted:,.0f} s the orders of the backlog are no longer there; none was finished"
+        if finished:
+            statuses = ", ".join(f"{number:,} {status}" for status, number in finished.items())
+            number = f"{sum(finished.values()):,} orders that had waited are finished ({statuses})"
+            gone = f"the backlog is gone after {lasted:,.0f} s: {number}"
+        log.warning("%s", gone, extra=fields)
 
     def _is_reporter(self) -> bool:
         """Whether this worker writes the lines: only the oldest of all workers does."""

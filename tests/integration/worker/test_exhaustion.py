@@ -1,7 +1,4 @@
-"""A busy worker that gets a second signal, or that runs out of descriptors and threads.
-
-Faults.md, second table: "second Ctrl-C, SIGQUIT to a busy worker", "a SQLite worker stands still for good".
-"""
+"""A busy worker that gets a second signal, or whose descriptors and threads are exhausted."""
 
 from __future__ import annotations
 
@@ -102,7 +99,7 @@ def busy(site: Site) -> Iterator[Site]:
     site.start("--concurrency", "2", limits=lambda: _default(signal.SIGINT, signal.SIGQUIT, signal.SIGHUP))
     wait_for("its broker takes messages", lambda: " ready." in site.said(), TIMEOUT)
     site.enqueue(4)
-    wait_for("it works", lambda: site.said().count("received") >= 2, TIMEOUT)
+    wait_for("it charges", lambda: site.service.control.stats()["running"] == 2, TIMEOUT)
     yield site
     site.service.control.set_faults(latency=[0.0, 0.0])
 
@@ -167,8 +164,8 @@ def test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go(poor: S
     assert "is deferred" not in poor.said()
 
 
-def test_it_does_not_say_what_it_lacks_again_and_again(poor: Site) -> None:
-    # Most often it lacks nothing for longer than it waits for; that it is said at all is `test_lacks`' affair.
+def test_it_does_not_log_the_exhausted_resource_again_and_again(poor: Site) -> None:
+    # Mostly nothing is exhausted for longer than it waits. `tests/unit/host` tests that it is logged at all.
     assert poor.said().count("no file descriptors left") <= 2
 
 

@@ -95,32 +95,20 @@ def drawn(shown: DemoSnapshot, width: int = 80, *, ascii_only: bool = False) -> 
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("now", "words"),
     [
-        (CircuitState.CLOSED, "closed: charges go through"),
-        (CircuitState.HALF_OPEN, "half open: a few probes"),
-        (CircuitState.OPEN, "open: no calls; next probe in 1.5 s"),
+        (snapshot(circuit=CircuitState.CLOSED), "closed: charges go through"),
+        (snapshot(circuit=CircuitState.HALF_OPEN), "half open: a few probes"),
+        (snapshot(circuit=CircuitState.OPEN, retry_after=1.5), "open: no calls; next probe in 1.5 s"),
+        (snapshot(service=ServiceState.DEAD), "dead"),
+        (snapshot(service=ServiceState.FAILING), "breaks the connection"),
+        (snapshot(worker_alive=False), "dead"),
+        (snapshot(accepted=1284, paid=900, declined=30), "1,284 accepted: 900 paid, 30 declined"),
+        (snapshot(waiting=354, oldest=12.0), "354, the longest for 12 s"),
     ],
 )
-def test_the_circuits_state_is_in_words(state: CircuitState, words: str) -> None:
-    assert words in drawn(snapshot(circuit=state, retry_after=1.5))
-
-
-@pytest.mark.parametrize(
-    ("service", "words"), [(ServiceState.DEAD, "dead"), (ServiceState.FAILING, "breaks the connection")]
-)
-def test_what_is_wrong_with_the_payment_service_is_in_words(service: ServiceState, words: str) -> None:
-    assert words in drawn(snapshot(service=service))
-
-
-def test_a_dead_worker_is_called_dead() -> None:
-    assert "dead" in drawn(snapshot(worker_alive=False))
-
-
-def test_the_orders_and_the_queue_are_counted() -> None:
-    text = drawn(snapshot(accepted=1284, paid=900, declined=30, waiting=354, oldest=12.0))
-    assert "1,284 accepted: 900 paid, 30 declined" in text
-    assert "354, the longest for 12 s" in text
+def test_the_panel_says_in_words_what_is_alive_and_what_waits(now: DemoSnapshot, words: str) -> None:
+    assert words in drawn(now)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
