@@ -52,9 +52,7 @@ class Program(Child):
         self._reader = threading.Thread(target=self._read, name=f"{name}-lines", daemon=True)
         try:
             self._reader.start()
-        except (
-            BaseException
-        ):  # without the thread, its output would never be read, and it would never be ended
+        except BaseException:  # without the thread, nothing would read its output
             super().kill()
             raise
 
