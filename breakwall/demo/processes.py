@@ -49,9 +49,8 @@ class DemoProcesses:
 
     def start_customers(self) -> None:
         """Start the customers; they wait for `release_customers`."""
-        wanted = {"--orders": self.options.orders, "--rate": self.options.rate, "--seed": self.options.seed}
-        options = [text for name, value in wanted.items() for text in (name, str(value))]
-        self._start("customers", python_module("breakwall.demo.customers", *options))
+        options = f"--orders {self.options.orders} --rate {self.options.rate} --seed {self.options.seed}"
+        self._start("customers", python_module("breakwall.demo.customers", *options.split()))
 
     def release_customers(self) -> None:
         """Let the customers place their orders."""

@@ -61,7 +61,7 @@ class Proof:
     """The result. Amounts are by currency, in minor units."""
 
     accepted: int  # Acknowledged orders.
-    verdicts: Mapping[ProofVerdict, int]  # How many of them got which verdict.
+    verdicts: Counter[ProofVerdict]  # How many of them got which verdict.
     recorded: Mapping[str, int]  # The sums of the orders that Breakwall records as paid.
     charged: Mapping[str, int]  # The sums that the payment service took.
     faults: Sequence[OrderFault]  # Every order whose verdict is a fault, and every charge without an order.
@@ -70,9 +70,6 @@ class Proof:
     def holds(self) -> bool:
         """Whether each accepted order was paid once or declined, and the sums are equal."""
         return not self.faults and self.recorded == self.charged and self.accepted > 0
-
-    def count(self, verdict: ProofVerdict) -> int:
-        return self.verdicts.get(verdict, 0)
 
 
 def prove(

@@ -15,6 +15,13 @@ from breakwall.terminal.words import count, duration
 
 MOST_SHOWN = 20  # Faulty orders that the text shows; the document has all.
 
+ALWAYS_SHOWN = {ProofVerdict.PAID, ProofVerdict.DECLINED, ProofVerdict.LOST, ProofVerdict.CHARGED_TWICE}
+REMARKS = {
+    ProofVerdict.PAID: "exactly one charge each, of the right amount",
+    ProofVerdict.DECLINED: "by the bank: a normal answer",
+    ProofVerdict.UNFINISHED: "accepted, neither paid nor declined",
+}
+
 SummaryRow = tuple[str, str, str, bool]  # Name, number, remark, and whether the number is as it should be.
 
 
@@ -37,7 +44,7 @@ class DemoReport:
         return {
             "ok": proof.holds,
             "accepted": proof.accepted,
-            **{verdict.value: proof.count(verdict) for verdict in ProofVerdict},
+            **{verdict.value: proof.verdicts[verdict] for verdict in ProofVerdict},
             "amount_recorded": dict(proof.recorded),
             "amount_charged": dict(proof.charged),
             "refused": self.refused,
@@ -67,32 +74,17 @@ def report_lines(report: DemoReport, width: int) -> list[Text]:
 
 
 def _summary(proof: Proof) -> list[SummaryRow]:
-    rows = [
-        ("accepted", f"{proof.accepted:,}", "by the customers' own record", True),
-        ("paid", f"{proof.count(ProofVerdict.PAID):,}", "exactly one charge each, of the right amount", True),
-        ("declined", f"{proof.count(ProofVerdict.DECLINED):,}", "by the bank: a normal answer", True),
-        _fault_row(proof, ProofVerdict.LOST),
-        _fault_row(proof, ProofVerdict.CHARGED_TWICE),
-    ]
-    others = [
-        _fault_row(proof, ProofVerdict.WRONG_AMOUNT),
-        _fault_row(proof, ProofVerdict.UNRECORDED),
-        _fault_row(proof, ProofVerdict.UNFINISHED, "accepted, neither paid nor declined"),
-    ]
-    rows += [row for row in others if not row[3]]
+    rows = [("accepted", f"{proof.accepted:,}", "by the customers' own record", True)]
+    for verdict in ProofVerdict:
+        number = proof.verdicts[verdict]
+        if number or verdict in ALWAYS_SHOWN:
+            good = number == 0 or not verdict.is_fault
+            rows.append((_words(verdict), f"{number:,}", REMARKS.get(verdict, ""), good))
+    charged, recorded = _money(proof.charged), _money(proof.recorded)
     if proof.recorded == proof.charged:
-        remark = "taken from cards, and recorded by Breakwall"
-        return [*rows, ("amount", _money(proof.charged), remark, True)]
-    return [
-        *rows,
-        ("amount", _money(proof.charged), "taken from cards", False),
-        ("recorded", _money(proof.recorded), "by Breakwall, another amount", False),
-    ]
-
-
-def _fault_row(proof: Proof, verdict: ProofVerdict, remark: str = "") -> SummaryRow:
-    number = proof.count(verdict)
-    return _words(verdict), f"{number:,}", remark, number == 0
+        return [*rows, ("amount", charged, "taken from cards, and recorded by Breakwall", True)]
+    rows.append(("amount", charged, "taken from cards", False))
+    return [*rows, ("recorded", recorded, "by Breakwall, another amount", False)]
 
 
 def _line(row: SummaryRow) -> Text:
