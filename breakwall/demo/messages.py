@@ -76,7 +76,7 @@ def probe_failed(now: DemoSnapshot) -> DemoMessage:
     )
 
 
-def outage_goes_on(now: DemoSnapshot, calls: int) -> DemoMessage:
+def outage_continues(now: DemoSnapshot, calls: int) -> DemoMessage:
     return DemoMessage(
         f"{count(now.waiting, 'order')} waiting, safe on disk. Since the circuit opened, the dead service was "
         f"called only {count(calls, 'time')}.",

@@ -133,7 +133,7 @@ class DemoScenario:
         opened_at = opened.opened_at or 0.0
         self._wait_for_a_failed_probe(opened, late)
         now = self._wait_until(late)
-        self._screen.write(messages.outage_goes_on(now, self._monitor.count_calls_since(opened_at)))
+        self._screen.write(messages.outage_continues(now, self._monitor.count_calls_since(opened_at)))
         if now.customers_done:
             self._screen.write(messages.all_customers_came(now))
         now = self._wait_until(died_at + self._options.outage)

@@ -37,11 +37,11 @@ def temporary() -> Iterator[Path]:
 def environ(temporary: Path) -> dict[str, str]:
     """A user's environment, with settings that are none of the demo's business."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("BREAKWALL_")}
-    foreign = {
+    of_the_user = {
         "BREAKWALL_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/orders",
         "BREAKWALL_DATA_DIR": "/nowhere",
     }
-    return {**others, **foreign, "TMPDIR": str(temporary)}
+    return {**others, **of_the_user, "TMPDIR": str(temporary)}
 
 
 def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

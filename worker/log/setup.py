@@ -107,8 +107,9 @@ def _line(formatter: logging.Formatter, logger: str, level: int, message: str) -
 @signals.celeryd_after_setup.connect
 def log_start(instance: Any, **_: Any) -> None:
     """Where the log is JSON, log an event instead of Celery's banner."""
-    handlers = logging.getLogger().handlers
-    if not any(_writes_json(handler) for handler in handlers) or instance.quiet or _is_on_terminal():
+    formatters = [handler.formatter for handler in logging.getLogger().handlers]
+    on_terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
+    if instance.quiet or on_terminal or not any(getattr(one, "as_json", False) for one in formatters):
         return
     instance.quiet = True
     pool = getattr(instance.pool_cls, "__module__", str(instance.pool_cls)).split(".")[-1]
@@ -127,11 +128,3 @@ def advise_against_root(instance: Any, **_: Any) -> None:
         log.info(
             "the worker runs as root, which it does not need: start it as a user of its own (systemd: User=)"
         )
-
-
-def _is_on_terminal() -> bool:
-    return sys.__stdout__ is not None and sys.__stdout__.isatty()
-
-
-def _writes_json(handler: logging.Handler) -> bool:
-    return isinstance(handler.formatter, LineFormatter) and handler.formatter.as_json

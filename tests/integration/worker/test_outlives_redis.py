@@ -210,7 +210,7 @@ def test_every_strange_message_is_set_aside_and_the_next_one_worked_on(
     assert (client.llen(QUEUE), client.hlen("unacked")) == (0, 0)
 
 
-def test_no_foreign_message_breaks_a_line_of_the_log(worker: BrokerWorker) -> None:
+def test_no_strange_message_breaks_a_line_of_the_log(worker: BrokerWorker) -> None:
     assert "\x1b" not in worker.log()
     assert "\nforged" not in worker.log()
     assert worker.log().count("set aside a strange message: it is no JSON") <= worker.minutes
