@@ -16,19 +16,28 @@ FIELDS = tuple(field.name for field in fields(Order))  # What `--columns` can na
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """One record: either an order or a problem."""
+    """One record, by the line on which it begins: either an order or a problem."""
 
-    number: int  # The line on which it begins.
+    number: int
     order: Order | None = None
     problem: str | None = None
 
 
 class OrderFile(Iterable[OrderLine]):
-    """The orders of a file, one at a time. Raises `UnreadableFileError` if it cannot be read, or read on.
+    """The orders of a file, one at a time.
 
-    ``columns`` names the file's columns for those of `FIELDS` that have another name there; then unknown columns are
-    ignored. Without it, a JSON object must have exactly the fields of an order. Without ``encoding``, the byte order
-    mark counts, else UTF-8.
+    Args:
+        stream: the file.
+        columns: the file's columns for those of `FIELDS` that have another name there. With it, columns of unknown
+            names are ignored; without it, a JSON object must have exactly the fields of an order.
+        units: what the amounts count.
+        encoding: None: as a byte order mark says, else UTF-8.
+
+    Attributes:
+        position: bytes of the file read so far.
+
+    Raises:
+        UnreadableFileError: the file cannot be read, from its beginning or from here on.
     """
 
     def __init__(
@@ -46,7 +55,6 @@ class OrderFile(Iterable[OrderLine]):
 
     @property
     def position(self) -> int:
-        """Bytes of the file that were read so far."""
         return self._records.position
 
     def __iter__(self) -> Iterator[OrderLine]:

@@ -72,7 +72,7 @@ class BacklogLog:
                 self._write("a backlog has begun")
         elif sample.waiting:
             if self._monotonic() >= self._next_line:
-                self._write("the backlog goes on")
+                self._write("the backlog continues")
         elif not sample.in_flight:
             self._write_gone(self._began, sample.now)
             self._began = None

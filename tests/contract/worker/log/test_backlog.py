@@ -95,7 +95,7 @@ def test_an_outage_is_logged_when_it_begins_each_minute_and_when_it_ends(site: L
         "a backlog has begun: 3 orders wait (2 due), ₩20,000, $100.00, the oldest for 1 s; "
         "the circuit is open, the first probe in "
     )
-    assert on.startswith("the backlog goes on: 3 orders wait (3 due), ")
+    assert on.startswith("the backlog continues: 3 orders wait (3 due), ")
     assert "the oldest for 121 s" in still
     assert gone == "the backlog is gone after 131 s: 3 orders that had waited are finished (3 paid)"
 
@@ -195,7 +195,10 @@ def test_when_the_oldest_worker_is_dead_another_goes_on(site: LoggingSite) -> No
     site.another_worker(pid=os.getpid() + 2, older=True, ahead=86_400)  # the database's clock was set back
     site.queue("a")
     site.wait(135, step=5)
-    assert [line.partition(":")[0] for line in site.lines()] == ["the backlog goes on", "the backlog goes on"]
+    assert [line.partition(":")[0] for line in site.lines()] == [
+        "the backlog continues",
+        "the backlog continues",
+    ]
 
 
 def test_without_heartbeats_each_worker_logs(site: LoggingSite) -> None:
