@@ -1,18 +1,13 @@
-"""Accepts orders: charges through the breaker, queues what cannot be charged now.
+"""Accepts orders: charges them through the breaker, and queues those that cannot be charged now.
 
 May import `breakwall`, never `breakwall.worker`. Import `Order`, `OrderProducer` and the errors from
-`breakwall.producers`, or from `producers`, unless another program has a module `producers`.
+`breakwall.producers`; `producers` is the same, unless another program has a module of that name.
 """
 
 from breakwall.aliases import also_known_as
 from breakwall.host.concurrency import HostError
 from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
-from breakwall.payments.ledger.queries import (
-    AmbiguousNameError,
-    Naming,
-    OrderNotFoundError,
-    OrderPrunedError,
-)
+from breakwall.payments.ledger.queries import AmbiguousNameError, Naming, OrderNotFoundError, OrderPrunedError
 from breakwall.payments.orders import (
     IdempotencyConflictError,
     InvalidOrderError,

@@ -1,4 +1,4 @@
-"""Imports many orders straight into the queue, in batches. A bad line does not keep out the others."""
+"""Imports many orders into the queue, in batches. A bad line does not stop the others."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,17 +14,11 @@ from breakwall.texts import quoted
 
 @dataclass
 class ImportSummary:
-    """How many lines had which result.
+    """How many lines had which result."""
 
-    Attributes:
-        accepted: new orders.
-        already_known: orders accepted before, by an earlier run or an earlier line.
-        bad: lines that hold no order.
-    """
-
-    accepted: int = 0
-    already_known: int = 0
-    bad: int = 0
+    accepted: int = 0  # New orders.
+    already_known: int = 0  # Orders of an earlier run or an earlier line.
+    bad: int = 0  # Lines that are not an order, or that conflict with one.
 
     @property
     def lines(self) -> int:
@@ -32,12 +26,9 @@ class ImportSummary:
 
 
 class OrderImporter:
-    """Gives lines of orders to a producer. To import the same lines again changes nothing.
+    """Gives orders, line by line, to a producer. A second import of the same lines changes nothing.
 
-    Args:
-        producer: queues the orders.
-        database: the producer's; read to find the lines that conflict.
-        report: called with the number of each bad line and its problem.
+    ``database`` is the producer's. ``report`` is called with the number of each bad line and its problem.
     """
 
     def __init__(
@@ -51,9 +42,8 @@ class OrderImporter:
     def run(self, lines: Iterable[OrderLine]) -> Iterator[list[OrderLine]]:
         """Queue every good line; yields each batch of lines once it is stored or reported.
 
-        Raises:
-            DatabaseUnavailableError: `summary` counts what was stored; the whole import may be repeated.
-            UnreadableFileError: from ``lines``; likewise, once the file is repaired.
+        Raises `DatabaseUnavailableError`, and the `UnreadableFileError` of ``lines``. `summary` then counts what was
+        stored, and the whole import may be repeated.
         """
         waiting = iter(lines)
         while batch := list(islice(waiting, BATCH)):
@@ -61,11 +51,11 @@ class OrderImporter:
             yield batch
 
     def _distinct(self, batch: list[OrderLine]) -> dict[str, tuple[int, Order]]:
-        """The good lines' numbers and orders, by key. Of two lines with one key the first counts."""
+        """The good lines' numbers and orders, by key. If two lines have the same key, the first one counts."""
         orders: dict[str, tuple[int, Order]] = {}
         for line in batch:
             if line.order is None:
-                self._reject(line.number, line.problem or "")
+                self._report_bad(line.number, line.problem or "")
                 continue
             key = line.order.idempotency_key
             number, order = orders.setdefault(key, (line.number, line.order))
@@ -75,7 +65,7 @@ class OrderImporter:
                 self.summary.already_known += 1
             else:
                 problem = f"idempotency_key: {quoted(key)} is line {number}'s, for another order"
-                self._reject(line.number, problem)
+                self._report_bad(line.number, problem)
         return orders
 
     def _enqueue(self, orders: dict[str, tuple[int, Order]]) -> None:
@@ -83,7 +73,7 @@ class OrderImporter:
             try:
                 results = self._producer.enqueue(order for _, order in orders.values())
             except IdempotencyConflictError as conflict:
-                # Nothing of the batch was stored. One read finds every conflicting order of it.
+                # Nothing of the batch was stored. One read finds all its conflicting orders.
                 self._drop_conflicts(orders, conflict)
                 continue
             known = sum(result.replayed for result in results)
@@ -103,8 +93,8 @@ class OrderImporter:
             except IdempotencyConflictError as error:
                 conflicts[key] = error
         for key, found in conflicts.items():
-            self._reject(orders.pop(key)[0], str(found))
+            self._report_bad(orders.pop(key)[0], str(found))
 
-    def _reject(self, number: int, problem: str) -> None:
+    def _report_bad(self, number: int, problem: str) -> None:
         self.summary.bad += 1
         self._report(number, problem)

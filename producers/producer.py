@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("breakwall.orders")
 
-# Seconds between two warnings of a producer that the circuit has opened: the log is the shop's.
-WARNING_INTERVAL = 60.0
-
+WARNING_INTERVAL = 60.0  # Seconds between two warnings that the circuit has opened: the log is the shop's.
 BATCH = 500  # Orders that `OrderProducer.enqueue` stores in one transaction: few, so that it is short.
 
 
@@ -91,12 +89,13 @@ class OrderProducer:
         """Build a producer from the environment, or from ``settings``.
 
         Takes some tenths of a second: do it when the process starts, not at the first order. It reads the circuit
-        from its store, so that a process that starts during an outage sends nothing; a store that does not
-        answer costs ``BREAKER__FIRST_CONTACT`` seconds, once. It connects to nothing else.
+        from its store, so that a process that starts during an outage sends nothing. If the store does not answer,
+        it waits ``BREAKER__FIRST_CONTACT`` seconds. It connects to nothing else.
 
         Raises:
             SettingsError: naming every bad variable.
-            HostError: calls would hang in this process, for example patched by gevent; the text says what to do.
+            HostError: calls would hang in this process, for example because gevent has patched it; the text says
+                what to do.
         """
         from breakwall.broker.publisher import Publisher
         from breakwall.settings import load_settings
@@ -116,16 +115,16 @@ class OrderProducer:
     def place(self, order: Order) -> PlaceResult:
         """Accept one order and, if the circuit permits, charge it now.
 
-        Blocks at most for the payment timeout and a second, whatever is down except the database. Locks in the
-        database may add 5 s in total; a PostgreSQL that is paused (SIGSTOP) blocks until it continues. To place
-        the same order again, with the same idempotency key, does nothing and returns the first one's state.
+        Returns within the payment timeout plus 1 s while the database answers. Locks in the database can add 5 s
+        in total; a PostgreSQL that is paused (SIGSTOP) blocks until it continues. The same order, placed again with
+        the same idempotency key, is not charged again: the result is the state of the first one.
 
         Raises:
             DatabaseUnavailableError: place the order again with the same key, which is safe. Normally nothing was
-                accepted, but the answer to a commit may have been lost. Also raised when this process runs out
-                of descriptors, threads, memory or disk; ``lack`` names which.
+                accepted, but the answer to a commit may have been lost. Also raised if descriptors, threads, memory
+                or disk of this process are exhausted; ``lack`` names the resource.
             IdempotencyConflictError: the key belongs to another order.
-            HostError: nothing was accepted: the process was patched meanwhile, see `breakwall.host.concurrency`.
+            HostError: nothing was accepted: the process has been patched since, see `breakwall.host.concurrency`.
         """
         check_host()
         with exhaustion_as_unavailable():
@@ -147,8 +146,8 @@ class OrderProducer:
         deadline, lock_budget = self._monotonic() + self._timeout, LockBudget()
         try:
             permit = self._breaker.acquire()
-        except CircuitBreakerError as refusal:
-            return self._queue_refused(order, refusal.retry_after, lock_budget)
+        except CircuitBreakerError as error:
+            return self._queue(order, error.retry_after, lock_budget)
         with released_on_error(permit):
             accepted = self._ledger.accept_sending(order, lock_budget)
         if not isinstance(accepted, Attempt):
@@ -163,7 +162,8 @@ class OrderProducer:
 
         Raises:
             DatabaseUnavailableError: earlier batches were accepted; enqueue all again.
-            IdempotencyConflictError: of the first order whose key belongs to another one. Its batch was not stored.
+            IdempotencyConflictError: the key of an order belongs to another one. The batch with this order was not
+                stored.
         """
         check_host()
         waiting = iter(orders)
@@ -180,10 +180,10 @@ class OrderProducer:
 
         Args:
             name: its id, its idempotency key, or a key under which it was charged.
-            by: which of them it is, for a name that fits two orders.
+            by: which of the three it is, for a name that fits two orders.
 
         Raises:
-            OrderNotFoundError: there is none. `OrderPrunedError`: there was one; the error says how it ended.
+            OrderNotFoundError: there is none. `OrderPrunedError`: there was one; the error says how it finished.
             AmbiguousNameError: it fits two orders, and ``by`` does not decide.
             DatabaseUnavailableError: the database does not answer.
         """
@@ -211,7 +211,7 @@ class OrderProducer:
                 attempt, permit, deadline=deadline, lock_budget=lock_budget
             )
         except Exception as error:
-            # The order is accepted and perhaps charged. Its claim expires, and a worker finishes it.
+            # The order is accepted, and may have been charged. Its claim expires, and a worker finishes it.
             if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:
                 log.exception("order (id %s): the outcome of its charge could not be recorded", order_id)
             return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
@@ -219,7 +219,7 @@ class OrderProducer:
             self._publish([order_id])
         return PlaceResult(order_id, status, charge_id)
 
-    def _queue_refused(self, order: Order, retry_after: float, lock_budget: LockBudget) -> PlaceResult:
+    def _queue(self, order: Order, retry_after: float, lock_budget: LockBudget) -> PlaceResult:
         delay = deferral(retry_after, self._jitter())
         accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, lock_budget=lock_budget)
         self._publish(list(accepted.new.values()))

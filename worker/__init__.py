@@ -1,7 +1,7 @@
 """Drains the queue: the Celery app, its retry task and the dispatcher of due orders.
 
 May import `breakwall`, never `breakwall.producers`. `celery -A breakwall.worker worker` starts a worker; so does
-`celery -A worker worker`, unless another program has a module `worker`.
+`celery -A worker worker`, unless another program has a module of that name.
 """
 
 from breakwall.aliases import also_known_as

@@ -13,12 +13,11 @@ from breakwall.broker.messages.order_message import ids_in
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import Settings
 from breakwall.worker.log import setup as _log_setup  # noqa: F401 - connects to Celery's signals
-from breakwall.worker.request import RetryRequest
+from breakwall.worker.message import RetryRequest
 from breakwall.worker.runtime import Runtime
 from breakwall.worker.startup.steps import DispatcherStep, EmbeddedBrokerStep, HeartbeatStep, QueueStep
 
-# Celery adds the task's name and id to the lines of this logger.
-task_log = get_task_logger("breakwall.worker.task")
+task_log = get_task_logger("breakwall.worker.task")  # Celery adds the task's name and id to its lines.
 
 # One line for each HTTP request, beside ours for each order, would fill the log.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -36,12 +35,10 @@ def create_app(settings: Settings) -> Celery:
 
 
 def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | list[str]:
-    """Work on the order whose id the message carries, or on each of a list. Returns each outcome as a text.
+    """Work on the order that the message names, or on each of a list. Returns each outcome as a text.
 
     ``later`` and ``also`` take what a later version may add to the message; the order's row has all that counts.
-
-    Raises:
-        ExceptionGroup: some orders of a list failed; all of the list were tried.
+    Raises `ExceptionGroup` if orders of a list failed; all of the list were tried.
     """
     runtime = task.app.breakwall
     if isinstance(named, str):
@@ -51,7 +48,7 @@ def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | l
         try:
             outcomes.append(_retry(runtime, order_id))
         except Exception as error:
-            # Go on with the others. This order's claim expires.
+            # The others come next. This order's claim expires.
             task_log.exception("order %s failed", order_id)
             errors.append(error)
     if errors:
@@ -64,10 +61,10 @@ def _retry(runtime: Runtime, order_id: str) -> str:
     try:
         status = runtime.exhaustion_retry.run(lambda: runtime.retrier.run(order_id))
     except DatabaseUnavailableError as error:
-        # Nothing is lost, so the message may go: the order's row is untouched or its claim expires, and the
-        # dispatcher publishes the order again.
-        task_log.warning("order %s is put off: %s", order_id, error)
-        return "put off: the database does not answer"
+        # Nothing is lost if the message is acknowledged: the order's row is unchanged, or its claim expires. Then
+        # the dispatcher republishes the order.
+        task_log.warning("order %s is deferred: %s", order_id, error)
+        return "deferred: the database does not answer"
     if status is not None:
         runtime.heartbeat.mark_busy()
-    return runtime.outcome_log.write(order_id, status, runtime.monotonic() - started)
+    return runtime.order_log.write(order_id, status, runtime.monotonic() - started)

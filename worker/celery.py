@@ -11,9 +11,9 @@ try:
     take_over_celery_command()
     app = create_app(load_settings())
 except (SettingsError, CeleryCommandError) as error:
-    # Celery would print a traceback for any error but an exit.
+    # For any other error Celery would print a traceback.
     if is_log_json():
         write_event("breakwall.worker", str(error))
     else:
-        print(error, file=sys.stderr)  # noqa: T201 - there is no logging yet, nor a command line of ours
+        print(error, file=sys.stderr)  # noqa: T201 - logging is not set up yet
     raise SystemExit(2) from None

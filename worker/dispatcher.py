@@ -1,4 +1,4 @@
-"""Publishes due orders that have no live message, and takes back those of dead workers."""
+"""Publishes due orders, again if no worker claims them, and makes the orders of dead workers due again."""
 
 from collections.abc import Callable
 
@@ -8,23 +8,18 @@ from breakwall.crashpoints import reach
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.settings import DispatchSettings
 
-# Messages that may wait at the broker at a dispatcher's first look, and at the first after the circuit has
-# closed. Each look doubles the number. Each dispatcher counts for itself; the messages that wait they share.
+# Messages that may wait at the broker in a dispatcher's first run, and in the first one after the circuit has
+# closed. Each run doubles the number. Each dispatcher has a number of its own; all count the same messages.
 FIRST_STEP = 10
 
 
 class Dispatcher:
-    """One look at the due orders, `run_once`. `DispatchLoop` repeats it.
+    """Publishes due orders in `run_once`, which `DispatchLoop` repeats.
 
-    Args:
-        due: the orders that wait.
-        breaker: only its status is read. While it refuses calls, nothing is published: an outage then costs one
-            look at the status, however long the queue is.
-        publisher: sends the messages.
-        depth: messages that wait at the broker; None if it does not answer.
-        settings: how much and how often.
-        on_circuit_refusal: called at each look at which the circuit refuses: such a worker is not idle.
-        prune: called after each look that had less to publish than it may.
+    Of the breaker it reads only the status. While the circuit permits no calls, it publishes nothing and reads no due
+    order: a run then costs the same however long the queue is. ``depth`` gives the number of messages that wait at
+    the broker, or None if it does not answer. ``on_blocked`` is called in each run that the circuit blocks, because
+    such a worker is not idle; ``prune`` after each run that published less than a full batch.
     """
 
     def __init__(
@@ -35,7 +30,7 @@ class Dispatcher:
         depth: Callable[[], int | None],
         settings: DispatchSettings,
         *,
-        on_circuit_refusal: Callable[[], None] = lambda: None,
+        on_blocked: Callable[[], None] = lambda: None,
         prune: Callable[[], object] = lambda: None,
     ) -> None:
         self._due = due
@@ -43,7 +38,7 @@ class Dispatcher:
         self._publisher = publisher
         self._depth = depth
         self._settings = settings
-        self._on_circuit_refusal = on_circuit_refusal
+        self._on_blocked = on_blocked
         self._prune = prune
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
         self._step = FIRST_STEP
@@ -51,13 +46,10 @@ class Dispatcher:
     def run_once(self) -> int:
         """Take back expired claims, publish as many due orders as there is room for, then prune a little.
 
-        Returns how many were published.
-
-        Raises:
-            DatabaseUnavailableError: what was published until then is not counted.
+        Returns how many were published, or raises `DatabaseUnavailableError`.
         """
         sent = self._publish_due()
-        # Waiting orders go before finished ones.
+        # Due orders come before pruning.
         if sent < self._settings.batch:
             self._prune()
         return sent
@@ -81,7 +73,7 @@ class Dispatcher:
         """How many orders may be published: none while the circuit is open, few while it probes."""
         allowed = self._allowed_messages(self._breaker.status().slots)
         if allowed == 0:
-            self._on_circuit_refusal()
+            self._on_blocked()
             return 0
         depth = self._depth()
         return 0 if depth is None else min(self._settings.batch, allowed - depth)
@@ -91,7 +83,7 @@ class Dispatcher:
         if slots is not None:
             self._step = FIRST_STEP
             return min(slots, window)
-        # To publish the backlog of hours at once would be the second outage (Shopify/semian#146). So the number
-        # of messages doubles as long as all goes well, as in TCP's slow start.
+        # The backlog of hours, published at once, would be the second outage (Shopify/semian#146). So the number of
+        # messages doubles from run to run, as in TCP's slow start.
         step, self._step = self._step, min(2 * self._step, window)
         return min(step, window)

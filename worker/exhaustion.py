@@ -1,4 +1,4 @@
-"""A worker whose process runs out of a resource waits for it, and goes on when it is there again."""
+"""A worker waits while a resource of its process is exhausted, and continues when it is there again."""
 
 import threading
 from collections.abc import Callable
@@ -14,27 +14,22 @@ T = TypeVar("T")
 # Seconds until the next try. Other processes, or a person who raises a limit, need at least that long.
 PAUSE = 1.0
 
-# Tries before the message is given up; the dispatcher sends another one later. Meanwhile the thread takes no
-# other message, which would only need the same resource.
+# Tries for one message; the dispatcher sends another one later. Until then the thread takes no other message,
+# which would need the same resource.
 TRIES = 30
 
 
 class ExhaustionRetry:
-    """Retries work while this process is out of a resource. Safe for threads.
-
-    Args:
-        exhaustion: told of each failure for want of a resource, and of each success.
-    """
+    """Retries work while it fails because a resource is exhausted. Safe for threads."""
 
     def __init__(self, exhaustion: ResourceExhaustion) -> None:
         self._exhaustion = exhaustion
         self._ending = threading.Event()
 
     def run(self, work: Callable[[], T]) -> T:
-        """Call ``work``, again while this process has no descriptors, threads, memory or disk for it.
+        """Call ``work``, and again while no descriptors, threads, memory or disk are left for it.
 
-        Raises:
-            Exception: what ``work`` raises for another reason, or raised at its last try.
+        Raises what ``work`` raises for another reason, or in its last try.
         """
         for _ in range(TRIES - 1):
             try:
@@ -48,7 +43,7 @@ class ExhaustionRetry:
         return work()
 
     def end(self) -> None:
-        """Wait no longer: the worker ends."""
+        """Wait no longer, because the worker ends."""
         self._ending.set()
 
     def _wait_after(self, error: Exception) -> bool:
@@ -64,7 +59,7 @@ class ExhaustionRetry:
 class QueueingExecutor(ThreadPoolExecutor):
     """Keeps work while no thread can be started for it; `grow`, called regularly, starts one as soon as possible.
 
-    The standard executor accepts such work, raises an error, and never runs it.
+    The standard executor takes such work, raises an error, and never runs it.
     """
 
     def __init__(self, threads: int, exhaustion: ResourceExhaustion) -> None:

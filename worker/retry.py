@@ -15,12 +15,12 @@ from breakwall.payments.retry_policy import deferral
 
 _REASONS = {
     Step.DECLINE: (OrderStatus.DECLINED, "Declined, by an answer that came late."),
-    Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; none of its attempts is in doubt."),
+    Step.CANCEL: (OrderStatus.CANCELLED, "Cancelled; none of its attempts is unresolved."),
     Step.REFUSE: (
         OrderStatus.DEAD,
         "The payment service refused the last attempt; it is proven that nothing was charged.",
     ),
-    Step.GIVE_UP: (OrderStatus.DEAD, "Every attempt was used up; none of them is in doubt."),
+    Step.GIVE_UP: (OrderStatus.DEAD, "All attempts were used up; none of them is unresolved."),
     Step.REVIEW: (OrderStatus.REVIEW, "An attempt may have charged, and no look-up can decide that."),
 }
 
@@ -28,11 +28,7 @@ _REASONS = {
 class Retrier:
     """Claims an order, asks the breaker, and sends or looks up. Safe for threads.
 
-    Args:
-        charger: sends attempts and records their results.
-        breaker: asked before every request.
-        timeout: seconds that one request may take in total.
-        monotonic: the clock of the deadlines, which the gateway uses too.
+    ``timeout`` is the seconds that one request may take in total; ``monotonic`` is the gateway's clock too.
     """
 
     def __init__(
@@ -53,11 +49,9 @@ class Retrier:
     def run(self, order_id: str) -> OrderStatus | None:
         """Work on one order. Returns its state afterwards; None if there was nothing to do.
 
-        A doubled, early or late message finds nothing to claim. While the circuit is open, an order is
-        deferred in one statement, without a claim.
-
-        Raises:
-            DatabaseUnavailableError: the order is unchanged, or its claim expires.
+        A doubled, early or late message finds nothing to claim. While the circuit is open, an order is deferred in
+        one statement, without a claim. Raises `DatabaseUnavailableError`: the order is unchanged, or its claim
+        expires.
         """
         wait = self._breaker.status().retry_after
         if wait > 0:
@@ -75,8 +69,8 @@ class Retrier:
         deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire()
-        except CircuitBreakerError as refusal:
-            return self._ledger.release(claim, self._deferral(refusal.retry_after))
+        except CircuitBreakerError as error:
+            return self._ledger.release(claim, self._deferral(error.retry_after))
         call = self._send if step is Step.SEND else self._look_up
         return call(claim, permit, deadline)
 

@@ -1,4 +1,4 @@
-"""What one worker process works with, built once from the settings."""
+"""The objects of one worker process, built once from the settings."""
 
 import logging
 import time
@@ -25,17 +25,18 @@ from breakwall.worker.background.strange_messages import StrangeMessageRecorder
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.log.backlog import BacklogLog
-from breakwall.worker.log.outcome import OutcomeLog
+from breakwall.worker.log.orders import OrderLog
 from breakwall.worker.retry import Retrier
 
 log = logging.getLogger("breakwall.worker")
 
-# Of a message in our form. Two sites on one broker take each other's, and each is sent again a minute later.
+# Why a message in our form may be strange. Two sites on one broker take each other's messages; each order is
+# published again a minute later.
 UNKNOWN_ORDER = "its order is not in this database"
 
 
 class Runtime:
-    """The worker's collaborators. Nothing is opened before its first use, so a fork is safe until then."""
+    """The worker's objects. Each is opened at its first use; before that, a fork is safe."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -77,7 +78,7 @@ class Runtime:
             self.publisher,
             self.depth,
             self.settings.dispatch,
-            on_circuit_refusal=self.heartbeat.mark_busy,
+            on_blocked=self.heartbeat.mark_busy,
             prune=self._prune(),
         )
         backlog_log = BacklogLog(
@@ -89,7 +90,7 @@ class Runtime:
             batch=self.settings.dispatch.batch,
             report=throttled(log.warning),
             exhaustion=self.exhaustion,
-            after_look=backlog_log.run_once,
+            after_run=backlog_log.run_once,
         )
 
     def _prune(self) -> Callable[[], object]:
@@ -104,15 +105,15 @@ class Runtime:
         return Heartbeat(self.database, on_exhaustion=self.exhaustion.report)
 
     @cached_property
-    def outcome_log(self) -> OutcomeLog:
-        return OutcomeLog(self.database, self.breaker, on_unknown_order=self._on_unknown_order)
+    def order_log(self) -> OrderLog:
+        return OrderLog(self.database, self.breaker, on_unknown_order=self._on_unknown_order)
 
     @cached_property
     def strange_messages(self) -> StrangeMessageRecorder:
         return StrangeMessageRecorder(lambda: self.database)
 
     def start_embedded_broker(self) -> None:
-        """Run the broker that is used when none is configured, or share another worker's."""
+        """Run the embedded broker, or use the one that another worker runs."""
         self._embedded_broker = start_embedded_broker(self.settings)
 
     def close(self) -> None:

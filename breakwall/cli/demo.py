@@ -25,11 +25,11 @@ def demo(
     Real processes in a temporary folder: the payment service is killed, comes back, and every accepted order
     is compared with its ledger. Exits with 1 unless nothing was lost and nothing was charged twice.
     """
-    from breakwall.demo.options import DemoOptionError, DemoOptions
+    from breakwall.demo.options import DemoOptions
     from breakwall.demo.run import run_demo
 
     try:
         options = DemoOptions(orders, rate, outage, seed)
-    except DemoOptionError as error:
-        raise typer.BadParameter(str(error), param_hint=error.option) from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--orders") from None
     raise typer.Exit(run_demo(options, as_json=output is Format.JSON))

@@ -1,86 +1,55 @@
 """The customers' own record of their accepted orders: JSON Lines, written by one process and read by another.
 
-It is kept apart from the database on purpose. "Lost: 0" has to compare what customers were told with the database;
-the database alone cannot show what it has lost.
+The database alone cannot show what it has lost. So "lost: 0" compares it with what the customers were told.
 """
 
 import json
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """An accepted order, as its customer recorded it outside of Breakwall.
-
-    Attributes:
-        order_id: the id that the customer was given.
-        key: the customer's idempotency key.
-        amount: minor units of ``currency``.
-        currency: an ISO 4217 code.
-        status: the state that the customer was told.
-        seconds: how long the customer waited for that answer.
-    """
+    """An accepted order, as its customer recorded it outside of Breakwall."""
 
     order_id: str
-    key: str
-    amount: int
+    key: str  # The customer's idempotency key.
+    amount: int  # Minor units.
     currency: str
     status: str
-    seconds: float
+    seconds: float  # How long the customer waited for this answer.
 
 
 class AcknowledgementWriter:
-    """Writes the record, each line at once. Safe for threads."""
+    """Writes the record, line by line, so that each line can be read at once. Safe for threads."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def ready(self) -> None:
-        """The customers are ready to place orders."""
-        self._write({"event": "ready"})
-
-    def acknowledged(self, acknowledgement: Acknowledgement) -> None:
-        """A customer was told that the order is accepted."""
-        self._write({"event": "acknowledged", **asdict(acknowledgement)})
-
-    def refused(self, key: str, reason: str) -> None:
-        """A customer was told that nothing was accepted."""
-        self._write({"event": "refused", "key": key, "reason": reason})
-
-    def done(self) -> None:
-        """Every customer has an answer."""
-        self._write({"event": "done"})
-
-    def _write(self, line: dict[str, Any]) -> None:
+    def write(self, event: str, **fields: object) -> None:
+        """Write one of the events that `AcknowledgementReader` reads."""
         with self._lock:
-            self._stream.write(json.dumps(line) + "\n")
+            self._stream.write(json.dumps({"event": event, **fields}) + "\n")
             self._stream.flush()
 
 
 class AcknowledgementReader:
-    """Follows a record while it is written.
-
-    Attributes:
-        acknowledgements: all until now.
-        refusals: the reasons given to customers whose order was not accepted.
-        ready, done: whether the customers are ready, and whether each has an answer.
-    """
+    """Follows a record while it is written. The attributes hold what was read so far."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._position = 0
         self._rest = b""
         self.acknowledgements: list[Acknowledgement] = []
-        self.refusals: list[str] = []
-        self.ready = False
-        self.done = False
+        self.errors: list[str] = []  # For the customers whose order was not accepted.
+        self.ready = False  # The customers are ready to place orders.
+        self.done = False  # Every customer has an answer.
 
     def median_wait(self, since: int) -> float | None:
-        """The median of the seconds that customers waited, without the first ``since``; None without customers."""
+        """The median of the seconds that all customers but the first ``since`` waited; None without customers."""
         waits = sorted(one.seconds for one in self.acknowledgements[since:])
         return waits[len(waits) // 2] if waits else None
 
@@ -107,7 +76,7 @@ class AcknowledgementReader:
                 self.ready = True
             case "acknowledged":
                 self.acknowledgements.append(Acknowledgement(**line))
-            case "refused":
-                self.refusals.append(line["reason"])
+            case "failed":
+                self.errors.append(line["reason"])
             case "done":
                 self.done = True

@@ -1,8 +1,7 @@
 """The demo's customers: a process of its own that places orders at a steady rate through `OrderProducer`.
 
-``python -m breakwall.demo.customers --orders N --rate R --seed S`` waits for a line on stdin, so that all processes
-can start at the same time, and writes its record (`breakwall.demo.acknowledgements`) to stdout. It reads Breakwall's
-settings from the environment, as any producer does.
+It waits for a line on stdin, so that all processes of the demo can start at the same time. It writes its record
+(`breakwall.demo.acknowledgements`) to stdout. Breakwall's settings are in the environment, as for any producer.
 """
 
 import argparse
@@ -11,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from breakwall.demo.acknowledgements import Acknowledgement, AcknowledgementWriter
 from breakwall.payments.orders import Order
@@ -18,20 +18,19 @@ from breakwall.producers import OrderProducer
 from breakwall.settings import load_settings
 
 CURRENCY = "KRW"
-MOST_THREADS = 200  # At the highest rate, this is enough for two seconds' worth of customers who all wait.
+MOST_THREADS = 200  # Customers who wait at the same time: at the highest rate, those of two seconds.
 
 
 def main() -> None:
     """Place every order once, then end."""
     parser = argparse.ArgumentParser(prog="python -m breakwall.demo.customers")
-    parser.add_argument("--orders", type=int, required=True)
-    parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--seed", type=int, required=True)
+    for name, kind in (("--orders", int), ("--rate", float), ("--seed", int)):
+        parser.add_argument(name, type=kind, required=True)
     options = parser.parse_args()
     settings = load_settings()
     writer = AcknowledgementWriter(sys.stdout)
     with OrderProducer.from_settings(settings) as producer:
-        writer.ready()
+        writer.write("ready")
         if not sys.stdin.readline():
             return  # the parent process is gone
         threads = min(MOST_THREADS, int(options.rate * (settings.payment_timeout + 1)) + 1)
@@ -39,7 +38,7 @@ def main() -> None:
         with ThreadPoolExecutor(threads) as pool:
             for order in paced(orders, options.rate, time.monotonic, time.sleep):
                 pool.submit(place_and_record, producer, order, writer)
-    writer.done()
+    writer.write("done")
 
 
 def generate_orders(number: int, seed: int) -> Iterator[Order]:
@@ -57,7 +56,7 @@ def generate_orders(number: int, seed: int) -> Iterator[Order]:
 def paced(
     orders: Iterator[Order], rate: float, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Iterator[Order]:
-    """Yield ``rate`` orders a second, by a schedule: a delay of one order does not delay all later ones."""
+    """Yield ``rate`` orders a second, by a schedule: if one order is late, the later ones are not."""
     start = clock()
     for number, order in enumerate(orders):
         wait = start + number / rate - clock()
@@ -72,13 +71,12 @@ def place_and_record(producer: OrderProducer, order: Order, writer: Acknowledgem
     try:
         result = producer.place(order)
     except Exception as error:  # any error: the customer sees it and may try again
-        writer.refused(order.idempotency_key, f"{type(error).__name__}: {error}")
+        writer.write("failed", reason=f"{type(error).__name__}: {error}")
         return
     seconds = round(time.monotonic() - started, 4)
-    money = (order.amount, order.currency)
-    writer.acknowledged(
-        Acknowledgement(result.order_id, order.idempotency_key, *money, result.status.value, seconds)
-    )
+    order_id, status = result.order_id, result.status.value
+    told = Acknowledgement(order_id, order.idempotency_key, order.amount, order.currency, status, seconds)
+    writer.write("acknowledged", **asdict(told))
 
 
 if __name__ == "__main__":

@@ -23,17 +23,17 @@ class DemoMessage:
 
 def introduction(options: DemoOptions) -> DemoMessage:
     return DemoMessage(
-        "A shop, its customers, and a payment service that is about to fail. All of it is real: separate "
-        "processes on this machine, with a database and a message queue in a temporary folder. Only the waits are "
-        f"shortened, to {options.shortened_wait:g} s where a shop would have 10 or 30, to fit into a minute.",
+        "A shop, its customers, and a payment service that will fail. All of it is real: separate processes on "
+        "this machine, with a database and a message queue in a temporary folder. Only the waits are shorter: "
+        f"{options.shortened_wait:g} s, where a shop would have 10 or 30. So the demo fits into a minute.",
         next="all processes start, and the first customers come.",
     )
 
 
 def customers_come(options: DemoOptions) -> DemoMessage:
     return DemoMessage(
-        f"{count(options.orders, 'customer')} will come, {options.rate:g} a second. Each card is charged while its "
-        "customer waits for the answer."
+        f"{count(options.orders, 'customer')} will come, {options.rate:g} per second. Each card is charged while "
+        "its customer waits for the answer."
     )
 
 
@@ -50,8 +50,8 @@ def answers_lost(lost: int) -> DemoMessage:
     return DemoMessage(
         "The payment service fails in the worst way: it charges the card, then breaks the connection before "
         f"it has answered. {count(lost, 'card')} charged, and the shop does not know it.",
-        customer="“Order accepted, we will charge you in a moment.” To charge again now would take the money "
-        "twice. So Breakwall records “unknown” and will ask the service first.",
+        customer="“Order accepted, we will charge you in a moment.” A second charge now would take the money "
+        "twice. So Breakwall records “unknown”, and asks the service before it charges again.",
         next="the service stops completely.",
     )
 
@@ -65,7 +65,7 @@ def circuit_opened(failures: int, wait: float | None) -> DemoMessage:
         f"{count(failures, 'call')} failed, so the circuit breaker opens, like a fuse: Breakwall stops calling "
         "the dead service. New orders go directly to a queue on disk.",
         customer=f"order accepted after {_wait(wait)}, instead of an error or a long wait.",
-        next="every few seconds one or two orders are sent as probes: is the service back?",
+        next="every few seconds, one or two orders are sent as probes, to see if the service is back.",
     )
 
 
@@ -76,10 +76,10 @@ def probe_failed(now: DemoSnapshot) -> DemoMessage:
     )
 
 
-def outage_goes_on(now: DemoSnapshot, calls: int) -> DemoMessage:
+def outage_continues(now: DemoSnapshot, calls: int) -> DemoMessage:
     return DemoMessage(
-        f"{count(now.waiting, 'order')} waiting, safe on disk. Since the circuit opened, the dead service "
-        f"was called {count(calls, 'time')}: the outage costs almost nothing.",
+        f"{count(now.waiting, 'order')} waiting, safe on disk. Since the circuit opened, the dead service was "
+        f"called only {count(calls, 'time')}.",
         customer=f"still an answer, after {_wait(now.wait)}.",
     )
 
@@ -93,13 +93,13 @@ def service_returned(outage: float, came: int, calls: int) -> DemoMessage:
         f"After {outage:.0f} s the payment service is started again, with its ledger as it was. "
         f"{count(came, 'customer')} came while the circuit was open, and the dead service was called "
         f"{count(calls, 'time')}.",
-        next="nobody tells Breakwall that the service is back: the next probe finds out.",
+        next="the next probe finds out that the service is back.",
     )
 
 
 def circuit_closed(now: DemoSnapshot) -> DemoMessage:
     return DemoMessage(
-        "The probes were answered, so the circuit closes: charges go through again.",
+        "The service answered the probes, so the circuit closes: charges go through again.",
         customer="new orders are paid at once, as before.",
         next=f"the worker charges the {count(now.waiting, 'order')} that had to wait.",
     )
@@ -108,10 +108,10 @@ def circuit_closed(now: DemoSnapshot) -> DemoMessage:
 def worker_killed(pid: int, in_flight: int) -> DemoMessage:
     return DemoMessage(
         f"One more failure: kill -9 for the worker (process {pid}), while it is charging "
-        f"{count(in_flight, 'order')}. Nobody knows which of these cards it has charged.",
+        f"{count(in_flight, 'order')}. It is unknown which of these cards were charged.",
         customer="no difference.",
-        next="another worker starts. It waits until the dead worker's claim on those orders expires, asks the "
-        "payment service about each, and only then charges.",
+        next="another worker starts. It waits until the dead worker's claims on those orders expire, asks the "
+        "payment service about each order, and charges only if that is needed.",
     )
 
 
@@ -130,13 +130,13 @@ def not_finished(now: DemoSnapshot, waited: float) -> DemoMessage:
 
 def proof() -> DemoMessage:
     return DemoMessage(
-        "Every accepted order is compared with the payment service's own ledger. (This service charges twice "
-        "when it is asked twice. If no card was charged twice, it is because Breakwall never asked twice.)"
+        "Every accepted order is compared with the payment service's own ledger. (This service charges twice if "
+        "it is asked twice. So if no card was charged twice, Breakwall has never asked twice.)"
     )
 
 
 def conclusion(seconds: float) -> str:
-    return f"All that in {seconds:.0f} s. Next: `breakwall up` runs a whole site for you to try."
+    return f"The demo took {seconds:.0f} s. Next: `breakwall up` runs a whole site for you to try."
 
 
 def _wait(seconds: float | None) -> str:

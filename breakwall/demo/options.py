@@ -1,18 +1,13 @@
-"""The options of one run: how many orders, how fast, and how long the payment service is dead."""
+"""The options of one run, and the settings of its processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from breakwall.pickling import Picklable
+LEAST_SECONDS = 4.0  # Of orders: some come before the outage, some at its beginning, and some during it.
+LEAST_ORDERS = 40  # With fewer, there are too few calls for a circuit that judges the latest 20.
 
-# Seconds of orders, at least: some before the outage, its beginning, and some customers during it.
-LEAST_SECONDS = 4.0
-
-LEAST_ORDERS = 40  # With fewer, a circuit that looks at its latest 20 calls has too few of them.
-
-# Seconds, where a shop would have tens of them, so that a minute is enough. Every other setting has its
-# default; the demo says so.
+# Seconds; a shop would have tens of them. Every other setting has its default, and the demo says so.
 SHORTENED = {
     "BREAKWALL_PAYMENT_TIMEOUT": "2",
     "BREAKWALL_PAYMENT_SETTLE_SECONDS": "2",
@@ -24,46 +19,22 @@ SHORTENED = {
 }
 
 LATENCY = (0.03, 0.12)  # Seconds, least and most, that the payment service takes for a charge: a fast one.
-
 DECLINE_RATE = 0.03  # The share of cards that the payment service declines, as on a normal day.
-
-
-class DemoOptionError(Picklable, ValueError):
-    """The options do not make a demo; the message says which would.
-
-    Attributes:
-        option: the wrong option.
-    """
-
-    def __init__(self, option: str, message: str) -> None:
-        super().__init__(message)
-        self.option = option
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """The options of one run, checked when they are made.
+    """The options of one run. Raises `ValueError` with the least number of orders if there are fewer."""
 
-    Attributes:
-        orders: how many customers come.
-        rate: how many of them a second.
-        outage: for how many seconds the payment service is dead.
-        seed: the same seed makes the same orders.
-
-    Raises:
-        DemoOptionError: naming the option and a value that works.
-    """
-
-    orders: int
-    rate: float
-    outage: float
-    seed: int
+    orders: int  # How many customers come.
+    rate: float  # How many of them a second.
+    outage: float  # Seconds for which the payment service is dead.
+    seed: int  # The same seed makes the same orders.
 
     def __post_init__(self) -> None:
         least = max(LEAST_ORDERS, int(LEAST_SECONDS * self.rate))
         if self.orders < least:
-            raise DemoOptionError(
-                "--orders",
+            raise ValueError(
                 f"should be at least {least} at {self.rate:g} orders a second: some before the payment "
                 "service dies and some while it is dead",
             )
@@ -81,9 +52,5 @@ class DemoOptions:
     def environment(self, inherited: Mapping[str, str], home: Path, payment_url: str) -> dict[str, str]:
         """The environment of the demo's processes, without the user's own Breakwall settings."""
         others = {name: value for name, value in inherited.items() if not name.startswith("BREAKWALL_")}
-        return {
-            **others,
-            **SHORTENED,
-            "BREAKWALL_DATA_DIR": str(home),
-            "BREAKWALL_PAYMENT_URL": payment_url,
-        }
+        own = {"BREAKWALL_DATA_DIR": str(home), "BREAKWALL_PAYMENT_URL": payment_url}
+        return {**others, **SHORTENED, **own}

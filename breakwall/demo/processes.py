@@ -18,18 +18,9 @@ CONCURRENCY = 10  # Threads of the demo's worker: few, so that the drain of the 
 
 
 class DemoProcesses:
-    """Three processes in a folder of their own. Nothing is started yet.
+    """The processes, with all their files in ``folder``. None is started yet.
 
-    Args:
-        options: of this run.
-        folder: for all files: data, ledger, the customers' record and the logs.
-        inherited: the environment to use, except for Breakwall's own variables.
-
-    Attributes:
-        settings: the settings of the demo's Breakwall.
-        control: steers the payment service.
-        acknowledgements: the customers' record.
-        worker: the worker that was started last.
+    Of the ``inherited`` environment they get everything but Breakwall's own variables.
     """
 
     def __init__(self, options: DemoOptions, folder: Path, inherited: Mapping[str, str]) -> None:
@@ -44,36 +35,25 @@ class DemoProcesses:
         self._children: dict[str, Child] = {}
         self._log_sizes: dict[str, int] = {}
 
-    @property
-    def worker(self) -> Child:
-        return self._children["worker"]
-
-    @property
-    def payment_service(self) -> Child:
-        return self._children["payment service"]
-
     def start_payment_service(self) -> None:
-        """Start it, or start it again with the ledger of the last one."""
+        """Start it. A second one continues with the ledger of the first."""
         # It charges again when it is asked again, so that only Breakwall can prevent a second charge.
         options = ["--no-deduplicate", "--seed", str(self.options.seed), "-o", "json"]
-        ledger = ["--ledger", str(self.folder / "payment-service.db")]
-        self._start(
-            "payment service", python_module("breakwall", "simulator", *self._ports, *options, *ledger)
-        )
+        options += ["--ledger", str(self.folder / "payment-service.db")]
+        self._start("payment service", python_module("breakwall", "simulator", *self._ports, *options))
 
     def start_worker(self) -> None:
-        """Start a worker, and with it the broker if none runs."""
+        """Start a worker, which starts the broker if none runs."""
         options = ["--concurrency", str(CONCURRENCY), "--loglevel", "INFO"]
         self._start("worker", python_module("breakwall", "worker", *options))
 
     def start_customers(self) -> None:
         """Start the customers; they wait for `release_customers`."""
-        wanted = {"--orders": self.options.orders, "--rate": self.options.rate, "--seed": self.options.seed}
-        options = [text for name, value in wanted.items() for text in (name, str(value))]
-        self._start("customers", python_module("breakwall.demo.customers", *options))
+        options = f"--orders {self.options.orders} --rate {self.options.rate} --seed {self.options.seed}"
+        self._start("customers", python_module("breakwall.demo.customers", *options.split()))
 
     def release_customers(self) -> None:
-        """From now on the customers place their orders."""
+        """Let the customers place their orders."""
         stdin = self._children["customers"].process.stdin
         assert stdin is not None  # noqa: S101 - see `_start`
         stdin.write(b"go\n")
@@ -91,19 +71,16 @@ class DemoProcesses:
         return b" ready." in self._log("worker").read_bytes()[self._log_sizes["worker"] :]
 
     def check(self) -> None:
-        """Check that every process that should run does.
-
-        Raises:
-            ChildFailedError: naming the process that ended, with the end of its log.
-        """
+        """Raise `ChildFailedError`, with the end of its log, if a process has ended that should run."""
         for child in self._children.values():
             if not child.running and not self._is_done(child):
                 raise ChildFailedError(child.name, child.how_it_ended, end_of(self._log(child.name)))
 
-    def kill(self, child: Child) -> None:
-        """End one process with -9, on purpose: `check` does not expect it any more."""
-        del self._children[child.name]
+    def kill(self, name: str) -> int:
+        """Kill a process on purpose, so that `check` no longer expects it to run; returns its id."""
+        child = self._children.pop(name)
         child.kill()
+        return child.pid
 
     def close(self) -> None:
         """Kill every process. The broker ends with its worker."""
@@ -128,7 +105,7 @@ class DemoProcesses:
             )
 
     def _is_done(self, child: Child) -> bool:
-        self.acknowledgements.follow()  # its last line may be newer than the last look
+        self.acknowledgements.follow()  # its last line may be newer than the last snapshot
         return child is self._children.get("customers") and self.acknowledgements.done
 
     def _log(self, name: str) -> Path:
@@ -136,7 +113,7 @@ class DemoProcesses:
 
 
 def _free_ports(wanted: int) -> list[int]:
-    """Ports that stay free while the service that uses them is dead.
+    """Ports that stay free while the payment service is dead.
 
     They are below the ranges from which Linux and macOS take ports for outgoing connections.
     """

@@ -1,16 +1,13 @@
-"""The proof: every acknowledged order is compared with the payment service's own ledger. Pure.
+"""The proof: compares three records, each of them written by another process. No I/O.
 
-Three records, written by three processes, are compared: what the customers were told, what Breakwall's database
-holds, and what the payment service charged.
+They are what the customers were told, what Breakwall's database holds, and what the payment service charged.
 """
-
-from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from breakwall.demo.acknowledgements import Acknowledgement
 from breakwall.payments.orders import OrderStatus, StoredOrder
@@ -27,7 +24,7 @@ class LedgerEntry:
     charged: bool
 
     @classmethod
-    def from_document(cls, entry: Mapping[str, Any]) -> LedgerEntry:
+    def from_document(cls, entry: Mapping[str, Any]) -> Self:
         """Read a line of `SimulatorControl.ledger`."""
         fields = {name: entry[name] for name in ("charge_id", "order_id", "amount", "currency")}
         return cls(**fields, charged=entry["status"] == "succeeded")
@@ -61,50 +58,35 @@ class OrderFault:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The result. Amounts are by currency, in minor units.
+    """The result. Amounts are by currency, in minor units."""
 
-    Attributes:
-        accepted: acknowledged orders.
-        verdicts: how many of them got which verdict.
-        recorded: the sums of the orders that Breakwall records as paid.
-        charged: the sums that the payment service took.
-        faults: every order whose verdict is a fault, and every charge without an order.
-    """
-
-    accepted: int
-    verdicts: Mapping[ProofVerdict, int]
-    recorded: Mapping[str, int]
-    charged: Mapping[str, int]
-    faults: Sequence[OrderFault] = field(default=())
+    accepted: int  # Acknowledged orders.
+    verdicts: Counter[ProofVerdict]  # How many of them got which verdict.
+    recorded: Mapping[str, int]  # The sums of the orders that Breakwall records as paid.
+    charged: Mapping[str, int]  # The sums that the payment service took.
+    faults: Sequence[OrderFault]  # Every order whose verdict is a fault, and every charge without an order.
 
     @property
     def holds(self) -> bool:
         """Whether each accepted order was paid once or declined, and the sums are equal."""
         return not self.faults and self.recorded == self.charged and self.accepted > 0
 
-    def count(self, verdict: ProofVerdict) -> int:
-        return self.verdicts.get(verdict, 0)
-
 
 def prove(
-    acknowledgements: Sequence[Acknowledgement],
-    orders: Iterable[StoredOrder],
-    ledger: Iterable[LedgerEntry],
+    acknowledgements: Sequence[Acknowledgement], orders: Iterable[StoredOrder], ledger: Iterable[LedgerEntry]
 ) -> Proof:
-    """Compare every acknowledgement with the orders and the ledger; each gets exactly one verdict."""
+    """Compare every acknowledged order with its row and its ledger entries; each gets exactly one verdict."""
     stored = {order.id: order for order in orders}
     entries: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in ledger:
         entries[entry.order_id].append(entry)
     verdicts: Counter[ProofVerdict] = Counter()
     faults: list[OrderFault] = []
-    for acknowledged in acknowledgements:
-        verdict, detail = _judge(
-            acknowledged, stored.get(acknowledged.order_id), entries[acknowledged.order_id]
-        )
+    for one in acknowledgements:
+        verdict, detail = _judge(one, stored.get(one.order_id), entries[one.order_id])
         verdicts[verdict] += 1
         if verdict.is_fault:
-            faults.append(OrderFault(acknowledged.order_id, acknowledged.key, verdict, detail))
+            faults.append(OrderFault(one.order_id, one.key, verdict, detail))
     faults += _charges_without_order({one.order_id for one in acknowledgements}, entries)
     paid = [order for order in stored.values() if order.status is OrderStatus.PAID]
     charged = [entry for of_order in entries.values() for entry in of_order if entry.charged]
@@ -125,8 +107,7 @@ def _judge(
     if order.status is OrderStatus.PAID:
         return _judge_paid(acknowledged, order, charges)
     if charges:
-        detail = f"charged as {charges[0].charge_id}, recorded as {order.status.value}"
-        return ProofVerdict.UNRECORDED, detail
+        return ProofVerdict.UNRECORDED, f"charged as {charges[0].charge_id}, recorded as {order.status.value}"
     if order.status is OrderStatus.DECLINED and entries:
         return ProofVerdict.DECLINED, ""
     return ProofVerdict.LOST, f"{order.status.value}, but the payment service never declined it"

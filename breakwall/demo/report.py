@@ -15,32 +15,27 @@ from breakwall.terminal.words import count, duration
 
 MOST_SHOWN = 20  # Faulty orders that the text shows; the document has all.
 
-# A line of the account: name, number, remark, and whether it is as it should be.
-AccountRow = tuple[str, str, str, bool]
+ALWAYS_SHOWN = {ProofVerdict.PAID, ProofVerdict.DECLINED, ProofVerdict.LOST, ProofVerdict.CHARGED_TWICE}
+REMARKS = {
+    ProofVerdict.PAID: "exactly one charge each, of the right amount",
+    ProofVerdict.DECLINED: "by the bank: a normal answer",
+    ProofVerdict.UNFINISHED: "accepted, neither paid nor declined",
+}
+
+SummaryRow = tuple[str, str, str, bool]  # Name, number, remark, and whether the number is as it should be.
 
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """How the run ended.
-
-    Attributes:
-        proof: the compared records.
-        lost_answers: the charges whose answer was lost.
-        figures: of the outage.
-        refused: customers who were told that nothing was accepted.
-        longest_answer: the most seconds that a customer waited for an answer.
-        longest_charge: the most seconds from an order to its end.
-        seconds: how long the demo took.
-        seed: makes the same orders again.
-    """
+    """The result of one run. Durations are seconds."""
 
     proof: Proof
     lost_answers: LostAnswers
     figures: OutageFigures
-    refused: int
-    longest_answer: float
-    longest_charge: float
-    seconds: float
+    refused: int  # Customers who got an error: their order was not accepted.
+    longest_answer: float  # That a customer waited for an answer.
+    longest_charge: float  # From an order until it was finished.
+    seconds: float  # The whole run.
     seed: int
 
     def as_document(self) -> dict[str, Any]:
@@ -49,7 +44,7 @@ class DemoReport:
         return {
             "ok": proof.holds,
             "accepted": proof.accepted,
-            **{verdict.value: proof.count(verdict) for verdict in ProofVerdict},
+            **{verdict.value: proof.verdicts[verdict] for verdict in ProofVerdict},
             "amount_recorded": dict(proof.recorded),
             "amount_charged": dict(proof.charged),
             "refused": self.refused,
@@ -66,10 +61,10 @@ class DemoReport:
 
 
 def report_lines(report: DemoReport, width: int) -> list[Text]:
-    """The report in ``width`` columns: the account, remarks on it, the conclusion, and the faulty orders."""
+    """The report in ``width`` columns: the summary, remarks on it, the conclusion, and the faulty orders."""
     return [
         Text(""),
-        *(_line(row) for row in _account(report.proof)),
+        *(_line(row) for row in _summary(report.proof)),
         Text(""),
         *(Text(fill(sentence, width)) for sentence in _remarks(report)),
         Text(""),
@@ -78,36 +73,21 @@ def report_lines(report: DemoReport, width: int) -> list[Text]:
     ]
 
 
-def _account(proof: Proof) -> list[AccountRow]:
-    rows = [
-        ("accepted", f"{proof.accepted:,}", "by the customers' own record", True),
-        ("paid", f"{proof.count(ProofVerdict.PAID):,}", "exactly one charge each, of the right amount", True),
-        ("declined", f"{proof.count(ProofVerdict.DECLINED):,}", "by the bank: a normal answer", True),
-        _fault_row(proof, ProofVerdict.LOST),
-        _fault_row(proof, ProofVerdict.CHARGED_TWICE),
-    ]
-    others = [
-        _fault_row(proof, ProofVerdict.WRONG_AMOUNT),
-        _fault_row(proof, ProofVerdict.UNRECORDED),
-        _fault_row(proof, ProofVerdict.UNFINISHED, "accepted, neither paid nor declined"),
-    ]
-    rows += [row for row in others if not row[3]]
+def _summary(proof: Proof) -> list[SummaryRow]:
+    rows = [("accepted", f"{proof.accepted:,}", "by the customers' own record", True)]
+    for verdict in ProofVerdict:
+        number = proof.verdicts[verdict]
+        if number or verdict in ALWAYS_SHOWN:
+            good = number == 0 or not verdict.is_fault
+            rows.append((_words(verdict), f"{number:,}", REMARKS.get(verdict, ""), good))
+    charged, recorded = _money(proof.charged), _money(proof.recorded)
     if proof.recorded == proof.charged:
-        remark = "taken from cards, and recorded by Breakwall"
-        return [*rows, ("amount", _money(proof.charged), remark, True)]
-    return [
-        *rows,
-        ("amount", _money(proof.charged), "taken from cards", False),
-        ("recorded", _money(proof.recorded), "by Breakwall, which is not the same", False),
-    ]
+        return [*rows, ("amount", charged, "taken from cards, and recorded by Breakwall", True)]
+    rows.append(("amount", charged, "taken from cards", False))
+    return [*rows, ("recorded", recorded, "by Breakwall, another amount", False)]
 
 
-def _fault_row(proof: Proof, verdict: ProofVerdict, remark: str = "") -> AccountRow:
-    number = proof.count(verdict)
-    return (_words(verdict), f"{number:,}", remark, number == 0)
-
-
-def _line(row: AccountRow) -> Text:
+def _line(row: SummaryRow) -> Text:
     name, number, remark, good = row
     style = "bold green" if good else "bold red"
     return Text.assemble(f"  {name:<14}", (f"{number:>12}", style), (f"   {remark}" if remark else "", "dim"))
@@ -116,14 +96,15 @@ def _line(row: AccountRow) -> Text:
 def _remarks(report: DemoReport) -> list[str]:
     lost = report.lost_answers
     remarks = [
-        f"{count(lost.total, 'answer')} got lost on the way. Breakwall asked the payment service about each before "
-        f"it charged: {lost.found} had been charged and were not charged again, {lost.absent} had not.",
-        f"At most {count(report.figures.most_waiting, 'order')} waited at a time, the longest for "
-        f"{duration(report.longest_charge)}. No customer waited longer than "
-        f"{report.longest_answer:.2f} s for an answer.",
+        f"{count(lost.total, 'answer')} of the payment service got lost. Breakwall asked it about each of these "
+        f"orders before it charged again: {lost.found} had been charged and were not charged again, "
+        f"{lost.absent} had not been charged.",
+        f"At most {count(report.figures.most_waiting, 'order')} waited at the same time, the longest for "
+        f"{duration(report.longest_charge)}. No customer waited longer than {report.longest_answer:.2f} s for an "
+        "answer.",
     ]
     if report.refused:
-        remarks.append(f"{count(report.refused, 'customer')} got an error instead and may order again.")
+        remarks.append(f"{count(report.refused, 'customer')} got an error, and can safely order again.")
     return remarks
 
 
@@ -137,7 +118,7 @@ def _conclusion(proof: Proof) -> Text:
 
 def _fault_lines(faults: Sequence[OrderFault]) -> list[str]:
     lines = [
-        f"  order {fault.order_id} ({fault.key or 'nobody ordered it'}): {_words(fault.verdict)}: {fault.detail}"
+        f"  order {fault.order_id} ({fault.key or 'no customer ordered it'}): {_words(fault.verdict)}: {fault.detail}"
         for fault in faults[:MOST_SHOWN]
     ]
     more = len(faults) - MOST_SHOWN

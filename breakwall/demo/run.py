@@ -32,12 +32,12 @@ from breakwall.terminal.output import data, notes, write_json, write_json_note
 FOLDER = "breakwall-demo-"
 KEPT = "Database, ledger and logs are kept in {}"
 
-# Tries, a twentieth of a second apart: a process that was just killed may still have files in the folder.
+# A process that was just killed may still write files into the folder. One try takes a twentieth of a second.
 REMOVAL_TRIES = 20
 
 
 class StoppedError(BaseException):
-    """A signal came. Not an `Exception`, so that no handler on the way takes it for a failure."""
+    """A signal came. Not an `Exception`, so that no handler for failures catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -47,7 +47,7 @@ class StoppedError(BaseException):
 def run_demo(options: DemoOptions, *, as_json: bool) -> int:
     """Run it; returns the exit code: 0 if the proof holds, 1 if not, 128 + n if signal n ended it.
 
-    The messages go to stdout, or to stderr if stdout is for the report in JSON.
+    The messages go to stdout, or to stderr if the report goes to stdout as JSON.
     """
     console = notes() if as_json else data()
     folder = _temporary_folder()
@@ -80,10 +80,11 @@ def _run(options: DemoOptions, folder: Path, console: Console) -> DemoReport:
         processes = DemoProcesses(options, folder, os.environ)
         stack.callback(processes.close)
         screen = stack.enter_context(open_screen(console, clock))
-        monitor = stack.enter_context(DemoMonitor(processes.settings, processes.acknowledgements, clock))
+        monitor = DemoMonitor(processes.settings, processes.acknowledgements, clock)
+        stack.callback(monitor.close)
         screen.write(messages.introduction(options))
-        figures = DemoScenario(processes, monitor, screen, options, clock).run()
-        screen.part(4, messages.PARTS[3])
+        figures = DemoScenario(processes, monitor, screen, clock).run()
+        screen.part(4)
         screen.write(messages.proof())
         return _report(processes, monitor, figures, clock)
 
@@ -98,7 +99,7 @@ def _report(
         proof=prove(customers.acknowledgements, orders, ledger),
         lost_answers=monitor.lost_answers(),
         figures=figures,
-        refused=len(customers.refusals),
+        refused=len(customers.errors),
         longest_answer=customers.longest_wait,
         longest_charge=max(waits, default=0.0),
         seconds=clock(),
@@ -140,7 +141,7 @@ def _explain(error: Exception, folder: Path, *, as_json: bool) -> None:
 
 @contextmanager
 def _signals_as_errors() -> Iterator[None]:
-    """The first signal raises `StoppedError`, so that all processes are ended; later signals are ignored."""
+    """Raise `StoppedError` at the first signal, and ignore later ones, so that every process is ended."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -157,10 +158,10 @@ def _signals_as_errors() -> Iterator[None]:
 
 
 def _temporary_folder() -> Path:
-    """A new folder in the system's usual place, or in /tmp if a socket's path would be too long there."""
+    """A new folder in the system's usual place, or in /tmp if the broker's socket would have too long a path."""
     usual = tempfile.gettempdir()
-    within = len(f"/{FOLDER}12345678/data/broker.sock")
-    fits = len(os.fsencode(usual)) + within <= LONGEST_SOCKET_PATH
+    socket_path = os.fsencode(f"{usual}/{FOLDER}12345678/data/broker.sock")
+    fits = len(socket_path) <= LONGEST_SOCKET_PATH
     return Path(tempfile.mkdtemp(prefix=FOLDER, dir=usual if fits else "/tmp"))  # noqa: S108 - mkdtemp is safe
 
 

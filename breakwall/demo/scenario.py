@@ -1,4 +1,4 @@
-"""What happens in the demo: what is done to the processes, and when. Start reading at `DemoScenario.run`."""
+"""What happens in the demo, and when. Start reading at `DemoScenario.run`."""
 
 import time
 from collections.abc import Callable
@@ -6,27 +6,25 @@ from dataclasses import dataclass
 
 from breakwall.breaker import CircuitState
 from breakwall.demo import messages
-from breakwall.demo.options import DemoOptions
 from breakwall.demo.processes import DemoProcesses
 from breakwall.demo.screen import DemoScreen
 from breakwall.demo.snapshot import DemoMonitor, DemoSnapshot, ServiceState
 
-# Seconds between two looks: often enough for a live view, and little load beside the processes.
-LOOK_INTERVAL = 0.1
+# All times are in seconds.
+SNAPSHOT_INTERVAL = 0.1  # Often enough for a live panel, and little load beside the processes.
+START_TIMEOUT = 30.0  # For a process to start: many times what a slow machine needs.
+CIRCUIT_TIMEOUT = 45.0  # For the circuit to open or to close: several of its longest waits.
+DRAIN_TIMEOUT = 90.0  # After the last customer, for every order to finish.
 
-START_TIMEOUT = 30.0  # Seconds for a process to start: many times what a slow machine needs.
-
-CIRCUIT_TIMEOUT = 45.0  # Seconds for the circuit to open or to close: several of its longest waits.
-
-DRAIN_TIMEOUT = 90.0  # Seconds after the last customer in which every order should be finished.
-
+# The payment service fails until so many answers are lost, or for so long.
 LEAST_LOST_ANSWERS = 5
-FAILING_SECONDS = 5.0  # The payment service fails until so many answers are lost, or for so long.
+FAILING_SECONDS = 5.0
 
+# So many customers, or those of so many seconds, whose median wait stands for all.
 LEAST_WAITS = 8
-WAITS_SECONDS = 2.0  # Customers, or seconds of them, whose median wait stands for all.
+WAITS_SECONDS = 2.0
 
-LEAST_BACKLOG = 10  # Waiting orders; with fewer, the worker would be done before it could be killed.
+LEAST_BACKLOG = 10  # Waiting orders. With fewer, the worker would be done before it could be killed.
 
 
 class ScenarioTimeoutError(Exception):
@@ -35,46 +33,29 @@ class ScenarioTimeoutError(Exception):
 
 @dataclass(slots=True)
 class OutageFigures:
-    """Numbers of one run, for the report.
+    """Numbers of one run, for the report."""
 
-    Attributes:
-        most_waiting: the longest queue, in orders.
-        came_while_open: customers who came while the circuit was open and the payment service dead.
-        calls_while_open: calls to the dead service since the circuit opened.
-        worker_killed: whether the worker was killed while it was charging.
-    """
-
-    most_waiting: int = 0
-    came_while_open: int = 0
-    calls_while_open: int = 0
-    worker_killed: bool = False
+    most_waiting: int = 0  # Orders in the longest queue.
+    came_while_open: int = 0  # Customers, between the opening of the circuit and the end of the outage.
+    calls_while_open: int = 0  # To the dead service, in the same time.
+    worker_killed: bool = False  # While it was charging.
 
 
 class DemoScenario:
-    """One run, on processes that it starts.
-
-    Args:
-        processes: the payment service, the customers and the worker.
-        monitor: observes them.
-        screen: shows what happens.
-        options: how many orders, how fast, how long the outage.
-        clock: seconds since the demo began.
-        sleep: waits some seconds.
-    """
+    """One run, on processes that it starts. ``clock`` gives the seconds since the demo began."""
 
     def __init__(
         self,
         processes: DemoProcesses,
         monitor: DemoMonitor,
         screen: DemoScreen,
-        options: DemoOptions,
         clock: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._processes = processes
         self._monitor = monitor
         self._screen = screen
-        self._options = options
+        self._options = processes.options
         self._clock = clock
         self._sleep = sleep
         self._service = ServiceState.STARTING
@@ -84,24 +65,19 @@ class DemoScenario:
     def run(self) -> OutageFigures:
         """From a good day to an empty queue. The processes are left running.
 
-        Raises:
-            ChildFailedError: a process ended that should not have.
-            ScenarioTimeoutError: something did not happen in time.
+        Raises `ScenarioTimeoutError`, and `ChildFailedError` if a process ends that is needed.
         """
         self._start()
-        self._part(1)
+        self._screen.part(1)
         self._have_a_good_day()
-        self._part(2)
+        self._screen.part(2)
         died_at = self._kill_the_service()
         self._wait_out_the_outage(died_at)
-        self._part(3)
+        self._screen.part(3)
         self._bring_the_service_back(died_at)
         self._kill_the_worker()
         self._drain()
         return self._figures
-
-    def _part(self, number: int) -> None:
-        self._screen.part(number, messages.PARTS[number - 1])
 
     # Part 1
 
@@ -111,9 +87,8 @@ class DemoScenario:
         self._processes.start_customers()
         self._wait_for_service()
         self._wait_for_worker()
-        self._until(
-            "the customers are ready", START_TIMEOUT, lambda _: self._processes.acknowledgements.ready
-        )
+        customers = self._processes.acknowledgements
+        self._until("the customers are ready", START_TIMEOUT, lambda _: customers.ready)
 
     def _have_a_good_day(self) -> None:
         self._screen.write(messages.customers_come(self._options))
@@ -129,7 +104,7 @@ class DemoScenario:
     # Part 2
 
     def _kill_the_service(self) -> float:
-        """Lose a few answers, then the service; returns when it died."""
+        """Let it lose a few answers first; returns when it was killed."""
         self._processes.control.set_faults(charge_then_fail=1.0, charge_then_fail_how="reset")
         self._service = ServiceState.FAILING
         end = self._clock() + FAILING_SECONDS
@@ -138,12 +113,12 @@ class DemoScenario:
             2 * FAILING_SECONDS,
             lambda _: self._count_lost() >= LEAST_LOST_ANSWERS or self._clock() > end,
         )
-        lost, service = self._count_lost(), self._processes.payment_service
-        self._processes.kill(service)
+        lost = self._count_lost()
+        pid = self._processes.kill("payment service")
         self._service = ServiceState.DEAD
         died_at = self._clock()
         self._screen.write(messages.answers_lost(lost))
-        self._screen.write(messages.service_killed(service.pid))
+        self._screen.write(messages.service_killed(pid))
         return died_at
 
     def _count_lost(self) -> int:
@@ -158,7 +133,7 @@ class DemoScenario:
         opened_at = opened.opened_at or 0.0
         self._wait_for_a_failed_probe(opened, late)
         now = self._wait_until(late)
-        self._screen.write(messages.outage_goes_on(now, self._monitor.count_calls_since(opened_at)))
+        self._screen.write(messages.outage_continues(now, self._monitor.count_calls_since(opened_at)))
         if now.customers_done:
             self._screen.write(messages.all_customers_came(now))
         now = self._wait_until(died_at + self._options.outage)
@@ -181,7 +156,7 @@ class DemoScenario:
         return self._processes.acknowledgements.median_wait(since=start.accepted)
 
     def _wait_for_a_failed_probe(self, opened: DemoSnapshot, end: float) -> None:
-        """Report the first probe that fails before ``end``, if one does."""
+        """Report the first probe that fails, unless none does before ``end``."""
         now = self._until(
             "a probe fails",
             self._options.outage,
@@ -195,10 +170,8 @@ class DemoScenario:
     def _bring_the_service_back(self, died_at: float) -> None:
         self._start_service()
         self._wait_for_service()
-        outage, figures = self._clock() - died_at, self._figures
-        self._screen.write(
-            messages.service_returned(outage, figures.came_while_open, figures.calls_while_open)
-        )
+        came, calls = self._figures.came_while_open, self._figures.calls_while_open
+        self._screen.write(messages.service_returned(self._clock() - died_at, came, calls))
         now = self._until(
             "the circuit closes", CIRCUIT_TIMEOUT, lambda now: now.circuit is CircuitState.CLOSED
         )
@@ -210,17 +183,16 @@ class DemoScenario:
         now = self._until("the backlog shrinks", CIRCUIT_TIMEOUT, lambda now: now.waiting <= enough)
         if now.waiting <= LEAST_BACKLOG:
             return
-        worker = self._processes.worker
-        self._processes.kill(worker)
+        pid = self._processes.kill("worker")
         self._worker_alive = False
-        self._screen.write(messages.worker_killed(worker.pid, self._monitor.count_retried_now()))
+        self._screen.write(messages.worker_killed(pid, self._monitor.count_retried_now()))
         self._figures.worker_killed = True
         self._processes.start_worker()
         self._wait_for_worker()
-        self._screen.write(messages.worker_replaced(self._look()))
+        self._screen.write(messages.worker_replaced(self._take_snapshot()))
 
     def _drain(self) -> None:
-        to_come = max(0, self._options.orders - self._look().accepted) / self._options.rate
+        to_come = max(0, self._options.orders - self._take_snapshot().accepted) / self._options.rate
         began = self._clock()
         try:
             self._until(
@@ -229,12 +201,12 @@ class DemoScenario:
                 lambda now: now.customers_done and now.unfinished == 0,
             )
         except ScenarioTimeoutError:
-            # Go on: the proof shows which orders they are.
-            self._screen.write(messages.not_finished(self._look(), self._clock() - began))
+            # The proof then shows which orders they are.
+            self._screen.write(messages.not_finished(self._take_snapshot(), self._clock() - began))
         else:
             self._screen.write(messages.all_finished())
 
-    # Starting, waiting and looking
+    # Starting and waiting
 
     def _start_service(self) -> None:
         self._processes.start_payment_service()
@@ -253,16 +225,16 @@ class DemoScenario:
         return self._until("the time is up", START_TIMEOUT + moment, lambda now: now.at >= moment)
 
     def _until(self, what: str, timeout: float, holds: Callable[[DemoSnapshot], bool]) -> DemoSnapshot:
-        """Look until ``holds``; returns the snapshot in which it did."""
+        """Take snapshots until ``holds`` is true of one; returns that one."""
         end = self._clock() + timeout
-        while not holds(now := self._look()):
+        while not holds(now := self._take_snapshot()):
             if self._clock() > end:
                 raise ScenarioTimeoutError(f"waited {timeout:.0f} s in vain until {what}")
-            self._sleep(LOOK_INTERVAL)
+            self._sleep(SNAPSHOT_INTERVAL)
         return now
 
-    def _look(self) -> DemoSnapshot:
-        now = self._monitor.look(self._service, worker_alive=self._worker_alive)
+    def _take_snapshot(self) -> DemoSnapshot:
+        now = self._monitor.take_snapshot(self._service, worker_alive=self._worker_alive)
         self._processes.check()
         self._screen.show(now)
         self._figures.most_waiting = max(self._figures.most_waiting, now.waiting)

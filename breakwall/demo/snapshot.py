@@ -1,10 +1,9 @@
-"""What can be seen of the demo at one moment. Looking changes nothing."""
+"""What can be seen of the demo at one moment."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
 
 from sqlalchemy import Select, func, or_, select
 
@@ -32,42 +31,24 @@ class ServiceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DemoSnapshot:
-    """One moment. Durations are seconds; the others are numbers of orders unless they say otherwise.
+    """One moment. Durations are seconds; numbers without a comment count orders."""
 
-    Attributes:
-        at: since the demo began.
-        service: the payment service.
-        worker_alive: whether there is a worker.
-        accepted: orders that customers were told are accepted.
-        customers_done: whether every customer has an answer.
-        wait: how long a customer waits for an answer now; None before the first answer.
-        paid, declined: finished with that result.
-        waiting: in the queue, or taken from it by a worker and not finished.
-        unfinished: these, and the orders whose customers wait for the answer to a charge.
-        stuck: dead, or for a person to look at.
-        oldest: how long the oldest waiting order has waited.
-        circuit: the breaker's state.
-        retry_after: until the breaker permits a probe.
-        opened_at: when the circuit opened, by the database's clock; None while it is closed.
-        failures: those that opened the circuit, or are in its window.
-    """
-
-    at: float
+    at: float  # Since the demo began.
     service: ServiceState
     worker_alive: bool
-    accepted: int
-    customers_done: bool
-    wait: float | None
+    accepted: int  # By the customers' record.
+    customers_done: bool  # Every customer has an answer.
+    wait: float | None  # How long a customer waits for an answer now; None before the first answer.
     paid: int
     declined: int
-    waiting: int
-    unfinished: int
-    stuck: int
-    oldest: float
+    waiting: int  # In the queue, or claimed from it by a worker and not finished.
+    unfinished: int  # These, and the orders whose customers wait for the answer to a charge.
+    stuck: int  # Dead, or in review.
+    oldest: float  # How long the oldest waiting order has waited.
     circuit: CircuitState
-    retry_after: float
-    opened_at: float | None
-    failures: int
+    retry_after: float  # Until the breaker permits a probe.
+    opened_at: float | None  # By the database's clock; None while the circuit is closed.
+    failures: int  # Calls: those that opened the circuit, or are in its window.
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +64,7 @@ class LostAnswers:
 
 
 class DemoMonitor:
-    """Observes the demo's Breakwall as an operator would, and the customers' record.
-
-    Args:
-        settings: the demo's.
-        acknowledgements: the customers' record.
-        clock: seconds since the demo began.
-    """
+    """Observes the demo's Breakwall as an operator would, and reads the customers' record. Changes nothing."""
 
     def __init__(
         self, settings: Settings, acknowledgements: AcknowledgementReader, clock: Callable[[], float]
@@ -97,14 +72,15 @@ class DemoMonitor:
         self._acknowledgements = acknowledgements
         self._clock = clock
         self._database: Database = open_database(settings)
-        self._monitor = Monitor(self._database, open_breaker(settings), _NoDepth())
+        # Without the number of messages at the broker: asking for it would load Celery.
+        self._monitor = Monitor(self._database, open_breaker(settings), lambda: None)
 
-    def look(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
-        """Take a snapshot."""
+    def take_snapshot(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
         customers = self._acknowledgements
         customers.follow()
         accepted = len(customers.acknowledgements)
-        backlog, finished = self._monitor.snapshot(), self._count_by_status()
+        backlog = self._monitor.snapshot()
+        finished = self._counts(select(orders.c.status, func.count()).group_by(orders.c.status))
         return DemoSnapshot(
             at=self._clock(),
             service=service,
@@ -125,16 +101,16 @@ class DemoMonitor:
         )
 
     def count_calls_since(self, moment: float) -> int:
-        """Calls to the payment service since a moment of the database's clock.
+        """Calls to the payment service since a moment of the database's clock: charges and unanswered look-ups.
 
-        Counts charges, and the look-ups that got no answer: all there are while the service answers nothing.
+        While the service is dead, there are no other look-ups.
         """
         begun = attempts.c.started_at >= datetime.fromtimestamp(moment, UTC)
         charges = self._count(select(func.count()).select_from(attempts).where(begun))
         return charges + self._count(select(func.coalesce(func.sum(orders.c.look_up_count), 0)))
 
     def count_retried_now(self) -> int:
-        """Orders that a worker has taken from the queue and not finished."""
+        """Orders that a worker has claimed from the queue and not finished."""
         was_queued = or_(orders.c.deferral_count > 0, orders.c.fence > 1)
         return self._count(select(func.count()).where(orders.c.status == IN_FLIGHT, was_queued))
 
@@ -154,28 +130,9 @@ class DemoMonitor:
         """Close the connections."""
         self._monitor.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def _count_by_status(self) -> dict[str, int]:
-        return self._counts(select(orders.c.status, func.count()).group_by(orders.c.status))
-
     def _count(self, query: Select[int]) -> int:
         return self._database.read(lambda connection: connection.scalars(query).one())
 
     def _counts(self, query: Select[str, int]) -> dict[str, int]:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return dict(rows)
-
-
-class _NoDepth:
-    """The number of messages at the broker adds nothing here, and asking for it would load Celery."""
-
-    def __call__(self) -> None:
-        return None
-
-    def close(self) -> None:
-        return

@@ -32,10 +32,8 @@ class Ports:
 def how_to_use(command: str, ports: Ports | None, environment: Mapping[str, str]) -> list[str]:
     """Lines that say how to place an order, watch the backlog, and make the payment service fail.
 
-    Args:
-        command: how the user calls Breakwall.
-        ports: of the payment service that `breakwall up` runs; None if it runs none.
-        environment: this process's. The other terminal needs the same settings.
+    ``command`` is how the user calls Breakwall, ``ports`` is None if `breakwall up` runs no payment service, and
+    ``environment`` is this process's: the other terminal needs the same settings.
     """
     also = any(name.startswith(PREFIX) for name in environment)
     where = "in this folder" + (" and with the same BREAKWALL_ variables" if also else "")

@@ -15,21 +15,16 @@ from breakwall.logs import LineFormatter
 from breakwall.processes.child import LAST_LINES, Child, ChildFailedError
 from breakwall.texts import is_allowed
 
-# How a worker's line begins: time in UTC, level, logger.
+# How a line of the worker's log begins: time in UTC, level, logger.
 _HEAD = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d{3}(Z) (\w+) [\w.]+: (.*)")
 
-# Celery's own lines about a task; ours name the order and its outcome.
-_REPEATED = "Task breakwall.retry_payment["
+_REPEATED = "Task breakwall.retry_payment["  # Celery's lines about a task; ours say what became of the order.
 
 
 class Program(Child):
-    """A running program; see `breakwall.processes.child.Child` for how it ends.
+    """A running program. The line with ``ready_mark`` shows that it is up; ``write`` gets this line and all later ones.
 
-    Args:
-        name: what people call it.
-        command, environment, folder: as for `Child`.
-        ready_mark: the text of the line by which it says that it is up.
-        write: called with each line, from the one with the mark on.
+    See `breakwall.processes.child.Child` for how it ends.
     """
 
     def __init__(
@@ -42,9 +37,9 @@ class Program(Child):
         ready_mark: str,
         write: Callable[[str], None],
     ) -> None:
+        self.ready = False  # Whether it is up.
         self._ready_mark = ready_mark
         self._write = write
-        self._ready = threading.Event()
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         super().__init__(
             name,
@@ -57,24 +52,15 @@ class Program(Child):
         self._reader = threading.Thread(target=self._read, name=f"{name}-lines", daemon=True)
         try:
             self._reader.start()
-        except BaseException:  # without the thread, nothing would read its output or end it
+        except BaseException:  # without the thread, nothing would read its output
             super().kill()
             raise
 
-    @property
-    def ready(self) -> bool:
-        """Whether it has said that it is up."""
-        return self._ready.is_set()
-
     def check(self) -> None:
-        """Check that it runs.
-
-        Raises:
-            ChildFailedError: it has ended. If it was never up, the error has the end of its output.
-        """
+        """Raise `ChildFailedError` if it has ended; if it was never up, with the end of its output."""
         if self.running:
             return
-        self.kill()  # reads the rest of its output, which may say that it was up
+        self.kill()  # reads the rest of its output, which may show that it was up
         if self.ready:
             raise ChildFailedError(self.name, self.how_it_ended, "")
         raise ChildFailedError(self.name, f"{self.how_it_ended} before it was up", "\n".join(self._last))
@@ -95,14 +81,14 @@ class Program(Child):
         if line.strip():
             self._last.append(line)
         if self._ready_mark in line:
-            self._ready.set()
+            self.ready = True
         # Earlier lines are banners. If it never comes up, `check` shows the last of them.
         if self.ready and (shown := readable(line)):
             self._write(shown)
 
 
 def as_event(name: str, line: str) -> str:
-    """A program's line as one JSON event: unchanged if it is one, else an event of ``name``."""
+    """A program's line as a JSON event: unchanged if it is one, else as an event of ``name``."""
     with suppress(ValueError):
         if isinstance(json.loads(line), dict):
             return line

@@ -17,9 +17,9 @@ from breakwall.terminal.output import data, notes, write_note
 from breakwall.up.instructions import Ports, command_name, how_to_use
 from breakwall.up.program import Program, as_event
 
-LOOK_INTERVAL = 0.1  # Seconds between two looks at the programs.
+CHECK_INTERVAL = 0.1  # Seconds between two checks of the programs.
 
-# Seconds that each program has to finish its work. The next worker finishes what a killed one had in hand, so a
+# Seconds that each program has to finish its work. The next worker finishes what a killed one had in progress, so a
 # longer wait gains little.
 STOP_TIMEOUT = 6.0
 
@@ -27,9 +27,9 @@ NAME_WIDTH = 17  # Columns of the names before the lines.
 
 
 def run_up(settings: Settings, ports: Ports) -> int:
-    """Run until a signal comes; returns 0 then, and 1 if a program ended.
+    """Run until a signal comes, then return 0; return 1 if a program ended.
 
-    A payment service runs too unless the settings name one.
+    A payment service runs too, unless the settings name one.
     """
     session = UpSession(settings, ports if "payment_url" not in settings.model_fields_set else None, data())
     try:
@@ -42,13 +42,7 @@ def run_up(settings: Settings, ports: Ports) -> int:
 
 
 class UpSession:
-    """The programs, and the terminal that they share.
-
-    Args:
-        settings: the user's.
-        ports: where to run a payment service; None for none.
-        console: the terminal.
-    """
+    """The programs, and the terminal that they share. Without ``ports`` there is no payment service among them."""
 
     def __init__(self, settings: Settings, ports: Ports | None, console: Console) -> None:
         self._settings = settings
@@ -58,7 +52,7 @@ class UpSession:
         self._hurry = threading.Event()
         self._output_error: str | None = None
         self._as_json = settings.log.format == "json"
-        # A line behind a program's name is for people, wherever `up` itself writes to.
+        # By default a worker would write JSON, because its output is no terminal.
         own = {"PYTHONUNBUFFERED": "1", "BREAKWALL_LOG__FORMAT": "json" if self._as_json else "text"}
         self._environment = {**os.environ, **own}
         self._programs: list[Program] = []
@@ -66,21 +60,18 @@ class UpSession:
     def run(self) -> int:
         """Start everything, say how to use it, and wait for a signal. Returns 1 if the terminal is gone, else 0.
 
-        Raises:
-            ChildFailedError: a program has ended.
-            OSError: a program could not be started.
+        Raises `ChildFailedError` if a program has ended, and `OSError` if one could not be started.
         """
         self._listen_to_signals()
         self._say(f"Starting; data is kept in {self._settings.home}. Ctrl-C ends everything.")
         self._start_programs()
         explained = False
-        while not self._stop.wait(LOOK_INTERVAL):
+        while not self._stop.wait(CHECK_INTERVAL):
             for program in self._programs:
                 program.check()
             if not explained and all(program.ready for program in self._programs):
                 explained = True
-                command = command_name(sys.argv[0], sys.executable)
-                for line in how_to_use(command, self._ports, os.environ):
+                for line in how_to_use(command_name(sys.argv[0], sys.executable), self._ports, os.environ):
                     self._say(line)
         self._say("Stopping. Waiting orders are charged after the next start.")
         if self._output_error is None:
@@ -97,18 +88,18 @@ class UpSession:
         hint = "`breakwall doctor` checks the settings and what they name."
         if error.name == "payment service":
             hint = (
-                "If another `breakwall up` runs, use that one; or choose other ports with --payment-port and "
+                "If another `breakwall up` runs, use that one. Or choose other ports with --payment-port and "
                 "--control-port, or name a payment service with BREAKWALL_PAYMENT_URL."
             )
         notes().print(Text(f"Error: {error}. Its output:\n\n{error.log}\n\n{hint}"), highlight=False)
 
     def close(self) -> None:
-        """End all programs, the worker before the service that it calls; kill what does not end in time."""
+        """End all programs, the worker before the service that it calls; kill those that do not end in time."""
         for program in reversed(self._programs):
             program.ask_to_stop()
             deadline = time.monotonic() + STOP_TIMEOUT
             while program.running and time.monotonic() < deadline and not self._hurry.is_set():
-                time.sleep(LOOK_INTERVAL)
+                time.sleep(CHECK_INTERVAL)
             program.kill()
 
     def _start_programs(self) -> None:

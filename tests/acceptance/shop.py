@@ -58,7 +58,7 @@ def free_port() -> int:
 
 
 class Shop:
-    """Places orders through the Python API, and looks at them through the command line.
+    """Places orders through the Python API, and reads them through the command line.
 
     Args:
         environ: the site's environment, with its settings.

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +105,27 @@ class Terminal:
         self.process.wait()
 
 
+Start = Callable[..., Terminal]
+
+
 @pytest.fixture
-def terminal(home: Path) -> Iterator[Terminal]:
-    terminal = Terminal(home)
-    yield terminal
-    terminal.close()
+def start(home: Path) -> Iterator[Start]:
+    with ExitStack() as started:
+
+        def start_one(stdout: int | None = None, **settings: str) -> Terminal:
+            terminal = Terminal(home, stdout, **settings)
+            started.callback(terminal.close)
+            return terminal
+
+        yield start_one
+
+
+@pytest.fixture
+def terminal(start: Start) -> Terminal:
+    """One in which everything is up."""
+    terminal = start()
+    terminal.until_said("Everything is up.")
+    return terminal
 
 
 def _running_in(folder: Path) -> list[psutil.Process]:
@@ -130,7 +146,6 @@ def _free_ports() -> tuple[int, int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_site_takes_orders_until_it_is_told_to_stop(terminal: Terminal, number: signal.Signals) -> None:
-    terminal.until_said("Everything is up.")
     assert terminal.place("cart-1") == "paid"
     asked = time.monotonic()
     terminal.process.send_signal(number)
@@ -141,30 +156,24 @@ def test_a_site_takes_orders_until_it_is_told_to_stop(terminal: Terminal, number
 
 
 def test_it_says_how_to_place_an_order_and_how_to_see_the_backlog(terminal: Terminal) -> None:
-    terminal.until_said("Everything is up.")
     terminal.until_said("backlog --watch")
     assert re.search(r"^breakwall +\|   .*breakwall orders place --user u1 ", terminal.text, re.MULTILINE)
     assert re.search(r"^payment service +\| Payment service on http", terminal.text, re.MULTILINE)
     assert re.search(r"^worker +\| .* ready\.", terminal.text, re.MULTILINE)
 
 
-def test_an_order_that_has_to_wait_is_charged_by_the_sites_own_worker(home: Path) -> None:
-    settings = {"RETRY__BASE": "0.2", "BREAKER__RECOVERY_TIMEOUT": "1", "PAYMENT_SETTLE_SECONDS": "1"}
-    terminal = Terminal(home, **settings)
-    try:
-        terminal.until_said("Everything is up.")
-        control = SimulatorControl(f"http://127.0.0.1:{terminal.control_port}")
-        control.set_faults(down=True)
-        assert terminal.place("cart-1") == "queued"
-        control.set_faults(down=False)
-        wait_for("the worker has charged it", lambda: terminal.status("cart-1") == "paid")
-        assert re.search(r"^worker +\| .*order cart-1 \(id \w+\): paid$", terminal.text, re.MULTILINE)
-    finally:
-        terminal.close()
+def test_an_order_that_has_to_wait_is_charged_by_the_sites_own_worker(start: Start) -> None:
+    terminal = start(RETRY__BASE="0.2", BREAKER__RECOVERY_TIMEOUT="1", PAYMENT_SETTLE_SECONDS="1")
+    terminal.until_said("Everything is up.")
+    control = SimulatorControl(f"http://127.0.0.1:{terminal.control_port}")
+    control.set_faults(down=True)
+    assert terminal.place("cart-1") == "queued"
+    control.set_faults(down=False)
+    wait_for("the worker has charged it", lambda: terminal.status("cart-1") == "paid")
+    assert re.search(r"^worker +\| .*order cart-1 \(id \w+\): paid$", terminal.text, re.MULTILINE)
 
 
 def test_killed_with_9_it_takes_everything_along(terminal: Terminal) -> None:
-    terminal.until_said("Everything is up.")
     assert len(terminal.children()) == 3  # the payment service, the worker, and the worker's broker
     terminal.process.kill()
     wait_for("nothing is left running", lambda: terminal.children() == [])
@@ -172,7 +181,6 @@ def test_killed_with_9_it_takes_everything_along(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize(("program", "name"), [("worker", "worker"), ("simulator", "payment service")])
 def test_if_one_program_ends_all_end_and_it_is_named(terminal: Terminal, program: str, name: str) -> None:
-    terminal.until_said("Everything is up.")
     os.kill(terminal.child(f"breakwall {program}").pid, signal.SIGKILL)
     assert terminal.process.wait(60) == 1, terminal.text
     assert f"Error: the {name} was killed by SIGKILL; everything ends." in terminal.text
@@ -180,54 +188,41 @@ def test_if_one_program_ends_all_end_and_it_is_named(terminal: Terminal, program
     wait_for("nothing is left running", lambda: terminal.children() == [])
 
 
-def test_a_port_that_is_taken_ends_it_with_what_to_do(home: Path) -> None:
-    first = Terminal(home)
-    try:
-        first.until_said("Everything is up.")
-        ports = ("--payment-port", str(first.port), "--control-port", str(first.control_port))
-        second = subprocess.run(
-            breakwall("up", *ports),
-            cwd=home,
-            env=first.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-    finally:
-        first.close()
+def test_a_port_that_is_taken_ends_it_with_what_to_do(terminal: Terminal) -> None:
+    ports = ("--payment-port", str(terminal.port), "--control-port", str(terminal.control_port))
+    second = subprocess.run(
+        breakwall("up", *ports),
+        cwd=terminal.folder,
+        env=terminal.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert second.returncode == 1
     assert "Error: the payment service ended with code 1 before it was up." in second.stderr
     assert "--payment-port" in second.stderr
     assert "Traceback" not in second.stderr
 
 
-def test_a_payment_service_of_the_users_own_is_used_and_none_is_run(home: Path) -> None:
-    terminal = Terminal(home, PAYMENT_URL="http://127.0.0.1:9")
-    try:
-        terminal.until_said("Everything is up.")
-        assert "payment service" not in terminal.text.replace("the payment service", "")
-        assert [
-            process for process in terminal.children() if "simulator" in " ".join(process.cmdline())
-        ] == []
-    finally:
-        terminal.close()
+def test_a_payment_service_of_the_users_own_is_used_and_none_is_run(start: Start) -> None:
+    terminal = start(PAYMENT_URL="http://127.0.0.1:9")
+    terminal.until_said("Everything is up.")
+    assert "payment service" not in terminal.text.replace("the payment service", "")
+    assert not [child for child in terminal.children() if "simulator" in " ".join(child.cmdline())]
 
 
-def test_a_reader_who_leaves_takes_everything_along(home: Path) -> None:
-    terminal = Terminal(home, subprocess.PIPE)
-    try:
-        assert terminal.process.stdout is not None
-        terminal.process.stdout.readline()
-        terminal.process.stdout.close()
-        terminal.process.wait(60)
-        assert terminal.children() == []
-    finally:
-        terminal.close()
+def test_a_reader_who_leaves_takes_everything_along(start: Start) -> None:
+    terminal = start(subprocess.PIPE)
+    assert terminal.process.stdout is not None
+    terminal.process.stdout.readline()
+    terminal.process.stdout.close()
+    terminal.process.wait(60)
+    assert terminal.children() == []
 
 
-def test_bad_settings_end_it_before_anything_starts(home: Path) -> None:
-    terminal = Terminal(home, RETRY__CAP="soon")
+def test_bad_settings_end_it_before_anything_starts(start: Start, home: Path) -> None:
+    terminal = start(RETRY__CAP="soon")
     assert terminal.process.wait(60) == 2
     assert "BREAKWALL_RETRY__CAP" in terminal.text
     assert not (home / ".breakwall").exists()

@@ -11,14 +11,15 @@ from breakwall.payments.actions import Author
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.decisions import Decision
+from breakwall.payments.gateways.base import ChargeAnswer, Outcome
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.operator.suspect import Suspicion
-from breakwall.payments.orders import Order, StoredOrder
+from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
@@ -82,6 +83,16 @@ class Site:
         """Suspect every open order, as after a restore."""
         suspicion = Suspicion(self.database, clock=self.clock, sleep=lambda seconds: None)
         list(suspicion.run(self.clock.now, Author("anna", "restored")))
+
+    def attempt(
+        self, order_id: str, answer: ChargeAnswer, status: OrderStatus, delay: float = 0.0
+    ) -> OrderStatus:
+        """Claim an order and record an attempt with this answer."""
+        claim = self.ledger.claim(order_id)
+        assert claim is not None
+        attempt = self.ledger.begin_attempt(claim)
+        assert attempt is not None
+        return self.ledger.record(attempt, answer, Decision(status, delay))[0]
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)

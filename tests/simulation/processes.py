@@ -21,7 +21,7 @@ from breakwall.settings import DispatchSettings
 from breakwall.worker.app import retry_payment
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
-from breakwall.worker.log.outcome import OutcomeLog
+from breakwall.worker.log.orders import OrderLog
 from breakwall.worker.retry import Retrier
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
@@ -133,7 +133,7 @@ class WorkerProcess(PipelineProcess):
         )
         due = DispatchQueue(database)
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, context.broker.depth, settings)
-        self.outcome_log = OutcomeLog(database, self.breaker)
+        self.order_log = OrderLog(database, self.breaker)
         self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
         # Heartbeats are no order's affair.
         self.heartbeat = SimpleNamespace(mark_busy=lambda: None)

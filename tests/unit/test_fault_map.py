@@ -23,7 +23,7 @@ SITUATIONS = {
     "test_what_would_have_ended_each_worker_that_is_started_is_set_aside",
     "RabbitMQ's queue is deleted twice under load": "integration/worker/test_outlives_rabbitmq.py::"
     "test_a_queue_that_is_deleted_twice_under_load_is_consumed_from_again",
-    "an id with a newline or ESC": "integration/worker/test_log.py::test_no_foreign_message_breaks_a_line",
+    "an id with a newline or ESC": "integration/worker/test_log.py::test_no_strange_message_breaks_a_line",
     "CELERY_BROKER_URL in the environment": "integration/worker/test_options.py::"
     "test_celery_variables_change_nothing_in_a_worker",
     "BROKER_URL=redis://dead;redis://alive": "unit/urls/test_brokers.py::"

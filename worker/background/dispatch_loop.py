@@ -10,16 +10,9 @@ from breakwall.worker.dispatcher import Dispatcher
 
 
 class DispatchLoop:
-    """Repeats a dispatcher's look until it is stopped.
+    """Runs a dispatcher every ``interval`` seconds until it is stopped; after a full batch, at once.
 
-    Args:
-        dispatcher: what to run.
-        interval: seconds between two looks; after a full batch the next look follows at once.
-        batch: how many orders are a full batch.
-        report: called with a sentence when a look fails, and when the database answers again.
-        exhaustion: called instead when the look failed for want of a resource.
-        after_look: called after each look.
-        monotonic: seconds, to measure how long the database was away.
+    A run that fails is reported: to ``exhaustion`` if a resource is exhausted, else to ``report`` with a sentence.
     """
 
     def __init__(
@@ -30,16 +23,14 @@ class DispatchLoop:
         batch: int,
         report: Callable[[str], None],
         exhaustion: ResourceExhaustion,
-        after_look: Callable[[], None] = lambda: None,
-        monotonic: Callable[[], float] = time.monotonic,
+        after_run: Callable[[], None] = lambda: None,
     ) -> None:
         self._dispatcher = dispatcher
         self._interval = interval
         self._batch = batch
         self._report = report
-        self._after_look = after_look
+        self._after_run = after_run
         self._exhaustion = exhaustion
-        self._monotonic = monotonic
         self._database_lost_at: float | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="breakwall-dispatcher", daemon=True)
@@ -48,7 +39,7 @@ class DispatchLoop:
         self._thread.start()
 
     def ask_to_stop(self) -> None:
-        """End the loop after the present look; does not wait for it."""
+        """End the loop after the present run; does not wait for it."""
         self._stopped.set()
 
     def join(self, timeout: float) -> None:
@@ -57,19 +48,20 @@ class DispatchLoop:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            full = self._look() >= self._batch
-            self._after_look()
+            full = self._run_once() >= self._batch
+            self._after_run()
             self._stopped.wait(0 if full else self._interval)
 
-    def _look(self) -> int:
+    def _run_once(self) -> int:
         try:
             sent = self._dispatcher.run_once()
         except DatabaseUnavailableError as error:
             if self._database_lost_at is None:
-                self._database_lost_at = self._monotonic()
+                self._database_lost_at = time.monotonic()
             self._report_failure(str(error), error)
         except Exception as error:
-            self._report_failure(f"the dispatcher failed and goes on: {type(error).__name__}: {error}", error)
+            what = f"{type(error).__name__}: {error}"
+            self._report_failure(f"the dispatcher failed and continues: {what}", error)
         else:
             self._report_recovery()
             self._exhaustion.report_success()
@@ -85,5 +77,5 @@ class DispatchLoop:
 
     def _report_recovery(self) -> None:
         if self._database_lost_at is not None:
-            lasted, self._database_lost_at = self._monotonic() - self._database_lost_at, None
+            lasted, self._database_lost_at = time.monotonic() - self._database_lost_at, None
             self._report(f"the orders database answers again, after {lasted:,.0f} s")

@@ -1,4 +1,4 @@
-"""A worker's heartbeat: its row in the database says that it is alive, and which resource it has run out of."""
+"""A worker's heartbeat: a row in the database shows that the worker is alive, and which resource is exhausted."""
 
 import logging
 import os
@@ -19,23 +19,18 @@ from breakwall.payments.fleet.workers import HEARTBEAT_INTERVAL, Identity, recor
 
 log = logging.getLogger("breakwall.worker")
 
-# Seconds to the next try after a failed beat: once the database is back, the worker soon counts as alive.
+# Seconds to the next try after a failed one: once the database is back, the worker soon counts as alive.
 RETRY_INTERVAL = 2.0
 
-# Seconds that an ending worker waits for its row's removal. A row that stays is shown as silent.
+# Seconds that an ending worker waits until its row is removed. A row that stays is shown as silent.
 STOP_TIMEOUT = 5.0
 
 
 class Heartbeat:
-    """Beats in a thread of its own, so that a worker whose other threads hang still counts as alive. Thread-safe.
+    """Writes the row in a thread of its own, so that a worker whose other threads hang counts as alive. Thread-safe.
 
-    A beat that fails, for want of a database or of its table, is tried again; nothing else notices.
-
-    Args:
-        database: where the row is.
-        clock: the database's.
-        monotonic: seconds, to measure idle times.
-        on_exhaustion: called with the resource that this process had too little of to write its row.
+    A write that fails is tried again, and disturbs nothing else. If it fails because a resource of this process is
+    exhausted, ``on_exhaustion`` is called with the resource.
     """
 
     def __init__(
@@ -58,27 +53,22 @@ class Heartbeat:
         self._thread: threading.Thread | None = None
 
     def start(self, name: str, slots: int) -> None:
-        """Begin to beat; does not wait for the first beat.
-
-        Args:
-            name: the worker's node name.
-            slots: orders that it works on at once.
-        """
+        """Start to write, without waiting, for a worker with this node name that works on ``slots`` orders at once."""
         self.identify(name, slots)
         self._thread = threading.Thread(target=self._run, name="breakwall-heartbeat", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Remove the row and end; waits at most `STOP_TIMEOUT` seconds. Also without a start."""
+        """Remove the row and end, within `STOP_TIMEOUT` seconds. Allowed without a start too."""
         self._stopped = True
         self._wake.set()
         if self._thread is not None:
             self._thread.join(STOP_TIMEOUT)
 
     def set_exhausted(self, what: str | None) -> None:
-        """Report what the worker has run out of, in a sentence; None once it has everything again.
+        """Have the row say what is exhausted, in a sentence; None for nothing. A change is written at once.
 
-        The next beat writes it; a change causes a beat at once. Never waits, never raises.
+        Never waits, never raises.
         """
         changed, self._exhausted = what != self._exhausted, what
         if changed:
@@ -89,7 +79,7 @@ class Heartbeat:
         self._busy_at = self._monotonic()
 
     def identify(self, name: str, slots: int) -> None:
-        """Make a row of its own for the worker of that name, to be written at the next beat."""
+        """Make a new row for the worker of that name, to be written in the next run."""
         self._identity = Identity(
             id=uuid.uuid4().hex,
             name=name,
@@ -100,8 +90,8 @@ class Heartbeat:
             reads=MESSAGE_FORM,
         )
 
-    def beat(self) -> bool:
-        """Write one sign of life. Returns whether it was written; raises nothing."""
+    def run_once(self) -> bool:
+        """Write the row. Returns whether it was written; raises nothing."""
         idle = None if self._busy_at is None else max(0.0, self._monotonic() - self._busy_at)
 
         def write(connection: Connection, identity: Identity) -> None:
@@ -111,7 +101,7 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stopped:
-            self._wake.wait(HEARTBEAT_INTERVAL if self.beat() else RETRY_INTERVAL)
+            self._wake.wait(HEARTBEAT_INTERVAL if self.run_once() else RETRY_INTERVAL)
             self._wake.clear()
         self._write(lambda connection, identity: remove_worker(connection, identity.id))
 
@@ -119,12 +109,11 @@ class Heartbeat:
         identity = self._identity
         if identity is None:
             return False
-
         try:
             self._database.write(lambda connection: write(connection, identity), name="heartbeat")
-        except Exception as error:  # whatever needs the database reports this itself
+        except Exception as error:  # an outage of the database is reported elsewhere
             log.debug("no heartbeat: %s", type(error).__name__)
             if (resource := exhausted_resource(error)) is not None:
-                self._on_exhaustion(resource)  # an idle worker has no other way to report it
+                self._on_exhaustion(resource)  # an idle worker notices it only here
             return False
         return True

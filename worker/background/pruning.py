@@ -1,4 +1,4 @@
-"""Prunes a little at a time, between two looks of the dispatcher."""
+"""Prunes a little at a time, between two runs of the dispatcher."""
 
 import time
 from collections.abc import Callable
@@ -8,17 +8,14 @@ from breakwall.payments.ledger.pruning import BATCH, Pruning
 
 BATCHES = 2  # Transactions in one call. At one call a second that is twice what 100 orders a second need.
 
-# Seconds until the next pass, once one is complete. Each pass reads past all old orders that are kept.
+# Seconds from the end of one scan of the old orders to the next scan. A scan also reads the old orders that are kept.
 PAUSE = 60.0
 
 
 class PruningStep:
-    """A few transactions a call, `run_once`; none for a minute after a complete pass or a failure.
+    """Prunes orders that finished more than ``age`` seconds ago, a few transactions per `run_once`.
 
-    Args:
-        pruning: deletes orders and forgets keys.
-        age: seconds after which a finished order is deleted.
-        clock: monotonic seconds.
+    After a complete scan or a failure it does nothing for a minute.
     """
 
     def __init__(self, pruning: Pruning, age: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,16 +28,14 @@ class PruningStep:
     def run_once(self) -> int:
         """Prune up to `BATCHES` batches; returns how many orders were deleted.
 
-        Raises:
-            DatabaseUnavailableError: earlier batches are pruned. Also if its tables do not exist yet.
+        Raises `DatabaseUnavailableError`, also if its tables do not exist yet. Earlier batches stay pruned.
         """
         if self._clock() < self._paused_until:
             return 0
         try:
             pruned, forgotten = self._prune(), self._forget()
         except Exception:
-            # So that the failure is reported once a minute, not at each look.
-            self._pause()
+            self._pause()  # so that the failure is reported once a minute, not in each run
             raise
         if self._after is None and forgotten < BATCHES * BATCH:
             self._pause()

@@ -1,4 +1,4 @@
-"""Records foreign messages that workers set aside: counts them, logs each kind once a minute, stores them."""
+"""Records the strange messages that a worker sets aside: logs each kind once a minute, and stores them."""
 
 import logging
 import queue
@@ -15,20 +15,16 @@ from breakwall.payments.fleet.strange_messages import MessageParts, store_messag
 
 log = logging.getLogger("breakwall.worker")
 
-# Messages that may wait to be stored. Those beyond are only counted: many at once are mostly the same.
+# Messages that may wait to be stored. More are not stored, only logged: many at once are mostly the same.
 QUEUE_SIZE = 200
-
 BATCH = 50  # Messages stored in one transaction.
-
-CLOSE_TIMEOUT = 2.0  # Seconds that the worker's end waits for those that are not stored yet.
+CLOSE_TIMEOUT = 2.0  # Seconds that an ending worker waits for messages that are not stored yet.
 
 
 class StrangeMessageRecorder:
     """Takes messages from the event loop without delaying it. Safe for threads.
 
-    Args:
-        database: where they are stored. If it fails, they are only logged and counted.
-        clock: seconds, monotonic.
+    If the database fails, the messages are only logged.
     """
 
     def __init__(self, database: Callable[[], Database], clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +39,7 @@ class StrangeMessageRecorder:
         if number := self._throttle.admit(message.reason):
             more = "" if number == 1 else f" (and {number - 1:,} more like it)"
             log.warning(
-                "set aside a message that is none of ours: %s%s; `breakwall queue strange` shows it",
+                "set aside a strange message: %s%s; `breakwall queue strange` shows it",
                 *(message.reason, more),
             )
         with suppress(queue.Full):
@@ -63,19 +59,19 @@ class StrangeMessageRecorder:
             if self._thread is not None:
                 return
             thread = threading.Thread(target=self._run, name="breakwall-strange", daemon=True)
-            # If no thread can be started now, the next message tries again. All of them are logged already.
+            # If no thread can be started now, the next message tries again. Each of them is logged already.
             with suppress(*EXHAUSTION_ERRORS):
                 thread.start()
                 self._thread = thread
 
     def _run(self) -> None:
-        going_on = True
-        while going_on:
+        closed = False
+        while not closed:
             batch = [self._waiting.get()]
             with suppress(queue.Empty):
                 while len(batch) < BATCH:
                     batch.append(self._waiting.get_nowait())
-            going_on = None not in batch
+            closed = None in batch
             self._store([message for message in batch if message is not None])
 
     def _store(self, batch: list[MessageParts]) -> None:
@@ -83,7 +79,7 @@ class StrangeMessageRecorder:
             return
         try:
             store_messages(self._database(), batch)
-        except Exception as error:  # the message is set aside either way
+        except Exception as error:  # the messages are set aside nevertheless
             kind = type(error).__name__
             if self._throttle.admit(kind):
-                log.warning("messages that are none of ours could not be kept (%s)", kind)
+                log.warning("strange messages could not be stored (%s)", kind)

@@ -1,4 +1,4 @@
-"""The backlog in the log, at Celery's default level: one line when it begins, one each minute, one when it is gone."""
+"""Logs the backlog at Celery's default level: when it begins, once a minute, and when it is gone."""
 
 import logging
 import time
@@ -20,23 +20,16 @@ from breakwall.worker.log.backlog_queries import (
 
 log = logging.getLogger("breakwall.backlog")
 
-LEAST_AGE = 10.0  # Seconds that an order waits before that is called a backlog: a retry or two are normal.
-
+LEAST_AGE = 10.0  # Seconds that an order waits before there is a backlog: a retry or two are normal.
 LINE_INTERVAL = 60.0  # Seconds between two lines about the same backlog.
-
-LOOK_INTERVAL = 1.0  # Seconds between two looks at the database.
+SAMPLE_INTERVAL = 1.0  # Seconds between two samples of the database.
 
 
 class BacklogLog:
-    """Logs the backlog; changes nothing and raises nothing.
+    """Logs the backlog; changes nothing and raises nothing. Of the breaker it reads only the status.
 
-    Args:
-        database: where the orders are.
-        breaker: the payment service's circuit; only its status is read.
-        depth: messages that wait at the broker; None if it does not answer.
-        publishing_fails: whether the broker took none of the last messages; a full one still answers.
-        clock: what ages are measured by.
-        monotonic: seconds, for the intervals.
+    ``depth`` gives the number of messages that wait at the broker, or None if it does not answer. A full broker
+    answers, so ``publishing_fails`` says whether it took none of the last messages.
     """
 
     def __init__(
@@ -55,22 +48,22 @@ class BacklogLog:
         self._clock = clock or DatabaseClock()
         self._monitor = Monitor(database, breaker, depth, clock=self._clock)
         self._monotonic = monotonic
-        self._next_look = self._next_line = float("-inf")
+        self._next_sample = self._next_line = float("-inf")
         self._began: datetime | None = None
 
     def run_once(self) -> None:
-        """Look at the backlog and log what is new, if it is time to. Called after each look of the dispatcher."""
+        """Log what is new, if the time for a sample has come. Called after each run of the dispatcher."""
         now = self._monotonic()
-        if now < self._next_look:
+        if now < self._next_sample:
             return
-        self._next_look = now + LOOK_INTERVAL
+        self._next_sample = now + SAMPLE_INTERVAL
         try:
             self._update(self._database.read(lambda connection: sample_backlog(connection, self._clock)))
         except (DatabaseUnavailableError, SchemaError):
             pass  # the dispatcher reports that
         except Exception:
-            log.exception("the look at the backlog failed and is tried again in a minute")
-            self._next_look = now + LINE_INTERVAL
+            log.exception("the backlog could not be read; the next try is in a minute")
+            self._next_sample = now + LINE_INTERVAL
 
     def _update(self, sample: BacklogSample) -> None:
         if self._began is None:
@@ -79,7 +72,7 @@ class BacklogLog:
                 self._write("a backlog has begun")
         elif sample.waiting:
             if self._monotonic() >= self._next_line:
-                self._write("the backlog goes on")
+                self._write("the backlog continues")
         elif not sample.in_flight:
             self._write_gone(self._began, sample.now)
             self._began = None
@@ -116,26 +109,19 @@ class BacklogLog:
         finished = self._database.read(lambda connection: count_finished(connection, began))
         lasted = (now - began).total_seconds()
         fields = {"lasted_seconds": round(lasted, 1), "settled": finished}
-        if not finished:
-            log.warning(
-                "after %s s the orders of the backlog are no longer there; none was finished",
-                f"{lasted:,.0f}",
-                extra=fields,
-            )
-            return
-        statuses = ", ".join(f"{number:,} {status}" for status, number in finished.items())
-        log.warning(
-            "the backlog is gone after %s s: %s orders that had waited are finished (%s)",
-            *(f"{lasted:,.0f}", f"{sum(finished.values()):,}", statuses),
-            extra=fields,
-        )
+        gone = f"after {lasted:,.0f} s the orders of the backlog are no longer there; none was finished"
+        if finished:
+            statuses = ", ".join(f"{number:,} {status}" for status, number in finished.items())
+            number = f"{sum(finished.values()):,} orders that had waited are finished ({statuses})"
+            gone = f"the backlog is gone after {lasted:,.0f} s: {number}"
+        log.warning("%s", gone, extra=fields)
 
     def _is_reporter(self) -> bool:
-        """Whether this worker writes the lines: one of many does, the oldest."""
+        """Whether this worker writes the lines: only the oldest of all workers does."""
         try:
             return self._database.read(lambda connection: is_oldest_worker(connection, self._clock))
         except (DatabaseUnavailableError, SchemaError):
-            return True  # a database of an older version has no heartbeats
+            return True  # an older database has no heartbeats
 
     def _other_obstacle(self, backlog: Backlog) -> str:
         rejected, drained = backlog.rejected.orders, backlog.drained_last_minute
@@ -163,11 +149,9 @@ def _in_words(backlog: Backlog, amounts: Mapping[str, int]) -> str:
 
 def _circuit_obstacle(status: BreakerStatus) -> str | None:
     """How the circuit keeps the orders waiting; None if it does not."""
-    override = status.override
-    if override is not None:
-        if override.mode is not OverrideMode.FORCED_OPEN:
-            return None
-        return f"the circuit is forced open by {override.actor}: {override.reason}"
+    if (override := status.override) is not None:
+        forced_open = f"the circuit is forced open by {override.actor}: {override.reason}"
+        return forced_open if override.mode is OverrideMode.FORCED_OPEN else None
     if status.state is CircuitState.OPEN:
         return f"the circuit is open, the first probe in {status.retry_after:,.0f} s"
     if status.state is CircuitState.HALF_OPEN:

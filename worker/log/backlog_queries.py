@@ -1,4 +1,4 @@
-"""What the backlog's lines in the log need beside the monitor's snapshot. The queries change nothing."""
+"""Reads what the lines about the backlog need beside the monitor's snapshot."""
 
 import os
 import socket
@@ -12,24 +12,23 @@ from breakwall.payments.db.query_hints import likely
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders, workers
 from breakwall.payments.fleet.workers import is_alive
 
-# Waiting orders that are read each second: a few are enough to see whether there is a backlog.
-SAMPLE_SIZE = 100
+SAMPLE_SIZE = 100  # Waiting orders that are read each second: enough to see whether there is a backlog.
 
 HAD_WAITED = or_(orders.c.retry_count > 0, orders.c.deferral_count > 0)
 
 
 @dataclass(frozen=True, slots=True)
 class BacklogSample:
-    """A cheap look. ``waiting`` is `SAMPLE_SIZE` at most; ``in_flight``: none waits, but a worker has one."""
+    """Whether there is a backlog, cheaply."""
 
     now: datetime
-    waiting: int
-    in_flight: bool
+    waiting: int  # Orders, at most `SAMPLE_SIZE`.
+    in_flight: bool  # No order waits, but a worker works on one that has waited.
     oldest_seconds: float
 
 
 def sample_backlog(connection: Connection, clock: Clock) -> BacklogSample:
-    """Whether anything waits, at the cost of `SAMPLE_SIZE` rows at most."""
+    """Take a sample, of `SAMPLE_SIZE` rows at most."""
     sample = (
         select(orders.c.created_at.label("since"))
         .where(likely(orders.c.status == QUEUED), orders.c.dispatch_at.is_not(None))
@@ -72,8 +71,8 @@ def amounts_by_currency(connection: Connection) -> dict[str, int]:
 def count_finished(connection: Connection, since: datetime) -> dict[str, int]:
     """How many orders that had waited have finished since then, by status.
 
-    An imported order that its first attempt finishes shows no sign of having waited. If no finished order shows
-    one, all are counted.
+    If the first attempt finishes an imported order, its row does not record that it waited. So if no row records a
+    wait, all finished orders are counted.
     """
     query = (
         select(orders.c.status, func.count().label("number"))
@@ -86,7 +85,7 @@ def count_finished(connection: Connection, since: datetime) -> dict[str, int]:
 
 
 def is_oldest_worker(connection: Connection, clock: Clock) -> bool:
-    """Whether this process is the oldest live worker. Without any heartbeat each worker counts as that."""
+    """Whether this process is the oldest live worker. Without any heartbeat, every worker counts as the oldest."""
     oldest = connection.execute(
         select(workers.c.host, workers.c.pid)
         .where(is_alive(clock))

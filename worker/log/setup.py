@@ -1,6 +1,6 @@
 """Sets up a worker's logging: Celery's handlers, levels and files, with lines in Breakwall's format.
 
-Importing it connects it to Celery's signals. It acts only where Celery runs a worker of `breakwall.worker.app`.
+The import connects it to Celery's signals. It changes only workers of `breakwall.worker.app`.
 """
 
 import logging
@@ -24,12 +24,12 @@ log = logging.getLogger("breakwall.worker")
 
 @signals.celeryd_init.connect
 def set_up(instance: Any, **_: Any) -> None:
-    """Runs before Celery sets up its logging: have our formatter put on each handler that Celery makes."""
+    """Before Celery sets up its logging: give each handler that it will make our formatter."""
     runtime = getattr(instance.app, "breakwall", None)
     if runtime is None:
         return
     chosen = runtime.settings.log.format
-    # As root Celery recommends --uid, which our worker refuses: see `advise_against_root`.
+    # To root Celery recommends --uid, which our worker refuses: see `advise_against_root`.
     warnings.filterwarnings("ignore", category=SecurityWarning)
 
     stderr_is_json = is_json_on(sys.__stderr__, chosen)
@@ -50,11 +50,7 @@ def set_up(instance: Any, **_: Any) -> None:
 
 
 class _LostLines:
-    """Reports on stderr, once a minute, that a handler could not write a line.
-
-    Args:
-        as_json: the format of the report.
-    """
+    """Reports on stderr, once a minute, that a handler could not write a line."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._report = throttled(self._write)
@@ -63,14 +59,14 @@ class _LostLines:
     def __call__(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
         why = getattr(error, "strerror", None) or type(error).__name__
-        self._report(f"lines of the log are lost, for they cannot be written ({why})")
+        self._report(f"lines of the log are lost, because they cannot be written ({why})")
 
     def _write(self, sentence: str) -> None:
         with suppress(OSError):  # stderr itself may be what is full
             os.write(2, _line(self._formatter, log.name, logging.ERROR, sentence))
 
 
-# Python would print these two to stderr, and Celery would make an event of each piece that is printed.
+# Python would print these two errors to stderr, and Celery would make an event of each printed piece.
 
 
 def _log_thread_failure(failed: threading.ExceptHookArgs) -> None:
@@ -85,7 +81,7 @@ def _log_unraisable(failed: Any) -> None:
 
 
 def _log_early_messages() -> None:
-    """Make events of what comes before Celery sets up its logging, and of what it prints at its end."""
+    """Make events of the messages before Celery sets up its logging, and of what it prints at its end."""
     early = logging.StreamHandler(sys.__stderr__)
     early.setLevel(logging.WARNING)
     early.setFormatter(LineFormatter(as_json=True))
@@ -104,16 +100,16 @@ def _log_instead_of_print(message: str, stream: Any = None) -> None:
 
 
 def _line(formatter: logging.Formatter, logger: str, level: int, message: str) -> bytes:
-    return (
-        f"{formatter.format(logging.LogRecord(logger, level, __file__, 0, message, None, None))}\n".encode()
-    )
+    record = logging.LogRecord(logger, level, __file__, 0, message, None, None)
+    return f"{formatter.format(record)}\n".encode()
 
 
 @signals.celeryd_after_setup.connect
 def log_start(instance: Any, **_: Any) -> None:
-    """Where the log is JSON, replace Celery's banner, whose lines are no events."""
-    handlers = logging.getLogger().handlers
-    if not any(_writes_json(handler) for handler in handlers) or instance.quiet or _is_on_terminal():
+    """Where the log is JSON, log an event instead of Celery's banner."""
+    formatters = [handler.formatter for handler in logging.getLogger().handlers]
+    on_terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
+    if instance.quiet or on_terminal or not any(getattr(one, "as_json", False) for one in formatters):
         return
     instance.quiet = True
     pool = getattr(instance.pool_cls, "__module__", str(instance.pool_cls)).split(".")[-1]
@@ -127,16 +123,8 @@ def log_start(instance: Any, **_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def advise_against_root(instance: Any, **_: Any) -> None:
-    """Celery makes a warning of it. A container's only user is often root, and nothing fails: INFO is enough."""
+    """Celery logs a warning. A container's only user is often root, and nothing fails, so INFO is enough."""
     if getattr(instance.app, "breakwall", None) is not None and os.geteuid() == 0:
         log.info(
             "the worker runs as root, which it does not need: start it as a user of its own (systemd: User=)"
         )
-
-
-def _is_on_terminal() -> bool:
-    return sys.__stdout__ is not None and sys.__stdout__.isatty()
-
-
-def _writes_json(handler: logging.Handler) -> bool:
-    return isinstance(handler.formatter, LineFormatter) and handler.formatter.as_json

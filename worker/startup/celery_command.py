@@ -1,7 +1,4 @@
-"""Undoes or refuses what Celery's own command line did before it loaded our app.
-
-`breakwall worker` needs none of it: there, nothing of Celery's runs first.
-"""
+"""For `celery -A worker worker`: undoes or refuses what Celery's command line did before it loaded our app."""
 
 import os
 
@@ -31,10 +28,8 @@ class CeleryCommandError(Exception):
 def take_over_celery_command() -> None:
     """Called while Celery's command line loads the app; anywhere else it changes nothing.
 
-    Afterwards no environment variable sets an option, and the worker takes only the options that work.
-
-    Raises:
-        CeleryCommandError: naming every option and variable that has already had an effect.
+    Afterwards no environment variable sets an option, and the worker takes only the options that work. Raises
+    `CeleryCommandError` with every option and variable that has had an effect already.
     """
     context = click.get_current_context(silent=True)
     if context is None or context.command is not celery:
@@ -58,6 +53,6 @@ def _options(context: click.Context) -> list[str]:
 
 def _variables() -> list[str]:
     return [
-        f"{name}: unset it, or start with `breakwall worker`; Celery has read it before Breakwall was there."
+        f"{name}: unset it, or start with `breakwall worker`; Celery has read it before it loaded Breakwall."
         for name in read_at_import(os.environ)
     ]

@@ -14,24 +14,14 @@ from breakwall.broker.config import QUEUE
 from breakwall.terminal.logs import is_log_json, write_event
 
 # By Celery's own names. `pool` takes one value; gossip and mingle are always off.
-ACCEPTED = frozenset(
-    {
-        "concurrency",
-        "heartbeat_interval",
-        "hostname",
-        "logfile",
-        "loglevel",
-        "pidfile",
-        "pool",
-        "task_events",
-        "without_gossip",
-        "without_heartbeat",
-        "without_mingle",
-    }
+_SUPPORTED = (
+    "concurrency heartbeat_interval hostname logfile loglevel pidfile pool task_events without_gossip "
+    "without_heartbeat without_mingle"
 )
+SUPPORTED = frozenset(_SUPPORTED.split())
 
-# Options that are accepted with one value: the one that applies without them.
-ACCEPTED_VALUES = {"optimization": "default", "prefetch_multiplier": 1, "queues": [QUEUE]}
+# Options that work with one value: the one that applies without them.
+SUPPORTED_VALUES = {"optimization": "default", "prefetch_multiplier": 1, "queues": [QUEUE]}
 
 MOST_THREADS = 1000
 
@@ -39,24 +29,23 @@ ONLY_THREADS = (
     "payments run in threads, the only pool that works here: they wait for the payment service nearly all of the "
     "time. Leave it out, and set with --concurrency how many are tried at once"
 )
-_NO_CHILDREN = "it is about child processes, and there are none: payments run in threads"
+_NO_CHILDREN = "there are no child processes: payments run in threads"
 _NO_LIMITS = "a thread cannot be ended. BREAKWALL_PAYMENT_TIMEOUT bounds each call to the payment service"
 _NO_SCHEDULE = "there is no schedule: due times are in the database, and every worker publishes due orders"
 _ONE_QUEUE = f"a worker drains one queue, {QUEUE}, and nothing else"
 _START_AS_USER = (
-    "files are opened before Celery would change the user: start the worker as that user (systemd: User=, Group=; "
-    "or runuser)"
+    "files are open before Celery changes the user: start the worker as that user (systemd: User=)"
 )
 _SERVICE_MANAGER = (
-    "in the background it would work in another folder and read other settings: have a service manager "
-    "(systemd, supervisor, a container) run it in the foreground"
+    "in the background it would work in another folder and read other settings: let a service manager "
+    "(systemd, a container) run it in the foreground"
 )
 
 REASONS = {
-    "autoscale": "the number of threads is fixed: set --concurrency; a waiting thread costs next to nothing",
+    "autoscale": "the number of threads is fixed: set --concurrency; a waiting thread costs almost nothing",
     "beat": _NO_SCHEDULE,
     "detach": _SERVICE_MANAGER,
-    "disable_prefetch": "it is always so: nothing is taken from the broker before a thread is free",
+    "disable_prefetch": "it always applies: nothing is taken from the broker before a thread is free",
     "exclude_queues": _ONE_QUEUE,
     "executable": _SERVICE_MANAGER,
     "gid": _START_AS_USER,
@@ -66,14 +55,12 @@ REASONS = {
     "optimization": _NO_CHILDREN,
     "pool_start_method": _NO_CHILDREN,
     "prefetch_multiplier": "it is 1: orders taken ahead could not be paused, and no other worker would see them",
-    "purge": (
-        "it would end no order, only delay it: orders are in the database. `breakwall orders cancel` ends them"
-    ),
+    "purge": "it would only delay orders: they are in the database. `breakwall orders cancel` ends them",
     "queues": _ONE_QUEUE,
     "schedule_filename": _NO_SCHEDULE,
     "scheduler": _NO_SCHEDULE,
     "soft_time_limit": _NO_LIMITS,
-    "statedb": "it keeps revoked ids, and an order is not ended by revoking its message",
+    "statedb": "it keeps revoked ids, and a revoked message does not end its order",
     "time_limit": _NO_LIMITS,
     "uid": _START_AS_USER,
     "umask": "it works only with --detach: set it where the worker is started",
@@ -102,7 +89,7 @@ def own_worker() -> click.Command:
 
 
 def check_before_start(command: click.Command) -> None:
-    """Make a worker command refuse, before it does anything else, every option that does not work here."""
+    """Make a worker command first refuse every option that does not work here."""
     types = {"pool": ThreadPoolType(), "concurrency": click.IntRange(1, MOST_THREADS)}
     for param in command.params:
         if param.name in types:
@@ -128,26 +115,22 @@ def _checked(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check(context: click.Context) -> None:
-    """Check the options on a worker's command line.
-
-    Raises:
-        click.UsageError: naming every option that does not work, and why.
-    """
-    refused = [
+    """Raise `click.UsageError`, with the reason for each option on the command line that does not work."""
+    problems = [
         f"{_spelling(param)}: {REASONS.get(param.name or '', UNKNOWN)}."
         for param in context.command.params
-        if _is_given(context, param.name or "") and not _is_accepted(param.name or "", context)
+        if _is_given(context, param.name or "") and not _is_supported(param.name or "", context)
     ]
     if context.args:
-        refused.append(
-            "a worker takes options only; Breakwall's settings are in the environment (README.md)."
+        problems.append(
+            "a worker takes only options; Breakwall's settings are in the environment (README.md)."
         )
-    if refused:
-        raise click.UsageError("\n".join(refused), context)
+    if problems:
+        raise click.UsageError("\n".join(problems), context)
 
 
-def _is_accepted(name: str, context: click.Context) -> bool:
-    return name in ACCEPTED or (name in ACCEPTED_VALUES and context.params[name] == ACCEPTED_VALUES[name])
+def _is_supported(name: str, context: click.Context) -> bool:
+    return name in SUPPORTED or (name in SUPPORTED_VALUES and context.params[name] == SUPPORTED_VALUES[name])
 
 
 def _is_given(context: click.Context, name: str) -> bool:

@@ -17,7 +17,7 @@ WRONG_SETTINGS = 2  # Exit code: a person has to correct something before anothe
 
 
 class QueueStep(bootsteps.StartStopStep):
-    """Refuse to start if the queue was declared differently. A broker that does not answer is waited for."""
+    """Refuse to start if the queue was declared differently. Celery waits for a broker that does not answer."""
 
     def start(self, worker: Any) -> None:
         settings = worker.app.breakwall.settings
@@ -30,7 +30,7 @@ class QueueStep(bootsteps.StartStopStep):
 
 
 class EmbeddedBrokerStep(bootsteps.StartStopStep):
-    """With no broker configured, run one, or share the one that another worker runs."""
+    """Without a configured broker, run one, or use the one that another worker runs."""
 
     def start(self, worker: Any) -> None:
         try:
@@ -43,7 +43,7 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
 
 
 class DispatcherStep(bootsteps.StartStopStep):
-    """Publish due orders from a thread of the worker's main process: no second process is needed."""
+    """Publish due orders from a thread of the worker: no second process is needed."""
 
     requires = (EmbeddedBrokerStep, "celery.worker.components:Pool", "celery.worker.components:Timer")
     loop: DispatchLoop | None = None
@@ -62,7 +62,7 @@ class DispatcherStep(bootsteps.StartStopStep):
 
 
 class HeartbeatStep(bootsteps.StartStopStep):
-    """Start the heartbeat. `close_runtime` ends it, after the last order in hand."""
+    """Start the heartbeat. `close_runtime` ends it, after the last order in progress."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -72,13 +72,13 @@ class HeartbeatStep(bootsteps.StartStopStep):
 
 @signals.worker_shutdown.connect
 def close_runtime(sender: Any, **_: Any) -> None:
-    """Close what the worker opened, after everything that uses it has stopped."""
+    """Close what the worker opened, after all that uses it has stopped."""
     runtime = getattr(sender.app, "breakwall", None)
     if runtime is not None:
         runtime.close()
 
 
 def _exit(reason: str, code: int) -> None:
-    # Celery would print a traceback for any error but an exit.
+    # For any other error Celery would print a traceback.
     log.critical("%s", reason)
     raise SystemExit(code) from None

@@ -17,7 +17,7 @@ from kombu.utils.imports import symbol_by_name
 from breakwall.broker.config import TASK
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
-from breakwall.worker.log.outcome import NOTHING_TO_DO
+from breakwall.worker.log.orders import NOTHING_TO_DO
 from breakwall.worker.retry import Retrier
 from tests.chaos.crashes.file_services import FileBroker
 
@@ -46,7 +46,7 @@ def deliver(tag: int, order_id: str, retrier: Retrier, broker: FileBroker) -> No
     app.breakwall = SimpleNamespace(
         retrier=retrier,
         exhaustion_retry=SimpleNamespace(run=lambda work: work()),
-        outcome_log=SimpleNamespace(write=lambda order_id, status, took: str(status or NOTHING_TO_DO)),
+        order_log=SimpleNamespace(write=lambda order_id, status, took: str(status or NOTHING_TO_DO)),
         heartbeat=SimpleNamespace(mark_busy=lambda: None),
         monotonic=time.monotonic,
     )

@@ -249,7 +249,7 @@ def test_the_workers_that_are_alive_are_counted(site: Site) -> None:
     assert site.look().workers == 0
     worker = Heartbeat(site.database, clock=site.clock)
     worker.identify("celery@web-1", 20)
-    worker.beat()
+    worker.run_once()
     site.queue("a")
     assert (site.look().workers, kinds(site)) == (1, [])
     site.clock.advance(DEAD_AFTER + 1)

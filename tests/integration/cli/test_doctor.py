@@ -229,7 +229,7 @@ def beat(terminal: Terminal) -> None:
     with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
         heartbeat = Heartbeat(database)
         heartbeat.identify("celery@here", 20)
-        assert heartbeat.beat()
+        assert heartbeat.run_once()
 
 
 def test_an_embedded_broker_that_a_live_worker_does_not_run_is_a_problem(terminal: Terminal) -> None:

@@ -115,7 +115,7 @@ def test_what_a_worker_lacks_is_reported_and_is_a_problem_for_doctor(terminal: T
         heartbeat = Heartbeat(database)
         heartbeat.identify("celery@[b]web[/b]", 20)
         heartbeat.set_exhausted("no file descriptors are left")
-        assert heartbeat.beat()
+        assert heartbeat.run_once()
     shown = "celery@[b]web[/b] has run out of something: no file descriptors are left"
     assert shown in terminal.run("workers").out
     ran = terminal.run("doctor")

@@ -1,4 +1,4 @@
-"""A producer that starts during an outage: it hears of it before its first order, or goes on in time."""
+"""A producer that starts during an outage: it learns that before its first order, or continues in time."""
 
 from __future__ import annotations
 

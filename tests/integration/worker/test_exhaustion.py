@@ -1,7 +1,4 @@
-"""A busy worker that gets a second signal, or that runs out of descriptors and threads.
-
-Faults.md, second table: "second Ctrl-C, SIGQUIT to a busy worker", "a SQLite worker stands still for good".
-"""
+"""A busy worker that gets a second signal, or whose descriptors and threads are exhausted."""
 
 from __future__ import annotations
 
@@ -96,13 +93,13 @@ def site(service: PaymentService) -> Iterator[Site]:
 
 @pytest.fixture
 def busy(site: Site) -> Iterator[Site]:
-    """Its worker has payments in hand that take a moment."""
+    """Its worker has payments in progress that take a moment."""
     site.service.control.set_faults(latency=[2.0, 2.0])
     # As a terminal would: a shell in the background may have it ignored.
     site.start("--concurrency", "2", limits=lambda: _default(signal.SIGINT, signal.SIGQUIT, signal.SIGHUP))
     wait_for("its broker takes messages", lambda: " ready." in site.said(), TIMEOUT)
     site.enqueue(4)
-    wait_for("it works", lambda: site.said().count("received") >= 2, TIMEOUT)
+    wait_for("it charges", lambda: site.service.control.stats()["running"] == 2, TIMEOUT)
     yield site
     site.service.control.set_faults(latency=[0.0, 0.0])
 
@@ -121,7 +118,7 @@ def test_a_worker_that_is_told_to_hurry_ends_its_calls_and_says_so(
         time.sleep(0.2)  # two of a kind that come at once are one
     wait_for(f"it ends\n{busy.said()}", lambda: busy.process.poll() is not None, TIMEOUT)
     assert busy.process.returncode in {0, 1}  # Celery's, by what it was at; a signal's would be below
-    assert "ending: payments in hand" in busy.said()
+    assert "ending: payments in progress" in busy.said()
     assert "Traceback" not in busy.said()
     assert busy.said().count(": paid") == 2
 
@@ -164,11 +161,11 @@ def poor(service: PaymentService) -> Iterator[Site]:
 
 def test_a_worker_with_fewer_descriptors_than_threads_lets_no_message_go(poor: Site) -> None:
     # The dispatcher would send it again, a minute later.
-    assert "is put off" not in poor.said()
+    assert "is deferred" not in poor.said()
 
 
-def test_it_does_not_say_what_it_lacks_again_and_again(poor: Site) -> None:
-    # Most often it lacks nothing for longer than it waits for; that it is logged at all, `test_exhaustion` checks.
+def test_it_does_not_log_the_exhausted_resource_again_and_again(poor: Site) -> None:
+    # Mostly nothing is exhausted for longer than it waits. `tests/unit/host` tests that it is logged at all.
     assert poor.said().count("no file descriptors left") <= 2
 
 

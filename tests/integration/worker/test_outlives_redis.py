@@ -1,4 +1,4 @@
-"""A real worker over a real Valkey, and over Debian's Redis: nothing that either says or holds ends it or stops it."""
+"""A real worker over a real Valkey, and over Debian's Redis: no answer and no data of them ends or stops it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def debian_server(workspace: Workspace) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def worker(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerWorker]:
-    """A worker that finds on its start what would have ended each one that was started."""
+    """A worker that finds messages at its start that would once have ended each worker."""
     with client_of(server) as client:
         leave_poison(client)
     worker = BrokerWorker(tmp_path_factory.mktemp("worker"), server.url("1"), "--task-events")
@@ -95,7 +95,7 @@ def worker(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def check_the_end(worker: BrokerWorker) -> None:
-    """It still runs, ends well when it is asked to, and its log reads well."""
+    """It still runs, ends with exit code 0 after SIGTERM, and its log has no traceback."""
     assert worker.running, worker.log()
     assert worker.close() == 0, worker.log()
     assert not re.search(r"Traceback|Unrecoverable|CRITICAL", worker.log()), worker.log()
@@ -130,7 +130,7 @@ def message(order: Any = "some-order", **parts: Any) -> dict[str, Any]:
 
 
 def leave_poison(client: redis.Redis) -> None:
-    """What another program, or a worker that died of a strange message, leaves behind."""
+    """Leave what another program leaves, or a worker that died of a strange message."""
     long_ago = 1.0
     kept = {
         "no json": "nonsense",
@@ -211,10 +211,10 @@ def test_every_strange_message_is_set_aside_and_the_next_one_worked_on(
     assert (client.llen(QUEUE), client.hlen("unacked")) == (0, 0)
 
 
-def test_no_foreign_message_breaks_a_line_of_the_log(worker: BrokerWorker) -> None:
+def test_no_strange_message_breaks_a_line_of_the_log(worker: BrokerWorker) -> None:
     assert "\x1b" not in worker.log()
     assert "\nforged" not in worker.log()
-    assert worker.log().count("none of ours: it is no JSON") <= worker.minutes
+    assert worker.log().count("set aside a strange message: it is no JSON") <= worker.minutes
 
 
 ODD = {
@@ -243,9 +243,9 @@ def test_a_message_of_ours_is_worked_on_whatever_else_is_in_it(
     assert wait_until(lambda: client.hlen("unacked") == 0)
 
 
-def test_a_message_that_names_an_order_of_another_site_is_told(worker: BrokerWorker) -> None:
+def test_a_message_that_names_an_order_of_another_site_is_logged(worker: BrokerWorker) -> None:
     assert worker.works()
-    assert worker.says("set aside a message that is none of ours: its order is not in this database")
+    assert worker.says("set aside a strange message: its order is not in this database")
 
 
 def test_a_revoke_ends_no_order(worker: BrokerWorker, client: redis.Redis) -> None:
@@ -427,7 +427,7 @@ def test_a_user_without_a_right_to_channels_gets_its_orders_worked_on(
 
 
 def the_doctors_words(worker: BrokerWorker) -> str:
-    """Of the broker, which is a problem."""
+    """What the doctor says of the broker, which is a problem."""
     (found,) = broker(worker.settings)
     assert not found.ok
     return found.detail
@@ -443,7 +443,7 @@ def test_a_worker_outlives_a_broker_that_still_reads_its_data(server: OwnRedis, 
     assert worker.works()
 
 
-def test_a_worker_works_on_where_it_cannot_note_what_it_has_in_hand(
+def test_a_worker_continues_if_it_cannot_record_what_it_works_on(
     worker: BrokerWorker, client: redis.Redis
 ) -> None:
     client.delete("unacked", "unacked_index")
@@ -463,7 +463,7 @@ def test_a_worker_outlives_its_brokers_death_and_its_data(server: RedisServer, w
     assert worker.works()
 
 
-def test_each_way_to_fail_is_told_once_a_minute_and_no_secret_is(worker: BrokerWorker) -> None:
+def test_each_failure_is_logged_once_a_minute_and_no_secret_is(worker: BrokerWorker) -> None:
     failures = Counter(re.findall(r"the broker fails: [^.]*", worker.log()))
     assert failures
     assert max(failures.values()) <= worker.minutes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -26,14 +27,14 @@ def test_acknowledgements_are_read_back(path: Path) -> None:
     reader = AcknowledgementReader(path)
     with path.open("w") as stream:
         writer = AcknowledgementWriter(stream)
-        writer.ready()
-        writer.acknowledged(accepted(1, status="paid"))
-        writer.acknowledged(accepted(2, status="queued"))
-        writer.refused("cart-3", "no database")
-        writer.done()
+        writer.write("ready")
+        writer.write("acknowledged", **asdict(accepted(1, status="paid")))
+        writer.write("acknowledged", **asdict(accepted(2, status="queued")))
+        writer.write("failed", reason="no database")
+        writer.write("done")
     reader.follow()
     assert reader.acknowledgements == [accepted(1, status="paid"), accepted(2, status="queued")]
-    assert reader.refusals == ["no database"]
+    assert reader.errors == ["no database"]
     assert reader.ready
     assert reader.done
 
@@ -41,7 +42,7 @@ def test_acknowledgements_are_read_back(path: Path) -> None:
 def test_each_line_can_be_read_as_soon_as_it_is_written(path: Path) -> None:
     reader = AcknowledgementReader(path)
     with path.open("w") as stream:
-        AcknowledgementWriter(stream).acknowledged(accepted())
+        AcknowledgementWriter(stream).write("acknowledged", **asdict(accepted()))
         reader.follow()
         assert len(reader.acknowledgements) == 1
 
@@ -49,20 +50,20 @@ def test_each_line_can_be_read_as_soon_as_it_is_written(path: Path) -> None:
 def test_a_line_that_is_half_written_waits_for_its_other_half(path: Path) -> None:
     reader = AcknowledgementReader(path)
     with path.open("wb") as stream:
-        stream.write(b'{"event": "refused", "key": "k", "rea')
+        stream.write(b'{"event": "failed", "rea')
         stream.flush()
         reader.follow()
-        assert reader.refusals == []
+        assert reader.errors == []
         stream.write(b'son": "why"}\n')
         stream.flush()
         reader.follow()
-    assert reader.refusals == ["why"]
+    assert reader.errors == ["why"]
 
 
 def test_a_second_look_reads_nothing_twice(path: Path) -> None:
     reader = AcknowledgementReader(path)
     with path.open("w") as stream:
-        AcknowledgementWriter(stream).acknowledged(accepted())
+        AcknowledgementWriter(stream).write("acknowledged", **asdict(accepted()))
     reader.follow()
     reader.follow()
     assert len(reader.acknowledgements) == 1

@@ -18,7 +18,7 @@ MESSAGES = [
     messages.service_killed(4711),
     messages.circuit_opened(11, 0.004),
     messages.probe_failed(snapshot(retry_after=3.8)),
-    messages.outage_goes_on(snapshot(waiting=190), 5),
+    messages.outage_continues(snapshot(waiting=190), 5),
     messages.all_customers_came(snapshot()),
     messages.service_returned(12.4, 298, 5),
     messages.circuit_closed(snapshot(waiting=340)),
@@ -37,9 +37,7 @@ def test_every_sentence_ends(message: messages.DemoMessage) -> None:
 
 
 def test_the_reader_is_told_honestly_what_is_shortened() -> None:
-    assert (
-        "waits are shortened, to 2 s where a shop would have 10 or 30" in messages.introduction(OPTIONS).what
-    )
+    assert "waits are shorter: 2 s, where a shop would have 10 or 30" in messages.introduction(OPTIONS).what
 
 
 @pytest.mark.parametrize(
@@ -54,8 +52,8 @@ def test_a_turning_point_says_what_it_means_for_the_customer_and_what_comes_next
 
 def test_one_is_singular() -> None:
     assert "1 card charged" in messages.answers_lost(1).what
-    assert "1 order waiting" in messages.outage_goes_on(snapshot(waiting=1), 1).what
-    assert "called 1 time:" in messages.outage_goes_on(snapshot(waiting=1), 1).what
+    assert "1 order waiting" in messages.outage_continues(snapshot(waiting=1), 1).what
+    assert "called only 1 time." in messages.outage_continues(snapshot(waiting=1), 1).what
 
 
 def test_a_wait_too_short_to_measure_is_not_called_nothing() -> None:

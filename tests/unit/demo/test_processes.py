@@ -22,6 +22,7 @@ class FakeChild:
         self.options = options
         self.running = True
         self.how_it_ended = "ended with code 1"
+        self.pid = 4711
 
     def kill(self) -> None:
         self.running = False
@@ -88,7 +89,7 @@ def test_a_worker_that_ends_when_the_customers_are_done_is_missed(
 
 def test_what_is_killed_on_purpose_is_not_missed(processes: DemoProcesses) -> None:
     killed = child(processes, "worker")
-    processes.kill(processes.worker)
+    assert processes.kill("worker") == killed.pid
     assert not killed.running
     processes.check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from breakwall.demo.proof import OrderFault, Proof, ProofVerdict
@@ -19,7 +20,7 @@ def report(
 ) -> DemoReport:
     verdicts = verdicts or {ProofVerdict.PAID: 95, ProofVerdict.DECLINED: 5}
     return DemoReport(
-        proof=Proof(sum(verdicts.values()), verdicts, {"KRW": 5000}, {"KRW": charged}, faults or []),
+        proof=Proof(sum(verdicts.values()), Counter(verdicts), {"KRW": 5000}, {"KRW": charged}, faults or []),
         lost_answers=LostAnswers(found=3, absent=1),
         figures=OutageFigures(most_waiting=40, came_while_open=30, calls_while_open=4, worker_killed=True),
         refused=refused,

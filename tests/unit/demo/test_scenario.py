@@ -1,4 +1,4 @@
-"""The scenario goes on only when what it waits for has happened, and says so if it does not happen."""
+"""Each step of the scenario waits until the one before has happened; an error names what did not happen."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ class FakeProcesses:
 
     def __init__(self) -> None:
         self.done: list[str] = []
-        self.payment_service = SimpleNamespace(name="payment service", pid=4711)
-        self.worker = SimpleNamespace(name="worker", pid=4712)
+        self.options = DemoOptions(orders=200, rate=10, outage=6, seed=1)
         self.acknowledgements = SimpleNamespace(ready=True, median_wait=lambda since: 0.004)
         self.control = self
 
@@ -32,8 +31,9 @@ class FakeProcesses:
     def stats(self) -> dict[str, Any]:
         return {"injected": {"charge_then_fail": 6}}
 
-    def kill(self, child: Any) -> None:
-        self.done.append(f"kill {child.name}")
+    def kill(self, name: str) -> int:
+        self.done.append(f"kill {name}")
+        return 4711
 
     def payment_service_ready(self) -> bool:
         return True
@@ -63,7 +63,7 @@ class FakeMonitor:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def look(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
+    def take_snapshot(self, service: ServiceState, *, worker_alive: bool) -> DemoSnapshot:
         if service is ServiceState.DEAD and self.dead_since is None:
             self.dead_since = self.now
         if service is ServiceState.UP and self.dead_since is not None and self.back_since is None:
@@ -103,7 +103,7 @@ class RecordingScreen:
         self.texts: list[str] = []
         self.parts: list[int] = []
 
-    def part(self, number: int, title: str) -> None:
+    def part(self, number: int) -> None:
         self.parts.append(number)
 
     def write(self, message: DemoMessage) -> None:
@@ -121,9 +121,8 @@ class Demo:
 
     def __init__(self, monitor: FakeMonitor) -> None:
         self.processes, self.screen, self.monitor = FakeProcesses(), RecordingScreen(), monitor
-        options = DemoOptions(orders=200, rate=10, outage=6, seed=1)
         around: Any = (self.processes, monitor, self.screen)
-        self.scenario = DemoScenario(*around, options, lambda: monitor.now, monitor.sleep)
+        self.scenario = DemoScenario(*around, lambda: monitor.now, monitor.sleep)
 
 
 def test_everything_happens_in_its_order() -> None:

@@ -41,8 +41,9 @@ def ledger(settings: Settings, clock: ManualClock) -> Iterator[Ledger]:
 
 @pytest.fixture
 def monitor(settings: Settings, ledger: Ledger, tmp_path: Path) -> Iterator[DemoMonitor]:
-    with DemoMonitor(settings, AcknowledgementReader(tmp_path / "customers.jsonl"), lambda: 1.5) as monitor:
-        yield monitor
+    monitor = DemoMonitor(settings, AcknowledgementReader(tmp_path / "customers.jsonl"), lambda: 1.5)
+    yield monitor
+    monitor.close()
 
 
 def order(number: int) -> Order:
@@ -68,14 +69,14 @@ def test_an_order_whose_customer_waits_is_unfinished_and_not_waiting(
     ledger: Ledger, monitor: DemoMonitor
 ) -> None:
     sent(ledger, 1)
-    seen = monitor.look(ServiceState.UP, worker_alive=True)
+    seen = monitor.take_snapshot(ServiceState.UP, worker_alive=True)
     assert (seen.unfinished, seen.waiting) == (1, 0)
 
 
 def test_queued_orders_wait_also_while_a_worker_charges_them(ledger: Ledger, monitor: DemoMonitor) -> None:
     accepted = ledger.accept_queued([order(1), order(2)], deferrals=1)
     assert ledger.claim(accepted.new["cart-1"]) is not None
-    seen = monitor.look(ServiceState.UP, worker_alive=True)
+    seen = monitor.take_snapshot(ServiceState.UP, worker_alive=True)
     assert (seen.unfinished, seen.waiting) == (2, 2)
     assert monitor.count_retried_now() == 1
 
@@ -85,7 +86,7 @@ def test_finished_orders_are_counted_by_status(ledger: Ledger, monitor: DemoMoni
     ledger.record(sent(ledger, 1), paid, Decision(OrderStatus.PAID))
     declined = ChargeAnswer(Outcome.DECLINED, Health.SUCCESS, code="card_declined")
     ledger.record(sent(ledger, 2), declined, Decision(OrderStatus.DECLINED))
-    seen = monitor.look(ServiceState.UP, worker_alive=True)
+    seen = monitor.take_snapshot(ServiceState.UP, worker_alive=True)
     assert (seen.paid, seen.declined, seen.unfinished) == (1, 1, 0)
     assert seen.circuit is CircuitState.CLOSED
 
@@ -114,9 +115,9 @@ def test_calls_are_counted_since_a_moment_with_the_look_ups_that_got_no_answer(
     assert monitor.count_calls_since(moment) == 3
 
 
-def test_looking_changes_nothing(ledger: Ledger, monitor: DemoMonitor) -> None:
+def test_a_snapshot_changes_nothing(ledger: Ledger, monitor: DemoMonitor) -> None:
     ledger.accept_queued([order(1)])
-    first = monitor.look(ServiceState.UP, worker_alive=True)
-    second = monitor.look(ServiceState.UP, worker_alive=True)
+    first = monitor.take_snapshot(ServiceState.UP, worker_alive=True)
+    second = monitor.take_snapshot(ServiceState.UP, worker_alive=True)
     assert (first.waiting, first.circuit) == (second.waiting, second.circuit)
     assert monitor.orders()[0].deferral_count == 0

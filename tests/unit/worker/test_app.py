@@ -11,7 +11,7 @@ import pytest
 from breakwall.payments.db.database import DatabaseUnavailableError, SchemaError
 from breakwall.worker.app import retry_payment
 
-PUT_OFF = "put off: the database does not answer"
+DEFERRED = "deferred: the database does not answer"
 
 
 class FakeRetrier:
@@ -32,7 +32,7 @@ def deliver(retrier: FakeRetrier, *arguments: Any, **also: Any) -> Any:
     runtime = SimpleNamespace(
         retrier=retrier,
         exhaustion_retry=SimpleNamespace(run=lambda work: work()),
-        outcome_log=SimpleNamespace(write=lambda order_id, status, took: status),
+        order_log=SimpleNamespace(write=lambda order_id, status, took: status),
         heartbeat=SimpleNamespace(mark_busy=lambda: None),
         monotonic=lambda: 0.0,
     )
@@ -58,9 +58,9 @@ class TestAMessage:
 
 class TestAFailureOfOneOrderOfSeveral:
     @pytest.mark.parametrize("error", [DatabaseUnavailableError("is gone"), SchemaError("is behind")])
-    def test_puts_that_one_off_and_loses_none(self, error: Exception) -> None:
+    def test_defers_that_one_and_loses_none(self, error: Exception) -> None:
         retrier = FakeRetrier(o2=error)
-        assert deliver(retrier, ["o1", "o2", "o3"]) == ["paid", PUT_OFF, "paid"]
+        assert deliver(retrier, ["o1", "o2", "o3"]) == ["paid", DEFERRED, "paid"]
 
     def test_that_is_unexpected_is_raised_once_the_others_are_done(
         self, caplog: pytest.LogCaptureFixture

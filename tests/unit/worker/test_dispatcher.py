@@ -1,4 +1,4 @@
-"""The dispatcher's one look: what it publishes, and what it leaves alone. No database, no broker."""
+"""One run of the dispatcher: what it publishes, and what it leaves alone. No database, no broker."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class FakeSite:
     depth: int | None = 0
     broker_takes: int = 10_000
     published: list[str] = field(default_factory=list)
-    looks_at_due: int = 0
+    due_reads: int = 0
     reclaims: int = 0
-    refusals: int = 0
+    blocked: int = 0
     prunings: int = 0
 
     def prune(self) -> None:
@@ -36,12 +36,12 @@ class FakeSite:
             self,
             lambda: self.depth,
             DispatchSettings(**{"batch": 100, "window": 500, **settings}),
-            on_circuit_refusal=self.note_refusal,
+            on_blocked=self.count_blocked,
             prune=self.prune,
         )
 
     def grown_dispatcher(self) -> Dispatcher:
-        """One that has gone on for a while."""
+        """One that has run a few times."""
         dispatcher = self.dispatcher()
         self.depth = 10_000
         for _ in range(10):
@@ -49,15 +49,15 @@ class FakeSite:
         self.depth = 0
         return dispatcher
 
-    def note_refusal(self) -> None:
-        self.refusals += 1
+    def count_blocked(self) -> None:
+        self.blocked += 1
 
     def reclaim_expired(self) -> list[str]:
         self.reclaims += 1
         return []
 
     def take_due(self, limit: int, *, republish_after: float) -> list[str]:
-        self.looks_at_due += 1
+        self.due_reads += 1
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return taken
 
@@ -94,11 +94,11 @@ def test_only_a_circuit_that_refuses_makes_a_waiting_worker_busy(site: FakeSite)
     dispatcher = site.dispatcher()
     site.slots = 0
     dispatcher.run_once()
-    assert site.refusals == 1
+    assert site.blocked == 1
     for slots, depth in ((1, 0), (None, 0), (None, 10_000), (None, None)):
         site.slots, site.depth = slots, depth
         dispatcher.run_once()
-    assert site.refusals == 1
+    assert site.blocked == 1
 
 
 def test_each_step_counts_what_still_waits_at_the_broker(site: FakeSite) -> None:
@@ -132,10 +132,10 @@ def test_publishes_as_many_due_orders_as_there_is_room_for(
     site: FakeSite, slots: int | None, depth: int | None, sent: int
 ) -> None:
     dispatcher = site.grown_dispatcher()
-    site.slots, site.depth, site.looks_at_due = slots, depth, 0
+    site.slots, site.depth, site.due_reads = slots, depth, 0
     assert dispatcher.run_once() == sent
     assert site.published == [f"order-{n}" for n in range(sent)]
-    assert site.looks_at_due == (sent > 0), "without room no order is read"
+    assert site.due_reads == (sent > 0), "without room no order is read"
 
 
 def test_gives_back_what_the_broker_did_not_take(site: FakeSite) -> None:
@@ -151,13 +151,13 @@ def test_takes_dead_workers_orders_back_even_while_the_circuit_is_open(site: Fak
 
 
 class TestPruning:
-    def test_comes_after_each_look_that_has_published_all_there_was(self, site: FakeSite) -> None:
+    def test_comes_after_each_run_that_has_published_all_there_was(self, site: FakeSite) -> None:
         dispatcher = site.grown_dispatcher()
         site.prunings, site.waiting = 0, site.waiting[:150]
         assert [dispatcher.run_once(), site.prunings] == [100, 0]
         assert [dispatcher.run_once(), site.prunings] == [50, 1]
 
-    def test_goes_on_during_an_outage(self, site: FakeSite) -> None:
+    def test_continues_during_an_outage(self, site: FakeSite) -> None:
         site.slots = 0
         site.dispatcher().run_once()
         assert site.prunings == 1

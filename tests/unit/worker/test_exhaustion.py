@@ -1,4 +1,4 @@
-"""A worker that runs out of a resource waits for it, and goes on."""
+"""A worker waits while a resource is exhausted, and then continues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def reported() -> list[str | None]:
 
 
 @pytest.fixture
-def exhaustion_log(reported: list[str | None]) -> ResourceExhaustion:
+def exhausted(reported: list[str | None]) -> ResourceExhaustion:
     return ResourceExhaustion(time.monotonic, on_change=reported.append)
 
 
@@ -52,31 +52,31 @@ def out_of_memory() -> DatabaseUnavailableError:
 
 @pytest.mark.parametrize("error", [out_of_memory(), OSError(errno.EMFILE, "no"), MemoryError()])
 def test_work_is_retried_while_a_resource_is_exhausted(
-    exhaustion_log: ResourceExhaustion, reported: list[str | None], error: Exception
+    exhausted: ResourceExhaustion, reported: list[str | None], error: Exception
 ) -> None:
     work = Work(error, times=5)
-    assert ExhaustionRetry(exhaustion_log).run(work) == "done"
+    assert ExhaustionRetry(exhausted).run(work) == "done"
     assert work.tries == 6
     assert len(reported) == 5
 
 
-def test_after_many_tries_work_is_given_up(exhaustion_log: ResourceExhaustion) -> None:
+def test_after_many_tries_work_is_given_up(exhausted: ResourceExhaustion) -> None:
     work = Work(MemoryError(), times=1000)
     with pytest.raises(MemoryError):
-        ExhaustionRetry(exhaustion_log).run(work)
+        ExhaustionRetry(exhausted).run(work)
     assert work.tries == exhaustion.TRIES
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("is down"), ValueError("a bug")])
-def test_any_other_error_is_raised_at_once(exhaustion_log: ResourceExhaustion, error: Exception) -> None:
+def test_any_other_error_is_raised_at_once(exhausted: ResourceExhaustion, error: Exception) -> None:
     work = Work(error, times=1)
     with pytest.raises(type(error)):
-        ExhaustionRetry(exhaustion_log).run(work)
+        ExhaustionRetry(exhausted).run(work)
     assert work.tries == 1
 
 
-def test_a_worker_that_ends_waits_no_longer(exhaustion_log: ResourceExhaustion) -> None:
-    retry = ExhaustionRetry(exhaustion_log)
+def test_a_worker_that_ends_waits_no_longer(exhausted: ResourceExhaustion) -> None:
+    retry = ExhaustionRetry(exhausted)
     retry.end()
     work = Work(MemoryError(), times=1000)
     with pytest.raises(MemoryError):
@@ -86,12 +86,12 @@ def test_a_worker_that_ends_waits_no_longer(exhaustion_log: ResourceExhaustion) 
 
 class TestExecutor:
     def test_work_for_which_there_is_no_thread_is_done_once_there_is_one(
-        self, exhaustion_log: ResourceExhaustion, reported: list[str | None], monkeypatch: pytest.MonkeyPatch
+        self, exhausted: ResourceExhaustion, reported: list[str | None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def none_left(executor: Any) -> None:
             raise RuntimeError("can't start new thread")
 
-        with QueueingExecutor(2, exhaustion_log) as executor:
+        with QueueingExecutor(2, exhausted) as executor:
             with monkeypatch.context() as without:
                 without.setattr(ThreadPoolExecutor, "_adjust_thread_count", none_left)
                 future = executor.submit(lambda: "done")
@@ -101,9 +101,9 @@ class TestExecutor:
             assert future.result(30) == "done"
 
     def test_a_signal_handler_that_interrupts_submit_can_shut_it_down(
-        self, exhaustion_log: ResourceExhaustion
+        self, exhausted: ResourceExhaustion
     ) -> None:
-        executor = QueueingExecutor(1, exhaustion_log)
+        executor = QueueingExecutor(1, exhausted)
         ended = threading.Event()
 
         def interrupted() -> None:

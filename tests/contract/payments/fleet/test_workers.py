@@ -42,7 +42,7 @@ class Fleet:
     def worker(self, name: str = "celery@web-1", slots: int = 20) -> Heartbeat:
         heartbeat = Heartbeat(self.database, clock=self.clock, monotonic=lambda: self.seconds)
         heartbeat.identify(name, slots)
-        assert heartbeat.beat()
+        assert heartbeat.run_once()
         return heartbeat
 
     def pass_time(self, seconds: float) -> None:
@@ -88,7 +88,7 @@ def test_a_worker_stores_its_name_host_slots_and_version(fleet: Fleet) -> None:
 def test_a_worker_with_heartbeats_stays_alive_and_keeps_its_start(fleet: Fleet) -> None:
     heartbeat = fleet.worker()
     fleet.pass_time(DEAD_AFTER)
-    heartbeat.beat()
+    heartbeat.run_once()
     (found,) = fleet.live()
     assert (found.up_seconds, found.silent_seconds) == (DEAD_AFTER, 0.0)
 
@@ -145,10 +145,10 @@ def test_a_row_from_the_future_is_no_live_worker(fleet: Fleet) -> None:
 def test_a_worker_stores_what_it_has_run_out_of_until_it_has_it_again(fleet: Fleet) -> None:
     heartbeat = fleet.worker()
     heartbeat.set_exhausted("no file descriptors are left")
-    heartbeat.beat()
+    heartbeat.run_once()
     assert fleet.live()[0].lacks == "no file descriptors are left"
     heartbeat.set_exhausted(None)
-    heartbeat.beat()
+    heartbeat.run_once()
     assert fleet.live()[0].lacks is None
 
 
@@ -158,7 +158,7 @@ def test_a_worker_stores_since_when_it_is_idle(fleet: Fleet) -> None:
     assert fleet.live()[0].idle_seconds == 20.0
     heartbeat.mark_busy()
     fleet.pass_time(5)
-    heartbeat.beat()
+    heartbeat.run_once()
     assert fleet.live()[0].idle_seconds == 5.0
 
 
@@ -187,7 +187,7 @@ def test_a_database_that_does_not_answer_disturbs_no_worker() -> None:
     heartbeat = Heartbeat(Database("postgresql+psycopg://u@127.0.0.1:9/x"))
     watch = Stopwatch()
     heartbeat.start("celery@web-1", 20)
-    assert heartbeat.beat() is False
+    assert heartbeat.run_once() is False
     heartbeat.stop()
     assert watch.seconds < 20
 
@@ -201,7 +201,7 @@ def test_a_heartbeat_that_cannot_be_written_for_want_of_something_says_of_what(
     heartbeat = Heartbeat(fleet.database, on_exhaustion=told.append)
     heartbeat.identify("celery@web-1", 20)
     monkeypatch.setattr(fleet.database, "write", Mock(side_effect=full))
-    assert heartbeat.beat() is False
+    assert heartbeat.run_once() is False
     assert told == ["disk space"]
 
 
@@ -209,6 +209,6 @@ def test_a_heartbeat_that_was_never_started_may_be_told_things_and_stopped(fleet
     heartbeat = Heartbeat(fleet.database)
     heartbeat.mark_busy()
     heartbeat.set_exhausted("memory")
-    assert heartbeat.beat() is False
+    assert heartbeat.run_once() is False
     heartbeat.stop()
     assert fleet.known() == []

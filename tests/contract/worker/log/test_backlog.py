@@ -6,37 +6,29 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, insert
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
+from breakwall.breaker import CircuitBreaker
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import orders, workers
-from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
-from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.log.backlog import BacklogLog
-from tests.manual_clock import ManualClock
+from tests.contract.site import Site
+from tests.gateway import PAID
 
 
-class Site:
-    """Orders, a circuit, a broker, and a worker that logs the backlog."""
+class LoggingSite(Site):
+    """A site whose worker logs the backlog."""
 
     def __init__(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
-        self.database = Database(url)
-        upgrade(self.database.engine)
-        self.clock = ManualClock()
-        self.ledger = Ledger(self.database, lease=15.0, clock=self.clock)
-        self.breaker = CircuitBreaker(
-            "payment", CircuitBreakerConfig(failure_threshold=1, recovery_timeout=30.0, jitter=0.0)
-        )
+        super().__init__(url)
         self.messages: int | None = 0
         self.publishing_fails = False
-        self.seconds = 0.0
         self.log = BacklogLog(
             self.database,
             self.breaker,
@@ -51,27 +43,13 @@ class Site:
         asked = [Order(user_id="u1", amount=10_000, currency=currency, idempotency_key=key) for key in keys]
         return list(self.ledger.accept_queued(asked, delay=delay, deferrals=1).new.values())
 
-    def work(
-        self, order_id: str, answer: ChargeAnswer, status: OrderStatus, delay: float = 0.0
-    ) -> OrderStatus:
-        claim = self.ledger.claim(order_id)
-        assert claim is not None
-        attempt = self.ledger.begin_attempt(claim)
-        assert attempt is not None
-        return self.ledger.record(attempt, answer, Decision(status, delay))[0]
-
     def pay(self, order_id: str) -> OrderStatus:
-        paid = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id=f"ch_{order_id}")
-        return self.work(order_id, paid, OrderStatus.PAID)
-
-    def open_circuit(self) -> None:
-        self.breaker.acquire().record_failure()
+        return self.attempt(order_id, replace(PAID, charge_id=f"ch_{order_id}"), OrderStatus.PAID)
 
     def wait(self, seconds: int, *, step: int = 1) -> None:
-        """Let the time pass, with a look in each step of it."""
+        """Let the time pass, with a run of the log in each step of it."""
         for _ in range(0, seconds, step):
-            self.clock.advance(step)
-            self.seconds += step
+            self.advance(step)
             self.log.run_once()
 
     def lines(self) -> list[str]:
@@ -96,15 +74,14 @@ class Site:
 
 
 @pytest.fixture
-def site(migrated_url: str, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
+def site(migrated_url: str, caplog: pytest.LogCaptureFixture) -> Iterator[LoggingSite]:
     caplog.set_level(logging.INFO, "breakwall")
-    site = Site(migrated_url, caplog)
+    site = LoggingSite(migrated_url, caplog)
     yield site
-    site.breaker.close()
-    site.database.close()
+    site.producer.close()
 
 
-def test_an_outage_is_logged_when_it_begins_each_minute_and_when_it_ends(site: Site) -> None:
+def test_an_outage_is_logged_when_it_begins_each_minute_and_when_it_ends(site: LoggingSite) -> None:
     """A row of the fault map: at Celery's default level an outage left no line at all."""
     site.open_circuit()
     ids = site.queue("a", "b") + site.queue("c", currency="USD", delay=40.0)
@@ -118,12 +95,12 @@ def test_an_outage_is_logged_when_it_begins_each_minute_and_when_it_ends(site: S
         "a backlog has begun: 3 orders wait (2 due), ₩20,000, $100.00, the oldest for 1 s; "
         "the circuit is open, the first probe in "
     )
-    assert on.startswith("the backlog goes on: 3 orders wait (3 due), ")
+    assert on.startswith("the backlog continues: 3 orders wait (3 due), ")
     assert "the oldest for 121 s" in still
     assert gone == "the backlog is gone after 131 s: 3 orders that had waited are finished (3 paid)"
 
 
-def test_its_lines_have_fields(site: Site) -> None:
+def test_its_lines_have_fields(site: LoggingSite) -> None:
     site.queue("a")
     (paid,) = site.queue("b")
     site.pay(paid)
@@ -136,7 +113,7 @@ def test_its_lines_have_fields(site: Site) -> None:
     assert site.lines()[-1].endswith("; workers try them, and none was finished in the last minute")
 
 
-def test_a_retry_or_two_are_no_backlog(site: Site) -> None:
+def test_a_retry_or_two_are_no_backlog(site: LoggingSite) -> None:
     (order_id,) = site.queue("a", delay=5.0)
     site.wait(9, step=3)
     site.pay(order_id)
@@ -144,7 +121,7 @@ def test_a_retry_or_two_are_no_backlog(site: Site) -> None:
     assert site.lines() == []
 
 
-def test_a_backlog_goes_on_while_a_worker_has_its_last_order(site: Site) -> None:
+def test_a_backlog_goes_on_while_a_worker_has_its_last_order(site: LoggingSite) -> None:
     (order_id,) = site.queue("a")
     site.wait(12, step=6)
     claim = site.ledger.claim(order_id)
@@ -157,21 +134,21 @@ def test_a_backlog_goes_on_while_a_worker_has_its_last_order(site: Site) -> None
     ("messages", "delay", "what"),
     [(None, 0.0, "the broker does not answer"), (0, 100.0, "none is due, the next one in ")],
 )
-def test_what_holds_it_up_is_logged(site: Site, messages: int | None, delay: float, what: str) -> None:
+def test_what_holds_it_up_is_logged(site: LoggingSite, messages: int | None, delay: float, what: str) -> None:
     site.messages = messages
     site.queue("a", delay=delay)
     site.wait(11, step=11)
     assert f"; {what}" in site.lines()[0]
 
 
-def test_a_broker_that_takes_no_messages_holds_it_up_though_it_answers(site: Site) -> None:
+def test_a_broker_that_takes_no_messages_holds_it_up_though_it_answers(site: LoggingSite) -> None:
     site.publishing_fails = True
     site.queue("a")
     site.wait(11, step=11)
     assert site.lines()[0].endswith("; the broker takes no messages")
 
 
-def test_orders_that_are_no_longer_there_are_not_called_finished(site: Site) -> None:
+def test_orders_that_are_no_longer_there_are_not_called_finished(site: LoggingSite) -> None:
     site.queue("a")
     site.wait(11, step=11)
     site.database.write(lambda connection: connection.execute(delete(orders)))
@@ -179,7 +156,7 @@ def test_orders_that_are_no_longer_there_are_not_called_finished(site: Site) -> 
     assert site.lines()[1] == "after 12 s the orders of the backlog are no longer there; none was finished"
 
 
-def test_imported_orders_that_their_first_attempt_finishes_are_counted(site: Site) -> None:
+def test_imported_orders_that_their_first_attempt_finishes_are_counted(site: LoggingSite) -> None:
     asked = [Order(user_id="u1", amount=1, currency="KRW", idempotency_key="a")]
     (order_id,) = site.ledger.accept_queued(asked).new.values()
     site.wait(11, step=11)
@@ -188,15 +165,15 @@ def test_imported_orders_that_their_first_attempt_finishes_are_counted(site: Sit
     assert site.lines()[1].endswith("are finished (1 paid)")
 
 
-def test_settings_that_the_service_rejects_hold_it_up(site: Site) -> None:
+def test_settings_that_the_service_rejects_hold_it_up(site: LoggingSite) -> None:
     (order_id,) = site.queue("a")
     rejected = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_401", advice=Advice.RECONFIGURE)
-    site.work(order_id, rejected, OrderStatus.QUEUED)
+    site.attempt(order_id, rejected, OrderStatus.QUEUED)
     site.wait(11, step=11)
     assert "rejected 1 of them: `breakwall doctor`" in site.lines()[0]
 
 
-def test_an_operators_override_holds_it_up(site: Site) -> None:
+def test_an_operators_override_holds_it_up(site: LoggingSite) -> None:
     site.breaker.force_open("maintenance", "kim")
     site.queue("a")
     site.wait(1)
@@ -204,7 +181,7 @@ def test_an_operators_override_holds_it_up(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("older", "lines"), [(True, 0), (False, 1)])
-def test_of_many_workers_only_the_oldest_live_one_logs(site: Site, older: bool, lines: int) -> None:
+def test_of_many_workers_only_the_oldest_live_one_logs(site: LoggingSite, older: bool, lines: int) -> None:
     site.another_worker(pid=os.getpid() + 1, older=older)
     if not older:
         site.another_worker(pid=os.getpid(), older=True)
@@ -213,15 +190,18 @@ def test_of_many_workers_only_the_oldest_live_one_logs(site: Site, older: bool, 
     assert len(site.lines()) == lines
 
 
-def test_when_the_oldest_worker_is_dead_another_goes_on(site: Site) -> None:
+def test_when_the_oldest_worker_is_dead_another_goes_on(site: LoggingSite) -> None:
     site.another_worker(pid=os.getpid() + 1, older=True)
     site.another_worker(pid=os.getpid() + 2, older=True, ahead=86_400)  # the database's clock was set back
     site.queue("a")
     site.wait(135, step=5)
-    assert [line.partition(":")[0] for line in site.lines()] == ["the backlog goes on", "the backlog goes on"]
+    assert [line.partition(":")[0] for line in site.lines()] == [
+        "the backlog continues",
+        "the backlog continues",
+    ]
 
 
-def test_without_heartbeats_each_worker_logs(site: Site) -> None:
+def test_without_heartbeats_each_worker_logs(site: LoggingSite) -> None:
     site.database.write(lambda connection: workers.drop(connection))
     site.queue("a")
     site.wait(12, step=6)

@@ -13,7 +13,7 @@ from breakwall.broker.config import QUEUE, TASK
 from breakwall.broker.consuming.consumer import RetryConsumer
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
-from breakwall.worker.request import RetryRequest
+from breakwall.worker.message import RetryRequest
 from tests.servers import RedisServer
 
 

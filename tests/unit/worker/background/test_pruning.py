@@ -9,10 +9,11 @@ from breakwall.payments.ledger.batches import Position
 from breakwall.payments.ledger.pruning import BATCH
 from breakwall.settings import DAY, Settings, SettingsError, load_settings
 from breakwall.worker.background.pruning import BATCHES, PAUSE, PruningStep
+from tests.manual_clock import MonotonicClock
 
 
 class Pruning:
-    """Has so many orders and keys left, and remembers where it was to go on."""
+    """Has so many orders and keys left, and remembers where it was to continue."""
 
     def __init__(self, orders: int = 0, keys: int = 0) -> None:
         self.orders = orders
@@ -34,24 +35,20 @@ class Pruning:
         return gone
 
 
-class Now:
-    seconds = 1000.0
+def step_of(pruning: Pruning, clock: MonotonicClock) -> PruningStep:
+    return PruningStep(pruning, 90.0 * DAY, clock=clock)  # type: ignore[arg-type]
 
 
-def step_of(pruning: Pruning, now: Now) -> PruningStep:
-    return PruningStep(pruning, 90.0 * DAY, clock=lambda: now.seconds)  # type: ignore[arg-type]
-
-
-def test_a_step_prunes_a_few_batches_and_the_next_goes_on_there() -> None:
-    pruning, now = Pruning(orders=5 * BATCH), Now()
-    step = step_of(pruning, now)
+def test_a_step_prunes_a_few_batches_and_the_next_continues_there() -> None:
+    pruning, clock = Pruning(orders=5 * BATCH), MonotonicClock()
+    step = step_of(pruning, clock)
     assert [step.run_once(), step.run_once()] == [BATCHES * BATCH] * 2
     assert pruning.walks == [None, *(Position(n * BATCH, "o1") for n in (4, 3, 2))]
 
 
 def test_a_step_forgets_a_few_batches_of_keys() -> None:
-    pruning, now = Pruning(keys=5 * BATCH), Now()
-    step = step_of(pruning, now)
+    pruning, clock = Pruning(keys=5 * BATCH), MonotonicClock()
+    step = step_of(pruning, clock)
     step.run_once()
     assert pruning.keys == (5 - BATCHES) * BATCH
     step.run_once()
@@ -59,25 +56,25 @@ def test_a_step_forgets_a_few_batches_of_keys() -> None:
     assert pruning.keys == 0
 
 
-def test_after_a_complete_pass_it_pauses_and_then_begins_at_the_oldest_again() -> None:
-    pruning, now = Pruning(orders=3), Now()
-    step = step_of(pruning, now)
+def test_after_a_complete_scan_it_pauses_and_then_begins_at_the_oldest_again() -> None:
+    pruning, clock = Pruning(orders=3), MonotonicClock()
+    step = step_of(pruning, clock)
     assert [step.run_once(), step.run_once()] == [3, 0]
     assert len(pruning.walks) == 1
     pruning.orders = 2
-    now.seconds += PAUSE
+    clock.advance(PAUSE)
     assert step.run_once() == 2
     assert pruning.walks == [None, None]
 
 
 def test_a_failure_is_raised_once_a_pause() -> None:
-    pruning, now = Pruning(), Now()
+    pruning, clock = Pruning(), MonotonicClock()
     pruning.error = SchemaError("has no room yet")
-    step = step_of(pruning, now)
+    step = step_of(pruning, clock)
     with pytest.raises(SchemaError):
         step.run_once()
     assert step.run_once() == 0
-    now.seconds += PAUSE
+    clock.advance(PAUSE)
     with pytest.raises(SchemaError):
         step.run_once()
 

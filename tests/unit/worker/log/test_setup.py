@@ -99,12 +99,14 @@ def test_as_root_it_advises_what_can_be_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_log_that_cannot_be_written_is_told_once_not_with_a_traceback_for_each_line(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_reported_once_not_with_a_traceback_for_each_line(
+    tmp_path: Path,
+) -> None:
     script = SCRIPT.format(settings={}, ours=True, logfile="/dev/full")
     ran = subprocess.run(
         [sys.executable, "-c", script], check=True, cwd=tmp_path, timeout=60, capture_output=True, text=True
     )
     (line,) = ran.stderr.splitlines()
     assert json.loads(line)["event"] == (
-        "lines of the log are lost, for they cannot be written (No space left on device)"
+        "lines of the log are lost, because they cannot be written (No space left on device)"
     )

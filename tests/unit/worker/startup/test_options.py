@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from breakwall.broker.celery_app import IsolatedCelery
 from breakwall.settings import load_settings
-from breakwall.worker.startup.options import ACCEPTED, ACCEPTED_VALUES, REASONS, own_worker
+from breakwall.worker.startup.options import REASONS, SUPPORTED, SUPPORTED_VALUES, own_worker
 
 VALUES = {
     "autoscale": "10,3",
@@ -69,7 +69,7 @@ def names() -> list[str]:
 
 
 def test_every_option_of_the_installed_celery_works_or_has_a_reason_why_not() -> None:
-    assert set(names()) == ACCEPTED | set(REASONS)
+    assert set(names()) == SUPPORTED | set(REASONS)
 
 
 @pytest.mark.parametrize("name", sorted(REASONS))
@@ -108,7 +108,7 @@ def test_a_number_of_threads_that_makes_no_sense_is_refused(number: str, command
 def test_what_says_how_it_is_anyway_is_taken(command: click.Command) -> None:
     line = ["-P", "threads", "-Q", "payments.retry", "-O", "default", "--prefetch-multiplier", "1"]
     options = run(command, *line, "--without-gossip", "--without-mingle")
-    assert {name: options[name] for name in ACCEPTED_VALUES} == ACCEPTED_VALUES
+    assert {name: options[name] for name in SUPPORTED_VALUES} == SUPPORTED_VALUES
 
 
 def test_without_options_there_are_threads_as_many_as_configured(command: click.Command) -> None:

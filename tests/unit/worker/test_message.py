@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from celery.worker.state import revoked as revoked_tasks
 
-from breakwall.worker.request import RetryRequest, end_at_next_signal
+from breakwall.worker.message import RetryRequest, end_at_next_signal
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""How one message is acknowledged, cancelled or revoked while the worker works on it."""
+"""One message while the worker works on its orders: how it is acknowledged, and that nothing else ends it."""
 
 import functools
 import logging
@@ -16,20 +16,20 @@ log = logging.getLogger("breakwall.worker")
 
 
 class RetryRequest(Request):
-    """A message in work. It is acknowledged when the work is done."""
+    """Celery's object for a message in progress. The message is acknowledged when the work is done."""
 
     _connection_errors: tuple[type[BaseException], ...]
 
     def acknowledge(self) -> None:
         reach("before", "acknowledge")
-        # Any error here means that the connection is lost or that the broker refuses. The message comes again,
-        # and then finds nothing to claim.
+        # Any error here means that the connection is lost, or that the broker refuses. The message is delivered
+        # again, and then finds nothing to claim.
         self._connection_errors = (Exception,)
         super().acknowledge()
         reach("after", "acknowledge")
 
     def revoked(self) -> bool:
-        """Never: only the database ends an order, and the dispatcher would publish it again.
+        """Never: only the database finishes an order, and the dispatcher would republish it.
 
         Celery remembers a revoked id for three hours, and every message of an order has the order's id.
         """
@@ -42,7 +42,7 @@ class RetryRequest(Request):
         return False
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
-        """At a second Ctrl-C, or SIGQUIT: let the thread that charges go on, because it cannot be killed."""
+        """At a second Ctrl-C, or SIGQUIT: let the thread that charges continue, because it cannot be killed."""
         self.task.app.breakwall.exhaustion_retry.end()
         end_at_next_signal()
 
@@ -50,15 +50,15 @@ class RetryRequest(Request):
         """Nothing: a thread cannot be killed, and a charge that was sent cannot be taken back."""
 
 
-@functools.cache  # once for the process: Celery cancels every payment in hand
+@functools.cache  # once for the process: Celery cancels every payment in progress
 def end_at_next_signal() -> None:
     """Log what the worker waits for, and let the next signal end the process at once.
 
-    Celery would kill the threads that charge, which is impossible. A call in hand ends by its timeout. Ending the
-    process before that is the same as a crash: the next worker finishes the orders.
+    Celery would kill the threads that charge, which is impossible. A call in progress ends by its timeout. An end
+    before that is like a crash: the next worker finishes the orders.
     """
     log.warning(
-        "ending: payments in hand end by their timeout. Another Ctrl-C ends the worker at once; the next worker "
+        "ending: payments in progress end by their timeout. Another Ctrl-C ends the worker at once; the next worker "
         "then finishes them"
     )
     for number in (signal.SIGINT, signal.SIGQUIT):

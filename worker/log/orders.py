@@ -1,4 +1,4 @@
-"""One line for each order that the worker worked on; the same text is the task's result, which Flower shows."""
+"""Logs one line for each order that the worker worked on. Its text is the task's result too, which Flower shows."""
 
 import logging
 from collections.abc import Callable
@@ -19,16 +19,11 @@ NOTHING_TO_DO = "nothing to do"  # The outcome of a message that was doubled, ea
 _WITH_REASON = {OrderStatus.REVIEW, OrderStatus.DEAD, OrderStatus.DECLINED}
 
 
-class OutcomeLog:
-    """Logs what became of an order: its key, the reason and the next attempt.
+class OrderLog:
+    """Logs an order's key, its new state, the reason and the next attempt.
 
-    Reads the order again only if the line needs it: the order still waits, or the log is at INFO.
-
-    Args:
-        database: where the order is.
-        breaker: its status is read, to say why an order was put off.
-        on_unknown_order: called with the id of an order that is not in the database.
-        clock: what the next attempt is measured by.
+    Reads the order only if its text needs that: the order still waits, or the log is at INFO. Of the breaker it reads
+    the status. ``on_unknown_order`` is called with the id of an order that is not in the database.
     """
 
     def __init__(
@@ -45,12 +40,9 @@ class OutcomeLog:
         self._clock = clock or DatabaseClock()
 
     def write(self, order_id: str, status: OrderStatus | None, took: float) -> str:
-        """Log the outcome and return it as a text.
+        """Log the order's new state, None if there was nothing to do; return it as a text.
 
-        Args:
-            order_id: the order that was worked on.
-            status: its state afterwards; None if there was nothing to do.
-            took: seconds that the work took.
+        ``took`` is the seconds that the work took.
         """
         if status is None:
             log.info("order (id %s): %s", order_id, NOTHING_TO_DO, extra={"order_id": order_id})
@@ -61,13 +53,13 @@ class OutcomeLog:
             return status.value
         row = self._read(lambda connection: self._select(connection, order_id))
         if row is None:
-            return status.value  # the outcome is stored; only its line is shorter
+            return status.value  # the database does not answer, so there is no line
         return self._write(order_id, status, row, took)
 
     def _exists(self, order_id: str) -> bool:
         query = select(orders.c.id).where(orders.c.id == order_id)
         rows = self._read(lambda connection: connection.scalars(query).all())
-        return rows is None or bool(rows)  # None: the database cannot be asked
+        return rows is None or bool(rows)  # None: the database does not answer
 
     def _read(self, query: Callable[[Connection], Any]) -> Any:
         try:
@@ -118,7 +110,7 @@ class OutcomeLog:
 
     def _reason(self, row: Any, took: float) -> str:
         if row.finished_at is not None and (row.now - row.finished_at).total_seconds() <= took:
-            return row.code or "no answer"  # of the attempt that this work made
+            return row.code or "no answer"  # the attempt that has just been made
         if self._breaker.status().retry_after > 0:
             return "circuit_open"
-        return (row.last_error or "put off").partition(":")[0]
+        return (row.last_error or "deferred").partition(":")[0]
