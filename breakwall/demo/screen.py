@@ -13,7 +13,7 @@ from rich.text import Text
 from breakwall.demo.messages import DemoMessage
 from breakwall.demo.panel import panel
 from breakwall.demo.snapshot import DemoSnapshot
-from breakwall.terminal.paragraphs import WIDEST, fill
+from breakwall.terminal.words import WIDEST, fill
 
 CTRL_C = 3  # Columns left free beside the panel: the terminal echoes `^C` there, and the line must not wrap.
 

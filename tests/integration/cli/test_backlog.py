@@ -115,7 +115,7 @@ def test_the_open_circuit_and_its_next_try_are_reported(terminal: Terminal) -> N
     assert ran.document["state"] == "open"
     assert 0 < ran.document["retry_after"] <= 30
     words = terminal.run("breaker", "status").out
-    assert "refused, the next try in" in words
+    assert "refused; the next call in" in words
 
 
 def test_asking_for_the_circuit_changes_nothing(terminal: Terminal) -> None:

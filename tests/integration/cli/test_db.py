@@ -57,8 +57,8 @@ class TestPruning:
     @pytest.mark.parametrize(
         ("age", "shown"),
         [
-            ("", "set BREAKWALL_RETENTION__DAYS"),
-            ("12h", "a day at least"),
+            ("", "unless BREAKWALL_RETENTION__DAYS is set"),
+            ("12h", "at least a day"),
             ("soon", "90s, 15m, 2h, 7d"),
             ("401d", "BREAKWALL_RETENTION__KEYS_DAYS"),
         ],

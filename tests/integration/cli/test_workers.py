@@ -73,7 +73,7 @@ def test_a_worker_that_was_killed_is_shown_as_silent_and_missed_by_what_waits(te
     assert (document["alive"], document["workers"][0]["alive"]) == (0, False)
     assert [warning["kind"] for warning in document["warnings"]] == ["no_worker"]
     words = terminal.run("workers").out
-    assert words.startswith("No worker is alive: what waits stays where it is.\n  → Start one: ")
+    assert words.startswith("No worker is alive: waiting orders are not charged.\n  → Start one: ")
     assert "silent, 2 min ago" in words
     assert "1 went silent, the last one 2 min ago (w1@" in terminal.run("doctor").out
 
@@ -84,7 +84,7 @@ def test_no_worker_is_alive_and_backlog_does_not_say_that_payments_go_through(te
     )
     terminal.place()
     words = terminal.run("backlog").out
-    assert "No worker is alive: what waits stays where it is.\n  → Start one: `breakwall worker`." in words
+    assert "No worker is alive: waiting orders are not charged.\n  → Start one: `breakwall worker`." in words
     assert "go through" not in words
     document = terminal.run("backlog", "-o", "json").document
     assert document["workers"] == 0
@@ -98,9 +98,11 @@ def test_a_half_open_circuit_that_nobody_probes_is_reported_with_what_to_do(term
     shown = ["no_worker", "nobody_probes"]
     document = terminal.run("backlog", "-o", "json").document
     assert [warning["kind"] for warning in document["warnings"]] == shown
-    assert "The circuit is half-open and nobody probes.\n  → Start a worker." in terminal.run("backlog").out
+    assert (
+        "The circuit is half-open, but no process probes.\n  → Start a worker." in terminal.run("backlog").out
+    )
     wrong = [check for check in terminal.run("doctor", "-o", "json").document["checks"] if not check["ok"]]
-    assert "The circuit is half-open and nobody probes." in wrong[-1]["detail"]
+    assert "The circuit is half-open, but no process probes." in wrong[-1]["detail"]
     assert wrong[-1]["advice"].startswith("Start a worker.")
 
 
@@ -116,7 +118,7 @@ def test_what_a_worker_lacks_is_reported_and_is_a_problem_for_doctor(terminal: T
         heartbeat.identify("celery@[b]web[/b]", 20)
         heartbeat.set_exhausted("no file descriptors are left")
         assert heartbeat.beat()
-    shown = "celery@[b]web[/b] has run out of something: no file descriptors are left"
+    shown = "celery@[b]web[/b] has exhausted a resource: no file descriptors are left"
     assert shown in terminal.run("workers").out
     ran = terminal.run("doctor")
     assert ran.code == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -11,40 +10,8 @@ from breakwall.breaker import BreakerStatus, OverrideMode
 from breakwall.monitor.alarms import STARTUP, UNPROBED, AlarmKind, alarms, refuses_all
 from breakwall.monitor.counts import STALLED_AFTER, Counts
 from breakwall.payments.fleet.workers import Worker
-from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, PROBING
+from tests.unit.monitor.snapshots import BUSY, CALM, CLOSED, FORCED, OPEN, PROBING
 
-NOW = datetime(2026, 11, 28, tzinfo=UTC)
-
-CALM = Counts(
-    at=NOW,
-    queued=0,
-    due=0,
-    oldest_age_seconds=0.0,
-    next_due_seconds=None,
-    drained_last_minute=0,
-    incidents=0,
-    last_due=0.0,
-    span=0.0,
-    stalled=False,
-    fleet=[],
-)
-BUSY = Worker(
-    id="w1",
-    name="celery@web-1",
-    host="web-1",
-    pid=1,
-    slots=20,
-    version="1",
-    reads=1,
-    lacks=None,
-    started_at=NOW,
-    seen_at=NOW,
-    idle_since=NOW,
-    alive=True,
-    up_seconds=86_400.0,
-    silent_seconds=1.0,
-    idle_seconds=2.0,
-)
 IDLE = replace(BUSY, idle_seconds=STALLED_AFTER)
 FRESH = replace(IDLE, up_seconds=STARTUP - 1)
 SILENT = replace(BUSY, alive=False)
@@ -59,7 +26,7 @@ def kinds(counts: Counts, breaker: BreakerStatus = CLOSED, *fleet: Worker) -> li
 
 def test_no_worker_is_alive_and_that_is_reported_once_an_order_waits() -> None:
     (alarm,) = alarms(replace(CALM, queued=1), CLOSED)
-    assert alarm.message == "No worker is alive: what waits stays where it is."
+    assert alarm.message == "No worker is alive: waiting orders are not charged."
     assert alarm.advice == "Start one: `breakwall worker`."
 
 
@@ -88,7 +55,7 @@ def test_a_half_open_circuit_that_nobody_probes_is_reported_of_workers_that_do_n
     (alarm,) = alarms(
         replace(WAITING, oldest_due_age_seconds=UNPROBED, stalled=False, fleet=[IDLE]), HALF_OPEN
     )
-    assert alarm.message == "The circuit is half-open and nobody probes."
+    assert alarm.message == "The circuit is half-open, but no process probes."
     assert "`breakwall workers`" in alarm.advice
 
 
@@ -121,7 +88,7 @@ def test_no_missing_probe_is_reported_where(counts: Counts, breaker: BreakerStat
 
 def test_orders_wait_and_nothing_was_completed_for_five_minutes() -> None:
     (alarm,) = alarms(replace(WAITING, fleet=[IDLE]), CLOSED)
-    assert alarm.message == "Orders wait and nothing has been completed for 5 min."
+    assert alarm.message == "Orders wait, but none of them was finished for 5 min."
     assert "`breakwall workers`" in alarm.advice
 
 
@@ -158,7 +125,7 @@ def test_a_store_that_does_not_answer_is_reported() -> None:
     (alarm,) = alarms(replace(WAITING, fleet=[IDLE]), lost)
     assert (alarm.kind, alarm.message) == (
         AlarmKind.STORE_LOST,
-        "The circuit's store does not answer: each process judges on its own.",
+        "The circuit's store does not answer: each process uses a local circuit.",
     )
 
 

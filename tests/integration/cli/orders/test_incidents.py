@@ -210,4 +210,4 @@ class TestAClosedIncident:
         first, _ = report(terminal, "ch_1 and ch_2", "ch_1 and ch_3")
         close(terminal, first)
         assert terminal.run("backlog", "-o", "json").document["incidents"] == 1
-        assert "1 open: charges to look at, see breakwall orders incidents" in terminal.run("backlog").out
+        assert "1 open: charges to check, see breakwall orders incidents" in terminal.run("backlog").out

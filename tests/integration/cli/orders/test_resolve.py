@@ -48,7 +48,7 @@ class TestResolving:
         in_review(terminal)
         ran = terminal.run("orders", "resolve", "cart-1", "--not-charged", "--reason", "dashboard")
         assert ran.code == 0
-        assert ran.out.startswith("It is dead: nothing was charged, on your word.")
+        assert ran.out.startswith("It is dead: you stated that nothing was charged.")
         assert terminal.show()["attempts"][0]["outcome"] == "failed"
         assert terminal.run("orders", "retry", "cart-1").code == 0
 

@@ -117,7 +117,7 @@ class TestRetryingAllThatMatch:
         in_review(terminal, "r")
         said = terminal.run(*BULK, "dead", "--dry-run").out
         assert "nothing was changed" in said
-        assert "1 review (not asked for)" in said
+        assert "1 review (not selected)" in said
 
     def test_is_refused_where_nobody_can_be_asked(self, terminal: Terminal) -> None:
         dead(terminal, "a")

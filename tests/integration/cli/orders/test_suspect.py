@@ -85,7 +85,7 @@ def test_the_same_again_does_the_rest_and_notes_no_order_twice(terminal: Termina
     assert terminal.run(*LINE, "--dry-run", "-o", "json").document["noted_before"] == 3
     assert terminal.run(*DO, "-o", "json").document["suspected"] == {"dead": 1}
     again = terminal.run(*DO)
-    assert again.out.startswith("No open order is left that was not suspected before; nothing was changed.")
+    assert again.out.startswith("Every open order was suspected before; nothing was changed.")
     assert len(terminal.show("a")["interventions"]) == 1
 
 
@@ -134,7 +134,9 @@ def test_a_retry_afterwards_says_that_the_order_is_looked_up_first(terminal: Ter
 def test_a_cancellation_afterwards_claims_nothing(terminal: Terminal) -> None:
     terminal.run(*DO)
     ran = terminal.run("orders", "cancel", "a")
-    assert ran.out.startswith("The request is noted: it may have been charged, and a worker finds out first.")
+    assert ran.out.startswith(
+        "The request is recorded: the order may have been charged, and a worker finds out first."
+    )
     assert terminal.show("a")["status"] == "queued"
 
 

@@ -37,7 +37,7 @@ def test_what_a_retry_does_to_the_budget_is_said(terminal: Terminal) -> None:
     for names in (["a"], ["b", "c"]):
         said = terminal.run("orders", "retry", *names).out
         assert "a whole new budget of 7 attempts" in said
-        assert "retry_count goes on counting" in said
+        assert "retry_count continues" in said
 
 
 def test_several_orders_are_retried_and_one_that_cannot_be_is_reported(terminal: Terminal) -> None:
@@ -60,7 +60,7 @@ class TestOfASingleOrderIsSaid:
     def test_that_it_is_sent_under_its_key(self, terminal: Terminal) -> None:
         dead(terminal, "a")
         assert self.retry(terminal) == (
-            "A worker sends it next. It keeps its key; none of its attempts is in doubt.",
+            "A worker sends it next. It keeps its key; none of its attempts is unresolved.",
             False,
         )
 
@@ -96,7 +96,7 @@ class TestOfASingleOrderIsSaid:
     def test_that_it_has_a_new_key_on_a_persons_word(self, terminal: Terminal) -> None:
         dead(terminal, "a")
         said, rotated = self.retry(terminal, "--new-key", "--evidence", "not on the dashboard")
-        assert said.startswith("A worker sends it next, under a new key, as you vouch")
+        assert said.startswith("A worker sends it next, under a new key: you stated")
         assert rotated
         assert terminal.show("a")["interventions"][-1]["evidence"] == "not on the dashboard"
 

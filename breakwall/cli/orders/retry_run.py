@@ -1,10 +1,17 @@
-"""`breakwall orders retry` of orders that are named, each on its own."""
+"""Carries out `breakwall orders retry`: of named orders, each separately, or of all that match."""
 
 import typer
 
-from breakwall.cli.orders.order_text import order_lines
-from breakwall.cli.orders.outlook import outlook
-from breakwall.cli.orders.retry_text import Rules, retried_sentence, write_preview
+from breakwall.cli.bulk import check_attended, counting, summarised
+from breakwall.cli.orders.order_fields import order_lines
+from breakwall.cli.orders.retry_text import (
+    DISPUTED,
+    Rules,
+    outlook,
+    preview_fields,
+    retried_sentence,
+    write_preview,
+)
 from breakwall.documents import order_document
 from breakwall.errors import ExitCode
 from breakwall.payments.actions import Author
@@ -13,12 +20,13 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import next_step
 from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
-from breakwall.payments.operator.bulk_retry import BulkRetry
+from breakwall.payments.operator.bulk_retry import BulkRetry, Chunk, Selection
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
-from breakwall.terminal.output import say, write_json, write_note, write_result
+from breakwall.terminal.output import field_lines, notes, say, write_json, write_note, write_result
+from breakwall.terminal.words import count
 
 
 def retry_named(
@@ -34,11 +42,8 @@ def retry_named(
 ) -> None:
     """Retry the orders with these names.
 
-    Args:
-        evidence: how it is known that nothing was charged for the one order, which gets a new key.
-
-    Raises:
-        OrderNotFoundError, AmbiguousNameError: a name is not one order's; nothing was changed.
+    ``evidence`` is for a single order, which gets a new key: how it is known that nothing was charged for it. Raises
+    OrderNotFoundError or AmbiguousNameError before anything is changed.
     """
     found = {order.id: order for order in (get_order(database, name, by) for name in names)}
     interventions = Interventions(database, looks_up=rules.profile.looks_up)
@@ -50,6 +55,45 @@ def retry_named(
     else:
         (before,) = found.values()
         _retry_one(database, interventions, before, author, rules, output, evidence)
+
+
+def retry_all(
+    database: Database,
+    selection: Selection,
+    limit: int | None,
+    author: Author,
+    rules: Rules,
+    output: Format,
+    *,
+    dry_run: bool,
+    ask: bool,
+) -> None:
+    """Retry all orders that match, at most ``limit`` of them; or only count them.
+
+    Raises RefusedError if a person has to be asked and there is no terminal, and typer.Abort if the person says no.
+    """
+    bulk_retry = BulkRetry(database, looks_up=rules.profile.looks_up)
+    if dry_run:
+        write_preview(bulk_retry.preview(selection), rules, output, limit)
+        return
+    if ask:
+        check_attended(
+            "--all changes many orders, and there is no terminal to ask on: check with --dry-run, then add --yes"
+        )
+        preview = bulk_retry.preview(selection)
+        if not preview.eligible:
+            _summarise([Chunk(0, 0, preview.to_be_resolved)], rules, output, finished=True)
+            return
+        say(*field_lines(preview_fields(preview, rules, limit)), console=notes())
+        typer.confirm("Retry them?", abort=True, err=True)
+    done: list[Chunk] = []
+    with (
+        summarised(lambda finished: _summarise(done, rules, output, finished=finished)),
+        counting("retrying", "orders") as advance,
+    ):
+        for batch in bulk_retry.run(selection, author, limit=limit):
+            done.append(batch)
+            advance(batch.retried)
 
 
 def _retry_one(
@@ -71,7 +115,7 @@ def _retry_one(
     step = next_step(progress, rules.profile, rules.policy)
     rotated, vouched_for = order.charge_key != before.charge_key, evidence is not None
     say(
-        f"It is due now, with {rules.budget}; its retry_count goes on counting.",
+        f"It is due now, with {rules.budget}; its retry_count continues.",
         outlook(step, progress, rotated=rotated, vouched_for=vouched_for),
         *order_lines(order),
     )
@@ -104,3 +148,28 @@ def _write_several(retried: list[StoredOrder], refused: dict[str, str], rules: R
     }
     sentence = retried_sentence(len(retried), rules) if retried else "No order was retried."
     write_result(output, document, sentence)
+
+
+def _summarise(done: list[Chunk], rules: Rules, output: Format, *, finished: bool) -> None:
+    retried = sum(batch.retried for batch in done)
+    changed = sum(batch.changed for batch in done)
+    to_be_resolved = sum(batch.to_be_resolved for batch in done)
+    lines = []
+    if retried:
+        lines.append(retried_sentence(retried, rules))
+    elif finished and not changed and not to_be_resolved:
+        lines.append("No order matches; nothing was changed.")
+    if changed:
+        lines.append(f"{count(changed, 'order')} changed in the meantime and stayed as they are.")
+    if to_be_resolved:
+        lines.append(f"{count(to_be_resolved, 'order')} stayed in review: {DISPUTED}.")
+    if not finished:
+        lines.append("It stopped before the end. Run it again: it retries the rest.")
+    document = {
+        "sent_round": retried,
+        "changed_meanwhile": changed,
+        "to_be_resolved": to_be_resolved,
+        "max_attempts": rules.policy.max_attempts,
+        "finished": finished,
+    }
+    write_result(output, document, *lines)
