@@ -13,12 +13,12 @@ def check_bulk_reason(reason: str | None) -> None:
         raise typer.BadParameter("a bulk action needs --reason; it is recorded", param_hint="--reason")
 
 
-def check_attended(refusal: str) -> None:
-    """Raise `RefusedError` with this sentence unless stdin is a terminal, where a person can be asked."""
+def check_attended(effect: str, advice: str = "check with --dry-run, then add --yes") -> None:
+    """Raise `RefusedError` unless stdin is a terminal, where a person can be asked."""
     from breakwall.payments.operator.locking import RefusedError
 
     if not sys.stdin.isatty():
-        raise RefusedError(refusal)
+        raise RefusedError(f"{effect}, and there is no terminal to ask on: {advice}")
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
         before = database.read(lambda connection: current_revision(connection.engine))
         lost = database.read(lambda connection: losses(connection.engine))
         if not (yes or lost.keys):
-            check_attended(f"This deletes {lost}. There is no terminal to ask on. To confirm, add --yes")
+            check_attended(f"this deletes {lost}", "to confirm, add --yes")
             typer.confirm(f"This deletes {lost}. Continue?", abort=True, err=True)
         after = database.read(lambda connection: downgrade(connection.engine))
     was = "already" if before == after else f"now; it was {before}. Deleted: {lost}"
@@ -81,8 +81,7 @@ def prune_database(
     older_than: Annotated[
         str,
         typer.Option(
-            metavar="AGE",
-            help="Finished at least this long ago: 90d. Without it: BREAKWALL_RETENTION__DAYS.",
+            metavar="AGE", help="Finished at least this long ago: 90d. Without it: BREAKWALL_RETENTION__DAYS."
         ),
     ] = "",
     dry_run: DryRunOption = False,

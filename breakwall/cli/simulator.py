@@ -44,9 +44,11 @@ def simulator(
 
     Switch faults over HTTP, on the control port: PATCH /faults {"down": true}.
     """
+    from breakwall.settings import load_settings
+
     serve_without_stdout()
     signalled = _signal_socket()
-    path = ledger or _default_ledger()
+    path = ledger or load_settings().home / "simulator.db"
     running = _start(
         host=host, port=port, control_port=control_port, ledger=path, seed=seed, deduplicate=deduplicate
     )
@@ -87,9 +89,3 @@ def _start(**options: Any) -> Simulator:
         where = "{host}, ports {port} and {control_port}, ledger {ledger}".format(**options)
         typer.echo(f"The simulator cannot start ({where}): {reason}.", err=True)
         raise typer.Exit(ExitCode.FAILURE) from None
-
-
-def _default_ledger() -> Path:
-    from breakwall.settings import load_settings
-
-    return load_settings().home / "simulator.db"

@@ -38,19 +38,8 @@ class Alarm:
     advice: str
 
 
-def alarms(counts: Counts, breaker: BreakerStatus) -> tuple[Alarm, ...]:
+def alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
     """All alarms, each cause before its consequences."""
-    return tuple(_alarms(counts, breaker))
-
-
-def refuses_all(status: BreakerStatus) -> bool:
-    """Whether the circuit refuses every payment: its override decides; without one, its computed state."""
-    if status.override is not None:
-        return status.override.mode is OverrideMode.FORCED_OPEN
-    return status.state is CircuitState.OPEN
-
-
-def _alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
     fleet = _Fleet(counts.fleet)
     if not breaker.store_ok:
         yield Alarm(
@@ -77,6 +66,13 @@ def _alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
             f"Orders wait, but none of them was finished for {duration(STALLED_AFTER)}.",
             "Start a worker." if fleet.missing else CHECK_WORKERS,
         )
+
+
+def refuses_all(status: BreakerStatus) -> bool:
+    """Whether the circuit refuses every payment: its override decides; without one, its computed state."""
+    if status.override is not None:
+        return status.override.mode is OverrideMode.FORCED_OPEN
+    return status.state is CircuitState.OPEN
 
 
 class _Fleet:

@@ -54,14 +54,14 @@ class Monitor(AbstractContextManager["Monitor"]):
         *,
         clock: Clock | None = None,
         on_close: Callable[[], None] | None = None,
-        is_started: Callable[[], bool] = lambda: True,
+        is_started: Callable[[], bool] | None = None,
     ) -> None:
         self._database = database
         self._breaker = breaker
         self._depth = depth
         self._clock = clock or DatabaseClock()
         self._on_close = on_close
-        self._is_started = is_started
+        self._is_started = is_started or (lambda: True)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -71,10 +71,8 @@ class Monitor(AbstractContextManager["Monitor"]):
 
         depth = QueueDepth(settings)
 
-        def is_started() -> bool:
-            return not settings.embedded_broker or settings.broker_socket.exists()
-
         database, breaker = open_database(settings), open_breaker(settings)
+        is_started = None if not settings.embedded_broker else settings.broker_socket.exists
         return cls(database, breaker, depth, on_close=depth.close, is_started=is_started)
 
     def snapshot(self) -> Backlog:
@@ -110,7 +108,7 @@ def _backlog(counts: Counts, breaker: BreakerStatus, messages: int | None) -> Ba
         workers=None if counts.fleet is None else len(alive),
         slots=sum(worker.slots for worker in alive),
         workers_lacking=sum(worker.lacks is not None for worker in alive),
-        warnings=alarms(counts, breaker),
+        warnings=tuple(alarms(counts, breaker)),
     )
 
 

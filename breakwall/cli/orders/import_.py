@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,6 +13,7 @@ from breakwall.cli.orders.input_file import (
     AmountsOption,
     ColumnsOption,
     EncodingOption,
+    FileArgument,
     columns_named,
     encoding_named,
     opened,
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 
 def import_orders(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE|-", help="CSV, a JSON array or JSON Lines; - is standard input.")
-    ] = STDIN,
+    file: FileArgument = STDIN,
     columns: ColumnsOption = "",
     amounts: AmountsOption = Units.MINOR,
     encoding: EncodingOption = "",
@@ -74,14 +72,7 @@ def import_orders(
 
 
 def _run(importer: OrderImporter, orders: OrderFile, size: int | None) -> None:
-    with _progress(size) as advance:
-        for _ in importer.run(orders):
-            advance(orders.position, importer.summary.lines)
-
-
-@contextmanager
-def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, if that is a terminal."""
+    """Import, with a progress bar on stderr if that is a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = notes()
@@ -89,7 +80,8 @@ def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("importing"), BarColumn(), lines, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("importing", total=size, lines=0)
-        yield lambda read, lines: progress.update(task, completed=read, lines=lines)
+        for _ in importer.run(orders):
+            progress.update(task, completed=orders.position, lines=importer.summary.lines)
 
 
 def _reporter(output: Format) -> Callable[[int, str], None]:

@@ -30,8 +30,7 @@ def incidents(
         typer.Option(min=1, max=10_000, metavar="N", help="How many at most.", show_default=str(SHOWN)),
     ] = None,
     open_for: Annotated[
-        str | None,
-        typer.Option("--open", metavar="ID|KEY", help="Open one for this order: needs --reason."),
+        str | None, typer.Option("--open", metavar="ID|KEY", help="Open one for this order: needs --reason.")
     ] = None,
     close: Annotated[
         int | None, typer.Option(min=1, max=_MOST, metavar="ID", help="Close this one: needs --reason.")

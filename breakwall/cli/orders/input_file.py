@@ -12,6 +12,9 @@ from breakwall.files.amounts import Units
 
 STDIN = "-"
 
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE|-", help="CSV, a JSON array or JSON Lines; - is standard input.")
+]
 ColumnsOption = Annotated[
     str,
     typer.Option(metavar="FIELD=NAME,…", help="The file's column for each field; A|B if it may be A or B."),

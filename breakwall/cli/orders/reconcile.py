@@ -11,6 +11,7 @@ from breakwall.cli.orders.input_file import (
     AmountsOption,
     ColumnsOption,
     EncodingOption,
+    FileArgument,
     columns_named,
     encoding_named,
     opened,
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
 
 def reconcile(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE|-", help="CSV, a JSON array or JSON Lines; - is standard input.")
-    ],
+    file: FileArgument,
     columns: ColumnsOption = "",
     amounts: AmountsOption = Units.MINOR,
     charged: Annotated[

@@ -32,8 +32,7 @@ class Retryable(StrEnum):
 
 def retry(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ID|KEY", help="The orders' ids or idempotency keys."),
+        list[str] | None, typer.Argument(metavar="ID|KEY", help="The orders' ids or idempotency keys.")
     ] = None,
     by_id: IdOption = False,
     by_key: KeyOption = False,
@@ -121,17 +120,17 @@ def retry(
             check_bulk_reason(reason)
     who = author(actor, reason)
 
-    from breakwall.cli.orders.retry_run import retry_all, retry_named
+    from breakwall.cli.orders.retry_run import RetryRun
     from breakwall.cli.orders.retry_text import Rules
     from breakwall.wiring import lease_seconds, retry_policy
 
     with orders_database() as (database, settings):
         rules = Rules(profile_from_settings(settings), retry_policy(settings), lease_seconds(settings))
+        run = RetryRun(database, who, rules, output, dry_run)
         if everything:
-            retry_all(database, selection, limit, who, rules, output, dry_run=dry_run, ask=not yes)
+            run.all(selection, limit, ask=not yes)
         else:
-            distinct = list(dict.fromkeys(names or []))
-            retry_named(database, distinct, by, who, rules, output, evidence=evidence, dry_run=dry_run)
+            run.named(names or [], by, evidence=evidence)
 
 
 def _check_new_key(new_key: bool, evidence: str | None, *, alone: bool) -> None:

@@ -1,5 +1,7 @@
 """Carries out `breakwall orders retry`: of named orders, each separately, or of all that match."""
 
+from dataclasses import dataclass
+
 import typer
 
 from breakwall.cli.bulk import check_attended, counting, summarised
@@ -29,147 +31,125 @@ from breakwall.terminal.output import field_lines, notes, say, write_json, write
 from breakwall.terminal.words import count
 
 
-def retry_named(
-    database: Database,
-    names: list[str],
-    by: Naming,
-    author: Author,
-    rules: Rules,
-    output: Format,
-    *,
-    evidence: str | None,
-    dry_run: bool,
-) -> None:
-    """Retry the orders with these names.
+@dataclass(frozen=True, slots=True)
+class RetryRun:
+    """One run of the command."""
 
-    ``evidence`` is for a single order, which gets a new key: how it is known that nothing was charged for it. Raises
-    OrderNotFoundError or AmbiguousNameError before anything is changed.
-    """
-    found = {order.id: order for order in (get_order(database, name, by) for name in names)}
-    interventions = Interventions(database, looks_up=rules.profile.looks_up)
-    if dry_run:
-        preview = BulkRetry(database, looks_up=rules.profile.looks_up).preview_named(list(found))
-        write_preview(preview, rules, output)
-    elif len(found) > 1:
-        _retry_several(interventions, list(found), author, rules, output)
-    else:
-        (before,) = found.values()
-        _retry_one(database, interventions, before, author, rules, output, evidence)
+    database: Database
+    author: Author
+    rules: Rules
+    output: Format
+    dry_run: bool
 
+    def named(self, names: list[str], by: Naming, *, evidence: str | None) -> None:
+        """Retry the orders with these names.
 
-def retry_all(
-    database: Database,
-    selection: Selection,
-    limit: int | None,
-    author: Author,
-    rules: Rules,
-    output: Format,
-    *,
-    dry_run: bool,
-    ask: bool,
-) -> None:
-    """Retry all orders that match, at most ``limit`` of them; or only count them.
+        ``evidence`` is for a single order, which gets a new key: how it is known that nothing was charged for it.
+        Raises OrderNotFoundError or AmbiguousNameError before anything is changed.
+        """
+        found = {order.id: order for order in (get_order(self.database, name, by) for name in names)}
+        if self.dry_run:
+            write_preview(self._bulk_retry().preview_named(list(found)), self.rules, self.output)
+        elif len(found) > 1:
+            self._several(list(found))
+        else:
+            (before,) = found.values()
+            self._one(before, evidence)
 
-    Raises RefusedError if a person has to be asked and there is no terminal, and typer.Abort if the person says no.
-    """
-    bulk_retry = BulkRetry(database, looks_up=rules.profile.looks_up)
-    if dry_run:
-        write_preview(bulk_retry.preview(selection), rules, output, limit)
-        return
-    if ask:
-        check_attended(
-            "--all changes many orders, and there is no terminal to ask on: check with --dry-run, then add --yes"
-        )
-        preview = bulk_retry.preview(selection)
-        if not preview.eligible:
-            _summarise([Chunk(0, 0, preview.to_be_resolved)], rules, output, finished=True)
+    def all(self, selection: Selection, limit: int | None, *, ask: bool) -> None:
+        """Retry all orders that match, at most ``limit`` of them.
+
+        Raises RefusedError if a person has to be asked and there is no terminal, and typer.Abort if the person says no.
+        """
+        bulk_retry = self._bulk_retry()
+        if self.dry_run:
+            write_preview(bulk_retry.preview(selection), self.rules, self.output, limit)
             return
-        say(*field_lines(preview_fields(preview, rules, limit)), console=notes())
-        typer.confirm("Retry them?", abort=True, err=True)
-    done: list[Chunk] = []
-    with (
-        summarised(lambda finished: _summarise(done, rules, output, finished=finished)),
-        counting("retrying", "orders") as advance,
-    ):
-        for batch in bulk_retry.run(selection, author, limit=limit):
-            done.append(batch)
-            advance(batch.retried)
+        if ask:
+            check_attended("--all changes many orders")
+            preview = bulk_retry.preview(selection)
+            if not preview.eligible:
+                self._summarise([Chunk(0, 0, preview.to_be_resolved)], finished=True)
+                return
+            say(*field_lines(preview_fields(preview, self.rules, limit)), console=notes())
+            typer.confirm("Retry them?", abort=True, err=True)
+        done: list[Chunk] = []
+        with (
+            summarised(lambda finished: self._summarise(done, finished=finished)),
+            counting("retrying", "orders") as advance,
+        ):
+            for batch in bulk_retry.run(selection, self.author, limit=limit):
+                done.append(batch)
+                advance(batch.retried)
 
+    def _bulk_retry(self) -> BulkRetry:
+        return BulkRetry(self.database, looks_up=self.rules.profile.looks_up)
 
-def _retry_one(
-    database: Database,
-    interventions: Interventions,
-    before: StoredOrder,
-    author: Author,
-    rules: Rules,
-    output: Format,
-    evidence: str | None,
-) -> None:
-    order = interventions.retry(before.id, author, by=Naming.ID, uncharged=evidence)
-    if output is Format.JSON:
-        write_json(order_document(order))
-        return
-    progress = database.read(
-        lambda connection: progress_of(connection, DatabaseClock(), order.id, lease=rules.lease)
-    )
-    step = next_step(progress, rules.profile, rules.policy)
-    rotated, vouched_for = order.charge_key != before.charge_key, evidence is not None
-    say(
-        f"It is due now, with {rules.budget}; its retry_count continues.",
-        outlook(step, progress, rotated=rotated, vouched_for=vouched_for),
-        *order_lines(order),
-    )
+    def _interventions(self) -> Interventions:
+        return Interventions(self.database, looks_up=self.rules.profile.looks_up)
 
+    def _one(self, before: StoredOrder, evidence: str | None) -> None:
+        order = self._interventions().retry(before.id, self.author, by=Naming.ID, uncharged=evidence)
+        if self.output is Format.JSON:
+            write_json(order_document(order))
+            return
+        progress = self.database.read(
+            lambda connection: progress_of(connection, DatabaseClock(), order.id, lease=self.rules.lease)
+        )
+        step = next_step(progress, self.rules.profile, self.rules.policy)
+        rotated, vouched_for = order.charge_key != before.charge_key, evidence is not None
+        say(
+            f"It is due now, with {self.rules.budget}; its retry_count continues.",
+            outlook(step, progress, rotated=rotated, vouched_for=vouched_for),
+            *order_lines(order),
+        )
 
-def _retry_several(
-    interventions: Interventions, order_ids: list[str], author: Author, rules: Rules, output: Format
-) -> None:
-    retried: list[StoredOrder] = []
-    refused: dict[str, str] = {}
-    try:
-        for order_id in order_ids:
-            try:
-                retried.append(interventions.retry(order_id, author, by=Naming.ID))
-            except RefusedError as error:
-                refused[order_id] = str(error)
-    finally:
-        _write_several(retried, refused, rules, output)
-    if refused:
-        raise typer.Exit(ExitCode.REFUSED)
+    def _several(self, order_ids: list[str]) -> None:
+        interventions = self._interventions()
+        retried: list[StoredOrder] = []
+        refused: dict[str, str] = {}
+        try:
+            for order_id in order_ids:
+                try:
+                    retried.append(interventions.retry(order_id, self.author, by=Naming.ID))
+                except RefusedError as error:
+                    refused[order_id] = str(error)
+        finally:
+            self._write_several(retried, refused)
+        if refused:
+            raise typer.Exit(ExitCode.REFUSED)
 
+    def _write_several(self, retried: list[StoredOrder], refused: dict[str, str]) -> None:
+        if self.output is Format.TEXT:
+            for problem in refused.values():
+                write_note(f"Error: {problem}")
+        document = {
+            "sent_round": [order_document(order) for order in retried],
+            "refused": [{"id": order_id, "problem": problem} for order_id, problem in refused.items()],
+        }
+        sentence = retried_sentence(len(retried), self.rules) if retried else "No order was retried."
+        write_result(self.output, document, sentence)
 
-def _write_several(retried: list[StoredOrder], refused: dict[str, str], rules: Rules, output: Format) -> None:
-    if output is Format.TEXT:
-        for problem in refused.values():
-            write_note(f"Error: {problem}")
-    document = {
-        "sent_round": [order_document(order) for order in retried],
-        "refused": [{"id": order_id, "problem": problem} for order_id, problem in refused.items()],
-    }
-    sentence = retried_sentence(len(retried), rules) if retried else "No order was retried."
-    write_result(output, document, sentence)
-
-
-def _summarise(done: list[Chunk], rules: Rules, output: Format, *, finished: bool) -> None:
-    retried = sum(batch.retried for batch in done)
-    changed = sum(batch.changed for batch in done)
-    to_be_resolved = sum(batch.to_be_resolved for batch in done)
-    lines = []
-    if retried:
-        lines.append(retried_sentence(retried, rules))
-    elif finished and not changed and not to_be_resolved:
-        lines.append("No order matches; nothing was changed.")
-    if changed:
-        lines.append(f"{count(changed, 'order')} changed in the meantime and stayed as they are.")
-    if to_be_resolved:
-        lines.append(f"{count(to_be_resolved, 'order')} stayed in review: {DISPUTED}.")
-    if not finished:
-        lines.append("It stopped before the end. Run it again: it retries the rest.")
-    document = {
-        "sent_round": retried,
-        "changed_meanwhile": changed,
-        "to_be_resolved": to_be_resolved,
-        "max_attempts": rules.policy.max_attempts,
-        "finished": finished,
-    }
-    write_result(output, document, *lines)
+    def _summarise(self, done: list[Chunk], *, finished: bool) -> None:
+        retried = sum(batch.retried for batch in done)
+        changed = sum(batch.changed for batch in done)
+        to_be_resolved = sum(batch.to_be_resolved for batch in done)
+        lines = []
+        if retried:
+            lines.append(retried_sentence(retried, self.rules))
+        elif finished and not changed and not to_be_resolved:
+            lines.append("No order matches; nothing was changed.")
+        if changed:
+            lines.append(f"{count(changed, 'order')} changed in the meantime and stayed as they are.")
+        if to_be_resolved:
+            lines.append(f"{count(to_be_resolved, 'order')} stayed in review: {DISPUTED}.")
+        if not finished:
+            lines.append("It stopped before the end. Run it again: it retries the rest.")
+        document = {
+            "sent_round": retried,
+            "changed_meanwhile": changed,
+            "to_be_resolved": to_be_resolved,
+            "max_attempts": self.rules.policy.max_attempts,
+            "finished": finished,
+        }
+        write_result(self.output, document, *lines)

@@ -57,9 +57,7 @@ def suspect(
             write_result(output, document, "A dry run: nothing was changed.", *_preview_lines(seen))
             return
         if not yes:
-            check_attended(
-                "this changes many orders, and there is no terminal to ask on: check with --dry-run, then add --yes"
-            )
+            check_attended("this changes many orders")
             seen = suspicion.preview(moment)
             if not seen.by_state:
                 _summarise({}, moment, output, finished=True)

@@ -44,7 +44,7 @@ def test_a_worker_that_went_silent_is_none() -> None:
 
 
 def test_where_nobody_can_tell_no_worker_is_missed() -> None:
-    assert alarms(replace(CALM, queued=1, fleet=None), CLOSED) == ()
+    assert list(alarms(replace(CALM, queued=1, fleet=None), CLOSED)) == []
 
 
 def test_a_half_open_circuit_that_nobody_probes_is_reported_without_a_worker_at_once() -> None:
