@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.cli.bulk import check_attended, summarised
-from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption
+from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption, refuse_where
 from breakwall.terminal.output import notes, say, write_result
 from breakwall.terminal.times import parse_duration
 from breakwall.terminal.words import count
@@ -114,18 +114,14 @@ def _age(text: str, settings: Settings) -> float:
     from breakwall.settings import DAY
 
     option, kept = "--older-than", settings.retention
-    if text:
-        age = parse_duration(text, option)
-    elif kept.days is None:
-        expected = "is needed, such as 90d, unless BREAKWALL_RETENTION__DAYS is set"
-        raise typer.BadParameter(expected, param_hint=option)
-    else:
-        age = float(kept.days * DAY)
-    if age < DAY:
-        raise typer.BadParameter("should be at least a day: 1d", param_hint=option)
-    if age > kept.keys_days * DAY:
-        limit = f"should be at most the {kept.keys_days} days of BREAKWALL_RETENTION__KEYS_DAYS"
-        raise typer.BadParameter(f"{limit}: older keys are forgotten", param_hint=option)
+    missing = "is needed, such as 90d, unless BREAKWALL_RETENTION__DAYS is set"
+    refuse_where((not text and kept.days is None, option, missing))
+    age = parse_duration(text, option) if text else float((kept.days or 0) * DAY)
+    limit = f"should be at most the {kept.keys_days} days of BREAKWALL_RETENTION__KEYS_DAYS"
+    refuse_where(
+        (age < DAY, option, "should be at least a day: 1d"),
+        (age > kept.keys_days * DAY, option, f"{limit}: older keys are forgotten"),
+    )
     return age
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN = 300  # Characters of a body, and of its headers, that are shown as text.
 
-queue_app = typer.Typer(no_args_is_help=True, help="The queue that the workers consume.")
+queue_app = typer.Typer(no_args_is_help=True)
 
 
 @queue_app.callback()  # With a single command and no callback, Typer would drop the command's name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from breakwall.documents import fleet_document
@@ -27,7 +28,7 @@ def workers(output: OutputOption = Format.TEXT) -> None:
     from breakwall.monitor.backlog import Monitor
     from breakwall.settings import load_settings
 
-    with Monitor.from_settings(load_settings()) as monitor:
+    with closing(Monitor.from_settings(load_settings())) as monitor:
         seen, fleet = monitor.snapshot_with_workers()
     if output is Format.JSON:
         write_json(fleet_document(seen, fleet))

@@ -5,8 +5,7 @@ The snapshot has the broker's depth as well: a lasting discrepancy between the t
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Self
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker
@@ -39,29 +38,21 @@ class Backlog(OrderCounts):
     )
 
 
-class Monitor(AbstractContextManager["Monitor"]):
-    """Takes snapshots of the backlog and changes nothing; of the breaker it reads the status only. Thread-safe.
+@dataclass(frozen=True, slots=True, eq=False)
+class Monitor:
+    """Takes snapshots of the backlog and changes nothing. Thread-safe."""
 
-    ``depth`` returns the messages that wait at the broker, or None if it does not answer in a bounded time.
-    ``is_started`` returns whether a broker can answer: the embedded one runs only while a worker does.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        breaker: CircuitBreaker,
-        depth: Callable[[], int | None],
-        *,
-        clock: Clock | None = None,
-        on_close: Callable[[], None] | None = None,
-        is_started: Callable[[], bool] | None = None,
-    ) -> None:
-        self._database = database
-        self._breaker = breaker
-        self._depth = depth
-        self._clock = clock or DatabaseClock()
-        self._on_close = on_close
-        self._is_started = is_started or (lambda: True)
+    database: Database
+    breaker: CircuitBreaker  # Only its status is read.
+    depth: Callable[
+        [], int | None
+    ]  # Messages that wait at the broker; None: it did not answer in a bounded time.
+    _: KW_ONLY
+    clock: Clock = field(default_factory=DatabaseClock)
+    on_close: Callable[[], None] | None = None
+    is_started: Callable[[], bool] | None = (
+        None  # Whether a broker runs: the embedded one needs a worker. None: yes.
+    )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -70,7 +61,6 @@ class Monitor(AbstractContextManager["Monitor"]):
         from breakwall.wiring import open_breaker, open_database
 
         depth = QueueDepth(settings)
-
         database, breaker = open_database(settings), open_breaker(settings)
         is_started = None if not settings.embedded_broker else settings.broker_socket.exists
         return cls(database, breaker, depth, on_close=depth.close, is_started=is_started)
@@ -81,27 +71,24 @@ class Monitor(AbstractContextManager["Monitor"]):
 
     def snapshot_with_workers(self) -> tuple[Backlog, list[Worker] | None]:
         """Take one snapshot, with the workers that are alive or went silent in the last hour. Raises the same."""
-        counts = self._database.read(lambda connection: count(connection, self._clock))
-        breaker = self._breaker.status()
-        seen = _backlog(counts, breaker, self._depth())
-        awaits = seen.broker_messages is None and seen.workers == 0 and not self._is_started()
+        counts = self.database.read(lambda connection: count(connection, self.clock))
+        seen = _backlog(counts, self.breaker.status(), self.depth())
+        started = self.is_started is None or self.is_started()
+        awaits = seen.broker_messages is None and seen.workers == 0 and not started
         return replace(seen, broker_awaits_worker=awaits), counts.fleet
 
     def close(self) -> None:
         """Close the connections."""
-        if self._on_close is not None:
-            self._on_close()
-        self._breaker.close()
-        self._database.close()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+        if self.on_close is not None:
+            self.on_close()
+        self.breaker.close()
+        self.database.close()
 
 
 def _backlog(counts: Counts, breaker: BreakerStatus, messages: int | None) -> Backlog:
     alive = [worker for worker in counts.fleet or [] if worker.alive]
     return Backlog(
-        **{field.name: getattr(counts, field.name) for field in fields(OrderCounts)},
+        **{each.name: getattr(counts, each.name) for each in fields(OrderCounts)},
         drain_eta_seconds=drain_eta(counts, stopped=refuses_all(breaker)),
         broker_messages=messages,
         breaker=breaker,

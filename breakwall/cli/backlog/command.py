@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +47,7 @@ def backlog(
     from breakwall.settings import load_settings
 
     limits = Limits() if fail_over is None else Limits.parse(fail_over)
-    with Monitor.from_settings(load_settings()) as monitor:
+    with closing(Monitor.from_settings(load_settings())) as monitor:
         if watch:
             _watch(monitor, interval, limits, output)
         else:

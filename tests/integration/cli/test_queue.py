@@ -1,4 +1,4 @@
-"""`breakwall queue strange`: what was set aside, to read and to forget; and what the doctor says of it."""
+"""`breakwall queue strange` shows and deletes the messages that were set aside; the doctor counts them."""
 
 from __future__ import annotations
 
