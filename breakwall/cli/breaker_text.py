@@ -20,7 +20,6 @@ def breaker_lines(status: BreakerStatus, *, unused: bool = False) -> list[str]:
 
 
 def breaker_fields(status: BreakerStatus) -> dict[str, str]:
-    """The circuit's fields by name."""
     fields = {
         "circuit": plain(status.name),
         "state": state(status.state.value) + ("" if status.store_ok else LOCAL),
@@ -67,7 +66,6 @@ def override_with_actor(status: BreakerStatus, override: Override) -> str:
 
 
 def override_mode(override: Override) -> str:
-    """The override's mode."""
     return f"[bold]{_MODES[override.mode]}[/]"
 
 

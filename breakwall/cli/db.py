@@ -55,7 +55,7 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
     """Take the orders database back to the tables of the version before.
 
     Run it only for a version that does not start with this version's tables: the version before works with them.
-    Stop the processes of this version first.
+    Processes of this version may run meanwhile: they continue without the deleted tables.
 
     It shows what it deletes, and asks for confirmation. Add --yes if there is no terminal to ask on. Exits with 4 if
     orders were pruned: their keys would be deleted, and such an order would be charged again if it is placed again.

@@ -26,7 +26,6 @@ class Explanation:
     details: dict[str, Any] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
-        """The error as plain values for JSON."""
         error = {"type": self.kind, "message": "; ".join(self.sentences), **self.details}
         return {"error": error, "exit_code": int(self.code)}
 
@@ -66,14 +65,14 @@ def explain(error: Exception) -> Explanation | None:
         case typer.Abort():
             return Explanation("aborted", ExitCode.FAILURE, ["aborted"])
         case OSError():
-            return _system(_os_sentence(error))
+            return Explanation("system", ExitCode.FAILURE, [_os_sentence(error)])
         case ModuleNotFoundError(name="psycopg"):
             advice = "PostgreSQL needs a driver: pip install 'breakwall[postgres]'"
             return Explanation("settings", ExitCode.USAGE, [f"BREAKWALL_DATABASE_URL: {advice}"])
     # A `DatabaseUnavailableError` names the exhausted resource itself, with more details.
     lack = None if hasattr(error, "lack") else exhausted_resource(error)
     if lack is not None:
-        return _system(f"this process has no {lack} left")
+        return Explanation("system", ExitCode.FAILURE, [f"this process has no {lack} left"])
     if isinstance(error, BreakwallError):
         return Explanation(error.kind, error.exit_code, error.sentences(), error.details())
     return None
@@ -91,10 +90,6 @@ def _show_usage(error: typer.TyperException) -> None:
 def _for_people(message: str) -> str:
     """The message without a URL's user and password, which it may repeat, and without pydantic's prefix."""
     return _USER.sub("://…@", message.replace("Value error, ", "", 1))
-
-
-def _system(sentence: str) -> Explanation:
-    return Explanation("system", ExitCode.FAILURE, [sentence])
 
 
 def _os_sentence(error: OSError) -> str:

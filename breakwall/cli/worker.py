@@ -32,31 +32,23 @@ def worker(
     from breakwall.broker.celery_environment import hide_from_celery
     from breakwall.settings import load_settings
     from breakwall.terminal.streams import serve_without_stdout
+    from breakwall.wiring import open_database
 
     serve_without_stdout(thorough=True)  # on a full disk, Celery's banner would end the worker
     settings = load_settings()
     hide_from_celery(os.environ)
     _check_broker(settings)
-    _check_database(settings)
-    raise typer.Exit(_run(settings, concurrency, context.args))
-
-
-def _check_database(settings: Settings) -> None:
-    """Raise DatabaseUnavailableError or SchemaError before a message is consumed.
-
-    Without its database a worker could only defer every order.
-    """
-    from breakwall.wiring import open_database
-
+    # Before a message is consumed: a worker without its database could only defer every order.
     with closing(open_database(settings)) as database:
         database.read(lambda connection: None)
+    raise typer.Exit(_run(settings, concurrency, context.args))
 
 
 def _check_broker(settings: Settings) -> None:
     """Check before Celery connects, which would wrap the reason in a traceback.
 
-    For the embedded broker it raises BrokerNotStartedError (the socket's path is too long) or NoServerProgramError,
-    for a configured one WrongQueueError (the queue's key or queue has another type).
+    Raises BrokerNotStartedError (the embedded broker's socket path is too long), NoServerProgramError or
+    WrongQueueError (something else has the queue's name).
     """
     from breakwall.broker import check_queue
     from breakwall.broker.embedded.find_server import find_server_program

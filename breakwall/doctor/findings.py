@@ -27,7 +27,6 @@ def fine(name: str, detail: str, advice: str = "") -> Finding:
 
 
 def problem(name: str, detail: str, advice: str) -> Finding:
-    """A problem, and what to do about it."""
     return Finding(name, False, detail, advice)
 
 

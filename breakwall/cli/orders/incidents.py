@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -113,18 +114,8 @@ def _list(every: bool, limit: int, output: Format) -> None:
         return
     heads = ("incident", "order", "kind", "since", "detail", *(["closed"] if every else []))
 
-    def cells(incident: StoredIncident) -> tuple[str, ...]:
-        return _row(incident)[: len(heads)]
+    def cells(incident: StoredIncident) -> Sequence[str]:
+        at, detail, closed = moment(incident.at), plain(incident.detail), closing(incident)
+        return (str(incident.id), incident.order_id, kind(incident), at, detail, closed)[: len(heads)]
 
     write_list(output, found, limit, incident_document, heads, cells, right=("incident",))
-
-
-def _row(incident: StoredIncident) -> tuple[str, ...]:
-    return (
-        str(incident.id),
-        incident.order_id,
-        kind(incident),
-        moment(incident.at),
-        plain(incident.detail),
-        closing(incident),
-    )
