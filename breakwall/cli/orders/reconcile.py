@@ -33,7 +33,7 @@ def reconcile(
     amounts: AmountsOption = Units.MINOR,
     charged: Annotated[
         str,
-        typer.Option(metavar="WORD,…", help="More statuses of this file that mean charged: Abgeschlossen."),
+        typer.Option(metavar="STATUS,…", help="More statuses of this file that mean charged: Abgeschlossen."),
     ] = "",
     prefix: Annotated[
         str, typer.Option(metavar="TEXT", help="Ignore charges whose key does not start with this.")

@@ -71,8 +71,9 @@ def _summary(comparison: Comparison) -> Iterator[str]:
     listed = ", ".join(f"{number:,} {kind}" for kind, number in sorted(comparison.kinds.items()))
     sentence = f"They differ: {listed}." if listed else "They agree."
     if report.unreadable:
-        lines = count(report.unreadable, "line")
-        sentence = f"{sentence[:-1]}, as far as can be told: {lines} cannot be read."
+        sentence = (
+            f"{sentence[:-1]} in the readable lines; {count(report.unreadable, 'line')} cannot be read."
+        )
     yield (
         f"{sentence} Compared: {count(compared.lines, 'line')} with {count(compared.charges, 'charge')}, and "
         f"{count(compared.paid_orders, 'paid order')} of the period."

@@ -84,14 +84,13 @@ def _past(text: str) -> datetime:
 def _summarise(done: Mapping[OrderStatus, int], since: datetime, output: Format, *, finished: bool) -> None:
     total = sum(done.values())
     reconcile = f"breakwall orders reconcile REPORT --since {shlex.quote(since.isoformat())}"
-    first = "Every open order was suspected before; nothing was changed."
-    if total:
-        verb = "is" if total == 1 else "are"
-        first = f"{count(total, 'order')} {verb} looked up before anything is sent."
-    if finished:
-        then = f"Next, before a worker starts: {reconcile}, and record what it names."
-    else:
+    verb = "is" if total == 1 else "are"
+    first = f"{count(total, 'order')} {verb} looked up before anything is sent."
+    then = f"Next, before a worker starts: {reconcile}, and record what it names."
+    if not finished:
         then = "It stopped before the end. Run it again: it does the rest."
+    elif not total:
+        first = "Every open order was suspected before; nothing was changed."
     document = {**_document(since, done), "finished": finished, "next": reconcile}
     write_result(output, document, plain(f"{first} {then}"))
 

@@ -153,7 +153,7 @@ def test_odd_lines_are_counted_and_named_and_end_nothing(
     assert (told["line"], told["field"]) == (8, "currency")
     assert told["problem"].startswith("should be an ISO 4217 code")
     words = terminal.run("orders", "reconcile", "-", stdin=report)
-    assert "They agree, as far as can be told: 1 line cannot be read." in words.out
+    assert "They agree in the readable lines; 1 line cannot be read." in words.out
     assert "No charges: 1 pending, 1 (no status)." in words.out
     assert "line 8: currency: should be an ISO 4217 code" in words.err
 
