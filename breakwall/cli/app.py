@@ -1,7 +1,6 @@
 """The `breakwall` command line: mounts the commands and runs one of them.
 
-A command imports SQLAlchemy, Celery, pydantic and Rich only when it runs, so that `breakwall --help` answers at
-once; a test holds it.
+A command imports SQLAlchemy, Celery, pydantic and Rich only when it runs, so that `breakwall --help` is fast.
 """
 
 import signal
@@ -33,7 +32,7 @@ from breakwall.terminal.options import wants_json
 app = typer.Typer(
     name="breakwall",
     no_args_is_help=True,
-    # Rich's help takes a tenth of a second to import, and boxes are of no use to a screen reader or a pager.
+    # Rich's help takes a tenth of a second to import, and its boxes disturb a screen reader or a pager.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -70,25 +69,25 @@ def breakwall(
 ) -> None:
     """The wall between an order service and a payment service that can fail.
 
-    Orders are charged through a circuit breaker. While the payment service is down they wait in a durable
-    queue; a worker charges them when it is back. None is lost, none is charged twice.
+    Orders are charged through a circuit breaker. While the payment service is down, they wait in a durable queue; a
+    worker charges them when it is back. No order is lost, and none is charged twice.
     """
 
 
 def _flush_and_restore_interrupt() -> None:
-    """What could not be written was reported before; and another Ctrl-C ends the process at once."""
+    """Flush; a write error was already reported. From here on Ctrl-C ends the process at once."""
     with suppress(OSError):
         streams.finish()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-app.command(short_help="Watch an outage being survived, in under a minute.")(demo)
+app.command(short_help="Watch how an outage is survived, in under a minute.")(demo)
 app.command(short_help="Run a whole site in this terminal, until Ctrl-C.")(up)
 app.command(short_help="Check everything that the settings name.")(doctor)
 app.command(short_help="Show how many orders wait, and for how long.")(backlog)
 app.command(context_settings=WORKER_CONTEXT)(worker)
-app.command(short_help="Show which workers run, where, and which went silent.")(workers)
+app.command(short_help="Show which workers run, where, and which are silent.")(workers)
 app.command(short_help="Run a payment service that fails on command.")(simulator)
 app.add_typer(orders_app, name="orders")
 app.add_typer(breaker_app, name="breaker")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,33 +18,27 @@ from breakwall.terminal.output import write_note, write_result
 from breakwall.terminal.times import parse_duration
 
 if TYPE_CHECKING:
-    from breakwall.breaker import BreakerStatus, CircuitBreaker
+    from breakwall.breaker import CircuitBreaker
     from breakwall.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 breaker_app = typer.Typer(
     no_args_is_help=True,
-    help="The circuit before the payment service: look at it, override it for every process.",
+    help="The circuit before the payment service: show it, override it for every process.",
 )
 
-WhyOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why. Everybody is shown it.")]
+WhyOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; every process shows it.")]
 LiftOption = Annotated[
     str | None,
-    typer.Option(
-        "--reason",
-        metavar="TEXT",
-        help="Why. Checked, but not kept: a lifted override leaves nothing to show.",
-        show_default=False,
-    ),
+    typer.Option("--reason", metavar="TEXT", help="Why; it is checked, but not kept: the override is gone."),
 ]
 ForOption = Annotated[
     str | None,
     typer.Option(
         "--for",
         metavar="DURATION",
-        help="For how long: 30s, 10m, 2h, 1d; until `breakwall breaker auto` when not given.",
-        show_default=False,
+        help="For how long: 30s, 10m, 2h, 1d. Without it: until `breakwall breaker auto`.",
     ),
 ]
 
@@ -56,16 +51,16 @@ class NotSharedError(BreakwallError):
 
 
 class NotConfirmedError(BreakwallError):
-    """The store did not confirm the override; it may have been stored nevertheless."""
+    """The store did not confirm the override, but may have stored it."""
 
     kind = "store_lost"
 
 
 @breaker_app.command("status")
 def breaker_status(output: OutputOption = Format.TEXT) -> None:
-    """Show the circuit: its computed state, an override beside it, and when it next lets a call through.
+    """Show the circuit: its computed state, its override, and when it allows the next call.
 
-    Exits with 1 when the store that the circuit is shared through does not answer.
+    Exits with 1 if the store that the processes share it through does not answer.
     """
     from breakwall.cli.breaker_text import breaker_lines
     from breakwall.settings import load_settings
@@ -78,110 +73,89 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
     write_result(output, breaker_document(status), *breaker_lines(status, unused=unused))
     if not status.store_ok:
         write_note(
-            f"Error: the breaker's store does not answer ({status.store_error}); "
-            f"this is what a process on its own sees. Check {settings.breaker_store_setting}."
+            f"Error: the breaker's store does not answer ({status.store_error}), so this is only a local circuit. "
+            f"Check {settings.breaker_store_setting}."
         )
         raise typer.Exit(ExitCode.FAILURE)
 
 
-@breaker_app.command("force-open", short_help="Refuse every payment, of every process.")
-def force_open(
-    reason: WhyOption,
-    lasting: ForOption = None,
-    actor: ActorOption = None,
-    output: OutputOption = Format.TEXT,
-) -> None:
+def _register_override(name: str, sentence: str, short_help: str, help_text: str) -> None:
+    """Add the command ``name``; it calls the breaker's method of that name, and reports ``sentence``."""
+
+    @breaker_app.command(name, short_help=short_help, help=help_text)
+    def override(
+        reason: WhyOption,
+        lasting: ForOption = None,
+        actor: ActorOption = None,
+        output: OutputOption = Format.TEXT,
+    ) -> None:
+        who = author(actor, reason)
+        seconds = None if lasting is None else parse_duration(lasting, "--for")
+        if seconds == 0:
+            raise typer.BadParameter("should be longer than 0 s", param_hint="--for")
+        change = methodcaller(name.replace("-", "_"), reason, who.actor, seconds)
+        _change(change, sentence, output)
+
+
+_register_override(
+    "force-open",
+    "Every payment is refused from now on, and its order queued.",
+    "Refuse every payment, of every process.",
     """Refuse every payment of every process: orders are queued, nothing is sent.
 
-    For a maintenance that the payment service has announced. The circuit goes on computing its own state,
-    and `breakwall breaker status` shows it beside the override.
+    Use it for a maintenance that the payment service has announced. The circuit still computes its own state;
+    `breakwall breaker status` shows it beside the override.
 
-    Every process that shares the circuit's store obeys at its next payment, at most a refresh interval
-    (0.2 s) later. Exits with 1 when the store does not confirm the override, with 4 when the store is
-    memory://, which no two processes share.
-    """
-    sentence = "Every payment is refused from now on, and its order queued."
-    _override(lambda breaker: breaker.force_open, reason, lasting, actor, sentence, output)
-
-
-@breaker_app.command("force-close", short_help="Refuse no payment.")
-def force_close(
-    reason: WhyOption,
-    lasting: ForOption = None,
-    actor: ActorOption = None,
-    output: OutputOption = Format.TEXT,
-) -> None:
+    Every process that shares the circuit's store obeys at its next payment, at most one refresh interval (0.2 s)
+    later. Exits with 1 if the store does not confirm the override, and with 4 if the store is memory://, which
+    processes cannot share.
+    """,
+)
+_register_override(
+    "force-close",
+    "No payment is refused from now on.",
+    "Refuse no payment.",
     """Refuse no payment, whatever state the circuit computes.
 
-    For a false alarm. Otherwise as force-open.
-    """
-    sentence = "No payment is refused from now on."
-    _override(lambda breaker: breaker.force_close, reason, lasting, actor, sentence, output)
+    Use it for a false alarm. Otherwise like force-open.
+    """,
+)
+_register_override(
+    "observe",
+    "No payment is refused from now on; each that the circuit would refuse is reported.",
+    "Refuse no payment, but report each that would be refused.",
+    """Refuse no payment, but report each that would be refused: a trial of the thresholds.
 
-
-@breaker_app.command("observe", short_help="Refuse no payment, but report each that would have been.")
-def observe(
-    reason: WhyOption,
-    lasting: ForOption = None,
-    actor: ActorOption = None,
-    output: OutputOption = Format.TEXT,
-) -> None:
-    """Refuse no payment, but report each that would have been: a trial run of the thresholds.
-
-    Otherwise as force-open.
-    """
-    sentence = "No payment is refused from now on; what would have been is reported."
-    _override(lambda breaker: breaker.observe, reason, lasting, actor, sentence, output)
+    Otherwise like force-open.
+    """,
+)
 
 
 @breaker_app.command("auto", short_help="Lift the override.")
 def auto(reason: LiftOption = None, actor: ActorOption = None, output: OutputOption = Format.TEXT) -> None:
     """Lift the override, if there is one: the circuit's computed state decides again.
 
-    Exits with 1 when the store does not confirm it, with 4 when the store is memory://.
+    Exits with 1 if the store does not confirm it, and with 4 if the store is memory://.
     """
     who = author(actor, reason)
-    _change(lambda breaker: breaker.auto(who.actor), "The circuit decides for itself from now on.", output)
-
-
-def _override(
-    change: Callable[[CircuitBreaker], Callable[[str, str, float | None], None]],
-    reason: str,
-    lasting: str | None,
-    actor: str | None,
-    sentence: str,
-    output: Format,
-) -> None:
-    who = author(actor, reason)
-    seconds = None if lasting is None else parse_duration(lasting, "--for")
-    if seconds == 0:
-        raise typer.BadParameter("should be longer than nothing", param_hint="--for")
-    _change(lambda breaker: change(breaker)(reason, who.actor, seconds), sentence, output)
+    _change(methodcaller("auto", who.actor), "The circuit's computed state decides from now on.", output)
 
 
 def _change(change: Callable[[CircuitBreaker], None], sentence: str, output: Format) -> None:
-    """Change the override, have the store confirm it, and show the result.
+    """Change the override, and show the result when the store has confirmed it.
 
-    Raises:
-        NotSharedError: the change would reach this command alone.
-        NotConfirmedError: the store did not answer in time.
+    Raises NotSharedError if no other process would see the change, and NotConfirmedError after a timeout.
     """
-    from breakwall.cli.breaker_text import breaker_lines
-
-    status = _changed(change)
-    write_result(output, breaker_document(status), sentence, *breaker_lines(status))
-
-
-def _changed(change: Callable[[CircuitBreaker], None]) -> BreakerStatus:
     from breakwall.breaker import StoreLostError
+    from breakwall.cli.breaker_text import breaker_lines
     from breakwall.settings import load_settings
     from breakwall.wiring import open_breaker
 
     settings = load_settings()
     if settings.breaker_store.startswith("memory://"):
         raise NotSharedError(
-            "the breaker's store is memory://, which every process has for itself: an override would only "
-            "affect this command's own process. Set BREAKWALL_BREAKER_STORE_URL to a store that is shared"
+            "the breaker's store is memory://, which processes cannot share: an override would only "
+            "affect this command's own process. Set BREAKWALL_BREAKER_STORE_URL to a shared store"
         )
     _warn_of_new_file(settings)
     with open_breaker(settings) as breaker:
@@ -189,14 +163,15 @@ def _changed(change: Callable[[CircuitBreaker], None]) -> BreakerStatus:
             change(breaker)
         except StoreLostError as error:
             raise NotConfirmedError(
-                f"{error}. It may have arrived nevertheless: `breakwall breaker status` shows it. "
+                f"{error}. It may have stored the change: `breakwall breaker status` shows that. "
                 "Check BREAKWALL_BREAKER_STORE_URL (by default the orders database)."
             ) from error
-        return breaker.status()
+        status = breaker.status()
+    write_result(output, breaker_document(status), sentence, *breaker_lines(status))
 
 
 def _warn_of_new_file(settings: Settings) -> None:
-    """In a wrong folder, or with a typing error in the URL, no running process would see the override."""
+    """In a wrong folder, or with a wrong URL, no running process would see the override."""
     from sqlalchemy import make_url
 
     url = settings.breaker_store

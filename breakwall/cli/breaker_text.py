@@ -1,8 +1,10 @@
-"""A circuit's status in words, as Rich markup."""
+"""A circuit's status as Rich markup."""
 
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
 from breakwall.terminal.output import field_lines, plain
 from breakwall.terminal.words import count, duration, state
+
+LOCAL = " (local circuit: the store does not answer)"
 
 _MODES = {
     OverrideMode.FORCED_OPEN: "forced open",
@@ -12,16 +14,15 @@ _MODES = {
 
 
 def breaker_lines(status: BreakerStatus, *, unused: bool = False) -> list[str]:
-    """The circuit's fields as lines; ``unused``: its store will be made by the first use."""
+    """The circuit's fields as lines; ``unused``: its store does not exist until the first use."""
     store = {"store": "not made yet: no process has used it"} if unused else {}
     return field_lines(breaker_fields(status) | store)
 
 
 def breaker_fields(status: BreakerStatus) -> dict[str, str]:
-    """The circuit's fields, by what an operator calls them."""
     fields = {
         "circuit": plain(status.name),
-        "state": state(status.state.value) + ("" if status.store_ok else ", for a process on its own"),
+        "state": state(status.state.value) + ("" if status.store_ok else LOCAL),
         "override": override_with_reason(status) or "none",
         "calls": admission(status),
         "in the window": f"{count(status.failure_count, 'failure')}, "
@@ -39,23 +40,23 @@ def breaker_fields(status: BreakerStatus) -> dict[str, str]:
 def admission(status: BreakerStatus) -> str:
     """What happens to the next call."""
     if status.slots is None:
-        return "let through"
+        return "allowed"
     if status.slots:
-        return "room for " + count(status.slots, "probe")
+        return f"{count(status.slots, 'probe')} allowed"
     if status.override is not None and status.override.expires_at is None:
         return "refused until the override is lifted"
-    return f"refused, the next try in {duration(status.retry_after)}"
+    return f"refused; the next call in {duration(status.retry_after)}"
 
 
 def override_with_reason(status: BreakerStatus) -> str | None:
-    """The override: what, by whom, for how long and why; None without one."""
+    """The override: its mode, author, time and reason; None without one."""
     if status.override is None:
         return None
     return f"{override_with_actor(status, status.override)}: {plain(status.override.reason)}"
 
 
 def override_with_actor(status: BreakerStatus, override: Override) -> str:
-    """The override: what, by whom and for how long."""
+    """The override: its mode, author and time."""
     until = (
         "until it is lifted"
         if override.expires_at is None
@@ -65,7 +66,6 @@ def override_with_actor(status: BreakerStatus, override: Override) -> str:
 
 
 def override_mode(override: Override) -> str:
-    """What the override does."""
     return f"[bold]{_MODES[override.mode]}[/]"
 
 

@@ -1,4 +1,4 @@
-"""What commands on many orders share: a reason, a question before, and a summary even when they are stopped."""
+"""What commands on many orders share: a reason, a question, progress, and a summary even if they are stopped."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,20 +10,20 @@ import typer
 def check_bulk_reason(reason: str | None) -> None:
     """Raise `typer.BadParameter` unless a reason is given."""
     if reason is None:
-        raise typer.BadParameter("a bulk action needs a reason, which is noted", param_hint="--reason")
+        raise typer.BadParameter("a bulk action needs --reason; it is recorded", param_hint="--reason")
 
 
-def check_attended(refusal: str) -> None:
-    """Raise `RefusedError` with this sentence unless a person at a terminal can be asked."""
+def check_attended(effect: str, advice: str = "check with --dry-run, then add --yes") -> None:
+    """Raise `RefusedError` unless stdin is a terminal, where a person can be asked."""
     from breakwall.payments.operator.locking import RefusedError
 
     if not sys.stdin.isatty():
-        raise RefusedError(refusal)
+        raise RefusedError(f"{effect}, and there is no terminal to ask on: {advice}")
 
 
 @contextmanager
 def summarised(summarise: Callable[[bool], None]) -> Iterator[None]:
-    """Call ``summarise`` at the end: with True, or with False before the error that stopped the work goes on."""
+    """Call ``summarise(True)`` at the end, or ``summarise(False)`` before an error that stops the work is raised."""
     from breakwall.payments.db.database import DatabaseUnavailableError
 
     try:
@@ -32,3 +32,17 @@ def summarised(summarise: Callable[[bool], None]) -> Iterator[None]:
         summarise(False)
         raise
     summarise(True)
+
+
+@contextmanager
+def counting(doing: str, noun: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar and a count on stderr if that is a terminal. Yields a function that adds to the count."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from breakwall.terminal.output import notes
+
+    console = notes()
+    columns = (TextColumn(doing), BarColumn(), TextColumn("{task.completed:,.0f} " + noun))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(doing, total=None)
+        yield lambda more: progress.update(task, advance=more)

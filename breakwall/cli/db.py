@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.cli.bulk import check_attended, summarised
-from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption
+from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption, refuse_where
 from breakwall.terminal.output import notes, say, write_result
 from breakwall.terminal.times import parse_duration
 from breakwall.terminal.words import count
@@ -18,23 +18,18 @@ if TYPE_CHECKING:
     from breakwall.payments.ledger.pruning import Pruning
     from breakwall.settings import Settings
 
-database_app = typer.Typer(no_args_is_help=True, help="The orders database.")
-
-
-@database_app.callback()
-def database() -> None:
-    """The orders database."""
+database_app = typer.Typer(no_args_is_help=True, help="The orders database: upgrade, downgrade, prune.")
 
 
 @database_app.command("upgrade")
 def upgrade_database(output: OutputOption = Format.TEXT) -> None:
-    """Bring the orders database to this version's tables. Safe to run twice, and from several places.
+    """Bring the orders database to this version's tables. It can run twice, and in several places at once.
 
-    The embedded database, used when BREAKWALL_DATABASE_URL is not set, is also migrated on first use; any
-    other one only by this command.
+    Only this command migrates a database that BREAKWALL_DATABASE_URL names. The embedded database, used without that
+    setting, is also migrated by its first use.
 
-    The first time, it names the site: as BREAKWALL_SITE says, else at random. Set the name that it shows, so that
-    orders keep their keys should the database be lost.
+    The first run names the site: BREAKWALL_SITE, or a random name. Set BREAKWALL_SITE to the name that is shown, so
+    that orders keep their keys even if the database is lost.
     """
     from breakwall.payments.db.revisions import TOLERANT
     from breakwall.settings import load_settings
@@ -43,30 +38,27 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
     before, after, site = _migrate(settings)
     if before is not None and before < TOLERANT:
         say(
-            "Running processes of the version before go on; one that starts again is refused. Replace them now.",
+            "Running processes of the version before continue, but one that starts again is refused. Replace them now.",
             console=notes(),
         )
     was = "already" if before == after else f"now; it was {before or 'new'}"
     lines = [f"The orders database is at revision {after} {was}. Its site is {site}."]
     if settings.site is None:
         lines.append(
-            f"Set BREAKWALL_SITE={site}, so that orders keep their keys should the database be lost."
+            f"Set BREAKWALL_SITE={site}, so that orders keep their keys even if the database is lost."
         )
     write_result(output, {"before": before, "after": after, "site": site}, *lines)
 
 
 @database_app.command("downgrade")
-def downgrade_database(
-    yes: YesOption = False,
-    output: OutputOption = Format.TEXT,
-) -> None:
-    """Take the orders database back to the tables of the version before, in order to go back to that version.
+def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEXT) -> None:
+    """Take the orders database back to the tables of the version before.
 
-    Stop the processes of this version first. Or leave the database as it is: the version before works with this one's
-    tables. Refused with 4 once orders were pruned: without their keys, such an order would be charged again when it is
-    placed again.
+    Run it only for a version that does not start with this version's tables: the version before works with them.
+    Processes of this version may run meanwhile: they continue without the deleted tables.
 
-    It says what is lost and asks; --yes where nobody can be asked.
+    It shows what it deletes, and asks for confirmation. Add --yes if there is no terminal to ask on. Exits with 4 if
+    orders were pruned: their keys would be deleted, and such an order would be charged again if it is placed again.
     """
     from breakwall.payments.db.revisions import current_revision
     from breakwall.payments.operator.downgrade import downgrade, losses
@@ -76,10 +68,10 @@ def downgrade_database(
         before = database.read(lambda connection: current_revision(connection.engine))
         lost = database.read(lambda connection: losses(connection.engine))
         if not (yes or lost.keys):
-            check_attended(f"This loses {lost}. Nobody can be asked: if that is meant, say --yes")
-            typer.confirm(f"This loses {lost}. Go on?", abort=True, err=True)
+            check_attended(f"this deletes {lost}", "to confirm, add --yes")
+            typer.confirm(f"This deletes {lost}. Continue?", abort=True, err=True)
         after = database.read(lambda connection: downgrade(connection.engine))
-    was = "already" if before == after else f"now; it was {before}. Lost are {lost}"
+    was = "already" if before == after else f"now; it was {before}. Deleted: {lost}"
     document = {"before": before, "after": after, "strange_messages_lost": lost.strange_messages}
     write_result(output, document, f"The orders database is at revision {after} {was}.")
 
@@ -89,23 +81,19 @@ def prune_database(
     older_than: Annotated[
         str,
         typer.Option(
-            "--older-than",
-            metavar="AGE",
-            help="How long ago they ended, at least: 90d. Without it, BREAKWALL_RETENTION__DAYS.",
-            show_default=False,
+            metavar="AGE", help="Finished at least this long ago: 90d. Without it: BREAKWALL_RETENTION__DAYS."
         ),
     ] = "",
     dry_run: DryRunOption = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Delete orders that ended long ago: paid, declined or cancelled, with their attempts and all notes on them.
+    """Delete old orders that are paid, declined or cancelled, with their attempts, interventions and incidents.
 
-    An order with an open incident stays, and so does one that is dead or in review: these wait for a person. The keys
-    stay known for BREAKWALL_RETENTION__KEYS_DAYS: an order that is placed again is answered with how it ended, and
-    not charged.
+    An order that is dead, in review or has an open incident stays: it waits for a person. The keys stay known for
+    BREAKWALL_RETENTION__KEYS_DAYS: an order that is placed again is not charged, and gets its last state as answer.
 
-    It works in short transactions, with as long a pause after each as it took. Stopped in the middle, the same again
-    does the rest. With BREAKWALL_RETENTION__DAYS set the workers do it by themselves.
+    It works in short transactions, and pauses after each for as long as it took. If it is stopped, run it again: it
+    does the rest. With BREAKWALL_RETENTION__DAYS set, the workers do the same by themselves.
     """
     from breakwall.payments.ledger.pruning import Pruning
     from breakwall.settings import DAY, load_settings
@@ -116,7 +104,7 @@ def prune_database(
         pruning = Pruning(database, keys_for=settings.retention.keys_days * DAY)
         if dry_run:
             orders, keys = pruning.preview(age)
-            dry = "A dry run: nothing was changed. It would be {}"
+            dry = "A dry run: nothing was changed. The result would be: {}"
             _write_pruned(output, orders, keys, {"dry_run": True}, dry)
         else:
             _prune(pruning, age, output)
@@ -126,17 +114,14 @@ def _age(text: str, settings: Settings) -> float:
     from breakwall.settings import DAY
 
     option, kept = "--older-than", settings.retention
-    if text:
-        age = parse_duration(text, option)
-    elif kept.days is None:
-        raise typer.BadParameter("say it, such as 90d, or set BREAKWALL_RETENTION__DAYS", param_hint=option)
-    else:
-        age = float(kept.days * DAY)
-    if age < DAY:
-        raise typer.BadParameter("should be a day at least: 1d", param_hint=option)
-    if age > kept.keys_days * DAY:
-        limit = f"should be at most the {kept.keys_days} days of BREAKWALL_RETENTION__KEYS_DAYS"
-        raise typer.BadParameter(f"{limit}: the keys would not stay known", param_hint=option)
+    missing = "is needed, such as 90d, unless BREAKWALL_RETENTION__DAYS is set"
+    refuse_where((not text and kept.days is None, option, missing))
+    age = parse_duration(text, option) if text else float((kept.days or 0) * DAY)
+    limit = f"should be at most the {kept.keys_days} days of BREAKWALL_RETENTION__KEYS_DAYS"
+    refuse_where(
+        (age < DAY, option, "should be at least a day: 1d"),
+        (age > kept.keys_days * DAY, option, f"{limit}: older keys are forgotten"),
+    )
     return age
 
 
@@ -144,9 +129,9 @@ def _prune(pruning: Pruning, age: float, output: Format) -> None:
     orders = keys = 0
 
     def summarise(finished: bool) -> None:
-        # Where nothing was reached, the error says it all.
+        # If nothing was pruned, the error is enough.
         if finished or orders or keys:
-            rest = "" if finished else " Not all were reached: the same again does the rest."
+            rest = "" if finished else " It stopped before the end. Run it again: it prunes the rest."
             _write_pruned(output, orders, keys, {"finished": finished}, "{}" + rest)
 
     with summarised(summarise):
@@ -189,9 +174,6 @@ def _migrate(settings: Settings) -> tuple[str | None, str, str]:
             upgrade(engine, site=settings.site)
         check_site(engine, settings.site)
 
-    opened = Database(settings.database, prepare=prepare)
-    try:
+    with closing(Database(settings.database, prepare=prepare)) as opened:
         after = opened.read(lambda connection: current_revision(connection.engine))
         return revisions[0], after or "none", read_site(opened)
-    finally:
-        opened.close()

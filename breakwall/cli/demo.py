@@ -15,15 +15,16 @@ def demo(
         float, typer.Option(min=2, max=100, metavar="R", help="How many of them a second.")
     ] = 20.0,
     outage: Annotated[
-        float, typer.Option(min=3, max=300, metavar="S", help="Seconds that the payment service is dead.")
+        float,
+        typer.Option(min=3, max=300, metavar="S", help="Seconds for which the payment service is down."),
     ] = 12.0,
-    seed: Annotated[int, typer.Option(help="The same seed, the same orders.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same orders.")] = 1,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Watch an outage of the payment service being survived, in under a minute.
+    """Watch how an outage of the payment service is survived, in under a minute.
 
-    Real processes in a temporary folder: the payment service is killed, comes back, and every accepted order
-    is compared with its ledger. Exits with 1 unless nothing was lost and nothing was charged twice.
+    It runs real processes in a temporary folder. The payment service is killed and started again; then every
+    accepted order is compared with that service's ledger. Exits with 1 if an order was lost or charged twice.
     """
     from breakwall.demo.options import DemoOptions
     from breakwall.demo.run import run_demo

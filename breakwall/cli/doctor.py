@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def doctor(output: OutputOption = Format.TEXT) -> None:
     """Check everything that the settings name, and say what to do about each problem.
 
-    Changes nothing: nothing is created, migrated or charged. Takes under ten seconds, whatever hangs. Exits with 1
-    when there is a problem, and with 2 when the settings are unusable.
+    It creates, migrates and charges nothing. It takes less than ten seconds, even if a server hangs. Exits with 1 if
+    there is a problem, and with 2 if the settings are unusable.
     """
     from breakwall.doctor.findings import fine, problem, run_all
     from breakwall.doctor.machine import python

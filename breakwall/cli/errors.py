@@ -1,4 +1,4 @@
-"""Reports the error that ended a command: sentences on stderr, and an exit code. Only a bug of ours has a traceback."""
+"""Reports the error that ended a command: sentences on stderr, and an exit code. Only a bug has a traceback."""
 
 import errno
 import re
@@ -18,7 +18,7 @@ _USER = re.compile(r"://\S*@")
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An error in words; ``details`` are the fields that only JSON has."""
+    """An error in sentences; ``details`` are fields for JSON only."""
 
     kind: str
     code: ExitCode
@@ -26,21 +26,19 @@ class Explanation:
     details: dict[str, Any] = field(default_factory=dict)
 
     def as_document(self) -> dict[str, Any]:
-        """The error as plain values, for JSON."""
         error = {"type": self.kind, "message": "; ".join(self.sentences), **self.details}
         return {"error": error, "exit_code": int(self.code)}
 
 
 def report(error: Exception, *, as_json: bool, logs: bool = False) -> int:
-    """Write an error to stderr and return the exit code. A bug of ours is raised again.
+    """Write an error to stderr and return the exit code. A bug is raised again.
 
-    Args:
-        logs: the command writes a log to stderr. Where that is JSON, the error is JSON too: a supervisor may restart
-            a worker again and again, and the log is all that anybody reads of it.
+    ``logs``: the command writes a log to stderr. If the log is JSON, the error is JSON too: if a service manager
+    restarts a worker again and again, the log is all that people read.
     """
     logs_json = logs and is_log_json()
     if isinstance(error, typer.TyperException) and not (as_json or logs_json):
-        with suppress(OSError):  # Without stderr the exit code alone has to say it.
+        with suppress(OSError):  # Without stderr there is only the exit code.
             _show_usage(error)
         return error.exit_code
     explanation = explain(error)
@@ -59,7 +57,7 @@ def report(error: Exception, *, as_json: bool, logs: bool = False) -> int:
 
 
 def explain(error: Exception) -> Explanation | None:
-    """Put an error into words; None for a bug. Imports nothing: there may be no descriptor and no memory left."""
+    """Describe an error; None for a bug. Imports nothing: descriptors or memory may be exhausted."""
     match error:
         case typer.TyperException():
             code = ExitCode.USAGE if error.exit_code == ExitCode.USAGE else ExitCode.FAILURE
@@ -67,14 +65,14 @@ def explain(error: Exception) -> Explanation | None:
         case typer.Abort():
             return Explanation("aborted", ExitCode.FAILURE, ["aborted"])
         case OSError():
-            return _system(_os_sentence(error))
+            return Explanation("system", ExitCode.FAILURE, [_os_sentence(error)])
         case ModuleNotFoundError(name="psycopg"):
             advice = "PostgreSQL needs a driver: pip install 'breakwall[postgres]'"
             return Explanation("settings", ExitCode.USAGE, [f"BREAKWALL_DATABASE_URL: {advice}"])
-    # A `DatabaseUnavailableError` names the exhausted resource itself, and says more.
+    # A `DatabaseUnavailableError` names the exhausted resource itself, with more details.
     resource = None if hasattr(error, "lack") else exhausted_resource(error)
     if resource is not None:
-        return _system(f"this process has no {resource} left")
+        return Explanation("system", ExitCode.FAILURE, [f"this process has no {resource} left"])
     if isinstance(error, BreakwallError):
         return Explanation(error.kind, error.exit_code, error.sentences(), error.details())
     return None
@@ -90,18 +88,14 @@ def _show_usage(error: typer.TyperException) -> None:
 
 
 def _for_people(message: str) -> str:
-    """A usage error repeats what was given: leave a URL's user and password out, and pydantic's own prefix."""
+    """The message without a URL's user and password, which it may repeat, and without pydantic's prefix."""
     return _USER.sub("://…@", message.replace("Value error, ", "", 1))
-
-
-def _system(sentence: str) -> Explanation:
-    return Explanation("system", ExitCode.FAILURE, [sentence])
 
 
 def _os_sentence(error: OSError) -> str:
     if error.errno == errno.EBADF and not error.filename:
-        return "stdout is closed: there is nowhere to write to"
+        return "stdout is closed: the output cannot be written"
     if error.errno == errno.ENOENT and not error.filename:
-        return "the working folder is not there any more"
+        return "the working folder does not exist any more"
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"

@@ -1,4 +1,4 @@
-"""Opens the orders database that the settings name, for as long as a command needs it."""
+"""Opens the orders database that the settings name, and closes it after the command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def orders_database() -> Iterator[tuple[Database, Settings]]:
-    """The database and the settings. Imports what is slow to import only here, so that help stays fast."""
+    """The database and the settings. Slow imports are here, so that help stays fast."""
     from breakwall.settings import load_settings
     from breakwall.wiring import open_database
 

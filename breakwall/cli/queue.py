@@ -1,4 +1,4 @@
-"""`breakwall queue`: what the queue holds beside orders."""
+"""`breakwall queue`: the messages in the queue that Breakwall did not write."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from breakwall.terminal.words import count, moment
 if TYPE_CHECKING:
     from breakwall.payments.fleet.strange_messages import StoredStrangeMessage
 
-SHOWN = 300  # Characters of a body, and of its headers, that people are shown.
+SHOWN = 300  # Characters of a body, and of its headers, that are shown as text.
 
-queue_app = typer.Typer(no_args_is_help=True, help="The queue that the workers drain.")
+queue_app = typer.Typer(no_args_is_help=True)
 
 
-@queue_app.callback()
+@queue_app.callback()  # With a single command and no callback, Typer would drop the command's name.
 def queue() -> None:
-    """The queue that the workers drain."""
+    """The queue that the workers consume."""
 
 
-@queue_app.command("strange")
+@queue_app.command("strange", short_help="Show the messages that Breakwall did not write.")
 def strange(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many to show.")] = 20,
-    clear: Annotated[bool, typer.Option("--clear", help="Forget all that are shown or older.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the shown ones and all older ones.")] = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Show the messages in the queue that are not Breakwall's, the newest first.
+    """Show the messages in the queue that Breakwall did not write, newest first.
 
-    A worker sets such a message aside and goes on with the next one. The newest 1,000 are kept, each with the first
-    16 KB of its body; text shows 300 characters of it, -o json all. No order is lost by them.
+    A worker sets such a message aside and continues with the next one; no order is lost. The newest 1,000 are kept,
+    each with the first 16 KB of its body. Text shows 300 characters of a body, -o json shows all.
     """
     from breakwall.payments.fleet import strange_messages
 
@@ -46,9 +46,9 @@ def strange(
     document = {"messages": [asdict(message) for message in found], "cleared": cleared}
     write_result(output, document, *(line for message in found for line in _lines(message)))
     if output is Format.TEXT and not found:
-        say("No strange messages.", console=notes())
+        say("There are no strange messages.", console=notes())
     if output is Format.TEXT and clear:
-        say(f"{count(cleared, 'message')} forgotten.", console=notes())
+        say(f"{count(cleared, 'message')} deleted.", console=notes())
 
 
 def _lines(message: StoredStrangeMessage) -> Iterator[str]:

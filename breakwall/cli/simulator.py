@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 def simulator(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port of the service; 0 takes a free one.")
-    ] = 8090,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the service; 0: a free one.")] = 8090,
     control_port: Annotated[
         int,
         typer.Option(min=0, max=65_535, help="Port for switching faults and reading charges; 0: a free one."),
@@ -33,7 +31,7 @@ def simulator(
         Path | None,
         typer.Option(help="SQLite file of all charges. [default: simulator.db in the data folder]"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed and requests meet the same faults.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed and requests give the same faults.")] = 0,
     deduplicate: Annotated[
         bool, typer.Option(help="Charge once for each idempotency key; --no-deduplicate charges each time.")
     ] = True,
@@ -42,13 +40,15 @@ def simulator(
     ] = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Run a payment service that fails on command, with a durable ledger of its own.
+    """Run a payment service that fails on command, and keeps its own ledger of charges.
 
-    Faults are switched over HTTP on the control port: PATCH /faults {"down": true}.
+    Switch faults over HTTP, on the control port: PATCH /faults {"down": true}.
     """
+    from breakwall.settings import load_settings
+
     serve_without_stdout()
     signalled = _signal_socket()
-    path = ledger or _default_ledger()
+    path = ledger or load_settings().home / "simulator.db"
     running = _start(
         host=host,
         port=port,
@@ -71,8 +71,7 @@ def simulator(
 def _signal_socket() -> socket.socket:
     """A socket that becomes readable at SIGTERM or SIGINT.
 
-    A signal that arrives just before a thread goes to sleep does not wake `threading.Event.wait`; a byte in a socket
-    stays there.
+    Not `threading.Event.wait`: a signal that arrives just before it sleeps does not wake it. A byte in a socket stays.
     """
     readable, writable = socket.socketpair()
     writable.setblocking(False)
@@ -95,9 +94,3 @@ def _start(**options: Any) -> Simulator:
         where = "{host}, ports {port} and {control_port}, charge book {charge_book}".format(**options)
         typer.echo(f"The simulator cannot start ({where}): {reason}.", err=True)
         raise typer.Exit(ExitCode.FAILURE) from None
-
-
-def _default_ledger() -> Path:
-    from breakwall.settings import load_settings
-
-    return load_settings().home / "simulator.db"

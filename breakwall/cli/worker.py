@@ -18,47 +18,37 @@ def worker(
     context: typer.Context,
     concurrency: Annotated[
         int | None,
-        typer.Option("--concurrency", "-c", min=1, max=1000, metavar="N", help="Payments tried at once."),
+        typer.Option(
+            "--concurrency", "-c", min=1, max=1000, metavar="N", help="Payments tried at the same time."
+        ),
     ] = None,
 ) -> None:
     """Run a worker that charges queued orders, until Ctrl-C.
 
-    Of Celery's own options it takes --loglevel, --logfile, --hostname, --pidfile, --task-events,
-    --heartbeat-interval and --without-heartbeat; any other is refused with the reason. With no broker
-    configured it also runs the embedded one.
+    It accepts these options of Celery: --loglevel, --logfile, --hostname, --pidfile, --task-events,
+    --heartbeat-interval and --without-heartbeat. It refuses any other, with the reason. If no broker is configured,
+    it also runs the embedded one.
     """
     from breakwall.broker.celery_environment import hide_from_celery
     from breakwall.settings import load_settings
     from breakwall.terminal.streams import serve_without_stdout
+    from breakwall.wiring import open_database
 
     serve_without_stdout(thorough=True)  # on a full disk, Celery's banner would end the worker
     settings = load_settings()
     hide_from_celery(os.environ)
     _check_broker(settings)
-    _check_database(settings)
+    # Before a message is consumed: a worker without its database could only defer every order.
+    with closing(open_database(settings)) as database:
+        database.read(lambda connection: None)
     raise typer.Exit(_run(settings, concurrency, context.args))
 
 
-def _check_database(settings: Settings) -> None:
-    """Checked before anything is consumed: a worker without its database could only defer every order.
-
-    Raises:
-        DatabaseUnavailableError: it does not answer.
-        SchemaError: it is not at this version.
-    """
-    from breakwall.wiring import open_database
-
-    with closing(open_database(settings)) as database:
-        database.read(lambda connection: None)
-
-
 def _check_broker(settings: Settings) -> None:
-    """Checked before Celery does: it would wrap the reason in a traceback.
+    """Check before Celery connects, which would wrap the reason in a traceback.
 
-    Raises:
-        BrokerNotStartedError: the embedded broker is wanted, and its socket's path is too long.
-        NoServerProgramError: it is wanted, and there is no program for it.
-        WrongQueueError: another broker is, and has something else in the queue's place.
+    Raises BrokerNotStartedError (the embedded broker's socket path is too long), NoServerProgramError or
+    WrongQueueError (something else has the queue's name).
     """
     from breakwall.broker.checks.run import check_queue
     from breakwall.broker.embedded.folder import ServerFolder
@@ -72,7 +62,7 @@ def _check_broker(settings: Settings) -> None:
 
 
 def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
-    """Celery's own worker command, in this process; returns its exit code."""
+    """Run Celery's own worker command in this process, and return its exit code."""
     import click
     from celery.bin.base import CLIContext
 
@@ -81,16 +71,14 @@ def _run(settings: Settings, concurrency: int | None, others: list[str]) -> int:
     from breakwall.worker.startup.options import own_worker
 
     chosen = [] if concurrency is None else ["--concurrency", str(concurrency)]
-    surroundings = CLIContext(
-        app=create_app(settings), no_color=bool(os.environ.get("NO_COLOR")), workdir=None
-    )
+    context = CLIContext(app=create_app(settings), no_color=bool(os.environ.get("NO_COLOR")), workdir=None)
     try:
         # Without a prefix for its variables, so that the environment sets no option.
         code: int | None = own_worker().main(
-            [*chosen, *others], "breakwall worker", standalone_mode=False, obj=surroundings
+            [*chosen, *others], "breakwall worker", standalone_mode=False, obj=context
         )
     except click.ClickException as error:
-        # Celery leaves its options' errors to the caller.
+        # The caller reports the errors of Celery's options.
         if is_log_json():
             write_event("breakwall.worker", error.format_message())
         else:

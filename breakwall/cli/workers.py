@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from breakwall.json_documents import fleet_document
@@ -14,21 +15,21 @@ if TYPE_CHECKING:
     from breakwall.monitor.backlog import Backlog
     from breakwall.payments.fleet.workers import Worker
 
-# Columns from which on a terminal has room for a worker's host beside its name, which usually ends with it.
+# Columns that a terminal needs to show a worker's host as well as its name, which usually ends with the host.
 ROOMY = 100
 
 
 def workers(output: OutputOption = Format.TEXT) -> None:
-    """Show the workers: where each runs, since when, with how many slots, and what it has run out of.
+    """Show the workers: where each runs, since when, with how many slots, and its exhausted resource.
 
-    A worker gives a sign of life every ten seconds. One that ended without being stopped is shown as silent for an
-    hour; one that was stopped is not shown. Workers of versions without heartbeats are not seen.
+    A worker writes a heartbeat every ten seconds. A worker that died is shown as silent for an hour; a worker that
+    was stopped is not shown. Workers of versions before revision 0005 write no heartbeat and are not shown.
     """
     from breakwall.monitor.backlog import Monitor
     from breakwall.settings import load_settings
 
-    with Monitor.from_settings(load_settings()) as monitor:
-        seen, fleet = monitor.look()
+    with closing(Monitor.from_settings(load_settings())) as monitor:
+        seen, fleet = monitor.snapshot_with_workers()
     if output is Format.JSON:
         write_json(fleet_document(seen, fleet))
     else:
@@ -36,7 +37,7 @@ def workers(output: OutputOption = Format.TEXT) -> None:
 
 
 def write_fleet(seen: Backlog, fleet: Sequence[Worker] | None) -> None:
-    """Write the workers for people; None: the database keeps no heartbeats yet."""
+    """Write the workers as text; None: the database has no heartbeats yet."""
     from breakwall.cli.backlog.sentences import warnings
     from breakwall.monitor.alarms import AlarmKind
 
@@ -52,12 +53,12 @@ def write_fleet(seen: Backlog, fleet: Sequence[Worker] | None) -> None:
         write_table(heads, [_row(worker, hosted=hosted) for worker in fleet], right=("pid", "slots"))
     for worker in fleet or []:
         if worker.alive and worker.lacks:
-            say(f"[bold red]{plain(worker.name)} has run out of something[/]: {plain(worker.lacks)}")
+            say(f"[bold red]{plain(worker.name)} has exhausted a resource[/]: {plain(worker.lacks)}")
 
 
 def _verdict(fleet: Sequence[Worker] | None) -> str:
     if fleet is None:
-        return "Not known: the database is at a revision before the workers' heartbeats."
+        return "Unknown: the database is at a revision before the workers' heartbeats."
     alive = [worker for worker in fleet if worker.alive]
     if not alive:
         return "No worker is alive."

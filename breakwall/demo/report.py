@@ -10,8 +10,7 @@ from breakwall.currencies import show_money
 from breakwall.demo.proof import OrderFault, Proof, ProofVerdict
 from breakwall.demo.scenario import OutageFigures
 from breakwall.demo.snapshot import LostAnswers
-from breakwall.terminal.paragraphs import fill
-from breakwall.terminal.words import count, duration
+from breakwall.terminal.words import count, duration, fill
 
 MOST_SHOWN = 20  # Faulty orders that the text shows; the document has all.
 

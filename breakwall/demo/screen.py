@@ -15,8 +15,7 @@ from rich.text import Text
 from breakwall.breaker import CircuitState
 from breakwall.demo.messages import PARTS, DemoMessage
 from breakwall.demo.snapshot import DemoSnapshot, ServiceState
-from breakwall.terminal.paragraphs import WIDEST, fill
-from breakwall.terminal.words import duration
+from breakwall.terminal.words import WIDEST, duration, fill
 
 CTRL_C = 3  # Columns left free beside the panel: the terminal echoes `^C` there, and the line must not wrap.
 INDENT = 8  # Columns of the time before a sentence.

@@ -1,4 +1,4 @@
-"""`breakwall doctor`: checks everything that the settings name and advises on each problem. A module for each check.
+"""`breakwall doctor`: checks everything that the settings name, and gives advice for each problem.
 
-It looks, and creates, migrates or charges nothing. Imported by the command line only: `checks` and `findings`.
+It only reads: it creates, migrates and charges nothing. The command line imports `checks` and `findings`.
 """

@@ -1,4 +1,4 @@
-"""Checks the orders database: it exists, is at this version, writable, this site's, and without open incidents."""
+"""Checks the orders database: its file, revision, encoding and rights, its site, and its open incidents."""
 
 from contextlib import closing
 
@@ -21,27 +21,25 @@ NAME = "database"
 SHOWN = 3  # Open incidents that are listed one by one.
 
 ADVICE = (
-    "`breakwall orders incidents` lists them all; `breakwall orders show` shows an order's history. Refund what was "
-    "charged too much, then close each: `breakwall orders incidents --close ID --reason TEXT`."
+    "`breakwall orders incidents` lists all of them; `breakwall orders show` shows an order's history. Refund what was "
+    "charged too much. Then close each incident: `breakwall orders incidents --close ID --reason TEXT`."
 )
 
-ENCODED_ADVICE = (
-    "Move it to a database that is made with ENCODING 'UTF8': dump it, make the new one, restore it there."
-)
+ENCODED_ADVICE = "Dump it, create a database with ENCODING 'UTF8', and restore the dump there."
 
 
 def database(settings: Settings) -> list[Finding]:
-    """The database, and as findings of their own its site, its open incidents and its strange messages."""
+    """The database, its site, its open incidents and its strange messages: four findings, or one problem."""
     if missing_file(settings.database):
         return [_missing(settings)]
     prepare = None if settings.embedded_database else check_schema
     with closing(Database(settings.database, prepare=prepare)) as opened:
         try:
-            # SQLite says here that its file is read-only.
+            # On SQLite this fails if the file is read-only.
             opened.write(lambda connection: None)
             revision = current_revision(opened.engine) or ""
             if settings.embedded_database and revision < HEAD:
-                return [fine(NAME, f"{where(settings.database)}: migrated on the next use")]
+                return [fine(NAME, f"{where(settings.database)}: the next use migrates it")]
             opened.write(_lock_nothing)
             count, newest = opened.read(_incidents)
             site = _site(read_site(opened), settings)
@@ -50,37 +48,35 @@ def database(settings: Settings) -> list[Finding]:
         except SchemaError as error:
             return [problem(NAME, str(error), _advice_for(current_revision(opened.engine)))]
         except DatabaseUnavailableError as error:
-            return [problem(NAME, str(error), "Check BREAKWALL_DATABASE_URL and that it runs.")]
-    if encoding != "UTF8":
-        detail = (
-            f"{where(settings.database)}: its encoding is {encoding}, so that some texts cannot be stored"
-        )
-        return [problem(NAME, detail, ENCODED_ADVICE), site, _incident_finding(count, newest), strange]
-    return [_there(settings, revision), site, _incident_finding(count, newest), strange]
+            return [problem(NAME, str(error), "Check BREAKWALL_DATABASE_URL and that the database runs.")]
+    return [_database(settings, revision, encoding), site, _incident_finding(count, newest), strange]
 
 
 def _site(name: str, settings: Settings) -> Finding:
     shown = f"{name}, on the payment account {settings.payment_account}"
     if settings.site is None:
-        advice = f"Set BREAKWALL_SITE={name}, so that orders keep their keys should the database be lost."
+        advice = f"Set BREAKWALL_SITE={name}, so that orders keep their keys even if the database is lost."
         return fine("site", shown, advice)
     if settings.site != name:
-        detail = f"BREAKWALL_SITE is {settings.site}, the orders database is of site {name}"
-        return problem("site", detail, f"Set BREAKWALL_SITE={name}: nothing starts before.")
+        detail = f"BREAKWALL_SITE is {settings.site}, but the orders database belongs to site {name}"
+        return problem("site", detail, f"Set BREAKWALL_SITE={name}. Until then nothing starts.")
     return fine("site", shown)
 
 
-def _there(settings: Settings, revision: str) -> Finding:
+def _database(settings: Settings, revision: str, encoding: str) -> Finding:
+    if encoding != "UTF8":
+        detail = f"{where(settings.database)}: its encoding is {encoding}, which cannot store every text"
+        return problem(NAME, detail, ENCODED_ADVICE)
     shown = f"{where(settings.database)} answers, at revision {revision}"
     if revision < HEAD:
         return fine(NAME, f"{shown}, one before this version's", "Run `breakwall db upgrade`.")
     if revision > HEAD:
-        return fine(NAME, f"{shown}, one after this version's", "Roll out the version that migrated it.")
+        return fine(NAME, f"{shown}, one after this version's", "Install the version that migrated it.")
     return fine(NAME, shown)
 
 
 def _advice_for(revision: str | None) -> str:
-    """What to do about a database that this version cannot work with."""
+    """What to do about a database that this version cannot use."""
     if revision is None or revision < HEAD:
         return "Run `breakwall db upgrade`."
     if revision > HEAD:
@@ -92,11 +88,11 @@ def _missing(settings: Settings) -> Finding:
     if settings.embedded_database:
         return fine(NAME, "embedded, made on first use")
     advice = "Run `breakwall db upgrade`, or correct BREAKWALL_DATABASE_URL."
-    return problem(NAME, f"{where(settings.database)} is not there", advice)
+    return problem(NAME, f"{where(settings.database)} does not exist", advice)
 
 
 def _lock_nothing(connection: Connection) -> None:
-    # PostgreSQL says here that it is read-only, or that the tables are another user's.
+    # On PostgreSQL this fails if the server is read-only, or if the tables belong to another user.
     connection.execute(select(orders.c.id).where(false()).with_for_update())
 
 
@@ -108,6 +104,5 @@ def _incidents(connection: Connection) -> tuple[int, list[str]]:
 
 def _incident_finding(count: int, newest: list[str]) -> Finding:
     if count == 0:
-        return fine("incidents", "none open: no charge waits for a person to look at it")
-    what = f"{count:,} open; the newest: {'; '.join(newest)}"
-    return problem("incidents", what, ADVICE)
+        return fine("incidents", "none open")
+    return problem("incidents", f"{count:,} open; the newest: {'; '.join(newest)}", ADVICE)

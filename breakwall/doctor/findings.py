@@ -1,17 +1,16 @@
-"""A check's findings, and running many checks at once without waiting for any of them for ever."""
+"""A check's findings, and running all checks in parallel with a timeout."""
 
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# Seconds for all checks together: above every timeout of the parts themselves, below what a person waits.
-TIMEOUT = 6.0
+TIMEOUT = 6.0  # Seconds for all checks: more than each part's own timeout, less than a person waits.
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's report: ``advice`` says what to do about a problem."""
+    """One line of the doctor's report; ``advice`` is what to do."""
 
     name: str
     ok: bool
@@ -23,26 +22,21 @@ Check = Callable[[], list[Finding]]
 
 
 def fine(name: str, detail: str, advice: str = "") -> Finding:
-    """A finding that is no problem; ``advice`` is a remark."""
+    """A finding that is not a problem; ``advice`` is optional."""
     return Finding(name, True, detail, advice)
 
 
 def problem(name: str, detail: str, advice: str) -> Finding:
-    """A problem, and what to do about it."""
     return Finding(name, False, detail, advice)
 
 
 def run_all(checks: Mapping[str, Check], *, timeout: float = TIMEOUT) -> list[Finding]:
-    """Run all checks side by side; one that hangs or fails is a problem under its own name.
+    """Run all checks in parallel, and return their findings in the order of ``checks`` within ``timeout`` seconds.
 
-    Returns within ``timeout`` seconds, with the findings in the order of ``checks``. A check that still hangs goes on
-    in a daemon thread.
+    A check that fails or hangs is a problem under its own name. A hanging one stays in its daemon thread.
     """
     found: dict[str, list[Finding]] = {}
-    threads = [
-        threading.Thread(target=_run, args=(name, check, found), daemon=True)
-        for name, check in checks.items()
-    ]
+    threads = [threading.Thread(target=_run, args=(*item, found), daemon=True) for item in checks.items()]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + timeout
@@ -54,13 +48,11 @@ def run_all(checks: Mapping[str, Check], *, timeout: float = TIMEOUT) -> list[Fi
 def _run(name: str, check: Check, found: dict[str, list[Finding]]) -> None:
     try:
         found[name] = check()
-    except Exception as error:  # a check may meet anything
-        # Only the error's name: its text may hold a URL with its password.
+    except Exception as error:
+        # Only the error's name: its text may contain a URL with its password.
         detail = f"the check failed with {type(error).__name__}"
-        found[name] = [problem(name, detail, "Look at the setting that it belongs to.")]
+        found[name] = [problem(name, detail, "Check the setting that it belongs to.")]
 
 
 def _hung(name: str, timeout: float) -> Finding:
-    return problem(
-        name, f"no answer within {timeout:g} s", "It hangs: check its address, and for a firewall between."
-    )
+    return problem(name, f"no answer within {timeout:g} s", "Check its address, and firewalls on the way.")

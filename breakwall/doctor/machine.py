@@ -15,22 +15,11 @@ if TYPE_CHECKING:
 
 OLDEST_SQLITE = (3, 35, 0)  # The first with RETURNING, which the ledger uses.
 
-LIBRARIES = (
-    "celery",
-    "kombu",
-    "sqlalchemy",
-    "alembic",
-    "httpx2",
-    "pydantic",
-    "redis",
-    "typer",
-    "rich",
-    "structlog",
-)
+LIBRARIES = "celery kombu sqlalchemy alembic httpx2 pydantic redis typer rich structlog"
 
 
 def python() -> list[Finding]:
-    """Python's version, and that of the SQLite in it."""
+    """The versions of Python and of its SQLite."""
     shown = f"{platform.python_version()} on {platform.system()}, SQLite {sqlite3.sqlite_version}"
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         return [problem("python", shown, "SQLite 3.35 or newer is needed.")]
@@ -38,8 +27,8 @@ def python() -> list[Finding]:
 
 
 def libraries(settings: Settings) -> list[Finding]:
-    """The libraries that are always needed, and the ones that these settings need."""
-    wanted = [*LIBRARIES, *(["psycopg"] if _uses_psycopg(settings) else [])]
+    """The libraries that are always needed, and those that these settings need."""
+    wanted = [*LIBRARIES.split(), *(["psycopg"] if _uses_psycopg(settings) else [])]
     found, missing = [], []
     for name in wanted:
         try:
@@ -60,25 +49,21 @@ def data_folder(settings: Settings) -> list[Finding]:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         advice = "Set BREAKWALL_DATA_DIR to a folder that this user may write to."
-        return [problem(name, f"{existing} is no folder that can be written to", advice)]
+        return [problem(name, f"{existing} is not a folder that this user may write to", advice)]
     made = "" if existing == home else ", made on first use"
     return [fine(name, f"{home}{made}")]
 
 
 def environment(settings: Settings) -> list[Finding]:
-    """Celery's own variables, which Breakwall does not obey. Only their names: their values hold passwords."""
+    """Celery's own variables, which Breakwall ignores. Only names are shown: a value may be a password."""
     from breakwall.broker.celery_environment import ENDS_CELERY, foreign_variables
 
     name = "environment"
     if os.environ.get(ENDS_CELERY):
-        detail = f"{ENDS_CELERY} is set, with which Celery cannot be imported: no message is sent"
+        detail = f"{ENDS_CELERY} is set, so Celery cannot be imported and no message is sent"
         return [problem(name, detail, f"Unset {ENDS_CELERY}.")]
     found = ", ".join(foreign_variables(os.environ))
-    return [
-        fine(
-            name, f"ignored, for they are Celery's own: {found}" if found else "no variables of Celery's own"
-        )
-    ]
+    return [fine(name, f"Celery's own variables are ignored: {found}" if found else "no variables of Celery")]
 
 
 def _uses_psycopg(settings: Settings) -> bool:

@@ -10,11 +10,11 @@ from breakwall.urls.address import where
 
 NAME = "payment service"
 
-TIMEOUT = 4.0  # Seconds for its answer: a healthy service needs far less, and a person waits for it.
+TIMEOUT = 4.0  # Seconds for its answer: far more than a healthy service needs, and a person waits for it.
 
 _CREDENTIALS = "BREAKWALL_PAYMENT_TOKEN, …_HEADERS, or the user in BREAKWALL_PAYMENT_URL"
 
-# The settings to check, by the code of an answer that asks who we are.
+# The settings to check, by the code of an answer that refuses our credentials.
 REFUSED = {
     "http_401": _CREDENTIALS,
     "http_403": _CREDENTIALS,
@@ -22,30 +22,21 @@ REFUSED = {
     "CertificateRefusedError": "BREAKWALL_PAYMENT_CERT_FILE and BREAKWALL_PAYMENT_KEY_FILE",
 }
 
-# Settings that a trial does not need.
-OF_A_REAL_SITE = {
-    "database_url",
-    "broker_url",
-    "payment_url",
-    "payment_token",
-    "payment_token_file",
-    "payment_headers",
-    "payment_ca_file",
-    "payment_cert_file",
-    "payment_key_file",
-    "payment_proxy",
-    "payment_account",
-}
+# Settings that only a real site needs: with one of them set, no simulator is suggested.
+OF_A_REAL_SITE = """
+    database_url broker_url payment_url payment_token payment_token_file payment_headers payment_ca_file
+    payment_cert_file payment_key_file payment_proxy payment_account
+"""
 
 
 def payment_service(settings: Settings) -> list[Finding]:
-    """Look up a charge that cannot exist: the service answers without charging anybody."""
+    """Look up a charge that does not exist: the service answers, and charges nothing."""
     address = where(settings.payment_url.get_secret_value())
     if settings.payment_proxy is not None:
         address = f"{address} through {where(settings.payment_proxy.get_secret_value())}"
     try:
         gateway = gateway_from_settings(settings)
-    except ValueError as error:  # a file has changed since the settings were read
+    except ValueError as error:  # a file was changed after the settings were read
         return [problem(NAME, f"a file for {address} {error}", "Check BREAKWALL_PAYMENT_…_FILE.")]
     deadline = time.monotonic() + min(TIMEOUT, settings.payment_timeout)
     try:
@@ -59,15 +50,15 @@ def payment_service(settings: Settings) -> list[Finding]:
 
 
 def advice_for(settings: Settings, code: str | None) -> str:
-    """What to do about an answer with this code. Only a trial is advised to run a simulator."""
+    """What to do about an answer with this code. Only a trial is told of the simulator."""
     if code in REFUSED:
         return f"Check {REFUSED[code]}."
     if "payment_url" not in settings.model_fields_set:
-        is_trial = not settings.model_fields_set & OF_A_REAL_SITE
+        is_trial = settings.model_fields_set.isdisjoint(OF_A_REAL_SITE.split())
         trial = ", or run `breakwall simulator` to try things out" if is_trial else ""
         return f"Set BREAKWALL_PAYMENT_URL{trial}."
     advice = "Check BREAKWALL_PAYMENT_URL and that the service runs"
     if code in {"ReadError", "WriteError"} and settings.payment_url.get_secret_value().startswith("https:"):
-        # Many servers that want a certificate reset the connection so soon that their alert is lost.
-        return f"{advice}, and whether it wants a certificate of ours: BREAKWALL_PAYMENT_CERT_FILE."
+        # Many servers that require a certificate reset the connection before their alert arrives.
+        return f"{advice}, and whether it requires a client certificate: BREAKWALL_PAYMENT_CERT_FILE."
     return f"{advice}."

@@ -1,4 +1,4 @@
-"""Checks the messages that are not ours, and those that RabbitMQ took out of the queue."""
+"""Checks the messages that Breakwall did not write, and those that RabbitMQ took out of the queue."""
 
 from sqlalchemy import Connection
 
@@ -9,57 +9,52 @@ from breakwall.settings import Settings
 from breakwall.terminal.words import count, moment
 
 NAME = "strange messages"
-
 SHOWN = 3  # Messages that are listed one by one.
 
 ADVICE = (
-    "`breakwall queue strange` shows them, and `--clear` forgets them. No order is lost by them: find out who writes "
-    "to payments.retry beside breakwall. Another site? Give each its own broker, Redis database or virtual host."
+    "`breakwall queue strange` shows them, and `--clear` deletes them. No order is lost. Find the program that writes "
+    "to payments.retry beside Breakwall. If it is another site, give each site its own broker, Redis database or "
+    "virtual host."
 )
 
-
-SAFE = "The orders are in the database and are published again."
+SAFE = "The orders are in the database and are republished."
 
 _POLICY = (
-    "Take that policy from payments.retry (`rabbitmqctl list_policies`): each order that it hits is charged "
-    "BREAKWALL_DISPATCH__REPUBLISH_AFTER later."
+    "Remove that policy from payments.retry (`rabbitmqctl list_policies`): it delays each order that it hits by "
+    "BREAKWALL_DISPATCH__REPUBLISH_AFTER."
 )
 
 # What happened to a message and what to do, by RabbitMQ's reason.
 CAUSES = {
     "delivery_limit": (
         "some were delivered again and again and never finished",
-        "Something kills workers: look at their logs.",
+        "Something kills workers: read their logs.",
     ),
     "expired": ("some waited longer than a policy allows (message-ttl)", _POLICY),
     "maxlen": ("some were more than a policy allows (max-length)", _POLICY),
-    "rejected": ("some were rejected", "Find out who reads payments.retry beside breakwall."),
+    "rejected": ("some were rejected", "Find the program that reads payments.retry beside Breakwall."),
 }
 
-UNKNOWN_CAUSE = ("nothing says how some came there", "Look at them in payments.retry.dead and purge it.")
+UNKNOWN_CAUSE = ("the reason of some is unknown", "Read them in payments.retry.dead, then purge it.")
 
 
 def set_aside(opened: Database) -> Finding:
-    """The messages that workers set aside.
-
-    Raises:
-        DatabaseUnavailableError: the database does not answer.
-    """
+    """The messages that workers set aside. Raises DatabaseUnavailableError."""
     if not opened.read(can_store):
         return fine(NAME, "kept from the next revision of the database on")
-    total, shown = opened.read(_look)
+    total, shown = opened.read(_stored)
     if not total:
         return fine(NAME, "none")
     detail = "; ".join(f"{message.reason} ({moment(message.at)})" for message in shown)
     return problem(NAME, f"{count(total, 'message')} set aside; the newest: {detail}", ADVICE)
 
 
-def _look(connection: Connection) -> tuple[int, list[StoredStrangeMessage]]:
+def _stored(connection: Connection) -> tuple[int, list[StoredStrangeMessage]]:
     return sum(count_by_reason(connection).values()), newest(connection, limit=SHOWN)
 
 
 def dead_letters(settings: Settings) -> list[Finding]:
-    """The messages that RabbitMQ took out of the queue before a worker was done with them."""
+    """The messages that RabbitMQ took out of the queue before a worker had finished them."""
     from breakwall.broker.checks.run import dead_letter_reasons
     from breakwall.broker.config import DEAD_LETTERS
     from breakwall.broker.depth import queue_depth

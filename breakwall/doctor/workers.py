@@ -1,4 +1,4 @@
-"""Checks the workers: whether one is alive, and whether the waiting orders get on."""
+"""Checks the workers: whether one is alive, and whether the waiting orders make progress."""
 
 from contextlib import closing
 
@@ -15,27 +15,27 @@ from breakwall.wiring import inspect_breaker
 WORKERS = "workers"
 QUEUE = "queue"
 
-START_ONE = "Start one before an order has to wait: `breakwall worker`."
+START_ONE = "Start one before an order waits: `breakwall worker`."
 
 
 def workers(settings: Settings) -> list[Finding]:
-    """The living workers, what they have run out of, and the orders that wait for them."""
+    """The live workers, their exhausted resources, and the orders that wait for them."""
     if missing_file(settings.database):
         return [_none_needed()]
-    # Without `prepare`: the database stays as it is, and its revision is another check's finding.
+    # Without `prepare`: the database stays as it is, and another check reports its revision.
     try:
         with closing(Database(settings.database)) as opened, inspect_breaker(settings) as breaker:
-            # The orders first: where the database does not answer, the circuit in it is not waited for.
+            # The orders first: if the database does not answer, the circuit in it is not waited for.
             opened.read(lambda connection: None)
-            seen, fleet = Monitor(opened, breaker, lambda: None).look()
+            seen, fleet = Monitor(opened, breaker, lambda: None).snapshot_with_workers()
     except (DatabaseUnavailableError, SchemaError):
-        return [fine(WORKERS, "not known: the orders database has to be repaired first")]
+        return [fine(WORKERS, "unknown: repair the orders database first")]
     return [_workers(seen, fleet), *_exhausted(fleet or []), *_queue(seen)]
 
 
 def _workers(seen: Backlog, fleet: list[Worker] | None) -> Finding:
     if fleet is None:
-        return fine(WORKERS, "not known: the database is at a revision before their heartbeats")
+        return fine(WORKERS, "unknown: the database is at a revision before their heartbeats")
     for alarm in seen.warnings:
         if alarm.kind is AlarmKind.NO_WORKER:
             detail = f"{alarm.message} {_waiting(seen).removesuffix('.')}{_silent(fleet)}"
@@ -49,7 +49,7 @@ def _workers(seen: Backlog, fleet: list[Worker] | None) -> Finding:
 
 
 def _none_needed(silent: str = "") -> Finding:
-    return fine(WORKERS, f"none is alive, and nothing waits for one{silent}", START_ONE)
+    return fine(WORKERS, f"none is alive, and no order waits{silent}", START_ONE)
 
 
 def _silent(fleet: list[Worker]) -> str:
@@ -62,12 +62,9 @@ def _silent(fleet: list[Worker]) -> str:
 
 
 def _exhausted(fleet: list[Worker]) -> list[Finding]:
+    advice = "It continues by itself when the resource is available."
     return [
-        problem(
-            WORKERS,
-            f"{worker.name} has run out of something: {worker.lacks}",
-            "It goes on once that is there.",
-        )
+        problem(WORKERS, f"{worker.name} has exhausted a resource: {worker.lacks}", advice)
         for worker in fleet
         if worker.alive and worker.lacks
     ]
@@ -77,7 +74,7 @@ def _queue(seen: Backlog) -> list[Finding]:
     wrong = [
         problem(QUEUE, f"{alarm.message} {_waiting(seen)}", alarm.advice)
         for alarm in seen.warnings
-        if alarm.kind not in {AlarmKind.NO_WORKER, AlarmKind.STORE_LOST}  # findings of their own
+        if alarm.kind not in {AlarmKind.NO_WORKER, AlarmKind.STORE_LOST}  # other findings report these
     ]
     return wrong or [fine(QUEUE, _waiting(seen).removesuffix("."))]
 

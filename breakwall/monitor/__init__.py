@@ -1,4 +1,4 @@
-"""The backlog as an operator sees it: one snapshot for the command line, the metrics and the page. Only reads.
+"""One snapshot of the backlog, the circuit and the workers, with alarms. It only reads.
 
 May import payments, broker and breaker. Import from `monitor.backlog` and `monitor.alarms`.
 """

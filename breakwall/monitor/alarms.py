@@ -1,6 +1,6 @@
-"""Alarms: what is wrong although each number by itself looks calm, such as that no worker is alive.
+"""Alarms: faults that no single number shows, such as no live worker while orders wait.
 
-Pure: `alarms` takes the counts and the circuit's status. Every text is plain.
+Pure: `alarms` takes the counts and the circuit's status. Its texts have no markup.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,12 @@ from breakwall.monitor.counts import STALLED_AFTER, Counts
 from breakwall.payments.fleet.workers import Worker
 from breakwall.terminal.words import duration
 
-# Seconds for which an order is due and the circuit would let a probe through, until a missing probe is an
-# alarm: many times the pause between two rounds of a dispatcher.
+# Seconds for which an order is due and the circuit allows a probe, before a missing probe is an alarm: many
+# times the pause between two runs of a dispatcher.
 UNPROBED = 60.0
+STARTUP = 60.0  # Seconds after its start in which a worker may be idle.
 
-STARTUP = 60.0  # Seconds after its start in which a worker need not have done anything.
-
-LOOK_AT_WORKERS = "See `breakwall workers` and the logs; restart a worker that hangs."
+CHECK_WORKERS = "See `breakwall workers` and the logs; restart a worker that hangs."
 
 
 class AlarmKind(StrEnum):
@@ -32,56 +31,52 @@ class AlarmKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """``message`` is what is wrong, ``advice`` what to do, each in a sentence."""
+    """``message`` says what is wrong, ``advice`` what to do; each is a sentence or two."""
 
     kind: AlarmKind
     message: str
     advice: str
 
 
-def alarms(counts: Counts, breaker: BreakerStatus) -> tuple[Alarm, ...]:
-    """All that is wrong, each cause before its consequences."""
-    return tuple(_alarms(counts, breaker))
+def alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
+    """All alarms, each cause before its consequences."""
+    fleet = _Fleet(counts.fleet)
+    if not breaker.store_ok:
+        yield Alarm(
+            AlarmKind.STORE_LOST,
+            "The circuit's store does not answer: each process uses a local circuit.",
+            "Run `breakwall doctor`: it checks the store.",
+        )
+    if fleet.missing and counts.queued + counts.abandoned > 0:
+        yield Alarm(
+            AlarmKind.NO_WORKER,
+            "No worker is alive: waiting orders are not charged.",
+            "Start one: `breakwall worker`.",
+        )
+    if _unprobed(counts, breaker, fleet):
+        start = "Start a worker. A customer's next order is a probe as well."
+        yield Alarm(
+            AlarmKind.NOBODY_PROBES,
+            "The circuit is half-open, but no process probes.",
+            start if fleet.missing else CHECK_WORKERS,
+        )
+    elif _stalled(counts, breaker, fleet):
+        yield Alarm(
+            AlarmKind.NOTHING_COMPLETED,
+            f"Orders wait, but none of them was finished for {duration(STALLED_AFTER)}.",
+            "Start a worker." if fleet.missing else CHECK_WORKERS,
+        )
 
 
 def refuses_all(status: BreakerStatus) -> bool:
-    """Whether no payment is tried: an override decides; without one, the computed state."""
+    """Whether the circuit refuses every payment: its override decides; without one, its computed state."""
     if status.override is not None:
         return status.override.mode is OverrideMode.FORCED_OPEN
     return status.state is CircuitState.OPEN
 
 
-def _alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
-    fleet = _Fleet(counts.fleet)
-    if not breaker.store_ok:
-        yield Alarm(
-            AlarmKind.STORE_LOST,
-            "The circuit's store does not answer: each process judges on its own.",
-            "Run `breakwall doctor`: it looks at the store.",
-        )
-    if fleet.missing and counts.queued + counts.abandoned > 0:
-        yield Alarm(
-            AlarmKind.NO_WORKER,
-            "No worker is alive: what waits stays where it is.",
-            "Start one: `breakwall worker`.",
-        )
-    if _unprobed(counts, breaker, fleet):
-        start = "Start a worker. A customer's next order probes as well."
-        yield Alarm(
-            AlarmKind.NOBODY_PROBES,
-            "The circuit is half-open and nobody probes.",
-            start if fleet.missing else LOOK_AT_WORKERS,
-        )
-    elif _stalled(counts, breaker, fleet):
-        yield Alarm(
-            AlarmKind.NOTHING_COMPLETED,
-            f"Orders wait and nothing has been completed for {duration(STALLED_AFTER)}.",
-            "Start a worker." if fleet.missing else LOOK_AT_WORKERS,
-        )
-
-
 class _Fleet:
-    """The workers' heartbeats together; None: the database keeps none yet."""
+    """All workers; None: the database has no heartbeats yet."""
 
     def __init__(self, workers: list[Worker] | None) -> None:
         self._known = workers or []
@@ -89,11 +84,11 @@ class _Fleet:
         self.missing = workers is not None and not self._alive
 
     def idle(self, seconds: float) -> bool:
-        """Whether every living worker has been idle for that long; also True without any."""
+        """Whether every live worker has been idle for that long; True without any."""
         return all(worker.idle_seconds >= seconds for worker in self._alive)
 
     def past_startup(self) -> bool:
-        """Whether a worker has run for long enough to have done something, even if it is silent now."""
+        """Whether a worker, live or silent, has run for `STARTUP`; True without a live one."""
         return not self._alive or any(worker.up_seconds >= STARTUP for worker in self._known)
 
 
@@ -101,13 +96,12 @@ def _unprobed(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
     if not (_would_probe(breaker) and counts.queued):
         return False
     if counts.in_flight > counts.abandoned:
-        return False  # a call is in hand, and may be the probe
+        return False  # a call is in progress, and may be the probe
     if fleet.missing:
         return True
-    long_enough = min(
-        counts.oldest_due_age_seconds, breaker.store_time - (breaker.open_until or breaker.store_time)
-    )
-    return long_enough >= UNPROBED and fleet.idle(UNPROBED)
+    half_open_for = breaker.store_time - (breaker.open_until or breaker.store_time)
+    unprobed_for = min(counts.oldest_due_age_seconds, half_open_for)
+    return unprobed_for >= UNPROBED and fleet.idle(UNPROBED)
 
 
 def _would_probe(breaker: BreakerStatus) -> bool:
@@ -116,6 +110,6 @@ def _would_probe(breaker: BreakerStatus) -> bool:
 
 
 def _stalled(counts: Counts, breaker: BreakerStatus, fleet: _Fleet) -> bool:
-    # While the store is lost, the circuit may be open: then it is no alarm that nothing is completed.
+    # While the store is lost, the circuit may be open in other processes: then no order is finished.
     let_through = breaker.store_ok and not refuses_all(breaker) and breaker.slots != 0
     return counts.stalled and let_through and fleet.past_startup() and fleet.idle(STALLED_AFTER)

@@ -1,4 +1,4 @@
-"""How commands speak: data on stdout, everything else on stderr, as text or as JSON. Knows no command.
+"""What every command shares: options, and output as text or JSON: data on stdout, everything else on stderr.
 
-Everything here may be imported, and nothing is slow to import.
+Every module here may be imported, and none is slow to import.
 """

@@ -1,4 +1,4 @@
-"""Who acts and why: the options of every command that records a person's action."""
+"""`--actor` and `--reason`: the options of every command that records a person's action."""
 
 from __future__ import annotations
 
@@ -12,20 +12,13 @@ if TYPE_CHECKING:
     from breakwall.payments.actions import Author
 
 ActorOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Who acts; $USER when not given. It is noted.", show_default=False),
+    str | None, typer.Option(metavar="NAME", help="Who acts; it is recorded. Without it: $USER.")
 ]
-ReasonOption = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="Why. It is noted.", show_default=False)
-]
+ReasonOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it is recorded.")]
 
 
 def author(actor: str | None, reason: str | None) -> Author:
-    """The author as it is recorded.
-
-    Raises:
-        typer.BadParameter: naming the option whose text cannot be recorded.
-    """
+    """The author as it is recorded. Raises BadParameter for the option whose text cannot be recorded."""
     from breakwall.payments.actions import Author, InvalidAuthorError
 
     try:
@@ -37,5 +30,5 @@ def author(actor: str | None, reason: str | None) -> Author:
 def _user() -> str:
     try:
         return os.environ.get("USER") or getpass.getuser()
-    except (OSError, KeyError):  # a container's user has no name
+    except (OSError, KeyError):  # in a container the user may have no name
         return f"uid {os.getuid()}"

@@ -1,4 +1,4 @@
-"""Writes the libraries' warnings to stderr while a command runs."""
+"""Writes the log's warnings to stderr while a command runs."""
 
 import logging
 import sys
@@ -8,25 +8,25 @@ from breakwall.texts import visible
 
 
 def show_warnings(*, as_json: bool) -> None:
-    """Write warnings as the commands write errors. A program that configures logging itself replaces this.
+    """Write warnings as the commands write errors, until a program configures logging itself.
 
-    ``BREAKWALL_LOG__FORMAT=json`` makes them JSON whatever the command's own output is.
+    ``BREAKWALL_LOG__FORMAT=json`` makes them JSON, whatever the command's own output is.
     """
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    # The commands show the circuit themselves where it matters.
+    # The commands show the circuit themselves.
     handler.addFilter(lambda record: record.name != "breakwall.circuit")
     handler.setFormatter(_WarningFormatter(as_json=as_json))
     logging.lastResort = handler
 
 
 def is_log_json() -> bool:
-    """Whether a log on stderr is JSON; works without usable settings, too."""
+    """Whether a log on stderr is JSON. It works with unusable settings too."""
     return is_json_on(sys.stderr, _chosen_format())
 
 
 def write_event(logger: str, message: str) -> None:
-    """Write a critical event as JSON to stderr before logging is configured: one for each line of the message."""
+    """Write critical events as JSON to stderr before logging is configured: one for each line of the message."""
     formatter = LineFormatter(as_json=True)
     for line in message.split("\n"):
         record = logging.LogRecord(logger, logging.CRITICAL, __file__, 0, line, None, None)
@@ -34,7 +34,7 @@ def write_event(logger: str, message: str) -> None:
 
 
 class _WarningFormatter(logging.Formatter):
-    """In JSON the sentence is the field ``warning``, beside the fields of every other log."""
+    """In JSON the sentence is the field ``warning``; the other fields are those of every log line."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class _WarningFormatter(logging.Formatter):
 
 
 def _chosen_format() -> str:
-    # Read only when there is a warning: it takes a while, and the settings may be the problem.
+    # Only when there is a warning: loading is slow, and the settings may be the problem.
     from breakwall.settings import SettingsError, load_settings
 
     try:

@@ -17,19 +17,19 @@ class Format(StrEnum):
 OutputOption = Annotated[
     Format, typer.Option("--output", "-o", help="Write text for people or JSON for programs.")
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Change nothing, count the orders.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Change nothing; only count the orders.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def refuse_where(*cases: tuple[object, str, str]) -> None:
-    """Raise `typer.BadParameter` for the first case that holds: (whether it does, the option, what would be right)."""
+    """Raise `typer.BadParameter` for the first case that holds: (condition, option, what would be right)."""
     for holds, option, expected in cases:
         if holds:
             raise typer.BadParameter(expected, param_hint=option)
 
 
 def wants_json(arguments: list[str]) -> bool:
-    """Whether a command line asks for JSON. It need not be valid: its usage error is JSON then, too."""
+    """Whether a command line asks for JSON. It may be invalid: then its usage error is JSON."""
     return any(
         (name in {"-o", "--output"} and value == Format.JSON) or name in {"-ojson", "--output=json"}
         for name, value in pairwise([*arguments, ""])

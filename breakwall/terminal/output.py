@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 
+USUAL_LINES = 24  # Lines of a screen if stdout is not a terminal.
+_UNWRAPPED = 1000  # Columns if the output is not a terminal: lines in a pipe are not wrapped.
+
 _MARKUP = re.compile(r"(\\*)(\[|\Z)")
-
-USUAL_LINES = 24  # Lines of a screen where stdout is no terminal.
-
-_UNWRAPPED = 1000  # Columns where the output is no terminal: lines in a pipe are not wrapped.
 
 
 def data() -> Console:
-    """The console of a command's data: stdout. Colours only on a terminal, and not under ``NO_COLOR``."""
+    """The console of a command's data: stdout. It uses colours on a terminal only, and not with ``NO_COLOR``."""
     return _console(stderr=False)
 
 
@@ -34,13 +33,13 @@ def notes() -> Console:
 
 
 def screen() -> tuple[int | None, int]:
-    """Columns and lines of stdout's terminal. Without one: None, for lines are not wrapped, and `USUAL_LINES`."""
+    """Columns and lines of stdout's terminal. Without a terminal: None (no wrapping) and `USUAL_LINES`."""
     size = data().size
     return (size.width, size.height) if sys.stdout.isatty() else (None, USUAL_LINES)
 
 
 def write_json(document: Any, *, indent: int | None = 2) -> None:
-    """Write one JSON document to stdout, in ASCII so that it survives every encoding."""
+    """Write one JSON document to stdout, in ASCII: it is the same in every encoding."""
     sys.stdout.write(json.dumps(document, indent=indent, default=str) + "\n")
     sys.stdout.flush()
 
@@ -52,7 +51,7 @@ def write_json_note(document: Any) -> None:
 
 
 def write_note(text: str) -> None:
-    """Write lines of text to stderr. Control characters in them are made visible."""
+    """Write lines of text to stderr, with visible control characters."""
     sys.stderr.write("".join(f"{visible(line)}\n" for line in text.split("\n")))
 
 
@@ -64,7 +63,7 @@ def say(*lines: str, console: Console | None = None) -> None:
 
 
 def write_result(output: Format, document: Any, *lines: str) -> None:
-    """Write a command's result to stdout: the document as JSON for programs, or the lines (Rich markup) for people."""
+    """Write a command's result to stdout: the document as JSON, or the lines (Rich markup) as text."""
     if output is Format.JSON:
         write_json(document)
     else:
@@ -72,13 +71,13 @@ def write_result(output: Format, document: Any, *lines: str) -> None:
 
 
 def field_lines(fields: Mapping[str, str]) -> list[str]:
-    """Names and values (Rich markup) as the lines of two columns."""
+    """Names and values (Rich markup) as lines with two columns."""
     width = max(map(len, fields), default=0)
     return [f"{name:<{width}}  {value}" for name, value in fields.items()]
 
 
 def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Write a table of Rich markup to stdout; the columns named in ``right`` are aligned to the right."""
+    """Write a table of Rich markup to stdout; the columns in ``right`` are right-aligned."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -99,23 +98,23 @@ def write_list(
     *,
     right: Sequence[str] = (),
 ) -> None:
-    """Write the first ``limit`` rows as a JSON array or as a table; stderr says when there are more."""
+    """Write the first ``limit`` rows as a JSON array or as a table; a note on stderr if there are more."""
     if output is Format.JSON:
         write_json([document(row) for row in rows[:limit]])
     elif rows:
         write_table(heads, [cells(row) for row in rows[:limit]], right=right)
     if len(rows) > limit:
-        write_note(f"There are more than these {limit}; --limit shows more of them.")
+        write_note(f"There are more than these {limit}; --limit shows more.")
 
 
 def plain(text: object) -> str:
-    """Foreign text, safe within Rich markup: nothing in it is a style or moves the cursor."""
+    """Text from outside, made safe for Rich markup: no part of it is a style or moves the cursor."""
     return _MARKUP.sub(_as_it_is, visible(str(text)))
 
 
 def _as_it_is(found: re.Match[str]) -> str:
-    # Rich's own `escape` drops a backslash before a bracket that begins no tag, and doubles one at the end.
-    # Before a tag, even an empty one, two backslashes always mean one.
+    # Rich's own `escape` has two faults: it drops a backslash before a bracket that starts no tag, and it doubles a
+    # backslash at the end. Before a tag, even an empty one, two backslashes always mean one.
     backslashes = f"{found[1]}{found[1]}[b][/b]" if found[1] else ""
     return backslashes + ("\\[" if found[2] else "")
 

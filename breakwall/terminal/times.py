@@ -5,20 +5,17 @@ from datetime import UTC, datetime
 
 import typer
 
-MOMENT = "Such as 2026-11-27 or 2026-11-27T09:00+09:00; UTC where it has no offset."
+MOMENT = "Such as 2026-11-27 or 2026-11-27T09:00+09:00; without an offset, UTC."
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)")
-# A century, in seconds: nothing here is older or lasts longer, and every database can compute with it.
-_LONGEST = 100 * 365.25 * 86_400
+_LONGEST = (
+    100 * 365.25 * 86_400
+)  # Seconds, a century: longer than anything here; every database computes with it.
 
 
 def parse_duration(text: str, option: str) -> float:
-    """A duration in seconds: ``parse_duration("15m", "--older-than") == 900.0``.
-
-    Raises:
-        typer.BadParameter: naming ``option`` and what would be right.
-    """
+    """A duration in seconds: ``parse_duration("15m", "--older-than") == 900.0``. Raises BadParameter."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise typer.BadParameter("should be a number with s, m, h or d: 90s, 15m, 2h, 7d", param_hint=option)
@@ -26,11 +23,7 @@ def parse_duration(text: str, option: str) -> float:
 
 
 def parse_moment(text: str, option: str) -> datetime:
-    """A point in time, aware, in UTC.
-
-    Raises:
-        typer.BadParameter: naming ``option`` and what would be right.
-    """
+    """A point in time, aware, in UTC. Raises BadParameter."""
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

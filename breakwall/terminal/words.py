@@ -1,7 +1,13 @@
-"""Durations, moments, states and counts in words."""
+"""Durations, moments, states and counts as text, and text broken into lines."""
 
+import re
+import textwrap
 from datetime import UTC, datetime
 
+WIDEST = 100  # Columns: longer lines are hard to read.
+
+_UNIT = re.compile(r"(?<=\d) (?=s\b|min\b)")
+_HELD_TOGETHER = "\N{NO-BREAK SPACE}"
 _STYLES = {
     "paid": "green",
     "queued": "yellow",
@@ -19,7 +25,7 @@ _STYLES = {
 
 
 def duration(seconds: float) -> str:
-    """A length of time in at most two units: ``duration(725) == "12 min"``."""
+    """A duration in at most two units: ``duration(725) == "12 min"``."""
     if seconds < 10:
         return f"{max(seconds, 0.0):.1f} s"
     if seconds < 120:
@@ -39,12 +45,20 @@ def moment(at: datetime | None) -> str:
 
 
 def state(name: str, *, width: int = 0) -> str:
-    """A state's name in its colour, as Rich markup; readable without colours."""
-    style = _STYLES.get(name)
-    padded = f"{name:<{width}}"
+    """A state's name in its colour, as Rich markup."""
+    style, padded = _STYLES.get(name), f"{name:<{width}}"
     return f"[{style}]{padded}[/]" if style else padded
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``count(1284, "order") == "1,284 orders"``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def fill(sentence: str, width: int, *, indent: int = 0) -> str:
+    """Break into lines of at most ``width`` columns, all but the first indented; units stay with numbers."""
+    held = _UNIT.sub(_HELD_TOGETHER, sentence)
+    wrapper = textwrap.TextWrapper(
+        min(width, WIDEST), subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False
+    )
+    return wrapper.fill(held).replace(_HELD_TOGETHER, " ")

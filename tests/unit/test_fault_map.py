@@ -65,7 +65,7 @@ SITUATIONS = {
     "test_a_worker_that_is_told_to_hurry_ends_its_calls_and_says_so",
     "stdout closed": "integration/cli/test_streams.py::test_a_closed_stdout_is_an_error",
     "not UTF-8 in a path": "integration/cli/test_streams.py::test_a_data_folder_that_is_not_utf_8_is_refused",
-    "up > /dev/full": "integration/cli/test_streams.py::test_up_that_nobody_can_hear_ends_and_says_why",
+    "up > /dev/full": "integration/cli/test_streams.py::test_up_without_a_usable_stdout_ends_and_says_why",
     "a database locked for 12 s": "contract/payments/db/test_lock_timeouts.py::"
     "test_all_transactions_of_a_place_share_one_lock_timeout",
     "celery control revoke": "integration/worker/test_outlives_redis.py::test_a_revoke_ends_no_order",

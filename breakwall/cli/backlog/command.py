@@ -1,17 +1,20 @@
-"""The command `breakwall backlog` itself."""
+"""The command `breakwall backlog` itself, with the limits of its `--fail-over`."""
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakwall.cli.backlog.fail_over import Limits
 from breakwall.errors import ExitCode
 from breakwall.json_documents import backlog_document
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import field_lines, write_note, write_result
+from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
     from breakwall.monitor.backlog import Backlog, Monitor
@@ -28,15 +31,15 @@ def backlog(
         str | None,
         typer.Option(
             metavar="depth=N,age=S",
-            help="Exit with 1 when more than N orders wait, or the oldest waits for more than S seconds.",
+            help="Exit with 1 when more than N orders wait, or the oldest has waited for more than S seconds.",
         ),
     ] = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Show how many orders wait, for how long, and when they will be done.
+    """Show how many orders wait, for how long, and when they will be finished.
 
-    With --watch and JSON, each snapshot is one line. With --fail-over the exit code is for a monitoring check:
-    0 within the limits, 1 over them or when the database does not answer.
+    With --watch and -o json, each snapshot is one line. --fail-over is for a monitoring check: the exit code is 0
+    within the limits, and 1 above a limit or if the database does not answer.
     """
     from breakwall.cli.backlog.fields import backlog_fields
     from breakwall.cli.backlog.sentences import verdict, warnings
@@ -44,7 +47,7 @@ def backlog(
     from breakwall.settings import load_settings
 
     limits = Limits() if fail_over is None else Limits.parse(fail_over)
-    with Monitor.from_settings(load_settings()) as monitor:
+    with closing(Monitor.from_settings(load_settings())) as monitor:
         if watch:
             _watch(monitor, interval, limits, output)
         else:
@@ -52,6 +55,50 @@ def backlog(
             lines = (verdict(snapshot), *warnings(snapshot), *field_lines(backlog_fields(snapshot)))
             write_result(output, backlog_document(snapshot), *lines)
             _check(snapshot, limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of --fail-over; None: no limit."""
+
+    depth: float | None = None  # Waiting orders.
+    age: float | None = None  # Seconds that the oldest has waited.
+
+    @classmethod
+    def parse(cls, text: str) -> Limits:
+        """Read ``depth=N,age=S``, or one of the two. Raises BadParameter."""
+        limits: dict[str, float] = {}
+        for part in text.split(","):
+            name, _, value = (piece.strip() for piece in part.partition("="))
+            if name not in {"depth", "age"} or name in limits:
+                raise _bad("should be depth=N (orders), age=S (seconds) or depth=N,age=S")
+            limits[name] = _number(name, value)
+        return cls(**limits)
+
+    def exceeded_by(self, backlog: Backlog) -> list[str]:
+        """A sentence for each limit that the backlog exceeds."""
+        over = []
+        if self.depth is not None and backlog.queued > self.depth:
+            verb = "waits" if backlog.queued == 1 else "wait"
+            over.append(f"{count(backlog.queued, 'order')} {verb}; the limit is {self.depth:,.12g}")
+        if self.age is not None and backlog.oldest_age_seconds > self.age:
+            waited = backlog.oldest_age_seconds
+            over.append(f"the oldest order has waited {waited:,.0f} s; the limit is {self.age:,.12g} s")
+        return over
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise _bad(f"{name} should be a number of at least 0")
+    return number
+
+
+def _bad(expected: str) -> typer.BadParameter:
+    return typer.BadParameter(expected, param_hint="--fail-over")
 
 
 def _check(snapshot: Backlog, limits: Limits) -> None:
@@ -71,7 +118,7 @@ def _watch(monitor: Monitor, interval: float, limits: Limits, output: Format) ->
             try:
                 snapshot = monitor.snapshot()
             except DatabaseUnavailableError as error:
-                # A missing table does not appear by waiting.
+                # Waiting does not create a missing table.
                 if limits != Limits() or isinstance(error, SchemaError):
                     raise
                 watched.fail(str(error))

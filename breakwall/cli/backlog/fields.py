@@ -1,4 +1,4 @@
-"""A snapshot's numbers in words, as Rich markup: as fields, and on one line for a log."""
+"""A snapshot's numbers as Rich markup: as named fields, and on one line for a log."""
 
 from breakwall.breaker import CircuitState
 from breakwall.cli.breaker_text import admission, override_with_reason
@@ -9,7 +9,7 @@ from breakwall.terminal.words import count, duration, moment, state
 
 
 def backlog_fields(snapshot: Backlog, *, brief: bool = False) -> dict[str, str]:
-    """The snapshot's numbers, by what an operator calls them; ``brief``: for a screen, where nothing wraps."""
+    """The snapshot's numbers by name; ``brief``: for a screen, where no line wraps."""
     fields = {
         "waiting": f"{snapshot.queued:,} ({_due(snapshot)})",
         "oldest": duration(snapshot.oldest_age_seconds) if snapshot.queued else "none waits",
@@ -21,7 +21,7 @@ def backlog_fields(snapshot: Backlog, *, brief: bool = False) -> dict[str, str]:
         "broker": _broker(snapshot),
         "circuit": f"{state(snapshot.breaker.state.value)}; {admission(snapshot.breaker)}"
         if snapshot.breaker.store_ok
-        else "not known: its store does not answer",
+        else "unknown: its store does not answer",
         "incidents": _incidents(snapshot.incidents, brief=brief),
     }
     if override := override_with_reason(snapshot.breaker):
@@ -34,7 +34,7 @@ def backlog_fields(snapshot: Backlog, *, brief: bool = False) -> dict[str, str]:
 
 
 def one_line(snapshot: Backlog) -> str:
-    """One snapshot for a log: each number behind its name."""
+    """One snapshot for a log: each name with its number."""
     numbers = {
         "queued": snapshot.queued,
         "due": snapshot.due,
@@ -76,15 +76,15 @@ def _needs_a_person(snapshot: Backlog) -> str:
 def _drain(snapshot: Backlog) -> str:
     if snapshot.drain_eta_seconds is None:
         stopped = snapshot.breaker.state is CircuitState.OPEN
-        return f"unknown: {'the circuit is open' if stopped else 'nothing was drained of late'}"
+        return f"unknown: {'the circuit is open' if stopped else 'none was drained in the last minute'}"
     if snapshot.queued == 0:
         return "nothing to drain"
-    return f"about {duration(snapshot.drain_eta_seconds)}, if nothing more comes in"
+    return f"about {duration(snapshot.drain_eta_seconds)}, if no order is added"
 
 
 def _workers(snapshot: Backlog) -> str:
     if snapshot.workers is None:
-        return "not known: the database is at a revision before their heartbeats"
+        return "unknown: the database is at a revision before their heartbeats"
     alarmed = any(alarm.kind is AlarmKind.NO_WORKER for alarm in snapshot.warnings)
     if alarmed or not snapshot.workers:
         return "[bold red]none alive[/]" if alarmed else "none alive"
@@ -93,7 +93,7 @@ def _workers(snapshot: Backlog) -> str:
         return alive
     verb = "has" if snapshot.workers_lacking == 1 else "have"
     return (
-        f"{alive}; [bold red]{snapshot.workers_lacking:,} {verb} run out of something[/]: breakwall workers"
+        f"{alive}; [bold red]{snapshot.workers_lacking:,} {verb} exhausted a resource[/]: breakwall workers"
     )
 
 
@@ -108,5 +108,5 @@ def _broker(snapshot: Backlog) -> str:
 def _incidents(number: int, *, brief: bool) -> str:
     if number == 0:
         return "none"
-    see = "breakwall orders incidents" if brief else "charges to look at, see breakwall orders incidents"
+    see = "breakwall orders incidents" if brief else "charges to check, see breakwall orders incidents"
     return f"[bold red]{number:,} open: {see}[/]"

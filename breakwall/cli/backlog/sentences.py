@@ -1,4 +1,4 @@
-"""A snapshot in sentences, as Rich markup: what an operator wants to know first, and what is wrong."""
+"""A snapshot in sentences, as Rich markup: a summary, and the alarms."""
 
 from breakwall.breaker import CircuitState
 from breakwall.cli.breaker_text import override_mode, override_with_actor
@@ -9,7 +9,7 @@ from breakwall.terminal.words import count, duration, state
 
 
 def verdict(snapshot: Backlog) -> str:
-    """What an operator wants to know first, in two or three sentences."""
+    """A summary in two or three sentences."""
     sentences = [_waiting(snapshot), _circuit(snapshot)]
     if snapshot.rejected.orders:
         sentences.append(": ".join(_what_to_correct(snapshot.rejected.orders)))
@@ -17,7 +17,7 @@ def verdict(snapshot: Backlog) -> str:
 
 
 def screen_lines(snapshot: Backlog) -> list[str]:
-    """The verdict and the warnings, each short enough for a line of 80 columns."""
+    """The summary and the alarms, each short enough for a line of 80 columns."""
     lines = [_waiting(snapshot), _circuit(snapshot, brief=True)]
     if snapshot.rejected.orders:
         wrong, what_to_do = _what_to_correct(snapshot.rejected.orders)
@@ -26,7 +26,7 @@ def screen_lines(snapshot: Backlog) -> list[str]:
 
 
 def warnings(snapshot: Backlog) -> list[str]:
-    """What is wrong, each with what to do about it on the next line."""
+    """The alarms, each with what to do on the next line."""
     return [
         line
         for alarm in snapshot.warnings
@@ -44,10 +44,10 @@ def _waiting(snapshot: Backlog) -> str:
 
 
 def _circuit(snapshot: Backlog, *, brief: bool = False) -> str:
-    """``brief``: who has overridden it and for how long is shown elsewhere."""
+    """``brief``: without the override's author and time, which are shown elsewhere."""
     status, passing = snapshot.breaker, _passing(snapshot)
     if not status.store_ok:
-        return "Whether the circuit is open is not known."
+        return "The circuit's state is unknown: its store does not answer."
     if status.override is not None:
         result = "no payment is tried" if refuses_all(status) else f"every payment {passing[0]}"
         own = f"its own state is {state(status.state.value)}"
@@ -59,14 +59,14 @@ def _circuit(snapshot: Backlog, *, brief: bool = False) -> str:
         case CircuitState.HALF_OPEN if snapshot.warnings or snapshot.in_flight == snapshot.abandoned:
             return f"The circuit is {state('half_open')}: a few payments are let through."
         case CircuitState.HALF_OPEN:
-            return f"The circuit is {state('half_open')}: a few payments try whether the service is back."
+            return f"The circuit is {state('half_open')}: a few payments test whether the service is back."
         case CircuitState.OPEN:
             wait = duration(status.retry_after)
             return f"The circuit is {state('open')}: no payment is tried; the next in {wait}."
 
 
 def _passing(snapshot: Backlog) -> tuple[str, str]:
-    """What is known of a payment, and of several, that the circuit lets through."""
+    """What is known about one payment, and about several, if the circuit allows them."""
     if snapshot.rejected.orders and not snapshot.warnings:
         return "is tried", "are tried"
     unseen = snapshot.queued and not snapshot.drained_last_minute

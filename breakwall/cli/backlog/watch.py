@@ -1,8 +1,7 @@
-"""Where `backlog --watch` shows its snapshots: in place on a terminal, else one line for each."""
+"""Shows the snapshots of `backlog --watch`: in place on a terminal, else one line for each."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -18,29 +17,6 @@ from breakwall.terminal.output import data, plain, say, write_json, write_note
 from breakwall.terminal.words import moment
 
 
-class Screen(Protocol):
-    """Shows each snapshot, and why one failed."""
-
-    def show(self, snapshot: Backlog) -> None: ...
-
-    def fail(self, error: str) -> None: ...
-
-
-@contextmanager
-def screen(output: Format) -> Iterator[Screen]:
-    """The screen that fits stdout and the format."""
-    console = data()
-    if output is Format.JSON:
-        yield _Lines(lambda snapshot: write_json(backlog_document(snapshot), indent=None))
-    elif not console.is_terminal:
-        yield _Lines(lambda snapshot: say(one_line(snapshot)))
-    else:
-        # Rich has to break the lines itself, or it does not know how many of them to draw over.
-        console.soft_wrap = False
-        with Live(console=console, auto_refresh=False) as live:
-            yield _Panel(live)
-
-
 class _Lines:
     def __init__(self, write: Callable[[Backlog], None]) -> None:
         self.show = write
@@ -50,7 +26,7 @@ class _Lines:
 
 
 class _Panel:
-    """An error is drawn above the last snapshot: written past Rich, it would tear the screen."""
+    """Draws an error above the last snapshot: written to stderr, it would break the screen."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -65,12 +41,23 @@ class _Panel:
         self._live.update(drawn, refresh=True)
 
 
-def panel(snapshot: Backlog, *, error: str | None = None) -> RenderableType:
-    """A snapshot for a screen that is drawn again and again; no line is longer than the screen is wide.
+@contextmanager
+def screen(output: Format) -> Iterator[_Lines | _Panel]:
+    """The screen that fits stdout and the format: it shows each snapshot, and why one failed."""
+    console = data()
+    if output is Format.JSON:
+        yield _Lines(lambda snapshot: write_json(backlog_document(snapshot), indent=None))
+    elif not console.is_terminal:
+        yield _Lines(lambda snapshot: say(one_line(snapshot)))
+    else:
+        # Rich breaks the lines itself: it must know how many of them to overwrite.
+        console.soft_wrap = False
+        with Live(console=console, auto_refresh=False) as live:
+            yield _Panel(live)
 
-    Args:
-        error: why there is no newer snapshot.
-    """
+
+def panel(snapshot: Backlog, *, error: str | None = None) -> RenderableType:
+    """A snapshot with no line wider than the screen; ``error`` is why there is no newer one."""
     lines = [_error_line(error)] if error else screen_lines(snapshot)
     taken = f"as of {moment(snapshot.at)}" if error else moment(snapshot.at)
     return Group(
@@ -86,7 +73,7 @@ def _table(fields: Mapping[str, str]) -> Table:
     table.add_column()
     for name, value in fields.items():
         cell = Text.from_markup(value, overflow="ellipsis")
-        cell.no_wrap = True  # Not of the column: Rich would take room from the names for it.
+        cell.no_wrap = True  # Not for the column: Rich would then shorten the names.
         table.add_row(name, cell)
     return table
 

@@ -25,11 +25,7 @@ orders_app.command("show", short_help="Show one order, its attempts, and what pe
 orders_app.command("list")(list_orders)
 orders_app.command("retry", short_help="Retry orders: each is due at once.")(retry)
 orders_app.command("cancel", short_help="Cancel an order that is not paid.")(cancel)
-orders_app.command("resolve", short_help="End an order with what you have found out.")(resolve)
-orders_app.command("incidents", short_help="List charges that a person must look at; open or close one.")(
-    incidents
-)
+orders_app.command("resolve", short_help="Finish an order with what you found out.")(resolve)
+orders_app.command("incidents", short_help="List charges to check, or open or close one.")(incidents)
 orders_app.command("reconcile", short_help="Compare a payment service's report with the orders.")(reconcile)
-orders_app.command("suspect", short_help="After a restore: look up all open orders before anything is sent.")(
-    suspect
-)
+orders_app.command("suspect", short_help="After a restore: have all open orders looked up.")(suspect)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, naming
-from breakwall.cli.orders.order_text import order_lines
+from breakwall.cli.orders.order_fields import order_lines
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import order_document
 from breakwall.payments.orders import StoredAttempt, StoredOrder
@@ -11,10 +11,10 @@ from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import write_result
 
-# How it is known that nothing was charged, by what has resolved an attempt.
+# How it is known that nothing was charged, by the attempt's `settled_by`.
 _EVIDENCE = {
     "look_up": "a look-up has found no charge",
-    "person": "a person has said that nothing was charged",
+    "person": "a person has stated that nothing was charged",
     None: "the payment service's answers say that nothing was charged",
 }
 
@@ -27,12 +27,13 @@ def cancel(
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Cancel an order that is not paid: at once where no attempt may have charged.
+    """Cancel an order that is not paid: at once if none of its attempts may have charged.
 
-    Otherwise the request is noted: the order is cancelled as soon as it is proven that nothing was charged. A
-    charge that turns up is reported as an incident to refund. Exits with 4, and changes nothing, when the
-    order's state does not allow it, or when the name is one order's id and another one's key: then --id or
-    --key decides.
+    Otherwise the request is recorded, and the order is cancelled when it is proven that nothing was charged. If a
+    charge is found later, it becomes an incident: a charge to refund.
+
+    Exits with 4 and changes nothing if the order's state does not allow it, or if the name is one order's id and
+    another order's key: then add --id or --key.
     """
     by = naming(by_id=by_id, by_key=by_key)
     who = author(actor, reason)
@@ -50,12 +51,12 @@ def _meaning(order: StoredOrder, attempts: Sequence[StoredAttempt]) -> str:
     if order.status == "cancelled":
         return f"It is cancelled: {_why_uncharged(attempts)}."
     if order.status == "in_flight":
-        return "The request is noted: it is being charged right now, and the result decides."
-    return "The request is noted: it may have been charged, and a worker finds out first."
+        return "The request is recorded: the order is being charged now, and the result decides."
+    return "The request is recorded: the order may have been charged, and a worker finds out first."
 
 
 def _why_uncharged(attempts: Sequence[StoredAttempt]) -> str:
-    """How it is known that none of these attempts charged, such as "no attempt of it was sent"."""
+    """How it is known that none of these attempts charged."""
     sent = [attempt for attempt in attempts if attempt.outcome != "not_sent"]
     if not sent:
         return "no attempt of it was sent"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,6 +13,7 @@ from breakwall.cli.orders.input_file import (
     AmountsOption,
     ColumnsOption,
     EncodingOption,
+    FileArgument,
     columns_named,
     encoding_named,
     opened,
@@ -31,23 +31,20 @@ if TYPE_CHECKING:
 
 
 def import_orders(
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE|-", help="CSV, a JSON array or JSON Lines; - is standard input.", show_default=False
-        ),
-    ] = STDIN,
+    file: FileArgument = STDIN,
     columns: ColumnsOption = "",
     amounts: AmountsOption = Units.MINOR,
     encoding: EncodingOption = "",
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Queue the orders of a file: CSV with a header, a JSON array, or one JSON object a line:
+    """Queue the orders of a file: CSV with a header, a JSON array, or one JSON object per line:
 
     {"user_id": "u1", "amount": 10000, "currency": "KRW", "idempotency_key": "cart-17"}
 
-    A bad line is reported by its number and the others are accepted. The same file again changes nothing.
-    The file may be packed with gzip. Exits with 1 when a line was bad, with 2 when the file cannot be read.
+    A bad line is reported with its number; all other lines are accepted. To import the same file again changes
+    nothing. The file may be compressed with gzip.
+
+    Exits with 1 if a line was bad, and with 2 if the file cannot be read.
     """
     from breakwall.producers.order_files import FIELDS, OrderFile
 
@@ -75,23 +72,16 @@ def import_orders(
 
 
 def _run(importer: OrderImporter, orders: OrderFile, size: int | None) -> None:
-    with _progress(size) as advance:
-        for _ in importer.run(orders):
-            advance(orders.position, importer.summary.lines)
-
-
-@contextmanager
-def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, when that is a terminal."""
+    """Import, with a progress bar on stderr if that is a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = notes()
-    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.fields[lines]:,} lines"))
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    lines = TextColumn("{task.fields[lines]:,} lines")
+    columns = (TextColumn("importing"), BarColumn(), lines, TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("importing", total=size, lines=0)
-        yield lambda read, lines: progress.update(task, completed=read, lines=lines)
+        for _ in importer.run(orders):
+            progress.update(task, completed=orders.position, lines=importer.summary.lines)
 
 
 def _reporter(output: Format) -> Callable[[int, str], None]:
@@ -107,5 +97,5 @@ def _summarise(summary: ImportSummary, output: Format, *, finished: bool) -> Non
         f"{count(summary.bad, 'bad line')}."
     )
     if not finished:
-        sentence += " Not all lines were read: import the same again, nothing is doubled."
+        sentence += " The import stopped before the end of the file. Run it again: known orders are skipped."
     write_result(output, {**asdict(summary), "finished": finished}, sentence)

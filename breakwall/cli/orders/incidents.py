@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,23 +21,20 @@ if TYPE_CHECKING:
     from breakwall.payments.ledger.queries import Naming
 
 SHOWN = 50  # Incidents that are listed by default.
-
-_MOST = 2**31 - 1  # what the number's column holds
+_MOST = 2**31 - 1  # The largest number of an incident that the database can store.
 
 
 def incidents(
-    every: Annotated[bool, typer.Option("--all", help="Also those that were closed.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also list the closed ones.")] = False,
     limit: Annotated[
         int | None,
         typer.Option(min=1, max=10_000, metavar="N", help="How many at most.", show_default=str(SHOWN)),
     ] = None,
     open_for: Annotated[
-        str | None,
-        typer.Option("--open", metavar="ID|KEY", help="Open one for this order: needs a --reason."),
+        str | None, typer.Option("--open", metavar="ID|KEY", help="Open one for this order: needs --reason.")
     ] = None,
     close: Annotated[
-        int | None,
-        typer.Option(min=1, max=_MOST, metavar="ID", help="Close this one: needs a --reason."),
+        int | None, typer.Option(min=1, max=_MOST, metavar="ID", help="Close this one: needs --reason.")
     ] = None,
     by_id: IdOption = False,
     by_key: KeyOption = False,
@@ -44,34 +42,32 @@ def incidents(
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """List the open incidents, newest first: charges that a person has to look at.
+    """List the open incidents, newest first: charges that a person has to check.
 
-    The kinds are two_charges for one order, charged_after_cancel, charged_after_resolution (a person had said that
-    there was no charge), wrong_charge (it is not the order's) and what a person has reported. `breakwall orders show`
-    shows the order's history.
+    The kinds are: two_charges (for one order), charged_after_cancel, charged_after_resolution (a person had stated
+    that there was no charge), wrong_charge (it is not the order's charge) and reported (by a person).
+    `breakwall orders show` shows the order's history.
 
-    --open records what you have found, such as a charge that `breakwall orders reconcile` names. It stays on the list
+    --open records what you found, such as a charge that `breakwall orders reconcile` names. It stays on the list
     until a person closes it.
 
-    --close notes that you have dealt with one: refunded the charge, or found nothing to refund. It is counted and
-    listed no more, and stays closed when the same charges are found again. Exits with 3 when there is no such
-    incident or order, and with 4, and changes nothing, when it is closed already.
+    --close records what you did: you refunded the charge, or found nothing to refund. The incident leaves the list
+    and all counts. It stays closed if the same charges are found again.
+
+    Exits with 3 if there is no such incident or order. Exits with 4 and changes nothing if it is already closed.
     """
     by = naming(by_id=by_id, by_key=by_key)
     lists = open_for is None and close is None
-    found = "what was found? It is noted" if close is None else "what was done about it? It is noted"
-    only_lists, only_changes = (
-        "lists, --open and --close change: one of them",
-        "goes with --open ORDER or --close ID",
-    )
+    missing = "what was found?" if close is None else "what was done about it?"
+    only_lists, only_changes = "cannot be combined with --open or --close", "needs --open ORDER or --close ID"
     refuse_where(
-        (open_for is None and (by_id or by_key), f"--{by}", "goes with --open ORDER"),
+        (open_for is None and (by_id or by_key), f"--{by}", "needs --open ORDER"),
         (lists and reason is not None, "--reason", only_changes),
         (lists and actor is not None, "--actor", only_changes),
-        (open_for is not None and close is not None, "--open", "--open or --close: one of them"),
+        (open_for is not None and close is not None, "--open", "cannot be combined with --close"),
         (not lists and every, "--all", only_lists),
         (not lists and limit is not None, "--limit", only_lists),
-        (not lists and reason is None, "--reason", found),
+        (not lists and reason is None, "--reason", f"{missing} The reason is recorded"),
     )
     if lists:
         _list(every, SHOWN if limit is None else limit, output)
@@ -117,23 +113,9 @@ def _list(every: bool, limit: int, output: Format) -> None:
         typer.echo("There is no incident." if every else "No incident is open.", err=True)
         return
     heads = ("incident", "order", "kind", "since", "detail", *(["closed"] if every else []))
-    write_list(
-        output,
-        found,
-        limit,
-        incident_document,
-        heads,
-        lambda incident: _row(incident)[: len(heads)],
-        right=("incident",),
-    )
 
+    def cells(incident: StoredIncident) -> Sequence[str]:
+        at, detail, closed = moment(incident.at), plain(incident.detail), closing(incident)
+        return (str(incident.id), incident.order_id, kind(incident), at, detail, closed)[: len(heads)]
 
-def _row(incident: StoredIncident) -> tuple[str, ...]:
-    return (
-        str(incident.id),
-        incident.order_id,
-        kind(incident),
-        moment(incident.at),
-        plain(incident.detail),
-        closing(incident),
-    )
+    write_list(output, found, limit, incident_document, heads, cells, right=("incident",))

@@ -16,7 +16,7 @@ HEADS = ("order", "key", "amount", "status", "retries", "accepted")
 
 
 def list_orders(
-    status: Annotated[OrderStatus | None, typer.Option(help="Only orders in this state.")] = None,
+    status: Annotated[OrderStatus | None, typer.Option(help="Only orders with this status.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many at most.")] = 50,
     output: OutputOption = Format.TEXT,
 ) -> None:
@@ -26,7 +26,7 @@ def list_orders(
     with orders_database() as (database, _):
         found = queries.list_orders(database, status=status, limit=limit + 1)
     if output is Format.TEXT and not found:
-        typer.echo("There is no such order.", err=True)
+        typer.echo("No order matches.", err=True)
         return
     write_list(output, found, limit, order_document, HEADS, _row, right=("amount", "retries"))
 

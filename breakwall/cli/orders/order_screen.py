@@ -1,6 +1,6 @@
 """Writes one order on one screen: its fields, and the newest attempts, interventions and incidents.
 
-The last line counts what does not fit. With `--all` everything is written, and no text is cut short.
+The last line counts the rows that do not fit. `--all` writes all rows, and cuts no text short.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,22 +9,18 @@ from itertools import chain, cycle
 from rich.table import Table
 from rich.text import Text
 
-from breakwall.cli.orders.order_tables import TableSection, attempts_of, incidents_of, interventions_of
-from breakwall.cli.orders.order_text import order_fields
+from breakwall.cli.orders.history_tables import TableSection, attempts_of, incidents_of, interventions_of
+from breakwall.cli.orders.order_fields import order_fields
 from breakwall.payments.actions import StoredIncident, StoredIntervention
 from breakwall.payments.orders import StoredAttempt, StoredOrder
 from breakwall.terminal.output import data, field_lines, say, screen
 from breakwall.terminal.words import count
 
-PROMPT = 1  # Lines that the shell writes below.
-
-HEADS = 1  # Lines that each section needs beside its rows.
-
-GAP = 1  # Empty lines before the first section, and before each where there is room.
-
-FIRST = 3  # Rows that the first section, the attempts, gets before the others get a second one.
-
-LONG_FIELD = 2  # Lines of the one field that may take several: the last error, which says what to do.
+PROMPT = 1  # Lines of the shell's prompt below the order.
+HEADS = 1  # Lines of each section's heads.
+GAP = 1  # Empty lines before the first section, and before each other one if there is room.
+FIRST = 3  # Rows of the first section, the attempts, before another section gets a second row.
+LONG_FIELD = 2  # Lines of the only field with more than one: the last error, which says what to do.
 
 
 def write_order(
@@ -35,12 +31,7 @@ def write_order(
     *,
     everything: bool,
 ) -> None:
-    """Write an order to stdout.
-
-    Args:
-        attempts, interventions, incidents: each first to last.
-        everything: however many lines it takes.
-    """
+    """Write an order to stdout, on one screen, or ``everything``. The sequences are sorted first to last."""
     columns, lines = screen()
     page = _Page(None if everything else columns)
     sections = [
@@ -56,16 +47,16 @@ def write_order(
     if not spaced:
         kept = rows_that_fit(kept, room)
     if not attempts:
-        say("\nNothing was tried yet.")
+        say("\nThere was no attempt yet.")
     for section, number in zip(filled, kept, strict=True):
         page.write_section(section, number, spaced=spaced or section is filled[0])
     page.write_rest(filled, kept)
 
 
 def rows_that_fit(wanted: Sequence[int], room: int) -> list[int]:
-    """How many rows of each section are shown in ``room`` lines, one of which counts the rest if there is any.
+    """How many rows of each section fit into ``room`` lines. If some do not fit, one line is for their count.
 
-    Each section shows at least one row, the first one `FIRST` if it can; then they take turns.
+    Each section gets one row, then the first section gets up to `FIRST`; then all sections get rows in turn.
     """
     if sum(wanted) <= room:
         return list(wanted)
@@ -79,7 +70,7 @@ def rows_that_fit(wanted: Sequence[int], room: int) -> list[int]:
 
 
 class _Page:
-    """Where the order is written: ``columns`` wide, or with lines of any length (None)."""
+    """Writes the parts of an order, ``columns`` wide, or with lines of any length (None)."""
 
     def __init__(self, columns: int | None) -> None:
         self._columns = columns
@@ -87,7 +78,7 @@ class _Page:
         self.narrow = columns is not None and columns < 120
 
     def write_fields(self, fields: Mapping[str, str]) -> int:
-        """Returns how many lines they took."""
+        """Return how many lines they took."""
         if self._columns is None:
             say(*field_lines(fields))
             return len(fields)
@@ -103,7 +94,7 @@ class _Page:
     def write_section(self, section: TableSection, number: int, *, spaced: bool) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for head in section.columns:
-            # Rich takes room from the columns that may wrap, so the others keep theirs.
+            # Rich shortens the columns that may wrap, so the others keep their width.
             fixed = head not in section.cuttable
             table.add_column(
                 self._cell(head), justify="right" if head in section.right else "left", no_wrap=fixed
@@ -132,7 +123,7 @@ class _Page:
         return text
 
     def _cut(self, markup: str, width: int, lines: int) -> list[Text]:
-        """The text in that many lines at most; the last one ends in an ellipsis where text is missing."""
+        """The text in at most ``lines`` lines; the last one ends with an ellipsis if text is missing."""
         width = max(width, 8)
         parts = list(Text.from_markup(markup).wrap(self._console, width))
         for part in parts:

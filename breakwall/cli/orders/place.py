@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _MEANINGS = {
     "paid": "It is paid.",
-    "queued": "It waits in the queue: the payment service cannot charge it now, a worker will.",
-    "in_flight": "It is accepted and is being charged: a worker takes over if this process stops.",
+    "queued": "It waits in the queue: it cannot be charged now, and a worker charges it later.",
+    "in_flight": "It is accepted and is being charged. If this process stops, a worker continues.",
     "declined": "The payment service declined it.",
-    "review": "It is not known whether it was charged: a person has to find out.",
-    "dead": "Its retries are exhausted: `breakwall orders show` says why, and what is known of its attempts.",
-    "cancelled": "It was cancelled: `breakwall orders show` says what is known of its attempts.",
+    "review": "It is unknown whether it was charged: a person has to find out.",
+    "dead": "Its retries are exhausted: `breakwall orders show` shows why, and its attempts.",
+    "cancelled": "It was cancelled: `breakwall orders show` shows its attempts.",
 }
 
 
@@ -37,21 +37,18 @@ def place(
     currency: Annotated[str, typer.Option(metavar="CODE", help="An ISO 4217 code, such as KRW.")],
     key: Annotated[
         str,
-        typer.Option(
-            metavar="KEY",
-            help="Your own name for the order: placed again with it, nothing happens.",
-        ),
+        typer.Option(metavar="KEY", help="Your own name for the order. The same key again charges nothing."),
     ],
     output: OutputOption = Format.TEXT,
 ) -> None:
     """Accept one order: charge it now, or queue it while the payment service is down.
 
-    Exits with 0 when the order is paid, queued or in flight. Exits with 4 when it is declined, or when it was placed
-    before with the same key and is dead, cancelled or in review.
+    Exits with 0 if the order is paid, queued or in flight. Exits with 4 if it is declined, or if it was placed before
+    with the same key and is dead, cancelled or in review.
     """
     order = Order(user_id=user, amount=_amount(amount), currency=currency, idempotency_key=key)
 
-    # Imported after the order's check: the import takes half a second, and a bad order is refused at once.
+    # Imported after the order's check: it takes half a second, and a bad order is refused at once.
     from breakwall.producers.producer import OrderProducer
 
     with OrderProducer.from_settings() as producer:
@@ -62,15 +59,15 @@ def place(
 
 
 def _amount(text: str) -> Any:
-    """The number in the text, or the text itself where it is none: `Order` then says what would be right.
+    """The number in the text, or the text itself if it is no number: then `Order` says what would be right.
 
-    Cut after 31 characters, far beyond any amount: Python refuses to read integers of thousands of digits.
+    It is cut after 31 characters, more than any amount has: Python refuses integers with thousands of digits.
     """
     return int(text[:31]) if re.fullmatch(r"-?[0-9]+", text) else text
 
 
 def _lines(order: Order, result: PlaceResult) -> list[str]:
-    known = "It was placed before with this key, nothing was done now. " if result.replayed else ""
+    known = "It was placed before with this key; nothing was changed. " if result.replayed else ""
     fields = {
         "order": result.order_id,
         "key": plain(order.idempotency_key),

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakwall.cli.bulk import counting
 from breakwall.cli.orders.input_file import (
     AmountsOption,
     ColumnsOption,
     EncodingOption,
+    FileArgument,
     columns_named,
     encoding_named,
     opened,
 )
-from breakwall.cli.orders.progress import counting
 from breakwall.cli.orders.reconcile_output import Comparison, write_comparison
 from breakwall.cli.orders_database import orders_database
 from breakwall.errors import ExitCode
@@ -27,52 +28,42 @@ if TYPE_CHECKING:
 
 
 def reconcile(
-    file: Annotated[
-        str,
-        typer.Argument(metavar="FILE|-", help="CSV, a JSON array or JSON Lines; - is standard input."),
-    ],
+    file: FileArgument,
     columns: ColumnsOption = "",
     amounts: AmountsOption = Units.MINOR,
     charged: Annotated[
         str,
-        typer.Option(
-            metavar="WORD,…", help="Other words of this file for charged: Abgeschlossen.", show_default=False
-        ),
+        typer.Option(metavar="STATUS,…", help="More statuses of this file that mean charged: Abgeschlossen."),
     ] = "",
     prefix: Annotated[
-        str,
-        typer.Option(
-            metavar="TEXT", help="Only charges whose key begins with this are ours.", show_default=False
-        ),
+        str, typer.Option(metavar="TEXT", help="Ignore charges whose key does not start with this.")
     ] = "",
     only_known: Annotated[
-        bool, typer.Option("--only-known", help="Charges of no order here are others', not discrepancies.")
+        bool, typer.Option("--only-known", help="Ignore charges whose order is not in this database.")
     ] = False,
     encoding: EncodingOption = "",
     since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help=f"When the report's period begins. {MOMENT}", show_default=False),
+        str | None, typer.Option(metavar="TIME", help=f"The start of the report's period. {MOMENT}")
     ] = None,
     until: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="When it ends: the first moment after it.", show_default=False),
+        str | None, typer.Option(metavar="TIME", help="The end of the period: the first moment after it.")
     ] = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
     """Compare a payment service's report with the orders, and list every discrepancy. Changes nothing.
 
-    The fields are charge_id, amount, currency and status, and key or order_id if the report has them;
-    docs/reconciliation.md has the words that --columns takes for Stripe's, Adyen's and PayPal's reports.
-    A charge is an order's by its key, else by its charge_id.
+    The fields are charge_id, amount, currency and status, and key or order_id if the report has them.
+    docs/reconciliation.md has the --columns for the reports of Stripe, Adyen and PayPal. A charge belongs to the order
+    with its key, else with its order_id, else with its charge_id.
 
-    Where several lines are about one charge, as in a log of events, the last one counts: charged and then refunded
+    If several lines are about one charge, as in a log of events, the last line counts: charged and then refunded
     is refunded. A line that is no charge (pending, a dispute, a total) is counted and skipped.
 
-    With --since and --until, a paid order is missed in the report only when all of its charging lay within that
-    time; without them, every paid order should be in the report.
+    Without --since and --until, every paid order must be in the report. With them, only the orders that were charged
+    entirely within that period.
 
-    Exits with 0 when both agree, with 1 when they differ or a line cannot be read, and with 2 when the file
-    cannot be understood: then nothing was compared.
+    Exits with 0 if both agree, with 1 if they differ or a line cannot be read, and with 2 if the file cannot be
+    understood: then nothing was compared.
     """
     from breakwall.payments.reconciliation.report import FIELDS, Report
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from breakwall.payments.reconciliation.report import Report
     from breakwall.payments.reconciliation.run import Reconciliation
 
-OTHER_WORDS = 20  # Words of lines that are no charges, of which people are shown the most frequent.
+OTHER_WORDS = 20  # How many statuses of lines that are no charges are shown as text, the most frequent first.
 
-PRUNED = "This order was pruned, so nothing is recorded of it here: refund what is too much at the payment service."
+PRUNED = "This order was pruned, so no incident can be opened for it: refund what is too much at the payment service."
 
 
 @dataclass
@@ -40,14 +40,14 @@ class Comparison:
         return self.report.of_others + self.reconciliation.of_others
 
     def run(self) -> Iterator[Discrepancy]:
-        """Compare; each discrepancy is counted and handed on as it is found."""
+        """Compare, and yield and count each discrepancy as it is found."""
         for found in self.reconciliation.run(self.report):
             self.kinds[found.kind] += 1
             yield found
 
 
 def write_comparison(comparison: Comparison, output: Format) -> None:
-    """Compare and write: discrepancies and summary to stdout, lines that cannot be read to stderr."""
+    """Compare, and write the discrepancies and a summary to stdout, and unreadable lines to stderr."""
     if output is Format.JSON:
         _write_document(comparison)
     else:
@@ -71,10 +71,11 @@ def _summary(comparison: Comparison) -> Iterator[str]:
     listed = ", ".join(f"{number:,} {kind}" for kind, number in sorted(comparison.kinds.items()))
     sentence = f"They differ: {listed}." if listed else "They agree."
     if report.unreadable:
-        lines = count(report.unreadable, "line")
-        sentence = f"{sentence[:-1]}, as far as can be told: {lines} cannot be read."
+        sentence = (
+            f"{sentence[:-1]} in the readable lines; {count(report.unreadable, 'line')} cannot be read."
+        )
     yield (
-        f"{sentence} Compared were {count(compared.lines, 'line')} with {count(compared.charges, 'charge')}, and "
+        f"{sentence} Compared: {count(compared.lines, 'line')} with {count(compared.charges, 'charge')}, and "
         f"{count(compared.paid_orders, 'paid order')} of the period."
     )
     if report.skipped:
@@ -84,18 +85,18 @@ def _summary(comparison: Comparison) -> Iterator[str]:
         more = ", …" if len(report.skipped) > OTHER_WORDS else ""
         yield f"No charges: {words}{more}."
         if not compared.charges:
-            yield "No line is a charge. If one of these words means that it is, say --charged WORD."
+            yield "No line is a charge. If one of these statuses means charged, add --charged STATUS."
     if comparison.of_others:
-        yield f"Of others: {count(comparison.of_others, 'line')}."
+        yield f"Ignored: {count(comparison.of_others, 'line')} of other software on the account."
     if compared.not_judged:
-        yield f"Not judged: {count(compared.not_judged, 'paid order')} whose charge may lie before --since."
+        yield f"Not judged: {count(compared.not_judged, 'paid order')}, maybe charged before --since."
     if compared.pruned:
         pruned = count(compared.pruned, "paid order")
-        yield f"Pruned: {pruned} of the period: compared where the report has them, not looked for in it."
+        yield f"Pruned: {pruned} of the period. If the report has them, they were compared; else they are not missed."
     if compared.forgotten_before:
         yield (
-            f"Keys of orders that ended before {compared.forgotten_before:%Y-%m-%d} may be forgotten "
-            "(BREAKWALL_RETENTION__KEYS_DAYS): charges of that time are unknown keys here."
+            f"Keys of orders that finished before {compared.forgotten_before:%Y-%m-%d} may be forgotten "
+            "(BREAKWALL_RETENTION__KEYS_DAYS): charges of that time are listed as unknown_key."
         )
 
 
@@ -110,13 +111,13 @@ def _write_unreadable(report: Report, output: Format) -> None:
         lines.append(f"{count(more, 'more line')} cannot be read.")
     if report.legacy:
         lines.append(
-            "The report is not UTF-8 and was read as Windows-1252; --encoding names another encoding."
+            "The report is not UTF-8 and was read as Windows-1252. For another encoding, add --encoding."
         )
     say(*lines, console=notes())
 
 
 def _write_document(comparison: Comparison) -> None:
-    """Write one JSON document piece by piece: there may be more discrepancies than the memory holds."""
+    """Write one JSON document piece by piece: the discrepancies may not fit into memory."""
     separator, finished = '{"differences": [', False
     try:
         for found in comparison.run():
@@ -124,7 +125,7 @@ def _write_document(comparison: Comparison) -> None:
             separator = ","
         finished = True
     finally:
-        # A file that cannot be understood is noticed before the first discrepancy: then nothing was compared.
+        # If the file cannot be understood, the error comes before the first discrepancy: then nothing is written.
         if finished or separator == ",":
             end = "\n], " if separator == "," else f"{separator}], "
             sys.stdout.write(end + _rest(comparison, finished))

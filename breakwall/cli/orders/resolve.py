@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, naming
-from breakwall.cli.orders.order_text import order_lines
+from breakwall.cli.orders.order_fields import order_lines
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import order_document
 from breakwall.payments.actions import Author, InvalidAuthorError
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from breakwall.payments.operator.resolve import Resolution
 
 _MEANINGS = {
-    "paid": "It is paid, on your word.",
-    "dead": "It is dead: nothing was charged, on your word. `breakwall orders retry` tries it again.",
-    "cancelled": "It is cancelled, as was asked for: nothing was charged, on your word.",
+    "paid": "It is paid: you stated its charge.",
+    "dead": "It is dead: you stated that nothing was charged. `breakwall orders retry` tries it again.",
+    "cancelled": "It is cancelled, as requested: you stated that nothing was charged.",
 }
 
 
@@ -36,28 +36,27 @@ def resolve(
         typer.Option(metavar="CHARGE_ID", help="It was charged: the payment service's id of the charge."),
     ] = None,
     not_charged: Annotated[
-        bool, typer.Option("--not-charged", help="It was not charged: needs a --reason.")
+        bool, typer.Option("--not-charged", help="It was not charged: needs --reason.")
     ] = False,
     reason: ReasonOption = None,
     actor: ActorOption = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """End an order with what you found out at the payment service.
+    """Finish an order with what you found out at the payment service.
 
-    --paid makes any order paid that is not yet, with that charge. An order that is not in review needs a --reason:
-    how is it known that this charge is the order's?
+    --paid makes an order paid, with that charge, whatever its state was. If it is not in review, --reason is needed:
+    how is it known that this is the order's charge?
 
-    --not-charged makes an order in review dead, or cancelled where that was asked for. Nothing is looked up any
-    more, and the order can be retried. Should a charge turn up after all, the order is paid and an incident
-    reports it.
+    --not-charged makes an order in review dead, or cancelled if its cancellation was requested. No further look-up
+    is made, and the order can be retried. If a charge is found later, the order is paid and an incident reports it.
 
-    Exits with 4, and changes nothing, when the order's state does not allow it, when the charge is another order's, or
-    when the name is one order's id and another one's key: then --id or --key decides.
+    Exits with 4 and changes nothing if the order's state does not allow it, if the charge belongs to another order, or
+    if the name is one order's id and another order's key: then add --id or --key.
     """
     by = naming(by_id=by_id, by_key=by_key)
     refuse_where(
-        ((paid is None) is not not_charged, "--paid", "say which: --paid CHARGE_ID, or --not-charged"),
-        (not_charged and reason is None, "--reason", "how is that known? It is noted"),
+        ((paid is None) is not not_charged, "--paid", "add either --paid CHARGE_ID or --not-charged"),
+        (not_charged and reason is None, "--reason", "how is that known? The reason is recorded"),
     )
     who = author(actor, reason)
 

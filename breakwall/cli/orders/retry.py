@@ -32,56 +32,44 @@ class Retryable(StrEnum):
 
 def retry(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ID|KEY", help="The orders' ids or idempotency keys.", show_default=False),
+        list[str] | None, typer.Argument(metavar="ID|KEY", help="The orders' ids or idempotency keys.")
     ] = None,
     by_id: IdOption = False,
     by_key: KeyOption = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="All orders that match --status and the other filters.")
+        bool, typer.Option("--all", help="Retry all orders that match --status and the other filters.")
     ] = False,
     status: Annotated[
-        list[Retryable] | None,
-        typer.Option(help="With --all: their state. May be given more than once.", show_default=False),
+        list[Retryable] | None, typer.Option(help="With --all: the orders' status. It can be repeated.")
     ] = None,
     currency: Annotated[
-        str | None,
-        typer.Option(metavar="CODE", help="With --all: only in this currency.", show_default=False),
+        str | None, typer.Option(metavar="CODE", help="With --all: only orders in this currency.")
     ] = None,
     older_than: Annotated[
         str | None,
-        typer.Option(
-            metavar="AGE",
-            help="With --all: accepted at least this long ago: 90s, 15m, 2h, 7d.",
-            show_default=False,
-        ),
+        typer.Option(metavar="AGE", help="With --all: accepted at least this long ago: 90s, 15m, 2h, 7d."),
     ] = None,
     error_contains: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEXT", help="With --all: only where the last error contains this.", show_default=False
-        ),
+        typer.Option(metavar="TEXT", help="With --all: only orders whose last error contains this."),
     ] = None,
     rejected: Annotated[
         bool,
         typer.Option(
             "--rejected",
-            help="With --all: only where the payment service rejected the last attempt, such as for wrong credentials.",
+            help="With --all: only if the payment service rejected the last attempt, such as for wrong credentials.",
         ),
     ] = False,
     limit: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="With --all: the oldest N at most.", show_default=False),
+        int | None, typer.Option(min=1, metavar="N", help="With --all: at most the oldest N.")
     ] = None,
     new_key: Annotated[
-        bool, typer.Option("--new-key", help="Send it under a new key: of one named order, with --evidence.")
+        bool, typer.Option("--new-key", help="Send one named order under a new key: needs --evidence.")
     ] = False,
     evidence: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT",
-            help="With --new-key: how it is known that nothing was charged. It is noted.",
-            show_default=False,
+            metavar="TEXT", help="With --new-key: how it is known that nothing was charged; it is recorded."
         ),
     ] = None,
     dry_run: DryRunOption = False,
@@ -92,21 +80,20 @@ def retry(
 ) -> None:
     """Retry orders that are queued, dead or in review: each is due at once.
 
-    Each gets a whole new budget of attempts (BREAKWALL_RETRY__MAX_ATTEMPTS); its retry_count goes on
-    counting. An order that may have been charged is looked up before anything is sent, unless the
-    payment service promises that its key does not charge again. For a single order the answer says what a worker
-    does next, and under which key.
+    Each order gets a whole new budget of attempts (BREAKWALL_RETRY__MAX_ATTEMPTS); its retry_count continues. An
+    order that may have been charged is looked up before anything is sent, unless the payment service promises not to
+    charge its key twice. For a single order the output says what a worker does next, and under which key.
 
-    An order gets a new key where the service may repeat its refusal of the old one for ever, and a look-up has found
-    no charge. --new-key gives it one on your word, where no attempt of it is in doubt.
+    An order gets a new key if the service may always refuse the old one, and a look-up has found no charge. With
+    --new-key it gets one because you state that nothing was charged; none of its attempts may be unresolved.
 
-    --all retries every order that matches, oldest first. It needs a --reason, and --yes where nobody can be
-    asked. It works in short transactions; stopped in the middle, the same again does the rest.
-    The workers decide how fast the orders are then charged.
+    --all retries every order that matches, oldest first. It needs --reason, and --yes if there is no terminal to ask
+    on. It works in short transactions. If it is stopped, run it again: it retries the rest. The workers decide how
+    fast the orders are then charged.
 
-    Exits with 3, and changes nothing, when a name is no order's; with 4, and changes nothing, when a name is one
-    order's id and another one's key: then --id or --key decides what all names are. Exits with 4 when an order's
-    state does not allow it; that order is left as it is.
+    Exits with 3 and changes nothing if a name has no order. Exits with 4 and changes nothing if a name is one order's
+    id and another order's key: then add --id or --key, which applies to all names. Exits with 4 if an order's state
+    does not allow it; that order stays as it is.
     """
     filters = {
         "--status": status,
@@ -119,45 +106,41 @@ def retry(
     }
     filtered = next((option for option, value in filters.items() if value is not None), None)
     refuse_where(
-        (everything and names, "--all", "either orders by name, or --all"),
-        (everything and not status, "--status", "--all needs a state: dead, review or queued"),
-        (not everything and not names, "ID|KEY", "which orders? Name them, or say --all"),
-        (not everything and filtered, filtered or "", "goes with --all only"),
+        (everything and names, "--all", "cannot be combined with named orders"),
+        (everything and not status, "--status", "--all needs --status dead, review or queued"),
+        (not everything and not names, "ID|KEY", "name one or more orders, or add --all"),
+        (not everything and filtered, filtered or "", "needs --all"),
     )
     _check_new_key(new_key, evidence, alone=not everything and not dry_run and len(names or []) == 1)
     by = naming(by_id=by_id, by_key=by_key)
     if everything:
-        refuse_where((by_id or by_key, f"--{by}", "goes with orders by name, not with --all"))
+        refuse_where((by_id or by_key, f"--{by}", "needs named orders; it cannot be combined with --all"))
         selection = _selection(status or [], currency, older_than, error_contains, rejected=rejected)
         if not dry_run:
             check_bulk_reason(reason)
     who = author(actor, reason)
 
-    from breakwall.cli.orders.retry_all import retry_all
-    from breakwall.cli.orders.retry_named import retry_named
+    from breakwall.cli.orders.retry_run import RetryRun
     from breakwall.cli.orders.retry_text import Rules
     from breakwall.wiring import lease_seconds, retry_policy
 
     with orders_database() as (database, settings):
         rules = Rules(profile_from_settings(settings), retry_policy(settings), lease_seconds(settings))
+        run = RetryRun(database, who, rules, output, dry_run)
         if everything:
-            retry_all(database, selection, limit, who, rules, output, dry_run=dry_run, ask=not yes)
+            run.all(selection, limit, ask=not yes)
         else:
-            distinct = list(dict.fromkeys(names or []))
-            retry_named(database, distinct, by, who, rules, output, evidence=evidence, dry_run=dry_run)
+            run.named(names or [], by, evidence=evidence)
 
 
 def _check_new_key(new_key: bool, evidence: str | None, *, alone: bool) -> None:
     """``alone``: one order is named, and will be changed."""
     problem = None if evidence is None else text_problem(evidence)
+    missing = "how is it known that nothing was charged? The evidence is recorded"
     refuse_where(
-        (not new_key and evidence is not None, "--evidence", "goes with --new-key"),
-        (new_key and not alone, "--new-key", "goes with one order, named, and without --dry-run"),
-        (
-            new_key and evidence is None,
-            "--evidence",
-            "how is it known that nothing was charged? It is noted",
-        ),
+        (not new_key and evidence is not None, "--evidence", "needs --new-key"),
+        (new_key and not alone, "--new-key", "needs exactly one named order, without --dry-run"),
+        (new_key and evidence is None, "--evidence", missing),
         (problem, "--evidence", problem or ""),
     )
 

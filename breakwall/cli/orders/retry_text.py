@@ -1,8 +1,8 @@
-"""What `breakwall orders retry` says: what retried orders may expect, and what a retry would do."""
+"""What `breakwall orders retry` says: what it did or would do, and what a worker does next with each order."""
 
 from dataclasses import dataclass
 
-from breakwall.cli.orders.outlook import outlook_of_doubtful
+from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.operator.bulk_retry import Preview
 from breakwall.payments.retry_policy import RetryPolicy
@@ -10,21 +10,29 @@ from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, write_result
 from breakwall.terminal.words import count
 
-DISPUTED = "the service knows their key from another payload, and only `orders resolve` ends that"
+DISPUTED = "the service knows their key from another payload, and only `orders resolve` can finish them"
 
 _WHY_SKIPPED = {
-    "in_flight": "being charged right now",
-    "declined": "the payment service said no",
-    "cancelled": "not wanted any more",
-    "queued": "not asked for",
-    "dead": "not asked for",
-    "review": "not asked for",
+    "in_flight": "being charged now",
+    "declined": "by the payment service",
+    "cancelled": "by a person",
+    "queued": "not selected",
+    "dead": "not selected",
+    "review": "not selected",
+}
+
+_SENDING = "A worker sends it next"
+
+_NOT_SENT = {
+    Step.REVIEW: "It may have been charged and cannot be looked up: nothing is sent, and it goes to review again.",
+    Step.CANCEL: "Its cancellation was requested: a worker sends nothing and cancels it.",
+    Step.DECLINE: "The payment service has declined it: a worker sends nothing and marks it as declined.",
 }
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the workers go by: the service's promises, the budget, and for how many seconds a claim holds."""
+    """The workers' rules: the service's promises, the budget, and the seconds of a claim's lease."""
 
     profile: GatewayProfile
     policy: RetryPolicy
@@ -40,9 +48,44 @@ def retried_sentence(number: int, rules: Rules) -> str:
     """How many orders were retried, and what that means for each."""
     was, is_ = ("was", "is") if number == 1 else ("were", "are")
     return (
-        f"{count(number, 'order')} {was} retried and {is_} due now. Each has {rules.budget}; its retry_count goes on "
-        f"counting. What may have been charged {outlook_of_doubtful(rules.profile)}."
+        f"{count(number, 'order')} {was} retried and {is_} due now. Each has {rules.budget}; its retry_count "
+        f"continues. An order that may have been charged {outlook_of_unresolved(rules.profile)}."
     )
+
+
+def outlook(step: Step, progress: Progress, *, rotated: bool, vouched_for: bool) -> str:
+    """What a worker does next with one order, and under which key.
+
+    ``step`` is the result of the order's next claim, which starts with ``progress``. ``rotated``: it has a new key;
+    ``vouched_for``: because of a person's evidence.
+    """
+    if step is Step.LOOK_UP:
+        key = "It has a new key" if rotated else "Until then it keeps its key"
+        return f"It may have been charged: a worker looks it up before anything is sent. {key}."
+    if step in _NOT_SENT:
+        return _NOT_SENT[step]
+    if vouched_for:
+        return f"{_SENDING}, under a new key: you stated that nothing was charged under the old one."
+    if rotated:
+        return (
+            f"{_SENDING}, under a new key: the payment service has refused the old one, and may always refuse it. "
+            "A look-up, or a person, has found that nothing was charged under the old one."
+        )
+    if progress.unresolved:
+        return (
+            f"{_SENDING}. It may have been charged: it keeps its key, which the payment service promises not to charge "
+            "twice."
+        )
+    return f"{_SENDING}. It keeps its key; none of its attempts is unresolved."
+
+
+def outlook_of_unresolved(profile: GatewayProfile) -> str:
+    """What happens to orders that may have been charged, as the end of a sentence."""
+    if not profile.looks_up:
+        return "is sent under its old key or goes to review again"
+    if profile.deduplicates:
+        return "keeps its key: it is looked up, or sent with that key, which the service promises not to charge twice"
+    return "is looked up before anything is sent"
 
 
 def write_preview(preview: Preview, rules: Rules, output: Format, limit: int | None = None) -> None:
@@ -62,7 +105,7 @@ def write_preview(preview: Preview, rules: Rules, output: Format, limit: int | N
 
 
 def preview_fields(preview: Preview, rules: Rules, limit: int | None) -> dict[str, str]:
-    """The same for people, by what an operator calls the numbers."""
+    """What a retry would do, as named fields."""
     skipped = [f"{number:,} {status} ({_WHY_SKIPPED[status]})" for status, number in preview.skipped.items()]
     fields = {
         "eligible": count(preview.eligible, "order"),
@@ -70,7 +113,7 @@ def preview_fields(preview: Preview, rules: Rules, limit: int | None) -> dict[st
         "already paid": f"{preview.already_paid:,}",
         "skipped": ", ".join(skipped) or "none",
         "to be resolved": f"{preview.to_be_resolved:,}",
-        "budget": f"{rules.budget} each; retry_count goes on counting",
+        "budget": f"{rules.budget} each; retry_count continues",
     }
     if preview.to_be_resolved:
         fields["to be resolved"] += f", because {DISPUTED}"

@@ -16,17 +16,16 @@ def show(
     by_id: IdOption = False,
     by_key: KeyOption = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every attempt, intervention and incident, and no text cut short.")
+        bool, typer.Option("--all", help="Show every attempt, intervention and incident, and complete texts.")
     ] = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
     """Show one order, its attempts, and what people did.
 
-    Text shows as much as one screen holds: the newest attempts, interventions and incidents. --all and JSON show
-    everything.
+    Text fills one screen: the newest attempts, interventions and incidents. --all and -o json show all of them.
 
-    Exits with 3 when there is none, and with 4 when the name is one order's id and another one's key: then
-    --id or --key decides.
+    Exits with 3 if there is no such order, and with 4 if the name is one order's id and another order's key: then add
+    --id or --key.
     """
     by = naming(by_id=by_id, by_key=by_key)
 

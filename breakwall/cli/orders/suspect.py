@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from breakwall.cli.bulk import check_attended, check_bulk_reason, summarised
-from breakwall.cli.orders.progress import counting
+from breakwall.cli.bulk import check_attended, check_bulk_reason, counting, summarised
 from breakwall.cli.orders_database import orders_database
 from breakwall.payments.orders import OrderStatus
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 
 
 def suspect(
-    since: Annotated[
-        str, typer.Option(metavar="TIME", help=f"When the backup was made. {MOMENT}", show_default=False)
-    ],
+    since: Annotated[str, typer.Option(metavar="TIME", help=f"When the backup was made. {MOMENT}")],
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     reason: ReasonOption = None,
@@ -36,12 +33,14 @@ def suspect(
 ) -> None:
     """After a restore: have every open order looked up before anything is sent.
 
-    An order that was queued, in flight, in review or dead in the backup of TIME may have been charged since, and the
-    attempts that would show it are lost. States and due times stay. Stop producers and workers first; start them
-    after `breakwall orders reconcile`, which finds what a look-up cannot: docs/operations.md.
+    An order that was queued, in flight, in review or dead in the backup of TIME may have been charged since then, but
+    the attempts that show it are lost. The orders' states and due times stay.
 
-    Needs a --reason, and --yes where nobody can be asked. It works in short transactions; stopped in the middle, the
-    same again does the rest, and notes no order twice.
+    Stop producers and workers first. Start them after `breakwall orders reconcile`, which finds charges that a
+    look-up cannot find. All steps are in docs/operations.md.
+
+    Needs --reason, and --yes if there is no terminal to ask on. It works in short transactions. If it is stopped, run
+    it again: it does the rest, and records no order twice.
     """
     moment = _past(since)
     if not dry_run:
@@ -58,9 +57,7 @@ def suspect(
             write_result(output, document, "A dry run: nothing was changed.", *_preview_lines(seen))
             return
         if not yes:
-            check_attended(
-                "this changes many orders, and nobody can be asked: look with --dry-run, then say --yes"
-            )
+            check_attended("this changes many orders")
             seen = suspicion.preview(moment)
             if not seen.by_state:
                 _summarise({}, moment, output, finished=True)
@@ -72,9 +69,9 @@ def suspect(
             summarised(lambda finished: _summarise(done, moment, output, finished=finished)),
             counting("suspecting", "orders") as advance,
         ):
-            for chunk in suspicion.run(moment, who):
-                done.update(chunk)
-                advance(sum(chunk.values()))
+            for batch in suspicion.run(moment, who):
+                done.update(batch)
+                advance(sum(batch.values()))
 
 
 def _past(text: str) -> datetime:
@@ -87,14 +84,13 @@ def _past(text: str) -> datetime:
 def _summarise(done: Mapping[OrderStatus, int], since: datetime, output: Format, *, finished: bool) -> None:
     total = sum(done.values())
     reconcile = f"breakwall orders reconcile REPORT --since {shlex.quote(since.isoformat())}"
-    first = "No open order is left that was not suspected before; nothing was changed."
-    if total:
-        verb = "is" if total == 1 else "are"
-        first = f"{count(total, 'order')} {verb} looked up before anything is sent."
-    if finished:
-        then = f"Next, before a worker starts: {reconcile}, and record what it names."
-    else:
-        then = "Not all open orders were reached: the same again does the rest."
+    verb = "is" if total == 1 else "are"
+    first = f"{count(total, 'order')} {verb} looked up before anything is sent."
+    then = f"Next, before a worker starts: {reconcile}, and record what it names."
+    if not finished:
+        then = "It stopped before the end. Run it again: it does the rest."
+    elif not total:
+        first = "Every open order was suspected before; nothing was changed."
     document = {**_document(since, done), "finished": finished, "next": reconcile}
     write_result(output, document, plain(f"{first} {then}"))
 
@@ -111,4 +107,4 @@ def _preview_lines(seen: SuspicionPreview) -> list[str]:
     from breakwall.payments.operator.suspect import OPEN
 
     numbers = {str(status): f"{seen.by_state.get(status, 0):,}" for status in OPEN}
-    return field_lines({**numbers, "noted before": f"{seen.noted:,} open orders, which stay as they are"})
+    return field_lines({**numbers, "suspected before": f"{seen.noted:,} open orders, which stay as they are"})

@@ -1,4 +1,4 @@
-"""`breakwall backlog` and `breaker status`: looking, with an exit code for a monitoring check."""
+"""`breakwall backlog` and `breaker status`: they only read, with an exit code for a monitoring check."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_limits_that_make_no_sense_are_a_usage_error(terminal: Terminal, limits:
     assert "--fail-over" in ran.err
 
 
-def test_watching_writes_a_line_for_each_look_until_it_is_over_a_limit(terminal: Terminal) -> None:
+def test_watching_writes_a_line_for_each_snapshot_until_it_is_over_a_limit(terminal: Terminal) -> None:
     """Another process places the order that ends it."""
     watching = subprocess.Popen(
         command_line("backlog", "--watch", "--interval", "0.1", "--fail-over", "depth=0", "-o", "json"),
@@ -101,21 +101,21 @@ def test_watching_writes_a_line_for_each_look_until_it_is_over_a_limit(terminal:
     assert "1 order waits; the limit is 0." in err
 
 
-def test_watching_in_text_writes_one_line_for_each_look(terminal: Terminal) -> None:
+def test_watching_in_text_writes_one_line_for_each_snapshot(terminal: Terminal) -> None:
     terminal.place()
     ran = terminal.run("backlog", "--watch", "--interval", "0.1", "--fail-over", "depth=0")
     (line,) = ran.out.splitlines()
     assert "queued 1  due " in line
 
 
-def test_the_open_circuit_and_its_next_try_are_reported(terminal: Terminal) -> None:
+def test_the_open_circuit_and_its_next_call_are_reported(terminal: Terminal) -> None:
     open_circuit(terminal)
     ran = terminal.run("breaker", "status", "-o", "json")
     assert ran.code == 0
     assert ran.document["state"] == "open"
     assert 0 < ran.document["retry_after"] <= 30
     words = terminal.run("breaker", "status").out
-    assert "refused, the next try in" in words
+    assert "refused; the next call in" in words
 
 
 def test_asking_for_the_circuit_changes_nothing(terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""`breakwall breaker force-open|force-close|observe|auto`: an operator's word, obeyed by every process."""
+"""`breakwall breaker force-open|force-close|observe|auto`: an operator's override, obeyed by every process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.command import Ran, Terminal
 from tests.integration.circuit_fixtures import breaker_of, open_circuit
 
 OBEYED_WITHIN = 1.0
-"""Seconds from an operator's word to the last payment that a running process begins against it."""
+"""Seconds from an override to the last payment that a running process begins against it."""
 
 CLOCKS_APART = 0.05
 """Seconds by which two processes may see the database's clock differently."""
@@ -45,9 +45,9 @@ def terminal(short_terminal: Terminal) -> Terminal:
     return short_terminal
 
 
-def say(terminal: Terminal, word: str, *arguments: str) -> Ran:
+def override(terminal: Terminal, command: str, *arguments: str) -> Ran:
     return terminal.run(
-        "breaker", word, "--reason", "maintenance", "--actor", "kim", *arguments, "-o", "json"
+        "breaker", command, "--reason", "maintenance", "--actor", "kim", *arguments, "-o", "json"
     )
 
 
@@ -96,15 +96,15 @@ def test_a_running_producer_obeys_within_a_second_and_is_free_again_as_fast(
 ) -> None:
     with running_producer(terminal) as orders:
         until(orders, "paid")
-        assert say(terminal, "force-open").code == 0
-        said = time.time()
+        assert override(terminal, "force-open").code == 0
+        overridden = time.time()
         before, _ = until(orders, "queued")
-        assert all(order["begun"] < said + OBEYED_WITHIN for order in before)
+        assert all(order["begun"] < overridden + OBEYED_WITHIN for order in before)
 
-        assert say(terminal, "auto").code == 0
-        said = time.time()
+        assert override(terminal, "auto").code == 0
+        overridden = time.time()
         before, _ = until(orders, "paid")
-        assert all(order["begun"] < said + OBEYED_WITHIN for order in before)
+        assert all(order["begun"] < overridden + OBEYED_WITHIN for order in before)
 
 
 def test_an_override_ends_by_itself_when_its_time_is_over(
@@ -112,8 +112,8 @@ def test_an_override_ends_by_itself_when_its_time_is_over(
 ) -> None:
     with running_producer(terminal) as orders:
         until(orders, "paid")
-        word = say(terminal, "force-open", "--for", "1.5s").document["override"]
-        expires = datetime.fromisoformat(word["expires_at"]).timestamp()
+        shown = override(terminal, "force-open", "--for", "1.5s").document["override"]
+        expires = datetime.fromisoformat(shown["expires_at"]).timestamp()
         until(orders, "queued")
         refused, first = until(orders, "paid")
         assert first["ended"] > expires - CLOCKS_APART
@@ -124,55 +124,55 @@ def test_an_override_ends_by_itself_when_its_time_is_over(
 def test_a_breaker_that_has_just_looked_obeys_within_a_second(terminal: Terminal) -> None:
     with breaker_of(terminal) as breaker:
         assert breaker.status().slots is None
-        say(terminal, "force-open")
-        said = time.monotonic()
+        override(terminal, "force-open")
+        overridden = time.monotonic()
         while breaker.status().slots is None:
-            assert time.monotonic() < said + OBEYED_WITHIN
+            assert time.monotonic() < overridden + OBEYED_WITHIN
             time.sleep(0.02)
 
 
-def test_an_order_that_is_refused_on_an_operators_word_is_queued_without_a_call(
+def test_an_order_that_is_refused_by_an_override_is_queued_without_a_call(
     terminal: Terminal, payments: SimulatorControl
 ) -> None:
-    say(terminal, "force-open")
+    override(terminal, "force-open")
     assert terminal.place().document["status"] == "queued"
     assert payments.stats()["requests"] == 0
 
 
-@pytest.mark.parametrize("word", ["force-close", "observe"])
-def test_an_open_circuit_lets_payments_through_on_an_operators_word(
-    terminal: Terminal, payments: SimulatorControl, word: str
+@pytest.mark.parametrize("command", ["force-close", "observe"])
+def test_an_open_circuit_lets_payments_through_by_an_override(
+    terminal: Terminal, payments: SimulatorControl, command: str
 ) -> None:
     open_circuit(terminal)
     assert terminal.place(key="a").document["status"] == "queued"
-    say(terminal, word)
+    override(terminal, command)
     assert terminal.place(key="b").document["status"] == "paid"
 
 
-@pytest.mark.parametrize(("word", "mode"), OVERRIDES.items())
+@pytest.mark.parametrize(("command", "mode"), OVERRIDES.items())
 def test_status_shows_the_computed_state_beside_the_override_with_who_why_and_until_when(
-    terminal: Terminal, word: str, mode: str
+    terminal: Terminal, command: str, mode: str
 ) -> None:
     open_circuit(terminal)
-    assert say(terminal, word, "--for", "10m").code == 0
+    assert override(terminal, command, "--for", "10m").code == 0
     seen = status(terminal)
-    override = seen["override"]
-    lasts = datetime.fromisoformat(override["expires_at"]) - datetime.fromisoformat(override["set_at"])
+    shown = seen["override"]
+    lasts = datetime.fromisoformat(shown["expires_at"]) - datetime.fromisoformat(shown["set_at"])
     assert seen["state"] == "open"
-    assert (override["mode"], override["reason"], override["actor"]) == (mode, "maintenance", "kim")
+    assert (shown["mode"], shown["reason"], shown["actor"]) == (mode, "maintenance", "kim")
     assert lasts.total_seconds() == pytest.approx(600, abs=0.01)
 
-    shown = terminal.run("breaker", "status").out
-    assert "state          open\n" in shown
-    assert mode.split("_")[0] in shown
-    assert "by kim for another 10 min: maintenance" in shown
+    text = terminal.run("breaker", "status").out
+    assert "state          open\n" in text
+    assert mode.split("_")[0] in text
+    assert "by kim for another 10 min: maintenance" in text
 
 
 def test_an_override_leaves_the_computed_state_as_it_is(terminal: Terminal) -> None:
     open_circuit(terminal)
     before = status(terminal)
-    say(terminal, "force-close")
-    say(terminal, "auto")
+    override(terminal, "force-close")
+    override(terminal, "auto")
     after = status(terminal)
     assert [after[name] for name in ("state", "generation", "open_until", "open_count")] == [
         before[name] for name in ("state", "generation", "open_until", "open_count")
@@ -180,23 +180,23 @@ def test_an_override_leaves_the_computed_state_as_it_is(terminal: Terminal) -> N
 
 
 def test_without_a_time_an_override_lasts_until_it_is_lifted(terminal: Terminal) -> None:
-    say(terminal, "force-open")
+    override(terminal, "force-open")
     assert status(terminal)["override"]["expires_at"] is None
     assert "refused until the override is lifted" in terminal.run("breaker", "status").out
-    say(terminal, "auto")
+    override(terminal, "auto")
     assert status(terminal)["override"] is None
 
 
-def test_the_last_word_counts(terminal: Terminal) -> None:
-    say(terminal, "force-open")
-    say(terminal, "observe")
+def test_the_last_override_counts(terminal: Terminal) -> None:
+    override(terminal, "force-open")
+    override(terminal, "observe")
     assert status(terminal)["override"]["mode"] == "observing"
 
 
 def test_lifting_what_is_not_there_is_no_failure(terminal: Terminal) -> None:
     ran = terminal.run("breaker", "auto")
     assert ran.code == 0
-    assert ran.out.startswith("The circuit decides for itself")
+    assert ran.out.startswith("The circuit's computed state decides")
 
 
 def test_the_answer_says_what_happens_from_now_on_and_shows_the_circuit(terminal: Terminal) -> None:
@@ -205,14 +205,14 @@ def test_the_answer_says_what_happens_from_now_on_and_shows_the_circuit(terminal
     assert "for another 3 h: maintenance" in ran.out
 
 
-def test_who_acts_is_the_user_when_nobody_is_named(terminal: Terminal) -> None:
+def test_who_acts_is_the_user_if_no_actor_is_named(terminal: Terminal) -> None:
     terminal.environ["USER"] = "ana"
     terminal.run("breaker", "force-open", "--reason", "maintenance")
     assert status(terminal)["override"]["actor"] == "ana"
 
 
 def test_the_backlog_tells_of_an_override(terminal: Terminal) -> None:
-    say(terminal, "force-open", "--for", "10m")
+    override(terminal, "force-open", "--for", "10m")
     shown = terminal.run("backlog").out
     assert "The circuit is forced open by kim for another 10 min: no payment is tried" in shown
     assert terminal.run("backlog", "-o", "json").document["breaker"]["override"]["actor"] == "kim"
@@ -224,7 +224,7 @@ def test_looking_at_an_override_and_at_a_suspicion_writes_nothing(terminal: Term
         breaker.status()
         for _ in range(3):
             breaker.acquire().record_failure()
-    say(terminal, "observe")
+    override(terminal, "observe")
     before = stored(terminal)
     for _ in range(2):
         status(terminal)
@@ -233,7 +233,7 @@ def test_looking_at_an_override_and_at_a_suspicion_writes_nothing(terminal: Term
 
 
 @pytest.mark.parametrize("file", [None, "circuits.db"])
-def test_looking_at_a_circuit_that_nobody_has_used_makes_no_file(
+def test_looking_at_a_circuit_that_no_process_has_used_makes_no_file(
     terminal: Terminal, file: str | None
 ) -> None:
     if file:
@@ -253,9 +253,9 @@ def test_a_store_whose_folder_is_not_there_is_a_failure_and_no_unused_circuit(te
     assert "Check BREAKWALL_BREAKER_STORE_URL" in seen.err
 
 
-@pytest.mark.parametrize("word", OVERRIDES)
-def test_an_override_without_a_reason_is_a_usage_error(terminal: Terminal, word: str) -> None:
-    ran = terminal.run("breaker", word)
+@pytest.mark.parametrize("command", OVERRIDES)
+def test_an_override_without_a_reason_is_a_usage_error(terminal: Terminal, command: str) -> None:
+    ran = terminal.run("breaker", command)
     assert (ran.code, ran.out) == (2, "")
     assert "Missing option '--reason'" in ran.err
     assert not terminal.home.exists()
@@ -276,7 +276,7 @@ def test_an_override_without_a_reason_is_a_usage_error(terminal: Terminal, word:
     ],
     ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else value,
 )
-def test_an_unusable_option_is_named_and_nothing_is_said_to_the_fleet(
+def test_an_unusable_option_is_named_and_no_process_is_affected(
     terminal: Terminal, arguments: list[str], option: str
 ) -> None:
     ran = terminal.run("breaker", "force-open", *arguments)
@@ -289,25 +289,25 @@ def test_an_unusable_option_is_named_and_nothing_is_said_to_the_fleet(
     ("text", "seconds"), [("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("45", 45)]
 )
 def test_a_duration_is_read_in_its_unit(terminal: Terminal, text: str, seconds: float) -> None:
-    seen = say(terminal, "force-open", "--for", text).document
+    seen = override(terminal, "force-open", "--for", text).document
     assert seconds - 5 < seen["retry_after"] <= seconds
 
 
-@pytest.mark.parametrize("word", [*OVERRIDES, "auto"])
-def test_a_store_that_is_not_shared_is_refused_because_nobody_would_hear(
-    terminal: Terminal, word: str
+@pytest.mark.parametrize("command", [*OVERRIDES, "auto"])
+def test_a_store_that_is_not_shared_is_refused_because_no_other_process_would_see_it(
+    terminal: Terminal, command: str
 ) -> None:
     terminal.set(BREAKER_STORE_URL="memory://")
-    ran = say(terminal, word)
+    ran = override(terminal, command)
     assert (ran.code, ran.out, ran.error["type"]) == (4, "", "refused")
     assert "only affect this command's own process" in ran.error["message"]
     assert "BREAKWALL_BREAKER_STORE_URL" in ran.error["message"]
 
 
-@pytest.mark.parametrize("word", [*OVERRIDES, "auto"])
-def test_a_store_that_does_not_confirm_is_a_failure_with_a_sentence(terminal: Terminal, word: str) -> None:
+@pytest.mark.parametrize("command", [*OVERRIDES, "auto"])
+def test_a_store_that_does_not_confirm_is_a_failure_with_a_sentence(terminal: Terminal, command: str) -> None:
     terminal.set(BREAKER_STORE_URL="redis://:geheim@127.0.0.1:9/0")
-    ran = say(terminal, word)
+    ran = override(terminal, command)
     assert (ran.code, ran.out, ran.error["type"]) == (1, "", "store_lost")
     assert "did not confirm" in ran.error["message"]
     assert "BREAKWALL_BREAKER_STORE_URL" in ran.error["message"]
@@ -315,9 +315,11 @@ def test_a_store_that_does_not_confirm_is_a_failure_with_a_sentence(terminal: Te
     assert "Traceback" not in ran.err
 
 
-def test_a_store_that_nobody_has_used_yet_is_reported_for_it_may_be_the_wrong_one(terminal: Terminal) -> None:
+def test_a_store_that_no_process_has_used_yet_is_reported_because_it_may_be_the_wrong_one(
+    terminal: Terminal,
+) -> None:
     process = Terminal(terminal.folder)  # pytest keeps the warnings of its own process for itself
-    first, second = say(process, "force-open"), say(process, "force-open")
+    first, second = override(process, "force-open"), override(process, "force-open")
     assert (first.code, second.code) == (0, 0)
     assert "breakwall.db is new: no running process has used it" in first.err
     assert second.err == ""

@@ -85,7 +85,7 @@ def test_the_installed_script_and_the_module_are_the_same_command(terminal: Term
 def test_help_of_retry_says_what_it_does_to_the_budget(terminal: Terminal) -> None:
     shown = " ".join(terminal.run("orders", "retry", "--help").out.split())
     assert "whole new budget of attempts" in shown
-    assert "retry_count goes on counting" in shown
+    assert "retry_count continues" in shown
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:

@@ -42,7 +42,7 @@ class TestPruning:
         assert "2 orders pruned" in terminal.run(*PRUNE, "--dry-run").out
         assert keys(terminal) == ["cart-1", "cart-2", "cart-3"]
 
-    def test_lets_go_what_has_ended_and_keeps_what_waits_for_a_person(self, terminal: Terminal) -> None:
+    def test_deletes_finished_orders_and_keeps_those_that_wait_for_a_person(self, terminal: Terminal) -> None:
         ran = terminal.run(*PRUNE, "-o", "json")
         assert (ran.code, ran.document) == (0, {"orders": 2, "keys_forgotten": 0, "finished": True})
         assert keys(terminal) == ["cart-3"]
@@ -57,8 +57,8 @@ class TestPruning:
     @pytest.mark.parametrize(
         ("age", "shown"),
         [
-            ("", "set BREAKWALL_RETENTION__DAYS"),
-            ("12h", "a day at least"),
+            ("", "unless BREAKWALL_RETENTION__DAYS is set"),
+            ("12h", "at least a day"),
             ("soon", "90s, 15m, 2h, 7d"),
             ("401d", "BREAKWALL_RETENTION__KEYS_DAYS"),
         ],
@@ -94,7 +94,7 @@ class TestAPrunedOrder:
         assert shown["settled_at"] < shown["pruned_at"]
         assert "and was pruned on" in terminal.run("orders", "show", "cart-1").err
 
-    def test_placed_again_is_answered_with_how_it_ended(self, terminal: Terminal) -> None:
+    def test_placed_again_is_answered_with_its_last_state(self, terminal: Terminal) -> None:
         terminal.run(*PRUNE)
         ran = terminal.place(key="cart-1")
         assert (ran.code, ran.document["status"], ran.document["replayed"]) == (4, "cancelled", True)
@@ -118,7 +118,7 @@ class TestAPrunedOrder:
 
 
 class TestGoingBack:
-    def test_needs_a_word_where_nobody_can_be_asked_and_says_what_is_lost(self, terminal: Terminal) -> None:
+    def test_needs_yes_without_a_terminal_and_says_what_is_deleted(self, terminal: Terminal) -> None:
         ran = terminal.run("db", "downgrade", "-o", "json")
         assert (ran.code, ran.error["type"]) == (4, "refused")
         assert "0 messages that were set aside" in ran.error["message"]

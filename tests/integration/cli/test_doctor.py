@@ -1,4 +1,4 @@
-"""`breakwall doctor`: looks at everything, says what to do, and is never kept waiting."""
+"""`breakwall doctor`: checks everything, says what to do, and never waits long."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_site_where_everything_answers_is_fine(terminal: Terminal, payments: S
     assert terminal.run("doctor").out.endswith("Everything is fine.\n")
 
 
-def test_looking_makes_nothing_and_charges_nobody(terminal: Terminal, payments: SimulatorControl) -> None:
+def test_it_creates_and_charges_nothing(terminal: Terminal, payments: SimulatorControl) -> None:
     examine(terminal)
     assert not terminal.home.exists()
     assert payments.ledger() == []
@@ -208,7 +208,7 @@ def test_a_charge_to_refund_is_a_problem(terminal: Terminal, payments: Simulator
 
 
 def test_it_ends_within_ten_seconds_whatever_hangs(terminal: Terminal) -> None:
-    """Every address belongs to a server that takes connections and never says a word."""
+    """Every address belongs to a server that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         terminal.set(
@@ -225,7 +225,7 @@ def test_it_ends_within_ten_seconds_whatever_hangs(terminal: Terminal) -> None:
 
 
 def beat(terminal: Terminal) -> None:
-    """A worker's sign of life."""
+    """Write a worker's heartbeat."""
     with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
         heartbeat = Heartbeat(database)
         heartbeat.identify("celery@here", 20)

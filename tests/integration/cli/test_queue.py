@@ -1,4 +1,4 @@
-"""`breakwall queue strange`: what was set aside, to read and to forget; and what the doctor says of it."""
+"""`breakwall queue strange` shows and deletes the messages that were set aside; the doctor counts them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_clear_forgets_them(terminal: Terminal) -> None:
     shown = terminal.run("queue", "strange", "--clear", "-o", "json").document
     assert (len(shown["messages"]), shown["cleared"]) == (2, 2)
     assert terminal.run("queue", "strange", "-o", "json").document["messages"] == []
-    assert "No strange messages" in terminal.run("queue", "strange").err
+    assert "There are no strange messages" in terminal.run("queue", "strange").err
 
 
 def test_the_doctor_tells_how_many_there_are_why_and_when(terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""What the commands say of a URL that was written wrongly: what would be right, and no piece of it."""
+"""The commands' message about a malformed URL says what would be right, and repeats no part of the URL."""
 
 from __future__ import annotations
 

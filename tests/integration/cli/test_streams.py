@@ -1,7 +1,7 @@
-"""Commands whose surroundings are not as usual: closed and full streams, odd paths and locales, no memory.
+"""Commands in an unusual environment: closed and full streams, odd paths and locales, no memory.
 
 Faults.md, second table: "second Ctrl-C, SIGQUIT to a busy worker; stdout closed; not UTF-8 in a path;
-`up > /dev/full`". Each ends with a sentence and the documented code.
+`up > /dev/full`". Each ends with a sentence and the documented exit code.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def run(
 
 @needs_full
 @pytest.mark.parametrize("words", [("backlog", "-o", "json"), ("--version",)])
-def test_data_that_finds_no_room_is_an_error(terminal: Terminal, words: tuple[str, ...]) -> None:
+def test_data_that_cannot_be_written_is_an_error(terminal: Terminal, words: tuple[str, ...]) -> None:
     ran = run(terminal, *words, shell=">/dev/full")
     assert ran.code == 1
     assert "No space left on device" in ran.err
@@ -62,12 +62,12 @@ def test_a_closed_stdout_is_an_error(terminal: Terminal, words: tuple[str, ...])
 
 @needs_full
 @pytest.mark.parametrize("shell", ["2>/dev/full", "2>&- <&-"])
-def test_where_nobody_can_be_reported_the_code_tells(terminal: Terminal, shell: str) -> None:
+def test_without_stderr_the_exit_code_reports_the_error(terminal: Terminal, shell: str) -> None:
     assert run(terminal, "orders", "show", "nobody", shell=shell).code == 3
     assert run(terminal, "orders", "nonsense", shell=shell).code == 2
 
 
-def test_a_reader_who_leaves_is_no_error_to_speak_of(terminal: Terminal) -> None:
+def test_a_reader_that_closes_the_pipe_is_no_error(terminal: Terminal) -> None:
     ran = run(terminal, "orders", "list", "-o", "json", shell="| true")
     assert ran.err == ""
 
@@ -84,7 +84,7 @@ def test_no_file_takes_the_number_of_a_closed_stream(terminal: Terminal) -> None
 
 @needs_full
 @pytest.mark.parametrize("shell", [">/dev/full", "| true"])
-def test_up_that_nobody_can_hear_ends_and_says_why(terminal: Terminal, shell: str) -> None:
+def test_up_without_a_usable_stdout_ends_and_says_why(terminal: Terminal, shell: str) -> None:
     ports = ("--payment-port", str(free_port()), "--control-port", str(free_port()))
     ran = run(terminal, "up", *ports, shell=shell)
     assert "everything ends" in ran.err

@@ -1,4 +1,4 @@
-"""`breakwall workers`, and what `backlog` and `doctor` say of workers: real ones, that are stopped and killed."""
+"""`breakwall workers`, and workers in `backlog` and `doctor`, with real workers that are stopped and killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from breakwall.worker.background.heartbeat import Heartbeat
 from tests.command import Terminal, command_line
 from tests.waiting import wait_until
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture
@@ -27,16 +27,16 @@ def terminal(short_terminal: Terminal) -> Terminal:
 
 @contextmanager
 def working(terminal: Terminal) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker that has given its first sign of life."""
+    """A worker that has written its first heartbeat."""
     with (terminal.folder / "worker.log").open("wb") as log:
         line = command_line("worker", "--concurrency", "3", "-n", "w1@%h")
         worker = subprocess.Popen(line, stdout=log, stderr=log, cwd=terminal.folder, env=terminal.environ)
         try:
-            wait_until(lambda: listed(terminal)["alive"] == 1, PATIENCE)
+            wait_until(lambda: listed(terminal)["alive"] == 1, TIMEOUT)
             yield worker
         finally:
             worker.kill()
-            worker.wait(timeout=PATIENCE)
+            worker.wait(timeout=TIMEOUT)
 
 
 def listed(terminal: Terminal) -> dict:  # type: ignore[type-arg]  # a JSON document
@@ -59,21 +59,21 @@ def test_a_worker_is_listed_while_it_runs_and_gone_when_it_was_stopped(terminal:
         assert "workers         1 alive" in terminal.run("backlog").out
         assert f"1 alive, with 3 slots ({__version__})" in terminal.run("doctor").out
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=PATIENCE) == 0
+        assert worker.wait(timeout=TIMEOUT) == 0
     assert listed(terminal)["workers"] == []
 
 
 def test_a_worker_that_was_killed_is_shown_as_silent_and_missed_by_what_waits(terminal: Terminal) -> None:
     with working(terminal):
         pass
-    # Not before: the worker might be killed with the order in its hands.
+    # Not before: the worker might be killed while it charges the order.
     terminal.place()
     pretend_that_time_passed(terminal)
     document = listed(terminal)
     assert (document["alive"], document["workers"][0]["alive"]) == (0, False)
     assert [warning["kind"] for warning in document["warnings"]] == ["no_worker"]
     words = terminal.run("workers").out
-    assert words.startswith("No worker is alive: what waits stays where it is.\n  → Start one: ")
+    assert words.startswith("No worker is alive: waiting orders are not charged.\n  → Start one: ")
     assert "silent, 2 min ago" in words
     assert "1 went silent, the last one 2 min ago (w1@" in terminal.run("doctor").out
 
@@ -84,23 +84,25 @@ def test_no_worker_is_alive_and_backlog_does_not_say_that_payments_go_through(te
     )
     terminal.place()
     words = terminal.run("backlog").out
-    assert "No worker is alive: what waits stays where it is.\n  → Start one: `breakwall worker`." in words
+    assert "No worker is alive: waiting orders are not charged.\n  → Start one: `breakwall worker`." in words
     assert "go through" not in words
     document = terminal.run("backlog", "-o", "json").document
     assert document["workers"] == 0
     assert [warning["kind"] for warning in document["warnings"]] == ["no_worker"]
 
 
-def test_a_half_open_circuit_that_nobody_probes_is_reported_with_what_to_do(terminal: Terminal) -> None:
+def test_a_half_open_circuit_without_a_probe_is_reported_with_what_to_do(terminal: Terminal) -> None:
     terminal.set(BREAKER__FAILURE_THRESHOLD="1", BREAKER__RECOVERY_TIMEOUT="0.05")
     terminal.place()
-    wait_until(lambda: "half_open" in terminal.run("breaker", "status").out, PATIENCE)
+    wait_until(lambda: "half_open" in terminal.run("breaker", "status").out, TIMEOUT)
     shown = ["no_worker", "nobody_probes"]
     document = terminal.run("backlog", "-o", "json").document
     assert [warning["kind"] for warning in document["warnings"]] == shown
-    assert "The circuit is half-open and nobody probes.\n  → Start a worker." in terminal.run("backlog").out
+    assert (
+        "The circuit is half-open, but no process probes.\n  → Start a worker." in terminal.run("backlog").out
+    )
     wrong = [check for check in terminal.run("doctor", "-o", "json").document["checks"] if not check["ok"]]
-    assert "The circuit is half-open and nobody probes." in wrong[-1]["detail"]
+    assert "The circuit is half-open, but no process probes." in wrong[-1]["detail"]
     assert wrong[-1]["advice"].startswith("Start a worker.")
 
 
@@ -109,14 +111,14 @@ def test_without_anything_that_waits_a_missing_worker_is_a_remark(terminal: Term
     assert listed(terminal) | {"at": ""} == {"at": "", "alive": 0, "workers": [], "warnings": []}
 
 
-def test_what_a_worker_lacks_is_reported_and_is_a_problem_for_doctor(terminal: Terminal) -> None:
+def test_a_workers_exhausted_resource_is_reported_and_is_a_problem_for_doctor(terminal: Terminal) -> None:
     terminal.run("db", "upgrade")
     with closing(Database(f"sqlite:///{terminal.home / 'breakwall.db'}")) as database:
         heartbeat = Heartbeat(database)
         heartbeat.identify("celery@[b]web[/b]", 20)
         heartbeat.set_exhausted("no file descriptors are left")
         assert heartbeat.run_once()
-    shown = "celery@[b]web[/b] has run out of something: no file descriptors are left"
+    shown = "celery@[b]web[/b] has exhausted a resource: no file descriptors are left"
     assert shown in terminal.run("workers").out
     ran = terminal.run("doctor")
     assert ran.code == 1
@@ -124,7 +126,7 @@ def test_what_a_worker_lacks_is_reported_and_is_a_problem_for_doctor(terminal: T
 
 
 def pretend_that_time_passed(terminal: Terminal) -> None:
-    """Two minutes, for the row of the worker that is gone."""
+    """Make the dead worker's heartbeat two minutes old."""
     with closing(sqlite3.connect(terminal.home / "breakwall.db")) as connection, connection:
         connection.execute(
             "UPDATE workers SET seen_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '-120 seconds') || '000'"

@@ -17,18 +17,22 @@ BRIEF = Override(OverrideMode.FORCED_OPEN, "moving the [service]", "ana", 900.0,
     ("status", "field", "text"),
     [
         (OPEN, "state", "[bold red]open[/]"),
-        (OPEN, "calls", "refused, the next try in 18 s"),
+        (OPEN, "calls", "refused; the next call in 18 s"),
         (OPEN, "open since", "12 min ago"),
         (OPEN, "last failure", "10 s ago"),
-        (PROBING, "calls", "room for 2 probes"),
-        (CLOSED, "calls", "let through"),
+        (PROBING, "calls", "2 probes allowed"),
+        (CLOSED, "calls", "allowed"),
         (CLOSED, "override", "none"),
         (
             replace(CLOSED, override=BRIEF),
             "override",
             r"[bold]forced open[/] by ana for another 2 min: moving the \[service]",
         ),
-        (replace(CLOSED, store_ok=False), "state", "[green]closed[/], for a process on its own"),
+        (
+            replace(CLOSED, store_ok=False),
+            "state",
+            "[green]closed[/] (local circuit: the store does not answer)",
+        ),
         (
             replace(CLOSED, store_ok=False, store_error="ConnectionError"),
             "store",
@@ -48,7 +52,7 @@ def test_an_override_stands_beside_the_computed_state() -> None:
     fields = breaker_fields(replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED]))
     assert fields["state"] == "[bold red]open[/]"
     assert fields["override"] == "[bold]forced closed[/] by ana until it is lifted: why"
-    assert fields["calls"] == "let through"
+    assert fields["calls"] == "allowed"
 
 
 def test_an_override_without_an_end_promises_no_next_try() -> None:

@@ -20,10 +20,12 @@ def test_a_bulk_action_needs_a_reason() -> None:
 def test_a_question_needs_a_person(attended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: attended)
     if attended:
-        check_attended("say --yes")
+        check_attended("this changes it")
     else:
-        with pytest.raises(RefusedError, match="say --yes"):
-            check_attended("say --yes")
+        with pytest.raises(
+            RefusedError, match="this changes it, and there is no terminal to ask on: check with"
+        ):
+            check_attended("this changes it")
 
 
 def test_finished_work_is_summarised_as_finished() -> None:

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from breakwall.cli.workers import write_fleet
-from tests.unit.monitor.snapshots import QUIET
-from tests.unit.monitor.test_alarms import BUSY
+from tests.unit.monitor.snapshots import BUSY, QUIET
 
 POD = "payments-worker-7d9f8b6c5d-x2x4z"
 

@@ -1,4 +1,4 @@
-"""The doctor waits for no check for ever, and goes on whatever a check meets."""
+"""The doctor waits for no check for ever, and continues if a check fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_findings_come_in_the_order_of_the_checks() -> None:
     assert [finding.name for finding in found] == ["first", "second"]
 
 
-def test_a_check_that_hangs_is_a_problem_and_keeps_nobody_waiting() -> None:
+def test_a_check_that_hangs_is_a_problem_and_is_not_waited_for() -> None:
     forever = threading.Event()
     watch = Stopwatch()
     (finding,) = run_all({"broker": lambda: [Finding("broker", forever.wait(), "")]}, timeout=0.1)

@@ -1,4 +1,4 @@
-"""Snapshots of circuits and backlogs, for the tests that show them."""
+"""Snapshots of circuits, backlogs and workers, for the tests that show them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 
 from breakwall.breaker import BreakerStatus, CircuitState, Override, OverrideMode
 from breakwall.monitor.backlog import Backlog
-from breakwall.monitor.counts import Rejected
+from breakwall.monitor.counts import Counts, Rejected
+from breakwall.payments.fleet.workers import Worker
+
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 CLOSED = BreakerStatus(
     name="payment",
@@ -58,4 +61,35 @@ OUTAGE = replace(
 REJECTION = "http_401: It did not accept our credentials, look at the password in BREAKWALL_PAYMENT_URL."
 REJECTED = replace(
     QUIET, queued=1284, oldest_age_seconds=725.0, next_due_seconds=18.0, rejected=Rejected(1270, REJECTION)
+)
+
+CALM = Counts(
+    at=NOON,
+    queued=0,
+    due=0,
+    oldest_age_seconds=0.0,
+    next_due_seconds=None,
+    drained_last_minute=0,
+    incidents=0,
+    last_due=0.0,
+    span=0.0,
+    stalled=False,
+    fleet=[],
+)
+BUSY = Worker(
+    id="w1",
+    name="celery@web-1",
+    host="web-1",
+    pid=1,
+    slots=20,
+    version="1",
+    reads=1,
+    lacks=None,
+    started_at=NOON,
+    seen_at=NOON,
+    idle_since=NOON,
+    alive=True,
+    up_seconds=86_400.0,
+    silent_seconds=1.0,
+    idle_seconds=2.0,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -11,40 +10,8 @@ from breakwall.breaker import BreakerStatus, OverrideMode
 from breakwall.monitor.alarms import STARTUP, UNPROBED, AlarmKind, alarms, refuses_all
 from breakwall.monitor.counts import STALLED_AFTER, Counts
 from breakwall.payments.fleet.workers import Worker
-from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, PROBING
+from tests.unit.monitor.snapshots import BUSY, CALM, CLOSED, FORCED, OPEN, PROBING
 
-NOW = datetime(2026, 11, 28, tzinfo=UTC)
-
-CALM = Counts(
-    at=NOW,
-    queued=0,
-    due=0,
-    oldest_age_seconds=0.0,
-    next_due_seconds=None,
-    drained_last_minute=0,
-    incidents=0,
-    last_due=0.0,
-    span=0.0,
-    stalled=False,
-    fleet=[],
-)
-BUSY = Worker(
-    id="w1",
-    name="celery@web-1",
-    host="web-1",
-    pid=1,
-    slots=20,
-    version="1",
-    reads=1,
-    lacks=None,
-    started_at=NOW,
-    seen_at=NOW,
-    idle_since=NOW,
-    alive=True,
-    up_seconds=86_400.0,
-    silent_seconds=1.0,
-    idle_seconds=2.0,
-)
 IDLE = replace(BUSY, idle_seconds=STALLED_AFTER)
 FRESH = replace(IDLE, up_seconds=STARTUP - 1)
 SILENT = replace(BUSY, alive=False)
@@ -57,39 +24,79 @@ def kinds(counts: Counts, breaker: BreakerStatus = CLOSED, *fleet: Worker) -> li
     return [alarm.kind for alarm in alarms(replace(counts, fleet=list(fleet)), breaker)]
 
 
-def test_no_worker_is_alive_and_that_is_reported_once_an_order_waits() -> None:
-    (alarm,) = alarms(replace(CALM, queued=1), CLOSED)
-    assert alarm.message == "No worker is alive: what waits stays where it is."
-    assert alarm.advice == "Start one: `breakwall worker`."
+FORCED_CLOSED = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
+ABANDONED = replace(CALM, in_flight=1, abandoned=1)
+ONE_WAITS = replace(CALM, queued=1)
 
 
-def test_a_site_where_nothing_waits_needs_no_worker() -> None:
-    assert kinds(CALM) == []
-    assert kinds(replace(CALM, in_flight=3)) == []
+@pytest.mark.parametrize(
+    ("counts", "breaker", "fleet", "expected"),
+    [
+        (CALM, CLOSED, [], []),
+        (replace(CALM, in_flight=3), CLOSED, [], []),
+        (ABANDONED, CLOSED, [], [AlarmKind.NO_WORKER]),
+        (ONE_WAITS, CLOSED, [SILENT], [AlarmKind.NO_WORKER]),
+        (ONE_WAITS, CLOSED, None, []),
+        (ONE_WAITS, PROBING, [], [AlarmKind.NO_WORKER, AlarmKind.NOBODY_PROBES]),
+        (WAITING, CLOSED, [], [AlarmKind.NO_WORKER, AlarmKind.NOTHING_COMPLETED]),
+        (WAITING, CLOSED, [FRESH, SILENT], [AlarmKind.NOTHING_COMPLETED]),
+        (WAITING, FORCED_CLOSED, [IDLE], [AlarmKind.NOTHING_COMPLETED]),
+    ],
+    ids=[
+        "nothing waits",
+        "orders are being charged",
+        "a process left an order",
+        "all workers are silent",
+        "the database has no heartbeats",
+        "half-open without a worker",
+        "the cause before its consequence",
+        "a worker dies at each start",
+        "forced closed although its own state is open",
+    ],
+)
+def test_each_situation_has_its_alarms(
+    counts: Counts, breaker: BreakerStatus, fleet: list[Worker] | None, expected: list[AlarmKind]
+) -> None:
+    assert [alarm.kind for alarm in alarms(replace(counts, fleet=fleet), breaker)] == expected
 
 
-def test_an_order_whose_process_died_waits_for_a_worker_too() -> None:
-    assert kinds(replace(CALM, in_flight=1, abandoned=1)) == [AlarmKind.NO_WORKER]
+LOST = replace(CLOSED, store_ok=False, store_error="ConnectionError")
+UNPROBED_LONG = replace(WAITING, oldest_due_age_seconds=UNPROBED, stalled=False)
 
 
-def test_a_worker_that_went_silent_is_none() -> None:
-    assert kinds(replace(CALM, queued=1), CLOSED, SILENT) == [AlarmKind.NO_WORKER]
-
-
-def test_where_nobody_can_tell_no_worker_is_missed() -> None:
-    assert alarms(replace(CALM, queued=1, fleet=None), CLOSED) == ()
-
-
-def test_a_half_open_circuit_that_nobody_probes_is_reported_without_a_worker_at_once() -> None:
-    assert kinds(replace(CALM, queued=1), PROBING) == [AlarmKind.NO_WORKER, AlarmKind.NOBODY_PROBES]
-
-
-def test_a_half_open_circuit_that_nobody_probes_is_reported_of_workers_that_do_nothing() -> None:
-    (alarm,) = alarms(
-        replace(WAITING, oldest_due_age_seconds=UNPROBED, stalled=False, fleet=[IDLE]), HALF_OPEN
-    )
-    assert alarm.message == "The circuit is half-open and nobody probes."
-    assert "`breakwall workers`" in alarm.advice
+@pytest.mark.parametrize(
+    ("counts", "breaker", "fleet", "message", "advice"),
+    [
+        (ONE_WAITS, CLOSED, [], "No worker is alive: waiting orders are not charged.", "`breakwall worker`"),
+        (
+            UNPROBED_LONG,
+            HALF_OPEN,
+            [IDLE],
+            "The circuit is half-open, but no process probes.",
+            "`breakwall workers`",
+        ),
+        (
+            WAITING,
+            CLOSED,
+            [IDLE],
+            "Orders wait, but none of them was finished for 5 min.",
+            "`breakwall workers`",
+        ),
+        (
+            WAITING,
+            LOST,
+            [IDLE],
+            "The circuit's store does not answer: each process uses a local circuit.",
+            "`breakwall doctor`",
+        ),
+    ],
+)
+def test_an_alarm_says_what_is_wrong_and_what_to_run(
+    counts: Counts, breaker: BreakerStatus, fleet: list[Worker], message: str, advice: str
+) -> None:
+    (alarm,) = alarms(replace(counts, fleet=fleet), breaker)
+    assert alarm.message == message
+    assert advice in alarm.advice
 
 
 @pytest.mark.parametrize(
@@ -108,8 +115,8 @@ def test_a_half_open_circuit_that_nobody_probes_is_reported_of_workers_that_do_n
         "a worker works",
         "half-open just now",
         "due just now",
-        "a call is in hand",
-        "no place is free",
+        "a call is in progress",
+        "no slot is free",
         "an override decides",
         "the store is lost",
         "nothing waits",
@@ -117,20 +124,6 @@ def test_a_half_open_circuit_that_nobody_probes_is_reported_of_workers_that_do_n
 )
 def test_no_missing_probe_is_reported_where(counts: Counts, breaker: BreakerStatus, worker: Worker) -> None:
     assert AlarmKind.NOBODY_PROBES not in kinds(counts, breaker, worker)
-
-
-def test_orders_wait_and_nothing_was_completed_for_five_minutes() -> None:
-    (alarm,) = alarms(replace(WAITING, fleet=[IDLE]), CLOSED)
-    assert alarm.message == "Orders wait and nothing has been completed for 5 min."
-    assert "`breakwall workers`" in alarm.advice
-
-
-def test_without_a_worker_its_absence_is_reported_first_as_the_cause() -> None:
-    assert kinds(WAITING) == [AlarmKind.NO_WORKER, AlarmKind.NOTHING_COMPLETED]
-
-
-def test_a_worker_that_crashes_at_each_start_is_no_excuse() -> None:
-    assert kinds(WAITING, CLOSED, FRESH, SILENT) == [AlarmKind.NOTHING_COMPLETED]
 
 
 @pytest.mark.parametrize(
@@ -146,20 +139,6 @@ def test_a_worker_that_crashes_at_each_start_is_no_excuse() -> None:
 )
 def test_no_standstill_is_reported_where(counts: Counts, breaker: BreakerStatus, worker: Worker) -> None:
     assert kinds(counts, breaker, worker) == []
-
-
-def test_a_circuit_that_is_forced_closed_lets_through_whatever_its_own_state() -> None:
-    forced = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
-    assert kinds(WAITING, forced, IDLE) == [AlarmKind.NOTHING_COMPLETED]
-
-
-def test_a_store_that_does_not_answer_is_reported() -> None:
-    lost = replace(CLOSED, store_ok=False, store_error="ConnectionError")
-    (alarm,) = alarms(replace(WAITING, fleet=[IDLE]), lost)
-    assert (alarm.kind, alarm.message) == (
-        AlarmKind.STORE_LOST,
-        "The circuit's store does not answer: each process judges on its own.",
-    )
 
 
 @pytest.mark.parametrize(

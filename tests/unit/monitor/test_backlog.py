@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from breakwall.monitor.backlog import drain_eta
+from tests.unit.monitor.snapshots import CALM
 
 
 @pytest.mark.parametrize(
@@ -21,4 +24,5 @@ from breakwall.monitor.backlog import drain_eta
 def test_the_time_to_drain(
     queued: int, drained: int, span: float, last_due: float, stopped: bool, eta: float | None
 ) -> None:
-    assert drain_eta(queued, drained=drained, span=span, last_due=last_due, stopped=stopped) == eta
+    counts = replace(CALM, queued=queued, drained_last_minute=drained, span=span, last_due=last_due)
+    assert drain_eta(counts, stopped=stopped) == eta

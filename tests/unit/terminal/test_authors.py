@@ -1,4 +1,4 @@
-"""Who acts, when nobody is named."""
+"""The actor that is recorded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from breakwall.terminal import authors
 from breakwall.terminal.authors import author
 
 
-def test_the_user_acts_where_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_acts_if_no_actor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER", "anna")
     assert author(None, "why").actor == "anna"
     assert author("bert", None).actor == "bert"

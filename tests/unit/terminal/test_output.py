@@ -100,7 +100,7 @@ def test_a_result_is_a_document_or_lines(
     ("output", "out"), [(Format.JSON, "[\n  1,\n  2\n]\n"), (Format.TEXT, "number\n1     \n2     \n")]
 )
 @pytest.mark.parametrize(
-    ("rows", "err"), [([1, 2], ""), ([1, 2, 3], "There are more than these 2; --limit shows more of them.\n")]
+    ("rows", "err"), [([1, 2], ""), ([1, 2, 3], "There are more than these 2; --limit shows more.\n")]
 )
 def test_a_list_says_when_there_is_more_of_it(
     output: Format, out: str, rows: list[int], err: str, capsys: pytest.CaptureFixture[str]

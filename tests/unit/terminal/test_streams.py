@@ -1,4 +1,4 @@
-"""A program that serves does without a stdout that cannot be written, and finds that out without a word."""
+"""A server continues without a stdout that cannot be written, and detects that without writing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ print("said", flush=True)
 
 
 def serve(stdout: int) -> str:
-    """Run a program that serves, and says a word; returns what it warns of."""
+    """Run a server that writes one line; returns its warning."""
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT], stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=True
     )
@@ -41,7 +41,7 @@ def test_what_is_said_is_all_that_comes_through_a_pipe() -> None:
         assert (warned, read.read()) == ("", b"said\n")
 
 
-def test_a_pipe_that_nobody_reads_is_done_without() -> None:
+def test_it_continues_without_an_unread_pipe() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -51,7 +51,7 @@ def test_a_pipe_that_nobody_reads_is_done_without() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_device_is_done_without() -> None:
+def test_it_continues_without_a_full_device() -> None:
     with Path("/dev/full").open("wb", buffering=0) as full:
         assert "stdout cannot be written (No space left on device)" in serve(full.fileno())
 

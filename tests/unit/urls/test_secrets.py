@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from breakwall.breaker import StoreLostError, store_from_url
 from breakwall.broker.depth import queue_depth
 from breakwall.cli.errors import explain
-from breakwall.doctor.breaker_store import breaker_store
 from breakwall.doctor.broker import broker
+from breakwall.doctor.checks import breaker_store
 from breakwall.doctor.database import database
 from breakwall.doctor.payment_service import payment_service
 from breakwall.payments.db.database import Database, DatabaseUnavailableError

@@ -33,7 +33,7 @@ def test_a_cancellation_says_what_is_known_and_no_more(terminal: Terminal) -> No
     ("settled_by", "known"),
     [
         ("look_up", "a look-up has found no charge"),
-        ("person", "a person has said that nothing was charged"),
+        ("person", "a person has stated that nothing was charged"),
         (None, "the payment service's answers say that nothing was charged"),
     ],
 )
@@ -53,7 +53,9 @@ def test_a_cancellation_in_doubt_claims_nothing(terminal: Terminal) -> None:
         lost = update(attempts).values(outcome="unknown")
         ledger.database.write(lambda connection: connection.execute(lost), name="test")
     said = terminal.run("orders", "cancel", "cart-1").out
-    assert said.startswith("The request is noted: it may have been charged, and a worker finds out first.")
+    assert said.startswith(
+        "The request is recorded: the order may have been charged, and a worker finds out first."
+    )
 
 
 def test_what_the_state_does_not_allow_is_refused(terminal: Terminal, payments: SimulatorControl) -> None:

@@ -1,4 +1,4 @@
-"""`breakwall orders incidents`, and who stops telling of an incident that is closed."""
+"""`breakwall orders incidents`, and the commands that stop reporting a closed incident."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def close(terminal: Terminal, number: int, *arguments: str) -> None:
 
 
 class TestListing:
-    def test_tells_order_kind_detail_and_since_when(self, terminal: Terminal) -> None:
+    def test_shows_order_kind_detail_and_time(self, terminal: Terminal) -> None:
         (number,) = report(terminal, "ch_1 and ch_2")
         (incident,) = terminal.run("orders", "incidents", "-o", "json").document
         assert set(incident) == FIELDS
@@ -52,7 +52,7 @@ class TestListing:
         assert (incident["kind"], incident["detail"]) == ("two_charges", "ch_1 and ch_2")
         assert incident["closed_at"] is incident["closed_by"] is incident["close_reason"] is None
 
-    def test_tells_the_same_in_words(self, terminal: Terminal) -> None:
+    def test_shows_the_same_as_text(self, terminal: Terminal) -> None:
         report(terminal, "[b]ch_1[/b] and ch_2")
         heads, line = terminal.run("orders", "incidents").out.splitlines()
         assert heads.split() == ["incident", "order", "kind", "since", "detail"]
@@ -82,7 +82,7 @@ class TestListing:
 
 
 class TestClosing:
-    def test_notes_who_and_why(self, terminal: Terminal) -> None:
+    def test_records_who_and_why(self, terminal: Terminal) -> None:
         (number,) = report(terminal, "ch_1 and ch_2")
         line = ["--close", str(number), "--reason", "refunded ch_2", "-o", "json"]
         closed = terminal.run("orders", "incidents", *line).document
@@ -90,12 +90,12 @@ class TestClosing:
         assert closed["closed_at"] is not None
         assert terminal.show()["incidents"] == [closed]
 
-    def test_can_name_somebody_else(self, terminal: Terminal) -> None:
+    def test_can_name_another_actor(self, terminal: Terminal) -> None:
         (number,) = report(terminal, "ch_1 and ch_2")
         close(terminal, number, "--actor", "bert")
         assert terminal.show()["incidents"][0]["closed_by"] == "bert"
 
-    def test_is_reported_in_words_and_with_the_orders_story(self, terminal: Terminal) -> None:
+    def test_is_reported_in_words_and_with_the_orders_history(self, terminal: Terminal) -> None:
         (number,) = report(terminal, "ch_1 and ch_2")
         ran = terminal.run("orders", "incidents", "--close", str(number), "--reason", "[b]no[/b]")
         assert ran.out == f"Incident {number} of order {terminal.show()['id']} is closed.\n"
@@ -153,7 +153,7 @@ class TestOpening:
     def open_one(self, terminal: Terminal, reason: str = "ch_9 in the report of May") -> Ran:
         return terminal.run("orders", "incidents", "--open", "cart-1", "--reason", reason, "-o", "json")
 
-    def test_writes_down_what_was_found_and_by_whom(self, terminal: Terminal) -> None:
+    def test_records_what_was_found_and_by_whom(self, terminal: Terminal) -> None:
         opened = self.open_one(terminal).document
         assert (opened["kind"], opened["order_id"]) == ("reported", terminal.show()["id"])
         assert opened["detail"] == "ch_9 in the report of May (reported by anna)"
@@ -180,7 +180,7 @@ class TestOpening:
         assert (again.code, again.error["type"]) == (4, "refused")
         assert "was closed by anna: refunded ch_2" in again.error["message"]
 
-    def test_for_nobodys_order_is_not_found(self, terminal: Terminal) -> None:
+    def test_for_an_unknown_order_is_not_found(self, terminal: Terminal) -> None:
         ran = terminal.run("orders", "incidents", "--open", "nobody", "--reason", "x", "-o", "json")
         assert (ran.code, ran.error["type"], ran.out) == (3, "not_found", "")
 
@@ -210,4 +210,4 @@ class TestAClosedIncident:
         first, _ = report(terminal, "ch_1 and ch_2", "ch_1 and ch_3")
         close(terminal, first)
         assert terminal.run("backlog", "-o", "json").document["incidents"] == 1
-        assert "1 open: charges to look at, see breakwall orders incidents" in terminal.run("backlog").out
+        assert "1 open: charges to check, see breakwall orders incidents" in terminal.run("backlog").out

@@ -1,4 +1,4 @@
-"""`breakwall orders show|retry|cancel|resolve NAME`: never another order than the one that is meant."""
+"""`breakwall orders show|retry|cancel|resolve NAME`: never another order than the named one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMANDS = {
     "show": ["show"],
     "retry": ["retry"],
     "retry several": ["retry", "another"],
-    "retry in thought": ["retry", "--dry-run"],
+    "retry, dry run": ["retry", "--dry-run"],
     "cancel": ["cancel"],
     "resolve paid": ["resolve", "--paid", "ch_1"],
     "resolve not charged": ["resolve", "--not-charged", "--reason", "asked them"],
@@ -66,7 +66,7 @@ def test_id_or_key_decides_which_order_is_cancelled(
     assert (ran.code, ran.document["id"]) == (0, ids[meant])
 
 
-def test_id_decides_what_all_names_are_that_are_sent_round(terminal: Terminal, ids: tuple[str, str]) -> None:
+def test_id_decides_what_all_names_are_that_are_retried(terminal: Terminal, ids: tuple[str, str]) -> None:
     ran = terminal.run("orders", "retry", "--id", *ids, "-o", "json")
     assert ran.code == 0
     assert [order["id"] for order in ran.document["sent_round"]] == list(ids)

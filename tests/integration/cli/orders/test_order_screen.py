@@ -1,4 +1,4 @@
-"""`breakwall orders show` on a terminal of 24 lines and 80 columns: the newest of everything is in sight."""
+"""`breakwall orders show` on a terminal of 24 lines and 80 columns shows the newest of everything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG = "The payment service said 503, and nothing more than that could be read f
 
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    """Where an order has been tried for hours, and people have been at it."""
+    """An order with many attempts, interventions and incidents."""
     terminal = ShortTerminal(tmp_path_factory.mktemp("site"))
     terminal.set(PAYMENT_URL="http://127.0.0.1:9")
     terminal.place(key=KEY)
@@ -75,7 +75,7 @@ def shown(terminal: Terminal, *options: str, lines: int = 24, columns: int = 80)
 
 
 @pytest.mark.parametrize("columns", [80, 60])
-def test_the_story_fits_with_the_shells_prompt_below_it(terminal: Terminal, columns: int) -> None:
+def test_the_history_fits_with_the_shells_prompt_below_it(terminal: Terminal, columns: int) -> None:
     lines = shown(terminal, columns=columns)
     assert len(lines) <= 23
     assert max(map(cell_len, lines)) <= columns

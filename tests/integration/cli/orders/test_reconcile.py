@@ -46,9 +46,7 @@ def test_the_services_own_report_agrees(terminal: Terminal, charges: list[dict[s
     for report in (as_json_lines(charges), as_csv(charges)):
         ran = terminal.run("orders", "reconcile", "-", stdin=report)
         assert (ran.code, ran.err) == (0, "")
-        assert (
-            ran.out == "They agree. Compared were 4 lines with 3 charges, and 3 paid orders of the period.\n"
-        )
+        assert ran.out == "They agree. Compared: 4 lines with 3 charges, and 3 paid orders of the period.\n"
 
 
 def test_a_file_is_read_as_stdin_is(terminal: Terminal, charges: list[dict[str, Any]]) -> None:
@@ -155,7 +153,7 @@ def test_odd_lines_are_counted_and_named_and_end_nothing(
     assert (told["line"], told["field"]) == (8, "currency")
     assert told["problem"].startswith("should be an ISO 4217 code")
     words = terminal.run("orders", "reconcile", "-", stdin=report)
-    assert "They agree, as far as can be told: 1 line cannot be read." in words.out
+    assert "They agree in the readable lines; 1 line cannot be read." in words.out
     assert "No charges: 1 pending, 1 (no status)." in words.out
     assert "line 8: currency: should be an ISO 4217 code" in words.err
 
@@ -176,7 +174,7 @@ def test_windows_text_is_read_and_that_is_reported_once(
     ran = terminal.run("orders", "reconcile", "-", stdin=report)
     assert ran.code == 0
     assert ran.err == (
-        "The report is not UTF-8 and was read as Windows-1252; --encoding names another encoding.\n"
+        "The report is not UTF-8 and was read as Windows-1252. For another encoding, add --encoding.\n"
     )
     assert terminal.run("orders", "reconcile", "-", "--encoding", "latin-1", stdin=report).err == ""
 
@@ -192,7 +190,7 @@ def test_charges_of_others_on_the_account_can_be_reported_apart(
         assert ran.document["of_others"] == (1 if options == ["--only-known"] else 5)
     known = terminal.run("orders", "reconcile", "-", "--only-known", stdin=report)
     assert known.code == 0
-    assert "Of others: 1 line." in known.out
+    assert "Ignored: 1 line of other software" in known.out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`breakwall orders resolve`: a person ends a review."""
+"""`breakwall orders resolve`: a person finishes an order."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class TestResolving:
         (done,) = terminal.show()["interventions"]
         assert (done["action"], done["actor"], done["evidence"]) == ("resolve_paid", "anna", "ch_7")
 
-    def test_as_not_charged_makes_it_dead_and_free_to_go_round_again(self, terminal: Terminal) -> None:
+    def test_as_not_charged_makes_it_dead_and_free_to_be_retried(self, terminal: Terminal) -> None:
         in_review(terminal)
         ran = terminal.run("orders", "resolve", "cart-1", "--not-charged", "--reason", "dashboard")
         assert ran.code == 0
-        assert ran.out.startswith("It is dead: nothing was charged, on your word.")
+        assert ran.out.startswith("It is dead: you stated that nothing was charged.")
         assert terminal.show()["attempts"][0]["outcome"] == "failed"
         assert terminal.run("orders", "retry", "cart-1").code == 0
 
@@ -95,7 +95,7 @@ class TestResolving:
         ran = terminal.run("orders", "resolve", "b", "--paid", "ch_7", "-o", "json")
         assert (ran.code, states(terminal)["b"]) == (4, "review")
 
-    def test_of_nobodys_order_is_not_found(self, terminal: Terminal) -> None:
+    def test_of_an_unknown_order_is_not_found(self, terminal: Terminal) -> None:
         terminal.run("db", "upgrade")
         assert terminal.run("orders", "resolve", "nobody", "--paid", "ch_7").code == 3
 

@@ -117,9 +117,9 @@ class TestRetryingAllThatMatch:
         in_review(terminal, "r")
         said = terminal.run(*BULK, "dead", "--dry-run").out
         assert "nothing was changed" in said
-        assert "1 review (not asked for)" in said
+        assert "1 review (not selected)" in said
 
-    def test_is_refused_where_nobody_can_be_asked(self, terminal: Terminal) -> None:
+    def test_is_refused_without_a_terminal_to_ask_on(self, terminal: Terminal) -> None:
         dead(terminal, "a")
         ran = terminal.run(*BULK, "dead", "--reason", "x", "-o", "json")
         assert (ran.code, ran.error["type"], ran.out) == (4, "refused", "")
@@ -135,7 +135,7 @@ class TestRetryingAllThatMatch:
         assert ran.code == code
         assert states(terminal) == {"a": status}
 
-    def test_killed_in_the_middle_has_done_whole_chunks_and_does_the_rest_next_time(
+    def test_killed_in_the_middle_has_done_whole_batches_and_does_the_rest_next_time(
         self, terminal: Terminal
     ) -> None:
         number = 8_000
@@ -165,6 +165,6 @@ class TestRetryingAllThatMatch:
             said = json.loads(running.communicate(timeout=30)[0])
             sent = ledger.database.read(retried)
         assert (running.returncode, said["finished"]) == (130, False)
-        # A chunk may have been committed in the moment before it could be counted.
+        # A batch may have been committed in the moment before it could be counted.
         assert said["sent_round"] in {sent, sent - 500}
         assert sent % 500 == 0

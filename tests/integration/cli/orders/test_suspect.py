@@ -68,7 +68,7 @@ def test_the_next_step_is_named_in_words_too(terminal: Terminal) -> None:
     assert f"breakwall orders reconcile REPORT --since {UTC_SINCE}" in said
 
 
-def test_who_and_why_is_noted_with_the_time_of_the_backup(terminal: Terminal) -> None:
+def test_who_and_why_is_recorded_with_the_time_of_the_backup(terminal: Terminal) -> None:
     terminal.run(*DO)
     shown = terminal.show("a")
     (done,) = shown["interventions"]
@@ -79,17 +79,17 @@ def test_who_and_why_is_noted_with_the_time_of_the_backup(terminal: Terminal) ->
     assert UTC_SINCE in said
 
 
-def test_the_same_again_does_the_rest_and_notes_no_order_twice(terminal: Terminal) -> None:
+def test_a_second_run_does_the_rest_and_records_no_order_twice(terminal: Terminal) -> None:
     terminal.run(*DO)
     dead(terminal, "late")
     assert terminal.run(*LINE, "--dry-run", "-o", "json").document["noted_before"] == 3
     assert terminal.run(*DO, "-o", "json").document["suspected"] == {"dead": 1}
     again = terminal.run(*DO)
-    assert again.out.startswith("No open order is left that was not suspected before; nothing was changed.")
+    assert again.out.startswith("Every open order was suspected before; nothing was changed.")
     assert len(terminal.show("a")["interventions"]) == 1
 
 
-def test_it_is_refused_where_nobody_can_be_asked(terminal: Terminal) -> None:
+def test_it_is_refused_without_a_terminal_to_ask_on(terminal: Terminal) -> None:
     ran = terminal.run(*LINE, "--reason", "restored", "-o", "json")
     assert (ran.code, ran.error["type"], ran.out) == (4, "refused", "")
     assert "--yes" in ran.error["message"]
@@ -134,7 +134,9 @@ def test_a_retry_afterwards_says_that_the_order_is_looked_up_first(terminal: Ter
 def test_a_cancellation_afterwards_claims_nothing(terminal: Terminal) -> None:
     terminal.run(*DO)
     ran = terminal.run("orders", "cancel", "a")
-    assert ran.out.startswith("The request is noted: it may have been charged, and a worker finds out first.")
+    assert ran.out.startswith(
+        "The request is recorded: the order may have been charged, and a worker finds out first."
+    )
     assert terminal.show("a")["status"] == "queued"
 
 

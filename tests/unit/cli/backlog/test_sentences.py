@@ -14,7 +14,7 @@ from breakwall.monitor.counts import Rejected
 from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
 
 FORCED_CLOSED = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
-NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: what waits stays where it is.", "Start one.")
+NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: waiting orders are not charged.", "Start one.")
 ALARMED = replace(OUTAGE, due=9, workers=0, breaker=CLOSED, warnings=(NO_WORKER,))
 REJECTIONS = (
     "[bold red]The payment service rejected 1,270 orders when they were last tried[/]: "
@@ -38,7 +38,7 @@ REJECTIONS = (
         ),
         (
             replace(QUIET, breaker=replace(CLOSED, store_ok=False)),
-            "No order waits. Whether the circuit is open is not known.",
+            "No order waits. The circuit's state is unknown: its store does not answer.",
         ),
         (
             REJECTED,
@@ -58,7 +58,7 @@ def test_the_verdict_says_what_waits_what_the_circuit_does_and_what_to_correct(
     [
         (replace(OUTAGE, breaker=CLOSED, drained_last_minute=1), "payments go through."),
         (replace(OUTAGE, breaker=CLOSED, due=9), "payments are let through."),  # and nothing was drained
-        (replace(OUTAGE, breaker=PROBING, in_flight=1), "a few payments try whether the service is back."),
+        (replace(OUTAGE, breaker=PROBING, in_flight=1), "a few payments test whether the service is back."),
         (
             replace(OUTAGE, breaker=PROBING, in_flight=1, abandoned=1),
             "a few payments are let through.",
@@ -91,6 +91,6 @@ def test_one_rejected_order_is_reported_as_one() -> None:
 def test_a_warning_is_reported_with_what_to_do() -> None:
     assert warnings(OUTAGE) == []
     assert warnings(ALARMED) == [
-        "[bold red]No worker is alive: what waits stays where it is.[/]",
+        "[bold red]No worker is alive: waiting orders are not charged.[/]",
         "  → Start one.",
     ]

@@ -12,14 +12,14 @@ from rich.console import Console
 from breakwall.breaker import Override, OverrideMode
 from breakwall.cli.backlog.fields import backlog_fields
 from breakwall.cli.backlog.watch import panel
-from breakwall.monitor.alarms import LOOK_AT_WORKERS, Alarm, AlarmKind
+from breakwall.monitor.alarms import CHECK_WORKERS, Alarm, AlarmKind
 from breakwall.monitor.backlog import Backlog
 from breakwall.monitor.counts import Rejected
 from tests.unit.monitor.snapshots import CLOSED, OUTAGE, PROBING, QUIET
 
-NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: what waits stays where it is.", "Start one.")
+NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: waiting orders are not charged.", "Start one.")
 STALLED = Alarm(
-    AlarmKind.NOTHING_COMPLETED, "Orders wait and nothing has been completed for 5 min.", LOOK_AT_WORKERS
+    AlarmKind.NOTHING_COMPLETED, "Orders wait, but none of them was finished for 5 min.", CHECK_WORKERS
 )
 ALARMED = replace(OUTAGE, due=9, workers=0, breaker=CLOSED, warnings=(NO_WORKER,))
 WORST = replace(
@@ -59,7 +59,7 @@ def test_a_look_fits_a_screen_of_24_lines(seen: Backlog, columns: int, error: st
 def test_at_80_columns_each_sentence_is_one_line_and_each_name_whole() -> None:
     lines = [line.rstrip() for line in drawn(WORST, 80)]
     assert lines[1] == "The circuit is forced open: no payment is tried; its own state is half_open."
-    assert lines[7] == f"  → {LOOK_AT_WORKERS}"
+    assert lines[7] == f"  → {CHECK_WORKERS}"
     assert len(lines) == 8 + len(backlog_fields(WORST)) + 1
     assert lines[-2].startswith("rejected        1,000,000,000 orders, for example http_401: ")
     assert lines[-2].endswith("…")

@@ -1,21 +1,28 @@
-"""What a retry would do, in words."""
+"""What `breakwall orders retry` says: the numbers of a dry run, and only what is true of a retried order."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from breakwall.cli.orders.retry_text import Rules, preview_fields, retried_sentence
+from breakwall.cli.orders.retry_text import (
+    Rules,
+    outlook,
+    outlook_of_unresolved,
+    preview_fields,
+    retried_sentence,
+)
+from breakwall.payments.decisions import Progress, Step
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.operator.bulk_retry import Preview
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 
-RULES = Rules(
-    GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, absent_after=30.0),
-    RetryPolicy(1.0, 60.0, 7),
-    lease=15.0,
-)
+PLAIN = GatewayProfile(deduplicates=False, key_life=0.0, looks_up=True, absent_after=30.0)
+RULES = Rules(PLAIN, RetryPolicy(1.0, 60.0, 7), lease=15.0)
 PREVIEW = Preview(1200, 3, 40, {OrderStatus.REVIEW: 2}, to_be_resolved=1)
+KEPT = "keeps its key"
 
 
 @pytest.mark.parametrize(
@@ -23,12 +30,12 @@ PREVIEW = Preview(1200, 3, 40, {OrderStatus.REVIEW: 2}, to_be_resolved=1)
     [
         ("eligible", "1,200 orders"),
         ("looked up first", "3 of them, because they may have been charged"),
-        ("skipped", "2 review (not asked for)"),
+        ("skipped", "2 review (not selected)"),
         (
             "to be resolved",
-            "1, because the service knows their key from another payload, and only `orders resolve` ends that",
+            "1, because the service knows their key from another payload, and only `orders resolve` can finish them",
         ),
-        ("budget", "a whole new budget of 7 attempts each; retry_count goes on counting"),
+        ("budget", "a whole new budget of 7 attempts each; retry_count continues"),
         ("limit", "the oldest 500 would be retried"),
     ],
 )
@@ -40,8 +47,39 @@ def test_without_a_limit_none_is_shown() -> None:
     assert "limit" not in preview_fields(PREVIEW, RULES, None)
 
 
-def test_one_retried_order_is_one() -> None:
-    assert retried_sentence(1, RULES).startswith(
-        "1 order was retried and is due now. Each has a whole new budget"
-    )
-    assert retried_sentence(2, RULES).startswith("2 orders were retried and are due now.")
+@pytest.mark.parametrize(
+    ("number", "start"),
+    [(1, "1 order was retried and is due now."), (2, "2 orders were retried and are due now.")],
+)
+def test_one_retried_order_is_one(number: int, start: str) -> None:
+    assert retried_sentence(number, RULES).startswith(f"{start} Each has a whole new budget")
+
+
+@pytest.mark.parametrize(
+    ("step", "changes", "stated", "not_stated"),
+    [
+        (Step.REVIEW, {}, "nothing is sent", KEPT),
+        (Step.CANCEL, {}, "sends nothing", KEPT),
+        (Step.DECLINE, {}, "sends nothing", KEPT),
+        (Step.LOOK_UP, {}, KEPT, "new key"),
+        (Step.LOOK_UP, {"rotated": True}, "has a new key", KEPT),
+        (Step.SEND, {}, KEPT, "new key"),
+        (Step.SEND, {}, "none of its attempts is unresolved", "may have been charged"),
+        (Step.SEND, {"progress": Progress(unresolved=True)}, "may have been charged", "is unresolved"),
+        (Step.SEND, {"rotated": True}, "under a new key", KEPT),
+        (Step.SEND, {"rotated": True, "vouched_for": True}, "you stated that nothing was charged", KEPT),
+    ],
+)
+def test_of_one_order_only_what_is_true_is_stated(
+    step: Step, changes: dict[str, object], stated: str, not_stated: str
+) -> None:
+    known = {"progress": Progress(), "rotated": False, "vouched_for": False} | changes
+    shown = outlook(step, **known)  # type: ignore[arg-type]  # a table of keywords
+    assert stated in shown
+    assert not_stated not in shown
+
+
+def test_of_many_orders_only_what_the_service_promises_is_stated() -> None:
+    assert outlook_of_unresolved(PLAIN) == "is looked up before anything is sent"
+    assert "promises not to charge twice" in outlook_of_unresolved(replace(PLAIN, deduplicates=True))
+    assert "looked up" not in outlook_of_unresolved(replace(PLAIN, looks_up=False))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from breakwall.broker.embedded.folder import LONGEST_SOCKET_PATH
-from breakwall.doctor.embedded_broker import embedded_broker
+from breakwall.doctor.broker import embedded_broker
 from breakwall.settings import load_settings
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from breakwall.cli.orders.order_tables import attempts_of
+from breakwall.cli.orders.history_tables import attempts_of
 from breakwall.payments.gateways import Outcome
 from breakwall.payments.orders import StoredAttempt
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import typer
 
-from breakwall.cli.backlog.fail_over import Limits
+from breakwall.cli.backlog.command import Limits
 from tests.unit.monitor.snapshots import OUTAGE
 
 

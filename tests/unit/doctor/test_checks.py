@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.doctor.retention import retention
+from breakwall.doctor.checks import retention
 from breakwall.settings import load_settings
 
 DAY = 86_400

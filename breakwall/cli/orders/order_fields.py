@@ -1,9 +1,9 @@
-"""One order's fields for people."""
+"""One order's fields as text."""
 
 from breakwall.currencies import show_money
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.output import field_lines, plain
-from breakwall.terminal.words import moment, state
+from breakwall.terminal.words import count, moment, state
 
 
 def order_lines(order: StoredOrder) -> list[str]:
@@ -12,7 +12,7 @@ def order_lines(order: StoredOrder) -> list[str]:
 
 
 def order_fields(order: StoredOrder) -> dict[str, str]:
-    """An order's fields as Rich markup, by what an operator calls them."""
+    """An order's fields as Rich markup, by name."""
     cancelling = ", to be cancelled" if order.cancel_requested and order.status != "cancelled" else ""
     fields = {
         "order": order.id,
@@ -21,7 +21,7 @@ def order_fields(order: StoredOrder) -> dict[str, str]:
         "amount": f"{show_money(order.amount, order.currency)} from {plain(order.user_id)}",
         "status": state(order.status.value) + cancelling,
         "charge": plain(order.charge_id or "-"),
-        "retries": f"{order.retry_count} by the worker; put off {order.deferral_count} times",
+        "retries": f"{order.retry_count} by workers; deferred {count(order.deferral_count, 'time')}",
         "next attempt": moment(order.next_attempt_at),
         "last error": plain(order.last_error or "-"),
         "accepted": moment(order.created_at),

@@ -1,4 +1,4 @@
-"""An order's attempts, interventions and incidents as tables of Rich markup."""
+"""An order's history as tables of Rich markup: its attempts, interventions and incidents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,12 @@ from breakwall.terminal.words import duration, moment, state
 
 @dataclass(frozen=True, slots=True)
 class TableSection:
-    """A table.
-
-    Attributes:
-        noun: what a row is called.
-        columns: the cells of each column, by its head.
-        right, cuttable: the heads of the columns that are aligned to the right, or may be cut short.
-    """
+    """A table; ``noun`` is the name of a row."""
 
     noun: str
-    columns: dict[str, list[str]]
-    right: tuple[str, ...] = ()
-    cuttable: tuple[str, ...] = ()
+    columns: dict[str, list[str]]  # The cells of each column, by its head.
+    right: tuple[str, ...] = ()  # The heads of the columns that are right-aligned.
+    cuttable: tuple[str, ...] = ()  # The heads of the columns that may be cut short.
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
@@ -32,7 +26,7 @@ class TableSection:
 
 
 def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) -> TableSection:
-    """The attempts, first to last; one that was sent under another key than ``key`` shows it."""
+    """The attempts, first to last; an attempt that was sent with another key than ``key`` shows it."""
     columns = {
         "attempt": [str(attempt.number) for attempt in attempts],
         "by": [attempt.source for attempt in attempts],
@@ -42,7 +36,7 @@ def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) ->
         "code": [plain(attempt.code or "-") for attempt in attempts],
         "detail": [plain(attempt.charge_id or attempt.detail or "-") for attempt in attempts],
     }
-    # A narrow screen has no room for the keys of earlier attempts: --all has.
+    # A narrow screen has no room for the keys of earlier attempts; --all shows them.
     if not narrow and any(attempt.gateway_key != key for attempt in attempts):
         columns["sent as"] = [
             "-" if attempt.gateway_key == key else plain(attempt.gateway_key) for attempt in attempts
@@ -51,7 +45,7 @@ def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) ->
 
 
 def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: bool) -> TableSection:
-    """What people did, first to last."""
+    """The actions of people, first to last."""
     columns = {
         "intervention": [done.action.value for done in interventions],
         "by": [plain(done.actor) for done in interventions],
@@ -65,7 +59,7 @@ def interventions_of(interventions: Sequence[StoredIntervention], *, narrow: boo
 
 
 def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> TableSection:
-    """The incidents, open ones last: where there is little room, the last rows are shown."""
+    """The incidents, open ones last: a small screen shows the last rows only."""
     ordered = sorted(incidents, key=lambda incident: incident.closed_at is None)
     columns = {
         "incident": [str(incident.id) for incident in ordered],
@@ -78,7 +72,7 @@ def incidents_of(incidents: Sequence[StoredIncident], *, narrow: bool) -> TableS
 
 
 def _at(at: datetime, *, narrow: bool) -> str:
-    # The order's own fields show the year and that times are UTC.
+    # The order's own fields show the year, and that times are UTC.
     return f"{at.astimezone(UTC):%m-%d %H:%M:%S}" if narrow else moment(at)
 
 

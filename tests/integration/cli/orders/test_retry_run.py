@@ -16,7 +16,7 @@ def terminal(short_terminal: Terminal) -> Terminal:
     return short_terminal
 
 
-def test_one_order_is_due_at_once_and_who_and_why_is_noted(terminal: Terminal) -> None:
+def test_one_order_is_due_at_once_and_who_and_why_is_recorded(terminal: Terminal) -> None:
     dead(terminal, "a")
     again = terminal.run("orders", "retry", "a", "--reason", "fixed", "-o", "json")
     assert (again.code, again.document["status"]) == (0, "queued")
@@ -25,7 +25,7 @@ def test_one_order_is_due_at_once_and_who_and_why_is_noted(terminal: Terminal) -
     assert (done["before"], done["after"], done["run"]) == ("dead", "queued", None)
 
 
-def test_somebody_else_can_be_named(terminal: Terminal) -> None:
+def test_another_actor_can_be_named(terminal: Terminal) -> None:
     dead(terminal, "a")
     terminal.run("orders", "retry", "a", "--actor", "bert")
     assert terminal.show("a")["interventions"][0]["actor"] == "bert"
@@ -37,7 +37,7 @@ def test_what_a_retry_does_to_the_budget_is_said(terminal: Terminal) -> None:
     for names in (["a"], ["b", "c"]):
         said = terminal.run("orders", "retry", *names).out
         assert "a whole new budget of 7 attempts" in said
-        assert "retry_count goes on counting" in said
+        assert "retry_count continues" in said
 
 
 def test_several_orders_are_retried_and_one_that_cannot_be_is_reported(terminal: Terminal) -> None:
@@ -60,7 +60,7 @@ class TestOfASingleOrderIsSaid:
     def test_that_it_is_sent_under_its_key(self, terminal: Terminal) -> None:
         dead(terminal, "a")
         assert self.retry(terminal) == (
-            "A worker sends it next. It keeps its key; none of its attempts is in doubt.",
+            "A worker sends it next. It keeps its key; none of its attempts is unresolved.",
             False,
         )
 
@@ -87,16 +87,16 @@ class TestOfASingleOrderIsSaid:
         )
         assert rotated
 
-    def test_that_a_refusal_is_looked_up_which_nobody_has_looked_up(self, terminal: Terminal) -> None:
+    def test_that_a_refusal_is_looked_up_that_was_never_looked_up(self, terminal: Terminal) -> None:
         refused(terminal, "a", settled_by=None)
         said, rotated = self.retry(terminal)
         assert said.startswith("It may have been charged: a worker looks it up before anything is sent.")
         assert not rotated
 
-    def test_that_it_has_a_new_key_on_a_persons_word(self, terminal: Terminal) -> None:
+    def test_that_it_has_a_new_key_on_a_persons_statement(self, terminal: Terminal) -> None:
         dead(terminal, "a")
         said, rotated = self.retry(terminal, "--new-key", "--evidence", "not on the dashboard")
-        assert said.startswith("A worker sends it next, under a new key, as you vouch")
+        assert said.startswith("A worker sends it next, under a new key: you stated")
         assert rotated
         assert terminal.show("a")["interventions"][-1]["evidence"] == "not on the dashboard"
 

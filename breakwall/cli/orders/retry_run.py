@@ -1,0 +1,155 @@
+"""Carries out `breakwall orders retry`: of named orders, each separately, or of all that match."""
+
+from dataclasses import dataclass
+
+import typer
+
+from breakwall.cli.bulk import check_attended, counting, summarised
+from breakwall.cli.orders.order_fields import order_lines
+from breakwall.cli.orders.retry_text import (
+    DISPUTED,
+    Rules,
+    outlook,
+    preview_fields,
+    retried_sentence,
+    write_preview,
+)
+from breakwall.errors import ExitCode
+from breakwall.json_documents import order_document
+from breakwall.payments.actions import Author
+from breakwall.payments.db.clock import DatabaseClock
+from breakwall.payments.db.database import Database
+from breakwall.payments.decisions import next_step
+from breakwall.payments.ledger.progress import progress_of
+from breakwall.payments.ledger.queries import Naming, get_order
+from breakwall.payments.operator.bulk_retry import BulkRetry, Chunk, Selection
+from breakwall.payments.operator.locking import RefusedError
+from breakwall.payments.operator.retry_and_cancel import Interventions
+from breakwall.payments.orders import StoredOrder
+from breakwall.terminal.options import Format
+from breakwall.terminal.output import field_lines, notes, say, write_json, write_note, write_result
+from breakwall.terminal.words import count
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRun:
+    """One run of the command."""
+
+    database: Database
+    author: Author
+    rules: Rules
+    output: Format
+    dry_run: bool
+
+    def named(self, names: list[str], by: Naming, *, evidence: str | None) -> None:
+        """Retry the orders with these names.
+
+        ``evidence`` is for a single order, which gets a new key: how it is known that nothing was charged for it.
+        Raises OrderNotFoundError or AmbiguousNameError before anything is changed.
+        """
+        found = {order.id: order for order in (get_order(self.database, name, by) for name in names)}
+        if self.dry_run:
+            write_preview(self._bulk_retry().preview_named(list(found)), self.rules, self.output)
+        elif len(found) > 1:
+            self._several(list(found))
+        else:
+            (before,) = found.values()
+            self._one(before, evidence)
+
+    def all(self, selection: Selection, limit: int | None, *, ask: bool) -> None:
+        """Retry all orders that match, at most ``limit`` of them.
+
+        Raises RefusedError if a person has to be asked and there is no terminal, and typer.Abort if the person says no.
+        """
+        bulk_retry = self._bulk_retry()
+        if self.dry_run:
+            write_preview(bulk_retry.preview(selection), self.rules, self.output, limit)
+            return
+        if ask:
+            check_attended("--all changes many orders")
+            preview = bulk_retry.preview(selection)
+            if not preview.eligible:
+                self._summarise([Chunk(0, 0, preview.to_be_resolved)], finished=True)
+                return
+            say(*field_lines(preview_fields(preview, self.rules, limit)), console=notes())
+            typer.confirm("Retry them?", abort=True, err=True)
+        done: list[Chunk] = []
+        with (
+            summarised(lambda finished: self._summarise(done, finished=finished)),
+            counting("retrying", "orders") as advance,
+        ):
+            for batch in bulk_retry.run(selection, self.author, limit=limit):
+                done.append(batch)
+                advance(batch.retried)
+
+    def _bulk_retry(self) -> BulkRetry:
+        return BulkRetry(self.database, looks_up=self.rules.profile.looks_up)
+
+    def _interventions(self) -> Interventions:
+        return Interventions(self.database, looks_up=self.rules.profile.looks_up)
+
+    def _one(self, before: StoredOrder, evidence: str | None) -> None:
+        order = self._interventions().retry(before.id, self.author, by=Naming.ID, uncharged=evidence)
+        if self.output is Format.JSON:
+            write_json(order_document(order))
+            return
+        progress = self.database.read(
+            lambda connection: progress_of(connection, DatabaseClock(), order.id, lease=self.rules.lease)
+        )
+        step = next_step(progress, self.rules.profile, self.rules.policy)
+        rotated, vouched_for = order.charge_key != before.charge_key, evidence is not None
+        say(
+            f"It is due now, with {self.rules.budget}; its retry_count continues.",
+            outlook(step, progress, rotated=rotated, vouched_for=vouched_for),
+            *order_lines(order),
+        )
+
+    def _several(self, order_ids: list[str]) -> None:
+        interventions = self._interventions()
+        retried: list[StoredOrder] = []
+        refused: dict[str, str] = {}
+        try:
+            for order_id in order_ids:
+                try:
+                    retried.append(interventions.retry(order_id, self.author, by=Naming.ID))
+                except RefusedError as error:
+                    refused[order_id] = str(error)
+        finally:
+            self._write_several(retried, refused)
+        if refused:
+            raise typer.Exit(ExitCode.REFUSED)
+
+    def _write_several(self, retried: list[StoredOrder], refused: dict[str, str]) -> None:
+        if self.output is Format.TEXT:
+            for problem in refused.values():
+                write_note(f"Error: {problem}")
+        document = {
+            "sent_round": [order_document(order) for order in retried],
+            "refused": [{"id": order_id, "problem": problem} for order_id, problem in refused.items()],
+        }
+        sentence = retried_sentence(len(retried), self.rules) if retried else "No order was retried."
+        write_result(self.output, document, sentence)
+
+    def _summarise(self, done: list[Chunk], *, finished: bool) -> None:
+        retried = sum(batch.retried for batch in done)
+        changed = sum(batch.changed for batch in done)
+        to_be_resolved = sum(batch.to_be_resolved for batch in done)
+        lines = []
+        if retried:
+            lines.append(retried_sentence(retried, self.rules))
+        elif finished and not changed and not to_be_resolved:
+            lines.append("No order matches; nothing was changed.")
+        if changed:
+            lines.append(f"{count(changed, 'order')} changed in the meantime and stayed as they are.")
+        if to_be_resolved:
+            lines.append(f"{count(to_be_resolved, 'order')} stayed in review: {DISPUTED}.")
+        if not finished:
+            lines.append("It stopped before the end. Run it again: it retries the rest.")
+        document = {
+            "sent_round": retried,
+            "changed_meanwhile": changed,
+            "to_be_resolved": to_be_resolved,
+            "max_attempts": self.rules.policy.max_attempts,
+            "finished": finished,
+        }
+        write_result(self.output, document, *lines)
