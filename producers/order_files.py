@@ -1,7 +1,7 @@
 """Reads orders from files: CSV, a JSON array or JSON Lines. Each record is checked on its own."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -9,9 +9,7 @@ from breakwall.currencies import MINOR_DIGITS
 from breakwall.files.amounts import AmountError, Units, minor_units
 from breakwall.files.columns import Columns
 from breakwall.files.records import Record, Records
-from breakwall.payments.orders import InvalidOrderError, Order
-
-FIELDS = tuple(field.name for field in fields(Order))  # What `--columns` can name.
+from breakwall.payments.orders import FIELDS, REQUIRED, InvalidOrderError, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class OrderFile(Iterable[OrderLine]):
         units: Units = Units.MINOR,
         encoding: str | None = None,
     ) -> None:
-        wanted = Columns({name: (name,) for name in FIELDS}, FIELDS, columns)
+        wanted = Columns({name: (name,) for name in FIELDS}, REQUIRED, columns)
         self._records = Records(stream, wanted, encoding=encoding, may_be_empty=True)
         self._units = units
         self._strict = self._records.json and not columns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -109,15 +109,21 @@ class Order:
         """
         if not isinstance(document, dict):
             raise InvalidOrderError({"order": "should be a JSON object"})
-        names = [field.name for field in fields(cls)]
-        problems = {name: "is missing" for name in names if name not in document}
-        wanted = ", ".join(names)
+        problems = {name: "is missing" for name in REQUIRED if name not in document}
+        wanted = ", ".join(FIELDS)
         problems |= {
-            str(name): f"is not a field of an order ({wanted})" for name in document if name not in names
+            str(name): f"is not a field of an order ({wanted})" for name in document if name not in FIELDS
         }
         if problems:
             raise InvalidOrderError(problems)
         return cls(**document)
+
+
+FIELDS = tuple(field.name for field in fields(Order))
+
+REQUIRED = tuple(  # Those without a default.
+    field.name for field in fields(Order) if field.default is field.default_factory is MISSING
+)
 
 
 def _problems(order: Order) -> Iterator[tuple[str, str]]:
@@ -185,8 +191,7 @@ class StoredOrder:
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
-        compared = ("user_id", "amount", "currency")
-        differing = [name for name in compared if getattr(self, name) != getattr(order, name)]
+        differing = [name for name in FIELDS if getattr(self, name) != getattr(order, name)]
         if differing:
             raise IdempotencyConflictError(self.idempotency_key, differing)
 

@@ -49,7 +49,8 @@ def import_orders(
     A bad line is reported by its number and the others are accepted. The same file again changes nothing.
     The file may be packed with gzip. Exits with 1 when a line was bad, with 2 when the file cannot be read.
     """
-    from breakwall.producers.order_files import FIELDS, OrderFile
+    from breakwall.payments.orders import FIELDS
+    from breakwall.producers.order_files import OrderFile
 
     names, decoding = columns_named(columns, FIELDS), encoding_named(encoding)
 

@@ -5,7 +5,7 @@ looks for a pruned one. The insert waits for a transaction that prunes the key, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, literal, select
@@ -118,11 +118,8 @@ class Accepting(LedgerBase):
         key = order.idempotency_key
         order_id = derive_order_id(self.read_site(lock_budget), key)
         return {
+            **asdict(order),
             "id": order_id,
-            "idempotency_key": key,
-            "user_id": order.user_id,
-            "amount": order.amount,
-            "currency": order.currency,
             "charge_key": key if self.send_caller_keys else derive_charge_key(order_id),
         }
 
