@@ -24,8 +24,8 @@ from breakwall.payments.db.errors import (
     statement_errors,
 )
 from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, MIN_LOCK_TIMEOUT, LockBudget
-from breakwall.payments.db.optional_tables import forget_dropped_tables
 from breakwall.payments.db.postgres import open_postgresql
+from breakwall.payments.db.revisions import forget_dropped
 from breakwall.payments.db.sqlite import READ_ONLY, open_sqlite
 from breakwall.sqlite.file import Mark, SqliteFile, sqlite_file
 from breakwall.sqlite.fork import inside_sqlite
@@ -148,7 +148,7 @@ class Database:
         if getattr(error.orig, "sqlstate", None) in ROLLED_BACK:
             time.sleep(DEADLOCK_PAUSE)
             return True
-        return forget_dropped_tables(self.engine, error)
+        return forget_dropped(self.engine, error)
 
     def _write_once(self, work: Callable[[Connection], T], name: str, deadline: float) -> T:
         with self._connect().execution_options(**{LOCK_DEADLINE: deadline}) as connection:

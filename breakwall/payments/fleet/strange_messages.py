@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, SchemaError
-from breakwall.payments.db.optional_tables import has_table
+from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import strange_messages
 from breakwall.texts import visible
 

@@ -14,6 +14,7 @@ from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.lock_timeouts import LockBudget
+from breakwall.payments.db.revisions import without_missing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Progress
 from breakwall.payments.keys import derive_charge_key, derive_order_id
@@ -133,9 +134,10 @@ def insert_orders(
         shared: the columns that are alike in all rows. Kept apart from them: a statement that holds its rows is
             compiled anew each time, at ten times the cost.
     """
+    stored = without_missing_columns(connection, orders, rows)
     # A conflict on any column: the id is derived from the key, so both are known or neither is.
     statement = insert_missing(connection, orders).returning(orders.c.idempotency_key, orders.c.id)
-    return {row.idempotency_key: row.id for row in connection.execute(statement.values(shared), rows)}
+    return {row.idempotency_key: row.id for row in connection.execute(statement.values(shared), stored)}
 
 
 def insert_first_attempt(
