@@ -26,8 +26,8 @@ BEFORE = f"{int(HEAD) - 1:04d}"
 # The revision of the version after. Its migration is unknown here, and keeps this version working.
 AFTER = f"{int(HEAD) + 1:04d}"
 
-# The first revision whose version works with the tables of the one after. A running process of an earlier
-# version continues after a migration, but cannot be started again.
+# The first revision whose version works with the tables of the version after. A process of an earlier version that
+# runs during the migration continues, but cannot be started again.
 TOLERANT = "0005"
 
 # PostgreSQL's codes, and SQLite's words, for a table or a column that does not exist.
@@ -90,7 +90,7 @@ def without_missing_columns(
     connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Rows to insert, without the columns that are missing; `SchemaError` if a row has a value for one of them."""
-    missing = {*table.c.keys()} - {column.name for column in existing_columns(connection, table)}
+    missing = {*table.c.keys()} - {column.key for column in existing_columns(connection, table)}
     for name in missing:
         if any(row.get(name) is not None for row in rows):
             raise SchemaError(

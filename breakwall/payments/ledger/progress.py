@@ -33,7 +33,7 @@ def read_progress(connection: Connection, order: Row[Any], lease: float) -> Prog
     return Progress(
         retries=order.retry_count - order.retry_floor,
         look_ups=order.look_up_count - order.look_up_floor,
-        key_rotations=order.renewals,
+        key_rotations=order.key_rotations,
         unresolved=bool(doubtful_since),
         unresolved_age=_seconds(max(doubtful_since, default=None), order.now),
         stored_errors=sent.stored_errors,

@@ -173,7 +173,7 @@ def _find_pruned(connection: Connection, name: str, way: Naming) -> PrunedOrder 
 
 def _select_orders(connection: Connection) -> Select[Any]:
     names = StoredOrder.__dataclass_fields__
-    return select(*(column for column in existing_columns(connection, orders) if column.name in names))
+    return select(*(column for column in existing_columns(connection, orders) if column.key in names))
 
 
 def _order(row: Row[Any]) -> StoredOrder:

@@ -142,7 +142,7 @@ def test_a_table_that_a_downgrade_drops_is_no_longer_used(site: Site) -> None:
 @pytest.fixture
 def described(site: Site) -> Iterator[Site]:
     """A site of a version whose revision adds a column to the orders, on tables that do not have it yet."""
-    column = Column("description", String(500), info=NEWEST)
+    column = Column("made_up", String(500), info=NEWEST)
     orders.append_column(column)
     yield site
     orders._columns.remove(column)  # type: ignore[attr-defined]
@@ -158,20 +158,20 @@ class TestAColumnThatIsMissing:
         assert prune(described) == 0
 
     def test_is_used_as_soon_as_it_exists(self, described: Site) -> None:
-        row = {"id": "1", "description": "tea"}
+        row = {"id": "1", "made_up": "tea"}
         read = described.database.read
-        with pytest.raises(SchemaError, match=r"no column description .*run `breakwall db upgrade`"):
+        with pytest.raises(SchemaError, match=r"no column made_up .*run `breakwall db upgrade`"):
             read(lambda connection: without_missing_columns(connection, orders, [row]))
         assert read(
-            lambda connection: without_missing_columns(connection, orders, [row | {"description": None}])
+            lambda connection: without_missing_columns(connection, orders, [row | {"made_up": None}])
         ) == [{"id": "1"}]
-        execute(described, "ALTER TABLE orders ADD COLUMN description VARCHAR(500)")
+        execute(described, "ALTER TABLE orders ADD COLUMN made_up VARCHAR(500)")
         assert read(lambda connection: without_missing_columns(connection, orders, [row])) == [row]
-        assert orders.c.description in read(lambda connection: existing_columns(connection, orders))
+        assert orders.c.made_up in read(lambda connection: existing_columns(connection, orders))
 
     def test_is_left_out_again_after_a_downgrade(self, described: Site) -> None:
-        execute(described, "ALTER TABLE orders ADD COLUMN description VARCHAR(500)")
+        execute(described, "ALTER TABLE orders ADD COLUMN made_up VARCHAR(500)")
         described.database.read(lambda connection: existing_columns(connection, orders))
-        execute(described, "ALTER TABLE orders DROP COLUMN description")
+        execute(described, "ALTER TABLE orders DROP COLUMN made_up")
         described.gateway.answers.append(PAID)
         assert described.producer.place(order()).status == "paid"
