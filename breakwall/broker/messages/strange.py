@@ -1,8 +1,7 @@
 """Messages that are none of ours."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_BYTES = 1_048_576  # Of a message: hundreds of times what one of ours has.
 
@@ -11,8 +10,7 @@ class StrangeError(ValueError):
     """A message is none of ours; the text is the reason, without anything that was in the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class StrangeMessage:
+class StrangeMessage(NamedTuple):
     """A message that is none of ours, with as much of it as could be read."""
 
     reason: str
