@@ -70,6 +70,10 @@ def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool])
 
 MAX_KEY_SHAPE = 300  # Characters of `keys.key_shape`, at most.
 
+# Literals, not parameters: a planner uses a partial index only for a value that it sees.
+QUEUED: ColumnElement[str] = literal_column("'queued'")
+IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")
+
 # One row, which the migration inserts.
 site = Table(
     "site",
@@ -128,12 +132,8 @@ orders = Table(
     CheckConstraint("(status = 'paid') = (charge_id IS NOT NULL)", name="paid_has_a_charge"),
 )
 
-_partial_index(
-    "ix_orders_dispatch", orders.c.dispatch_at, orders.c.id, where=orders.c.status == text("'queued'")
-)
-_partial_index(
-    "ix_orders_lease", orders.c.lease_until, orders.c.id, where=orders.c.status == text("'in_flight'")
-)
+_partial_index("ix_orders_dispatch", orders.c.dispatch_at, orders.c.id, where=orders.c.status == QUEUED)
+_partial_index("ix_orders_lease", orders.c.lease_until, orders.c.id, where=orders.c.status == IN_FLIGHT)
 Index("ix_orders_status_created", orders.c.status, orders.c.created_at)
 # Not unique: every answer of a gateway is stored, also a wrong one.
 _partial_index("ix_orders_charge", orders.c.charge_id, where=orders.c.charge_id.is_not(None))
@@ -180,13 +180,8 @@ charges = Table(
 )
 
 # Finds the newest known charges of a shape.
-_partial_index(
-    "ix_charges_known",
-    charges.c.account,
-    charges.c.key_shape,
-    charges.c.at,
-    where=charges.c.key_shape.is_not(None),
-)
+_known = charges.c.key_shape.is_not(None)
+_partial_index("ix_charges_known", charges.c.account, charges.c.key_shape, charges.c.at, where=_known)
 
 incidents = Table(
     "incidents",
@@ -204,13 +199,8 @@ incidents = Table(
 )
 
 # An incident that is found again is stored once. Also finds the incidents of an order.
-Index(
-    "uq_incidents_order_id_kind_detail",
-    incidents.c.order_id,
-    incidents.c.kind,
-    incidents.c.detail,
-    unique=True,
-)
+_what = (incidents.c.order_id, incidents.c.kind, incidents.c.detail)
+Index("uq_incidents_order_id_kind_detail", *_what, unique=True)
 _partial_index("ix_incidents_open", incidents.c.at, incidents.c.id, where=incidents.c.closed_at.is_(None))
 
 interventions = Table(
@@ -282,7 +272,3 @@ strange_messages = Table(
     Column("body", Text, nullable=False),
     Column("size", BigInteger, nullable=False),  # Bytes of the whole body.
 )
-
-# Literals, not parameters: a planner uses a partial index only for a value that it sees.
-QUEUED: ColumnElement[str] = literal_column("'queued'")
-IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")
