@@ -113,7 +113,7 @@ def commit_errors() -> Iterator[None]:
         if exhausted_resource(error) is not None:
             raise  # `exhaustion_as_unavailable` says the same, and names the resource.
         raise DatabaseUnavailableError(
-            f"the orders database went away during a commit, which may have happened or not; {SAFE_TO_REPEAT}"
+            f"the orders database did not confirm a commit, which may have happened or not; {SAFE_TO_REPEAT}"
         ) from error
 
 

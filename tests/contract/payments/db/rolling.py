@@ -1,4 +1,4 @@
-"""What a rolled fleet does to a database: the version after migrates it, or it is taken back."""
+"""What happens to the database of a rolled fleet: the version after migrates it, or it is taken back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Foreign messages are kept readable, and limited in number and size, on both databases."""
+"""Strange messages are stored readable, and limited in number and size, on both databases."""
 
 from __future__ import annotations
 
