@@ -76,26 +76,37 @@ def has_table(connection: Connection, name: str) -> bool:
     return name in known
 
 
-def existing_columns(connection: Connection, table: Table) -> list[Column[Any]]:
-    """The columns of a table that the database has: without those of `schema.NEWEST` that it does not have yet."""
+def missing_columns(connection: Connection, table: Table) -> set[str]:
+    """The columns of a table with the mark `schema.NEWEST` that the database does not have yet."""
+    newest = {column.name for column in table.c if "newest" in column.info}
     known = _existing.setdefault(connection.engine, set())
-    asked = {f"{table.name}.{column.name}" for column in table.c if "newest" in column.info}
-    if not asked <= known:
-        found = inspect(connection).get_columns(table.name)
-        known |= asked & {f"{table.name}.{column['name']}" for column in found}
-    return [column for column in table.c if f"{table.name}.{column.name}" not in asked - known]
+    missing = {name for name in newest if f"{table.name}.{name}" not in known}
+    if missing:
+        found = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        known.update(f"{table.name}.{name}" for name in missing & found)
+        missing -= found
+    return missing
+
+
+def existing_columns(connection: Connection, table: Table) -> Sequence[Table | Column[Any]]:
+    """What to select for whole rows: the table, or the columns that exist while one is missing."""
+    missing = missing_columns(connection, table)
+    # Not the columns always: SQLAlchemy would take 0.15 ms longer for each statement.
+    return [column for column in table.c if column.name not in missing] if missing else [table]
 
 
 def without_missing_columns(
     connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
+) -> Sequence[dict[str, Any]]:
     """Rows to insert, without the columns that are missing; `SchemaError` if a row has a value for one of them."""
-    missing = {*table.c.keys()} - {column.key for column in existing_columns(connection, table)}
+    missing = missing_columns(connection, table)
     for name in missing:
         if any(row.get(name) is not None for row in rows):
             raise SchemaError(
                 f"the orders database has no column {name} before its next revision: run `breakwall db upgrade`"
             )
+    if not missing:
+        return rows
     return [{name: value for name, value in row.items() if name not in missing} for row in rows]
 
 

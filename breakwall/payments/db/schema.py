@@ -51,7 +51,7 @@ class ResolvedBy(StrEnum):
 
 
 # The ``info`` of a column that the newest revision adds to an existing table. Statements leave the column out while the
-# database does not have it (`revisions.existing_columns`). The version after removes the mark.
+# database does not have it (`revisions.missing_columns`). The version after removes the mark.
 NEWEST = {"newest": True}
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_
 
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.revisions import existing_columns
+from breakwall.payments.db.revisions import missing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.keys import order_id_within
@@ -17,6 +17,7 @@ from breakwall.payments.orders import OrderStatus, StoredAttempt, StoredOrder
 from breakwall.pickling import Picklable
 from breakwall.texts import is_allowed, quoted
 
+_ORDER_COLUMNS = [orders.c[name] for name in StoredOrder.__dataclass_fields__]
 _ATTEMPT_COLUMNS = [attempts.c[name] for name in StoredAttempt.__dataclass_fields__]
 
 
@@ -172,8 +173,8 @@ def _find_pruned(connection: Connection, name: str, way: Naming) -> PrunedOrder 
 
 
 def _select_orders(connection: Connection) -> Select[Any]:
-    names = StoredOrder.__dataclass_fields__
-    return select(*(column for column in existing_columns(connection, orders) if column.key in names))
+    missing = missing_columns(connection, orders)
+    return select(*(column for column in _ORDER_COLUMNS if column.name not in missing))
 
 
 def _order(row: Row[Any]) -> StoredOrder:
