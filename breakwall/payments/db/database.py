@@ -22,6 +22,7 @@ from breakwall.payments.db.errors import (
     commit_errors,
     driver_errors_as_unavailable,
     exhaustion_as_unavailable,
+    sqlstate,
     statement_errors,
 )
 from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, MIN_LOCK_TIMEOUT, LockBudget
@@ -134,7 +135,7 @@ class Database:
         """Whether nothing has happened, and the cause may be gone."""
         if isinstance(error, StaleConnectionError):
             return True  # The pool has just dropped every old connection.
-        if getattr(error.orig, "sqlstate", None) in ROLLED_BACK:
+        if sqlstate(error.orig) in ROLLED_BACK:
             time.sleep(DEADLOCK_PAUSE)
             return True
         return forget_dropped(self.engine, error)

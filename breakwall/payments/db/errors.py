@@ -90,7 +90,7 @@ def statement_errors(connection: Connection) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        if encoding == "UTF8" or getattr(error.orig, "sqlstate", None) not in _NOT_IN_ENCODING:
+        if encoding == "UTF8" or sqlstate(error.orig) not in _NOT_IN_ENCODING:
             raise
         raise DatabaseUnavailableError(
             f"the orders database cannot hold a text ({first_line(error.orig)}), because its encoding is {encoding}; "
@@ -108,7 +108,7 @@ def commit_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in ROLLED_BACK:
+        if sqlstate(error.orig) in ROLLED_BACK:
             raise  # The server answered: nothing was committed.
         if exhausted_resource(error) is not None:
             raise  # `exhaustion_as_unavailable` says the same, and names the resource.
@@ -126,6 +126,11 @@ def cannot_be_made(error: OSError) -> DatabaseUnavailableError:
     )
 
 
+def sqlstate(error: object) -> str | None:
+    """PostgreSQL's code of a driver's error; None on SQLite, and without an answer."""
+    return getattr(error, "sqlstate", None)
+
+
 def first_line(error: object) -> str:
     """The first line of the driver's message. It names host and user, never the password or the statement."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -136,7 +141,7 @@ def _unavailable(error: Exception, what: str, url: URL) -> str:
     first = first_line(cause)
     if url.username and not url.password:
         first = first.replace(url.username, "…")  # It may be a password that stands in the place of a user.
-    if getattr(cause, "sqlstate", None) == _DISK_FULL:
+    if sqlstate(cause) == _DISK_FULL:
         return f"the orders database has no room on its disk ({first}); nothing was changed. Make some on its server."
     return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, first, url)}"
 

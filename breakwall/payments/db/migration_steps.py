@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from breakwall.payments.db.errors import ROLLED_BACK, DatabaseUnavailableError
+from breakwall.payments.db.errors import ROLLED_BACK, DatabaseUnavailableError, sqlstate
 from breakwall.payments.db.sqlite import BEGIN, READ_ONLY
 
 T = TypeVar("T")
@@ -160,4 +160,4 @@ class MigrationSteps:
 
 
 def _is_locked(error: OperationalError) -> bool:
-    return getattr(error.orig, "sqlstate", None) in _LOCKED or "database is locked" in str(error.orig)
+    return sqlstate(error.orig) in _LOCKED or "database is locked" in str(error.orig)

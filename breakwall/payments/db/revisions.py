@@ -17,7 +17,7 @@ from sqlalchemy import Column, Connection, Engine, Table, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from breakwall.migrations import HEAD
-from breakwall.payments.db.errors import SchemaError
+from breakwall.payments.db.errors import SchemaError, sqlstate
 from breakwall.payments.db.sqlite import READ_ONLY
 
 # The revision of the version before: this version works with it, and `downgrade` goes back to it.
@@ -115,6 +115,6 @@ def forget_dropped(engine: Engine, error: DBAPIError) -> bool:
 
     Then the next transaction asks again. The failed one has changed nothing, and can be repeated.
     """
-    undefined = getattr(error.orig, "sqlstate", None) in _UNDEFINED
+    undefined = sqlstate(error.orig) in _UNDEFINED
     missing = undefined or any(words in str(error.orig) for words in _MISSING)
     return missing and bool(_existing.pop(engine, None))
