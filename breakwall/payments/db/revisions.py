@@ -89,9 +89,9 @@ def missing_columns(connection: Connection, table: Table) -> set[str]:
 
 
 def existing_columns(connection: Connection, table: Table) -> Sequence[Table | Column[Any]]:
-    """What to select for whole rows: the table, or the columns that exist while one is missing."""
+    """What to select for whole rows: the table, or, while a column is missing, the columns that exist."""
     missing = missing_columns(connection, table)
-    # Not the columns always: SQLAlchemy would take 0.15 ms longer for each statement.
+    # The table where possible: with its columns one by one, a statement takes 0.15 ms longer.
     return [column for column in table.c if column.name not in missing] if missing else [table]
 
 
