@@ -2,8 +2,8 @@
 
     python bench/bytes_per_order.py [--orders N] [--postgres URL]
 
-Fills an empty SQLite file with paid orders of one attempt each, as the ledger writes them, then prunes them. Does the
-same on an empty PostgreSQL database if one is given. Sizes are of freshly packed tables and their indexes.
+Fills an empty SQLite file with paid orders of one attempt each, as the ledger writes them, then prunes them. With
+--postgres it does the same in that empty database. Sizes are of vacuumed tables and their indexes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ REALISTIC_KEYS = (
     "UPDATE charges SET key = order_id, charge_id = 'ch_' || substr(order_id, 1, 24)",
 )
 
-Sizes = dict[str, float]
-"""Bytes by table, its indexes included."""
+Sizes = dict[str, float]  # Bytes by table, its indexes included.
 
 
 def sqlite_sizes(connection: Connection) -> Sizes:
@@ -51,8 +50,8 @@ def postgres_sizes(connection: Connection) -> Sizes:
     return {name: connection.scalar(wanted, {"name": name}) or 0 for name in TABLES}
 
 
-def pack(database: Database) -> None:
-    """Make the tables as small as possible: what a busy database adds depends on its vacuum."""
+def vacuum(database: Database) -> None:
+    """Make the tables as small as possible: the space that a busy database adds depends on its vacuum."""
     if database.engine.dialect.name == "sqlite":
         database.close()
         with closing(sqlite3.connect(str(database.engine.url.database), isolation_level=None)) as plain:
@@ -69,16 +68,16 @@ def measure(name: str, url: str, sizes: Callable[[Connection], Sizes], orders: i
     upgrade(database.engine)
     fill(database.engine, Backlog(finished=orders))
     with database.engine.begin() as connection:
-        # Keys as long as the derived ones, and charges as a service names them.
+        # Keys as long as derived ones, and ids of charges as a service makes them.
         for statement in REALISTIC_KEYS:
             connection.execute(text(statement))
-    pack(database)
+    vacuum(database)
     before = database.read(sizes)
     started = time.perf_counter()
     pruning = Pruning(database, keys_for=400 * 86_400.0, sleep=lambda seconds: None)
     pruned = sum(number for number, _ in pruning.run(0.0))
     took = time.perf_counter() - started
-    pack(database)
+    vacuum(database)
     after = database.read(sizes)
     database.close()
     print(f"{name}: {pruned:,} orders; pruned {pruned / took:,.0f} a second")

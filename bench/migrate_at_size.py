@@ -2,8 +2,8 @@
 
     python bench/migrate_at_size.py --orders 2000000 --open 100000
 
-Starts a PostgreSQL of its own and removes it again. Prints how long the migration takes, and the longest transaction of
-the writer before and during it; exits 1 if one took longer than a second, or failed.
+Starts a private PostgreSQL and removes it. Prints how long the migration takes, and the longest transaction of the
+writer before and during it. Exits with 1 if a transaction took longer than a second, or failed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from tests.revision_0003 import Writer, fill
 from tests.servers import PostgresServer, Workspace
 
 QUIET_SECONDS = 20.0
-MAX_WAIT = 1.0
-"""Seconds that a writer's transaction may take."""
+MAX_WAIT = 1.0  # Seconds that a writer's transaction may take.
 
 
 class DurablePostgres(PostgresServer):
-    """Configured as for payments, unlike in the tests: a commit is on the disk."""
+    """Configured as for payments: unlike in the tests, a commit is on the disk."""
 
     def _command(self) -> list[str]:
         settings = ("fsync=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB")

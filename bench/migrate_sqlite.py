@@ -44,7 +44,7 @@ VALUES (:id, :id, 'u1', 1000, 'KRW', 'declined', :id, {NOW}, {NOW})
 
 
 class Writer:
-    """Writes an order as the version before does, again and again, in a thread. ``waits``: seconds that each took."""
+    """Writes orders as the version before does, in a thread. ``waits``: seconds that each transaction took."""
 
     def __init__(self, path: Path) -> None:
         self.waits: list[float] = []
@@ -74,7 +74,7 @@ class Writer:
 
 
 def fill(path: Path, orders: int, open_orders: int) -> None:
-    """Migrate to 0003 and put orders in, each with an attempt; some of them are queued."""
+    """Migrate to 0003 and insert orders with an attempt each; some of them are queued."""
     engine = open_engine(f"sqlite:///{path}")
     with mock.patch.object(migrate, "HEAD", "0003"):
         migrate.upgrade(engine)

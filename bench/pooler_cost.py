@@ -1,10 +1,10 @@
-"""The cost of preparing no statement and of setting the timeouts within each transaction, on PostgreSQL.
+"""What it costs on PostgreSQL to prepare no statement, and to set the timeouts within each transaction.
 
     python bench/pooler_cost.py
 
 Places orders with three engines in turns, in one process and one run: as before (timeouts as start-up options,
-statements prepared after five uses), as now, and as now with statements that stay prepared. Prints the processor time
-of this process and of the server for each order, and its ratio to the first engine.
+statements prepared after five uses), as now, and as now with prepared statements. Prints the processor time of this
+process and of the server for each order, and its ratio to that of the first engine.
 """
 
 from __future__ import annotations

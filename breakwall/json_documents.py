@@ -49,9 +49,7 @@ def placed_order_document(order: Order, result: PlaceResult) -> dict[str, Any]:
     return {
         "id": result.order_id,
         "idempotency_key": order.idempotency_key,
-        "user_id": order.user_id,
-        "amount": order.amount,
-        "currency": order.currency,
+        **asdict(order),
         "status": result.status.value,
         "charge_id": result.charge_id,
         "replayed": result.replayed,

@@ -1,7 +1,7 @@
 """Reads orders from files: CSV, a JSON array or JSON Lines. Each record is checked on its own."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -9,9 +9,7 @@ from breakwall.currencies import MINOR_DIGITS
 from breakwall.files.amounts import AmountError, Units, minor_units
 from breakwall.files.columns import Columns
 from breakwall.files.records import Record, Records
-from breakwall.payments.orders import InvalidOrderError, Order
-
-FIELDS = tuple(field.name for field in fields(Order))  # What `--columns` can name.
+from breakwall.payments.orders import FIELDS, REQUIRED, InvalidOrderError, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +22,11 @@ class OrderLine:
 
 
 class OrderFile(Iterable[OrderLine]):
-    """The orders of a file, one at a time.
+    """The orders of a file, one at a time. Raises `UnreadableFileError` if the file cannot be read, also after some.
 
-    Args:
-        stream: the file.
-        columns: the file's columns for those of `FIELDS` that have another name there. With it, columns of unknown
-            names are ignored; without it, a JSON object must have exactly the fields of an order.
-        units: what the amounts count.
-        encoding: None: as a byte order mark says, else UTF-8.
-
-    Attributes:
-        position: bytes of the file read so far.
-
-    Raises:
-        UnreadableFileError: the file cannot be read, from its beginning or from here on.
+    ``columns`` names the file's columns for `FIELDS` that have another name there. With it, unknown columns are
+    ignored; without it, an unknown field of a JSON object is a problem. The encoding is by default that of a byte order
+    mark, else UTF-8.
     """
 
     def __init__(
@@ -48,13 +37,14 @@ class OrderFile(Iterable[OrderLine]):
         units: Units = Units.MINOR,
         encoding: str | None = None,
     ) -> None:
-        wanted = Columns({name: (name,) for name in FIELDS}, FIELDS, columns)
+        wanted = Columns({name: (name,) for name in FIELDS}, REQUIRED, columns)
         self._records = Records(stream, wanted, encoding=encoding, may_be_empty=True)
         self._units = units
         self._strict = self._records.json and not columns
 
     @property
     def position(self) -> int:
+        """Bytes of the file that were read."""
         return self._records.position
 
     def __iter__(self) -> Iterator[OrderLine]:
@@ -74,15 +64,15 @@ class OrderFile(Iterable[OrderLine]):
         return OrderLine(record.number, Order.from_json(self._with_amount(fields)))
 
     def _with_amount(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """With the amount in minor units, where it can be converted."""
+        """The fields, with the amount in minor units if it can be converted."""
         amount, currency = fields.get("amount"), fields.get("currency")
         if amount is None or not isinstance(currency, str):
             return fields
-        # JSON has numbers: a text as an amount in minor units is an error in the file.
+        # JSON has numbers, so an amount in minor units that is a text is an error in the file.
         if self._records.json and self._units is Units.MINOR and not isinstance(amount, Decimal):
             return fields
         if currency not in MINOR_DIGITS:
-            return {**fields, "amount": 1}  # any amount: the error to report is the unknown currency
+            return {**fields, "amount": 1}  # Any amount: the error to report is the unknown currency.
         return {**fields, "amount": minor_units(amount, currency, self._units)}
 
 

@@ -8,7 +8,7 @@ from breakwall.payments.db.schema import metadata
 
 
 def commit_revision(*, ctx: Any, **_: Any) -> None:
-    """Commit the number of a revision that works in steps, together with its last step."""
+    """Commit the number of a revision that works in steps."""
     steps = context.config.attributes.get("steps")
     if steps is not None and not steps.new:
         ctx.connection.commit()

@@ -1,6 +1,6 @@
-"""Logs the changes of the payment circuit, each with its cause: what an outage looks like from the outside.
+"""Logs each change of the payment circuit, with its cause.
 
-Openings, overrides and the return are warnings, so that Celery's default level shows them.
+Openings, closings after them and overrides are warnings, so that Celery's default level shows them.
 """
 
 import logging
@@ -15,8 +15,7 @@ from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer
 
 log = logging.getLogger("breakwall.circuit")
 
-MAX_ANSWERS = 10_000  # Answers of this process that explain an opening, at most.
-
+MAX_ANSWERS = 10_000  # The answers that are kept to explain an opening: the newest.
 SHOWN_CODES = 5
 
 _MODES = {
@@ -28,10 +27,10 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What this process saw within the window before an opening; ``kinds`` counts the failures by their codes."""
+    """What happened in this process within the window before an opening."""
 
     calls: int
-    kinds: Counter[str]
+    kinds: Counter[str]  # Failures by their codes.
 
     @property
     def failures(self) -> int:
@@ -39,7 +38,7 @@ class Cause:
 
     def __str__(self) -> str:
         if not self.failures:
-            return "this process saw none of it"
+            return "no call failed in this process"
         named = ", ".join(f"{kind} ({number:,})" for kind, number in self.kinds.most_common(SHOWN_CODES))
         return f"in this process {self.failures:,} of {self.calls:,} calls failed: {named}"
 
@@ -47,10 +46,8 @@ class Cause:
 class CircuitLog:
     """Listens to a circuit's events and to the answers that cause them. Safe for threads.
 
-    Args:
-        clock: seconds, monotonic.
-        window: seconds for which failures count for the circuit.
-        pause: seconds between two openings that are warnings; openings in between, and their ends, are logged at INFO.
+    Failures count for ``window`` seconds. An opening within ``pause`` seconds after a warning is logged at INFO, and so
+    is its end.
     """
 
     def __init__(self, clock: Callable[[], float], *, window: float, pause: float = 0.0) -> None:
@@ -65,7 +62,7 @@ class CircuitLog:
         self._state_known = False
 
     def record_answer(self, answer: ChargeAnswer | LookupAnswer) -> None:
-        """Remember an answer of the payment service; to be called before the circuit hears of it."""
+        """Keep an answer of the payment service. Call this before the outcome is recorded in the circuit."""
         if answer.health is Health.NEUTRAL:
             return
         code = None if answer.health is Health.SUCCESS else answer.code or "without a code"
@@ -93,7 +90,7 @@ class CircuitLog:
             self._level = logging.INFO if now < self._quiet_until else logging.WARNING
             if self._level == logging.WARNING:
                 self._quiet_until = now + self._pause
-        # The circuit that a process finds at its start may have been open for long.
+        # A process may find the circuit open at its start.
         opened = "opened again" if again else "opened" if known or cause.failures else "is open"
         log.log(
             self._level,
@@ -111,7 +108,7 @@ class CircuitLog:
 
     def _half_opened(self, event: Transition) -> None:
         with self._lock:
-            self._answers.clear()  # of calls that were in hand when it opened, and not of probes
+            self._answers.clear()  # They are of calls that were in progress when it opened, not of probes.
         half_open = "the circuit %s is half-open: a few calls try the payment service"
         log.info(half_open, event.name, extra=_fields(event))
 
@@ -119,7 +116,7 @@ class CircuitLog:
         with self._lock:
             since, self._open_since = self._open_since, None
             self._state_known = True
-            self._answers.clear()  # they cannot explain the next opening
+            self._answers.clear()  # They cannot explain the next opening.
         if since is None:
             return
         lasted = self._clock() - since
@@ -151,10 +148,10 @@ class CircuitLog:
         )
 
     def _take_cause(self, event: Transition) -> Cause:
-        """What explains this opening, and no other one."""
+        """The cause of this opening. Its answers explain no later one."""
         with self._lock:
             answers, self._answers = self._answers, deque(maxlen=MAX_ANSWERS)
-        # A process that has not seen it half-open had no probe, only calls in hand from before.
+        # From open to open this process saw no half-open circuit and had no probe: its answers are of earlier calls.
         since = self._clock() - self._window if event.before is not CircuitState.OPEN else float("inf")
         codes = [code for at, code in answers if at >= since]
         return Cause(len(codes), Counter(code for code in codes if code is not None))
@@ -165,7 +162,7 @@ def _fields(event: Transition, **more: object) -> dict[str, object]:
 
 
 def _reason(event: Transition) -> str:
-    # A process that looks once a second has often not seen it half-open.
+    # A process that refreshes once a second often does not see it half-open.
     if event.before is CircuitState.HALF_OPEN or event.reopenings:
         return "a probe failed"
     if event.failures == 0:

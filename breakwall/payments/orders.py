@@ -1,9 +1,9 @@
-"""An order as its caller places it, its states, and an order and its attempts as they are stored."""
+"""An order as a caller places it, its states, and an order and its attempts as they are stored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -88,6 +88,22 @@ class Order:
 
     Raises:
         InvalidOrderError: naming each unusable field.
+
+    A new field has a default, because earlier callers, files and versions do not send it. It is added, in this order:
+
+    1. Here, with its check in `_problems`, and to `StoredOrder`, with the same default: a database of the version
+       before does not have the column. `StoredOrder.check_same_as` then compares it.
+    2. To `db.schema.orders`, as a column of the same name that may be empty, with ``info=NEWEST``, and to a revision:
+       see `breakwall.migrations`. `ledger.accept` stores it and `ledger.queries` reads it without a change.
+    3. If it is sent: to `gateways.base.ChargeRequest`, with the default None, and to `ledger.claim.charge_request`, by
+       ``getattr`` with a default while its column is NEWEST. `gateways.http` then sends it unless it is None; each
+       other gateway names it. The simulator ignores it, unless you add it to `simulator.service.Payload`. Workers are
+       updated before producers: one of the version before sends the order without it, under the same key.
+    4. If it must outlive the pruning of the order: to `known_keys` and to `ledger.pruned_orders`, where ``_row`` also
+       takes it from the request of an order that a late answer brings back.
+    5. Import: `producers.order_files` reads it by its name. Convert it there if it is no text: CSV has only texts.
+    6. Commands: as an option of `cli.orders.place` and a line of `cli.orders.order_text`. `documents` needs no change.
+    7. Texts: README.md, docs/reconciliation.md (the fields of an import), the page of each gateway, CHANGELOG.md.
     """
 
     user_id: str
@@ -102,22 +118,28 @@ class Order:
 
     @classmethod
     def from_json(cls, document: object) -> Order:
-        """Build an order from a parsed JSON object with exactly the fields of `Order`.
+        """Build an order from a parsed JSON object that has the `REQUIRED` fields, and no others than `FIELDS`.
 
         Raises:
             InvalidOrderError: also for a missing or an unknown field.
         """
         if not isinstance(document, dict):
             raise InvalidOrderError({"order": "should be a JSON object"})
-        names = [field.name for field in fields(cls)]
-        problems = {name: "is missing" for name in names if name not in document}
-        wanted = ", ".join(names)
+        problems = {name: "is missing" for name in REQUIRED if name not in document}
+        wanted = ", ".join(FIELDS)
         problems |= {
-            str(name): f"is not a field of an order ({wanted})" for name in document if name not in names
+            str(name): f"is not a field of an order ({wanted})" for name in document if name not in FIELDS
         }
         if problems:
             raise InvalidOrderError(problems)
         return cls(**document)
+
+
+FIELDS = tuple(field.name for field in fields(Order))
+
+REQUIRED = tuple(  # The fields without a default.
+    field.name for field in fields(Order) if field.default is field.default_factory is MISSING
+)
 
 
 def _problems(order: Order) -> Iterator[tuple[str, str]]:
@@ -143,11 +165,7 @@ def _amount_problem(value: Any, currency: str | None) -> str | None:
 
 
 def check_caller_key(order: Order) -> None:
-    """Make sure that the caller's key can be sent as it is, in place of a derived one.
-
-    Raises:
-        InvalidOrderError: in the header, the key is longer than gateways accept.
-    """
+    """Raise `InvalidOrderError` if the caller's own key is too long for the header, where some characters take more."""
     if len(wire_key(order.idempotency_key)) > MAX_LENGTH:
         problem = (
             f"should be at most {MAX_LENGTH} characters long as it travels: a percent sign takes three, and so "
@@ -163,7 +181,7 @@ class StoredOrder:
     Attributes:
         idempotency_key: the caller's own key.
         charge_key: the key that is sent to the payment service.
-        suspected_at: since when it may have been charged without an attempt that shows it, see `operator.suspect`.
+        suspected_at: since when it may have been charged without an attempt in the database, see `operator.suspect`.
     """
 
     id: str
@@ -185,8 +203,7 @@ class StoredOrder:
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
-        compared = ("user_id", "amount", "currency")
-        differing = [name for name in compared if getattr(self, name) != getattr(order, name)]
+        differing = [name for name in FIELDS if getattr(self, name) != getattr(order, name)]
         if differing:
             raise IdempotencyConflictError(self.idempotency_key, differing)
 
@@ -197,7 +214,7 @@ class StoredAttempt:
 
     Attributes:
         gateway_key: the key that was sent with it.
-        settled_by: what has resolved it other than an answer to it: one of `schema.ResolvedBy`, or None.
+        settled_by: what resolved it, if it was not the answer to it: one of `schema.ResolvedBy`, or None.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The site's name: it sets the site's orders and keys apart from those of other sites on one payment account."""
+"""The site's name. It keeps the site's orders and keys apart from those of other sites on one payment account."""
 
 from sqlalchemy import Connection, Engine, select
 
@@ -9,25 +9,18 @@ from breakwall.payments.db.sqlite import READ_ONLY
 
 
 def read_site(database: Database, lock_budget: LockBudget | None = None) -> str:
-    """The name that the database's first migration gave the site. Raises as `Database.read`."""
+    """The name that a migration gave the site."""
     return database.read(_name, lock_budget=lock_budget)
 
 
 def check_site(engine: Engine, wanted: str | None) -> str:
-    """The name of the database's site.
-
-    Args:
-        wanted: the name in the settings; None if they have none.
-
-    Raises:
-        SchemaError: the settings have another name than the database.
-    """
+    """The name of the database's site. If the settings ask for another one, raise `SchemaError`."""
     with engine.connect().execution_options(**READ_ONLY) as connection:
         kept = _name(connection)
     if wanted is not None and kept != wanted:
         raise SchemaError(
-            f"BREAKWALL_SITE is {wanted!r}, the orders database is of site {kept!r}: with another name the same "
-            "order would be charged under another key. Set the database's name, or leave BREAKWALL_SITE out"
+            f"BREAKWALL_SITE is {wanted!r}, but the orders database belongs to the site {kept!r}: with another name "
+            "the same order would be charged under another key. Set the database's name, or unset BREAKWALL_SITE"
         )
     return kept
 

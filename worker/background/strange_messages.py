@@ -11,7 +11,7 @@ from breakwall.broker.messages.strange import StrangeMessage
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS
 from breakwall.log_throttle import LogThrottle
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.strange_messages import MessageParts, store_messages
+from breakwall.payments.fleet.strange_messages import store_messages
 
 log = logging.getLogger("breakwall.worker")
 
@@ -30,7 +30,7 @@ class StrangeMessageRecorder:
     def __init__(self, database: Callable[[], Database], clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._throttle = LogThrottle(clock)
-        self._waiting: queue.Queue[MessageParts | None] = queue.Queue(QUEUE_SIZE)
+        self._waiting: queue.Queue[StrangeMessage | None] = queue.Queue(QUEUE_SIZE)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -43,7 +43,7 @@ class StrangeMessageRecorder:
                 *(message.reason, more),
             )
         with suppress(queue.Full):
-            self._waiting.put_nowait(MessageParts(message.reason, message.headers, message.body))
+            self._waiting.put_nowait(message)
         self._start()
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class StrangeMessageRecorder:
             closed = None in batch
             self._store([message for message in batch if message is not None])
 
-    def _store(self, batch: list[MessageParts]) -> None:
+    def _store(self, batch: list[StrangeMessage]) -> None:
         if not batch:
             return
         try:

@@ -1,8 +1,7 @@
 """Strange messages: those on our queue that Breakwall did not write."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_BYTES = 1_048_576  # Of a message: hundreds of times as many as ours have.
 
@@ -11,8 +10,7 @@ class StrangeError(ValueError):
     """A message is strange. The text is the reason and repeats nothing of the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class StrangeMessage:
+class StrangeMessage(NamedTuple):
     """A strange message, as far as it could be read."""
 
     reason: str

@@ -46,7 +46,8 @@ def import_orders(
 
     Exits with 1 if a line was bad, and with 2 if the file cannot be read.
     """
-    from breakwall.producers.order_files import FIELDS, OrderFile
+    from breakwall.payments.orders import FIELDS
+    from breakwall.producers.order_files import OrderFile
 
     names, decoding = columns_named(columns, FIELDS), encoding_named(encoding)
 

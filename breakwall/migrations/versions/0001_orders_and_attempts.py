@@ -1,4 +1,4 @@
-"""Orders, their attempts, and incidents for a person to look at."""
+"""Orders, their attempts, and incidents for a person to check."""
 
 import sqlalchemy as sa
 from alembic import context, op

@@ -1,4 +1,4 @@
-"""Actions of people on orders, an index of charges, and incidents of charges after a person's resolution."""
+"""Actions of people on orders, an index of charges, and incidents of a charge after a person's resolution."""
 
 import sqlalchemy as sa
 from alembic import context, op

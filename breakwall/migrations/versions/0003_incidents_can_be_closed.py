@@ -1,7 +1,7 @@
 """Incidents can be closed, and the same incident is stored once.
 
-Workers of the version before continue while this runs, and afterwards. Nothing that they know is changed, nothing is
-copied, and a trigger drops the incident that they insert again.
+Workers of the version before continue while this runs, and afterwards. It changes nothing that they know and copies
+nothing. A trigger drops an incident that they insert a second time.
 """
 
 import sqlalchemy as sa

@@ -1,12 +1,12 @@
 """Rules read columns, a charge belongs to one order, and the site has a name.
 
-Workers of the version before continue while this runs, and afterwards: columns that they leave empty are read from
-the codes and texts that they write (`ledger.attempt_conditions`). They do not know the new columns, so they and the
-commands are replaced before the producers, see `docs/operations.md`.
+Workers of the version before continue while this runs, and afterwards. They leave the new columns empty, so the rules
+then read the codes and texts that they write (`ledger.attempt_conditions`). They and the commands are replaced before
+the producers, see `docs/operations.md`.
 
-First the columns are added, empty, which takes a moment. Then they are filled for the orders that are open at that
-time, in batches: the table `open_before_0004` lists the remaining ones, and is dropped at the end. Each step may be
-done twice.
+First the columns are added, empty, which takes a moment. Then they are filled in batches for the orders that are open
+at that time. The table `open_before_0004` lists the remaining ones; it is dropped at the end. Each step may be done
+twice.
 """
 
 import secrets
@@ -179,8 +179,8 @@ def _make_charges() -> None:
 
 
 def _list_open_orders(connection: sa.Connection) -> None:
-    """Read all orders once. Those that become open later are written by a process that fills the columns, or by one of
-    the version before, whose rows are read from their texts."""
+    """Read all orders once. An order that becomes open later needs no filling: either its process fills the columns,
+    or it is of the version before, and the rules read the texts of its rows."""
     if sa.inspect(connection).has_table(_TO_FILL.name):
         return  # An interrupted migration continues with the remaining ones.
     op.create_table(_TO_FILL.name, sa.Column("id", sa.String(length=32), primary_key=True))
@@ -196,7 +196,7 @@ def _fill_open_orders(steps: Any) -> None:
 
 
 def _fill_some(last: str, connection: sa.Connection) -> str | None:
-    """Fill the next batch after the id ``last``; returns the last id of the batch, or None after the last batch."""
+    """Fill the next batch after the id ``last``; returns the batch's last id, or None after the last batch."""
     waiting = sa.select(_TO_FILL.c.id).where(_TO_FILL.c.id > last).order_by(_TO_FILL.c.id).limit(BATCH)
     ids = list(connection.scalars(waiting))
     if not ids:
@@ -280,7 +280,7 @@ def _replace_check(table: str, name: str, check: str) -> None:
 
 
 def _validate_checks(connection: sa.Connection) -> None:
-    """Have PostgreSQL check the existing rows by the new constraints. Others read and write meanwhile."""
+    """Let PostgreSQL check the existing rows by the new constraints. Others read and write meanwhile."""
     if connection.dialect.name != "postgresql":
         return
     checks = {
@@ -319,7 +319,7 @@ def _report(shared: list[tuple[str, str]], _: sa.Connection) -> None:
 
 def _doubt_refusals(ids: list[str]) -> None:
     """Have orders looked up that a person has retried after a refusal. The look-up asks for the refused key, because
-    the version before has rotated it without a look-up."""
+    the version before has rotated that one without a look-up."""
     doubted = [
         {"of": order_id, "refused": number, "key": key}
         for order_id, number, key in op.get_bind().execute(_RETRIED_AFTER_A_REFUSAL, {"ids": ids})
@@ -392,7 +392,7 @@ def _schema_is_writable(connection: sa.Connection) -> bool:
 
 
 def _fills(ids: list[str]) -> Iterator[sa.Update]:
-    """The updates for some orders that are not finished: no rule asks about an attempt of a finished order."""
+    """The updates for some orders that are not finished: no rule reads an attempt of a finished order."""
     of_open = _ATTEMPTS.c.order_id.in_(ids)
     code, detail = (sa.func.coalesce(column, "") for column in (_ATTEMPTS.c.code, _ATTEMPTS.c.detail))
     change = sa.update(_ATTEMPTS).where(of_open)

@@ -1,7 +1,7 @@
-"""Tables for what is left of pruned orders, for the workers' heartbeats, and for foreign messages.
+"""Tables for what is kept of pruned orders, for the workers' heartbeats, and for strange messages.
 
-Only new tables: a process of the version before does not use them, and one of this version works without them until
-they exist.
+Only new tables: a process of the version before does not use them, and a process of this version works without them
+until they exist.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""The database's clock, as SQL: due times, leases and key ages depend on no clock of a host."""
+"""The database's clock, as SQL: due times, leases and key ages do not depend on a host's clock."""
 
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Clock(Protocol):
-    """Where the ledger takes its time from; tests pass one that they move by hand."""
+    """Where the ledger reads the time; tests pass a clock that they set."""
 
     def after(self, seconds: float) -> ColumnElement[datetime]:
         """The moment ``seconds`` from now (negative: ago), as an SQL expression."""
@@ -40,7 +40,7 @@ class DatabaseClock:
         return _DatabaseTime(literal(float(seconds), _SECONDS))
 
 
-# One for all: SQLAlchemy inspects each new type, which is a fifth of the cost of building a statement.
+# One object for all: SQLAlchemy inspects each new type, which is a fifth of the cost of building a statement.
 _SECONDS = Float()
 
 

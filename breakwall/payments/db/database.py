@@ -14,6 +14,7 @@ from breakwall.crashpoints import reach
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
 from breakwall.payments.db.errors import (
     ROLLED_BACK,
+    SAFE_TO_REPEAT,
     DatabaseUnavailableError,
     SchemaError,
     StaleConnectionError,
@@ -21,11 +22,12 @@ from breakwall.payments.db.errors import (
     commit_errors,
     driver_errors_as_unavailable,
     exhaustion_as_unavailable,
+    sqlstate,
     statement_errors,
 )
 from breakwall.payments.db.lock_timeouts import LOCK_DEADLINE, MIN_LOCK_TIMEOUT, LockBudget
-from breakwall.payments.db.optional_tables import forget_dropped_tables
 from breakwall.payments.db.postgres import open_postgresql
+from breakwall.payments.db.revisions import forget_dropped
 from breakwall.payments.db.sqlite import READ_ONLY, open_sqlite
 from breakwall.sqlite.file import Mark, SqliteFile, sqlite_file
 from breakwall.sqlite.fork import inside_sqlite
@@ -38,31 +40,22 @@ T = TypeVar("T")
 
 log = logging.getLogger("breakwall.payments")
 
-# How often a transaction is tried, while each try ends with an error that proves that nothing happened.
+# Tries of a transaction, as long as each ends with an error that proves that nothing happened.
 MAX_TRIES = 4
-
-# Seconds before a transaction that lost a deadlock is tried again. At once, it could take the lock again that
-# the other one waits for, before that one has woken up.
+# Seconds before a transaction that lost a deadlock is tried again. Without the pause it could take the lock before
+# the other transaction, which waits for it, wakes up.
 DEADLOCK_PAUSE = 0.05
-
-# Seconds that a transaction waits for a descriptor or memory: other threads of this process give theirs back.
+# Seconds that a transaction waits for a descriptor or memory: other threads of this process free theirs.
 EXHAUSTION_TIMEOUT = 1.0
-
 EXHAUSTION_PAUSE = 0.02  # Seconds between two tries to connect meanwhile.
 
 
 class Database:
-    """The orders database. Safe for threads, and for a fork.
+    """The orders database at a ``sqlite:///…`` or ``postgresql://…`` URL. Safe for threads, and for a fork.
 
-    Args:
-        url: an SQLAlchemy URL, ``sqlite:///…`` or ``postgresql://…``.
-        prepare: called with the engine before the first transaction, and again if SQLite's file has been replaced;
-            raises `SchemaError` when the tables are not usable.
-        makes_file: ``prepare`` makes SQLite's file if it is missing.
-        pool_size: connections that are kept; more are opened while more threads ask.
-
-    Raises:
-        ValueError: the URL is written wrongly; the error says what would be right and nothing of the URL.
+    ``prepare`` is called before the first transaction, and again if SQLite's file was replaced. It raises `SchemaError`
+    if the tables cannot be used, and makes a missing file if ``makes_file`` is set. A URL that is written wrongly is a
+    `ValueError`, whose text does not repeat it.
     """
 
     def __init__(
@@ -71,7 +64,7 @@ class Database:
         *,
         prepare: Callable[[Engine], None] | None = None,
         makes_file: bool = False,
-        pool_size: int = 10,
+        pool_size: int = 10,  # Connections that are kept; more are opened while more threads need one.
     ) -> None:
         check_database_url(url)
         self._file = sqlite_file(make_url(url))
@@ -89,7 +82,7 @@ class Database:
 
     @property
     def prepared(self) -> object:
-        """Another object once the database has been replaced: what was read from it is no longer known to be true."""
+        """Another object after the database was replaced: what was read from it before may no longer be true."""
         return self._prepared
 
     def write(
@@ -97,12 +90,9 @@ class Database:
     ) -> T:
         """Run ``work`` in one transaction and commit it; ``name`` is for `crashpoints`.
 
-        Args:
-            lock_budget: how long it may wait for locks; without one, `lock_timeouts.LOCK_TIMEOUT`.
-
-        Raises:
-            DatabaseUnavailableError: the database cannot be reached; nothing is known to be committed.
-            SchemaError: from ``prepare``.
+        Without a budget it waits `lock_timeouts.LOCK_TIMEOUT` for locks. Raises `SchemaError` from ``prepare``, and
+        `DatabaseUnavailableError` if the database does not answer or refuses; its text says whether the commit may
+        have happened.
         """
         return self._run(lambda deadline: self._write_once(work, name, deadline), lock_budget)
 
@@ -118,7 +108,7 @@ class Database:
 
     def after_fork(self) -> None:
         """In a forked child: leave the connections to the process that opened them."""
-        # Kept alive: closing a connection here would end it for the parent.
+        # The reference stays: a pool that is collected closes its connections, and so ends them for the parent.
         self._inherited.append(self.engine.pool)
         self.engine.dispose(close=False)
         self._preparing = threading.Lock()
@@ -146,10 +136,10 @@ class Database:
         """Whether nothing has happened, and the cause may be gone."""
         if isinstance(error, StaleConnectionError):
             return True  # The pool has just dropped every old connection.
-        if getattr(error.orig, "sqlstate", None) in ROLLED_BACK:
+        if sqlstate(error.orig) in ROLLED_BACK:
             time.sleep(DEADLOCK_PAUSE)
             return True
-        return forget_dropped_tables(self.engine, error)
+        return forget_dropped(self.engine, error)
 
     def _write_once(self, work: Callable[[Connection], T], name: str, deadline: float) -> T:
         with self._connect().execution_options(**{LOCK_DEADLINE: deadline}) as connection:
@@ -178,20 +168,16 @@ class Database:
             time.sleep(EXHAUSTION_PAUSE)
 
     def _check_file(self, connection: Connection) -> None:
-        """After a commit: raise if it went into a file that was removed or replaced meanwhile."""
+        """Raise if the commit went into a file that was removed or replaced meanwhile: no other process reads it."""
         if self._file is None or not (change := self._file.describe_change(connection.info["files"])):
             return
-        # No other process sees what is written through it.
         connection.invalidate()
-        raise DatabaseUnavailableError(
-            f"{change}: nothing that was written just now is kept. Doing the same again, with the same idempotency "
-            "key, is safe"
-        )
+        raise DatabaseUnavailableError(f"{change}: what was just written is lost; {SAFE_TO_REPEAT}")
 
     def _ensure_prepared(self, deadline: float) -> None:
         if self._is_prepared():
             return
-        # Other threads wait for the one that prepares it, and no longer than for a lock.
+        # Other threads wait for the thread that prepares it, at most as long as for a lock.
         if not self._preparing.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise DatabaseUnavailableError("the orders database is still being prepared; nothing was changed")
         try:
@@ -205,7 +191,7 @@ class Database:
             self._preparing.release()
 
     def _is_prepared(self) -> bool:
-        """Whether it was prepared, and SQLite's file was neither removed nor replaced since."""
+        """Whether it was prepared, and SQLite's file is still the same."""
         if self._prepared is None or self._file is None:
             return self._prepared is not None
         now = self._file.mark()
@@ -223,7 +209,7 @@ class Database:
             replaced.was_opened = False
             self.engine.dispose()
         self._prepare(self.engine)
-        # In this order: a thread that sees the new mark, and so does not wait for the lock, sees the new object, too.
+        # The object first: a thread that sees the new mark takes no lock, and must see the new object.
         self._prepared = object()
         self._mark = self._file.mark() if self._file else None
         if replaced is not None:
@@ -235,23 +221,14 @@ class Database:
 
 
 def open_engine(url: str, *, file: SqliteFile | None = None, pool_size: int = 10) -> Engine:
-    """Make an engine for either database whose every wait is bounded.
+    """Make an engine for either database; each of its waits is bounded. Raises `ValueError` as `Database`.
 
-    Args:
-        file: of SQLite, to notice when it is removed or replaced; without one, the one that the URL names.
-
-    Raises:
-        ValueError: as `Database`.
+    If SQLite's file (default: the URL's) is removed or replaced, its connections notice it.
     """
     check_database_url(url)
     parsed = make_url(url)
-    # A customer's order is no part of an error's text.
-    options: dict[str, Any] = {
-        "pool_size": pool_size,
-        "max_overflow": 100,
-        "pool_timeout": 2.0,
-        "hide_parameters": True,
-    }
+    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 100, "pool_timeout": 2.0}
+    options["hide_parameters"] = True  # No part of an order may be in an error's text.
     if parsed.get_backend_name() == "sqlite":
         return open_sqlite(parsed, file or sqlite_file(parsed), **options)
     return open_postgresql(parsed, **options)
@@ -261,6 +238,6 @@ def _commit(connection: Connection) -> None:
     try:
         connection.commit()
     except BaseException:
-        # SQLAlchemy takes the transaction for ended, and would give the connection to the next one with it still open.
+        # For SQLAlchemy the transaction is over. In fact it is open, and the connection's next user would continue it.
         connection.invalidate()
         raise

@@ -1,4 +1,4 @@
-"""One error for a database that cannot be used: what the driver raised, in words that say what to do."""
+"""One error for a database that cannot be used. Its text says what the driver raised, and what to do."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,60 +12,50 @@ from breakwall.errors import BreakwallError, ExitCode
 from breakwall.host.exhaustion import EXHAUSTION_ERRORS, exhausted_resource
 from breakwall.payments.db.postgres import encoding_of
 
-# PostgreSQL's codes for a transaction that it has rolled back in favour of another one (deadlock,
-# serialization).
+# PostgreSQL's codes for a transaction that it has rolled back because of another one: deadlock, serialization.
 ROLLED_BACK = {"40P01", "40001"}
 
-# PostgreSQL's code for a full disk. It may also shut down because of it, and does not answer then.
-_DISK_FULL = "53100"
+_DISK_FULL = "53100"  # PostgreSQL's code. It may also shut down because of it, and then does not answer.
 
-# PostgreSQL's codes for a text that does not fit a database of another encoding than UTF-8.
+# PostgreSQL's codes for a text that does not fit into a database with another encoding than UTF-8.
 _NOT_IN_ENCODING = {"22P05", "22021", "22001"}
 
-# SQLite's codes for a file that this process may not use; they have other causes, too.
+# SQLite's codes for a file that this process may not use. They can have other causes.
 _NO_PERMISSION = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
 
-_SAFE_TO_REPEAT = "doing the same again, with the same idempotency key, is safe"
+SAFE_TO_REPEAT = "doing the same again, with the same idempotency key, is safe"
 
 # What to do, by a part of the pooler's message.
 _POOLER_ADVICE = {
     "statement pooling mode": "Set PgBouncer's pool_mode to transaction: an order is more than one statement.",
     "query_wait_timeout": (
-        "Either PostgreSQL is away, or PgBouncer's pool has no connection to it left: give it more "
-        "(default_pool_size); in session mode it needs one for each connection of every process."
+        "Either PostgreSQL does not answer, or all connections of PgBouncer's pool are in use: raise "
+        "default_pool_size. In session mode it needs one for each connection of every process."
     ),
 }
 
 
 class DatabaseUnavailableError(BreakwallError):
-    """The orders database does not answer, or refuses: nothing was accepted or changed by this call.
-
-    Attributes:
-        lack: what this process has run out of, if that is the cause: file descriptors, memory, ….
-    """
+    """The orders database does not answer, or refuses. Nothing was changed, unless the text says that it may be."""
 
     kind = "database_unavailable"
-    lack: str | None = None
+    lack: str | None = None  # The exhausted resource, if that is the cause: file descriptors, memory, ….
 
 
 class SchemaError(DatabaseUnavailableError):
-    """This version cannot work with the database's tables; nothing was accepted or changed."""
+    """This version cannot work with the database's tables; nothing was changed."""
 
     kind = "schema"
     exit_code = ExitCode.USAGE
 
 
 class StaleConnectionError(Exception):
-    """The server restarted since the pool last used the connection: nothing reached a commit."""
+    """The server has restarted since the pool last used the connection: no commit was sent."""
 
 
 @contextmanager
 def exhaustion_as_unavailable(file: str | None = None) -> Iterator[None]:
-    """Raise `DatabaseUnavailableError`, which every caller handles, when this machine runs out of something.
-
-    Args:
-        file: of the SQLite database in use, if there is one.
-    """
+    """Raise `DatabaseUnavailableError`, which every caller handles, if a resource is exhausted. ``file``: SQLite's."""
     try:
         yield
     except (DBAPIError, *EXHAUSTION_ERRORS) as error:
@@ -73,7 +63,7 @@ def exhaustion_as_unavailable(file: str | None = None) -> Iterator[None]:
         if resource is None:
             raise
         unavailable = DatabaseUnavailableError(
-            f"this process has no {resource} left. What was to be done may have happened or not; {_SAFE_TO_REPEAT}"
+            f"this process has no {resource} left. The change may have happened or not; {SAFE_TO_REPEAT}"
         )
         unavailable.lack = resource
         raise unavailable from error
@@ -81,30 +71,30 @@ def exhaustion_as_unavailable(file: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def driver_errors_as_unavailable(url: URL) -> Iterator[None]:
-    """Raise `DatabaseUnavailableError` for all errors of the driver but those of the data itself."""
+    """Raise `DatabaseUnavailableError` for all errors of the driver except those of the data."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError, StaleConnectionError) as error:
         raise DatabaseUnavailableError(_unavailable(error, "does not answer", url)) from error
     except (IntegrityError, DataError):
         raise
-    # It answers and refuses: it is read-only, the tables are another user's, the file is no database.
+    # It answers, but refuses: it is read-only, the tables are another user's, the file is no database.
     except DBAPIError as error:
         raise DatabaseUnavailableError(_unavailable(error, "cannot be used", url)) from error
 
 
 @contextmanager
 def statement_errors(connection: Connection) -> Iterator[None]:
-    """Tell a stale connection, and a text that the database's encoding cannot hold, from other errors."""
+    """Raise errors of their own for a stale connection, and for a text that the database's encoding cannot hold."""
     encoding = encoding_of(connection)
     try:
         yield
     except DataError as error:
-        if encoding == "UTF8" or getattr(error.orig, "sqlstate", None) not in _NOT_IN_ENCODING:
+        if encoding == "UTF8" or sqlstate(error.orig) not in _NOT_IN_ENCODING:
             raise
         raise DatabaseUnavailableError(
             f"the orders database cannot hold a text ({first_line(error.orig)}), because its encoding is {encoding}; "
-            "nothing was changed. Move it to a database that is made with ENCODING 'UTF8'"
+            "nothing was changed. Move it to a database that was made with ENCODING 'UTF8'"
         ) from error
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -114,26 +104,31 @@ def statement_errors(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def commit_errors() -> Iterator[None]:
-    """Say that a lost commit may have happened. It is not repeated, as on a stale connection: it may be stored."""
+    """Raise an error that says that the commit may have happened. So the transaction is not tried again."""
     try:
         yield
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in ROLLED_BACK:
-            raise  # The server has said so itself: nothing was committed.
+        if sqlstate(error.orig) in ROLLED_BACK:
+            raise  # The server answered: nothing was committed.
         if exhausted_resource(error) is not None:
-            raise  # `exhaustion_as_unavailable` says the same, and what this process has run out of.
+            raise  # `exhaustion_as_unavailable` says the same, and names the resource.
         raise DatabaseUnavailableError(
-            f"the orders database went away during a commit, which may have happened or not; {_SAFE_TO_REPEAT}"
+            f"the orders database did not confirm a commit, which may have happened or not; {SAFE_TO_REPEAT}"
         ) from error
 
 
 def cannot_be_made(error: OSError) -> DatabaseUnavailableError:
-    """For a data folder or a database file that the operating system refuses to make."""
+    """The error for a data folder or a database file that the operating system refuses to make."""
     where = f"{error.filename}: " if error.filename else ""
     why = error.strerror or type(error).__name__
     return DatabaseUnavailableError(
         f"the orders database cannot be made ({where}{why}); nothing was changed. Check BREAKWALL_DATA_DIR."
     )
+
+
+def sqlstate(error: object) -> str | None:
+    """PostgreSQL's code of a driver's error; None on SQLite, and without an answer."""
+    return getattr(error, "sqlstate", None)
 
 
 def first_line(error: object) -> str:
@@ -145,17 +140,15 @@ def _unavailable(error: Exception, what: str, url: URL) -> str:
     cause = getattr(error, "orig", None) or error
     first = first_line(cause)
     if url.username and not url.password:
-        first = first.replace(
-            url.username, "…"
-        )  # In a URL without a user, the password may stand in its place.
-    if getattr(cause, "sqlstate", None) == _DISK_FULL:
+        first = first.replace(url.username, "…")  # It may be a password that stands in the place of a user.
+    if sqlstate(cause) == _DISK_FULL:
         return f"the orders database has no room on its disk ({first}); nothing was changed. Make some on its server."
     return f"the orders database {what} ({first}); nothing was changed. {_advice(cause, first, url)}"
 
 
 def _advice(cause: object, message: str, url: URL) -> str:
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _NO_PERMISSION:
-        # The settings may not name the file: it is in the data folder then.
+        # Without BREAKWALL_DATABASE_URL, the file is in the data folder.
         return (
             f"Check that this user may write {url.database} and its folder (BREAKWALL_DATABASE_URL, or "
             "BREAKWALL_DATA_DIR without one)."

@@ -1,4 +1,4 @@
-"""An insert that skips the rows that are already there, in the dialect of the database."""
+"""An INSERT that skips existing rows, in the dialect of the database."""
 
 from typing import Any
 

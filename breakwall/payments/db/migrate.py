@@ -17,25 +17,18 @@ from breakwall.payments.db.migration_steps import MigrationSteps
 from breakwall.payments.db.revisions import AFTER, check_not_newer, current_revision
 from breakwall.payments.db.sqlite import BEGIN, READ_ONLY
 
-# Seconds that the first use of the embedded database waits for another process that makes it.
-FIRST_USE_TIMEOUT = 20.0
+FIRST_USE_TIMEOUT = 20.0  # Seconds that the first use waits for another process that makes the data folder.
 
 
 def upgrade(engine: Engine, *, site: str | None = None, wait: float | None = None) -> str:
-    """Migrate to `HEAD` and return it. Safe when several processes do it at once, and while others write.
+    """Migrate to `HEAD` and return it. Safe if several processes do it at once, and while others write.
 
-    A database that the version after has migrated is left as it is, and its revision returned: while a fleet is
-    rolled, a process of this version may be started once more.
+    A site without a name gets ``site``, or a random one. ``wait`` is that of `migration_lock`. A database that the
+    version after has migrated stays as it is, and its revision is returned: while a fleet is rolled, a process of this
+    version may start once more.
 
-    Args:
-        site: the name that the site gets if it has none yet; a random one if this is None.
-        wait: seconds to wait for another process that migrates it; None waits as long as that takes.
-
-    Raises:
-        SchemaError: it is at a revision that this version does not know; nothing was changed.
-        MigrationBlockedError: another transaction holds a lock that it needs. A repeated call continues where this
-            one stopped.
-        DatabaseUnavailableError: the connection was lost; the same.
+    Raises `SchemaError` for an unknown revision, without a change. After `MigrationBlockedError`, or a
+    `DatabaseUnavailableError` for a lost connection, another call continues where this one stopped.
     """
     with migration_engine(engine) as own:
         revision = current_revision(own)
@@ -56,19 +49,14 @@ def upgrade(engine: Engine, *, site: str | None = None, wait: float | None = Non
 def prepare_data_folder(
     folder: Path, engine: Engine, *, site: str | None = None, wait: float | None = FIRST_USE_TIMEOUT
 ) -> None:
-    """Make the data folder and its database on first use, once however many processes start.
-
-    Args:
-        site: as in `upgrade`.
-        wait: as in `upgrade`.
-    """
+    """Make the data folder and its database on first use. If several processes do it at once, one makes them."""
     make_folder(folder)
     upgrade(engine, site=site, wait=wait)
 
 
 def alembic_config(connection: Connection, **attributes: Any) -> Any:
     """Alembic's configuration for the scripts, which work on ``connection`` and read the other ``attributes``."""
-    # Alembic takes a tenth of a second to import, and most processes never migrate.
+    # Imported here: it takes a tenth of a second, and most processes never migrate.
     from alembic.config import Config
 
     config = Config()
@@ -84,10 +72,10 @@ def _upgrade_in_steps(engine: Engine, check_lock: Callable[[], object], site: st
     revision = current_revision(engine)
     check_not_newer(revision)
     new = revision is None
-    # A new SQLite database is made in one transaction, so its first statement takes the write lock.
+    # A new database is made in one transaction: on SQLite its first statement takes the write lock.
     begin = {BEGIN: "IMMEDIATE"} if new else READ_ONLY
     with engine.connect().execution_options(**{NO_TIMEOUTS: True, **begin}) as connection:
-        # In a transaction that is not its own, Alembic begins and commits nothing: the steps do.
+        # Alembic neither begins nor commits in a transaction that is open before: the steps do.
         connection.execute(text("SELECT 1"))
         connection.execution_options(**{BEGIN: "IMMEDIATE"})
         steps = MigrationSteps(connection, check_lock, new=new)

@@ -16,15 +16,14 @@ from breakwall.payments.db.postgres import open_postgresql
 
 POLL_INTERVAL = 0.05  # Seconds between two tries to get the lock.
 
-# One number for the migration of Breakwall, within the database that is migrated.
-_ADVISORY_LOCK = 0x62726561
+_ADVISORY_LOCK = 0x62726561  # The number of the migration's lock, within the database that is migrated.
 
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
 def migration_engine(engine: Engine) -> Iterator[Engine]:
-    """An engine for the same database whose connections end by no timeout, however long they are silent."""
+    """An engine for the same database; no timeout ends its connections, however long they are silent."""
     if engine.dialect.name != "postgresql":
         yield engine
         return
@@ -39,13 +38,8 @@ def migration_engine(engine: Engine) -> Iterator[Engine]:
 def migration_lock(engine: Engine, *, wait: float | None = None) -> Iterator[Callable[[], object]]:
     """Keep other processes from migrating the database meanwhile.
 
-    Gives a function that raises if the lock was lost with its connection: to be called before each step.
-
-    Args:
-        wait: seconds to wait for another process that migrates it; None waits as long as that takes.
-
-    Raises:
-        DatabaseUnavailableError: another process has been migrating it for longer.
+    Gives a function to call before each step: it raises if the lock was lost with its connection. If another process
+    migrates, wait until it has ended, or for ``wait`` seconds; then raise `DatabaseUnavailableError`.
     """
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(**{NO_TIMEOUTS: True}) as holder:
@@ -73,8 +67,9 @@ def _wait_for(lock: Callable[[], bool], wait: float | None) -> None:
 
 
 def _lock_database(holder: Connection) -> bool:
-    # A transaction that stays open: behind a pooler no session can hold a lock. It keeps no snapshot, which would hold
-    # back vacuum. A process that waits does so outside of a transaction, and takes no server connection from the pool.
+    # A transaction that stays open holds the lock, because behind a pooler a session cannot. At this level it keeps no
+    # snapshot, which would delay vacuum. A process that waits has no open transaction, so it occupies no server
+    # connection of the pooler.
     holder.execute(text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))
     if holder.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
         return True

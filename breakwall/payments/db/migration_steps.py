@@ -1,10 +1,8 @@
-"""Migrating a database of any size while orders are placed in it.
+"""Migrates a database of any size while orders are placed in it.
 
-A revision does its work in steps. Each is a short transaction that gives up at once if it cannot get its lock, so
-that no writer waits behind it, and is tried again. What takes long takes no lock that a writer waits for. A migration
-that was interrupted continues where it stopped when it is run again: each step may be done twice.
-
-A database that is new has no writers: all is done in one transaction there.
+A revision works in steps, which may be done twice: an interrupted migration that is run again continues where it
+stopped. A short step gives up soon if it does not get its lock, so that writers do not wait behind it, and is tried
+again. A long step takes no lock that a writer waits for. A new database has no writers: one transaction does all.
 """
 
 import time
@@ -14,21 +12,16 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from breakwall.payments.db.errors import ROLLED_BACK, DatabaseUnavailableError
+from breakwall.payments.db.errors import ROLLED_BACK, DatabaseUnavailableError, sqlstate
 from breakwall.payments.db.sqlite import BEGIN, READ_ONLY
 
 T = TypeVar("T")
 
-# Seconds that one try waits for a lock: every transaction that comes to the table later waits as long.
-STEP_LOCK_TIMEOUT = 0.1
-
-AUTOVACUUM_LOCK_TIMEOUT = 1.5  # The same while autovacuum has the table: it gives way after a second.
-
-AUTOVACUUM_EVERY = 10  # Every tenth try waits for autovacuum, if that is what holds the table.
-
+STEP_LOCK_TIMEOUT = 0.1  # Seconds that one try waits for a lock: later transactions wait as long.
+AUTOVACUUM_LOCK_TIMEOUT = 1.5  # The same if autovacuum holds the table: it gives way after a second.
+AUTOVACUUM_EVERY = 10  # Every tenth try waits for autovacuum, if that holds the table.
 TRY_INTERVAL = 0.5  # Seconds between two tries.
-
-STEP_TIMEOUT = 60.0  # Seconds after which a migration gives up a step whose lock is held by others.
+STEP_TIMEOUT = 60.0  # Seconds after which a migration gives up a step whose lock it does not get.
 
 _LOCKED = {"55P03", *ROLLED_BACK}
 
@@ -56,22 +49,15 @@ class MigrationBlockedError(DatabaseUnavailableError):
 
 
 class MigrationSteps:
-    """The steps of a migration, on the connection that Alembic's operations use.
-
-    Args:
-        connection: in no transaction of another part.
-        check_lock: raises if another process may be migrating, too.
-        new: the database is; all steps are one transaction.
-        command: what an error tells a person to run again.
-    """
+    """The steps of a migration, on the connection that Alembic's operations use."""
 
     def __init__(
         self,
         connection: Connection,
-        check_lock: Callable[[], object] = lambda: None,
+        check_lock: Callable[[], object] = lambda: None,  # Raises if another process may be migrating, too.
         *,
-        new: bool = False,
-        command: str = "breakwall db upgrade",
+        new: bool = False,  # The database is new: all steps are one transaction.
+        command: str = "breakwall db upgrade",  # What an error tells a person to run again.
     ) -> None:
         self.new = new
         self._command = command
@@ -80,14 +66,9 @@ class MigrationSteps:
         self._took = 0.0
 
     def run_short(self, work: Callable[[Connection], T], table: str, *others: str) -> T:
-        """Do ``work`` in a short transaction of its own, and commit it. It may be done several times.
+        """Do ``work``, which may be done several times, in a short transaction of its own, and commit it.
 
-        Args:
-            table: the one whose lock it needs, for the error.
-            others: more of them.
-
-        Raises:
-            MigrationBlockedError: another transaction has held one for `STEP_TIMEOUT` seconds.
+        Raises `MigrationBlockedError` if another transaction has held the lock of one of the tables for `STEP_TIMEOUT`.
         """
         if self.new:
             return work(self._connection)
@@ -108,7 +89,7 @@ class MigrationSteps:
             time.sleep(TRY_INTERVAL)
 
     def run_long(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work``, which takes long, in a transaction of its own: it takes no lock that a writer waits for."""
+        """Do ``work``, which takes long and takes no lock that a writer waits for, in a transaction of its own."""
         if self.new:
             return work(self._connection)
         self._commit()
@@ -122,7 +103,7 @@ class MigrationSteps:
         return result
 
     def build_index(self, index: str, statement: str) -> None:
-        """Build an index of PostgreSQL while others write. One that an interrupted migration left is built again."""
+        """Build an index of PostgreSQL while others write; one that an interrupted migration left is built again."""
         if self.new:
             self._connection.execute(text(statement.replace(" CONCURRENTLY ", " ")))
             return
@@ -136,7 +117,7 @@ class MigrationSteps:
                 other.execute(text(statement))
 
     def pause(self) -> None:
-        """Leave others as much time as the last step took."""
+        """Leave other transactions as much time as the last step took."""
         time.sleep(self._took)
 
     def _try(self, work: Callable[[Connection], T], lock_timeout: float) -> T:
@@ -179,4 +160,4 @@ class MigrationSteps:
 
 
 def _is_locked(error: OperationalError) -> bool:
-    return getattr(error.orig, "sqlstate", None) in _LOCKED or "database is locked" in str(error.orig)
+    return sqlstate(error.orig) in _LOCKED or "database is locked" in str(error.orig)

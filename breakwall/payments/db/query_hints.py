@@ -1,4 +1,4 @@
-"""What keeps the databases' query planners on the intended indexes; `test_query_hints.py` checks it."""
+"""Hints that keep the query planners on the intended indexes; `test_query_hints.py` checks it."""
 
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,8 @@ from sqlalchemy.sql.functions import FunctionElement
 def once(moment: ColumnElement[datetime]) -> ScalarSelect[datetime]:
     """A moment that is evaluated once per statement, for conditions on an indexed time.
 
-    PostgreSQL uses no index for a clock that advances from row to row: it would read all rows to find that none is
-    due. Not for what must be true after a wait for a lock: the moment is the statement's start.
+    PostgreSQL uses no index for a clock that advances from row to row, and would read all rows. The moment is the
+    statement's start: do not use it for what must be true after a wait for a lock.
     """
     return select(moment).scalar_subquery()
 
@@ -21,8 +21,8 @@ def once(moment: ColumnElement[datetime]) -> ScalarSelect[datetime]:
 class likely(FunctionElement[Any]):  # noqa: N801 - it is called as a function is
     """A condition that is not for index selection, such as the condition of a partial index.
 
-    SQLite takes every state for a rare one until ANALYZE has run. It would fetch all orders of that state and sort
-    them to find a few by their time.
+    Until ANALYZE has run, SQLite assumes that every state is rare: it would read and sort all orders of the state, to
+    find a few by their time.
     """
 
     inherit_cache = True  # And no type: SQLAlchemy would compare a boolean with 1, for SQLite.

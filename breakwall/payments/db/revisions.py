@@ -1,27 +1,40 @@
-"""Which revision the orders database is at, and whether this version can work with it.
+"""Which revision the orders database is at, and what of it this version can work with.
 
 A fleet is rolled with old and new processes side by side on one database. So a process works with the revision of its
-own version, with the one before and with the one after: a migration only adds what the version before can do without
-(expand), and what that one still needs is removed a version later (contract). CONTRIBUTING.md has the rules.
+own version, with the one before and with the one after: a migration only adds what the version before does not need
+(expand). What that version still uses is removed one version later (contract). CONTRIBUTING.md has the rules.
+
+A table or column of the newest revision may therefore be missing. A process works without it, and uses it as soon as it
+exists: each transaction asks until then.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Column, Connection, Engine, Table, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from breakwall.migrations import HEAD
-from breakwall.payments.db.errors import SchemaError
+from breakwall.payments.db.errors import SchemaError, sqlstate
 from breakwall.payments.db.sqlite import READ_ONLY
 
 # The revision of the version before: this version works with it, and `downgrade` goes back to it.
 BEFORE = f"{int(HEAD) - 1:04d}"
 
-# The revision of the version after, unknown as it is: its migration keeps this version working.
+# The revision of the version after. Its migration is unknown here, and keeps this version working.
 AFTER = f"{int(HEAD) + 1:04d}"
 
-# The first revision whose version works with the tables of the one after. A running process of an earlier
-# version continues after a migration, but cannot be started again.
+# The first revision whose version works with the tables of the version after. A process of an earlier version that
+# runs during the migration continues, but cannot be started again.
 TOLERANT = "0005"
+
+# PostgreSQL's codes, and SQLite's words, for a table or a column that does not exist.
+_UNDEFINED = {"42P01", "42703"}
+_MISSING = ("no such table", "no such column", "has no column named")
+
+_existing: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()  # By engine, what it was seen to have.
 
 
 def current_revision(engine: Engine) -> str | None:
@@ -35,7 +48,7 @@ def current_revision(engine: Engine) -> str | None:
 
 def check_schema(engine: Engine) -> None:
     """Raise `SchemaError` unless the database is at this version's revision, or one before or after it."""
-    # Connecting would leave an empty file behind wherever a URL has a typing error.
+    # Connecting would make an empty file for a URL with a typing error.
     has_no_file = engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists()
     revision = None if has_no_file else current_revision(engine)
     if revision in {BEFORE, HEAD, AFTER}:
@@ -53,3 +66,55 @@ def check_not_newer(revision: str | None) -> None:
             f"the orders database is at revision {revision}, this version knows {HEAD} and works with {AFTER} at "
             "most: a newer Breakwall has migrated it, run that one"
         )
+
+
+def has_table(connection: Connection, name: str) -> bool:
+    """Whether the database has a table."""
+    known = _existing.setdefault(connection.engine, set())
+    if name not in known and inspect(connection).has_table(name):
+        known.add(name)
+    return name in known
+
+
+def missing_columns(connection: Connection, table: Table) -> set[str]:
+    """The columns of a table with the mark `schema.NEWEST` that the database does not have yet."""
+    newest = {column.name for column in table.c if "newest" in column.info}
+    known = _existing.setdefault(connection.engine, set())
+    missing = {name for name in newest if f"{table.name}.{name}" not in known}
+    if missing:
+        found = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        known.update(f"{table.name}.{name}" for name in missing & found)
+        missing -= found
+    return missing
+
+
+def existing_columns(connection: Connection, table: Table) -> Sequence[Table | Column[Any]]:
+    """What to select for whole rows: the table, or, while a column is missing, the columns that exist."""
+    missing = missing_columns(connection, table)
+    # The table where possible: with its columns one by one, a statement takes 0.15 ms longer.
+    return [column for column in table.c if column.name not in missing] if missing else [table]
+
+
+def without_missing_columns(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
+) -> Sequence[dict[str, Any]]:
+    """Rows to insert, without the columns that are missing; `SchemaError` if a row has a value for one of them."""
+    missing = missing_columns(connection, table)
+    for name in missing:
+        if any(row.get(name) is not None for row in rows):
+            raise SchemaError(
+                f"the orders database has no column {name} before its next revision: run `breakwall db upgrade`"
+            )
+    if not missing:
+        return rows
+    return [{name: value for name, value in row.items() if name not in missing} for row in rows]
+
+
+def forget_dropped(engine: Engine, error: DBAPIError) -> bool:
+    """Whether a table or column that existed may be the cause of an error, because `downgrade` dropped it.
+
+    Then the next transaction asks again. The failed one has changed nothing, and can be repeated.
+    """
+    undefined = sqlstate(error.orig) in _UNDEFINED
+    missing = undefined or any(words in str(error.orig) for words in _MISSING)
+    return missing and bool(_existing.pop(engine, None))

@@ -1,7 +1,7 @@
 """The tables. `breakwall/migrations` builds them; a test checks that both are the same.
 
-Two partial indexes carry the load however many finished orders there are: the due orders, and the orders whose lease
-has run out. Neither contains a finished order.
+Two partial indexes, of queued and of claimed orders, do not contain finished orders. So the number of those does not
+matter for finding due orders and expired leases.
 """
 
 from enum import StrEnum
@@ -42,16 +42,17 @@ metadata = MetaData(
 
 
 class ResolvedBy(StrEnum):
-    """What has resolved an attempt other than an answer to it: the column ``attempts.settled_by``.
+    """What resolved an attempt, if it was not the answer to it: the column ``attempts.settled_by``."""
 
-    ``LOOK_UP``: a look-up has found its charge, or none. ``PERSON``: a person has said what happened. ``LEASE``: its
-    process ended or lost its claim. ``PAYMENT``: its order was paid by another attempt meanwhile.
-    """
+    LOOK_UP = "look_up"  # A look-up has found its charge, or none.
+    PERSON = "person"  # A person has said what happened.
+    LEASE = "lease"  # Its process ended or lost its claim.
+    PAYMENT = "payment"  # Another attempt has paid the order.
 
-    LOOK_UP = "look_up"
-    PERSON = "person"
-    LEASE = "lease"
-    PAYMENT = "payment"
+
+# The ``info`` of a column that the newest revision adds to an existing table. Statements leave the column out while the
+# database does not have it (`revisions.missing_columns`). The version after removes the mark.
+NEWEST = {"newest": True}
 
 
 def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -59,8 +60,8 @@ def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({known})", name=f"{column}_is_known")
 
 
-def _count(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False, server_default=text("0"))
+def _count(name: str, *, key: str | None = None) -> Column[int]:
+    return Column(name, Integer, key=key or name, nullable=False, server_default=text("0"))
 
 
 def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> None:
@@ -69,7 +70,11 @@ def _partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool])
 
 MAX_KEY_SHAPE = 300  # Characters of `keys.key_shape`, at most.
 
-# One row, made by the migration.
+# Literals, not parameters: a planner uses a partial index only for a value that it sees.
+QUEUED: ColumnElement[str] = literal_column("'queued'")
+IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")
+
+# One row, which the migration inserts.
 site = Table(
     "site",
     metadata,
@@ -81,43 +86,42 @@ site = Table(
 orders = Table(
     "orders",
     metadata,
-    # Derived from the site and the caller's key, see `keys`.
-    Column("id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),  # Derived from the site and the caller's key, see `keys`.
     Column("idempotency_key", String(MAX_LENGTH), nullable=False, unique=True),
     Column("user_id", String(MAX_LENGTH), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("status", String(16), nullable=False),
-    # The key that is sent: the first one, until it is proven that nothing was charged under it.
+    # The key that is sent. It changes only after it is proven that nothing was charged under it.
     Column("charge_key", String(MAX_LENGTH), nullable=False),
-    # How often that was rotated: the next one is derived with the next number.
-    _count("renewals"),
-    # Attempts of any kind, and of those the worker's own. A deferral sends nothing and uses up nothing.
+    # How often the key was rotated; the next key is derived with the next number. The stored name is that of revision
+    # 0004, from before "rotation" became the word. Renaming the column would stop every process of the version before.
+    _count("renewals", key="key_rotations"),
     _count("attempt_count"),
-    _count("retry_count"),
-    _count("deferral_count"),
+    _count("retry_count"),  # The attempts that the worker made.
+    _count("deferral_count"),  # A deferral sends nothing and uses up no attempt.
     _count("look_up_count"),
     _count("crash_count"),
-    # The counts when an operator last retried the order: the budget is counted from there.
+    # The counts when an operator last retried the order: its budgets begin there.
     _count("retry_floor"),
     _count("look_up_floor"),
     _count("attempt_floor"),
-    # The claim: the holder of the newest fence may write until the lease runs out.
+    # The claim: the holder of the newest fence may write until the lease expires.
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("lease_until", UtcDateTime),
-    # When the next attempt is due, and when the dispatcher next publishes the order. They differ while a message for
-    # the order may be in the queue.
+    # When the next attempt is due, and when the dispatcher next publishes the order. They differ while the queue may
+    # hold a message for the order.
     Column("next_attempt_at", UtcDateTime),
     Column("dispatch_at", UtcDateTime),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
-    # Since when it may have been charged without an attempt that shows it: after a restore. Until it is looked up.
+    # Since when it may have been charged without an attempt here, as after a restore. A look-up empties it.
     Column("suspected_at", UtcDateTime),
-    # When a look-up last gave no usable answer.
-    Column("looked_up_at", UtcDateTime),
+    Column("looked_up_at", UtcDateTime),  # When a look-up last gave no usable answer.
     Column("charge_id", String(MAX_LENGTH)),
     Column("last_error", Text),
-    # Whether only other settings can change the last answer. Empty before revision 0004.
-    Column("rejected", Boolean),
+    Column(
+        "rejected", Boolean
+    ),  # Whether only other settings can change the last answer. Empty before revision 0004.
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
     CheckConstraint("amount > 0", name="amount_is_positive"),
@@ -128,14 +132,10 @@ orders = Table(
     CheckConstraint("(status = 'paid') = (charge_id IS NOT NULL)", name="paid_has_a_charge"),
 )
 
-_partial_index(
-    "ix_orders_dispatch", orders.c.dispatch_at, orders.c.id, where=orders.c.status == text("'queued'")
-)
-_partial_index(
-    "ix_orders_lease", orders.c.lease_until, orders.c.id, where=orders.c.status == text("'in_flight'")
-)
+_partial_index("ix_orders_dispatch", orders.c.dispatch_at, orders.c.id, where=orders.c.status == QUEUED)
+_partial_index("ix_orders_lease", orders.c.lease_until, orders.c.id, where=orders.c.status == IN_FLIGHT)
 Index("ix_orders_status_created", orders.c.status, orders.c.created_at)
-# Not unique: what a gateway answers is kept, whatever it is.
+# Not unique: every answer of a gateway is stored, also a wrong one.
 _partial_index("ix_orders_charge", orders.c.charge_id, where=orders.c.charge_id.is_not(None))
 _partial_index("ix_orders_settled", orders.c.settled_at, where=orders.c.settled_at.is_not(None))
 
@@ -153,11 +153,10 @@ attempts = Table(
     Column("code", String(64)),
     Column("detail", Text),
     Column("charge_id", String(MAX_LENGTH)),
-    # What the rules ask of an answer. Empty while there is none, and before revision 0004: see `attempt_conditions`.
+    # What the rules need of an answer. Empty without an answer, and before revision 0004: see `attempt_conditions`.
     Column("advice", String(16)),
     Column("spends_key", Boolean),
-    # See `ResolvedBy`.
-    Column("settled_by", String(16)),
+    Column("settled_by", String(16)),  # See `ResolvedBy`.
     CheckConstraint("source IN ('producer', 'worker')", name="source_is_known"),
     _one_of("outcome", Outcome),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="an_end_has_an_outcome"),
@@ -165,29 +164,24 @@ attempts = Table(
     _one_of("settled_by", ResolvedBy),
 )
 
-# Each charge that was accepted as proof, with its order: no two orders are paid by one charge.
+# Each trusted charge, with its order: no charge pays two orders.
 charges = Table(
     "charges",
     metadata,
-    # The id comes first: a query for the order that a charge has paid covers all accounts.
+    # The id is first: the query for the order that a charge has paid covers all accounts.
     Column("charge_id", String(MAX_LENGTH), primary_key=True),
     Column("account", String(64), primary_key=True),
-    # No foreign key: a transaction that inserts a charge then waits for none that has locked the order.
+    # No foreign key: with one, inserting a charge would wait for a transaction that has locked the order.
     Column("order_id", String(32), nullable=False),
-    # The key that the service knows it by, and its shape. Empty if that is not certain.
+    # The key under which the service knows it, and the key's shape. Empty if the key is not certain.
     Column("key", String(MAX_LENGTH)),
     Column("key_shape", String(MAX_KEY_SHAPE)),
     Column("at", UtcDateTime, nullable=False),
 )
 
-# To find the newest known charge of a shape.
-_partial_index(
-    "ix_charges_known",
-    charges.c.account,
-    charges.c.key_shape,
-    charges.c.at,
-    where=charges.c.key_shape.is_not(None),
-)
+# Finds the newest known charges of a shape.
+_known = charges.c.key_shape.is_not(None)
+_partial_index("ix_charges_known", charges.c.account, charges.c.key_shape, charges.c.at, where=_known)
 
 incidents = Table(
     "incidents",
@@ -197,21 +191,16 @@ incidents = Table(
     Column("kind", String(32), nullable=False),
     Column("detail", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    # All three are empty while the incident is open. It is closed once.
+    # Empty while the incident is open. It can be closed once.
     Column("closed_at", UtcDateTime),
     Column("closed_by", String(MAX_LENGTH)),
     Column("close_reason", Text),
     _one_of("kind", IncidentKind),
 )
 
-# The same thing, found again, is one incident. Also for finding the incidents of an order.
-Index(
-    "uq_incidents_order_id_kind_detail",
-    incidents.c.order_id,
-    incidents.c.kind,
-    incidents.c.detail,
-    unique=True,
-)
+# An incident that is found again is stored once. Also finds the incidents of an order.
+_what = (incidents.c.order_id, incidents.c.kind, incidents.c.detail)
+Index("uq_incidents_order_id_kind_detail", *_what, unique=True)
 _partial_index("ix_incidents_open", incidents.c.at, incidents.c.id, where=incidents.c.closed_at.is_(None))
 
 interventions = Table(
@@ -225,21 +214,23 @@ interventions = Table(
     Column("reason", Text),
     Column("before", String(16), nullable=False),
     Column("after", String(16), nullable=False),
-    # The order's fence at that time: claims up to this one are older than the action.
-    Column("fence", BigInteger, nullable=False),
+    Column(
+        "fence", BigInteger, nullable=False
+    ),  # The order's, then: claims up to this one are older than the action.
     Column("evidence", String(MAX_LENGTH)),
     Column("run", String(32)),
     _one_of("action", Action),
 )
 
-# What is left of a pruned order: enough to tell its key from a new one.
+# What is kept of a pruned order, so that its key is not taken for a new one.
 known_keys = Table(
     "known_keys",
     metadata,
     Column("idempotency_key", String(MAX_LENGTH), primary_key=True),
     Column("order_id", String(32), nullable=False, unique=True),
-    # The user's id is not kept, see `pruned_orders.digest_user`.
-    Column("user_digest", String(32), nullable=False),
+    Column(
+        "user_digest", String(32), nullable=False
+    ),  # In place of the user's id: `pruned_orders.digest_user`.
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("status", String(16), nullable=False),
@@ -254,37 +245,30 @@ Index("ix_known_keys_settled", known_keys.c.settled_at)
 workers = Table(
     "workers",
     metadata,
-    # Made at each start.
-    Column("id", String(32), primary_key=True),
+    Column("id", String(32), primary_key=True),  # A new one at each start.
     Column("name", String(MAX_LENGTH), nullable=False),
     Column("host", String(MAX_LENGTH), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("slots", Integer, nullable=False),
     Column("version", String(32), nullable=False),
-    # The newest form of messages that it reads, see `breakwall.broker`.
-    Column("reads", Integer, nullable=False),
-    # What it has run out of, in a sentence. Empty for nothing.
-    Column("lacks", Text),
+    Column(
+        "reads", Integer, nullable=False
+    ),  # The newest form of messages that it reads: `broker.MESSAGE_FORM`.
+    Column("lacks", Text),  # A sentence that names the exhausted resource; empty if there is none.
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
-    # When it last worked on an order, or the circuit last stopped it. Empty if neither has happened.
-    Column("idle_since", UtcDateTime),
+    Column("idle_since", UtcDateTime),  # When it last worked on an order, or the circuit last stopped it.
 )
 
-# Foreign messages from the queue, limited in number and size.
+# Strange messages from the queue, limited in number and size.
 strange_messages = Table(
     "strange_messages",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     Column("reason", Text, nullable=False),
-    # The beginning, readable: a byte that is no text is stored as an escape.
+    # Their beginnings as text: a byte that is no text is stored as an escape.
     Column("headers", Text, nullable=False),
     Column("body", Text, nullable=False),
-    # Bytes of the whole body.
-    Column("size", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),  # Bytes of the whole body.
 )
-
-# Literals and not parameters: a planner uses a partial index only for a value that it can see.
-QUEUED: ColumnElement[str] = literal_column("'queued'")
-IN_FLIGHT: ColumnElement[str] = literal_column("'in_flight'")

@@ -1,4 +1,4 @@
-"""SQLite as the orders database: one writer at a time; each waits for the one before it."""
+"""SQLite as the orders database: one writer at a time; the others wait."""
 
 import functools
 import logging
@@ -13,18 +13,19 @@ from breakwall.sqlite.write_ahead import use_write_ahead_log
 
 log = logging.getLogger("breakwall.payments")
 
-BEGIN = "sqlite_begin"  # An option of a connection: how its transaction begins, `IMMEDIATE` if it is not set.
+BEGIN = "sqlite_begin"  # An option of a connection: how its transaction begins; without it, `IMMEDIATE`.
+READ_ONLY = {
+    BEGIN: "DEFERRED"
+}  # Options of a connection that only reads: it does not wait for SQLite's writer.
 
-READ_ONLY = {BEGIN: "DEFERRED"}  # Options of a connection that only reads: it waits for no writer of SQLite.
-
-# Seconds by which a connection's timeout may differ from the right one: setting it is a statement of its own.
+# Seconds by which a connection's timeout may be wrong: setting it costs a statement.
 _TOLERANCE = 0.05
 
 
 def open_sqlite(url: URL, file: SqliteFile | None, **options: Any) -> Engine:
-    """An engine that begins with ``BEGIN IMMEDIATE``: a deferred transaction would fail, not wait, at its first write.
+    """An engine that begins with ``BEGIN IMMEDIATE``: a deferred transaction would fail at its first write, not wait.
 
-    Its connections notice at their next use that ``file`` was removed or replaced.
+    If ``file`` is removed or replaced, its connections notice that at their next use.
     """
     engine = create_engine(url, connect_args={"timeout": LOCK_TIMEOUT}, **options)
     event.listen(engine, "connect", _prepare)
@@ -35,19 +36,19 @@ def open_sqlite(url: URL, file: SqliteFile | None, **options: Any) -> Engine:
 
 
 def _prepare(connection: Any, record: Any) -> None:
-    connection.isolation_level = None  # The driver begins nothing by itself.
+    connection.isolation_level = None  # The driver does not begin transactions.
     if use_write_ahead_log(connection, LOCK_TIMEOUT) not in {"wal", "memory"}:
         _warn_without_log()
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
     record.info["lock_timeout"] = LOCK_TIMEOUT
 
 
-@functools.cache  # Once a process, not with each connection.
+@functools.cache  # Once in a process, not for each connection.
 def _warn_without_log() -> None:
     log.warning(
         "SQLite cannot keep its write-ahead log where the orders database is, as on a network's file system: "
-        "readers may hold up writers. Put it on a local disk (BREAKWALL_DATA_DIR, BREAKWALL_DATABASE_URL)"
+        "readers may delay writers. Put it on a local disk (BREAKWALL_DATA_DIR, BREAKWALL_DATABASE_URL)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The fleet in the database: the heartbeats of the workers, and the foreign messages that they set aside.
+"""The fleet in the database: the heartbeats of the workers, and the strange messages that they set aside.
 
-For the worker, the monitor and the doctor.
+The worker, the monitor, the doctor and the commands may import its two modules.
 """

@@ -1,4 +1,4 @@
-"""Foreign messages from the queue, kept for an operator to read: the newest, cut to a limited length."""
+"""Strange messages from the queue, stored for an operator to read: the newest ones, cut to a limited length."""
 
 import json
 from collections import Counter
@@ -10,46 +10,31 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database, SchemaError
-from breakwall.payments.db.optional_tables import has_table
+from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import strange_messages
 from breakwall.texts import visible
 
-MAX_KEPT = 1000  # Messages: enough to see what is sent, and a few megabytes at most in all.
-
+MAX_KEPT = 1000  # Messages: enough to see what is sent, and a few megabytes in all.
 MAX_BODY_BYTES = 16_384
 MAX_HEADERS_BYTES = 4096
-
-STORING = "keep_strange"
-# The names of these transactions. They are no crash points: no order changes with them.
-CLEARING = "clear_strange"
-
-
-@dataclass(frozen=True, slots=True)
-class MessageParts:
-    """A message to keep: its parts as they came, text, bytes or anything else."""
-
-    reason: str
-    headers: object
-    body: object
 
 
 @dataclass(frozen=True, slots=True)
 class StoredStrangeMessage:
-    """A message that is kept, with escapes for what no text may contain; ``size``: bytes of the whole body."""
+    """A message that is stored, with escapes for what a text may not contain."""
 
     id: int
     at: datetime
     reason: str
     headers: str
     body: str
-    size: int
+    size: int  # Bytes of the whole body.
 
 
-def store_messages(database: Database, messages: Sequence[MessageParts]) -> None:
-    """Store the messages, and delete the oldest beyond `MAX_KEPT`.
+def store_messages(database: Database, messages: Sequence[tuple[str, object, object]]) -> None:
+    """Store each message's reason, headers and body, and delete the oldest messages beyond `MAX_KEPT`.
 
-    Raises:
-        DatabaseUnavailableError: nothing was stored; also if the database does not have the table yet.
+    Raises `DatabaseUnavailableError` if nothing was stored; also if the database does not have the table yet.
     """
 
     def work(connection: Connection) -> None:
@@ -59,11 +44,12 @@ def store_messages(database: Database, messages: Sequence[MessageParts]) -> None
         ids = select(strange_messages.c.id).order_by(strange_messages.c.id.desc()).offset(MAX_KEPT).limit(1)
         connection.execute(delete(strange_messages).where(strange_messages.c.id <= ids.scalar_subquery()))
 
-    database.write(work, name=STORING)
+    # No crash point, and neither is `clear`: no order changes.
+    database.write(work, name="keep_strange")
 
 
 def can_store(connection: Connection) -> bool:
-    """Whether the database has the table; that of the version before does not."""
+    """Whether the database has the table; one of the version before does not."""
     return has_table(connection, strange_messages.name)
 
 
@@ -71,7 +57,7 @@ def check_can_store(connection: Connection) -> None:
     """Raise `SchemaError` if the database does not have the table."""
     if not can_store(connection):
         raise SchemaError(
-            "the database has no table for foreign messages before its next revision: run `breakwall db upgrade`"
+            "the database has no table for strange messages before its next revision: run `breakwall db upgrade`"
         )
 
 
@@ -82,32 +68,29 @@ def newest(connection: Connection, *, limit: int) -> list[StoredStrangeMessage]:
 
 
 def count_by_reason(connection: Connection) -> Counter[str]:
-    """How many messages are kept, within a running transaction."""
+    """How many messages are stored, within a running transaction."""
     reason = strange_messages.c.reason
     counted = connection.execute(select(reason, func.count()).group_by(reason))
     return Counter({row[0]: row[1] for row in counted})
 
 
 def clear(database: Database, up_to: int | None = None) -> int:
-    """Delete messages; returns how many there were.
-
-    Args:
-        up_to: the id of the newest one to delete; None for all.
-    """
+    """Delete the messages up to this id, or all; returns how many there were."""
     statement = delete(strange_messages)
     if up_to is not None:
         statement = statement.where(strange_messages.c.id <= up_to)
-    return database.write(lambda connection: connection.execute(statement).rowcount, name=CLEARING)
+    return database.write(lambda connection: connection.execute(statement).rowcount, name="clear_strange")
 
 
-def _row(message: MessageParts) -> dict[str, object]:
-    body, size = _readable(message.body, MAX_BODY_BYTES)
-    headers, _ = _readable(message.headers, MAX_HEADERS_BYTES)
-    return {"reason": visible(message.reason), "headers": headers, "body": body, "size": size}
+def _row(message: tuple[str, object, object]) -> dict[str, object]:
+    reason, raw_headers, raw_body = message
+    headers, _ = _readable(raw_headers, MAX_HEADERS_BYTES)
+    body, size = _readable(raw_body, MAX_BODY_BYTES)
+    return {"reason": visible(reason), "headers": headers, "body": body, "size": size}
 
 
 def _readable(value: object, limit: int) -> tuple[str, int]:
-    """The beginning of a value, as a text that can be stored and shown, and its whole size in bytes."""
+    """The beginning of a value as a text to store and show, and the size of the whole value in bytes."""
     if value is None:
         return "", 0
     if isinstance(value, memoryview):

@@ -1,6 +1,6 @@
 """Which workers are alive: each writes a heartbeat into its row while it runs.
 
-A database at revision 0004 has no such table: then the workers are unknown, which is None here, and not "none".
+A database at revision 0004 has no such table. Then the workers are unknown, which is None here.
 """
 
 from dataclasses import asdict, dataclass
@@ -10,74 +10,55 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from breakwall.payments.db.clock import Clock
-from breakwall.payments.db.optional_tables import has_table
+from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import workers
 from breakwall.texts import MAX_LENGTH, visible
 
 HEARTBEAT_INTERVAL = 10.0  # Seconds between two heartbeats: six short transactions a minute for each worker.
-
-# Seconds without a heartbeat, by the database's clock, after which a worker counts as dead: three are missed,
-# and the next one had as much time as the longest transaction may take.
+# Seconds without a heartbeat, by the database's clock, after which a worker counts as dead: three heartbeats are
+# missing, and the longest transaction would be over.
 DEAD_AFTER = 45.0
-
 SILENT_SHOWN_FOR = 3600.0  # Seconds for which a silent worker is still shown.
-
-# Silent workers that are kept at most, the newest: one that crashes at each start leaves a row each time.
-MAX_SILENT = 100
+MAX_SILENT = 100  # Silent workers that are kept: a worker that crashes at each start leaves a row each time.
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which process a worker is. All texts are cut to what is stored.
+    """Which process a worker is. Its texts are cut to what the columns hold."""
 
-    Attributes:
-        id: made at each start.
-        name: its node name, such as ``celery@web-1``.
-        slots: orders that it works on at once.
-        reads: the newest form of messages that it reads.
-    """
-
-    id: str
-    name: str
+    id: str  # A new one at each start.
+    name: str  # Its node name, such as ``celery@web-1``.
     host: str
     pid: int
-    slots: int
+    slots: int  # Orders that it works on at once.
     version: str
-    reads: int
+    reads: int  # The newest form of messages that it reads.
 
 
 @dataclass(frozen=True, slots=True)
 class Worker(Identity):
-    """A worker as the database knows it. Times are aware, in UTC; durations are seconds by its clock.
+    """A worker as the database knows it. Times are aware, in UTC; durations are by the database's clock."""
 
-    Attributes:
-        lacks: what it has run out of, in a sentence; None for nothing.
-        started_at, seen_at: its start, its last heartbeat.
-        idle_since: when it last worked on an order, or the circuit last stopped it; None if neither has happened.
-        alive: whether its last heartbeat is younger than `DEAD_AFTER`.
-        up_seconds: from its start to now, or to its last heartbeat if it went silent.
-        silent_seconds: since its last heartbeat.
-        idle_seconds: since ``idle_since``, or since its start without one.
-    """
-
-    lacks: str | None
+    lacks: str | None  # A sentence that names the exhausted resource.
     started_at: datetime
-    seen_at: datetime
-    idle_since: datetime | None
-    alive: bool
-    up_seconds: float
-    silent_seconds: float
-    idle_seconds: float
+    seen_at: datetime  # Its last heartbeat.
+    idle_since: (
+        datetime | None
+    )  # When it last worked on an order, or the circuit last stopped it; None: never.
+    alive: bool  # Whether its last heartbeat is younger than `DEAD_AFTER`.
+    up_seconds: float  # From its start to now, or to its last heartbeat if it is silent.
+    silent_seconds: float  # Since its last heartbeat.
+    idle_seconds: float  # Since ``idle_since``, or without it since the start.
 
 
 def live_workers(connection: Connection, clock: Clock) -> list[Worker] | None:
-    """The workers that are alive, in the order of their start; None if they are unknown."""
+    """The live workers, in the order of their start; None if they are unknown."""
     found = known_workers(connection, clock)
     return None if found is None else [worker for worker in found if worker.alive]
 
 
 def known_workers(connection: Connection, clock: Clock) -> list[Worker] | None:
-    """The same, followed by those that went silent within `SILENT_SHOWN_FOR`."""
+    """The live workers, then those that fell silent within `SILENT_SHOWN_FOR`; None if they are unknown."""
     if not has_table(connection, workers.name):
         return None
     now = clock.after(0)
@@ -98,11 +79,9 @@ def record_heartbeat(
     lacks: str | None = None,
     idle: float | None = None,
 ) -> None:
-    """Write a worker's heartbeat, if the database has the table. Its first one also deletes long silent workers.
+    """Write a worker's heartbeat, if the database has the table. The first one also deletes long silent workers.
 
-    Args:
-        lacks: what it has run out of, in a sentence.
-        idle: seconds since it last worked on an order, or the circuit stopped it; None if neither has happened.
+    ``lacks`` is a sentence that names the exhausted resource; ``idle`` the seconds since ``Worker.idle_since``.
     """
     if not has_table(connection, workers.name):
         return
@@ -118,14 +97,14 @@ def record_heartbeat(
 
 
 def remove_worker(connection: Connection, worker_id: str) -> None:
-    """Delete the row of a worker that has ended normally."""
+    """Delete the row of a worker that ends normally."""
     if has_table(connection, workers.name):
         connection.execute(delete(workers).where(workers.c.id == worker_id))
 
 
 def is_alive(clock: Clock) -> ColumnElement[bool]:
     """Whether a row's last heartbeat is younger than `DEAD_AFTER`."""
-    # A heartbeat far in the future does not count: the clock was set back since, and a live worker writes a new one.
+    # A heartbeat in the far future does not count: the clock was set back, and a live worker writes a new heartbeat.
     return workers.c.seen_at.between(clock.after(-DEAD_AFTER), clock.after(DEAD_AFTER))
 
 

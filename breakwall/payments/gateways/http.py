@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -81,8 +82,8 @@ class HttpGateway:
     def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         """Charge once; see `Gateway.charge`. `ValueError` if the request has no idempotency key."""
         headers = {"Idempotency-Key": wire_key(request.idempotency_key), "Content-Type": "application/json"}
-        names = ("order_id", "user_id", "amount", "currency", "reference")
-        body = {name: value for name in names if (value := getattr(request, name)) is not None}
+        body = {name: value for name, value in asdict(request).items() if value is not None}
+        del body["idempotency_key"]  # It is the header.
         outgoing = self._request("POST", "/api/charge", headers, json.dumps(body).encode())
         return self._exchange(outgoing, deadline, classify_charge, classify_charge_error)
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.revisions import existing_columns
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, attempts, orders
 from breakwall.payments.decisions import Decision, Progress
 from breakwall.payments.gateways.base import ChargeRequest, Outcome
@@ -67,7 +68,7 @@ class Claiming(LedgerBase):
                     next_attempt_at=None,
                     dispatch_at=None,
                 )
-                .returning(orders, self.clock.after(0).label("now"))
+                .returning(*existing_columns(connection, orders), self.clock.after(0).label("now"))
             ).one_or_none()
             if order is None:
                 return None

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
 
 from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.revisions import existing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Progress
 from breakwall.payments.gateways.base import Outcome
@@ -20,7 +21,8 @@ from breakwall.payments.ledger.attempt_conditions import (
 
 def progress_of(connection: Connection, clock: Clock, order_id: str, *, lease: float) -> Progress:
     """What a claim on the order would begin with now. ``lease``: seconds, as in `Ledger`."""
-    wanted = select(orders, clock.after(0).label("now")).where(orders.c.id == order_id)
+    columns = [*existing_columns(connection, orders), clock.after(0).label("now")]
+    wanted = select(*columns).where(orders.c.id == order_id)
     return read_progress(connection, connection.execute(wanted).one(), lease)
 
 
@@ -31,7 +33,7 @@ def read_progress(connection: Connection, order: Row[Any], lease: float) -> Prog
     return Progress(
         retries=order.retry_count - order.retry_floor,
         look_ups=order.look_up_count - order.look_up_floor,
-        key_rotations=order.renewals,
+        key_rotations=order.key_rotations,
         unresolved=bool(doubtful_since),
         unresolved_age=_seconds(max(doubtful_since, default=None), order.now),
         stored_errors=sent.stored_errors,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, true
 
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.optional_tables import has_table
+from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import known_keys, orders
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus

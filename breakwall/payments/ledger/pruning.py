@@ -30,8 +30,8 @@ from sqlalchemy import (
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database, SchemaError
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.optional_tables import has_table
 from breakwall.payments.db.query_hints import likely, once
+from breakwall.payments.db.revisions import existing_columns, has_table
 from breakwall.payments.db.schema import attempts, charges, incidents, interventions, known_keys, orders
 from breakwall.payments.ledger.batches import BatchJob, Position, orders_by_age
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
@@ -147,7 +147,7 @@ class Pruning(BatchJob):
 
     def _prune(self, connection: Connection, order_ids: list[str], age: float) -> int:
         mine = (
-            select(orders)
+            select(*existing_columns(connection, orders))
             .where(orders.c.id.in_(order_ids), _may_go(self._clock, age))
             .order_by(orders.c.id)
             .with_for_update(skip_locked=True)

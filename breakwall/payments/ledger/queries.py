@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, or_, select
 
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.database import Database
+from breakwall.payments.db.revisions import missing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.keys import order_id_within
@@ -124,11 +125,11 @@ def list_orders(
     database: Database, *, status: OrderStatus | None = None, limit: int = 50
 ) -> list[StoredOrder]:
     """The newest orders, newest first, optionally those in one state."""
-    newest = select(*_ORDER_COLUMNS).order_by(orders.c.created_at.desc(), orders.c.id).limit(limit)
     # The index leads with the state. One query for each state is faster than sorting all orders.
     states = OrderStatus if status is None else [status]
 
     def work(connection: Connection) -> list[StoredOrder]:
+        newest = _select_orders(connection).order_by(orders.c.created_at.desc(), orders.c.id).limit(limit)
         by_state = [connection.execute(newest.where(orders.c.status == state)) for state in states]
         found = sorted((_order(row) for rows in by_state for row in rows), key=lambda order: order.id)
         return sorted(found, key=lambda order: order.created_at, reverse=True)[:limit]
@@ -144,18 +145,18 @@ def list_attempts(database: Database, order_id: str) -> list[StoredAttempt]:
 
 def orders_by_key(connection: Connection, keys: Sequence[str]) -> dict[str, StoredOrder]:
     """The orders that have one of these idempotency keys, by key, within a running transaction."""
-    wanted = select(*_ORDER_COLUMNS).where(orders.c.idempotency_key.in_(keys))
+    wanted = _select_orders(connection).where(orders.c.idempotency_key.in_(keys))
     return {row.idempotency_key: _order(row) for row in connection.execute(wanted)}
 
 
 def stored_order(connection: Connection, which: ColumnElement[bool]) -> StoredOrder:
     """The one order that ``which`` selects, within a running transaction."""
-    return _order(connection.execute(select(*_ORDER_COLUMNS).where(which)).one())
+    return _order(connection.execute(_select_orders(connection).where(which)).one())
 
 
 def _find(connection: Connection, name: str, by: Naming) -> dict[Naming, StoredOrder | PrunedOrder]:
     """The order, stored or pruned, that each kind of name finds, for those that find one."""
-    wanted = select(*_ORDER_COLUMNS)
+    wanted = _select_orders(connection)
     ways = list(_FINDERS) if by is Naming.ANY else [by]
     rows = {way: connection.execute(wanted.where(_FINDERS[way](name))).one_or_none() for way in ways}
     stored = {way: _order(row) for way, row in rows.items() if row is not None}
@@ -169,6 +170,11 @@ def _find_pruned(connection: Connection, name: str, way: Naming) -> PrunedOrder 
     # By the id within the key: the keys that were sent are not kept.
     order_id = order_id_within(name) if way is Naming.SENT else name
     return pruned_by_id(connection, [order_id]).get(order_id) if order_id else None
+
+
+def _select_orders(connection: Connection) -> Select[Any]:
+    missing = missing_columns(connection, orders)
+    return select(*(column for column in _ORDER_COLUMNS if column.name not in missing))
 
 
 def _order(row: Row[Any]) -> StoredOrder:

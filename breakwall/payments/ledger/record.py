@@ -109,7 +109,7 @@ class Recording(LedgerBase):
                 proven.values(
                     lease_until=self.clock.after(self.lease),
                     charge_key=request.idempotency_key,
-                    renewals=rotations,
+                    key_rotations=rotations,
                     suspected_at=None,
                 )
             )

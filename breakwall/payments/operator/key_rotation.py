@@ -35,12 +35,18 @@ def has_spent_key(connection: Connection, order: Row[Any]) -> bool:
 def rotate_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
     """Give some locked orders the next of the keys that are derived for each."""
     rotated = [
-        {"of": order.id, "number": order.renewals + 1, "key": derive_charge_key(order.id, order.renewals + 1)}
+        {
+            "of": order.id,
+            "number": order.key_rotations + 1,
+            "key": derive_charge_key(order.id, order.key_rotations + 1),
+        }
         for order in locked
     ]
     if rotated:
         change = update(orders).where(orders.c.id == bindparam("of"))
-        connection.execute(change.values(renewals=bindparam("number"), charge_key=bindparam("key")), rotated)
+        connection.execute(
+            change.values(key_rotations=bindparam("number"), charge_key=bindparam("key")), rotated
+        )
 
 
 def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:

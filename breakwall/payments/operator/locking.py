@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, exists, select
 
 from breakwall.errors import BreakwallError, ExitCode
+from breakwall.payments.db.revisions import existing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
 from breakwall.payments.ledger.pruned_orders import pruned_order
@@ -25,8 +26,8 @@ def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Ro
 
     Always locked in the same sequence, so that two people who act on the same orders do not wait for each other.
     """
-    wanted = select(orders).where(orders.c.id.in_(order_ids)).order_by(orders.c.id).with_for_update()
-    return connection.execute(wanted).all()
+    wanted = select(*existing_columns(connection, orders)).where(orders.c.id.in_(order_ids))
+    return connection.execute(wanted.order_by(orders.c.id).with_for_update()).all()
 
 
 def lock_order(connection: Connection, order_id: str) -> Row[Any]:

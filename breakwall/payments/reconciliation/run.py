@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, or_, select
 
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
-from breakwall.payments.db.optional_tables import has_table
+from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import attempts, known_keys, orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.attempt_conditions import UNRESOLVED

@@ -76,7 +76,7 @@ class TestTheName:
 
 
 class TestAnotherNameThanTheDatabases:
-    WORDS = r"BREAKWALL_SITE is 'shop-2', the orders database is of site 'shop-1'.*another key"
+    WORDS = r"BREAKWALL_SITE is 'shop-2', but the orders database belongs to the site 'shop-1'.*another key"
 
     def test_is_refused_when_the_database_is_opened(
         self, shop_1: Database, configure: Callable[..., Settings]
@@ -108,7 +108,7 @@ class TestAnotherNameThanTheDatabases:
             ran = CliRunner().invoke(app, line)
         assert isinstance(ran.exception, SchemaError)
         assert "'shop-1'" in str(ran.exception)
-        assert "Set the database's name, or leave BREAKWALL_SITE out" in str(ran.exception)
+        assert "Set the database's name, or unset BREAKWALL_SITE" in str(ran.exception)
 
     def test_may_be_left_out(self, shop_1: Database, configure: Callable[..., Settings]) -> None:
         with closing(open_database(configure())) as database:

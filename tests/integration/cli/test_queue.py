@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.strange_messages import MessageParts, store_messages
+from breakwall.payments.fleet.strange_messages import store_messages
 from breakwall.settings import load_settings
 from tests.command import Terminal
 
@@ -19,7 +19,7 @@ def terminal(short_terminal: Terminal) -> Terminal:
     return short_terminal
 
 
-def set_aside(terminal: Terminal, *found: MessageParts) -> None:
+def set_aside(terminal: Terminal, *found: tuple[str, object, object]) -> None:
     settings = load_settings({"BREAKWALL_DATA_DIR": str(terminal.home)})
     with closing(Database(settings.database)) as database:
         store_messages(database, found)
@@ -30,7 +30,7 @@ def about(terminal: Terminal) -> list[dict[str, object]]:
     return [check for check in checks if check["name"] == "strange messages"]
 
 
-ODD = MessageParts("it is no JSON", {"headers": {"id": "[red]\n"}}, b"\x1b[2J[bold]\x00 pay\nme")
+ODD = ("it is no JSON", {"headers": {"id": "[red]\n"}}, b"\x1b[2J[bold]\x00 pay\nme")
 
 
 def test_a_strange_message_is_shown_and_steers_no_terminal(terminal: Terminal) -> None:
@@ -44,7 +44,7 @@ def test_a_strange_message_is_shown_and_steers_no_terminal(terminal: Terminal) -
 
 
 def test_the_newest_come_first_and_no_more_than_were_asked_for(terminal: Terminal) -> None:
-    set_aside(terminal, *(MessageParts("r", None, str(number)) for number in range(5)))
+    set_aside(terminal, *(("r", None, str(number)) for number in range(5)))
     shown = terminal.run("queue", "strange", "--limit", "2", "-o", "json").document
     assert [message["body"] for message in shown["messages"]] == ["4", "3"]
     assert shown["cleared"] == 0
@@ -53,7 +53,7 @@ def test_the_newest_come_first_and_no_more_than_were_asked_for(terminal: Termina
 def test_people_are_shown_the_beginning_of_a_long_one_and_programs_all_that_is_kept(
     terminal: Terminal,
 ) -> None:
-    set_aside(terminal, MessageParts("r", None, "x" * 20_000))
+    set_aside(terminal, ("r", None, "x" * 20_000))
     out = terminal.run("queue", "strange").out
     assert f"    {'x' * 300}… (the first 300 of 16,384 characters kept; -o json shows all)\n" in out
     assert "20,000 bytes" in out
@@ -67,7 +67,7 @@ def test_a_database_of_the_version_before_is_reported_to_be_upgraded(terminal: T
     for options in ([], ["--clear"]):
         ran = terminal.run("queue", "strange", *options)
         assert (ran.code, ran.out) == (2, "")
-        assert "no table for foreign messages before its next revision: run `breakwall db upgrade`" in ran.err
+        assert "no table for strange messages before its next revision: run `breakwall db upgrade`" in ran.err
         assert "BREAKWALL_DATABASE_URL" not in ran.err
 
 

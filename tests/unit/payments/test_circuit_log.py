@@ -89,7 +89,7 @@ def test_the_return_is_logged_with_how_long_it_took(circuit: LoggedCircuit) -> N
 def test_an_opening_that_other_processes_caused_is_logged_too(circuit: LoggedCircuit) -> None:
     circuit.log.on_event(Transition("payment", CLOSED, OPEN, 1, 25.0, 7))
     assert circuit.logged()[0].startswith(
-        "the circuit payment is open: 7 failures in all processes; this process saw none of it."
+        "the circuit payment is open: 7 failures in all processes; no call failed in this process."
     )
     circuit.log.on_event(Transition("payment", OPEN, CLOSED, 3, 0.0))
     circuit.log.on_event(Transition("payment", CLOSED, OPEN, 4, 25.0, 7))
@@ -105,7 +105,7 @@ def test_a_process_that_missed_the_half_open_state_counts_no_failure_twice(
     )  # in hand when it opened
     circuit.log.on_event(Transition("payment", OPEN, OPEN, 3, 60.0, 3, reopenings=1))
     assert circuit.logged()[1].startswith(
-        "the circuit payment opened again: a probe failed; this process saw none of it."
+        "the circuit payment opened again: a probe failed; no call failed in this process."
     )
 
 

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakwall.currencies import MINOR_DIGITS, max_amount
-from breakwall.payments.orders import InvalidOrderError, Order, check_caller_key
+from breakwall.payments import orders
+from breakwall.payments.orders import FIELDS, REQUIRED, InvalidOrderError, Order, check_caller_key
+from tests.unit.payments.described_order import DescribedOrder
 
 GOOD: dict[str, Any] = {"user_id": "u1", "amount": 1000, "currency": "USD", "idempotency_key": "cart-1"}
 
@@ -82,6 +84,16 @@ def test_a_json_order_needs_exactly_its_fields() -> None:
     with pytest.raises(InvalidOrderError) as refused:
         Order.from_json({"user_id": "u1", "amount": 1, "curency": "USD"})
     assert set(refused.value.problems) == {"currency", "idempotency_key", "curency"}
+
+
+def test_an_optional_field_that_is_missing_in_json_is_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "FIELDS", (*FIELDS, "description"))
+    assert DescribedOrder.from_json(GOOD) == DescribedOrder(**GOOD, description=None)
+    assert DescribedOrder.from_json({**GOOD, "description": "tea"}).description == "tea"
+
+
+def test_a_field_is_required_unless_it_has_a_default() -> None:
+    assert set(REQUIRED) == {"user_id", "amount", "currency", "idempotency_key"}
 
 
 @pytest.mark.parametrize("document", [[], "order", 5, None])

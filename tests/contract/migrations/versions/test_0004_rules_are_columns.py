@@ -224,7 +224,7 @@ class TestAChargeFromBefore:
 
 
 class TestAWorkerOfTheVersionBefore:
-    """It goes on after the upgrade, and knows nothing of the new columns."""
+    """It continues after the upgrade, and does not know the new columns."""
 
     def test_accepts_claims_sends_and_records(self, at_0003: Engine) -> None:
         upgrade(at_0003)

@@ -1,4 +1,4 @@
-"""What a rolled fleet does to a database: the version after migrates it, or it is taken back."""
+"""What happens to the database of a rolled fleet: the version after migrates it, or it is taken back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from breakwall.payments.operator.downgrade import downgrade
 from tests.contract.site import Site
 
 MADE_UP = (
-    "CREATE TABLE outbox (id INTEGER PRIMARY KEY, order_id VARCHAR(32) NOT NULL REFERENCES orders (id))",
-    "ALTER TABLE orders ADD COLUMN description VARCHAR(500)",
-    "ALTER TABLE attempts ADD COLUMN amount BIGINT DEFAULT 0",
+    "CREATE TABLE made_up (id INTEGER PRIMARY KEY, order_id VARCHAR(32) NOT NULL REFERENCES orders (id))",
+    "ALTER TABLE orders ADD COLUMN made_up VARCHAR(500)",
+    "ALTER TABLE attempts ADD COLUMN made_up BIGINT DEFAULT 0",
     f"UPDATE alembic_version SET version_num = '{AFTER}'",
 )
 """What a version after this one may do: `CONTRIBUTING.md` has the rules."""

@@ -115,7 +115,7 @@ def test_a_postgresql_without_a_locale_can_be_migrated(postgres_server: Postgres
 def test_a_commit_that_fails_in_this_process_leaves_no_transaction_open(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLAlchemy takes it for ended: its locks held up everybody else, and the next commit kept what was undone."""
+    """For SQLAlchemy it was over: others waited for its locks, and the next commit stored what was undone."""
     database, other = with_counter(database_url), Database(database_url)
 
     def fail(connection: object) -> None:

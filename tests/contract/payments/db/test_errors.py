@@ -1,4 +1,4 @@
-"""A database that is away or refuses: one clear error, with no password and no part of an order in it."""
+"""A database that does not answer, or refuses: one clear error, without a password or a part of an order."""
 
 from __future__ import annotations
 

@@ -7,14 +7,18 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Column, String
 
 from breakwall.migrations import HEAD
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
-from breakwall.payments.db.revisions import check_schema
+from breakwall.payments.db.migrate import upgrade
+from breakwall.payments.db.revisions import check_schema, missing_columns, without_missing_columns
+from breakwall.payments.db.schema import NEWEST, orders
+from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.orders import OrderStatus
-from tests.contract.payments.db.rolling import go_ahead, go_back, stand_at
+from tests.contract.payments.db.rolling import execute, go_ahead, go_back, stand_at
 from tests.contract.people import ANNA
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, LOST, PAID
@@ -105,3 +109,69 @@ class TestADatabaseThatIsTooFarAway:
         with pytest.raises(DatabaseUnavailableError, match=told):
             site.producer.place(order())
         assert site.gateway.charged == []
+
+
+def prune(site: Site) -> int:
+    pruning = Pruning(site.database, keys_for=400.0, clock=site.clock, sleep=lambda seconds: None)
+    return sum(pruned for pruned, _ in pruning.run(90.0))
+
+
+def test_a_table_that_a_migration_makes_is_used_without_a_restart(site: Site) -> None:
+    go_back(site)
+    site.gateway.answers.extend([DECLINED, PAID])
+    site.producer.place(order())
+    with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
+        prune(site)
+    upgrade(site.database.engine)
+    site.advance(100)
+    assert prune(site) == 1
+    assert site.producer.place(order()).replayed, "it would be charged, though its key is known"
+
+
+def test_a_table_that_a_downgrade_drops_is_no_longer_used(site: Site) -> None:
+    site.gateway.answers.extend([PAID, PAID])
+    site.producer.place(order("cart-1"))
+    assert prune(site) == 0, "and it knows now that the table exists"
+    go_back(site)
+    site.open_circuit()
+    assert site.producer.place(order("cart-2")).status == "queued"
+    site.breaker_forgets()
+    assert site.get("cart-2").status is OrderStatus.QUEUED
+
+
+@pytest.fixture
+def described(site: Site) -> Iterator[Site]:
+    """A site of a version whose revision adds a column to the orders, on tables that do not have it yet."""
+    column = Column("made_up", String(500), info=NEWEST)
+    orders.append_column(column)
+    yield site
+    orders._columns.remove(column)  # type: ignore[attr-defined]
+
+
+class TestAColumnThatIsMissing:
+    def test_is_left_out(self, described: Site) -> None:
+        described.gateway.answers.extend([DOWN, PAID])
+        placed = described.producer.place(order())
+        described.advance(60)
+        assert described.retrier.run(placed.order_id) is OrderStatus.PAID
+        assert described.get().status is OrderStatus.PAID
+        assert prune(described) == 0
+
+    def test_is_used_as_soon_as_it_exists(self, described: Site) -> None:
+        row = {"id": "1", "made_up": "tea"}
+        read = described.database.read
+        with pytest.raises(SchemaError, match=r"no column made_up .*run `breakwall db upgrade`"):
+            read(lambda connection: without_missing_columns(connection, orders, [row]))
+        assert read(
+            lambda connection: without_missing_columns(connection, orders, [row | {"made_up": None}])
+        ) == [{"id": "1"}]
+        execute(described, "ALTER TABLE orders ADD COLUMN made_up VARCHAR(500)")
+        assert read(lambda connection: without_missing_columns(connection, orders, [row])) == [row]
+        assert read(lambda connection: missing_columns(connection, orders)) == set()
+
+    def test_is_left_out_again_after_a_downgrade(self, described: Site) -> None:
+        execute(described, "ALTER TABLE orders ADD COLUMN made_up VARCHAR(500)")
+        described.database.read(lambda connection: missing_columns(connection, orders))
+        execute(described, "ALTER TABLE orders DROP COLUMN made_up")
+        described.gateway.answers.append(PAID)
+        assert described.producer.place(order()).status == "paid"

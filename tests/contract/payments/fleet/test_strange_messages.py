@@ -1,4 +1,4 @@
-"""Foreign messages are kept readable, and limited in number and size, on both databases."""
+"""Strange messages are stored readable, and limited in number and size, on both databases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.fleet.strange_messages import (
     MAX_BODY_BYTES,
     MAX_KEPT,
-    MessageParts,
     StoredStrangeMessage,
     clear,
     count_by_reason,
@@ -43,20 +42,20 @@ def kept(database: Database, limit: int = 2000) -> list[StoredStrangeMessage]:
     ],
 )
 def test_any_message_can_be_kept_and_read(database: Database, body: object, shown: str, size: int) -> None:
-    store_messages(database, [MessageParts("it is no JSON\n", {"headers": {"a": b"\x00"}}, body)])
+    store_messages(database, [("it is no JSON\n", {"headers": {"a": b"\x00"}}, body)])
     (found,) = kept(database)
     assert (found.body, found.size, found.reason) == (shown, size, "it is no JSON\\n")
 
 
 def test_a_large_message_is_cut_and_its_size_is_kept(database: Database) -> None:
-    store_messages(database, [MessageParts("it is too large", None, b"x" * 10_000_000)])
+    store_messages(database, [("it is too large", None, b"x" * 10_000_000)])
     (found,) = kept(database)
     assert (len(found.body), found.size) == (MAX_BODY_BYTES, 10_000_000)
 
 
 def test_the_newest_are_kept(database: Database) -> None:
     for start in range(0, MAX_KEPT + 100, 550):
-        store_messages(database, [MessageParts("r", None, str(start + number)) for number in range(550)])
+        store_messages(database, [("r", None, str(start + number)) for number in range(550)])
     found = kept(database)
     assert len(found) == MAX_KEPT
     assert found[0].body == "1099"
@@ -64,9 +63,9 @@ def test_the_newest_are_kept(database: Database) -> None:
 
 
 def test_messages_are_deleted_up_to_the_newest_that_was_seen(database: Database) -> None:
-    store_messages(database, [MessageParts("seen", None, b"")])
+    store_messages(database, [("seen", None, b"")])
     seen = kept(database)[0].id
-    store_messages(database, [MessageParts("new", None, b"")])
+    store_messages(database, [("new", None, b"")])
     assert clear(database, seen) == 1
     assert [message.reason for message in kept(database)] == ["new"]
     assert clear(database) == 1

@@ -386,7 +386,7 @@ class TestAPrunedOrder:
         pruned_site.declined()
         row = pruned_site.site.database.read(lambda connection: connection.execute(select(orders)).one())
         pruned_site.prune_after()
-        pruned_site.write(lambda connection: connection.execute(insert(orders).values(**row._mapping)))
+        pruned_site.write(lambda connection: connection.execute(insert(orders).values(tuple(row))))
         assert pruned_site.prune_after() == 1
         assert (pruned_site.number(orders), pruned_site.number(known_keys)) == (0, 1)
 

@@ -236,7 +236,7 @@ class TestASuspectedOrder:
         backup = site.database.read(lambda connection: connection.execute(select(orders)).one())
         key = site.people.retry("cart-1", ANNA).charge_key
         assert key != backup.charge_key
-        restored = update(orders).values(dict(backup._mapping))
+        restored = update(orders).values(dict(zip(orders.c, backup, strict=True)))
         site.database.write(lambda connection: connection.execute(restored), name="test")
         suspect(site)
         assert site.people.retry("cart-1", ANNA).charge_key == key

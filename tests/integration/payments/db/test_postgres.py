@@ -67,10 +67,10 @@ def without_sqlalchemy(url: str) -> str:
 def test_another_clients_prepared_statement_is_never_met(migrated: str) -> None:
     """25 of 100 orders met an error. Here twelve threads of two processes share three server connections."""
     command = [sys.executable, "-m", "tests.pooled", migrated]
-    members = [
+    processes = [
         subprocess.Popen([*command, name], stdout=subprocess.PIPE, cwd=REPOSITORY) for name in ("a", "b")
     ]
-    results = [json.loads(member.communicate(timeout=120)[0]) for member in members]
+    results = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
     assert results == [["paid"] * 50] * 2
     with closing(Database(migrated)) as database:
         assert Counter(stored.status for stored in list_orders(database, limit=200)) == {"paid": 100}
@@ -156,7 +156,7 @@ def test_an_order_is_placed_again_once_postgresql_behind_it_is_back(
 
 
 def _placed_soon(shop: Shop, key: str) -> str:
-    # The pooler tries a server that has refused it once a second, and refuses its clients at once meanwhile.
+    # After a server has refused it, the pooler tries it once a second. In between it refuses its clients at once.
     deadline = time.monotonic() + 30
     while True:
         try:

@@ -23,7 +23,7 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
-from breakwall.payments.db.optional_tables import has_table
+from breakwall.payments.db.revisions import has_table
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue

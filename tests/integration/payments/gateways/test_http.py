@@ -37,6 +37,17 @@ def test_a_charge_carries_the_order_and_its_key(serve: Serve) -> None:
     assert body_of(request) == {"order_id": "o-1", "user_id": "u-1", "amount": 10_000, "currency": "KRW"}
 
 
+def test_the_bytes_of_a_charge_stay_the_same(serve: Serve) -> None:
+    """A service may compare them when a key comes again, also with what an earlier version sent."""
+    server = serve(answering(response(200, PAID)))
+    with gateway_to(server.url) as gateway:
+        charge(gateway, order=replace(ORDER, reference="cart-17"))
+    body = (
+        b'{"order_id": "o-1", "user_id": "u-1", "amount": 10000, "currency": "KRW", "reference": "cart-17"}'
+    )
+    assert server.requests[0].endswith(b"\r\n\r\n" + body)
+
+
 def test_the_callers_own_key_travels_as_the_reference(serve: Serve) -> None:
     server = serve(answering(response(200, PAID)))
     with gateway_to(server.url) as gateway:

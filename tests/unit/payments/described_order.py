@@ -1,0 +1,12 @@
+"""An order as a later version may have it: with a field that may be missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from breakwall.payments.orders import Order
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedOrder(Order):
+    description: str | None = None

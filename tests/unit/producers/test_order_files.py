@@ -1,0 +1,40 @@
+"""A field of an order that is optional may be missing in a file; the formats have their tests in tests/integration."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from breakwall.payments import orders
+from breakwall.payments.orders import FIELDS
+from breakwall.producers import order_files
+from breakwall.producers.order_files import OrderFile
+from tests.unit.payments.described_order import DescribedOrder
+
+WITH, WITHOUT = '"k1", "description": "tea"', '"k2"'
+JSON_LINE = '{"user_id": "u1", "amount": 5, "currency": "USD", "idempotency_key": %s}\n'
+CSV = "user_id,amount,currency,idempotency_key"
+
+
+@pytest.fixture(autouse=True)
+def described(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (orders, order_files):
+        monkeypatch.setattr(module, "FIELDS", (*FIELDS, "description"))
+    monkeypatch.setattr(order_files, "Order", DescribedOrder)
+
+
+@pytest.mark.parametrize(
+    ("text", "descriptions"),
+    [
+        (JSON_LINE % WITH + JSON_LINE % WITHOUT, ["tea", None]),
+        (f"{CSV},description\nu1,5,USD,k1,tea\nu1,5,USD,k2,\n", ["tea", None]),
+        (f"{CSV}\nu1,5,USD,k1\n", [None]),
+    ],
+    ids=["JSON Lines", "CSV", "CSV without the column"],
+)
+def test_an_optional_field_that_a_file_leaves_out_is_its_default(
+    text: str, descriptions: list[str | None]
+) -> None:
+    found = [line.order for line in OrderFile(io.BytesIO(text.encode()))]
+    assert [order and order.description for order in found] == descriptions  # type: ignore[attr-defined]
