@@ -25,6 +25,9 @@ from breakwall.payments.retry_policy import RetryPolicy
 # enough.
 STORED_ERRORS = 3
 
+# The states in which final outcomes leave an order.
+FINAL_STATES = {Outcome.SUCCEEDED: OrderStatus.PAID, Outcome.DECLINED: OrderStatus.DECLINED}
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -157,10 +160,8 @@ def after_attempt(
     ``progress.unresolved`` speaks of the attempts *before* this one: a proof that this one charged nothing
     does not clear those.
     """
-    if answer.outcome is Outcome.SUCCEEDED:
-        return Decision(OrderStatus.PAID)
-    if answer.outcome is Outcome.DECLINED:
-        return Decision(OrderStatus.DECLINED)
+    if answer.outcome.is_final:
+        return Decision(FINAL_STATES[answer.outcome])
     unresolved = progress.unresolved or not answer.outcome.proves_no_charge
     if answer.advice is Advice.REVIEW:
         return Decision(OrderStatus.REVIEW)
@@ -186,16 +187,13 @@ def after_look_up(
     """
     if answer.contradiction:
         return Decision(OrderStatus.REVIEW)
-    match answer.result:
-        case LookupResult.SUCCEEDED:
-            return Decision(OrderStatus.PAID)
-        case LookupResult.DECLINED:
-            return Decision(OrderStatus.DECLINED)
-        case LookupResult.ABSENT if progress.unresolved_age >= profile.absent_after:
+    if answer.outcome.is_final:
+        return Decision(FINAL_STATES[answer.outcome])
+    if answer.result is LookupResult.ABSENT:
+        if progress.unresolved_age >= profile.absent_after:
             return None
-        case LookupResult.ABSENT:
-            remaining = profile.absent_after - progress.unresolved_age
-            return Decision(OrderStatus.QUEUED, remaining + jitter * policy.base)
+        remaining = profile.absent_after - progress.unresolved_age
+        return Decision(OrderStatus.QUEUED, remaining + jitter * policy.base)
     # The charge is still running, or there was no usable answer: again after a backoff, but not for ever.
     if progress.look_ups + 1 >= policy.max_attempts:
         return Decision(OrderStatus.REVIEW)

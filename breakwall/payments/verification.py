@@ -21,10 +21,9 @@ WRONG_CHARGE = "wrong_charge"  # The code of an answer that tells of another cha
 
 def verified(answer: AnyAnswer, request: ChargeRequest) -> AnyAnswer:
     """The answer; if it contradicts the request, one that proves nothing."""
-    said = _said(answer)
-    if said not in {Outcome.SUCCEEDED.value, Outcome.DECLINED.value}:
+    if not answer.outcome.is_final:
         return answer
-    if said == Outcome.SUCCEEDED.value and not answer.charge_id:
+    if answer.outcome is Outcome.SUCCEEDED and not answer.charge_id:
         return contradicted(answer, "it says that it has charged, and not under which id")
     found = find_contradiction(answer.charge_id, answer.details, request)
     return answer if found is None else contradicted(answer, found)
@@ -42,15 +41,6 @@ def contradicted(answer: AnyAnswer, why: str) -> AnyAnswer:
     if isinstance(unproven, ChargeAnswer):
         return replace(unproven, outcome=Outcome.UNKNOWN, spends_key=True)
     return replace(unproven, result=LookupResult.UNAVAILABLE)
-
-
-def says_charged(answer: ChargeAnswer | LookupAnswer) -> bool:
-    """Whether the answer tells of a charge."""
-    return _said(answer) == Outcome.SUCCEEDED.value
-
-
-def _said(answer: ChargeAnswer | LookupAnswer) -> str:
-    return answer.outcome.value if isinstance(answer, ChargeAnswer) else answer.result.value
 
 
 def find_contradiction(charge_id: str | None, details: ChargeDetails, request: ChargeRequest) -> str | None:

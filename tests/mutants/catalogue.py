@@ -92,8 +92,8 @@ MUTANTS = (
     Mutant(
         "the settle time",
         DECISIONS,
-        "case LookupResult.ABSENT if progress.unresolved_age >= profile.absent_after:",
-        "case LookupResult.ABSENT if True:",
+        "        if progress.unresolved_age >= profile.absent_after:\n",
+        "        if True:\n",
         ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(

@@ -53,7 +53,6 @@ COVERED: dict[str, str] = {
     "breakwall.files.lines": "tests/unit/files/test_records.py",
     "breakwall.files.source": "tests/unit/files/test_records.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
-    "breakwall.payments.gateways.base": "tests/unit/payments/test_decisions.py",
     "breakwall.payments.gateways.transport.errors": "tests/unit/payments/gateways/test_charge_answers.py",
     "breakwall.payments.ledger.attempt_outcomes": "tests/contract/payments/ledger/test_record.py",
     "breakwall.payments.ledger.audit": "tests/contract/payments/operator/test_resolve.py",

@@ -56,7 +56,7 @@ def _meaning(order: StoredOrder, attempts: Sequence[StoredAttempt]) -> str:
 
 def _why_uncharged(attempts: Sequence[StoredAttempt]) -> str:
     """How it is known that none of these attempts charged, such as "no attempt of it was sent"."""
-    sent = [attempt for attempt in attempts if attempt.outcome != "not_sent"]
+    sent = [attempt for attempt in attempts if attempt.outcome is None or not attempt.outcome.is_unsent]
     if not sent:
         return "no attempt of it was sent"
     found = {attempt.settled_by if attempt.settled_by in _EVIDENCE else None for attempt in sent}

@@ -4,7 +4,7 @@ They read columns, never the wording of a text. A process of the previous versio
 its rows the codes and texts that it wrote are read instead.
 """
 
-from sqlalchemy import ColumnElement, and_, case, false, func, or_
+from sqlalchemy import ColumnElement, and_, case, false, func, not_, or_
 
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import Advice, Outcome
@@ -15,7 +15,13 @@ _DETAIL = func.coalesce(_columns.detail, "")
 _CODE = func.coalesce(_columns.code, "")
 _SETTING = "BREAKWALL_PAYMENT_URL."
 
-UNRESOLVED = or_(_columns.outcome.is_(None), _columns.outcome == Outcome.UNKNOWN)  # It may have charged.
+# The rules about outcomes, see `Outcome`.
+FINAL = _columns.outcome.in_([outcome for outcome in Outcome if outcome.is_final])
+UNPROCESSED = _columns.outcome.in_([outcome for outcome in Outcome if outcome.is_unprocessed])
+PROVES_NO_CHARGE = _columns.outcome.in_([outcome for outcome in Outcome if outcome.proves_no_charge])
+
+# It may have charged. So may an attempt whose outcome only a newer release knows.
+UNRESOLVED = or_(_columns.outcome.is_(None), not_(or_(FINAL, PROVES_NO_CHARGE)))
 
 _RESOLVED_BEFORE = or_(_DETAIL.startswith("Resolved by"), _DETAIL.startswith("Looked up afterwards"))
 _REJECTED_BEFORE = or_(

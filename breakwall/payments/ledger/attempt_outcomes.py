@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, true, update
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.schema import ResolvedBy, attempts
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, LookupAnswer, Outcome
-from breakwall.payments.ledger.attempt_conditions import KEY_CONFLICT, UNRESOLVED
+from breakwall.payments.ledger.attempt_conditions import FINAL, KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.claim import Attempt, Claim
 
 MAX_ERROR = 500
@@ -114,8 +114,8 @@ def _may_be_replaced_by(answer: ChargeAnswer) -> ColumnElement[bool]:
         return true()
     if answer.contradiction:
         # It tells of a charge. A look-up that found none proves less.
-        return or_(UNRESOLVED, attempts.c.outcome.not_in([Outcome.SUCCEEDED, Outcome.DECLINED]))
-    if answer.outcome is Outcome.UNKNOWN:
+        return or_(UNRESOLVED, not_(FINAL))
+    if not answer.outcome.is_resolved:
         # It must not undo what a look-up has proven since, nor a key conflict.
         return and_(UNRESOLVED, ~KEY_CONFLICT)
     return attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)

@@ -20,9 +20,9 @@ from sqlalchemy import (
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, attempts, orders
 from breakwall.payments.decisions import Decision, Progress
-from breakwall.payments.gateways.base import ChargeRequest, Outcome
+from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.keys import derive_order_id
-from breakwall.payments.ledger.attempt_conditions import KEY_CONFLICT, UNRESOLVED
+from breakwall.payments.ledger.attempt_conditions import FINAL, KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.ledger.progress import read_progress
@@ -204,8 +204,5 @@ def _stored_request(order: Row[Any], site: str) -> ChargeRequest:
 
 
 def _forbids_sending(order_id: str) -> ColumnElement[bool]:
-    """The condition that an answer has come after which nothing is sent: a decline or a key conflict."""
-    conflict = and_(UNRESOLVED, KEY_CONFLICT)
-    return exists().where(
-        attempts.c.order_id == order_id, or_(attempts.c.outcome == Outcome.DECLINED, conflict)
-    )
+    """The condition that an answer has come after which nothing is sent: a final one or a key conflict."""
+    return exists().where(attempts.c.order_id == order_id, or_(FINAL, and_(UNRESOLVED, KEY_CONFLICT)))

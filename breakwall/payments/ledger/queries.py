@@ -178,4 +178,4 @@ def _order(row: Row[Any]) -> StoredOrder:
 
 def _attempt(row: Row[Any]) -> StoredAttempt:
     values = dict(row._mapping)
-    return StoredAttempt(**{**values, "outcome": row.outcome and Outcome(row.outcome)})
+    return StoredAttempt(**{**values, "outcome": row.outcome and Outcome.stored(row.outcome)})

@@ -28,10 +28,9 @@ from breakwall.payments.ledger.claim import Attempt, Claim, apply_decision, held
 from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.ledger.pruned_orders import bring_back, pruned_by_id
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.verification import AnyAnswer, contradicted, says_charged
+from breakwall.payments.verification import AnyAnswer, contradicted
 
 _FRUITLESS = {LookupResult.PROCESSING, LookupResult.UNAVAILABLE}
-_FOUND = {LookupResult.SUCCEEDED, LookupResult.DECLINED}
 
 
 class Recording(LedgerBase):
@@ -70,20 +69,20 @@ class Recording(LedgerBase):
 
         def work(connection: Connection) -> OrderStatus:
             owned = register_charge(connection, self.clock, self.account, claim.request, answer)
-            if owned.result is LookupResult.SUCCEEDED and owned.charge_id:
+            if owned.outcome is Outcome.SUCCEEDED and owned.charge_id:
                 pay(connection, self.clock, claim, owned.charge_id)
                 status = OrderStatus.PAID
             else:
                 status = self._apply(connection, claim, decision, owned, self._lookup_changes(owned))
             if owned.contradiction:
                 record_key_conflict(connection, self.clock, claim, owned)
-            elif owned.result in _FOUND:
+            elif owned.outcome.is_final:
                 resolve_attempts(
                     connection,
                     self.clock,
                     claim.order_id,
                     newest_unresolved(claim.order_id, claim),
-                    Outcome(owned.result.value),
+                    owned.outcome,
                     ResolvedBy.LOOK_UP,
                     "Looked up afterwards.",
                     owned.charge_id,
@@ -171,7 +170,7 @@ def register_charge(
     Returns the answer; a contradicted one if another order owns the charge already.
     """
     charge_id = answer.charge_id
-    if charge_id is None or not says_charged(answer):
+    if charge_id is None or answer.outcome is not Outcome.SUCCEEDED:
         return answer
     owner = assign_charge(connection, clock, account, charge_id, request.order_id, request.idempotency_key)
     if owner is None:

@@ -15,10 +15,16 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, no
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.keys import derive_charge_key
-from breakwall.payments.ledger.attempt_conditions import REFUSED, RESOLVED, SPENDS_KEY, UNRESOLVED
+from breakwall.payments.ledger.attempt_conditions import (
+    PROVES_NO_CHARGE,
+    REFUSED,
+    RESOLVED,
+    SPENDS_KEY,
+    UNPROCESSED,
+    UNRESOLVED,
+)
 
-_NOT_PROCESSED = attempts.c.outcome.in_([Outcome.NOT_SENT, Outcome.THROTTLED])
-_SPENT = and_(attempts.c.outcome == Outcome.FAILED, SPENDS_KEY)
+_SPENT = and_(PROVES_NO_CHARGE, not_(UNPROCESSED), SPENDS_KEY)
 
 
 def rotate_spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> None:
@@ -91,7 +97,7 @@ def _newest(
     ids = [order.id for order in locked]
     newest = (
         select(attempts.c.order_id, func.max(attempts.c.number).label("number"))
-        .where(attempts.c.order_id.in_(ids), or_(attempts.c.outcome.is_(None), not_(_NOT_PROCESSED)))
+        .where(attempts.c.order_id.in_(ids), or_(attempts.c.outcome.is_(None), not_(UNPROCESSED)))
         .group_by(attempts.c.order_id)
         .subquery()
     )
