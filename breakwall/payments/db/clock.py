@@ -49,6 +49,11 @@ class _DatabaseTime(FunctionElement[datetime]):
     type = UtcDateTime()
 
 
+def seconds_between(since: datetime | None, until: datetime | None) -> float:
+    """From one moment to a later one; 0.0 where one is missing, or they are not in that order."""
+    return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())
+
+
 @compiles(_DatabaseTime, "postgresql")
 def _postgresql(element: _DatabaseTime, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **kw)}))"

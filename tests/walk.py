@@ -1,0 +1,41 @@
+"""Counts the steps of a way through the product, for the budgets of its length."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import breakwall
+
+PRODUCT = str(Path(breakwall.__file__).parent)
+
+
+def walk(work: Callable[[], object], *expected: type[Exception]) -> tuple[int, int]:
+    """How many product functions ``work`` calls, and how often the next one is in another module.
+
+    Python 3.11 counts each comprehension as a call; later ones do not.
+    """
+    modules = [code.co_filename for code in steps(work, *expected)]
+    return len(modules), sum(before != after for before, after in itertools.pairwise(modules))
+
+
+def steps(work: Callable[[], object], *expected: type[Exception]) -> list[Any]:
+    """The code of each product function that ``work`` calls, in turn. It may end with one of the errors."""
+    called: list[Any] = []
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(PRODUCT):
+            called.append(frame.f_code)
+
+    sys.setprofile(profile)
+    try:
+        with suppress(*expected):
+            work()
+    finally:
+        sys.setprofile(None)
+    return called
