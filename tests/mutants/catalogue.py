@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ACCEPT = "breakwall/payments/ledger/accept.py"
-CLAIM = "breakwall/payments/ledger/claim.py"
+CLAIM = "breakwall/payments/ledger/claiming.py"
 PROGRESS = "breakwall/payments/ledger/progress.py"
 RECORD = "breakwall/payments/ledger/record.py"
 DECISIONS = "breakwall/payments/decisions.py"
@@ -13,7 +13,7 @@ LOOKUP = "breakwall/payments/charge_lookup.py"
 QUEUE = "breakwall/payments/ledger/dispatch_queue.py"
 
 ACCEPT_TESTS = "tests/contract/payments/ledger/test_accept.py"
-CLAIM_TESTS = "tests/contract/payments/ledger/test_claim.py"
+CLAIM_TESTS = "tests/contract/payments/ledger/test_claiming.py"
 RECORD_TESTS = "tests/contract/payments/ledger/test_record.py"
 QUEUE_TESTS = "tests/contract/payments/ledger/test_dispatch_queue.py"
 RETRY_TESTS = "tests/contract/worker/test_retry.py"
@@ -46,16 +46,16 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "the fence",
-        CLAIM,
-        "and_(orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence)",
+        "breakwall/payments/ledger/order_state.py",
+        "orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence",
         "orders.c.status == IN_FLIGHT",
         (CLAIM_TESTS,),
     ),
     Mutant(
         "the lease's end",
         CLAIM,
-        ".where(*held(claim), orders.c.lease_until > self.clock.after(0))",
-        ".where(*held(claim))",
+        ".where(held(claim), orders.c.lease_until > self.clock.after(0))",
+        ".where(held(claim))",
         (CLAIM_TESTS,),
         simulated=False,
     ),

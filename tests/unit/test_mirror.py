@@ -58,6 +58,7 @@ COVERED: dict[str, str] = {
     "breakwall.payments.ledger.audit": "tests/contract/payments/operator/test_resolve.py",
     "breakwall.payments.ledger.base": "tests/contract/payments/ledger/test_record.py",
     "breakwall.payments.db.insert_missing": "tests/contract/payments/ledger/test_accept.py",
+    "breakwall.payments.ledger.claim": "tests/contract/payments/ledger/test_claiming.py",
     "breakwall.payments.ledger.ledger": "tests/contract/payments/ledger/test_record.py",
     "breakwall.payments.ledger.pruned_orders": "tests/contract/payments/ledger/test_pruning.py",
     "breakwall.payments.operator.locking": "tests/contract/payments/operator/test_retry_and_cancel.py",

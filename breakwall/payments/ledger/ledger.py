@@ -1,7 +1,7 @@
 """The ledger: every change of an order's state on its way from accepted to finished."""
 
 from breakwall.payments.ledger.accept import Accepting
-from breakwall.payments.ledger.claim import Claiming
+from breakwall.payments.ledger.claiming import Claiming
 from breakwall.payments.ledger.record import Recording
 
 

@@ -24,8 +24,8 @@ from breakwall.payments.ledger.attempt_outcomes import (
 from breakwall.payments.ledger.audit import report_incident, resolved_as_not_charged_since
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.charges import assign_charge
-from breakwall.payments.ledger.claim import Attempt, Claim, apply_decision, held
-from breakwall.payments.ledger.order_state import state_columns
+from breakwall.payments.ledger.claim import Attempt, Claim
+from breakwall.payments.ledger.order_state import apply_decision, held, state_columns
 from breakwall.payments.ledger.pruned_orders import bring_back, pruned_by_id
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.verification import AnyAnswer, contradicted
@@ -103,7 +103,7 @@ class Recording(LedgerBase):
             request = replace(request, idempotency_key=derive_charge_key(claim.order_id, rotations))
 
         def work(connection: Connection) -> Claim | None:
-            proven = update(orders).where(*held(claim))
+            proven = update(orders).where(held(claim))
             result = connection.execute(
                 proven.values(
                     lease_until=self.clock.after(self.lease),
@@ -191,7 +191,7 @@ def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> s
         "suspected_at": None,
     }
     as_expected = connection.execute(
-        update(orders).where(*held(claim), orders.c.cancel_requested.is_(false())).values(paid)
+        update(orders).where(held(claim), orders.c.cancel_requested.is_(false())).values(paid)
     )
     if as_expected.rowcount == 0:
         return _pay_unexpectedly(connection, clock, claim, paid)
