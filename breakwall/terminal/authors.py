@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from breakwall.payments.actions import Author
+    from breakwall.payments.interventions import Author
 
 ActorOption = Annotated[
     str | None,
@@ -26,7 +26,7 @@ def author(actor: str | None, reason: str | None) -> Author:
     Raises:
         typer.BadParameter: naming the option whose text cannot be recorded.
     """
-    from breakwall.payments.actions import Author, InvalidAuthorError
+    from breakwall.payments.interventions import Author, InvalidAuthorError
 
     try:
         return Author(_user() if actor is None else actor, reason)

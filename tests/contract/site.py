@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
 from breakwall.breaker.stores.memory import MemoryStore
-from breakwall.payments.actions import Author
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts

@@ -9,13 +9,13 @@ from sqlalchemy import insert
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores.memory import MemoryStore
-from breakwall.payments.actions import StoredIncident
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.gateways.http import HttpGateway
+from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.operator.incidents import newest_incidents

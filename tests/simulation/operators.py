@@ -8,8 +8,8 @@ from random import Random
 
 from sqlalchemy import Connection, text
 
-from breakwall.payments.actions import Author
 from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.bulk_retry import BulkRetry, Selection

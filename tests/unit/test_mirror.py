@@ -54,6 +54,7 @@ COVERED: dict[str, str] = {
     "breakwall.files.source": "tests/unit/files/test_records.py",
     "breakwall.payments.gateways": "tests/integration/payments/gateways/test_http.py",
     "breakwall.payments.gateways.transport.errors": "tests/unit/payments/gateways/test_charge_answers.py",
+    "breakwall.payments.incidents": "tests/contract/payments/operator/test_incidents.py",
     "breakwall.payments.ledger.attempt_outcomes": "tests/contract/payments/ledger/test_record.py",
     "breakwall.payments.ledger.audit": "tests/contract/payments/operator/test_resolve.py",
     "breakwall.payments.ledger.base": "tests/contract/payments/ledger/test_record.py",

@@ -10,7 +10,7 @@ from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, namin
 from breakwall.cli.orders.order_text import order_lines
 from breakwall.cli.orders_database import orders_database
 from breakwall.documents import order_document
-from breakwall.payments.actions import Author, InvalidAuthorError
+from breakwall.payments.interventions import Author, InvalidAuthorError
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption, refuse_where

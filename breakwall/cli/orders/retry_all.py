@@ -5,8 +5,8 @@ import typer
 from breakwall.cli.bulk import check_attended, summarised
 from breakwall.cli.orders.progress import counting
 from breakwall.cli.orders.retry_text import DISPUTED, Rules, preview_fields, retried_sentence, write_preview
-from breakwall.payments.actions import Author
 from breakwall.payments.db.database import Database
+from breakwall.payments.interventions import Author
 from breakwall.payments.operator.bulk_retry import BulkRetry, Chunk, Selection
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, notes, say, write_result

@@ -7,10 +7,10 @@ from breakwall.cli.orders.outlook import outlook
 from breakwall.cli.orders.retry_text import Rules, retried_sentence, write_preview
 from breakwall.documents import order_document
 from breakwall.errors import ExitCode
-from breakwall.payments.actions import Author
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import next_step
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.bulk_retry import BulkRetry

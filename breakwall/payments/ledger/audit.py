@@ -8,17 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, insert, select
 
-from breakwall.payments.actions import (
-    Action,
-    Author,
-    IncidentKind,
-    StoredIncident,
-    StoredIntervention,
-)
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.schema import incidents, interventions
+from breakwall.payments.incidents import IncidentKind, StoredIncident
+from breakwall.payments.interventions import Action, Author, StoredIntervention
 from breakwall.payments.orders import OrderStatus
 
 _INTERVENTION_COLUMNS = [interventions.c[name] for name in StoredIntervention.__dataclass_fields__]

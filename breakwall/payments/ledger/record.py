@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Connection, false, select, update
 
-from breakwall.payments.actions import IncidentKind
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.db.schema import ResolvedBy, orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, LookupAnswer, LookupResult, Outcome
+from breakwall.payments.incidents import IncidentKind
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
 from breakwall.payments.ledger.attempt_outcomes import (

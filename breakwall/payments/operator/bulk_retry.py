@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select
 
-from breakwall.payments.actions import Author
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.query_hints import once
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED, UNRESOLVED
 from breakwall.payments.ledger.batches import CHUNK, BatchJob, Position, orders_by_age
 from breakwall.payments.operator.locking import lock_orders

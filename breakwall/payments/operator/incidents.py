@@ -7,10 +7,11 @@ intervention.
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from breakwall.errors import BreakwallError, ExitCode
-from breakwall.payments.actions import Author, IncidentKind, StoredIncident
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import incidents
+from breakwall.payments.incidents import IncidentKind, StoredIncident
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.audit import INCIDENT_COLUMNS, report_incident
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.locking import RefusedError, lock_order

@@ -4,11 +4,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, select, update
 
-from breakwall.payments.actions import Action, Author, IncidentKind, InvalidAuthorError
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.incidents import IncidentKind
+from breakwall.payments.interventions import Action, Author, InvalidAuthorError
 from breakwall.payments.ledger.attempt_conditions import SPENDS_KEY, UNRESOLVED
 from breakwall.payments.ledger.attempt_outcomes import newest_unresolved, resolve_attempts
 from breakwall.payments.ledger.audit import record_interventions, report_incident

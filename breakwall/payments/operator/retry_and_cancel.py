@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, select, update
 
-from breakwall.payments.actions import UNNAMED, Action, Author
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.interventions import UNNAMED, Action, Author
 from breakwall.payments.ledger.attempt_conditions import KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.audit import record_interventions
 from breakwall.payments.ledger.order_state import state_columns

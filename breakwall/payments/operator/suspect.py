@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, select, union_all, update
 
-from breakwall.payments.actions import Action, Author
 from breakwall.payments.db.schema import interventions, orders
+from breakwall.payments.interventions import Action, Author
 from breakwall.payments.ledger.audit import record_interventions
 from breakwall.payments.ledger.batches import CHUNK, BatchJob, Position, orders_by_age
 from breakwall.payments.operator.locking import lock_orders

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from breakwall.payments.actions import Author
 from breakwall.payments.decisions import STORED_ERRORS
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.accept import PUBLISH_GRACE
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.queries import get_order

@@ -13,13 +13,13 @@ from breakwall.documents import backlog_document
 from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.monitor.counts import DRAIN_WINDOW, STALLED_AFTER
-from breakwall.payments.actions import Author
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents, orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import event
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
-from breakwall.payments.actions import Author
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.ledger.claim import Attempt

@@ -9,9 +9,10 @@ from threading import Barrier
 import pytest
 from sqlalchemy import insert, select, text
 
-from breakwall.payments.actions import Author, StoredIncident
 from breakwall.payments.db.schema import incidents
 from breakwall.payments.decisions import Decision
+from breakwall.payments.incidents import StoredIncident
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.audit import list_incidents, report_incident
 from breakwall.payments.operator.incidents import (
     OPEN,

@@ -7,9 +7,9 @@ from threading import Barrier
 
 import pytest
 
-from breakwall.payments.actions import Action, Author
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.interventions import Action, Author
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.audit import list_incidents
 from breakwall.payments.ledger.claim import Attempt

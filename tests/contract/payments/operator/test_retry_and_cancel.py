@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from breakwall.payments.actions import Action, Author, InvalidAuthorError, StoredIntervention
 from breakwall.payments.db.schema import attempts
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer
+from breakwall.payments.interventions import Action, Author, InvalidAuthorError, StoredIntervention
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.locking import RefusedError

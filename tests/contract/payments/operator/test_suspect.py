@@ -11,10 +11,10 @@ from unittest import mock
 import pytest
 from sqlalchemy import select, update
 
-from breakwall.payments.actions import Action, Author
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.interventions import Action, Author
 from breakwall.payments.ledger.batches import Position
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.operator import suspect as suspicion
