@@ -148,7 +148,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the suspicion before a send",
+        "the look-up of a suspected order before a send",
         PROGRESS,
         "(sent.unresolved_at, order.suspected_at)",
         "(sent.unresolved_at,)",
@@ -165,7 +165,7 @@ MUTANTS = (
         (ACCEPT_TESTS, PLACE_TESTS),
     ),
     Mutant(
-        "the end by a late decline",
+        "the end of an order by a late decline",
         DECISIONS,
         "        return Step.DECLINE\n",
         "        return Step.SEND\n",
@@ -194,7 +194,7 @@ MUTANTS = (
         ("tests/unit/worker/test_dispatcher.py",),
     ),
     Mutant(
-        "the end of a poison order",
+        "the review of an order that kills its workers",
         QUEUE,
         "POISON_CRASHES = 3",
         "POISON_CRASHES = 99",
@@ -216,7 +216,7 @@ MUTANTS = (
         (CLAIM_TESTS, RETRY_TESTS),
     ),
     Mutant(
-        "what a released claim may have charged",
+        "the unknown attempt of a released claim",
         CLAIM,
         "uncharged=not claim.progress.unresolved",
         "uncharged=True",
@@ -232,7 +232,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the doubt about a lost commit",
+        "the unknown result of an unconfirmed commit",
         "breakwall/payments/db/database.py",
         "            with commit_errors():\n",
         "            with statement_errors(connection):\n",
@@ -248,7 +248,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the reset of a request that was given up",
+        "the reset of an abandoned request",
         "breakwall/payments/gateways/transport/deadline.py",
         "            discard_on_close(self._sock, call.timeout())\n",
         "            pass\n",

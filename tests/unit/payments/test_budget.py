@@ -1,7 +1,7 @@
 """How long the ways of an order are: calls of product functions, and changes from one module to another.
 
 A budget is what was measured when it was written, and ten calls. SQLite, a gateway that answers at once, and a circuit
-that nobody shares. The database's part of it is 42 calls for each transaction that writes.
+that no other process shares. About 50 of the calls are the database's for each transaction that writes.
 """
 
 from __future__ import annotations
