@@ -1,4 +1,4 @@
-"""Recording what a call came to: the attempt's outcome and the state that the order gets, in one transaction."""
+"""Records the result of a call: the attempt's outcome and the order's new state, in one transaction."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ _FRUITLESS = {LookupResult.PROCESSING, LookupResult.UNAVAILABLE}
 
 
 class Recording(LedgerBase):
-    """The ledger's part for results. A charge that another order owns pays nothing: it is an incident to look at."""
+    """The ledger's part for results. A charge that another order owns pays nothing: it is an incident."""
 
     def record(
         self,
@@ -46,9 +46,6 @@ class Recording(LedgerBase):
         """Record an answer and the state that it leads to.
 
         Returns the order's state afterwards and, if the answer proves a payment, the charge that paid the order.
-
-        Args:
-            lock_budget: as `Database.write`.
         """
         claim = attempt.claim
 
@@ -94,8 +91,8 @@ class Recording(LedgerBase):
     def prove_absent(self, claim: Claim) -> Claim | None:
         """Record that no earlier attempt charged. None when the claim no longer holds.
 
-        Only now may the key change. It does if the service may have stored an answer under the old key and would
-        replay it for ever. Otherwise the key stays, and still protects against a request that arrives late.
+        Only now the key may change. It does if the service may have stored an answer under the old key, and would
+        replay it for ever. Otherwise the key stays, and protects against a request that arrives late.
         """
         request, rotations = claim.request, claim.progress.key_rotations
         if claim.progress.key_spent:
@@ -148,7 +145,7 @@ class Recording(LedgerBase):
         return applied or _lock_status(connection, claim.order_id)
 
     def _move_to_review(self, connection: Connection, order_id: str, changes: dict[str, Any]) -> None:
-        """Move an order that no process works on to review: a late answer contradicts it. Its fence is raised."""
+        """Move an order without a claim to review, because a late answer contradicts it. Its fence is raised."""
         unclaimed = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.CANCELLED])
         values = {**state_columns(self.clock, OrderStatus.REVIEW), "fence": orders.c.fence + 1, **changes}
         connection.execute(update(orders).where(orders.c.id == order_id, unclaimed).values(values))
@@ -165,7 +162,7 @@ class Recording(LedgerBase):
 def register_charge(
     connection: Connection, clock: Clock, account: str, request: ChargeRequest, answer: AnyAnswer
 ) -> AnyAnswer:
-    """Assign the charge that an answer tells of to the request's order.
+    """Assign the charge that an answer names to the request's order.
 
     Returns the answer; a contradicted one if another order owns the charge already.
     """
@@ -179,7 +176,7 @@ def register_charge(
 
 
 def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> str:
-    """Make an order paid. Proof of payment counts whatever the claim and the order's state are by now.
+    """Make an order paid. Proof of payment counts in any state, with or without a claim.
 
     Returns the charge that pays the order: the first one.
     """
@@ -229,14 +226,14 @@ def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, paid: 
         detail = f"charged as {charge_id} although a person had resolved it as not charged"
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
     connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
-    # The process that has claimed the order meanwhile may be dead, and no paid order is reclaimed from it.
+    # The process that has claimed the order meanwhile may be dead, and a paid order is not reclaimed from it.
     end_unanswered(connection, clock, [order_id], ResolvedBy.PAYMENT)
     return charge_id
 
 
 def _lock_status(connection: Connection, order_id: str) -> OrderStatus:
-    """The order's state, locked until the transaction ends; how it finished if it was pruned."""
-    # Twice: between the two queries another transaction may bring the order back.
+    """The order's state, locked until the transaction ends; the last one if it was pruned."""
+    # Twice: between the two queries another transaction may restore the order.
     for _ in range(2):
         status = connection.scalar(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
         if status is not None:

@@ -345,7 +345,9 @@ class TestAPrunedOrder:
         order_id = pruned_site.paid()
         pruned_site.prune_after()
         names = {Naming.ID: order_id, Naming.SENT: derive_charge_key(order_id)}
-        with pytest.raises(OrderPrunedError, match=r"ended paid by ch_of_cart-1 .* was pruned on") as caught:
+        with pytest.raises(
+            OrderPrunedError, match=r"finished as paid by ch_of_cart-1 .* was pruned on"
+        ) as caught:
             get_order(pruned_site.site.database, names.get(by, "cart-1"), by)
         pruned: PrunedOrder = caught.value.pruned
         assert (pruned.id, pruned.status, pruned.amount) == (order_id, OrderStatus.PAID, 10_000)
