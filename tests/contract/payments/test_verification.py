@@ -1,4 +1,4 @@
-"""Charges that are not accepted as proof: they pay nothing, nothing is sent any more, and their owner is not harmed."""
+"""Charges that are not trusted: they pay nothing, nothing more is sent, and their owner is not harmed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CENTS = replace(PAID, charge_id="ch_late", details=ChargeDetails(amount=100))
 
 
 def late(site: Site, attempt: Attempt, answer: ChargeAnswer = CENTS) -> OrderStatus:
-    """An answer that is not accepted as proof comes after its claim has ended."""
+    """An answer that is not trusted comes after its claim has expired."""
     return site.ledger.record(attempt, verified(answer, attempt.claim.request), Decision(OrderStatus.QUEUED))[
         0
     ]
@@ -75,7 +75,7 @@ class TestALateAnswerWithAnotherAmount:
 
     def test_says_why_it_waits_also_after_its_next_turn(self, site: Site) -> None:
         late(site, overtaken(site))
-        assert "Not accepted as proof" in (site.get().last_error or "")
+        assert "Not trusted: " in (site.get().last_error or "")
 
     def test_is_not_undone_by_an_answer_that_proves_nothing(self, site: Site) -> None:
         attempt = overtaken(site)
