@@ -43,8 +43,7 @@ def _column_or(column: ColumnElement[bool], before: ColumnElement[bool]) -> Colu
 
 # The service may have stored its answer under the attempt's key, and may replay it for ever.
 SPENDS_KEY = _column_or(
-    _columns.spends_key,
-    or_(_CODE.startswith("http_5"), _CODE == "http_422", _REFUSED_BEFORE),
+    _columns.spends_key, or_(_CODE.startswith("http_5"), _CODE == "http_422", _REFUSED_BEFORE)
 )
 
 # Its key belongs to another payload, or its answer names another order's charge. A look-up by the key would find

@@ -235,9 +235,8 @@ def _lock_status(connection: Connection, order_id: str) -> OrderStatus:
     """The order's state, locked until the transaction ends; the last one if it was pruned."""
     # Twice: between the two queries another transaction may restore the order.
     for _ in range(2):
-        status = connection.scalar(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
-        if status is not None:
-            return OrderStatus(status)
+        if order := _lock(connection, order_id):
+            return OrderStatus(order.status)
         if pruned := pruned_by_id(connection, [order_id]).get(order_id):
             return pruned.status
     raise _lost_order(order_id)

@@ -1,4 +1,4 @@
-"""Finishing an order with what a person found out at the payment service."""
+"""Finishes an order with what a person found out at the payment service."""
 
 from typing import Any
 
@@ -29,13 +29,9 @@ class InvalidChargeError(ValueError):
 
 
 class Resolution:
-    """Records what a person knows of an order's charge.
+    """Records what a person knows about an order's charge. The methods' arguments and errors are as in `Interventions`.
 
-    Every method takes an order's name (``by`` says what it is: an id, a key or either) and who acts, returns the
-    order as it is afterwards, and raises `OrderNotFoundError`, `AmbiguousNameError`, `RefusedError` (the order's
-    state does not allow it) or `DatabaseUnavailableError`.
-
-    Each raises the order's fence. A process that still works on the order holds an older claim, and of its results
+    Each method raises the order's fence. A process that still works on the order holds an older claim; of its results
     only proof of a payment counts.
     """
 
@@ -47,19 +43,17 @@ class Resolution:
         self.account = account
 
     def paid(self, name: str, charge_id: str, author: Author, *, by: Naming = Naming.ANY) -> StoredOrder:
-        """The payment service has charged the order, as ``charge_id``: it is paid, whatever it was before.
+        """The payment service has charged the order, as ``charge_id``: it is paid, in whatever state it was.
 
-        Raises:
-            InvalidChargeError: ``charge_id`` is empty, too long or holds what no text may hold.
-            InvalidAuthorError: an order that is not in review needs a reason: how that is known.
-            RefusedError: also when the charge belongs to another order.
+        Raises `InvalidChargeError` if ``charge_id`` cannot be stored, `InvalidAuthorError` if an order that is not in
+        review gets no reason, and `RefusedError` also if the charge belongs to another order.
         """
         if problem := text_problem(charge_id):
             raise InvalidChargeError(f"{problem}; it is the charge's id at the payment service")
         order = get_order(self.database, name, by)
 
         def work(connection: Connection) -> StoredOrder:
-            # Before the order is locked, see `assign_charge`. A refusal rolls back both.
+            # Before the order is locked, see `assign_charge`. If the order is refused, this is rolled back, too.
             owner = assign_charge(connection, self.clock, self.account, charge_id, order.id, None)
             if owner is not None:
                 raise RefusedError(f"the charge {charge_id} belongs to order {owner}")
@@ -97,9 +91,9 @@ class Resolution:
     def not_charged(self, name: str, author: Author, *, by: Naming = Naming.ANY) -> StoredOrder:
         """The payment service has not charged the order: it is dead, or cancelled if that was requested.
 
-        It can then be retried. Its unknown attempts become failed ones, so nothing is looked up any more. It gets a
-        new key if the service may have stored an error or a refusal under the old one, or knows the old one from
-        another payload. If proof of a payment arrives later after all, the order is paid and an incident says so.
+        It can then be retried. Its unknown attempts become failed ones, so no look-up follows. It gets a new key if
+        the service may have stored an error or a refusal under the old one, or knows the old one from another payload.
+        If proof of a payment comes later, the order is paid, and an incident reports it.
         """
         order = get_order(self.database, name, by)
 
@@ -120,7 +114,7 @@ class Resolution:
                 ResolvedBy.PERSON,
                 f"Resolved by {author.actor}: not charged. {author.reason or ''}".rstrip(),
             )
-            # A look-up of a suspected order may have found another order's charge, with no attempt to record it at.
+            # A look-up of a suspected order may have found another order's charge; no attempt records that.
             if spent or has_spent_key(connection, before) or before.suspected_at is not None:
                 rotate_keys(connection, [before])
             vouch_for_refusals(connection, order.id)

@@ -1,4 +1,4 @@
-"""Retrying and cancelling single orders; `bulk_retry` retries many."""
+"""Retries and cancels single orders; `bulk_retry` retries many."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ from breakwall.payments.orders import OrderStatus, StoredOrder
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
 CANCELLABLE = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.DEAD)
 
-# Orders in review that only `Resolution` finishes: a look-up by their key would find what is not theirs.
+# Orders in review that only `Resolution` finishes: a look-up by their key would find another charge.
 HAS_KEY_CONFLICT = and_(
     orders.c.status == OrderStatus.REVIEW,
     exists().where(attempts.c.order_id == orders.c.id, UNRESOLVED, KEY_CONFLICT),
@@ -33,23 +33,20 @@ HAS_KEY_CONFLICT = and_(
 
 _KEY_CONFLICT = (
     "order {} cannot be retried: at the payment service its key leads to another payload, or to another "
-    "order's charge. Compare the two over there, then end the review with `breakwall orders resolve`"
+    "order's charge. Compare the two there, then finish the order with `breakwall orders resolve`"
 )
 _MAY_HAVE_CHARGED = (
-    "order {} gets no new key: an attempt of it may have charged. Retry it without a new key, and it is looked "
-    "up; or end its review with `breakwall orders resolve`"
+    "order {} gets no new key: one of its attempts may have charged. Retry it without a new key, then it is looked "
+    "up; or finish it with `breakwall orders resolve`"
 )
 
 
 class Interventions:
-    """An operator's actions on single orders.
+    """An operator's actions on single orders. ``looks_up``: whether the payment service has a look-up.
 
-    Every method takes an order's name (``by`` says what it is: an id, a key or either) and who acts, returns
-    the order as it is afterwards, and raises `OrderNotFoundError`, `AmbiguousNameError`, `RefusedError` or
-    `DatabaseUnavailableError`.
-
-    Args:
-        looks_up: whether charges can be looked up at the payment service (`GatewayProfile.looks_up`).
+    Every method takes an order's name (``by`` says whether it is an id or a key) and the person who acts, returns the
+    order as it is afterwards, and raises `OrderNotFoundError`, `AmbiguousNameError`, `DatabaseUnavailableError`, or
+    `RefusedError` if the order's state does not allow the action.
     """
 
     def __init__(self, database: Database, *, clock: Clock | None = None, looks_up: bool = True) -> None:
@@ -58,21 +55,13 @@ class Interventions:
         self.looks_up = looks_up
 
     def retry(
-        self,
-        name: str,
-        author: Author = UNNAMED,
-        *,
-        by: Naming = Naming.ANY,
-        uncharged: str | None = None,
+        self, name: str, author: Author = UNNAMED, *, by: Naming = Naming.ANY, uncharged: str | None = None
     ) -> StoredOrder:
-        """Make an order due at once, with a whole new budget of attempts.
+        """Make an order due at once, with a whole new budget of attempts. ``retry_count`` continues.
 
-        ``retry_count`` goes on counting; the budget is counted from where it stands now. An attempt whose
-        outcome is unknown is still looked up before anything is sent. Refused if the order has a key conflict.
-
-        Args:
-            uncharged: how it is known that nothing was charged under the order's key, up to 255 characters: the
-                order gets a new one. Refused if an attempt may have charged.
+        An unknown attempt is still looked up before anything is sent. Refused if the order has a key conflict.
+        ``uncharged`` (up to 255 characters): how it is known that nothing was charged under the order's key. The order
+        then gets a new one; refused if an attempt may have charged.
         """
         order = get_order(self.database, name, by)
 
@@ -90,8 +79,8 @@ class Interventions:
     def cancel(self, name: str, author: Author = UNNAMED, *, by: Naming = Naming.ANY) -> StoredOrder:
         """Cancel an order, at once if no attempt may have charged.
 
-        Otherwise ``cancel_requested`` is set: the order is cancelled as soon as it is proven that nothing
-        was charged, and a charge that turns up is reported as one to refund.
+        Otherwise ``cancel_requested`` is set: the order is cancelled when it is proven that nothing was charged. If a
+        charge is found instead, it becomes an incident: a charge to refund.
         """
         order = get_order(self.database, name, by)
 
@@ -101,7 +90,7 @@ class Interventions:
             if before.status != OrderStatus.IN_FLIGHT and not may_have_charged(connection, before):
                 changes |= state_columns(self.clock, OrderStatus.CANCELLED)
             elif before.status == OrderStatus.DEAD:
-                # It was suspected meanwhile, and no worker looks a dead order up.
+                # It is suspected, and no worker looks a dead order up.
                 changes |= _due_columns(self.clock)
             connection.execute(update(orders).where(orders.c.id == order.id).values(changes))
             record_interventions(
@@ -136,13 +125,9 @@ def requeue(
 ) -> None:
     """Make locked orders due at once, with a whole new budget of attempts each.
 
-    An order whose key the service has spent on a refusal gets a new key if a look-up has proven that nothing was
-    charged. A refusal that was accepted without a look-up is looked up before anything is sent.
-
-    Args:
-        looks_up: whether the service has a look-up.
-        run: the same for all orders of a bulk retry.
-        evidence: how it is known that nothing was charged, if the order has got a new key for it.
+    An order whose key is spent on a refusal gets a new key if a look-up has proven that nothing was charged. A refusal
+    that was trusted without a look-up is looked up before anything is sent. ``run``: the same for all orders of a bulk
+    retry. ``evidence``: how it is known that nothing was charged, if the order has got a new key for that.
     """
     ids = [order.id for order in locked]
     connection.execute(update(orders).where(orders.c.id.in_(ids)).values(_due_columns(clock)))
@@ -151,14 +136,7 @@ def requeue(
         if looks_up:
             doubt_refusals(connection, locked)
     record_interventions(
-        connection,
-        clock,
-        locked,
-        Action.RETRY,
-        author,
-        after=OrderStatus.QUEUED,
-        run=run,
-        evidence=evidence,
+        connection, clock, locked, Action.RETRY, author, after=OrderStatus.QUEUED, run=run, evidence=evidence
     )
 
 
