@@ -15,8 +15,6 @@ from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts
-from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.payments.retry_policy import RetryPolicy
@@ -24,6 +22,7 @@ from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
 from tests.gateway import PAID, ScriptedGateway
 from tests.manual_clock import ManualClock
+from tests.people import People
 
 LEASE = 15.0
 TIMEOUT = 10.0
@@ -70,8 +69,7 @@ class Site:
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         self.dispatch_queue = DispatchQueue(self.database, clock=self.clock)
-        self.people = Interventions(self.database, clock=self.clock)
-        self.resolution = Resolution(self.database, clock=self.clock)
+        self.people = People(self.database, clock=self.clock)
 
     def know_a_charge(self, key: str = "paid-before") -> None:
         """Make one charge known, to test look-ups with, as any shop has one after its first order."""

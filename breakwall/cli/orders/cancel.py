@@ -38,10 +38,10 @@ def cancel(
     who = author(actor, reason)
 
     from breakwall.payments.ledger.queries import list_attempts
-    from breakwall.payments.operator.retry_and_cancel import Interventions
+    from breakwall.payments.operator.retry_and_cancel import cancel_order
 
     with orders_database() as (database, _):
-        order = Interventions(database).cancel(name, who, by=by)
+        order = cancel_order(database, name, who, by=by)
         attempts = list_attempts(database, order.id)
     write_result(output, order_document(order), _meaning(order, attempts), *order_lines(order))
 

@@ -15,7 +15,7 @@ from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.bulk_retry import BulkRetry
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.retry_and_cancel import Interventions
+from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import say, write_json, write_note, write_result
@@ -41,27 +41,27 @@ def retry_named(
         OrderNotFoundError, AmbiguousNameError: a name is not one order's; nothing was changed.
     """
     found = {order.id: order for order in (get_order(database, name, by) for name in names)}
-    interventions = Interventions(database, looks_up=rules.profile.looks_up)
     if dry_run:
         preview = BulkRetry(database, looks_up=rules.profile.looks_up).preview_named(list(found))
         write_preview(preview, rules, output)
     elif len(found) > 1:
-        _retry_several(interventions, list(found), author, rules, output)
+        _retry_several(database, list(found), author, rules, output)
     else:
         (before,) = found.values()
-        _retry_one(database, interventions, before, author, rules, output, evidence)
+        _retry_one(database, before, author, rules, output, evidence)
 
 
 def _retry_one(
     database: Database,
-    interventions: Interventions,
     before: StoredOrder,
     author: Author,
     rules: Rules,
     output: Format,
     evidence: str | None,
 ) -> None:
-    order = interventions.retry(before.id, author, by=Naming.ID, uncharged=evidence)
+    order = retry_order(
+        database, before.id, author, by=Naming.ID, looks_up=rules.profile.looks_up, uncharged=evidence
+    )
     if output is Format.JSON:
         write_json(order_document(order))
         return
@@ -78,14 +78,15 @@ def _retry_one(
 
 
 def _retry_several(
-    interventions: Interventions, order_ids: list[str], author: Author, rules: Rules, output: Format
+    database: Database, order_ids: list[str], author: Author, rules: Rules, output: Format
 ) -> None:
     retried: list[StoredOrder] = []
     refused: dict[str, str] = {}
     try:
         for order_id in order_ids:
             try:
-                retried.append(interventions.retry(order_id, author, by=Naming.ID))
+                order = retry_order(database, order_id, author, by=Naming.ID, looks_up=rules.profile.looks_up)
+                retried.append(order)
             except RefusedError as error:
                 refused[order_id] = str(error)
     finally:

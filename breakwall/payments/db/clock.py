@@ -40,6 +40,8 @@ class DatabaseClock:
         return _DatabaseTime(literal(float(seconds), _SECONDS))
 
 
+DATABASE_CLOCK = DatabaseClock()
+
 # One for all: SQLAlchemy inspects each new type, which is a fifth of the cost of building a statement.
 _SECONDS = Float()
 

@@ -66,7 +66,7 @@ class Chunk:
 
 
 class BulkRetry(BatchJob):
-    """Retries all orders that match. ``looks_up``: as in `Interventions`."""
+    """Retries all orders that match. ``looks_up``: whether the payment service has a look-up."""
 
     def __init__(self, database: Database, *, looks_up: bool = True, **options: Any) -> None:
         super().__init__(database, **options)

@@ -7,7 +7,7 @@ intervention.
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from breakwall.errors import BreakwallError, ExitCode
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import incidents
 from breakwall.payments.incidents import IncidentKind, StoredIncident
@@ -44,7 +44,7 @@ def newest_incidents(connection: Connection, *, limit: int, closed_too: bool = F
 
 
 def open_incident(
-    database: Database, name: str, author: Author, *, by: Naming = Naming.ANY, clock: Clock | None = None
+    database: Database, name: str, author: Author, *, by: Naming = Naming.ANY, clock: Clock = DATABASE_CLOCK
 ) -> StoredIncident:
     """Record what a person has found out about an order: an incident of the kind `reported`.
 
@@ -63,7 +63,7 @@ def open_incident(
 
     def work(connection: Connection) -> StoredIncident:
         lock_order(connection, order_id)
-        report_incident(connection, clock or DatabaseClock(), order_id, IncidentKind.REPORTED, detail)
+        report_incident(connection, clock, order_id, IncidentKind.REPORTED, detail)
         found = StoredIncident(**connection.execute(select(*INCIDENT_COLUMNS).where(*same)).one()._mapping)
         if found.closed_at is not None:
             raise RefusedError(
@@ -75,7 +75,7 @@ def open_incident(
 
 
 def close_incident(
-    database: Database, number: int, author: Author, *, clock: Clock | None = None
+    database: Database, number: int, author: Author, *, clock: Clock = DATABASE_CLOCK
 ) -> StoredIncident:
     """Record that a person has dealt with an incident, and return it as it is afterwards.
 
@@ -84,7 +84,7 @@ def close_incident(
     """
     if author.reason is None:
         raise ValueError("an incident is closed with a reason")
-    now = (clock or DatabaseClock()).after(0)
+    now = clock.after(0)
     closing = (
         update(incidents)
         .where(incidents.c.id == number, OPEN)

@@ -24,10 +24,10 @@ from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.operator.incidents import close_incident
-from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.background.heartbeat import Heartbeat
 from tests.manual_clock import ManualClock
+from tests.people import People
 from tests.public_names import BACKLOG_FIELDS
 
 PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
@@ -166,7 +166,7 @@ def test_orders_that_were_paid_at_once_or_cancelled_say_nothing_about_the_drain(
     _, deferred = site.queue("a", "b")
     site.pay_at_once("c")
     site.ledger.defer(deferred, 5)
-    Interventions(site.database, clock=site.clock).cancel(deferred)
+    People(site.database, clock=site.clock).cancel(deferred)
     assert site.look().drained_last_minute == 0
 
 

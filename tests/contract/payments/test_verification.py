@@ -60,7 +60,7 @@ class TestALateAnswerWithAnotherAmount:
 
     def test_keeps_a_dead_order_from_being_retried(self, site: Site) -> None:
         attempt = poisoned(site)
-        site.resolution.not_charged("cart-1", ANNA)
+        site.people.resolve_not_charged("cart-1", ANNA)
         assert late(site, attempt) is OrderStatus.REVIEW
         with pytest.raises(RefusedError, match="orders resolve"):
             site.people.retry("cart-1", ANNA)
@@ -70,7 +70,7 @@ class TestALateAnswerWithAnotherAmount:
         site.people.cancel("cart-1", ANNA)
         assert site.get().status is OrderStatus.CANCELLED
         assert late(site, attempt) is OrderStatus.REVIEW
-        resolved = site.resolution.not_charged("cart-1", ANNA)
+        resolved = site.people.resolve_not_charged("cart-1", ANNA)
         assert resolved.status is OrderStatus.CANCELLED
 
     def test_says_why_it_waits_also_after_its_next_turn(self, site: Site) -> None:
@@ -125,5 +125,5 @@ def test_a_suspected_order_whose_key_leads_to_anothers_charge_has_a_new_one_once
     site.gateway.look_ups.append(FOUND)
     assert site.retrier.run(order_id) is OrderStatus.REVIEW
     key = site.get().charge_key
-    site.resolution.not_charged("cart-1", ANNA)
+    site.people.resolve_not_charged("cart-1", ANNA)
     assert site.get().charge_key != key

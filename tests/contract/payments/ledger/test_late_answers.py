@@ -207,7 +207,7 @@ class TestTheChargeThatALookUpIsTestedWith:
 
     def test_is_none_that_a_person_says_was_paid(self, site: Site) -> None:
         poisoned(site)
-        site.resolution.paid("cart-1", "transfer-77", Author("anna", "by bank"))
+        site.people.resolve_paid("cart-1", "transfer-77", Author("anna", "by bank"))
         site.advance(31)
         assert self.known(site) is None
 

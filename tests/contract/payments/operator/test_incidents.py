@@ -75,7 +75,7 @@ class TestReporting:
     ) -> None:
         site = without_the_net
         late = poisoned(site)
-        site.resolution.paid("cart-1", "ch_7", ANNA)
+        site.people.resolve_paid("cart-1", "ch_7", ANNA)
         for _ in range(3):
             site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert [found.kind for found in newest(site)] == ["two_charges"]

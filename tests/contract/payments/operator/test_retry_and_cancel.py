@@ -110,7 +110,7 @@ def test_an_order_whose_key_belongs_to_another_payload_is_retried_once_a_person_
 ) -> None:
     """With a key of its own."""
     order_id = in_review(site, answer=OTHER_PAYLOAD)
-    site.resolution.not_charged("cart-1", ANNA)
+    site.people.resolve_not_charged("cart-1", ANNA)
     site.people.retry("cart-1", ANNA)
     site.gateway.answers.append(PAID)
     assert site.retrier.run(order_id) is OrderStatus.PAID

@@ -305,13 +305,13 @@ class TestAPersonsResolution:
         make = {"queued": queued, "dead": dead, "review": in_review, "in_flight": claimed}
         make[status](site)
         suspect(site)
-        paid = site.resolution.paid("cart-1", "ch_7", ANNA)
+        paid = site.people.resolve_paid("cart-1", "ch_7", ANNA)
         assert (paid.status, paid.charge_id, paid.suspected_at) == ("paid", "ch_7", None)
 
     def test_ends_the_suspicion_of_an_order_in_review(self, site: Site) -> None:
         in_review(site)
         suspect(site)
-        site.resolution.not_charged("cart-1", ANNA)
+        site.people.resolve_not_charged("cart-1", ANNA)
         assert suspected(site) == set()
 
 
