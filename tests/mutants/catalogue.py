@@ -148,7 +148,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the look-up of a suspected order before a send",
+        "look up a suspected order before a send",
         PROGRESS,
         "(sent.unresolved_at, order.suspected_at)",
         "(sent.unresolved_at,)",
@@ -165,7 +165,7 @@ MUTANTS = (
         (ACCEPT_TESTS, PLACE_TESTS),
     ),
     Mutant(
-        "the end of an order by a late decline",
+        "the end by a late decline",
         DECISIONS,
         "        return Step.DECLINE\n",
         "        return Step.SEND\n",
@@ -194,7 +194,7 @@ MUTANTS = (
         ("tests/unit/worker/test_dispatcher.py",),
     ),
     Mutant(
-        "the review of an order that kills its workers",
+        "the end of a poison order",
         QUEUE,
         "POISON_CRASHES = 3",
         "POISON_CRASHES = 99",
@@ -216,7 +216,7 @@ MUTANTS = (
         (CLAIM_TESTS, RETRY_TESTS),
     ),
     Mutant(
-        "the unknown attempt of a released claim",
+        "keep an attempt unknown after its claim is released",
         CLAIM,
         "uncharged=not claim.progress.unresolved",
         "uncharged=True",
@@ -232,7 +232,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the unknown result of an unconfirmed commit",
+        "treat an unconfirmed commit as unknown",
         "breakwall/payments/db/database.py",
         "            with commit_errors():\n",
         "            with statement_errors(connection):\n",
@@ -248,7 +248,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the reset of an abandoned request",
+        "the reset of a request that was given up",
         "breakwall/payments/gateways/transport/deadline.py",
         "            discard_on_close(self._sock, call.timeout())\n",
         "            pass\n",
