@@ -41,9 +41,7 @@ WARM_UP = 10
 BATCH = DispatchSettings().batch
 RECLAIMED = 50
 CLAIMERS = 8
-CONTESTED = 1000
-"""Orders that all claimers want at the same time."""
-
+CONTESTED = 1000  # Orders that all claimers want at the same time.
 PLACED_BESIDE = 100_000
 
 Seconds = list[float]

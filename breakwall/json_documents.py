@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from breakwall.breaker import BreakerStatus
     from breakwall.monitor.backlog import Backlog
-    from breakwall.payments.actions import StoredIncident, StoredIntervention
     from breakwall.payments.fleet.workers import Worker
+    from breakwall.payments.incidents import StoredIncident
+    from breakwall.payments.interventions import StoredIntervention
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
     from breakwall.producers.producer import PlaceResult
 

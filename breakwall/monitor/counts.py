@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, or_, select
 
-from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.clock import Clock, seconds_between
 from breakwall.payments.db.query_hints import once
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders
 from breakwall.payments.fleet.workers import Worker, known_workers
@@ -65,7 +65,7 @@ def count(connection: Connection, clock: Clock) -> Counts:
     """Count everything, within a running transaction."""
     waiting = connection.execute(_waiting(clock)).one()
     drained = connection.execute(_drained(clock)).one()
-    due_for = _seconds(waiting.next_due, waiting.now)
+    due_for = seconds_between(waiting.next_due, waiting.now)
     return Counts(
         at=waiting.now,
         queued=waiting.queued,
@@ -74,13 +74,13 @@ def count(connection: Connection, clock: Clock) -> Counts:
         # in_flight, review and dead: a state without orders keeps its 0.
         **{row.status: row.number for row in connection.execute(_OTHERS)},
         abandoned=connection.scalar(_abandoned(clock)) or 0,
-        oldest_age_seconds=_seconds(waiting.oldest, waiting.now),
+        oldest_age_seconds=seconds_between(waiting.oldest, waiting.now),
         oldest_due_age_seconds=due_for,
-        next_due_seconds=None if waiting.next_due is None else _seconds(waiting.now, waiting.next_due),
+        next_due_seconds=None if waiting.next_due is None else seconds_between(waiting.now, waiting.next_due),
         drained_last_minute=drained.number,
         incidents=count_open(connection),
-        last_due=_seconds(waiting.now, waiting.last_due),
-        span=_seconds(drained.first, waiting.now),
+        last_due=seconds_between(waiting.now, waiting.last_due),
+        span=seconds_between(drained.first, waiting.now),
         stalled=due_for >= STALLED_AFTER and not connection.scalar(select(_completed(clock))),
         fleet=known_workers(connection, clock),
     )
@@ -132,8 +132,3 @@ def _finished_since(clock: Clock, seconds: float) -> ColumnElement[bool]:
         orders.c.status != literal_column("'cancelled'"),
         or_(orders.c.retry_count > 0, orders.c.deferral_count > 0),
     )
-
-
-def _seconds(since: datetime | None, until: datetime | None) -> float:
-    """From one moment to a later one; 0.0 where one is missing or they are not in that order."""
-    return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())

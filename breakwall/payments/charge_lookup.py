@@ -1,11 +1,11 @@
-"""Looking up earlier charges, and whether "no such charge" can be trusted.
+"""Looks up earlier charges, and tests whether "no such charge" can be trusted.
 
-Many services answer 404 although the charge exists: one without a look-up answers so to everything; a framework may
-read a slash in a key in its own way; a column may be too short for the key. To trust such a 404 would charge twice.
+Many services answer 404 although the charge exists: a service without a look-up answers so to everything; a framework
+may read a slash in a key in its own way; a column may be too short for the key. To trust such a 404 would charge twice.
 
-So each 404 is tested. The service is asked, in the same way, for a charge that it is known to have made under a key of
-the same shape, and then again for the charge in question. If no such charge is known, no 404 is trusted. Testing once a
-day is not enough: an incident may break the route to a look-up that has worked, and a proxy in front answers instead.
+So each 404 is tested: a known charge under a key of the same shape is looked up, then the charge in question once more.
+If no such charge is known, no 404 is trusted. A test once a day is not enough: an incident may break the route to a
+look-up that has worked, and a proxy in front answers instead.
 """
 
 import time
@@ -24,17 +24,17 @@ NOT_FOUND = "http_404"
 DISTRUST_SECONDS = 60.0  # How long look-ups by a shape of key are not trusted after one has failed its test.
 
 _DENIES_ALL = (
-    "It also says so of a charge that it is known to have made under a key of the same shape. It has no look-up, or "
-    "none for such keys, or the look-up cannot be reached. Until one works, only a person can tell whether this order "
-    "was charged."
+    "It also says so of a known charge whose key has the same shape, so it is not trusted. It has no look-up, or none "
+    "for such keys, or the look-up is not reachable. Until one works, only a person can tell whether this order was "
+    "charged."
 )
 _FINDS_ANOTHER = (
-    "Under the key of a charge that it is known to have made, it finds another one: its look-up does not compare the "
-    "whole key. Only a person can tell."
+    "Under the key of a known charge it finds another charge: its look-up does not compare the whole key. Only a "
+    "person can tell whether this order was charged."
 )
 _NOT_SHOWN = (
-    "It gives no ids of charges that it is known to have made, so it has not shown that it finds one. The next order "
-    "that is paid may change that."
+    "It gives no ids of known charges, so it has not shown that it finds one. The next order that is paid may change "
+    "that."
 )
 _NONE_KNOWN = (
     "That is trusted once a known charge is found in the same way. No charge under a key of this shape is known yet. "
@@ -45,10 +45,7 @@ _NONE_KNOWN = (
 class ChargeLookup:
     """Asks a gateway for earlier charges. Safe for threads.
 
-    Args:
-        gateway: the payment service.
-        known: the newest charges under keys of this shape, newest first, that are older than the settle time.
-        clock: monotonic seconds.
+    ``known`` returns the newest charges under keys of a shape, newest first, that are older than the settle time.
     """
 
     def __init__(
@@ -65,12 +62,8 @@ class ChargeLookup:
     def look_up(self, request: ChargeRequest, *, deadline: float, age: float) -> LookupAnswer:
         """Ask for the charge of a request; see `Gateway.look_up`. Answers "absent" only if that can be trusted.
 
-        Args:
-            age: seconds since the newest attempt that may have charged ended. Before the settle time "absent" proves
-                nothing, so it is not tested.
-
-        Raises:
-            DatabaseUnavailableError: the known charges could not be read.
+        ``age``: seconds since the newest unresolved attempt ended. Before the settle time "absent" proves nothing, so
+        it is not tested. Raises `DatabaseUnavailableError` if the known charges cannot be read.
         """
         answer = self._ask(request, deadline)
         if not _is_not_found(answer):
@@ -90,7 +83,7 @@ class ChargeLookup:
         return verified(self._gateway.look_up(request.idempotency_key, deadline=deadline), request)
 
     def _test(self, not_found: LookupAnswer, shape: str, deadline: float) -> LookupAnswer | None:
-        """None if a known charge of the shape is found; else the answer that the 404 comes down to."""
+        """None if a known charge of the shape is found; else the answer in place of the 404."""
         if self._clock() < self._distrusted_until.get(shape, float("-inf")):
             return _distrusted(not_found, _DENIES_ALL)
         result = _distrusted(not_found, _NONE_KNOWN)
@@ -104,8 +97,8 @@ class ChargeLookup:
             if found.charge_id is not None:
                 return _distrusted(not_found, _FINDS_ANOTHER)
             if found.result is LookupResult.UNAVAILABLE and found.code not in {OTHER_STATUS, UNREADABLE}:
-                return found  # It has shown nothing: the next look-up tests again.
-            # It knows the charge, which may have been refunded since, and gives no id.
+                return found  # It proves nothing: the next look-up tests again.
+            # It knows the charge, which may have been refunded since, but gives no id.
             result = _distrusted(not_found, _NOT_SHOWN)
         return result
 
@@ -115,7 +108,7 @@ class ChargeLookup:
         self._distrusted_until = {**others, shape: now + DISTRUST_SECONDS}
 
     def _look_up_twice(self, charge: KnownCharge, deadline: float) -> LookupAnswer:
-        """Look a known charge up twice in a row: of two servers that take turns, one may not find it."""
+        """Look a known charge up twice in a row: if two servers take turns, one may not find it."""
         found = self._gateway.look_up(charge.key, deadline=deadline)
         if found.charge_id != charge.charge_id:
             return found
@@ -124,8 +117,8 @@ class ChargeLookup:
 
 def _distrusted(answer: LookupAnswer, detail: str) -> LookupAnswer:
     # The answer may come from any server in between, so it says nothing about the service's health.
-    said = f"The payment service says that there is no such charge. {detail}"
-    return replace(answer, result=LookupResult.UNAVAILABLE, health=Health.NEUTRAL, detail=said)
+    detail = f"The payment service says that there is no such charge. {detail}"
+    return replace(answer, result=LookupResult.UNAVAILABLE, health=Health.NEUTRAL, detail=detail)
 
 
 def _is_not_found(answer: LookupAnswer) -> bool:

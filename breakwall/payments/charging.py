@@ -1,4 +1,4 @@
-"""One attempt, from its permit to its recorded result; the producer and the worker both make it here."""
+"""One attempt, from its permit to its recorded result, for the producer and the worker."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +18,8 @@ from breakwall.payments.verification import verified
 class Charger:
     """Sends attempts whose rows are committed, and records their results.
 
-    Args:
-        gateway: the payment service.
-        ledger: where results are recorded.
-        policy: when an attempt without a final answer is due again.
-        jitter: uniform random numbers from 0 to 1.
-        on_recorded: called with each answer to a charge, once it is recorded.
-        on_received: called with each answer, to a charge or a look-up, before the breaker learns of it.
+    ``jitter``: uniform random numbers from 0 to 1. ``on_recorded`` is called with each answer to a charge, once it is
+    recorded; ``on_received`` with each answer, to a charge or a look-up, before the breaker gets the result.
     """
 
     def __init__(
@@ -35,29 +30,21 @@ class Charger:
         jitter: Callable[[], float],
         *,
         on_recorded: Callable[[ChargeAnswer], None] = lambda answer: None,
-        on_received: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None,
     ) -> None:
         self.gateway = gateway
         self.ledger = ledger
         self.policy = policy
         self.jitter = jitter
         self.on_recorded = on_recorded
-        self.on_received = on_received
+        self.on_received: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None
 
     def send(
         self, attempt: Attempt, permit: Permit, *, deadline: float, lock_budget: LockBudget | None = None
     ) -> tuple[OrderStatus, str | None]:
-        """Charge, report to the breaker, record. No transaction is open during the call.
+        """Charge by the ``deadline`` (monotonic), report to the breaker, record. No transaction is open meanwhile.
 
-        Returns the order's state and, once it is paid, the charge's id.
-
-        Args:
-            deadline: when the call must have ended, on the gateway's monotonic clock.
-            lock_budget: how long recording its answer may wait for a lock, as `Database.write`.
-
-        Raises:
-            DatabaseUnavailableError: the answer could not be recorded. The claim's lease runs out, and a
-                later claim resolves the attempt.
+        Returns the order's state and, if it is paid, the charge's id. Raises `DatabaseUnavailableError` if the answer
+        cannot be recorded: the claim expires then, and a later claim resolves the attempt.
         """
         with released_on_error(permit):
             reach("before", "charge")
@@ -74,9 +61,9 @@ class Charger:
 
 
 def report_health(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:
-    """End the permit with what the answer says about the service's health.
+    """Record what the answer says about the service's health, which ends the permit.
 
-    If the service asks to be left alone for some time, the circuit opens for that time.
+    If the service asks for a pause, the circuit opens for that time.
     """
     match answer.health:
         case Health.SUCCESS:
@@ -91,7 +78,7 @@ def report_health(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:
 
 @contextmanager
 def released_on_error(permit: Permit) -> Iterator[None]:
-    """Release the permit if anything other than the payment service fails while it is held."""
+    """Release the permit if anything other than the payment service fails meanwhile."""
     try:
         yield
     except BaseException:

@@ -1,13 +1,12 @@
-"""Decides, without I/O, what becomes of an order: before it is sent again, after an answer, after a look-up.
+"""Decides, without I/O, what happens to an order: before it is sent again, after an answer, after a look-up.
 
 The rules follow from two facts: which attempts are unresolved, and what the gateway promises (`GatewayProfile`). The
-ledger records what is decided here.
+ledger records the decisions.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import Self
 
 from breakwall.payments.gateways.base import (
     Advice,
@@ -20,52 +19,40 @@ from breakwall.payments.gateways.base import (
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 
-# Answers with a 5xx to one key after which the key is looked up. Some services store such an answer and replay
-# it for as long as the key lives (Stripe does), so no retry would ever succeed. Before the last attempt, one is
-# enough.
+# The number of 5xx answers to one key after which the charge is looked up. Some services store such an answer and
+# replay it for as long as the key lives (Stripe does), so no retry would ever succeed. Before the last attempt, one
+# such answer is enough.
 STORED_ERRORS = 3
+
+# The states in which final outcomes leave an order.
+FINAL_STATES = {Outcome.SUCCEEDED: OrderStatus.PAID, Outcome.DECLINED: OrderStatus.DECLINED}
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an order has come, as far as the rules ask.
+    """The facts of an order that the rules read."""
 
-    Attributes:
-        retries: the worker's attempts since a person last retried the order.
-        look_ups: look-ups without a usable answer since then.
-        key_rotations: how often its key was rotated.
-        unresolved: whether an earlier attempt may have charged.
-        unresolved_age: seconds since the newest such attempt ended; 0 without one.
-        stored_errors: such attempts that the service answered with a 5xx, which it may have stored under their key.
-        key_spent: the service may repeat an old answer of any kind under the key of such an attempt.
-        key_age: upper bound on the age of the key in use when this claim's call ends, in seconds; 0 before the key
-            was first sent.
-        cancel_requested: a person asked to cancel it.
-        declined: the service has declined one of its attempts, in an answer that came after its claim.
-        key_conflict: its key belongs to another payload or another order's charge: a look-up would find that charge.
-        suspected: it may have been charged without an attempt that tells of it, see `operator.suspect`.
-        refused: the service has refused the request itself since a person last retried the order.
-        turned_away: the newest attempt was refused, or met a wrong address or wrong credentials.
-        looked_up: since that attempt a look-up was tried, and gave no usable answer.
-    """
-
-    retries: int = 0
-    look_ups: int = 0
+    retries: int = 0  # The worker's attempts since a person last retried the order.
+    look_ups: int = 0  # Look-ups without a usable answer since then.
     key_rotations: int = 0
-    unresolved: bool = False
-    unresolved_age: float = 0.0
+    unresolved: bool = False  # An earlier attempt may have charged.
+    unresolved_age: float = 0.0  # Seconds since the newest unresolved attempt ended; 0 without one.
+    # Unresolved attempts with a 5xx, which the service may have stored under their key.
     stored_errors: int = 0
+    # The service may replay an old answer of any kind under an unresolved attempt's key.
     key_spent: bool = False
+    # Upper bound on the age of the key in use when this claim's call ends, in seconds; 0 before it was first sent.
     key_age: float = 0.0
     cancel_requested: bool = False
-    declined: bool = False
-    key_conflict: bool = False
+    declined: bool = False  # The service has declined one of its attempts, in an answer that came late.
+    key_conflict: bool = False  # A look-up by its key would find another payload's or another order's charge.
+    # It may have been charged without an attempt that shows it, see `operator.suspect`.
     suspected: bool = False
-    refused: bool = False
-    turned_away: bool = False
-    looked_up: bool = False
+    refused: bool = False  # The service has refused the request itself since a person last retried the order.
+    turned_away: bool = False  # The newest attempt was refused, or met a wrong address or wrong credentials.
+    looked_up: bool = False  # Since that attempt a look-up gave no usable answer.
 
-    def proven_absent(self) -> Progress:
+    def proven_absent(self) -> Self:
         """The same after a look-up has proven that nothing was charged."""
         return replace(
             self, unresolved=False, unresolved_age=0.0, stored_errors=0, key_spent=False, suspected=False
@@ -88,7 +75,7 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
     """Choose what may safely be done with a claimed order.
 
     An unresolved attempt is looked up before anything is sent, unless the gateway promises that the same
-    key does not charge again and still remembers it. Nothing else lets an unresolved order go on.
+    key does not charge twice, and still remembers it.
     """
     if progress.key_conflict:
         return Step.REVIEW
@@ -115,7 +102,7 @@ def _may_send_again(progress: Progress, profile: GatewayProfile, policy: RetryPo
     is_over = progress.retries >= policy.max_attempts or progress.cancel_requested or progress.declined
     if is_over or progress.suspected or progress.refused:
         return False
-    # The service may mean "done already", or the address is wrong. If a look-up can tell, it comes first.
+    # The refusal may mean "done already", or the address is wrong. If there is a look-up, it comes first.
     if progress.turned_away and profile.looks_up and not progress.looked_up:
         return False
     return _key_protects(progress, profile, policy)
@@ -131,20 +118,16 @@ def _key_protects(progress: Progress, profile: GatewayProfile, policy: RetryPoli
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The state that an order gets.
-
-    Attributes:
-        delay: seconds until a queued order is due again.
-        uncharged: it is proven that no attempt has charged, so a cancellation requested meanwhile takes effect.
-    """
+    """The state that an order gets."""
 
     status: OrderStatus
-    delay: float = 0.0
+    delay: float = 0.0  # Seconds until a queued order is due again.
+    # No attempt has charged, so a cancellation that was requested meanwhile takes effect.
     uncharged: bool = False
 
 
 def without_look_up(answer: ChargeAnswer, profile: GatewayProfile) -> ChargeAnswer:
-    """The answer; a refusal is accepted as proof that nothing was charged if the service has no look-up."""
+    """The answer. If the service has no look-up, a refusal is trusted as proof that nothing was charged."""
     refusal = answer.outcome is Outcome.UNKNOWN and answer.advice is Advice.STOP
     return replace(answer, outcome=Outcome.FAILED) if refusal and not profile.looks_up else answer
 
@@ -154,13 +137,11 @@ def after_attempt(
 ) -> Decision:
     """Decide by the answer to a charge; ``progress`` counts the attempt that was just made.
 
-    ``progress.unresolved`` speaks of the attempts *before* this one: a proof that this one charged nothing
-    does not clear those.
+    ``progress.unresolved`` is about the attempts *before* this one. A proof that this one charged nothing does not
+    resolve those.
     """
-    if answer.outcome is Outcome.SUCCEEDED:
-        return Decision(OrderStatus.PAID)
-    if answer.outcome is Outcome.DECLINED:
-        return Decision(OrderStatus.DECLINED)
+    if answer.outcome.is_final:
+        return Decision(FINAL_STATES[answer.outcome])
     unresolved = progress.unresolved or not answer.outcome.proves_no_charge
     if answer.advice is Advice.REVIEW:
         return Decision(OrderStatus.REVIEW)
@@ -170,7 +151,7 @@ def after_attempt(
         if answer.advice is Advice.STOP or progress.retries >= policy.max_attempts:
             return Decision(OrderStatus.DEAD, uncharged=True)
     elif answer.advice is Advice.STOP:
-        # It may mean "done already": a look-up tells, now and not after a backoff.
+        # It may mean "done already": it is looked up now, without a backoff.
         return Decision(OrderStatus.QUEUED if profile.looks_up else OrderStatus.REVIEW)
     tries = 0 if answer.advice is Advice.LOOK_AGAIN else progress.retries
     delay = policy.delay(tries, answer.retry_after, jitter)
@@ -180,22 +161,19 @@ def after_attempt(
 def after_look_up(
     answer: LookupAnswer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, jitter: float
 ) -> Decision | None:
-    """Decide by a look-up. None: it is proven that nothing was charged, so the order may go on.
+    """Decide by a look-up. None: it is proven that nothing was charged, so the order continues.
 
     "No such charge" is trusted only once the settle time has passed.
     """
     if answer.contradiction:
         return Decision(OrderStatus.REVIEW)
-    match answer.result:
-        case LookupResult.SUCCEEDED:
-            return Decision(OrderStatus.PAID)
-        case LookupResult.DECLINED:
-            return Decision(OrderStatus.DECLINED)
-        case LookupResult.ABSENT if progress.unresolved_age >= profile.absent_after:
+    if answer.outcome.is_final:
+        return Decision(FINAL_STATES[answer.outcome])
+    if answer.result is LookupResult.ABSENT:
+        if progress.unresolved_age >= profile.absent_after:
             return None
-        case LookupResult.ABSENT:
-            remaining = profile.absent_after - progress.unresolved_age
-            return Decision(OrderStatus.QUEUED, remaining + jitter * policy.base)
+        remaining = profile.absent_after - progress.unresolved_age
+        return Decision(OrderStatus.QUEUED, remaining + jitter * policy.base)
     # The charge is still running, or there was no usable answer: again after a backoff, but not for ever.
     if progress.look_ups + 1 >= policy.max_attempts:
         return Decision(OrderStatus.REVIEW)

@@ -13,12 +13,13 @@ distinguish it from every other key, and the id within it finds the order. Older
 import hashlib
 import re
 from base64 import b32decode, b32encode
-from itertools import groupby
+from bisect import bisect_left
 
 from breakwall.payments.gateways.wire_keys import wire_key
 
 _DERIVED = re.compile(r"[a-z2-7]{32}")
 _ROTATED_BEFORE = re.compile(r"([0-9a-f]{32})\.[0-9]+")
+_SPECIAL_RUN = re.compile(r"[^0-9A-Za-z]+")
 _PREFIX = 4
 
 # Usual lengths of a column for keys. A service that cuts a key off does so at one of them.
@@ -59,8 +60,9 @@ def key_shape(key: str) -> str:
     each run of other characters, marked if it begins (``l``) or ends (``t``) the key:
     ``key_shape("shop/17") == "10a/"``.
     """
-    length = next((size for size in COLUMN_SIZES if len(wire_key(key)) <= size), "more")
-    return f"{length}{_kind(key)}" + "n".join(sorted(_runs(key)))
+    length = (*COLUMN_SIZES, "more")[bisect_left(COLUMN_SIZES, len(wire_key(key)))]
+    runs = {_marked(run) for run in _SPECIAL_RUN.finditer(key)}
+    return f"{length}{_kind(key)}" + "n".join(sorted(runs))
 
 
 def _kind(key: str) -> str:
@@ -70,17 +72,16 @@ def _kind(key: str) -> str:
     return "A" if key.lower() != key else "a"
 
 
-def _runs(key: str) -> set[str]:
-    pieces = [(plain, "".join(run)) for plain, run in groupby(key, key=_is_plain)]
-    marks = {0: "l", len(pieces) - 1: "t"}
-    return {marks.get(place, "") + run for place, (plain, run) in enumerate(pieces) if not plain}
-
-
-def _is_plain(character: str) -> bool:
-    return character.isascii() and character.isalnum()
+def _marked(run: re.Match[str]) -> str:
+    if run.end() == len(run.string):
+        return f"t{run[0]}"
+    return run[0] if run.start() else f"l{run[0]}"
 
 
 def _digest(*parts: str) -> bytes:
     # A length before each part: no two lists of parts give the same bytes.
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return hashlib.sha256(b"".join(b"%d:%s" % (len(part), part) for part in encoded)).digest()
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:%s" % (len(encoded), encoded))
+    return digest.digest()

@@ -1,4 +1,4 @@
-"""Whether an answer is accepted as proof: it must tell of this order's charge, and of no other's. Pure."""
+"""Whether an answer is trusted: it must name this order's charge, and no other's. Pure."""
 
 from dataclasses import replace
 from typing import TypeVar
@@ -16,27 +16,26 @@ from breakwall.payments.gateways.base import (
 
 AnyAnswer = TypeVar("AnyAnswer", ChargeAnswer, LookupAnswer)
 
-WRONG_CHARGE = "wrong_charge"  # The code of an answer that tells of another charge than the order's.
+WRONG_CHARGE = "wrong_charge"  # The code of an answer that names another charge than the order's.
 
 
 def verified(answer: AnyAnswer, request: ChargeRequest) -> AnyAnswer:
     """The answer; if it contradicts the request, one that proves nothing."""
-    said = _said(answer)
-    if said not in {Outcome.SUCCEEDED.value, Outcome.DECLINED.value}:
+    if not answer.outcome.is_final:
         return answer
-    if said == Outcome.SUCCEEDED.value and not answer.charge_id:
-        return contradicted(answer, "it says that it has charged, and not under which id")
+    if answer.outcome is Outcome.SUCCEEDED and not answer.charge_id:
+        return contradicted(answer, 'the answer says "succeeded" but has no charge id')
     found = find_contradiction(answer.charge_id, answer.details, request)
     return answer if found is None else contradicted(answer, found)
 
 
 def contradicted(answer: AnyAnswer, why: str) -> AnyAnswer:
-    """The answer as one that proves nothing and that a person must look at."""
+    """The answer as one that proves nothing and that a person must check."""
     unproven = replace(
         answer,
         advice=Advice.REVIEW,
         code=WRONG_CHARGE,
-        detail=f"Not accepted as proof: {why}. A person must compare the two.",
+        detail=f"Not trusted: {why}. A person must compare the two.",
         contradiction=why,
     )
     if isinstance(unproven, ChargeAnswer):
@@ -44,17 +43,8 @@ def contradicted(answer: AnyAnswer, why: str) -> AnyAnswer:
     return replace(unproven, result=LookupResult.UNAVAILABLE)
 
 
-def says_charged(answer: ChargeAnswer | LookupAnswer) -> bool:
-    """Whether the answer tells of a charge."""
-    return _said(answer) == Outcome.SUCCEEDED.value
-
-
-def _said(answer: ChargeAnswer | LookupAnswer) -> str:
-    return answer.outcome.value if isinstance(answer, ChargeAnswer) else answer.result.value
-
-
 def find_contradiction(charge_id: str | None, details: ChargeDetails, request: ChargeRequest) -> str | None:
-    """What the answer names that is not the order's, in a sentence; None if all of it is."""
+    """A sentence that says which of the answer's details are not the order's; None if all of them are."""
     order_id, money = _other_order_id(details, request), _other_money(details, request)
     if order_id is None and money is None:
         return None
@@ -96,5 +86,5 @@ def _whole_number(value: object) -> int | None:
 
 
 def _shown(value: object) -> str:
-    # It comes from outside and goes into a text for people: short, and without control sequences for terminals.
+    # It comes from outside, and goes into a text for people: short, without control sequences for terminals.
     return ascii(value)[:40]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from breakwall.payments.actions import Author
+    from breakwall.payments.interventions import Author
 
 ActorOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Who acts; it is recorded. Without it: $USER.")
@@ -19,7 +19,7 @@ ReasonOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it 
 
 def author(actor: str | None, reason: str | None) -> Author:
     """The author as it is recorded. Raises BadParameter for the option whose text cannot be recorded."""
-    from breakwall.payments.actions import Author, InvalidAuthorError
+    from breakwall.payments.interventions import Author, InvalidAuthorError
 
     try:
         return Author(_user() if actor is None else actor, reason)

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Select, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breakwall import crashpoints
-from breakwall.payments.actions import Author, StoredIntervention
 from breakwall.payments.db.schema import incidents, orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
+from breakwall.payments.interventions import Author, StoredIntervention
 from breakwall.payments.ledger.audit import list_interventions
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES

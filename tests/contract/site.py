@@ -7,17 +7,15 @@ from dataclasses import replace
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
 from breakwall.breaker.stores.memory import MemoryStore
-from breakwall.payments.actions import Author
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts
-from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from breakwall.payments.retry_policy import RetryPolicy
@@ -25,6 +23,7 @@ from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
 from tests.gateway import PAID, ScriptedGateway
 from tests.manual_clock import ManualClock
+from tests.people import People
 
 LEASE = 15.0
 TIMEOUT = 10.0
@@ -67,8 +66,7 @@ class Site:
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         self.dispatch_queue = DispatchQueue(self.database, clock=self.clock)
-        self.people = Interventions(self.database, clock=self.clock)
-        self.resolution = Resolution(self.database, clock=self.clock)
+        self.people = People(self.database, clock=self.clock)
 
     def know_a_charge(self, key: str = "paid-before") -> None:
         """Make one charge known, to test look-ups with, as any shop has one after its first order."""

@@ -9,23 +9,23 @@ from sqlalchemy import insert
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.breaker.stores.memory import MemoryStore
-from breakwall.payments.actions import StoredIncident
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.gateways.http import HttpGateway
+from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.operator.incidents import newest_incidents
-from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.worker.retry import Retrier
 from tests.contract.site import LEASE, TIMEOUT, RecordingPublisher
 from tests.manual_clock import ManualClock
+from tests.people import People
 
 MAX_RUNS = 20
 
@@ -63,7 +63,7 @@ class OneProcessShop:
             jitter=lambda: 0.0,
         )
         self.retrier = Retrier(charger, breaker, timeout=TIMEOUT)
-        self.people = Interventions(self.database, clock=self.clock)
+        self.people = People(self.database, clock=self.clock)
 
     def place(self, key: str, amount: int = 10_000) -> PlaceResult:
         return self.producer.place(Order("u1", amount, "KRW", key))

@@ -19,7 +19,6 @@ from fastapi.responses import JSONResponse
 
 from breakwall.payments.operator.incidents import count_open
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.resolve import Resolution
 from tests.contract.people import ANNA
 from tests.foreign.conftest import OpenShop, Serve
 from tests.foreign.services import Answering, ForeignService, ServiceCharge, breaks, hangs_up, nginx_before
@@ -240,7 +239,7 @@ class TestAServiceThatKeepsLessOfAKey:
             shop.place(key)
         with pytest.raises(RefusedError):
             shop.people.retry(keys[1], ANNA)
-        Resolution(shop.database, clock=shop.clock).not_charged(keys[1], ANNA)
+        shop.people.resolve_not_charged(keys[1], ANNA)
         shop.people.retry(keys[1], ANNA)
         assert shop.work_off(keys[1]).status == "paid"
         assert [charges_of(service, shop, key) for key in keys] == [1, 1]

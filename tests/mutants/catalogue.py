@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ACCEPT = "breakwall/payments/ledger/accept.py"
-CLAIM = "breakwall/payments/ledger/claim.py"
+CLAIM = "breakwall/payments/ledger/claiming.py"
 PROGRESS = "breakwall/payments/ledger/progress.py"
 RECORD = "breakwall/payments/ledger/record.py"
 DECISIONS = "breakwall/payments/decisions.py"
@@ -13,7 +13,7 @@ LOOKUP = "breakwall/payments/charge_lookup.py"
 QUEUE = "breakwall/payments/ledger/dispatch_queue.py"
 
 ACCEPT_TESTS = "tests/contract/payments/ledger/test_accept.py"
-CLAIM_TESTS = "tests/contract/payments/ledger/test_claim.py"
+CLAIM_TESTS = "tests/contract/payments/ledger/test_claiming.py"
 RECORD_TESTS = "tests/contract/payments/ledger/test_record.py"
 QUEUE_TESTS = "tests/contract/payments/ledger/test_dispatch_queue.py"
 RETRY_TESTS = "tests/contract/worker/test_retry.py"
@@ -46,16 +46,16 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "the fence",
-        CLAIM,
-        "and_(orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence)",
+        "breakwall/payments/ledger/order_state.py",
+        "orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence",
         "orders.c.status == IN_FLIGHT",
         (CLAIM_TESTS,),
     ),
     Mutant(
         "the lease's end",
         CLAIM,
-        ".where(*held(claim), orders.c.lease_until > self.clock.after(0))",
-        ".where(*held(claim))",
+        ".where(held(claim), orders.c.lease_until > self.clock.after(0))",
+        ".where(held(claim))",
         (CLAIM_TESTS,),
         simulated=False,
     ),
@@ -92,8 +92,8 @@ MUTANTS = (
     Mutant(
         "the settle time",
         DECISIONS,
-        "case LookupResult.ABSENT if progress.unresolved_age >= profile.absent_after:",
-        "case LookupResult.ABSENT if True:",
+        "        if progress.unresolved_age >= profile.absent_after:\n",
+        "        if True:\n",
         ("tests/unit/payments/test_decisions.py", RETRY_TESTS),
     ),
     Mutant(
@@ -148,7 +148,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the suspicion before a send",
+        "look up a suspected order before a send",
         PROGRESS,
         "(sent.unresolved_at, order.suspected_at)",
         "(sent.unresolved_at,)",
@@ -216,7 +216,7 @@ MUTANTS = (
         (CLAIM_TESTS, RETRY_TESTS),
     ),
     Mutant(
-        "what a released claim may have charged",
+        "keep an attempt unknown after its claim is released",
         CLAIM,
         "uncharged=not claim.progress.unresolved",
         "uncharged=True",
@@ -232,7 +232,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the doubt about a lost commit",
+        "treat an unconfirmed commit as unknown",
         "breakwall/payments/db/database.py",
         "            with commit_errors():\n",
         "            with statement_errors(connection):\n",

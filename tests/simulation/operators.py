@@ -8,15 +8,15 @@ from random import Random
 
 from sqlalchemy import Connection, text
 
-from breakwall.payments.actions import Author
 from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.resolve import Resolution
-from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Interventions
+from breakwall.payments.operator.retry_and_cancel import RETRYABLE
 from breakwall.payments.orders import OrderStatus
+from tests.people import People
 from tests.simulation.engine import Engine, Process
 from tests.simulation.faults import FaultInjector
 from tests.simulation.service import SimulatedService
@@ -56,8 +56,7 @@ class Operators:
         self._storage = storage
         self._service = service
         looks_up = service.behavior.profile.looks_up
-        self._interventions = Interventions(storage.database, looks_up=looks_up)
-        self._resolution = Resolution(storage.database)
+        self._people = People(storage.database, looks_up=looks_up)
         self._bulk_retry = BulkRetry(
             storage.database, sleep=engine.sleep, timer=lambda: engine.now, looks_up=looks_up
         )
@@ -136,11 +135,11 @@ class Operators:
 
     def _retry_any(self) -> None:
         for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):
-            self._do("retry", order_id, partial(self._interventions.retry, order_id, OPERATOR))
+            self._do("retry", order_id, partial(self._people.retry, order_id, OPERATOR))
 
     def _cancel_any(self) -> None:
         for order_id in self._any_of("SELECT id FROM orders ORDER BY idempotency_key"):
-            self._do("cancel", order_id, partial(self._interventions.cancel, order_id, OPERATOR))
+            self._do("cancel", order_id, partial(self._people.cancel, order_id, OPERATOR))
 
     def _resolve_any_as_paid(self) -> None:
         for order_id in self._any_of(IN_REVIEW):
@@ -164,16 +163,16 @@ class Operators:
             self._do(
                 "retry with a new key",
                 order_id,
-                lambda: self._interventions.retry(order_id, OPERATOR, uncharged=evidence),
+                lambda: self._people.retry(order_id, OPERATOR, uncharged=evidence),
             )
 
     def _resolve(self, order_id: str) -> None:
         charges = self._service.ledger.charges[order_id]
         if charges:
             charge_id = str(charges[0].charge_id)
-            self._do("paid", order_id, lambda: self._resolution.paid(order_id, charge_id, OPERATOR))
+            self._do("paid", order_id, lambda: self._people.resolve_paid(order_id, charge_id, OPERATOR))
         else:
-            self._do("not charged", order_id, lambda: self._resolution.not_charged(order_id, OPERATOR))
+            self._do("not charged", order_id, lambda: self._people.resolve_not_charged(order_id, OPERATOR))
 
     def _any_of(self, sql: str) -> list[str]:
         found = [order_id for (order_id,) in self._storage.rows(sql)]

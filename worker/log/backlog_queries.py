@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, literal, or_, select
 
-from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.clock import Clock, seconds_between
 from breakwall.payments.db.query_hints import likely
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders, workers
 from breakwall.payments.fleet.workers import is_alive
@@ -53,7 +53,7 @@ def sample_backlog(connection: Connection, clock: Clock) -> BacklogSample:
         row.now,
         row.waiting,
         in_flight=row.waiting == 0 and connection.scalar(in_flight) is not None,
-        oldest_seconds=_seconds(row.oldest, row.now),
+        oldest_seconds=seconds_between(row.oldest, row.now),
     )
 
 
@@ -93,7 +93,3 @@ def is_oldest_worker(connection: Connection, clock: Clock) -> bool:
         .limit(1)
     ).first()
     return oldest is None or (oldest.host, oldest.pid) == (socket.gethostname(), os.getpid())
-
-
-def _seconds(since: datetime | None, until: datetime | None) -> float:
-    return 0.0 if since is None or until is None else max(0.0, (until - since).total_seconds())

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from breakwall.breaker import CircuitBreaker
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import Clock, DatabaseClock, seconds_between
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.orders import OrderStatus
@@ -88,7 +88,7 @@ class OrderLog:
     def _write(self, order_id: str, status: OrderStatus, row: Any, took: float) -> str:
         reason = self._reason(row, took)
         due = row.next_attempt_at
-        wait = 0.0 if due is None else max(0.0, (due - row.now).total_seconds())
+        wait = seconds_between(row.now, due)
         outcome = status.value
         if status is OrderStatus.QUEUED:
             outcome = f"{outcome}, {reason}, next attempt in {wait:,.0f} s"

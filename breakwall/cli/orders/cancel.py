@@ -39,10 +39,10 @@ def cancel(
     who = author(actor, reason)
 
     from breakwall.payments.ledger.queries import list_attempts
-    from breakwall.payments.operator.retry_and_cancel import Interventions
+    from breakwall.payments.operator.retry_and_cancel import cancel_order
 
     with orders_database() as (database, _):
-        order = Interventions(database).cancel(name, who, by=by)
+        order = cancel_order(database, name, who, by=by)
         attempts = list_attempts(database, order.id)
     write_result(output, order_document(order), _meaning(order, attempts), *order_lines(order))
 
@@ -57,7 +57,7 @@ def _meaning(order: StoredOrder, attempts: Sequence[StoredAttempt]) -> str:
 
 def _why_uncharged(attempts: Sequence[StoredAttempt]) -> str:
     """How it is known that none of these attempts charged."""
-    sent = [attempt for attempt in attempts if attempt.outcome != "not_sent"]
+    sent = [attempt for attempt in attempts if attempt.outcome is None or not attempt.outcome.is_unsent]
     if not sent:
         return "no attempt of it was sent"
     found = {attempt.settled_by if attempt.settled_by in _EVIDENCE else None for attempt in sent}

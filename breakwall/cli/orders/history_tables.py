@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from breakwall.cli.orders.incidents import closing, kind
-from breakwall.payments.actions import StoredIncident, StoredIntervention
+from breakwall.payments.incidents import StoredIncident
+from breakwall.payments.interventions import StoredIntervention
 from breakwall.payments.orders import StoredAttempt
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import duration, moment, state

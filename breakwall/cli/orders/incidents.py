@@ -10,7 +10,8 @@ import typer
 from breakwall.cli.orders.naming import IdOption, KeyOption, naming
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import incident_document
-from breakwall.payments.actions import Author, StoredIncident
+from breakwall.payments.incidents import StoredIncident
+from breakwall.payments.interventions import Author
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption, refuse_where
 from breakwall.terminal.output import plain, write_list, write_result

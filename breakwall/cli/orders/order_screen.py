@@ -11,7 +11,8 @@ from rich.text import Text
 
 from breakwall.cli.orders.history_tables import TableSection, attempts_of, incidents_of, interventions_of
 from breakwall.cli.orders.order_fields import order_fields
-from breakwall.payments.actions import StoredIncident, StoredIntervention
+from breakwall.payments.incidents import StoredIncident
+from breakwall.payments.interventions import StoredIntervention
 from breakwall.payments.orders import StoredAttempt, StoredOrder
 from breakwall.terminal.output import data, field_lines, say, screen
 from breakwall.terminal.words import count

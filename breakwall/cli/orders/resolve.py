@@ -1,8 +1,6 @@
 """`breakwall orders resolve`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,15 +8,10 @@ from breakwall.cli.orders.naming import IdOption, KeyOption, NameArgument, namin
 from breakwall.cli.orders.order_fields import order_lines
 from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import order_document
-from breakwall.payments.actions import Author, InvalidAuthorError
-from breakwall.payments.orders import StoredOrder
+from breakwall.payments.interventions import InvalidAuthorError
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
 from breakwall.terminal.options import Format, OutputOption, refuse_where
 from breakwall.terminal.output import write_result
-
-if TYPE_CHECKING:
-    from breakwall.payments.ledger.queries import Naming
-    from breakwall.payments.operator.resolve import Resolution
 
 _MEANINGS = {
     "paid": "It is paid: you stated its charge.",
@@ -60,23 +53,16 @@ def resolve(
     )
     who = author(actor, reason)
 
-    from breakwall.payments.operator.resolve import Resolution
+    from breakwall.payments.operator.resolve import InvalidChargeError, resolve_not_charged, resolve_paid
 
     with orders_database() as (database, settings):
-        order = _resolve(Resolution(database, account=settings.payment_account), name, by, paid, who)
+        try:
+            if paid is None:
+                order = resolve_not_charged(database, name, who, by=by)
+            else:
+                order = resolve_paid(database, name, paid, who, by=by, account=settings.payment_account)
+        except InvalidChargeError as error:
+            raise typer.BadParameter(str(error), param_hint="--paid") from None
+        except InvalidAuthorError as error:
+            raise typer.BadParameter(error.problem, param_hint=f"--{error.field}") from None
     write_result(output, order_document(order), _MEANINGS[order.status], *order_lines(order))
-
-
-def _resolve(
-    resolution: Resolution, name: str, by: Naming, charge_id: str | None, who: Author
-) -> StoredOrder:
-    from breakwall.payments.operator.resolve import InvalidChargeError
-
-    if charge_id is None:
-        return resolution.not_charged(name, who, by=by)
-    try:
-        return resolution.paid(name, charge_id, who, by=by)
-    except InvalidChargeError as error:
-        raise typer.BadParameter(str(error), param_hint="--paid") from None
-    except InvalidAuthorError as error:
-        raise typer.BadParameter(error.problem, param_hint=f"--{error.field}") from None

@@ -16,15 +16,15 @@ from breakwall.cli.orders.retry_text import (
 )
 from breakwall.errors import ExitCode
 from breakwall.json_documents import order_document
-from breakwall.payments.actions import Author
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import next_step
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.bulk_retry import BulkRetry, Chunk, Selection
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.retry_and_cancel import Interventions
+from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.payments.orders import StoredOrder
 from breakwall.terminal.options import Format
 from breakwall.terminal.output import field_lines, notes, say, write_json, write_note, write_result
@@ -85,11 +85,14 @@ class RetryRun:
     def _bulk_retry(self) -> BulkRetry:
         return BulkRetry(self.database, looks_up=self.rules.profile.looks_up)
 
-    def _interventions(self) -> Interventions:
-        return Interventions(self.database, looks_up=self.rules.profile.looks_up)
+    def _retry(self, order_id: str, evidence: str | None = None) -> StoredOrder:
+        looks_up = self.rules.profile.looks_up
+        return retry_order(
+            self.database, order_id, self.author, by=Naming.ID, looks_up=looks_up, uncharged=evidence
+        )
 
     def _one(self, before: StoredOrder, evidence: str | None) -> None:
-        order = self._interventions().retry(before.id, self.author, by=Naming.ID, uncharged=evidence)
+        order = self._retry(before.id, evidence)
         if self.output is Format.JSON:
             write_json(order_document(order))
             return
@@ -105,13 +108,12 @@ class RetryRun:
         )
 
     def _several(self, order_ids: list[str]) -> None:
-        interventions = self._interventions()
         retried: list[StoredOrder] = []
         refused: dict[str, str] = {}
         try:
             for order_id in order_ids:
                 try:
-                    retried.append(interventions.retry(order_id, self.author, by=Naming.ID))
+                    retried.append(self._retry(order_id))
                 except RefusedError as error:
                     refused[order_id] = str(error)
         finally:

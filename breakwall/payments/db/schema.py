@@ -24,9 +24,10 @@ from sqlalchemy import (
     text,
 )
 
-from breakwall.payments.actions import Action, IncidentKind
 from breakwall.payments.db.clock import UtcDateTime
 from breakwall.payments.gateways.base import Advice, Outcome
+from breakwall.payments.incidents import IncidentKind
+from breakwall.payments.interventions import Action
 from breakwall.payments.orders import OrderStatus
 from breakwall.texts import MAX_LENGTH
 

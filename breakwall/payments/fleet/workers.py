@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
-from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.clock import Clock, seconds_between
 from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import workers
 from breakwall.texts import MAX_LENGTH, visible
@@ -130,11 +130,7 @@ def _worker(row: Any) -> Worker:
     return Worker(
         **values,
         alive=alive,
-        up_seconds=_between(row["started_at"], now if alive else row["seen_at"]),
-        silent_seconds=_between(row["seen_at"], now),
-        idle_seconds=_between(row["idle_since"] or row["started_at"], now),
+        up_seconds=seconds_between(row["started_at"], now if alive else row["seen_at"]),
+        silent_seconds=seconds_between(row["seen_at"], now),
+        idle_seconds=seconds_between(row["idle_since"] or row["started_at"], now),
     )
-
-
-def _between(since: datetime, until: datetime) -> float:
-    return max(0.0, (until - since).total_seconds())

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 
 class Outcome(StrEnum):
-    """The result of one attempt to charge.
+    """The result of one attempt to charge. Its properties are the rules; `ledger.attempt_conditions` has them in SQL.
 
-    Only ``NOT_SENT``, ``FAILED`` and ``THROTTLED`` prove that nothing was charged. ``UNKNOWN`` proves
-    nothing: the request may have reached the service, and no trustworthy answer came back.
+    ``UNKNOWN``: the request may have reached the service, and no trustworthy answer came back. It has none of the
+    properties that prove something, so the attempt is looked up before anything is sent again.
 
-    A new outcome also needs: each gateway that can give it (for HTTP `charge_answers`; a 402 is a decline there); what
-    follows from it (`payments.decisions`); whether it proves something (`proves_no_charge`, and the conditions in
-    `ledger.attempt_conditions`, `ledger.attempt_outcomes`, `ledger.claim` and `operator.key_rotation`); and a
-    migration, whose CHECK of ``attempts.outcome`` permits it. The version before must be able to read its rows.
+    A new outcome goes into each property that holds for it. The tests (`unit/payments/gateways/test_base.py`,
+    `contract/payments/ledger/test_attempt_conditions.py`) then name what is left: the row of its properties; its row in
+    `docs/states.md`; its state in `payments.decisions.FINAL_STATES` if it is final; and a migration whose CHECK of
+    ``attempts.outcome`` permits it. No test names two more: the gateways that give it (for HTTP `charge_answers`) and,
+    if it is final, what `Progress.declined` and `Step.DECLINE` are for a decline that comes late.
     """
 
     SUCCEEDED = "succeeded"
@@ -24,9 +25,35 @@ class Outcome(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
 
+    @classmethod
+    def stored(cls, text: str) -> Self:
+        """An outcome that was stored. One that only a newer release knows may have charged: it is ``UNKNOWN``."""
+        return cls(text) if text in set(cls) else cls.UNKNOWN
+
+    @property
+    def is_final(self) -> bool:
+        """It finishes the order. Nothing is sent after it."""
+        return self in {Outcome.SUCCEEDED, Outcome.DECLINED}
+
     @property
     def proves_no_charge(self) -> bool:
-        return self in {Outcome.NOT_SENT, Outcome.FAILED, Outcome.THROTTLED}
+        """Nothing was charged, and the order may be sent again."""
+        return self in {Outcome.NOT_SENT, Outcome.THROTTLED, Outcome.FAILED}
+
+    @property
+    def is_resolved(self) -> bool:
+        """It is known whether the attempt has charged."""
+        return self.is_final or self.proves_no_charge
+
+    @property
+    def is_unprocessed(self) -> bool:
+        """The service has stored no answer under the key, because it has not processed the request."""
+        return self in {Outcome.NOT_SENT, Outcome.THROTTLED}
+
+    @property
+    def is_unsent(self) -> bool:
+        """No byte of the request has left."""
+        return self is Outcome.NOT_SENT
 
 
 class Health(StrEnum):
@@ -70,6 +97,13 @@ class LookupResult(StrEnum):
     PROCESSING = "processing"
     ABSENT = "absent"
     UNAVAILABLE = "unavailable"
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that it proves for the attempt that was looked up."""
+        if self is LookupResult.SUCCEEDED:
+            return Outcome.SUCCEEDED
+        return Outcome.DECLINED if self is LookupResult.DECLINED else Outcome.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +179,10 @@ class LookupAnswer:
     advice: Advice = Advice.RETRY
     details: ChargeDetails = ChargeDetails()
     contradiction: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.result.outcome
 
 
 @dataclass(frozen=True, slots=True)

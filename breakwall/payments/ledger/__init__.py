@@ -1,5 +1,5 @@
 """Every change of an order that a program makes, each in one short transaction, and the queries that read orders.
 
-An order's way: `accept`, `dispatch_queue`, `claim`, `record`, `pruning`. Import `Ledger` from `ledger`, other classes
-and the queries from the modules of their names.
+An order goes through `accept`, `dispatch_queue`, `claiming`, `record` and `pruning`. Import `Ledger` from `ledger`,
+everything else from the module of its name.
 """

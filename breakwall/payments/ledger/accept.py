@@ -1,7 +1,7 @@
-"""Accepting orders: each idempotency key once, however often an order is placed.
+"""Accepts orders: each idempotency key once, however often an order is placed.
 
 A key is known by its order, or by what is kept of a pruned order. The order is inserted first; a second statement then
-looks for a pruned one. The insert waits for a transaction that prunes the key, so the second one sees its result.
+reads the pruned keys. The insert waits for a transaction that prunes the key, so the second statement sees its result.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ from breakwall.payments.ledger.pruned_orders import PrunedOrder, pruned_by_key, 
 from breakwall.payments.ledger.queries import orders_by_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_caller_key
 
-# Seconds that the dispatcher leaves a producer to publish an order that is due as soon as it is stored.
+# Seconds in which the producer itself publishes a new order; after that the dispatcher does.
 PUBLISH_GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of a batch, by idempotency key: the ids of new orders, and orders that were known."""
+    """The result of a batch, by idempotency key: the ids of new orders, and the orders that were known."""
 
     new: dict[str, str]
     known: dict[str, StoredOrder | PrunedOrder]
@@ -44,14 +44,8 @@ class Accepting(LedgerBase):
     ) -> Attempt | StoredOrder | PrunedOrder:
         """Store an order that is charged at once: the order, its claim and its first attempt.
 
-        Returns the earlier order, stored or pruned, when the idempotency key is known.
-
-        Args:
-            lock_budget: as `Database.write`.
-
-        Raises:
-            IdempotencyConflictError: the key belongs to another order.
-            InvalidOrderError: the caller's own key is sent, and it cannot be.
+        Returns the earlier order, stored or pruned, if the idempotency key is known. Raises `IdempotencyConflictError`
+        if the key belongs to another order, and `InvalidOrderError` if the caller's own key cannot be sent.
         """
         row = self._new_row(order, lock_budget)
         shared = {
@@ -85,12 +79,7 @@ class Accepting(LedgerBase):
     ) -> Accepted:
         """Store orders that wait for the worker, due in ``delay`` seconds: all of the batch or nothing.
 
-        Args:
-            lock_budget: as `Database.write`.
-
-        Raises:
-            IdempotencyConflictError: a key belongs to another order.
-            InvalidOrderError: the callers' own keys are sent, and one cannot be.
+        Raises as `accept_sending`.
         """
         rows = [self._new_row(order, lock_budget) for order in batch]
         shared = {
@@ -113,7 +102,7 @@ class Accepting(LedgerBase):
         return self.database.write(work, name="accept_queued", lock_budget=lock_budget)
 
     def _new_row(self, order: Order, lock_budget: LockBudget | None) -> dict[str, Any]:
-        """The columns that an order brings, with its id and the key that is sent."""
+        """The order's own columns, with its id and the key that is sent."""
         if self.send_caller_keys:
             check_caller_key(order)
         key = order.idempotency_key
@@ -130,9 +119,8 @@ def insert_orders(
 ) -> dict[str, str]:
     """Insert the orders whose key is new; returns their ids by key.
 
-    Args:
-        shared: the columns that are alike in all rows. Kept apart from them: a statement that holds its rows is
-            compiled anew each time, at ten times the cost.
+    ``shared``: the columns that are the same in all rows. They are no part of ``rows``, because a statement that holds
+    its rows is compiled each time, at ten times the cost.
     """
     stored = without_missing_columns(connection, orders, rows)
     # A conflict on any column: the id is derived from the key, so both are known or neither is.
@@ -170,11 +158,10 @@ def withdraw_pruned(connection: Connection, new: dict[str, str]) -> None:
 
 
 def known_orders(connection: Connection, batch: Sequence[Order]) -> dict[str, StoredOrder | PrunedOrder]:
-    """The orders of a batch whose keys are known, by key.
+    """The orders of a batch whose keys are known, stored or pruned, by key.
 
-    Raises:
-        DatabaseUnavailableError: a key was pruned, and is being forgotten at this moment.
-        IdempotencyConflictError: a key belongs to another order.
+    Raises `IdempotencyConflictError` if a key belongs to another order, and `DatabaseUnavailableError` if the key of a
+    pruned order is forgotten at this moment.
     """
     found = known_by_key(connection, [order.idempotency_key for order in batch])
     for order in batch:

@@ -1,14 +1,14 @@
-"""Gives attempts an outcome: from their answer, from a look-up, or because nobody answered them."""
+"""Gives attempts an outcome: from their answer, from a look-up or a person, or because no answer came."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, true, update
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.schema import ResolvedBy, attempts
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, LookupAnswer, Outcome
-from breakwall.payments.ledger.attempt_conditions import KEY_CONFLICT, UNRESOLVED
+from breakwall.payments.ledger.attempt_conditions import FINAL, KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.claim import Attempt, Claim
 
 MAX_ERROR = 500
@@ -20,7 +20,7 @@ _UNANSWERED = {
 
 
 def end_attempt(connection: Connection, clock: Clock, attempt: Attempt, answer: ChargeAnswer) -> None:
-    """Record an answer, which may be late, at its attempt, unless more is known by now."""
+    """Record an answer at its attempt. It may be late; then it does not replace what proves more."""
     connection.execute(
         update(attempts)
         .where(attempts.c.order_id == attempt.claim.order_id, attempts.c.number == attempt.number)
@@ -39,7 +39,7 @@ def end_attempt(connection: Connection, clock: Clock, attempt: Attempt, answer: 
 
 
 def last_error(answer: ChargeAnswer | LookupAnswer) -> dict[str, Any]:
-    """The columns of an order that tell its last answer."""
+    """The columns of an order that hold its last answer."""
     text = ": ".join(part for part in (answer.code, answer.detail) if part)
     return {"last_error": _cut(text), "rejected": answer.advice is Advice.RECONFIGURE}
 
@@ -69,7 +69,7 @@ def resolve_attempts(
 
 
 def newest_unresolved(order_id: str, before: Claim | None = None) -> ColumnElement[bool]:
-    """The condition on the order's newest attempt that may have charged, ``before`` a claim if one is given."""
+    """The condition on the order's newest unresolved attempt; only those ``before`` a claim if one is given."""
     older = () if before is None else (attempts.c.fence < before.fence,)
     newest = select(func.max(attempts.c.number)).where(attempts.c.order_id == order_id, UNRESOLVED, *older)
     return attempts.c.number == newest.scalar_subquery()
@@ -93,7 +93,7 @@ def record_key_conflict(connection: Connection, clock: Clock, claim: Claim, answ
 
 
 def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str], by: ResolvedBy) -> None:
-    """Make attempts without an answer unknown ones. An answer that comes later still counts."""
+    """Give attempts without an answer the outcome unknown. An answer that comes later still counts."""
     connection.execute(
         update(attempts)
         .where(attempts.c.order_id.in_(order_ids), attempts.c.outcome.is_(None))
@@ -109,13 +109,13 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
 
 
 def _may_be_replaced_by(answer: ChargeAnswer) -> ColumnElement[bool]:
-    """The condition on an attempt that an answer, which may be late, replaces what is recorded there."""
+    """The condition on an attempt that a late answer replaces what is recorded there."""
     if answer.outcome is Outcome.SUCCEEDED:
         return true()
     if answer.contradiction:
-        # It tells of a charge. A look-up that found none proves less.
-        return or_(UNRESOLVED, attempts.c.outcome.not_in([Outcome.SUCCEEDED, Outcome.DECLINED]))
-    if answer.outcome is Outcome.UNKNOWN:
+        # It names a charge. A look-up that found none proves less.
+        return or_(UNRESOLVED, not_(FINAL))
+    if not answer.outcome.is_resolved:
         # It must not undo what a look-up has proven since, nor a key conflict.
         return and_(UNRESOLVED, ~KEY_CONFLICT)
     return attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)

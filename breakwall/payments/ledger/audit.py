@@ -1,24 +1,16 @@
-"""The audit trail of orders: what people did to them, and the incidents that people must look at.
-
-`operator.incidents` lists the open incidents of all orders, and closes them.
-"""
+"""The audit trail of orders: interventions and incidents. `operator.incidents` lists the open ones and closes them."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, insert, select
 
-from breakwall.payments.actions import (
-    Action,
-    Author,
-    IncidentKind,
-    StoredIncident,
-    StoredIntervention,
-)
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.schema import incidents, interventions
+from breakwall.payments.incidents import IncidentKind, StoredIncident
+from breakwall.payments.interventions import Action, Author, StoredIntervention
 from breakwall.payments.orders import OrderStatus
 
 _INTERVENTION_COLUMNS = [interventions.c[name] for name in StoredIntervention.__dataclass_fields__]
@@ -36,11 +28,9 @@ def record_interventions(
     evidence: str | None = None,
     run: str | None = None,
 ) -> None:
-    """Record, in the transaction of the action itself, what was done to each of some locked orders.
+    """Record an action on some locked orders, in the transaction of the action itself.
 
-    Args:
-        changed: the orders as they were before, from `lock_orders`.
-        after: the state that the action led to; None when it is the one before.
+    ``changed``: the orders as they were before, from `lock_orders`. ``after``: their state now; None if it is the same.
     """
     rows = [
         {"order_id": order.id, "before": order.status, "after": after or order.status, "fence": order.fence}
@@ -61,21 +51,19 @@ def record_interventions(
 def report_incident(
     connection: Connection, clock: Clock, order_id: str, kind: IncidentKind, detail: str
 ) -> None:
-    """Record what a person has to look at. An incident that is known, open or closed, is not recorded again."""
+    """Record what a person has to check. A known incident, open or closed, is not recorded again."""
     row = {"order_id": order_id, "kind": kind, "detail": detail, "at": clock.after(0)}
     connection.execute(insert_missing(connection, incidents).values(row))
 
 
 def resolved_as_not_charged_since(connection: Connection, order_id: str, fence: int) -> bool:
-    """Whether a person has vouched that the claim with this fence, or an earlier one, charged nothing."""
-    vouched = exists(
-        select(interventions.c.id).where(
-            interventions.c.order_id == order_id,
-            interventions.c.action == Action.RESOLVE_NOT_CHARGED,
-            interventions.c.fence >= fence,
-        )
+    """Whether a person has stated that the claim with this fence, or an earlier one, charged nothing."""
+    stated = exists().where(
+        interventions.c.order_id == order_id,
+        interventions.c.action == Action.RESOLVE_NOT_CHARGED,
+        interventions.c.fence >= fence,
     )
-    return bool(connection.scalar(select(vouched)))
+    return bool(connection.scalar(select(stated)))
 
 
 def list_interventions(database: Database, order_id: str) -> list[StoredIntervention]:

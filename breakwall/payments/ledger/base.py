@@ -1,4 +1,4 @@
-"""What every part of the ledger works with: the database, its clock, the lease, the account and the site."""
+"""What every part of the ledger uses: the database, its clock, the lease, the account and the site."""
 
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
@@ -8,27 +8,20 @@ from breakwall.payments.site import read_site
 
 
 class LedgerBase:
-    """The ledger of one site. Keeps no state but the site's name; safe for threads.
+    """The ledger of one site. Keeps no state except the site's name; safe for threads.
 
-    Every method raises `DatabaseUnavailableError` when the database does not answer.
-
-    Args:
-        database: where the orders are.
-        lease: seconds that a claim holds, and that each attempt gets from its start: longer than the
-            whole call plus a margin.
-        clock: where due times and leases come from.
-        account: the payment account that charges are made on.
-        send_caller_keys: send the callers' own keys, not derived ones.
+    Every method raises `DatabaseUnavailableError` when the database does not answer. A ``lock_budget`` limits how long
+    a method waits for locks, see `Database.write`.
     """
 
     def __init__(
         self,
         database: Database,
         *,
-        lease: float,
+        lease: float,  # Seconds that a claim holds, anew from each attempt's start: longer than the whole call.
         clock: Clock | None = None,
-        account: str = DEFAULT_ACCOUNT,
-        send_caller_keys: bool = False,
+        account: str = DEFAULT_ACCOUNT,  # The payment account that charges are made on.
+        send_caller_keys: bool = False,  # Instead of derived keys.
     ) -> None:
         self.database = database
         self.lease = lease
@@ -39,7 +32,6 @@ class LedgerBase:
 
     @property
     def site(self) -> str:
-        """The site's name."""
         return self.read_site()
 
     def read_site(self, lock_budget: LockBudget | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Long jobs on many orders, as a row of short transactions: where each goes on, and how long the job pauses between."""
+"""Runs a long job on many orders as a series of short transactions, with a pause after each."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +20,14 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a job has come along the orders: the moment that they are sorted by, and the id of the last one."""
+    """How far a job has come: the last order's id, and its moment by which the orders are sorted."""
 
     at: datetime
     order_id: str
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Self:
-        """The position of a row of `orders_by_age`."""
+        """The position of a row from `orders_by_age`."""
         return cls(row[1], row[0])
 
 
@@ -38,21 +38,15 @@ def orders_by_age(
     query = select(orders.c.id, moment).where(*conditions).order_by(moment, orders.c.id)
     if after is None:
         return query
-    # Alone, the comparison with OR could not be answered from an index.
+    # The first comparison is for the index, which cannot answer the one with OR.
     return query.where(moment >= after.at, or_(moment > after.at, orders.c.id > after.order_id))
 
 
 class BatchJob:
     """A long job on many orders. Safe to stop anywhere, and to run again.
 
+    It sleeps after each transaction for as long as that took, so that it has at most half of the database's time.
     Every method raises `DatabaseUnavailableError` when the database does not answer.
-
-    Args:
-        database: where the orders are.
-        clock: the clock of due times and ages.
-        sleep: called after each transaction for as long as it took, in seconds, so that the job never has more than
-            half of the database's time.
-        timer: a monotonic clock, in seconds.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which order owns a charge. A charge that was accepted as proof belongs to one order; it pays no other."""
+"""Which order owns a charge. A trusted charge belongs to one order; it pays no other."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +15,12 @@ from breakwall.payments.keys import key_shape
 
 DEFAULT_ACCOUNT = "default"
 
-# Known charges of a shape that a look-up is tested with at most: the newest may have been refunded.
-KNOWN = 3
+KNOWN = 3  # Known charges with which a look-up is tested, at most: the newest may have been refunded.
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCharge:
-    """A charge that the payment service itself has told of, and the key that it was made under."""
+    """A charge that the payment service itself has reported, and the key that it was made under."""
 
     key: str
     charge_id: str
@@ -32,12 +31,9 @@ def assign_charge(
 ) -> str | None:
     """Record that an order owns a charge. Returns the id of the owner if that is another order.
 
-    Of two transactions that assign one charge, the second waits for the first. Call it before the order's row is
-    locked, so that no two transactions wait for each other.
-
-    Args:
-        account: the payment account; ids of charges are unique within it.
-        key: the key that the charge was made under; None if that is not sure, as when a person reports the charge.
+    If two transactions assign one charge, the second waits for the first. Call it before the order's row is locked, so
+    that no two transactions wait for each other. ``key``: the key that the charge was made under; None if that is not
+    certain, as when a person reports the charge. Ids of charges are unique within an account.
     """
     row = {
         "account": account,
@@ -46,7 +42,7 @@ def assign_charge(
         "key": key,
         "key_shape": None if key is None else key_shape(key),
     }
-    # By the returned row: PostgreSQL's driver gives no row count for such an INSERT.
+    # PostgreSQL's driver gives no row count for such an INSERT, so it returns the row.
     if connection.scalar(_insert_unless_owned(connection, clock, row)) is not None:
         return None
     owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_BEFORE, row).first()
@@ -56,7 +52,7 @@ def assign_charge(
 def known_charges(
     database: Database, clock: Clock, account: str, shape: str, *, older_than: float
 ) -> list[KnownCharge]:
-    """The newest charges of a shape of key, newest first, `KNOWN` at most, made ``older_than`` seconds ago or more."""
+    """The newest charges of a shape of key, newest first, `KNOWN` at most, at least ``older_than`` seconds old."""
     wanted = (
         select(charges.c.key, charges.c.charge_id)
         .where(charges.c.account == account, charges.c.key_shape == shape)
@@ -72,12 +68,12 @@ _OWNER = select(charges.c.order_id).where(
     charges.c.account == bindparam("account"), charges.c.charge_id == bindparam("charge_id")
 )
 
-# Processes of the previous version, and all of them before it, pay orders without a row in `charges`.
+# Earlier versions pay orders without a row in `charges`.
 _PAID_BEFORE = (
     select(orders.c.id)
     .where(bindparam("account") == DEFAULT_ACCOUNT)
     .where(orders.c.charge_id == bindparam("charge_id"), orders.c.id != bindparam("order_id"))
-    # In any account: an order with a row in `charges` was paid on the account that the row names.
+    # Any account: an order with a row in `charges` was paid on the account that the row names.
     .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
     .order_by(orders.c.settled_at, orders.c.id)
 )

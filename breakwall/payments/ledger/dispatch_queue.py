@@ -17,12 +17,12 @@ from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, ResolvedBy, orders
 from breakwall.payments.ledger.attempt_outcomes import end_unanswered
 from breakwall.payments.orders import OrderStatus
 
-# An order whose claim ran out this often goes to review: it may be what kills its workers.
+# An order whose claim expired this often goes to review: it may be what kills its workers.
 POISON_CRASHES = 3
 
 
 class DispatchQueue:
-    """The due orders, and the claims that ran out. Raises `DatabaseUnavailableError` as the ledger does."""
+    """The due orders, and the expired claims. Raises `DatabaseUnavailableError` as the ledger does."""
 
     def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
         self.database = database
@@ -57,10 +57,10 @@ class DispatchQueue:
         self.database.write(lambda connection: connection.execute(undone), name="give_back_due")
 
     def reclaim_expired(self, limit: int = 500) -> list[str]:
-        """Take orders back whose claim ran out: their worker died, hung or lost the database.
+        """Take orders back whose claim has expired: their worker died, hung or lost the database.
 
-        An attempt without an answer becomes an unknown outcome. The order is due at once, or goes to
-        review when this has happened `POISON_CRASHES` times.
+        An attempt without an answer is then unknown. The order is due at once, or goes to review when this has happened
+        `POISON_CRASHES` times.
         """
         expired = self._locked(IN_FLIGHT, orders.c.lease_until, limit)
 
@@ -74,7 +74,7 @@ class DispatchQueue:
         return self.database.write(work, name="reclaim_expired")
 
     def _locked(self, status: ColumnElement[str], moment: Column[datetime], limit: int) -> Select[Any]:
-        """The orders in a state whose moment has come, oldest first, without those that another process has locked."""
+        """The orders in a state whose moment has come, oldest first, except those that another process has locked."""
         return (
             select(orders.c.id)
             .where(likely(orders.c.status == status), moment <= once(self.clock.after(0)))

@@ -1,14 +1,14 @@
 """The ledger: every change of an order's state on its way from accepted to finished."""
 
 from breakwall.payments.ledger.accept import Accepting
-from breakwall.payments.ledger.claim import Claiming
+from breakwall.payments.ledger.claiming import Claiming
 from breakwall.payments.ledger.record import Recording
 
 
 class Ledger(Accepting, Claiming, Recording):
-    """Accepts orders, claims them and records what came of them; each method is one short transaction.
+    """Accepts orders, claims them and records the results; each method is one short transaction.
 
-    Claiming an order raises its fence. The holder of the newest fence may write until the lease runs out. An attempt
+    Claiming an order raises its fence. The holder of the newest fence may write until the lease expires. An attempt
     is a row before it is a request. A result under an old fence changes nothing, except that proof of a payment
     always counts.
 

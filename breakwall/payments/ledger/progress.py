@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, or_, select
 
-from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.clock import Clock, seconds_between
 from breakwall.payments.db.revisions import existing_columns
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.decisions import Progress
@@ -28,14 +28,15 @@ def progress_of(connection: Connection, clock: Clock, order_id: str, *, lease: f
 
 def read_progress(connection: Connection, order: Row[Any], lease: float) -> Progress:
     """How far an order has come. ``order``: its row, and the database's time as ``now``."""
-    sent = connection.execute(_summary(order)).one()
+    values = {name: getattr(order, name) for name in ("id", "charge_key", "attempt_floor", "now")}
+    sent = connection.execute(_SUMMARY, values).one()
     doubtful_since = [moment for moment in (sent.unresolved_at, order.suspected_at) if moment is not None]
     return Progress(
         retries=order.retry_count - order.retry_floor,
         look_ups=order.look_up_count - order.look_up_floor,
         key_rotations=order.key_rotations,
         unresolved=bool(doubtful_since),
-        unresolved_age=_seconds(max(doubtful_since, default=None), order.now),
+        unresolved_age=seconds_between(max(doubtful_since, default=None), order.now),
         stored_errors=sent.stored_errors,
         key_spent=sent.spent > 0,
         key_age=_key_age(sent.since, order.now, lease),
@@ -49,25 +50,25 @@ def read_progress(connection: Connection, order: Row[Any], lease: float) -> Prog
     )
 
 
-def _summary(order: Row[Any]) -> Select[Any]:
-    """What an order's attempts say, in one row."""
-    ended = func.coalesce(attempts.c.finished_at, order.now)
-    since_retry = attempts.c.number > order.attempt_floor
+def _number_of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(case((and_(*conditions), 1)))
 
-    def number_of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.count(case((and_(*conditions), 1)))
 
-    return select(
-        func.min(case((attempts.c.gateway_key == order.charge_key, attempts.c.started_at))).label("since"),
-        func.max(case((UNRESOLVED, ended))).label("unresolved_at"),
-        func.max(ended).label("last_ended"),
-        func.max(case((or_(REFUSED, REJECTED), attempts.c.number))).label("turned_away"),
-        number_of(UNRESOLVED, SPENDS_KEY, ~REFUSED).label("stored_errors"),
-        number_of(UNRESOLVED, SPENDS_KEY).label("spent"),
-        number_of(UNRESOLVED, KEY_CONFLICT).label("key_conflicts"),
-        number_of(REFUSED, since_retry).label("refused"),
-        number_of(attempts.c.outcome == Outcome.DECLINED).label("declined"),
-    ).where(attempts.c.order_id == order.id)
+_KEY_IN_USE = attempts.c.gateway_key == bindparam("charge_key")
+_ENDED = func.coalesce(attempts.c.finished_at, bindparam("now", type_=attempts.c.finished_at.type))
+
+# What an order's attempts say, in one row.
+_SUMMARY = select(
+    func.min(case((_KEY_IN_USE, attempts.c.started_at))).label("since"),
+    func.max(case((UNRESOLVED, _ENDED))).label("unresolved_at"),
+    func.max(_ENDED).label("last_ended"),
+    func.max(case((or_(REFUSED, REJECTED), attempts.c.number))).label("turned_away"),
+    _number_of(UNRESOLVED, SPENDS_KEY, ~REFUSED).label("stored_errors"),
+    _number_of(UNRESOLVED, SPENDS_KEY).label("spent"),
+    _number_of(UNRESOLVED, KEY_CONFLICT).label("key_conflicts"),
+    _number_of(REFUSED, attempts.c.number > bindparam("attempt_floor")).label("refused"),
+    _number_of(attempts.c.outcome == Outcome.DECLINED).label("declined"),
+).where(attempts.c.order_id == bindparam("id"))
 
 
 def _is_later(moment: datetime | None, than: datetime | None) -> bool:
@@ -76,8 +77,4 @@ def _is_later(moment: datetime | None, than: datetime | None) -> bool:
 
 def _key_age(since: datetime | None, now: datetime, lease: float) -> float:
     # An attempt begins within this lease, and its call ends within a lease of its own.
-    return 0.0 if since is None else _seconds(since, now) + 2 * lease
-
-
-def _seconds(since: datetime | None, now: datetime) -> float:
-    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
+    return 0.0 if since is None else seconds_between(since, now) + 2 * lease

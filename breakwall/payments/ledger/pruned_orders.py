@@ -17,22 +17,16 @@ from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStat
 
 @dataclass(frozen=True, slots=True)
 class PrunedOrder:
-    """An order that finished and was pruned. Times are aware, in UTC.
-
-    Attributes:
-        user_digest: of the user's id, which itself is not kept; see `digest_user`.
-        status: paid, declined or cancelled.
-        settled_at: when it finished.
-    """
+    """An order that finished and was pruned. Times are aware, in UTC."""
 
     id: str
     idempotency_key: str
-    user_digest: str
+    user_digest: str  # The user's id itself is not kept, see `digest_user`.
     amount: int
     currency: str
-    status: OrderStatus
+    status: OrderStatus  # Paid, declined or cancelled.
     charge_id: str | None
-    settled_at: datetime
+    settled_at: datetime  # When it finished.
     pruned_at: datetime
 
     def check_same_as(self, order: Order) -> None:
@@ -54,7 +48,7 @@ class PrunedOrder:
 
 
 def digest_user(order_id: str, user_id: str) -> str:
-    """What is kept of a user's id. It depends on the order, so it does not link the orders of one user."""
+    """The digest of a user's id that is kept. It depends on the order, so it does not link the orders of one user."""
     salted = f"{order_id}:{user_id}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(salted).digest()[:16].hex()
 
@@ -70,11 +64,7 @@ def pruned_by_id(connection: Connection, order_ids: Iterable[str]) -> dict[str, 
 
 
 def pruned_order(connection: Connection, order_id: str) -> PrunedOrder:
-    """The pruned order that had this id.
-
-    Raises:
-        LookupError: there is none, or its key is forgotten.
-    """
+    """The pruned order that had this id. Raises `LookupError` if there is none, or if its key is forgotten."""
     found = pruned_by_id(connection, [order_id])
     if order_id not in found:
         raise LookupError(f"order {order_id} is not kept any more, nor is its key")
@@ -82,14 +72,14 @@ def pruned_order(connection: Connection, order_id: str) -> PrunedOrder:
 
 
 def was_not_pruned(connection: Connection, idempotency_key: str) -> ColumnElement[bool]:
-    """The condition that no pruned order had this key. Not by the id: before revision 0004 ids were random."""
+    """The condition that no pruned order had this key. Ids do not decide: before revision 0004 they were random."""
     if not has_table(connection, known_keys.name):
         return true()
     return ~exists().where(known_keys.c.idempotency_key == idempotency_key)
 
 
 def bring_back(connection: Connection, claim: Claim) -> None:
-    """Restore the order of a claim if it was pruned, because a late answer to one of its attempts needs a person.
+    """Restore the order of a claim if it was pruned: a person must check a late answer to one of its attempts.
 
     An order that is still there stays as it is. It is locked, so that it is not pruned before the transaction ends.
     """

@@ -1,10 +1,7 @@
-"""Pruning: orders that finished long ago are deleted, with their attempts and audit trail, in short transactions.
+"""Prunes orders: deletes those that finished long ago, with their attempts and audit trail, in short transactions.
 
 `known_keys` keeps what recognizes their keys, for a time of its own. After that the key is forgotten, and the order's
 charge with it. Only the newest charges of each shape of key stay, because look-ups are tested with them.
-
-Never pruned is what may still be needed: an order in progress, in review or dead (a person must act), suspected, or
-with an open incident.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,27 +35,20 @@ from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
 from breakwall.payments.ledger.pruned_orders import digest_user
 from breakwall.payments.orders import OrderStatus
 
-# Orders in one transaction: some ten milliseconds, which a `place` that has to wait for them does not feel.
-BATCH = 100
-
+BATCH = 100  # Orders in one transaction: some ten milliseconds, so that no `place` waits for long.
 PREVIEWED = 50 * BATCH  # Orders that a preview reads at once.
 
 PRUNING, FORGETTING = "prune", "forget_keys"
 
-# The states that need nothing more. A dead order was accepted and not charged: it waits for a person, who may
-# cancel it.
+# The states that need nothing more. A dead order is not charged: it waits for a person, who may retry or cancel it.
 PRUNABLE = (OrderStatus.PAID, OrderStatus.DECLINED, OrderStatus.CANCELLED)
 
 
 class Pruning(BatchJob):
-    """Prunes orders and forgets keys, perhaps in several processes at once.
+    """Prunes orders, and forgets keys ``keys_for`` seconds after their orders have finished.
 
-    Every method also raises `SchemaError` if the database has no table for pruned orders' keys yet. Ages and times
-    are seconds.
-
-    Args:
-        keys_for: for how long after an order has finished its key is known.
-        options: as in `BatchJob`.
+    Several processes may do it at once. Every method also raises `SchemaError` if the database has no table for pruned
+    orders' keys yet. Ages are seconds.
     """
 
     def __init__(self, database: Database, *, keys_for: float, **options: Any) -> None:
@@ -66,7 +56,7 @@ class Pruning(BatchJob):
         self._keys_for = keys_for
 
     def run(self, age: float) -> Iterator[tuple[int, int]]:
-        """Prune all orders that finished longer ago than ``age``, then forget the keys whose time is over.
+        """Prune all orders that finished longer ago than ``age``, then forget the expired keys.
 
         Yields after each transaction how many orders it has pruned, and how many keys it has forgotten.
         """
@@ -85,7 +75,7 @@ class Pruning(BatchJob):
     def prune(self, age: float, after: Position | None = None) -> tuple[int, Position | None]:
         """Prune the `BATCH` orders that finished first, of those that come ``after``.
 
-        Returns how many were pruned, and where to go on; None: there are no more.
+        Returns how many were pruned, and where to continue; None: there are no more.
         """
         # A query of its own, without a lock: it may have to read many orders that are kept.
         found = self._candidates(age, after, BATCH)
@@ -98,7 +88,7 @@ class Pruning(BatchJob):
         return pruned, Position.of(found[-1]) if len(found) == BATCH else None
 
     def forget(self) -> int:
-        """Forget the `BATCH` oldest keys whose time is over, and their charges; returns how many."""
+        """Forget the `BATCH` oldest expired keys, and their charges; returns how many."""
         oldest = (
             select(known_keys.c.order_id, known_keys.c.charge_id)
             .where(self._is_forgotten())
@@ -113,7 +103,7 @@ class Pruning(BatchJob):
                 connection.execute(delete(known_keys).where(known_keys.c.order_id.in_(order_ids)))
             return len(found)
 
-        # Sorted too: asked whether there is any row at all, a planner may read the whole table.
+        # Sorted, too: without that, a planner may read the whole table to find any row.
         if self._database.read(lambda connection: self._checked(connection).scalar(oldest.limit(1))) is None:
             return 0
         return self._database.write(work, name=FORGETTING)
@@ -153,7 +143,7 @@ class Pruning(BatchJob):
             .with_for_update(skip_locked=True)
         )
         locked = {row.id: row for row in connection.execute(mine)}
-        # Asked again under the lock, because an incident is opened under the same lock.
+        # Once more, under the lock: an incident is opened under the same lock.
         for order_id in connection.scalars(select(orders.c.id).where(orders.c.id.in_(locked), _is_needed())):
             del locked[order_id]
         if locked:
@@ -173,22 +163,22 @@ class Pruning(BatchJob):
             }
             for row in pruned
         ]
-        # A version that does not know of pruning may have accepted a pruned key again: then its row is there already.
+        # A version without pruning may have accepted a pruned key again: then its row is there already.
         statement = insert_missing(connection, known_keys)
         connection.execute(statement.values(pruned_at=self._clock.after(0)), rows)
 
 
 def candidates(clock: Clock, age: float, after: Position | None) -> Select[Any]:
-    """The orders that may be pruned, those that finished first in front, read from the index on ``settled_at``."""
+    """The orders that may be pruned, those that finished first in front, from the index on ``settled_at``."""
     return orders_by_age(orders.c.settled_at, _may_go(clock, age), ~_is_needed(), after=after)
 
 
 def _is_needed() -> ColumnElement[bool]:
-    """What keeps a finished order, apart from its own row. The one place for further reasons."""
+    """What keeps a finished order, other than its own row: an open incident. Further reasons go in here."""
     return exists().where(incidents.c.order_id == orders.c.id, incidents.c.closed_at.is_(None))
 
 
-# What is deleted of an order; a table comes after those that refer to it.
+# What is deleted of an order. A table comes after the tables that refer to it.
 _ORDER_ID_COLUMNS = (incidents.c.order_id, interventions.c.order_id, attempts.c.order_id, orders.c.id)
 
 
@@ -201,7 +191,7 @@ def _may_go(clock: Clock, age: float) -> ColumnElement[bool]:
 
 
 def _keep_charges(connection: Connection, order_ids: Sequence[str]) -> Insert:
-    """Adds the missing rows of `charges`: before revision 0004 only the order itself said that a charge is its own."""
+    """Adds the missing rows of `charges`. Before revision 0004 only the order's own row named its charge."""
     paid = select(
         orders.c.charge_id,
         literal(DEFAULT_ACCOUNT).label("account"),
@@ -220,7 +210,7 @@ def _keep_charges(connection: Connection, order_ids: Sequence[str]) -> Insert:
 
 
 def _delete_charges(charge_ids: Sequence[str | None], order_ids: Sequence[str]) -> Delete:
-    """Deletes the charges of orders, but not the newest of their shape of key, see `known_charges`."""
+    """Deletes the charges of orders, except the newest of each shape of key, see `known_charges`."""
     newer = charges.alias("newer")
     same_shape = and_(newer.c.account == charges.c.account, newer.c.key_shape == charges.c.key_shape)
     # NULL if there are fewer: then all stay.

@@ -22,7 +22,7 @@ _ATTEMPT_COLUMNS = [attempts.c[name] for name in StoredAttempt.__dataclass_field
 
 
 class Naming(StrEnum):
-    """What a text that names an order is: its id, the caller's key, a key that was sent, or any of them."""
+    """The kind of a text that names an order: its id, the caller's key, a key that was sent, or any of them."""
 
     ANY = "any"
     ID = "id"
@@ -31,7 +31,7 @@ class Naming(StrEnum):
 
 
 def was_sent_under(key: str) -> ColumnElement[bool]:
-    """The condition that an order was sent, or will be, under a key that was derived for it."""
+    """The condition that an order was or will be sent under a key that was derived for it."""
     sent = exists().where(attempts.c.order_id == orders.c.id, attempts.c.gateway_key == key)
     return and_(orders.c.id == (order_id_within(key) or ""), or_(orders.c.charge_key == key, sent))
 
@@ -59,34 +59,28 @@ class OrderNotFoundError(BreakwallError, LookupError):
 
 
 class OrderPrunedError(Picklable, OrderNotFoundError):
-    """The order was pruned; nothing was changed.
-
-    Attributes:
-        pruned: what is kept of it: when it was pruned, and how it finished.
-    """
+    """The order was pruned; nothing was changed. ``pruned``: what is kept of it."""
 
     kind = "pruned"
 
     def __init__(self, pruned: PrunedOrder) -> None:
         charge = f" by {pruned.charge_id}" if pruned.charge_id else ""
         super().__init__(
-            f"order {pruned.id} (key {quoted(pruned.idempotency_key)}) ended {pruned.status}{charge} on "
+            f"order {pruned.id} (key {quoted(pruned.idempotency_key)}) finished as {pruned.status}{charge} on "
             f"{pruned.settled_at:%Y-%m-%d} and was pruned on {pruned.pruned_at:%Y-%m-%d}; placed again, it is "
             "answered with that and nothing is charged"
         )
         self.pruned = pruned
 
     def details(self) -> dict[str, Any]:
-        """``order``: what is left of it."""
+        """``order``: what is kept of it."""
         return {"order": self.pruned.as_document()}
 
 
 class AmbiguousNameError(Picklable, BreakwallError, LookupError):
-    """The name fits two orders: it is one's id and the other's key, say. Nothing was changed.
+    """The name fits two orders: for example it is one's id and the other's key. Nothing was changed.
 
-    Attributes:
-        name: as it was given.
-        found: the ids of the orders that it fits, by the kind of name that it is for each.
+    ``found``: the ids of the orders that it fits, by the kind of name that it is for each.
     """
 
     kind = "ambiguous"
@@ -103,12 +97,9 @@ class AmbiguousNameError(Picklable, BreakwallError, LookupError):
 def get_order(database: Database, name: str, by: Naming = Naming.ANY) -> StoredOrder:
     """Find an order by its id, by its idempotency key, or by either.
 
-    Raises:
-        OrderPrunedError: there was one.
-        OrderNotFoundError: there is none.
-        AmbiguousNameError: there are two, and ``by`` does not say which is meant.
+    Raises `OrderPrunedError`, `OrderNotFoundError`, or `AmbiguousNameError` if ``by`` does not decide between two.
     """
-    # A text that is not allowed names no order, and a driver may be unable to encode it.
+    # A text that is not allowed names no order, and a driver may fail to encode it.
     found = database.read(lambda connection: _find(connection, name, by)) if is_allowed(name) else {}
     distinct = {order.id: order for order in found.values()}
     if not distinct:
@@ -167,7 +158,7 @@ def _find(connection: Connection, name: str, by: Naming) -> dict[Naming, StoredO
 def _find_pruned(connection: Connection, name: str, way: Naming) -> PrunedOrder | None:
     if way is Naming.KEY:
         return pruned_by_key(connection, [name]).get(name)
-    # By the id within the key: the keys that were sent are not kept.
+    # The keys that were sent are not kept, so the id within the key is used.
     order_id = order_id_within(name) if way is Naming.SENT else name
     return pruned_by_id(connection, [order_id]).get(order_id) if order_id else None
 
@@ -184,4 +175,4 @@ def _order(row: Row[Any]) -> StoredOrder:
 
 def _attempt(row: Row[Any]) -> StoredAttempt:
     values = dict(row._mapping)
-    return StoredAttempt(**{**values, "outcome": row.outcome and Outcome(row.outcome)})
+    return StoredAttempt(**{**values, "outcome": row.outcome and Outcome.stored(row.outcome)})

@@ -1,16 +1,16 @@
-"""Recording what a call came to: the attempt's outcome and the state that the order gets, in one transaction."""
+"""Records the result of a call: the attempt's outcome and the order's new state, in one transaction."""
 
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, false, select, update
 
-from breakwall.payments.actions import IncidentKind
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.db.schema import ResolvedBy, orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, LookupAnswer, LookupResult, Outcome
+from breakwall.payments.incidents import IncidentKind
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.attempt_conditions import UNRESOLVED
 from breakwall.payments.ledger.attempt_outcomes import (
@@ -24,18 +24,17 @@ from breakwall.payments.ledger.attempt_outcomes import (
 from breakwall.payments.ledger.audit import report_incident, resolved_as_not_charged_since
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.charges import assign_charge
-from breakwall.payments.ledger.claim import Attempt, Claim, apply_decision, held
-from breakwall.payments.ledger.order_state import state_columns
+from breakwall.payments.ledger.claim import Attempt, Claim
+from breakwall.payments.ledger.order_state import apply_decision, held, state_columns
 from breakwall.payments.ledger.pruned_orders import bring_back, pruned_by_id
 from breakwall.payments.orders import OrderStatus
-from breakwall.payments.verification import AnyAnswer, contradicted, says_charged
+from breakwall.payments.verification import AnyAnswer, contradicted
 
 _FRUITLESS = {LookupResult.PROCESSING, LookupResult.UNAVAILABLE}
-_FOUND = {LookupResult.SUCCEEDED, LookupResult.DECLINED}
 
 
 class Recording(LedgerBase):
-    """The ledger's part for results. A charge that another order owns pays nothing: it is an incident to look at."""
+    """The ledger's part for results. A charge that another order owns pays nothing: it is an incident."""
 
     def record(
         self,
@@ -47,9 +46,6 @@ class Recording(LedgerBase):
         """Record an answer and the state that it leads to.
 
         Returns the order's state afterwards and, if the answer proves a payment, the charge that paid the order.
-
-        Args:
-            lock_budget: as `Database.write`.
         """
         claim = attempt.claim
 
@@ -70,20 +66,20 @@ class Recording(LedgerBase):
 
         def work(connection: Connection) -> OrderStatus:
             owned = register_charge(connection, self.clock, self.account, claim.request, answer)
-            if owned.result is LookupResult.SUCCEEDED and owned.charge_id:
+            if owned.outcome is Outcome.SUCCEEDED and owned.charge_id:
                 pay(connection, self.clock, claim, owned.charge_id)
                 status = OrderStatus.PAID
             else:
                 status = self._apply(connection, claim, decision, owned, self._lookup_changes(owned))
             if owned.contradiction:
                 record_key_conflict(connection, self.clock, claim, owned)
-            elif owned.result in _FOUND:
+            elif owned.outcome.is_final:
                 resolve_attempts(
                     connection,
                     self.clock,
                     claim.order_id,
                     newest_unresolved(claim.order_id, claim),
-                    Outcome(owned.result.value),
+                    owned.outcome,
                     ResolvedBy.LOOK_UP,
                     "Looked up afterwards.",
                     owned.charge_id,
@@ -95,8 +91,8 @@ class Recording(LedgerBase):
     def prove_absent(self, claim: Claim) -> Claim | None:
         """Record that no earlier attempt charged. None when the claim no longer holds.
 
-        Only now may the key change. It does if the service may have stored an answer under the old key and would
-        replay it for ever. Otherwise the key stays, and still protects against a request that arrives late.
+        Only now the key may change. It does if the service may have stored an answer under the old key, and would
+        replay it for ever. Otherwise the key stays, and protects against a request that arrives late.
         """
         request, rotations = claim.request, claim.progress.key_rotations
         if claim.progress.key_spent:
@@ -104,7 +100,7 @@ class Recording(LedgerBase):
             request = replace(request, idempotency_key=derive_charge_key(claim.order_id, rotations))
 
         def work(connection: Connection) -> Claim | None:
-            proven = update(orders).where(*held(claim))
+            proven = update(orders).where(held(claim))
             result = connection.execute(
                 proven.values(
                     lease_until=self.clock.after(self.lease),
@@ -149,7 +145,7 @@ class Recording(LedgerBase):
         return applied or _lock_status(connection, claim.order_id)
 
     def _move_to_review(self, connection: Connection, order_id: str, changes: dict[str, Any]) -> None:
-        """Move an order that no process works on to review: a late answer contradicts it. Its fence is raised."""
+        """Move an order without a claim to review, because a late answer contradicts it. Its fence is raised."""
         unclaimed = orders.c.status.in_([OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.CANCELLED])
         values = {**state_columns(self.clock, OrderStatus.REVIEW), "fence": orders.c.fence + 1, **changes}
         connection.execute(update(orders).where(orders.c.id == order_id, unclaimed).values(values))
@@ -166,12 +162,12 @@ class Recording(LedgerBase):
 def register_charge(
     connection: Connection, clock: Clock, account: str, request: ChargeRequest, answer: AnyAnswer
 ) -> AnyAnswer:
-    """Assign the charge that an answer tells of to the request's order.
+    """Assign the charge that an answer names to the request's order.
 
     Returns the answer; a contradicted one if another order owns the charge already.
     """
     charge_id = answer.charge_id
-    if charge_id is None or not says_charged(answer):
+    if charge_id is None or answer.outcome is not Outcome.SUCCEEDED:
         return answer
     owner = assign_charge(connection, clock, account, charge_id, request.order_id, request.idempotency_key)
     if owner is None:
@@ -180,7 +176,7 @@ def register_charge(
 
 
 def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> str:
-    """Make an order paid. Proof of payment counts whatever the claim and the order's state are by now.
+    """Make an order paid. Proof of payment counts in any state, with or without a claim.
 
     Returns the charge that pays the order: the first one.
     """
@@ -192,7 +188,7 @@ def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> s
         "suspected_at": None,
     }
     as_expected = connection.execute(
-        update(orders).where(*held(claim), orders.c.cancel_requested.is_(false())).values(paid)
+        update(orders).where(held(claim), orders.c.cancel_requested.is_(false())).values(paid)
     )
     if as_expected.rowcount == 0:
         return _pay_unexpectedly(connection, clock, claim, paid)
@@ -230,18 +226,17 @@ def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, paid: 
         detail = f"charged as {charge_id} although a person had resolved it as not charged"
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
     connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
-    # The process that has claimed the order meanwhile may be dead, and no paid order is reclaimed from it.
+    # The process that has claimed the order meanwhile may be dead, and a paid order is not reclaimed from it.
     end_unanswered(connection, clock, [order_id], ResolvedBy.PAYMENT)
     return charge_id
 
 
 def _lock_status(connection: Connection, order_id: str) -> OrderStatus:
-    """The order's state, locked until the transaction ends; how it finished if it was pruned."""
-    # Twice: between the two queries another transaction may bring the order back.
+    """The order's state, locked until the transaction ends; the last one if it was pruned."""
+    # Twice: between the two queries another transaction may restore the order.
     for _ in range(2):
-        status = connection.scalar(select(orders.c.status).where(orders.c.id == order_id).with_for_update())
-        if status is not None:
-            return OrderStatus(status)
+        if order := _lock(connection, order_id):
+            return OrderStatus(order.status)
         if pruned := pruned_by_id(connection, [order_id]).get(order_id):
             return pruned.status
     raise _lost_order(order_id)

@@ -1,4 +1,4 @@
-"""Retrying all orders that match, oldest first, in short transactions.
+"""Retries all orders that match, oldest first, in short transactions.
 
 A retry only makes orders due. The dispatcher decides when they are published, the workers how fast they are charged.
 """
@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select
 
-from breakwall.payments.actions import Author
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.query_hints import once
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED, UNRESOLVED
 from breakwall.payments.ledger.batches import CHUNK, BatchJob, Position, orders_by_age
 from breakwall.payments.operator.locking import lock_orders
@@ -29,21 +29,13 @@ from breakwall.payments.orders import OrderStatus
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which orders are meant; an order matches if all of it holds.
+    """The conditions on the orders to retry; an order must meet all of them."""
 
-    Attributes:
-        statuses: their states; each one of `RETRYABLE`.
-        currency: an ISO 4217 code; None: any.
-        older_than: seconds since they were accepted, at least; 0: any.
-        error_contains: a text within their last error, whatever its case; None: any.
-        rejected: only those whose answer stays the same until the settings are corrected.
-    """
-
-    statuses: tuple[OrderStatus, ...]
-    currency: str | None = None
-    older_than: float = 0.0
-    error_contains: str | None = None
-    rejected: bool = False
+    statuses: tuple[OrderStatus, ...]  # Each one of `RETRYABLE`.
+    currency: str | None = None  # An ISO 4217 code; None: any.
+    older_than: float = 0.0  # Seconds since they were accepted, at least.
+    error_contains: str | None = None  # A text within their last error, in any case; None: any.
+    rejected: bool = False  # Only those whose answer stays the same until the settings are corrected.
 
     def __post_init__(self) -> None:
         wrong = [status for status in self.statuses if status not in RETRYABLE]
@@ -53,46 +45,28 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a retry would do. All are numbers of orders.
+    """What a retry would do, in numbers of orders."""
 
-    Attributes:
-        eligible: would be retried.
-        looked_up_first: of those, the ones that may have been charged: a worker asks the payment service
-            before it sends anything.
-        already_paid: would be skipped because they are paid.
-        skipped: would be skipped because of another state, by that state.
-        to_be_resolved: would be refused because of a key conflict: only `Resolution` ends their review.
-    """
-
-    eligible: int
-    looked_up_first: int
-    already_paid: int
-    skipped: dict[OrderStatus, int]
-    to_be_resolved: int = 0
+    eligible: int  # Would be retried.
+    looked_up_first: (
+        int  # Of those: may have been charged, so a worker looks them up before it sends anything.
+    )
+    already_paid: int  # Would be skipped because they are paid.
+    skipped: dict[OrderStatus, int]  # Would be skipped because of another state, by that state.
+    to_be_resolved: int = 0  # Would be refused because of a key conflict: only `resolve` ends their review.
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One transaction of a bulk retry. All are numbers of orders.
+    """The result of one transaction of a bulk retry, in numbers of orders."""
 
-    Attributes:
-        retried: are due now.
-        changed: were left alone, because their state had changed in the meantime.
-        to_be_resolved: were refused, see `Preview`.
-    """
-
-    retried: int
-    changed: int
-    to_be_resolved: int
+    retried: int  # Are due now.
+    changed: int  # Were left alone, because their state had changed meanwhile.
+    to_be_resolved: int  # Were refused, see `Preview`.
 
 
 class BulkRetry(BatchJob):
-    """Retries all orders that match.
-
-    Args:
-        looks_up: as in `Interventions`.
-        options: as in `BatchJob`.
-    """
+    """Retries all orders that match. ``looks_up``: whether the payment service has a look-up."""
 
     def __init__(self, database: Database, *, looks_up: bool = True, **options: Any) -> None:
         super().__init__(database, **options)
@@ -111,9 +85,8 @@ class BulkRetry(BatchJob):
     def run(self, selection: Selection, author: Author, *, limit: int | None = None) -> Iterator[Chunk]:
         """Retry the oldest orders that match, ``limit`` of them at most.
 
-        Yields after each chunk is committed. Each order gets a whole new budget of attempts, while its
-        ``retry_count`` goes on counting. An order that becomes retryable again, or is accepted, while this runs is
-        left alone.
+        Yields after each batch is committed. Each order gets a whole new budget of attempts; its ``retry_count``
+        continues. An order that is accepted, or becomes retryable again, while this runs is left alone.
         """
         return self._paced(self._run(selection, author, limit))
 
@@ -176,9 +149,9 @@ def chunk_query(
     after: Position | None = None,
     size: int = CHUNK,
 ) -> Select[Any]:
-    """The next chunk, oldest first, read from the index on state and time of acceptance.
+    """The next batch, oldest first, from the index on state and time of acceptance.
 
-    Going on after the last order's time misses nothing, because orders that are accepted later are not meant.
+    It continues after the last order's time. That misses nothing, because orders that are accepted later do not match.
     """
     matching = (
         orders.c.status == status,
@@ -204,7 +177,7 @@ def _last_error_contains(text: str) -> ColumnElement[bool]:
 
 
 def _any_error_contains(text: str) -> ColumnElement[bool]:
-    """The last error; for a paid order, which has none any more, the error of any attempt."""
+    """The last error; for a paid order, whose last error is deleted, the error of any attempt."""
     errors = (column.icontains(text, autoescape=True) for column in (attempts.c.code, attempts.c.detail))
     in_attempts = orders.c.id.in_(select(attempts.c.order_id).where(or_(*errors)))
     return case((orders.c.status == OrderStatus.PAID, in_attempts), else_=_last_error_contains(text))

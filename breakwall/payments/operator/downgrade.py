@@ -1,6 +1,6 @@
-"""Takes the orders database back by one revision, if that loses nothing that matters.
+"""Takes the orders database back by one revision, for a return to the version before.
 
-For a return to the version before. While a fleet is rolled it is not needed: see `revisions`.
+It is not needed while a fleet is rolled, see `revisions`.
 """
 
 from dataclasses import dataclass
@@ -29,15 +29,12 @@ _HAS_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What is lost with the tables of the newest revision.
+    """What is lost with the tables of the newest revision."""
 
-    Attributes:
-        keys: whether there are keys of pruned orders. Without them an order that is placed again is charged again.
-        strange_messages: messages that were set aside for a person to read.
-    """
+    # There are keys of pruned orders. Without them an order that is placed again is charged again.
 
     keys: bool = False
-    strange_messages: int = 0
+    strange_messages: int = 0  # Messages that were set aside for a person to read.
 
     def __str__(self) -> str:
         number = self.strange_messages
@@ -46,25 +43,18 @@ class Losses:
 
 
 def losses(engine: Engine) -> Losses:
-    """What `downgrade` would lose.
-
-    Raises:
-        SchemaError: the database is at no revision that this version works with.
-    """
+    """What `downgrade` would lose. Raises `SchemaError` if this version does not work with the database's revision."""
     check_schema(engine)
     with engine.connect().execution_options(**READ_ONLY) as connection:
         return _losses(connection) if current_revision(engine) == HEAD else Losses()
 
 
 def downgrade(engine: Engine) -> str:
-    """Take the database back from `HEAD` to `BEFORE`, and return that. One at `BEFORE` is left as it is.
+    """Take the database back from `HEAD` to `BEFORE`, and return that. One at `BEFORE` stays as it is.
 
-    All of it is one short transaction, which gives way to others that hold one of its tables, and is tried again.
-
-    Raises:
-        RefusedError: keys of pruned orders are in it; nothing was changed.
-        SchemaError: it is at another revision; nothing was changed.
-        MigrationBlockedError: another transaction holds a lock that it needs; nothing was changed.
+    It is one short transaction. If another transaction holds one of the tables, it gives way and is tried again; in
+    the end it raises `MigrationBlockedError`. Raises `RefusedError` if there are keys of pruned orders, and
+    `SchemaError` at any other revision. After an error nothing was changed.
     """
     check_schema(engine)
     with migration_engine(engine) as own, migration_lock(own) as check_lock, own.connect() as connection:
@@ -77,7 +67,7 @@ def _downgrade(connection: Connection) -> str:
     from alembic import command
 
     if connection.dialect.name == "postgresql":
-        # Nobody prunes from here on. On SQLite the transaction has locked everything.
+        # From here on no process prunes. On SQLite the transaction has locked everything.
         connection.execute(text("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE"))
     revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if revision == BEFORE:

@@ -1,25 +1,27 @@
-"""The incidents of all orders: listing, opening and closing them.
+"""Lists, opens and closes the incidents of all orders.
 
-An incident itself records who closed it, when and why. Closing changes nothing about the order, so it is not an
+An incident itself records who closed it, when and why. Closing changes nothing about the order, so it is no
 intervention.
 """
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from breakwall.errors import BreakwallError, ExitCode
-from breakwall.payments.actions import Author, IncidentKind, StoredIncident
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import incidents
+from breakwall.payments.incidents import IncidentKind, StoredIncident
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.audit import INCIDENT_COLUMNS, report_incident
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.locking import RefusedError, lock_order
 
-# Open incidents. A partial index holds only these, so closed ones cost nothing.
-OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
+OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(
+    None
+)  # From a partial index, so closed ones cost nothing.
 
-OPENING = "open_incident"
-CLOSING = "close_incident"  # Their transactions' names. They are not crash points: they change no order.
+# The transactions' names. They are no crash points, because they change no order.
+OPENING, CLOSING = "open_incident", "close_incident"
 
 
 class IncidentNotFoundError(BreakwallError, LookupError):
@@ -35,33 +37,19 @@ def count_open(connection: Connection) -> int:
 
 
 def newest_incidents(connection: Connection, *, limit: int, closed_too: bool = False) -> list[StoredIncident]:
-    """The newest incidents of all orders, newest first, within a running transaction.
-
-    Args:
-        limit: how many at most.
-        closed_too: also closed ones.
-    """
+    """The ``limit`` newest incidents of all orders, newest first, within a running transaction."""
     wanted = select(*INCIDENT_COLUMNS).order_by(incidents.c.at.desc(), incidents.c.id.desc()).limit(limit)
     found = connection.execute(wanted if closed_too else wanted.where(OPEN))
     return [StoredIncident(**row._mapping) for row in found]
 
 
 def open_incident(
-    database: Database, name: str, author: Author, *, by: Naming = Naming.ANY, clock: Clock | None = None
+    database: Database, name: str, author: Author, *, by: Naming = Naming.ANY, clock: Clock = DATABASE_CLOCK
 ) -> StoredIncident:
     """Record what a person has found out about an order: an incident of the kind `reported`.
 
-    Reported again by the same person, it is the same incident.
-
-    Args:
-        name: the order's id or idempotency key, as ``by`` says.
-        author: who reports it; their reason is what they have found.
-
-    Raises:
-        ValueError: ``author`` gives no reason.
-        OrderNotFoundError, AmbiguousNameError: as `get_order`.
-        RefusedError: it was reported before, and is closed; nothing was changed.
-        DatabaseUnavailableError: as `Database.write`.
+    The author's reason is what they have found; without one it raises ValueError. The same report of the same person is
+    the same incident. If that is closed, it raises `RefusedError`. Raises for the name as `get_order`.
     """
     if author.reason is None:
         raise ValueError("an incident is opened with a reason")
@@ -75,7 +63,7 @@ def open_incident(
 
     def work(connection: Connection) -> StoredIncident:
         lock_order(connection, order_id)
-        report_incident(connection, clock or DatabaseClock(), order_id, IncidentKind.REPORTED, detail)
+        report_incident(connection, clock, order_id, IncidentKind.REPORTED, detail)
         found = StoredIncident(**connection.execute(select(*INCIDENT_COLUMNS).where(*same)).one()._mapping)
         if found.closed_at is not None:
             raise RefusedError(
@@ -87,25 +75,16 @@ def open_incident(
 
 
 def close_incident(
-    database: Database, number: int, author: Author, *, clock: Clock | None = None
+    database: Database, number: int, author: Author, *, clock: Clock = DATABASE_CLOCK
 ) -> StoredIncident:
     """Record that a person has dealt with an incident, and return it as it is afterwards.
 
-    It stays closed when the same thing is found again. If two people close it, the second is told of the first.
-
-    Args:
-        number: the incident's id.
-        author: who closes it, and why.
-
-    Raises:
-        ValueError: ``author`` gives no reason.
-        IncidentNotFoundError: there is none with this number.
-        RefusedError: it is closed already; nothing was changed.
-        DatabaseUnavailableError: as `Database.write`.
+    It stays closed if the same thing is found again. Raises ValueError without a reason, `IncidentNotFoundError`, or
+    `RefusedError` if it is closed already.
     """
     if author.reason is None:
         raise ValueError("an incident is closed with a reason")
-    now = (clock or DatabaseClock()).after(0)
+    now = clock.after(0)
     closing = (
         update(incidents)
         .where(incidents.c.id == number, OPEN)

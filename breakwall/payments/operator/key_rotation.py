@@ -1,10 +1,10 @@
-"""Key rotation: an action of a person gives an order a new key if no attempt under the old one could ever succeed.
+"""Rotates an order's key, in an action of a person, if no attempt under the old key could ever succeed.
 
 A service that deduplicates may store a refusal, such as a 400, under its key and replay it for as long as the key lives
 (Stripe does; the IETF's Idempotency-Key draft allows it). Once the cause is corrected, only another key succeeds.
 
 A refusal alone proves nothing: it may mean "done already". So a key is rotated only after a look-up or a person has
-said that nothing was charged under it. Until then the old key stays, and protects against a request that arrives late.
+said that nothing was charged under it. Until then the old key protects against a request that arrives late.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,16 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, no
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.keys import derive_charge_key
-from breakwall.payments.ledger.attempt_conditions import REFUSED, RESOLVED, SPENDS_KEY, UNRESOLVED
+from breakwall.payments.ledger.attempt_conditions import (
+    PROVES_NO_CHARGE,
+    REFUSED,
+    RESOLVED,
+    SPENDS_KEY,
+    UNPROCESSED,
+    UNRESOLVED,
+)
 
-_NOT_PROCESSED = attempts.c.outcome.in_([Outcome.NOT_SENT, Outcome.THROTTLED])
-_SPENT = and_(attempts.c.outcome == Outcome.FAILED, SPENDS_KEY)
+_SPENT = and_(PROVES_NO_CHARGE, not_(UNPROCESSED), SPENDS_KEY)
 
 
 def rotate_spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> None:
@@ -33,7 +39,7 @@ def has_spent_key(connection: Connection, order: Row[Any]) -> bool:
 
 
 def rotate_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
-    """Give some locked orders the next of the keys that are derived for each."""
+    """Give some locked orders their next derived keys."""
     rotated = [
         {
             "of": order.id,
@@ -50,9 +56,9 @@ def rotate_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
 
 
 def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
-    """Have the newest refusal of each of some locked orders looked up, if it was accepted without a look-up.
+    """For each of some locked orders: make its newest refusal unknown, if it was trusted without a look-up.
 
-    The look-up needs the key that was refused. An earlier version has rotated keys without one, so the order gets the
+    A look-up of it needs the refused key. An earlier version has rotated keys without a look-up, so the order gets the
     refused key back.
     """
     found = _newest(connection, locked, _SPENT, not_(RESOLVED))
@@ -71,7 +77,7 @@ def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
 
 
 def vouch_for_refusals(connection: Connection, order_id: str) -> None:
-    """Record that a person vouches for a locked order's refusals: they charged nothing, and need no look-up."""
+    """Record that a person states: a locked order's refusals charged nothing. They need no look-up then."""
     connection.execute(
         update(attempts)
         .where(attempts.c.order_id == order_id, _SPENT, not_(RESOLVED))
@@ -90,14 +96,14 @@ def _ids_by_newest(
 def _newest(
     connection: Connection, locked: Sequence[Row[Any]], *conditions: ColumnElement[bool]
 ) -> list[tuple[str, str]]:
-    """Of some locked orders, those whose newest attempt that the service processed meets the conditions.
+    """The locked orders whose newest processed attempt meets the conditions, each with the key of that attempt.
 
-    Returns the order's id and the key of that attempt. Orders with an unresolved attempt are left out.
+    Orders with an unresolved attempt are left out.
     """
     ids = [order.id for order in locked]
     newest = (
         select(attempts.c.order_id, func.max(attempts.c.number).label("number"))
-        .where(attempts.c.order_id.in_(ids), or_(attempts.c.outcome.is_(None), not_(_NOT_PROCESSED)))
+        .where(attempts.c.order_id.in_(ids), or_(attempts.c.outcome.is_(None), not_(UNPROCESSED)))
         .group_by(attempts.c.order_id)
         .subquery()
     )

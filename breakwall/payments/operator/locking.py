@@ -1,4 +1,4 @@
-"""Locks the orders that a person acts on, and refuses where an order's state does not allow the action."""
+"""Locks the orders that a person acts on, and refuses an action that an order's state does not allow."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,18 +24,14 @@ class RefusedError(BreakwallError):
 def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
     """The orders with these ids, locked until the transaction ends.
 
-    Always locked in the same sequence, so that two people who act on the same orders do not wait for each other.
+    Always in the same sequence, so that two people who act on the same orders do not wait for each other.
     """
     wanted = select(*existing_columns(connection, orders)).where(orders.c.id.in_(order_ids))
     return connection.execute(wanted.order_by(orders.c.id).with_for_update()).all()
 
 
 def lock_order(connection: Connection, order_id: str) -> Row[Any]:
-    """One order, locked until the transaction ends.
-
-    Raises:
-        OrderPrunedError: it was pruned meanwhile.
-    """
+    """One order, locked until the transaction ends. Raises `OrderPrunedError` if it was pruned meanwhile."""
     before = next(iter(lock_orders(connection, [order_id])), None)
     if before is None:
         raise OrderPrunedError(pruned_order(connection, order_id))
@@ -45,14 +41,7 @@ def lock_order(connection: Connection, order_id: str) -> Row[Any]:
 def lock_order_in(
     connection: Connection, states: Sequence[OrderStatus], order_id: str, action: str
 ) -> Row[Any]:
-    """The same for an order that must be in one of some states.
-
-    Args:
-        action: as in "cannot be cancelled".
-
-    Raises:
-        RefusedError: its state does not allow the action.
-    """
+    """The same for an order in one of some states. Else raises `RefusedError`: it "cannot be" ``action``."""
     before = lock_order(connection, order_id)
     if before.status not in states:
         raise RefusedError(f"order {order_id} is {before.status} and cannot be {action}")
@@ -60,6 +49,6 @@ def lock_order_in(
 
 
 def may_have_charged(connection: Connection, order: Row[Any]) -> bool:
-    """Whether a locked order may have been charged, as far as is known."""
-    unresolved = select(attempts.c.number).where(attempts.c.order_id == order.id, UNRESOLVED)
-    return order.suspected_at is not None or bool(connection.scalar(select(exists(unresolved))))
+    """Whether a locked order may have been charged."""
+    unresolved = exists().where(attempts.c.order_id == order.id, UNRESOLVED)
+    return order.suspected_at is not None or bool(connection.scalar(select(unresolved)))

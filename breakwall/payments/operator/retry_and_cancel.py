@@ -1,14 +1,14 @@
-"""Retrying and cancelling single orders; `bulk_retry` retries many."""
+"""Retries and cancels single orders; `bulk_retry` retries many."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, select, update
 
-from breakwall.payments.actions import UNNAMED, Action, Author
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.interventions import UNNAMED, Action, Author
 from breakwall.payments.ledger.attempt_conditions import KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.audit import record_interventions
 from breakwall.payments.ledger.order_state import state_columns
@@ -25,7 +25,7 @@ from breakwall.payments.orders import OrderStatus, StoredOrder
 RETRYABLE = (OrderStatus.QUEUED, OrderStatus.DEAD, OrderStatus.REVIEW)
 CANCELLABLE = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.DEAD)
 
-# Orders in review that only `Resolution` finishes: a look-up by their key would find what is not theirs.
+# Orders in review that only `resolve` finishes: a look-up by their key would find another charge.
 HAS_KEY_CONFLICT = and_(
     orders.c.status == OrderStatus.REVIEW,
     exists().where(attempts.c.order_id == orders.c.id, UNRESOLVED, KEY_CONFLICT),
@@ -33,89 +33,72 @@ HAS_KEY_CONFLICT = and_(
 
 _KEY_CONFLICT = (
     "order {} cannot be retried: at the payment service its key leads to another payload, or to another "
-    "order's charge. Compare the two over there, then end the review with `breakwall orders resolve`"
+    "order's charge. Compare the two there, then finish the order with `breakwall orders resolve`"
 )
 _MAY_HAVE_CHARGED = (
-    "order {} gets no new key: an attempt of it may have charged. Retry it without a new key, and it is looked "
-    "up; or end its review with `breakwall orders resolve`"
+    "order {} gets no new key: one of its attempts may have charged. Retry it without a new key, then it is looked "
+    "up; or finish it with `breakwall orders resolve`"
 )
 
 
-class Interventions:
-    """An operator's actions on single orders.
+def retry_order(
+    database: Database,
+    name: str,
+    author: Author = UNNAMED,
+    *,
+    by: Naming = Naming.ANY,
+    looks_up: bool = True,
+    uncharged: str | None = None,
+    clock: Clock = DATABASE_CLOCK,
+) -> StoredOrder:
+    """Make an order due at once, with a whole new budget of attempts, and return it. ``retry_count`` continues.
 
-    Every method takes an order's name (``by`` says what it is: an id, a key or either) and who acts, returns
-    the order as it is afterwards, and raises `OrderNotFoundError`, `AmbiguousNameError`, `RefusedError` or
-    `DatabaseUnavailableError`.
-
-    Args:
-        looks_up: whether charges can be looked up at the payment service (`GatewayProfile.looks_up`).
+    An unknown attempt is still looked up before anything is sent. ``uncharged`` (up to 255 characters): how it is known
+    that nothing was charged under the order's key; the order then gets a new one. Raises as `get_order`, and
+    `RefusedError`: also if there is a key conflict, or if an attempt may have charged under a key to be rotated.
     """
+    order = get_order(database, name, by)
 
-    def __init__(self, database: Database, *, clock: Clock | None = None, looks_up: bool = True) -> None:
-        self.database = database
-        self.clock = clock or DatabaseClock()
-        self.looks_up = looks_up
+    def work(connection: Connection) -> StoredOrder:
+        before = lock_order_in(connection, RETRYABLE, order.id, "retried")
+        if with_key_conflict(connection, [before]):
+            raise RefusedError(_KEY_CONFLICT.format(order.id))
+        if uncharged is not None:
+            _rotate_key(connection, before)
+        requeue(connection, clock, [before], author, looks_up=looks_up, evidence=uncharged)
+        return stored_order(connection, orders.c.id == order.id)
 
-    def retry(
-        self,
-        name: str,
-        author: Author = UNNAMED,
-        *,
-        by: Naming = Naming.ANY,
-        uncharged: str | None = None,
-    ) -> StoredOrder:
-        """Make an order due at once, with a whole new budget of attempts.
+    return database.write(work, name="retry")
 
-        ``retry_count`` goes on counting; the budget is counted from where it stands now. An attempt whose
-        outcome is unknown is still looked up before anything is sent. Refused if the order has a key conflict.
 
-        Args:
-            uncharged: how it is known that nothing was charged under the order's key, up to 255 characters: the
-                order gets a new one. Refused if an attempt may have charged.
-        """
-        order = get_order(self.database, name, by)
+def cancel_order(
+    database: Database,
+    name: str,
+    author: Author = UNNAMED,
+    *,
+    by: Naming = Naming.ANY,
+    clock: Clock = DATABASE_CLOCK,
+) -> StoredOrder:
+    """Cancel an order, at once if no attempt may have charged, and return it. Raises as `retry_order`.
 
-        def work(connection: Connection) -> StoredOrder:
-            before = lock_order_in(connection, RETRYABLE, order.id, "retried")
-            if with_key_conflict(connection, [before]):
-                raise RefusedError(_KEY_CONFLICT.format(order.id))
-            if uncharged is not None:
-                self._rotate_key(connection, before)
-            requeue(connection, self.clock, [before], author, looks_up=self.looks_up, evidence=uncharged)
-            return stored_order(connection, orders.c.id == order.id)
+    Otherwise ``cancel_requested`` is set: the order is cancelled when it is proven that nothing was charged. If a
+    charge is found instead, it becomes an incident: a charge to refund.
+    """
+    order = get_order(database, name, by)
 
-        return self.database.write(work, name="retry")
+    def work(connection: Connection) -> StoredOrder:
+        before = lock_order_in(connection, CANCELLABLE, order.id, "cancelled")
+        changes: dict[str, Any] = {"cancel_requested": True}
+        if before.status != OrderStatus.IN_FLIGHT and not may_have_charged(connection, before):
+            changes |= state_columns(clock, OrderStatus.CANCELLED)
+        elif before.status == OrderStatus.DEAD:
+            # It is suspected, and no worker looks a dead order up.
+            changes |= _due_columns(clock)
+        connection.execute(update(orders).where(orders.c.id == order.id).values(changes))
+        record_interventions(connection, clock, [before], Action.CANCEL, author, after=changes.get("status"))
+        return stored_order(connection, orders.c.id == order.id)
 
-    def cancel(self, name: str, author: Author = UNNAMED, *, by: Naming = Naming.ANY) -> StoredOrder:
-        """Cancel an order, at once if no attempt may have charged.
-
-        Otherwise ``cancel_requested`` is set: the order is cancelled as soon as it is proven that nothing
-        was charged, and a charge that turns up is reported as one to refund.
-        """
-        order = get_order(self.database, name, by)
-
-        def work(connection: Connection) -> StoredOrder:
-            before = lock_order_in(connection, CANCELLABLE, order.id, "cancelled")
-            changes: dict[str, Any] = {"cancel_requested": True}
-            if before.status != OrderStatus.IN_FLIGHT and not may_have_charged(connection, before):
-                changes |= state_columns(self.clock, OrderStatus.CANCELLED)
-            elif before.status == OrderStatus.DEAD:
-                # It was suspected meanwhile, and no worker looks a dead order up.
-                changes |= _due_columns(self.clock)
-            connection.execute(update(orders).where(orders.c.id == order.id).values(changes))
-            record_interventions(
-                connection, self.clock, [before], Action.CANCEL, author, after=changes.get("status")
-            )
-            return stored_order(connection, orders.c.id == order.id)
-
-        return self.database.write(work, name="cancel")
-
-    def _rotate_key(self, connection: Connection, before: Row[Any]) -> None:
-        if may_have_charged(connection, before):
-            raise RefusedError(_MAY_HAVE_CHARGED.format(before.id))
-        rotate_keys(connection, [before])
-        vouch_for_refusals(connection, before.id)
+    return database.write(work, name="cancel")
 
 
 def with_key_conflict(connection: Connection, locked: Sequence[Row[Any]]) -> set[str]:
@@ -136,13 +119,9 @@ def requeue(
 ) -> None:
     """Make locked orders due at once, with a whole new budget of attempts each.
 
-    An order whose key the service has spent on a refusal gets a new key if a look-up has proven that nothing was
-    charged. A refusal that was accepted without a look-up is looked up before anything is sent.
-
-    Args:
-        looks_up: whether the service has a look-up.
-        run: the same for all orders of a bulk retry.
-        evidence: how it is known that nothing was charged, if the order has got a new key for it.
+    An order whose key is spent on a refusal gets a new key if a look-up has proven that nothing was charged. A refusal
+    that was trusted without a look-up is looked up before anything is sent. ``run``: the same for all orders of a bulk
+    retry. ``evidence``: how it is known that nothing was charged, if the order has got a new key for that.
     """
     ids = [order.id for order in locked]
     connection.execute(update(orders).where(orders.c.id.in_(ids)).values(_due_columns(clock)))
@@ -151,15 +130,15 @@ def requeue(
         if looks_up:
             doubt_refusals(connection, locked)
     record_interventions(
-        connection,
-        clock,
-        locked,
-        Action.RETRY,
-        author,
-        after=OrderStatus.QUEUED,
-        run=run,
-        evidence=evidence,
+        connection, clock, locked, Action.RETRY, author, after=OrderStatus.QUEUED, run=run, evidence=evidence
     )
+
+
+def _rotate_key(connection: Connection, before: Row[Any]) -> None:
+    if may_have_charged(connection, before):
+        raise RefusedError(_MAY_HAVE_CHARGED.format(before.id))
+    rotate_keys(connection, [before])
+    vouch_for_refusals(connection, before.id)
 
 
 def _due_columns(clock: Clock) -> dict[str, Any]:

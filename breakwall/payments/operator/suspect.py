@@ -1,7 +1,7 @@
-"""After the database was restored from a backup: its open orders may have been charged since.
+"""Suspects the open orders of a database that was restored from a backup: they may have been charged since.
 
-The attempts of the lost time are gone, so an order's own attempts cannot tell. Each open order is looked up before
-anything is sent. Its state stays, and so does the time at which it is due.
+The attempts of the lost time are gone, so each open order is looked up before anything is sent. Its state and its due
+time stay as they are.
 """
 
 import uuid
@@ -13,33 +13,27 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, select, union_all, update
 
-from breakwall.payments.actions import Action, Author
 from breakwall.payments.db.schema import interventions, orders
+from breakwall.payments.interventions import Action, Author
 from breakwall.payments.ledger.audit import record_interventions
 from breakwall.payments.ledger.batches import CHUNK, BatchJob, Position, orders_by_age
 from breakwall.payments.operator.locking import lock_orders
 from breakwall.payments.orders import OrderStatus
 
-# States in which an order may have been charged since the backup; a dead order, because it may have been
-# retried.
+# States in which an order may have been charged since the backup; a dead one may have been retried.
 OPEN = (OrderStatus.QUEUED, OrderStatus.IN_FLIGHT, OrderStatus.REVIEW, OrderStatus.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
 class SuspicionPreview:
-    """What a suspicion would do.
+    """What a suspicion would do."""
 
-    Attributes:
-        by_state: open orders that would be suspected, by their state.
-        noted: open orders that were suspected for this time before, and would be left as they are.
-    """
-
-    by_state: Mapping[OrderStatus, int]
-    noted: int
+    by_state: Mapping[OrderStatus, int]  # Open orders that would be suspected, by their state.
+    noted: int  # Open orders that were suspected for this backup before, and would stay as they are.
 
 
 class Suspicion(BatchJob):
-    """Suspects every open order, whatever its age. From the settle time after that, "no such charge" is trusted.
+    """Suspects every open order of any age. "No such charge" is trusted from the settle time after that.
 
     Every method takes the time of the backup (aware).
     """
@@ -59,10 +53,10 @@ class Suspicion(BatchJob):
         return self._database.read(count)
 
     def run(self, since: datetime, author: Author) -> Iterator[Mapping[OrderStatus, int]]:
-        """Suspect all open orders. Yields after each chunk is committed: how many it suspected, by their state.
+        """Suspect all open orders. Yields after each transaction how many it suspected, by their state.
 
-        Nothing is sent under an earlier claim any more; of its results only proof of a payment counts. Orders that
-        were suspected for this time before are left as they are.
+        Nothing more is sent under an earlier claim; of its results only proof of a payment counts. Orders that were
+        suspected for this backup before stay as they are.
         """
         return self._paced(self._run(since, author))
 
@@ -91,7 +85,7 @@ class Suspicion(BatchJob):
         return self._database.write(work, name="suspect")
 
     def _mark(self, connection: Connection, order_ids: list[str]) -> None:
-        # The holder of a claim has read the order before this, so its fence becomes an old one.
+        # A process that holds a claim has read the order before this, so its fence must become an old one.
         raised = case((orders.c.status == OrderStatus.IN_FLIGHT, 1), else_=0)
         connection.execute(
             update(orders)
@@ -101,10 +95,9 @@ class Suspicion(BatchJob):
 
 
 def chunk_query(after: Position | None = None) -> Select[Any]:
-    """The next open orders, oldest first.
+    """The next open orders, oldest first. Each state is read from the index.
 
-    One statement for all states, because an order may go from one open state to another meanwhile. Each state is read
-    from the index.
+    One statement for all states, because an order may change from one open state to another meanwhile.
     """
     by_state = [
         select(

@@ -19,7 +19,6 @@ from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
-from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer, PlaceResult
@@ -29,6 +28,7 @@ from breakwall.worker.retry import Retrier
 from tests.chaos.crashes import worker
 from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway
 from tests.manual_clock import ManualClock
+from tests.people import People
 
 LEASE = 15.0
 TIMEOUT = 10.0
@@ -80,7 +80,7 @@ class Pipeline:
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         due = DispatchQueue(self.database, clock=self.clock)
         self.dispatcher = Dispatcher(due, self.breaker, self.broker, self.broker.depth, DispatchSettings())
-        self.operator = Interventions(self.database, clock=self.clock)
+        self.operator = People(self.database, clock=self.clock)
 
     # What the caller does; it records which orders were accepted.
 

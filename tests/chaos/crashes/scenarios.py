@@ -10,13 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from breakwall.payments.actions import Author
 from breakwall.payments.decisions import STORED_ERRORS
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.accept import PUBLISH_GRACE
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
-from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.suspect import Suspicion
 from breakwall.payments.orders import OrderStatus
 from tests.chaos.crashes.file_services import LATE, SETTLE_SECONDS, Behavior
@@ -175,13 +174,12 @@ def resolved(pipeline: Pipeline) -> None:
     pipeline.advance(1.0)
     pipeline.work()
     if get_order(pipeline.database, "cart-1").status is OrderStatus.REVIEW:
-        resolution = Resolution(pipeline.database, clock=pipeline.clock)
         order_id = get_order(pipeline.database, "cart-1").id
         charges = [charge for charge in pipeline.gateway.charges() if charge.order_id == order_id]
         if charges:
-            resolution.paid("cart-1", charges[0].charge_id, PERSON)
+            pipeline.operator.resolve_paid("cart-1", charges[0].charge_id, PERSON)
         else:
-            resolution.not_charged("cart-1", PERSON)
+            pipeline.operator.resolve_not_charged("cart-1", PERSON)
 
 
 def suspected(pipeline: Pipeline) -> None:

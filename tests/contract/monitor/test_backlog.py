@@ -13,21 +13,21 @@ from breakwall.json_documents import backlog_document
 from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.monitor.counts import DRAIN_WINDOW, STALLED_AFTER
-from breakwall.payments.actions import Author
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import incidents, orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.fleet.workers import DEAD_AFTER
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.operator.incidents import close_incident
-from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.background.heartbeat import Heartbeat
 from tests.manual_clock import ManualClock
+from tests.people import People
 from tests.public_names import BACKLOG_FIELDS
 
 PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
@@ -166,7 +166,7 @@ def test_orders_that_were_paid_at_once_or_cancelled_say_nothing_about_the_drain(
     _, deferred = site.queue("a", "b")
     site.pay_at_once("c")
     site.ledger.defer(deferred, 5)
-    Interventions(site.database, clock=site.clock).cancel(deferred)
+    People(site.database, clock=site.clock).cancel(deferred)
     assert site.look().drained_last_minute == 0
 
 

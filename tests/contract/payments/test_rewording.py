@@ -111,7 +111,7 @@ def dead_by_rejections(site: Site, key: str) -> None:
 
 def dead_by_a_persons_word(site: Site, key: str) -> None:
     in_review(site, key, STORED_ERROR)
-    site.resolution.not_charged(key, ANNA)
+    site.people.resolve_not_charged(key, ANNA)
 
 
 def refused_after_a_persons_word(site: Site, key: str) -> None:
@@ -122,7 +122,7 @@ def refused_after_a_persons_word(site: Site, key: str) -> None:
     attempt = site.ledger.begin_attempt(claim)
     assert attempt is not None
     site.ledger.record(attempt, REFUSED, Decision(OrderStatus.REVIEW))
-    site.resolution.not_charged(key, ANNA)
+    site.people.resolve_not_charged(key, ANNA)
 
 
 def in_review_for_another_payload(site: Site, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Charges that are not accepted as proof: they pay nothing, nothing is sent any more, and their owner is not harmed."""
+"""Charges that are not trusted: they pay nothing, nothing more is sent, and their owner is not harmed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CENTS = replace(PAID, charge_id="ch_late", details=ChargeDetails(amount=100))
 
 
 def late(site: Site, attempt: Attempt, answer: ChargeAnswer = CENTS) -> OrderStatus:
-    """An answer that is not accepted as proof comes after its claim has ended."""
+    """An answer that is not trusted comes after its claim has expired."""
     return site.ledger.record(attempt, verified(answer, attempt.claim.request), Decision(OrderStatus.QUEUED))[
         0
     ]
@@ -60,7 +60,7 @@ class TestALateAnswerWithAnotherAmount:
 
     def test_keeps_a_dead_order_from_being_retried(self, site: Site) -> None:
         attempt = poisoned(site)
-        site.resolution.not_charged("cart-1", ANNA)
+        site.people.resolve_not_charged("cart-1", ANNA)
         assert late(site, attempt) is OrderStatus.REVIEW
         with pytest.raises(RefusedError, match="orders resolve"):
             site.people.retry("cart-1", ANNA)
@@ -70,12 +70,12 @@ class TestALateAnswerWithAnotherAmount:
         site.people.cancel("cart-1", ANNA)
         assert site.get().status is OrderStatus.CANCELLED
         assert late(site, attempt) is OrderStatus.REVIEW
-        resolved = site.resolution.not_charged("cart-1", ANNA)
+        resolved = site.people.resolve_not_charged("cart-1", ANNA)
         assert resolved.status is OrderStatus.CANCELLED
 
     def test_says_why_it_waits_also_after_its_next_turn(self, site: Site) -> None:
         late(site, overtaken(site))
-        assert "Not accepted as proof" in (site.get().last_error or "")
+        assert "Not trusted: " in (site.get().last_error or "")
 
     def test_is_not_undone_by_an_answer_that_proves_nothing(self, site: Site) -> None:
         attempt = overtaken(site)
@@ -125,5 +125,5 @@ def test_a_suspected_order_whose_key_leads_to_anothers_charge_has_a_new_one_once
     site.gateway.look_ups.append(FOUND)
     assert site.retrier.run(order_id) is OrderStatus.REVIEW
     key = site.get().charge_key
-    site.resolution.not_charged("cart-1", ANNA)
+    site.people.resolve_not_charged("cart-1", ANNA)
     assert site.get().charge_key != key

@@ -1,45 +1,19 @@
 """How long the ways through the breaker are: calls of product functions, and changes from one module to another.
 
-A budget is what was measured when it was written, and ten calls. Python 3.11 counts each comprehension as a call; later
-ones do not.
+A budget is what was measured when it was written, and ten calls.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
-import breakwall
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, MemoryStore
 from tests.unit.breaker.doubles import Clock, ServiceError, answer, fail, fail_times, succeed_times
+from tests.walk import walk
 
-PRODUCT = str(Path(breakwall.__file__).parent)
 THRESHOLD = 5
-
-
-def walk(work: Callable[[], object]) -> tuple[int, int]:
-    """How many product functions ``work`` calls, and how often the next one is in another module."""
-    modules: list[str] = []
-
-    def profile(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(PRODUCT):
-            modules.append(frame.f_code.co_filename)
-
-    sys.setprofile(profile)
-    try:
-        with contextlib.suppress(ServiceError, CircuitBreakerError):
-            work()
-    finally:
-        sys.setprofile(None)
-    changes = sum(before != after for before, after in itertools.pairwise(modules))
-    return len(modules), changes
 
 
 class Walker:
@@ -122,6 +96,6 @@ WAYS: dict[str, tuple[Callable[[], Walker], Callable[[Walker], object], int, int
 def test_it_keeps_within_its_budget(way: str) -> None:
     begin, work, calls, changes = WAYS[way]
     walker = begin()
-    walked = walk(lambda: work(walker))
+    walked = walk(lambda: work(walker), ServiceError, CircuitBreakerError)
     assert walked[0] <= calls, f"{walked[0]} calls"
     assert walked[1] <= changes, f"{walked[1]} changes of module"

@@ -23,7 +23,7 @@ SETTLE_SECONDS = PLAIN.absent_after
 
 
 class Desk:
-    """A scripted service, a charge that it is known to have made, and a clock turned by hand."""
+    """A scripted service, a known charge, and a clock turned by hand."""
 
     def __init__(self) -> None:
         self.gateway = ScriptedGateway()

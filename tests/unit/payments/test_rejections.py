@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
+from breakwall.log_throttle import INTERVAL
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.gateways.charge_answers import classify_charge
-from breakwall.payments.rejections import WARNING_INTERVAL, RejectionLog
+from breakwall.payments.rejections import RejectionLog
 from tests.gateway import DECLINED, DOWN, LOST, PAID
 
 
@@ -59,28 +60,28 @@ def test_the_first_rejection_is_logged_at_once_with_its_code_and_what_to_do(proc
         "a charge was rejected (http_401): The payment service answered HTTP 401: it did not accept our "
         "credentials, check the user and password in BREAKWALL_PAYMENT_URL, or BREAKWALL_PAYMENT_TOKEN, "
         "_HEADERS or _CERT_FILE. The orders wait; "
-        "`breakwall doctor` looks at the settings."
+        "`breakwall doctor` checks the settings."
     ]
 
 
 def test_no_more_is_logged_until_the_interval_is_over(process: Process) -> None:
     process.hears(REJECTED)
-    process.now += WARNING_INTERVAL - 0.001
+    process.now += INTERVAL - 0.001
     assert process.hears(*[REJECTED] * 500) == []
 
 
 def test_after_the_interval_the_next_one_says_how_many_there_were(process: Process) -> None:
     process.hears(*[REJECTED] * 1234)
-    process.now += WARNING_INTERVAL
+    process.now += INTERVAL
     (warning,) = process.hears(answered(404), answered(404))
     assert warning.startswith("1,234 charges were rejected, the last one (http_404): ")
 
 
 def test_each_interval_counts_from_zero(process: Process) -> None:
     process.hears(*[REJECTED] * 10)
-    process.now += WARNING_INTERVAL
+    process.now += INTERVAL
     process.hears(REJECTED)
-    process.now += WARNING_INTERVAL
+    process.now += INTERVAL
     (warning,) = process.hears(REJECTED)
     assert warning.startswith("a charge was rejected")
 

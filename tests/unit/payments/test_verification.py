@@ -1,4 +1,4 @@
-"""Which answers are accepted as proof of the order's own charge."""
+"""Which answers are trusted as proof of the order's own charge."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from breakwall.payments.db.revisions import check_schema, missing_columns, witho
 from breakwall.payments.db.schema import NEWEST, orders
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
-from breakwall.payments.operator.resolve import Resolution
+from breakwall.payments.operator.resolve import resolve_paid
 from breakwall.payments.orders import OrderStatus
 from tests.contract.payments.db.rolling import execute, go_ahead, go_back, stand_at
 from tests.contract.people import ANNA
@@ -70,7 +70,7 @@ class TestAProcessOnTheTablesOf:
         rolled.producer.place(order())
         rolled.people.retry("cart-1", ANNA)
         rolled.people.cancel("cart-1", ANNA)
-        Resolution(rolled.database, clock=rolled.clock).paid("cart-1", "ch_5", ANNA)
+        resolve_paid(rolled.database, "cart-1", "ch_5", ANNA, clock=rolled.clock)
         assert rolled.get().status is OrderStatus.PAID
 
     def test_finds_no_missing_order(self, rolled: Site) -> None:

@@ -13,9 +13,9 @@ from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order, list_attempts
-from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder
 from tests.manual_clock import ManualClock
+from tests.people import People
 
 LEASE = 15.0
 PAID = ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_1")
@@ -37,7 +37,7 @@ class Book:
         self.clock = ManualClock()
         self.ledger = Ledger(self.database, lease=LEASE, clock=self.clock)
         self.dispatch_queue = DispatchQueue(self.database, clock=self.clock)
-        self.people = Interventions(self.database, clock=self.clock)
+        self.people = People(self.database, clock=self.clock)
 
     def queued(self, key: str = "cart-1") -> str:
         return self.ledger.accept_queued([order(key)]).new[key]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from breakwall.payments.db.schema import orders
 from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger import attempt_conditions
+from breakwall.payments.ledger.queries import list_attempts
+from breakwall.payments.orders import OrderStatus
 from tests.contract.people import queued
 from tests.contract.site import Site
 from tests.contract.written_before import (
@@ -21,6 +23,7 @@ from tests.contract.written_before import (
     read_facts,
     write_attempt,
 )
+from tests.gateway import NO_ANSWER
 
 
 def facts_of(site: Site, order_id: str, **columns: Any) -> set[str]:
@@ -48,6 +51,35 @@ def test_an_attempt_that_was_resolved_since_is_judged_by_its_column_whatever_its
     assert facts_of(site, order_id, outcome=FAILED, code=code, detail="In words.", settled_by=settled_by) == {
         "proven"
     }
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_the_database_takes_each_outcome(site: Site, outcome: Outcome) -> None:
+    (order_id,) = queued(site)
+    facts = facts_of(site, order_id, outcome=outcome, advice="retry", spends_key=False)
+    assert ("unresolved" in facts) != outcome.is_resolved
+
+
+def test_an_outcome_that_only_a_newer_release_knows_may_have_charged(site: Site) -> None:
+    (order_id,) = queued(site)
+
+    def work(connection: Connection) -> set[str]:
+        permit_every_outcome(connection)
+        write_attempt(connection, order_id, outcome="from_tomorrow", advice="retry", spends_key=False)
+        return read_facts(connection, order_id)
+
+    assert site.database.write(work) == {"unresolved"}
+    site.gateway.look_ups.append(NO_ANSWER)
+    assert [attempt.outcome for attempt in list_attempts(site.database, order_id)] == [Outcome.UNKNOWN]
+    assert site.retrier.run(order_id) is OrderStatus.QUEUED
+    assert (len(site.gateway.looked_up), site.gateway.charged) == (1, [])
+
+
+def permit_every_outcome(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+    else:
+        connection.execute(text("ALTER TABLE attempts DROP CONSTRAINT ck_attempts_outcome_is_known"))
 
 
 @pytest.mark.parametrize("settled_by", ["lease", "payment"])

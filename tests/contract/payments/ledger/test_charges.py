@@ -116,9 +116,9 @@ class TestAChargeOfAnotherOrder:
         with pytest.raises(RefusedError, match="resolve"):
             site.people.retry("second", ANNA)
         with pytest.raises(RefusedError, match=f"belongs to order {first}"):
-            site.resolution.paid("second", "ch_1", ANNA)
+            site.people.resolve_paid("second", "ch_1", ANNA)
         before = site.get("second").charge_key
-        assert site.resolution.not_charged("second", ANNA).status is OrderStatus.DEAD
+        assert site.people.resolve_not_charged("second", ANNA).status is OrderStatus.DEAD
         assert site.get("second").charge_key != before
 
     def test_that_is_reported_again_is_one_incident(
@@ -133,7 +133,7 @@ class TestAChargeOfAnotherOrder:
 class TestAPersonsResolution:
     def test_makes_a_charge_the_orders_own(self, site: Site) -> None:
         first = in_review(site, "first")
-        site.resolution.paid("first", "ch_1", ANNA)
+        site.people.resolve_paid("first", "ch_1", ANNA)
         assert owner(site) == first
         answers(site)
         assert site.get("second").status is OrderStatus.REVIEW
@@ -146,14 +146,14 @@ class TestAPersonsResolution:
         in_review(site, "second")
         before = site.get("second")
         with pytest.raises(RefusedError, match=f"ch_1 belongs to order {first}"):
-            site.resolution.paid("second", "ch_1", ANNA)
+            site.people.resolve_paid("second", "ch_1", ANNA)
         assert (site.get("second"), interventions_of(site, "second")) == (before, [])
         assert owner(site) == (None if by_previous_version else first)
 
     def test_that_is_refused_for_the_orders_state_takes_no_charge_either(self, site: Site) -> None:
         paid(site)
         with pytest.raises(RefusedError, match="paid"):
-            site.resolution.paid("first", "ch_2", ANNA)
+            site.people.resolve_paid("first", "ch_2", ANNA)
         assert owner(site, "ch_2") is None
 
     def test_on_the_charge_that_was_rejected_for_its_amount_is_accepted(self, site: Site) -> None:
@@ -161,13 +161,13 @@ class TestAPersonsResolution:
         site.producer.place(order("first"))
         assert site.get("first").status is OrderStatus.REVIEW
         assert owner(site) is None
-        site.resolution.paid("first", "ch_1", ANNA)
+        site.people.resolve_paid("first", "ch_1", ANNA)
         assert site.get("first").status is OrderStatus.PAID
 
     def test_is_no_charge_to_test_a_look_up_with(self, site: Site) -> None:
         """The service itself has not told of it."""
         in_review(site, "first")
-        site.resolution.paid("first", "ch_1", ANNA)
+        site.people.resolve_paid("first", "ch_1", ANNA)
         site.advance(60)
         assert known_charges(site.database, site.clock, "default", "32a", older_than=0.0) == []
 
@@ -317,7 +317,7 @@ class TestTwoAtOnce:
 
         def resolve(key: str, charge_id: str) -> OrderStatus:
             try:
-                return site.resolution.paid(key, charge_id, ANNA).status
+                return site.people.resolve_paid(key, charge_id, ANNA).status
             except RefusedError:
                 return site.get(key).status
 

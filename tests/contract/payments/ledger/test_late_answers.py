@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import event
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
-from breakwall.payments.actions import Author
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.keys import key_shape
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, known_charges
 from breakwall.payments.ledger.claim import Attempt
@@ -207,7 +207,7 @@ class TestTheChargeThatALookUpIsTestedWith:
 
     def test_is_none_that_a_person_says_was_paid(self, site: Site) -> None:
         poisoned(site)
-        site.resolution.paid("cart-1", "transfer-77", Author("anna", "by bank"))
+        site.people.resolve_paid("cart-1", "transfer-77", Author("anna", "by bank"))
         site.advance(31)
         assert self.known(site) is None
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Table, func, insert, select, text, update
 
-from breakwall.payments.actions import Author, IncidentKind
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.schema import (
     attempts,
@@ -25,6 +24,8 @@ from breakwall.payments.db.schema import (
 from breakwall.payments.db.schema import site as names
 from breakwall.payments.decisions import Decision, Progress
 from breakwall.payments.gateways.base import ChargeRequest
+from breakwall.payments.incidents import IncidentKind
+from breakwall.payments.interventions import Author
 from breakwall.payments.keys import derive_charge_key, key_shape
 from breakwall.payments.ledger import record
 from breakwall.payments.ledger.accept import known_orders
@@ -344,7 +345,9 @@ class TestAPrunedOrder:
         order_id = pruned_site.paid()
         pruned_site.prune_after()
         names = {Naming.ID: order_id, Naming.SENT: derive_charge_key(order_id)}
-        with pytest.raises(OrderPrunedError, match=r"ended paid by ch_of_cart-1 .* was pruned on") as caught:
+        with pytest.raises(
+            OrderPrunedError, match=r"finished as paid by ch_of_cart-1 .* was pruned on"
+        ) as caught:
             get_order(pruned_site.site.database, names.get(by, "cart-1"), by)
         pruned: PrunedOrder = caught.value.pruned
         assert (pruned.id, pruned.status, pruned.amount) == (order_id, OrderStatus.PAID, 10_000)

@@ -68,8 +68,8 @@ def test_a_review_is_ended_of_the_order_that_is_meant(site: Site, paid: bool) ->
 
     def resolve(by: Naming) -> StoredOrder:
         if paid:
-            return site.resolution.paid(first, "ch_1", ANNA, by=by)
-        return site.resolution.not_charged(first, ANNA, by=by)
+            return site.people.resolve_paid(first, "ch_1", ANNA, by=by)
+        return site.people.resolve_not_charged(first, ANNA, by=by)
 
     with pytest.raises(AmbiguousNameError):
         resolve(Naming.ANY)

@@ -163,7 +163,7 @@ class TestAPersonsEvidenceThatNothingWasCharged:
         site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")
         site.gateway.answers.append(replace(UNCLEAR, advice=Advice.REVIEW))
         site.retrier.run(order_id)
-        site.resolution.not_charged("cart-1", ANNA)
+        site.people.resolve_not_charged("cart-1", ANNA)
         retry()
         assert site.outcomes() == [Outcome.FAILED, Outcome.FAILED]
 

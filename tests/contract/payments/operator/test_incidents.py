@@ -9,9 +9,10 @@ from threading import Barrier
 import pytest
 from sqlalchemy import insert, select, text
 
-from breakwall.payments.actions import Author, StoredIncident
 from breakwall.payments.db.schema import incidents
 from breakwall.payments.decisions import Decision
+from breakwall.payments.incidents import StoredIncident
+from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.audit import list_incidents, report_incident
 from breakwall.payments.operator.incidents import (
     OPEN,
@@ -74,7 +75,7 @@ class TestReporting:
     ) -> None:
         site = without_the_net
         late = poisoned(site)
-        site.resolution.paid("cart-1", "ch_7", ANNA)
+        site.people.resolve_paid("cart-1", "ch_7", ANNA)
         for _ in range(3):
             site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert [found.kind for found in newest(site)] == ["two_charges"]

@@ -12,7 +12,6 @@ from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Health
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.operator.bulk_retry import BulkRetry, Selection
 from breakwall.payments.operator.locking import RefusedError
-from breakwall.payments.operator.retry_and_cancel import Interventions
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
     ANNA,
@@ -28,6 +27,7 @@ from tests.contract.people import (
 )
 from tests.contract.site import Site, order
 from tests.gateway import ABSENT, DOWN, FOUND, KEYED, LOST, PAID, PLAIN
+from tests.people import People
 
 THROTTLED = ChargeAnswer(Outcome.THROTTLED, Health.THROTTLED, code="http_429")
 
@@ -163,12 +163,12 @@ class TestARefusalThatWasAcceptedWithoutALookUp:
         assert first != second
 
     def test_keeps_its_key_where_nothing_can_be_looked_up(self, site: Site, order_id: str) -> None:
-        Interventions(site.database, clock=site.clock, looks_up=False).retry("cart-1", ANNA)
+        People(site.database, clock=site.clock, looks_up=False).retry("cart-1", ANNA)
         assert key_of(site) == first_key(site)
         assert site.outcomes() == [Outcome.FAILED]
 
     def test_gets_a_new_key_on_a_persons_evidence(self, site: Site, order_id: str) -> None:
-        people = Interventions(site.database, clock=site.clock, looks_up=False)
+        people = People(site.database, clock=site.clock, looks_up=False)
         people.retry("cart-1", ANNA, uncharged="not on the dashboard")
         assert key_of(site) != first_key(site)
         assert interventions_of(site)[0].evidence == "not on the dashboard"
@@ -252,7 +252,7 @@ class TestAfterAPersonSaidThatNothingWasCharged:
         attempt = site.ledger.begin_attempt(claim)
         assert attempt is not None
         site.ledger.record(attempt, REFUSED, Decision(OrderStatus.REVIEW))
-        site.resolution.not_charged("cart-1", ANNA)
+        site.people.resolve_not_charged("cart-1", ANNA)
         key = key_of(site)
         assert key != first_key(site)
         site.people.retry("cart-1", ANNA)
@@ -260,6 +260,6 @@ class TestAfterAPersonSaidThatNothingWasCharged:
 
     def test_the_key_stays_where_no_attempt_was_answered(self, site: Site) -> None:
         in_review(site, answer=UNCLEAR)
-        site.resolution.not_charged("cart-1", ANNA)
+        site.people.resolve_not_charged("cart-1", ANNA)
         site.people.retry("cart-1", ANNA)
         assert key_of(site) == first_key(site)

@@ -7,9 +7,9 @@ from threading import Barrier
 
 import pytest
 
-from breakwall.payments.actions import Action, Author
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.interventions import Action, Author
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.audit import list_incidents
 from breakwall.payments.ledger.claim import Attempt
@@ -45,21 +45,21 @@ def asked_to_cancel(site: Site) -> None:
 class TestPaid:
     def test_makes_the_order_paid_with_that_charge(self, site: Site) -> None:
         in_review(site)
-        stored = site.resolution.paid("cart-1", "ch_7", ANNA)
+        stored = site.people.resolve_paid("cart-1", "ch_7", ANNA)
         assert (stored.status, stored.charge_id, stored.last_error) == (OrderStatus.PAID, "ch_7", None)
         assert stored.settled_at == site.clock.now
         assert stored == site.get()
 
     def test_resolves_the_newest_attempt_that_may_have_charged(self, site: Site) -> None:
         order_id = in_review(site)
-        site.resolution.paid("cart-1", "ch_7", ANNA)
+        site.people.resolve_paid("cart-1", "ch_7", ANNA)
         (attempt,) = list_attempts(site.database, order_id)
         assert (attempt.outcome, attempt.charge_id) == (Outcome.SUCCEEDED, "ch_7")
         assert attempt.detail == "Resolved by anna: it charged."
 
     def test_is_recorded_with_its_evidence(self, site: Site) -> None:
         in_review(site)
-        site.resolution.paid("cart-1", "ch_7", ANNA)
+        site.people.resolve_paid("cart-1", "ch_7", ANNA)
         (done,) = interventions_of(site)
         assert (done.action, done.evidence, done.actor) == (Action.RESOLVE_PAID, "ch_7", "anna")
         assert (done.before, done.after) == (OrderStatus.REVIEW, OrderStatus.PAID)
@@ -69,18 +69,18 @@ class TestPaid:
         other = site.producer.place(order("cart-2")).order_id
         in_review(site)
         with pytest.raises(RefusedError, match=f"ch_1 belongs to order {other}"):
-            site.resolution.paid("cart-1", "ch_1", ANNA)
+            site.people.resolve_paid("cart-1", "ch_1", ANNA)
         assert site.get().status is OrderStatus.REVIEW
         assert interventions_of(site) == []
 
     def test_is_refused_when_the_charge_is_another_orders_second_one(self, site: Site) -> None:
         late = poisoned(site)
-        site.resolution.paid("cart-1", "ch_7", ANNA)
+        site.people.resolve_paid("cart-1", "ch_7", ANNA)
         site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert incident_kinds(site) == ["two_charges"]
         in_review(site, "cart-2")
         with pytest.raises(RefusedError, match="ch_1 belongs to order"):
-            site.resolution.paid("cart-2", "ch_1", ANNA)
+            site.people.resolve_paid("cart-2", "ch_1", ANNA)
 
     def test_lets_one_of_two_people_have_a_charge_that_both_vouch_for(self, site: Site) -> None:
         keys = ["cart-1", "cart-2"]
@@ -91,7 +91,7 @@ class TestPaid:
         def vouch(key: str) -> StoredOrder | None:
             together.wait()
             try:
-                return site.resolution.paid(key, "ch_7", ANNA)
+                return site.people.resolve_paid(key, "ch_7", ANNA)
             except RefusedError:
                 return None
 
@@ -101,43 +101,43 @@ class TestPaid:
 
     def test_of_an_order_that_was_to_be_cancelled_is_one_to_refund(self, site: Site) -> None:
         asked_to_cancel(site)
-        assert site.resolution.paid("cart-1", "ch_7", ANNA).status is OrderStatus.PAID
+        assert site.people.resolve_paid("cart-1", "ch_7", ANNA).status is OrderStatus.PAID
         assert incident_kinds(site) == ["charged_after_cancel"]
 
     @pytest.mark.parametrize("charge_id", ["", " ", "x" * 256, "ch\n1", "\ud800"])
     def test_is_not_for_a_text_that_is_no_charge(self, site: Site, charge_id: str) -> None:
         in_review(site)
         with pytest.raises(InvalidChargeError):
-            site.resolution.paid("cart-1", charge_id, ANNA)
+            site.people.resolve_paid("cart-1", charge_id, ANNA)
 
 
 class TestNotCharged:
     def test_makes_the_order_dead(self, site: Site) -> None:
         in_review(site)
-        stored = site.resolution.not_charged("cart-1", BERT)
+        stored = site.people.resolve_not_charged("cart-1", BERT)
         assert (stored.status, stored.settled_at) == (OrderStatus.DEAD, site.clock.now)
 
     def test_makes_the_order_cancelled_where_that_was_asked_for(self, site: Site) -> None:
         asked_to_cancel(site)
-        assert site.resolution.not_charged("cart-1", BERT).status is OrderStatus.CANCELLED
+        assert site.people.resolve_not_charged("cart-1", BERT).status is OrderStatus.CANCELLED
         assert interventions_of(site)[-1].after is OrderStatus.CANCELLED
 
     def test_resolves_what_may_have_charged_in_that_persons_name(self, site: Site) -> None:
         order_id = in_review(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         (attempt,) = list_attempts(site.database, order_id)
         assert attempt.outcome is Outcome.FAILED
         assert attempt.detail == "Resolved by bert: not charged. no such charge on the dashboard"
 
     def test_is_recorded_with_its_reason(self, site: Site) -> None:
         in_review(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         (done,) = interventions_of(site)
         assert (done.action, done.reason) == (Action.RESOLVE_NOT_CHARGED, "no such charge on the dashboard")
 
     def test_lets_the_order_be_retried_without_a_look_up(self, site: Site) -> None:
         order_id = in_review(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         site.people.retry("cart-1", ANNA)
         site.gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID
@@ -148,7 +148,7 @@ class TestNotCharged:
         self, site: Site, answered: bool, renewed: bool
     ) -> None:
         order_id = in_review(site, answer=STORED_ERROR) if answered else in_review(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         site.people.retry("cart-1", ANNA)
         site.gateway.answers.append(PAID)
         site.retrier.run(order_id)
@@ -157,7 +157,7 @@ class TestNotCharged:
 
     def test_makes_a_key_that_no_claim_after_it_makes_again(self, site: Site) -> None:
         order_id = in_review(site, answer=STORED_ERROR)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         site.people.retry("cart-1", ANNA)
         claim = site.ledger.claim(order_id)
         assert claim is not None
@@ -169,21 +169,21 @@ class TestAnyState:
     def test_but_a_review_cannot_be_resolved_as_not_charged(self, site: Site, state: str) -> None:
         self.bring_about(site, state)
         with pytest.raises(RefusedError, match=f"is {state} and cannot be resolved"):
-            site.resolution.not_charged("cart-1", BERT)
+            site.people.resolve_not_charged("cart-1", BERT)
         assert site.get().status == state
 
     @pytest.mark.parametrize("state", ["queued", "in_flight", "declined", "dead", "cancelled"])
     def test_but_paid_can_be_resolved_as_paid(self, site: Site, state: str) -> None:
         """A report of the payment service may show it."""
         self.bring_about(site, state)
-        assert site.resolution.paid("cart-1", "ch_7", ANNA).status is OrderStatus.PAID
+        assert site.people.resolve_paid("cart-1", "ch_7", ANNA).status is OrderStatus.PAID
         assert site.get().charge_id == "ch_7"
         assert (interventions_of(site)[-1].before, interventions_of(site)[-1].evidence) == (state, "ch_7")
 
     def test_of_paid_stays(self, site: Site) -> None:
         self.bring_about(site, "paid")
         with pytest.raises(RefusedError, match="is paid and cannot be resolved once more"):
-            site.resolution.paid("cart-1", "ch_7", ANNA)
+            site.people.resolve_paid("cart-1", "ch_7", ANNA)
         assert site.get().charge_id == "ch_1"
 
     def bring_about(self, site: Site, state: str) -> None:
@@ -205,9 +205,9 @@ class TestAnyState:
 def test_a_crash_before_the_commit_leaves_everything_as_it_was(site: Site) -> None:
     in_review(site)
     with crashing_before_the_commit(), pytest.raises(Crash):
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
     with crashing_before_the_commit(), pytest.raises(Crash):
-        site.resolution.paid("cart-1", "ch_7", ANNA)
+        site.people.resolve_paid("cart-1", "ch_7", ANNA)
     assert site.get().status is OrderStatus.REVIEW
     assert site.outcomes() == [Outcome.UNKNOWN]
     assert interventions_of(site) == []
@@ -218,7 +218,7 @@ class TestALateResult:
 
     def test_that_proves_a_payment_wins_over_not_charged_and_raises_an_incident(self, site: Site) -> None:
         late = poisoned(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         assert site.ledger.record(late, PAID, Decision(OrderStatus.PAID))[0] is OrderStatus.PAID
         assert (site.get().status, site.get().charge_id) == (OrderStatus.PAID, "ch_1")
         (incident,) = list_incidents(site.database, site.get().id)
@@ -229,13 +229,13 @@ class TestALateResult:
         attempt = site.ledger.accept_sending(order())
         assert isinstance(attempt, Attempt)
         site.ledger.record(attempt, UNCLEAR, Decision(OrderStatus.REVIEW))
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         site.ledger.record(attempt, PAID, Decision(OrderStatus.PAID))
         assert incident_kinds(site) == ["charged_after_resolution"]
 
     def test_that_proves_a_payment_wins_over_the_retry_that_followed_too(self, site: Site) -> None:
         late = poisoned(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         site.people.retry("cart-1", ANNA)
         successor = site.ledger.claim(late.claim.order_id)
         assert successor is not None
@@ -245,14 +245,14 @@ class TestALateResult:
 
     def test_of_a_look_up_counts_as_much(self, site: Site) -> None:
         late = poisoned(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         site.ledger.record_look_up(late.claim, FOUND, Decision(OrderStatus.PAID))
         assert site.get().status is OrderStatus.PAID
         assert incident_kinds(site) == ["charged_after_resolution"]
 
     def test_of_an_attempt_after_the_resolution_is_no_incident(self, site: Site) -> None:
         order_id = in_review(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         site.people.retry("cart-1", ANNA)
         claim = site.ledger.claim(order_id)
         assert claim is not None
@@ -266,19 +266,19 @@ class TestALateResult:
 
     def test_that_proves_nothing_changes_nothing(self, site: Site) -> None:
         late = poisoned(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         assert site.ledger.record(late, LOST, Decision(OrderStatus.QUEUED))[0] is OrderStatus.DEAD
         assert site.outcomes() == [Outcome.FAILED]
 
     def test_with_the_charge_that_the_person_named_is_no_incident(self, site: Site) -> None:
         late = poisoned(site)
-        site.resolution.paid("cart-1", "ch_1", ANNA)
+        site.people.resolve_paid("cart-1", "ch_1", ANNA)
         site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert incident_kinds(site) == []
 
     def test_with_another_charge_than_the_person_named_is_an_incident(self, site: Site) -> None:
         late = poisoned(site)
-        site.resolution.paid("cart-1", "ch_7", ANNA)
+        site.people.resolve_paid("cart-1", "ch_7", ANNA)
         site.ledger.record(late, PAID, Decision(OrderStatus.PAID))
         assert (site.get().charge_id, incident_kinds(site)) == ("ch_7", ["two_charges"])
 
@@ -286,7 +286,7 @@ class TestALateResult:
         self, site: Site
     ) -> None:
         late = poisoned(site)
-        site.resolution.not_charged("cart-1", BERT)
+        site.people.resolve_not_charged("cart-1", BERT)
         assert not site.ledger.release(late.claim, 0.0)
         assert site.ledger.prove_absent(late.claim) is None
         assert site.get().status is OrderStatus.DEAD

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from breakwall.payments.actions import Action, Author, InvalidAuthorError, StoredIntervention
 from breakwall.payments.db.schema import attempts
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer
+from breakwall.payments.interventions import Action, Author, InvalidAuthorError, StoredIntervention
 from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.locking import RefusedError
@@ -110,7 +110,7 @@ def test_an_order_whose_key_belongs_to_another_payload_is_retried_once_a_person_
 ) -> None:
     """With a key of its own."""
     order_id = in_review(site, answer=OTHER_PAYLOAD)
-    site.resolution.not_charged("cart-1", ANNA)
+    site.people.resolve_not_charged("cart-1", ANNA)
     site.people.retry("cart-1", ANNA)
     site.gateway.answers.append(PAID)
     assert site.retrier.run(order_id) is OrderStatus.PAID

@@ -11,10 +11,10 @@ from unittest import mock
 import pytest
 from sqlalchemy import select, update
 
-from breakwall.payments.actions import Action, Author
 from breakwall.payments.db.schema import ResolvedBy, attempts, orders
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.interventions import Action, Author
 from breakwall.payments.ledger.batches import Position
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.operator import suspect as suspicion
@@ -305,13 +305,13 @@ class TestAPersonsResolution:
         make = {"queued": queued, "dead": dead, "review": in_review, "in_flight": claimed}
         make[status](site)
         suspect(site)
-        paid = site.resolution.paid("cart-1", "ch_7", ANNA)
+        paid = site.people.resolve_paid("cart-1", "ch_7", ANNA)
         assert (paid.status, paid.charge_id, paid.suspected_at) == ("paid", "ch_7", None)
 
     def test_ends_the_suspicion_of_an_order_in_review(self, site: Site) -> None:
         in_review(site)
         suspect(site)
-        site.resolution.not_charged("cart-1", ANNA)
+        site.people.resolve_not_charged("cart-1", ANNA)
         assert suspected(site) == set()
 
 

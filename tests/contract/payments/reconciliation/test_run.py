@@ -155,7 +155,7 @@ class TestAnyKeyOfAnAttempt:
 
     def test_finds_its_order_after_a_person_had_it_changed(self, site: Site) -> None:
         order_id = in_review(site, answer=STORED_ERROR)
-        site.resolution.not_charged("cart-1", ANNA)
+        site.people.resolve_not_charged("cart-1", ANNA)
         site.people.retry("cart-1", ANNA)
         site.gateway.answers.append(ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"))
         site.retrier.run(order_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breakwall.payments.actions import MAX_REASON, Author, InvalidAuthorError
+from breakwall.payments.interventions import MAX_REASON, Author, InvalidAuthorError
 from tests.texts import FAMILY, TYPED
 
 
