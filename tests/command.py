@@ -51,12 +51,18 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environ = {k: v for k, v in os.environ.items() if not k.startswith("BREAKWALL_")}
+        self.environ = dict(os.environ)
 
     @property
     def home(self) -> Path:
         """The data folder that commands use when none is set."""
         return self.folder / ".breakwall"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables of the commands' settings, for a program that starts elsewhere."""
+        chosen = {name: value for name, value in self.environ.items() if name.startswith("BREAKWALL_")}
+        return {**chosen, "BREAKWALL_DATA_DIR": str(self.home)}
 
     def set(self, **settings: str) -> None:
         """Set variables for the commands to come: ``set(DATABASE_URL=…)`` is ``BREAKWALL_DATABASE_URL``."""

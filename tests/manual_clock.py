@@ -1,4 +1,4 @@
-"""A clock for the ledger that a test moves by hand."""
+"""Clocks that stand still until a test moves them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from breakwall.payments.db.clock import UtcDateTime
 
 
 class ManualClock:
-    """Stands still until `advance` moves it."""
+    """The database's clock, as the ledger reads it."""
 
     def __init__(self, start: datetime = datetime(2026, 11, 27, tzinfo=UTC)) -> None:
         self.now = start
@@ -21,3 +21,21 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+
+class MonotonicClock:
+    """Monotonic seconds. Call it, or put it in the place of the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+    sleep = advance

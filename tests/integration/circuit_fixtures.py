@@ -10,8 +10,7 @@ from tests.command import Terminal
 
 def breaker_of(terminal: Terminal) -> CircuitBreaker:
     """The circuit that the terminal's commands share, as another process would hold it."""
-    settings = {k: v for k, v in terminal.environ.items() if k.startswith("BREAKWALL_")}
-    return open_breaker(load_settings({**settings, "BREAKWALL_DATA_DIR": str(terminal.home)}))
+    return open_breaker(load_settings(terminal.settings))
 
 
 def open_circuit(terminal: Terminal) -> None:

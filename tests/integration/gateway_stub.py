@@ -53,6 +53,20 @@ class StubConnection:
         self.sock.close()
 
 
+def hang_before_reading(connection: StubConnection) -> None:
+    connection.hang()
+
+
+def hang_after_reading(connection: StubConnection) -> None:
+    connection.request()
+    connection.hang()
+
+
+def reset_after_reading(connection: StubConnection) -> None:
+    connection.request()
+    connection.reset()
+
+
 class StubServer:
     """Runs ``script`` for each connection, in a thread of its own, on a free port of the loopback.
 

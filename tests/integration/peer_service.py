@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from tests.waiting import wait_until
+from tests.application_server import serving
 
 
 @dataclass
@@ -26,7 +23,7 @@ class Peer:
         charges: the bodies of the charges that it was asked for.
     """
 
-    url: str
+    url: str = ""
     reply: Response = field(default_factory=lambda: JSONResponse({}, 500))
     charges: list[dict[str, Any]] = field(default_factory=list)
 
@@ -34,17 +31,9 @@ class Peer:
 @contextmanager
 def running_peer() -> Iterator[Peer]:
     """The service on a free port of the loopback, until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        peer = Peer(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        server = uvicorn.Server(uvicorn.Config(_application(peer), log_config=None, lifespan="off"))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            wait_until(lambda: server.started)
-            yield peer
-        finally:
-            server.should_exit = True
-            thread.join(10)
+    peer = Peer()
+    with serving(_application(peer)) as peer.url:
+        yield peer
 
 
 def _application(peer: Peer) -> FastAPI:

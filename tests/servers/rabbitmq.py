@@ -63,6 +63,12 @@ class RabbitServer(Server):
     def clear_disk_alarm(self) -> None:
         self.control("set_disk_free_limit", "1MB")
 
+    def queue_types(self, url: str) -> dict[str, str]:
+        """The queues of the virtual host of a URL, each with its type."""
+        table = self.control("list_queues", "--vhost", url.rpartition("/")[2], "name", "type")
+        rows = [line.split() for line in table.splitlines()]
+        return {name: kind for name, kind in rows if name != "name"}
+
     def wipe(self) -> None:
         self._unused.clear()
         super().wipe()

@@ -172,11 +172,6 @@ def test_a_stream_that_cannot_tell_is_no_terminal() -> None:
     assert is_json_on(object(), "auto")
 
 
-@pytest.fixture
-def last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging, "lastResort", logging.lastResort)
-
-
 def warn() -> None:
     made = record("%s", EVIL)
     assert logging.lastResort is not None
