@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from random import Random
 
-from tests.simulation.engine import Engine, Task
-from tests.simulation.faults import FaultInjector
-from tests.simulation.trace import Trace
+from tests.simulation.engine import Task
+from tests.simulation.world import Part, World
 
 REDELIVERED_AFTER = 20.0
 """Seconds after which the message of a dead worker is delivered again (a visibility timeout)."""
@@ -21,14 +19,11 @@ class Message:
     order_id: str
 
 
-class Broker:
+class Broker(Part):
     """One queue with late acknowledgement."""
 
-    def __init__(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
         self._ready: list[Message] = []
         self._unacknowledged: set[Message] = set()
         self._idle: list[Task] = []
@@ -98,14 +93,12 @@ class Broker:
             self._enqueue(message)
 
 
-class SimulatedPublisher:
+class SimulatedPublisher(Part):
     """One process's publisher, with the contract of the real one: it takes under a second and never raises."""
 
-    def __init__(self, engine: Engine, broker: Broker, faults: FaultInjector, rng: Random) -> None:
-        self._engine = engine
+    def __init__(self, world: World, broker: Broker) -> None:
+        super().__init__(world)
         self._broker = broker
-        self._faults = faults
-        self._rng = rng
 
     def publish_many(self, order_ids: list[str]) -> int:
         """How many the broker has; those after it may have arrived or not."""

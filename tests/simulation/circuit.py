@@ -9,25 +9,21 @@ from breakwall.breaker.circuit.codec import decode
 from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.stores import StoredCircuit
 from tests.dict_store import DictStore
-from tests.simulation.engine import EndedError, Engine, Process
-from tests.simulation.faults import FaultInjector
-from tests.simulation.trace import Trace, Violation
+from tests.simulation.engine import EndedError, Process
+from tests.simulation.trace import Violation
+from tests.simulation.world import Part, World
 
 EPOCH = 1_795_737_600.0
 """What the store's clock showed when the run began: 27 November 2026."""
 
 
-class SharedCircuit:
+class SharedCircuit(Part):
     """The store behind every process's breaker, and the history of what was in it."""
 
-    def __init__(
-        self, engine: Engine, faults: FaultInjector, trace: Trace, config: CircuitBreakerConfig
-    ) -> None:
+    def __init__(self, world: World, config: CircuitBreakerConfig) -> None:
+        super().__init__(world)
         self.config = config
-        self.memory = DictStore(lambda: EPOCH + engine.now)
-        self._engine = engine
-        self._faults = faults
-        self._trace = trace
+        self.memory = DictStore(lambda: EPOCH + world.engine.now)
         self._state = CircuitState.CLOSED
         self._closed_until = 0.0
         self._lost_at = float("-inf")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
 
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
 from breakwall.producers.producer import PlaceResult
-from tests.simulation.engine import Engine
 from tests.simulation.processes import ProducerProcess
-from tests.simulation.trace import Trace, Violation
+from tests.simulation.trace import Violation
+from tests.simulation.world import Part, World
 
 
 @dataclass
@@ -26,7 +25,7 @@ class Customer:
     placed_again: bool = False
 
 
-class Customers:
+class Customers(Part):
     """All customers of a run.
 
     Args:
@@ -38,9 +37,7 @@ class Customers:
 
     def __init__(
         self,
-        engine: Engine,
-        rng: Random,
-        trace: Trace,
+        world: World,
         producers: Callable[[], list[ProducerProcess]],
         *,
         orders: list[Order],
@@ -49,9 +46,8 @@ class Customers:
         since: float,
         until: float,
     ) -> None:
-        self._engine = engine
-        self._rng = rng
-        self._trace = trace
+        super().__init__(world)
+        rng = world.rng
         self._producers = producers
         self._calls = 0
         served = [

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.simulation.broker import Broker
-from tests.simulation.engine import Engine, Process
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import Process
 from tests.simulation.observer import RunObserver
 from tests.simulation.scenario import LEASE, ScheduledFault
-from tests.simulation.trace import Trace
+from tests.simulation.world import Part, World
 
 
-class FaultSchedule:
+class FaultSchedule(Part):
     """Causes the scheduled faults of a scenario.
 
     Args:
@@ -21,17 +20,9 @@ class FaultSchedule:
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        faults: FaultInjector,
-        trace: Trace,
-        broker: Broker,
-        observer: RunObserver,
-        pick: Callable[[str], Process | None],
+        self, world: World, broker: Broker, observer: RunObserver, pick: Callable[[str], Process | None]
     ) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._trace = trace
+        super().__init__(world)
         self._broker = broker
         self._observer = observer
         self._pick = pick

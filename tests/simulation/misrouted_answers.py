@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from random import Random
 
-from tests.simulation.faults import FaultInjector
 from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
-from tests.simulation.trace import Trace
 from tests.simulation.wire import SendReply, ServiceReply, as_json
+from tests.simulation.world import Part, World
 
 
-class MisroutedAnswers:
+class MisroutedAnswers(Part):
     """Replaces answers now and then.
 
     Only where the product can notice: an answer of another order names the order or the amount, or its charge is
@@ -25,18 +23,14 @@ class MisroutedAnswers:
 
     def __init__(
         self,
+        world: World,
         ledger: ServiceLedger,
         behavior: ServiceBehavior,
-        faults: FaultInjector,
-        rng: Random,
-        trace: Trace,
         is_owned: Callable[[str], bool],
     ) -> None:
+        super().__init__(world)
         self._ledger = ledger
         self._behavior = behavior
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
         self._is_owned = is_owned
 
     def mixed_into(self, answer: SendReply, order_id: str) -> SendReply:

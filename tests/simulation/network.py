@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 from typing import Protocol
 
 from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
@@ -12,12 +11,11 @@ from breakwall.payments.gateways.base import LookupResult, Outcome
 from breakwall.payments.gateways.charge_answers import classify_charge, classify_charge_error
 from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
 from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
-from tests.simulation.engine import Engine, Task
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import Task
 from tests.simulation.observer import RunObserver
 from tests.simulation.service import SimulatedService
-from tests.simulation.trace import Trace
 from tests.simulation.wire import SendReply, ServiceReply
+from tests.simulation.world import Part, World
 
 BRIEF = 0.01
 """Seconds: the database's clock counts in thousandths, so effects are complete clearly before their limit."""
@@ -47,16 +45,11 @@ class ProcessClock(Protocol):
     def monotonic(self) -> float: ...
 
 
-class Network:
+class Network(Part):
     """Carries requests from a process to the payment service, and answers back, both unreliably."""
 
-    def __init__(
-        self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace, service: SimulatedService
-    ) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
+    def __init__(self, world: World, service: SimulatedService) -> None:
+        super().__init__(world)
         self.service = service
 
     def ask(

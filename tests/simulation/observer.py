@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from random import Random
 
 from breakwall.breaker import Permit
 from breakwall.payments.db.schema import ResolvedBy
 from breakwall.payments.gateways import ChargeRequest
 from tests.simulation.circuit import SharedCircuit
-from tests.simulation.engine import EndedError, Engine, Process, Task
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import EndedError, Process, Task
 from tests.simulation.scenario import LEASE
 from tests.simulation.service_ledger import ServiceLedger
 from tests.simulation.storage import Storage
-from tests.simulation.trace import Trace, Violation
+from tests.simulation.trace import Violation
+from tests.simulation.world import Part, World
 
 
-class RunObserver:
+class RunObserver(Part):
     """Called where the product passes a crash point, gets a permit or sends a request.
 
     Args:
@@ -35,15 +34,13 @@ class RunObserver:
 
     def __init__(
         self,
-        engine: Engine,
-        faults: FaultInjector,
-        rng: Random,
-        trace: Trace,
+        world: World,
         storage: Storage,
         circuit: SharedCircuit,
         ledger: ServiceLedger,
         deadly_point: str | None,
     ) -> None:
+        super().__init__(world)
         self.misled: set[str] = set()
         self.warned: set[str] = set()
         self.requests: Counter[tuple[str, str]] = Counter()
@@ -51,10 +48,6 @@ class RunObserver:
         self.unsent: Counter[str] = Counter()
         self.killed_at: Counter[str] = Counter()
         self.on_death: Callable[[Process], None] = lambda process: None
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
         self._storage = storage
         self._circuit = circuit
         self._ledger = ledger

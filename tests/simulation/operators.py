@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from random import Random
 
 from sqlalchemy import Connection, text
 
@@ -17,11 +16,10 @@ from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.resolve import Resolution
 from breakwall.payments.operator.retry_and_cancel import RETRYABLE, Interventions
 from breakwall.payments.orders import OrderStatus
-from tests.simulation.engine import Engine, Process
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import Process
 from tests.simulation.service import SimulatedService
 from tests.simulation.storage import RESTORE_PRUNED, Storage
-from tests.simulation.trace import Trace
+from tests.simulation.world import Part, World
 
 IN_REVIEW = "SELECT id FROM orders WHERE status = 'review' ORDER BY idempotency_key"
 DEAD = "SELECT id FROM orders WHERE status = 'dead' ORDER BY idempotency_key"
@@ -31,7 +29,7 @@ KEYS_FOR = 1e9
 OPERATOR = Author("operator", "looked it up in the payment service's own ledger")
 
 
-class Operators:
+class Operators(Part):
     """Operators at work. What they record about a charge is true; the moment is random.
 
     Attributes:
@@ -40,19 +38,9 @@ class Operators:
 
     away = False
 
-    def __init__(
-        self,
-        engine: Engine,
-        faults: FaultInjector,
-        rng: Random,
-        trace: Trace,
-        storage: Storage,
-        service: SimulatedService,
-    ) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
+    def __init__(self, world: World, storage: Storage, service: SimulatedService) -> None:
+        super().__init__(world)
+        engine = world.engine
         self._storage = storage
         self._service = service
         looks_up = service.behavior.profile.looks_up

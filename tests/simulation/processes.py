@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 from types import SimpleNamespace
 
 from breakwall.breaker import CircuitBreakerConfig
@@ -25,27 +24,22 @@ from breakwall.worker.log.outcome import OutcomeLog
 from breakwall.worker.retry import Retrier
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
-from tests.simulation.engine import EndedError, Engine, Process
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import EndedError, Process
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
-from tests.simulation.trace import Trace
+from tests.simulation.world import World
 
 LONGEST_LOOK = 30.0
 """Seconds between two looks of a dispatcher, at most, after looks that came to nothing."""
 
 
 @dataclass(frozen=True)
-class Context:
+class Context(World):
     """What every process of a run works with, and what outlives it."""
 
     scenario: Scenario
-    engine: Engine
-    faults: FaultInjector
-    rng: Random
-    trace: Trace
     storage: Storage
     network: Network
     broker: Broker
@@ -89,7 +83,7 @@ class PipelineProcess(Process):
         ledger.on_absence = context.observer.recorded_absent
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=context.scenario.max_attempts)
         self.charger = Charger(gateway, ledger, policy, context.rng.random)
-        self.publisher = SimulatedPublisher(context.engine, context.broker, context.faults, context.rng)
+        self.publisher = SimulatedPublisher(context, context.broker)
 
     def monotonic(self) -> float:
         """This process's clock."""

@@ -27,6 +27,7 @@ from tests.simulation.scenario import TIMEOUT, Scenario
 from tests.simulation.service import SimulatedService
 from tests.simulation.storage import Storage
 from tests.simulation.trace import Trace, Violation
+from tests.simulation.world import World
 
 LONGEST_RECOVERY = 4 * 3600.0
 """Virtual seconds within which everything comes to rest. Most runs take minutes. The longest are those of a service
@@ -92,20 +93,18 @@ class Run:
         self.engine = engine = Engine(rng)
         self.faults = faults = FaultInjector(rng)
         self.trace = trace = Trace(lambda: engine.now, kept=keep_trace)
-        storage.begin(engine, faults, rng, trace)
+        self.world = world = World(engine, faults, rng, trace)
+        storage.begin(world)
         config = CircuitBreakerConfig(
             failure_threshold=3, half_open_max_calls=scenario.half_open_max_calls, timeout=TIMEOUT
         )
-        circuit = SharedCircuit(engine, faults, trace, config)
-        self.service = SimulatedService(engine, faults, rng, trace, scenario.behavior, storage.owns)
-        ledger = self.service.ledger
-        self.observer = RunObserver(
-            engine, faults, rng, trace, storage, circuit, ledger, scenario.deadly_point
-        )
-        self.broker = Broker(engine, faults, rng, trace)
-        network = Network(engine, faults, rng, trace, self.service)
+        circuit = SharedCircuit(world, config)
+        self.service = SimulatedService(world, scenario.behavior, storage.owns)
+        self.observer = RunObserver(world, storage, circuit, self.service.ledger, scenario.deadly_point)
+        self.broker = Broker(world)
+        network = Network(world, self.service)
         self.context = Context(
-            scenario, engine, faults, rng, trace, storage, network, self.broker, circuit, self.observer
+            engine, faults, rng, trace, scenario, storage, network, self.broker, circuit, self.observer
         )
         self.observer.on_death = self._supervise
         self.processes: list[PipelineProcess] = []
@@ -122,9 +121,9 @@ class Run:
         self.trace.record("scenario", repr(scenario))
         self.customers = self._customers()
         self._start_all()
-        schedule = FaultSchedule(self.engine, self.faults, self.trace, self.broker, self.observer, self._pick)
+        schedule = FaultSchedule(self.world, self.broker, self.observer, self._pick)
         schedule.start(scenario.scheduled_faults)
-        self.operators = Operators(self.engine, self.faults, self.rng, self.trace, self.storage, self.service)
+        self.operators = Operators(self.world, self.storage, self.service)
         if scenario.operators:
             self.operators.act_at_random(scenario.faults_from, scenario.faults_until)
         if scenario.prunes is not None:
@@ -145,9 +144,7 @@ class Run:
         accepted = [(order, previous.accept(order, at)) for order, at in zip(before, due, strict=True)]
         self.observer.forget()
         return Customers(
-            self.engine,
-            self.rng,
-            self.trace,
+            self.world,
             self._producers,
             orders=rest[: scenario.paid_first],
             more=rest[scenario.paid_first :],

@@ -4,44 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from random import Random
 
 from breakwall.payments.decisions import STORED_ERRORS
 from breakwall.payments.gateways import ChargeRequest
-from tests.simulation.engine import Engine
-from tests.simulation.faults import FaultInjector
 from tests.simulation.misrouted_answers import MisroutedAnswers
 from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
-from tests.simulation.trace import Trace, Violation
+from tests.simulation.trace import Violation
 from tests.simulation.wire import SendReply, ServiceReply, as_json
+from tests.simulation.world import Part, World
 
 
-class SimulatedService:
+class SimulatedService(Part):
     """Charges. Requests come in through `charge` and `look_up`, each with a way to answer.
 
     Attributes:
         refused: orders whose key it knows from another payload.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        faults: FaultInjector,
-        rng: Random,
-        trace: Trace,
-        behavior: ServiceBehavior,
-        is_owned: Callable[[str], bool],
-    ) -> None:
+    def __init__(self, world: World, behavior: ServiceBehavior, is_owned: Callable[[str], bool]) -> None:
+        super().__init__(world)
         self.behavior = behavior
         self.ledger = ServiceLedger()
         self.refused: set[str] = set()
-        self._misrouted = MisroutedAnswers(self.ledger, behavior, faults, rng, trace, is_owned)
+        self._misrouted = MisroutedAnswers(world, self.ledger, behavior, is_owned)
         self._errors_heard: Counter[tuple[str, str]] = Counter()
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
 
     def charge(self, request: ChargeRequest, limit: float, answer: SendReply) -> None:
         """Take a request. What it leads to is done and visible before the moment ``limit``."""

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from random import Random
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
@@ -18,9 +17,8 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT, LockBudget
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import metadata, site
-from tests.simulation.engine import EndedError, Engine, Task
-from tests.simulation.faults import FaultInjector
-from tests.simulation.trace import Trace
+from tests.simulation.engine import EndedError, Task
+from tests.simulation.world import Part, World
 
 START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC and says so nowhere
 
@@ -87,11 +85,11 @@ class Storage:
         """The tables, each after those that it points to."""
         return list(reversed(self._tables))
 
-    def begin(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
+    def begin(self, world: World) -> None:
         """Empty the tables, and let a run decide about time and faults."""
         self._plain.executescript(self._emptying)
-        self._now = lambda: engine.now
-        self.database.transactions = Transactions(engine, faults, rng, trace)
+        self._now = lambda: world.engine.now
+        self.database.transactions = Transactions(world)
 
     def end(self) -> None:
         """No fault occurs any more."""
@@ -205,14 +203,11 @@ class SimulatedDatabase(Database):
         return super().read(begun, lock_budget=lock_budget)
 
 
-class Transactions:
+class Transactions(Part):
     """The faults of one run's transactions: delays, one writer at a time, lost connections and commits."""
 
-    def __init__(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
         self._writer: Task | None = None
         self._waiting: list[Task] = []
 
