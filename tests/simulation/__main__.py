@@ -68,7 +68,7 @@ def _columns(counts: dict[str, int]) -> list[str]:
 
 
 class ProgressLine:
-    """One line that is written over on a terminal, else a line now and then."""
+    """On a terminal one line that changes, elsewhere a new line now and then."""
 
     def __init__(self, number: int) -> None:
         self.started = time.monotonic()

@@ -33,7 +33,7 @@ class Broker(Part):
         return "broker down" in self._faults.down
 
     def accept(self, order_id: str) -> None:
-        """Take one message from a publisher, which takes it for safe from now on."""
+        """Take one message from a publisher, which relies on it from now on."""
         occurs = self._faults.occurs
         if occurs("message lost"):
             self._trace.record("broker", f"loses the message for {order_id}")
@@ -57,7 +57,7 @@ class Broker(Part):
         return message
 
     def acknowledge(self, message: Message) -> None:
-        """The worker has done with it. A broker that is down does not hear it."""
+        """The worker has finished with it. A broker that is down does not notice."""
         if self.down or message not in self._unacknowledged:
             return
         self._unacknowledged.discard(message)
@@ -74,7 +74,7 @@ class Broker(Part):
         self._unacknowledged.clear()
 
     def wake_up(self) -> None:
-        """It is back: let the waiting consumers take what is there."""
+        """The broker is back: let waiting consumers take the messages that are there."""
         for task in self._idle[: len(self._ready)]:
             self._engine.wake(task)
 
@@ -101,7 +101,7 @@ class SimulatedPublisher(Part):
         self._broker = broker
 
     def publish_many(self, order_ids: list[str]) -> int:
-        """How many the broker has; those after it may have arrived or not."""
+        """Return how many the broker has for certain; some of the others may have arrived too."""
         hangs = self._faults.occurs("publish hangs")
         self._engine.sleep(self._rng.uniform(0.2, 1.0) if hangs else self._rng.uniform(0.001, 0.01))
         if self._broker.down or self._faults.occurs("publish fails"):

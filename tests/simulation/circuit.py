@@ -18,7 +18,7 @@ EPOCH = 1_795_737_600.0
 
 
 class SharedCircuit(Part):
-    """The store behind every process's breaker, and the history of what was in it."""
+    """The store of every process's breaker, and its history."""
 
     def __init__(self, world: World, config: CircuitBreakerConfig) -> None:
         super().__init__(world)
@@ -46,10 +46,9 @@ class SharedCircuit(Part):
         self._check_probes(circuit)
 
     def check_admission(self, process: str, permit: Permit) -> None:
-        """A call was permitted: by a lease, or because the circuit was closed a moment ago.
+        """Check a permit: it needs a lease, or a circuit that was closed a moment ago.
 
-        A process whose store was gone a moment ago uses a circuit of its own, which cannot be compared with
-        the shared one.
+        A process that lost the store a moment ago uses a local circuit, which may differ from the shared one.
         """
         moment_ago = self._engine.now - self.config.refresh_interval
         if permit.is_probe or self._lost_at >= moment_ago:
@@ -64,7 +63,7 @@ class SharedCircuit(Part):
 
 
 class ProcessStore:
-    """One process's way to the shared store; a dead process's writes do not arrive."""
+    """One process's connection to the shared store; a dead process's writes do not arrive."""
 
     remote = False
 

@@ -13,11 +13,7 @@ from tests.simulation.world import Part, World
 
 
 class FaultSchedule(Part):
-    """Causes the scheduled faults of a scenario.
-
-    Args:
-        pick: a living process whose name begins so; None without one.
-    """
+    """Causes the scheduled faults of a scenario. ``pick`` returns a live process whose name begins so, or None."""
 
     def __init__(
         self, world: World, broker: Broker, observer: RunObserver, pick: Callable[[str], Process | None]
@@ -28,7 +24,7 @@ class FaultSchedule(Part):
         self._pick = pick
 
     def start(self, scheduled_faults: tuple[ScheduledFault, ...]) -> None:
-        """Have each of these occur at its time."""
+        """Schedule each fault at its time."""
         for fault in scheduled_faults:
             self._engine.at(fault.at, partial(self._cause, fault))
 
@@ -51,9 +47,9 @@ class FaultSchedule(Part):
         self._trace.record("faults", f"{fault.name} ({fault.seconds:.1f} s)")
 
     def _to_one_of(self, fault: ScheduledFault, action: Callable[[Process], None]) -> None:
-        victim = self._pick(fault.name.partition(" ")[0])
-        if victim is not None:
-            action(victim)
+        process = self._pick(fault.name.partition(" ")[0])
+        if process is not None:
+            action(process)
 
     def _end(self, fault: ScheduledFault) -> None:
         self._faults.down.discard(fault.name)

@@ -1,4 +1,4 @@
-"""Answers that are not the request's: another order's, or with another amount in them."""
+"""Wrong answers: another order's, or with another amount."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ from tests.simulation.world import Part, World
 
 
 class MisroutedAnswers(Part):
-    """Replaces answers now and then.
+    """Replaces answers now and then, where the product can notice it.
 
-    Only where the product can notice: an answer of another order names the order or the amount, or its charge is
-    known to be the other order's.
-
-    Args:
-        is_owned: whether the product knows already whose a charge is.
+    An answer of another order names the order or the amount, or the product knows that its charge is the other
+    order's: ``is_owned``.
     """
 
     def __init__(
@@ -34,7 +31,7 @@ class MisroutedAnswers(Part):
         self._is_owned = is_owned
 
     def mixed_into(self, answer: SendReply, order_id: str) -> SendReply:
-        """The way to answer a request about an order, with a misrouted answer now and then."""
+        """``answer``, which now and then sends a wrong answer instead."""
 
         def answer_somehow(reply: ServiceReply) -> None:
             answer(self._of_another(order_id) or self._of_another_amount(reply) or reply)

@@ -1,4 +1,4 @@
-"""The way to the payment service and back, and the gateway at this end of it."""
+"""The network between the product and the payment service, and the gateway at the product's end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.simulation.wire import SendReply, ServiceReply
 from tests.simulation.world import Part, World
 
 BRIEF = 0.01
-"""Seconds: the database's clock counts in thousandths, so effects are complete clearly before their limit."""
+"""Seconds. The database's clock counts in thousandths, so effects are complete clearly before their limit."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PendingCall:
 
 
 class ProcessClock(Protocol):
-    """A process, as far as its clock goes."""
+    """The clock of a process."""
 
     def monotonic(self) -> float: ...
 
@@ -76,7 +76,7 @@ class Network(Part):
         while call.result is None and self._engine.now < call.ends_at:
             self._engine.park(call.ends_at - self._engine.now)
         call.waits = False
-        # A caller that was paused past the deadline may find the answer waiting, or not look at it any more.
+        # A caller that was paused past the deadline may read the answer that waits, or give up.
         if call.result is None or (self._engine.now > call.ends_at and self._rng.random() < 0.5):
             return Failure(TimeoutError(), Phase.SENT)
         return call.result
@@ -99,13 +99,13 @@ class Network(Part):
         now, ends_at = self._engine.now, call.ends_at
         if self._faults.occurs("connection reset"):
             ends_at = self._cut(call, Failure(ConnectionResetError(), Phase.SENT))
-        elif self._faults.occurs("proxy's time-out, charging goes on"):
+        elif self._faults.occurs("proxy's timeout, charging continues"):
             ends_at = self._cut(call, ServiceReply(504))
         if self._faults.occurs("request lost"):
             return
-        # By then everything that the request leads to is done and can be looked up: the promise of a profile.
+        # The profile guarantees that by then each effect of the request is complete and can be looked up.
         limit = max(now, ends_at + self.service.behavior.profile.absent_after - BRIEF)
-        if self._faults.occurs("request late, past the caller's time-out"):
+        if self._faults.occurs("request late, past the caller's timeout"):
             arrives_at = self._rng.uniform(min(ends_at, limit), limit)
         elif self._faults.occurs("request slow"):
             arrives_at = now + self._rng.uniform(0.0, 12.0)
@@ -143,7 +143,7 @@ class Network(Part):
 
 
 class SimulatedGateway:
-    """The HTTP gateway of one process, with its real reading of answers, over the simulated network."""
+    """The HTTP gateway of one process over the simulated network. The product's own code reads the answers."""
 
     def __init__(self, clock: ProcessClock, network: Network, observer: RunObserver) -> None:
         self._clock = clock

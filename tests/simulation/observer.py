@@ -21,15 +21,7 @@ from tests.simulation.world import Part, World
 class RunObserver(Part):
     """Called where the product passes a crash point, gets a permit or sends a request.
 
-    Args:
-        deadly_point: the name of a crash point; the first process that comes there dies.
-
-    Attributes:
-        requests: requests that have left, by order and key.
-        retries: charges that workers have asked their gateway for, by order.
-        unsent: attempts that were begun, perhaps, but not sent, because the worker died or lost its database.
-        misled: orders that were given an answer about another charge than theirs.
-        warned: those of them whose answer was recorded.
+    ``deadly_point`` is a crash point: the first process that reaches it dies.
     """
 
     def __init__(
@@ -41,10 +33,11 @@ class RunObserver(Part):
         deadly_point: str | None,
     ) -> None:
         super().__init__(world)
-        self.misled: set[str] = set()
-        self.warned: set[str] = set()
-        self.requests: Counter[tuple[str, str]] = Counter()
-        self.retries: Counter[str] = Counter()
+        self.misled: set[str] = set()  # Orders that got an answer about another charge.
+        self.warned: set[str] = set()  # Those of them whose answer was recorded.
+        self.requests: Counter[tuple[str, str]] = Counter()  # Requests that have left, by order and key.
+        self.retries: Counter[str] = Counter()  # Charges that workers have asked their gateway for, by order.
+        # Attempts that may have begun and were not sent: the worker died or lost its database.
         self.unsent: Counter[str] = Counter()
         self.killed_at: Counter[str] = Counter()
         self.on_death: Callable[[Process], None] = lambda process: None
@@ -62,26 +55,26 @@ class RunObserver(Part):
             return
         self._trace.record(task.name, f"{point} {task.about}")
         if point == "before begin_attempt":
-            task.notes["begun"] = True
-        self._take_note(task, point)
+            task.observed["begun"] = True
+        self._remember(task, point)
         if self._is_deadly(point):
             self.killed_at[point] += 1
             self.kill(task.process, f"dies {point}")
             raise EndedError
         self.interrupt(task.process)
 
-    def _take_note(self, task: Task, point: str) -> None:
+    def _remember(self, task: Task, point: str) -> None:
         match point:
             case "before charge" | "before look_up":
-                task.notes.pop("misled", None)
+                task.observed.pop("misled", None)
             case "after record" | "after record_look_up":
-                if order_id := task.notes.pop("misled", None):
+                if order_id := task.observed.pop("misled", None):
                     self.warned.add(str(order_id))
             case "before prove_absent":
-                task.notes["charges"] = list(self._ledger.charges[task.about])
+                task.observed["charges"] = list(self._ledger.charges[task.about])
 
     def interrupt(self, process: Process) -> None:
-        """Let others go first, or stop a process for a while."""
+        """Let other tasks run first, or pause a process for a while."""
         if self._faults.occurs("paused at a point"):
             # For a moment, just past the lease, or long.
             self.pause(
@@ -98,8 +91,8 @@ class RunObserver(Part):
         self.on_death(process)
 
     def pause(self, process: Process, seconds: float) -> None:
-        """Stop a process; time goes on without it."""
-        self._trace.record(process.name, f"is stopped for {seconds:.1f} s")
+        """Pause a process; time continues without it."""
+        self._trace.record(process.name, f"is paused for {seconds:.1f} s")
         process.paused_until = self._engine.now + seconds
 
     def _is_deadly(self, point: str) -> bool:
@@ -118,7 +111,7 @@ class RunObserver(Part):
         try:
             yield
         finally:
-            if task.notes.pop("begun", None):
+            if task.observed.pop("begun", None):
                 self.unsent[order_id] += 1
             task.about = ""
 
@@ -126,16 +119,16 @@ class RunObserver(Part):
         """The breaker has given a permit."""
         self._circuit.check_admission(process.name, permit)
         task = self._engine.task
-        task.notes["permit"] = self._engine.now
+        task.observed["permit"] = self._engine.now
 
     def charge_asked(self, request: ChargeRequest) -> None:
         """A gateway is asked to charge."""
         task = self._engine.task
-        if task.notes.pop("begun", None):
+        if task.observed.pop("begun", None):
             self.retries[request.order_id] += 1
 
     def looks_up(self, key: str) -> ChargeRequest | None:
-        """The request that a look-up under this key is for; None where the look-up is tried out."""
+        """The request that a look-up under this key is for; None if it looks up a known charge as a test."""
         task = self._engine.task
         found = self._storage.rows(
             "SELECT id, user_id, amount, currency, charge_key FROM orders WHERE id = ? AND charge_key = ?",
@@ -145,9 +138,9 @@ class RunObserver(Part):
         return ChargeRequest(*found[0]) if found else None
 
     def recorded_absent(self, order_id: str) -> None:
-        """It was committed that an order was not charged. Only what was there before the commit counts."""
+        """An order was committed as not charged. Charges from before the commit contradict that."""
         task = self._engine.task
-        if charges := task.notes["charges"]:
+        if charges := task.observed["charges"]:
             raise Violation(f"{charges} of {order_id} are recorded as absent")
 
     def misled_about(self, order_id: str) -> None:
@@ -156,10 +149,10 @@ class RunObserver(Part):
         self._trace.record(task.name, f"is misled about {order_id}")
         self._faults.seen["heard of another charge"] += 1
         self.misled.add(order_id)
-        task.notes["misled"] = order_id
+        task.observed["misled"] = order_id
 
     def forget(self) -> None:
-        """The database was put back: count from what is in it."""
+        """The database was restored: count from its rows."""
         self.retries.clear()
         for order_id, retries in self._storage.rows("SELECT id, retry_count FROM orders"):
             self.retries[order_id] = retries
@@ -172,11 +165,11 @@ class RunObserver(Part):
     def leaves(self, request: ChargeRequest | None, ends_at: float) -> None:
         """A request leaves, to charge or (None) to look up; its caller waits no longer than ``ends_at``."""
         task = self._engine.task
-        given_at = task.notes.get("permit") if request is None else task.notes.pop("permit", None)
+        given_at = task.observed.get("permit") if request is None else task.observed.pop("permit", None)
         if not isinstance(given_at, float):
             raise Violation(f"{task.name} sends without a permit")
         if self._engine.now >= given_at + self._circuit.config.lease_seconds:
-            raise Violation(f"{task.name} sends on a permit that has run out: it is of {given_at:.3f}")
+            raise Violation(f"{task.name} sends on an expired permit of {given_at:.3f}")
         if request is not None:
             self._check_attempt(request, ends_at)
 
@@ -184,7 +177,7 @@ class RunObserver(Part):
         key = request.idempotency_key
         self._trace.record("network", f"takes the charge of {key}")
         self.requests[request.order_id, key] += 1
-        # An attempt may have been ended between its row and its sending: by another one's late proof of payment.
+        # Another attempt's late proof of payment may have finished this one after its row and before its request.
         unanswered, written, lease_until, suspected = self._storage.values(
             "SELECT sum(a.outcome IS NULL OR a.settled_by = ?), count(*), o.lease_until, o.suspected_at"
             " FROM attempts a JOIN orders o ON o.id = a.order_id WHERE a.order_id = ? AND a.gateway_key = ?",

@@ -1,4 +1,4 @@
-"""Operators: they retry orders, cancel them, prune them, and resolve what waits for a person."""
+"""Operators retry, cancel, prune and resolve orders."""
 
 from __future__ import annotations
 
@@ -30,13 +30,9 @@ OPERATOR = Author("operator", "looked it up in the payment service's own ledger"
 
 
 class Operators(Part):
-    """Operators at work. What they record about a charge is true; the moment is random.
+    """What operators record about a charge is true; when they do it is random."""
 
-    Attributes:
-        away: no operator acts at the moment.
-    """
-
-    away = False
+    away = False  # Whether no operator acts.
 
     def __init__(self, world: World, storage: Storage, service: SimulatedService) -> None:
         super().__init__(world)
@@ -56,7 +52,7 @@ class Operators(Part):
         self._pruning_now: list[Process] = []
 
     def act_at_random(self, since: float, until: float) -> None:
-        """Come by a few times between two moments."""
+        """Act a few times between two moments."""
         for _ in range(self._rng.randint(1, 8)):
             action = self._rng.choice(
                 (self._retry_any, self._cancel_any, self._retry_all, self._resolve_any_as_paid)
@@ -64,7 +60,7 @@ class Operators(Part):
             self._engine.at(self._rng.uniform(since, until), partial(self._begin, action))
 
     def prune(self, age: float, since: float, until: float) -> None:
-        """Prune what has ended so many seconds ago, a few times between two moments."""
+        """Prune orders that finished so many seconds ago, a few times between two moments."""
         for _ in range(self._rng.randint(3, 12)):
             self._engine.at(self._rng.uniform(since, until), partial(self._begin_pruning, age))
 
@@ -79,11 +75,11 @@ class Operators(Part):
         self._begin(self._retry_all)
 
     def resolve_all_orders(self) -> None:
-        """Say of every order that waits what became of it. Only once nothing is late any more."""
+        """Resolve every order that waits for a person. Only once no request is late any more."""
         self._begin(self._resolve_all)
 
     def leave(self) -> None:
-        """Drop everything."""
+        """Stop in the middle of every action."""
         for process in self._present:
             self._engine.kill(process)
         self._present.clear()

@@ -1,4 +1,4 @@
-"""The simulated processes, each with the product's own parts in it, built anew at each start."""
+"""The simulated processes. Each builds the product's own parts at its start."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.world import World
 
-LONGEST_LOOK = 30.0
-"""Seconds between two looks of a dispatcher, at most, after looks that came to nothing."""
+LONGEST_PAUSE = 30.0
+"""Seconds at most between two runs of a dispatcher that finds nothing."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class PipelineProcess(Process):
     def __init__(self, name: str, context: Context) -> None:
         super().__init__(name)
         self.context = context
-        # What its clock showed when the run began: no two machines' clocks compare.
+        # What its clock showed when the run began: monotonic clocks of two machines cannot be compared.
         self._boot = context.rng.uniform(0.0, 1e6)
         config: CircuitBreakerConfig = context.circuit.config
         self.breaker = WatchedBreaker(
@@ -90,7 +90,7 @@ class PipelineProcess(Process):
         return self._boot + self.context.engine.now
 
     def read_clock(self) -> float:
-        """Look at the clock, and perhaps be interrupted just before or just after."""
+        """Read the clock; an interruption may come just before or just after."""
         self.context.observer.interrupt(self)
         seen = self.monotonic()
         self.context.observer.interrupt(self)
@@ -129,9 +129,9 @@ class WorkerProcess(PipelineProcess):
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, context.broker.depth, settings)
         self.outcome_log = OutcomeLog(database, self.breaker)
         self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
-        # Heartbeats are no order's affair.
+        # Heartbeats concern no order.
         self.heartbeat = SimpleNamespace(mark_busy=lambda: None)
-        # What the task finds behind `task.app`.
+        # The task reads its runtime from `task.app.breakwall`.
         self.celery_task = SimpleNamespace(app=SimpleNamespace(breakwall=self))
         for number in range(context.scenario.consumers):
             context.engine.spawn(f"{name}.{number + 1}", self, self._consume)
@@ -152,13 +152,13 @@ class WorkerProcess(PipelineProcess):
                 raise
 
     def _dispatch(self) -> None:
-        """`DispatchLoop`, except that it sleeps through looks that would change nothing."""
+        """Like `DispatchLoop`, but without the runs that would change nothing."""
         pause = 1.0
         while True:
-            published = self._look() if self._has_work() else 0
-            pause = 1.0 if published else min(pause * 1.5, LONGEST_LOOK)
+            published = self._run_dispatcher() if self._has_work() else 0
+            pause = 1.0 if published else min(pause * 1.5, LONGEST_PAUSE)
             self.context.engine.sleep(
-                max(pause, min(self._next_due() - self.context.engine.now, LONGEST_LOOK))
+                max(pause, min(self._next_due() - self.context.engine.now, LONGEST_PAUSE))
             )
 
     def _has_work(self) -> bool:
@@ -166,7 +166,7 @@ class WorkerProcess(PipelineProcess):
         expired, due = storage.values("SELECT min(lease_until) <= :now, min(dispatch_at) <= :now FROM orders")
         return bool(expired or (due and self.breaker.status().slots != 0))
 
-    def _look(self) -> int:
+    def _run_dispatcher(self) -> int:
         try:
             return self.dispatcher.run_once()
         except DatabaseUnavailableError as error:
@@ -174,7 +174,7 @@ class WorkerProcess(PipelineProcess):
             return 0
 
     def _next_due(self) -> float:
-        """When the next order is to be published or taken back."""
+        """When the next order is to be published or reclaimed."""
         storage = self.context.storage
         (first,) = storage.values("SELECT min(coalesce(dispatch_at, lease_until)) FROM orders")
         return float("inf") if first is None else storage.moment(first)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Recovery:
-    """Stops everything, puts the database back, has every open order suspected, and starts again.
+    """Stops everything, restores the database, suspects every open order, and starts again.
 
-    It is left out where that cannot resolve every order. An order that was accepted since is placed again by its
-    customer: only a service that remembers keys does not charge it twice. And an order whose key was rotated since
-    would be looked up under its old one.
+    Only where that resolves every order. A customer places an order again that was accepted after the backup: only a
+    service that remembers keys does not charge it twice. And an order whose key was rotated after the backup would be
+    looked up under its old key.
     """
 
     def __init__(self, run: Run) -> None:
@@ -27,7 +27,7 @@ class Recovery:
         self._saved: Saved | None = None
 
     def schedule(self, restore: Restore) -> None:
-        """Do it at these moments."""
+        """Save and restore at these moments."""
         self._run.engine.at(restore.saved_at, self._save)
         self._run.engine.at(restore.at, self._stop)
 
@@ -44,7 +44,7 @@ class Recovery:
         if self._saved is None or not run.faults.active:
             return
         run.trace.record("database", "is lost")
-        run.faults.seen["database lost and put back"] += 1
+        run.faults.seen["database lost and restored"] += 1
         run.close()
         # Each request that had left has ended by then; its settle time begins.
         run.engine.after(TIMEOUT + 1.0, self._restore)
@@ -54,7 +54,7 @@ class Recovery:
         assert self._saved is not None
         run.storage.restore_pruned()
         if self._is_some_key_rotated():
-            run.trace.record("database", "is found again as it was")
+            run.trace.record("database", "is back as it was")
         else:
             run.storage.restore(self._saved)
             run.storage.restore_pruned()

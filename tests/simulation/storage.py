@@ -1,4 +1,4 @@
-"""The orders database: the real one on SQLite, with a clock and with faults that a run decides."""
+"""The orders database: the real one on SQLite. A run decides its time and its faults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEEP_PRUNED = "".join(
     f"CREATE TRIGGER keep_{name} BEFORE DELETE ON {name} {when}"
     f"BEGIN INSERT INTO pruned_{name} SELECT * FROM {name} WHERE rowid = OLD.rowid; END;"
     for name in PRUNABLE
-    # One that was never at rest was taken back in the transaction that has inserted it.
+    # An order that was never at rest is deleted by the transaction that inserted it.
     for when in ["WHEN OLD.settled_at IS NOT NULL " if name == "orders" else ""]
 )
 """Keeps pruned rows in tables of their own for the final checks. The product does not know these."""
@@ -41,7 +41,7 @@ _OF_PRUNED = "(SELECT id FROM pruned_orders)"
 _NEW_NUMBER = "-number - (SELECT max(number) FROM pruned_attempts p WHERE p.order_id = attempts.order_id)"
 
 RESTORE_PRUNED = (
-    # An order that a late answer has brought back may have been tried anew: its attempts come after the pruned ones.
+    # A late answer may have restored a pruned order, and attempts followed: number them after the pruned ones.
     f"UPDATE attempts SET number = {_NEW_NUMBER} WHERE order_id IN (SELECT order_id FROM pruned_attempts)",
     "UPDATE attempts SET number = -number WHERE number < 0",
     "INSERT OR IGNORE INTO orders SELECT * FROM pruned_orders",
@@ -86,7 +86,7 @@ class Storage:
         return list(reversed(self._tables))
 
     def begin(self, world: World) -> None:
-        """Empty the tables, and let a run decide about time and faults."""
+        """Empty the tables, and let a run decide time and faults."""
         self._plain.executescript(self._emptying)
         self._now = lambda: world.engine.now
         self.database.transactions = Transactions(world)
@@ -96,7 +96,7 @@ class Storage:
         self.database.transactions = None
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """What is committed now, past every fault. ``:now`` in ``sql`` is the database's time."""
+        """The committed rows, read without faults. ``:now`` in ``sql`` is the database's time."""
         if ":now" in sql:
             sql = sql.replace(":now", f"'{self._text(0.0)}000'")
         return self._plain.execute(sql, values).fetchall()
@@ -107,12 +107,12 @@ class Storage:
         return row
 
     def insert(self, table: str, **columns: object) -> None:
-        """Write a row past every fault; the columns that are not named get their defaults."""
+        """Write a row without faults; columns that are not named get their defaults."""
         marks = ", ".join("?" for _ in columns)
         self.rows(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", *columns.values())
 
     def owns(self, charge_id: str) -> bool:
-        """Whether it is known whose a charge is."""
+        """Whether the product knows which order a charge belongs to."""
         known = self.rows(
             "SELECT 1 FROM charges WHERE charge_id = ? UNION SELECT 1 FROM orders WHERE charge_id = ?",
             charge_id,
@@ -155,7 +155,7 @@ class Storage:
         @event.listens_for(engine, "connect")
         def prepare(connection: sqlite3.Connection, record: object) -> None:
             connection.execute("PRAGMA synchronous=OFF")
-            # SQLite's own clock, which `DatabaseClock` asks.
+            # SQLite's own clock, which `DatabaseClock` reads.
             connection.create_function("strftime", 3, self._strftime)
 
         @event.listens_for(engine, "commit")
@@ -171,7 +171,7 @@ class Storage:
 
 
 class SimulatedDatabase(Database):
-    """The real one, except that ``transactions`` are asked at the start of each."""
+    """The real one. Each transaction first calls ``transactions``."""
 
     transactions: Transactions | None = None
 
@@ -227,13 +227,13 @@ class Transactions(Part):
             self._lock(task)
 
     def commit(self, connection: Connection) -> None:
-        """Called before a transaction is committed, or not."""
+        """Called before a commit, which may fail."""
         if self._engine.current is None:
             return
         try:
             self._may_fail(connection)
         except BaseException:
-            # A server does this by itself; SQLAlchemy takes a failed commit for a finished transaction.
+            # A server rolls back by itself; SQLAlchemy takes a failed commit for a finished transaction.
             connection.connection.rollback()
             raise
         finally:
@@ -250,7 +250,7 @@ class Transactions(Part):
             raise _lost("the connection broke during the commit")
 
     def release(self) -> None:
-        """Let the next writer begin, if it is this task that wrote; it runs only when this task waits."""
+        """Let the next writer begin if this task was the writer; it runs once this task waits."""
         if self._writer is not None and self._writer is self._engine.current:
             self._writer = self._waiting.pop(0) if self._waiting else None
             if self._writer is not None:
