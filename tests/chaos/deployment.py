@@ -25,22 +25,22 @@ LEASE = TIMEOUT + LEASE_MARGIN
 
 SETTINGS = {
     "BREAKWALL_PAYMENT_TIMEOUT": str(TIMEOUT),
-    # Nothing that left may arrive later than this, however busy the machine is.
+    # No request may arrive later than this, however busy the machine is.
     "BREAKWALL_PAYMENT_SETTLE_SECONDS": "3",
-    # More failures than an operator would bear: an open circuit keeps orders from being hurt.
+    # More failures than in production: an open circuit would protect the orders from the faults.
     "BREAKWALL_BREAKER__FAILURE_THRESHOLD": "10",
     "BREAKWALL_BREAKER__WINDOW": "5",
     "BREAKWALL_BREAKER__RECOVERY_TIMEOUT": "0.5",
     "BREAKWALL_RETRY__BASE": "0.2",
     "BREAKWALL_RETRY__CAP": "1",
-    # Beyond reach: no order may end because the run was long.
+    # Out of reach: no order may be given up because the run was long.
     "BREAKWALL_RETRY__MAX_ATTEMPTS": "1000",
     "BREAKWALL_DISPATCH__INTERVAL": "0.2",
     "BREAKWALL_DISPATCH__REPUBLISH_AFTER": "3",
 }
 
 SECRET = "chaos-password-4711"
-"""In the URLs of the database and of the payment service, which ask for none; it must turn up nowhere."""
+"""In the URLs of the database and of the payment service, which need none. It must appear nowhere else."""
 
 
 class Deployment:
@@ -57,8 +57,8 @@ class Deployment:
 
     Attributes:
         folder: logs, records and the payment service's ledger.
-        seeds, orders: of each producer; its orders' idempotency keys hold its seed.
-        records: what each producer's customers were answered.
+        seeds, orders: of each producer; the idempotency keys of its orders contain its seed.
+        records: the answers that each producer's customers got.
     """
 
     def __init__(
@@ -123,4 +123,4 @@ class Deployment:
         return RestartedProcess(f"producer-{number}", command, environ, self.folder)
 
     def _record(self, number: int) -> Path:
-        return self.folder / f"promises-{number}.jsonl"
+        return self.folder / f"acknowledgements-{number}.jsonl"

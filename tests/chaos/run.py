@@ -43,15 +43,14 @@ class ChaosRun:
     """One run, from the first order to the result.
 
     Args:
-        workspace: free ports, and a folder that goes with it.
         postgres, broker: running; the run leaves them in any state.
         orders: how many in all.
-        seconds: how long faults occur; the orders come evenly within it.
-        seed: the same run again, as far as real processes can do it.
-        producers, workers: processes of each kind.
-        pooler: between all of them and the database; running.
+        seconds: how long faults occur; the orders come evenly in that time.
+        seed: repeats a run, as far as real processes can repeat it.
+        producers, workers: how many processes of each kind.
+        pooler: running, between all of them and the database.
         recovery: seconds at most from the last fault until everything is at rest.
-        say: called with sentences about what happens.
+        say: called with sentences about the run.
 
     Attributes:
         caused: how often each fault was caused.
@@ -110,11 +109,7 @@ class ChaosRun:
         self._unexpected_ends: list[str] = []
 
     def execute(self) -> ChaosResult:
-        """Inject faults, wait until everything is at rest, and check.
-
-        Raises:
-            NoRestError: orders are still under way after the time to recover.
-        """
+        """Inject faults, wait until everything is at rest, and check. Raises `NoRestError` if it never is."""
         upgrade(self.deployment.database.engine)
         self.deployment.service.clear_faults()
         for process in (*self.deployment.workers, *self.deployment.producers):
@@ -159,7 +154,7 @@ class ChaosRun:
             thread.join()
 
     def _restart_ended(self, now: float) -> None:
-        """Resume what was paused, start again what ended, and record each end that was no kill."""
+        """Resume paused processes, restart ended ones, and record each end without a kill."""
         for process in (*self.deployment.workers, *self.deployment.producers):
             process.resume_when_due(now)
             if not process.running and not (process in self.deployment.producers and process.ended_well):
@@ -184,7 +179,7 @@ class ChaosRun:
     def _server_thread(
         self, name: str, inject: Callable[[InjectedFault], None], faults: Iterator[InjectedFault]
     ) -> threading.Thread:
-        """A thread of its own: a server takes its time to come back, and the rest goes on meanwhile."""
+        """A thread for each server: the others continue while it comes back."""
         return threading.Thread(
             target=self._fault_in_server, args=(name, inject, faults), name=name, daemon=True
         )
@@ -197,7 +192,7 @@ class ChaosRun:
                 return
             try:
                 inject(fault)
-            except Exception:  # faults that stop unnoticed would prove nothing
+            except Exception:  # a run whose faults have stopped unnoticed would prove nothing
                 self._unexpected_ends.append(
                     f"{name} was to have the fault '{fault.name}': {traceback.format_exc()}"
                 )
@@ -287,7 +282,7 @@ class ChaosRun:
 
 
 class FaultSequence:
-    """Blows that fall one after the other, each after its predecessor's pause."""
+    """Injects one fault after another, each after the pause of the one before."""
 
     def __init__(self, faults: Iterator[InjectedFault], inject: Callable[[InjectedFault], None]) -> None:
         self._faults, self._inject = faults, inject
@@ -302,7 +297,7 @@ class FaultSequence:
 
 
 def _inject(server: Server, fault: InjectedFault) -> None:
-    """Returns when it is back."""
+    """Cause the fault; returns when the server is back."""
     match fault.name:
         case fault_schedule.FREEZE_DATABASE | fault_schedule.FREEZE_POOLER:
             server.pause()

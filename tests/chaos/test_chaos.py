@@ -21,7 +21,7 @@ ORDERS = 300
 def test_a_chaos_run_over_real_processes_loses_no_order_and_charges_none_twice(
     workspace: Workspace, postgres_server: PostgresServer, redis_server: RedisServer
 ) -> None:
-    """The seed is printed with a failure; BREAKWALL_TEST_SEED repeats that run."""
+    """A failure names its seed; BREAKWALL_TEST_SEED repeats that run."""
     seed = int(os.environ.get("BREAKWALL_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
     run = ChaosRun(
         workspace,

@@ -1,4 +1,4 @@
-"""What is taken out, where, and which tests must notice."""
+"""What is removed, where, and which tests must notice."""
 
 from __future__ import annotations
 
@@ -24,23 +24,14 @@ PLACE_TESTS = "tests/contract/producers/test_place.py"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One guarantee, taken out.
-
-    Attributes:
-        name: what the table calls it.
-        path: the file.
-        line: text that is there exactly once.
-        instead: what replaces it.
-        tests: what must turn red.
-        simulated: whether the simulation notices it too, in some thousands of runs.
-    """
+    """One guarantee, removed."""
 
     name: str
     path: str
-    line: str
-    instead: str
-    tests: tuple[str, ...]
-    simulated: bool = True
+    line: str  # Text that the file has exactly once.
+    instead: str  # What replaces it.
+    tests: tuple[str, ...]  # What must fail.
+    simulated: bool = True  # Whether the simulation notices it too, in some thousands of runs.
 
 
 MUTANTS = (
@@ -148,7 +139,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the suspicion before a send",
+        "look up a suspected order before a send",
         PROGRESS,
         "(sent.unresolved_at, order.suspected_at)",
         "(sent.unresolved_at,)",
@@ -216,7 +207,7 @@ MUTANTS = (
         (CLAIM_TESTS, RETRY_TESTS),
     ),
     Mutant(
-        "what a released claim may have charged",
+        "keep an attempt unknown after its claim is released",
         CLAIM,
         "uncharged=not claim.progress.unresolved",
         "uncharged=True",
@@ -232,7 +223,7 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
-        "the doubt about a lost commit",
+        "treat an unconfirmed commit as unknown",
         "breakwall/payments/db/database.py",
         "            with commit_errors():\n",
         "            with statement_errors(connection):\n",
