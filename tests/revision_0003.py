@@ -1,4 +1,4 @@
-"""A PostgreSQL database of the version before revision 0004, of any size, and somebody who writes in it."""
+"""A PostgreSQL database of revision 0003, of any size, and a thread that writes in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FROM orders
 
 
 def fill(engine: Engine, orders: int, open_orders: int) -> None:
-    """Migrate to 0003 and put orders in, each with an attempt; some of them are queued."""
+    """Migrate to 0003 and add orders, each with an attempt; ``open_orders`` of them are queued."""
     with mock.patch.object(migrate, "HEAD", "0003"):
         migrate.upgrade(engine)
     with engine.begin() as connection:
@@ -43,14 +43,10 @@ def fill(engine: Engine, orders: int, open_orders: int) -> None:
 
 
 class Writer:
-    """Accepts an order and settles it as the version before does, again and again, in a thread.
-
-    Attributes:
-        waits: seconds that each transaction took.
-    """
+    """A thread that accepts an order and finishes it as the version of 0003 does, again and again."""
 
     def __init__(self, engine: Engine) -> None:
-        self.waits: list[float] = []
+        self.waits: list[float] = []  # Seconds that each transaction took.
         self.errors: list[Exception] = []
         self._engine = engine
         self._end = threading.Event()

@@ -1,4 +1,4 @@
-"""Reads the product's and the tests' source: modules, imports and names, for the tests that hold the house in order."""
+"""Reads the source of the product and of the tests: modules, imports and names."""
 
 from __future__ import annotations
 
@@ -12,20 +12,15 @@ ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 
 FOLDERS = {"breakwall": "breakwall", "breakwall.producers": "producers", "breakwall.worker": "worker"}
-"""Packages by the folder that they are in. `breakwall/producers` and `breakwall/worker` are links."""
+"""The folder of each package. `breakwall/producers` and `breakwall/worker` are links."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """One file of Python.
+    """One file of Python."""
 
-    Attributes:
-        name: as it is imported, "breakwall.worker.app".
-        file: relative to the repository, "worker/app.py".
-    """
-
-    name: str
-    file: Path
+    name: str  # As it is imported: "breakwall.worker.app".
+    file: Path  # Relative to the repository: "worker/app.py".
 
     @cached_property
     def source(self) -> str:
@@ -51,9 +46,19 @@ class Module:
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield node
 
+    def variables(self) -> Iterator[str]:
+        """Every parameter, variable, constant and attribute that it names first."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.arg):
+                yield node.arg
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                yield node.attr
+
     @cached_property
     def imported(self) -> set[str]:
-        """What its import statements name, wherever they stand: modules, and names in modules."""
+        """What its import statements name, at any place in the file: modules, and names in modules."""
         found: set[str] = set()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):

@@ -51,7 +51,7 @@ def check(
     logs: Mapping[str, str],
     secret: str,
     duplicates: int,
-    foreign: int,
+    strange: int,
     caused: Mapping[str, int],
 ) -> ChaosResult:
     """Compare the three records once everything is at rest.
@@ -64,7 +64,7 @@ def check(
         logs: of every process, by name.
         secret: must be in no log and in no row.
         duplicates: how many messages were delivered again.
-        foreign: how many strange messages were sent.
+        strange: how many strange messages were sent.
     """
     charges = [Charge(**entry) for entry in ledger]
     evidence = read_evidence(database, charges)
@@ -96,7 +96,7 @@ def check(
             *_raw_log_lines(logs),
         ],
         reviews=list(_reviews(evidence)),
-        counts={**_counts(evidence, answers, refusals, duplicates), "strange messages": foreign},
+        counts={**_counts(evidence, answers, refusals, duplicates), "strange messages": strange},
         caused=caused,
     )
 

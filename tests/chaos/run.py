@@ -28,8 +28,8 @@ from tests.chaos.brokers import ChaosBroker
 from tests.chaos.deployment import LEASE, SECRET, Deployment
 from tests.chaos.duplicator import Duplicator
 from tests.chaos.fault_schedule import InjectedFault
-from tests.chaos.foreign_messages import ForeignMessages
 from tests.chaos.result import ChaosResult, check
+from tests.chaos.strange_messages import StrangeMessages
 from tests.servers import PostgresServer, Server, Workspace
 
 TICK = 0.05
@@ -88,7 +88,7 @@ class ChaosRun:
             pooler=pooler,
         )
         self._duplicator = Duplicator(self.deployment.settings, self.deployment.records, seed)
-        self._foreign = ForeignMessages(broker.url)
+        self._strange = StrangeMessages(broker.url)
         self._over = threading.Event()
         self._server_threads = [
             self._server_thread(
@@ -115,7 +115,7 @@ class ChaosRun:
         for process in (*self.deployment.workers, *self.deployment.producers):
             process.start()
         self._duplicator.start()
-        self._foreign.start()
+        self._strange.start()
         self._inject_faults()
         self._say("no more faults")
         self._wait_for_rest()
@@ -130,7 +130,7 @@ class ChaosRun:
             if thread.is_alive():
                 thread.join()
         self._duplicator.stop()
-        self._foreign.stop()
+        self._strange.stop()
         self.deployment.service.stop()
         self.deployment.database.close()
 
@@ -218,7 +218,7 @@ class ChaosRun:
 
     def _wait_for_rest(self) -> None:
         self.deployment.service.clear_faults()
-        self._foreign.stop()
+        self._strange.stop()
         self._postgres.ensure_running()
         if self._pooler is not None:
             self._pooler.ensure_running()
@@ -276,7 +276,7 @@ class ChaosRun:
             logs=logs,
             secret=SECRET,
             duplicates=self._duplicator.published,
-            foreign=self._foreign.sent,
+            strange=self._strange.sent,
             caused=self.caused + self.deployment.service.caused,
         )
 

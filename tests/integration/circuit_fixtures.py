@@ -1,4 +1,4 @@
-"""The circuit of a terminal's commands, for the tests of what the commands make of it."""
+"""The circuit of a terminal's commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP server that misbehaves on command, for the tests of the HTTP gateway."""
+"""A TCP server that runs scripts of the tests of the HTTP gateway, and misbehaves as they say."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ class StubServer:
 
     def _serve(self, sock: socket.socket) -> None:
         sock.settimeout(20)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is sent is there, on the loopback
+        sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # on the loopback, what is sent has then arrived
         try:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)

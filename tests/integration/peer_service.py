@@ -1,4 +1,4 @@
-"""A payment service as others write one, with FastAPI under uvicorn, for the tests of the HTTP gateway."""
+"""A payment service as other teams write one: FastAPI under uvicorn."""
 
 from __future__ import annotations
 
@@ -15,17 +15,13 @@ from tests.application_server import serving
 
 @dataclass
 class Peer:
-    """The service while it runs.
-
-    Attributes:
-        url: its address.
-        reply: what it answers to every charge and every look-up.
-        charges: the bodies of the charges that it was asked for.
-    """
+    """The service while it runs."""
 
     url: str = ""
-    reply: Response = field(default_factory=lambda: JSONResponse({}, 500))
-    charges: list[dict[str, Any]] = field(default_factory=list)
+    reply: Response = field(
+        default_factory=lambda: JSONResponse({}, 500)
+    )  # To every charge and every look-up.
+    charges: list[dict[str, Any]] = field(default_factory=list)  # The bodies of the requests to charge.
 
 
 @contextmanager

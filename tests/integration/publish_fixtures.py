@@ -1,4 +1,4 @@
-"""What the tests of publishing share: a publisher for a URL, a stopwatch, and the bound that is promised."""
+"""What the tests of publishing share: publishers for a URL, and the guaranteed time bound."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.command import Terminal, command_line
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class RunningWorker:
         return self.file.read_text()
 
     def wait_for(self, words: str) -> None:
-        """Until its log has them."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until its log has these words."""
+        deadline = time.monotonic() + TIMEOUT
         while words not in self.log:
             assert self.process.poll() is None, self.log
             assert time.monotonic() < deadline, self.log
@@ -37,7 +37,7 @@ class RunningWorker:
 
 @contextmanager
 def running_worker(terminal: Terminal, line: Sequence[str] = ()) -> Iterator[RunningWorker]:
-    """One that has said that it is ready; it has to end well when it is asked to."""
+    """A worker that has logged that it is ready. In the end it has to stop with exit code 0."""
     line = line or command_line("worker", "--loglevel", "INFO")
     file = terminal.folder / "worker.log"
     with file.open("wb") as out:
@@ -48,5 +48,5 @@ def running_worker(terminal: Terminal, line: Sequence[str] = ()) -> Iterator[Run
         yield worker
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=PATIENCE)
+        code = process.wait(timeout=TIMEOUT)
     assert code == 0, worker.log

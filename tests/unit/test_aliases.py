@@ -1,4 +1,4 @@
-"""`worker` and `producers` are second names of what `breakwall.worker` and `breakwall.producers` are."""
+"""`worker` and `producers` are second names of `breakwall.worker` and `breakwall.producers`."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def test_a_module_knows_itself_by_its_long_name(name: str) -> None:
 
 @pytest.mark.parametrize("first", ["worker.app, breakwall.worker.app", "breakwall.worker.app, worker.app"])
 def test_whichever_name_comes_first_a_signal_is_heard_once(first: str) -> None:
-    looks = f"import {first}; from celery import signals; print(len(signals.worker_shutdown.receivers))"
+    script = f"import {first}; from celery import signals; print(len(signals.worker_shutdown.receivers))"
     ran = subprocess.run(
-        [sys.executable, "-c", looks], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert ran.stdout == "1\n"
 

@@ -1,4 +1,4 @@
-"""Credentials are read, or refused with what would be right, and never shown."""
+"""Credentials are read, or refused with a message that says what is right; they are never shown."""
 
 from __future__ import annotations
 

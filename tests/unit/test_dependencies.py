@@ -1,4 +1,4 @@
-"""What `pip install breakwall` brings is enough; the tests' own tools would hide a gap."""
+"""`pip install breakwall` installs enough; the tests' own tools would hide a gap."""
 
 from __future__ import annotations
 

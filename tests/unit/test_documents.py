@@ -23,7 +23,7 @@ def test_a_backlog_hides_why_the_broker_does_not_answer() -> None:
     assert (document["broker_messages"], "broker_awaits_worker" in document) == (None, False)
 
 
-def test_a_fleet_that_nobody_can_count_is_null() -> None:
+def test_a_fleet_that_cannot_be_counted_is_null() -> None:
     assert fleet_document(QUIET, None) == {
         "at": "2026-11-27T00:00:00+00:00",
         "alive": None,

@@ -1,4 +1,4 @@
-"""A command line that cannot be loaded is a sentence and an exit code, not a traceback."""
+"""A command line that cannot be loaded ends with a sentence and an exit code, not with a traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from breakwall.entry import main
 
 
 class Refusing(MetaPathFinder):
-    """Has an import fail."""
+    """Makes an import fail."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

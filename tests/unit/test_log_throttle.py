@@ -1,4 +1,4 @@
-"""The same thing is logged once a minute, however often it comes."""
+"""The same thing is logged once a minute, however often it occurs."""
 
 from __future__ import annotations
 

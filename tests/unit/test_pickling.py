@@ -1,4 +1,4 @@
-"""Errors and results come whole out of another process: of a pool's worker, of a task that was run elsewhere."""
+"""Errors and results come unchanged out of another process: from a pool's worker, or from a task."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ READS_THE_ENVIRONMENT = {"breakwall.__main__", "worker.celery", "breakwall.migra
 
 
 def errors() -> Iterator[type[BaseException]]:
-    """Every error class of the three packages, wherever it is."""
+    """Every error class of the three packages."""
     seen: set[type[BaseException]] = set()
     for package in (breakwall, producers, worker):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -53,7 +53,7 @@ ERRORS = list(errors())
 
 
 def made(kind: type[BaseException]) -> BaseException:
-    """One of these errors, with a value for each of its arguments."""
+    """An error of this class, with a value for each argument."""
     if "__init__" not in vars(kind) and kind.__init__ in {base.__init__ for base in BUILT_IN}:
         return kind("a text")
     wanted = typing.get_type_hints(kind.__init__, vars(importlib.import_module(kind.__module__)))

@@ -1,4 +1,4 @@
-"""The stopwatch that the tests' bounds are measured with."""
+"""The stopwatch of the tests' time bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.stopwatch import Stopwatch
 
 on_linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="other systems do not tell who waits for a processor"
+    sys.platform != "linux", reason="other systems do not count the waiting for a processor"
 )
 
 
@@ -37,7 +37,7 @@ def test_computing_counts() -> None:
 
 @on_linux
 def test_waiting_for_a_processor_that_others_have_does_not() -> None:
-    """Ours has to share one processor with two others, so it takes three times as long."""
+    """This process shares one processor with two others, so it takes three times as long."""
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(everywhere)})
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""A text holds what a person may type, and nothing that shows another text than it is."""
+"""A text may have what people type, and nothing that makes it look like another text."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_characters_are_counted_and_not_bytes() -> None:
 
 
 def test_keys_that_look_alike_are_two_keys() -> None:
-    """Nothing is normalised: a key is what its caller said, byte for byte."""
+    """Nothing is normalised: keys are compared byte for byte."""
     assert order(idempotency_key="e\u0301") != order(idempotency_key="\u00e9")
 
 

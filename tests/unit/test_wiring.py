@@ -1,4 +1,4 @@
-"""What the settings allow, the parts that are made from them take."""
+"""Each value that the settings allow is accepted by the parts that are made from it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def below_a_file(folder: Path) -> Settings:
 
 
 def test_a_data_folder_that_cannot_be_made_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
-    """A shop that started in a folder that it may not write met a raw PermissionError."""
+    """A shop without the right to write in its folder got a raw PermissionError."""
     with pytest.raises(SettingsError, match=r"BREAKWALL_DATA_DIR: .*home cannot be made \(Not a directory\)"):
         open_breaker(below_a_file(tmp_path))
 

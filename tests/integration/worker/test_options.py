@@ -16,7 +16,7 @@ from breakwall.broker import Publisher, queue_depth
 from breakwall.broker.celery_environment import AT_IMPORT
 from tests.command import Terminal, command_line
 from tests.integration.publish_fixtures import settings_for
-from tests.integration.worker_fixtures import PATIENCE, running_worker
+from tests.integration.worker_fixtures import TIMEOUT, running_worker
 
 NOWHERE = "redis://:geheim@127.0.0.1:9/0"
 
@@ -65,7 +65,7 @@ def refused(terminal: Terminal, *line: str, **environ: str) -> str:
         text=True,
         cwd=terminal.folder,
         env={**terminal.environ, **environ},
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert ran.returncode == 2, ran.stderr
@@ -179,7 +179,7 @@ def test_the_options_that_work_do_what_they_say(terminal: Terminal, redis_url: s
         assert int(pid.read_text()) == worker.pid
     finally:
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=PATIENCE) == 0
+        assert worker.wait(timeout=TIMEOUT) == 0
     assert "w1@here ready." in log.read_text()
     assert not pid.exists()
     assert (events["worker-heartbeat"]["hostname"], events["worker-heartbeat"]["freq"]) == ("w1@here", 1)
@@ -199,5 +199,5 @@ def heard(url: str, kinds: set[str]) -> dict[str, Any]:
     app = Celery(set_as_current=False, broker=url, fixups=[])
     with app.connection() as connection:
         receiver = app.events.Receiver(connection, handlers={"*": note})
-        receiver.capture(limit=None, timeout=PATIENCE, wakeup=True)
+        receiver.capture(limit=None, timeout=TIMEOUT, wakeup=True)
     return found

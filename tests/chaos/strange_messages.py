@@ -35,7 +35,7 @@ RAW = (b"not JSON", b"{}", b"null", b"[1, 2]", b"\xff\xfe", b'{"body": 5, "heade
 """Only for Redis, where a queue is a list of any bytes."""
 
 
-class ForeignMessages:
+class StrangeMessages:
     """A thread that puts one strange message after another into the queue.
 
     ``url`` returns where the broker is at the moment; it may raise.
