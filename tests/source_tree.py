@@ -40,21 +40,26 @@ class Module:
         plain = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Expr)
         return all(isinstance(node, plain) for node in self.tree.body)
 
-    def definitions(self) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-        """Every class and function, also those inside others."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                yield node
+    @cached_property
+    def classes(self) -> set[str]:
+        """The names of its classes, also of those inside others."""
+        return {node.name for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)}
 
-    def variables(self) -> Iterator[str]:
-        """Every parameter, variable, constant and attribute that it names first."""
+    @cached_property
+    def names(self) -> set[str]:
+        """The names of its classes, functions, parameters, variables, constants and attributes."""
+        found = set()
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.arg):
-                yield node.arg
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                yield node.id
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                yield node.attr
+            match node:
+                case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                    found.add(node.name)
+                case ast.arg():
+                    found.add(node.arg)
+                case ast.Name(ctx=ast.Store()):
+                    found.add(node.id)
+                case ast.Attribute(ctx=ast.Store()):
+                    found.add(node.attr)
+        return found
 
     @cached_property
     def imported(self) -> set[str]:

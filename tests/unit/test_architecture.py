@@ -44,7 +44,9 @@ def read_picture() -> tuple[dict[str, list[str]], set[Arrow]]:
 
 FRAMES, ARROWS = read_picture()
 LINKS = sorted(set(re.findall(r"\[`([\w./]+)`\]\(\.\./([\w/]+\.py)\)", PAGE)))
-USED_BY_ALL = set(re.findall(r"`(\w+)`", PAGE.partition("Every room may use these")[2].partition(" A command starts")[0]))
+USED_BY_ALL = set(
+    re.findall(r"`(\w+)`", PAGE.partition("Every room may use these")[2].partition(" A command")[0])
+)
 ROOMS = {name for arrow in ARROWS for name in arrow if name not in FRAMES} | {
     room for rooms in FRAMES.values() for room in rooms
 }

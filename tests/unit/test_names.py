@@ -92,8 +92,7 @@ members a_member_reports buried PATIENCE RENEWED renewed SETTLE run_out stranger
 
 def names_of(module: Module) -> set[str]:
     """The file's name, its folder's if it is a package, and all that it defines or assigns."""
-    defined = {definition.name for definition in module.definitions()}
-    return {module.name.rpartition(".")[2], *defined, *module.variables()}
+    return {module.name.rpartition(".")[2]} | module.names
 
 
 def words_of(name: str) -> list[str]:
@@ -141,7 +140,7 @@ def test_no_name_uses_a_word_that_was_given_up() -> None:
 def test_a_class_name_is_one_class_of_the_product() -> None:
     places: defaultdict[str, list[str]] = defaultdict(list)
     for module in product_modules().values():
-        for name in {definition.name for definition in module.definitions() if definition.name[0].isupper()}:
+        for name in module.classes:
             places[name].append(str(module.file))
     twice = {name: files for name, files in places.items() if len(files) > 1}
     assert not twice, "\n" + "\n".join(f"{name}: {', '.join(files)}" for name, files in twice.items())
