@@ -1,7 +1,5 @@
 """Runs a web application under uvicorn in this process."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Iterator

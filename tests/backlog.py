@@ -3,8 +3,6 @@
 The rows are those that the ledger writes. Their times are spread around the database's own present.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text

@@ -1,7 +1,5 @@
 """Running `breakwall` commands as a script would."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import io

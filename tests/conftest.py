@@ -1,7 +1,5 @@
 """Servers for the tests, started when the first test asks (see `tests.servers`)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A shared store of the breaker in a dictionary: it compares and swaps texts as Redis or a database does."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The environment that every test can rely on, however the tests are started."""
 
-from __future__ import annotations
-
 import locale
 import os
 import signal
@@ -9,8 +7,7 @@ from contextlib import suppress
 
 UTF_8 = ("C.UTF-8", "en_US.UTF-8")
 
-DEVELOPERS = ("BREAKWALL_", "CELERY_")
-"""The beginnings of the variables of a developer's own site."""
+DEVELOPERS = ("BREAKWALL_", "CELERY_")  # The beginnings of the variables of a developer's own site.
 
 ENCODINGS = ("LC_ALL", "LC_CTYPE", "PYTHONUTF8", "PYTHONCOERCECLOCALE", "PYTHONIOENCODING")
 

@@ -1,7 +1,5 @@
 """A gateway whose answers the test chooses."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Empty databases with this version's tables. They are used again: to migrate a new one takes many times as long."""
 
-from __future__ import annotations
-
 import shutil
 from contextlib import closing, suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A shop in a process: orders, worker and circuit are stored at one URL. Tests run it as a program."""
 
-from __future__ import annotations
-
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Names that other programs read, so they stay."""
 
-from __future__ import annotations
-
 BACKLOG_FIELDS = {
     "queued",
     "due",

@@ -1,10 +1,9 @@
 """A PostgreSQL database of revision 0003, of any size, and a thread that writes in it."""
 
-from __future__ import annotations
-
 import threading
 import time
 from types import TracebackType
+from typing import Self
 from unittest import mock
 
 import psycopg
@@ -52,7 +51,7 @@ class Writer:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._write)
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

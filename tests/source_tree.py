@@ -1,7 +1,5 @@
 """Reads the source of the product and of the tests: modules, imports and names."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass

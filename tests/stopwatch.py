@@ -4,8 +4,6 @@ Linux counts for each thread how long it was ready to run and had no processor (
 second number). On other systems this is an ordinary stopwatch.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Iterator

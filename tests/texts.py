@@ -1,7 +1,5 @@
 """Texts that people type, and characters that no text may have; chosen without the product's own rule."""
 
-from __future__ import annotations
-
 from hypothesis import strategies as st
 
 FAMILY = "👨\u200d👩\u200d👧\u200d👦"

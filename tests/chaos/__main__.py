@@ -1,7 +1,5 @@
 """``python -m tests.chaos``: faults in real processes and servers; exits 1 if an order is lost or charged twice."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import logging

@@ -1,7 +1,5 @@
 """The brokers of a chaos run, and what each fault does to one of them."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 import shutil
@@ -25,8 +23,7 @@ from tests.servers.sentinel import Node, SentinelSite, debians_redis
 
 DEAD_PORT = 1
 
-SMALL_DISK = 64
-"""Megabytes: more than all strange messages of a run, and soon filled."""
+SMALL_DISK = 64  # Megabytes: more than all strange messages of a run, and soon filled.
 
 Injection = Callable[[float], None]
 

@@ -5,8 +5,6 @@ customers got to FILE (`breakwall.demo.acknowledgements`). Started again after a
 without an answer again, with the same idempotency keys.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import time
@@ -23,14 +21,11 @@ from breakwall.settings import load_settings
 from producers import OrderProducer
 
 THREADS = 8
-DOUBLE_CLICKS = 0.1
-"""The share of customers who click twice: two threads place the same order at once."""
+DOUBLE_CLICKS = 0.1  # The share of customers who click twice: two threads place the same order at once.
 
-STRAIGHT_TO_THE_QUEUE = 0.15
-"""The share of orders that are enqueued instead of charged at once."""
+STRAIGHT_TO_THE_QUEUE = 0.15  # The share of orders that are enqueued instead of charged at once.
 
-TRY_AGAIN = 0.25
-"""Seconds until a customer who got an error places the order again."""
+TRY_AGAIN = 0.25  # Seconds until a customer who got an error places the order again.
 
 EXPECTED = "expected"
 """The beginning of a refusal that a customer may get: the database was down, so nothing was accepted."""

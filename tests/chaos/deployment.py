@@ -1,7 +1,5 @@
 """What a chaos run tests: a database, a payment service, workers, and producers with their records."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path
@@ -17,11 +15,9 @@ from tests.servers import PostgresServer, Server, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TIMEOUT = 2
-"""Seconds that one request to the payment service may take."""
+TIMEOUT = 2  # Seconds that one request to the payment service may take.
 
-LEASE = TIMEOUT + LEASE_MARGIN
-"""Seconds that a claim holds."""
+LEASE = TIMEOUT + LEASE_MARGIN  # Seconds that a claim holds.
 
 SETTINGS = {
     "BREAKWALL_PAYMENT_TIMEOUT": str(TIMEOUT),

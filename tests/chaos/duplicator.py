@@ -1,7 +1,5 @@
 """Republishes messages for orders that wait, that are being charged, or that finished long ago."""
 
-from __future__ import annotations
-
 import heapq
 import random
 import threading
@@ -12,11 +10,9 @@ from breakwall.broker import Publisher
 from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.settings import Settings
 
-MOST = 4
-"""Extra messages for an order that has to wait: five with the producer's own."""
+MOST = 4  # Extra messages for an order that has to wait: five with the producer's own.
 
-WITHIN = 8.0
-"""Seconds after the answer within which they come."""
+WITHIN = 8.0  # Seconds after the answer within which they come.
 
 INTERVAL = 0.1
 

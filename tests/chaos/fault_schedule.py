@@ -3,8 +3,6 @@
 The kinds of a list are shuffled again and again, so each occurs once before one occurs a second time.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,8 +28,7 @@ RESTART_DATABASE, ABORT_DATABASE = "PostgreSQL restarted", "PostgreSQL stopped a
 KILL_DATABASE, FREEZE_DATABASE = "PostgreSQL killed -9", "PostgreSQL frozen"
 DATABASE = (RESTART_DATABASE, ABORT_DATABASE, KILL_DATABASE, FREEZE_DATABASE)
 FILL_DATABASE, PANIC_DATABASE = "PostgreSQL's disk full", "PostgreSQL's disk full, also for its log"
-DATABASES_DISK = (FILL_DATABASE, PANIC_DATABASE)
-"""Only for one that has a small disk of its own."""
+DATABASES_DISK = (FILL_DATABASE, PANIC_DATABASE)  # Only for one that has a small disk of its own.
 
 RESTART_POOLER, KILL_POOLER, FREEZE_POOLER = "pooler restarted", "pooler killed -9", "pooler frozen"
 POOLER = (RESTART_POOLER, KILL_POOLER, FREEZE_POOLER)
@@ -57,8 +54,7 @@ BROKERS = {
     ),
     "embedded": (KILL_BROKER, DAMAGE_FILES, REMOVE_FILES),
 }
-BROKERS_DISK = (FILL_BROKERS_DISK,)
-"""Only for one that has a small disk of its own."""
+BROKERS_DISK = (FILL_BROKERS_DISK,)  # Only for one that has a small disk of its own.
 
 NO_FAULT, EVERYTHING = "no fault", "everything at once"
 KILL_SERVICE, DOWN = "payment service killed -9", "payment service down"

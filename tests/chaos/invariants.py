@@ -7,8 +7,6 @@ each violation.
     assert broken(evidence, accepted=orders) == []
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

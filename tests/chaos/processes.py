@@ -3,8 +3,6 @@
 All of them end with this process, also after ``kill -9`` (see `breakwall.processes.child`). Only for the main thread.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
@@ -19,8 +17,7 @@ from breakwall.processes.child import Child, end_of, python_module
 from breakwall.simulator.client import SimulatorControl, SimulatorError
 from tests.chaos.fault_schedule import ALWAYS, DOWN, EVERYTHING, KILL_SERVICE, NO_FAULT, InjectedFault
 
-READY = 30.0
-"""Seconds at most until the payment service answers; on a busy machine it takes two."""
+READY = 30.0  # Seconds at most until the payment service answers; on a busy machine it takes two.
 
 
 class RestartedProcess:

@@ -1,13 +1,10 @@
 """What is printed after a run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from tests.chaos.result import ChaosResult
 
-SHOWN = 20
-"""Sentences of a kind that are printed; the rest are counted."""
+SHOWN = 20  # Sentences of a kind that are printed; the rest are counted.
 
 
 def report(result: ChaosResult, *, seconds: float) -> str:

@@ -1,7 +1,5 @@
 """The result of a run: compares the customers' records, the database and the payment service's ledger."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +16,7 @@ from tests.chaos.customers import EXPECTED
 from tests.chaos.invariants import Evidence, broken, read_evidence
 
 RAW = ("Traceback", "CRITICAL", "\x1b")
-LONGEST = 1000
-"""Characters of a log's line that the report quotes."""
+LONGEST = 1000  # Characters of a log's line that the report quotes.
 
 
 @dataclass(frozen=True)

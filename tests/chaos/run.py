@@ -7,8 +7,6 @@ finally:
     run.close()
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

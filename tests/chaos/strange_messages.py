@@ -1,7 +1,5 @@
 """Puts strange messages into the queue: messages that Breakwall did not write."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import threading
@@ -13,8 +11,7 @@ import redis
 
 from breakwall.broker.config import QUEUE, TASK
 
-EACH = 0.4
-"""Seconds from one to the next."""
+EACH = 0.4  # Seconds from one to the next.
 
 Enveloped = tuple[bytes, str, dict[str, Any]]
 

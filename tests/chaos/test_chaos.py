@@ -1,7 +1,5 @@
 """A short chaos run, with another seed each time; `make chaos` makes a long one."""
 
-from __future__ import annotations
-
 import os
 import random
 

@@ -4,8 +4,6 @@ The process is a forked child that dies by SIGKILL. The payment service and the 
 new parts over the same database, with the clock advanced.
 """
 
-from __future__ import annotations
-
 import ast
 import itertools
 from collections.abc import Iterator

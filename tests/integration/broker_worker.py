@@ -1,7 +1,5 @@
 """A real worker process. A message for an unknown order shows that it works: the log names the order."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import signal
@@ -14,8 +12,7 @@ from pathlib import Path
 from breakwall.broker import Publisher
 from breakwall.settings import Settings, load_settings
 
-TIMEOUT = 40.0
-"""Seconds for any step on a busy machine."""
+TIMEOUT = 40.0  # Seconds for any step on a busy machine.
 
 
 def wait_until(condition: Callable[[], bool], timeout: float = TIMEOUT) -> bool:

@@ -1,7 +1,5 @@
 """The circuit of a terminal's commands."""
 
-from __future__ import annotations
-
 from breakwall.breaker import CircuitBreaker
 from breakwall.settings import load_settings
 from breakwall.wiring import open_breaker

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import socket
 import subprocess
@@ -14,7 +12,7 @@ from tests.command import ShortTerminal, Terminal, command_line
 from tests.integration.gateway_fixtures import Serve
 from tests.integration.gateway_stub import Script, StubServer
 
-NOBODY = "http://127.0.0.1:9"
+NO_SERVICE = "http://127.0.0.1:9"
 """A payment service that does not exist: no program listens on the discard port."""
 
 
@@ -22,7 +20,7 @@ NOBODY = "http://127.0.0.1:9"
 def terminal(tmp_path: Path) -> Terminal:
     """Commands as processes, on the embedded default, without a payment service."""
     terminal = Terminal(tmp_path)
-    terminal.set(PAYMENT_URL=NOBODY)
+    terminal.set(PAYMENT_URL=NO_SERVICE)
     return terminal
 
 
@@ -30,7 +28,7 @@ def terminal(tmp_path: Path) -> Terminal:
 def short_terminal(tmp_path: Path) -> Terminal:
     """The same commands within this process."""
     terminal = ShortTerminal(tmp_path)
-    terminal.set(PAYMENT_URL=NOBODY)
+    terminal.set(PAYMENT_URL=NO_SERVICE)
     return terminal
 
 

@@ -4,8 +4,6 @@ It places orders from many threads with too little of the resource, and writes e
 After a line on stdin it places them again, with enough.
 """
 
-from __future__ import annotations
-
 import json
 import mmap
 import os

@@ -1,7 +1,5 @@
 """A TCP server that runs scripts of the tests of the HTTP gateway, and misbehaves as they say."""
 
-from __future__ import annotations
-
 import json
 import socket
 import ssl

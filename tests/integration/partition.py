@@ -3,8 +3,6 @@
 test_linger.py runs it alone in a network namespace (Linux), whose loopback it switches off and on.
 """
 
-from __future__ import annotations
-
 import fcntl
 import socket
 import struct

@@ -1,7 +1,5 @@
 """A payment service as other teams write one: FastAPI under uvicorn."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field

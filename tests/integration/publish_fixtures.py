@@ -1,7 +1,5 @@
 """What the tests of publishing share: publishers for a URL, and the guaranteed time bound."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 
@@ -9,8 +7,7 @@ from breakwall.broker import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.stopwatch import timed
 
-BOUND = 1.0
-"""Seconds that no publish may take, whatever the broker does."""
+BOUND = 1.0  # Seconds that no publish may take, whatever the broker does.
 
 
 def settings_for(url: str) -> Settings:

@@ -1,7 +1,5 @@
 """Orders that wait for a person, for the tests of a person's commands."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 

@@ -1,7 +1,5 @@
 """What the tests with a worker process share."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import time

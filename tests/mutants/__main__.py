@@ -4,8 +4,6 @@ The tests of its catalogue entry must notice it. With ``--simulate``, N runs of 
 that they can.
 """
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import subprocess

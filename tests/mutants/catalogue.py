@@ -1,7 +1,5 @@
 """What is removed, where, and which tests must notice."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 ACCEPT = "breakwall/payments/ledger/accept.py"

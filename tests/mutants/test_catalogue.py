@@ -1,7 +1,5 @@
 """A mutant whose line is gone would test nothing."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.mutants.__main__ import ROOT

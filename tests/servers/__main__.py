@@ -1,7 +1,5 @@
 """``python -m tests.servers``: installs the servers that the tests use; exits 1 and names those that it cannot."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from pathlib import Path

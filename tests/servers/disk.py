@@ -1,7 +1,5 @@
 """A small disk for one folder, to be filled: a tmpfs, which needs the right to mount."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Debian's packages of servers: installed when a test needs one, without starting the server."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

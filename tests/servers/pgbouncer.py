@@ -1,7 +1,5 @@
 """A private PgBouncer in transaction mode before a private PostgreSQL, from Debian's package."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import signal
@@ -14,8 +12,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.server import Server, UnavailableError, version_of
 from tests.servers.workspace import Workspace
 
-POOL_SIZE = 3
-"""Server connections for all clients of a database: so few that each serves many clients."""
+POOL_SIZE = 3  # Server connections for all clients of a database: so few that each serves many clients.
 
 SETTINGS = """
 [databases]

@@ -3,8 +3,6 @@
 Only the wheel's programs are used: its own Python part adds a system user and holds a machine-wide lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import itertools

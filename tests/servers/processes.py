@@ -1,7 +1,5 @@
 """Finds the processes that belong to a folder."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A private RabbitMQ node: from a program that is present, else installed, else in a container."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Where a RabbitMQ can come from on this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import subprocess

@@ -5,8 +5,6 @@ It reads lines from its standard input: ``+PID SIGNAL`` and ``-PID`` for a serve
 killed with -9, it does all that and ends. It uses only the standard library.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

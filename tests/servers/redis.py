@@ -1,7 +1,5 @@
 """A private Valkey: from the wheel that Breakwall itself depends on, else from the path."""
 
-from __future__ import annotations
-
 import itertools
 from collections import Counter
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A relay between a client and PostgreSQL that cuts a connection at its commit."""
 
-from __future__ import annotations
-
 import select
 import socket
 import threading

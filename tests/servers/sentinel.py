@@ -1,7 +1,5 @@
 """A private Redis with a replica and three sentinels, all of one program: Debian's redis-server, or a Valkey's."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What every private server can do: start, stop, be killed, frozen and wiped."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """What tests rely on in the private servers."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

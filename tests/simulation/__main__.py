@@ -1,7 +1,5 @@
 """``python -m tests.simulation --seeds N [--seed S] [--seconds T]``: exits 1 when a seed broke an invariant."""
 
-from __future__ import annotations
-
 import argparse
 import secrets
 import sys

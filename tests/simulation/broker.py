@@ -1,7 +1,5 @@
 """The broker: a queue that loses, doubles, delays and reorders messages, and is wiped now and then."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

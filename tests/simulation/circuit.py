@@ -1,7 +1,5 @@
 """The circuit that all processes share, observed: each permit is checked against the circuit's state."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Permit
@@ -13,8 +11,7 @@ from tests.simulation.engine import EndedError, Process
 from tests.simulation.trace import Violation
 from tests.simulation.world import Part, World
 
-EPOCH = 1_795_737_600.0
-"""What the store's clock showed when the run began: 27 November 2026."""
+EPOCH = 1_795_737_600.0  # What the store's clock showed when the run began: 27 November 2026.
 
 
 class SharedCircuit(Part):

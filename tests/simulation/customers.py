@@ -1,7 +1,5 @@
 """Customers place orders, sometimes twice or wrongly, and repeat until an answer comes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ Tasks run ordinary blocking code, so each is a greenlet: where it would block, i
 advances only when every task waits.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Callable
 from random import Random

@@ -1,7 +1,5 @@
 """Faults from outside: services down for a while, processes killed and paused."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -4,8 +4,6 @@ Each run uses about half of the faults. With all of them at once no run would ge
 hide would never show (Groce et al., "Swarm Testing", ISSTA 2012).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from random import Random
 
@@ -55,8 +53,7 @@ DATABASE = {
 }
 PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.08}
 
-RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}
-"""Each fault's highest rate, per occasion."""
+RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}  # Each fault's highest rate, per occasion.
 
 SCHEDULED_FAULTS = (
     "payment service down",

@@ -1,7 +1,5 @@
 """The invariants of a run at rest: those of `tests.chaos`, and those that only a simulation can check."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The keys that callers choose: of every shape, and some that a careless service takes for the same."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Callable

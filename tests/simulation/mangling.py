@@ -1,7 +1,5 @@
 """How payment services read a key: what frameworks, routers and columns really do to it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote

@@ -1,7 +1,5 @@
 """Wrong answers: another order's, or with another amount."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,5 @@
 """The network between the product and the payment service, and the gateway at the product's end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol

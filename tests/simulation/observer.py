@@ -1,7 +1,5 @@
 """Observes every step of every process: interrupts it, and checks the invariants of that moment."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Operators retry, cancel, prune and resolve orders."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 
@@ -23,8 +21,7 @@ from tests.simulation.world import Part, World
 
 IN_REVIEW = "SELECT id FROM orders WHERE status = 'review' ORDER BY idempotency_key"
 DEAD = "SELECT id FROM orders WHERE status = 'dead' ORDER BY idempotency_key"
-KEYS_FOR = 1e9
-"""Seconds: longer than any run."""
+KEYS_FOR = 1e9  # Seconds: longer than any run.
 
 OPERATOR = Author("operator", "looked it up in the payment service's own ledger")
 

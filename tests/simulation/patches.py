@@ -1,7 +1,5 @@
 """What a run replaces in the product: the time, the log and the crash points."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Orders of the previous version, in the rows that it wrote before the run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -11,8 +9,7 @@ from breakwall.payments.orders import Order
 from tests.simulation.service import SimulatedService
 from tests.simulation.storage import Storage
 
-AGE = 60.0
-"""Seconds before the run at which they were sent."""
+AGE = 60.0  # Seconds before the run at which they were sent.
 
 NO_CHARGE = "Looked up afterwards: there is no such charge."
 

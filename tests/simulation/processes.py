@@ -1,7 +1,5 @@
 """The simulated processes. Each builds the product's own parts at its start."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -31,8 +29,7 @@ from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.world import World
 
-LONGEST_PAUSE = 30.0
-"""Seconds at most between two runs of a dispatcher that finds nothing."""
+LONGEST_PAUSE = 30.0  # Seconds at most between two runs of a dispatcher that finds nothing.
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """One run: faults, then none, then rest, and the final checks."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from random import Random

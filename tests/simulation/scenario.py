@@ -1,9 +1,8 @@
 """What a seed decides: which payment service, how many processes and orders, and which faults."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from random import Random
+from typing import Self
 
 from breakwall.crashpoints import POINTS
 from tests.simulation.faults import SCHEDULED_FAULTS
@@ -65,7 +64,7 @@ class Scenario:
         return self.faults_from + (latest - self.faults_from) * 0.8
 
     @classmethod
-    def random(cls, rng: Random) -> Scenario:
+    def random(cls, rng: Random) -> Self:
         """A random scenario."""
         from_previous_version = rng.choice((0, 0, 0, 1, 2))
         paid_first = rng.choice((0, 1, 1, 2))

@@ -1,7 +1,5 @@
 """Many seeds, on every core."""
 
-from __future__ import annotations
-
 import atexit
 import gc
 import multiprocessing
@@ -20,8 +18,7 @@ from tests.simulation.storage import Storage
 BATCH = 10
 """Seeds that a process gets at once: a fraction of a second, so that all end at about the same time."""
 
-ENOUGH = 5
-"""Bad seeds after which no more are tried: they usually have one cause."""
+ENOUGH = 5  # Bad seeds after which no more are tried: they usually have one cause.
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """The payment service. Some of its answers belong to another request."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 

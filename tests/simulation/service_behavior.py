@@ -1,7 +1,5 @@
 """Which payment service a run has: what its profile guarantees, and how it behaves otherwise."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random

@@ -1,7 +1,5 @@
 """The payment service's own ledger. Orders are compared with its charges."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The orders database: the real one on SQLite. A run decides its time and its faults."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 import tempfile
@@ -24,8 +22,7 @@ START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC
 
 T = TypeVar("T")
 
-PRUNABLE = ("orders", "attempts", "incidents", "interventions")
-"""The tables that orders are pruned from."""
+PRUNABLE = ("orders", "attempts", "incidents", "interventions")  # The tables that orders are pruned from.
 
 KEEP_PRUNED = "".join(
     f"CREATE TABLE pruned_{name} AS SELECT * FROM {name} WHERE false;"
@@ -170,39 +167,6 @@ class Storage:
         return (START + timedelta(seconds=self._now() + seconds)).isoformat(" ", "milliseconds")
 
 
-class SimulatedDatabase(Database):
-    """The real one. Each transaction first calls ``transactions``."""
-
-    transactions: Transactions | None = None
-
-    def write(
-        self, work: Callable[[Connection], T], *, name: str = "other", lock_budget: LockBudget | None = None
-    ) -> T:
-        transactions = self.transactions
-        if transactions is None:
-            return super().write(work, name=name, lock_budget=lock_budget)
-
-        def begun(connection: Connection) -> T:
-            transactions.begin(writes=True)
-            return work(connection)
-
-        try:
-            return super().write(begun, name=name, lock_budget=lock_budget)
-        finally:
-            transactions.release()
-
-    def read(self, work: Callable[[Connection], T], *, lock_budget: LockBudget | None = None) -> T:
-        transactions = self.transactions
-        if transactions is None:
-            return super().read(work, lock_budget=lock_budget)
-
-        def begun(connection: Connection) -> T:
-            transactions.begin(writes=False)
-            return work(connection)
-
-        return super().read(begun, lock_budget=lock_budget)
-
-
 class Transactions(Part):
     """The faults of one run's transactions: delays, one writer at a time, lost connections and commits."""
 
@@ -278,6 +242,39 @@ class Transactions(Part):
             self._writer = self._waiting.pop(0) if self._waiting else None
             if self._writer is not None:
                 self._engine.wake(self._writer)
+
+
+class SimulatedDatabase(Database):
+    """The real one. Each transaction first calls ``transactions``."""
+
+    transactions: Transactions | None = None
+
+    def write(
+        self, work: Callable[[Connection], T], *, name: str = "other", lock_budget: LockBudget | None = None
+    ) -> T:
+        transactions = self.transactions
+        if transactions is None:
+            return super().write(work, name=name, lock_budget=lock_budget)
+
+        def begun(connection: Connection) -> T:
+            transactions.begin(writes=True)
+            return work(connection)
+
+        try:
+            return super().write(begun, name=name, lock_budget=lock_budget)
+        finally:
+            transactions.release()
+
+    def read(self, work: Callable[[Connection], T], *, lock_budget: LockBudget | None = None) -> T:
+        transactions = self.transactions
+        if transactions is None:
+            return super().read(work, lock_budget=lock_budget)
+
+        def begun(connection: Connection) -> T:
+            transactions.begin(writes=False)
+            return work(connection)
+
+        return super().read(begun, lock_budget=lock_budget)
 
 
 def _lost(reason: str, *, stale: bool = False) -> OperationalError:

@@ -1,7 +1,5 @@
 """The trace of a run, and the exception for a broken invariant."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 

@@ -1,7 +1,5 @@
 """What the parts of a run share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from random import Random
 

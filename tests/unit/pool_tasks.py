@@ -1,7 +1,5 @@
 """What a process pool runs for test_pickling.py: its processes import this, and not the whole product."""
 
-from __future__ import annotations
-
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.payments.ledger.queries import AmbiguousNameError, Naming
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order, OrderStatus

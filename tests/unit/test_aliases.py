@@ -1,7 +1,5 @@
 """`worker` and `producers` are second names of `breakwall.worker` and `breakwall.producers`."""
 
-from __future__ import annotations
-
 import importlib
 import pickle
 import subprocess

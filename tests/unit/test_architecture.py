@@ -1,7 +1,5 @@
 """docs/architecture.md is true: its picture is the imports, and each name in it exists."""
 
-from __future__ import annotations
-
 import importlib
 import re
 from itertools import pairwise, product

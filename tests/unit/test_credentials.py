@@ -1,7 +1,5 @@
 """Credentials are read, or refused with a message that says what is right; they are never shown."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`pip install breakwall` installs enough; the tests' own tools would hide a gap."""
 
-from __future__ import annotations
-
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path

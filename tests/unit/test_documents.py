@@ -1,7 +1,5 @@
 """Points in time are texts in every document; orders and incidents are covered by the commands' tests."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from breakwall.breaker import OverrideMode

@@ -1,7 +1,5 @@
 """A command line that cannot be loaded ends with a sentence and an exit code, not with a traceback."""
 
-from __future__ import annotations
-
 import sys
 from importlib.abc import MetaPathFinder
 from types import SimpleNamespace

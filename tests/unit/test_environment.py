@@ -1,7 +1,5 @@
 """The tests make the environment that they need, also if they are started in another."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The same thing is logged once a minute, however often it occurs."""
 
-from __future__ import annotations
-
 from breakwall.log_throttle import INTERVAL, LogThrottle, throttled
 from tests.manual_clock import MonotonicClock
 

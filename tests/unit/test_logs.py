@@ -1,7 +1,5 @@
 """One event is one line, in JSON or as text, and no text of another program can break it."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -1,7 +1,5 @@
 """The tests mirror the product's folders, so that the name of a module leads to its tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

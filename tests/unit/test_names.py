@@ -1,7 +1,5 @@
 """One word for one thing: no name uses a word that was given up, and a class name means one class."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Errors and results come unchanged out of another process: from a pool's worker, or from a task."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import importlib

@@ -1,7 +1,5 @@
 """The stopwatch of the tests' time bounds."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

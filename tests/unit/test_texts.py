@@ -1,7 +1,5 @@
 """A text may have what people type, and nothing that makes it look like another text."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Each value that the settings allow is accepted by the parts that are made from it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path

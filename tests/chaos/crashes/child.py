@@ -1,7 +1,5 @@
 """A death at a crash point: steps run in a forked child, which kills itself there with SIGKILL."""
 
-from __future__ import annotations
-
 import gc
 import os
 import signal
@@ -14,8 +12,7 @@ from typing import NoReturn
 
 from breakwall import crashpoints
 
-LONGEST = 60
-"""Seconds after which an alarm ends a child that hangs. A child takes a tenth of a second."""
+LONGEST = 60  # Seconds after which an alarm ends a child that hangs. A child takes a tenth of a second.
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,7 @@ def _be_the_child(
         os._exit(code)
 
 
-DOOMED = "breakwall-doomed"
-"""The children's name in PostgreSQL's list of clients."""
+DOOMED = "breakwall-doomed"  # The children's name in PostgreSQL's list of clients.
 
 
 class _Countdown:

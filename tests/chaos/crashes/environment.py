@@ -1,7 +1,5 @@
 """The database for one scenario after another."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from pathlib import Path
@@ -18,8 +16,7 @@ from tests.chaos.crashes.file_services import PROFILES, SETTLE_SECONDS, Behavior
 from tests.chaos.crashes.pipeline import DurableState, Pipeline
 from tests.chaos.crashes.scenarios import CrashScenario
 
-PAID_BEFORE = "cart-0"
-"""The key of an order that every scenario finds already paid."""
+PAID_BEFORE = "cart-0"  # The key of an order that every scenario finds already paid.
 
 
 class CrashEnvironment:

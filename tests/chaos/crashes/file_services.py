@@ -3,8 +3,6 @@
 Each line is one ``write`` to a file opened with O_APPEND: the kernel has all of it or nothing. Memory holds nothing.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -25,8 +23,7 @@ from breakwall.payments.gateways.base import (
 from breakwall.simulator.ledger import Charge
 
 SETTLE_SECONDS = 30.0
-LATE = 20.0
-"""Seconds after which a delayed request is executed: within the settle time."""
+LATE = 20.0  # Seconds after which a delayed request is executed: within the settle time.
 
 PROFILES = {
     "key and look-up": GatewayProfile(True, 86_400.0, True, SETTLE_SECONDS),

@@ -1,7 +1,5 @@
 """All parts of one process that can die, over the state that survives it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta

@@ -3,8 +3,6 @@
 Each runs in one process and begins with an empty database. The restart after it finishes what it leaves open.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime

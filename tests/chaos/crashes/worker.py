@@ -1,7 +1,5 @@
 """A Celery worker without its event loop: real messages, the app's own task and request class, no server."""
 
-from __future__ import annotations
-
 import functools
 import time
 from types import SimpleNamespace

@@ -64,7 +64,7 @@ def test_nothing_is_left_when_the_only_worker_is_killed(
     worker = start_worker()
     assert len(servers(home)) == 1
     worker.kill()
-    assert wait_until_none_is_left(home, 2) == []
+    assert wait_until_none_is_left(home, 15) == []
 
 
 def test_another_worker_takes_over_within_a_second_when_the_owner_is_killed(
@@ -88,7 +88,7 @@ def test_another_worker_takes_over_when_the_owner_ends_normally(
     assert owner.stop() == 0
     assert wait_for(lambda: queue_depth(settings) == 1, 5)
     assert guest.stop() == 0
-    assert wait_until_none_is_left(home, 2) == []
+    assert wait_until_none_is_left(home, 15) == []
 
 
 def test_killed_one_after_the_other_the_workers_hand_it_on_and_the_last_takes_it_along(
@@ -99,7 +99,7 @@ def test_killed_one_after_the_other_the_workers_hand_it_on_and_the_last_takes_it
     for worker in workers:
         assert wait_for(lambda: queue_depth(settings) == 1, 5)
         worker.kill()
-    assert wait_until_none_is_left(home, 2) == []
+    assert wait_until_none_is_left(home, 15) == []
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it(home: Path, start_worker: Callable[..., Worker]) -> None:

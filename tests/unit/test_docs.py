@@ -1,11 +1,11 @@
-"""Each command that the docs quote exists, with its options: of make, of the programs here, and of `breakwall`."""
-
-from __future__ import annotations
+"""What the docs name exists: commands with their options, files, and the targets of links."""
 
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
+from pathlib import Path
 
 import pytest
 from typer.core import TyperGroup
@@ -92,3 +92,22 @@ def test_the_docs_quote_commands() -> None:
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
 def test_a_quoted_command_exists_with_its_options(page: str, command: str) -> None:
     assert missing(command) == []
+
+
+FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|toml|yml))(?:::\w+)?`")
+LINK = re.compile(r"\]\(([^)#\s:]+)[^)\s:]*\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_file_that_a_page_names_exists(page: Path) -> None:
+    """A name may leave out the first folders: `gateways/http.py`."""
+    text = page.read_text(encoding="utf-8")
+    files = [f"/{file.relative_to(ROOT)}" for file in source_files()]
+    assert [name for name in FILE.findall(text) if not any(file.endswith(f"/{name}") for file in files)] == []
+    assert [link for link in LINK.findall(text) if not (page.parent / link).exists()] == []
+
+
+@cache
+def source_files() -> list[Path]:
+    folders = ("bench", "breakwall", "docs", "producers", "tests", "tools", "worker")
+    return [*ROOT.glob("*.*"), *(file for folder in folders for file in (ROOT / folder).rglob("*.*"))]
