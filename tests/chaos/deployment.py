@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from breakwall.demo.acknowledgements import AcknowledgementReader
@@ -39,17 +40,19 @@ SECRET = "chaos-password-4711"
 """In the URLs of the database and of the payment service, which need none. It must appear nowhere else."""
 
 
-class Deployment:
-    """Everything of one run but its servers. Nothing runs before it is started.
+@dataclass(frozen=True)
+class Load:
+    """The size of a run."""
 
-    Args:
-        workspace: free ports, and a folder that goes with it.
-        postgres, broker: running.
-        orders: how many in all.
-        rate: of them in a second.
-        seed: of the customers' orders and of the payment service's randomness.
-        producers, workers: how many processes of each kind.
-        pooler: between all of them and the database.
+    orders: int  # In all; they come evenly in that time.
+    seconds: float  # How long faults occur.
+    seed: int  # Repeats a run, as far as real processes can repeat it.
+    producers: int = 3
+    workers: int = 3
+
+
+class Deployment:
+    """Everything of one run but its servers, which must run. Nothing runs before it is started.
 
     Attributes:
         folder: logs, records and the payment service's ledger.
@@ -62,14 +65,10 @@ class Deployment:
         workspace: Workspace,
         postgres: PostgresServer,
         broker: ChaosBroker,
-        *,
-        orders: int,
-        rate: float,
-        seed: int,
-        producers: int,
-        workers: int,
+        load: Load,
         pooler: Server | None = None,
     ) -> None:
+        seed, producers = load.seed, load.producers
         self.folder = workspace.subfolder(f"chaos-{seed}")
         self._ports = (workspace.free_port(), workspace.free_port())
         database = postgres.fresh_url()
@@ -82,9 +81,9 @@ class Deployment:
         self.database = Database(self.settings.database)
         self.service = SimulatorProcess(self._ports, self.folder, environ, seed)
         self.seeds = [100 * seed + number for number in range(producers)]
-        self.orders = [len(range(number, orders, producers)) for number in range(producers)]
-        self._rate = rate / producers
-        self.workers = [self._worker(number, environ) for number in range(workers)]
+        self.orders = [len(range(number, load.orders, producers)) for number in range(producers)]
+        self._rate = load.orders / load.seconds / producers
+        self.workers = [self._worker(number, environ) for number in range(load.workers)]
         self.producers = [self._producer(number, environ) for number in range(producers)]
         self.records = [AcknowledgementReader(self._record(number)) for number in range(producers)]
 

@@ -1,6 +1,6 @@
 """A chaos run: producers and workers as processes, real servers, and faults in all of them.
 
-run = ChaosRun(workspace, postgres, broker, orders=3000, seconds=60.0, seed=7)
+run = ChaosRun(workspace, postgres, broker, Load(orders=3000, seconds=60.0, seed=7))
 try:
     result = run.execute()
 finally:
@@ -23,7 +23,7 @@ from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders
 from tests.chaos import fault_schedule
 from tests.chaos.brokers import ChaosBroker
-from tests.chaos.deployment import LEASE, SECRET, Deployment
+from tests.chaos.deployment import LEASE, SECRET, Deployment, Load
 from tests.chaos.duplicator import Duplicator
 from tests.chaos.fault_schedule import InjectedFault
 from tests.chaos.result import ChaosResult, check
@@ -42,11 +42,7 @@ class ChaosRun:
 
     Args:
         postgres, broker: running; the run leaves them in any state.
-        orders: how many in all.
-        seconds: how long faults occur; the orders come evenly in that time.
-        seed: repeats a run, as far as real processes can repeat it.
-        producers, workers: how many processes of each kind.
-        pooler: running, between all of them and the database.
+        pooler: running, between all processes and the database.
         recovery: seconds at most from the last fault until everything is at rest.
         say: called with sentences about the run.
 
@@ -60,49 +56,37 @@ class ChaosRun:
         workspace: Workspace,
         postgres: PostgresServer,
         broker: ChaosBroker,
+        load: Load,
         *,
-        orders: int,
-        seconds: float,
-        seed: int,
-        producers: int = 3,
-        workers: int = 3,
         pooler: Server | None = None,
         recovery: float = 180.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.caused: Counter[str] = Counter()
-        self.seconds = seconds
+        self.seconds, self._seed = load.seconds, load.seed
         self._postgres, self._broker, self._pooler = postgres, broker, pooler
-        self._seed, self._recovery, self._say = seed, recovery, say
-        self.deployment = Deployment(
-            workspace,
-            postgres,
-            broker,
-            orders=orders,
-            rate=orders / seconds,
-            seed=seed,
-            producers=producers,
-            workers=workers,
-            pooler=pooler,
-        )
-        self._duplicator = Duplicator(self.deployment.settings, self.deployment.records, seed)
+        self._recovery, self._say = recovery, say
+        self.deployment = Deployment(workspace, postgres, broker, load, pooler)
+        self._duplicator = Duplicator(self.deployment.settings, self.deployment.records, load.seed)
         self._strange = StrangeMessages(broker.url)
         self._over = threading.Event()
         self._server_threads = [
             self._server_thread(
                 postgres.name,
                 self._fault_in_database,
-                fault_schedule.database_faults(seed, small_disk=postgres.disk is not None),
+                fault_schedule.database_faults(load.seed, small_disk=postgres.disk is not None),
             ),
             self._server_thread(
                 broker.name,
                 broker.inject,
-                fault_schedule.broker_faults(seed, broker.kind, small_disk=broker.has_small_disk),
+                fault_schedule.broker_faults(load.seed, broker.kind, small_disk=broker.has_small_disk),
             ),
         ]
         if pooler is not None:
             self._server_threads.append(
-                self._server_thread(pooler.name, self._fault_in_pooler, fault_schedule.pooler_faults(seed))
+                self._server_thread(
+                    pooler.name, self._fault_in_pooler, fault_schedule.pooler_faults(load.seed)
+                )
             )
         self._unexpected_ends: list[str] = []
 

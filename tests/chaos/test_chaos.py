@@ -6,6 +6,7 @@ import random
 import pytest
 
 from tests.chaos.brokers import RedisBroker
+from tests.chaos.deployment import Load
 from tests.chaos.report import report
 from tests.chaos.result import ChaosResult
 from tests.chaos.run import ChaosRun
@@ -25,11 +26,7 @@ def test_a_chaos_run_over_real_processes_loses_no_order_and_charges_none_twice(
         workspace,
         postgres_server,
         RedisBroker(redis_server),
-        orders=ORDERS,
-        seconds=SECONDS,
-        seed=seed,
-        producers=2,
-        workers=2,
+        Load(ORDERS, SECONDS, seed, producers=2, workers=2),
         recovery=60.0,
     )
     try:
