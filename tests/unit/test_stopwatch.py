@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -21,16 +22,16 @@ def work(seconds: float) -> None:
         pass
 
 
-def test_a_sleep_counts() -> None:
-    watch = Stopwatch()
-    time.sleep(0.05)
-    assert watch.seconds > 0.04
+@pytest.mark.parametrize("spend", [time.sleep, work])
+def test_sleeping_and_computing_count(spend: Callable[[float], None]) -> None:
+    """On a busy machine another thread of this process may wait meanwhile, and that is subtracted: then try again."""
 
+    def measured() -> float:
+        watch = Stopwatch()
+        spend(0.05)
+        return watch.seconds
 
-def test_computing_counts() -> None:
-    watch = Stopwatch()
-    work(0.05)
-    assert watch.seconds > 0.04
+    assert any(measured() > 0.04 for _ in range(20))
 
 
 @on_linux
