@@ -1,9 +1,9 @@
-# Bare `make` lists what there is. Everything runs in .venv, which the first target that needs it makes.
+# `make` alone lists the targets. Everything runs in .venv, which the first target that needs it makes.
 
 PYTHON ?= $(shell tools/find-python 3.11 3.12 3.13 3.14)
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than the cores that CI has: many tests wait for servers.
+# One more than the cores of CI: many tests wait for servers.
 PYTEST_WORKERS ?= 3
 FAST_WORKERS ?= 2
 FAST := not server and not program
@@ -17,16 +17,16 @@ help:  ## list the targets
 
 install: $(VENV)/.installed  ## make .venv with the breakwall command
 
-demo: $(VENV)/.installed  ## watch an outage of the payment service being survived, in under a minute
+demo: $(VENV)/.installed  ## show an outage of the payment service and how it is survived, in under a minute
 	@$(BIN)/breakwall demo $(DEMO)
 
-test: $(VENV)/.tested  ## run every test; brings the servers it needs
+test: $(VENV)/.tested  ## run every test; installs the servers that they need
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(TESTS)
 
-test-fast: $(VENV)/.tested  ## run the tests that need no server and start no program, in under two minutes
+test-fast: $(VENV)/.tested  ## run the tests without servers and whole programs, in under two minutes
 	SIMULATION_SECONDS=5 $(BIN)/python -m pytest -q -n $(FAST_WORKERS) -m "$(FAST)" $(TESTS)
 
-test-pythons:  ## run the fast tests on each other Python that is present
+test-pythons:  ## run the fast tests on each other Python of this machine
 	tools/test-pythons
 
 check: $(VENV)/.tested  ## run every linter
@@ -35,35 +35,36 @@ check: $(VENV)/.tested  ## run every linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.tested  ## let ruff rewrite what it can
+format: $(VENV)/.tested  ## let ruff format the code and fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-simulate: $(VENV)/.tested  ## the whole pipeline in virtual time, under SEEDS=1000 schedules of faults
+simulate: $(VENV)/.tested  ## run the whole pipeline in virtual time, under SEEDS=1000 schedules of faults
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(SIMULATE)
 
 chaos: $(VENV)/.tested  ## kill, wipe and break everything under load, then count (CHAOS="--orders 5000")
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
-mutants: $(VENV)/.tested  ## take out one guarantee at a time and expect red
+mutants: $(VENV)/.tested  ## remove one guarantee at a time and expect a test to fail
 	$(BIN)/python -m tests.mutants
 
-bench-claims: $(VENV)/.tested  ## claims with a million orders queued, beside a hundred thousand
+bench-claims: $(VENV)/.tested  ## compare claims with a million queued orders and with a hundred thousand
 	$(BIN)/python bench/claims.py
 
-bench-breaker: $(VENV)/.tested  ## the breaker's cost beside its peers', in one run
+bench-breaker: $(VENV)/.tested  ## measure the breaker: cost beside its peers, shared stores, fleets, rare cases
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python bench/breaker_call.py
 	$(BIN)/python bench/breaker_peers.py
 	$(BIN)/python bench/breaker_shared.py
 	$(BIN)/python bench/breaker_fleet.py
 	$(BIN)/python bench/breaker_cold_start.py
+	$(BIN)/python bench/breaker_special_cases.py
 
-clean:  ## remove what the other targets made
+clean:  ## remove everything that the other targets made
 	rm -rf $(VENV) .venvs .breakwall .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Breakwall needs Python 3.11 or newer: install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Breakwall needs Python 3.11 or newer: install one, or run make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml

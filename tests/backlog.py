@@ -1,9 +1,7 @@
-"""A database that has been in use for long: filled where it lies, many thousands of orders a second.
+"""Fills a database with a long history: many thousands of orders a second, by its own SQL.
 
-The rows are such as the ledger writes. Their times are spread around the database's own present.
+The rows are those that the ledger writes. Their times are spread around the database's own present.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -16,21 +14,13 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True)
 class Backlog:
-    """How many orders of each kind.
+    """How many orders of each kind."""
 
-    Attributes:
-        finished: within the last thirty days; all but a few are paid.
-        waiting: queued, due within the hour after next.
-        due: queued, due since some time of the last hour.
-        claimed: in flight, with a lease that holds for another hour at least.
-        expired: in flight, with a lease that ran out within the last hour.
-    """
-
-    finished: int = 0
-    waiting: int = 0
-    due: int = 0
-    claimed: int = 0
-    expired: int = 0
+    finished: int = 0  # Within the last thirty days; one in fifty is declined, the others are paid.
+    waiting: int = 0  # Queued, due within the hour after next.
+    due: int = 0  # Queued, due since some time of the last hour.
+    claimed: int = 0  # In flight, with a lease for another hour at least.
+    expired: int = 0  # In flight, with a lease that expired within the last hour.
 
 
 _ORDERS = """
@@ -69,7 +59,7 @@ def fill(engine: Engine, backlog: Backlog) -> None:
     """Put the orders and their attempts into tables that are migrated and empty."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            # The attempts' orders are known to be there: to check each would take longer than to write it.
+            # The orders of the attempts exist: to check each would take longer than to write it.
             connection.execute(text("SET LOCAL session_replication_role = replica"))
             connection.execute(text("SET LOCAL statement_timeout = 0"))
         _insert(connection, "finished", backlog.finished, _FINISHED, -30 * DAY, -HOUR)
@@ -82,13 +72,13 @@ def fill(engine: Engine, backlog: Backlog) -> None:
 
 
 def tidy(engine: Engine) -> None:
-    """What autovacuum or an administrator does sooner or later: the planner then knows the tables."""
+    """Collect the planner's statistics, as autovacuum or an administrator does sooner or later."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql("SET statement_timeout = 0")
             connection.exec_driver_sql("VACUUM ANALYZE")
-            connection.invalidate()  # Not back into the pool with that setting.
+            connection.invalidate()  # It must not go back into the pool with that setting.
         else:
             connection.exec_driver_sql("ANALYZE")
             connection.commit()

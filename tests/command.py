@@ -1,7 +1,5 @@
 """Running `breakwall` commands as a script would."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import io
@@ -21,13 +19,13 @@ from breakwall.cli.app import main
 
 
 def command_line(*arguments: str) -> list[str]:
-    """What starts the command in this interpreter's environment."""
+    """The command line that starts the command under this interpreter."""
     return [sys.executable, "-m", "breakwall", *arguments]
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command wrote and how it ended."""
+    """The output and the exit code of a command."""
 
     code: int
     out: str
@@ -47,19 +45,25 @@ class Ran:
 
 
 class Terminal:
-    """A folder to run commands in, and the variables that they see. Each command is a process."""
+    """Runs commands, each as a process, in one folder and one environment."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environ = {k: v for k, v in os.environ.items() if not k.startswith("BREAKWALL_")}
+        self.environ = dict(os.environ)
 
     @property
     def home(self) -> Path:
-        """The data folder that commands use when none is set."""
+        """The commands' data folder by default."""
         return self.folder / ".breakwall"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables of the commands' settings, for a program that starts elsewhere."""
+        chosen = {name: value for name, value in self.environ.items() if name.startswith("BREAKWALL_")}
+        return {**chosen, "BREAKWALL_DATA_DIR": str(self.home)}
+
     def set(self, **settings: str) -> None:
-        """Set variables for the commands to come: ``set(DATABASE_URL=…)`` is ``BREAKWALL_DATABASE_URL``."""
+        """Set variables for later commands: ``set(DATABASE_URL=…)`` sets ``BREAKWALL_DATABASE_URL``."""
         self.environ |= {f"BREAKWALL_{name}": value for name, value in settings.items()}
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Ran:
@@ -75,10 +79,10 @@ class Terminal:
         return Ran(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
 
     def run_attended(self, *arguments: str, answer: str = "", lines: int = 24, columns: int = 80) -> Ran:
-        """Run with a terminal of its own, which gets `answer` as its input. All that is written there is in ``out``."""
+        """Run on a terminal of its own, with ``answer`` as its input. ``out`` has all that is written there."""
         ours, its = os.openpty()
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        # They would overrule the terminal's own size.
+        # These two would override the terminal's own size.
         environ = {name: value for name, value in self.environ.items() if name not in {"COLUMNS", "LINES"}}
         command = subprocess.Popen(
             command_line(*arguments), stdin=its, stdout=its, stderr=its, cwd=self.folder, env=environ
@@ -86,9 +90,9 @@ class Terminal:
         os.close(its)
         os.write(ours, answer.encode())
         written = b""
-        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
-            while chunk := os.read(ours, 65_536):
-                written += chunk
+        with contextlib.suppress(OSError):  # Linux reports so that the other end is closed
+            while part := os.read(ours, 65_536):
+                written += part
         os.close(ours)
         return Ran(command.wait(), written.decode(), "")
 
@@ -101,7 +105,7 @@ class Terminal:
 
 
 class ShortTerminal(Terminal):
-    """The same commands within this process, which spares each of them the half second of imports."""
+    """Runs the commands within this process, which saves half a second of imports for each."""
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Ran:
         out, err = io.StringIO(), io.StringIO()

@@ -1,7 +1,5 @@
 """Servers for the tests, started when the first test asks (see `tests.servers`)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,12 +27,11 @@ from tests.servers import redis as valkey
 
 AnyServer = TypeVar("AnyServer", bound=Server | SentinelSite)
 
-
 TESTS = Path(__file__).parent
 SERVER_FIXTURES = {"_postgres", "_pgbouncer", "_redis", "_rabbitmq", "_sentinels"}
 SERVER_PARAMETERS = {"postgres", "redis", "rabbitmq"}
 PROGRAM_FOLDERS = {"acceptance", "chaos", "integration"}
-"""Their tests start whole programs. `make test-fast` leaves them out, also where they need no server."""
+"""Their tests start whole programs. `make test-fast` leaves them out, also if they need no server."""
 
 
 def pytest_configure() -> None:
@@ -111,35 +108,35 @@ def _sentinels(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator
 
 @pytest.fixture
 def postgres_server(_postgres: PostgresServer) -> PostgresServer:
-    """This process's PostgreSQL, up and answering, whatever the test before did to it."""
+    """This process's PostgreSQL, which answers, whatever the test before did to it."""
     _postgres.ensure_running()
     return _postgres
 
 
 @pytest.fixture
 def pgbouncer_server(_pgbouncer: PgBouncerServer, postgres_server: PostgresServer) -> PgBouncerServer:
-    """A PgBouncer in transaction mode before this process's PostgreSQL, both up and answering."""
+    """A PgBouncer in transaction mode before this process's PostgreSQL; both answer."""
     _pgbouncer.ensure_running()
     return _pgbouncer
 
 
 @pytest.fixture
 def redis_server(_redis: RedisServer) -> RedisServer:
-    """This process's Valkey, up and answering, whatever the test before did to it."""
+    """This process's Valkey, which answers, whatever the test before did to it."""
     _redis.ensure_running()
     return _redis
 
 
 @pytest.fixture
 def rabbitmq_server(_rabbitmq: RabbitServer) -> RabbitServer:
-    """This process's RabbitMQ, up and answering, whatever the test before did to it."""
+    """This process's RabbitMQ, which answers, whatever the test before did to it."""
     _rabbitmq.ensure_running()
     return _rabbitmq
 
 
 @pytest.fixture
 def sentinel_site(_sentinels: SentinelSite) -> SentinelSite:
-    """This process's Redis with a replica and sentinels, all of them up, whatever the test before did."""
+    """This process's Redis with a replica and sentinels; all answer, whatever the test before did."""
     _sentinels.ensure_running()
     return _sentinels
 
@@ -179,7 +176,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The test runs once on each database: an empty one."""
+    """An empty database. The test runs once on SQLite and once on PostgreSQL."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
@@ -205,7 +202,7 @@ def migrated_sqlite_url(tmp_path: Path, workspace: Workspace) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def migrated_url(request: pytest.FixtureRequest) -> str:
-    """The test runs once on each database: one with this version's tables and nothing in them."""
+    """A database with this version's tables, empty. The test runs once on SQLite and once on PostgreSQL."""
     return str(request.getfixturevalue(f"migrated_{request.param}_url"))
 
 

@@ -1,6 +1,4 @@
-"""A shared store of the breaker in a dictionary, for tests: it compares and swaps texts as Redis or a database does."""
-
-from __future__ import annotations
+"""A shared store of the breaker in a dictionary: it compares and swaps texts as Redis or a database does."""
 
 import threading
 from collections.abc import Callable

@@ -1,6 +1,4 @@
-"""The environment that every test may rely on, however the tests are started."""
-
-from __future__ import annotations
+"""The environment that every test can rely on, however the tests are started."""
 
 import locale
 import os
@@ -9,14 +7,13 @@ from contextlib import suppress
 
 UTF_8 = ("C.UTF-8", "en_US.UTF-8")
 
-DEVELOPERS = ("BREAKWALL_", "CELERY_")
-"""Variables of a developer's own site; those of Python's own encodings are `ENCODINGS`."""
+DEVELOPERS = ("BREAKWALL_", "CELERY_")  # The beginnings of the variables of a developer's own site.
 
 ENCODINGS = ("LC_ALL", "LC_CTYPE", "PYTHONUTF8", "PYTHONCOERCECLOCALE", "PYTHONIOENCODING")
 
 
 def prepare() -> None:
-    """Give this process, and so all that it starts, the environment of a program in a shell's foreground."""
+    """Give this process and its children the environment of a program in a shell's foreground."""
     _be_interruptible()
     os.umask(0o022)
     for name in [name for name in os.environ if name.startswith(DEVELOPERS) or name in ENCODINGS]:
@@ -29,8 +26,9 @@ def prepare() -> None:
 
 
 def _be_interruptible() -> None:
-    """A shell starts a script's background jobs with these signals ignored, and their children inherit that.
-    A handler is not inherited: a child has the defaults again.
+    """Undo what a shell does for a script's background jobs: they and their children ignore these signals.
+
+    A handler, other than SIG_IGN, is not inherited: a child has the defaults again.
     """
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:

@@ -1,6 +1,4 @@
-"""A gateway whose answers a test writes down, for tests of what is done with them."""
-
-from __future__ import annotations
+"""A gateway whose answers the test chooses."""
 
 import time
 from collections import deque
@@ -31,11 +29,10 @@ KEYED = GatewayProfile(deduplicates=True, key_life=86_400.0, looks_up=True, abse
 
 
 class ScriptedGateway:
-    """Answers charges and look-ups with what it was given, and remembers what it was asked.
+    """Answers charges and look-ups from its lists, and records the requests.
 
-    ``during`` is called while a charge is under way, to look at the world from there. It keeps the
-    protocol's own promise: past the deadline nothing is sent. ``known`` are charges that a look-up finds without
-    being told so, by key.
+    ``during`` is called in the middle of each charge. ``known`` are charges that each look-up finds, by key. As the
+    protocol demands, nothing is sent past the deadline.
     """
 
     def __init__(self, profile: GatewayProfile = PLAIN) -> None:
@@ -56,7 +53,7 @@ class ScriptedGateway:
         return self.answers.popleft()
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
-        """The next answer; without one, "absent" for what was absent when it was looked up last."""
+        """Return the next answer; without one, "absent" if the key was absent at the last look-up."""
         self.looked_up.append(idempotency_key)
         if idempotency_key in self.known:
             return replace(FOUND, charge_id=self.known[idempotency_key])

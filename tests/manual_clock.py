@@ -1,7 +1,5 @@
 """Clocks that stand still until a test moves them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, bindparam

@@ -1,6 +1,4 @@
-"""Databases that have this version's tables already and nothing in them; to migrate one takes many times as long."""
-
-from __future__ import annotations
+"""Empty databases with this version's tables. They are used again: to migrate a new one takes many times as long."""
 
 import shutil
 from contextlib import closing, suppress
@@ -33,11 +31,11 @@ FORM = """
         WHERE relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 131072
     ) AS form(line)
 """
-"""What a test may change but rows: tables, rights, settings, the site, the revision; and the room of many rows."""
+"""What a test may change besides rows: tables, rights, settings, site, revision; and space that many rows took."""
 
 
 class MigratedDatabases:
-    """Databases on one PostgreSQL, each used by one test after the other."""
+    """Databases on one PostgreSQL, each used by one test after another."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
@@ -48,7 +46,7 @@ class MigratedDatabases:
         while self._free:
             url, form = self._free.pop()
             with suppress(psycopg.errors.InvalidCatalogName):  # the server was wiped meanwhile
-                # By its old name nobody whom the last test has left behind finds it.
+                # A process that the last test left behind does not find it under the new name.
                 return self._server.renamed(url), form
         url = self._server.fresh_url()
         with closing(Database(url)) as database:
@@ -56,7 +54,7 @@ class MigratedDatabases:
         return url, self._cleaned(url)
 
     def give_back(self, url: str, form: str) -> None:
-        """Empty it for the next test; it is dropped if it is not what it was."""
+        """Empty it for the next test; drop it if anything but its rows has changed."""
         if self._cleaned(url) == form:
             self._free.append((url, form))
         else:
@@ -74,7 +72,7 @@ class MigratedDatabases:
 
 
 def copy_to(file: Path, template: Path) -> str:
-    """The URL of a new SQLite file; the template is made where it does not exist yet."""
+    """The URL of a new SQLite file, a copy of the template, which is made if it does not exist."""
     if not template.exists():
         with closing(Database(f"sqlite:///{template}")) as database:
             upgrade(database.engine)

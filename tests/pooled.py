@@ -1,6 +1,4 @@
-"""A process of a shop over one URL: its orders, its worker, and its circuit's store; run as a program by tests."""
-
-from __future__ import annotations
+"""A shop in a process: orders, worker and circuit are stored at one URL. Tests run it as a program."""
 
 import json
 import sys
@@ -12,23 +10,22 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import Database
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest
 from breakwall.payments.ledger.ledger import Ledger
-from breakwall.payments.orders import Order
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.worker.retry import Retrier
 from producers import OrderProducer
-from tests.contract.site import RecordingPublisher
+from tests.contract.site import RecordingPublisher, order
 from tests.gateway import PAID, ScriptedGateway
 
 
 class PayingGateway(ScriptedGateway):
-    """Takes every charge at once."""
+    """Pays every charge at once."""
 
     def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
         return replace(PAID, charge_id=f"ch_{request.order_id}")
 
 
-class Shop:
-    """A producer and a worker with a circuit that is kept at the same URL. Safe for threads."""
+class PooledShop:
+    """A producer and a worker whose circuit is stored at the same URL. Safe for threads."""
 
     def __init__(self, url: str) -> None:
         self.database = Database(url)
@@ -48,7 +45,7 @@ class Shop:
         return str(self.retrier.run(queued.order_id))
 
     def serve(self, name: str, count: int) -> list[str]:
-        """Orders from six threads: by turns placed, and queued for the worker."""
+        """Process orders in six threads: every other one is placed, the rest are queued for the worker."""
         with ThreadPoolExecutor(6) as threads:
             ways = (self.place, self.queue_and_retry)
             return list(threads.map(lambda n: ways[n % 2](f"{name}-{n}"), range(count)))
@@ -57,11 +54,7 @@ class Shop:
         self.producer.close()
 
 
-def order(key: str) -> Order:
-    return Order(user_id="u1", amount=1000, currency="KRW", idempotency_key=key)
-
-
 if __name__ == "__main__":
-    shop = Shop(sys.argv[1])
+    shop = PooledShop(sys.argv[1])
     sys.stdout.write(json.dumps(shop.serve(sys.argv[2], 50)))
     shop.close()

@@ -1,6 +1,4 @@
-"""Names that other programs read: they stay."""
-
-from __future__ import annotations
+"""Names that other programs read, so they stay."""
 
 BACKLOG_FIELDS = {
     "queued",
@@ -16,4 +14,4 @@ BACKLOG_FIELDS = {
     "breaker",
     "drain_eta_seconds",
 }
-"""What monitoring may read in the document of a backlog."""
+"""Fields of a backlog's document that monitoring may read."""

@@ -1,10 +1,9 @@
-"""A PostgreSQL database of the version before revision 0004, of any size, and somebody who writes in it."""
-
-from __future__ import annotations
+"""A PostgreSQL database of revision 0003, of any size, and a thread that writes in it."""
 
 import threading
 import time
 from types import TracebackType
+from typing import Self
 from unittest import mock
 
 import psycopg
@@ -31,7 +30,7 @@ FROM orders
 
 
 def fill(engine: Engine, orders: int, open_orders: int) -> None:
-    """Migrate to 0003 and put orders in, each with an attempt; some of them are queued."""
+    """Migrate to 0003 and add orders, each with an attempt; ``open_orders`` of them are queued."""
     with mock.patch.object(migrate, "HEAD", "0003"):
         migrate.upgrade(engine)
     with engine.begin() as connection:
@@ -43,20 +42,16 @@ def fill(engine: Engine, orders: int, open_orders: int) -> None:
 
 
 class Writer:
-    """Accepts an order and settles it as the version before does, again and again, in a thread.
-
-    Attributes:
-        waits: seconds that each transaction took.
-    """
+    """A thread that accepts an order and finishes it as the version of 0003 does, again and again."""
 
     def __init__(self, engine: Engine) -> None:
-        self.waits: list[float] = []
+        self.waits: list[float] = []  # Seconds that each transaction took.
         self.errors: list[Exception] = []
         self._engine = engine
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._write)
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -1,6 +1,4 @@
-"""Reads the product's and the tests' source: modules, imports and names, for the tests that hold the house in order."""
-
-from __future__ import annotations
+"""Reads the source of the product and of the tests: modules, imports and names."""
 
 import ast
 from collections.abc import Iterator
@@ -12,20 +10,15 @@ ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 
 FOLDERS = {"breakwall": "breakwall", "breakwall.producers": "producers", "breakwall.worker": "worker"}
-"""Packages by the folder that they are in. `breakwall/producers` and `breakwall/worker` are links."""
+"""The folder of each package. `breakwall/producers` and `breakwall/worker` are links."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """One file of Python.
+    """One file of Python."""
 
-    Attributes:
-        name: as it is imported, "breakwall.worker.app".
-        file: relative to the repository, "worker/app.py".
-    """
-
-    name: str
-    file: Path
+    name: str  # As it is imported: "breakwall.worker.app".
+    file: Path  # Relative to the repository: "worker/app.py".
 
     @cached_property
     def source(self) -> str:
@@ -45,15 +38,30 @@ class Module:
         plain = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Expr)
         return all(isinstance(node, plain) for node in self.tree.body)
 
-    def definitions(self) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-        """Every class and function, also those inside others."""
+    @cached_property
+    def classes(self) -> set[str]:
+        """The names of its classes, also of those inside others."""
+        return {node.name for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)}
+
+    @cached_property
+    def names(self) -> set[str]:
+        """The names of its classes, functions, parameters, variables, constants and attributes."""
+        found = set()
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                yield node
+            match node:
+                case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                    found.add(node.name)
+                case ast.arg():
+                    found.add(node.arg)
+                case ast.Name(ctx=ast.Store()):
+                    found.add(node.id)
+                case ast.Attribute(ctx=ast.Store()):
+                    found.add(node.attr)
+        return found
 
     @cached_property
     def imported(self) -> set[str]:
-        """What its import statements name, wherever they stand: modules, and names in modules."""
+        """What its import statements name, at any place in the file: modules, and names in modules."""
         found: set[str] = set()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):

@@ -1,11 +1,8 @@
-"""A stopwatch that leaves out the time that a busy machine took.
+"""A stopwatch that leaves out the time for which other programs kept the processors busy.
 
-Linux counts for each thread how long it was ready to run while the processors ran others
-(``/proc/PID/task/TID/schedstat``, the second number). On a machine with nothing else to do that is next to
-nothing and a stopwatch is strict; elsewhere, and on other systems, it is an ordinary one.
+Linux counts for each thread how long it was ready to run and had no processor (``/proc/PID/task/TID/schedstat``, the
+second number). On other systems this is an ordinary stopwatch.
 """
-
-from __future__ import annotations
 
 import contextlib
 import time
@@ -19,22 +16,18 @@ Result = TypeVar("Result")
 
 
 class Stopwatch:
-    """Runs from when it is made.
-
-    Args:
-        processes: whether the processes that this one has started do part of the work.
-    """
+    """Runs from its creation. ``processes``: child processes do part of the work."""
 
     def __init__(self, *, processes: bool = False) -> None:
         self._processes = processes
-        self._kept_waiting = self._waits()
+        self._waits_before = self._waits()
         self._began = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Until now, less what each thread that takes part was kept waiting for a processor."""
+        """Seconds until now, without those for which each thread waited for a processor."""
         seconds = time.monotonic() - self._began
-        before = self._kept_waiting
+        before = self._waits_before
         return seconds - sum(wait - before.get(thread, 0.0) for thread, wait in self._waits().items())
 
     def _waits(self) -> dict[int, float]:
@@ -45,7 +38,7 @@ class Stopwatch:
 
 
 def _waits_of(pid: int) -> Iterator[tuple[int, float]]:
-    # A thread may end while it is looked at.
+    # A thread may end meanwhile.
     with contextlib.suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(OSError):
@@ -53,7 +46,7 @@ def _waits_of(pid: int) -> Iterator[tuple[int, float]]:
 
 
 def timed(call: Callable[[], Result]) -> tuple[Result, float]:
-    """What the call returned and the seconds it took."""
+    """The result of the call, and the seconds that it took."""
     watch = Stopwatch()
     answer = call()
     return answer, watch.seconds

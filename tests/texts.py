@@ -1,6 +1,4 @@
-"""Texts as people type them, and what no text may hold; told apart without the product's own rule."""
-
-from __future__ import annotations
+"""Texts that people type, and characters that no text may have; chosen without the product's own rule."""
 
 from hypothesis import strategies as st
 
@@ -27,7 +25,7 @@ TYPED = {
     "quotation marks": 'O\'Neil "X"',
     "dots": "..",
 }
-"""Each is accepted, stored as it is and shown as it is."""
+"""Each is accepted, stored and shown unchanged."""
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 NONCHARACTERS = [
@@ -43,13 +41,13 @@ REFUSED = [
     *(chr(code) for code in (0xD800, 0xDBFF, 0xDC00, 0xDCFF, 0xDFFF)),
     *(chr(code) for code in NONCHARACTERS),
 ]
-"""Characters that no text may hold: all of them, but for surrogates, which are too many."""
+"""Every character that no text may have, except most of the surrogates."""
 
 _CHARACTERS = st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="".join(REFUSED))
 
 
 def accepted_texts(*, longest: int = 255) -> st.SearchStrategy[str]:
-    """Texts that an order may have: any characters, also in the sequences that people type."""
+    """Texts that an order may have: any allowed characters, and the sequences that people type."""
     pieces = _CHARACTERS | st.sampled_from([*TYPED.values(), "\u200d", "\ufe0f", "\\", "[", "[/]", "\u00a0"])
     texts = st.lists(pieces, min_size=1, max_size=longest).map("".join)
     return texts.map(lambda text: text[:longest]).filter(lambda text: bool(text.strip()))

@@ -1,18 +1,19 @@
-"""Waiting for what other threads and processes bring about."""
-
-from __future__ import annotations
+"""Waiting for what other threads and processes do."""
 
 import time
 from collections.abc import Callable
 
 
-def wait_until(happened: Callable[[], object], seconds: float = 15.0, *, look_every: float = 0.01) -> None:
-    """Return once ``happened()`` is true.
-
-    Raises:
-        AssertionError: it was not within ``seconds``.
-    """
+def comes_true(condition: Callable[[], object], seconds: float = 15.0, *, look_every: float = 0.01) -> bool:
+    """Wait until ``condition()`` is true, at most so many seconds; whether it is."""
     end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, f"it did not happen within {seconds:g} s"
+    while not condition():
+        if time.monotonic() > end:
+            return False
         time.sleep(look_every)
+    return True
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 15.0, *, look_every: float = 0.01) -> None:
+    """Wait until ``condition()`` is true; fail after so many seconds."""
+    assert comes_true(condition, seconds, look_every=look_every), f"it did not happen within {seconds:g} s"

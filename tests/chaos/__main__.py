@@ -1,7 +1,5 @@
 """``python -m tests.chaos``: faults in real processes and servers; exits 1 if an order is lost or charged twice."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import logging
@@ -20,6 +18,7 @@ from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.db.schema import metadata
 from tests.chaos import fault_schedule
 from tests.chaos.brokers import broker_for
+from tests.chaos.deployment import Load
 from tests.chaos.report import causes, report
 from tests.chaos.run import ChaosRun, NoRestError
 from tests.servers import PostgresServer, UnavailableError, Workspace
@@ -82,11 +81,7 @@ def _run(chosen: argparse.Namespace, workspace: Workspace) -> int:
         workspace,
         postgres,
         broker_for(chosen.broker, workspace, chosen.seed, small_disk=small_disk),
-        orders=chosen.orders,
-        seconds=chosen.seconds,
-        seed=chosen.seed,
-        producers=chosen.producers,
-        workers=chosen.workers,
+        Load(chosen.orders, chosen.seconds, chosen.seed, chosen.producers, chosen.workers),
         pooler=pooler,
         say=_say,
     )

@@ -1,7 +1,5 @@
 """The brokers of a chaos run, and what each fault does to one of them."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 import shutil
@@ -25,24 +23,17 @@ from tests.servers.sentinel import Node, SentinelSite, debians_redis
 
 DEAD_PORT = 1
 
-SMALL_DISK = 64
-"""Megabytes: more than all foreign messages of any run, and soon full."""
+SMALL_DISK = 64  # Megabytes: more than all strange messages of a run, and soon filled.
 
 Injection = Callable[[float], None]
 
 
 class ChaosBroker(ABC):
-    """A broker under faults.
+    """A broker under faults."""
 
-    Attributes:
-        kind: which of `fault_schedule.BROKERS` occur.
-        name: what the report calls it.
-        has_small_disk: whether it can be filled.
-    """
-
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    has_small_disk = False
+    kind: ClassVar[str]  # Its faults in `fault_schedule.BROKERS`.
+    name: ClassVar[str]  # In the report.
+    has_small_disk = False  # Whether its disk can be filled.
 
     @abstractmethod
     def environ(self, data: Path) -> dict[str, str]:
@@ -50,14 +41,14 @@ class ChaosBroker(ABC):
 
     @abstractmethod
     def url(self) -> str:
-        """Where foreign messages go, now."""
+        """Where strange messages are sent to, now."""
 
     @abstractmethod
     def faults(self) -> Mapping[str, Injection]:
-        """What each fault does, for so many seconds."""
+        """For each fault the function that causes it for so many seconds."""
 
     def inject(self, fault: InjectedFault) -> None:
-        """Returns when it is back."""
+        """Cause the fault; returns when the broker is back."""
         self.faults()[fault.name](fault.seconds)
         self.ensure_running()
 
@@ -66,7 +57,7 @@ class ChaosBroker(ABC):
 
 
 class ServerBroker(ChaosBroker):
-    """A server of the tests'."""
+    """One of the tests' own servers."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -120,7 +111,7 @@ class RedisBroker(ServerBroker):
 
 
 class SentinelBroker(ChaosBroker):
-    """A Redis with a replica, and sentinels that choose which of the two takes writes."""
+    """A Redis with a replica, and sentinels that choose which of the two is the primary."""
 
     kind = "sentinel"
     name = "Redis"
@@ -134,21 +125,22 @@ class SentinelBroker(ChaosBroker):
         return {"BREAKWALL_BROKER_URL": self.site.url()}
 
     def url(self) -> str:
-        return self.site.master.url()
+        return self.site.primary.url()
 
     def faults(self) -> Mapping[str, Injection]:
         return {
             fault_schedule.FAIL_OVER: _then_wait(self.site.fail_over),
             fault_schedule.HAND_OVER: _then_wait(self.site.hand_over),
-            fault_schedule.KILL_BROKER: _then_wait(lambda: self.site.master.kill()),
-            fault_schedule.FILL_BROKERS_DISK: lambda seconds: _filling(self._disks[self.site.master])(
-                seconds
-            ),
-            **error_replies(lambda: self.site.master.client()),
+            fault_schedule.KILL_BROKER: _then_wait(lambda: self.site.primary.kill()),
+            fault_schedule.FILL_BROKERS_DISK: self._fill_disk,
+            **error_replies(lambda: self.site.primary.client()),
         }
 
     def ensure_running(self) -> None:
         self.site.ensure_running()
+
+    def _fill_disk(self, seconds: float) -> None:
+        _filling(self._disks[self.site.primary])(seconds)
 
 
 class RabbitBroker(ServerBroker):
@@ -185,9 +177,11 @@ class RabbitBroker(ServerBroker):
         for _ in range(2):
             with (
                 contextlib.suppress(OSError, amqp.exceptions.AMQPError),
-                amqp.Connection(f"127.0.0.1:{self.server.port}", connect_timeout=2, read_timeout=5) as line,
+                amqp.Connection(
+                    f"127.0.0.1:{self.server.port}", connect_timeout=2, read_timeout=5
+                ) as connection,
             ):
-                line.channel().queue_delete(QUEUE)
+                connection.channel().queue_delete(QUEUE)
             time.sleep(min(seconds, 1.5))
 
 
@@ -222,7 +216,7 @@ class EmbeddedChaosBroker(ChaosBroker):
         }
 
     def ensure_running(self) -> None:
-        """That is the workers' affair."""
+        """The workers start it."""
 
     def _kill(self) -> None:
         for server in self._servers():
@@ -247,10 +241,9 @@ class EmbeddedChaosBroker(ChaosBroker):
 
 
 def broker_for(kind: str, workspace: Workspace, seed: int, *, small_disk: bool) -> ChaosBroker:
-    """One of `fault_schedule.BROKERS`, running; with a disk that can be filled, if wanted. RabbitMQ needs none.
+    """One of `fault_schedule.BROKERS`, running, with a small disk if asked for; RabbitMQ needs none.
 
-    Raises:
-        UnavailableError: it cannot be had on this machine.
+    Raises `UnavailableError` if this machine cannot have it.
     """
     broker: ChaosBroker
     match kind:
@@ -275,11 +268,7 @@ def _disk_of(server: Server) -> SmallDisk:
 
 
 def error_replies(connect: Callable[[], redis.Redis]) -> Mapping[str, Injection]:
-    """What a Redis may answer instead of doing what it is asked.
-
-    Args:
-        connect: to the server that takes writes, at the moment of the fault.
-    """
+    """Faults in which a Redis answers with an error. ``connect`` connects to the primary of the moment."""
 
     def reply(change: Callable[[redis.Redis], object], back: Callable[[redis.Redis], object]) -> Injection:
         def inject(seconds: float) -> None:

@@ -1,11 +1,9 @@
 """The customers of a run: a process that places orders until each is accepted, however often it is killed.
 
-``python -m tests.chaos.customers --orders N --rate R --seed S --begin T --record FILE`` appends to FILE
-what its customers were answered (`breakwall.demo.acknowledgements`). Started again after a ``kill -9`` it
-places what has no answer there, with the same idempotency keys, as a caller does that never got an answer.
+``python -m tests.chaos.customers --orders N --rate R --seed S --begin T --record FILE`` appends the answers that its
+customers got to FILE (`breakwall.demo.acknowledgements`). Started again after a ``kill -9``, it places the orders
+without an answer again, with the same idempotency keys.
 """
-
-from __future__ import annotations
 
 import argparse
 import random
@@ -23,21 +21,18 @@ from breakwall.settings import load_settings
 from producers import OrderProducer
 
 THREADS = 8
-DOUBLE_CLICKS = 0.1
-"""The share of customers who press the button twice: the same order comes from two threads at once."""
+DOUBLE_CLICKS = 0.1  # The share of customers who click twice: two threads place the same order at once.
 
-STRAIGHT_TO_THE_QUEUE = 0.15
-"""The share of orders that are enqueued instead of charged at once."""
+STRAIGHT_TO_THE_QUEUE = 0.15  # The share of orders that are enqueued instead of charged at once.
 
-TRY_AGAIN = 0.25
-"""Seconds until a customer who got an error places the order again."""
+TRY_AGAIN = 0.25  # Seconds until a customer who got an error places the order again.
 
 EXPECTED = "expected"
-"""How a refusal begins that a customer may see: the database was not there, so nothing was accepted."""
+"""The beginning of a refusal that a customer may get: the database was down, so nothing was accepted."""
 
 
 def main() -> None:
-    """Place every order that has no promise yet, each at its time or at once when that is over."""
+    """Place every order without an answer, at its time, or at once if that is over."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.customers")
     parser.add_argument("--orders", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)
@@ -63,7 +58,7 @@ def main() -> None:
 
 
 def place_until_accepted(producer: OrderProducer, order: Order, writer: AcknowledgementWriter) -> None:
-    """Place one order again and again until it is accepted, and write down what was told."""
+    """Place one order again and again until it is accepted, and record each answer."""
     started = time.monotonic()
     queued = _random(order, "queue") < STRAIGHT_TO_THE_QUEUE
     while True:
@@ -83,7 +78,7 @@ def place_until_accepted(producer: OrderProducer, order: Order, writer: Acknowle
 def _answered(record: Path) -> set[str]:
     reader = AcknowledgementReader(record)
     reader.follow()
-    return {promise.key for promise in reader.acknowledgements}
+    return {answer.key for answer in reader.acknowledgements}
 
 
 def _clicks(order: Order) -> Iterator[Order]:
@@ -93,7 +88,7 @@ def _clicks(order: Order) -> Iterator[Order]:
 
 
 def _random(order: Order, question: str) -> float:
-    """The same for the same order, also after the process was killed."""
+    """Random, but the same for the same order, also after the process was killed."""
     return random.Random(f"{order.idempotency_key}:{question}").random()
 
 

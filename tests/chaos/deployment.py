@@ -1,9 +1,8 @@
 """What a chaos run tests: a database, a payment service, workers, and producers with their records."""
 
-from __future__ import annotations
-
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from breakwall.demo.acknowledgements import AcknowledgementReader
@@ -17,48 +16,48 @@ from tests.servers import PostgresServer, Server, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TIMEOUT = 2
-"""Seconds that one request to the payment service may take."""
+TIMEOUT = 2  # Seconds that one request to the payment service may take.
 
-LEASE = TIMEOUT + LEASE_MARGIN
-"""Seconds that a claim holds."""
+LEASE = TIMEOUT + LEASE_MARGIN  # Seconds that a claim holds.
 
 SETTINGS = {
     "BREAKWALL_PAYMENT_TIMEOUT": str(TIMEOUT),
-    # Nothing that left may arrive later than this, however busy the machine is.
+    # No request may arrive later than this, however busy the machine is.
     "BREAKWALL_PAYMENT_SETTLE_SECONDS": "3",
-    # More failures than an operator would bear: an open circuit keeps orders from being hurt.
+    # More failures than in production: an open circuit would protect the orders from the faults.
     "BREAKWALL_BREAKER__FAILURE_THRESHOLD": "10",
     "BREAKWALL_BREAKER__WINDOW": "5",
     "BREAKWALL_BREAKER__RECOVERY_TIMEOUT": "0.5",
     "BREAKWALL_RETRY__BASE": "0.2",
     "BREAKWALL_RETRY__CAP": "1",
-    # Beyond reach: no order may end because the run was long.
+    # Out of reach: no order may be given up because the run was long.
     "BREAKWALL_RETRY__MAX_ATTEMPTS": "1000",
     "BREAKWALL_DISPATCH__INTERVAL": "0.2",
     "BREAKWALL_DISPATCH__REPUBLISH_AFTER": "3",
 }
 
 SECRET = "chaos-password-4711"
-"""In the URLs of the database and of the payment service, which ask for none; it must turn up nowhere."""
+"""In the URLs of the database and of the payment service, which need none. It must appear nowhere else."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """The size of a run."""
+
+    orders: int  # In all; they come evenly in that time.
+    seconds: float  # How long faults occur.
+    seed: int  # Repeats a run, as far as real processes can repeat it.
+    producers: int = 3
+    workers: int = 3
 
 
 class Deployment:
-    """Everything of one run but its servers. Nothing runs before it is started.
-
-    Args:
-        workspace: free ports, and a folder that goes with it.
-        postgres, broker: running.
-        orders: how many in all.
-        rate: of them in a second.
-        seed: of the customers' orders and of the payment service's randomness.
-        producers, workers: how many processes of each kind.
-        pooler: between all of them and the database.
+    """Everything of one run but its servers, which must run. Nothing runs before it is started.
 
     Attributes:
         folder: logs, records and the payment service's ledger.
-        seeds, orders: of each producer; its orders' idempotency keys hold its seed.
-        records: what each producer's customers were answered.
+        seeds, orders: of each producer; the idempotency keys of its orders contain its seed.
+        records: the answers that each producer's customers got.
     """
 
     def __init__(
@@ -66,14 +65,10 @@ class Deployment:
         workspace: Workspace,
         postgres: PostgresServer,
         broker: ChaosBroker,
-        *,
-        orders: int,
-        rate: float,
-        seed: int,
-        producers: int,
-        workers: int,
+        load: Load,
         pooler: Server | None = None,
     ) -> None:
+        seed, producers = load.seed, load.producers
         self.folder = workspace.subfolder(f"chaos-{seed}")
         self._ports = (workspace.free_port(), workspace.free_port())
         database = postgres.fresh_url()
@@ -86,9 +81,9 @@ class Deployment:
         self.database = Database(self.settings.database)
         self.service = SimulatorProcess(self._ports, self.folder, environ, seed)
         self.seeds = [100 * seed + number for number in range(producers)]
-        self.orders = [len(range(number, orders, producers)) for number in range(producers)]
-        self._rate = rate / producers
-        self.workers = [self._worker(number, environ) for number in range(workers)]
+        self.orders = [len(range(number, load.orders, producers)) for number in range(producers)]
+        self._rate = load.orders / load.seconds / producers
+        self.workers = [self._worker(number, environ) for number in range(load.workers)]
         self.producers = [self._producer(number, environ) for number in range(producers)]
         self.records = [AcknowledgementReader(self._record(number)) for number in range(producers)]
 
@@ -123,4 +118,4 @@ class Deployment:
         return RestartedProcess(f"producer-{number}", command, environ, self.folder)
 
     def _record(self, number: int) -> Path:
-        return self.folder / f"promises-{number}.jsonl"
+        return self.folder / f"acknowledgements-{number}.jsonl"

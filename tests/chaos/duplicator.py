@@ -1,6 +1,4 @@
-"""Delivers messages again: ids of orders that wait, that are being charged, and that have long ended."""
-
-from __future__ import annotations
+"""Republishes messages for orders that wait, that are being charged, or that finished long ago."""
 
 import heapq
 import random
@@ -12,29 +10,21 @@ from breakwall.broker.publisher import Publisher
 from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.settings import Settings
 
-MOST = 4
-"""Extra messages for an order that was told to wait: with the producer's own, five."""
+MOST = 4  # Extra messages for an order that has to wait: five with the producer's own.
 
-WITHIN = 8.0
-"""Seconds after the promise, within which they come."""
+WITHIN = 8.0  # Seconds after the answer within which they come.
 
-LOOK = 0.1
+INTERVAL = 0.1
 
 
 class Duplicator:
-    """A thread that follows the customers' records and publishes each promised order some times more.
+    """A thread that follows the customers' records and republishes each accepted order a few times.
 
-    Args:
-        settings: where the broker is.
-        records: what the customers were answered.
-        seed: decides how often and when.
-
-    Attributes:
-        published: messages that the broker took.
+    ``seed`` decides how often and when.
     """
 
     def __init__(self, settings: Settings, records: list[AcknowledgementReader], seed: int) -> None:
-        self.published = 0
+        self.published = 0  # Messages that the broker took.
         self._records = records
         self._publisher = Publisher(settings)
         self._random = random.Random(f"{seed}:duplicates")
@@ -47,30 +37,30 @@ class Duplicator:
         self._thread.start()
 
     def finish(self) -> None:
-        """Publish at once what is left, and end."""
+        """Publish at once all that is left, and stop."""
         self.stop()
         self._follow()
         self._publish(float("inf"))
         self._publisher.close()
 
     def stop(self) -> None:
-        """End without a further message. Safe to call twice."""
+        """Stop without a further message. Safe to call twice."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.wait(LOOK):
+        while not self._stopped.wait(INTERVAL):
             self._follow()
             self._publish(time.monotonic())
 
     def _follow(self) -> None:
         for number, record in enumerate(self._records):
             record.follow()
-            for promise in record.acknowledgements[self._seen[number] :]:
-                waits = promise.status in {"queued", "in_flight"}
+            for answer in record.acknowledgements[self._seen[number] :]:
+                waits = answer.status in {"queued", "in_flight"}
                 for delay in self._delays(MOST if waits else 1):
-                    heapq.heappush(self._waiting, (time.monotonic() + delay, promise.order_id))
+                    heapq.heappush(self._waiting, (time.monotonic() + delay, answer.order_id))
             self._seen[number] = len(record.acknowledgements)
 
     def _delays(self, most: int) -> Iterator[float]:

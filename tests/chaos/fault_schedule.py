@@ -1,9 +1,7 @@
-"""Which faults occur, and when: endless lists from one seed. Pure.
+"""Which faults occur, and when: endless lists from one seed.
 
-The kinds of a list are shuffled again and again: each occurs once before one occurs a second time.
+The kinds of a list are shuffled again and again, so each occurs once before one occurs a second time.
 """
-
-from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
@@ -13,21 +11,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class InjectedFault:
-    """One thing that goes wrong.
+    """One fault."""
 
-    Attributes:
-        name: which, as the report calls it.
-        target: a number from 0 to 1 that chooses among several processes.
-        seconds: how long it lasts, for those that last.
-        pause: seconds from this fault to the next one of its list.
-        settings: for the payment service, what `SimulatorControl.set_faults` takes.
-    """
-
-    name: str
-    target: float
-    seconds: float
-    pause: float
-    settings: dict[str, Any]
+    name: str  # In the report.
+    target: float  # From 0 to 1; chooses among several processes.
+    seconds: float  # How long it lasts, if it lasts.
+    pause: float  # Seconds from this fault to the next one of its list.
+    settings: dict[str, Any]  # Of the payment service, for `SimulatorControl.set_faults`.
 
 
 KILL_WORKER, FREEZE_WORKER = "worker killed -9", "worker frozen past its lease"
@@ -38,8 +28,7 @@ RESTART_DATABASE, ABORT_DATABASE = "PostgreSQL restarted", "PostgreSQL stopped a
 KILL_DATABASE, FREEZE_DATABASE = "PostgreSQL killed -9", "PostgreSQL frozen"
 DATABASE = (RESTART_DATABASE, ABORT_DATABASE, KILL_DATABASE, FREEZE_DATABASE)
 FILL_DATABASE, PANIC_DATABASE = "PostgreSQL's disk full", "PostgreSQL's disk full, also for its log"
-DATABASES_DISK = (FILL_DATABASE, PANIC_DATABASE)
-"""Only for one that has a small disk of its own."""
+DATABASES_DISK = (FILL_DATABASE, PANIC_DATABASE)  # Only for one that has a small disk of its own.
 
 RESTART_POOLER, KILL_POOLER, FREEZE_POOLER = "pooler restarted", "pooler killed -9", "pooler frozen"
 POOLER = (RESTART_POOLER, KILL_POOLER, FREEZE_POOLER)
@@ -50,10 +39,10 @@ DEMOTE_BROKER, FILL_BROKER = "broker made a replica", "broker full"
 BARE_BROKER = "broker without a right"
 FAIL_OVER, DELETE_QUEUE = "broker failed over", "queue deleted twice"
 DAMAGE_FILES, REMOVE_FILES = "broker's files damaged", "broker's folder removed"
-HAND_OVER = "broker's master changed place with its replica"
+HAND_OVER = "broker's primary and replica swapped"
 FILL_BROKERS_DISK, ALARM_BROKER = "broker's disk full", "broker's disk alarm raised"
 CLOSE_CONNECTIONS, STOP_APP = "broker's connections closed", "broker's application stopped"
-# Not a queue of another type: a worker that starts beside one ends, with what to do.
+# Without a queue of another type: a worker ends at its start if it finds one, and says what to do.
 ERROR_REPLIES = (FILL_BROKER, BARE_BROKER)
 BROKERS = {
     "redis": (KILL_BROKER, FREEZE_BROKER, WIPE_BROKER, DEMOTE_BROKER, *ERROR_REPLIES),
@@ -65,8 +54,7 @@ BROKERS = {
     ),
     "embedded": (KILL_BROKER, DAMAGE_FILES, REMOVE_FILES),
 }
-BROKERS_DISK = (FILL_BROKERS_DISK,)
-"""Only for one that has a small disk of its own."""
+BROKERS_DISK = (FILL_BROKERS_DISK,)  # Only for one that has a small disk of its own.
 
 NO_FAULT, EVERYTHING = "no fault", "everything at once"
 KILL_SERVICE, DOWN = "payment service killed -9", "payment service down"
@@ -102,25 +90,25 @@ def process_faults(seed: int) -> Iterator[InjectedFault]:
 
 
 def database_faults(seed: int, *, small_disk: bool) -> Iterator[InjectedFault]:
-    """PostgreSQL, which needs a second or so to come back."""
+    """PostgreSQL, which takes about a second to come back."""
     kinds = (*DATABASE, *(DATABASES_DISK if small_disk else ()))
     return _shuffled(seed, kinds, pauses=(1.5, 4.0), lasting=(0.1, 1.5))
 
 
 def pooler_faults(seed: int) -> Iterator[InjectedFault]:
-    """What stands before PostgreSQL, and is back at once."""
+    """The pooler, which is back at once."""
     return _shuffled(seed, POOLER, pauses=(3.0, 6.0), lasting=(0.1, 1.0))
 
 
 def broker_faults(seed: int, broker: str, *, small_disk: bool) -> Iterator[InjectedFault]:
-    """The broker. RabbitMQ and a failover take seconds, and leave some to be used in between."""
+    """The broker. RabbitMQ and a failover take seconds to come back, so the pauses are longer."""
     kinds = (*BROKERS[broker], *(BROKERS_DISK if small_disk else ()))
     pauses = (4.0, 8.0) if broker in {"rabbitmq", "sentinel"} else (1.5, 4.0)
     return _shuffled(seed, kinds, pauses=pauses, lasting=(0.1, 2.0))
 
 
 def service_faults(seed: int) -> Iterator[InjectedFault]:
-    """The payment service's; no fault comes twice as often as each of the others."""
+    """The payment service. "No fault" comes twice as often as each of the others."""
     return _shuffled(seed, (*SERVICE, NO_FAULT), pauses=(0.8, 2.2), lasting=(0.0, 0.0))
 
 

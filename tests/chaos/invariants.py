@@ -1,13 +1,11 @@
-"""What must hold of every order once everything has come to rest, whatever has died or failed before.
+"""What must hold for every order at rest, whatever has died or failed before.
 
-Checked from durable: the database's rows against the payment service's own list of charges. Each rule is a
-generator of sentences about what breaks it.
+The checks compare the database's rows with the payment service's own list of charges. Each rule yields a sentence for
+each violation.
 
     evidence = read_evidence(database, charges)
     assert broken(evidence, accepted=orders) == []
 """
-
-from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,10 +23,7 @@ UNCHARGED = {OrderStatus.DECLINED, OrderStatus.DEAD, OrderStatus.CANCELLED}
 
 
 class LedgerCharge(Protocol):
-    """One execution in the payment service's own ledger; the simulator's is one.
-
-    ``status`` is ``"succeeded"`` or ``"declined"``; ``amount`` in the minor units of ``currency``.
-    """
+    """One execution in the payment service's own ledger. ``status`` is ``"succeeded"`` or ``"declined"``."""
 
     @property
     def charge_id(self) -> str: ...
@@ -48,23 +43,14 @@ class LedgerCharge(Protocol):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Both sides' records.
-
-    Attributes:
-        orders: rows by order id.
-        attempts: rows by order id, first to last.
-        incidents: the kinds of an order's incidents, by order id.
-        notes: the rows of incidents and of what people have done.
-        charges: what succeeded at the payment service, by order id.
-        requests: how many requests to charge reached it, by order id and key.
-    """
+    """The records of both sides, by order id."""
 
     orders: Mapping[str, Row[Any]]
-    attempts: Mapping[str, list[Row[Any]]]
-    incidents: Mapping[str, list[str]]
-    notes: list[Row[Any]]
-    charges: Mapping[str, list[LedgerCharge]]
-    requests: Mapping[tuple[str, str], int]
+    attempts: Mapping[str, list[Row[Any]]]  # First to last.
+    incidents: Mapping[str, list[str]]  # Their kinds.
+    audit_rows: list[Row[Any]]  # The rows of all incidents and interventions.
+    charges: Mapping[str, list[LedgerCharge]]  # Those that succeeded at the payment service.
+    requests: Mapping[tuple[str, str], int]  # How many requests to charge reached it, by order id and key.
 
 
 def read_evidence(
@@ -73,11 +59,10 @@ def read_evidence(
     *,
     requests: Iterable[tuple[str, str]] | None = None,
 ) -> Evidence:
-    """Read both sides' records.
+    """Read the records of both sides.
 
     Args:
-        database: the orders.
-        charges: all executions that the payment service has in its ledger.
+        charges: all executions in the payment service's ledger.
         requests: order id and key of each request that reached it; by default, of each execution.
     """
     executed = list(charges)
@@ -96,17 +81,17 @@ def read_evidence(
         found = connection.execute(select(incidents)).all()
         for row in found:
             kinds[row.order_id].append(row.kind)
-        notes = [*found, *connection.execute(select(interventions))]
-        return Evidence(rows, tried, kinds, notes, by_order, Counter(reached))
+        audit_rows = [*found, *connection.execute(select(interventions))]
+        return Evidence(rows, tried, kinds, audit_rows, by_order, Counter(reached))
 
     return database.read(read)
 
 
 def broken(evidence: Evidence, *, accepted: Iterable[Order] = (), secrets: Iterable[str] = ()) -> list[str]:
-    """Every way in which an invariant is broken, in sentences; empty when all of them hold.
+    """A sentence for each way in which an invariant is broken.
 
     Args:
-        evidence: both sides' records, after everything has come to rest.
+        evidence: the records of both sides, once everything is at rest.
         accepted: orders whose callers got the answer that they are accepted.
         secrets: texts that must be in no row.
     """
@@ -213,7 +198,7 @@ def _one_row_for_each(evidence: Evidence, accepted: Iterable[Order]) -> Iterator
 
 def _no_secret(evidence: Evidence, secrets: Iterable[str]) -> Iterator[str]:
     tried = (row for rows in evidence.attempts.values() for row in rows)
-    rows = [*evidence.orders.values(), *tried, *evidence.notes]
+    rows = [*evidence.orders.values(), *tried, *evidence.audit_rows]
     texts = [(row, repr(tuple(row))) for row in rows]
     for number, secret in enumerate(secrets):
         for row, text in texts:

@@ -1,10 +1,7 @@
 """The processes that are killed and paused: workers, producers and the payment service, each with a log.
 
-All of them die with this process, also when it is killed with -9 (see `breakwall.processes.child`). To be used
-from the main thread.
+All of them end with this process, also after ``kill -9`` (see `breakwall.processes.child`). Only for the main thread.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
@@ -20,17 +17,11 @@ from breakwall.processes.child import Child, end_of, python_module
 from breakwall.simulator.client import SimulatorControl, SimulatorError
 from tests.chaos.fault_schedule import ALWAYS, DOWN, EVERYTHING, KILL_SERVICE, NO_FAULT, InjectedFault
 
-READY = 30.0
-"""Seconds at most until the payment service answers; a busy machine takes two."""
+READY = 30.0  # Seconds at most until the payment service answers; on a busy machine it takes two.
 
 
 class RestartedProcess:
-    """A program that is started again after each death.
-
-    Args:
-        name: what people call it, and its log.
-        command, environ, folder: what to run, with which environment, where.
-    """
+    """A program that is started again after each death."""
 
     def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path) -> None:
         self.name = name
@@ -73,7 +64,7 @@ class RestartedProcess:
             self._child.kill()
 
     def pause(self, seconds: float) -> None:
-        """Stop it in the middle of whatever it does; `resume_when_due` lets it go on."""
+        """Stop it with SIGSTOP; `resume_when_due` lets it continue."""
         self._signal(signal.SIGSTOP)
         self._resumes_at = time.monotonic() + seconds
 
@@ -83,7 +74,7 @@ class RestartedProcess:
             self._signal(signal.SIGCONT)
 
     def stop(self, timeout: float) -> None:
-        """Ask it to end, wait, and kill it when it does not."""
+        """Ask it to end, wait, and kill it if it does not."""
         self.resume_when_due(float("inf"))
         if self._child is None:
             return
@@ -98,12 +89,12 @@ class RestartedProcess:
 
 
 class SimulatorProcess:
-    """The simulator, which charges every time that it is asked: no key protects anybody.
+    """The simulator without deduplication: each request charges, whatever its key.
 
     Args:
         ports: of its service and of its control.
-        folder: where its ledger is; it outlives every ``kill -9``.
-        seed: decides what befalls which request.
+        folder: of its ledger, which survives every ``kill -9``.
+        seed: decides which request gets which fault.
     """
 
     def __init__(self, ports: tuple[int, int], folder: Path, environ: Mapping[str, str], seed: int) -> None:
@@ -120,11 +111,7 @@ class SimulatorProcess:
         self._injected: Counter[str] = Counter()
 
     def start(self) -> None:
-        """Start it where it is not running, and wait until it answers.
-
-        Raises:
-            RuntimeError: it does not; with the end of its log.
-        """
+        """Start it if it does not run, and wait until it answers; `RuntimeError` with its log if it does not."""
         if self._process.running:
             return
         self._process.start()
@@ -147,7 +134,7 @@ class SimulatorProcess:
             self._set(fault.settings)
 
     def clear_faults(self) -> None:
-        """From now on nothing goes wrong any more."""
+        """From now on no fault occurs."""
         self.start()
         self._count()
         self._fault = NO_FAULT
@@ -166,7 +153,7 @@ class SimulatorProcess:
         self._injected = Counter(self._control.stats()["injected"])
 
     def _count(self) -> None:
-        """Add up what was done to requests since the present fault began."""
+        """Count the requests that met a fault since the present fault began."""
         with contextlib.suppress(SimulatorError):
             injected = Counter(self._control.stats()["injected"])
             for fault, times in (injected - self._injected).items():

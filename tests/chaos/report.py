@@ -1,22 +1,19 @@
-"""What is printed after a run. Pure."""
-
-from __future__ import annotations
+"""What is printed after a run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from tests.chaos.result import ChaosResult
 
-SHOWN = 20
-"""Sentences of a kind that are printed; the rest are counted."""
+SHOWN = 20  # Sentences of a kind that are printed; the rest are counted.
 
 
 def report(result: ChaosResult, *, seconds: float) -> str:
-    """Tables of what was caused and what became of the orders, then what is wrong, then one line."""
+    """Tables of the faults and of the orders, then everything that is wrong, then one line."""
     return "\n".join([*_lines(result), _last(result, seconds)])
 
 
 def causes(caused: Mapping[str, int]) -> str:
-    """The table of what was caused, for a run without a result."""
+    """The table of faults, for a run without a result."""
     return "\n".join(_table("Caused", dict(sorted(caused.items()))))
 
 
@@ -45,7 +42,7 @@ def _sentences(title: str, found: Sequence[str]) -> Iterator[str]:
 
 
 def _last(result: ChaosResult, seconds: float) -> str:
-    outcome = "The promise holds" if result.holds else "THE PROMISE IS BROKEN"
+    outcome = "Every invariant holds" if result.holds else "AN INVARIANT IS BROKEN"
     return (
         f"{outcome}: {result.accepted} orders accepted, {len(result.lost)} lost, "
         f"{len(result.twice)} charged twice, in {seconds:.0f} s."

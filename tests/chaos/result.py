@@ -1,6 +1,4 @@
-"""The result of a run: customers' records, database and payment service's ledger are compared."""
-
-from __future__ import annotations
+"""The result of a run: compares the customers' records, the database and the payment service's ledger."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,35 +16,22 @@ from tests.chaos.customers import EXPECTED
 from tests.chaos.invariants import Evidence, broken, read_evidence
 
 RAW = ("Traceback", "CRITICAL", "\x1b")
-LONGEST = 1000
-"""Characters of a log's line that are repeated."""
+LONGEST = 1000  # Characters of a log's line that the report quotes.
 
 
 @dataclass(frozen=True)
 class ChaosResult:
-    """What became of every order, and what is wrong, in sentences.
+    """The orders of a run, and everything that is wrong, in sentences."""
 
-    Attributes:
-        ordered: orders that customers set out to place.
-        accepted: those of them that a customer was promised.
-        statuses: how many orders are in which state now.
-        lost: accepted orders that are not there, or ended without an outcome.
-        twice: orders that were charged more than once.
-        broken: everything else that should not be.
-        reviews: orders that wait for a person, and whether the service has charged them; no fault.
-        counts: numbers for the report.
-        caused: how often each fault was caused.
-    """
-
-    ordered: int
-    accepted: int
-    statuses: Mapping[str, int]
-    lost: Sequence[str]
-    twice: Sequence[str]
-    broken: Sequence[str]
-    reviews: Sequence[str]
-    counts: Mapping[str, int]
-    caused: Mapping[str, int]
+    ordered: int  # Orders that customers tried to place.
+    accepted: int  # Those of them that were accepted.
+    statuses: Mapping[str, int]  # How many orders are in which state.
+    lost: Sequence[str]  # Accepted orders that are missing, dead or cancelled.
+    twice: Sequence[str]  # Orders that were charged more than once.
+    broken: Sequence[str]  # Everything else that is wrong.
+    reviews: Sequence[str]  # Orders that wait for a person, charged or not; allowed.
+    counts: Mapping[str, int]  # Numbers for the report.
+    caused: Mapping[str, int]  # How often each fault was caused.
 
     @property
     def holds(self) -> bool:
@@ -63,37 +48,35 @@ def check(
     logs: Mapping[str, str],
     secret: str,
     duplicates: int,
-    foreign: int,
+    strange: int,
     caused: Mapping[str, int],
 ) -> ChaosResult:
-    """Compare the three accounts after everything has come to rest.
+    """Compare the three records once everything is at rest.
 
     Args:
-        database: Breakwall's.
         ledger: the payment service's own.
-        records: what the customers of each seed were answered.
-        ordered: how many orders the customers of each seed set out to place.
+        records: the answers that the customers of each seed got.
+        ordered: how many orders the customers of each seed tried to place.
         unexpected_ends: processes that ended without having been killed.
         logs: of every process, by name.
-        secret: what must be in no log and in no row.
-        duplicates: messages that were delivered again.
-        foreign: messages that other programs sent.
-        caused: faults.
+        secret: must be in no log and in no row.
+        duplicates: how many messages were delivered again.
+        strange: how many strange messages were sent.
     """
     charges = [Charge(**entry) for entry in ledger]
     evidence = read_evidence(database, charges)
-    promises = [promise for record in records.values() for promise in record.acknowledgements]
+    answers = [answer for record in records.values() for answer in record.acknowledgements]
     wanted = {
         order.idempotency_key: order for seed, n in ordered.items() for order in generate_orders(n, seed)
     }
-    answered = {promise.key for promise in promises}
+    answered = {answer.key for answer in answers}
     accepted = [wanted[key] for key in sorted(answered & wanted.keys())]
     refusals = [reason for record in records.values() for reason in record.refusals]
     return ChaosResult(
         ordered=len(wanted),
         accepted=len(answered),
         statuses=Counter(row.status for row in evidence.orders.values()),
-        lost=list(_lost(evidence, promises)),
+        lost=list(_lost(evidence, answers)),
         twice=[
             f"order {order_id} was charged {len(taken)} times"
             for order_id, taken in evidence.charges.items()
@@ -101,7 +84,7 @@ def check(
         ],
         broken=[
             *broken(evidence, accepted=accepted, secrets=[secret]),
-            *_changed_answers(evidence, promises),
+            *_changed_answers(evidence, answers),
             *_unexpected_ends(evidence, charges),
             *_wrong_orders(evidence, wanted, answered),
             *_unexpected_errors(refusals),
@@ -110,30 +93,30 @@ def check(
             *_raw_log_lines(logs),
         ],
         reviews=list(_reviews(evidence)),
-        counts={**_counts(evidence, promises, refusals, duplicates), "strange messages": foreign},
+        counts={**_counts(evidence, answers, refusals, duplicates), "strange messages": strange},
         caused=caused,
     )
 
 
-def _lost(evidence: Evidence, promises: Sequence[Acknowledgement]) -> Iterator[str]:
-    for promise in promises:
-        row = evidence.orders.get(promise.order_id)
-        if row is None or row.idempotency_key != promise.key:
-            yield f"order {promise.order_id} ({promise.key}) was accepted and is not there"
+def _lost(evidence: Evidence, answers: Sequence[Acknowledgement]) -> Iterator[str]:
+    for answer in answers:
+        row = evidence.orders.get(answer.order_id)
+        if row is None or row.idempotency_key != answer.key:
+            yield f"order {answer.order_id} ({answer.key}) was accepted and is not there"
         elif row.status in {OrderStatus.DEAD, OrderStatus.CANCELLED}:
-            yield f"order {promise.order_id} ({promise.key}) was accepted and is {row.status}"
+            yield f"order {answer.order_id} ({answer.key}) was accepted and is {row.status}"
 
 
-def _changed_answers(evidence: Evidence, promises: Sequence[Acknowledgement]) -> Iterator[str]:
+def _changed_answers(evidence: Evidence, answers: Sequence[Acknowledgement]) -> Iterator[str]:
     ids: dict[str, str] = {}
-    for promise in promises:
-        first = ids.setdefault(promise.key, promise.order_id)
-        if first != promise.order_id:
-            yield f"{promise.key} was accepted twice, as {first} and as {promise.order_id}"
-        row = evidence.orders.get(promise.order_id)
-        finished = promise.status in {OrderStatus.PAID, OrderStatus.DECLINED}
-        if row is not None and finished and row.status != promise.status:
-            yield f"{promise.key} was {promise.status} when its customer was answered, and is {row.status}"
+    for answer in answers:
+        first = ids.setdefault(answer.key, answer.order_id)
+        if first != answer.order_id:
+            yield f"{answer.key} was accepted twice, as {first} and as {answer.order_id}"
+        row = evidence.orders.get(answer.order_id)
+        finished = answer.status in {OrderStatus.PAID, OrderStatus.DECLINED}
+        if row is not None and finished and row.status != answer.status:
+            yield f"{answer.key} was {answer.status} when its customer was answered, and is {row.status}"
 
 
 def _unexpected_ends(evidence: Evidence, charges: Sequence[Charge]) -> Iterator[str]:
@@ -156,13 +139,13 @@ def _wrong_orders(evidence: Evidence, wanted: Mapping[str, Order], answered: set
 
 
 def _unexpected_errors(refusals: Sequence[str]) -> Iterator[str]:
-    """Customers may be told that the database is away, and of no other error."""
+    """A customer may get the error that the database is unavailable, and no other."""
     for reason, times in Counter(one for one in refusals if not one.startswith(EXPECTED)).items():
-        yield f"{times} customers were told: {reason}"
+        yield f"{times} customers got: {reason}"
 
 
 def _raw_log_lines(logs: Mapping[str, str]) -> Iterator[str]:
-    """Lines of a log that are no sentence."""
+    """Tracebacks, CRITICAL lines and control characters in a log."""
     for name, text in logs.items():
         found = [line for line in text.splitlines() if any(sign in line for sign in RAW)]
         if found:
@@ -178,7 +161,7 @@ def _reviews(evidence: Evidence) -> Iterator[str]:
 
 
 def _counts(
-    evidence: Evidence, promises: Sequence[Acknowledgement], refusals: Sequence[str], duplicates: int
+    evidence: Evidence, answers: Sequence[Acknowledgement], refusals: Sequence[str], duplicates: int
 ) -> dict[str, int]:
     rows = evidence.orders.values()
     tried = [attempt for attempts in evidence.attempts.values() for attempt in attempts]
@@ -190,6 +173,6 @@ def _counts(
         "deferrals": sum(row.deferral_count for row in rows),
         "claims lost by a crash": sum(row.crash_count for row in rows),
         "messages delivered again": duplicates,
-        "promises, with double clicks": len(promises),
+        "answers, with double clicks": len(answers),
         "placed again after an error": len(refusals),
     }

@@ -1,13 +1,11 @@
 """A chaos run: producers and workers as processes, real servers, and faults in all of them.
 
-run = ChaosRun(workspace, postgres, broker, orders=3000, seconds=60.0, seed=7)
+run = ChaosRun(workspace, postgres, broker, Load(orders=3000, seconds=60.0, seed=7))
 try:
     result = run.execute()
 finally:
     run.close()
 """
-
-from __future__ import annotations
 
 import os
 import signal
@@ -25,11 +23,11 @@ from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, orders
 from tests.chaos import fault_schedule
 from tests.chaos.brokers import ChaosBroker
-from tests.chaos.deployment import LEASE, SECRET, Deployment
+from tests.chaos.deployment import LEASE, SECRET, Deployment, Load
 from tests.chaos.duplicator import Duplicator
 from tests.chaos.fault_schedule import InjectedFault
-from tests.chaos.foreign_messages import ForeignMessages
 from tests.chaos.result import ChaosResult, check
+from tests.chaos.strange_messages import StrangeMessages
 from tests.servers import PostgresServer, Server, Workspace
 
 TICK = 0.05
@@ -43,15 +41,10 @@ class ChaosRun:
     """One run, from the first order to the result.
 
     Args:
-        workspace: free ports, and a folder that goes with it.
         postgres, broker: running; the run leaves them in any state.
-        orders: how many in all.
-        seconds: how long faults occur; the orders come evenly within it.
-        seed: the same run again, as far as real processes can do it.
-        producers, workers: processes of each kind.
-        pooler: between all of them and the database; running.
+        pooler: running, between all processes and the database.
         recovery: seconds at most from the last fault until everything is at rest.
-        say: called with sentences about what happens.
+        say: called with sentences about the run.
 
     Attributes:
         caused: how often each fault was caused.
@@ -63,64 +56,48 @@ class ChaosRun:
         workspace: Workspace,
         postgres: PostgresServer,
         broker: ChaosBroker,
+        load: Load,
         *,
-        orders: int,
-        seconds: float,
-        seed: int,
-        producers: int = 3,
-        workers: int = 3,
         pooler: Server | None = None,
         recovery: float = 180.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.caused: Counter[str] = Counter()
-        self.seconds = seconds
+        self.seconds, self._seed = load.seconds, load.seed
         self._postgres, self._broker, self._pooler = postgres, broker, pooler
-        self._seed, self._recovery, self._say = seed, recovery, say
-        self.deployment = Deployment(
-            workspace,
-            postgres,
-            broker,
-            orders=orders,
-            rate=orders / seconds,
-            seed=seed,
-            producers=producers,
-            workers=workers,
-            pooler=pooler,
-        )
-        self._duplicator = Duplicator(self.deployment.settings, self.deployment.records, seed)
-        self._foreign = ForeignMessages(broker.url)
+        self._recovery, self._say = recovery, say
+        self.deployment = Deployment(workspace, postgres, broker, load, pooler)
+        self._duplicator = Duplicator(self.deployment.settings, self.deployment.records, load.seed)
+        self._strange = StrangeMessages(broker.url)
         self._over = threading.Event()
         self._server_threads = [
             self._server_thread(
                 postgres.name,
                 self._fault_in_database,
-                fault_schedule.database_faults(seed, small_disk=postgres.disk is not None),
+                fault_schedule.database_faults(load.seed, small_disk=postgres.disk is not None),
             ),
             self._server_thread(
                 broker.name,
                 broker.inject,
-                fault_schedule.broker_faults(seed, broker.kind, small_disk=broker.has_small_disk),
+                fault_schedule.broker_faults(load.seed, broker.kind, small_disk=broker.has_small_disk),
             ),
         ]
         if pooler is not None:
             self._server_threads.append(
-                self._server_thread(pooler.name, self._fault_in_pooler, fault_schedule.pooler_faults(seed))
+                self._server_thread(
+                    pooler.name, self._fault_in_pooler, fault_schedule.pooler_faults(load.seed)
+                )
             )
         self._unexpected_ends: list[str] = []
 
     def execute(self) -> ChaosResult:
-        """Inject faults, wait until everything is at rest, and check.
-
-        Raises:
-            NoRestError: orders are still under way after the time to recover.
-        """
+        """Inject faults, wait until everything is at rest, and check. Raises `NoRestError` if it never is."""
         upgrade(self.deployment.database.engine)
         self.deployment.service.clear_faults()
         for process in (*self.deployment.workers, *self.deployment.producers):
             process.start()
         self._duplicator.start()
-        self._foreign.start()
+        self._strange.start()
         self._inject_faults()
         self._say("no more faults")
         self._wait_for_rest()
@@ -135,7 +112,7 @@ class ChaosRun:
             if thread.is_alive():
                 thread.join()
         self._duplicator.stop()
-        self._foreign.stop()
+        self._strange.stop()
         self.deployment.service.stop()
         self.deployment.database.close()
 
@@ -159,7 +136,7 @@ class ChaosRun:
             thread.join()
 
     def _restart_ended(self, now: float) -> None:
-        """Resume what was paused, start again what ended, and record each end that was no kill."""
+        """Resume paused processes, restart ended ones, and record each end without a kill."""
         for process in (*self.deployment.workers, *self.deployment.producers):
             process.resume_when_due(now)
             if not process.running and not (process in self.deployment.producers and process.ended_well):
@@ -184,7 +161,7 @@ class ChaosRun:
     def _server_thread(
         self, name: str, inject: Callable[[InjectedFault], None], faults: Iterator[InjectedFault]
     ) -> threading.Thread:
-        """A thread of its own: a server takes its time to come back, and the rest goes on meanwhile."""
+        """A thread for each server: the others continue while it comes back."""
         return threading.Thread(
             target=self._fault_in_server, args=(name, inject, faults), name=name, daemon=True
         )
@@ -197,7 +174,7 @@ class ChaosRun:
                 return
             try:
                 inject(fault)
-            except Exception:  # faults that stop unnoticed would prove nothing
+            except Exception:  # a run whose faults have stopped unnoticed would prove nothing
                 self._unexpected_ends.append(
                     f"{name} was to have the fault '{fault.name}': {traceback.format_exc()}"
                 )
@@ -223,7 +200,7 @@ class ChaosRun:
 
     def _wait_for_rest(self) -> None:
         self.deployment.service.clear_faults()
-        self._foreign.stop()
+        self._strange.stop()
         self._postgres.ensure_running()
         if self._pooler is not None:
             self._pooler.ensure_running()
@@ -281,13 +258,13 @@ class ChaosRun:
             logs=logs,
             secret=SECRET,
             duplicates=self._duplicator.published,
-            foreign=self._foreign.sent,
+            strange=self._strange.sent,
             caused=self.caused + self.deployment.service.caused,
         )
 
 
 class FaultSequence:
-    """Blows that fall one after the other, each after its predecessor's pause."""
+    """Injects one fault after another, each after the pause of the one before."""
 
     def __init__(self, faults: Iterator[InjectedFault], inject: Callable[[InjectedFault], None]) -> None:
         self._faults, self._inject = faults, inject
@@ -302,7 +279,7 @@ class FaultSequence:
 
 
 def _inject(server: Server, fault: InjectedFault) -> None:
-    """Returns when it is back."""
+    """Cause the fault; returns when the server is back."""
     match fault.name:
         case fault_schedule.FREEZE_DATABASE | fault_schedule.FREEZE_POOLER:
             server.pause()

@@ -1,13 +1,12 @@
 """A short chaos run, with another seed each time; `make chaos` makes a long one."""
 
-from __future__ import annotations
-
 import os
 import random
 
 import pytest
 
 from tests.chaos.brokers import RedisBroker
+from tests.chaos.deployment import Load
 from tests.chaos.report import report
 from tests.chaos.result import ChaosResult
 from tests.chaos.run import ChaosRun
@@ -21,17 +20,13 @@ ORDERS = 300
 def test_a_chaos_run_over_real_processes_loses_no_order_and_charges_none_twice(
     workspace: Workspace, postgres_server: PostgresServer, redis_server: RedisServer
 ) -> None:
-    """The seed is printed with a failure; BREAKWALL_TEST_SEED repeats that run."""
+    """A failure names its seed; BREAKWALL_TEST_SEED repeats that run."""
     seed = int(os.environ.get("BREAKWALL_TEST_SEED") or random.SystemRandom().randrange(1_000_000))
     run = ChaosRun(
         workspace,
         postgres_server,
         RedisBroker(redis_server),
-        orders=ORDERS,
-        seconds=SECONDS,
-        seed=seed,
-        producers=2,
-        workers=2,
+        Load(ORDERS, SECONDS, seed, producers=2, workers=2),
         recovery=60.0,
     )
     try:

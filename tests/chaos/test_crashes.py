@@ -1,10 +1,8 @@
 """Die at each named point, restart, and find every order charged once: on each database, for each profile.
 
-The process dies for good (SIGKILL, in a forked child), the payment service and the broker are durable of it.
-The restart is made of new parts, over the same database, with the clock moved on.
+The process is a forked child that dies by SIGKILL. The payment service and the broker survive it. The restart builds
+new parts over the same database, with the clock advanced.
 """
-
-from __future__ import annotations
 
 import ast
 import itertools
@@ -22,11 +20,12 @@ from breakwall.payments.orders import OrderStatus
 from tests.chaos.crashes.child import ChildRun
 from tests.chaos.crashes.environment import PAID_BEFORE, CrashEnvironment
 from tests.chaos.crashes.file_services import PROFILES
-from tests.chaos.crashes.pipeline import DurableState, Pipeline, order
+from tests.chaos.crashes.pipeline import DurableState, Pipeline
 from tests.chaos.crashes.scenarios import SCENARIOS, CrashScenario
 from tests.chaos.invariants import Evidence, broken, read_evidence
+from tests.contract.site import order
 
-# Where an attempt's row is committed and its request has not left.
+# Here an attempt's row is committed and its request has not left.
 BETWEEN = {"after accept_sending", "after begin_attempt", "before charge"}
 
 COMMITS = {f"before {transaction}" for transaction in crashpoints.TRANSACTIONS}
@@ -44,7 +43,7 @@ def evidence_of(pipeline: Pipeline) -> Evidence:
 
 
 def problems(pipeline: Pipeline, execution: ChildRun) -> list[str]:
-    """What is wrong after everything has come to rest."""
+    """Everything that is wrong at rest."""
     evidence = evidence_of(pipeline)
     accepted = [order(line["key"]) for line in pipeline.accepted.lines()]
     return [
@@ -73,7 +72,7 @@ def _attempts_that_never_left(evidence: Evidence, pipeline: Pipeline, *, allowed
 
 
 def restart(durable: DurableState, execution: ChildRun, *, broker_is_wiped: bool = True) -> list[str]:
-    """Come to rest in a new pipeline, then again after the caller has placed its order anew; what is wrong?"""
+    """Come to rest in a new pipeline, then again after the caller has placed its order again; what is wrong?"""
     pipeline = Pipeline(durable, execution.seconds)
     if not broker_is_wiped:
         pipeline.work(times=2)
@@ -114,8 +113,7 @@ def die_at_each_point(
 ) -> list[str]:
     """Run a scenario to its end, then die at each of its points; what is wrong?
 
-    Left out is a death before a commit: nothing lasting has happened since the point before, at which it dies
-    too. What the database does with the transaction is another test's.
+    It leaves out deaths before a commit: nothing durable has changed since the point before, where it dies too.
     """
     durable = environment.durable(scenario, profile)
     whole = environment.run_here(scenario, durable)
@@ -135,7 +133,7 @@ def die_at_each_point(
 def test_whatever_point_the_process_dies_at_every_order_is_finished_once(
     environment: CrashEnvironment, profile: str, name: str
 ) -> None:
-    """The broker dies with it and comes back empty: no message is needed."""
+    """The broker dies too and comes back empty: no message is needed."""
     assert "\n".join(die_at_each_point(environment, SCENARIOS[name], profile)) == ""
 
 
@@ -156,7 +154,7 @@ def test_a_death_before_a_commit_undoes_the_transaction(environment: CrashEnviro
 def test_messages_that_outlive_the_process_and_come_twice_charge_nothing_twice(
     migrated_sqlite_url: str, tmp_path: Path, name: str
 ) -> None:
-    """Where the payment service promises least of what still lets every order be resolved."""
+    """With the weakest payment service that still lets every order be resolved."""
     environment = CrashEnvironment(migrated_sqlite_url, tmp_path)
     wrong = die_at_each_point(environment, SCENARIOS[name], "look-up only", broker_is_wiped=False)
     assert "\n".join(wrong) == ""

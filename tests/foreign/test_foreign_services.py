@@ -95,6 +95,7 @@ class TestAServiceThatDecodesASlashBeforeItRoutes:
         assert {charges_of(service, shop, key) for key in keys} == {1}
         assert states == {key: "review" if "/" in key else "paid" for key in keys}
 
+    @pytest.mark.server
     @LOST
     @pytest.mark.parametrize("callers_keys", [False, True])
     def test_behind_an_nginx_is_not_trusted_either(

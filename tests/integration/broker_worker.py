@@ -1,6 +1,4 @@
-"""A real worker process, and how to tell that it works: a message for no order at all is told in its log."""
-
-from __future__ import annotations
+"""A real worker process. A message for an unknown order shows that it works: the log names the order."""
 
 import itertools
 import os
@@ -14,12 +12,11 @@ from pathlib import Path
 from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 
-PATIENCE = 40.0
-"""Seconds for anything, on a machine that is busy."""
+TIMEOUT = 40.0  # Seconds for any step on a busy machine.
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> bool:
-    """Whether it came true in time."""
+def wait_until(condition: Callable[[], bool], timeout: float = TIMEOUT) -> bool:
+    """Whether the condition came true in time."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
@@ -29,17 +26,14 @@ def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> bool
 
 
 def told_of(name: str) -> str:
-    """What a worker's log says of a message for an order that there is not."""
+    """The line of a worker's log about a message for an unknown order."""
     return f"order (id {name}): nothing to do"
 
 
 class BrokerWorker:
     """`celery -A worker worker` in a folder of its own.
 
-    Args:
-        folder: for its database and its log.
-        broker: a URL; None for the embedded broker.
-        more: other settings, without their prefix.
+    ``broker`` is a URL, or None for the embedded broker. ``more`` are other settings, without their prefix.
     """
 
     _numbers = itertools.count()
@@ -50,8 +44,7 @@ class BrokerWorker:
         given = {f"BREAKWALL_{name}": value for name, value in more.items()}
         given |= {"BREAKWALL_DATA_DIR": str(folder / "data"), "BREAKWALL_LOG__FORMAT": "text"}
         given |= {"BREAKWALL_BROKER_URL": broker} if broker else {}
-        self.environ = {k: v for k, v in os.environ.items() if not k.startswith(("BREAKWALL_", "CELERY_"))}
-        self.environ |= given
+        self.environ = {**os.environ, **given}
         self.settings: Settings = load_settings(given)
         self.publisher = Publisher(self.settings)
         line = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-l", "INFO", "-c", "4", *options]
@@ -67,20 +60,20 @@ class BrokerWorker:
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
-    def says(self, text: str, *, times: int = 1, timeout: float = PATIENCE) -> bool:
+    def says(self, text: str, *, times: int = 1, timeout: float = TIMEOUT) -> bool:
         """Whether the log has the text, now or soon."""
         return wait_until(lambda: self.log().count(text) >= times or not self.running, timeout) and (
             self.log().count(text) >= times
         )
 
     def worked_on(self, name: str, *, times: int = 1) -> bool:
-        """Whether it has worked on a message for this order, which there is not, now or soon."""
+        """Whether it has processed a message for this unknown order, now or soon."""
         return self.says(told_of(name), times=times)
 
-    def works(self, timeout: float = PATIENCE) -> bool:
-        """Whether it works on a message that is sent from now on."""
+    def works(self, timeout: float = TIMEOUT) -> bool:
+        """Whether it processes a message that is sent from now on."""
         name = f"probe-{next(self._numbers)}"
-        # Published until the broker takes it; and again, where a failover lost it, as the dispatcher does.
+        # Published until the broker takes it, and republished if a failover lost it, as the dispatcher does.
         sent_at = float("-inf")
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self.running:
@@ -93,7 +86,7 @@ class BrokerWorker:
 
     @property
     def minutes(self) -> int:
-        """How many minutes it has been there, begun ones too."""
+        """How many minutes it has run, counting the present one."""
         return 1 + int((time.monotonic() - self._started_at) / 60)
 
     def freeze(self) -> None:
@@ -108,7 +101,7 @@ class BrokerWorker:
         if self.running:
             self.process.terminate()
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()

@@ -1,6 +1,4 @@
-"""The circuit of a terminal's commands, for the tests of what the commands make of it."""
-
-from __future__ import annotations
+"""The circuit of a terminal's commands."""
 
 from breakwall.breaker import CircuitBreaker
 from breakwall.settings import load_settings
@@ -10,8 +8,7 @@ from tests.command import Terminal
 
 def breaker_of(terminal: Terminal) -> CircuitBreaker:
     """The circuit that the terminal's commands share, as another process would hold it."""
-    settings = {k: v for k, v in terminal.environ.items() if k.startswith("BREAKWALL_")}
-    return open_breaker(load_settings({**settings, "BREAKWALL_DATA_DIR": str(terminal.home)}))
+    return open_breaker(load_settings(terminal.settings))
 
 
 def open_circuit(terminal: Terminal) -> None:

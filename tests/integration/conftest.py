@@ -1,6 +1,5 @@
-from __future__ import annotations
-
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +7,20 @@ from pathlib import Path
 import pytest
 
 from breakwall.simulator.client import SimulatorControl
+from tests.acceptance.shop import PaymentService
 from tests.command import ShortTerminal, Terminal, command_line
 from tests.integration.gateway_fixtures import Serve
 from tests.integration.gateway_stub import Script, StubServer
 
-NOBODY = "http://127.0.0.1:9"
-"""A payment service that is not there: on the discard port nobody listens."""
+NO_SERVICE = "http://127.0.0.1:9"
+"""A payment service that does not exist: no program listens on the discard port."""
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Terminal:
     """Commands as processes, on the embedded default, without a payment service."""
     terminal = Terminal(tmp_path)
-    terminal.set(PAYMENT_URL=NOBODY)
+    terminal.set(PAYMENT_URL=NO_SERVICE)
     return terminal
 
 
@@ -28,7 +28,7 @@ def terminal(tmp_path: Path) -> Terminal:
 def short_terminal(tmp_path: Path) -> Terminal:
     """The same commands within this process."""
     terminal = ShortTerminal(tmp_path)
-    terminal.set(PAYMENT_URL=NOBODY)
+    terminal.set(PAYMENT_URL=NO_SERVICE)
     return terminal
 
 
@@ -50,9 +50,25 @@ def payments(short_terminal: Terminal) -> Iterator[SimulatorControl]:
     process.communicate(timeout=20)
 
 
+@pytest.fixture(scope="module")
+def module_payment_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentService]:
+    """A payment service, to be switched, for all tests of a module."""
+    service = PaymentService(tmp_path_factory.mktemp("service"))
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def hanging_service() -> Iterator[str]:
+    """A service that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts payment services that do as their scripts say."""
+    """Starts payment services that run scripts."""
     servers: list[StubServer] = []
 
     def start(script: Script) -> StubServer:

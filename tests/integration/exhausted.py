@@ -1,10 +1,8 @@
-"""A shop in a process of its own that runs out of something: ``python -m tests.integration.exhausted WHAT``.
+"""A shop in a process that exhausts a resource: ``python -m tests.integration.exhausted WHAT``.
 
-It places orders from many threads with too little, and writes what each caller was told as a line of JSON. After a
-line on stdin it places them again, with enough.
+It places orders from many threads with too little of the resource, and writes each caller's answer into a line of JSON.
+After a line on stdin it places them again, with enough.
 """
-
-from __future__ import annotations
 
 import json
 import mmap
@@ -22,15 +20,15 @@ from breakwall.producers import Order, OrderProducer
 
 def main(what: str) -> None:
     producer = OrderProducer.from_settings()
-    if what != "descriptors":  # there also the first use of everything
+    if what != "descriptors":  # without descriptors everything is used for the first time, too
         producer.place(order(f"{what}-warm"))
     with SHORTAGES[what]():
-        # Where there is no memory, none is left for sixty customers of our own either.
+        # Without memory this program cannot start sixty threads either.
         scarce = place_from_threads(producer, what, 1 if what == "memory" else 60)
     say(scarce)
     sys.stdin.readline()
     enough = place(producer, f"{what}-enough")
-    # The same keys again: whatever was told, that is safe.
+    # The same keys again: that is safe after any answer.
     again = {key: place(producer, key) for key in scarce}
     state = producer._breaker.status().state.value
     say({"again": again, "enough": enough, "circuit": state})
@@ -93,7 +91,7 @@ def descriptors() -> Iterator[None]:
 
 @contextmanager
 def descriptors_later() -> Iterator[None]:
-    """Somebody else in the process has taken them all."""
+    """Other code in the process has taken all descriptors."""
     with limit(resource.RLIMIT_NOFILE, 64):
         taken: list[int] = []
         with suppress(OSError):
@@ -108,7 +106,7 @@ def descriptors_later() -> Iterator[None]:
 
 @contextmanager
 def threads() -> Iterator[None]:
-    """No stack can be had for another thread, but memory for everything small."""
+    """There is no memory for another thread's stack, but for everything small."""
     with limit(resource.RLIMIT_AS, _address_space() + 6 * 2**20):
         yield
 

@@ -1,7 +1,5 @@
 """What the integration tests of the HTTP gateway share."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +13,7 @@ from tests.stopwatch import Stopwatch
 PROFILE = GatewayProfile(deduplicates=False, key_life=86_400, looks_up=True, absent_after=30)
 ORDER = ChargeRequest("o-1", "u-1", 10_000, "KRW", "cart-17")
 
-MARGIN = 0.25
-"""Seconds past the deadline that scheduling may cost on a busy machine."""
+MARGIN = 0.25  # Seconds past the deadline for scheduling on a busy machine.
 
 Result = TypeVar("Result")
 Serve = Callable[[Script], StubServer]
@@ -27,7 +24,7 @@ def charge(gateway: HttpGateway, seconds: float = 5.0, order: ChargeRequest = OR
 
 
 def within(seconds: float, call: Callable[[float], Result]) -> Result:
-    """``call(deadline)``'s result; fails where it came later than the deadline."""
+    """The result of ``call(deadline)``; fails if it came later than the deadline."""
     watch = Stopwatch()
     result = call(time.monotonic() + seconds)
     elapsed = watch.seconds

@@ -1,6 +1,4 @@
-"""A TCP server that misbehaves on command, for the tests of the HTTP gateway."""
-
-from __future__ import annotations
+"""A TCP server that runs scripts of the tests of the HTTP gateway, and misbehaves as they say."""
 
 import json
 import socket
@@ -53,6 +51,20 @@ class StubConnection:
         self.sock.close()
 
 
+def hang_before_reading(connection: StubConnection) -> None:
+    connection.hang()
+
+
+def hang_after_reading(connection: StubConnection) -> None:
+    connection.request()
+    connection.hang()
+
+
+def reset_after_reading(connection: StubConnection) -> None:
+    connection.request()
+    connection.reset()
+
+
 class StubServer:
     """Runs ``script`` for each connection, in a thread of its own, on a free port of the loopback.
 
@@ -93,7 +105,9 @@ class StubServer:
 
     def _serve(self, sock: socket.socket) -> None:
         sock.settimeout(20)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is sent is there, on the loopback
+        sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # on the loopback, what is sent has then arrived
         try:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)

@@ -1,9 +1,7 @@
 """A network partition between a gateway and its service, within one machine.
 
-Run by test_gateway_abandoned.py, alone in a network namespace (Linux): its loopback is switched off and on.
+test_linger.py runs it alone in a network namespace (Linux), whose loopback it switches off and on.
 """
-
-from __future__ import annotations
 
 import fcntl
 import socket
@@ -28,7 +26,7 @@ def switch_loopback(*, on: bool) -> None:
 
 
 def anything_on_its_way() -> bool:
-    """Whether a socket of this namespace holds bytes that were not acknowledged, or not read (proc(5))."""
+    """Whether a socket of this namespace has bytes that were not acknowledged or not read (proc(5))."""
     sockets = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
     return any(line.split()[4] != "00000000:00000000" for line in sockets if line.split()[3] != "0A")
 
@@ -45,12 +43,12 @@ def main() -> None:
     with gateway_to(StubServer(serve).url, keepalive=60) as gateway:
         before = charge(gateway, order=replace(ORDER, order_id="before")).outcome
         switch_loopback(on=False)
-        victim = charge(gateway, 0.3, replace(ORDER, order_id="victim")).outcome
+        cut_off = charge(gateway, 0.3, replace(ORDER, order_id="cut_off")).outcome
         switch_loopback(on=True)
-        patience = time.monotonic() + 20
-        while anything_on_its_way() and time.monotonic() < patience:
+        deadline = time.monotonic() + 20
+        while anything_on_its_way() and time.monotonic() < deadline:
             time.sleep(0.01)
-        sys.stdout.write(f"before {before}, victim {victim}, executed {executed}")
+        sys.stdout.write(f"before {before}, cut_off {cut_off}, executed {executed}")
 
 
 if __name__ == "__main__":

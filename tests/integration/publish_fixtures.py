@@ -1,6 +1,4 @@
-"""What the tests of publishing share: a publisher for a URL, a stopwatch, and the bound that is promised."""
-
-from __future__ import annotations
+"""What the tests of publishing share: publishers for a URL, and the guaranteed time bound."""
 
 import threading
 from collections.abc import Callable
@@ -9,8 +7,7 @@ from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.stopwatch import timed
 
-BOUND = 1.0
-"""Seconds that no publish may take, whatever the broker does."""
+BOUND = 1.0  # Seconds that no publish may take, whatever the broker does.
 
 
 def settings_for(url: str) -> Settings:

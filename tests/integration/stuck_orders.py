@@ -1,6 +1,4 @@
-"""Orders that wait for a person, for the commands that a person gives."""
-
-from __future__ import annotations
+"""Orders that wait for a person, for the tests of a person's commands."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -29,7 +27,7 @@ def ledger_of(terminal: Terminal) -> Iterator[Ledger]:
 
 
 def in_review(terminal: Terminal, key: str = "cart-1", answer: ChargeAnswer = UNCLEAR) -> Attempt:
-    """An order in review; its attempt, for a result that comes late."""
+    """Make an order in review; returns its attempt, for a late result."""
     terminal.run("db", "upgrade")
     with ledger_of(terminal) as ledger:
         attempt = ledger.accept_sending(Order("u1", 10_000, "KRW", key))

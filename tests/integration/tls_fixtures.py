@@ -1,7 +1,5 @@
 """A TLS front for a server that speaks none, with certificates made on the spot."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import ssl

@@ -1,7 +1,5 @@
 """TLS spoken by hand, so that a test decides which bytes of a record are sent when."""
 
-from __future__ import annotations
-
 import ssl
 
 from tests.integration.gateway_stub import StubConnection

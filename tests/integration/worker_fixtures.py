@@ -1,7 +1,5 @@
 """A worker in a process of its own, and its log."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

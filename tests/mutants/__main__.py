@@ -1,10 +1,8 @@
 """``python -m tests.mutants [--simulate N] [NAME …]``: exits 1 unless every mutant that is tried is noticed.
 
-By the tests of its catalogue entry; with ``--simulate``, by N runs of the simulation instead, as far as the entry
-says that they notice it.
+The tests of its catalogue entry must notice it. With ``--simulate``, N runs of the simulation must, if the entry says
+that they can.
 """
-
-from __future__ import annotations
 
 import argparse
 import shutil
@@ -71,7 +69,7 @@ def _mutate(folder: Path, mutant: Mutant) -> None:
 
 
 def _breaks_a_run(folder: Path, runs: int) -> bool:
-    # Always the same seeds: what the table says can be seen again.
+    # Always the same seeds, so that the result can be repeated.
     command = [sys.executable, "-m", "tests.simulation", "--seed", "0", "--seeds", str(runs)]
     return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 1
 

@@ -1,6 +1,4 @@
-"""What is taken out, where, and which tests must notice."""
-
-from __future__ import annotations
+"""What is removed, where, and which tests must notice."""
 
 from dataclasses import dataclass
 
@@ -24,23 +22,14 @@ PLACE_TESTS = "tests/contract/producers/test_place.py"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One guarantee, taken out.
-
-    Attributes:
-        name: what the table calls it.
-        path: the file.
-        line: text that is there exactly once.
-        instead: what replaces it.
-        tests: what must turn red.
-        simulated: whether the simulation notices it too, in some thousands of runs.
-    """
+    """One guarantee, removed."""
 
     name: str
     path: str
-    line: str
-    instead: str
-    tests: tuple[str, ...]
-    simulated: bool = True
+    line: str  # Text that the file has exactly once.
+    instead: str  # What replaces it.
+    tests: tuple[str, ...]  # What must fail.
+    simulated: bool = True  # Whether the simulation notices it too, in some thousands of runs.
 
 
 MUTANTS = (

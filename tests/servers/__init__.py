@@ -1,8 +1,8 @@
 """Private servers for the tests: PostgreSQL, PgBouncer, Valkey and RabbitMQ, each in a folder of its own, on loopback.
 
-A server is started when the first test asks for it and stopped at the end; a reaper process stops it when
-pytest itself is killed. Every pytest-xdist worker has servers of its own, so a test may stop, freeze or kill
-the one it is given. Nothing of the system's own servers is read or touched.
+A server starts when the first test asks for it and stops at the end; if pytest itself is killed, a reaper process stops
+it. Every pytest-xdist worker has its own servers, so a test may stop, freeze or kill them. The system's own servers are
+neither read nor touched.
 """
 
 from tests.servers.pgbouncer import PgBouncerServer

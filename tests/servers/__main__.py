@@ -1,6 +1,4 @@
-"""``python -m tests.servers``: installs the servers that the tests use; exits 1, naming those that cannot be had."""
-
-from __future__ import annotations
+"""``python -m tests.servers``: installs the servers that the tests use; exits 1 and names those that it cannot."""
 
 import sys
 from collections.abc import Callable

@@ -1,6 +1,4 @@
-"""A disk for one folder, small enough to be filled: a tmpfs, which takes the right to mount one."""
-
-from __future__ import annotations
+"""A small disk for one folder, to be filled: a tmpfs, which needs the right to mount."""
 
 import contextlib
 import os
@@ -16,15 +14,9 @@ BALLOON = "balloon"
 
 
 class SmallDisk:
-    """Mounted over a folder, which is made where it is missing; it goes with the workspace.
+    """Mounted over a folder, whose content is hidden until the workspace unmounts it in the end.
 
-    Args:
-        workspace: unmounts it in the end.
-        folder: what was in it cannot be seen until then.
-        megabytes: what it holds.
-
-    Raises:
-        UnavailableError: nothing may be mounted here.
+    Raises `UnavailableError` if this process may not mount.
     """
 
     def __init__(self, workspace: Workspace, folder: Path, megabytes: int) -> None:
@@ -38,8 +30,8 @@ class SmallDisk:
         self.folder = folder
 
     def fill(self) -> None:
-        """Take all the room that there is, in one file."""
-        # In great pieces first, for the time that it takes.
+        """Use up all space, in one file."""
+        # Large pieces first: that is faster.
         with (self.folder / BALLOON).open("ab", buffering=0) as file:
             for piece in (1_048_576, 4096):
                 with contextlib.suppress(OSError):
@@ -47,7 +39,7 @@ class SmallDisk:
                         file.write(bytes(piece))
 
     def free(self) -> None:
-        """Give it back. Safe to call twice."""
+        """Free the space again. Safe to call twice."""
         (self.folder / BALLOON).unlink(missing_ok=True)
 
     @contextlib.contextmanager

@@ -1,6 +1,4 @@
-"""Debian's packages of servers: installed when a test needs one, without starting what is in them."""
-
-from __future__ import annotations
+"""Debian's packages of servers: installed when a test needs one, without starting the server."""
 
 import contextlib
 import fcntl
@@ -23,10 +21,7 @@ def can_install() -> bool:
 
 
 def install(package: str, present: Callable[[], T | None]) -> T | None:
-    """Have the package installed; one process at a time. Returns what ``present`` finds, before or afterwards.
-
-    Returns None where the package cannot be had.
-    """
+    """Install the package if needed, one process at a time; returns what ``present`` finds, or None."""
     with _one_at_a_time():
         found = present()
         if found is not None or not can_install():
@@ -41,10 +36,10 @@ def install(package: str, present: Callable[[], T | None]) -> T | None:
 
 
 def program(name: str, package: str) -> Path | None:
-    """A program of a package, installed where it is not there yet; None where it cannot be had."""
+    """A program of a package, installed if it is missing; None if it cannot be had."""
 
     def present() -> Path | None:
-        # Servers are in /usr/sbin, which is not on everybody's path.
+        # Servers are in /usr/sbin, which is not on the path of every user.
         found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
         return Path(found) if found else None
 

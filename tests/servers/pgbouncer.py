@@ -1,11 +1,8 @@
 """A private PgBouncer in transaction mode before a private PostgreSQL, from Debian's package."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import signal
-import subprocess
 from typing import ClassVar
 
 import psycopg
@@ -15,8 +12,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.server import Server, UnavailableError, version_of
 from tests.servers.workspace import Workspace
 
-POOL_SIZE = 3
-"""Server connections for all clients of a database: so few that every one of them serves many."""
+POOL_SIZE = 3  # Server connections for all clients of a database: so few that each serves many clients.
 
 SETTINGS = """
 [databases]
@@ -39,9 +35,9 @@ log_disconnections = 0
 
 
 class PgBouncerServer(Server):
-    """`url` takes the name of a database behind it. Nothing is ignored that a client asks for at its start.
+    """`url` takes the name of a database behind it; ``statements`` is one in statement mode.
 
-    The database ``statements`` is one of PostgreSQL's in statement mode.
+    It ignores none of the parameters that a client sends when it connects.
     """
 
     name = "PgBouncer"
@@ -54,7 +50,7 @@ class PgBouncerServer(Server):
         super().__init__(workspace)
         self._program = found
         self._postgres = postgres
-        self._user = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root, as PostgreSQL does
+        self._user = "nobody" if os.geteuid() == 0 else None  # PgBouncer refuses to run as root
 
     @property
     def description(self) -> str:
@@ -77,9 +73,6 @@ class PgBouncerServer(Server):
     def _command(self) -> list[str]:
         return [str(self._program), str(self.folder / "pgbouncer.ini")]
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        return self._run_in_background(self._command(), user=self._user)
-
     def _answers(self) -> bool:
         try:
             # Its console, which answers without PostgreSQL.
@@ -89,6 +82,3 @@ class PgBouncerServer(Server):
         except psycopg.OperationalError:
             return False
         return True
-
-    def _remove_data(self) -> None:
-        """It keeps none."""

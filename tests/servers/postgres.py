@@ -3,8 +3,6 @@
 Only the wheel's programs are used: its own Python part adds a system user and holds a machine-wide lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import itertools
@@ -20,10 +18,10 @@ from pathlib import Path
 import psycopg
 
 from tests.servers.disk import SmallDisk
-from tests.servers.server import Server, UnavailableError, empty_folder, version_of
+from tests.servers.server import Server, UnavailableError, version_of
 from tests.servers.workspace import Workspace
 
-# Tests kill processes, never the machine: what was written is in the kernel's hands and survives that.
+# Tests kill processes, never the machine: the kernel keeps what they have written.
 FAST = (
     "fsync=off",
     "full_page_writes=off",
@@ -33,19 +31,12 @@ FAST = (
     "max_wal_senders=0",
 )
 
-
-SMALL_DISK = 256
-"""Megabytes; an empty database takes 40."""
-
-THRIFTY = ("max_wal_size=64MB", "min_wal_size=32MB")
-"""On a small disk."""
-
-PIECES_OF_LOG = 8
-"""More than are there at any time, with `THRIFTY`."""
-
+SMALL_DISK = 256  # Megabytes; an empty database takes 40.
+SMALL_LOG = ("max_wal_size=64MB", "min_wal_size=32MB")  # On a small disk.
+LOG_SEGMENTS = 8  # More than there are at any time with `SMALL_LOG`.
 
 RECOVERY = 10.0
-"""Seconds that it is given for that after a PANIC. PostgreSQL 18 does not always notice that it has failed."""
+"""Seconds for its own recovery from a PANIC. PostgreSQL 18 does not always notice that its recovery has failed."""
 
 
 def programs() -> Path:
@@ -91,25 +82,21 @@ class PostgresServer(Server):
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
 
     def take_a_small_disk(self) -> None:
-        """Have its data on a disk of its own, `disk`. Before the first start.
-
-        Raises:
-            UnavailableError: nothing may be mounted here.
-        """
+        """Put the data on a disk of its own, `disk`, before the first start; `UnavailableError` without the right."""
         self.disk = SmallDisk(self.workspace, self.folder / "data", SMALL_DISK)
 
     def use_up_the_log(self) -> None:
-        """Have it need room for the next piece of its log: without any, it ends with a PANIC."""
+        """Make it need space for the next segment of its log: without space it ends with a PANIC."""
         with contextlib.suppress(psycopg.Error), psycopg.connect(self._dsn, autocommit=True) as connection:
-            for _ in range(PIECES_OF_LOG):
+            for _ in range(LOG_SEGMENTS):
                 connection.execute("SELECT pg_logical_emit_message(true, '', '')")
                 connection.execute("SELECT pg_switch_wal()")
 
     def ensure_running(self) -> None:
-        """Also after a PANIC: it recovers by itself, has given up, or waits for ever for what has failed."""
+        """Also after a PANIC: it recovers, has given up, or waits for ever for a recovery that has failed."""
         self.resume()
         if not self._recovers():
-            self.kill()  # gives back what the ended one held, too
+            self.kill()  # also frees what an ended one held
         self.start()
 
     def _recovers(self) -> bool:
@@ -190,13 +177,10 @@ class PostgresServer(Server):
             "listen_addresses=127.0.0.1",
             f"unix_socket_directories={self.folder}",
             *FAST,
-            *(THRIFTY if self.disk else ()),
+            *(SMALL_LOG if self.disk else ()),
         )
         options = [part for setting in settings for part in ("-c", setting)]
         return [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options]
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        return self._run_in_background(self._command(), user=self._user)
 
     def _answers(self) -> bool:
         try:
@@ -204,9 +188,6 @@ class PostgresServer(Server):
         except psycopg.OperationalError:
             return False
         return True
-
-    def _remove_data(self) -> None:
-        empty_folder(self.folder / "data")
 
 
 def _open_to_all(path: Path) -> bool:
@@ -220,7 +201,7 @@ def _copy(programs: Path, to: Path) -> Path:
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, to / libraries.name)
-    for copied in (to, *to.rglob("*")):  # installed under a umask that keeps them from others
+    for copied in (to, *to.rglob("*")):  # they may have been installed under a strict umask
         if not copied.is_symlink():
             mode = copied.stat().st_mode
             copied.chmod(mode | 0o044 | (mode & 0o100) >> 3 | (mode & 0o100) >> 6)

@@ -1,7 +1,5 @@
 """Finds the processes that belong to a folder."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import psutil
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Those that work in the folder or name it on their command line, as ``PID NAME``."""
+    """The processes that run in the folder or name it on their command line, as ``PID NAME``."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -21,7 +19,7 @@ def processes_of(folder: Path) -> list[str]:
 
 
 def wait_until_none_is_left(folder: Path, timeout: float) -> list[str]:
-    """Those that are still there after ``timeout`` seconds; returns as soon as there are none."""
+    """Wait until there are none; returns those that are still there after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while (left := processes_of(folder)) and time.monotonic() < deadline:
         time.sleep(0.02)

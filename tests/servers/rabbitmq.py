@@ -1,6 +1,4 @@
-"""A private RabbitMQ node: from a binary that is present, else installed, else in a container."""
-
-from __future__ import annotations
+"""A private RabbitMQ node: from a program that is present, else installed, else in a container."""
 
 import contextlib
 import json
@@ -16,14 +14,14 @@ from pathlib import Path
 import amqp
 
 from tests.servers import rabbitmq_sources as sources
-from tests.servers.server import START_TIMEOUT, Server, UnavailableError, empty_folder
+from tests.servers.server import START_TIMEOUT, Server, UnavailableError
 from tests.servers.workspace import Workspace
 
 VHOSTS_AT_ONCE = 20  # rabbitmqctl takes about a second and a half, however many it makes
 
 
 class RabbitServer(Server):
-    """`url` takes a virtual host's name; `fresh_url` hands out an unused one."""
+    """`url` takes a virtual host's name; `fresh_url` makes an unused one."""
 
     name = "RabbitMQ"
 
@@ -34,11 +32,7 @@ class RabbitServer(Server):
 
     @abstractmethod
     def control(self, *arguments: str, stdin: str = "") -> str:
-        """Run ``rabbitmqctl`` against the node and return what it printed.
-
-        Raises:
-            RuntimeError: it failed.
-        """
+        """Run ``rabbitmqctl`` for the node and return its output; `RuntimeError` if it fails."""
 
     def url(self, name: str = "%2F") -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{name}"
@@ -57,11 +51,17 @@ class RabbitServer(Server):
         self.control("set_vm_memory_high_watermark", "0.9")
 
     def raise_disk_alarm(self) -> None:
-        """The same, as where its disk is nearly full."""
+        """The same, as if its disk were nearly full."""
         self.control("set_disk_free_limit", "1000000GB")
 
     def clear_disk_alarm(self) -> None:
         self.control("set_disk_free_limit", "1MB")
+
+    def queue_types(self, url: str) -> dict[str, str]:
+        """The queues of the virtual host of a URL, each with its type."""
+        table = self.control("list_queues", "--vhost", url.rpartition("/")[2], "name", "type")
+        rows = [line.split() for line in table.splitlines()]
+        return {name: kind for name, kind in rows if name != "name"}
 
     def wipe(self) -> None:
         self._unused.clear()
@@ -87,7 +87,7 @@ class RabbitServer(Server):
 
 
 class RabbitNode(RabbitServer):
-    """A node as a child process, with an epmd of its own, so that nothing of it stays behind."""
+    """A node as a child process, with its own epmd, so that nothing stays behind."""
 
     def __init__(self, workspace: Workspace, scripts: Path) -> None:
         super().__init__(workspace)
@@ -130,7 +130,7 @@ class RabbitNode(RabbitServer):
         self._start_epmd()
 
     def _start_epmd(self) -> None:
-        """Erlang's port mapper, in the foreground: left to itself, Erlang starts one that never ends."""
+        """Start Erlang's port mapper in the foreground: otherwise Erlang starts one that never ends."""
         if self._epmd is not None and self._epmd.poll() is None:
             return
         command = ["epmd", "-address", "127.0.0.1", "-port", str(self._epmd_port)]
@@ -157,7 +157,7 @@ class RabbitNode(RabbitServer):
         return self._run_in_background(self._command(), env=self._environment())
 
     def _environment(self) -> dict[str, str]:
-        """Everything that would otherwise come from the system's own RabbitMQ, replaced."""
+        """Replaces everything that would otherwise come from the system's own RabbitMQ."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RABBITMQ_", "ERL_"))}
         on_loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
         return {
@@ -182,12 +182,9 @@ class RabbitNode(RabbitServer):
             "RUNNING_UNDER_SYSTEMD": "true",
         }
 
-    def _remove_data(self) -> None:
-        empty_folder(self.folder / "data")
-
 
 class RabbitContainer(RabbitServer):
-    """The official image on a running Docker engine."""
+    """The official image on a Docker engine that runs."""
 
     image = "rabbitmq:4"
 
@@ -239,7 +236,7 @@ class RabbitContainer(RabbitServer):
         return sources.run(["docker", "logs", self._container])
 
     def _prepare(self) -> None:
-        """The image brings what it needs."""
+        """The image has everything."""
 
     def _command(self) -> list[str]:
         port = f"127.0.0.1:{self.port}:5672"
@@ -262,11 +259,7 @@ class RabbitContainer(RabbitServer):
 
 
 def rabbitmq_server_for_this_machine(workspace: Workspace) -> RabbitServer:
-    """A stopped server of the first kind that can be had here; may install one.
-
-    Raises:
-        UnavailableError: none can be had.
-    """
+    """A stopped server of the first kind that this machine can have; may install one. Raises `UnavailableError`."""
     scripts = sources.scripts_present()
     if scripts is None and sources.can_install():
         scripts = sources.install()

@@ -1,7 +1,5 @@
 """Where a RabbitMQ can come from on this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import subprocess
@@ -20,8 +18,8 @@ HOW_TO_HAVE_ONE = (
 def scripts_present() -> Path | None:
     """The folder with RabbitMQ's own ``rabbitmq-server`` and ``rabbitmqctl``, and Erlang on the path.
 
-    On Debian the programs on the path are wrappers that switch to the system's user and node, so the
-    folders with the real ones come first.
+    On Debian the programs on the path are wrappers that change to the system's user and node, so the folder with the
+    real ones comes first.
     """
     if not (shutil.which("erl") and shutil.which("epmd")):
         return None
@@ -52,11 +50,7 @@ def docker_answers() -> bool:
 
 
 def fetch_image(image: str) -> None:
-    """Have the Docker engine hold the image.
-
-    Raises:
-        UnavailableError: it cannot be had.
-    """
+    """Make sure that the Docker engine has the image; `UnavailableError` if it cannot get it."""
     with contextlib.suppress(RuntimeError):
         run(["docker", "image", "inspect", image])
         return
@@ -67,7 +61,7 @@ def fetch_image(image: str) -> None:
 
 
 def plan() -> str:
-    """What a test that needs RabbitMQ will get, without getting it yet."""
+    """Where a test's RabbitMQ will come from. Installs nothing."""
     scripts = scripts_present()
     if scripts is not None:
         return describe(scripts)
@@ -77,5 +71,5 @@ def plan() -> str:
 
 
 def install() -> Path | None:
-    """Install Debian's package. Returns None where it cannot be had, so that a Docker engine can take its place."""
+    """Install Debian's package; None if it cannot be had: then a Docker engine may serve."""
     return packages.install("rabbitmq-server", scripts_present)

@@ -1,11 +1,9 @@
 """A small process that outlives pytest by a moment and stops what pytest left running.
 
-It reads lines from its standard input: ``+PID SIGNAL`` and ``-PID`` for a server process that started or
-ended, ``rm PATH`` for a folder to remove, ``run JSON-LIST`` for a command to run. When the other end closes,
-also because pytest was killed with -9, it carries them out and ends. Standard library only.
+It reads lines from its standard input: ``+PID SIGNAL`` and ``-PID`` for a server process that started or ended,
+``rm PATH`` for a folder to remove, ``run JSON-LIST`` for a command to run. When its input ends, also because pytest was
+killed with -9, it does all that and ends. It uses only the standard library.
 """
-
-from __future__ import annotations
 
 import contextlib
 import json
@@ -16,7 +14,7 @@ import subprocess
 import sys
 import time
 
-GRACE = 3.0  # a PostgreSQL that was told to stop at once needs well under a second
+GRACE = 3.0  # PostgreSQL stops at once in well under a second
 
 
 def main() -> None:

@@ -1,6 +1,4 @@
-"""A private Valkey, from the wheel that Breakwall itself depends on, else from the path."""
-
-from __future__ import annotations
+"""A private Valkey: from the wheel that Breakwall itself depends on, else from the path."""
 
 import itertools
 from collections import Counter
@@ -9,7 +7,7 @@ from pathlib import Path
 import redis
 
 from breakwall.broker.embedded.server import NoServerProgramError, find_server_program
-from tests.servers.server import Server, UnavailableError, empty_folder, version_of
+from tests.servers.server import Server, UnavailableError, version_of
 from tests.servers.workspace import Workspace
 
 DATABASES = 64
@@ -22,8 +20,22 @@ def program() -> Path:
         raise UnavailableError(str(error)) from None
 
 
+def configuration(port: int, data: Path) -> dict[str, object]:
+    """The options of a server that keeps over ``kill`` what it has acknowledged."""
+    return {
+        "bind": "127.0.0.1",
+        "port": port,
+        "dir": data,
+        "databases": DATABASES,
+        "appendonly": "yes",
+        "appendfsync": "no",  # with any other value a write may wait behind a sync, and be lost by a kill
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+
+
 class RedisServer(Server):
-    """Keeps what it acknowledged over ``kill`` (append-only file); `url` takes a database's number."""
+    """Keeps over ``kill`` what it has acknowledged (append-only file); `url` takes a database's number."""
 
     name = "Redis"
 
@@ -40,14 +52,14 @@ class RedisServer(Server):
         return f"redis://127.0.0.1:{self.port}/{name}"
 
     def fresh_url(self) -> str:
-        """An empty database that no earlier test has used lately."""
+        """An empty database; the last test that used it is long over."""
         url = self.url(str(next(self._numbers)))
         with redis.Redis.from_url(url) as client:
             client.flushdb()
         return url
 
     def commands(self) -> Counter[str]:
-        """How often each command was run since the start, on all databases; subtract two to count between."""
+        """How often each command has run on all databases; the difference of two counts is what ran between them."""
         with redis.Redis(port=self.port) as client:
             stats = client.info("commandstats")
         counts = Counter(
@@ -61,16 +73,7 @@ class RedisServer(Server):
         (self.folder / "data").mkdir(exist_ok=True)
 
     def _command(self) -> list[str]:
-        options = {
-            "bind": "127.0.0.1",
-            "port": self.port,
-            "dir": self.folder / "data",
-            "databases": DATABASES,
-            "appendonly": "yes",
-            "appendfsync": "no",  # with any other value a write may wait behind a sync, and be lost by a kill
-            "save": "",
-            "maxmemory-policy": "noeviction",
-        }
+        options = configuration(self.port, self.folder / "data")
         return [
             str(self.program),
             *(part for key, value in options.items() for part in (f"--{key}", str(value))),
@@ -82,9 +85,6 @@ class RedisServer(Server):
                 return bool(client.ping())
         except redis.RedisError:
             return False
-
-    def _remove_data(self) -> None:
-        empty_folder(self.folder / "data")
 
 
 def describe(found: Path) -> str:

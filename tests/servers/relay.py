@@ -1,6 +1,4 @@
-"""What stands between a client and a PostgreSQL, and loses a connection at the worst moment."""
-
-from __future__ import annotations
+"""A relay between a client and PostgreSQL that cuts a connection at its commit."""
 
 import select
 import socket
@@ -8,11 +6,7 @@ import threading
 
 
 class Relay:
-    """Passes connections on to a port of this machine, until it is told to cut one.
-
-    Args:
-        to_port: the server's.
-    """
+    """Relays connections to a port of this machine until it has to cut one."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
@@ -31,7 +25,7 @@ class Relay:
         return bool(self._cuts)
 
     def close(self) -> None:
-        """Take no connections any more; those that are there end with their client."""
+        """Accept no more connections; the open ones end with their client."""
         # Closing alone does not wake up a thread in `accept`.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -61,7 +55,7 @@ class Relay:
             if client in ready:
                 if not (asked := client.recv(65_536)):
                     return
-                # With its end: a level of isolation has the word in it, too.
+                # With the end of the text: the name of an isolation level contains the word, too.
                 if b"COMMIT\0" in asked and self._cuts:
                     self._cut(asked, server)
                     return
@@ -70,4 +64,4 @@ class Relay:
     def _cut(self, commit: bytes, server: socket.socket) -> None:
         if self._cuts.pop():
             server.sendall(commit)
-            server.recv(65_536)  # it answers when it has committed
+            server.recv(65_536)  # the answer comes after the commit

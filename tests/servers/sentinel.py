@@ -1,7 +1,5 @@
 """A private Redis with a replica and three sentinels, all of one program: Debian's redis-server, or a Valkey's."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Callable
@@ -12,33 +10,25 @@ from urllib.parse import quote
 import redis
 
 from tests.servers import packages
-from tests.servers.redis import DATABASES
-from tests.servers.server import Server, UnavailableError, empty_folder
+from tests.servers.redis import DATABASES, configuration
+from tests.servers.server import Server, UnavailableError
 from tests.servers.workspace import Workspace
 
 T = TypeVar("T")
 
-MASTER = "payments"
+MASTER_NAME = "payments"
 # Each has to be escaped in a URL. (With a blank Redis writes a configuration that it cannot read.)
 PASSWORD = "red@is"
 SENTINEL_PASSWORD = "senti/nel"
 
 SENTINELS = 3
-DOWN_AFTER = 500
-"""Milliseconds without an answer after which a sentinel takes a server for dead."""
-
-FAILOVER_TIMEOUT = 1000
-"""Milliseconds; the next failover begins after twice this at the earliest."""
-
-PATIENCE = 60.0
+DOWN_AFTER = 500  # Milliseconds without an answer after which a sentinel takes a server for dead.
+FAILOVER_TIMEOUT = 1000  # Milliseconds; the next failover begins after twice this at the earliest.
+TIMEOUT = 60.0  # Seconds for any change of the site, on a busy machine.
 
 
 def debians_redis() -> Path:
-    """Redis's own server, which is a sentinel too.
-
-    Raises:
-        UnavailableError: it is not here and cannot be installed.
-    """
+    """Redis's own server, which is a sentinel too. Raises `UnavailableError`."""
     found = packages.program("redis-server", "redis-server")
     if found is None:
         raise UnavailableError("no redis-server here, and it could not be installed (Debian: redis-server)")
@@ -46,7 +36,7 @@ def debians_redis() -> Path:
 
 
 class Node(Server):
-    """One of the two servers; a replica of ``follows`` from its next start on, where that is set."""
+    """One of the two servers. If ``follows`` is set, it starts as a replica of that port."""
 
     def __init__(self, workspace: Workspace, program: Path, number: int) -> None:
         self.name = f"redis-{program.name}-{number}"  # type: ignore[misc]  # here each server has its own
@@ -63,7 +53,7 @@ class Node(Server):
         )
 
     def role(self) -> str:
-        """``master``, or of a replica whether it has caught up: ``connected``, ``connect``, …; or ``dead``."""
+        """``master``; of a replica whether it has caught up: ``connected``, ``connect``, …; or ``dead``."""
         try:
             with self.client() as client:
                 answer = client.role()
@@ -75,15 +65,7 @@ class Node(Server):
         (self.folder / "data").mkdir(exist_ok=True)
 
     def _command(self) -> list[str]:
-        options = {
-            "bind": "127.0.0.1",
-            "port": self.port,
-            "dir": self.folder / "data",
-            "databases": DATABASES,
-            "appendonly": "yes",
-            "appendfsync": "no",
-            "save": "",
-            "maxmemory-policy": "noeviction",
+        options = configuration(self.port, self.folder / "data") | {
             "requirepass": PASSWORD,
             "masterauth": PASSWORD,
             "repl-diskless-sync-delay": 0,
@@ -97,18 +79,15 @@ class Node(Server):
     def _answers(self) -> bool:
         return self.role() != "dead"
 
-    def _remove_data(self) -> None:
-        empty_folder(self.folder / "data")
-
 
 class SentinelNode(Server):
-    """One sentinel. It keeps what it knows in its configuration file, over restarts too."""
+    """One sentinel. Its configuration file keeps what it knows over restarts."""
 
-    def __init__(self, workspace: Workspace, program: Path, number: int, master_port: int) -> None:
+    def __init__(self, workspace: Workspace, program: Path, number: int, primary_port: int) -> None:
         self.name = f"sentinel-{program.name}-{number}"  # type: ignore[misc]
         super().__init__(workspace)
         self._program = program
-        self._master_port = master_port
+        self._primary_port = primary_port
 
     def url(self, name: str = "") -> str:
         return f"sentinel://127.0.0.1:{self.port}"
@@ -118,30 +97,30 @@ class SentinelNode(Server):
             port=self.port, password=SENTINEL_PASSWORD, socket_timeout=2, decode_responses=True
         )
 
-    def master_port(self) -> int | None:
-        """Where it says the master is."""
+    def primary_port(self) -> int | None:
+        """The primary's port, as this sentinel reports it."""
         try:
             with self.client() as client:
-                answer = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
+                answer = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME)
         except redis.RedisError:
             return None
         return int(answer[1])
 
     def knows(self) -> tuple[int, int]:
         """How many other sentinels and how many replicas it has met."""
-        told = self._about_the_master()
-        return int(told["num-other-sentinels"]), int(told["num-slaves"])
+        state = self._state_of_the_primary()
+        return int(state["num-other-sentinels"]), int(state["num-slaves"])
 
     def is_calm(self) -> bool:
-        """Whether it neither takes the master for dead nor replaces it; a failover that has begun goes on."""
+        """Whether it neither takes the primary for dead nor replaces it. A failover that has begun continues."""
         try:
-            return self._about_the_master()["flags"] == "master"
+            return self._state_of_the_primary()["flags"] == "master"
         except redis.RedisError:
             return False
 
-    def _about_the_master(self) -> dict[str, str]:
+    def _state_of_the_primary(self) -> dict[str, str]:
         with self.client() as client:
-            pairs = client.execute_command("SENTINEL", "MASTER", MASTER)
+            pairs = client.execute_command("SENTINEL", "MASTER", MASTER_NAME)
         return pairs if isinstance(pairs, dict) else dict(zip(pairs[::2], pairs[1::2], strict=True))
 
     def _prepare(self) -> None:
@@ -150,24 +129,24 @@ class SentinelNode(Server):
             file.write_text(
                 f"bind 127.0.0.1\nport {self.port}\ndir {self.folder}\nrequirepass {SENTINEL_PASSWORD}\n"
                 f"sentinel sentinel-pass {SENTINEL_PASSWORD}\n"
-                f"sentinel monitor {MASTER} 127.0.0.1 {self._master_port} 2\n"
-                f"sentinel auth-pass {MASTER} {PASSWORD}\n"
-                f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER}\n"
-                f"sentinel failover-timeout {MASTER} {FAILOVER_TIMEOUT}\n"
+                f"sentinel monitor {MASTER_NAME} 127.0.0.1 {self._primary_port} 2\n"
+                f"sentinel auth-pass {MASTER_NAME} {PASSWORD}\n"
+                f"sentinel down-after-milliseconds {MASTER_NAME} {DOWN_AFTER}\n"
+                f"sentinel failover-timeout {MASTER_NAME} {FAILOVER_TIMEOUT}\n"
             )
 
     def _command(self) -> list[str]:
         return [str(self._program), str(self.folder / "conf"), "--sentinel"]
 
     def _answers(self) -> bool:
-        return self.master_port() is not None
+        return self.primary_port() is not None
 
     def _remove_data(self) -> None:
         (self.folder / "conf").unlink(missing_ok=True)
 
 
 class SentinelSite:
-    """All of it. `fail_over` loses the master; `hand_over` has the two change places."""
+    """The two servers and the sentinels. `fail_over` kills the primary; `hand_over` swaps primary and replica."""
 
     def __init__(self, workspace: Workspace, program: Path) -> None:
         self.nodes = [Node(workspace, program, number) for number in range(2)]
@@ -178,27 +157,27 @@ class SentinelSite:
         self._numbers = itertools.cycle(range(1, DATABASES))
 
     @property
-    def master(self) -> Node:
-        """The server that the sentinels name. On a busy machine they replace one unasked, and disagree meanwhile."""
+    def primary(self) -> Node:
+        """The server that all sentinels report. On a busy machine they may replace it and disagree meanwhile."""
         return self._wait(self._named)
 
     @property
     def replica(self) -> Node:
         """The other one."""
-        return next(node for node in self.nodes if node is not self.master)
+        return next(node for node in self.nodes if node is not self.primary)
 
     def url(self, number: int = 0) -> str:
-        """What a user would set: the master's password in front, the sentinels' behind."""
+        """As a user would set it: the primary's password first, the sentinels' at the end."""
         credentials = f":{quote(PASSWORD, safe='')}@"
         hosts = [f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels]
         sentinels = ";".join(f"sentinel://{host}" for host in [credentials + hosts[0], *hosts[1:]])
-        asked = f"master_name={MASTER}&sentinel_password={quote(SENTINEL_PASSWORD, safe='')}"
-        return f"{sentinels}/{number}?{asked}"
+        parameters = f"master_name={MASTER_NAME}&sentinel_password={quote(SENTINEL_PASSWORD, safe='')}"
+        return f"{sentinels}/{number}?{parameters}"
 
     def fresh_url(self) -> str:
-        """An empty database that no earlier test has used lately."""
+        """An empty database; the last test that used it is long over."""
         number = next(self._numbers)
-        with self.master.client(number) as client:
+        with self.primary.client(number) as client:
             client.flushdb()
         return self.url(number)
 
@@ -209,7 +188,7 @@ class SentinelSite:
         self._wait(self._healthy)
 
     def ensure_running(self) -> None:
-        """Up, one master with one replica that has caught up, whatever the test before did."""
+        """Make one primary and one replica that has caught up, whatever the test before did."""
         for server in (*self.sentinels, *self.nodes):
             server.resume()
         for sentinel in self.sentinels:
@@ -217,28 +196,28 @@ class SentinelSite:
         for node in self.nodes:
             self._bring_back(node)
         if self.replica.role() == "master":
-            self._follow(self.replica, self.master)
+            self._follow(self.replica, self.primary)
         self._wait(self._healthy)
 
     def fail_over(self) -> Node:
-        """``kill -9`` for the master; returns when the sentinels have made the replica the new one, which it is."""
+        """``kill -9`` for the primary; returns the replica when the sentinels have made it the primary."""
         self._wait(self._healthy)
-        lost, heir = self.master, self.replica
+        lost, heir = self.primary, self.replica
         lost.kill()
         self._wait(lambda: self._agreed_on(heir))
         return heir
 
     def wait_for_the_replica(self) -> None:
-        """Until it has all that the master has acknowledged so far."""
-        with self.master.client() as client:
-            client.wait(1, int(PATIENCE * 1000))
+        """Until it has everything that the primary has acknowledged so far."""
+        with self.primary.client() as client:
+            client.wait(1, int(TIMEOUT * 1000))
 
     def hand_over(self) -> Node:
-        """The sentinels make the replica the master and the master its replica; no server ends meanwhile.
+        """Let the sentinels swap primary and replica; no server ends meanwhile.
 
-        Whoever is connected to the former master stays so, and learns from its answers what it has become.
+        Clients stay connected to the former primary, whose answers are then those of a replica.
         """
-        former, heir = self.master, self.replica
+        former, heir = self.primary, self.replica
         self._wait(self._begin_failover)
         self._wait(lambda: self._agreed_on(heir))
         self._follow(former, heir)
@@ -252,7 +231,7 @@ class SentinelSite:
     def _bring_back(self, node: Node) -> None:
         if node.running:
             return
-        # A sentinel makes a returning master a replica by itself, but takes its time.
+        # A sentinel would make a returning primary a replica by itself, but slowly.
         others = [other.port for other in self.nodes if other is not node and other.role() == "master"]
         node.follows = others[0] if others else None
         node.start()
@@ -260,36 +239,36 @@ class SentinelSite:
     def _begin_failover(self) -> bool:
         try:
             with self.sentinels[0].client() as client:
-                client.execute_command("SENTINEL", "FAILOVER", MASTER)
-        except redis.ResponseError:  # it takes a moment to believe in a replica that has just come back
+                client.execute_command("SENTINEL", "FAILOVER", MASTER_NAME)
+        except redis.ResponseError:  # a sentinel accepts a replica only some time after its return
             return False
         return True
 
-    def _follow(self, node: Node, master: Node) -> None:
-        # A sentinel comes to that by itself, after eight seconds.
+    def _follow(self, node: Node, primary: Node) -> None:
+        # A sentinel would do it by itself, after eight seconds.
         with node.client() as client:
-            client.replicaof("127.0.0.1", master.port)
+            client.replicaof("127.0.0.1", primary.port)
 
-    def _told(self) -> set[int]:
-        return {port for sentinel in self.sentinels if (port := sentinel.master_port()) is not None}
+    def _reported(self) -> set[int]:
+        return {port for sentinel in self.sentinels if (port := sentinel.primary_port()) is not None}
 
     def _named(self) -> Node | None:
-        told = self._told()
-        return next((node for node in self.nodes if told == {node.port}), None)
+        reported = self._reported()
+        return next((node for node in self.nodes if reported == {node.port}), None)
 
     def _agreed_on(self, node: Node) -> bool:
-        return self._told() == {node.port} and node.role() == "master"
+        return self._reported() == {node.port} and node.role() == "master"
 
     def _healthy(self) -> bool:
         roles = sorted(node.role() for node in self.nodes)
         return (
             roles == ["connected", "master"]
             and all(one.is_calm() for one in self.sentinels)
-            and len(self._told()) == 1
+            and len(self._reported()) == 1
         )
 
     def _wait(self, condition: Callable[[], T | None]) -> T:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (met := condition()):
             if time.monotonic() > deadline:
                 raise RuntimeError("\n".join(sentinel.log()[-1500:] for sentinel in self.sentinels))

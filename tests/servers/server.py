@@ -1,6 +1,4 @@
-"""What every private server can do: start, stop, be killed, be frozen, be wiped."""
-
-from __future__ import annotations
+"""What every private server can do: start, stop, be killed, frozen and wiped."""
 
 import contextlib
 import os
@@ -23,21 +21,18 @@ START_TIMEOUT = 60.0  # RabbitMQ on a busy two-core machine; the others are up i
 
 
 class UnavailableError(Exception):
-    """This machine cannot run that server; the message says why and what would help."""
+    """This machine cannot run the server; the message says why and what helps."""
 
 
 def not_available(name: str, why: str) -> NoReturn:
-    """Skip the test, naming the server that is missing. Under CI a missing server is a failure."""
+    """Skip the test and name the missing server. In CI a missing server is a failure."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(f"{name}: {why}", pytrace=False)
     pytest.skip(f"{name}: {why}")
 
 
 class Server(ABC):
-    """One private server process, on the same port for its whole life, restarts included.
-
-    The object is made stopped. `start` returns when the server answers.
-    """
+    """One private server process, on the same port also after a restart. `start` returns when it answers."""
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -48,10 +43,11 @@ class Server(ABC):
         self.folder = workspace.subfolder(self.name.lower())
         self.port = workspace.free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._user: str | None = None
 
     @property
     def description(self) -> str:
-        """What runs and where it came from, for people: ``Valkey 9.1.2 from the wheel``."""
+        """What runs and where it comes from: ``Valkey 9.1.2 from the wheel``."""
         return self.name
 
     @abstractmethod
@@ -64,8 +60,8 @@ class Server(ABC):
     @abstractmethod
     def _answers(self) -> bool: ...
 
-    @abstractmethod
-    def _remove_data(self) -> None: ...
+    def _remove_data(self) -> None:
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
 
     @property
     def pid(self) -> int:
@@ -79,11 +75,7 @@ class Server(ABC):
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start and wait until it answers; does nothing where it runs already.
-
-        Raises:
-            RuntimeError: it ended or stayed silent; with the end of its log.
-        """
+        """Start it if it does not run, and wait until it answers; `RuntimeError` with its log if it does not."""
         if self.running:
             return
         self._prepare()
@@ -92,7 +84,7 @@ class Server(ABC):
         self._wait_until_it_answers()
 
     def stop(self) -> None:
-        """Stop as an administrator would, keeping the data."""
+        """Stop it as an administrator would; the data stays."""
         if not self.running:
             return
         self.resume()
@@ -138,12 +130,12 @@ class Server(ABC):
         self.start()
 
     def ensure_running(self) -> None:
-        """Up and answering, whatever the test before did to it."""
+        """Make it answer, whatever the test before did to it."""
         self.resume()
         self.start()
 
     def close(self) -> None:
-        """The end: the data is not needed any more."""
+        """End it; the data is not needed any more."""
         self.kill()
 
     def log(self) -> str:
@@ -152,10 +144,10 @@ class Server(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """What has to be there before the process starts."""
+        """Make what must exist before the process starts."""
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        return self._run_in_background(self._command())
+        return self._run_in_background(self._command(), user=self._user)
 
     def _run_in_background(
         self, command: list[str], env: dict[str, str] | None = None, user: str | None = None
@@ -169,7 +161,6 @@ class Server(ABC):
                 cwd=self.folder,
                 env=env,
                 user=user,
-                group=None,
                 extra_groups=[] if user else None,
                 start_new_session=True,
             )
@@ -200,7 +191,7 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 
 
 def _frozen(process: psutil.Process) -> bool:
-    """A signal stops one thread after the other; a server of many threads may answer once more until then."""
+    """A signal stops one thread after another; until then a server with many threads may answer once more."""
     tasks = Path(f"/proc/{process.pid}/task")
     if not tasks.exists():
         return bool(process.status() == psutil.STATUS_STOPPED)
@@ -209,7 +200,7 @@ def _frozen(process: psutil.Process) -> bool:
 
 
 def _alive(process: psutil.Process) -> bool:
-    """A zombie is not: it holds nothing but its number until the init process collects it."""
+    """Whether it still holds anything. A zombie holds only its number, until the init process collects it."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -217,7 +208,7 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def version_of(program: Path | str, *arguments: str) -> str:
-    """The first thing that looks like a version in what ``program --version`` prints, else ``?``."""
+    """The first text that looks like a version in the output of ``program --version``, else ``?``."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         answer = subprocess.run(
             [program, *arguments], capture_output=True, text=True, timeout=10, check=False
@@ -226,7 +217,3 @@ def version_of(program: Path | str, *arguments: str) -> str:
         if found:
             return found.group()
     return "?"
-
-
-def empty_folder(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)

@@ -1,6 +1,4 @@
-"""The private servers keep their promises."""
-
-from __future__ import annotations
+"""What tests rely on in the private servers."""
 
 import signal
 import subprocess
@@ -129,7 +127,7 @@ def test_nothing_is_left_of_the_servers_when_pytest_is_killed() -> None:
 
 
 def test_nothing_is_left_of_rabbitmq_either(rabbitmq_server: RabbitServer) -> None:
-    """The fixture makes sure that there is one to be had."""
+    """The fixture makes sure that this machine has one."""
     _check_that_nothing_is_left(SESSION.format(rabbitmq=True))
 
 

@@ -1,7 +1,5 @@
 """Where the servers of one pytest process live: a temporary folder, free ports, and the reaper."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """``python -m tests.simulation --seeds N [--seed S] [--seconds T]``: exits 1 when a seed broke an invariant."""
 
-from __future__ import annotations
-
 import argparse
 import secrets
 import sys
@@ -68,7 +66,7 @@ def _columns(counts: dict[str, int]) -> list[str]:
 
 
 class ProgressLine:
-    """One line that is written over on a terminal, else a line now and then."""
+    """On a terminal one line that changes, elsewhere a new line now and then."""
 
     def __init__(self, number: int) -> None:
         self.started = time.monotonic()

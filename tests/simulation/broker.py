@@ -1,14 +1,10 @@
 """The broker: a queue that loses, doubles, delays and reorders messages, and is wiped now and then."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
-from random import Random
 
-from tests.simulation.engine import Engine, Task
-from tests.simulation.faults import FaultInjector
-from tests.simulation.trace import Trace
+from tests.simulation.engine import Task
+from tests.simulation.world import Part, World
 
 REDELIVERED_AFTER = 20.0
 """Seconds after which the message of a dead worker is delivered again (a visibility timeout)."""
@@ -21,14 +17,11 @@ class Message:
     order_id: str
 
 
-class Broker:
+class Broker(Part):
     """One queue with late acknowledgement."""
 
-    def __init__(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
         self._ready: list[Message] = []
         self._unacknowledged: set[Message] = set()
         self._idle: list[Task] = []
@@ -38,7 +31,7 @@ class Broker:
         return "broker down" in self._faults.down
 
     def accept(self, order_id: str) -> None:
-        """Take one message from a publisher, which takes it for safe from now on."""
+        """Take one message from a publisher, which relies on it from now on."""
         occurs = self._faults.occurs
         if occurs("message lost"):
             self._trace.record("broker", f"loses the message for {order_id}")
@@ -62,7 +55,7 @@ class Broker:
         return message
 
     def acknowledge(self, message: Message) -> None:
-        """The worker has done with it. A broker that is down does not hear it."""
+        """The worker has finished with it. A broker that is down does not notice."""
         if self.down or message not in self._unacknowledged:
             return
         self._unacknowledged.discard(message)
@@ -79,7 +72,7 @@ class Broker:
         self._unacknowledged.clear()
 
     def wake_up(self) -> None:
-        """It is back: let the waiting consumers take what is there."""
+        """The broker is back: let waiting consumers take the messages that are there."""
         for task in self._idle[: len(self._ready)]:
             self._engine.wake(task)
 
@@ -98,17 +91,15 @@ class Broker:
             self._enqueue(message)
 
 
-class SimulatedPublisher:
+class SimulatedPublisher(Part):
     """One process's publisher, with the contract of the real one: it takes under a second and never raises."""
 
-    def __init__(self, engine: Engine, broker: Broker, faults: FaultInjector, rng: Random) -> None:
-        self._engine = engine
+    def __init__(self, world: World, broker: Broker) -> None:
+        super().__init__(world)
         self._broker = broker
-        self._faults = faults
-        self._rng = rng
 
     def publish_many(self, order_ids: list[str]) -> int:
-        """How many the broker has; those after it may have arrived or not."""
+        """Return how many the broker has for certain; some of the others may have arrived too."""
         hangs = self._faults.occurs("publish hangs")
         self._engine.sleep(self._rng.uniform(0.2, 1.0) if hangs else self._rng.uniform(0.001, 0.01))
         if self._broker.down or self._faults.occurs("publish fails"):

@@ -1,7 +1,5 @@
 """The circuit that all processes share, observed: each permit is checked against the circuit's state."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Permit
@@ -9,25 +7,20 @@ from breakwall.breaker.circuit.codec import decode
 from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.stores import StoredCircuit
 from tests.dict_store import DictStore
-from tests.simulation.engine import EndedError, Engine, Process
-from tests.simulation.faults import FaultInjector
-from tests.simulation.trace import Trace, Violation
+from tests.simulation.engine import EndedError, Process
+from tests.simulation.trace import Violation
+from tests.simulation.world import Part, World
 
-EPOCH = 1_795_737_600.0
-"""What the store's clock showed when the run began: 27 November 2026."""
+EPOCH = 1_795_737_600.0  # What the store's clock showed when the run began: 27 November 2026.
 
 
-class SharedCircuit:
-    """The store behind every process's breaker, and the history of what was in it."""
+class SharedCircuit(Part):
+    """The store of every process's breaker, and its history."""
 
-    def __init__(
-        self, engine: Engine, faults: FaultInjector, trace: Trace, config: CircuitBreakerConfig
-    ) -> None:
+    def __init__(self, world: World, config: CircuitBreakerConfig) -> None:
+        super().__init__(world)
         self.config = config
-        self.memory = DictStore(lambda: EPOCH + engine.now)
-        self._engine = engine
-        self._faults = faults
-        self._trace = trace
+        self.memory = DictStore(lambda: EPOCH + world.engine.now)
         self._state = CircuitState.CLOSED
         self._closed_until = 0.0
         self._lost_at = float("-inf")
@@ -50,10 +43,9 @@ class SharedCircuit:
         self._check_probes(circuit)
 
     def check_admission(self, process: str, permit: Permit) -> None:
-        """A call was permitted: by a lease, or because the circuit was closed a moment ago.
+        """Check a permit: it needs a lease, or a circuit that was closed a moment ago.
 
-        A process whose store was gone a moment ago uses a circuit of its own, which cannot be compared with
-        the shared one.
+        A process that lost the store a moment ago uses a local circuit, which may differ from the shared one.
         """
         moment_ago = self._engine.now - self.config.refresh_interval
         if permit.is_probe or self._lost_at >= moment_ago:
@@ -68,7 +60,7 @@ class SharedCircuit:
 
 
 class ProcessStore:
-    """One process's way to the shared store; a dead process's writes do not arrive."""
+    """One process's connection to the shared store; a dead process's writes do not arrive."""
 
     remote = False
 

@@ -1,46 +1,38 @@
-"""Customers: they place orders, sometimes twice, sometimes wrongly, and again until an answer comes."""
-
-from __future__ import annotations
+"""Customers place orders, sometimes twice or wrongly, and repeat until an answer comes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
 
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
 from breakwall.producers.producer import PlaceResult
-from tests.simulation.engine import Engine
 from tests.simulation.processes import ProducerProcess
-from tests.simulation.trace import Trace, Violation
+from tests.simulation.trace import Violation
+from tests.simulation.world import Part, World
 
 
 @dataclass
 class Customer:
-    """One order, and the answers that its customer got.
-
-    ``placed_again``: the database has lost the order, which may have been charged by then.
-    """
+    """One order, and the answers that its customer got."""
 
     order: Order
     answers: list[PlaceResult] = field(default_factory=list)
-    placed_again: bool = False
+    placed_again: bool = False  # The database had lost the order, which may have been charged.
 
 
-class Customers:
+class Customers(Part):
     """All customers of a run.
 
     Args:
-        producers: those that are alive.
-        orders: which are placed one by one at the beginning.
-        more: which come between the moments ``since`` and ``until``.
-        accepted: which were accepted before the run, and their ids.
+        producers: returns the live ones.
+        orders: are placed one by one at the beginning.
+        more: are placed between the moments ``since`` and ``until``.
+        accepted: were accepted before the run; with their ids.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        rng: Random,
-        trace: Trace,
+        world: World,
         producers: Callable[[], list[ProducerProcess]],
         *,
         orders: list[Order],
@@ -49,9 +41,8 @@ class Customers:
         since: float,
         until: float,
     ) -> None:
-        self._engine = engine
-        self._rng = rng
-        self._trace = trace
+        super().__init__(world)
+        rng = world.rng
         self._producers = producers
         self._calls = 0
         served = [
@@ -76,7 +67,7 @@ class Customers:
         return all(customer.answers for customer in self.all)
 
     def compare_with(self, statuses: dict[str, str]) -> None:
-        """The database was restored. A customer who knows of more than it does places again. ``statuses``: by key."""
+        """After a restore: place each order again whose answer the database has lost. ``statuses``: by key."""
         for customer in self.all:
             status = statuses.get(customer.order.idempotency_key)
             finished = {result.status for result in customer.answers} & {
@@ -94,7 +85,7 @@ class Customers:
         self._engine.after(seconds, lambda: self._call([customer], self._place))
 
     def _schedule_call(self, group: list[Customer], at: float) -> None:
-        """One customer places; several, or one who has time, are queued without a charge."""
+        """One customer places the order, or enqueues it in one case of five; several enqueue theirs together."""
         call = self._place if len(group) == 1 and self._rng.random() < 0.8 else self._enqueue
         for _ in range(2 if self._rng.random() < 0.15 else 1):
             self._engine.at(at, lambda: self._call(group, call))
@@ -102,7 +93,7 @@ class Customers:
             self._engine.at(at + self._rng.uniform(0.0, 60.0), lambda: self._call(group, self._reuse_key))
 
     def _call(self, group: list[Customer], call: Callable[[ProducerProcess, list[Customer]], None]) -> None:
-        """Call some producer, and again some producer when no answer comes."""
+        """Call a random producer, and again a random one if no answer comes."""
         alive = self._producers()
         if not alive:
             self._again(group, call)
@@ -126,7 +117,7 @@ class Customers:
         self._answer(group, lambda: process.producer.enqueue(orders))
 
     def _reuse_key(self, process: ProducerProcess, group: list[Customer]) -> None:
-        """The same key for another order: refused, where the key is known."""
+        """Use the key for another order: Breakwall refuses a key that it knows."""
         customer = group[0]
         if not customer.answers:
             return
@@ -151,7 +142,7 @@ class Customers:
             customer.answers.append(result)
 
     def wrong_acknowledgements(self, statuses: dict[str, tuple[str, OrderStatus]]) -> list[str]:
-        """Answers that do not fit the order at the end. ``statuses``: id and final state, by key."""
+        """Answers that contradict the order at the end. ``statuses``: id and final state, by key."""
         found = []
         for customer in self.all:
             key = customer.order.idempotency_key

@@ -1,10 +1,8 @@
-"""Virtual time, and tasks that run one at a time in an order that the seed alone decides.
+"""Virtual time, and tasks that run one at a time in an order that only the seed decides.
 
-Each task is a greenlet, because what it runs is ordinary blocking code; where that would block it comes back here.
-Time moves on only when every task waits.
+Tasks run ordinary blocking code, so each is a greenlet: where it would block, it switches back to the engine. Time
+advances only when every task waits.
 """
-
-from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
@@ -16,60 +14,40 @@ FOREVER = float("inf")
 
 
 class EndedError(BaseException):
-    """The process of this task is dead, or the run is over. Not an `Exception`: no code may survive it."""
+    """The process of this task is dead, or the run is over. Not an `Exception`: no handler may catch it."""
 
 
 class Process:
-    """A simulated operating system process: what its tasks share, and die with.
-
-    Attributes:
-        name: as in the trace.
-        alive: False as soon as it was killed.
-        paused_until: before this moment none of its tasks goes on.
-    """
+    """A simulated operating system process. Its tasks die with it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.alive = True
-        self.paused_until = 0.0
+        self.paused_until = 0.0  # None of its tasks runs before this moment.
         self.tasks: list[Task] = []
 
 
 class Task:
-    """Something that goes on in a process.
+    """A thread of a process."""
 
-    Attributes:
-        about: the order that it works on, for the trace.
-        notes: what the observer keeps about it.
-    """
-
-    __slots__ = ("about", "context", "epoch", "name", "notes", "process")
+    __slots__ = ("about", "context", "epoch", "name", "observed", "process")
 
     context: greenlet
 
     def __init__(self, name: str, process: Process) -> None:
         self.name = name
         self.process = process
-        self.about = ""
-        self.notes: dict[str, object] = {}
-        # The number of the current wait: only the first waker of a wait ends it.
-        self.epoch = 0
+        self.about = ""  # The order that it works on, for the trace.
+        self.observed: dict[str, object] = {}  # The observer's.
+        self.epoch = 0  # The number of the current wait: only the first waker of a wait ends it.
 
 
 class Engine:
-    """The scheduler of one run.
-
-    Args:
-        rng: breaks ties between things that happen at the same moment.
-
-    Attributes:
-        now: seconds since the run began.
-        current: the task that runs; None while a callback does.
-    """
+    """The scheduler of one run. ``rng`` orders what happens at the same moment."""
 
     def __init__(self, rng: Random) -> None:
-        self.now = 0.0
-        self.current: Task | None = None
+        self.now = 0.0  # Seconds since the run began.
+        self.current: Task | None = None  # The task that runs; None while a callback runs.
         self._rng = rng
         self._queue: list[tuple[float, float, int, Task | Callable[[], None], int]] = []
         self._count = 0
@@ -78,7 +56,7 @@ class Engine:
         self._over = False
         self._main = getcurrent()
 
-    # --- for everybody
+    # --- for every caller
 
     def at(self, moment: float, callback: Callable[[], None]) -> None:
         """Run ``callback``, which must not wait, at a moment that is not past."""
@@ -97,11 +75,11 @@ class Engine:
         self._push(self.now + delay, task, task.epoch)
 
     def wake(self, task: Task, delay: float = 0.0) -> None:
-        """Have a task that parks go on."""
+        """Let a parked task continue."""
         self._push(self.now + delay, task, task.epoch)
 
     def kill(self, process: Process) -> None:
-        """End a process now: none of its tasks takes another step of its own."""
+        """End a process now: all that its tasks still do is unwind."""
         process.alive = False
         process.paused_until = 0.0
         for task in process.tasks:
@@ -120,19 +98,11 @@ class Engine:
         return self.current
 
     def sleep(self, seconds: float) -> None:
-        """Go on in so many seconds; with 0.0, at this moment, in a random order.
-
-        Raises:
-            EndedError: as `park`.
-        """
+        """Continue in so many seconds; with 0.0 at this moment, in a random order among those that are due."""
         self.park(seconds)
 
     def park(self, seconds: float = FOREVER) -> None:
-        """Wait until `wake`, at most for so many seconds.
-
-        Raises:
-            EndedError: the task's process is dead, or the run is over.
-        """
+        """Wait until `wake`, at most for so many seconds. Raises `EndedError` when the process or the run has ended."""
         task = self._myself()
         if seconds != FOREVER:
             self._push(self.now + max(seconds, 0.0), task, task.epoch)
@@ -144,8 +114,7 @@ class Engine:
     def run(self) -> None:
         """Run tasks and callbacks until `stop`, or until none is left; then end every task.
 
-        Raises:
-            BaseException: the first that a task or a callback did not expect.
+        Raises the first exception that a task or a callback did not catch.
         """
         while self._queue and not self._over:
             moment, _, _, item, epoch = heapq.heappop(self._queue)

@@ -1,43 +1,28 @@
 """Faults from outside: services down for a while, processes killed and paused."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 
 from tests.simulation.broker import Broker
-from tests.simulation.engine import Engine, Process
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import Process
 from tests.simulation.observer import RunObserver
 from tests.simulation.scenario import LEASE, ScheduledFault
-from tests.simulation.trace import Trace
+from tests.simulation.world import Part, World
 
 
-class FaultSchedule:
-    """Causes the scheduled faults of a scenario.
-
-    Args:
-        pick: a living process whose name begins so; None without one.
-    """
+class FaultSchedule(Part):
+    """Causes the scheduled faults of a scenario. ``pick`` returns a live process whose name begins so, or None."""
 
     def __init__(
-        self,
-        engine: Engine,
-        faults: FaultInjector,
-        trace: Trace,
-        broker: Broker,
-        observer: RunObserver,
-        pick: Callable[[str], Process | None],
+        self, world: World, broker: Broker, observer: RunObserver, pick: Callable[[str], Process | None]
     ) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._trace = trace
+        super().__init__(world)
         self._broker = broker
         self._observer = observer
         self._pick = pick
 
     def start(self, scheduled_faults: tuple[ScheduledFault, ...]) -> None:
-        """Have each of these occur at its time."""
+        """Schedule each fault at its time."""
         for fault in scheduled_faults:
             self._engine.at(fault.at, partial(self._cause, fault))
 
@@ -60,9 +45,9 @@ class FaultSchedule:
         self._trace.record("faults", f"{fault.name} ({fault.seconds:.1f} s)")
 
     def _to_one_of(self, fault: ScheduledFault, action: Callable[[Process], None]) -> None:
-        victim = self._pick(fault.name.partition(" ")[0])
-        if victim is not None:
-            action(victim)
+        process = self._pick(fault.name.partition(" ")[0])
+        if process is not None:
+            action(process)
 
     def _end(self, fault: ScheduledFault) -> None:
         self._faults.down.discard(fault.name)

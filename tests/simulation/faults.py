@@ -1,10 +1,8 @@
-"""Which faults occur, how often each may, and how often each did.
+"""Which faults occur, at which rates, and how often each has occurred.
 
-Every run leaves about half of the faults out: with all of them at once no run would get far, and what needs few
-other faults to show would never show (Groce et al., "Swarm Testing", ISSTA 2012).
+Each run uses about half of the faults. With all of them at once no run would get far, and a bug that other faults
+hide would never show (Groce et al., "Swarm Testing", ISSTA 2012).
 """
-
-from __future__ import annotations
 
 from collections import Counter
 from random import Random
@@ -14,11 +12,11 @@ NETWORK = {
     "no free connection": 0.03,
     "request lost": 0.4,
     "request slow": 0.4,
-    "request late, past the caller's time-out": 0.4,
+    "request late, past the caller's timeout": 0.4,
     "answer lost": 0.5,
     "answer slow": 0.4,
     "connection reset": 0.4,
-    "proxy's time-out, charging goes on": 0.3,
+    "proxy's timeout, charging continues": 0.3,
     "answer is garbage": 0.3,
     "answer is a web page": 0.2,
 }
@@ -55,8 +53,7 @@ DATABASE = {
 }
 PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.08}
 
-RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}
-"""Each fault's highest rate, per occasion."""
+RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}  # Each fault's highest rate, per occasion.
 
 SCHEDULED_FAULTS = (
     "payment service down",
@@ -71,25 +68,16 @@ SCHEDULED_FAULTS = (
     "worker paused past its lease",
     "producer paused",
 )
-"""Faults that last, or come from outside at some moment."""
+"""Faults that last, or come from outside."""
 
 
 class FaultInjector:
-    """The faults of one run.
-
-    Args:
-        rng: decides.
-
-    Attributes:
-        active: whether faults occur: from the first moment at which one may until the last.
-        down: the scheduled faults that last at the moment.
-        seen: how often each fault has occurred.
-    """
+    """The faults of one run."""
 
     def __init__(self, rng: Random) -> None:
-        self.active = True
-        self.down: set[str] = set()
-        self.seen: Counter[str] = Counter()
+        self.active = True  # Whether faults occur now.
+        self.down: set[str] = set()  # The scheduled faults that last at the moment.
+        self.seen: Counter[str] = Counter()  # How often each has occurred.
         self._rng = rng
         self.rates = {name: rng.uniform(0, rate) for name, rate in RATES.items() if rng.random() < 0.5}
 
@@ -110,6 +98,6 @@ class FaultInjector:
         self.active = True
 
     def deactivate(self) -> None:
-        """From now on no fault occurs, and none lasts."""
+        """From now on no fault occurs, and those that last end."""
         self.active = False
         self.down.clear()

@@ -1,7 +1,5 @@
 """The invariants of a run at rest: those of `tests.chaos`, and those that only a simulation can check."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +21,7 @@ from tests.simulation.storage import Storage
 
 @dataclass(frozen=True)
 class SimulatedCharge:
-    """One entry of the payment service's ledger, as the invariants need it."""
+    """One entry of the payment service's ledger, as the invariants read it."""
 
     charge_id: str
     key: str
@@ -48,12 +46,12 @@ class FinalChecks:
     def violations(
         self, customers: Customers, *, retried_at: float | None, all_rounds_done: bool
     ) -> list[str]:
-        """Every way in which an invariant is broken, in sentences.
+        """A sentence for each way in which an invariant is broken.
 
         Args:
-            retried_at: when every order that waited for a person was retried, after the last fault; None if operators
-                have resolved what was in review since, or did nothing.
-            all_rounds_done: operators have retried often enough, and have resolved what was in review in between.
+            retried_at: when operators retried every order that waited for a person, after the last fault; None if they
+                have resolved the reviews since, or have done nothing.
+            all_rounds_done: operators have retried often enough, and have resolved the reviews in between.
         """
         requests = [which for which, times in self._observer.requests.items() for _ in range(times)]
         charges = list(_charges(self._service))
@@ -71,9 +69,9 @@ class FinalChecks:
         ]
 
     def _excused(self, evidence: Evidence, customers: Customers) -> Evidence:
-        """Without the charges of orders that were lost with the database, placed again, and ended unpaid.
+        """The evidence without the charges of orders that the database lost, and that ended unpaid when placed again.
 
-        The charge cannot be known until they are sent once more. But a refusal has to be looked up.
+        The charge is unknown until such an order is sent again. But a refusal has to be looked up.
         """
         lost = {customer.order.idempotency_key for customer in customers.all if customer.placed_again}
         excused = {
@@ -121,11 +119,9 @@ class FinalChecks:
                 yield f"order {order.idempotency_key} was retried and is {order.status}: {order.last_error}"
 
     def _is_lookup_trusted(self, order: Row[Any], since: float) -> bool:
-        """Whether look-ups for an order can be tried out: a charge under such a key was known, and each is found."""
-        behavior, visible_since = (
-            self._scenario.behavior,
-            since - self._scenario.behavior.profile.absent_after,
-        )
+        """Whether look-ups for an order are trusted: charges under keys of its shape are known, and each is found."""
+        behavior = self._scenario.behavior
+        visible_since = since - behavior.profile.absent_after
         known = self._storage.rows(
             "SELECT key, charge_id, at FROM charges WHERE key_shape = ?", key_shape(order.charge_key)
         )
@@ -153,7 +149,7 @@ class FinalChecks:
             if order.id in self._observer.warned and not reported:
                 yield f"order {order.idempotency_key} met another charge, and has no incident"
             if reported and order.id not in self._observer.misled:
-                yield f"order {order.idempotency_key} has an incident of another charge, which it never met"
+                yield f"order {order.idempotency_key} has an incident of another charge, and met none"
 
 
 def _charges(service: SimulatedService) -> Iterator[SimulatedCharge]:

@@ -1,6 +1,4 @@
-"""The keys that callers choose: of every shape, and some that differ only in what a careless service overlooks."""
-
-from __future__ import annotations
+"""The keys that callers choose: of every shape, and some that a careless service takes for the same."""
 
 import base64
 import hashlib
@@ -32,7 +30,7 @@ RELATIVES: tuple[Callable[[str], str], ...] = (
     lambda key: f"{key:-<20}2",
     lambda key: f"0{key}",
 )
-"""Keys that some services take for the same."""
+"""Each makes a key that some services take for the same."""
 
 
 def random_keys(rng: Random, number: int) -> tuple[str, ...]:

@@ -1,6 +1,4 @@
-"""What payment services make of a key: what frameworks, routers and columns really do to it."""
-
-from __future__ import annotations
+"""How payment services read a key: what frameworks, routers and columns really do to it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,23 +9,19 @@ from breakwall.payments.gateways.wire_keys import wire_key
 
 @dataclass(frozen=True)
 class Mangling:
-    """How a service reads a key.
-
-    Attributes:
-        read: the key that it takes a key for; None: no route leads there, or no charge can have such a key.
-        on_both_sides: charges are stored so, too; otherwise only its look-up reads keys so.
-    """
+    """How a service reads a key."""
 
     name: str
+    # The key that it reads; None: no route matches, or no charge can have such a key.
     read: Callable[[str], str | None] = field(repr=False)
-    on_both_sides: bool = False
+    on_both_sides: bool = False  # Charges are stored under that key, too; else only look-ups read keys so.
 
     def stored_as(self, key: str) -> str:
-        """The key that a charge is known by."""
+        """The key that a charge is stored under."""
         return (self.read(wire_key(key)) or "") if self.on_both_sides else wire_key(key)
 
     def looked_up_as(self, key: str) -> str | None:
-        """The key that a look-up is about; None where it is about none."""
+        """The key that a look-up reads, or None."""
         return self.read(wire_key(key))
 
     def confuses(self, keys: Sequence[str]) -> bool:
@@ -68,7 +62,7 @@ ROUTES: dict[str, Callable[[str], str | None]] = {
     "knows plain keys only": lambda key: key if key.replace("-", "").isalnum() else None,
     "knows short keys only": lambda key: key if len(key) <= 20 else None,
 }
-"""What only a look-up's address can do to a key, besides."""
+"""What a look-up's address may do to a key."""
 
 MANGLINGS = [
     *(Mangling(f"its look-up {name}", read) for name, read in ROUTES.items()),

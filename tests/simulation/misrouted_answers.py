@@ -1,46 +1,35 @@
-"""Answers that are not the request's: another order's, or with another amount in them."""
-
-from __future__ import annotations
+"""Wrong answers: another order's, or with another amount."""
 
 import json
 from collections.abc import Callable, Iterator
-from random import Random
 
-from tests.simulation.faults import FaultInjector
 from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
-from tests.simulation.trace import Trace
 from tests.simulation.wire import SendReply, ServiceReply, as_json
+from tests.simulation.world import Part, World
 
 
-class MisroutedAnswers:
-    """Replaces answers now and then.
+class MisroutedAnswers(Part):
+    """Replaces answers now and then, where the product can notice it.
 
-    Only where the product can notice: an answer of another order names the order or the amount, or its charge is
-    known to be the other order's.
-
-    Args:
-        is_owned: whether the product knows already whose a charge is.
+    An answer of another order names the order or the amount, or the product knows that its charge is the other
+    order's: ``is_owned``.
     """
 
     def __init__(
         self,
+        world: World,
         ledger: ServiceLedger,
         behavior: ServiceBehavior,
-        faults: FaultInjector,
-        rng: Random,
-        trace: Trace,
         is_owned: Callable[[str], bool],
     ) -> None:
+        super().__init__(world)
         self._ledger = ledger
         self._behavior = behavior
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
         self._is_owned = is_owned
 
     def mixed_into(self, answer: SendReply, order_id: str) -> SendReply:
-        """The way to answer a request about an order, with a misrouted answer now and then."""
+        """``answer``, which now and then sends a wrong answer instead."""
 
         def answer_somehow(reply: ServiceReply) -> None:
             answer(self._of_another(order_id) or self._of_another_amount(reply) or reply)

@@ -1,10 +1,7 @@
-"""The way to the payment service and back, and the gateway at this end of it."""
-
-from __future__ import annotations
+"""The network between the product and the payment service, and the gateway at the product's end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 from typing import Protocol
 
 from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
@@ -12,15 +9,14 @@ from breakwall.payments.gateways.base import LookupResult, Outcome
 from breakwall.payments.gateways.charge_answers import classify_charge, classify_charge_error
 from breakwall.payments.gateways.lookup_answers import classify_lookup, classify_lookup_error
 from breakwall.payments.gateways.transport.errors import DeadlinePassedError, Phase, PoolFullError
-from tests.simulation.engine import Engine, Task
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import Task
 from tests.simulation.observer import RunObserver
 from tests.simulation.service import SimulatedService
-from tests.simulation.trace import Trace
 from tests.simulation.wire import SendReply, ServiceReply
+from tests.simulation.world import Part, World
 
 BRIEF = 0.01
-"""Seconds: the database's clock counts in thousandths, so effects are complete clearly before their limit."""
+"""Seconds. The database's clock counts in thousandths, so effects are complete clearly before their limit."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +38,16 @@ class PendingCall:
 
 
 class ProcessClock(Protocol):
-    """A process, as far as its clock goes."""
+    """The clock of a process."""
 
     def monotonic(self) -> float: ...
 
 
-class Network:
+class Network(Part):
     """Carries requests from a process to the payment service, and answers back, both unreliably."""
 
-    def __init__(
-        self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace, service: SimulatedService
-    ) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
+    def __init__(self, world: World, service: SimulatedService) -> None:
+        super().__init__(world)
         self.service = service
 
     def ask(
@@ -83,7 +74,7 @@ class Network:
         while call.result is None and self._engine.now < call.ends_at:
             self._engine.park(call.ends_at - self._engine.now)
         call.waits = False
-        # A caller that was paused past the deadline may find the answer waiting, or not look at it any more.
+        # A caller that was paused past the deadline may read the answer that waits, or give up.
         if call.result is None or (self._engine.now > call.ends_at and self._rng.random() < 0.5):
             return Failure(TimeoutError(), Phase.SENT)
         return call.result
@@ -106,13 +97,13 @@ class Network:
         now, ends_at = self._engine.now, call.ends_at
         if self._faults.occurs("connection reset"):
             ends_at = self._cut(call, Failure(ConnectionResetError(), Phase.SENT))
-        elif self._faults.occurs("proxy's time-out, charging goes on"):
+        elif self._faults.occurs("proxy's timeout, charging continues"):
             ends_at = self._cut(call, ServiceReply(504))
         if self._faults.occurs("request lost"):
             return
-        # By then everything that the request leads to is done and can be looked up: the promise of a profile.
+        # The profile guarantees that by then each effect of the request is complete and can be looked up.
         limit = max(now, ends_at + self.service.behavior.profile.absent_after - BRIEF)
-        if self._faults.occurs("request late, past the caller's time-out"):
+        if self._faults.occurs("request late, past the caller's timeout"):
             arrives_at = self._rng.uniform(min(ends_at, limit), limit)
         elif self._faults.occurs("request slow"):
             arrives_at = now + self._rng.uniform(0.0, 12.0)
@@ -150,7 +141,7 @@ class Network:
 
 
 class SimulatedGateway:
-    """The HTTP gateway of one process, with its real reading of answers, over the simulated network."""
+    """The HTTP gateway of one process over the simulated network. The product's own code reads the answers."""
 
     def __init__(self, clock: ProcessClock, network: Network, observer: RunObserver) -> None:
         self._clock = clock

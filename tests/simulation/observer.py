@@ -1,60 +1,44 @@
 """Observes every step of every process: interrupts it, and checks the invariants of that moment."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from random import Random
 
 from breakwall.breaker import Permit
 from breakwall.payments.db.schema import ResolvedBy
 from breakwall.payments.gateways import ChargeRequest
 from tests.simulation.circuit import SharedCircuit
-from tests.simulation.engine import EndedError, Engine, Process, Task
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import EndedError, Process, Task
 from tests.simulation.scenario import LEASE
 from tests.simulation.service_ledger import ServiceLedger
 from tests.simulation.storage import Storage
-from tests.simulation.trace import Trace, Violation
+from tests.simulation.trace import Violation
+from tests.simulation.world import Part, World
 
 
-class RunObserver:
+class RunObserver(Part):
     """Called where the product passes a crash point, gets a permit or sends a request.
 
-    Args:
-        deadly_point: the name of a crash point; the first process that comes there dies.
-
-    Attributes:
-        requests: requests that have left, by order and key.
-        retries: charges that workers have asked their gateway for, by order.
-        unsent: attempts that were begun, perhaps, but not sent, because the worker died or lost its database.
-        misled: orders that were given an answer about another charge than theirs.
-        warned: those of them whose answer was recorded.
+    ``deadly_point`` is a crash point: the first process that reaches it dies.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        faults: FaultInjector,
-        rng: Random,
-        trace: Trace,
+        world: World,
         storage: Storage,
         circuit: SharedCircuit,
         ledger: ServiceLedger,
         deadly_point: str | None,
     ) -> None:
-        self.misled: set[str] = set()
-        self.warned: set[str] = set()
-        self.requests: Counter[tuple[str, str]] = Counter()
-        self.retries: Counter[str] = Counter()
+        super().__init__(world)
+        self.misled: set[str] = set()  # Orders that got an answer about another charge.
+        self.warned: set[str] = set()  # Those of them whose answer was recorded.
+        self.requests: Counter[tuple[str, str]] = Counter()  # Requests that have left, by order and key.
+        self.retries: Counter[str] = Counter()  # Charges that workers have asked their gateway for, by order.
+        # Attempts that may have begun and were not sent: the worker died or lost its database.
         self.unsent: Counter[str] = Counter()
         self.killed_at: Counter[str] = Counter()
         self.on_death: Callable[[Process], None] = lambda process: None
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
         self._storage = storage
         self._circuit = circuit
         self._ledger = ledger
@@ -69,26 +53,26 @@ class RunObserver:
             return
         self._trace.record(task.name, f"{point} {task.about}")
         if point == "before begin_attempt":
-            task.notes["begun"] = True
-        self._take_note(task, point)
+            task.observed["begun"] = True
+        self._remember(task, point)
         if self._is_deadly(point):
             self.killed_at[point] += 1
             self.kill(task.process, f"dies {point}")
             raise EndedError
         self.interrupt(task.process)
 
-    def _take_note(self, task: Task, point: str) -> None:
+    def _remember(self, task: Task, point: str) -> None:
         match point:
             case "before charge" | "before look_up":
-                task.notes.pop("misled", None)
+                task.observed.pop("misled", None)
             case "after record" | "after record_look_up":
-                if order_id := task.notes.pop("misled", None):
+                if order_id := task.observed.pop("misled", None):
                     self.warned.add(str(order_id))
             case "before prove_absent":
-                task.notes["charges"] = list(self._ledger.charges[task.about])
+                task.observed["charges"] = list(self._ledger.charges[task.about])
 
     def interrupt(self, process: Process) -> None:
-        """Let others go first, or stop a process for a while."""
+        """Let other tasks run first, or pause a process for a while."""
         if self._faults.occurs("paused at a point"):
             # For a moment, just past the lease, or long.
             self.pause(
@@ -105,8 +89,8 @@ class RunObserver:
         self.on_death(process)
 
     def pause(self, process: Process, seconds: float) -> None:
-        """Stop a process; time goes on without it."""
-        self._trace.record(process.name, f"is stopped for {seconds:.1f} s")
+        """Pause a process; time continues without it."""
+        self._trace.record(process.name, f"is paused for {seconds:.1f} s")
         process.paused_until = self._engine.now + seconds
 
     def _is_deadly(self, point: str) -> bool:
@@ -125,7 +109,7 @@ class RunObserver:
         try:
             yield
         finally:
-            if task.notes.pop("begun", None):
+            if task.observed.pop("begun", None):
                 self.unsent[order_id] += 1
             task.about = ""
 
@@ -133,16 +117,16 @@ class RunObserver:
         """The breaker has given a permit."""
         self._circuit.check_admission(process.name, permit)
         task = self._engine.task
-        task.notes["permit"] = self._engine.now
+        task.observed["permit"] = self._engine.now
 
     def charge_asked(self, request: ChargeRequest) -> None:
         """A gateway is asked to charge."""
         task = self._engine.task
-        if task.notes.pop("begun", None):
+        if task.observed.pop("begun", None):
             self.retries[request.order_id] += 1
 
     def looks_up(self, key: str) -> ChargeRequest | None:
-        """The request that a look-up under this key is for; None where the look-up is tried out."""
+        """The request that a look-up under this key is for; None if it looks up a known charge as a test."""
         task = self._engine.task
         found = self._storage.rows(
             "SELECT id, user_id, amount, currency, charge_key FROM orders WHERE id = ? AND charge_key = ?",
@@ -152,9 +136,9 @@ class RunObserver:
         return ChargeRequest(*found[0]) if found else None
 
     def recorded_absent(self, order_id: str) -> None:
-        """It was committed that an order was not charged. Only what was there before the commit counts."""
+        """An order was committed as not charged. Charges from before the commit contradict that."""
         task = self._engine.task
-        if charges := task.notes["charges"]:
+        if charges := task.observed["charges"]:
             raise Violation(f"{charges} of {order_id} are recorded as absent")
 
     def misled_about(self, order_id: str) -> None:
@@ -163,10 +147,10 @@ class RunObserver:
         self._trace.record(task.name, f"is misled about {order_id}")
         self._faults.seen["heard of another charge"] += 1
         self.misled.add(order_id)
-        task.notes["misled"] = order_id
+        task.observed["misled"] = order_id
 
     def forget(self) -> None:
-        """The database was put back: count from what is in it."""
+        """The database was restored: count from its rows."""
         self.retries.clear()
         for order_id, retries in self._storage.rows("SELECT id, retry_count FROM orders"):
             self.retries[order_id] = retries
@@ -179,11 +163,11 @@ class RunObserver:
     def leaves(self, request: ChargeRequest | None, ends_at: float) -> None:
         """A request leaves, to charge or (None) to look up; its caller waits no longer than ``ends_at``."""
         task = self._engine.task
-        given_at = task.notes.get("permit") if request is None else task.notes.pop("permit", None)
+        given_at = task.observed.get("permit") if request is None else task.observed.pop("permit", None)
         if not isinstance(given_at, float):
             raise Violation(f"{task.name} sends without a permit")
         if self._engine.now >= given_at + self._circuit.config.lease_seconds:
-            raise Violation(f"{task.name} sends on a permit that has run out: it is of {given_at:.3f}")
+            raise Violation(f"{task.name} sends on an expired permit of {given_at:.3f}")
         if request is not None:
             self._check_attempt(request, ends_at)
 
@@ -191,7 +175,7 @@ class RunObserver:
         key = request.idempotency_key
         self._trace.record("network", f"takes the charge of {key}")
         self.requests[request.order_id, key] += 1
-        # An attempt may have been ended between its row and its sending: by another one's late proof of payment.
+        # Another attempt's late proof of payment may have finished this one after its row and before its request.
         unanswered, written, lease_until, suspected = self._storage.values(
             "SELECT sum(a.outcome IS NULL OR a.settled_by = ?), count(*), o.lease_until, o.suspected_at"
             " FROM attempts a JOIN orders o ON o.id = a.order_id WHERE a.order_id = ? AND a.gateway_key = ?",

@@ -1,10 +1,7 @@
-"""Operators: they retry orders, cancel them, prune them, and resolve what waits for a person."""
-
-from __future__ import annotations
+"""Operators retry, cancel, prune and resolve orders."""
 
 from collections.abc import Callable
 from functools import partial
-from random import Random
 
 from sqlalchemy import Connection, text
 
@@ -17,42 +14,26 @@ from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.retry_and_cancel import RETRYABLE
 from breakwall.payments.orders import OrderStatus
 from tests.people import People
-from tests.simulation.engine import Engine, Process
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import Process
 from tests.simulation.service import SimulatedService
 from tests.simulation.storage import RESTORE_PRUNED, Storage
-from tests.simulation.trace import Trace
+from tests.simulation.world import Part, World
 
 IN_REVIEW = "SELECT id FROM orders WHERE status = 'review' ORDER BY idempotency_key"
 DEAD = "SELECT id FROM orders WHERE status = 'dead' ORDER BY idempotency_key"
-KEYS_FOR = 1e9
-"""Seconds: longer than any run."""
+KEYS_FOR = 1e9  # Seconds: longer than any run.
 
 OPERATOR = Author("operator", "looked it up in the payment service's own ledger")
 
 
-class Operators:
-    """Operators at work. What they record about a charge is true; the moment is random.
+class Operators(Part):
+    """What operators record about a charge is true; when they do it is random."""
 
-    Attributes:
-        away: no operator acts at the moment.
-    """
+    away = False  # Whether no operator acts.
 
-    away = False
-
-    def __init__(
-        self,
-        engine: Engine,
-        faults: FaultInjector,
-        rng: Random,
-        trace: Trace,
-        storage: Storage,
-        service: SimulatedService,
-    ) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
+    def __init__(self, world: World, storage: Storage, service: SimulatedService) -> None:
+        super().__init__(world)
+        engine = world.engine
         self._storage = storage
         self._service = service
         looks_up = service.behavior.profile.looks_up
@@ -67,7 +48,7 @@ class Operators:
         self._pruning_now: list[Process] = []
 
     def act_at_random(self, since: float, until: float) -> None:
-        """Come by a few times between two moments."""
+        """Act a few times between two moments."""
         for _ in range(self._rng.randint(1, 8)):
             action = self._rng.choice(
                 (self._retry_any, self._cancel_any, self._retry_all, self._resolve_any_as_paid)
@@ -75,7 +56,7 @@ class Operators:
             self._engine.at(self._rng.uniform(since, until), partial(self._begin, action))
 
     def prune(self, age: float, since: float, until: float) -> None:
-        """Prune what has ended so many seconds ago, a few times between two moments."""
+        """Prune orders that finished so many seconds ago, a few times between two moments."""
         for _ in range(self._rng.randint(3, 12)):
             self._engine.at(self._rng.uniform(since, until), partial(self._begin_pruning, age))
 
@@ -90,11 +71,11 @@ class Operators:
         self._begin(self._retry_all)
 
     def resolve_all_orders(self) -> None:
-        """Say of every order that waits what became of it. Only once nothing is late any more."""
+        """Resolve every order that waits for a person. Only once no request is late any more."""
         self._begin(self._resolve_all)
 
     def leave(self) -> None:
-        """Drop everything."""
+        """Stop in the middle of every action."""
         for process in self._present:
             self._engine.kill(process)
         self._present.clear()

@@ -1,6 +1,4 @@
-"""What a run replaces in the product while it lasts: the time, the log and the crash points."""
-
-from __future__ import annotations
+"""What a run replaces in the product: the time, the log and the crash points."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -26,7 +24,7 @@ def breaker_time(engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def no_logging() -> Iterator[None]:
-    """The trace has it all; the log would have thousands of warnings."""
+    """The trace has everything; the log would have thousands of warnings."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,6 +1,4 @@
-"""Orders of the version before, in the rows that it wrote, on their way when the run begins."""
-
-from __future__ import annotations
+"""Orders of the previous version, in the rows that it wrote before the run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +9,18 @@ from breakwall.payments.orders import Order
 from tests.simulation.service import SimulatedService
 from tests.simulation.storage import Storage
 
-AGE = 60.0
-"""Seconds before the run at which they were sent."""
+AGE = 60.0  # Seconds before the run at which they were sent.
 
 NO_CHARGE = "Looked up afterwards: there is no such charge."
 
 
 @dataclass
 class EarlierOrder:
-    """One order, and its rows. ``charge_key``: the caller's own, unless it was renewed."""
+    """One order, and its rows."""
 
     order: Order
     id: str
-    charge_key: str
+    charge_key: str  # The caller's own, unless it was rotated.
     due: float
     attempts: int = 0
 
@@ -33,7 +30,7 @@ class EarlierOrder:
 
 
 class PreviousVersion:
-    """Writes what the version before left behind: no derived key, no known charge, empty new columns."""
+    """Writes rows as the previous version left them: no derived key, no known charge, empty new columns."""
 
     def __init__(self, rng: Random, storage: Storage, service: SimulatedService) -> None:
         self._rng = rng
@@ -41,7 +38,7 @@ class PreviousVersion:
         self._service = service
 
     def accept(self, order: Order, due: float) -> str:
-        """Have accepted an order, which is due at a moment; returns its id."""
+        """Write an order that the previous version accepted, due at a moment; returns its id."""
         one = EarlierOrder(order, self._rng.randbytes(16).hex(), order.idempotency_key, due)
         kinds: tuple[Callable[[EarlierOrder], None], ...] = (
             self._timed_out,

@@ -1,10 +1,7 @@
-"""The simulated processes, each with the product's own parts in it, built anew at each start."""
-
-from __future__ import annotations
+"""The simulated processes. Each builds the product's own parts at its start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
 from types import SimpleNamespace
 
 from breakwall.breaker import CircuitBreakerConfig
@@ -25,27 +22,21 @@ from breakwall.worker.log.orders import OrderLog
 from breakwall.worker.retry import Retrier
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
-from tests.simulation.engine import EndedError, Engine, Process
-from tests.simulation.faults import FaultInjector
+from tests.simulation.engine import EndedError, Process
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
-from tests.simulation.trace import Trace
+from tests.simulation.world import World
 
-LONGEST_LOOK = 30.0
-"""Seconds between two looks of a dispatcher, at most, after looks that came to nothing."""
+LONGEST_PAUSE = 30.0  # Seconds at most between two runs of a dispatcher that finds nothing.
 
 
 @dataclass(frozen=True)
-class Context:
+class Context(World):
     """What every process of a run works with, and what outlives it."""
 
     scenario: Scenario
-    engine: Engine
-    faults: FaultInjector
-    rng: Random
-    trace: Trace
     storage: Storage
     network: Network
     broker: Broker
@@ -71,7 +62,7 @@ class PipelineProcess(Process):
     def __init__(self, name: str, context: Context) -> None:
         super().__init__(name)
         self.context = context
-        # What its clock showed when the run began: no two machines' clocks compare.
+        # What its clock showed when the run began: monotonic clocks of two machines cannot be compared.
         self._boot = context.rng.uniform(0.0, 1e6)
         config: CircuitBreakerConfig = context.circuit.config
         self.breaker = WatchedBreaker(
@@ -89,14 +80,14 @@ class PipelineProcess(Process):
         ledger.on_absence = context.observer.recorded_absent
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=context.scenario.max_attempts)
         self.charger = Charger(gateway, ledger, policy, context.rng.random)
-        self.publisher = SimulatedPublisher(context.engine, context.broker, context.faults, context.rng)
+        self.publisher = SimulatedPublisher(context, context.broker)
 
     def monotonic(self) -> float:
         """This process's clock."""
         return self._boot + self.context.engine.now
 
     def read_clock(self) -> float:
-        """Look at the clock, and perhaps be interrupted just before or just after."""
+        """Read the clock; an interruption may come just before or just after."""
         self.context.observer.interrupt(self)
         seen = self.monotonic()
         self.context.observer.interrupt(self)
@@ -135,9 +126,9 @@ class WorkerProcess(PipelineProcess):
         self.dispatcher = Dispatcher(due, self.breaker, self.publisher, context.broker.depth, settings)
         self.order_log = OrderLog(database, self.breaker)
         self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
-        # Heartbeats are no order's affair.
+        # Heartbeats concern no order.
         self.heartbeat = SimpleNamespace(mark_busy=lambda: None)
-        # What the task finds behind `task.app`.
+        # The task reads its runtime from `task.app.breakwall`.
         self.celery_task = SimpleNamespace(app=SimpleNamespace(breakwall=self))
         for number in range(context.scenario.consumers):
             context.engine.spawn(f"{name}.{number + 1}", self, self._consume)
@@ -158,13 +149,13 @@ class WorkerProcess(PipelineProcess):
                 raise
 
     def _dispatch(self) -> None:
-        """`DispatchLoop`, except that it sleeps through looks that would change nothing."""
+        """Like `DispatchLoop`, but without the runs that would change nothing."""
         pause = 1.0
         while True:
-            published = self._look() if self._has_work() else 0
-            pause = 1.0 if published else min(pause * 1.5, LONGEST_LOOK)
+            published = self._run_dispatcher() if self._has_work() else 0
+            pause = 1.0 if published else min(pause * 1.5, LONGEST_PAUSE)
             self.context.engine.sleep(
-                max(pause, min(self._next_due() - self.context.engine.now, LONGEST_LOOK))
+                max(pause, min(self._next_due() - self.context.engine.now, LONGEST_PAUSE))
             )
 
     def _has_work(self) -> bool:
@@ -172,7 +163,7 @@ class WorkerProcess(PipelineProcess):
         expired, due = storage.values("SELECT min(lease_until) <= :now, min(dispatch_at) <= :now FROM orders")
         return bool(expired or (due and self.breaker.status().slots != 0))
 
-    def _look(self) -> int:
+    def _run_dispatcher(self) -> int:
         try:
             return self.dispatcher.run_once()
         except DatabaseUnavailableError as error:
@@ -180,7 +171,7 @@ class WorkerProcess(PipelineProcess):
             return 0
 
     def _next_due(self) -> float:
-        """When the next order is to be published or taken back."""
+        """When the next order is to be published or reclaimed."""
         storage = self.context.storage
         (first,) = storage.values("SELECT min(coalesce(dispatch_at, lease_until)) FROM orders")
         return float("inf") if first is None else storage.moment(first)

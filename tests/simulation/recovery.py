@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
+from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.operator.suspect import Suspicion
 from tests.simulation.operators import OPERATOR
 from tests.simulation.scenario import TIMEOUT, Restore
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Recovery:
-    """Stops everything, puts the database back, has every open order suspected, and starts again.
+    """Stops everything, restores the database, suspects every open order, and starts again.
 
-    It is left out where that cannot resolve every order. An order that was accepted since is placed again by its
-    customer: only a service that remembers keys does not charge it twice. And an order whose key was rotated since
-    would be looked up under its old one.
+    Only where that resolves every order. A customer places an order again that was accepted after the backup: only a
+    service that remembers keys does not charge it twice. And an order whose key was rotated after the backup would be
+    looked up, or placed again, under its old key.
     """
 
     def __init__(self, run: Run) -> None:
@@ -27,7 +28,7 @@ class Recovery:
         self._saved: Saved | None = None
 
     def schedule(self, restore: Restore) -> None:
-        """Do it at these moments."""
+        """Save and restore at these moments."""
         self._run.engine.at(restore.saved_at, self._save)
         self._run.engine.at(restore.at, self._stop)
 
@@ -44,7 +45,7 @@ class Recovery:
         if self._saved is None or not run.faults.active:
             return
         run.trace.record("database", "is lost")
-        run.faults.seen["database lost and put back"] += 1
+        run.faults.seen["database lost and restored"] += 1
         run.close()
         # Each request that had left has ended by then; its settle time begins.
         run.engine.after(TIMEOUT + 1.0, self._restore)
@@ -54,7 +55,7 @@ class Recovery:
         assert self._saved is not None
         run.storage.restore_pruned()
         if self._is_some_key_rotated():
-            run.trace.record("database", "is found again as it was")
+            run.trace.record("database", "is back as it was")
         else:
             run.storage.restore(self._saved)
             run.storage.restore_pruned()
@@ -72,5 +73,9 @@ class Recovery:
             pass
 
     def _is_some_key_rotated(self) -> bool:
-        now = dict(self._run.storage.rows("SELECT id, charge_key FROM orders"))
-        return any(now[order_id] != key for order_id, key in self._keys.items())
+        rows = self._run.storage.rows("SELECT id, idempotency_key, charge_key FROM orders")
+        for order_id, callers_key, key in rows:
+            before = self._keys.get(order_id)
+            if key not in ({derive_charge_key(order_id), callers_key} if before is None else {before}):
+                return True
+        return False

@@ -1,7 +1,5 @@
 """One run: faults, then none, then rest, and the final checks."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
@@ -27,43 +25,34 @@ from tests.simulation.scenario import TIMEOUT, Scenario
 from tests.simulation.service import SimulatedService
 from tests.simulation.storage import Storage
 from tests.simulation.trace import Trace, Violation
+from tests.simulation.world import World
 
 LONGEST_RECOVERY = 4 * 3600.0
 """Virtual seconds within which everything comes to rest. Most runs take minutes. The longest are those of a service
-that stores its errors and has no look-up: each order replays one until its attempts are used up, each replay is a
-probe that opens the circuit anew, for two minutes."""
-
+that stores its errors and has no look-up: each order replays its error until its attempts are used up, and each
+replay is a probe that opens the circuit again for two minutes."""
 
 OPERATOR_ROUNDS = 3
-"""So often do operators retry all orders and resolve the rest; then none may wait for them any more. The second round
+"""How often operators retry all orders and resolve the rest; after that no order may wait for them. The second round
 is for a service that stored an error whose answer was lost, the third is a reserve."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended.
-
-    Attributes:
-        violation: what must never happen and did; None for a good run.
-        seen: how often each fault struck.
-        killed_at: how often a process died at each crash point.
-        charged: money moved so often.
-        seconds: virtual time.
-        lines: the trace, if it was kept.
-    """
+    """How a run ended."""
 
     seed: int
-    violation: str | None
-    seen: Counter[str]
-    killed_at: Counter[str]
-    orders: Counter[str]
-    charged: int
-    seconds: float
-    lines: list[str]
+    violation: str | None  # What must never happen and did; None for a good run.
+    seen: Counter[str]  # How often each fault occurred.
+    killed_at: Counter[str]  # How often a process died at each crash point.
+    orders: Counter[str]  # By status.
+    charged: int  # How often money moved.
+    seconds: float  # Of virtual time.
+    lines: list[str]  # The trace, if it was kept.
 
 
 def simulate(seed: int, storage: Storage, *, keep_trace: bool = False) -> RunResult:
-    """Run one seed. The same seed is the same run, step by step."""
+    """Run one seed. The same seed gives the same run, step by step."""
     run = Run(seed, storage, keep_trace=keep_trace)
     violation = None
     try:
@@ -82,7 +71,7 @@ def simulate(seed: int, storage: Storage, *, keep_trace: bool = False) -> RunRes
 
 
 class Run:
-    """Everything of one run, put together."""
+    """All parts of one run."""
 
     def __init__(self, seed: int, storage: Storage, *, keep_trace: bool) -> None:
         self.seed = seed
@@ -92,20 +81,18 @@ class Run:
         self.engine = engine = Engine(rng)
         self.faults = faults = FaultInjector(rng)
         self.trace = trace = Trace(lambda: engine.now, kept=keep_trace)
-        storage.begin(engine, faults, rng, trace)
+        self.world = world = World(engine, faults, rng, trace)
+        storage.begin(world)
         config = CircuitBreakerConfig(
             failure_threshold=3, half_open_max_calls=scenario.half_open_max_calls, timeout=TIMEOUT
         )
-        circuit = SharedCircuit(engine, faults, trace, config)
-        self.service = SimulatedService(engine, faults, rng, trace, scenario.behavior, storage.owns)
-        ledger = self.service.ledger
-        self.observer = RunObserver(
-            engine, faults, rng, trace, storage, circuit, ledger, scenario.deadly_point
-        )
-        self.broker = Broker(engine, faults, rng, trace)
-        network = Network(engine, faults, rng, trace, self.service)
+        circuit = SharedCircuit(world, config)
+        self.service = SimulatedService(world, scenario.behavior, storage.owns)
+        self.observer = RunObserver(world, storage, circuit, self.service.ledger, scenario.deadly_point)
+        self.broker = Broker(world)
+        network = Network(world, self.service)
         self.context = Context(
-            scenario, engine, faults, rng, trace, storage, network, self.broker, circuit, self.observer
+            engine, faults, rng, trace, scenario, storage, network, self.broker, circuit, self.observer
         )
         self.observer.on_death = self._supervise
         self.processes: list[PipelineProcess] = []
@@ -117,14 +104,14 @@ class Run:
         self._started = 0
 
     def execute(self) -> None:
-        """Raises `Violation`, or whatever went wrong."""
+        """Raises `Violation`, or any other error of the run."""
         scenario = self.scenario
         self.trace.record("scenario", repr(scenario))
         self.customers = self._customers()
         self._start_all()
-        schedule = FaultSchedule(self.engine, self.faults, self.trace, self.broker, self.observer, self._pick)
+        schedule = FaultSchedule(self.world, self.broker, self.observer, self._pick)
         schedule.start(scenario.scheduled_faults)
-        self.operators = Operators(self.engine, self.faults, self.rng, self.trace, self.storage, self.service)
+        self.operators = Operators(self.world, self.storage, self.service)
         if scenario.operators:
             self.operators.act_at_random(scenario.faults_from, scenario.faults_until)
         if scenario.prunes is not None:
@@ -145,9 +132,7 @@ class Run:
         accepted = [(order, previous.accept(order, at)) for order, at in zip(before, due, strict=True)]
         self.observer.forget()
         return Customers(
-            self.engine,
-            self.rng,
-            self.trace,
+            self.world,
             self._producers,
             orders=rest[: scenario.paid_first],
             more=rest[scenario.paid_first :],
@@ -162,7 +147,7 @@ class Run:
         return Order(f"user-{number}", 10 * self.rng.randint(1, 10_000) + number, currency, key)
 
     def outcome(self, violation: str | None) -> RunResult:
-        """What is known of the run at its end."""
+        """The result of the run at its end."""
         statuses = self.storage.rows("SELECT status FROM orders")
         return RunResult(
             seed=self.seed,
@@ -222,7 +207,7 @@ class Run:
 
     def _start_again(self, kind: type[PipelineProcess]) -> None:
         wanted = self.scenario.producers if kind is ProducerProcess else self.scenario.workers
-        # All may have been stopped and started meanwhile.
+        # All processes may have been stopped and started meanwhile.
         if not self.closed and sum(isinstance(process, kind) for process in self.processes) < wanted:
             self._start(kind)
 
@@ -238,27 +223,27 @@ class Run:
         if self.engine.now > self.scenario.faults_until + LONGEST_RECOVERY:
             raise Violation(f"not at rest {LONGEST_RECOVERY / 3600:.0f} hours after the last fault")
         if self._is_at_rest():
-            # By then a charge is visible that came in too late to be looked up.
+            # By then every late charge can be looked up.
             late = self.scenario.behavior.profile.absent_after + TIMEOUT
-            # And a worker that has met a lost way looks again: until then it uses up look-ups, of which a scenario
-            # may have two.
+            # A worker that got the answer of a lost route distrusts look-ups until then. Each counts as an attempt, and
+            # a scenario may have only two.
             doubted_until = self.scenario.faults_until + TIMEOUT + DISTRUST_SECONDS
             self.engine.after(max(late, doubted_until - self.engine.now), self._check)
         else:
             self.engine.after(5.0, self._wait_for_rest)
 
     def _is_at_rest(self) -> bool:
-        (going_on,) = self.storage.values(
+        (open_orders,) = self.storage.values(
             "SELECT count(*) FROM orders WHERE status IN ('queued', 'in_flight')"
         )
-        # One that is stopped may still hold what it has begun: it must come to nothing, and be seen to.
+        # A paused process may still hold an old claim: the run has to show that it comes to nothing.
         asleep = any(process.paused_until > self.engine.now for process in self.processes)
-        return self.customers.served and not going_on and not asleep and not self.closed
+        return self.customers.served and not open_orders and not asleep and not self.closed
 
     def _check(self) -> None:
-        """At rest. Then operators, where there are any, do their part until nothing waits for them."""
+        """Check the run at rest. Then operators, if there are any, act until no order waits for them."""
         if not self._is_at_rest():
-            # An operator who had begun before has retried an order meanwhile.
+            # An earlier action of an operator has retried an order meanwhile.
             self._wait_for_rest()
             return
         found = self.checks.violations(

@@ -1,9 +1,8 @@
-"""What a seed stands for: which payment service, how many processes and orders, and which faults."""
-
-from __future__ import annotations
+"""What a seed decides: which payment service, how many processes and orders, and which faults."""
 
 from dataclasses import dataclass
 from random import Random
+from typing import Self
 
 from breakwall.crashpoints import POINTS
 from tests.simulation.faults import SCHEDULED_FAULTS
@@ -16,7 +15,7 @@ LEASE = 15.0
 
 @dataclass(frozen=True)
 class ScheduledFault:
-    """A fault from outside at a moment; it lasts for some seconds if it is of that kind."""
+    """A fault from outside at a moment; it lasts so many seconds if it is one that lasts."""
 
     name: str
     at: float
@@ -25,7 +24,7 @@ class ScheduledFault:
 
 @dataclass(frozen=True)
 class Restore:
-    """The database is put back at a moment to what it was at an earlier one."""
+    """At a moment the database is restored to its rows of an earlier moment."""
 
     saved_at: float
     at: float
@@ -33,48 +32,39 @@ class Restore:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What one run consists of.
-
-    Attributes:
-        keys: the callers' own, one for each order.
-        from_previous_version: so many orders, the first ones, are of the previous version.
-        paid_first: so many, the next ones, are placed while all is still well: their charges are known later.
-        send_caller_keys: the callers' own keys travel.
-        faults_from: when the first fault may occur.
-        faults_until: when the last one may.
-        prunes: operators prune orders that ended so many seconds ago, among the faults; None: they do not.
-        deadly_point: where the first process that comes there dies.
-    """
+    """What one run consists of."""
 
     behavior: ServiceBehavior
     producers: int
     workers: int
     consumers: int
-    keys: tuple[str, ...]
-    from_previous_version: int
-    paid_first: int
+    keys: tuple[str, ...]  # The callers' own, one for each order.
+    from_previous_version: int  # So many orders, the first ones, are of the previous version.
+    paid_first: (
+        int  # So many, the next ones, are placed before the first fault: their charges are known later.
+    )
     send_caller_keys: bool
-    faults_from: float
-    faults_until: float
+    faults_from: float  # When the first fault may occur.
+    faults_until: float  # When the last one may.
     max_attempts: int
     half_open_max_calls: int
     republish_after: float
     operators: bool
-    deadly_point: str | None
+    deadly_point: str | None  # The first process that reaches this crash point dies.
     scheduled_faults: tuple[ScheduledFault, ...]
     restore: Restore | None
-    prunes: float | None
+    prunes: float | None  # Operators prune orders that finished so many seconds ago; None: they do not.
 
     @property
     def last_customer(self) -> float:
-        """When the last customer comes. A service that forgets keys cannot bear an order that is placed again."""
+        """When the last customer comes. Before the backup, if the service forgets keys and would charge again."""
         latest = self.faults_until
         if self.restore is not None and not self.behavior.remembers:
             latest = self.restore.saved_at
         return self.faults_from + (latest - self.faults_from) * 0.8
 
     @classmethod
-    def random(cls, rng: Random) -> Scenario:
+    def random(cls, rng: Random) -> Self:
         """A random scenario."""
         from_previous_version = rng.choice((0, 0, 0, 1, 2))
         paid_first = rng.choice((0, 1, 1, 2))

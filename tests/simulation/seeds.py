@@ -1,7 +1,5 @@
 """Many seeds, on every core."""
 
-from __future__ import annotations
-
 import atexit
 import gc
 import multiprocessing
@@ -17,16 +15,15 @@ from tests.simulation.faults import RATES, SCHEDULED_FAULTS
 from tests.simulation.run import RunResult, simulate
 from tests.simulation.storage import Storage
 
-CHUNK = 10
+BATCH = 10
 """Seeds that a process gets at once: a fraction of a second, so that all end at about the same time."""
 
-ENOUGH = 5
-"""Bad seeds after which no more are tried: they usually have one cause."""
+ENOUGH = 5  # Bad seeds after which no more are tried: they usually have one cause.
 
 
 @dataclass
 class Tally:
-    """What has come of the seeds so far. ``bad``: seeds that broke an invariant, and how."""
+    """The results of the seeds so far. ``bad``: seeds that broke an invariant, and how."""
 
     seeds: int = 0
     seen: Counter[str] = field(default_factory=Counter)
@@ -48,7 +45,7 @@ class Tally:
 
     @property
     def never_seen(self) -> list[str]:
-        """FaultInjector and crash points that no run has met."""
+        """Faults and crash points that no run has met."""
         return [name for name in (*RATES, *SCHEDULED_FAULTS) if not self.seen[name]] + [
             f"killed {point}" for point in POINTS if not self.killed_at[point]
         ]
@@ -71,15 +68,15 @@ def run_everywhere(first: int, number: int, *, seconds: float, on_progress: Call
     """Try so many seeds on all cores, until `ENOUGH` are bad or the time is over."""
     tally = Tally()
     end = time.monotonic() + seconds
-    chunks = _chunks(first, number)
+    batches = _batches(first, number)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Spawned: each process has a database of its own, and nothing of this one's.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, context, initializer=_prepare) as pool:
         running: set[Future[list[RunResult]]] = set()
         while True:
-            while len(running) < 2 * cores and _goes_on(tally, end) and (chunk := next(chunks, None)):
-                running.add(pool.submit(_try, chunk))
+            while len(running) < 2 * cores and _continues(tally, end) and (batch := next(batches, None)):
+                running.add(pool.submit(_try, batch))
             if not running:
                 return tally
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -89,13 +86,13 @@ def run_everywhere(first: int, number: int, *, seconds: float, on_progress: Call
             on_progress(tally)
 
 
-def _goes_on(tally: Tally, end: float) -> bool:
+def _continues(tally: Tally, end: float) -> bool:
     return time.monotonic() < end and len(tally.bad) < ENOUGH
 
 
-def _chunks(first: int, number: int) -> Iterator[range]:
-    for start in range(first, first + number, CHUNK):
-        yield range(start, min(start + CHUNK, first + number))
+def _batches(first: int, number: int) -> Iterator[range]:
+    for start in range(first, first + number, BATCH):
+        yield range(start, min(start + BATCH, first + number))
 
 
 _storage: Storage
@@ -105,7 +102,7 @@ def _prepare() -> None:
     global _storage
     _storage = Storage()
     atexit.register(_storage.close)
-    # What is here by now stays; what a run leaves behind is collected in fewer, larger sweeps.
+    # What is allocated by now stays. What a run leaves behind is collected less often, more at once.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 

@@ -1,50 +1,31 @@
-"""The payment service: requests come in, and answers go out that are not always those of the request."""
-
-from __future__ import annotations
+"""The payment service. Some of its answers belong to another request."""
 
 from collections import Counter
 from collections.abc import Callable
-from random import Random
 
 from breakwall.payments.decisions import STORED_ERRORS
 from breakwall.payments.gateways import ChargeRequest
-from tests.simulation.engine import Engine
-from tests.simulation.faults import FaultInjector
 from tests.simulation.misrouted_answers import MisroutedAnswers
 from tests.simulation.service_behavior import ServiceBehavior
 from tests.simulation.service_ledger import Execution, ServiceLedger
-from tests.simulation.trace import Trace, Violation
+from tests.simulation.trace import Violation
 from tests.simulation.wire import SendReply, ServiceReply, as_json
+from tests.simulation.world import Part, World
 
 
-class SimulatedService:
-    """Charges. Requests come in through `charge` and `look_up`, each with a way to answer.
+class SimulatedService(Part):
+    """Requests come in through `charge` and `look_up`, each with a function that sends the answer."""
 
-    Attributes:
-        refused: orders whose key it knows from another payload.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        faults: FaultInjector,
-        rng: Random,
-        trace: Trace,
-        behavior: ServiceBehavior,
-        is_owned: Callable[[str], bool],
-    ) -> None:
+    def __init__(self, world: World, behavior: ServiceBehavior, is_owned: Callable[[str], bool]) -> None:
+        super().__init__(world)
         self.behavior = behavior
         self.ledger = ServiceLedger()
-        self.refused: set[str] = set()
-        self._misrouted = MisroutedAnswers(self.ledger, behavior, faults, rng, trace, is_owned)
+        self.refused: set[str] = set()  # Orders whose key it knows from another payload.
+        self._misrouted = MisroutedAnswers(world, self.ledger, behavior, is_owned)
         self._errors_heard: Counter[tuple[str, str]] = Counter()
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
 
     def charge(self, request: ChargeRequest, limit: float, answer: SendReply) -> None:
-        """Take a request. What it leads to is done and visible before the moment ``limit``."""
+        """Take a request. Its effects are complete and visible before the moment ``limit``."""
         answer = self._misrouted.mixed_into(answer, request.order_id)
         refusal = self._refusal() or self._bad_request()
         if refusal is not None:
@@ -61,7 +42,7 @@ class SimulatedService:
             self._replay(request, known, answer)
 
     def look_up(self, key: str, answer: SendReply) -> None:
-        """Say what became of a key."""
+        """Answer what happened under a key."""
         answer = self._misrouted.mixed_into(answer, self._whose(key))
         refusal = self._refusal()
         if not self.behavior.look_up_works:
@@ -69,7 +50,7 @@ class SimulatedService:
         answer(refusal or self.sight(key))
 
     def sight(self, key: str) -> ServiceReply:
-        """What a look-up finds under a key, when nothing goes wrong."""
+        """What a look-up finds under a key without faults."""
         read = self.behavior.mangling.looked_up_as(key)
         if read is None:
             return self.behavior.no_look_up
@@ -86,7 +67,7 @@ class SimulatedService:
         return as_json(404, code="no_such_charge")
 
     def charged_earlier(self, request: ChargeRequest, at: float) -> str:
-        """Have charged a request before the run began; returns the charge's id."""
+        """Charge a request as of a moment before the run; returns the charge's id."""
         execution = Execution(request, at, visible_at=at)
         self.ledger.begin(self._stored_as(request), execution)
         charge_id = self.ledger.move_money(execution)
@@ -120,7 +101,7 @@ class SimulatedService:
         answer(stored)
 
     def error_heard(self, request: ChargeRequest) -> None:
-        """Its caller has a 5xx in hand; one that came after the caller's time-out was not noticed."""
+        """Its caller has received a 5xx, before the caller's timeout."""
         if self._faults.active or not self.behavior.look_up_works:
             return
         which = (request.order_id, request.idempotency_key)
@@ -129,10 +110,10 @@ class SimulatedService:
             raise Violation(f"the stored error of {request.idempotency_key} is asked for again and again")
 
     def _refusal(self) -> ServiceReply | None:
-        """What a service may say before it looks at a request at all."""
+        """What a service may answer before it reads the request."""
         occurs = self._faults.occurs
         if "way to the payment service lost" in self._faults.down:
-            # What an API gateway says that has lost its route; other things than the service answer here.
+            # An API gateway that has lost its route answers so, in the place of the service.
             return as_json(404, message="no Route matched with those values")
         if "payment service failing" in self._faults.down and self._rng.random() < 0.8:
             return self._broken()
@@ -186,12 +167,12 @@ class SimulatedService:
         self._trace.record("payment service", f"CHARGES {key} as {charge_id}")
         paid = self._paid(execution)
         failing = self._faults.occurs("5xx after charging")
-        said = self._broken() if failing else paid
-        execution.answer = said if self.behavior.stores_errors else paid
-        answer(said)
+        sent = self._broken() if failing else paid
+        execution.answer = sent if self.behavior.stores_errors else paid
+        answer(sent)
 
     def _visible_from(self, limit: float) -> float:
-        """Look-ups may lag behind, but never more than the settle time behind an answer."""
+        """Look-ups may lag behind an answer, but never by more than the settle time."""
         now = self._engine.now
         return self._rng.uniform(now, max(now, min(limit, now + self.behavior.profile.absent_after - 0.01)))
 

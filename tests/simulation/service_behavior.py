@@ -1,6 +1,4 @@
-"""Which payment service a run has: what it promises, and what it does besides."""
-
-from __future__ import annotations
+"""Which payment service a run has: what its profile guarantees, and how it behaves otherwise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,33 +16,22 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class ServiceBehavior:
-    """How a payment service behaves: what it promises (``profile``), and what it does besides.
-
-    Attributes:
-        stores_errors: a 5xx is an answer like any other: the key replays it (Stripe).
-        shows_processing: a look-up finds a charge that is under way; otherwise it finds none yet.
-        shows_declines: a look-up finds declined charges.
-        look_up_works: whether there is anything behind the address of the look-up.
-        no_look_up: what answers there where there is nothing.
-        mangling: what it makes of a key.
-        confuses: whether it takes one of the callers' keys that travel for another of them.
-        compares: a key that it knows from another payload is refused (422); otherwise that payload's answer comes.
-        says_done: 400 to a key that was charged, and no replay (Toss Payments).
-        names: the fields of the order that its answers name.
-    """
+    """How a payment service behaves: what its profile guarantees, and all else."""
 
     name: str
     profile: GatewayProfile
-    stores_errors: bool
-    shows_processing: bool
-    shows_declines: bool
-    look_up_works: bool
-    no_look_up: ServiceReply
+    stores_errors: bool  # A 5xx is an answer like any other: the key replays it (Stripe).
+    shows_processing: bool  # A look-up finds a charge that is under way; else it finds none yet.
+    shows_declines: bool  # A look-up finds declined charges.
+    look_up_works: bool  # Whether there is anything behind the address of the look-up.
+    no_look_up: ServiceReply  # The answer there if there is nothing.
     mangling: Mangling
-    confuses: bool
-    compares: bool
-    says_done: bool
-    names: tuple[str, ...]
+    confuses: bool  # Whether it takes one of the callers' keys that are sent for another of them.
+    compares: (
+        bool  # It refuses a key that it knows from another payload (422); else that payload's answer comes.
+    )
+    says_done: bool  # 400 to a key that was charged, and no replay (Toss Payments).
+    names: tuple[str, ...]  # The fields of the order that its answers name.
 
     @property
     def remembers(self) -> bool:
@@ -53,12 +40,12 @@ class ServiceBehavior:
 
 
 def random_behavior(rng: Random, keys: Sequence[str], travelling: Sequence[str]) -> ServiceBehavior:
-    """Every kind of payment service that a profile can describe, and one that has less than it was said to.
+    """Every kind of payment service that a profile can describe, and one without the look-up that its profile claims.
 
     Args:
         keys: the callers' own.
         travelling: the callers' keys that are sent as they are. A service that takes one of them for another names
-            the order, or the amount, which no two orders have in common: with neither it could not be noticed.
+            the order or the amount, which differs for each order: without either the product could not notice.
     """
     absent_after = rng.choice((0.0, 5.0, 30.0))
     name, deduplicates, key_life, looks_up = rng.choice(
@@ -92,7 +79,7 @@ def random_behavior(rng: Random, keys: Sequence[str], travelling: Sequence[str])
 
 
 def _random_mangling(rng: Random, keys: Sequence[str]) -> Mangling:
-    """Any; more often one that makes a difference to these keys."""
+    """Any; more often one that changes one of these keys."""
     if rng.random() < 0.4:
         return FAITHFUL
     chosen = MANGLINGS

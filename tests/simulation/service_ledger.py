@@ -1,6 +1,4 @@
-"""The payment service's own ledger: orders are compared with what it has charged."""
-
-from __future__ import annotations
+"""The payment service's own ledger. Orders are compared with its charges."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from tests.simulation.wire import ServiceReply
 
 @dataclass(eq=False)
 class Execution:
-    """One time that the service has gone to work on a request. ``charge_id`` is there once money has moved."""
+    """One execution of a request. ``charge_id`` is set once money has moved."""
 
     request: ChargeRequest
     begun_at: float
@@ -25,11 +23,7 @@ class Execution:
 
 
 class ServiceLedger:
-    """Every execution.
-
-    Attributes:
-        charges: every execution in which money moved, by order.
-    """
+    """Every execution. ``charges`` are those in which money moved, by order."""
 
     def __init__(self) -> None:
         self.charges: dict[str, list[Execution]] = defaultdict(list)
@@ -37,15 +31,15 @@ class ServiceLedger:
         self._by_charge: dict[str, Execution] = {}
 
     def begin(self, key: str, execution: Execution) -> None:
-        """Go to work. ``key``: the one that the service takes the request's for."""
+        """Begin an execution under the key that the service stores."""
         self._by_key[key].append(execution)
 
     def forget(self, key: str, execution: Execution) -> None:
-        """It came to nothing, and nothing is known of it."""
+        """Forget an execution that failed."""
         self._by_key[key].remove(execution)
 
     def move_money(self, execution: Execution) -> str:
-        """SimulatedCharge. Raises `Violation` for an order's second time."""
+        """Charge. Raises `Violation` for an order's second charge."""
         order_id = execution.request.order_id
         execution.charge_id = f"ch_{len(self._by_charge) + 1}"
         self.charges[order_id].append(execution)
@@ -73,4 +67,4 @@ class ServiceLedger:
             (named.amount, request.amount),
             (named.currency, request.currency),
         )
-        return any(said is not None and said != real for said, real in pairs)
+        return any(value is not None and value != real for value, real in pairs)

@@ -1,6 +1,4 @@
-"""The orders database: the real one on SQLite, with a clock and with faults that a run decides."""
-
-from __future__ import annotations
+"""The orders database: the real one on SQLite. A run decides its time and its faults."""
 
 import shutil
 import sqlite3
@@ -8,7 +6,6 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from random import Random
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
@@ -18,23 +15,21 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT, LockBudget
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.schema import metadata, site
-from tests.simulation.engine import EndedError, Engine, Task
-from tests.simulation.faults import FaultInjector
-from tests.simulation.trace import Trace
+from tests.simulation.engine import EndedError, Task
+from tests.simulation.world import Part, World
 
 START = datetime(2026, 11, 27)  # noqa: DTZ001 - what SQLite calls now is in UTC and says so nowhere
 
 T = TypeVar("T")
 
-PRUNABLE = ("orders", "attempts", "incidents", "interventions")
-"""The tables that orders are pruned from."""
+PRUNABLE = ("orders", "attempts", "incidents", "interventions")  # The tables that orders are pruned from.
 
 KEEP_PRUNED = "".join(
     f"CREATE TABLE pruned_{name} AS SELECT * FROM {name} WHERE false;"
     f"CREATE TRIGGER keep_{name} BEFORE DELETE ON {name} {when}"
     f"BEGIN INSERT INTO pruned_{name} SELECT * FROM {name} WHERE rowid = OLD.rowid; END;"
     for name in PRUNABLE
-    # One that was never at rest was taken back in the transaction that has inserted it.
+    # An order that was never at rest is deleted by the transaction that inserted it.
     for when in ["WHEN OLD.settled_at IS NOT NULL " if name == "orders" else ""]
 )
 """Keeps pruned rows in tables of their own for the final checks. The product does not know these."""
@@ -43,7 +38,7 @@ _OF_PRUNED = "(SELECT id FROM pruned_orders)"
 _NEW_NUMBER = "-number - (SELECT max(number) FROM pruned_attempts p WHERE p.order_id = attempts.order_id)"
 
 RESTORE_PRUNED = (
-    # An order that a late answer has brought back may have been tried anew: its attempts come after the pruned ones.
+    # A late answer may have restored a pruned order, and attempts followed: number them after the pruned ones.
     f"UPDATE attempts SET number = {_NEW_NUMBER} WHERE order_id IN (SELECT order_id FROM pruned_attempts)",
     "UPDATE attempts SET number = -number WHERE number < 0",
     "INSERT OR IGNORE INTO orders SELECT * FROM pruned_orders",
@@ -87,18 +82,18 @@ class Storage:
         """The tables, each after those that it points to."""
         return list(reversed(self._tables))
 
-    def begin(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
-        """Empty the tables, and let a run decide about time and faults."""
+    def begin(self, world: World) -> None:
+        """Empty the tables, and let a run decide time and faults."""
         self._plain.executescript(self._emptying)
-        self._now = lambda: engine.now
-        self.database.transactions = Transactions(engine, faults, rng, trace)
+        self._now = lambda: world.engine.now
+        self.database.transactions = Transactions(world)
 
     def end(self) -> None:
         """No fault occurs any more."""
         self.database.transactions = None
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """What is committed now, past every fault. ``:now`` in ``sql`` is the database's time."""
+        """The committed rows, read without faults. ``:now`` in ``sql`` is the database's time."""
         if ":now" in sql:
             sql = sql.replace(":now", f"'{self._text(0.0)}000'")
         return self._plain.execute(sql, values).fetchall()
@@ -109,12 +104,12 @@ class Storage:
         return row
 
     def insert(self, table: str, **columns: object) -> None:
-        """Write a row past every fault; the columns that are not named get their defaults."""
+        """Write a row without faults; columns that are not named get their defaults."""
         marks = ", ".join("?" for _ in columns)
         self.rows(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", *columns.values())
 
     def owns(self, charge_id: str) -> bool:
-        """Whether it is known whose a charge is."""
+        """Whether the product knows which order a charge belongs to."""
         known = self.rows(
             "SELECT 1 FROM charges WHERE charge_id = ? UNION SELECT 1 FROM orders WHERE charge_id = ?",
             charge_id,
@@ -157,7 +152,7 @@ class Storage:
         @event.listens_for(engine, "connect")
         def prepare(connection: sqlite3.Connection, record: object) -> None:
             connection.execute("PRAGMA synchronous=OFF")
-            # SQLite's own clock, which `DatabaseClock` asks.
+            # SQLite's own clock, which `DatabaseClock` reads.
             connection.create_function("strftime", 3, self._strftime)
 
         @event.listens_for(engine, "commit")
@@ -172,8 +167,85 @@ class Storage:
         return (START + timedelta(seconds=self._now() + seconds)).isoformat(" ", "milliseconds")
 
 
+class Transactions(Part):
+    """The faults of one run's transactions: delays, one writer at a time, lost connections and commits."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._writer: Task | None = None
+        self._waiting: list[Task] = []
+
+    def begin(self, *, writes: bool) -> None:
+        """Called before a transaction's first statement. Raises what a driver would."""
+        task = self._engine.current
+        if task is None:
+            return
+        slow = self._faults.occurs("transaction waits")
+        self._engine.sleep(self._rng.uniform(0.1, 8.0) if slow else self._rng.uniform(0.0, 0.005))
+        if self._faults.occurs("connection stale"):
+            raise _lost("the server closed the connection", stale=True)
+        if "database down" in self._faults.down or self._faults.occurs("no connection"):
+            self._engine.sleep(self._rng.uniform(0.0, 3.0))
+            raise _lost("connection refused")
+        if writes:
+            self._lock(task)
+
+    def commit(self, connection: Connection) -> None:
+        """Called before a commit, which may fail."""
+        if self._engine.current is None:
+            return
+        try:
+            self._may_fail(connection)
+        except BaseException:
+            # A server rolls back by itself; SQLAlchemy takes a failed commit for a finished transaction.
+            connection.connection.rollback()
+            raise
+        finally:
+            self.release()
+
+    def _may_fail(self, connection: Connection) -> None:
+        if self._faults.occurs("commit waits"):
+            self._engine.sleep(self._rng.uniform(0.1, 20.0))
+        if self._faults.occurs("commit fails"):
+            raise _lost("the connection broke before the commit")
+        if self._faults.occurs("commit's answer lost"):
+            connection.connection.commit()
+            self._trace.record("database", "commits, and the answer is lost")
+            raise _lost("the connection broke during the commit")
+
+    def release(self) -> None:
+        """Let the next writer begin if this task was the writer; it runs once this task waits."""
+        if self._writer is not None and self._writer is self._engine.current:
+            self._writer = self._waiting.pop(0) if self._waiting else None
+            if self._writer is not None:
+                self._engine.wake(self._writer)
+
+    def _lock(self, task: Task) -> None:
+        if self._writer is None:
+            self._writer = task
+            return
+        self._waiting.append(task)
+        try:
+            self._engine.park(LOCK_TIMEOUT)
+        except EndedError:
+            self._leave(task)
+            raise
+        if self._writer is not task:
+            self._waiting.remove(task)
+            self._faults.seen["database is locked"] += 1
+            raise _lost("database is locked")
+
+    def _leave(self, task: Task) -> None:
+        if task in self._waiting:
+            self._waiting.remove(task)
+        elif self._writer is task:
+            self._writer = self._waiting.pop(0) if self._waiting else None
+            if self._writer is not None:
+                self._engine.wake(self._writer)
+
+
 class SimulatedDatabase(Database):
-    """The real one, except that ``transactions`` are asked at the start of each."""
+    """The real one. Each transaction first calls ``transactions``."""
 
     transactions: Transactions | None = None
 
@@ -203,86 +275,6 @@ class SimulatedDatabase(Database):
             return work(connection)
 
         return super().read(begun, lock_budget=lock_budget)
-
-
-class Transactions:
-    """The faults of one run's transactions: delays, one writer at a time, lost connections and commits."""
-
-    def __init__(self, engine: Engine, faults: FaultInjector, rng: Random, trace: Trace) -> None:
-        self._engine = engine
-        self._faults = faults
-        self._rng = rng
-        self._trace = trace
-        self._writer: Task | None = None
-        self._waiting: list[Task] = []
-
-    def begin(self, *, writes: bool) -> None:
-        """Called before a transaction's first statement. Raises what a driver would."""
-        task = self._engine.current
-        if task is None:
-            return
-        slow = self._faults.occurs("transaction waits")
-        self._engine.sleep(self._rng.uniform(0.1, 8.0) if slow else self._rng.uniform(0.0, 0.005))
-        if self._faults.occurs("connection stale"):
-            raise _lost("the server closed the connection", stale=True)
-        if "database down" in self._faults.down or self._faults.occurs("no connection"):
-            self._engine.sleep(self._rng.uniform(0.0, 3.0))
-            raise _lost("connection refused")
-        if writes:
-            self._lock(task)
-
-    def commit(self, connection: Connection) -> None:
-        """Called before a transaction is committed, or not."""
-        if self._engine.current is None:
-            return
-        try:
-            self._may_fail(connection)
-        except BaseException:
-            # A server does this by itself; SQLAlchemy takes a failed commit for a finished transaction.
-            connection.connection.rollback()
-            raise
-        finally:
-            self.release()
-
-    def _may_fail(self, connection: Connection) -> None:
-        if self._faults.occurs("commit waits"):
-            self._engine.sleep(self._rng.uniform(0.1, 20.0))
-        if self._faults.occurs("commit fails"):
-            raise _lost("the connection broke before the commit")
-        if self._faults.occurs("commit's answer lost"):
-            connection.connection.commit()
-            self._trace.record("database", "commits, and the answer is lost")
-            raise _lost("the connection broke during the commit")
-
-    def release(self) -> None:
-        """Let the next writer begin, if it is this task that wrote; it runs only when this task waits."""
-        if self._writer is not None and self._writer is self._engine.current:
-            self._writer = self._waiting.pop(0) if self._waiting else None
-            if self._writer is not None:
-                self._engine.wake(self._writer)
-
-    def _lock(self, task: Task) -> None:
-        if self._writer is None:
-            self._writer = task
-            return
-        self._waiting.append(task)
-        try:
-            self._engine.park(LOCK_TIMEOUT)
-        except EndedError:
-            self._leave(task)
-            raise
-        if self._writer is not task:
-            self._waiting.remove(task)
-            self._faults.seen["database is locked"] += 1
-            raise _lost("database is locked")
-
-    def _leave(self, task: Task) -> None:
-        if task in self._waiting:
-            self._waiting.remove(task)
-        elif self._writer is task:
-            self._writer = self._waiting.pop(0) if self._waiting else None
-            if self._writer is not None:
-                self._engine.wake(self._writer)
 
 
 def _lost(reason: str, *, stale: bool = False) -> OperationalError:

@@ -1,7 +1,5 @@
 """A few hundred new seeds in the ordinary suite; `make simulate` tries many more."""
 
-from __future__ import annotations
-
 import os
 import secrets
 

@@ -1,21 +1,14 @@
 """The trace of a run, and the exception for a broken invariant."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 
-class Violation(AssertionError):  # noqa: N818 - it is what a test calls a failure, not an error of the program
+class Violation(AssertionError):  # noqa: N818 - a failure of the test, not an error of the program
     """Something happened that must never happen."""
 
 
 class Trace:
-    """The log of a run; kept only on demand.
-
-    Args:
-        now: seconds since the run began.
-        kept: whether to keep the lines.
-    """
+    """The log of a run, if it is ``kept``. ``now`` returns the seconds since the run began."""
 
     def __init__(self, now: Callable[[], float], *, kept: bool) -> None:
         self.kept = kept

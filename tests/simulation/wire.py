@@ -1,6 +1,4 @@
-"""What travels between the product and the payment service."""
-
-from __future__ import annotations
+"""What the payment service sends back."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ServiceReply:
-    """What goes back over the wire."""
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -19,8 +17,8 @@ class ServiceReply:
 SendReply = Callable[[ServiceReply], None]
 
 
-def as_json(http_status: int, *, retry_after: float | None = None, **said: object) -> ServiceReply:
+def as_json(http_status: int, *, retry_after: float | None = None, **fields: object) -> ServiceReply:
     headers = {"content-type": "application/json"}
     if retry_after is not None:
         headers["retry-after"] = str(int(retry_after))
-    return ServiceReply(http_status, json.dumps(said).encode(), headers)
+    return ServiceReply(http_status, json.dumps(fields).encode(), headers)

@@ -1,7 +1,5 @@
 """`worker` and `producers` are second names of `breakwall.worker` and `breakwall.producers`."""
 
-from __future__ import annotations
-
 import importlib
 import pickle
 import subprocess
@@ -36,9 +34,9 @@ def test_a_module_knows_itself_by_its_long_name(name: str) -> None:
 
 @pytest.mark.parametrize("first", ["worker.app, breakwall.worker.app", "breakwall.worker.app, worker.app"])
 def test_a_signal_is_received_once_whichever_name_is_imported_first(first: str) -> None:
-    looks = f"import {first}; from celery import signals; print(len(signals.worker_shutdown.receivers))"
+    script = f"import {first}; from celery import signals; print(len(signals.worker_shutdown.receivers))"
     ran = subprocess.run(
-        [sys.executable, "-c", looks], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert ran.stdout == "1\n"
 

@@ -1,7 +1,5 @@
 """docs/architecture.md is true: its picture is the imports, and each name in it exists."""
 
-from __future__ import annotations
-
 import importlib
 import re
 from itertools import pairwise, product
@@ -44,7 +42,9 @@ def read_picture() -> tuple[dict[str, list[str]], set[Arrow]]:
 
 FRAMES, ARROWS = read_picture()
 LINKS = sorted(set(re.findall(r"\[`([\w./]+)`\]\(\.\./([\w/]+\.py)\)", PAGE)))
-USED_BY_ALL = set(re.findall(r"`(\w+)`", PAGE.partition("Used by all")[2].partition(" The way in")[0]))
+USED_BY_ALL = set(
+    re.findall(r"`(\w+)`", PAGE.partition("Every room may use these")[2].partition(" A command")[0])
+)
 ROOMS = {name for arrow in ARROWS for name in arrow if name not in FRAMES} | {
     room for rooms in FRAMES.values() for room in rooms
 }

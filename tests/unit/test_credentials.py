@@ -1,7 +1,5 @@
 """Credentials are read or refused with what would be right, and never shown."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

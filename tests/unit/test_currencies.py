@@ -1,4 +1,4 @@
-"""Currencies have their own digits, and a greatest amount that is exact everywhere."""
+"""Each currency has its number of digits and a greatest amount, which is exact everywhere."""
 
 import pytest
 

@@ -1,6 +1,4 @@
-"""What `pip install breakwall` brings is enough; the tests' own tools would hide a gap."""
-
-from __future__ import annotations
+"""`pip install breakwall` installs enough; the tests' own tools would hide a gap."""
 
 import tomllib
 from importlib.metadata import requires

@@ -1,6 +1,4 @@
-"""A command line that cannot be loaded is a sentence and an exit code, not a traceback."""
-
-from __future__ import annotations
+"""A command line that cannot be loaded ends with a sentence and an exit code, not with a traceback."""
 
 import sys
 from importlib.abc import MetaPathFinder

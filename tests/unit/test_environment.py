@@ -1,6 +1,4 @@
-"""The tests make the environment that they need, also where they are started in another."""
-
-from __future__ import annotations
+"""The tests make the environment that they need, also if they are started in another."""
 
 import os
 import signal
@@ -21,7 +19,7 @@ umask 077
 trap "" INT QUIT HUP
 LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 BREAKWALL_DATABASE_URL=nonsense TZ=Asia/Kolkata exec "$@" </dev/null
 """
-"""A background job of a script, which gets no Ctrl-C, of a user with a strict umask and another locale."""
+"""As a background job of a script, without Ctrl-C, for a user with a strict umask and another locale."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
@@ -50,7 +48,7 @@ def test_no_setting_of_a_developers_own_site_is_there() -> None:
 
 
 def test_all_of_that_holds_wherever_the_tests_are_started() -> None:
-    line = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", __file__]
+    line = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__]
     these = ["-k", "not wherever"]
     ran = subprocess.run(["sh", "-c", ODD, "sh", *line, *these], capture_output=True, timeout=90, check=False)
     assert ran.returncode == 0, ran.stdout.decode()

@@ -1,6 +1,6 @@
-"""What brokers, databases and hosts did to us, each situation with the test that is named after it.
+"""Situations from production, each with the test that is named after it.
 
-The situations were seen in somebody's production. A test that is renamed or taken away turns this red.
+If such a test is renamed or removed, this one fails.
 """
 
 import ast

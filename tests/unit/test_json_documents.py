@@ -1,7 +1,5 @@
 """Points in time are texts in every document. The commands' tests cover orders and incidents."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from breakwall.breaker import OverrideMode

@@ -1,7 +1,5 @@
 """One event is one line, in JSON or as text, and no text of another program can break it."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys
@@ -170,11 +168,6 @@ def test_it_is_json_where_there_is_no_terminal_or_as_it_is_set(
 
 def test_a_stream_that_cannot_tell_is_no_terminal() -> None:
     assert is_json_on(object(), "auto")
-
-
-@pytest.fixture
-def last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging, "lastResort", logging.lastResort)
 
 
 def warn() -> None:

@@ -1,6 +1,4 @@
-"""The tests mirror the product's folders, so that a module's tests are found by its name."""
-
-from __future__ import annotations
+"""The tests mirror the product's folders, so that the name of a module leads to its tests."""
 
 from pathlib import Path
 
@@ -82,7 +80,7 @@ COVERED: dict[str, str] = {
 }
 """Modules without a test file of their name: the suite that covers each.
 
-After ` runs ` stands a command that the suite runs. Without one, the suite imports the module or one that leads to it.
+After ` runs ` comes the command that the suite runs. Without one, the suite imports the module or one that imports it.
 """
 
 
@@ -131,14 +129,14 @@ def test_the_suite_of_a_line_exercises_the_module(name: str) -> None:
 
 
 def runs(suite: Module, command: str) -> bool:
-    """Whether the command's words stand in the suite, or in a helper of it, one after the other as arguments."""
+    """Whether the suite, or a helper of it, has the command's words as consecutive arguments."""
     words = '", "'.join(command.split())
     return any(f'"{words}"' in module.source for module in (suite, *helpers_of(suite)))
 
 
 def reached(suite: Module) -> set[str]:
-    """The modules of the product that it, or a helper of it, imports; what these import; and what leads there from
-    these within one room."""
+    """The modules of the product that the suite and its helpers import, those that they import, and all that they
+    reach within their room."""
     direct = {name for module in (suite, *helpers_of(suite)) for name in imports(module, PRODUCT)}
     found, waiting = set(direct), list(direct)
     while waiting:
@@ -150,7 +148,7 @@ def reached(suite: Module) -> set[str]:
 
 
 def helpers_of(suite: Module) -> list[Module]:
-    """The tests' own modules that it imports, and the `conftest.py` of its folders, with what these import."""
+    """The tests' own modules that it imports, the `conftest.py` of its folders, and all that these import."""
     modules = suite_modules()
     folders = suite.name.split(".")[:-1]
     found = {

@@ -1,7 +1,5 @@
 """Errors and results keep their content on the way from another process."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import importlib
@@ -24,11 +22,10 @@ import pytest
 import breakwall
 import producers
 import worker
-from breakwall.breaker import CircuitBreakerError, CircuitState
-from breakwall.payments.ledger.queries import AmbiguousNameError, Naming
-from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order, OrderStatus
-from breakwall.producers.producer import PlaceResult
+from breakwall.breaker import CircuitBreakerError
+from breakwall.payments.orders import InvalidOrderError
 from breakwall.settings import SettingsError
+from tests.unit.pool_tasks import EXAMPLES, fail, results
 
 PLAIN: dict[object, object] = {str: "a text", int: 7, float: 1.5, dict: {"field": "a text"}, list: ["a text"]}
 """A value for each type of the errors' arguments."""
@@ -53,7 +50,7 @@ ERRORS = list(errors())
 
 
 def made(kind: type[BaseException]) -> BaseException:
-    """One of these errors, with a value for each of its arguments."""
+    """An error of this class, with a value for each argument."""
     if "__init__" not in vars(kind) and kind.__init__ in {base.__init__ for base in BUILT_IN}:
         return kind("a text")
     wanted = typing.get_type_hints(kind.__init__, vars(importlib.import_module(kind.__module__)))
@@ -112,24 +109,6 @@ def test_every_error_survives_the_wrappers_of_pools(kind: type[BaseException]) -
         again = pickle.loads(pickle.dumps(wrap(made(kind), None)))
         assert type(again) is kind
         assert str(again) == str(made(kind))
-
-
-EXAMPLES: list[BaseException] = [
-    InvalidOrderError({"amount": "should be 1 or more"}),
-    IdempotencyConflictError("cart-17", ["amount"]),
-    AmbiguousNameError("x", {Naming.KEY: "1", Naming.ID: "2"}),
-    SettingsError(["BREAKWALL_SITE: no"]),
-    CircuitBreakerError("payment", CircuitState.OPEN, 12.5, "maintenance"),
-]
-
-
-def fail(number: int) -> None:
-    raise EXAMPLES[number]
-
-
-def results() -> list[object]:
-    order = Order(user_id="u", amount=1, currency="KRW", idempotency_key="k")
-    return [PlaceResult("id", OrderStatus.QUEUED, None, replayed=True), order]
 
 
 def test_invalid_order_and_idempotency_conflict_come_out_of_a_process_pool() -> None:

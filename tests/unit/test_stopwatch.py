@@ -1,18 +1,17 @@
-"""The stopwatch that the tests' bounds are measured with."""
-
-from __future__ import annotations
+"""The stopwatch of the tests' time bounds."""
 
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
 from tests.stopwatch import Stopwatch
 
 on_linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="other systems do not tell who waits for a processor"
+    sys.platform != "linux", reason="other systems do not count the waiting for a processor"
 )
 
 
@@ -23,21 +22,21 @@ def work(seconds: float) -> None:
         pass
 
 
-def test_a_sleep_counts() -> None:
-    watch = Stopwatch()
-    time.sleep(0.05)
-    assert watch.seconds > 0.04
+@pytest.mark.parametrize("spend", [time.sleep, work])
+def test_sleeping_and_computing_count(spend: Callable[[float], None]) -> None:
+    """On a busy machine another thread of this process may wait meanwhile, and that is subtracted: then try again."""
 
+    def measured() -> float:
+        watch = Stopwatch()
+        spend(0.05)
+        return watch.seconds
 
-def test_computing_counts() -> None:
-    watch = Stopwatch()
-    work(0.05)
-    assert watch.seconds > 0.04
+    assert any(measured() > 0.04 for _ in range(20))
 
 
 @on_linux
 def test_waiting_for_a_processor_that_others_have_does_not() -> None:
-    """Ours has to share one processor with two others, so it takes three times as long."""
+    """This process shares one processor with two others, so it takes three times as long."""
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(everywhere)})
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]

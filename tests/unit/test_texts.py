@@ -1,7 +1,5 @@
 """A text holds what a person may type, and nothing that makes it look like another text."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The parts accept every value that the settings allow."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""A death at a crash point: the steps run in a forked child, which kills itself there with SIGKILL."""
-
-from __future__ import annotations
+"""A death at a crash point: steps run in a forked child, which kills itself there with SIGKILL."""
 
 import gc
 import os
@@ -14,23 +12,16 @@ from typing import NoReturn
 
 from breakwall import crashpoints
 
-LONGEST = 60
-"""Seconds after which a child that hangs is ended by an alarm; it takes a tenth of one."""
+LONGEST = 60  # Seconds after which an alarm ends a child that hangs. A child takes a tenth of a second.
 
 
 @dataclass(frozen=True)
 class ChildRun:
-    """What is known of a child after its end.
+    """The way of a child to its end."""
 
-    Attributes:
-        points: the names of the points that it passed; at the last of them it died, if it died.
-        died: whether it was killed; otherwise it ran to the end.
-        seconds: how far its clock had come.
-    """
-
-    points: list[str]
-    died: bool
-    seconds: float
+    points: list[str]  # The points that it passed. If it died, it died at the last one.
+    died: bool  # Whether it was killed; else it ran to the end.
+    seconds: float  # What its clock showed at the end.
 
 
 def run_in_child(steps: Callable[[], object], *, die_at: int | str, seconds: Callable[[], float]) -> ChildRun:
@@ -38,11 +29,10 @@ def run_in_child(steps: Callable[[], object], *, die_at: int | str, seconds: Cal
 
     Args:
         steps: run in the child alone.
-        die_at: the point's name, or its number in the order in which points are passed, from 0.
+        die_at: the point's name, or its number among the points that are passed, from 0.
         seconds: read in the child at each point, for `ChildRun.seconds`.
 
-    Raises:
-        AssertionError: the child ended in a way that was not asked for; with its traceback.
+    Raises `AssertionError` with the child's traceback if the child ends in another way.
     """
     reader, writer = os.pipe()
     with _fork_is_meant():
@@ -60,10 +50,10 @@ def run_in_child(steps: Callable[[], object], *, die_at: int | str, seconds: Cal
 def _be_the_child(
     steps: Callable[[], object], writer: int, die_at: int | str, seconds: Callable[[], float]
 ) -> NoReturn:
-    # Nothing of the parent's (pytest's report, its fixtures' ends) may be run a second time here.
+    # Nothing of the parent's may run a second time here, such as pytest's report or the end of a fixture.
     code = 1
     try:
-        gc.disable()  # A collection would copy every page that it looks at, for milliseconds of life.
+        gc.disable()  # A collection would copy every page that it visits, and the child lives for milliseconds.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(LONGEST)
         os.environ["PGAPPNAME"] = DOOMED
@@ -77,12 +67,11 @@ def _be_the_child(
         os._exit(code)
 
 
-DOOMED = "breakwall-doomed"
-"""How children are called in PostgreSQL's list of its clients."""
+DOOMED = "breakwall-doomed"  # The children's name in PostgreSQL's list of clients.
 
 
 class _Countdown:
-    """Writes down each point as it is passed, and kills the process at one of them."""
+    """Records each point that is passed, and kills the process at one of them."""
 
     def __init__(self, writer: int, die_at: int | str, seconds: Callable[[], float]) -> None:
         self._writer = writer

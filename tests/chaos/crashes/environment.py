@@ -1,6 +1,4 @@
-"""The database that executions are lived on, one after the other."""
-
-from __future__ import annotations
+"""The database for one scenario after another."""
 
 import itertools
 import time
@@ -18,23 +16,22 @@ from tests.chaos.crashes.file_services import PROFILES, SETTLE_SECONDS, Behavior
 from tests.chaos.crashes.pipeline import DurableState, Pipeline
 from tests.chaos.crashes.scenarios import CrashScenario
 
-PAID_BEFORE = "cart-0"
-"""The key of an order that every scenario finds already paid."""
+PAID_BEFORE = "cart-0"  # The key of an order that every scenario finds already paid.
 
 
 class CrashEnvironment:
-    """A database that is emptied for each scenario, and a folder for everything else that outlives a process."""
+    """A database that is emptied for each scenario, and a folder for all else that survives a process."""
 
     def __init__(self, url: str, folder: Path) -> None:
         worker.prepare()
         self.database = Database(url)
         self._folders = (folder / str(number) for number in itertools.count())
         if self._is_sqlite:
-            event.listen(self.database.engine, "connect", _leave_it_to_the_kernel)
+            event.listen(self.database.engine, "connect", _switch_off_synchronization)
         upgrade(self.database.engine)
 
     def durable(self, scenario: CrashScenario, profile: str) -> DurableState:
-        """A new beginning: no message, and one order that was paid so long ago that look-ups can be tried out."""
+        """An empty state, except for one order that was paid long ago: look-ups can be tested with it."""
         with self.database.engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
                 if table is not site:
@@ -66,24 +63,24 @@ class CrashEnvironment:
     def run_until_death(
         self, scenario: CrashScenario, durable: DurableState, die_at: int | str, *, since: float | None = None
     ) -> ChildRun:
-        """Run a scenario in a process that dies on its way; returns when it is gone for its database too."""
+        """Run a scenario in a process that dies on its way; returns when the database has noticed."""
         if self._is_sqlite:
-            self.database.close()  # its locks and a fork do not go together
+            self.database.close()  # SQLite's locks do not survive a fork
         pipeline = Pipeline(durable, since)
         execution = run_in_child(
             lambda: scenario.run(pipeline), die_at=die_at, seconds=lambda: pipeline.seconds
         )
         if not self._is_sqlite:
-            self._wait_until_it_is_gone()
+            self._wait_until_noticed()
         return execution
 
-    def _wait_until_it_is_gone(self) -> None:
+    def _wait_until_noticed(self) -> None:
         """PostgreSQL notices a client's death a moment later; until then its locks are held."""
         clients = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
         deadline = time.monotonic() + 10
         with self.database.engine.connect() as connection:
             while connection.scalar(clients, {"name": DOOMED}):
-                assert time.monotonic() < deadline, "PostgreSQL holds on to a dead client"
+                assert time.monotonic() < deadline, "PostgreSQL still lists a dead client"
                 time.sleep(0.001)
                 connection.rollback()
 
@@ -92,6 +89,6 @@ class CrashEnvironment:
         return self.database.engine.dialect.name == "sqlite"
 
 
-def _leave_it_to_the_kernel(connection: object, _: object) -> None:
-    # Processes die here, never the machine: what was written is in the kernel's hands and survives that.
+def _switch_off_synchronization(connection: object, _: object) -> None:
+    # Here processes die, never the machine: the kernel keeps what they have written.
     connection.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]  # a DBAPI connection

@@ -1,10 +1,7 @@
-"""What executions on durable a process that dies: the payment service and the broker, each a file of lines.
+"""A payment service and a broker that survive the death of the process: each is a file of lines.
 
-A line is one ``write`` to a file opened with O_APPEND: the kernel has all of it or nothing, whatever becomes
-of the process. Nothing about them is kept in memory.
+Each line is one ``write`` to a file opened with O_APPEND: the kernel has all of it or nothing. Memory holds nothing.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -26,8 +23,7 @@ from breakwall.payments.gateways.base import (
 from breakwall.simulator.charge_book import Charge
 
 SETTLE_SECONDS = 30.0
-LATE = 20.0
-"""Seconds after which a request that was held up on its way is executed: within the settle time."""
+LATE = 20.0  # Seconds after which a delayed request is executed: within the settle time.
 
 PROFILES = {
     "key and look-up": GatewayProfile(True, 86_400.0, True, SETTLE_SECONDS),
@@ -46,12 +42,12 @@ class Behavior(StrEnum):
     DELAY = "gets the request late, and no answer comes"
     ERROR = "fails with a 500 and stores that under the key"
     DECLINE = "declines"
-    REJECT = "finds the request wrong for ever"
+    REJECT = "rejects the request for ever"
     REFUSE = "accepts no connection"
 
 
 class File:
-    """Lines of JSON that outlive the process that writes them."""
+    """Lines of JSON that survive the process that writes them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,13 +69,12 @@ class File:
 
 
 class FileGateway:
-    """A payment service that keeps what its profile promises, and nothing more.
+    """A payment service that does exactly what its profile guarantees.
 
     Args:
-        path: its ledger: every request, with what was done.
-        profile: what it promises.
-        behaviors: what it does with the first requests, one each; it charges all that come after.
-        now: seconds.
+        path: its ledger: every request, with the result.
+        behaviors: what it does with the first requests, one each; it charges all later ones.
+        now: returns seconds.
     """
 
     def __init__(
@@ -115,7 +110,7 @@ class FileGateway:
         return _answer(behavior, result, charge_id)
 
     def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
-        assert self.profile.looks_up, "there is nothing to look a charge up with"
+        assert self.profile.looks_up, "this service has no look-up"
         for line in self._file.lines():
             if line["key"] == idempotency_key and line["at"] <= self._now():
                 if line["result"] == "succeeded":
@@ -128,7 +123,7 @@ class FileGateway:
         pass
 
     def charges(self) -> list[Charge]:
-        """What was executed, and what is still on its way and will be: a replay is no execution."""
+        """What was or will be executed. A replay is no execution."""
         return [
             Charge(
                 line["charge_id"] or f"declined_{number}",
@@ -184,20 +179,16 @@ def _answer(behavior: Behavior, result: str | None, charge_id: str | None) -> Ch
 
 
 class FileBroker:
-    """The retry queue: a message is waiting until it is acknowledged, whichever process took it.
+    """The retry queue: a message waits until any process acknowledges it.
 
-    It is what producers and dispatcher publish to, and the channel that a Celery message is acknowledged on.
-
-    Args:
-        path: its messages and acknowledgements.
+    It is a publisher for producers and dispatcher, and the channel on which a Celery message is acknowledged.
     """
 
     no_ack_consumers = None  # kombu: every message is to be acknowledged
 
     def __init__(self, path: Path) -> None:
         self._file = File(path)
-        self.takes: int | None = None
-        """How many more messages it accepts; None: any number."""
+        self.takes: int | None = None  # How many more messages it accepts; None: any number.
 
     def publish_many(self, order_ids: Sequence[str]) -> int:
         taken = order_ids if self.takes is None else order_ids[: self.takes]

@@ -1,6 +1,4 @@
-"""Everything of one process that can die: built anew by each, over what outlives it."""
-
-from __future__ import annotations
+"""All parts of one process that can die, over the state that survives it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
-from breakwall.payments.orders import Order
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.settings import DispatchSettings
@@ -27,37 +24,32 @@ from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.retry import Retrier
 from tests.chaos.crashes import worker
 from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway
+from tests.contract.site import order
 from tests.manual_clock import ManualClock
 from tests.people import People
 
 LEASE = 15.0
 TIMEOUT = 10.0
-ROUNDS = 40
-LONGEST_REST = 600.0
-"""Looks of the dispatcher, and seconds, within which everything must be at rest."""
+LONGEST_REST = 600.0  # Seconds within which everything must be at rest.
+MOST_RUNS = 40  # Runs of the dispatcher in that time.
 
 
 @dataclass(frozen=True)
 class DurableState:
-    """What outlives a process: the database, and a folder with the files of the service, the broker and the caller.
-
-    ``begins``: how far the clock had come before the scenario.
-    """
+    """What survives a process: the database, and a folder with the files of the service, the broker and the caller."""
 
     database: Database
     folder: Path
     profile: GatewayProfile
     behaviors: Sequence[Behavior] = ()
     max_attempts: int = 3
-    begins: float = 0.0
+    begins: float = 0.0  # What the clock shows when the scenario begins.
 
 
 class Pipeline:
     """A caller, a producer, a worker with its dispatcher, and an operator, all in this process.
 
-    Args:
-        durable: what they work on.
-        seconds: how far the hand-turned clock has come; by default, to the beginning of the scenario.
+    ``seconds`` is what the clock shows; by default the beginning of the scenario.
     """
 
     def __init__(self, durable: DurableState, seconds: float | None = None) -> None:
@@ -82,7 +74,7 @@ class Pipeline:
         self.dispatcher = Dispatcher(due, self.breaker, self.broker, self.broker.depth, DispatchSettings())
         self.operator = People(self.database, clock=self.clock)
 
-    # What the caller does; it records which orders were accepted.
+    # What the caller does: it records which orders were accepted.
 
     def place(self, key: str = "cart-1") -> PlaceResult:
         result = self.producer.place(order(key))
@@ -106,7 +98,7 @@ class Pipeline:
             worker.deliver(tag, order_id, self.retrier, self.broker)
 
     def deliver_again(self, key: str = "cart-1", *, after: float) -> None:
-        """Have a message for an order come, as the dispatcher would send it, and work on what waits."""
+        """Republish an order's message, as the dispatcher would, and work on every message."""
         self.advance(after)
         self.broker.publish_many([get_order(self.database, key).id])
         self.work()
@@ -131,12 +123,12 @@ class Pipeline:
             self.breaker.acquire().record_failure()
 
     def come_to_rest(self) -> bool:
-        """Dispatch and work, turning the clock to whatever is due next, until nothing is.
+        """Dispatch and work, and advance the clock to the next due moment, until nothing is due.
 
-        Returns whether everything is at rest in the end: within `ROUNDS` and `LONGEST_REST`.
+        Returns whether that took at most `MOST_RUNS` and `LONGEST_REST`.
         """
         latest = self.seconds + LONGEST_REST
-        for _ in range(ROUNDS):
+        for _ in range(MOST_RUNS):
             self.dispatch()
             self.work()
             wait = self._next_due()
@@ -152,10 +144,6 @@ class Pipeline:
             ).one()
         due = [moment - self.clock.now for moment in moments if moment is not None]
         return min(due, default=timedelta.max).total_seconds() if due else None
-
-
-def order(key: str) -> Order:
-    return Order(user_id="u1", amount=10_000, currency="KRW", idempotency_key=key)
 
 
 def _breaker(pipeline: Pipeline) -> CircuitBreaker:

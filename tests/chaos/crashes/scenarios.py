@@ -1,10 +1,7 @@
 """Scenarios that together pass every crash point.
 
-Each runs in one process and begins with an empty database. What it leaves open is finished by the restart that
-follows in any case.
+Each runs in one process and begins with an empty database. The restart after it finishes what it leaves open.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,19 +25,14 @@ PERSON = Author("ada", "asked the payment service")
 
 @dataclass(frozen=True)
 class CrashScenario:
-    """Steps, and what the payment service does with their first requests; it charges all later ones.
-
-    Attributes:
-        run: the steps.
-        behaviors: one for each of the first requests.
-        max_attempts: the worker's, before it gives an order up.
-        ends: the state that the orders end in without a death, where charges can be looked up.
-    """
+    """Steps, and what the payment service does with their first requests; it charges all later ones."""
 
     run: Steps
     behaviors: tuple[Behavior, ...] = ()
     max_attempts: int = 3
-    ends: OrderStatus = OrderStatus.PAID
+    ends: OrderStatus = (
+        OrderStatus.PAID
+    )  # The orders' final state without a death, if charges can be looked up.
 
 
 def placed(pipeline: Pipeline) -> None:
@@ -48,7 +40,7 @@ def placed(pipeline: Pipeline) -> None:
 
 
 def placed_and_tried_again(pipeline: Pipeline) -> None:
-    """The producer's own message comes too early once, and in time once."""
+    """The producer's own message comes once too early and once in time."""
     pipeline.place()
     pipeline.work()
     pipeline.deliver_again(after=1.0)
@@ -91,7 +83,7 @@ def enqueued(pipeline: Pipeline) -> None:
 
 
 def published_by_the_dispatcher(pipeline: Pipeline) -> None:
-    """The broker is down as the orders come, and then takes one message of two."""
+    """The broker is down when the orders come; later it takes one message of two."""
     pipeline.broker.takes = 0
     pipeline.enqueue("cart-1", "cart-2")
     pipeline.advance(PUBLISH_GRACE)
@@ -107,7 +99,7 @@ def deferred(pipeline: Pipeline) -> None:
 
 
 def refused_after_the_claim(pipeline: Pipeline) -> None:
-    """Others' failures open the circuit between the worker's look at it and its request for a permit."""
+    """Failures of other processes open the circuit after the worker has checked it and before it asks for a permit."""
     ledger, claim = pipeline.ledger, pipeline.ledger.claim
 
     def claim_while_others_fail(order_id: str) -> Claim | None:
@@ -120,8 +112,8 @@ def refused_after_the_claim(pipeline: Pipeline) -> None:
     pipeline.work()
 
 
-def taken_back(pipeline: Pipeline) -> None:
-    """A worker hung after its request: the death comes during the recovery from that."""
+def reclaimed(pipeline: Pipeline) -> None:
+    """A worker hung after its request. The process dies while it recovers from that."""
     (queued,) = pipeline.enqueue("cart-1")
     pipeline.hang(queued.order_id)
     pipeline.advance(LEASE)
@@ -135,7 +127,7 @@ def cancelled(pipeline: Pipeline) -> None:
     pipeline.operator.cancel("cart-1")
 
 
-def cancelled_in_doubt(pipeline: Pipeline) -> None:
+def cancelled_while_unresolved(pipeline: Pipeline) -> None:
     pipeline.place()
     pipeline.operator.cancel("cart-1")
     pipeline.advance(SETTLE_SECONDS + 1)
@@ -169,7 +161,7 @@ def bulk_retried(pipeline: Pipeline) -> None:
 
 
 def resolved(pipeline: Pipeline) -> None:
-    """Where charges cannot be looked up, an operator looks into the payment service's ledger."""
+    """Without a look-up an operator reads the payment service's ledger."""
     pipeline.place()
     pipeline.advance(1.0)
     pipeline.work()
@@ -183,7 +175,7 @@ def resolved(pipeline: Pipeline) -> None:
 
 
 def suspected(pipeline: Pipeline) -> None:
-    """As after a restore: the order waits, and may have been charged without a record of the attempt."""
+    """As after a restore: the order waits, and may have been charged by an attempt without a row."""
     pipeline.place()
     since = datetime(2026, 1, 1, tzinfo=UTC)
     for _ in Suspicion(pipeline.database, clock=pipeline.clock, sleep=lambda _: None).run(since, PERSON):
@@ -208,12 +200,12 @@ SCENARIOS = {
     "published by the dispatcher": CrashScenario(published_by_the_dispatcher),
     "deferred": CrashScenario(deferred),
     "refused after the claim": CrashScenario(refused_after_the_claim),
-    "taken back from a hung worker": CrashScenario(taken_back),
+    "reclaimed from a hung worker": CrashScenario(reclaimed),
     "cancelled": CrashScenario(cancelled, ends=OrderStatus.CANCELLED),
-    "cancelled in doubt, not charged": CrashScenario(
-        cancelled_in_doubt, (Behavior.VANISH,), ends=OrderStatus.CANCELLED
+    "cancelled while unresolved, not charged": CrashScenario(
+        cancelled_while_unresolved, (Behavior.VANISH,), ends=OrderStatus.CANCELLED
     ),
-    "cancelled in doubt, charged": CrashScenario(cancelled_in_doubt, (Behavior.LOSE,)),
+    "cancelled while unresolved, charged": CrashScenario(cancelled_while_unresolved, (Behavior.LOSE,)),
     "cancelled during the call, not charged": CrashScenario(
         cancelled_during_the_call, (Behavior.REFUSE,), ends=OrderStatus.CANCELLED
     ),

@@ -1,7 +1,5 @@
 """A Celery worker without its event loop: real messages, the app's own task and request class, no server."""
 
-from __future__ import annotations
-
 import functools
 import time
 from types import SimpleNamespace
@@ -36,12 +34,12 @@ def _celery() -> tuple[Any, type[Any], Any]:
 
 
 def prepare() -> None:
-    """Build all that can be shared before a fork."""
+    """Build before a fork what children can share."""
     _celery()
 
 
 def deliver(tag: int, order_id: str, retrier: Retrier, broker: FileBroker) -> None:
-    """Have the app's task work on a message and acknowledge it, as a worker does."""
+    """Let the app's task process a message and acknowledge it, as in a worker."""
     app, request_class, pool = _celery()
     app.breakwall = SimpleNamespace(
         retrier=retrier,

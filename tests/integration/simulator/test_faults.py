@@ -240,7 +240,7 @@ def test_charged_then_hanging_is_a_charge(simulator: Simulator, control: Simulat
     control.set_faults(charge_then_fail=1, charge_then_fail_how="hang")
     with pytest.raises(TimeoutError):
         Client(simulator.url, timeout=0.3).charge()
-    assert len(control.ledger()) == 1
+    wait_until(lambda: len(control.ledger()) == 1)
 
 
 def test_hanging_before_the_charge_is_none(simulator: Simulator, control: SimulatorControl) -> None:

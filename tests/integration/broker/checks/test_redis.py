@@ -61,7 +61,7 @@ def test_a_master_behind_sentinels_that_refuses_every_message_is_a_problem(
 ) -> None:
     settings = settings_for(sentinel_site.fresh_url())
     assert broker(settings)[0].ok
-    with sentinel_site.master.client() as client:
+    with sentinel_site.primary.client() as client:
         client.config_set("maxmemory", "1")
         (found,) = broker(settings)
         client.config_set("maxmemory", "0")
@@ -70,7 +70,7 @@ def test_a_master_behind_sentinels_that_refuses_every_message_is_a_problem(
 
 def test_a_replica_that_the_sentinels_name_as_the_master_is_a_problem(sentinel_site: SentinelSite) -> None:
     settings = settings_for(sentinel_site.fresh_url())
-    with sentinel_site.master.client() as client:
+    with sentinel_site.primary.client() as client:
         client.replicaof("127.0.0.1", 9)
         (found,) = broker(settings)
         client.replicaof("NO", "ONE")

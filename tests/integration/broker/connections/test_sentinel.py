@@ -101,7 +101,7 @@ def test_a_master_that_hangs_costs_no_more_than_any_broker(
     sentinel_site: SentinelSite, url: str, publisher: Publisher
 ) -> None:
     assert publisher.publish_many(["order-1"])
-    sentinel_site.master.pause()
+    sentinel_site.primary.pause()
     assert_fails_in_time(lambda: publisher.publish_many(["order-2"]))
     assert_fails_in_time(lambda: queue_depth(settings_for(url)) or 0)
 

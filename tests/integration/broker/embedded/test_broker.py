@@ -61,7 +61,7 @@ def test_nothing_is_left_when_the_only_worker_is_killed(
     worker = start_worker()
     assert len(servers(home)) == 1
     worker.kill()
-    assert wait_until_none_is_left(home, 2) == []
+    assert wait_until_none_is_left(home, 15) == []
 
 
 def test_another_worker_takes_over_within_a_second_when_the_owner_is_killed(
@@ -85,7 +85,7 @@ def test_another_worker_takes_over_when_the_owner_ends_normally(
     assert owner.stop() == 0
     assert wait_for(lambda: queue_depth(settings) == 1, 5)
     assert guest.stop() == 0
-    assert wait_until_none_is_left(home, 2) == []
+    assert wait_until_none_is_left(home, 15) == []
 
 
 def test_if_the_workers_are_killed_in_turn_the_server_ends_with_the_last(
@@ -96,7 +96,7 @@ def test_if_the_workers_are_killed_in_turn_the_server_ends_with_the_last(
     for worker in workers:
         assert wait_for(lambda: queue_depth(settings) == 1, 5)
         worker.kill()
-    assert wait_until_none_is_left(home, 2) == []
+    assert wait_until_none_is_left(home, 15) == []
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it(home: Path, start_worker: Callable[..., Worker]) -> None:

@@ -63,7 +63,7 @@ def test_without_the_kernels_parent_death_signal_a_pipe_ends_it(home: Path, end:
             owner.stdin.write("\n")
             owner.stdin.flush()
         owner.wait(10)
-    assert wait_until_none_is_left(home, 2) == []
+    assert wait_until_none_is_left(home, 15) == []
 
 
 def test_the_lock_is_free_exactly_while_no_server_runs(home: Path) -> None:

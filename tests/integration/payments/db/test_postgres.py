@@ -24,7 +24,8 @@ from breakwall.payments.db.postgres import TIMEOUTS
 from breakwall.payments.db.revisions import current_revision
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.settings import load_settings
-from tests.pooled import Shop, order
+from tests.contract.site import order
+from tests.pooled import PooledShop
 from tests.servers import PgBouncerServer, PostgresServer
 
 REPOSITORY = Path(__file__).parents[4]
@@ -45,8 +46,8 @@ def migrated(_migrated: str, pgbouncer_server: PgBouncerServer) -> str:
 
 
 @pytest.fixture
-def shop(migrated: str) -> Iterator[Shop]:
-    shop = Shop(migrated)
+def shop(migrated: str) -> Iterator[PooledShop]:
+    shop = PooledShop(migrated)
     yield shop
     shop.close()
 
@@ -137,14 +138,14 @@ def test_its_statement_mode_is_refused_with_what_to_set(pgbouncer_server: PgBoun
             database.read(show("server_version"))
 
 
-def test_a_restart_of_the_pooler_is_not_noticed(shop: Shop, pgbouncer_server: PgBouncerServer) -> None:
+def test_a_restart_of_the_pooler_is_not_noticed(shop: PooledShop, pgbouncer_server: PgBouncerServer) -> None:
     assert shop.place("at-first") == "paid"
     pgbouncer_server.restart()
     assert shop.place("after-the-restart") == "paid"
 
 
 def test_an_order_is_placed_again_once_postgresql_behind_it_is_back(
-    shop: Shop, pgbouncer_server: PgBouncerServer, postgres_server: PostgresServer
+    shop: PooledShop, pgbouncer_server: PgBouncerServer, postgres_server: PostgresServer
 ) -> None:
     assert shop.place("before-the-failover") == "paid"
     postgres_server.kill()
@@ -155,8 +156,8 @@ def test_an_order_is_placed_again_once_postgresql_behind_it_is_back(
     assert _placed_soon(shop, "cart-2") == "paid"
 
 
-def _placed_soon(shop: Shop, key: str) -> str:
-    # After a server has refused it, the pooler tries it once a second. In between it refuses its clients at once.
+def _placed_soon(shop: PooledShop, key: str) -> str:
+    # The pooler tries a server that has refused it once a second, and refuses its clients at once meanwhile.
     deadline = time.monotonic() + 30
     while True:
         try:

@@ -281,4 +281,4 @@ def test_a_request_that_a_network_partition_held_back_is_not_delivered_when_it_i
         command, capture_output=True, text=True, check=False, timeout=60, env=environ_of_children()
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "before succeeded, victim unknown, executed ['before']"
+    assert done.stdout == "before succeeded, cut_off unknown, executed ['before']"

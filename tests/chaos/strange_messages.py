@@ -1,6 +1,4 @@
-"""ForeignMessages: they put into the queue what none of ours ever sends."""
-
-from __future__ import annotations
+"""Puts strange messages into the queue: messages that Breakwall did not write."""
 
 import contextlib
 import itertools
@@ -13,8 +11,7 @@ import redis
 
 from breakwall.broker.config import QUEUE, TASK
 
-EACH = 0.4
-"""Seconds from one to the next."""
+EACH = 0.4  # Seconds from one to the next.
 
 Enveloped = tuple[bytes, str, dict[str, Any]]
 
@@ -32,24 +29,20 @@ ENVELOPED: tuple[Enveloped, ...] = (
 """Body, content type and headers."""
 
 RAW = (b"not JSON", b"{}", b"null", b"[1, 2]", b"\xff\xfe", b'{"body": 5, "headers": [], "properties": {}}')
-"""What only Redis takes: there a queue is a list, of anything."""
+"""Only for Redis, where a queue is a list of any bytes."""
 
 
-class ForeignMessages:
-    """A thread that puts one strange message after the other into the queue.
+class StrangeMessages:
+    """A thread that puts one strange message after another into the queue.
 
-    Args:
-        url: where the broker is, now. It may raise.
-
-    Attributes:
-        sent: messages that the broker took.
+    ``url`` returns where the broker is at the moment; it may raise.
     """
 
     def __init__(self, url: Callable[[], str]) -> None:
-        self.sent = 0
+        self.sent = 0  # Messages that the broker took.
         self._url = url
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="foreign", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="strange messages", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -64,7 +57,7 @@ class ForeignMessages:
         for message in itertools.cycle((*ENVELOPED, *RAW)):
             if self._stopped.wait(EACH):
                 return
-            # The broker may be away, be full, or be no Redis.
+            # The broker may be down, be full, or not be a Redis.
             with contextlib.suppress(Exception):
                 self._send(message)
                 self.sent += 1
@@ -77,8 +70,8 @@ class ForeignMessages:
             return
         body, content_type, headers = message
         options = {"socket_timeout": 2, "read_timeout": 2, "write_timeout": 2}
-        with kombu.Connection(url, connect_timeout=2, transport_options=options) as line:
-            line.Producer(auto_declare=False).publish(
+        with kombu.Connection(url, connect_timeout=2, transport_options=options) as connection:
+            connection.Producer(auto_declare=False).publish(
                 body,
                 routing_key=QUEUE,
                 exchange="",
