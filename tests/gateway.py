@@ -38,7 +38,7 @@ class ScriptedGateway:
     def __init__(self, profile: GatewayProfile = PLAIN) -> None:
         self.profile = profile
         self.answers: deque[ChargeAnswer] = deque()
-        self.look_ups: deque[LookupAnswer] = deque()
+        self.lookups: deque[LookupAnswer] = deque()
         self.charged: list[ChargeRequest] = []
         self.looked_up: list[str] = []
         self.known: dict[str, str] = {}
@@ -57,9 +57,9 @@ class ScriptedGateway:
         self.looked_up.append(idempotency_key)
         if idempotency_key in self.known:
             return replace(FOUND, charge_id=self.known[idempotency_key])
-        if not self.look_ups and idempotency_key in self._absent:
+        if not self.lookups and idempotency_key in self._absent:
             return ABSENT
-        answer = self.look_ups.popleft()
+        answer = self.lookups.popleft()
         if answer.result is LookupResult.ABSENT:
             self._absent.add(idempotency_key)
         else:

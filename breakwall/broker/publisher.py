@@ -35,7 +35,7 @@ class Publisher:
         self._settings = settings
         self._clock = clock
         # Outages are logged at most once a minute. One that starts within that minute is logged by a later failure.
-        self._has_news, self._throttle = False, LogThrottle(clock)
+        self._has_unlogged_failure, self._throttle = False, LogThrottle(clock)
         self._backoff, self._pool = Backoff(clock=clock), _new_pool()
         forking.remember(self)
 
@@ -104,9 +104,9 @@ class Publisher:
 
     def _record_failure(self, error: Exception) -> None:
         free_descriptors(error)
-        self._has_news = self._backoff.record_failure() or self._has_news
-        if self._has_news and self._throttle.admit():
-            self._has_news = False
+        self._has_unlogged_failure = self._backoff.record_failure() or self._has_unlogged_failure
+        if self._has_unlogged_failure and self._throttle.admit():
+            self._has_unlogged_failure = False
             log.warning("%s", _explain(error))
 
     def after_fork(self) -> None:

@@ -134,12 +134,12 @@ class ResourceExhaustion:
         """Record that ``resource`` is exhausted."""
         with self._lock:
             at = self._clock()
-            is_news = resource != self._exhausted or at - self._logged_at >= INTERVAL
+            is_new = resource != self._exhausted or at - self._logged_at >= INTERVAL
             self._exhausted, self._at = resource, at
-            if is_news:
+            if is_new:
                 self._logged_at = at
         self._on_change(resource)
-        if is_news:
+        if is_new:
             log.warning("this process has no %s left; it continues as far and as soon as it can", resource)
 
     def report_success(self) -> None:

@@ -33,7 +33,7 @@ class Progress:
     """The facts of an order that the rules read."""
 
     retries: int = 0  # The worker's attempts since a person last retried the order.
-    look_ups: int = 0  # Look-ups without a usable answer since then.
+    lookups: int = 0  # Look-ups without a usable answer since then.
     key_rotations: int = 0
     unresolved: bool = False  # An earlier attempt may have charged.
     unresolved_age: float = 0.0  # Seconds since the newest unresolved attempt ended; 0 without one.
@@ -83,7 +83,7 @@ def next_step(progress: Progress, profile: GatewayProfile, policy: RetryPolicy) 
         return _next_after_proof(progress, policy)
     if _may_send_again(progress, profile, policy):
         return Step.SEND
-    if profile.looks_up and progress.look_ups < policy.max_attempts:
+    if profile.looks_up and progress.lookups < policy.max_attempts:
         return Step.LOOK_UP
     return Step.REVIEW
 
@@ -175,6 +175,6 @@ def after_look_up(
         remaining = profile.absent_after - progress.unresolved_age
         return Decision(OrderStatus.QUEUED, remaining + jitter * policy.base)
     # The charge is still running, or there was no usable answer: again after a backoff, but not for ever.
-    if progress.look_ups + 1 >= policy.max_attempts:
+    if progress.lookups + 1 >= policy.max_attempts:
         return Decision(OrderStatus.REVIEW)
-    return Decision(OrderStatus.QUEUED, policy.delay(progress.look_ups, answer.retry_after, jitter))
+    return Decision(OrderStatus.QUEUED, policy.delay(progress.lookups, answer.retry_after, jitter))

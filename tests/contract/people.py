@@ -104,7 +104,7 @@ def refused(site: Site, key: str = "cart-1") -> str:
 def look_up_in_vain(site: Site, order_id: str) -> None:
     """Have a look-up find that there is no such charge."""
     site.advance(31)
-    site.gateway.look_ups.append(ABSENT)
+    site.gateway.lookups.append(ABSENT)
     site.retrier.run(order_id)
 
 

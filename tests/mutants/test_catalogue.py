@@ -1,4 +1,4 @@
-"""A mutant whose line is gone would test nothing."""
+"""A mutant whose line is gone would test nothing; the docs list the mutants as they are."""
 
 import pytest
 
@@ -9,12 +9,12 @@ from tests.mutants.catalogue import MUTANTS, Mutant
 def row(mutant: Mutant) -> str:
     """Its row in docs/guarantees.md."""
     tests = ", ".join(f"`{test}`" for test in mutant.tests)
-    return f"| {mutant.name} | `{mutant.path}` | {tests} | {'yes' if mutant.simulated else ''} |"
+    return f"| {mutant.name} | `{mutant.path}` | {tests} | {'yes' if mutant.simulated else '–'} |"
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_every_mutant_is_in_the_docs_with_the_tests_that_notice_it(mutant: Mutant) -> None:
-    assert row(mutant) in (ROOT / "docs" / "guarantees.md").read_text("utf-8").splitlines()
+def test_the_last_table_of_the_guarantees_has_a_row_for_each_mutant() -> None:
+    lines = (ROOT / "docs" / "guarantees.md").read_text("utf-8").splitlines()
+    assert lines[-len(MUTANTS) :] == [row(mutant) for mutant in MUTANTS]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -116,7 +116,7 @@ class SQLStore:
             sa.event.listen(engine, "connect", _prepare_sqlite)
         if self._file is not None:
             watch_file(engine, self._file, log=False)
-            sa.event.listen(engine, "connect", self._note_other_tables)
+            sa.event.listen(engine, "connect", self._record_other_tables)
         # If the database can, a swap and its time are one statement: other processes then wait less.
         self._returns = engine.dialect.update_returning
         self._build_statements()
@@ -158,7 +158,7 @@ class SQLStore:
     def _is_another_file(self) -> bool:
         return self._file is not None and self._file.mark() != self._mark
 
-    def _note_other_tables(self, connection: sqlite3.Connection, _record: Any) -> None:
+    def _record_other_tables(self, connection: sqlite3.Connection, _record: Any) -> None:
         # A file that was removed is made anew here only if it contained the circuits and nothing else.
         others = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> ?"
         if self._file is not None:

@@ -22,7 +22,7 @@ from breakwall.payments.decisions import next_step
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
-from breakwall.payments.operator.bulk_retry import BulkRetry, Chunk, Selection
+from breakwall.payments.operator.bulk_retry import BulkRetry, RetriedBatch, Selection
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.operator.retry_and_cancel import retry_order
 from breakwall.payments.orders import StoredOrder
@@ -69,11 +69,11 @@ class RetryRun:
             check_attended("--all changes many orders")
             preview = bulk_retry.preview(selection)
             if not preview.eligible:
-                self._summarise([Chunk(0, 0, preview.to_be_resolved)], finished=True)
+                self._summarise([RetriedBatch(0, 0, preview.to_be_resolved)], finished=True)
                 return
             say(*field_lines(preview_fields(preview, self.rules, limit)), console=notes())
             typer.confirm("Retry them?", abort=True, err=True)
-        done: list[Chunk] = []
+        done: list[RetriedBatch] = []
         with (
             summarised(lambda finished: self._summarise(done, finished=finished)),
             counting("retrying", "orders") as advance,
@@ -132,7 +132,7 @@ class RetryRun:
         sentence = retried_sentence(len(retried), self.rules) if retried else "No order was retried."
         write_result(self.output, document, sentence)
 
-    def _summarise(self, done: list[Chunk], *, finished: bool) -> None:
+    def _summarise(self, done: list[RetriedBatch], *, finished: bool) -> None:
         retried = sum(batch.retried for batch in done)
         changed = sum(batch.changed for batch in done)
         to_be_resolved = sum(batch.to_be_resolved for batch in done)

@@ -53,7 +53,11 @@ def suspect(
         suspicion = Suspicion(database)
         if dry_run:
             seen = suspicion.preview(moment)
-            document = {"dry_run": True, **_document(moment, seen.by_state), "noted_before": seen.noted}
+            document = {
+                "dry_run": True,
+                **_document(moment, seen.by_state),
+                "noted_before": seen.suspected_before,
+            }
             write_result(output, document, "A dry run: nothing was changed.", *_preview_lines(seen))
             return
         if not yes:
@@ -107,4 +111,6 @@ def _preview_lines(seen: SuspicionPreview) -> list[str]:
     from breakwall.payments.operator.suspect import OPEN
 
     numbers = {str(status): f"{seen.by_state.get(status, 0):,}" for status in OPEN}
-    return field_lines({**numbers, "suspected before": f"{seen.noted:,} open orders, which stay as they are"})
+    return field_lines(
+        {**numbers, "suspected before": f"{seen.suspected_before:,} open orders, which stay as they are"}
+    )

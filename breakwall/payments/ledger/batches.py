@@ -15,7 +15,7 @@ from breakwall.payments.db.schema import orders
 T = TypeVar("T")
 
 # Orders in one transaction: some tens of milliseconds, so that no other transaction waits for long.
-CHUNK = 500
+BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)

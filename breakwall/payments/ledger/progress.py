@@ -33,7 +33,7 @@ def read_progress(connection: Connection, order: Row[Any], lease: float) -> Prog
     doubtful_since = [moment for moment in (sent.unresolved_at, order.suspected_at) if moment is not None]
     return Progress(
         retries=order.retry_count - order.retry_floor,
-        look_ups=order.look_up_count - order.look_up_floor,
+        lookups=order.look_up_count - order.look_up_floor,
         key_rotations=order.key_rotations,
         unresolved=bool(doubtful_since),
         unresolved_age=seconds_between(max(doubtful_since, default=None), order.now),

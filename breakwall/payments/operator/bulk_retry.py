@@ -16,7 +16,7 @@ from breakwall.payments.db.query_hints import once
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.attempt_conditions import ORDER_REJECTED, UNRESOLVED
-from breakwall.payments.ledger.batches import CHUNK, BatchJob, Position, orders_by_age
+from breakwall.payments.ledger.batches import BATCH, BatchJob, Position, orders_by_age
 from breakwall.payments.operator.locking import lock_orders
 from breakwall.payments.operator.retry_and_cancel import (
     HAS_KEY_CONFLICT,
@@ -57,7 +57,7 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class RetriedBatch:
     """The result of one transaction of a bulk retry, in numbers of orders."""
 
     retried: int  # Are due now.
@@ -82,7 +82,9 @@ class BulkRetry(BatchJob):
         """Count what a retry of these orders would do."""
         return self._preview(orders.c.id.in_(order_ids), RETRYABLE)
 
-    def run(self, selection: Selection, author: Author, *, limit: int | None = None) -> Iterator[Chunk]:
+    def run(
+        self, selection: Selection, author: Author, *, limit: int | None = None
+    ) -> Iterator[RetriedBatch]:
         """Retry the oldest orders that match, ``limit`` of them at most.
 
         Yields after each batch is committed. Each order gets a whole new budget of attempts; its ``retry_count``
@@ -90,7 +92,7 @@ class BulkRetry(BatchJob):
         """
         return self._paced(self._run(selection, author, limit))
 
-    def _run(self, selection: Selection, author: Author, limit: int | None) -> Iterator[Chunk]:
+    def _run(self, selection: Selection, author: Author, limit: int | None) -> Iterator[RetriedBatch]:
         run = uuid.uuid4().hex
         latest = select(self._clock.after(-selection.older_than))
         until = self._database.read(lambda connection: connection.scalars(latest).one())
@@ -98,22 +100,22 @@ class BulkRetry(BatchJob):
         # Queued orders first: a retry makes the others queued, and no order is retried twice.
         for status in sorted(selection.statuses, key=RETRYABLE.index):
             after: Position | None = None
-            while size := min(CHUNK, CHUNK if limit is None else limit - retried):
-                found = self._find(chunk_query(selection, status, until=until, after=after, size=size))
+            while size := min(BATCH, BATCH if limit is None else limit - retried):
+                found = self._find(batch_query(selection, status, until=until, after=after, size=size))
                 if not found:
                     break
                 after = Position.of(found[-1])
-                chunk = self._retry([order.id for order in found], status, author, run)
-                retried += chunk.retried
-                yield chunk
+                batch = self._retry([order.id for order in found], status, author, run)
+                retried += batch.retried
+                yield batch
 
-    def _retry(self, order_ids: list[str], status: OrderStatus, author: Author, run: str) -> Chunk:
-        def work(connection: Connection) -> Chunk:
+    def _retry(self, order_ids: list[str], status: OrderStatus, author: Author, run: str) -> RetriedBatch:
+        def work(connection: Connection) -> RetriedBatch:
             unchanged = [order for order in lock_orders(connection, order_ids) if order.status == status]
             refused = with_key_conflict(connection, unchanged)
             chosen = [order for order in unchanged if order.id not in refused]
             requeue(connection, self._clock, chosen, author, looks_up=self._looks_up, run=run)
-            return Chunk(len(chosen), len(order_ids) - len(unchanged), len(refused))
+            return RetriedBatch(len(chosen), len(order_ids) - len(unchanged), len(refused))
 
         return self._database.write(work, name="retry")
 
@@ -141,13 +143,13 @@ class BulkRetry(BatchJob):
         )
 
 
-def chunk_query(
+def batch_query(
     selection: Selection,
     status: OrderStatus,
     *,
     until: datetime,
     after: Position | None = None,
-    size: int = CHUNK,
+    size: int = BATCH,
 ) -> Select[Any]:
     """The next batch, oldest first, from the index on state and time of acceptance.
 

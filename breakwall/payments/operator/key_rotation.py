@@ -55,24 +55,24 @@ def rotate_keys(connection: Connection, locked: Iterable[Row[Any]]) -> None:
         )
 
 
-def doubt_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
+def distrust_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> None:
     """For each of some locked orders: make its newest refusal unknown, if it was trusted without a look-up.
 
     A look-up of it needs the refused key. An earlier version has rotated keys without a look-up, so the order gets the
     refused key back.
     """
     found = _newest(connection, locked, _SPENT, not_(RESOLVED))
-    doubted = [{"of": order_id, "key": key} for order_id, key in found]
-    if not doubted:
+    distrusted = [{"of": order_id, "key": key} for order_id, key in found]
+    if not distrusted:
         return
     change = update(orders).where(orders.c.id == bindparam("of"))
-    connection.execute(change.values(charge_key=bindparam("key")), doubted)
+    connection.execute(change.values(charge_key=bindparam("key")), distrusted)
     connection.execute(
         update(attempts)
         .where(attempts.c.order_id == bindparam("of"), attempts.c.gateway_key == bindparam("key"))
         .where(_SPENT, REFUSED, not_(RESOLVED))
         .values(outcome=Outcome.UNKNOWN, advice=Advice.STOP, spends_key=True),
-        doubted,
+        distrusted,
     )
 
 

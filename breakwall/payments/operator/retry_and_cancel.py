@@ -14,7 +14,7 @@ from breakwall.payments.ledger.audit import record_interventions
 from breakwall.payments.ledger.order_state import state_columns
 from breakwall.payments.ledger.queries import Naming, get_order, stored_order
 from breakwall.payments.operator.key_rotation import (
-    doubt_refusals,
+    distrust_refusals,
     rotate_keys,
     rotate_spent_keys,
     vouch_for_refusals,
@@ -128,7 +128,7 @@ def requeue(
     if evidence is None:
         rotate_spent_keys(connection, locked)
         if looks_up:
-            doubt_refusals(connection, locked)
+            distrust_refusals(connection, locked)
     record_interventions(
         connection, clock, locked, Action.RETRY, author, after=OrderStatus.QUEUED, run=run, evidence=evidence
     )

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, se
 from breakwall.payments.db.schema import interventions, orders
 from breakwall.payments.interventions import Action, Author
 from breakwall.payments.ledger.audit import record_interventions
-from breakwall.payments.ledger.batches import CHUNK, BatchJob, Position, orders_by_age
+from breakwall.payments.ledger.batches import BATCH, BatchJob, Position, orders_by_age
 from breakwall.payments.operator.locking import lock_orders
 from breakwall.payments.orders import OrderStatus
 
@@ -29,7 +29,9 @@ class SuspicionPreview:
     """What a suspicion would do."""
 
     by_state: Mapping[OrderStatus, int]  # Open orders that would be suspected, by their state.
-    noted: int  # Open orders that were suspected for this backup before, and would stay as they are.
+    suspected_before: (
+        int  # Open orders that were suspected for this backup before, and would stay as they are.
+    )
 
 
 class Suspicion(BatchJob):
@@ -43,12 +45,12 @@ class Suspicion(BatchJob):
         suspected = _suspected_before(since)
         is_open = orders.c.status.in_(OPEN)
         by_state = select(orders.c.status, func.count().label("number")).where(is_open, ~suspected)
-        noted = select(func.count()).select_from(orders).where(is_open, suspected)
+        suspected_before = select(func.count()).select_from(orders).where(is_open, suspected)
 
         def count(connection: Connection) -> SuspicionPreview:
             rows = connection.execute(by_state.group_by(orders.c.status))
             found = {OrderStatus(row.status): row.number for row in rows}
-            return SuspicionPreview(found, connection.scalar(noted) or 0)
+            return SuspicionPreview(found, connection.scalar(suspected_before) or 0)
 
         return self._database.read(count)
 
@@ -63,18 +65,18 @@ class Suspicion(BatchJob):
     def _run(self, since: datetime, author: Author) -> Iterator[Mapping[OrderStatus, int]]:
         run = uuid.uuid4().hex
         after: Position | None = None
-        while found := self._find(chunk_query(after)):
+        while found := self._find(batch_query(after)):
             after = Position.of(found[-1])
             yield self._suspect([order.id for order in found], since, author, run)
 
     def _suspect(
         self, order_ids: list[str], since: datetime, author: Author, run: str
     ) -> Mapping[OrderStatus, int]:
-        noted = select(orders.c.id).where(orders.c.id.in_(order_ids), _suspected_before(since))
+        suspected_before = select(orders.c.id).where(orders.c.id.in_(order_ids), _suspected_before(since))
 
         def work(connection: Connection) -> Mapping[OrderStatus, int]:
             locked = lock_orders(connection, order_ids)
-            known = set(connection.scalars(noted))
+            known = set(connection.scalars(suspected_before))
             chosen = [order for order in locked if order.status in OPEN and order.id not in known]
             self._mark(connection, [order.id for order in chosen])
             record_interventions(
@@ -94,19 +96,19 @@ class Suspicion(BatchJob):
         )
 
 
-def chunk_query(after: Position | None = None) -> Select[Any]:
+def batch_query(after: Position | None = None) -> Select[Any]:
     """The next open orders, oldest first. Each state is read from the index.
 
     One statement for all states, because an order may change from one open state to another meanwhile.
     """
     by_state = [
         select(
-            orders_by_age(orders.c.created_at, orders.c.status == status, after=after).limit(CHUNK).subquery()
+            orders_by_age(orders.c.created_at, orders.c.status == status, after=after).limit(BATCH).subquery()
         )
         for status in OPEN
     ]
     merged = union_all(*by_state).subquery()
-    return select(merged).order_by(merged.c.created_at, merged.c.id).limit(CHUNK)
+    return select(merged).order_by(merged.c.created_at, merged.c.id).limit(BATCH)
 
 
 def _suspected_before(since: datetime) -> ColumnElement[bool]:

@@ -101,10 +101,10 @@ def test_an_order_is_due_once_its_time_has_come(site: Site) -> None:
 
 
 def test_every_unfinished_state_has_its_count(site: Site) -> None:
-    claimed, reviewed, *buried = site.queue("a", "b", "c", "d")
+    claimed, reviewed, *dead = site.queue("a", "b", "c", "d")
     site.ledger.claim(claimed)
     site.work_on(reviewed, FAILED, OrderStatus.REVIEW)
-    for order_id in buried:
+    for order_id in dead:
         site.work_on(order_id, FAILED, OrderStatus.DEAD)
     seen = site.look()
     assert (seen.in_flight, seen.review, seen.dead, seen.queued) == (1, 1, 2, 0)

@@ -46,8 +46,8 @@ def test_waiting_orders_that_were_rejected_are_counted_with_an_example(site: Sit
     rejected = monitor.snapshot().rejected
     assert rejected.orders == 2
     assert rejected.example == (
-        "http_401: The payment service answered HTTP 401: it did not accept our credentials, look at the "
-        "user and password in BREAKWALL_PAYMENT_URL, or at BREAKWALL_PAYMENT_TOKEN, _HEADERS or _CERT_FILE."
+        "http_401: The payment service answered HTTP 401: it did not accept our credentials, check the "
+        "user and password in BREAKWALL_PAYMENT_URL, or BREAKWALL_PAYMENT_TOKEN, _HEADERS or _CERT_FILE."
     )
 
 
@@ -101,12 +101,12 @@ def test_a_deferral_since_changes_nothing_about_it(site: Site, monitor: Monitor)
 
 def test_a_rejected_look_up_is_counted_as_a_rejected_charge_is(site: Site, monitor: Monitor) -> None:
     place(site, LOST)
-    site.gateway.look_ups.append(classify_lookup(401, {}, b"", now=0.0))
+    site.gateway.lookups.append(classify_lookup(401, {}, b"", now=0.0))
     work_on(site)
     rejected = monitor.snapshot().rejected
     assert (rejected.orders, rejected.example) == (
         1,
-        "http_401: The look-up was refused (HTTP 401): look at BREAKWALL_PAYMENT_URL.",
+        "http_401: The look-up was refused (HTTP 401): check BREAKWALL_PAYMENT_URL.",
     )
 
 

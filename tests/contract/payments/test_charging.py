@@ -43,7 +43,7 @@ def test_is_heeded_when_it_says_so_to_a_look_up(site: Site) -> None:
     site.gateway.answers.append(LOST)
     order_id = site.producer.place(order()).order_id
     site.advance(40)
-    site.gateway.look_ups.append(
+    site.gateway.lookups.append(
         LookupAnswer(LookupResult.UNAVAILABLE, Health.THROTTLED, code="http_429", retry_after=60.0)
     )
     site.retrier.run(order_id)

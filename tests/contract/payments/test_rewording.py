@@ -51,7 +51,7 @@ def placed(site: Site, key: str, answer: ChargeAnswer) -> str:
 def worked_on(site: Site, order_id: str, *answers: ChargeAnswer | LookupAnswer) -> None:
     site.advance(60)
     for answer in answers:
-        (site.gateway.look_ups if isinstance(answer, LookupAnswer) else site.gateway.answers).append(answer)  # type: ignore[arg-type]
+        (site.gateway.lookups if isinstance(answer, LookupAnswer) else site.gateway.answers).append(answer)  # type: ignore[arg-type]
     site.retrier.run(order_id)
 
 
@@ -227,7 +227,7 @@ def known_site(site: Site) -> Site:
         for twin in (AS_IT_WAS, REWORDED):
             make(site, f"{make.__name__}-{twin}")
             site.gateway.answers.clear()
-            site.gateway.look_ups.clear()
+            site.gateway.lookups.clear()
     site.advance(10_000)
     return site
 

@@ -97,7 +97,7 @@ def test_the_charge_in_the_result_is_the_one_that_paid_the_order(site: Site) -> 
     def meanwhile() -> None:
         site.advance(LEASE)
         site.dispatch_queue.reclaim_expired()
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         site.retrier.run(site.get().id)
 
     site.gateway.during = meanwhile
@@ -111,7 +111,7 @@ def test_what_a_look_up_has_found_paid_no_late_refusal_takes_back(site: Site) ->
     assert isinstance(attempt, Attempt)
     site.advance(LEASE)
     site.dispatch_queue.reclaim_expired()
-    site.gateway.look_ups.append(FOUND)
+    site.gateway.lookups.append(FOUND)
     site.retrier.run(attempt.claim.order_id)
     site.ledger.record(attempt, DOWN, Decision(OrderStatus.QUEUED))
     assert site.outcomes() == [Outcome.SUCCEEDED]
@@ -122,7 +122,7 @@ def test_a_suspected_order_whose_key_leads_to_anothers_charge_has_a_new_one_once
     site.producer.place(order("first"))
     (order_id,) = queued(site)
     site.suspect()
-    site.gateway.look_ups.append(FOUND)
+    site.gateway.lookups.append(FOUND)
     assert site.retrier.run(order_id) is OrderStatus.REVIEW
     key = site.get().charge_key
     site.people.resolve_not_charged("cart-1", ANNA)

@@ -26,10 +26,10 @@ SHORTAGES = [
 @pytest.mark.parametrize("shortage", SHORTAGES)
 class TestWhileThisProcessIsOutOfAResource:
     def test_an_order_that_may_be_charged_is_accepted(self, site: Site, shortage: Exception) -> None:
-        def run_out() -> None:
+        def exhaust() -> None:
             raise shortage
 
-        site.gateway.during = run_out
+        site.gateway.during = exhaust
         site.gateway.answers.append(PAID)
         result = site.producer.place(order())
         assert (result.status, site.get().status) == ("in_flight", "in_flight")
@@ -37,10 +37,10 @@ class TestWhileThisProcessIsOutOfAResource:
     def test_a_publish_that_fails_takes_nothing_back(
         self, site: Site, shortage: Exception, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def run_out(order_ids: list[str]) -> int:
+        def exhaust(order_ids: list[str]) -> int:
             raise shortage
 
-        monkeypatch.setattr(site.publisher, "publish_many", run_out)
+        monkeypatch.setattr(site.publisher, "publish_many", exhaust)
         site.gateway.answers.append(DOWN)
         assert site.producer.place(order()).status == "queued"
         assert [result.status for result in site.producer.enqueue([order("cart-2")])] == ["queued"]
@@ -48,10 +48,10 @@ class TestWhileThisProcessIsOutOfAResource:
     def test_before_it_is_accepted_the_caller_gets_an_error(
         self, site: Site, shortage: Exception, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def run_out() -> None:
+        def exhaust() -> None:
             raise shortage
 
-        monkeypatch.setattr(site.producer._breaker, "acquire", run_out)
+        monkeypatch.setattr(site.producer._breaker, "acquire", exhaust)
         with pytest.raises(DatabaseUnavailableError, match="same idempotency key, is safe") as caught:
             site.producer.place(order())
         assert caught.value.lack

@@ -144,7 +144,7 @@ def test_an_outage_of_any_length_kills_no_order(site: Site) -> None:
 class TestAnUnknownOutcome:
     def test_is_looked_up_and_never_sent_again_when_the_charge_is_found(self, site: Site) -> None:
         order_id = lost(site)
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.looked_up == [site.get().charge_key]
         assert len(site.gateway.charged) == 1
@@ -152,7 +152,7 @@ class TestAnUnknownOutcome:
 
     def test_is_not_sent_again_before_the_settle_time(self, site: Site) -> None:
         order_id = lost(site)
-        site.gateway.look_ups.append(ABSENT)
+        site.gateway.lookups.append(ABSENT)
         assert site.retrier.run(order_id) is OrderStatus.QUEUED
         assert len(site.gateway.charged) == 1
         assert site.outcomes() == [Outcome.UNKNOWN]
@@ -160,7 +160,7 @@ class TestAnUnknownOutcome:
     def test_is_sent_again_once_the_charge_is_proven_absent(self, site: Site) -> None:
         order_id = lost(site)
         site.advance(30)
-        site.gateway.look_ups.append(ABSENT)
+        site.gateway.lookups.append(ABSENT)
         site.gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.outcomes() == [Outcome.FAILED, Outcome.SUCCEEDED]
@@ -168,7 +168,7 @@ class TestAnUnknownOutcome:
     def test_goes_to_a_person_when_no_look_up_ever_answers(self, site: Site) -> None:
         order_id = lost(site)
         for _ in range(3):
-            site.gateway.look_ups.append(NO_ANSWER)
+            site.gateway.lookups.append(NO_ANSWER)
             status = site.retrier.run(order_id)
             site.advance(60)
             site.breaker_forgets()
@@ -189,7 +189,7 @@ class TestAnUnknownOutcome:
         site.gateway.profile = GatewayProfile(True, key_life=100.0, looks_up=True, absent_after=30.0)
         order_id = lost(site)
         site.advance(100.0 - 30.0 - 2 * LEASE)
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert len(site.gateway.charged) == 1
 
@@ -200,7 +200,7 @@ class TestAnUnknownOutcome:
         site.ledger.begin_attempt(claim)
         site.advance(LEASE)
         site.dispatch_queue.reclaim_expired()
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.charged == []
 
@@ -216,7 +216,7 @@ class TestCancelling:
         order_id = lost(site)
         site.people.cancel("cart-1")
         site.advance(30)
-        site.gateway.look_ups.append(ABSENT)
+        site.gateway.lookups.append(ABSENT)
         assert site.retrier.run(order_id) is OrderStatus.CANCELLED
         assert len(site.gateway.charged) == 1
 
@@ -231,14 +231,14 @@ class TestCancelling:
             assert site.retrier.run(order_id) is OrderStatus.QUEUED
         finally:
             crashpoints.arm(None)
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert len(site.gateway.charged) == 1
 
     def test_an_order_that_was_charged_after_all_is_paid(self, site: Site) -> None:
         order_id = lost(site)
         site.people.cancel("cart-1")
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
 
 
@@ -250,7 +250,7 @@ class TestTheKey:
         site.gateway.answers.append(answer)
         order_id = site.producer.place(order()).order_id
         site.advance(31)
-        site.gateway.look_ups.append(ABSENT)
+        site.gateway.lookups.append(ABSENT)
         site.gateway.answers.append(PAID)
         return order_id
 
@@ -272,7 +272,7 @@ class TestTheKey:
         site.gateway.answers[0] = LOST
         site.retrier.run(order_id)
         site.advance(31)
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.looked_up[-1] == site.gateway.charged[1].idempotency_key
 
@@ -280,7 +280,7 @@ class TestTheKey:
         site.gateway.profile = KEYED
         site.know_a_charge()
         site.gateway.answers.extend([self.STORED] * 2 + [PAID])
-        site.gateway.look_ups.append(ABSENT)
+        site.gateway.lookups.append(ABSENT)
         order_id = queued(site)
         for _ in range(3):
             site.retrier.run(order_id)
@@ -304,7 +304,7 @@ def test_a_service_that_denies_a_known_charge_is_not_trusted_about_another(site:
     order_id = lost(site)
     site.gateway.known.clear()
     site.advance(30)
-    site.gateway.look_ups.extend([ABSENT, ABSENT])
+    site.gateway.lookups.extend([ABSENT, ABSENT])
     assert site.retrier.run(order_id) is OrderStatus.QUEUED
     assert site.gateway.looked_up == [site.get().charge_key, site.get("paid-before").charge_key]
     assert len(site.gateway.charged) == 1
@@ -314,6 +314,6 @@ def test_while_no_charge_is_known_no_absence_is_trusted(site: Site) -> None:
     site.gateway.answers.append(LOST)
     order_id = site.producer.place(order()).order_id
     site.advance(31)
-    site.gateway.look_ups.append(ABSENT)
+    site.gateway.lookups.append(ABSENT)
     assert site.retrier.run(order_id) is OrderStatus.QUEUED
     assert len(site.gateway.charged) == 1

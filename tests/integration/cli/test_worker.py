@@ -15,7 +15,7 @@ from breakwall.broker.embedded.folder import LONGEST_SOCKET_PATH
 from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal, command_line
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def working(terminal: Terminal, *options: str) -> Iterator[subprocess.Popen[byte
             yield worker
         finally:
             worker.send_signal(signal.SIGTERM)
-            worker.wait(timeout=PATIENCE)
+            worker.wait(timeout=TIMEOUT)
 
 
 def wait_until_paid(terminal: Terminal) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while terminal.show()["status"] != "paid":
         assert time.monotonic() < deadline, (terminal.folder / "worker.log").read_text()
         time.sleep(0.2)

@@ -29,7 +29,7 @@ from tests.servers import PostgresServer
 from tests.waiting import wait_until
 
 OPERATIONS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 def documented(block: str) -> list[str]:
@@ -93,12 +93,12 @@ class Hands(ShortTerminal):
                 yield
             finally:
                 worker.send_signal(signal.SIGTERM)
-                worker.wait(timeout=PATIENCE)
+                worker.wait(timeout=TIMEOUT)
 
     def work_until_all_are_paid(self) -> None:
         self._give_up_publishing()
         with self.working():
-            wait_until(self.all_paid, PATIENCE, look_every=0.3)
+            wait_until(self.all_paid, TIMEOUT, look_every=0.3)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class Desk:
         return self.hear(*answers).result
 
     def hear(self, *answers: LookupAnswer, age: float = SETTLE_SECONDS) -> LookupAnswer:
-        self.gateway.look_ups.extend(answers)
+        self.gateway.lookups.extend(answers)
         request = ChargeRequest("o1", "u1", 10_000, "KRW", self.key)
         return self.lookup.look_up(request, deadline=10.0, age=age)
 

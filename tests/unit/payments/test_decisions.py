@@ -41,7 +41,7 @@ profiles = st.sampled_from([PLAIN, KEYED, BLIND])
 progresses = st.builds(
     Progress,
     retries=st.integers(0, 8),
-    look_ups=st.integers(0, 8),
+    lookups=st.integers(0, 8),
     unresolved=st.booleans(),
     unresolved_age=st.floats(0, 1000),
     stored_errors=st.integers(0, 4),
@@ -79,7 +79,7 @@ class TestNextStep:
         assert next_step(Progress(unresolved=True), BLIND, POLICY) is Step.REVIEW
 
     def test_asks_a_person_when_look_ups_stay_fruitless(self) -> None:
-        assert next_step(Progress(unresolved=True, look_ups=5), PLAIN, POLICY) is Step.REVIEW
+        assert next_step(Progress(unresolved=True, lookups=5), PLAIN, POLICY) is Step.REVIEW
 
     def test_gives_up_an_exhausted_order_that_is_proven_uncharged(self) -> None:
         assert next_step(Progress(retries=5), PLAIN, POLICY) is Step.GIVE_UP
@@ -185,7 +185,7 @@ class TestAfterLookUp:
     @pytest.mark.parametrize("result", [LookupResult.PROCESSING, LookupResult.UNAVAILABLE])
     def test_gives_up_on_fruitless_look_ups_and_asks_a_person(self, result: LookupResult) -> None:
         last = after_look_up(
-            LookupAnswer(result, Health.SUCCESS), Progress(unresolved=True, look_ups=4), PLAIN, POLICY, 0
+            LookupAnswer(result, Health.SUCCESS), Progress(unresolved=True, lookups=4), PLAIN, POLICY, 0
         )
         assert last == Decision(OrderStatus.REVIEW)
 
@@ -241,7 +241,7 @@ class TestARefusal:
         assert next_step(replace(proven, cancel_requested=True), PLAIN, POLICY) is Step.CANCEL
 
     def test_goes_to_a_person_where_no_look_up_ever_answers(self) -> None:
-        assert next_step(replace(self.REFUSED, look_ups=5), KEYED, POLICY) is Step.REVIEW
+        assert next_step(replace(self.REFUSED, lookups=5), KEYED, POLICY) is Step.REVIEW
 
     def test_from_before_a_person_retried_the_order_ends_nothing(self) -> None:
         assert next_step(Progress(refused=False), PLAIN, POLICY) is Step.SEND

@@ -62,7 +62,7 @@ class TestAProcessOnTheTablesOf:
         rolled.gateway.answers.extend([LOST, replace(PAID, charge_id="ch_2")])
         placed = rolled.producer.place(order())
         rolled.advance(rolled.gateway.profile.absent_after + LEASE)
-        rolled.gateway.look_ups.extend([ABSENT, ABSENT])
+        rolled.gateway.lookups.extend([ABSENT, ABSENT])
         assert rolled.retrier.run(placed.order_id) is OrderStatus.PAID
 
     def test_obeys_people(self, rolled: Site) -> None:

@@ -69,7 +69,7 @@ def test_an_outcome_that_only_a_newer_release_knows_may_have_charged(site: Site)
         return read_facts(connection, order_id)
 
     assert site.database.write(work) == {"unresolved"}
-    site.gateway.look_ups.append(NO_ANSWER)
+    site.gateway.lookups.append(NO_ANSWER)
     assert [attempt.outcome for attempt in list_attempts(site.database, order_id)] == [Outcome.UNKNOWN]
     assert site.retrier.run(order_id) is OrderStatus.QUEUED
     assert (len(site.gateway.looked_up), site.gateway.charged) == (1, [])

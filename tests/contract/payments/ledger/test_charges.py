@@ -84,7 +84,7 @@ def answers_late(site: Site) -> None:
 
 def is_looked_up(site: Site) -> None:
     order_id = lost(site)
-    site.gateway.look_ups.append(FOUND)
+    site.gateway.lookups.append(FOUND)
     assert site.retrier.run(order_id) is OrderStatus.REVIEW
 
 

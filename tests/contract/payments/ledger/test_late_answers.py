@@ -24,7 +24,7 @@ from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, PAID
 
 STOP = ChargeAnswer(Outcome.FAILED, Health.NEUTRAL, code="http_400", advice=Advice.STOP)
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 def overtaken(site: Site) -> Attempt:
@@ -62,7 +62,7 @@ class TestALateDecline:
         site.retrier.run(attempt.claim.order_id)
         site.ledger.record(attempt, DECLINED, Decision(OrderStatus.DECLINED))
         site.advance(60)
-        site.gateway.look_ups.append(LookupAnswer(LookupResult.DECLINED, Health.SUCCESS))
+        site.gateway.lookups.append(LookupAnswer(LookupResult.DECLINED, Health.SUCCESS))
         status = OrderStatus.DECLINED if looks_up else OrderStatus.REVIEW
         assert site.retrier.run(attempt.claim.order_id) is status
 
@@ -71,7 +71,7 @@ def test_a_late_answer_that_the_key_is_another_payloads_leaves_the_order_to_a_pe
     """A look-up would find that payload's charge, perhaps of another amount."""
     attempt = overtaken(site)
     site.ledger.record(attempt, OTHER_PAYLOAD, Decision(OrderStatus.REVIEW))
-    site.gateway.look_ups.append(FOUND)
+    site.gateway.lookups.append(FOUND)
     assert site.retrier.run(attempt.claim.order_id) is OrderStatus.REVIEW
     assert site.gateway.looked_up == []
 
@@ -170,9 +170,9 @@ class TestALateAnswerWhileTheOrderIsReclaimed:
 
         reclaim = threading.Thread(target=site.dispatch_queue.reclaim_expired, name="reclaim")
         reclaim.start()
-        assert taken.wait(PATIENCE)
+        assert taken.wait(TIMEOUT)
         late()
-        reclaim.join(PATIENCE)
+        reclaim.join(TIMEOUT)
 
     def test_a_charge_is_not_lost(self, site: Site) -> None:
         order_id = site.producer.enqueue([order()])[0].order_id
@@ -216,7 +216,7 @@ class TestTheChargeThatALookUpIsTestedWith:
         site.gateway.answers.append(STORED_ERROR)
         order_id = site.producer.place(order()).order_id
         site.advance(31)
-        site.gateway.look_ups.append(ABSENT)
+        site.gateway.lookups.append(ABSENT)
         site.gateway.answers.append(PAID)
         site.retrier.run(order_id)
         site.advance(31)
@@ -230,7 +230,7 @@ def test_a_look_up_that_has_worked_can_become_unreachable_and_nothing_is_charged
     site.breaker_forgets()
     site.advance(31)
     no_route = LookupAnswer(ABSENT.result, Health.SUCCESS, code="http_404")
-    site.gateway.look_ups.extend([replace(FOUND, charge_id="ch_2"), no_route, no_route])
+    site.gateway.lookups.extend([replace(FOUND, charge_id="ch_2"), no_route, no_route])
     assert site.retrier.run(site.get("found").id) is OrderStatus.PAID
     assert site.retrier.run(site.get("victim").id) is OrderStatus.QUEUED
     assert len(site.gateway.charged) == 3

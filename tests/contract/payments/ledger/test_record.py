@@ -69,7 +69,7 @@ def test_a_fruitless_look_up_counts_against_the_look_ups_alone(book: Book) -> No
     book.ledger.record_look_up(claim, nothing, AGAIN)
     book.clock.advance(5)
     progress = book.reclaim(claim.order_id).progress
-    assert (progress.retries, progress.look_ups) == (0, 1)
+    assert (progress.retries, progress.lookups) == (0, 1)
 
 
 class TestLateResults:

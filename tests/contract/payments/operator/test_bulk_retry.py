@@ -14,7 +14,7 @@ from breakwall.payments.db.schema import interventions, orders
 from breakwall.payments.gateways.base import ChargeAnswer, Health, Outcome
 from breakwall.payments.ledger.batches import Position
 from breakwall.payments.operator import bulk_retry
-from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection, chunk_query
+from breakwall.payments.operator.bulk_retry import BulkRetry, Preview, Selection, batch_query
 from breakwall.payments.orders import Order, OrderStatus
 from tests.contract.people import (
     ANNA,
@@ -41,7 +41,7 @@ def driver(site: Site, **options: Any) -> BulkRetry:
 
 
 def run(site: Site, selection: Selection = DEAD, limit: int | None = None) -> int:
-    return sum(chunk.retried for chunk in driver(site).run(selection, ANNA, limit=limit))
+    return sum(batch.retried for batch in driver(site).run(selection, ANNA, limit=limit))
 
 
 def states(site: Site, *keys: str) -> list[OrderStatus]:
@@ -49,8 +49,8 @@ def states(site: Site, *keys: str) -> list[OrderStatus]:
 
 
 @pytest.fixture
-def chunks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_retry, "CHUNK", 2)
+def batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_retry, "BATCH", 2)
 
 
 class TestTheSelection:
@@ -109,7 +109,7 @@ class TestWhatIsRetried:
     def test_is_looked_up_first_where_it_may_have_been_charged(self, site: Site) -> None:
         order_id = in_review(site)
         run(site, Selection((OrderStatus.REVIEW,)))
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert len(site.gateway.charged) == 1
 
@@ -121,7 +121,7 @@ class TestWhatIsRetried:
         assert (first.before, first.after) == (OrderStatus.DEAD, OrderStatus.QUEUED)
         assert first.run == second.run is not None
 
-    def test_is_the_oldest_where_there_is_a_limit(self, site: Site, chunks_of_two: None) -> None:
+    def test_is_the_oldest_where_there_is_a_limit(self, site: Site, batches_of_two: None) -> None:
         dead(site, *"abcde")
         assert run(site, limit=3) == 3
         assert states(site, *"abcde") == [OrderStatus.QUEUED] * 3 + [OrderStatus.DEAD] * 2
@@ -130,13 +130,13 @@ class TestWhatIsRetried:
 class TestAnOrderWhoseKeyBelongsToAnotherPayload:
     REVIEW = Selection((OrderStatus.REVIEW,))
 
-    def test_is_left_for_a_person_and_counted(self, site: Site, chunks_of_two: None) -> None:
+    def test_is_left_for_a_person_and_counted(self, site: Site, batches_of_two: None) -> None:
         in_review(site, "a")
         in_review(site, "b", answer=OTHER_PAYLOAD)
         in_review(site, "c")
-        chunks = list(driver(site).run(self.REVIEW, ANNA))
-        assert sum(chunk.to_be_resolved for chunk in chunks) == 1
-        assert sum(chunk.retried for chunk in chunks) == 2
+        batches = list(driver(site).run(self.REVIEW, ANNA))
+        assert sum(batch.to_be_resolved for batch in batches) == 1
+        assert sum(batch.retried for batch in batches) == 2
         assert states(site, *"abc") == [OrderStatus.QUEUED, OrderStatus.REVIEW, OrderStatus.QUEUED]
         assert interventions_of(site, "b") == []
 
@@ -160,53 +160,55 @@ class TestAnOrderWhoseKeyBelongsToAnotherPayload:
 
 
 class TestTheRun:
-    def test_reaches_all_of_many_chunks(self, site: Site, chunks_of_two: None) -> None:
+    def test_reaches_all_of_many_batches(self, site: Site, batches_of_two: None) -> None:
         dead(site, *"abcde")
-        sizes = [chunk.retried for chunk in driver(site).run(DEAD, ANNA)]
+        sizes = [batch.retried for batch in driver(site).run(DEAD, ANNA)]
         assert sizes == [2, 2, 1]
 
     def test_reaches_all_orders_that_were_accepted_in_one_moment(
-        self, site: Site, chunks_of_two: None
+        self, site: Site, batches_of_two: None
     ) -> None:
         site.producer.enqueue([order(key) for key in "abcde"])
         assert run(site, Selection((OrderStatus.QUEUED,))) == 5
 
-    def test_that_is_killed_in_the_middle_has_done_whole_chunks_only(
-        self, site: Site, chunks_of_two: None
+    def test_that_is_killed_in_the_middle_has_done_whole_batches_only(
+        self, site: Site, batches_of_two: None
     ) -> None:
         dead(site, *"abcde")
-        chunks = driver(site).run(DEAD, ANNA)
-        next(chunks)
+        batches = driver(site).run(DEAD, ANNA)
+        next(batches)
         with crashing_before_the_commit(), pytest.raises(Crash):
-            next(chunks)
+            next(batches)
         assert states(site, *"abcde") == [OrderStatus.QUEUED] * 2 + [OrderStatus.DEAD] * 3
         assert [len(interventions_of(site, key)) for key in "abcde"] == [1, 1, 0, 0, 0]
 
-    def test_that_is_run_again_does_the_rest_and_nothing_twice(self, site: Site, chunks_of_two: None) -> None:
+    def test_that_is_run_again_does_the_rest_and_nothing_twice(
+        self, site: Site, batches_of_two: None
+    ) -> None:
         dead(site, *"abcde")
         next(driver(site).run(DEAD, ANNA))
         assert run(site) == 3
         assert [len(interventions_of(site, key)) for key in "abcde"] == [1] * 5
 
     def test_leaves_an_order_alone_that_comes_back_dead_meanwhile(
-        self, site: Site, chunks_of_two: None
+        self, site: Site, batches_of_two: None
     ) -> None:
         (first, *_) = dead(site, *"abcd")
-        chunks = driver(site).run(DEAD, ANNA)
-        next(chunks)
+        batches = driver(site).run(DEAD, ANNA)
+        next(batches)
         die(site, first)
-        assert [chunk.retried for chunk in chunks] == [2]
+        assert [batch.retried for batch in batches] == [2]
         assert states(site, *"abcd") == [OrderStatus.DEAD] + [OrderStatus.QUEUED] * 3
 
     def test_leaves_an_order_alone_that_is_accepted_and_dies_meanwhile(
-        self, site: Site, chunks_of_two: None
+        self, site: Site, batches_of_two: None
     ) -> None:
         dead(site, *"abc")
-        chunks = driver(site).run(DEAD, ANNA)
-        next(chunks)
+        batches = driver(site).run(DEAD, ANNA)
+        next(batches)
         site.advance(1)
         dead(site, "late")
-        assert [chunk.retried for chunk in chunks] == [1]
+        assert [batch.retried for batch in batches] == [1]
         assert site.get("late").status is OrderStatus.DEAD
 
     def test_leaves_an_order_alone_that_changed_meanwhile(
@@ -223,18 +225,18 @@ class TestTheRun:
             return found
 
         monkeypatch.setattr(mine, "_find", cancelled_after_being_found)
-        (chunk,) = mine.run(DEAD, ANNA)
-        assert (chunk.retried, chunk.changed) == (1, 1)
+        (batch,) = mine.run(DEAD, ANNA)
+        assert (batch.retried, batch.changed) == (1, 1)
         assert states(site, "a", "b") == [OrderStatus.CANCELLED, OrderStatus.QUEUED]
 
     def test_leaves_the_database_to_others_for_as_long_as_it_had_it(
-        self, site: Site, chunks_of_two: None
+        self, site: Site, batches_of_two: None
     ) -> None:
         dead(site, *"abc")
         moments = iter([0.0, 2.0, 10.0, 13.0, 20.0])
         slept: list[float] = []
         paced = BulkRetry(site.database, clock=site.clock, sleep=slept.append, timer=lambda: next(moments))
-        assert [chunk.retried for chunk in paced.run(DEAD, ANNA)] == [2, 1]
+        assert [batch.retried for batch in paced.run(DEAD, ANNA)] == [2, 1]
         assert slept == [2.0, 3.0]
 
     def test_beside_another_retries_each_order_once(self, site: Site) -> None:
@@ -312,7 +314,7 @@ class TestTheQuery:
 
     @pytest.mark.parametrize("after", [None, Position(datetime(2026, 1, 2, tzinfo=UTC), "0" * 32)])
     def test_reads_the_index_and_not_the_table(self, crowded: Database, after: Any) -> None:
-        query = chunk_query(
+        query = batch_query(
             Selection((OrderStatus.DEAD,), error_contains="gone"),
             OrderStatus.DEAD,
             until=datetime(2026, 12, 1, tzinfo=UTC),

@@ -23,7 +23,7 @@ from tests.gateway import ABSENT, FOUND, PAID, PLAIN
 
 BLIND = replace(PLAIN, looks_up=False)
 ID = "0123456789abcdef" * 2
-OLD_KEY, RENEWED = "cart-1", f"{ID}.2"
+OLD_KEY, ROTATED = "cart-1", f"{ID}.2"
 
 
 def from_before(
@@ -92,29 +92,29 @@ class TestARefusalWhoseKeyThePreviousVersionHasRotated:
     """Without a look-up: it may have meant "done already"."""
 
     def test_is_looked_up_under_the_key_that_was_refused(self, site: Site, retry: Callable[[], None]) -> None:
-        from_before(site, (OLD_KEY, "failed", "http_400"), charge_key=RENEWED)
+        from_before(site, (OLD_KEY, "failed", "http_400"), charge_key=ROTATED)
         retry()
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(ID) is OrderStatus.PAID
         assert (site.gateway.looked_up, site.gateway.charged) == ([OLD_KEY], [])
 
     def test_is_sent_under_a_key_that_was_never_used_once_nothing_was_found(
         self, site: Site, retry: Callable[[], None]
     ) -> None:
-        from_before(site, (OLD_KEY, "failed", "http_400"), charge_key=RENEWED)
+        from_before(site, (OLD_KEY, "failed", "http_400"), charge_key=ROTATED)
         know_a_charge_of_that_version(site)
         retry()
-        site.gateway.look_ups.append(ABSENT)
+        site.gateway.lookups.append(ABSENT)
         site.gateway.answers.append(PAID)
         assert site.retrier.run(ID) is OrderStatus.PAID
-        assert site.gateway.charged[0].idempotency_key not in {OLD_KEY, RENEWED}
+        assert site.gateway.charged[0].idempotency_key not in {OLD_KEY, ROTATED}
 
     @pytest.mark.parametrize("unnoticed", ["not_sent", "throttled"])
     def test_is_looked_up_where_nothing_reached_the_service_since(
         self, site: Site, retry: Callable[[], None], unnoticed: str
     ) -> None:
-        sent = [(OLD_KEY, "failed", "http_400"), (RENEWED, unnoticed, None)]
-        from_before(site, *sent, charge_key=RENEWED)
+        sent = [(OLD_KEY, "failed", "http_400"), (ROTATED, unnoticed, None)]
+        from_before(site, *sent, charge_key=ROTATED)
         retry()
         assert site.get().charge_key == OLD_KEY
         assert site.outcomes() == [Outcome.UNKNOWN, Outcome(unnoticed)]
@@ -122,10 +122,10 @@ class TestARefusalWhoseKeyThePreviousVersionHasRotated:
     def test_is_not_taken_for_looked_up_by_what_is_found_under_another_key(
         self, site: Site, retry: Callable[[], None]
     ) -> None:
-        sent = [(OLD_KEY, "failed", "http_400"), (RENEWED, "failed", "http_400")]
-        from_before(site, *sent, charge_key=RENEWED)
+        sent = [(OLD_KEY, "failed", "http_400"), (ROTATED, "failed", "http_400")]
+        from_before(site, *sent, charge_key=ROTATED)
         retry()
-        assert site.get().charge_key == RENEWED
+        assert site.get().charge_key == ROTATED
         assert site.outcomes() == [Outcome.FAILED, Outcome.UNKNOWN]
 
 

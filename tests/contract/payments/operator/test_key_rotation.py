@@ -148,7 +148,7 @@ class TestARefusalThatWasAcceptedWithoutALookUp:
     ) -> None:
         retry()
         assert key_of(site) == first_key(site)
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert len(site.gateway.charged) == 1
 
@@ -209,7 +209,7 @@ class TestTheKeyStays:
         retry()
         assert key_of(site) == first_key(site)
         site.advance(KEYED.key_life)
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.looked_up == [first_key(site)]
 
@@ -232,7 +232,7 @@ class TestTheKeyStays:
         """The request may still be on its way: the key protects against it."""
         site.know_a_charge()
         site.gateway.answers.extend([LOST] * 4)
-        site.gateway.look_ups.extend([ABSENT] * 4)
+        site.gateway.lookups.extend([ABSENT] * 4)
         order_id = site.producer.place(order()).order_id
         while site.get().status is OrderStatus.QUEUED:
             site.advance(60)

@@ -143,9 +143,9 @@ class TestNotCharged:
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.looked_up == []
 
-    @pytest.mark.parametrize(("answered", "renewed"), [(True, True), (False, False)])
+    @pytest.mark.parametrize(("answered", "rotated"), [(True, True), (False, False)])
     def test_changes_the_key_where_the_service_may_have_stored_an_error_under_it(
-        self, site: Site, answered: bool, renewed: bool
+        self, site: Site, answered: bool, rotated: bool
     ) -> None:
         order_id = in_review(site, answer=STORED_ERROR) if answered else in_review(site)
         site.people.resolve_not_charged("cart-1", BERT)
@@ -153,7 +153,7 @@ class TestNotCharged:
         site.gateway.answers.append(PAID)
         site.retrier.run(order_id)
         first, second = (sent.idempotency_key for sent in site.gateway.charged)
-        assert (first != second) is renewed
+        assert (first != second) is rotated
 
     def test_makes_a_key_that_no_claim_after_it_makes_again(self, site: Site) -> None:
         order_id = in_review(site, answer=STORED_ERROR)

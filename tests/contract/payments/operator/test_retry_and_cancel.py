@@ -63,13 +63,13 @@ def test_a_retried_order_has_its_whole_budget_of_look_ups_again(site: Site) -> N
     for _ in range(3):
         site.advance(60)
         site.breaker_forgets()
-        site.gateway.look_ups.append(NO_ANSWER)
+        site.gateway.lookups.append(NO_ANSWER)
         site.retrier.run(order_id)
     assert site.get().status is OrderStatus.REVIEW
     site.people.retry("cart-1", ANNA)
     claim = site.ledger.claim(order_id)
     assert claim is not None
-    assert claim.progress.look_ups == 0
+    assert claim.progress.lookups == 0
 
 
 def test_a_retried_order_may_lose_its_worker_as_often_as_before(site: Site) -> None:
@@ -91,7 +91,7 @@ def test_an_attempt_that_may_have_charged_is_looked_up_after_a_retry_too(site: S
     site.gateway.answers.append(LOST)
     order_id = site.producer.place(order()).order_id
     site.people.retry("cart-1", ANNA)
-    site.gateway.look_ups.append(FOUND)
+    site.gateway.lookups.append(FOUND)
     assert site.retrier.run(order_id) is OrderStatus.PAID
     assert len(site.gateway.charged) == 1
 

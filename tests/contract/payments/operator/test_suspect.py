@@ -18,7 +18,7 @@ from breakwall.payments.interventions import Action, Author
 from breakwall.payments.ledger.batches import Position
 from breakwall.payments.ledger.claim import Attempt, Claim
 from breakwall.payments.operator import suspect as suspicion
-from breakwall.payments.operator.suspect import OPEN, Suspicion, chunk_query
+from breakwall.payments.operator.suspect import OPEN, Suspicion, batch_query
 from breakwall.payments.orders import OrderStatus
 from tests.contract.people import (
     ANNA,
@@ -36,7 +36,7 @@ from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, PAID, PLAIN
 
 BACKUP = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SETTLE = PLAIN.absent_after
+SETTLE_TIME = PLAIN.absent_after
 
 
 def suspicion_of(site: Site) -> Suspicion:
@@ -45,8 +45,8 @@ def suspicion_of(site: Site) -> Suspicion:
 
 def suspect(site: Site, since: datetime = BACKUP, author: Author = ANNA) -> Counter[OrderStatus]:
     done: Counter[OrderStatus] = Counter()
-    for chunk in suspicion_of(site).run(since, author):
-        done.update(chunk)
+    for batch in suspicion_of(site).run(since, author):
+        done.update(batch)
     return done
 
 
@@ -68,13 +68,13 @@ def suspected(site: Site) -> set[str]:
 
 
 @pytest.fixture(params=[1, 2, 500])
-def chunk(request: pytest.FixtureRequest) -> Iterator[int]:
-    with mock.patch.object(suspicion, "CHUNK", request.param):
+def batch(request: pytest.FixtureRequest) -> Iterator[int]:
+    with mock.patch.object(suspicion, "BATCH", request.param):
         yield request.param
 
 
 class TestEveryOpenOrder:
-    def test_is_suspected_whatever_its_state_and_keeps_that(self, site: Site, chunk: int) -> None:
+    def test_is_suspected_whatever_its_state_and_keeps_that(self, site: Site, batch: int) -> None:
         queued(site, "q1", "q2", "q3")
         dead(site, "d")
         in_review(site, "r")
@@ -85,18 +85,18 @@ class TestEveryOpenOrder:
             assert site.get(key) == replace(was, suspected_at=site.clock.now)
 
     def test_is_suspected_also_where_it_was_accepted_before_the_backup_or_after_it(
-        self, site: Site, chunk: int
+        self, site: Site, batch: int
     ) -> None:
         queued(site, "a", "b")
         suspect(site, since=site.get("b").created_at)
         assert suspected(site) == {"a", "b"}
 
-    def test_is_suspected_also_where_many_were_accepted_at_one_moment(self, site: Site, chunk: int) -> None:
+    def test_is_suspected_also_where_many_were_accepted_at_one_moment(self, site: Site, batch: int) -> None:
         site.producer.enqueue([order(f"cart-{number}") for number in range(7)])
         assert suspect(site) == {"queued": 7}
 
     def test_is_met_also_where_it_goes_from_one_state_to_another_meanwhile(
-        self, site: Site, chunk: int
+        self, site: Site, batch: int
     ) -> None:
         """A worker was not stopped first."""
         ids = queued(site, *"abcdefgh")
@@ -137,7 +137,7 @@ class TestCounting:
         queued(site, "a", "b")
         dead(site, "d")
         seen = suspicion_of(site).preview(BACKUP)
-        assert (seen.by_state, seen.noted) == ({"queued": 2, "dead": 1}, 0)
+        assert (seen.by_state, seen.suspected_before) == ({"queued": 2, "dead": 1}, 0)
         assert suspected(site) == set()
 
     def test_counts_what_was_suspected_before(self, site: Site) -> None:
@@ -145,7 +145,7 @@ class TestCounting:
         suspect(site)
         queued(site, "c")
         seen = suspicion_of(site).preview(BACKUP)
-        assert (seen.by_state, seen.noted) == ({"queued": 1}, 2)
+        assert (seen.by_state, seen.suspected_before) == ({"queued": 1}, 2)
 
 
 class TestRunAgain:
@@ -154,8 +154,8 @@ class TestRunAgain:
         (order_id,) = queued(site)
         suspect(site)
         site.gateway.answers.append(DOWN)
-        site.advance(SETTLE)
-        site.gateway.look_ups.append(ABSENT)
+        site.advance(SETTLE_TIME)
+        site.gateway.lookups.append(ABSENT)
         site.retrier.run(order_id)
         assert suspect(site) == {}
         assert len(interventions_of(site)) == 1
@@ -163,7 +163,7 @@ class TestRunAgain:
 
     def test_it_does_the_rest_after_it_was_stopped(self, site: Site) -> None:
         queued(site, *"abcde")
-        with mock.patch.object(suspicion, "CHUNK", 2):
+        with mock.patch.object(suspicion, "BATCH", 2):
             next(suspicion_of(site).run(BACKUP, ANNA))
         assert suspected(site) == {"a", "b"}
         assert suspect(site) == {"queued": 3}
@@ -194,16 +194,16 @@ class TestASuspectedOrder:
         return order_id
 
     def test_is_paid_by_the_charge_that_a_look_up_finds(self, site: Site, order_id: str) -> None:
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert (site.gateway.charged, site.get().suspected_at) == ([], None)
 
     def test_is_sent_only_once_its_absence_is_proven(self, site: Site, order_id: str) -> None:
-        site.gateway.look_ups.append(ABSENT)
+        site.gateway.lookups.append(ABSENT)
         assert site.retrier.run(order_id) is OrderStatus.QUEUED
         assert site.gateway.charged == []
-        site.advance(SETTLE + 1)
-        site.gateway.look_ups.append(ABSENT)
+        site.advance(SETTLE_TIME + 1)
+        site.gateway.lookups.append(ABSENT)
         site.gateway.answers.append(PAID)
         assert site.retrier.run(order_id) is OrderStatus.PAID
 
@@ -214,8 +214,8 @@ class TestASuspectedOrder:
 
     def test_is_not_cancelled_at_once(self, site: Site, order_id: str) -> None:
         assert site.people.cancel("cart-1").status is OrderStatus.QUEUED
-        site.advance(SETTLE + 1)
-        site.gateway.look_ups.append(ABSENT)
+        site.advance(SETTLE_TIME + 1)
+        site.gateway.lookups.append(ABSENT)
         assert site.retrier.run(order_id) is OrderStatus.CANCELLED
 
     def test_is_looked_up_after_a_retry_too(self, site: Site) -> None:
@@ -223,7 +223,7 @@ class TestASuspectedOrder:
         (order_id,) = dead(site)
         suspect(site)
         site.people.retry("cart-1", ANNA)
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.charged == []
 
@@ -241,7 +241,7 @@ class TestASuspectedOrder:
         suspect(site)
         assert site.people.retry("cart-1", ANNA).charge_key == key
         site.gateway.profile = PLAIN
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(order_id) is OrderStatus.PAID
         assert site.gateway.looked_up == [key]
 
@@ -284,7 +284,7 @@ class TestAClaimFromBefore:
         assert status is OrderStatus.IN_FLIGHT
         site.advance(LEASE)
         site.dispatch_queue.reclaim_expired()
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(attempt.claim.order_id) is OrderStatus.PAID
 
     def test_is_taken_back_when_its_lease_has_run_out_and_then_looked_up(self, site: Site) -> None:
@@ -292,7 +292,7 @@ class TestAClaimFromBefore:
         suspect(site)
         site.advance(LEASE)
         assert site.dispatch_queue.reclaim_expired() == [attempt.claim.order_id]
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         assert site.retrier.run(attempt.claim.order_id) is OrderStatus.PAID
         assert site.outcomes() == [Outcome.SUCCEEDED]
 
@@ -315,21 +315,21 @@ class TestAPersonsResolution:
         assert suspected(site) == set()
 
 
-def test_each_chunk_is_read_from_the_index_on_state_and_time(site: Site) -> None:
+def test_each_batch_is_read_from_the_index_on_state_and_time(site: Site) -> None:
     site.database.write(crowd, name="test")
-    plan = site.database.read(lambda connection: explain(connection, chunk_query(Position(BACKUP, "0" * 32))))
+    plan = site.database.read(lambda connection: explain(connection, batch_query(Position(BACKUP, "0" * 32))))
     assert plan.count("ix_orders_status_created") == len(OPEN)
     assert "Seq Scan on orders" not in plan
     assert "SCAN orders" not in plan
 
 
-def test_pauses_for_as_long_as_a_chunk_took(site: Site) -> None:
+def test_pauses_for_as_long_as_a_batch_took(site: Site) -> None:
     queued(site, *"abc")
     slept: list[float] = []
     times = iter(range(100))
     suspecting = Suspicion(
         site.database, clock=site.clock, sleep=slept.append, timer=lambda: float(next(times))
     )
-    with mock.patch.object(suspicion, "CHUNK", 1):
+    with mock.patch.object(suspicion, "BATCH", 1):
         list(suspecting.run(BACKUP, ANNA))
     assert slept == [1.0, 1.0, 1.0]

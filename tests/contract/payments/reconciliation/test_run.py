@@ -133,7 +133,7 @@ class TestAnyKeyOfAnAttempt:
             ChargeAnswer(Outcome.SUCCEEDED, Health.SUCCESS, charge_id="ch_a"),
         ):
             site.advance(60)
-            site.gateway.look_ups.append(ABSENT)
+            site.gateway.lookups.append(ABSENT)
             site.gateway.answers.append(answer)
             site.retrier.run(order_id)
         assert site.get("a").status is OrderStatus.PAID
@@ -327,7 +327,7 @@ class TestThePeriod:
         site.gateway.answers.append(LOST)
         order_id = site.producer.place(order()).order_id
         site.advance(60)
-        site.gateway.look_ups.append(FOUND)
+        site.gateway.lookups.append(FOUND)
         site.retrier.run(order_id)
         run = Reconciliation(site.database, period=self.period(30, 90), clock=site.clock)
         assert list(run.run([])) == []

@@ -23,7 +23,7 @@ from tests.stopwatch import timed
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def publisher(url: str) -> Iterator[Publisher]:
 
 def until(ask: Callable[[], T]) -> T:
     """The first true answer; errors are none."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
             if answer := ask():

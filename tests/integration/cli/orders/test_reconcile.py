@@ -91,12 +91,12 @@ def test_every_difference_is_listed_and_the_exit_code_says_so(
 
 
 def test_they_are_listed_in_words_too(terminal: Terminal, charges: list[dict[str, Any]]) -> None:
-    report = [*charges, {**charges[0], "charge_id": "ch_second"}, {**charges[0], "key": "stranger"}]
+    report = [*charges, {**charges[0], "charge_id": "ch_second"}, {**charges[0], "key": "unknown"}]
     ran = terminal.run("orders", "reconcile", "-", stdin=as_csv(report))
     assert ran.code == 1
     assert "charged more than once" in ran.out
     assert "line 6" in ran.out
-    assert "key stranger" in ran.out
+    assert "key unknown" in ran.out
     assert "They differ: " in ran.out
 
 
@@ -182,8 +182,8 @@ def test_windows_text_is_read_and_that_is_reported_once(
 def test_charges_of_others_on_the_account_can_be_reported_apart(
     terminal: Terminal, charges: list[dict[str, Any]]
 ) -> None:
-    stranger = {**charges[0], "key": "blog-1", "charge_id": "ch_blog", "order_id": ""}
-    report = as_csv([*charges, stranger])
+    unknown = {**charges[0], "key": "blog-1", "charge_id": "ch_blog", "order_id": ""}
+    report = as_csv([*charges, unknown])
     assert terminal.run("orders", "reconcile", "-", stdin=report).code == 1
     for options in (["--only-known"], ["--prefix", "shop-"]):
         ran = terminal.run("orders", "reconcile", "-", *options, "-o", "json", stdin=report)
