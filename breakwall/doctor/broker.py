@@ -10,7 +10,7 @@ from breakwall.broker.embedded.folder import BrokerNotStartedError, ServerFolder
 from breakwall.broker.embedded.server import NoServerProgramError, find_server_program
 from breakwall.broker.errors import BrokerRefusesError, WrongQueueError
 from breakwall.doctor.findings import Finding, fine, problem
-from breakwall.payments.db.clock import DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database, DatabaseUnavailableError
 from breakwall.payments.fleet.workers import live_workers
 from breakwall.settings import Settings
@@ -92,7 +92,7 @@ def _live_workers_here(settings: Settings) -> int:
     here = visible(socket.gethostname())[:MAX_LENGTH]
     try:
         with closing(Database(settings.database)) as opened:
-            found = opened.read(lambda connection: live_workers(connection, DatabaseClock())) or []
+            found = opened.read(lambda connection: live_workers(connection, DATABASE_CLOCK)) or []
     except DatabaseUnavailableError:
         return 0
     return sum(worker.host == here for worker in found)

@@ -102,7 +102,7 @@ class Order:
     4. If it must outlive the pruning of the order: to `known_keys` and to `ledger.pruned_orders`, where ``_row`` also
        takes it from the request of an order that a late answer brings back.
     5. Import: `producers.order_files` reads it by its name. Convert it there if it is no text: CSV has only texts.
-    6. Commands: as an option of `cli.orders.place` and a line of `cli.orders.order_text`. `documents` needs no change.
+    6. Commands: as an option of `cli.orders.place` and a line of `cli.orders.order_fields`. JSON needs no change.
     7. Texts: README.md, docs/reconciliation.md (the fields of an import), the page of each gateway, CHANGELOG.md.
     """
 

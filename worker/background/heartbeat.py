@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from breakwall import __version__
 from breakwall.broker.messages.order_message import MESSAGE_FORM
 from breakwall.host.exhaustion import exhausted_resource
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.workers import HEARTBEAT_INTERVAL, Identity, record_heartbeat, remove_worker
 
@@ -37,12 +37,12 @@ class Heartbeat:
         self,
         database: Database,
         *,
-        clock: Clock | None = None,
+        clock: Clock = DATABASE_CLOCK,
         monotonic: Callable[[], float] = time.monotonic,
         on_exhaustion: Callable[[str], None] = lambda resource: None,
     ) -> None:
         self._database = database
-        self._clock = clock or DatabaseClock()
+        self._clock = clock
         self._monotonic = monotonic
         self._on_exhaustion = on_exhaustion
         self._identity: Identity | None = None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, OverrideMode
 from breakwall.currencies import show_money
 from breakwall.monitor.backlog import Backlog, Monitor
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.worker.log.backlog_queries import (
     BacklogSample,
@@ -39,13 +39,13 @@ class BacklogLog:
         depth: Callable[[], int | None],
         *,
         publishing_fails: Callable[[], bool] = lambda: False,
-        clock: Clock | None = None,
+        clock: Clock = DATABASE_CLOCK,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._breaker = breaker
         self._publishing_fails = publishing_fails
-        self._clock = clock or DatabaseClock()
+        self._clock = clock
         self._monitor = Monitor(database, breaker, depth, clock=self._clock)
         self._monotonic = monotonic
         self._next_sample = self._next_line = float("-inf")

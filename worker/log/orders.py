@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from breakwall.breaker import CircuitBreaker
-from breakwall.payments.db.clock import Clock, DatabaseClock, seconds_between
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock, seconds_between
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.db.schema import attempts, orders
 from breakwall.payments.orders import OrderStatus
@@ -32,12 +32,12 @@ class OrderLog:
         breaker: CircuitBreaker,
         *,
         on_unknown_order: Callable[[str], None] = lambda order_id: None,
-        clock: Clock | None = None,
+        clock: Clock = DATABASE_CLOCK,
     ) -> None:
         self._database = database
         self._breaker = breaker
         self._on_unknown_order = on_unknown_order
-        self._clock = clock or DatabaseClock()
+        self._clock = clock
 
     def write(self, order_id: str, status: OrderStatus | None, took: float) -> str:
         """Log the order's new state, None if there was nothing to do; return it as a text.

@@ -16,7 +16,7 @@ from breakwall.cli.orders.retry_text import (
 )
 from breakwall.errors import ExitCode
 from breakwall.json_documents import order_document
-from breakwall.payments.db.clock import DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import next_step
 from breakwall.payments.interventions import Author
@@ -97,7 +97,7 @@ class RetryRun:
             write_json(order_document(order))
             return
         progress = self.database.read(
-            lambda connection: progress_of(connection, DatabaseClock(), order.id, lease=self.rules.lease)
+            lambda connection: progress_of(connection, DATABASE_CLOCK, order.id, lease=self.rules.lease)
         )
         step = next_step(progress, self.rules.profile, self.rules.policy)
         rotated, vouched_for = order.charge_key != before.charge_key, evidence is not None

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from breakwall.payments.db.clock import DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database, SchemaError
 from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import strange_messages
@@ -39,7 +39,7 @@ def store_messages(database: Database, messages: Sequence[tuple[str, object, obj
 
     def work(connection: Connection) -> None:
         connection.execute(
-            insert(strange_messages).values(at=DatabaseClock().after(0)), list(map(_row, messages))
+            insert(strange_messages).values(at=DATABASE_CLOCK.after(0)), list(map(_row, messages))
         )
         ids = select(strange_messages.c.id).order_by(strange_messages.c.id.desc()).offset(MAX_KEPT).limit(1)
         connection.execute(delete(strange_messages).where(strange_messages.c.id <= ids.scalar_subquery()))

@@ -1,6 +1,6 @@
 """What every part of the ledger uses: the database, its clock, the lease, the account and the site."""
 
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT
@@ -19,13 +19,13 @@ class LedgerBase:
         database: Database,
         *,
         lease: float,  # Seconds that a claim holds, anew from each attempt's start: longer than the whole call.
-        clock: Clock | None = None,
+        clock: Clock = DATABASE_CLOCK,
         account: str = DEFAULT_ACCOUNT,  # The payment account that charges are made on.
         send_caller_keys: bool = False,  # Instead of derived keys.
     ) -> None:
         self.database = database
         self.lease = lease
-        self.clock = clock or DatabaseClock()
+        self.clock = clock
         self.account = account
         self.send_caller_keys = send_caller_keys
         self._site_read: tuple[object, str] | None = None

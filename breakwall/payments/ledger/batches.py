@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Row, Select, or_, select
 
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders
 
@@ -53,12 +53,12 @@ class BatchJob:
         self,
         database: Database,
         *,
-        clock: Clock | None = None,
+        clock: Clock = DATABASE_CLOCK,
         sleep: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
-        self._clock = clock or DatabaseClock()
+        self._clock = clock
         self._sleep = sleep
         self._timer = timer
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, case, select, update
 
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.query_hints import likely, once
 from breakwall.payments.db.schema import IN_FLIGHT, QUEUED, ResolvedBy, orders
@@ -24,9 +24,9 @@ POISON_CRASHES = 3
 class DispatchQueue:
     """The due orders, and the expired claims. Raises `DatabaseUnavailableError` as the ledger does."""
 
-    def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
+    def __init__(self, database: Database, *, clock: Clock = DATABASE_CLOCK) -> None:
         self.database = database
-        self.clock = clock or DatabaseClock()
+        self.clock = clock
 
     def take_due(self, limit: int, *, republish_after: float) -> list[str]:
         """Choose up to ``limit`` due orders without a live message, oldest first, to be published now.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, exists, func, or_, select
 
-from breakwall.payments.db.clock import Clock, DatabaseClock
+from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.revisions import has_table
 from breakwall.payments.db.schema import attempts, known_keys, orders
@@ -50,7 +50,7 @@ class Reconciliation:
         *,
         period: Period = Period(),
         only_known: bool = False,  # a charge of no order here belongs to other software and is no discrepancy
-        clock: Clock | None = None,  # for the end of a period without an end
+        clock: Clock = DATABASE_CLOCK,  # for the end of a period without an end
         account: str = DEFAULT_ACCOUNT,  # the payment account of the report
         # Seconds for which `Pruning` keeps the keys of pruned orders; None: for ever.
         keys_for: float | None = None,
@@ -58,7 +58,7 @@ class Reconciliation:
     ) -> None:
         self._database, self._period, self._account = database, period, account
         self._only_known, self._keys_for, self._advance = only_known, keys_for, advance
-        self._clock = clock or DatabaseClock()
+        self._clock = clock
         self.lines = 0  # of the report
         self.charges = 0  # lines with a charge, also if a later line reverses it
         self.of_others = 0  # lines that are about no order here and are no discrepancy
