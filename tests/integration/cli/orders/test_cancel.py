@@ -11,11 +11,6 @@ from tests.command import Terminal
 from tests.integration.stuck_orders import ledger_of
 
 
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
-
-
 def test_an_order_is_cancelled(terminal: Terminal) -> None:
     terminal.place()
     cancelled = terminal.run("orders", "cancel", "cart-1", "-o", "json")

@@ -17,11 +17,6 @@ from tests.command import Ran, Terminal
 GOOD = {"user_id": "u1", "amount": 10_000, "currency": "KRW", "idempotency_key": "k"}
 
 
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
-
-
 def line(key: str, **changes: object) -> str:
     return json.dumps(GOOD | {"idempotency_key": key} | changes)
 

@@ -16,12 +16,6 @@ from tests.command import Ran, Terminal
 FIELDS = {"id", "order_id", "at", "kind", "detail", "closed_at", "closed_by", "close_reason"}
 
 
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    short_terminal.environ["USER"] = "anna"
-    return short_terminal
-
-
 def report(terminal: Terminal, *details: str) -> list[int]:
     """Incidents of one order, found in this sequence; their numbers."""
     order_id = terminal.place().document["id"]

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.command import Terminal
-
-
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
 
 
 def test_the_newest_orders_come_first_and_not_more_than_were_asked_for(terminal: Terminal) -> None:

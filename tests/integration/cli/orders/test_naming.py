@@ -21,11 +21,6 @@ COMMANDS = {
 
 
 @pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
-
-
-@pytest.fixture
 def ids(terminal: Terminal) -> tuple[str, str]:
     """The ids of two orders in review, of which the second one's key is the first one's id."""
     first = in_review(terminal).claim.order_id

@@ -9,11 +9,6 @@ from breakwall.simulator.client import SimulatorControl
 from tests.command import Terminal
 
 
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
-
-
 def test_an_order_that_can_be_charged_is_paid(terminal: Terminal, payments: SimulatorControl) -> None:
     placed = terminal.place()
     assert placed.code == 0

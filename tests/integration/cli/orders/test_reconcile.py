@@ -16,11 +16,6 @@ from tests.command import Terminal
 
 
 @pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
-
-
-@pytest.fixture
 def charges(terminal: Terminal, payments: SimulatorControl) -> list[dict[str, Any]]:
     """The payment service's own record of three paid orders and a declined one."""
     for key in ("a", "b", "c"):

@@ -29,12 +29,6 @@ def in_state(terminal: Terminal, status: str) -> None:
     assert terminal.show()["status"] == status
 
 
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    short_terminal.environ["USER"] = "anna"
-    return short_terminal
-
-
 class TestResolving:
     def test_as_paid_makes_it_paid_with_that_charge(self, terminal: Terminal) -> None:
         in_review(terminal)

@@ -8,11 +8,6 @@ from tests.command import Terminal
 from tests.integration.stuck_orders import dead, states
 
 
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
-
-
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -18,11 +18,6 @@ from tests.waiting import wait_until
 BULK = ["orders", "retry", "--all", "--status"]
 
 
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
-
-
 def retried(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(interventions.c.action == "retry")) or 0
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import update
 
 from breakwall.payments.db.schema import attempts
 from tests.command import Terminal
 from tests.integration.stuck_orders import OTHER_PAYLOAD, dead, in_review, ledger_of, make_dead, states
-
-
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    short_terminal.environ["USER"] = "anna"
-    return short_terminal
 
 
 def test_one_order_is_due_at_once_and_who_and_why_is_recorded(terminal: Terminal) -> None:

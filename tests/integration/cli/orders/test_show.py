@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import update
 
 from breakwall.payments.db.schema import orders
 from breakwall.payments.keys import derive_charge_key
 from tests.command import Terminal
 from tests.integration.stuck_orders import ledger_of
-
-
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    return short_terminal
-
 
 CONTRACT = {
     "id",

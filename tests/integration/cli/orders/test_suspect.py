@@ -14,11 +14,10 @@ DO = [*LINE, "--reason", "restored", "--yes"]
 
 
 @pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    short_terminal.environ["USER"] = "anna"
-    dead(short_terminal, "a", "b")
-    in_review(short_terminal, "r")
-    return short_terminal
+def terminal(terminal: Terminal) -> Terminal:
+    dead(terminal, "a", "b")
+    in_review(terminal, "r")
+    return terminal
 
 
 def suspected(terminal: Terminal) -> list[str]:
