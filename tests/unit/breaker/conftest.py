@@ -10,19 +10,15 @@ from typing import Any
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, MemoryStore
-from tests.unit.breaker.doubles import EPOCH, BlockableStore, Clock, FaultyStore, Fleet, Join
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import EPOCH, BlockableStore, FaultyStore, Fleet, Join
 from tests.waiting import wait_until
 
 FOLDER = Path(__file__).parent
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(clock: Clock) -> FaultyStore:
+def store(clock: MonotonicClock) -> FaultyStore:
     return FaultyStore(clock)
 
 
@@ -38,19 +34,19 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def fleet(request: pytest.FixtureRequest, clock: Clock, kind: str) -> Fleet:
+def fleet(request: pytest.FixtureRequest, clock: MonotonicClock, kind: str) -> Fleet:
     if kind == "local":
         return Fleet(clock, MemoryStore(lambda: EPOCH + clock.now))
     return Fleet(clock, request.getfixturevalue("store"))
 
 
 @pytest.fixture
-def blockable(clock: Clock) -> BlockableStore:
+def blockable(clock: MonotonicClock) -> BlockableStore:
     return BlockableStore(clock)
 
 
 @pytest.fixture
-def join(clock: Clock, blockable: BlockableStore) -> Iterator[Join]:
+def join(clock: MonotonicClock, blockable: BlockableStore) -> Iterator[Join]:
     """Makes breakers in touch with the blockable store."""
     joined: list[CircuitBreaker] = []
 

@@ -10,6 +10,7 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, Event
 from breakwall.breaker.stores import StoredCircuit
 from breakwall.breaker.sync.replica import Setup
 from tests.dict_store import DictStore
+from tests.manual_clock import MonotonicClock
 from tests.waiting import wait_until
 
 EPOCH = 1_700_000_000.0
@@ -30,23 +31,10 @@ def setup_of(clock: Callable[[], float], **heard: Any) -> Setup:
     return Setup("payment", CircuitBreakerConfig(), clock, lambda: 0.0, **listeners)
 
 
-class Clock:
-    """Monotonic seconds that pass only in `sleep`."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 class FaultyStore(DictStore):
     """A store in memory that counts its operations and breaks when asked to."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MonotonicClock) -> None:
         super().__init__(clock=lambda: EPOCH + clock.now + self.step)
         # By how much the store's own clock was set forward or back.
         self.step = 0.0
@@ -103,7 +91,7 @@ class BlockableStore(FaultyStore):
 
     remote = True
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MonotonicClock) -> None:
         super().__init__(clock)
         self.unblocked = threading.Event()
         self.unblocked.set()
@@ -122,7 +110,7 @@ class BlockableStore(FaultyStore):
 class Fleet:
     """Breakers of one circuit, each as if in a process of its own, on one clock and one store."""
 
-    def __init__(self, clock: Clock, store: Any) -> None:
+    def __init__(self, clock: MonotonicClock, store: Any) -> None:
         self.clock = clock
         self.store = store
 
@@ -177,7 +165,7 @@ def succeed_times(breaker: CircuitBreaker, times: int) -> None:
         breaker.call(answer)
 
 
-def block(blockable: BlockableStore, clock: Clock, breaker: CircuitBreaker) -> None:
+def block(blockable: BlockableStore, clock: MonotonicClock, breaker: CircuitBreaker) -> None:
     """Block the store, and have a call notice."""
     blockable.unblocked.clear()
     clock.sleep(0.3)
@@ -185,12 +173,12 @@ def block(blockable: BlockableStore, clock: Clock, breaker: CircuitBreaker) -> N
     assert not breaker.status().store_ok
 
 
-def unblock(blockable: BlockableStore, clock: Clock, breaker: CircuitBreaker) -> None:
+def unblock(blockable: BlockableStore, clock: MonotonicClock, breaker: CircuitBreaker) -> None:
     """Unblock the store, and wait until the breaker is in touch again."""
     blockable.unblocked.set()
     wait_until(lambda: back_in_touch(breaker, clock))
 
 
-def back_in_touch(breaker: CircuitBreaker, clock: Clock) -> bool:
+def back_in_touch(breaker: CircuitBreaker, clock: MonotonicClock) -> bool:
     clock.sleep(0.3)
     return breaker.status().store_ok

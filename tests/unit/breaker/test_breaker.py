@@ -14,15 +14,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitState
-from tests.unit.breaker.doubles import (
-    Clock,
-    Fleet,
-    ServiceError,
-    answer,
-    fail,
-    fail_times,
-    succeed_times,
-)
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import Fleet, ServiceError, answer, fail, fail_times, succeed_times
 
 
 class TestCall:
@@ -82,18 +75,18 @@ class TestClassification:
         assert outer.status().state is CircuitState.CLOSED
         assert (outer.metrics().failed_calls, outer.metrics().successful_calls) == (0, 0)
 
-    def test_a_slow_call_counts_as_a_failure(self, fleet: Fleet, clock: Clock) -> None:
+    def test_a_slow_call_counts_as_a_failure(self, fleet: Fleet, clock: MonotonicClock) -> None:
         breaker = fleet.breaker(slow_call_duration=2.0)
         for _ in range(3):
             breaker.call(clock.sleep, 2.5)
         assert breaker.status().state is CircuitState.OPEN
 
-    def test_a_call_that_takes_just_the_limit_is_not_slow(self, fleet: Fleet, clock: Clock) -> None:
+    def test_a_call_that_takes_just_the_limit_is_not_slow(self, fleet: Fleet, clock: MonotonicClock) -> None:
         breaker = fleet.breaker(slow_call_duration=2.0)
         breaker.call(clock.sleep, 2.0)
         assert breaker.metrics().failed_calls == 0
 
-    def test_a_slow_probe_opens_the_circuit_again(self, fleet: Fleet, clock: Clock) -> None:
+    def test_a_slow_probe_opens_the_circuit_again(self, fleet: Fleet, clock: MonotonicClock) -> None:
         breaker = fleet.half_open(slow_call_duration=2.0)
         breaker.call(clock.sleep, 2.5)
         assert breaker.status().state is CircuitState.OPEN
@@ -126,7 +119,7 @@ class TestHalfOpenCap:
         assert sent == 1
 
     def test_with_a_coroutine_that_is_closed_from_elsewhere(
-        self, breaker: CircuitBreaker, clock: Clock
+        self, breaker: CircuitBreaker, clock: MonotonicClock
     ) -> None:
         """By a loop that ends, say, in another context than the one that it ran in."""
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, MemoryStore
-from tests.unit.breaker.doubles import Clock, ServiceError, answer, fail, fail_times, succeed_times
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import ServiceError, answer, fail, fail_times, succeed_times
 from tests.walk import walk
 
 THRESHOLD = 5
@@ -20,7 +21,7 @@ class Walker:
     """A breaker with a circuit in memory, on a clock that stands still."""
 
     def __init__(self) -> None:
-        clock = self.clock = Clock()
+        clock = self.clock = MonotonicClock()
         config = CircuitBreakerConfig(failure_threshold=THRESHOLD, jitter=0.0)
         self.breaker = CircuitBreaker("payment", config, MemoryStore(clock), clock=clock)
 

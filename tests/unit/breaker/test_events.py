@@ -15,19 +15,11 @@ from breakwall.breaker import (
     StoreLost,
     Transition,
 )
-from tests.unit.breaker.doubles import (
-    Clock,
-    FaultyStore,
-    Fleet,
-    answer,
-    events_of,
-    fail,
-    fail_times,
-    succeed_times,
-)
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import FaultyStore, Fleet, answer, events_of, fail, fail_times, succeed_times
 
 
-def test_they_hear_each_transition_once(fleet: Fleet, clock: Clock) -> None:
+def test_they_hear_each_transition_once(fleet: Fleet, clock: MonotonicClock) -> None:
     breaker = fleet.breaker()
     heard = events_of(breaker)
     fail_times(breaker, 3)
@@ -46,7 +38,7 @@ def test_an_opening_says_when_the_first_probe_may_go(fleet: Fleet) -> None:
     assert heard == [Transition("payment", CircuitState.CLOSED, CircuitState.OPEN, 1, pytest.approx(30.0))]  # type: ignore[arg-type]
 
 
-def test_they_hear_of_transitions_elsewhere(fleet: Fleet, clock: Clock) -> None:
+def test_they_hear_of_transitions_elsewhere(fleet: Fleet, clock: MonotonicClock) -> None:
     here, elsewhere = fleet.breakers(2)
     heard = events_of(here)
     here.status()
@@ -66,7 +58,7 @@ def test_they_hear_each_refusal(fleet: Fleet) -> None:
 
 
 def test_they_hear_when_the_store_is_lost_and_back_once_each(
-    fleet: Fleet, store: FaultyStore, clock: Clock
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
 ) -> None:
     breaker = fleet.breaker()
     heard = events_of(breaker)
@@ -82,7 +74,7 @@ def test_they_hear_when_the_store_is_lost_and_back_once_each(
     assert heard == [StoreLost("payment", "ConnectionError"), StoreBack("payment")]
 
 
-def test_no_lock_is_held_while_they_listen(fleet: Fleet, clock: Clock) -> None:
+def test_no_lock_is_held_while_they_listen(fleet: Fleet, clock: MonotonicClock) -> None:
     breaker = fleet.breaker()
     free: list[bool] = []
 

@@ -19,8 +19,9 @@ from breakwall.breaker import (
 )
 from breakwall.breaker.stores import StoredCircuit
 from tests.dict_store import DictStore
+from tests.manual_clock import MonotonicClock
 from tests.stopwatch import Stopwatch
-from tests.unit.breaker.doubles import EPOCH, Clock, Fleet, ServiceError, answer, events_of, fail_times
+from tests.unit.breaker.doubles import EPOCH, Fleet, ServiceError, answer, events_of, fail_times
 
 
 async def answer_async(*args: Any) -> tuple[Any, ...]:
@@ -220,7 +221,7 @@ class TestHangingStore:
         breaker.close()
 
     def test_a_moment_of_slowness_is_not_announced_and_a_second_of_it_is(self, hanging: HangingStore) -> None:
-        clock = Clock()
+        clock = MonotonicClock()
         breaker = CircuitBreaker("payment", CircuitBreakerConfig(), hanging, clock=clock)
         heard = events_of(breaker)
         breaker.call(answer)
@@ -254,15 +255,15 @@ class TestInterruptedProbes:
     """A probe that ends before it has begun, or in the middle, frees its slot."""
 
     @pytest.fixture
-    def clock(self) -> Clock:
-        return Clock()
+    def clock(self) -> MonotonicClock:
+        return MonotonicClock()
 
     @pytest.fixture
-    def store(self, clock: Clock) -> HangingStore:
+    def store(self, clock: MonotonicClock) -> HangingStore:
         return HangingStore(lambda: EPOCH + clock.now)
 
     @pytest.fixture
-    def breaker(self, clock: Clock, store: HangingStore) -> Iterator[CircuitBreaker]:
+    def breaker(self, clock: MonotonicClock, store: HangingStore) -> Iterator[CircuitBreaker]:
         """Half-open, with a fresh copy, so that the next request to the store is for a lease."""
         config = CircuitBreakerConfig(failure_threshold=1, jitter=0, store_timeout=5.0)
         breaker = CircuitBreaker("payment", config, store, clock=clock)
@@ -276,7 +277,7 @@ class TestInterruptedProbes:
 
     @in_a_loop
     async def test_cancelled_while_it_asks_for_its_lease(
-        self, breaker: CircuitBreaker, store: HangingStore, clock: Clock
+        self, breaker: CircuitBreaker, store: HangingStore, clock: MonotonicClock
     ) -> None:
         store.answers.clear()
         asking = asyncio.create_task(breaker.call(answer_async, 1))
@@ -294,7 +295,7 @@ class TestInterruptedProbes:
         assert await breaker.call(answer_async, 2) == (2,)
 
     def test_interrupted_while_it_asks_for_its_lease(
-        self, breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch, clock: Clock
+        self, breaker: CircuitBreaker, monkeypatch: pytest.MonkeyPatch, clock: MonotonicClock
     ) -> None:
         """Ctrl-C, or a worker's soft time limit, in the thread that waits."""
 
@@ -317,7 +318,7 @@ class TestInterruptedProbes:
         assert breaker._replica._state.circuit.leases == ()
 
     @in_a_loop
-    async def test_closed_as_a_coroutine(self, breaker: CircuitBreaker, clock: Clock) -> None:
+    async def test_closed_as_a_coroutine(self, breaker: CircuitBreaker, clock: MonotonicClock) -> None:
         async def hang() -> None:
             await Hanging()
 
@@ -333,7 +334,7 @@ class TestInterruptedProbes:
 
     @in_a_loop
     async def test_closed_as_a_generator_around_its_block(
-        self, breaker: CircuitBreaker, clock: Clock
+        self, breaker: CircuitBreaker, clock: MonotonicClock
     ) -> None:
         async def probing() -> AsyncGenerator[int, None]:
             async with breaker.permit():

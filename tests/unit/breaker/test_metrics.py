@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from breakwall.breaker import CircuitState
-from tests.unit.breaker.doubles import (
-    Clock,
-    FaultyStore,
-    Fleet,
-    answer,
-    fail_times,
-    succeed_times,
-)
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import FaultyStore, Fleet, answer, fail_times, succeed_times
 
 
 class TestStatus:
@@ -21,7 +15,7 @@ class TestStatus:
         assert (status.state, status.slots, status.retry_after) == (CircuitState.CLOSED, None, 0.0)
         assert status.store_ok
 
-    def test_an_open_one_says_for_how_long(self, fleet: Fleet, clock: Clock) -> None:
+    def test_an_open_one_says_for_how_long(self, fleet: Fleet, clock: MonotonicClock) -> None:
         breaker = fleet.breaker()
         fail_times(breaker, 3)
         clock.sleep(10)
@@ -35,7 +29,9 @@ class TestStatus:
         breaker.acquire()
         assert breaker.status().slots == 1
 
-    def test_it_sees_what_others_did_after_a_refresh_interval(self, fleet: Fleet, clock: Clock) -> None:
+    def test_it_sees_what_others_did_after_a_refresh_interval(
+        self, fleet: Fleet, clock: MonotonicClock
+    ) -> None:
         watcher, worker = fleet.breakers(2)
         assert watcher.status().state is CircuitState.CLOSED
         fail_times(worker, 3)
@@ -68,7 +64,9 @@ class TestMetrics:
         metrics = fleet.breaker().metrics()
         assert (metrics.total_calls, metrics.success_rate, metrics.last_failure_time) == (0, 1.0, None)
 
-    def test_a_call_that_ends_some_generations_later_is_counted_too(self, fleet: Fleet, clock: Clock) -> None:
+    def test_a_call_that_ends_some_generations_later_is_counted_too(
+        self, fleet: Fleet, clock: MonotonicClock
+    ) -> None:
         breaker = fleet.breaker()
         late = breaker.acquire()
         for _ in range(5):

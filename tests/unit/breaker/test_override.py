@@ -14,10 +14,11 @@ from breakwall.breaker import (
     Refusal,
     StoreLostError,
 )
-from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, answer, events_of, fail_times, succeed_times
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import FaultyStore, Fleet, answer, events_of, fail_times, succeed_times
 
 
-def test_forced_open_refuses_every_call_of_the_fleet(fleet: Fleet, clock: Clock) -> None:
+def test_forced_open_refuses_every_call_of_the_fleet(fleet: Fleet, clock: MonotonicClock) -> None:
     operator, worker = fleet.breakers(2)
     succeed_times(worker, 1)
     operator.force_open("maintenance", "kim")
@@ -44,7 +45,7 @@ def test_the_computed_state_stays_visible_beside_it(fleet: Fleet) -> None:
     assert (status.override.mode, status.override.actor) == (OverrideMode.FORCED_OPEN, "kim")
 
 
-def test_it_expires_for_all_processes(fleet: Fleet, clock: Clock) -> None:
+def test_it_expires_for_all_processes(fleet: Fleet, clock: MonotonicClock) -> None:
     operator, worker = fleet.breakers(2)
     operator.force_open("maintenance", "kim", seconds=60)
     assert worker.status().retry_after == 60.0
@@ -55,7 +56,7 @@ def test_it_expires_for_all_processes(fleet: Fleet, clock: Clock) -> None:
 
 @pytest.mark.parametrize("override", ["force_close", "observe"])
 def test_forced_closed_and_observing_refuse_no_call_of_an_open_circuit(
-    fleet: Fleet, clock: Clock, override: str
+    fleet: Fleet, clock: MonotonicClock, override: str
 ) -> None:
     operator, worker = fleet.breakers(2)
     fail_times(worker, 3)
@@ -66,7 +67,9 @@ def test_forced_closed_and_observing_refuse_no_call_of_an_open_circuit(
     assert (worker.status().slots, worker.status().retry_after) == (None, 0.0)
 
 
-def test_while_observing_the_circuit_opens_and_recovers_as_it_would(fleet: Fleet, clock: Clock) -> None:
+def test_while_observing_the_circuit_opens_and_recovers_as_it_would(
+    fleet: Fleet, clock: MonotonicClock
+) -> None:
     breaker = fleet.breaker()
     breaker.observe("a trial of the thresholds", "kim")
     fail_times(breaker, 3)
@@ -86,7 +89,7 @@ def test_while_observing_listeners_hear_what_would_have_been_refused(fleet: Flee
     assert breaker.metrics().rejected_calls == 0
 
 
-def test_auto_lets_the_computed_state_decide_again(fleet: Fleet, clock: Clock) -> None:
+def test_auto_lets_the_computed_state_decide_again(fleet: Fleet, clock: MonotonicClock) -> None:
     operator, worker = fleet.breakers(2)
     operator.force_open("maintenance", "kim")
     clock.sleep(0.2)
@@ -96,7 +99,7 @@ def test_auto_lets_the_computed_state_decide_again(fleet: Fleet, clock: Clock) -
     assert worker.call(answer) == "answer"
 
 
-def test_the_status_of_an_override_gives_no_permit(fleet: Fleet, clock: Clock) -> None:
+def test_the_status_of_an_override_gives_no_permit(fleet: Fleet, clock: MonotonicClock) -> None:
     breaker = fleet.half_open()
     breaker.observe("a trial", "kim")
     for _ in range(10):
@@ -107,7 +110,7 @@ def test_the_status_of_an_override_gives_no_permit(fleet: Fleet, clock: Clock) -
 
 
 def test_an_override_that_does_not_reach_the_store_is_an_error_and_holds_nowhere(
-    fleet: Fleet, store: FaultyStore, clock: Clock
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
 ) -> None:
     breaker = fleet.breaker()
     succeed_times(breaker, 1)
@@ -133,7 +136,7 @@ class TestAfterTheStoreWasEmptied:
     """The processes remember several earlier overrides."""
 
     @pytest.fixture
-    def process(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> CircuitBreaker:
+    def process(self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock) -> CircuitBreaker:
         process = fleet.breaker()
         for _ in range(3):
             process.force_close("the alarm is false", "kim")
@@ -144,7 +147,7 @@ class TestAfterTheStoreWasEmptied:
         return process
 
     def test_an_override_that_was_confirmed_stays(
-        self, fleet: Fleet, clock: Clock, process: CircuitBreaker
+        self, fleet: Fleet, clock: MonotonicClock, process: CircuitBreaker
     ) -> None:
         operator = fleet.breaker()
         operator.observe("a trial of the thresholds", "lee")
@@ -156,7 +159,7 @@ class TestAfterTheStoreWasEmptied:
         assert override.actor == "lee"
 
     def test_an_override_that_was_lifted_does_not_come_back(
-        self, fleet: Fleet, clock: Clock, process: CircuitBreaker
+        self, fleet: Fleet, clock: MonotonicClock, process: CircuitBreaker
     ) -> None:
         operator = fleet.breaker()
         operator.auto("lee")
@@ -167,7 +170,7 @@ class TestAfterTheStoreWasEmptied:
 
 
 def test_the_last_override_counts_also_when_the_stores_clock_has_stepped_back(
-    fleet: Fleet, store: FaultyStore, clock: Clock
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
 ) -> None:
     operator, worker = fleet.breakers(2)
     operator.force_open("maintenance", "kim")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from breakwall.breaker import CircuitState, parse_retry_after
-from tests.unit.breaker.doubles import Clock, Fleet, answer, fail_times
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import Fleet, answer, fail_times
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def test_a_throttled_call_opens_the_circuit_for_as_long_as_the_service_asked(
 
 
 def test_a_pause_that_was_asked_for_before_the_last_transition_does_not_count(
-    fleet: Fleet, clock: Clock
+    fleet: Fleet, clock: MonotonicClock
 ) -> None:
     breaker = fleet.breaker()
     late = breaker.acquire()

@@ -7,14 +7,8 @@ import asyncio
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError, CircuitState
-from tests.unit.breaker.doubles import (
-    Clock,
-    Fleet,
-    ServiceError,
-    answer,
-    fail,
-    fail_times,
-)
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import Fleet, ServiceError, answer, fail, fail_times
 
 
 class TestNesting:
@@ -38,7 +32,7 @@ class TestNesting:
         assert asyncio.run(breaker.call(outer)) == "answer"
         assert breaker.status().state is CircuitState.CLOSED
 
-    def test_in_a_block_it_needs_a_slot_of_its_own(self, fleet: Fleet, clock: Clock) -> None:
+    def test_in_a_block_it_needs_a_slot_of_its_own(self, fleet: Fleet, clock: MonotonicClock) -> None:
         breaker = fleet.half_open()
         with pytest.raises(CircuitBreakerError), breaker.acquire():
             breaker.call(answer)
@@ -50,7 +44,9 @@ class TestNesting:
         assert breaker.call(breaker.call, fail, fallback="failed") == "failed"
         assert breaker.status().state is CircuitState.OPEN
 
-    def test_what_a_probe_leaves_running_is_no_part_of_it_any_more(self, fleet: Fleet, clock: Clock) -> None:
+    def test_what_a_probe_leaves_running_is_no_part_of_it_any_more(
+        self, fleet: Fleet, clock: MonotonicClock
+    ) -> None:
         breaker = fleet.half_open(timeout=1000.0)
 
         async def later() -> None:
@@ -73,7 +69,9 @@ class TestNesting:
 
         asyncio.run(leaves_something_running())
 
-    def test_a_probe_whose_lease_has_expired_covers_nothing(self, fleet: Fleet, clock: Clock) -> None:
+    def test_a_probe_whose_lease_has_expired_covers_nothing(
+        self, fleet: Fleet, clock: MonotonicClock
+    ) -> None:
         breaker, other = fleet.half_open(), fleet.breaker()
 
         def outer() -> None:
@@ -86,7 +84,7 @@ class TestNesting:
         breaker.call(outer)
 
     def test_a_probe_does_not_cover_it_any_more_when_another_has_opened_the_circuit(
-        self, fleet: Fleet, clock: Clock
+        self, fleet: Fleet, clock: MonotonicClock
     ) -> None:
         breaker, other = fleet.half_open_breakers(2, half_open_max_calls=2)
 
@@ -98,7 +96,7 @@ class TestNesting:
 
         breaker.call(outer)
 
-    def test_nor_when_the_circuit_is_half_open_once_more(self, fleet: Fleet, clock: Clock) -> None:
+    def test_nor_when_the_circuit_is_half_open_once_more(self, fleet: Fleet, clock: MonotonicClock) -> None:
         """Its own lease still runs; but it was a probe of a recovery that has failed."""
         breaker, other = fleet.breakers(2, half_open_max_calls=2, recovery_timeout=1.0)
         fail_times(breaker, 3)

@@ -11,8 +11,8 @@ import pytest
 
 import breakwall.breaker
 from breakwall.breaker import CircuitBreakerError, CircuitState
+from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import (
-    Clock,
     FaultyStore,
     Fleet,
     ServiceError,
@@ -49,7 +49,7 @@ def test_trap_2_no_signal_is_ever_used() -> None:
 
 class TestTrap3LateResults:
     def test_a_late_success_does_not_close_a_circuit_that_has_just_opened(
-        self, fleet: Fleet, clock: Clock
+        self, fleet: Fleet, clock: MonotonicClock
     ) -> None:
         breaker = fleet.breaker()
         late = breaker.acquire()
@@ -60,7 +60,7 @@ class TestTrap3LateResults:
 
     @pytest.mark.parametrize("record", ["record_success", "record_failure"])
     def test_late_results_count_for_no_later_generation(
-        self, fleet: Fleet, clock: Clock, record: str
+        self, fleet: Fleet, clock: MonotonicClock, record: str
     ) -> None:
         breaker = fleet.breaker()
         late = [breaker.acquire() for _ in range(50)]
@@ -75,7 +75,7 @@ class TestTrap3LateResults:
         assert breaker.status().state is CircuitState.OPEN
 
     def test_a_call_that_began_before_the_opening_counts_for_no_probe(
-        self, fleet: Fleet, clock: Clock
+        self, fleet: Fleet, clock: MonotonicClock
     ) -> None:
         breaker = fleet.breaker(half_open_max_calls=2)
         late = breaker.acquire()
@@ -120,7 +120,7 @@ class TestTrap6Counting:
 
     @pytest.mark.parametrize("milliseconds_between_calls", [0.1, 1, 20])
     def test_one_always_failing_host_in_50_does_not_open_it(
-        self, fleet: Fleet, clock: Clock, milliseconds_between_calls: float
+        self, fleet: Fleet, clock: MonotonicClock, milliseconds_between_calls: float
     ) -> None:
         broken, *healthy = fleet.breakers(50, failure_threshold=20)
         for _ in range(200):
@@ -138,7 +138,9 @@ class TestTrap6Counting:
             fail_times(breaker, 2)
         assert breakers[-1].status().state is CircuitState.OPEN
 
-    def test_half_a_fleet_that_fails_opens_it_for_the_other_half(self, fleet: Fleet, clock: Clock) -> None:
+    def test_half_a_fleet_that_fails_opens_it_for_the_other_half(
+        self, fleet: Fleet, clock: MonotonicClock
+    ) -> None:
         breakers = fleet.breakers(10, failure_threshold=10)
         for _ in range(5):
             for number, breaker in enumerate(breakers):
@@ -148,7 +150,7 @@ class TestTrap6Counting:
 
 
 class TestTrap7LostProbers:
-    def test_a_prober_that_dies_costs_one_lease(self, fleet: Fleet, clock: Clock) -> None:
+    def test_a_prober_that_dies_costs_one_lease(self, fleet: Fleet, clock: MonotonicClock) -> None:
         killed, other = fleet.half_open_breakers(2, timeout=10.0)
         killed.acquire()
         with pytest.raises(CircuitBreakerError):
@@ -157,7 +159,9 @@ class TestTrap7LostProbers:
         assert other.call(answer) == "answer"
         assert other.status().state is CircuitState.CLOSED
 
-    def test_a_refused_request_writes_nothing(self, fleet: Fleet, clock: Clock, store: FaultyStore) -> None:
+    def test_a_refused_request_writes_nothing(
+        self, fleet: Fleet, clock: MonotonicClock, store: FaultyStore
+    ) -> None:
         prober, other = fleet.half_open_breakers(2)
         prober.acquire()
         before = store.load("payment")
@@ -192,7 +196,7 @@ def test_trap_9_open_intervals_end_at_different_instants(fleet: Fleet) -> None:
 
 class TestTrap12StoreErrors:
     def test_a_store_that_fails_after_the_call_does_not_replace_its_result(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         breaker = fleet.breaker()
         succeed_times(breaker, 1)
@@ -233,7 +237,7 @@ def test_trap_13_a_step_of_the_hosts_wall_clock_changes_nothing() -> None:
 
 
 def test_trap_14_the_status_of_an_open_circuit_does_not_change_it(
-    fleet: Fleet, clock: Clock, store: FaultyStore
+    fleet: Fleet, clock: MonotonicClock, store: FaultyStore
 ) -> None:
     watcher, worker = fleet.breakers(2)
     fail_times(worker, 3)
@@ -248,7 +252,7 @@ def test_trap_14_the_status_of_an_open_circuit_does_not_change_it(
 
 
 def test_trap_14_nor_does_the_status_of_one_that_a_lasting_suspicion_has_opened(
-    fleet: Fleet, clock: Clock, store: FaultyStore
+    fleet: Fleet, clock: MonotonicClock, store: FaultyStore
 ) -> None:
     """A suspicion that was not refuted in time is stored with the next call, not by a status."""
     failing, healthy, watcher = fleet.breakers(3, failure_threshold=5)
@@ -270,7 +274,7 @@ class TestSuspicionThatHasLasted:
     """A suspicion has lasted, and no process has stored that yet: all processes see the same."""
 
     @pytest.fixture
-    def watcher(self, fleet: Fleet, clock: Clock) -> breakwall.breaker.CircuitBreaker:
+    def watcher(self, fleet: Fleet, clock: MonotonicClock) -> breakwall.breaker.CircuitBreaker:
         """One process has failed, another has succeeded, and no call came since."""
         failing, healthy, watcher = fleet.breakers(3, failure_threshold=5)
         succeed_times(healthy, 3)
@@ -281,7 +285,7 @@ class TestSuspicionThatHasLasted:
         return watcher
 
     def test_its_open_interval_runs_for_a_process_that_only_reads_the_status(
-        self, watcher: breakwall.breaker.CircuitBreaker, clock: Clock
+        self, watcher: breakwall.breaker.CircuitBreaker, clock: MonotonicClock
     ) -> None:
         status = watcher.status()
         assert (status.state, status.slots) == (CircuitState.OPEN, 0)
@@ -289,14 +293,14 @@ class TestSuspicionThatHasLasted:
         assert watcher.status().retry_after == pytest.approx(status.retry_after - 10)
 
     def test_a_process_that_waits_for_a_slot_before_calling_gets_one_and_recovers(
-        self, watcher: breakwall.breaker.CircuitBreaker, clock: Clock
+        self, watcher: breakwall.breaker.CircuitBreaker, clock: MonotonicClock
     ) -> None:
         clock.sleep(watcher.status().retry_after)
         assert watcher.status().slots == 1
         assert watcher.call(answer) == "answer"
         assert watcher.status().state is CircuitState.CLOSED
 
-    def test_no_call_goes_that_the_status_refuses(self, fleet: Fleet, clock: Clock) -> None:
+    def test_no_call_goes_that_the_status_refuses(self, fleet: Fleet, clock: MonotonicClock) -> None:
         """Also with a fresh copy, from before the suspicion had lasted."""
         other, failing, breaker = fleet.breakers(3)
         succeed_times(other, 3)
@@ -308,7 +312,9 @@ class TestSuspicionThatHasLasted:
         assert breaker.call(answer, fallback="refused") == "refused"
         assert breaker.status().generation == 1
 
-    def test_nor_when_it_was_decided_before_the_interval_was_over(self, fleet: Fleet, clock: Clock) -> None:
+    def test_nor_when_it_was_decided_before_the_interval_was_over(
+        self, fleet: Fleet, clock: MonotonicClock
+    ) -> None:
         """The process that succeeded left the window meanwhile."""
         other, failing, breaker = fleet.breakers(3, window=1.0)
         succeed_times(other, 3)
@@ -320,7 +326,7 @@ class TestSuspicionThatHasLasted:
         assert breaker.call(answer, fallback="refused") == "refused"
 
     def test_one_that_came_to_nothing_is_forgotten_with_the_next_call(
-        self, fleet: Fleet, clock: Clock
+        self, fleet: Fleet, clock: MonotonicClock
     ) -> None:
         """A later failure, while others succeed, has to be suspect for an interval of its own."""
         healthy, failing = fleet.breakers(2, failure_threshold=1, recent_calls=1)
@@ -334,7 +340,7 @@ class TestSuspicionThatHasLasted:
         assert failing.status().state is CircuitState.CLOSED
 
     def test_it_opens_with_the_next_call_also_when_it_is_ripe_before_its_interval_is_over(
-        self, fleet: Fleet, clock: Clock, store: FaultyStore
+        self, fleet: Fleet, clock: MonotonicClock, store: FaultyStore
     ) -> None:
         """A window shorter than the interval: the successes of the process that succeeded are too old."""
         other, breaker = fleet.breakers(2, window=1.0, refresh_interval=5.0)

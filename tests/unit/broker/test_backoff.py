@@ -5,22 +5,11 @@ from __future__ import annotations
 import pytest
 
 from breakwall.broker.backoff import PAUSE, Backoff
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.manual_clock import MonotonicClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def backoff(clock: Clock) -> Backoff:
+def backoff(clock: MonotonicClock) -> Backoff:
     return Backoff(clock=clock)
 
 
@@ -28,7 +17,7 @@ def tries(backoff: Backoff) -> list[bool]:
     return [backoff.try_enter() for _ in range(3)]
 
 
-def test_it_is_failing_from_a_failure_to_the_next_success(backoff: Backoff, clock: Clock) -> None:
+def test_it_is_failing_from_a_failure_to_the_next_success(backoff: Backoff, clock: MonotonicClock) -> None:
     seen = [backoff.is_failing]
     backoff.record_failure()
     clock.now += 10 * PAUSE
@@ -37,14 +26,16 @@ def test_it_is_failing_from_a_failure_to_the_next_success(backoff: Backoff, cloc
     assert [*seen, backoff.is_failing] == [False, True, False]
 
 
-def test_every_thread_may_try_before_a_failure_and_after_a_success(backoff: Backoff, clock: Clock) -> None:
+def test_every_thread_may_try_before_a_failure_and_after_a_success(
+    backoff: Backoff, clock: MonotonicClock
+) -> None:
     assert tries(backoff) == [True, True, True]
     backoff.record_failure()
     backoff.record_success()
     assert tries(backoff) == [True, True, True]
 
 
-def test_no_thread_may_try_during_the_pause(backoff: Backoff, clock: Clock) -> None:
+def test_no_thread_may_try_during_the_pause(backoff: Backoff, clock: MonotonicClock) -> None:
     backoff.record_failure()
     clock.now += PAUSE - 0.01
     assert not backoff.is_over()
@@ -52,7 +43,7 @@ def test_no_thread_may_try_during_the_pause(backoff: Backoff, clock: Clock) -> N
 
 
 def test_one_thread_may_try_after_the_pause_and_the_others_wait_for_its_result(
-    backoff: Backoff, clock: Clock
+    backoff: Backoff, clock: MonotonicClock
 ) -> None:
     backoff.record_failure()
     clock.now += PAUSE
@@ -60,7 +51,9 @@ def test_one_thread_may_try_after_the_pause_and_the_others_wait_for_its_result(
     assert tries(backoff) == [True, False, False]
 
 
-def test_another_thread_may_try_if_the_first_one_never_reports(backoff: Backoff, clock: Clock) -> None:
+def test_another_thread_may_try_if_the_first_one_never_reports(
+    backoff: Backoff, clock: MonotonicClock
+) -> None:
     backoff.record_failure()
     for _ in range(2):
         clock.now += PAUSE

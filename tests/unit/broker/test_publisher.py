@@ -12,6 +12,7 @@ from breakwall.broker.backoff import PAUSE
 from breakwall.broker.connections.base import MESSAGES_AT_ONCE
 from breakwall.broker.publisher import MAX_CONNECTIONS, Publisher
 from breakwall.settings import load_settings
+from tests.manual_clock import MonotonicClock
 
 
 class StubConnection:
@@ -30,20 +31,8 @@ class StubConnection:
         self.closed = True
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def out_of_order(_: Sequence[str]) -> None:
     raise ConnectionError("redis://user:secret@broker")
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -54,7 +43,7 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> StubConnection:
 
 
 @pytest.fixture
-def publisher(connection: StubConnection, clock: Clock) -> Publisher:
+def publisher(connection: StubConnection, clock: MonotonicClock) -> Publisher:
     return Publisher(load_settings({}), clock=clock)
 
 
@@ -66,7 +55,7 @@ def test_a_failure_is_an_answer_and_not_an_exception(
 
 
 def test_after_a_failure_there_is_a_pause(
-    publisher: Publisher, connection: StubConnection, clock: Clock
+    publisher: Publisher, connection: StubConnection, clock: MonotonicClock
 ) -> None:
     connection.fail = out_of_order
     publisher.publish_many(["order-1"])
@@ -101,7 +90,7 @@ def test_nothing_to_publish_is_nothing_published(publisher: Publisher, connectio
 
 
 def test_the_warning_holds_no_secret_and_comes_once_an_outage(
-    publisher: Publisher, connection: StubConnection, clock: Clock, caplog: pytest.LogCaptureFixture
+    publisher: Publisher, connection: StubConnection, clock: MonotonicClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection.fail = out_of_order
     with caplog.at_level(logging.DEBUG):
@@ -114,7 +103,7 @@ def test_the_warning_holds_no_secret_and_comes_once_an_outage(
 
 
 def test_short_outages_are_logged_once_a_minute(
-    publisher: Publisher, connection: StubConnection, clock: Clock, caplog: pytest.LogCaptureFixture
+    publisher: Publisher, connection: StubConnection, clock: MonotonicClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for failing in (True, False) * 40:
         connection.fail = out_of_order if failing else lambda ids: None
@@ -124,7 +113,7 @@ def test_short_outages_are_logged_once_a_minute(
 
 
 def test_an_outage_that_starts_within_that_minute_is_logged_after_it(
-    publisher: Publisher, connection: StubConnection, clock: Clock, caplog: pytest.LogCaptureFixture
+    publisher: Publisher, connection: StubConnection, clock: MonotonicClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for fail in (out_of_order, lambda ids: None, *[out_of_order] * 100):
         connection.fail = fail

@@ -24,7 +24,7 @@ from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
 from tests.gateway import PAID, ScriptedGateway
-from tests.unit.breaker.doubles import Clock
+from tests.manual_clock import MonotonicClock
 from tests.walk import walk
 
 
@@ -45,7 +45,7 @@ class Walker:
         self._numbers = count(1)
         self._gateway = ScriptedGateway()
         charger = Charger(self._gateway, Ledger(self.database, lease=15.0), RetryPolicy(), random.random)
-        clock = Clock()  # It stands still, so that no call renews the circuit's copy.
+        clock = MonotonicClock()  # It stands still, so that no call renews the circuit's copy.
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(), MemoryStore(clock), clock=clock)
         self.producer = OrderProducer(
             charger.ledger, charger, self.breaker, NoPublisher(), timeout=10.0, jitter=random.random

@@ -11,15 +11,6 @@ from tests.integration.publish_fixtures import settings_for
 NO_LOSS = "nothing is lost by that: the database has every order"
 
 
-class Clock:
-    """Time that the test passes."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def told_by_check(url: str) -> str:
     with pytest.raises(WrongQueueError) as told:
         check_queue(settings_for(url))

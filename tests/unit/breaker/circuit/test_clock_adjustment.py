@@ -7,21 +7,15 @@ import pytest
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.breaker.circuit.clock_adjustment import adjusted
 from breakwall.breaker.circuit.state import Circuit
-from tests.unit.breaker.doubles import (
-    EPOCH,
-    Clock,
-    FaultyStore,
-    Fleet,
-    answer,
-    fail,
-    fail_times,
-    succeed_times,
-)
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import EPOCH, FaultyStore, Fleet, answer, fail, fail_times, succeed_times
 
 HOUR = 3600.0
 
 
-def test_an_open_circuit_is_not_held_for_longer(fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+def test_an_open_circuit_is_not_held_for_longer(
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
+) -> None:
     breaker, other = fleet.breakers(2)
     fail_times(breaker, 3)
     store.step = -HOUR
@@ -32,7 +26,7 @@ def test_an_open_circuit_is_not_held_for_longer(fleet: Fleet, store: FaultyStore
     assert breaker.status().state is CircuitState.CLOSED
 
 
-def test_nor_does_it_end_sooner(fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+def test_nor_does_it_end_sooner(fleet: Fleet, store: FaultyStore, clock: MonotonicClock) -> None:
     breaker = fleet.breaker()
     fail_times(breaker, 3)
     store.step = -HOUR
@@ -41,7 +35,9 @@ def test_nor_does_it_end_sooner(fleet: Fleet, store: FaultyStore, clock: Clock) 
         breaker.call(answer)
 
 
-def test_the_first_to_see_it_writes_it_down_once(fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+def test_the_first_to_see_it_writes_it_down_once(
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
+) -> None:
     breaker, other = fleet.breakers(2)
     fail_times(breaker, 3)
     store.step = -HOUR
@@ -55,7 +51,7 @@ def test_the_first_to_see_it_writes_it_down_once(fleet: Fleet, store: FaultyStor
     assert store.swaps == swaps
 
 
-def test_a_probers_lease_still_ends(fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+def test_a_probers_lease_still_ends(fleet: Fleet, store: FaultyStore, clock: MonotonicClock) -> None:
     killed, other = fleet.half_open_breakers(2)
     killed.acquire()
     store.step = -HOUR
@@ -66,7 +62,7 @@ def test_a_probers_lease_still_ends(fleet: Fleet, store: FaultyStore, clock: Clo
 
 
 def test_the_window_keeps_its_outcomes_and_continues_to_slide(
-    fleet: Fleet, store: FaultyStore, clock: Clock
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
 ) -> None:
     breaker = fleet.breaker()
     fail_times(breaker, 2)
@@ -78,7 +74,7 @@ def test_the_window_keeps_its_outcomes_and_continues_to_slide(
 
 
 def test_a_service_that_fails_later_is_noticed_as_soon_as_ever(
-    fleet: Fleet, store: FaultyStore, clock: Clock
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
 ) -> None:
     breaker = fleet.breaker()
     for _ in range(100):
@@ -98,7 +94,7 @@ def test_a_service_that_fails_later_is_noticed_as_soon_as_ever(
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
 def test_an_override_lasts_as_long_as_the_operator_said_although_the_store_is_another_one(
-    fleet: Fleet, store: FaultyStore, clock: Clock, step: float
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock, step: float
 ) -> None:
     breaker = fleet.breaker()
     succeed_times(breaker, 1)
@@ -116,7 +112,7 @@ def test_processes_that_are_behind_by_what_an_answer_takes_move_no_times() -> No
 
 
 def test_an_override_outlasts_a_step_of_the_same_stores_clock_by_no_more_than_it_had_left(
-    fleet: Fleet, store: FaultyStore, clock: Clock
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
 ) -> None:
     breaker = fleet.breaker()
     breaker.force_open("maintenance", "kim", seconds=600)

@@ -10,7 +10,8 @@ from breakwall.breaker.circuit.window import CounterDelta
 from breakwall.breaker.stores import StoredCircuit
 from breakwall.breaker.sync.cas import ROUNDS_AT_ONCE, Received, Synchronization, Synchronized
 from breakwall.breaker.sync.conflict import Snapshot
-from tests.unit.breaker.doubles import EPOCH, Clock, FaultyStore, setup_of
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import EPOCH, FaultyStore, setup_of
 
 
 class CrowdedStore(FaultyStore):
@@ -18,7 +19,7 @@ class CrowdedStore(FaultyStore):
 
     remote = True
 
-    def __init__(self, clock: Clock, *, fresh_loads_win: bool) -> None:
+    def __init__(self, clock: MonotonicClock, *, fresh_loads_win: bool) -> None:
         super().__init__(clock)
         self._fresh_loads_win = fresh_loads_win
         self._loaded = False
@@ -34,7 +35,7 @@ class CrowdedStore(FaultyStore):
         return super().swap(name, seen, version, text)
 
 
-def synchronize(store: FaultyStore, clock: Clock, *, is_known: bool = True) -> Synchronized:
+def synchronize(store: FaultyStore, clock: MonotonicClock, *, is_known: bool = True) -> Synchronized:
     """Brings one failure to the store."""
     known = Received(StoredCircuit("v0", None, store.load("payment").now), clock()) if is_known else None
     store.loads = 0
@@ -44,7 +45,7 @@ def synchronize(store: FaultyStore, clock: Clock, *, is_known: bool = True) -> S
     return Synchronization(store, setup_of(clock), longest=0.5).run(snapshot, known)
 
 
-def test_after_a_pause_it_reads_anew_before_it_swaps(clock: Clock) -> None:
+def test_after_a_pause_it_reads_anew_before_it_swaps(clock: MonotonicClock) -> None:
     store = CrowdedStore(clock, fresh_loads_win=True)
     result = synchronize(store, clock)
     assert result.arrived
@@ -52,13 +53,15 @@ def test_after_a_pause_it_reads_anew_before_it_swaps(clock: Clock) -> None:
     assert (store.swaps, store.loads) == (ROUNDS_AT_ONCE + 2, 1)
 
 
-def test_it_ends_at_last_and_returns_what_is_stored(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_ends_at_last_and_returns_what_is_stored(
+    clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("breakwall.breaker.sync.cas.LONGEST_PAUSE", 0.0)
     result = synchronize(CrowdedStore(clock, fresh_loads_win=False), clock)
     assert (result.arrived, result.circuit.window.buckets) == (False, ())
 
 
-def test_it_sends_nothing_after_its_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_sends_nothing_after_its_time(clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it would bring is old by then."""
     store = CrowdedStore(clock, fresh_loads_win=True)
     load = store.load

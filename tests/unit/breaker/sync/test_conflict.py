@@ -7,13 +7,14 @@ from collections.abc import Iterable
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, OverrideMode
-from tests.unit.breaker.doubles import Clock, FaultyStore, answer, fail_times
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import FaultyStore, answer, fail_times
 
 
 class Host:
     """A breaker with a connection of its own, which can be cut."""
 
-    def __init__(self, clock: Clock, store: FaultyStore) -> None:
+    def __init__(self, clock: MonotonicClock, store: FaultyStore) -> None:
         self.store = store.seen_from_elsewhere()
         config = CircuitBreakerConfig(failure_threshold=3, recent_calls=3, jitter=0.0)
         self.breaker = CircuitBreaker("payment", config, self.store, clock=clock)
@@ -29,11 +30,13 @@ class Host:
         return self.breaker.status().state
 
 
-def hosts(clock: Clock, store: FaultyStore, count: int) -> list[Host]:
+def hosts(clock: MonotonicClock, store: FaultyStore, count: int) -> list[Host]:
     return [Host(clock, store) for _ in range(count)]
 
 
-def pass_time(clock: Clock, seconds: float, succeeding: Iterable[Host], failing: Iterable[Host] = ()) -> None:
+def pass_time(
+    clock: MonotonicClock, seconds: float, succeeding: Iterable[Host], failing: Iterable[Host] = ()
+) -> None:
     """Each calls ten times a second."""
     for _ in range(round(seconds * 10)):
         for host in succeeding:
@@ -48,7 +51,7 @@ class TestTrap6AlwaysFailingHosts:
 
     @pytest.mark.parametrize("seconds", [0.5, 9])
     def test_one_that_lost_its_own_network_shuts_no_other_out_when_it_is_back(
-        self, clock: Clock, store: FaultyStore, seconds: float
+        self, clock: MonotonicClock, store: FaultyStore, seconds: float
     ) -> None:
         lost, *others = hosts(clock, store, 50)
         pass_time(clock, 2, [lost, *others])
@@ -60,7 +63,9 @@ class TestTrap6AlwaysFailingHosts:
         assert lost.state is CircuitState.CLOSED
         assert sum(host.breaker.metrics().rejected_calls for host in others) == 0
 
-    def test_one_that_began_without_the_store_neither(self, clock: Clock, store: FaultyStore) -> None:
+    def test_one_that_began_without_the_store_neither(
+        self, clock: MonotonicClock, store: FaultyStore
+    ) -> None:
         """It has never heard the store's clock, and this machine's shows another year."""
         lost, *others = hosts(clock, store, 50)
         lost.store.down = True
@@ -70,7 +75,7 @@ class TestTrap6AlwaysFailingHosts:
         assert sum(host.breaker.metrics().rejected_calls for host in others) == 0
 
     def test_nor_one_that_comes_back_first_when_all_had_lost_the_store(
-        self, clock: Clock, store: FaultyStore
+        self, clock: MonotonicClock, store: FaultyStore
     ) -> None:
         broken, *others = hosts(clock, store, 50)
         pass_time(clock, 2, [broken, *others])
@@ -89,7 +94,7 @@ class TestTrap6AlwaysFailingHosts:
 
 
 def test_when_the_store_comes_back_twice_the_others_have_their_time_again(
-    clock: Clock, store: FaultyStore
+    clock: MonotonicClock, store: FaultyStore
 ) -> None:
     lost, other = hosts(clock, store, 2)
     pass_time(clock, 1, [lost, other])
@@ -105,7 +110,7 @@ def test_when_the_store_comes_back_twice_the_others_have_their_time_again(
 
 
 def test_an_outage_that_began_while_all_were_without_the_store_opens_the_shared_circuit(
-    clock: Clock, store: FaultyStore
+    clock: MonotonicClock, store: FaultyStore
 ) -> None:
     """Hosts that did not call meanwhile learn it within two seconds."""
     *busy, idle = hosts(clock, store, 10)
@@ -119,7 +124,9 @@ def test_an_outage_that_began_while_all_were_without_the_store_opens_the_shared_
     assert idle.state is CircuitState.OPEN
 
 
-def test_an_open_circuit_stays_open_while_it_waits_for_the_others(clock: Clock, store: FaultyStore) -> None:
+def test_an_open_circuit_stays_open_while_it_waits_for_the_others(
+    clock: MonotonicClock, store: FaultyStore
+) -> None:
     lost, other = hosts(clock, store, 2)
     pass_time(clock, 1, [lost, other])
     lost.store.down = other.store.down = True
@@ -133,7 +140,7 @@ def test_an_open_circuit_stays_open_while_it_waits_for_the_others(clock: Clock, 
 class TestAnOperatorsOverride:
     @pytest.mark.parametrize("override", ["force_open", "force_close", "observe"])
     def test_given_while_a_host_was_away_it_stays(
-        self, clock: Clock, store: FaultyStore, override: str
+        self, clock: MonotonicClock, store: FaultyStore, override: str
     ) -> None:
         away, other = hosts(clock, store, 2)
         pass_time(clock, 1, [away])
@@ -147,7 +154,9 @@ class TestAnOperatorsOverride:
             assert override is not None
             assert override.reason == "maintenance"
 
-    def test_lifted_while_a_host_was_away_it_stays_lifted(self, clock: Clock, store: FaultyStore) -> None:
+    def test_lifted_while_a_host_was_away_it_stays_lifted(
+        self, clock: MonotonicClock, store: FaultyStore
+    ) -> None:
         away, other = hosts(clock, store, 2)
         other.breaker.force_close("maintenance", "kim")
         pass_time(clock, 1, [away])
@@ -160,7 +169,7 @@ class TestAnOperatorsOverride:
         assert away.breaker.status().override is None
         assert other.breaker.status().override is None
 
-    def test_forgotten_in_a_failover_it_comes_back(self, clock: Clock, store: FaultyStore) -> None:
+    def test_forgotten_in_a_failover_it_comes_back(self, clock: MonotonicClock, store: FaultyStore) -> None:
         host, other = hosts(clock, store, 2)
         pass_time(clock, 1, [host])
         behind = dict(store._texts)
@@ -172,7 +181,9 @@ class TestAnOperatorsOverride:
         assert override is not None
         assert override.mode is OverrideMode.FORCED_OPEN
 
-    def test_lifted_it_does_not_come_back_by_a_failover(self, clock: Clock, store: FaultyStore) -> None:
+    def test_lifted_it_does_not_come_back_by_a_failover(
+        self, clock: MonotonicClock, store: FaultyStore
+    ) -> None:
         host, other = hosts(clock, store, 2)
         host.breaker.force_open("maintenance", "kim")
         behind = dict(store._texts)
@@ -183,7 +194,7 @@ class TestAnOperatorsOverride:
         assert other.breaker.status().override is None
 
     def test_one_given_after_the_failover_is_not_replaced_by_one_that_it_forgot(
-        self, clock: Clock, store: FaultyStore
+        self, clock: MonotonicClock, store: FaultyStore
     ) -> None:
         host, operator = hosts(clock, store, 2)
         pass_time(clock, 1, [host])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState
+from tests.manual_clock import MonotonicClock
 from tests.stopwatch import Stopwatch
-from tests.unit.breaker.doubles import BlockableStore, Clock, FaultyStore, Join, fail_times, succeed_times
+from tests.unit.breaker.doubles import BlockableStore, FaultyStore, Join, fail_times, succeed_times
 from tests.waiting import wait_until
 
 
@@ -16,7 +17,7 @@ class SlowStore(FaultyStore):
     remote = True
 
     def __init__(self) -> None:
-        super().__init__(Clock())
+        super().__init__(MonotonicClock())
         self._clock = time.time
 
     def _check(self) -> None:
@@ -42,7 +43,7 @@ def test_an_admission_with_two_synchronizations_waits_as_long_as_one_with_one() 
 
 
 def test_leaving_a_store_that_hangs_takes_a_second(
-    join: Join, blockable: BlockableStore, clock: Clock
+    join: Join, blockable: BlockableStore, clock: MonotonicClock
 ) -> None:
     breaker = join()
     clock.sleep(0.1)

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError, CircuitState
+from tests.manual_clock import MonotonicClock
 from tests.stopwatch import Stopwatch
 from tests.unit.breaker.doubles import (
     EPOCH,
     OPENED,
     BlockableStore,
-    Clock,
     FaultyStore,
     answer,
     fail_times,
@@ -27,7 +27,7 @@ from tests.waiting import wait_until
 class Newcomer:
     """A process that has just started, beside a store that may hang, on a clock that stands still."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MonotonicClock) -> None:
         self.clock = clock
         self.store = BlockableStore(clock)
         self.breakers: list[CircuitBreaker] = []
@@ -68,7 +68,7 @@ class Newcomer:
 
 
 @pytest.fixture
-def newcomer(clock: Clock) -> Iterator[Newcomer]:
+def newcomer(clock: MonotonicClock) -> Iterator[Newcomer]:
     newcomer = Newcomer(clock)
     yield newcomer
     newcomer.store.unblocked.set()
@@ -231,5 +231,5 @@ def test_successes_from_before_the_first_contact_count_too(newcomer: Newcomer) -
     assert breaker.status().success_count == 5
 
 
-def test_a_store_in_memory_is_met_at_once(store: FaultyStore, clock: Clock) -> None:
+def test_a_store_in_memory_is_met_at_once(store: FaultyStore, clock: MonotonicClock) -> None:
     assert CircuitBreaker("payment", store=store, clock=clock).meet_store()

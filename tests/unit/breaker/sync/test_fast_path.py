@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import FaultyStore, Fleet, answer, fail_times, succeed_times
 
 
 def test_a_fresh_copy_asks_the_store_nothing(fleet: Fleet, store: FaultyStore) -> None:
@@ -17,7 +18,7 @@ def test_a_fresh_copy_asks_the_store_nothing(fleet: Fleet, store: FaultyStore) -
 
 @pytest.mark.parametrize("calls_a_second", [50, 5000])
 def test_round_trips_a_second_do_not_depend_on_the_rate_of_calls(
-    fleet: Fleet, store: FaultyStore, clock: Clock, calls_a_second: int
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock, calls_a_second: int
 ) -> None:
     breaker = fleet.breaker()
     succeed_times(breaker, 2)
@@ -29,7 +30,7 @@ def test_round_trips_a_second_do_not_depend_on_the_rate_of_calls(
 
 
 def test_refusals_ask_the_store_once_in_a_refresh_interval(
-    fleet: Fleet, store: FaultyStore, clock: Clock
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
 ) -> None:
     breaker = fleet.breaker()
     fail_times(breaker, 3)

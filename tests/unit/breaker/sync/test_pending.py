@@ -8,10 +8,10 @@ import pytest
 
 from breakwall.breaker import CircuitBreaker, Event, StoreLostError, Transition
 from breakwall.breaker import breaker as breaker_module
+from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import (
     OPENED,
     BlockableStore,
-    Clock,
     FaultyStore,
     Join,
     answer,
@@ -24,7 +24,7 @@ from tests.waiting import wait_until
 
 class TestAnOperatorsOverride:
     def test_it_is_stored_although_the_synchronization_before_it_fails(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         breaker = join()
         clock.sleep(0.3)
@@ -40,7 +40,7 @@ class TestAnOperatorsOverride:
         assert '"kim"' in blockable._texts["payment"][1]
 
     def test_it_is_an_error_when_a_crowd_kept_it_out_and_is_not_set_later(
-        self, clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+        self, clock: MonotonicClock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         breaker = CircuitBreaker("payment", store=store, clock=clock)
         succeed_times(breaker, 2)
@@ -54,7 +54,7 @@ class TestAnOperatorsOverride:
         assert breaker.status().override is None
 
     def test_it_is_not_set_later_when_the_store_hung_before_it_was_sent(
-        self, join: Join, blockable: BlockableStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         breaker = join()
         block(blockable, clock, breaker)
@@ -68,7 +68,7 @@ class TestAnOperatorsOverride:
         assert breaker.status().override is None
 
     def test_nor_when_it_was_taken_along_by_a_synchronization_that_hung_before_it_wrote(
-        self, clock: Clock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
+        self, clock: MonotonicClock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(breaker_module, "OVERRIDE_TIMEOUT", 0.05)
         blockable.unblocked.clear()
@@ -80,7 +80,7 @@ class TestAnOperatorsOverride:
 
     @pytest.mark.parametrize("breaks", [False, True])
     def test_given_by_a_listener_on_the_stores_thread_it_is_stored_or_an_error(
-        self, join: Join, blockable: BlockableStore, clock: Clock, breaks: bool
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock, breaks: bool
     ) -> None:
         breaker = join()
         heard: list[str] = []

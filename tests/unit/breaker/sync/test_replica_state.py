@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from breakwall.breaker import CircuitState
 from breakwall.breaker.sync.replica_state import StoreStatus
+from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import (
     EPOCH,
     BlockableStore,
-    Clock,
     Join,
     answer,
     back_in_touch,
@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 class TestOutcomesAreCountedOnce:
     def test_while_another_circuit_keeps_the_thread_busy(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         ours, other = join(), join("shipping")
         fail_times(ours, 2)
@@ -36,7 +36,7 @@ class TestOutcomesAreCountedOnce:
 
 class TestAfterALongSilence:
     def test_old_failures_do_not_open_the_fleets_circuit(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         """They were counted in the first second; the local circuit has opened, recovered and stayed closed."""
         breaker = join(failure_threshold=3, recent_calls=3)
@@ -54,7 +54,7 @@ class TestAfterALongSilence:
         assert breaker.status().state is CircuitState.CLOSED
 
     def test_nor_do_those_that_were_on_their_way(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         breaker = join(failure_threshold=4)
         succeed_times(breaker, 3)
@@ -69,7 +69,7 @@ class TestAfterALongSilence:
         assert breaker.status().failure_count == 0
 
     def test_nor_do_those_that_waited_behind_another_circuits(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         ours, other = join(), join("shipping")
         block(blockable, clock, other)
@@ -84,7 +84,7 @@ class TestAfterALongSilence:
         assert ours.status().failure_count == 0
 
     def test_a_circuit_that_opened_while_an_answer_was_on_its_way_stays_open(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         breaker = join()
         succeed_times(breaker, 3)
@@ -97,7 +97,7 @@ class TestAfterALongSilence:
         assert breaker.status().state is CircuitState.OPEN
 
     def test_reports_that_others_had_sent_before_they_noticed_do_not_close_it(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         breaker = join()
         block(blockable, clock, breaker)
@@ -110,7 +110,7 @@ class TestAfterALongSilence:
         assert breaker.status().state is CircuitState.OPEN
 
     def test_a_circuit_that_opened_meanwhile_stays_open(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         breaker = join()
         block(blockable, clock, breaker)
@@ -120,7 +120,9 @@ class TestAfterALongSilence:
         unblock(blockable, clock, breaker)
         assert breaker.status().state is CircuitState.OPEN
 
-    def test_it_is_said_to_be_lost(self, join: Join, blockable: BlockableStore, clock: Clock) -> None:
+    def test_it_is_said_to_be_lost(
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
+    ) -> None:
         breaker = join()
         heard = events_of(breaker)
         block(blockable, clock, breaker)
@@ -129,7 +131,9 @@ class TestAfterALongSilence:
         succeed_times(breaker, 1)
         assert [type(event).__name__ for event in heard] == ["StoreLost"]
 
-    def test_what_waits_does_not_grow(self, join: Join, blockable: BlockableStore, clock: Clock) -> None:
+    def test_what_waits_does_not_grow(
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
+    ) -> None:
         breaker = join(failure_threshold=10_000)
         block(blockable, clock, breaker)
         fail_times(breaker, 500)

@@ -6,10 +6,11 @@ import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitBreakerError
 from breakwall.breaker.stores import StoredCircuit
-from tests.unit.breaker.doubles import OPENED, Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import OPENED, FaultyStore, Fleet, answer, fail_times, succeed_times
 
 
-def let_through(breaker: CircuitBreaker, clock: Clock) -> int:
+def let_through(breaker: CircuitBreaker, clock: MonotonicClock) -> int:
     """The calls, at 100 a second, before one is refused."""
     for calls in range(1000):
         try:
@@ -22,7 +23,7 @@ def let_through(breaker: CircuitBreaker, clock: Clock) -> int:
 
 @pytest.mark.parametrize("calls_a_second", [20, 2000])
 def test_after_the_circuit_opened_elsewhere_calls_continue_for_at_most_one_refresh_interval(
-    fleet: Fleet, clock: Clock, calls_a_second: int
+    fleet: Fleet, clock: MonotonicClock, calls_a_second: int
 ) -> None:
     here, elsewhere, further_on = fleet.breakers(3)
     succeed_times(here, 3)
@@ -35,7 +36,7 @@ def test_after_the_circuit_opened_elsewhere_calls_continue_for_at_most_one_refre
     assert calls <= here.config.refresh_interval * calls_a_second + 1
 
 
-def test_with_the_defaults_it_is_20_calls(clock: Clock, store: FaultyStore) -> None:
+def test_with_the_defaults_it_is_20_calls(clock: MonotonicClock, store: FaultyStore) -> None:
     breaker = CircuitBreaker("payment", store=store, clock=clock)
     succeed_times(breaker, 2)
     store.overwrite(OPENED)
@@ -43,7 +44,7 @@ def test_with_the_defaults_it_is_20_calls(clock: Clock, store: FaultyStore) -> N
 
 
 def test_with_a_store_as_slow_as_a_call_waits_for_it_is_25_calls(
-    clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    clock: MonotonicClock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other threads call, ten times every 100 ms, while one waits for the answer."""
     breaker = CircuitBreaker("payment", store=store, clock=clock)
@@ -62,7 +63,7 @@ def test_with_a_store_as_slow_as_a_call_waits_for_it_is_25_calls(
 
 
 def test_lost_races_for_the_store_do_not_make_it_longer(
-    clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    clock: MonotonicClock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=50), store, clock=clock)
     succeed_times(breaker, 2)

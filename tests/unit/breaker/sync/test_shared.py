@@ -9,19 +9,11 @@ from breakwall.breaker import CircuitBreaker, CircuitBreakerError, CircuitState
 from breakwall.breaker.circuit.state import Circuit
 from breakwall.breaker.sync.replica_state import StoreStatus
 from breakwall.breaker.sync.shared import SharedReplica
-from tests.unit.breaker.doubles import (
-    EPOCH,
-    Clock,
-    FaultyStore,
-    Fleet,
-    answer,
-    fail_times,
-    setup_of,
-    succeed_times,
-)
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import EPOCH, FaultyStore, Fleet, answer, fail_times, setup_of, succeed_times
 
 
-def fall(store: FaultyStore, clock: Clock, *breakers: CircuitBreaker) -> None:
+def fall(store: FaultyStore, clock: MonotonicClock, *breakers: CircuitBreaker) -> None:
     """Take the store down, and have the breakers notice."""
     store.down = True
     clock.sleep(0.3)
@@ -29,7 +21,7 @@ def fall(store: FaultyStore, clock: Clock, *breakers: CircuitBreaker) -> None:
         assert not breaker.status().store_ok
 
 
-def rise(store: FaultyStore, clock: Clock, *breakers: CircuitBreaker) -> None:
+def rise(store: FaultyStore, clock: MonotonicClock, *breakers: CircuitBreaker) -> None:
     """Bring the store back, and have the breakers notice."""
     store.down = False
     clock.sleep(0.3)
@@ -43,7 +35,7 @@ class TestWithoutStore:
         assert fleet.breaker().call(answer) == "answer"
 
     def test_the_local_circuit_opens_by_the_same_configuration(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         breaker = fleet.breaker()
         fall(store, clock, breaker)
@@ -68,7 +60,7 @@ class TestWithoutStore:
         assert breaker.status().failure_count == 1
 
     def test_the_failure_whose_reply_was_lost_counts_once(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         breaker, watcher = fleet.breakers(2)
         store.loses_replies = True
@@ -78,7 +70,9 @@ class TestWithoutStore:
         succeed_times(breaker, 1)
         assert watcher.status().failure_count == 1
 
-    def test_an_open_circuit_stays_open(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+    def test_an_open_circuit_stays_open(
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
+    ) -> None:
         breaker = fleet.breaker()
         fail_times(breaker, 3)
         fall(store, clock, breaker)
@@ -86,7 +80,9 @@ class TestWithoutStore:
             breaker.call(answer)
         assert refused.value.retry_after == pytest.approx(29.7)
 
-    def test_it_recovers_through_a_local_probe(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+    def test_it_recovers_through_a_local_probe(
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
+    ) -> None:
         breaker = fleet.breaker()
         fail_times(breaker, 3)
         fall(store, clock, breaker)
@@ -98,7 +94,7 @@ class TestWithoutStore:
         assert breaker.status().state is CircuitState.CLOSED
 
     def test_the_store_is_tried_once_in_a_refresh_interval(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         breaker = fleet.breaker(failure_threshold=1000)
         fall(store, clock, breaker)
@@ -110,13 +106,15 @@ class TestWithoutStore:
             fail_times(breaker, 1)
         assert 3 <= len(attempts) <= 5
 
-    def test_the_status_names_the_error(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+    def test_the_status_names_the_error(
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
+    ) -> None:
         breaker = fleet.breaker()
         fall(store, clock, breaker)
         assert breaker.status().store_error == "ConnectionError"
 
     def test_local_probes_leave_nothing_to_be_sent(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         breaker = fleet.breaker(failure_threshold=1)
         store.down = True
@@ -129,7 +127,9 @@ class TestWithoutStore:
 
 
 class TestConflictResolution:
-    def test_the_fleets_circuit_counts_again(self, fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+    def test_the_fleets_circuit_counts_again(
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
+    ) -> None:
         away, other = fleet.breakers(2)
         succeed_times(away, 1)
         fall(store, clock, away)
@@ -139,7 +139,7 @@ class TestConflictResolution:
         assert away.status().state is CircuitState.OPEN
 
     def test_a_circuit_that_opened_locally_is_stored_if_no_other_changed_it_meanwhile(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         away, other = fleet.breakers(2, failure_threshold=5)
         succeed_times(away, 2)
@@ -151,7 +151,7 @@ class TestConflictResolution:
         assert other.status().retry_after == pytest.approx(away.status().retry_after)
 
     def test_it_gives_way_to_a_fleet_that_has_moved_on(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         away, other = fleet.breakers(2)
         succeed_times(away, 1)
@@ -165,7 +165,7 @@ class TestConflictResolution:
         assert away.status().state is CircuitState.CLOSED
 
     def test_failures_from_the_time_without_store_are_not_counted_twice(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         away, other = fleet.breakers(2, failure_threshold=5)
         succeed_times(away, 1)
@@ -176,7 +176,7 @@ class TestConflictResolution:
         assert other.status().failure_count <= 5
 
     def test_a_probe_that_ended_meanwhile_is_recorded(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         prober, other = fleet.half_open_breakers(2, half_open_max_calls=2)
         probe = prober.acquire()
@@ -187,7 +187,7 @@ class TestConflictResolution:
         assert other.status().state is CircuitState.CLOSED
 
     def test_a_probe_whose_lease_the_store_may_hold_is_recorded_too(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         """The lease was granted, the reply was lost, and the probe ended before the store was back."""
         prober, watcher = fleet.breakers(2, failure_threshold=1)
@@ -204,7 +204,7 @@ class TestConflictResolution:
 
 class TestDataLoss:
     def test_an_emptied_store_gets_the_open_circuit_back(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         breaker, newcomer = fleet.breakers(2)
         fail_times(breaker, 3)
@@ -216,7 +216,7 @@ class TestDataLoss:
         assert newcomer.status().retry_after == pytest.approx(29.7)
 
     def test_a_failover_that_lost_the_opening_gets_it_back(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         breaker, other = fleet.breakers(2)
         fail_times(breaker, 2)
@@ -228,7 +228,7 @@ class TestDataLoss:
         assert other.status().state is CircuitState.OPEN
 
     def test_one_that_missed_the_opening_does_not_undo_it_in_an_emptied_store(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         idle, breaker = fleet.breakers(2)
         succeed_times(idle, 1)
@@ -247,7 +247,7 @@ class TestDataLoss:
         assert other.status().state is CircuitState.OPEN
 
     def test_an_open_circuit_with_an_override_of_a_later_release_is_not_overwritten_as_closed(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock
     ) -> None:
         until = round((EPOCH + clock.now + 60) * 1000)
         text = f'{{"v":1,"s":"open","ou":{until},"o":{{"m":"slowed","r":"why","a":"kim","t":1}}}}'
@@ -268,7 +268,7 @@ class TestDataLoss:
 
 
 class TestEachChangeIsAnnouncedOnce:
-    def test_though_another_change_comes_meanwhile(self, store: FaultyStore, clock: Clock) -> None:
+    def test_though_another_change_comes_meanwhile(self, store: FaultyStore, clock: MonotonicClock) -> None:
         heard: list[object] = []
 
         def on_change(before: Circuit, after: Circuit, _: float) -> None:
@@ -283,7 +283,7 @@ class TestEachChangeIsAnnouncedOnce:
         replica._announce()
         assert heard == [(0, 1), (1, 2), None, "TimeoutError"]
 
-    def test_a_lost_store_though_its_error_changes(self, clock: Clock, store: FaultyStore) -> None:
+    def test_a_lost_store_though_its_error_changes(self, clock: MonotonicClock, store: FaultyStore) -> None:
         """A call is overdue, and then it fails."""
         heard: list[object] = []
         replica = SharedReplica(setup_of(clock, on_store=heard.append), store)
@@ -292,7 +292,7 @@ class TestEachChangeIsAnnouncedOnce:
             replica._announce()
         assert heard == ["TimeoutError", None]
 
-    def test_but_no_outcomes_alone(self, clock: Clock, store: FaultyStore) -> None:
+    def test_but_no_outcomes_alone(self, clock: MonotonicClock, store: FaultyStore) -> None:
         heard: list[object] = []
         replica = SharedReplica(setup_of(clock, on_change=heard.append), store)
         replica._state.circuit = Circuit(last_failure_at=1.0)

@@ -9,10 +9,10 @@ import pytest
 
 from breakwall.breaker import CircuitBreaker, Event
 from breakwall.breaker.sync.replica import Pending
+from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import (
     OPENED,
     BlockableStore,
-    Clock,
     FaultyStore,
     Fleet,
     Join,
@@ -29,7 +29,7 @@ class TestSignals:
 
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
     def test_between_the_request_and_its_synchronization(
-        self, join: Join, clock: Clock, monkeypatch: pytest.MonkeyPatch, after: bool
+        self, join: Join, clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch, after: bool
     ) -> None:
         breaker = join()
         thread = breaker._replica._synchronizer.thread
@@ -48,7 +48,7 @@ class TestSignals:
         wait_until(lambda: back_in_touch(breaker, clock))
 
     def test_where_a_synchronization_begins_on_the_callers_own_thread(
-        self, fleet: Fleet, clock: Clock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+        self, fleet: Fleet, clock: MonotonicClock, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def interrupted() -> None:
             raise KeyboardInterrupt
@@ -65,7 +65,7 @@ class TestSignals:
         assert store.operations > before
 
     def test_no_call_waits_for_a_synchronization_that_was_dropped(
-        self, join: Join, clock: Clock, monkeypatch: pytest.MonkeyPatch
+        self, join: Join, clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A caller that shares the future continues at once, and does not count the store as slow."""
         breaker = join(store_timeout=20.0)
@@ -87,7 +87,7 @@ class TestSignals:
 
 class TestWithoutAThread:
     def test_calls_continue_when_no_thread_can_be_started_and_the_store_is_found_when_one_can(
-        self, clock: Clock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
+        self, clock: MonotonicClock, blockable: BlockableStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(_: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
@@ -102,7 +102,7 @@ class TestWithoutAThread:
             wait_until(lambda: back_in_touch(breaker, clock))
 
     def test_a_listener_that_exits_does_not_end_the_stores_thread(
-        self, join: Join, blockable: BlockableStore, clock: Clock
+        self, join: Join, blockable: BlockableStore, clock: MonotonicClock
     ) -> None:
         breaker = join(store_timeout=0.001)
         threads: list[str] = []

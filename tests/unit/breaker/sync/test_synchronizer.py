@@ -9,7 +9,8 @@ import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerError
 from breakwall.breaker.sync.cas import MOST_ROUNDS
-from tests.unit.breaker.doubles import Clock, FaultyStore, Fleet, answer, fail_times, succeed_times
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import FaultyStore, Fleet, answer, fail_times, succeed_times
 from tests.waiting import wait_until
 
 NEVER_OPENS = {"failure_threshold": 1000}
@@ -63,7 +64,9 @@ def test_a_lost_race_applies_the_same_outcomes_to_the_newer_circuit(fleet: Fleet
     assert failures_in_store(fleet) == races + 1
 
 
-def test_only_one_of_two_rivals_gets_the_last_lease(fleet: Fleet, store: FaultyStore, clock: Clock) -> None:
+def test_only_one_of_two_rivals_gets_the_last_lease(
+    fleet: Fleet, store: FaultyStore, clock: MonotonicClock
+) -> None:
     breaker, rival = fleet.breaker(), elsewhere(fleet).breaker()
     fail_times(rival, 3)
     clock.sleep(30)
@@ -95,7 +98,7 @@ class TestACrowdThatWinsEveryRace:
         crowd.setattr(store, "swap", lambda name, seen, version, text: (False, store.load(name)))
 
     def test_a_lease_that_it_kept_from_us_is_not_taken_later(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         breaker, watcher = fleet.half_open_breakers(2)
         self.comes(store, monkeypatch)
@@ -107,7 +110,7 @@ class TestACrowdThatWinsEveryRace:
         assert watcher.status().slots == 1
 
     def test_it_costs_no_outcome(
-        self, fleet: Fleet, store: FaultyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+        self, fleet: Fleet, store: FaultyStore, clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         breaker, watcher = fleet.breakers(2)
         self.comes(store, monkeypatch)
@@ -128,7 +131,7 @@ class TestACrowdThatWinsEveryRace:
         assert store.loads - before <= MOST_ROUNDS + 1
 
 
-class RealTime(Clock):
+class RealTime(MonotonicClock):
     """Passes by itself."""
 
     now = property(lambda _: time.monotonic(), lambda *_: None)  # type: ignore[assignment]

@@ -10,13 +10,7 @@ import pytest
 
 from breakwall.broker.connections import base as module
 from breakwall.broker.connections.base import PROMPT_FAILURE, BrokerConnection
-
-
-class Clock:
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.manual_clock import MonotonicClock
 
 
 class KombuConnection:
@@ -38,7 +32,7 @@ class KombuConnection:
 class StubConnection(BrokerConnection):
     """Fails a given number of times, each after a given number of seconds."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MonotonicClock) -> None:
         self.kombu = KombuConnection()
         app = SimpleNamespace(
             connection_for_write=lambda **_: self.kombu,
@@ -62,7 +56,7 @@ class StubConnection(BrokerConnection):
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> StubConnection:
-    clock = Clock()
+    clock = MonotonicClock()
     monkeypatch.setattr(module, "time", clock)
     return StubConnection(clock)
 

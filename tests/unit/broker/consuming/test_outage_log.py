@@ -8,22 +8,11 @@ from amqp.exceptions import ConsumerCancelled
 
 from breakwall.broker.consuming.outage_log import LONGEST_PAUSE, MAX_CHARACTERS, PERSISTENT, OutageLog
 from breakwall.log_throttle import INTERVAL
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.manual_clock import MonotonicClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def outages(clock: Clock) -> OutageLog:
+def outages(clock: MonotonicClock) -> OutageLog:
     return OutageLog(clock=clock, secret="geheim")
 
 
@@ -32,7 +21,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_an_outage_is_logged_once_and_then_once_a_minute(
-    outages: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture
+    outages: OutageLog, clock: MonotonicClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(int(2 * INTERVAL)):
         outages.failed(ConnectionError("READONLY You can't write against a read only replica."))
@@ -42,7 +31,7 @@ def test_an_outage_is_logged_once_and_then_once_a_minute(
 
 
 def test_the_end_of_an_outage_is_logged_if_its_beginning_was(
-    outages: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture
+    outages: OutageLog, clock: MonotonicClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     outages.over()
     for _ in range(5):
@@ -102,7 +91,7 @@ def test_a_queue_that_was_deleted_is_logged_in_words(
 
 
 def test_a_failure_of_another_kind_that_persists_is_logged_within_the_minute(
-    outages: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture
+    outages: OutageLog, clock: MonotonicClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     outages.failed(ConnectionError("reset"))
     for _ in range(4 * PERSISTENT):
@@ -113,7 +102,7 @@ def test_a_failure_of_another_kind_that_persists_is_logged_within_the_minute(
 
 
 def test_failures_that_alternate_are_logged_once_a_minute(
-    outages: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture
+    outages: OutageLog, clock: MonotonicClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(int(INTERVAL) // 2):
         outages.failed(ConnectionError("refused"))

@@ -9,13 +9,7 @@ from celery.worker.control import Panel
 
 from breakwall.broker.consuming.remote_control import REASONS, SHOWING, ControlCommands
 from breakwall.log_throttle import INTERVAL, LogThrottle
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.manual_clock import MonotonicClock
 
 
 @pytest.mark.parametrize("name", ["shutdown", "cancel_consumer", "add_consumer", "revoke", "rate_limit"])
@@ -38,7 +32,7 @@ def test_no_answer_raises(arguments: dict[str, Any]) -> None:
 def test_a_refusal_is_logged_once_a_minute_and_nothing_of_an_unknown_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock = Clock()
+    clock = MonotonicClock()
     handlers = ControlCommands(LogThrottle(clock))
     for _ in range(int(INTERVAL)):
         handlers["shutdown"](None)
