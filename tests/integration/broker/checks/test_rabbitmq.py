@@ -20,9 +20,10 @@ from breakwall.broker.publisher import Publisher
 from breakwall.doctor.broker import broker
 from breakwall.doctor.strange_messages import dead_letters
 from tests.command import Terminal
-from tests.integration.broker.checks.told import NO_LOSS, Clock, told_by_check
+from tests.integration.broker.checks.told import NO_LOSS, told_by_check
 from tests.integration.publish_fixtures import settings_for
 from tests.integration.worker_fixtures import running_worker
+from tests.manual_clock import MonotonicClock
 from tests.servers import RabbitServer
 from tests.waiting import wait_until
 
@@ -71,7 +72,7 @@ def test_a_publisher_warns_once_and_continues_when_the_queue_is_deleted(
     rabbitmq_url: str, channel: amqp.Channel, caplog: pytest.LogCaptureFixture
 ) -> None:
     declare_otherwise(channel)
-    clock = Clock()
+    clock = MonotonicClock()
     publisher = Publisher(settings_for(rabbitmq_url), clock=clock)
     for _ in range(3):
         assert not publisher.publish_many(["order-1"])

@@ -13,8 +13,9 @@ from breakwall.broker.config import QUEUE
 from breakwall.broker.depth import QueueDepth
 from breakwall.broker.publisher import Publisher
 from breakwall.doctor.broker import broker
-from tests.integration.broker.checks.told import NO_LOSS, Clock, told_by_check
+from tests.integration.broker.checks.told import NO_LOSS, told_by_check
 from tests.integration.publish_fixtures import settings_for
+from tests.manual_clock import MonotonicClock
 from tests.servers import RedisServer, SentinelSite
 
 
@@ -98,7 +99,7 @@ def test_in_redis_too_publisher_and_depth_warn_once_each(
 ) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.set(QUEUE, "somebody's")
-        clock = Clock()
+        clock = MonotonicClock()
         publisher, depth = (
             Publisher(settings_for(redis_url), clock=clock),
             QueueDepth(settings_for(redis_url)),
