@@ -1,5 +1,6 @@
 """The ledger's part for a worker: claim an order, then begin an attempt or give the claim back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +63,7 @@ class Claiming(LedgerBase):
         """
         changes = {"deferral_count": orders.c.deferral_count + int(deferred)}
         decision = Decision(OrderStatus.QUEUED, delay, uncharged=not claim.progress.unresolved)
-        return self._finish_claim(claim, decision, changes, "release")
+        return self.database.write(self._applied(claim, decision, changes), name="release")
 
     def begin_attempt(self, claim: Claim) -> Attempt | None:
         """Count the worker's attempt and insert its row, before it is sent; the lease starts anew.
@@ -108,14 +109,12 @@ class Claiming(LedgerBase):
         """
         decision = Decision(status, uncharged=status is OrderStatus.DEAD)
         changes = {} if reason is None else {"last_error": reason, "rejected": False}
-        return self._finish_claim(claim, decision, changes, "close_claim")
+        return self.database.write(self._applied(claim, decision, changes), name="close_claim")
 
-    def _finish_claim(
-        self, claim: Claim, decision: Decision, changes: dict[str, Any], name: str
-    ) -> OrderStatus | None:
-        return self.database.write(
-            lambda connection: apply_decision(connection, self.clock, claim, decision, changes), name=name
-        )
+    def _applied(
+        self, claim: Claim, decision: Decision, changes: dict[str, Any]
+    ) -> Callable[[Connection], OrderStatus | None]:
+        return lambda connection: apply_decision(connection, self.clock, claim, decision, changes)
 
     def _update_due(self, order_id: str) -> Update:
         due = orders.c.next_attempt_at <= self.clock.after(0)

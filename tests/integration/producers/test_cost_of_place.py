@@ -85,12 +85,12 @@ def meter(migrated_url: str, redis_url: str) -> Iterator[Meter]:
 
 
 def transactions(counts: Counts) -> list[list[str]]:
-    """The statements of each transaction, without the words that open it."""
+    """The statements of each transaction, without what opens it: SQLite may be told how long to wait for a lock."""
     found: list[list[str]] = [[]]
     for word in counts.statements:
         if word == "COMMIT":
             found.append([])
-        elif word != "BEGIN":
+        elif word not in {"BEGIN", "PRAGMA"}:
             found[-1].append(word)
     return found[:-1]
 

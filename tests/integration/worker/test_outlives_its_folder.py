@@ -78,7 +78,7 @@ def test_a_full_disk_is_said_and_the_worker_goes_on_as_soon_as_there_is_room(
     assert worker.works()
     small_disk.fill()
     assert wait_until(lambda: not worker.publisher.publish_many(["in-vain"]))
-    assert doctor(worker) == [(False, "embedded and running, but nothing can be written to its disk")]
+    assert doctor(worker) == [(False, "embedded and running, but it cannot write to its disk")]
     assert worker.running
     small_disk.free()
     assert worker.works()

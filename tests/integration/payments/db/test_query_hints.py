@@ -133,7 +133,8 @@ class Site:
         sent: list[tuple[str, Any]] = []
 
         def note(*arguments: Any) -> None:
-            if not arguments[2].startswith("BEGIN"):
+            # SQLite is told how long to wait for a lock only if that differs from the last transaction's.
+            if not arguments[2].startswith(("BEGIN", "PRAGMA")):
                 several = isinstance(arguments[3], list)
                 sent.append((arguments[2], arguments[3][0] if several else arguments[3]))
 

@@ -126,7 +126,7 @@ def test_authorities_of_our_own_replace_the_systems(
 
 
 def test_authorities_are_refused_where_there_is_no_tls(certificate: Path) -> None:
-    with pytest.raises(SettingsError, match="does not start with https://"):
+    with pytest.raises(SettingsError, match="starts with https://"):
         read(URL="http://pay.example", CA_FILE=certificate)
 
 
