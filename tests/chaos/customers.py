@@ -10,11 +10,11 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
-from breakwall.demo.acknowledgements import AcknowledgementReader, AcknowledgementWriter
+from breakwall.demo.acknowledgements import Acknowledgement, AcknowledgementReader, AcknowledgementWriter
 from breakwall.demo.customers import generate_orders
-from breakwall.demo.proof import Acknowledgement
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.orders import Order
 from breakwall.settings import load_settings
@@ -54,7 +54,7 @@ def main() -> None:
             for click in _clicks(order):
                 pool.submit(place_until_accepted, producer, click, writer)
         pool.shutdown()
-        writer.done()
+        writer.write("done")
 
 
 def place_until_accepted(producer: OrderProducer, order: Order, writer: AcknowledgementWriter) -> None:
@@ -66,13 +66,14 @@ def place_until_accepted(producer: OrderProducer, order: Order, writer: Acknowle
             result = producer.enqueue([order])[0] if queued else producer.place(order)
             break
         except DatabaseUnavailableError as error:
-            writer.refused(order.idempotency_key, f"{EXPECTED}: {error}")
+            writer.write("failed", reason=f"{EXPECTED}: {error}")
         except Exception as error:
-            writer.refused(order.idempotency_key, f"{type(error).__name__}: {error}")
+            writer.write("failed", reason=f"{type(error).__name__}: {error}")
         time.sleep(TRY_AGAIN)
     waited = round(time.monotonic() - started, 4)
     key, money = order.idempotency_key, (order.amount, order.currency)
-    writer.acknowledged(Acknowledgement(result.order_id, key, *money, result.status.value, waited))
+    answer = Acknowledgement(result.order_id, key, *money, result.status.value, waited)
+    writer.write("acknowledged", **asdict(answer))
 
 
 def _answered(record: Path) -> set[str]:

@@ -71,7 +71,7 @@ def check(
     }
     answered = {answer.key for answer in answers}
     accepted = [wanted[key] for key in sorted(answered & wanted.keys())]
-    refusals = [reason for record in records.values() for reason in record.refusals]
+    errors = [reason for record in records.values() for reason in record.errors]
     return ChaosResult(
         ordered=len(wanted),
         accepted=len(answered),
@@ -87,13 +87,13 @@ def check(
             *_changed_answers(evidence, answers),
             *_unexpected_ends(evidence, charges),
             *_wrong_orders(evidence, wanted, answered),
-            *_unexpected_errors(refusals),
+            *_unexpected_errors(errors),
             *(f"ended by itself: {words}" for words in unexpected_ends),
             *(f"{name} holds the password" for name, text in logs.items() if secret in text),
             *_raw_log_lines(logs),
         ],
         reviews=list(_reviews(evidence)),
-        counts={**_counts(evidence, answers, refusals, duplicates), "strange messages": strange},
+        counts={**_counts(evidence, answers, errors, duplicates), "strange messages": strange},
         caused=caused,
     )
 
@@ -138,9 +138,9 @@ def _wrong_orders(evidence: Evidence, wanted: Mapping[str, Order], answered: set
         yield f"{key} was never accepted, however often its customer tried"
 
 
-def _unexpected_errors(refusals: Sequence[str]) -> Iterator[str]:
+def _unexpected_errors(errors: Sequence[str]) -> Iterator[str]:
     """A customer may get the error that the database is unavailable, and no other."""
-    for reason, times in Counter(one for one in refusals if not one.startswith(EXPECTED)).items():
+    for reason, times in Counter(one for one in errors if not one.startswith(EXPECTED)).items():
         yield f"{times} customers got: {reason}"
 
 
@@ -161,7 +161,7 @@ def _reviews(evidence: Evidence) -> Iterator[str]:
 
 
 def _counts(
-    evidence: Evidence, answers: Sequence[Acknowledgement], refusals: Sequence[str], duplicates: int
+    evidence: Evidence, answers: Sequence[Acknowledgement], errors: Sequence[str], duplicates: int
 ) -> dict[str, int]:
     rows = evidence.orders.values()
     tried = [attempt for attempts in evidence.attempts.values() for attempt in attempts]
@@ -174,5 +174,5 @@ def _counts(
         "claims lost by a crash": sum(row.crash_count for row in rows),
         "messages delivered again": duplicates,
         "answers, with double clicks": len(answers),
-        "placed again after an error": len(refusals),
+        "placed again after an error": len(errors),
     }
