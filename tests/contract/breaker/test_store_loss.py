@@ -11,7 +11,7 @@ import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, store_from_url
 from tests.contract.breaker.conftest import SHARED, fail_times
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import RedisServer, Server
 from tests.stopwatch import timed
 from tests.waiting import wait_until
 
@@ -36,7 +36,7 @@ def breakable(request: pytest.FixtureRequest) -> Iterator[BreakableStore]:
         yield BreakableStore(url, lambda: writer.executescript("BEGIN EXCLUSIVE"), writer.rollback)
         writer.close()
         return
-    server: PostgresServer | RedisServer = request.getfixturevalue(f"{request.param}_server")
+    server: Server = request.getfixturevalue(f"{request.param}_server")
     yield BreakableStore(url, server.pause, server.resume)
     server.ensure_running()
 
