@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.servers import PostgresServer, RedisServer, Workspace  # found by the path above
 
-KINDS = ("sqlite", "postgresql", "redis")
+SERVERS = {"postgresql": PostgresServer, "redis": RedisServer}
+KINDS = ("sqlite", *SERVERS)
 
 
 @contextlib.contextmanager
@@ -23,7 +24,7 @@ def shared_store(kind: str) -> Iterator[str]:
         if kind == "sqlite":
             yield f"sqlite:///{workspace.subfolder('sqlite') / 'circuits.db'}"
             return
-        server = PostgresServer(workspace) if kind == "postgresql" else RedisServer(workspace)
+        server = SERVERS[kind](workspace)
         server.start()
         yield server.fresh_url()
     finally:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from breakwall.breaker.stores import ABSENT, StoredCircuit
-from breakwall.breaker.sync.local import steady_time
+from breakwall.breaker.sync.memory import steady_time
 
 
 class DictStore:

@@ -26,9 +26,9 @@ class Admission:
     def admit(self) -> Steps[Permit]:
         """A permit for one call; raises `CircuitBreakerError` if the circuit refuses it."""
         replica = self.recorder.replica
-        pending = replica.refresh_for_call()
-        if pending is not None:
-            yield pending
+        future = replica.refresh_for_call()
+        if future is not None:
+            yield future
         decision, override = self.current()
         if override is not None and override.mode is OverrideMode.FORCED_OPEN:
             raise self._refusal(decision, override)
@@ -68,10 +68,10 @@ class Admission:
 
     def _get_lease(self, lease_id: str) -> Steps[bool]:
         replica = self.recorder.replica
-        pending = replica.request_lease(lease_id)
-        if pending is not None:
+        future = replica.request_lease(lease_id)
+        if future is not None:
             try:
-                yield pending
+                yield future
             except BaseException:
                 replica.release_lease(lease_id)
                 raise

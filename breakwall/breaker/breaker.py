@@ -29,7 +29,7 @@ from breakwall.breaker.permit import Permit, PermitBlock, Recorder, Replica
 from breakwall.breaker.probe_context import leave_probes
 from breakwall.breaker.stores import AnyStore, MemoryStore
 from breakwall.breaker.sync.fast_path import FastPath
-from breakwall.breaker.sync.local import LocalReplica
+from breakwall.breaker.sync.memory import MemoryReplica
 from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.shared import SharedReplica
 
@@ -85,7 +85,7 @@ class CircuitBreaker:
         )
         store = MemoryStore() if store is None else store
         self._replica: Replica = (
-            LocalReplica(setup, store.circuit(name))
+            MemoryReplica(setup, store.circuit(name))
             if isinstance(store, MemoryStore)
             else SharedReplica(setup, store)
         )

@@ -24,28 +24,26 @@ class CircuitBreakerConfig:
     Attributes:
         failure_threshold: how many failures, within the window and over all processes, may open the circuit.
         recovery_timeout: how long the circuit stays open before it lets probes through. Each failed probe doubles it,
-        up
-            to ``max_recovery_timeout``.
+            up to ``max_recovery_timeout``.
         expected_exception: what counts as a failure of the service. Any other `Exception` counts as a success, because
             the service answered. `KeyboardInterrupt`, `asyncio.CancelledError` and the like are neutral.
         timeout: of one call. The caller's own client enforces it; the breaker uses it for the leases of probes.
-        half_open_max_calls: how many probes may run at a time over all processes, and how many must succeed to close
-        the
+        half_open_max_calls: how many probes may run at once over all processes, and how many must succeed to close the
             circuit.
         failure_rate: the share of failures, above 0 and at most 1, at which the circuit may open: in the whole window,
             or in its newest part, see ``recent_calls``.
-        window: for how long an outcome counts; at least 0.02. minimum_calls: with fewer outcomes the circuit stays
-        closed. recent_calls: if the newest part of the window has so many outcomes, that part alone can open the
-        circuit. It is 1
-            to 1.5 refresh intervals long; with fewer calls it is the last few twentieths of the window. So an outage
+        window: for how long an outcome counts; at least 0.02.
+        minimum_calls: with fewer outcomes the circuit stays closed.
+        recent_calls: if the newest part of the window has so many outcomes, that part alone can open the circuit. It is
+            1 to 1.5 refresh intervals long; with fewer calls it is the last few twentieths of the window. So an outage
             after a busy minute need not outweigh that minute. The 20 is Hystrix's request volume threshold.
         slow_call_duration: a call that takes longer counts as a failure, whatever it returns.
         neutral_exception: exceptions that say nothing about the service (our own full pool, a bad address). They win
             over ``expected_exception``.
-        max_recovery_timeout: the longest open interval; by default four times ``recovery_timeout``. max_retry_after:
-        for how long at most a service may keep its circuit open with ``Retry-After``. jitter: each open interval ends
-        early by up to this share of it, at random, so that circuits that opened together
-            do not probe together.
+        max_recovery_timeout: the longest open interval; by default four times ``recovery_timeout``.
+        max_retry_after: for how long at most a service may keep its circuit open with ``Retry-After``.
+        jitter: each open interval ends early by up to this share of it, at random, so that circuits that opened
+            together do not probe together.
         refresh_interval: how old a process's copy of a shared circuit may be.
         store_timeout: how long a call may wait for the store before it continues without.
         first_contact: how long a process's first calls may wait instead, once in the life of a process. So a process

@@ -15,9 +15,11 @@ logger = logging.getLogger("breakwall.breaker")
 class Transition:
     """The circuit has changed its state. A process compares its copy before and after: it may miss states in between.
 
-    ``retry_after``: seconds until the first probe, if it has opened. ``failures``: the number, over all processes, that
-    opened it; 0 if the service asked for a pause. ``reopenings``: how often a probe has failed since it was last
-    closed.
+    Attributes:
+        retry_after: seconds until the first probe, if the circuit has opened.
+        failures: how many were in the window, over all processes, when the circuit left the closed state. 0 when it has
+            closed; may also be 0 if the service asked for a pause.
+        reopenings: how often a probe has failed since the circuit was last closed.
     """
 
     name: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from breakwall.breaker.circuit.state import CallOutcome, CircuitState, Override
 from breakwall.breaker.sync.fast_path import FastPath
 
-# A call that ends in a later generation still counts here, for so many generations.
+# Successes of the last 16 generations are still counted when a late call ends.
 FAST_PATHS_KEPT = 16
 
 
@@ -54,7 +54,7 @@ class BreakerMetrics:
     """Counts of this process's calls, and four values of the circuit.
 
     Attributes:
-        state: the effective state.
+        state: the effective state, without overrides.
         total_calls: calls that were let through and have ended, including neutral ones.
         successful_calls, failed_calls: of these; a slow call has failed.
         rejected_calls: calls that were refused.

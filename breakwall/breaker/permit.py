@@ -10,11 +10,11 @@ from breakwall.breaker.classification import classify
 from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.metrics import CallCounts
 from breakwall.breaker.sync.fast_path import FastPath
-from breakwall.breaker.sync.local import LocalReplica
-from breakwall.breaker.sync.replica import Pending, Steps
+from breakwall.breaker.sync.memory import MemoryReplica
+from breakwall.breaker.sync.replica import Steps, SyncFuture
 from breakwall.breaker.sync.shared import SharedReplica
 
-Replica = LocalReplica | SharedReplica
+Replica = MemoryReplica | SharedReplica
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Permit:
         self._fast_path = fast_path
         self._lease_id = lease_id
         self._open = [True]
-        self._later: list[Pending] | None = None
+        self._later: list[SyncFuture] | None = None
         self._started_at = recorder.clock()
 
     @property
@@ -106,21 +106,21 @@ class Permit:
             self._fast_path.succeed()
             return
         forking.notice()
-        recorder, pending = self._recorder, None
+        recorder, future = self._recorder, None
         recorder.counts.count(outcome)
         if self._lease_id is not None:
-            pending = recorder.replica.record_probe(self._lease_id, outcome, hold)
+            future = recorder.replica.record_probe(self._lease_id, outcome, hold)
         elif outcome is CallOutcome.FAILURE and self._fast_path is not None:
             generation = self._fast_path.generation
-            pending = recorder.replica.record_failure(generation, slow=slow, hold=hold)
+            future = recorder.replica.record_failure(generation, slow=slow, hold=hold)
         if self._later is not None:
-            self._later.append(pending)
-        elif pending is not None:
-            recorder.replica.wait(pending)
+            self._later.append(future)
+        elif future is not None:
+            recorder.replica.wait(future)
 
     @property
     def is_running(self) -> bool:
-        """Whether its call may still run: no result is recorded, and a lease of its age has not expired."""
+        """Whether its call may still run: no result is recorded, and it is younger than a lease."""
         lasted = self._recorder.clock() - self._started_at
         return bool(self._open) and lasted < self._recorder.config.lease_seconds
 
@@ -131,7 +131,7 @@ class Permit:
         # If the circuit has opened since and is half-open again, it waits for other probes.
         return recorder.replica.circuit.holds(self._lease_id)
 
-    def wait_later(self) -> list[Pending]:
+    def wait_later(self) -> list[SyncFuture]:
         """From now on, record without waiting for the store. The returned list collects the futures to wait for."""
         self._later = []
         return self._later
@@ -157,9 +157,9 @@ class PermitBlock:
         await wait_for_all(self._replica, self._later, error)
 
 
-async def wait_for_all(replica: Replica, later: list[Pending], error: BaseException | None) -> None:
+async def wait_for_all(replica: Replica, later: list[SyncFuture], error: BaseException | None) -> None:
     """Wait for what `Permit.wait_later` has collected, after a call that raised ``error``, if any."""
     # A coroutine that is being closed must not wait. The store's thread stores the result in the background.
     if not isinstance(error, GeneratorExit):
-        for pending in later:
-            await replica.wait_async(pending)
+        for future in later:
+            await replica.wait_async(future)

@@ -9,9 +9,8 @@ MOMENT = "Such as 2026-11-27 or 2026-11-27T09:00+09:00; without an offset, UTC."
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)")
-_LONGEST = (
-    100 * 365.25 * 86_400
-)  # Seconds, a century: longer than anything here; every database computes with it.
+# Seconds, a century: longer than anything here; every database computes with it.
+_LONGEST = 100 * 365.25 * 86_400
 
 
 def parse_duration(text: str, option: str) -> float:

@@ -13,10 +13,15 @@ ESCAPES = "in a user or a password @ is %40, : is %3A, / is %2F, ? is %3F, # is 
 
 def split(url: str, *schemes: str) -> tuple[str, SplitResult]:
     """The scheme, which must be one of ``schemes``, and the parts."""
+    return scheme_of(url, *schemes), parts_of(url)
+
+
+def scheme_of(url: str, *schemes: str) -> str:
+    """The scheme, which must be one of ``schemes``."""
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in schemes:
         raise ValueError(f"should be a URL that starts with one of {', '.join(f'{s}://' for s in schemes)}")
-    return scheme, parts_of(url)
+    return scheme
 
 
 def parts_of(url: str) -> SplitResult:

@@ -105,9 +105,8 @@ class StubServer:
 
     def _serve(self, sock: socket.socket) -> None:
         sock.settimeout(20)
-        sock.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )  # on the loopback, what is sent has then arrived
+        # On the loopback, what is sent has then arrived.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)

@@ -16,9 +16,8 @@ class Peer:
     """The service while it runs."""
 
     url: str = ""
-    reply: Response = field(
-        default_factory=lambda: JSONResponse({}, 500)
-    )  # To every charge and every look-up.
+    # To every charge and every look-up.
+    reply: Response = field(default_factory=lambda: JSONResponse({}, 500))
     charges: list[dict[str, Any]] = field(default_factory=list)  # The bodies of the requests to charge.
 
 

@@ -18,7 +18,7 @@ COVERED: dict[str, str] = {
     "breakwall.breaker.circuit.window": "tests/unit/breaker/circuit/test_transitions.py",
     "breakwall.breaker.stores": "tests/contract/breaker/test_breaker.py",
     "breakwall.breaker.stores.memory": "tests/contract/breaker/test_breaker.py",
-    "breakwall.breaker.sync.local": "tests/unit/breaker/test_breaker.py",
+    "breakwall.breaker.sync.memory": "tests/unit/breaker/test_breaker.py",
     "breakwall.breaker.sync.replica": "tests/unit/breaker/sync/test_shared.py",
     "breakwall.breaker.sync.store_protocol": "tests/unit/breaker/sync/test_shared.py",
     "breakwall.broker.connections.factory": "tests/unit/broker/test_publisher.py",

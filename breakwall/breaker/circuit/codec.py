@@ -28,7 +28,7 @@ class NewerFormatError(Exception):
 
 
 class CorruptCircuitError(ValueError):
-    """No release writes this."""
+    """A value has a type or a size that no release writes. `decode` then returns None."""
 
 
 def encode(circuit: Circuit) -> str:
@@ -106,11 +106,11 @@ def _buckets(raw: list[list[Any]]) -> tuple[Bucket, ...]:
 
 
 def _encode_reporters(reporters: tuple[Reporter, ...]) -> list[list[Any]] | None:
-    return [[reporter.process, _ms(reporter.at)] for reporter in reporters] or None
+    return [[reporter.id, _ms(reporter.at)] for reporter in reporters] or None
 
 
 def _reporters(raw: list[list[Any]]) -> tuple[Reporter, ...]:
-    return tuple(Reporter(str(process), _at(at)) for process, at in raw)
+    return tuple(Reporter(str(id_), _at(at)) for id_, at in raw)
 
 
 def _encode_leases(leases: tuple[Lease, ...]) -> list[list[Any]] | None:
@@ -147,7 +147,7 @@ def _whole(number: Any) -> int:
 
 
 def _known_name(names: type[Name], name: Any) -> Name:
-    """The member of ``names``. Any other name has a meaning in a newer release."""
+    """The member of ``names``. We assume that any other text is a name of a newer release."""
     if not isinstance(name, str):
         raise CorruptCircuitError
     try:

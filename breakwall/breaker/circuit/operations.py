@@ -1,4 +1,4 @@
-"""Changes of the circuit, as values: after a lost race they are applied again, to the newer circuit."""
+"""Changes of the circuit, as objects: after a lost race they are applied again, to the newer circuit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from breakwall.breaker.config import CircuitBreakerConfig
 
 
 class Operation:
-    """One of the following."""
+    """A change of the circuit. Each subclass is one kind of change."""
 
     idempotent = False  # Whether it may be sent again if it is unknown whether it arrived.
     for_store_only = False  # Whether it must not be applied to a local circuit while the store is lost.

@@ -63,7 +63,7 @@ class Lease:
 class Circuit:
     """All that the processes share about one service. Times are on the store's clock.
 
-    A new field also needs a row in `codec`.
+    A new field also needs a row in `codec`, and one that is a time also a line in `clock_adjustment.shifted`.
     """
 
     # As stored. An OPEN circuit whose interval is over stays OPEN until the first probe takes its lease; `decide`
@@ -71,9 +71,8 @@ class Circuit:
     state: CircuitState = CircuitState.CLOSED
     generation: int = 0  # Grows by one with each transition. A result of an older generation changes nothing.
     began_at: float | None = None  # Of this generation; None for the first one, and if it is unknown.
-    window: Window = field(
-        default_factory=Window
-    )  # Of this generation; only a closed circuit adds outcomes to it.
+    # Of this generation; only a closed circuit adds outcomes to it.
+    window: Window = field(default_factory=Window)
     opened_at: float | None = None  # None while closed, as `open_until`.
     open_until: float | None = None
     reopenings: int = 0  # Failed probes since the circuit was last closed. Each doubles the open interval.
@@ -84,6 +83,7 @@ class Circuit:
     last_failure_at: float | None = None  # When a failure was last reported.
     override: Override | None = None
     override_serial: int = 0  # Of the last override or lift of one; higher than all numbers before.
+    # When it was stored; `clock_adjustment` needs it. Not compared: a new time alone is no change to store.
     written_at: float | None = field(default=None, compare=False)
     unknown: str = ""  # Fields that only a newer release knows: the text of a JSON object, or empty.
 

@@ -73,7 +73,7 @@ def record(
     """Add the outcomes of calls that were let through while the circuit was closed.
 
     Outcomes of an earlier generation change nothing. When all processes fail at once, most of their failures arrive too
-    late to count. A process that has nothing to write learns at its next read that the circuit is open.
+    late to count.
     """
     if circuit.state is not CircuitState.CLOSED or delta.generation != circuit.generation:
         return circuit
@@ -89,10 +89,10 @@ def record_earlier(
     config: CircuitBreakerConfig,
     now: float,
     jitter: float,
-    process: str,
+    reporter_id: str,
     buckets: list[Bucket],
 ) -> Circuit:
-    """Add the outcomes of calls that ``process`` made before it knew this circuit. The buckets keep their age.
+    """Add the outcomes of calls that one reporter made before it knew this circuit. The buckets keep their age.
 
     A bucket that is older than the window or than this generation changes nothing.
     """
@@ -103,7 +103,7 @@ def record_earlier(
     failed_at = max((bucket.start for bucket in counted if bucket.bad), default=None)
     if failed_at is not None:
         circuit = replace(circuit, last_failure_at=max(failed_at, circuit.last_failure_at or failed_at))
-    grown = replace(circuit, window=circuit.window.add_earlier(process, counted, config, now))
+    grown = replace(circuit, window=circuit.window.add_earlier(reporter_id, counted, config, now))
     return _assessed(grown, config, now, jitter, opened_at=now)
 
 
@@ -162,8 +162,8 @@ def hold_open_since(circuit: Circuit, now: float, *, asked_at: float, until: flo
 def overridden(circuit: Circuit, override: Override | None, now: float) -> Circuit:
     """Set an operator's override, or lift it. The computed state continues beside it.
 
-    The override's number is the time in milliseconds. So it is higher than every earlier override's number, even if the
-    store has lost that override.
+    The override's number is the time in milliseconds, or one more than the last number if that is higher. So it is
+    higher than the numbers of earlier overrides, also of one that the store has lost unless the clock has stepped back.
     """
     serial = max(circuit.override_serial + 1, int(now * 1000))
     return replace(circuit, override=override, override_serial=serial)

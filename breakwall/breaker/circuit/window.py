@@ -1,8 +1,8 @@
 """The sliding window: how many recent calls succeeded and failed, and whether that is an outage.
 
-Here a "process" is one breaker object in one process; each has a random name. Failures reach a shared window at once,
-or within half a refresh interval after lost races. Successes come in batches, once in a refresh interval. So between
-two batches the window can look worse than the service is; `Window.assess` allows for that.
+A reporter is one breaker object in one process; each has a random id. Failures reach a shared window at once, or within
+half a refresh interval after lost races. Successes come in batches, once in a refresh interval. So between two batches
+the window can look worse than the service is; `Window.assess` allows for that.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from breakwall.breaker.config import CircuitBreakerConfig
 # The window slides in twentieths: an outcome counts for 95 to 100 % of the configured time.
 BUCKETS = 20
 # The newest outcomes are counted a second time, in three buckets of half a refresh interval each. Together they cover
-# at least one whole interval, in which every busy process reports. In a shorter time failures, which arrive first,
+# at least one whole interval, in which every busy reporter reports. In a shorter time failures, which arrive first,
 # would outweigh successes that have not arrived yet.
 RECENT_BUCKETS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class CounterDelta:
-    """What one process counted in one generation since it last reported."""
+    """What one reporter counted in one generation since it last reported."""
 
     generation: int  # Of the circuit, when the calls began. Outcomes of another generation do not count.
-    process: str
+    reporter_id: str
     successes: int = 0
     failures: int = 0
     slow: int = 0  # Slow calls are counted here only, not as successes or failures.
@@ -72,14 +72,14 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """A process, and when it last reported."""
+    """A reporter, and when it last reported."""
 
-    process: str
+    id: str
     at: float
 
 
 class Assessment(Enum):
-    """``SUSPECT``: the counts look like an outage, but successes of other processes may not have arrived yet."""
+    """``SUSPECT``: the counts look like an outage, but successes of other reporters may not have arrived yet."""
 
     HEALTHY = "healthy"
     SUSPECT = "suspect"
@@ -91,14 +91,14 @@ class Window:
     """The outcomes of one generation."""
 
     buckets: tuple[Bucket, ...] = ()  # Oldest first; only those that are not empty.
-    succeeding: tuple[Reporter, ...] = ()  # The last two processes that reported a success.
-    failing: tuple[Reporter, ...] = ()  # The last two processes that reported a failure.
+    succeeding: tuple[Reporter, ...] = ()  # The last two that reported a success.
+    failing: tuple[Reporter, ...] = ()  # The last two that reported a failure.
     suspected_at: float | None = None  # Since when the counts are `SUSPECT`.
     recent: tuple[Bucket, ...] = ()  # The newest outcomes once more, in shorter buckets.
 
     def add(self, delta: CounterDelta, config: CircuitBreakerConfig, now: float) -> Window:
         """The window with ``delta`` in it and without what is too old."""
-        reporter = Reporter(delta.process, now)
+        reporter = Reporter(delta.reporter_id, now)
         width, short = config.window / BUCKETS, recent_width(config)
         return Window(
             _grown(_live(self.buckets, BUCKETS, width, now), _start(width, now), delta),
@@ -109,10 +109,10 @@ class Window:
         )
 
     def add_earlier(
-        self, process: str, earlier: list[Bucket], config: CircuitBreakerConfig, now: float
+        self, reporter_id: str, earlier: list[Bucket], config: CircuitBreakerConfig, now: float
     ) -> Window:
-        """The window with what ``process`` counted before it could report. Each bucket keeps its age."""
-        reporter = Reporter(process, max(bucket.start for bucket in earlier))
+        """The window with what one reporter counted before it could report. Each bucket keeps its age."""
+        reporter = Reporter(reporter_id, max(bucket.start for bucket in earlier))
         width, short = config.window / BUCKETS, recent_width(config)
         newest = [bucket for bucket in earlier if bucket.start > now - (RECENT_BUCKETS - 1) * short]
         succeeded, failed = any(b.successes for b in earlier), any(b.bad for b in earlier)
@@ -145,8 +145,8 @@ class Window:
     def assess(self, config: CircuitBreakerConfig, now: float) -> Assessment:
         """What the counts say, and whether they can be trusted yet.
 
-        If only one process fails while others succeed, more successes of the others may not have arrived yet. So the
-        suspicion must last for one refresh interval, in which every busy process reports.
+        If only one reporter fails while others succeed, more of the others' successes may not have arrived yet. So the
+        suspicion must last for one refresh interval, in which every busy reporter reports.
         """
         if not self._looks_bad(config, now):
             return Assessment.HEALTHY
@@ -160,7 +160,7 @@ class Window:
         for bucket in reversed(_live(self.buckets, BUCKETS, config.window / BUCKETS, now)):
             bad += bucket.failures + bucket.slow
             calls += bucket.successes + bucket.failures + bucket.slow
-            # A part shorter than one interval may hold failures of processes whose successes have not arrived yet.
+            # A part shorter than one interval may hold failures of reporters whose successes have not arrived yet.
             is_long = now - bucket.start >= config.refresh_interval
             if is_long and calls >= many and bad >= threshold and bad / calls >= rate:
                 return True
@@ -173,8 +173,8 @@ class Window:
 
     def _is_disputed(self, config: CircuitBreakerConfig, now: float) -> bool:
         since = now - config.window
-        failing = {reporter.process for reporter in self.failing if reporter.at > since}
-        succeeding = {reporter.process for reporter in self.succeeding if reporter.at > since}
+        failing = {reporter.id for reporter in self.failing if reporter.at > since}
+        succeeding = {reporter.id for reporter in self.succeeding if reporter.at > since}
         return len(failing) < 2 and bool(succeeding - failing)
 
 
@@ -230,5 +230,5 @@ def _merged(kept: list[Bucket], earlier: list[Bucket], width: float) -> tuple[Bu
 
 def _with(reporters: tuple[Reporter, ...], new: Reporter) -> tuple[Reporter, ...]:
     """The last two reporters: ``new`` is one of them unless two others reported later."""
-    others = [reporter for reporter in reporters if reporter.process != new.process]
+    others = [reporter for reporter in reporters if reporter.id != new.id]
     return tuple(sorted([*others, new], key=attrgetter("at"))[-2:])

@@ -1,20 +1,28 @@
 """Where a circuit is kept: in this process's memory, in Redis or Valkey, in a database.
 
-A new store needs, in this order:
+An application passes a store of its own to `CircuitBreaker`. It needs only the class; `Store` says what it must do.
 
-1. here a module with a class that has the methods of `Store` (`sync/store_protocol.py`), and its unit tests;
-2. its URL's scheme in `breakwall/urls/stores.py`, the only list of the schemes, with the checks of the URL;
-3. a branch in `store_from_url`; its library, if that is new, in `pyproject.toml` and `breakwall/doctor/machine.py`;
-4. a fixture ``KIND_url`` in `tests/conftest.py`, and the kind in `SHARED` of `tests/contract/breaker/conftest.py` and
-   in `breakable` of `test_store_loss.py` beside it: the contract tests then run on it;
-5. a line in the table "Stores" of `docs/breaker.md`, in README's `BREAKER_STORE_URL`, and in `bench/breaker_stores.py`.
+A new store of Breakwall needs, in this order:
 
-An application can pass a store of its own to `CircuitBreaker`: it needs the class only.
+1. here a module with a class that has the methods of `Store` (`sync/store_protocol.py`) and a ``__repr__`` without the
+   URL, and `tests/unit/breaker/stores/test_KIND.py`;
+2. in `breakwall/urls/stores.py` its URL's scheme in `_CHECKS`, with the check for the settings; in `check_library_url`
+   what all programs must write; `urls/parameters.py` if the URL may have parameters; a row in `PLACES` of
+   `tests/unit/urls/test_secrets.py`;
+3. a branch in `store_from_url`, and its docstring; its library, if that is new, in `pyproject.toml` and
+   `breakwall/doctor/machine.py`;
+4. for a server: `tests/servers/KIND.py`, and its names in `__init__.py` and `__main__.py` beside it and in
+   `tests/conftest.py` (fixtures ``_KIND`` and ``KIND_server``, `SERVER_FIXTURES`, `SERVER_PARAMETERS`,
+   `pytest_report_header`); how to end its connections in `END_CONNECTIONS` of `tests/contract/breaker/test_stores.py`;
+5. a fixture ``KIND_url`` in `tests/conftest.py`, and the kind in `SHARED` of `tests/contract/breaker/conftest.py`. The
+   contract tests then run on it. If it is no server, `breakable` in `test_store_loss.py` must also know how to hang it;
+6. a row of `SERVERS` in `bench/breaker_stores.py`, and a counter of round trips in `ours` of `bench/breaker_shared.py`;
+7. the table "Stores" of `docs/breaker.md`, README's `BREAKER_STORE_URL`, and `CHANGELOG.md`.
 """
 
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.breaker.sync.store_protocol import ABSENT, Store, StoredCircuit
-from breakwall.urls.stores import REDIS_SCHEMES, check_library_url
+from breakwall.urls.stores import DATABASES, REDIS_SCHEMES, check_library_url, kind_of
 
 __all__ = ["ABSENT", "AnyStore", "MemoryStore", "Store", "StoredCircuit", "store_from_url"]
 
@@ -26,27 +34,30 @@ def store_from_url(url: str) -> AnyStore:
 
     ``memory://`` is for one process; each call makes a new store. ``redis://``, ``rediss://``, ``unix:///path`` and
     ``redis+socket:///path`` are a Redis or Valkey server;
-    ``sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME`` is the primary that the sentinels name. Any
-    other URL is SQLAlchemy's; the store makes its table if it is missing.
+    ``sentinel://host:26379;sentinel://host2:26379/0?master_name=NAME`` is the primary that the sentinels name.
+    ``sqlite:///path`` and ``postgresql://…`` are SQLAlchemy URLs; the store makes its table if it is missing.
 
     Raises:
         ValueError: the URL is none of these. The message does not repeat it, because it may contain a password.
         ModuleNotFoundError: the library for that kind of store is not installed.
     """
-    scheme, separator, _ = url.partition("://")
-    if not separator or not scheme:
-        raise ValueError("a breaker store's URL should be memory://, redis://… or an SQLAlchemy URL")
+    try:
+        check_library_url(url)
+    except ValueError as error:
+        raise ValueError(f"a breaker store's URL {error}") from None
+    kind = kind_of(url)
     # A store's library is imported only if it is used: SQLAlchemy alone takes a quarter of a second.
-    if scheme == "memory":
+    if kind == "memory":
         return MemoryStore()
-    check_library_url(url)
-    if scheme in REDIS_SCHEMES:
+    if kind in REDIS_SCHEMES:
         from breakwall.breaker.stores.redis import RedisStore
 
         return RedisStore(_redis_url(url))
-    from breakwall.breaker.stores.sql import SQLStore
+    if kind in DATABASES:
+        from breakwall.breaker.stores.sql import SQLStore
 
-    return SQLStore(url)
+        return SQLStore(url)
+    raise NotImplementedError(f"no store for {kind}://")
 
 
 def _redis_url(url: str) -> str:

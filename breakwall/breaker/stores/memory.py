@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from breakwall.breaker.sync.local import LocalCircuit, steady_time
+from breakwall.breaker.sync.memory import MemoryCircuit, steady_time
 
 
 class MemoryStore:
@@ -14,12 +14,12 @@ class MemoryStore:
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock or steady_time()
-        self._circuits: dict[str, LocalCircuit] = {}
+        self._circuits: dict[str, MemoryCircuit] = {}
 
-    def circuit(self, name: str) -> LocalCircuit:
+    def circuit(self, name: str) -> MemoryCircuit:
         """The circuit called ``name``. The first call makes it."""
         # Atomic, so it needs no lock, which a forked child could inherit locked.
-        return self._circuits.setdefault(name, LocalCircuit(self._clock))
+        return self._circuits.setdefault(name, MemoryCircuit(self._clock))
 
     def close(self) -> None:
         """Do nothing: the circuits stay."""

@@ -11,8 +11,8 @@ from breakwall.urls.sentinel import is_sentinel, parse_sentinel_url, sentinel_cl
 
 PREFIX = "breakwall:breaker:"
 
-# Seconds. By default redis-py waits for ever, or retries for seconds. No call waits so long, but the store's thread
-# must notice soon that the server is back.
+# Seconds. By default redis-py waits for ever, or retries for seconds. Calls do not wait for this, but the store's
+# thread must notice soon that the server is back.
 SOCKET_TIMEOUT = 1.0
 
 # For a swap: compares the version, and sets. Then, as for a load, returns what is stored and the server's time. So a

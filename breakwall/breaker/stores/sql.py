@@ -61,7 +61,7 @@ class SQLStore:
             self._engine = self._connect()
         except ArgumentError:
             raise ValueError(
-                "a breaker store's URL should be memory://, redis://… or an SQLAlchemy URL"
+                "a breaker store's database should be an SQLAlchemy URL, sqlite:///… or postgresql://…"
             ) from None
         self._inherited: list[Engine] = []
         self._ready = False

@@ -50,14 +50,14 @@ class Synchronization:
 
     store: Store
     setup: Setup
-    # Seconds after which no further round begins. It must be well below the silence after which a store is lost: what
-    # is sent must not be older than that silence.
+    # Seconds after which no further round begins. Well below the schedule's `longest_silence`, so that nothing older
+    # than that is sent.
     longest: float
 
     def run(self, snapshot: Snapshot, known: Received | None) -> Synchronized:
         """Apply the snapshot's operations to the stored circuit, starting from the last ``known`` answer.
 
-        At best this takes one round trip: no other process has swapped since that answer. Raises `PrematureError`, or
+        This takes one round trip, if no other process has swapped since that answer. Raises `PrematureError`, or
         whatever the store raises; the operations may have arrived then.
         """
         end = self.setup.clock() + self.longest

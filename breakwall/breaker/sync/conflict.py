@@ -18,9 +18,13 @@ class PrematureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a synchronization starts from. Nothing in it changes while the synchronization runs."""
+    """What a synchronization starts from: a copy, so that the breaker can continue meanwhile.
 
-    process: str
+    Two things in it may still change: a caller may withdraw a `ConfirmedOperation`, and ``early`` records that it may
+    be stored.
+    """
+
+    reporter_id: str
     operations: tuple[Operation, ...]  # To apply to the stored circuit.
     early: EarlyOutcomes | None  # From before the store first answered.
     circuit: Circuit  # The local circuit if the store is lost, else the one that the store confirmed last.
@@ -28,7 +32,7 @@ class Snapshot:
     is_lost: bool  # Whether the store is lost.
     lost_at: float  # When it was lost, on the store's clock as this process derives it.
     others_had_time: bool  # Whether the other processes have had the time to refute the local circuit.
-    clock_offset: float  # Added to this process's clock, it gives the store's clock as derived here.
+    clock_offset: float  # The store's clock, as this process derives it, minus this process's clock.
 
 
 def merge(
@@ -52,7 +56,7 @@ def merge(
         right = _with_later_override(right, ours.circuit, stored)
     # A local circuit contains the early outcomes already.
     if ours.early is not None and not (is_ours and ours.is_lost):
-        right = ours.early.apply(right, config, now, jitter, process=ours.process, shift=shift)
+        right = ours.early.apply(right, config, now, jitter, reporter_id=ours.reporter_id, shift=shift)
     return apply_all(ours.operations, right, config, now, jitter)
 
 
@@ -71,8 +75,8 @@ def overrules(ours: Snapshot, stored: Circuit) -> bool:
 
     It does in two cases. (1) The stored generation is older than one that the store confirmed: the store lost its last
     second in a failover. (2) The local circuit has changed state while the store was lost, and the stored one has not.
-    But if other processes kept succeeding, our own network was down, and our failures do not count. The generation
-    alone does not show that, because a healthy circuit's generation stays the same.
+    But if other processes kept succeeding, our own network was down, and our failures do not count. We need the
+    processes' reports for this: a healthy circuit never changes its generation.
     """
     if stored.generation < ours.confirmed:
         return True
@@ -94,4 +98,4 @@ def _is_premature(ours: Snapshot, stored: Circuit, window: float) -> bool:
 
 
 def _others_succeeded(ours: Snapshot, stored: Circuit, since: float) -> bool:
-    return any(seen.at > since for seen in stored.window.succeeding if seen.process != ours.process)
+    return any(seen.at > since for seen in stored.window.succeeding if seen.id != ours.reporter_id)

@@ -14,23 +14,25 @@ from breakwall.breaker.circuit.operations import HoldOpen, Operation, RecordOutc
 from breakwall.breaker.circuit.state import CallOutcome, Circuit
 from breakwall.breaker.circuit.window import Bucket, CounterDelta, recent_width
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.sync.fast_path import NEVER
+from breakwall.breaker.sync.fast_path import LONG_AGO
 
 # By default a bucket is a tenth of a second, so these are a hundred seconds. Of a longer window, the newest are enough.
 MOST_BUCKETS = 1000
 
 
 class EarlyOutcomes:
-    """Times are the store's as this breaker derives them. The owner's lock guards it until a synchronization takes
-    it."""
+    """One breaker's early outcomes, in short buckets, and the longest pause that the service asked for.
+
+    Times are the store's as this breaker derives them. The owner's lock guards it until a synchronization takes it.
+    """
 
     def __init__(self) -> None:
         self.may_be_stored = False  # Whether a synchronization may have stored it.
         self._buckets: deque[Bucket] = deque(maxlen=MOST_BUCKETS)
-        self._asked_at = self._hold_until = NEVER
+        self._asked_at = self._hold_until = LONG_AGO
 
     def __bool__(self) -> bool:
-        return bool(self._buckets) or self._hold_until > NEVER
+        return bool(self._buckets) or self._hold_until > LONG_AGO
 
     def take(self, operation: Operation, config: CircuitBreakerConfig, now: float) -> bool:
         """Keep what ``operation`` says about the service. Returns True if the store needs nothing else of it."""
@@ -63,13 +65,13 @@ class EarlyOutcomes:
         now: float,
         jitter: float,
         *,
-        process: str,
+        reporter_id: str,
         shift: float,
     ) -> Circuit:
         """Add all this to the store's ``circuit``. The store's clock is ``shift`` seconds ahead of the times here."""
         self.may_be_stored = True
         buckets = [replace(bucket, start=bucket.start + shift) for bucket in self._buckets]
-        recorded = transitions.record_earlier(circuit, config, now, jitter, process, buckets)
+        recorded = transitions.record_earlier(circuit, config, now, jitter, reporter_id, buckets)
         return transitions.hold_open_since(
             recorded, now, asked_at=self._asked_at + shift, until=self._hold_until + shift
         )

@@ -8,7 +8,7 @@ from breakwall.breaker.circuit.state import Circuit, CircuitState, Override, Ove
 from breakwall.breaker.circuit.window import CounterDelta
 from breakwall.breaker.config import CircuitBreakerConfig
 
-NEVER = float("-inf")
+LONG_AGO = float("-inf")  # Before every moment on a clock.
 
 
 class FastPath:
@@ -22,7 +22,7 @@ class FastPath:
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
-        self.fresh_until = NEVER  # Until then, on the breaker's clock, calls need not read the circuit.
+        self.fresh_until = LONG_AGO  # Until then, on the breaker's clock, calls need not read the circuit.
         # Counts one success. A bound ``__next__`` is the cheapest counter that loses no step between threads.
         self.succeed = itertools.count().__next__
         self._lock = threading.Lock()
@@ -30,7 +30,7 @@ class FastPath:
         self._reported = 0
 
     def successes(self) -> int:
-        """All of them, so far."""
+        """How many successes this has counted."""
         # Reading the counter increases it, so the reads are counted too.
         with self._lock:
             total = self.succeed() - self._reads
@@ -52,9 +52,9 @@ class FastPathSwitch:
     """
 
     def __init__(
-        self, process: str, config: CircuitBreakerConfig, publish: Callable[[FastPath | None], None]
+        self, reporter_id: str, config: CircuitBreakerConfig, publish: Callable[[FastPath | None], None]
     ) -> None:
-        self._process = process
+        self._reporter_id = reporter_id
         self._config = config
         self._publish = publish
         self._published: FastPath | None = None
@@ -75,7 +75,7 @@ class FastPathSwitch:
             # Each call must ask during a suspicion, which may open the circuit at any time, and if slow calls count:
             # only a permit measures a call's duration.
             asks = self._config.slow_call_duration or circuit.window.suspected_at is not None
-            self.current.fresh_until = NEVER if asks else fresh_until
+            self.current.fresh_until = LONG_AGO if asks else fresh_until
         forced_open = override is not None and override.mode is OverrideMode.FORCED_OPEN
         self._show(None if forced_open else self.current)
 
@@ -88,7 +88,7 @@ class FastPathSwitch:
         current = self.current
         counted = current is not None and current.generation == generation
         successes = current.take_successes() if current is not None and counted else 0
-        return CounterDelta(generation, self._process, successes, failures, slow)
+        return CounterDelta(generation, self._reporter_id, successes, failures, slow)
 
     def _show(self, fast_path: FastPath | None) -> None:
         if fast_path is not self._published:

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 # Done when the store has answered or has failed. The work has begun, so a caller may wait for it but need not. None:
 # there is nothing to wait for.
-Pending = Future[None] | None
+SyncFuture = Future[None] | None
 # Code that waits for several futures, one after the other. It only yields them, because a thread and an event loop wait
 # in different ways: a replica's `run` and `run_async` do the waiting.
 Steps = Generator[Future[None], None, T]

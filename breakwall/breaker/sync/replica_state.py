@@ -15,8 +15,8 @@ from breakwall.breaker.circuit.transitions import decide
 from breakwall.breaker.sync.cas import Received, Synchronized
 from breakwall.breaker.sync.conflict import Snapshot
 from breakwall.breaker.sync.early_outcomes import EarlyOutcomes
-from breakwall.breaker.sync.fast_path import NEVER, FastPathSwitch
-from breakwall.breaker.sync.local import steady_time
+from breakwall.breaker.sync.fast_path import LONG_AGO, FastPathSwitch
+from breakwall.breaker.sync.memory import steady_time
 from breakwall.breaker.sync.pending import PendingOperations
 from breakwall.breaker.sync.replica import Setup
 from breakwall.breaker.sync.schedule import Schedule
@@ -38,7 +38,10 @@ class StoreStatus(Enum):
 
 
 class ReplicaState:
-    """Reading needs no lock. A caller of a method that changes the state holds ``lock``."""
+    """One breaker's copy of the circuit, its operations that wait, and whether its store answers.
+
+    Reading needs no lock. A caller of a method that changes the state holds ``lock``.
+    """
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
@@ -48,13 +51,13 @@ class ReplicaState:
     def reset(self) -> None:
         """Begin anew: at the start, and in a forked child, whose parent reports what was counted."""
         self.lock = threading.Lock()  # Also for the synchronizer's next future.
-        self._process = secrets.token_hex(4)
+        self._reporter_id = secrets.token_hex(4)
         self.status = StoreStatus.NEW
         self.error: str | None = None  # The class name of the error with which the store is slow or lost.
         self.circuit = self._confirmed = Circuit()
         self.pending = PendingOperations()
         self.schedule = Schedule(self._config, self._clock)
-        self.switch = FastPathSwitch(self._process, self._config, self._setup.on_fast_path)
+        self.switch = FastPathSwitch(self._reporter_id, self._config, self._setup.on_fast_path)
         self._received: Received | None = None
         self._clock_offset = steady_time()() - self._clock()
         self._born_at = self._clock()
@@ -120,7 +123,7 @@ class ReplicaState:
         self._early_taken, self._early = self._early or None, EarlyOutcomes()
         is_lost = self.status is StoreStatus.LOST
         snapshot = Snapshot(
-            self._process,
+            self._reporter_id,
             self.pending.take(),
             self._early_taken,
             self.circuit if is_lost else self._confirmed,
@@ -210,8 +213,8 @@ class ReplicaState:
         is_new = circuit.state is CircuitState.CLOSED and not self.switch.is_in(circuit.generation)
         if first:
             self._take_in_running_calls(circuit)
-        # A breaker's first outcome, and what was counted while the store was slow, are sent with the next call, because
-        # `Window.assess` asks which processes succeed.
+        # `Window.assess` must know soon which processes succeed. So a breaker's first outcome, and what was counted
+        # while the store was slow, are sent with the next call.
         unsent = bool(self.pending) or bool(self._early)
         again = is_new or (unsent and not self.schedule.gather_for)
         self.schedule.answered(received.at, again=again)
@@ -220,7 +223,7 @@ class ReplicaState:
     def _take_in_running_calls(self, circuit: Circuit) -> None:
         """Calls that began before the first answer belong to no known generation. If the circuit's generation is older
         than this breaker, they belong to it."""
-        is_older = (circuit.began_at or NEVER) <= self._born_at + self._clock_offset
+        is_older = (circuit.began_at or LONG_AGO) <= self._born_at + self._clock_offset
         if circuit.state is CircuitState.CLOSED and is_older and self.switch.current is not None:
             self.switch.current.generation = circuit.generation
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.sync.fast_path import NEVER
+from breakwall.breaker.sync.fast_path import LONG_AGO
 
 # After a lost race, failures are gathered before the next swap: for a random time between half of this share of a
 # refresh interval and all of it, and at most so many seconds. Without that the next swap would probably lose too, and
@@ -28,11 +28,11 @@ class Schedule:
         self._first_until: float | None = None
         self._has_answered = False
         self.longest_silence = max(LONGEST_SILENCE, config.store_timeout)
-        self.due = NEVER  # When to synchronize.
-        self.lost_at = NEVER  # When the store was last lost.
-        self._began_at = self._late_at = NEVER
+        self.due = LONG_AGO  # When to synchronize next: at first, at once.
+        self.lost_at = LONG_AGO  # When the store was last lost.
+        self._began_at = self._late_at = LONG_AGO
         self._back_at: float | None = None
-        self._gather_until = NEVER
+        self._gather_until = LONG_AGO
 
     @property
     def is_due(self) -> bool:

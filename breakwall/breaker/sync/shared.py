@@ -9,7 +9,7 @@ from breakwall.breaker.circuit.operations import Advance, HoldOpen, Operation, R
 from breakwall.breaker.circuit.state import CallOutcome, Circuit
 from breakwall.breaker.sync.fast_path import FastPath
 from breakwall.breaker.sync.pending import ConfirmedOperation
-from breakwall.breaker.sync.replica import Pending, Setup, Steps, T
+from breakwall.breaker.sync.replica import Setup, Steps, SyncFuture, T
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
 from breakwall.breaker.sync.store_protocol import Store
 from breakwall.breaker.sync.synchronizer import Synchronizer
@@ -53,16 +53,16 @@ class SharedReplica:
 
     @property
     def fast_path(self) -> FastPath | None:
-        """Of this generation, if it is closed."""
+        """Counts the successes of the current generation; None unless that is closed."""
         return self._state.switch.current
 
     # --- before a call
 
-    def refresh(self) -> Pending:
+    def refresh(self) -> SyncFuture:
         """Synchronize if the copy is older than the refresh interval."""
         return self._synchronizer.current_or_next() if self._state.schedule.is_due else None
 
-    def refresh_for_call(self) -> Pending:
+    def refresh_for_call(self) -> SyncFuture:
         """`refresh`, before a call: a suspicion that has lasted is stored too."""
         if self._state.has_opened():
             return self._submit(Advance())
@@ -71,7 +71,7 @@ class SharedReplica:
             self._record(Advance())
         return self.refresh()
 
-    def request_lease(self, lease_id: str) -> Pending:
+    def request_lease(self, lease_id: str) -> SyncFuture:
         """Request a probe's lease."""
         return self._submit(RequestLease(lease_id))
 
@@ -95,11 +95,11 @@ class SharedReplica:
 
     # --- after a call
 
-    def record_probe(self, lease_id: str, outcome: CallOutcome, hold: float | None) -> Pending:
+    def record_probe(self, lease_id: str, outcome: CallOutcome, hold: float | None) -> SyncFuture:
         """A probe has ended. The service may have asked for a pause of ``hold`` seconds."""
         return self._submit(RecordProbe(lease_id, outcome, hold))
 
-    def record_failure(self, generation: int, *, slow: bool, hold: float | None) -> Pending:
+    def record_failure(self, generation: int, *, slow: bool, hold: float | None) -> SyncFuture:
         """A call of the closed ``generation`` failed, or was slow."""
         with self._state.lock:
             if hold is not None:
@@ -139,35 +139,38 @@ class SharedReplica:
         finally:
             steps.close()
 
-    def wait(self, pending: Pending) -> None:
+    def wait(self, future: SyncFuture) -> None:
         """Wait in this thread, at most for the store timeout."""
-        self._wait(pending, self._deadline() - self._clock())
+        self._wait(future, self._deadline() - self._clock())
 
-    async def wait_async(self, pending: Pending) -> None:
+    async def wait_async(self, future: SyncFuture) -> None:
         """`wait` for an event loop."""
-        await self._wait_async(pending, self._deadline() - self._clock())
+        await self._wait_async(future, self._deadline() - self._clock())
 
     def _deadline(self) -> float:
-        """Until when a call may wait that begins to wait now: longer for the first contact, if that is not in vain."""
+        """The end of a wait that begins now.
+
+        The first contact may wait longer, unless the last wait for this store was in vain.
+        """
         timeout = self._timeout
         if self._state.status is StoreStatus.NEW and not self._synchronizer.thread.is_silent:
             timeout = max(timeout, self._state.schedule.first_timeout)
         return self._clock() + timeout
 
-    def _wait(self, pending: Pending, timeout: float, *, for_local: bool = False) -> None:
+    def _wait(self, future: SyncFuture, timeout: float, *, for_local: bool = False) -> None:
         """Wait at most ``timeout`` seconds. While a local circuit is used, only a caller with ``for_local`` waits."""
-        if pending is not None and self._is_worth_waiting(for_local=for_local):
+        if future is not None and self._is_worth_waiting(for_local=for_local):
             try:
-                pending.result(max(0.0, timeout))
+                future.result(max(0.0, timeout))
             except TimeoutError:
-                self._synchronizer.overdue(pending)
+                self._synchronizer.overdue(future)
         self._announce()
 
-    async def _wait_async(self, pending: Pending, timeout: float) -> None:
-        if pending is not None and not pending.done() and self._is_worth_waiting(for_local=False):
-            _, late = await asyncio.wait([asyncio.wrap_future(pending)], timeout=max(0.0, timeout))
+    async def _wait_async(self, future: SyncFuture, timeout: float) -> None:
+        if future is not None and not future.done() and self._is_worth_waiting(for_local=False):
+            _, late = await asyncio.wait([asyncio.wrap_future(future)], timeout=max(0.0, timeout))
             if late:
-                self._synchronizer.overdue(pending)
+                self._synchronizer.overdue(future)
         self._announce()
 
     def _is_worth_waiting(self, *, for_local: bool) -> bool:
@@ -207,16 +210,16 @@ class SharedReplica:
         with self._state.lock:
             self._state.record(operation)
 
-    def _submit(self, operation: Operation) -> Pending:
+    def _submit(self, operation: Operation) -> SyncFuture:
         self._record(operation)
         return self._next()
 
     def _next(self) -> Future[None] | None:
-        pending = self._synchronizer.next()
-        if pending is None:
+        future = self._synchronizer.next()
+        if future is None:
             # The store is lost, and the local circuit may have changed.
             self._announce()
-        return pending
+        return future
 
     def _announce(self) -> None:
         """Report to the breaker what has changed, each change once. A slow store is no change: it may still answer."""

@@ -42,6 +42,7 @@ class StoreThread:
         self._thread: threading.Thread | None = None
 
     def attach(self) -> None:
+        """Add a user. It calls `detach` once."""
         with self._lock:
             self._users += 1
 

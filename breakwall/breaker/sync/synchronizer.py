@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 from breakwall.breaker.sync.cas import Received, Synchronization
 from breakwall.breaker.sync.conflict import PrematureError, Snapshot
-from breakwall.breaker.sync.replica import Pending, Setup
+from breakwall.breaker.sync.replica import Setup, SyncFuture
 from breakwall.breaker.sync.replica_state import ReplicaState, StoreStatus
 from breakwall.breaker.sync.store_protocol import Store
 from breakwall.breaker.sync.store_thread import NoThreadError, thread_of
@@ -38,11 +38,11 @@ class Synchronizer:
         self._next_is_delayed = False
         self._in_progress: Future[None] | None = None
 
-    def current_or_next(self) -> Pending:
+    def current_or_next(self) -> SyncFuture:
         """The synchronization that runs now, or else the next."""
         return self._in_progress or self.next()
 
-    def next(self, *, at_once: bool = False) -> Pending:
+    def next(self, *, at_once: bool = False) -> SyncFuture:
         """The next synchronization, which will store what is recorded now.
 
         A lost store is asked once in a refresh interval, or ``at_once``. Between these times the result is None.
@@ -53,7 +53,7 @@ class Synchronizer:
         """Synchronize in ``delay`` seconds, or sooner if another caller needs it. No caller waits for this."""
         self._request(delay, at_once=False)
 
-    def _request(self, delay: float, *, at_once: bool) -> Pending:
+    def _request(self, delay: float, *, at_once: bool) -> SyncFuture:
         future: Future[None] = Future()
         try:
             with self._state.lock:

@@ -58,9 +58,8 @@ def _close_incidents(connection: sa.Connection) -> None:
     op.create_index(
         "uq_incidents_order_id_kind_detail", "incidents", ["order_id", "kind", "detail"], unique=True
     )
-    op.drop_index(
-        "ix_incidents_order_id", table_name="incidents"
-    )  # The index above begins with the same column.
+    # The index above begins with the same column.
+    op.drop_index("ix_incidents_order_id", table_name="incidents")
     op.create_index(
         "ix_incidents_open",
         "incidents",

@@ -120,9 +120,8 @@ orders = Table(
     Column("looked_up_at", UtcDateTime),  # When a look-up last gave no usable answer.
     Column("charge_id", String(MAX_LENGTH)),
     Column("last_error", Text),
-    Column(
-        "rejected", Boolean
-    ),  # Whether only other settings can change the last answer. Empty before revision 0004.
+    # Whether only other settings can change the last answer. Empty before revision 0004.
+    Column("rejected", Boolean),
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
     CheckConstraint("amount > 0", name="amount_is_positive"),
@@ -215,9 +214,8 @@ interventions = Table(
     Column("reason", Text),
     Column("before", String(16), nullable=False),
     Column("after", String(16), nullable=False),
-    Column(
-        "fence", BigInteger, nullable=False
-    ),  # The order's, then: claims up to this one are older than the action.
+    # The order's, then: claims up to this one are older than the action.
+    Column("fence", BigInteger, nullable=False),
     Column("evidence", String(MAX_LENGTH)),
     Column("run", String(32)),
     _one_of("action", Action),
@@ -229,9 +227,8 @@ known_keys = Table(
     metadata,
     Column("idempotency_key", String(MAX_LENGTH), primary_key=True),
     Column("order_id", String(32), nullable=False, unique=True),
-    Column(
-        "user_digest", String(32), nullable=False
-    ),  # In place of the user's id: `pruned_orders.digest_user`.
+    # In place of the user's id: `pruned_orders.digest_user`.
+    Column("user_digest", String(32), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("status", String(16), nullable=False),
@@ -252,9 +249,8 @@ workers = Table(
     Column("pid", Integer, nullable=False),
     Column("slots", Integer, nullable=False),
     Column("version", String(32), nullable=False),
-    Column(
-        "reads", Integer, nullable=False
-    ),  # The newest form of messages that it reads: `broker.MESSAGE_FORM`.
+    # The newest form of messages that it reads: `broker.MESSAGE_FORM`.
+    Column("reads", Integer, nullable=False),
     Column("lacks", Text),  # A sentence that names the exhausted resource; empty if there is none.
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),

@@ -42,9 +42,8 @@ class Worker(Identity):
     lacks: str | None  # A sentence that names the exhausted resource.
     started_at: datetime
     seen_at: datetime  # Its last heartbeat.
-    idle_since: (
-        datetime | None
-    )  # When it last worked on an order, or the circuit last stopped it; None: never.
+    # When it last worked on an order, or the circuit last stopped it; None: never.
+    idle_since: datetime | None
     alive: bool  # Whether its last heartbeat is younger than `DEAD_AFTER`.
     up_seconds: float  # From its start to now, or to its last heartbeat if it is silent.
     silent_seconds: float  # Since its last heartbeat.

@@ -39,31 +39,42 @@ Result = TypeVar("Result")
 class HttpGateway:
     """A `Gateway` over HTTP, to be shared by all threads of a process.
 
-    It retries nothing, follows no redirect and ignores the environment's proxies. After a ``fork`` the child opens
-    its own connections.
+    It retries nothing, follows no redirect and ignores the environment's proxies. It connects with the first call;
+    after a ``fork`` the child opens its own connections.
+
+    Args:
+        url: ``https://user:password@host:port/prefix``; only scheme and host are needed. User and password become HTTP
+            basic authentication.
+        profile: what the payment service promises; it decides when an order may be sent again.
+        max_connections: at least the number of threads that charge.
+        pool_wait: seconds to wait for a free connection. Short: a call that gets its connection late would end as
+            unknown.
+        keepalive: seconds that an idle connection is kept. Every usual server's own limit is longer (gunicorn's 2 s is
+            the shortest), so we rarely write into a connection that is being closed.
+        bounds: limits of an answer: the bytes of its body, and the seconds of its ``Retry-After``.
+        tls: None: with the system's certificate authorities, or those of ``SSL_CERT_FILE``.
+        token: called for the bearer token of each request; must not raise.
+        headers: additional ones of each request.
+        proxy: an HTTP proxy's URL, ``http://user:password@host:port``.
+
+    Raises:
+        ValueError: a URL is invalid. The text does not repeat it.
     """
 
     def __init__(
         self,
-        # https://user:password@host:port/prefix; only scheme and host are needed. User and password become HTTP basic
-        # authentication.
         url: str,
         *,
         profile: GatewayProfile,
-        max_connections: int = 100,  # at least the number of threads that charge
-        # Seconds to wait for a free connection. Short: a call that gets its connection late would end as unknown.
+        max_connections: int = 100,
         pool_wait: float = 1.0,
-        # Seconds that an idle connection is kept. Every usual server's own limit is longer (gunicorn's 2 s is the
-        # shortest), so we rarely write into a connection that is being closed.
         keepalive: float = 1.0,
         bounds: Bounds = DEFAULT_BOUNDS,
-        # None: with the system's certificate authorities, or those of SSL_CERT_FILE.
         tls: ssl.SSLContext | None = None,
-        token: Callable[[], str] | None = None,  # called for the bearer token of each request; must not raise
-        headers: Mapping[str, str] | None = None,  # additional ones of each request
-        proxy: str | None = None,  # an HTTP proxy's URL, http://user:password@host:port
+        token: Callable[[], str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        proxy: str | None = None,
     ) -> None:
-        """Connect nothing yet. `ValueError` if a URL is invalid; its text does not repeat the URL."""
         self.profile = profile
         self._base, own = _split(url)
         self._headers, self._token = {**own, **(headers or {})}, token

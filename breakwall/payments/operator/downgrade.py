@@ -32,7 +32,6 @@ class Losses:
     """What is lost with the tables of the newest revision."""
 
     # There are keys of pruned orders. Without them an order that is placed again is charged again.
-
     keys: bool = False
     strange_messages: int = 0  # Messages that were set aside for a person to read.
 

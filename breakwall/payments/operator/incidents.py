@@ -16,9 +16,8 @@ from breakwall.payments.ledger.audit import INCIDENT_COLUMNS, report_incident
 from breakwall.payments.ledger.queries import Naming, get_order
 from breakwall.payments.operator.locking import RefusedError, lock_order
 
-OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(
-    None
-)  # From a partial index, so closed ones cost nothing.
+# From a partial index, so closed ones cost nothing.
+OPEN: ColumnElement[bool] = incidents.c.closed_at.is_(None)
 
 # The transactions' names. They are no crash points, because they change no order.
 OPENING, CLOSING = "open_incident", "close_incident"

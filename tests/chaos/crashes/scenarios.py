@@ -30,9 +30,8 @@ class CrashScenario:
     run: Steps
     behaviors: tuple[Behavior, ...] = ()
     max_attempts: int = 3
-    ends: OrderStatus = (
-        OrderStatus.PAID
-    )  # The orders' final state without a death, if charges can be looked up.
+    # The orders' final state without a death, if charges can be looked up.
+    ends: OrderStatus = OrderStatus.PAID
 
 
 def placed(pipeline: Pipeline) -> None:

@@ -14,6 +14,7 @@ from breakwall.breaker.stores import AnyStore
 OpenStore = Callable[[], AnyStore]
 Join = Callable[..., CircuitBreaker]
 SHARED = ["sqlite", "postgres", "redis"]
+"""All kinds but memory; each has a fixture `KIND_url`, and the servers one `KIND_server`."""
 ON_SHARED = pytest.mark.parametrize("open_store", SHARED, indirect=True)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.breaker.conftest import SHARED
 from tests.contract.breaker.fleet_process import serve
 from tests.waiting import wait_until
 
@@ -23,7 +24,9 @@ CONFIG = {"failure_threshold": 3, "recovery_timeout": 1.0, "timeout": 1.0, "stor
 # Time for two dozen processes on two processors that are busy with something else.
 FIRST_CONTACT = 20.0
 # PostgreSQL's processes would be another two dozen; `bench/breaker_cold_start.py` has them.
-COLD_STARTS = pytest.mark.parametrize("shared_url", ["sqlite", "redis"], indirect=True)
+COLD_STARTS = pytest.mark.parametrize(
+    "shared_url", [kind for kind in SHARED if kind != "postgres"], indirect=True
+)
 
 
 class Process:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, store_from_url
-from tests.contract.breaker.conftest import fail_times
-from tests.servers import PostgresServer, RedisServer
+from tests.contract.breaker.conftest import SHARED, fail_times
+from tests.servers import RedisServer, Server
 from tests.stopwatch import timed
 from tests.waiting import wait_until
 
@@ -27,7 +27,7 @@ class BreakableStore:
     go_on: Callable[[], None]
 
 
-@pytest.fixture(params=["sqlite", "postgres", "redis"])
+@pytest.fixture(params=SHARED)
 def breakable(request: pytest.FixtureRequest) -> Iterator[BreakableStore]:
     url = str(request.getfixturevalue(f"{request.param}_url"))
     if request.param == "sqlite":
@@ -36,7 +36,7 @@ def breakable(request: pytest.FixtureRequest) -> Iterator[BreakableStore]:
         yield BreakableStore(url, lambda: writer.executescript("BEGIN EXCLUSIVE"), writer.rollback)
         writer.close()
         return
-    server: PostgresServer | RedisServer = request.getfixturevalue(f"{request.param}_server")
+    server: Server = request.getfixturevalue(f"{request.param}_server")
     yield BreakableStore(url, server.pause, server.resume)
     server.ensure_running()
 

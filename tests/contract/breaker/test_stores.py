@@ -121,15 +121,6 @@ def test_a_forked_child_and_its_parent_can_both_continue(open_store: OpenStore) 
     assert store.load("parent 0").text == "parent"
 
 
-@pytest.fixture(params=["postgres", "redis"])
-def served(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Callable[[], None]]]:
-    """A store on a server, and how to end the store's connections there."""
-    url = str(request.getfixturevalue(f"{request.param}_url"))
-    store = store_from_url(url)
-    yield store, lambda: END_CONNECTIONS[request.param](url)
-    store.close()
-
-
 def end_postgres_connections(url: str) -> None:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
@@ -147,6 +138,15 @@ def end_redis_connections(url: str) -> None:
 
 
 END_CONNECTIONS = {"postgres": end_postgres_connections, "redis": end_redis_connections}
+
+
+@pytest.fixture(params=[*END_CONNECTIONS])
+def served(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Callable[[], None]]]:
+    """A store on a server, and how to end the store's connections there."""
+    url = str(request.getfixturevalue(f"{request.param}_url"))
+    store = store_from_url(url)
+    yield store, lambda: END_CONNECTIONS[request.param](url)
+    store.close()
 
 
 def test_a_connection_that_the_server_ended_while_it_was_idle_costs_no_load(

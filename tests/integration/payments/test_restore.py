@@ -237,9 +237,8 @@ class TestTheDatabaseWasRestoredFromAnHourAgo:
         hands.bring_in()
         hands.follow("suspect")
         hands.reported(payments)
-        assert (
-            hands.follow("reconcile", codes=(1,)).count("unknown_key") == 2
-        )  # the charge, and the sum of them
+        # The charge, and the sum of them.
+        assert hands.follow("reconcile", codes=(1,)).count("unknown_key") == 2
 
 
 class TestTheDatabaseWasLostAndTheOrderIsPlacedAgain:

@@ -25,7 +25,7 @@ from breakwall.breaker import (
     forking,
     store_from_url,
 )
-from breakwall.breaker.sync.local import LocalReplica
+from breakwall.breaker.sync.memory import MemoryReplica
 from tests.unit.breaker.doubles import answer, fail_times, succeed_times
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -106,8 +106,8 @@ def test_a_child_can_call_although_a_lock_was_held_at_the_fork(breaker: CircuitB
 
 def locks_of(breaker: CircuitBreaker) -> list[threading.Lock]:
     replica: Any = breaker._replica
-    if isinstance(replica, LocalReplica):
-        return [replica._local.lock, breaker._counts._lock]
+    if isinstance(replica, MemoryReplica):
+        return [replica._memory.lock, breaker._counts._lock]
     thread = replica._synchronizer.thread
     return [replica._state.lock, thread._lock, thread._inline, breaker._counts._lock]
 
@@ -170,8 +170,8 @@ def test_processes_have_names_of_their_own(breaker: CircuitBreaker) -> None:
     def process() -> str:
         breaker.status()
         replica: Any = breaker._replica
-        switch = replica._switch if isinstance(replica, LocalReplica) else replica._state.switch
-        return str(switch._process)
+        switch = replica._switch if isinstance(replica, MemoryReplica) else replica._state.switch
+        return str(switch._reporter_id)
 
     assert in_a_child(process) != process()
 

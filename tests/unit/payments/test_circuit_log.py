@@ -100,9 +100,8 @@ def test_a_process_that_missed_the_half_open_state_counts_no_failure_twice(
     circuit: LoggedCircuit,
 ) -> None:
     circuit.open()
-    circuit.log.record_answer(
-        ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout")
-    )  # in hand when it opened
+    # In hand when it opened.
+    circuit.log.record_answer(ChargeAnswer(Outcome.UNKNOWN, Health.FAILURE, code="ReadTimeout"))
     circuit.log.on_event(Transition("payment", OPEN, OPEN, 3, 60.0, 3, reopenings=1))
     assert circuit.logged()[1].startswith(
         "the circuit payment opened again: a probe failed; no call failed in this process."

@@ -23,8 +23,22 @@ def test_what_redis_py_does_not_take_is_refused(parameters: str) -> None:
     assert "client_name, db, health_check_interval, " in told
 
 
-def test_every_store_of_the_breaker_can_be_named() -> None:
+def test_the_sql_store_has_a_clock_for_each_database_that_a_url_can_name() -> None:
     assert set(DATABASES) == set(CLOCKS)
+
+
+@pytest.mark.parametrize("url", ["etcd://h:2379", "redis+foo://h", "memory+x://", "redis"])
+def test_an_unknown_scheme_is_refused_with_the_known_ones(url: str) -> None:
+    wanted = "should be a URL that starts with one of memory://, redis://, "
+    assert problem("BREAKER_STORE_URL", url).startswith(wanted)
+    with pytest.raises(ValueError, match=f"^a breaker store's URL {wanted}"):
+        store_from_url(url)
+
+
+def test_a_new_scheme_needs_a_branch_in_store_from_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("breakwall.urls.stores.SCHEMES", (*SCHEMES, "etcd"))
+    with pytest.raises(NotImplementedError, match="etcd"):
+        store_from_url("etcd://h:2379")
 
 
 def test_a_store_with_another_driver_needs_the_library_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import pytest
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
-from breakwall.breaker.circuit.clock_adjustment import adjusted
-from breakwall.breaker.circuit.state import Circuit
+from breakwall.breaker.circuit.clock_adjustment import adjusted, shifted
+from breakwall.breaker.circuit.state import Circuit, Lease, Override, OverrideMode
+from breakwall.breaker.circuit.window import Window
 from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import EPOCH, FaultyStore, Fleet, answer, fail, fail_times, succeed_times
 
@@ -119,3 +122,29 @@ def test_an_override_outlasts_a_step_of_the_same_stores_clock_by_no_more_than_it
     store.step = -HOUR
     clock.sleep(1)
     assert 590 <= breaker.status().retry_after <= 600
+
+
+def times(kind: type) -> list[str]:
+    return [field.name for field in fields(kind) if "float" in str(field.type)]
+
+
+# A circuit gets a new time of writing with each swap.
+@pytest.mark.parametrize("name", sorted({*times(Circuit)} - {"written_at"}))
+def test_every_time_of_a_circuit_is_moved(name: str) -> None:
+    assert getattr(shifted(replace(Circuit(), **{name: 100.0}), 10), name) == 110
+
+
+@pytest.mark.parametrize("name", times(Override))
+def test_every_time_of_an_override_is_moved(name: str) -> None:
+    override = replace(Override(OverrideMode.OBSERVING, "trial", "kim", 100.0), **{name: 100.0})
+    assert getattr(shifted(Circuit(override=override), 10).override, name) == 110
+
+
+@pytest.mark.parametrize("name", times(Window))
+def test_every_time_of_a_window_is_moved(name: str) -> None:
+    assert getattr(shifted(Circuit(window=replace(Window(), **{name: 100.0})), 10).window, name) == 110
+
+
+def test_every_time_of_a_lease_is_moved() -> None:
+    assert shifted(Circuit(leases=(Lease("a", 100.0),)), 10).leases == (Lease("a", 110.0),)
+    assert times(Lease) == ["expires_at"]

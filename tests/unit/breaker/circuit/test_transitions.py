@@ -73,7 +73,7 @@ class TestClosed:
         assert counted(old, NOW + 61, failures=1).state is CircuitState.CLOSED
 
     def test_outcomes_of_another_generation_do_not_count(self) -> None:
-        late = CounterDelta(generation=7, process="a", failures=3)
+        late = CounterDelta(generation=7, reporter_id="a", failures=3)
         assert record(Circuit(), CONFIG, NOW, JITTER, late).window == Circuit().window
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from breakwall.breaker import CircuitBreaker, Event
-from breakwall.breaker.sync.replica import Pending
+from breakwall.breaker.sync.replica import SyncFuture
 from tests.manual_clock import MonotonicClock
 from tests.unit.breaker.doubles import (
     OPENED,
@@ -70,7 +70,7 @@ class TestSignals:
         """A caller that shares the future continues at once, and does not count the store as slow."""
         breaker = join(store_timeout=20.0)
         synchronizer = breaker._replica._synchronizer
-        shared: list[Pending] = []
+        shared: list[SyncFuture] = []
 
         def interrupted(*_: Callable[[], None]) -> None:
             shared.append(synchronizer.next())

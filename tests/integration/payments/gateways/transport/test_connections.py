@@ -147,9 +147,8 @@ def test_a_forked_child_has_connections_of_its_own(serve: Serve) -> None:
         charge(gateway)
         gateway._slots.acquire()  # as if another thread were in the middle of a charge
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # the stub's threads do not matter to the child
+            # The stub's threads do not matter to the child.
+            warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
             os._exit(0 if charge(gateway).outcome is Outcome.SUCCEEDED else 1)

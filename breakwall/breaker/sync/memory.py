@@ -1,6 +1,6 @@
-"""A circuit in this process's memory: operations are applied to it directly, without a store, a thread or any waiting.
+"""A circuit in this process's memory (``memory://``), which several breakers of the process may share.
 
-Several breakers of the process may share it.
+Operations are applied to it directly, without a store, a thread or any waiting.
 """
 
 import secrets
@@ -20,8 +20,8 @@ from breakwall.breaker.circuit.operations import (
     RequestLease,
 )
 from breakwall.breaker.circuit.state import CallOutcome, Circuit
-from breakwall.breaker.sync.fast_path import NEVER, FastPath, FastPathSwitch
-from breakwall.breaker.sync.replica import Pending, Setup, Steps, T
+from breakwall.breaker.sync.fast_path import LONG_AGO, FastPath, FastPathSwitch
+from breakwall.breaker.sync.replica import Setup, Steps, SyncFuture, T
 
 
 def steady_time() -> Callable[[], float]:
@@ -30,17 +30,17 @@ def steady_time() -> Callable[[], float]:
     return lambda: time.monotonic() + offset
 
 
-class LocalCircuit:
+class MemoryCircuit:
     """One circuit of this process, and the replicas of the breakers that share it."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.now = clock
         self.lock = threading.Lock()  # Needed to change ``value``, not to read it.
         self.value = Circuit()
-        self.replicas: weakref.WeakSet[LocalReplica] = weakref.WeakSet()
+        self.replicas: weakref.WeakSet[MemoryReplica] = weakref.WeakSet()
 
 
-class LocalReplica:
+class MemoryReplica:
     """One breaker's access to a circuit of this process. It has the methods of `SharedReplica`."""
 
     store_error = None
@@ -48,22 +48,22 @@ class LocalReplica:
     circuit: Circuit
     fast_path: FastPath | None
 
-    def __init__(self, setup: Setup, local: LocalCircuit) -> None:
+    def __init__(self, setup: Setup, memory: MemoryCircuit) -> None:
         self._setup = setup
         self._config = setup.config
-        self._local = local
-        self.now = local.now
+        self._memory = memory
+        self.now = memory.now
         self._begin()
 
     def reset(self) -> None:
-        self._local.lock = threading.Lock()
+        self._memory.lock = threading.Lock()
         self._begin()
 
     def _begin(self) -> None:
-        self.circuit, self.fast_path = self._local.value, None
+        self.circuit, self.fast_path = self._memory.value, None
         self._switch = FastPathSwitch(secrets.token_hex(4), self._config, self._setup.on_fast_path)
-        with self._local.lock:
-            self._local.replicas.add(self)
+        with self._memory.lock:
+            self._memory.replicas.add(self)
 
     def shut_fast_path(self) -> None:
         """Another breaker has changed the circuit, whose lock it holds: let the next call read it."""
@@ -73,7 +73,7 @@ class LocalReplica:
         self._apply()
 
     def refresh_for_call(self) -> None:
-        if self._local.value.window.suspected_at is None:
+        if self._memory.value.window.suspected_at is None:
             self._apply()
         else:
             self._apply(Advance())
@@ -93,7 +93,7 @@ class LocalReplica:
     def record_failure(self, generation: int, *, slow: bool, hold: float | None) -> None:
         if hold is not None:
             self._apply(HoldOpen(generation, hold))
-        with self._local.lock:
+        with self._memory.lock:
             delta = self._switch.delta(generation, failures=not slow, slow=slow)
             self._change(RecordOutcomes(delta))
             before, after = self._follow()
@@ -110,10 +110,10 @@ class LocalReplica:
     async def run_async(self, steps: Steps[T]) -> T:
         return self.run(steps)
 
-    def wait(self, pending: Pending) -> None:
+    def wait(self, future: SyncFuture) -> None:
         """Return at once."""
 
-    async def wait_async(self, pending: Pending) -> None:
+    async def wait_async(self, future: SyncFuture) -> None:
         """Return at once."""
 
     def confirm(self, operation: Operation, timeout: float) -> bool:
@@ -127,7 +127,7 @@ class LocalReplica:
 
     def _apply(self, *operations: Operation) -> None:
         """Record what was counted, then apply ``operations``."""
-        with self._local.lock:
+        with self._memory.lock:
             if self.fast_path is not None:
                 delta = self._switch.delta(self.fast_path.generation)
                 if delta.successes:
@@ -138,20 +138,22 @@ class LocalReplica:
         self._announce(before, after)
 
     def _change(self, operation: Operation) -> None:
-        self._local.value = operation.apply(self._local.value, self._config, self.now(), self._setup.jitter())
+        self._memory.value = operation.apply(
+            self._memory.value, self._config, self.now(), self._setup.jitter()
+        )
 
     def _follow(self) -> tuple[Circuit, Circuit]:
         """Take over the circuit's new value. Returns the previous value and the new one."""
-        before, after = self.circuit, self._local.value
+        before, after = self.circuit, self._memory.value
         # A breaker's first outcome is recorded with its next call, because `Window.assess` asks which processes
         # succeed.
         is_new = self.fast_path is None or self.fast_path.generation != after.generation
-        fresh_until = NEVER if is_new else self._setup.clock() + self._config.refresh_interval
+        fresh_until = LONG_AGO if is_new else self._setup.clock() + self._config.refresh_interval
         override = after.override and after.override_at(self.now())
         self._switch.follow(after, override, fresh_until)
         self.circuit, self.fast_path = after, self._switch.current
         if _has_moved(before, after) or before.window.suspected_at != after.window.suspected_at:
-            for replica in self._local.replicas:
+            for replica in self._memory.replicas:
                 if replica is not self:
                     replica.shut_fast_path()
         return before, after
