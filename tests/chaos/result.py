@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from breakwall.demo.acknowledgements import AcknowledgementReader
+from breakwall.demo.acknowledgements import Acknowledgement, AcknowledgementReader
 from breakwall.demo.customers import generate_orders
-from breakwall.demo.proof import Acknowledgement
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.dispatch_queue import POISON_CRASHES
 from breakwall.payments.orders import Order, OrderStatus
