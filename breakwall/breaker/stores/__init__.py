@@ -3,11 +3,16 @@
 A new store needs, in this order:
 
 1. here a module with a class that has the methods of `Store` (`sync/store_protocol.py`), and its unit tests;
-2. its URL's scheme in `breakwall/urls/stores.py`, the only list of the schemes, with the checks of the URL;
-3. a branch in `store_from_url`; its library, if that is new, in `pyproject.toml` and `breakwall/doctor/machine.py`;
-4. a fixture ``KIND_url`` in `tests/conftest.py`, and the kind in `SHARED` of `tests/contract/breaker/conftest.py` and
+2. its URL's scheme in `breakwall/urls/stores.py`, the only list of the schemes, and its branch in `check_store_url`:
+   a scheme without a branch is checked as Redis;
+3. a branch and the URL's form in `store_from_url`; its library, if that is new, in `pyproject.toml` and
+   `breakwall/doctor/machine.py`;
+4. if it is a server, `tests/servers/KIND.py`, its export there, and the names in `SERVER_FIXTURES` and
+   `SERVER_PARAMETERS` of `tests/conftest.py`;
+5. a fixture ``KIND_url`` in `tests/conftest.py`, and the kind in `SHARED` of `tests/contract/breaker/conftest.py` and
    in `breakable` of `test_store_loss.py` beside it: the contract tests then run on it;
-5. a line in the table "Stores" of `docs/breaker.md`, in README's `BREAKER_STORE_URL`, and in `bench/breaker_stores.py`.
+6. a line in the table "Stores" of `docs/breaker.md`, in README's `BREAKER_STORE_URL`, in `.env.example`, and in
+   `bench/breaker_stores.py`.
 
 An application can pass a store of its own to `CircuitBreaker`: it needs the class only.
 """
