@@ -73,8 +73,10 @@ class Monitor:
         """Take one snapshot, with the workers that are alive or went silent in the last hour. Raises the same."""
         counts = self.database.read(lambda connection: count(connection, self.clock))
         seen = _backlog(counts, self.breaker.status(), self.depth())
-        started = self.is_started is None or self.is_started()
-        awaits = seen.broker_messages is None and seen.workers == 0 and not started
+        is_started = self.is_started
+        # The broker's folder is read last: a user with a right to the database may have none to it.
+        silent = seen.broker_messages is None and seen.workers == 0
+        awaits = silent and is_started is not None and not is_started()
         return replace(seen, broker_awaits_worker=awaits), counts.fleet
 
     def close(self) -> None:

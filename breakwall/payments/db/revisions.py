@@ -77,7 +77,10 @@ def has_table(connection: Connection, name: str) -> bool:
 
 
 def missing_columns(connection: Connection, table: Table) -> set[str]:
-    """The columns of a table with the mark `schema.NEWEST` that the database does not have yet."""
+    """The columns of a table with the mark `schema.NEWEST` that the database does not have yet, by their names.
+
+    Such a column has the same name in Python: rows to insert are compared with these names.
+    """
     newest = {column.name for column in table.c if "newest" in column.info}
     known = _existing.setdefault(connection.engine, set())
     missing = {name for name in newest if f"{table.name}.{name}" not in known}

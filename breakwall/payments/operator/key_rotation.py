@@ -67,13 +67,12 @@ def distrust_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> Non
         return
     change = update(orders).where(orders.c.id == bindparam("of"))
     connection.execute(change.values(charge_key=bindparam("key")), distrusted)
-    connection.execute(
-        update(attempts)
-        .where(attempts.c.order_id == bindparam("of"), attempts.c.gateway_key == bindparam("key"))
-        .where(_SPENT, REFUSED, not_(RESOLVED))
-        .values(outcome=Outcome.UNKNOWN, advice=Advice.STOP, spends_key=True),
-        distrusted,
-    )
+    trusted = update(attempts).where(_SPENT, REFUSED, not_(RESOLVED))
+    unknown = {"outcome": Outcome.UNKNOWN, "advice": Advice.STOP, "spends_key": True}
+    # Each by itself: SQLAlchemy cannot execute a statement with an IN for many rows at once.
+    for order_id, key in found:
+        newest = trusted.where(attempts.c.order_id == order_id, attempts.c.gateway_key == key)
+        connection.execute(newest.values(unknown))
 
 
 def vouch_for_refusals(connection: Connection, order_id: str) -> None:

@@ -174,3 +174,14 @@ class TestAPersonsEvidenceThatNothingWasCharged:
         site.people.retry("cart-1", ANNA, uncharged="not on the dashboard")
         (attempt,) = list_attempts(site.database, order_id)
         assert attempt.settled_by is None
+
+
+def test_a_bulk_retry_makes_the_refusals_of_several_orders_unknown(site: Site) -> None:
+    """SQLAlchemy refused the statement from the second order on."""
+    site.gateway.profile = BLIND
+    for key in ("cart-1", "cart-2"):
+        site.gateway.answers.append(REFUSED)
+        assert site.producer.place(order(key)).status is OrderStatus.DEAD
+    retry_all(site)
+    found = [list_attempts(site.database, site.get(key).id)[0].outcome for key in ("cart-1", "cart-2")]
+    assert found == [Outcome.UNKNOWN, Outcome.UNKNOWN]
