@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("breakwall.orders")
 
-WARNING_INTERVAL = (
-    60.0  # Seconds between two warnings that the circuit has opened. The log is the application's own.
-)
+# Seconds between two warnings that the circuit has opened. The log is the application's, so it gets few.
+WARNING_INTERVAL = 60.0
 BATCH = 500  # Orders that `OrderProducer.enqueue` stores in one transaction: few, so that it is short.
 
 

@@ -36,8 +36,7 @@ UNKNOWN_ORDER = "its order is not in this database"
 
 
 class Runtime:
-    """The worker's objects. Each one that opens a connection, a file or a thread is built at its first use, so that a
-    process may be forked before."""
+    """The worker's objects. Those with a connection or a thread are built at first use; before it, a fork is safe."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
