@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> Celery:
 def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | list[str]:
     """Work on the order that the message names, or on each of a list. Returns each outcome as a text.
 
-    ``later`` and ``also`` take what a later version may add to the message; the order's row has all that counts.
+    ``later`` and ``also`` take what a later version may add to the message; the order's row has all that is needed.
     Raises `ExceptionGroup` if orders of a list failed; all of the list were tried.
     """
     runtime = task.app.breakwall

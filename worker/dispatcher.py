@@ -8,8 +8,8 @@ from breakwall.crashpoints import reach
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.settings import DispatchSettings
 
-# Messages that may wait at the broker in a dispatcher's first run, and in the first one after the circuit has
-# closed. Each run doubles the number. Each dispatcher has a number of its own; all count the same messages.
+# The limit of messages that wait at the broker, in a dispatcher's first run and in its first run after the circuit has
+# closed. Each run doubles it. Each dispatcher has its own limit, and counts the messages of all.
 FIRST_STEP = 10
 
 
@@ -70,7 +70,7 @@ class Dispatcher:
         return sent
 
     def _room(self) -> int:
-        """How many orders may be published: none while the circuit is open, few while it probes."""
+        """How many orders may be published: few while the circuit probes, 0 if it is open or the broker is silent."""
         allowed = self._allowed_messages(self._breaker.status().slots)
         if allowed == 0:
             self._on_blocked()
@@ -83,7 +83,7 @@ class Dispatcher:
         if slots is not None:
             self._step = FIRST_STEP
             return min(slots, window)
-        # The backlog of hours, published at once, would be the second outage (Shopify/semian#146). So the number of
-        # messages doubles from run to run, as in TCP's slow start.
+        # If the backlog of hours were published at once, it would overload the service again (Shopify/semian#146). So
+        # the number of messages doubles from run to run, as in TCP's slow start.
         step, self._step = self._step, min(2 * self._step, window)
         return min(step, window)

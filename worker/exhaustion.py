@@ -14,8 +14,8 @@ T = TypeVar("T")
 # Seconds until the next try. Other processes, or a person who raises a limit, need at least that long.
 PAUSE = 1.0
 
-# Tries for one message; the dispatcher sends another one later. Until then the thread takes no other message,
-# which would need the same resource.
+# Tries for one message; the dispatcher sends another one later. During these tries the thread takes no other
+# message, which would need the same resource.
 TRIES = 30
 
 
@@ -59,7 +59,7 @@ class ExhaustionRetry:
 class QueueingExecutor(ThreadPoolExecutor):
     """Keeps work while no thread can be started for it; `grow`, called regularly, starts one as soon as possible.
 
-    The standard executor takes such work, raises an error, and never runs it.
+    The standard executor puts such work into its queue, raises an error, and may never run it.
     """
 
     def __init__(self, threads: int, exhaustion: ResourceExhaustion) -> None:

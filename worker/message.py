@@ -1,4 +1,4 @@
-"""One message while the worker works on its orders: how it is acknowledged, and that nothing else ends it."""
+"""How a message is acknowledged after the work on its orders, and why Celery cannot revoke or cancel it before."""
 
 import functools
 import logging
@@ -50,12 +50,12 @@ class RetryRequest(Request):
         """Nothing: a thread cannot be killed, and a charge that was sent cannot be taken back."""
 
 
-@functools.cache  # once for the process: Celery cancels every payment in progress
+@functools.cache  # Celery calls `cancel` for each payment in progress; this runs once.
 def end_at_next_signal() -> None:
     """Log what the worker waits for, and let the next signal end the process at once.
 
-    Celery would kill the threads that charge, which is impossible. A call in progress ends by its timeout. An end
-    before that is like a crash: the next worker finishes the orders.
+    Celery would try to kill the threads that charge, but threads cannot be killed. A call in progress ends by its
+    timeout. If the process ends earlier, that is like a crash: the next worker finishes the orders.
     """
     log.warning(
         "ending: payments in progress end by their timeout. Another Ctrl-C ends the worker at once; the next worker "

@@ -1,4 +1,4 @@
-"""What the worker does with one queued order. Follow `Retrier.run`."""
+"""Works on one queued order: finishes, charges or looks it up. Start reading at `Retrier.run`."""
 
 import time
 from collections.abc import Callable
@@ -64,14 +64,14 @@ class Retrier:
         if step in _REASONS:
             status, reason = _REASONS[step]
             return self._ledger.close_claim(claim, status, None if claim.progress.key_conflict else reason)
+        call = {Step.SEND: self._send, Step.LOOK_UP: self._look_up}[step]
         # Measured before the permit and the transaction. However long the process pauses in between, the call ends
-        # before the permit expires, and the lease outlives the call by its whole margin.
+        # before the permit expires, and the lease expires at least its margin after the call.
         deadline = self._monotonic() + self._timeout
         try:
             permit = self._breaker.acquire()
         except CircuitBreakerError as error:
             return self._ledger.release(claim, self._deferral(error.retry_after))
-        call = self._send if step is Step.SEND else self._look_up
         return call(claim, permit, deadline)
 
     def _send(self, claim: Claim, permit: Permit, deadline: float) -> OrderStatus | None:
@@ -79,7 +79,7 @@ class Retrier:
             attempt = self._ledger.begin_attempt(claim)
         if attempt is None:
             permit.release()
-            # If the claim still holds, the reason is a cancellation or a late answer: the next claim reads it.
+            # If the claim still holds, the reason is a cancellation or a late answer. The next claim reads it.
             return self._ledger.release(claim, 0.0, deferred=False)
         status, _ = self._charger.send(attempt, permit, deadline=deadline)
         return status

@@ -30,13 +30,13 @@ from breakwall.worker.retry import Retrier
 
 log = logging.getLogger("breakwall.worker")
 
-# Why a message in our form may be strange. Two sites on one broker take each other's messages; each order is
-# published again a minute later.
+# Why a message in our form can be strange: two sites that share a broker take each other's messages. Each site
+# republishes its order a minute later.
 UNKNOWN_ORDER = "its order is not in this database"
 
 
 class Runtime:
-    """The worker's objects. Each is opened at its first use; before that, a fork is safe."""
+    """The worker's objects. Those with a connection or a thread are built at first use; before it, a fork is safe."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -12,6 +12,7 @@ from breakwall.demo.acknowledgements import AcknowledgementReader
 from breakwall.monitor.backlog import Monitor
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import IN_FLIGHT, ResolvedBy, attempts, orders
+from breakwall.payments.gateways.base import Outcome
 from breakwall.payments.ledger.queries import list_orders
 from breakwall.payments.orders import OrderStatus, StoredOrder
 from breakwall.settings import Settings
@@ -119,8 +120,8 @@ class DemoMonitor:
         looked_up = attempts.c.settled_by == ResolvedBy.LOOK_UP
         query = select(attempts.c.outcome, func.count()).where(looked_up).group_by(attempts.c.outcome)
         counts = self._counts(query)
-        found = counts.get("succeeded", 0) + counts.get("declined", 0)
-        return LostAnswers(found=found, absent=counts.get("failed", 0))
+        found = sum(counts.get(outcome, 0) for outcome in Outcome if outcome.is_final)
+        return LostAnswers(found=found, absent=counts.get(Outcome.FAILED, 0))
 
     def orders(self) -> list[StoredOrder]:
         """Every order that Breakwall has."""

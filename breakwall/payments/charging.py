@@ -19,7 +19,7 @@ class Charger:
     """Sends attempts whose rows are committed, and records their results.
 
     ``jitter``: uniform random numbers from 0 to 1. ``on_recorded`` is called with each answer to a charge, once it is
-    recorded; ``on_received`` with each answer, to a charge or a look-up, before the breaker gets the result.
+    recorded.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Charger:
         self.policy = policy
         self.jitter = jitter
         self.on_recorded = on_recorded
+        # Called with each answer before the breaker gets the result; by `Retrier` for look-ups. `log_circuit` sets it.
         self.on_received: Callable[[ChargeAnswer | LookupAnswer], None] = lambda answer: None
 
     def send(
@@ -43,8 +44,9 @@ class Charger:
     ) -> tuple[OrderStatus, str | None]:
         """Charge by the ``deadline`` (monotonic), report to the breaker, record. No transaction is open meanwhile.
 
-        Returns the order's state and, if it is paid, the charge's id. Raises `DatabaseUnavailableError` if the answer
-        cannot be recorded: the claim expires then, and a later claim resolves the attempt.
+        Returns the order's state and, if it is paid, the charge's id. If the answer cannot be recorded, raises
+        `DatabaseUnavailableError`: the claim expires then, and a later claim resolves the attempt. Raises `LookupError`
+        if the order is no longer in the database.
         """
         with released_on_error(permit):
             reach("before", "charge")
@@ -78,7 +80,7 @@ def report_health(permit: Permit, answer: ChargeAnswer | LookupAnswer) -> None:
 
 @contextmanager
 def released_on_error(permit: Permit) -> Iterator[None]:
-    """Release the permit if anything other than the payment service fails meanwhile."""
+    """Release the permit if our own code or the database raises in this block. The service's failures are answers."""
     try:
         yield
     except BaseException:

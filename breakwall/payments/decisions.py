@@ -1,7 +1,7 @@
 """Decides, without I/O, what happens to an order: before it is sent again, after an answer, after a look-up.
 
-The rules follow from two facts: which attempts are unresolved, and what the gateway promises (`GatewayProfile`). The
-ledger records the decisions.
+The rules read how far the order has come (`Progress`) and what the gateway promises (`GatewayProfile`). The ledger
+records the decisions.
 """
 
 from dataclasses import dataclass, replace
@@ -20,11 +20,11 @@ from breakwall.payments.orders import OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 
 # The number of 5xx answers to one key after which the charge is looked up. Some services store such an answer and
-# replay it for as long as the key lives (Stripe does), so no retry would ever succeed. Before the last attempt, one
-# such answer is enough.
+# replay it for as long as the key lives (Stripe does), so no retry would ever succeed. If only one attempt is left,
+# the charge is looked up after the first such answer.
 STORED_ERRORS = 3
 
-# The states in which final outcomes leave an order.
+# The state of an order after each final outcome.
 FINAL_STATES = {Outcome.SUCCEEDED: OrderStatus.PAID, Outcome.DECLINED: OrderStatus.DECLINED}
 
 
@@ -41,7 +41,7 @@ class Progress:
     stored_errors: int = 0
     # The service may replay an old answer of any kind under an unresolved attempt's key.
     key_spent: bool = False
-    # Upper bound on the age of the key in use when this claim's call ends, in seconds; 0 before it was first sent.
+    # The greatest age, in seconds, that the key in use can have when this claim's call ends; 0 before its first use.
     key_age: float = 0.0
     cancel_requested: bool = False
     declined: bool = False  # The service has declined one of its attempts, in an answer that came late.
@@ -50,7 +50,7 @@ class Progress:
     suspected: bool = False
     refused: bool = False  # The service has refused the request itself since a person last retried the order.
     turned_away: bool = False  # The newest attempt was refused, or met a wrong address or wrong credentials.
-    looked_up: bool = False  # Since that attempt a look-up gave no usable answer.
+    looked_up: bool = False  # A look-up after the newest attempt gave no usable answer.
 
     def proven_absent(self) -> Self:
         """The same after a look-up has proven that nothing was charged."""
@@ -122,7 +122,7 @@ class Decision:
 
     status: OrderStatus
     delay: float = 0.0  # Seconds until a queued order is due again.
-    # No attempt has charged, so a cancellation that was requested meanwhile takes effect.
+    # No attempt has charged. If a cancellation was requested meanwhile, the order is cancelled instead.
     uncharged: bool = False
 
 
@@ -135,7 +135,7 @@ def without_look_up(answer: ChargeAnswer, profile: GatewayProfile) -> ChargeAnsw
 def after_attempt(
     answer: ChargeAnswer, progress: Progress, profile: GatewayProfile, policy: RetryPolicy, jitter: float
 ) -> Decision:
-    """Decide by the answer to a charge; ``progress`` counts the attempt that was just made.
+    """Decide by the answer to a charge. ``progress.retries`` includes this attempt if a worker made it.
 
     ``progress.unresolved`` is about the attempts *before* this one. A proof that this one charged nothing does not
     resolve those.

@@ -25,7 +25,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request that may now be sent: its row is committed. ``claim.progress`` counts it."""
+    """One request that may now be sent: its row is committed. A worker's is in ``claim.progress.retries``."""
 
     claim: Claim
     number: int

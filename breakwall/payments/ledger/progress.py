@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, fu
 from breakwall.payments.db.clock import Clock, seconds_between
 from breakwall.payments.db.revisions import existing_columns
 from breakwall.payments.db.schema import attempts, orders
-from breakwall.payments.decisions import Progress
-from breakwall.payments.gateways.base import Outcome
+from breakwall.payments.decisions import FINAL_STATES, Progress
 from breakwall.payments.ledger.attempt_conditions import (
     KEY_CONFLICT,
     REFUSED,
@@ -17,6 +16,7 @@ from breakwall.payments.ledger.attempt_conditions import (
     SPENDS_KEY,
     UNRESOLVED,
 )
+from breakwall.payments.orders import OrderStatus
 
 
 def progress_of(connection: Connection, clock: Clock, order_id: str, *, lease: float) -> Progress:
@@ -55,6 +55,9 @@ def _number_of(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 _KEY_IN_USE = attempts.c.gateway_key == bindparam("charge_key")
+_DECLINED = attempts.c.outcome.in_(
+    [outcome for outcome, status in FINAL_STATES.items() if status is OrderStatus.DECLINED]
+)
 _ENDED = func.coalesce(attempts.c.finished_at, bindparam("now", type_=attempts.c.finished_at.type))
 
 # What an order's attempts say, in one row.
@@ -67,7 +70,7 @@ _SUMMARY = select(
     _number_of(UNRESOLVED, SPENDS_KEY).label("spent"),
     _number_of(UNRESOLVED, KEY_CONFLICT).label("key_conflicts"),
     _number_of(REFUSED, attempts.c.number > bindparam("attempt_floor")).label("refused"),
-    _number_of(attempts.c.outcome == Outcome.DECLINED).label("declined"),
+    _number_of(_DECLINED).label("declined"),
 ).where(attempts.c.order_id == bindparam("id"))
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from breakwall import crashpoints
 from breakwall.breaker import Permit
+from breakwall.payments.decisions import Step
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, GatewayProfile, Health, Outcome
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus
+from breakwall.worker import retry
 from tests.contract.site import LEASE, TIMEOUT, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, NO_ANSWER, PAID
 
@@ -139,6 +141,18 @@ def test_an_outage_of_any_length_kills_no_order(site: Site) -> None:
         site.open_circuit_again()
     assert site.get().status is OrderStatus.QUEUED
     assert site.get().retry_count == 0
+
+
+@pytest.mark.parametrize("step", Step)
+def test_each_step_is_worked_on_as_what_it_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    monkeypatch.setattr(retry, "next_step", lambda *_: step)
+    site.gateway.answers.append(PAID)
+    site.gateway.lookups.append(NO_ANSWER)
+    assert site.retrier.run(queued(site)) is not None
+    assert len(site.gateway.charged) == (step is Step.SEND)
+    assert len(site.gateway.looked_up) == (step is Step.LOOK_UP)
 
 
 class TestAnUnknownOutcome:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from breakwall.breaker import CircuitBreakerError, CircuitState
-from breakwall.payments.decisions import Decision
+from breakwall.payments.decisions import FINAL_STATES, Decision
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.interventions import Author
 from breakwall.payments.keys import key_shape
@@ -39,13 +39,17 @@ def overtaken(site: Site) -> Attempt:
     return attempt
 
 
-class TestALateDecline:
-    def test_is_final_and_nothing_is_sent_any_more(self, site: Site) -> None:
-        attempt = overtaken(site)
-        site.ledger.record(attempt, DECLINED, Decision(OrderStatus.DECLINED))
-        assert site.retrier.run(attempt.claim.order_id) is OrderStatus.DECLINED
-        assert site.gateway.charged == []
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.is_final])
+def test_a_late_final_answer_finishes_the_order_and_nothing_is_sent_any_more(
+    site: Site, outcome: Outcome
+) -> None:
+    attempt = overtaken(site)
+    site.ledger.record(attempt, replace(PAID, outcome=outcome), Decision(FINAL_STATES[outcome]))
+    site.retrier.run(attempt.claim.order_id)
+    assert (site.get().status, site.gateway.charged) == (FINAL_STATES[outcome], [])
 
+
+class TestALateDecline:
     def test_stops_the_next_claim_before_it_sends(self, site: Site) -> None:
         attempt = overtaken(site)
         claim = site.ledger.claim(attempt.claim.order_id)

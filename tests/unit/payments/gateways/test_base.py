@@ -32,6 +32,9 @@ class TestAnOutcome:
     def test_leaves_the_order_in_a_state_if_it_is_final(self, outcome: Outcome) -> None:
         assert (outcome in FINAL_STATES) == outcome.is_final
 
+    def test_can_be_proven_by_a_look_up_if_it_is_final(self, outcome: Outcome) -> None:
+        assert outcome in {result.outcome for result in LookupResult} or not outcome.is_final
+
     def test_is_read_as_it_was_stored(self, outcome: Outcome) -> None:
         assert Outcome.stored(outcome.value) is outcome
 
