@@ -29,7 +29,7 @@ class OrderStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens to the order unless a person acts."""
+        """Whether only a person can change the order now."""
         return self not in {OrderStatus.IN_FLIGHT, OrderStatus.QUEUED}
 
 
@@ -142,6 +142,12 @@ REQUIRED = tuple(  # The fields without a default.
 )
 
 
+def optional_fields(source: object) -> dict[str, Any]:
+    """The optional fields of an order that ``source`` has, without those that are None."""
+    found = {name: getattr(source, name, None) for name in FIELDS if name not in REQUIRED}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _problems(order: Order) -> Iterator[tuple[str, str]]:
     known = isinstance(order.currency, str) and order.currency in MINOR_DIGITS
     if problem := text_problem(order.user_id):
@@ -165,13 +171,26 @@ def _amount_problem(value: Any, currency: str | None) -> str | None:
 
 
 def check_caller_key(order: Order) -> None:
-    """Raise `InvalidOrderError` if the caller's own key is too long for the header, where some characters take more."""
+    """Raise `InvalidOrderError` if the caller's own key is too long for the header.
+
+    In the header, some characters need three places or more.
+    """
     if len(wire_key(order.idempotency_key)) > MAX_LENGTH:
         problem = (
             f"should be at most {MAX_LENGTH} characters long as it travels: a percent sign takes three, and so "
             "does each byte of what is not visible ASCII"
         )
         raise InvalidOrderError({"idempotency_key": problem})
+
+
+def differing_fields(known: object, order: Order) -> list[str]:
+    """The names of the fields in which ``order`` differs from a known order.
+
+    A field that the known order does not have, or has as None, does not differ: it was not kept, or the order is older
+    than the field.
+    """
+    kept = {name: getattr(known, name, None) for name in FIELDS}
+    return [name for name, value in kept.items() if value is not None and value != getattr(order, name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +200,7 @@ class StoredOrder:
     Attributes:
         idempotency_key: the caller's own key.
         charge_key: the key that is sent to the payment service.
-        suspected_at: since when it may have been charged without an attempt in the database, see `operator.suspect`.
+        suspected_at: set by `operator.suspect`: a charge may exist that this database does not know.
     """
 
     id: str
@@ -203,8 +222,7 @@ class StoredOrder:
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
-        differing = [name for name in FIELDS if getattr(self, name) != getattr(order, name)]
-        if differing:
+        if differing := differing_fields(self, order):
             raise IdempotencyConflictError(self.idempotency_key, differing)
 
 
