@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("breakwall.orders")
 
-WARNING_INTERVAL = 60.0  # Seconds between two warnings that the circuit has opened: the log is the shop's.
+# Seconds between two warnings that the circuit has opened: the log belongs to the shop.
+WARNING_INTERVAL = 60.0
 BATCH = 500  # Orders that `OrderProducer.enqueue` stores in one transaction: few, so that it is short.
 
 
@@ -124,7 +125,9 @@ class OrderProducer:
                 accepted, but the answer to a commit may have been lost. Also raised if descriptors, threads, memory
                 or disk of this process are exhausted; ``lack`` names the resource.
             IdempotencyConflictError: the key belongs to another order.
-            HostError: nothing was accepted: the process has been patched since, see `breakwall.host.concurrency`.
+            InvalidOrderError: nothing was accepted: with ``PAYMENT_KEYS=caller``, the key is too long for the header.
+            HostError: nothing was accepted: the process was patched after its start, for example by gevent; see
+                `breakwall.host.concurrency`.
         """
         check_host()
         with exhaustion_as_unavailable():
@@ -164,6 +167,8 @@ class OrderProducer:
             DatabaseUnavailableError: earlier batches were accepted; enqueue all again.
             IdempotencyConflictError: the key of an order belongs to another one. The batch with this order was not
                 stored.
+            InvalidOrderError: as in `place`. The batch with this order was not stored.
+            HostError: as in `place`.
         """
         check_host()
         waiting = iter(orders)
@@ -180,7 +185,7 @@ class OrderProducer:
 
         Args:
             name: its id, its idempotency key, or a key under which it was charged.
-            by: which of the three it is, for a name that fits two orders.
+            by: which of the three ``name`` is. It is needed if the name fits two orders.
 
         Raises:
             OrderNotFoundError: there is none. `OrderPrunedError`: there was one; the error says how it finished.
