@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, true
 
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.revisions import existing_columns, has_table, without_missing_columns
+from breakwall.payments.db.revisions import existing_columns, has_table, missing_columns
 from breakwall.payments.db.schema import known_keys, orders
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.orders import (
@@ -98,8 +98,10 @@ def bring_back(connection: Connection, claim: Claim) -> None:
     pruned = pruned_by_id(connection, [claim.order_id]).get(claim.order_id)
     if pruned is None:
         return
-    rows = without_missing_columns(connection, orders, [_row(pruned, claim)])
-    connection.execute(insert_missing(connection, orders), rows)
+    # The late answer must be recorded, so a field is left out if a downgrade has dropped its column.
+    missing = missing_columns(connection, orders)
+    row = {name: value for name, value in _row(pruned, claim).items() if name not in missing}
+    connection.execute(insert_missing(connection, orders).values(row))
     connection.execute(delete(known_keys).where(known_keys.c.order_id == claim.order_id))
 
 

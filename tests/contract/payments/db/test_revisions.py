@@ -228,7 +228,7 @@ class TestAColumnThatIsMissing:
         assert described.producer.place(order()).replayed
         described.open_circuit()
         assert described.producer.enqueue([order(), order("cart-2")])[0].replayed
-        late_second_charge(described, order_id, None)
+        late_second_charge(described, order_id, "tea")
         assert described.get().charge_id == "ch_1"
 
 
