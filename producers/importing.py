@@ -6,7 +6,7 @@ from itertools import islice
 
 from breakwall.payments.db.database import Database
 from breakwall.payments.ledger.accept import known_by_key
-from breakwall.payments.orders import IdempotencyConflictError, Order
+from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order, check_caller_key
 from breakwall.producers.order_files import OrderLine
 from breakwall.producers.producer import BATCH, OrderProducer
 from breakwall.texts import quoted
@@ -26,9 +26,10 @@ class ImportSummary:
 
 
 class OrderImporter:
-    """Gives orders, line by line, to a producer. A second import of the same lines changes nothing.
+    """Gives the orders of a file to a producer, in batches. A second import of the same lines changes nothing.
 
-    ``database`` is the producer's. ``report`` is called with the number of each bad line and its problem.
+    ``database`` is the database that the producer uses. ``report`` is called with the number of each bad line and its
+    problem.
     """
 
     def __init__(
@@ -76,6 +77,10 @@ class OrderImporter:
                 # Nothing of the batch was stored. One read finds all its conflicting orders.
                 self._drop_conflicts(orders, conflict)
                 continue
+            except InvalidOrderError:
+                # Nothing of the batch was stored. With PAYMENT_KEYS=caller, a key may be too long for the header.
+                self._drop_unsendable(orders)
+                continue
             known = sum(result.replayed for result in results)
             self.summary.already_known += known
             self.summary.accepted += len(results) - known
@@ -94,6 +99,14 @@ class OrderImporter:
                 conflicts[key] = error
         for key, found in conflicts.items():
             self._report_bad(orders.pop(key)[0], str(found))
+
+    def _drop_unsendable(self, orders: dict[str, tuple[int, Order]]) -> None:
+        for key, (number, order) in list(orders.items()):
+            try:
+                check_caller_key(order)
+            except InvalidOrderError as error:
+                del orders[key]
+                self._report_bad(number, str(error))
 
     def _report_bad(self, number: int, problem: str) -> None:
         self.summary.bad += 1

@@ -22,9 +22,11 @@ class OrderLine:
 
 
 class OrderFile(Iterable[OrderLine]):
-    """The orders of a file, one at a time. Raises `UnreadableFileError` if the file cannot be read, also after some.
+    """The orders of a file, one at a time.
 
-    ``columns`` names the file's columns for `FIELDS` that have another name there. With it, unknown columns are
+    Raises `UnreadableFileError` if the file cannot be read; this can happen after some orders were read.
+
+    ``columns`` maps our `FIELDS` to the names of the file's columns, where these differ. With it, unknown columns are
     ignored; without it, an unknown field of a JSON object is a problem. The encoding is by default that of a byte order
     mark, else UTF-8.
     """

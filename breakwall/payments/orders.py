@@ -29,7 +29,7 @@ class OrderStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens to the order unless a person acts."""
+        """Whether only a person can change the order now."""
         return self not in {OrderStatus.IN_FLIGHT, OrderStatus.QUEUED}
 
 
@@ -89,21 +89,32 @@ class Order:
     Raises:
         InvalidOrderError: naming each unusable field.
 
-    A new field has a default, because earlier callers, files and versions do not send it. It is added, in this order:
+    A new field is optional: its default is None, because earlier callers, files and versions do not send it. Steps 1
+    and 2 are always needed. In brackets are the tests to extend, under ``tests/``.
 
-    1. Here, with its check in `_problems`, and to `StoredOrder`, with the same default: a database of the version
-       before does not have the column. `StoredOrder.check_same_as` then compares it.
-    2. To `db.schema.orders`, as a column of the same name that may be empty, with ``info=NEWEST``, and to a revision:
-       see `breakwall.migrations`. `ledger.accept` stores it and `ledger.queries` reads it without a change.
-    3. If it is sent: to `gateways.base.ChargeRequest`, with the default None, and to `ledger.claim.charge_request`, by
-       ``getattr`` with a default while its column is NEWEST. `gateways.http` then sends it unless it is None; each
-       other gateway names it. The simulator ignores it, unless you add it to `simulator.service.Payload`. Workers are
-       updated before producers: one of the version before sends the order without it, under the same key.
-    4. If it must outlive the pruning of the order: to `known_keys` and to `ledger.pruned_orders`, where ``_row`` also
-       takes it from the request of an order that a late answer brings back.
-    5. Import: `producers.order_files` reads it by its name. Convert it there if it is no text: CSV has only texts.
-    6. Commands: as an option of `cli.orders.place` and a line of `cli.orders.order_fields`. JSON needs no change.
-    7. Texts: README.md, docs/reconciliation.md (the fields of an import), the page of each gateway, CHANGELOG.md.
+    1. Field: add it here, with a check in `_problems`, and to `StoredOrder`, both with the default None. A known order
+       in which it is empty does not conflict with one that has it: the known one may be older than the field.
+       [unit/payments/test_orders.py]
+    2. Column: add it to `db.schema.orders`, with the same name, nullable, with ``info=NEWEST``, and to a revision, see
+       `breakwall.migrations`. `ledger.accept` then stores it, and `ledger.queries` reads it. While the column is
+       missing, an order that has a value in it is refused with `SchemaError`. [contract/payments:
+       ledger/test_accept.py, db/test_revisions.py, operator/test_downgrade.py; unit/payments/test_budget.py]
+    3. Request, if the payment service gets it: add it to `gateways.base.ChargeRequest`, with the default None.
+       `ledger.claim.charge_request` passes ``getattr(order, NAME, None)``: a row may not have the column yet.
+       `gateways.http` then sends it unless it is None; another gateway must name it. The simulator ignores it.
+       [contract/producers/test_place.py, contract/worker/test_retry.py, integration/payments/gateways/test_http.py]
+    4. Rollout, if step 3 is done: workers are replaced before producers, and go back after them. A worker of the
+       version before sends the same key without the field. A service that compares bodies refuses that, and the order
+       goes to review. Say it in docs/operations.md, "To revision …", as for ``reference``.
+    5. Pruning deletes the field, unless you add its column to `known_keys` (in the same way and revision) and the field
+       to `PrunedOrder`, with the default None. An order that a late answer brings back has it from the request, or else
+       from `known_keys`. [contract/payments/ledger/test_pruning.py]
+    6. Import: `producers.order_files` reads it by its name. If it is no text, convert it there: CSV has only texts.
+       [unit/producers/test_order_files.py, integration/cli/orders/test_import_.py]
+    7. Commands: add an option to `cli.orders.place`, and a line to `cli.orders.order_fields.charged_fields` unless it
+       is None. JSON needs no change. [integration/cli/orders: test_place.py, test_show.py]
+    8. Texts: README.md; docs/states.md, "What names an order"; docs/reconciliation.md, "Importing orders";
+       docs/guarantees.md, "The key that is sent", which lists the body; CHANGELOG.md.
     """
 
     user_id: str
@@ -142,6 +153,12 @@ REQUIRED = tuple(  # The fields without a default.
 )
 
 
+def optional_fields(source: object) -> dict[str, Any]:
+    """The optional fields of an order that ``source`` has, without those that are None."""
+    found = {name: getattr(source, name, None) for name in FIELDS if name not in REQUIRED}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _problems(order: Order) -> Iterator[tuple[str, str]]:
     known = isinstance(order.currency, str) and order.currency in MINOR_DIGITS
     if problem := text_problem(order.user_id):
@@ -165,13 +182,26 @@ def _amount_problem(value: Any, currency: str | None) -> str | None:
 
 
 def check_caller_key(order: Order) -> None:
-    """Raise `InvalidOrderError` if the caller's own key is too long for the header, where some characters take more."""
+    """Raise `InvalidOrderError` if the caller's own key is too long for the header.
+
+    In the header, some characters need three places or more.
+    """
     if len(wire_key(order.idempotency_key)) > MAX_LENGTH:
         problem = (
             f"should be at most {MAX_LENGTH} characters long as it travels: a percent sign takes three, and so "
             "does each byte of what is not visible ASCII"
         )
         raise InvalidOrderError({"idempotency_key": problem})
+
+
+def differing_fields(known: object, order: Order) -> list[str]:
+    """The names of the fields in which ``order`` differs from a known order.
+
+    A field that the known order does not have, or has as None, does not differ: it was not kept, or the order is older
+    than the field.
+    """
+    kept = {name: getattr(known, name, None) for name in FIELDS}
+    return [name for name, value in kept.items() if value is not None and value != getattr(order, name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +211,7 @@ class StoredOrder:
     Attributes:
         idempotency_key: the caller's own key.
         charge_key: the key that is sent to the payment service.
-        suspected_at: since when it may have been charged without an attempt in the database, see `operator.suspect`.
+        suspected_at: set by `operator.suspect`: a charge may exist that this database does not know.
     """
 
     id: str
@@ -203,8 +233,7 @@ class StoredOrder:
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
-        differing = [name for name in FIELDS if getattr(self, name) != getattr(order, name)]
-        if differing:
+        if differing := differing_fields(self, order):
             raise IdempotencyConflictError(self.idempotency_key, differing)
 
 

@@ -1,7 +1,7 @@
 """One order's fields as text."""
 
 from breakwall.currencies import show_money
-from breakwall.payments.orders import StoredOrder
+from breakwall.payments.orders import Order, StoredOrder
 from breakwall.terminal.output import field_lines, plain
 from breakwall.terminal.words import count, moment, state
 
@@ -11,6 +11,11 @@ def order_lines(order: StoredOrder) -> list[str]:
     return field_lines(order_fields(order))
 
 
+def charged_fields(order: Order | StoredOrder) -> dict[str, str]:
+    """What an order charges, as Rich markup, by name: for an order that is placed and for one that is stored."""
+    return {"amount": f"{show_money(order.amount, order.currency)} from {plain(order.user_id)}"}
+
+
 def order_fields(order: StoredOrder) -> dict[str, str]:
     """An order's fields as Rich markup, by name."""
     cancelling = ", to be cancelled" if order.cancel_requested and order.status != "cancelled" else ""
@@ -18,7 +23,7 @@ def order_fields(order: StoredOrder) -> dict[str, str]:
         "order": order.id,
         "key": plain(order.idempotency_key),
         "sent as": plain(order.charge_key),
-        "amount": f"{show_money(order.amount, order.currency)} from {plain(order.user_id)}",
+        **charged_fields(order),
         "status": state(order.status.value) + cancelling,
         "charge": plain(order.charge_id or "-"),
         "retries": f"{order.retry_count} by workers; deferred {count(order.deferral_count, 'time')}",

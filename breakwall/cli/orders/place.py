@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from breakwall.currencies import show_money
+from breakwall.cli.orders.order_fields import charged_fields
 from breakwall.errors import ExitCode
 from breakwall.json_documents import placed_order_document
 from breakwall.payments.orders import Order
@@ -71,7 +71,7 @@ def _lines(order: Order, result: PlaceResult) -> list[str]:
     fields = {
         "order": result.order_id,
         "key": plain(order.idempotency_key),
-        "amount": f"{show_money(order.amount, order.currency)} from {plain(order.user_id)}",
+        **charged_fields(order),
         "status": state(result.status.value),
     }
     if result.charge_id:

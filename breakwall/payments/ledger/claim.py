@@ -25,7 +25,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request that may now be sent: its row is committed. A worker's is in ``claim.progress.retries``."""
+    """One request that may now be sent: its row is committed."""
 
     claim: Claim
     number: int
@@ -34,5 +34,5 @@ class Attempt:
 def charge_request(
     order: Order | Row[Any], order_id: str, charge_key: str, reference: str | None
 ) -> ChargeRequest:
-    """What is sent to charge an order. A new field goes in here, in `ChargeRequest`, and in each gateway."""
+    """What is sent to charge an order. `Order` says how a new field gets into it."""
     return ChargeRequest(order_id, order.user_id, order.amount, order.currency, charge_key, reference)

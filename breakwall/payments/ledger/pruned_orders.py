@@ -9,10 +9,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, true
 
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.revisions import has_table
+from breakwall.payments.db.revisions import existing_columns, has_table, missing_columns
 from breakwall.payments.db.schema import known_keys, orders
 from breakwall.payments.ledger.claim import Claim
-from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
+from breakwall.payments.orders import (
+    IdempotencyConflictError,
+    Order,
+    OrderStatus,
+    differing_fields,
+    optional_fields,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,8 @@ class PrunedOrder:
 
     def check_same_as(self, order: Order) -> None:
         """Raise `IdempotencyConflictError` unless ``order`` is this one, placed again."""
-        same_fields = {
-            "user_id": self.user_digest == digest_user(self.id, order.user_id),
-            "amount": self.amount == order.amount,
-            "currency": self.currency == order.currency,
-        }
-        differing = [name for name, same in same_fields.items() if not same]
+        same_user = self.user_digest == digest_user(self.id, order.user_id)
+        differing = ([] if same_user else ["user_id"]) + differing_fields(self, order)
         if differing:
             raise IdempotencyConflictError(self.idempotency_key, differing)
 
@@ -51,6 +53,14 @@ def digest_user(order_id: str, user_id: str) -> str:
     """The digest of a user's id that is kept. It depends on the order, so it does not link the orders of one user."""
     salted = f"{order_id}:{user_id}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(salted).digest()[:16].hex()
+
+
+def kept_row(order: Row[Any]) -> dict[str, Any]:
+    """The row of `known_keys` for an order's row, without ``pruned_at``: it has each column that both tables have."""
+    shared = {
+        column.name: getattr(order, column.name, None) for column in known_keys.c if column.name in orders.c
+    }
+    return {**shared, "order_id": order.id, "user_digest": digest_user(order.id, order.user_id)}
 
 
 def pruned_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, PrunedOrder]:
@@ -88,12 +98,17 @@ def bring_back(connection: Connection, claim: Claim) -> None:
     pruned = pruned_by_id(connection, [claim.order_id]).get(claim.order_id)
     if pruned is None:
         return
-    connection.execute(insert_missing(connection, orders).values(_row(pruned, claim)))
+    # The late answer must be recorded, so a field is left out if a downgrade has dropped its column.
+    missing = missing_columns(connection, orders)
+    row = {name: value for name, value in _row(pruned, claim).items() if name not in missing}
+    connection.execute(insert_missing(connection, orders).values(row))
     connection.execute(delete(known_keys).where(known_keys.c.order_id == claim.order_id))
 
 
 def _row(pruned: PrunedOrder, claim: Claim) -> dict[str, Any]:
     return {
+        **optional_fields(pruned),
+        **optional_fields(claim.request),
         "id": pruned.id,
         "idempotency_key": pruned.idempotency_key,
         "user_id": claim.request.user_id,
@@ -115,7 +130,8 @@ def _found(
     wanted = list(values)
     if not wanted or not has_table(connection, known_keys.name):
         return []
-    return [_pruned(row) for row in connection.execute(select(known_keys).where(column.in_(wanted)))]
+    query = select(*existing_columns(connection, known_keys)).where(column.in_(wanted))
+    return [_pruned(row) for row in connection.execute(query)]
 
 
 def _pruned(row: Row[Any]) -> PrunedOrder:

@@ -28,11 +28,11 @@ from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import Database, SchemaError
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.query_hints import likely, once
-from breakwall.payments.db.revisions import existing_columns, has_table
+from breakwall.payments.db.revisions import existing_columns, has_table, without_missing_columns
 from breakwall.payments.db.schema import attempts, charges, incidents, interventions, known_keys, orders
 from breakwall.payments.ledger.batches import BatchJob, Position, orders_by_age
 from breakwall.payments.ledger.charges import DEFAULT_ACCOUNT, KNOWN
-from breakwall.payments.ledger.pruned_orders import digest_user
+from breakwall.payments.ledger.pruned_orders import kept_row
 from breakwall.payments.orders import OrderStatus
 
 BATCH = 100  # Orders in one transaction: some ten milliseconds, so that no `place` waits for long.
@@ -154,15 +154,7 @@ class Pruning(BatchJob):
         return len(locked)
 
     def _keep_keys(self, connection: Connection, pruned: Sequence[Row[Any]]) -> None:
-        columns = ("idempotency_key", "amount", "currency", "status", "charge_id", "settled_at")
-        rows = [
-            {
-                **{name: getattr(row, name) for name in columns},
-                "order_id": row.id,
-                "user_digest": digest_user(row.id, row.user_id),
-            }
-            for row in pruned
-        ]
+        rows = without_missing_columns(connection, known_keys, [kept_row(row) for row in pruned])
         # A version without pruning may have accepted a pruned key again: then its row is there already.
         statement = insert_missing(connection, known_keys)
         connection.execute(statement.values(pruned_at=self._clock.after(0)), rows)

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from breakwall.currencies import MINOR_DIGITS, max_amount
 from breakwall.payments import orders
-from breakwall.payments.orders import FIELDS, REQUIRED, InvalidOrderError, Order, check_caller_key
+from breakwall.payments.orders import (
+    FIELDS,
+    REQUIRED,
+    InvalidOrderError,
+    Order,
+    check_caller_key,
+    differing_fields,
+)
 from tests.unit.payments.described_order import DescribedOrder
 
 GOOD: dict[str, Any] = {"user_id": "u1", "amount": 1000, "currency": "USD", "idempotency_key": "cart-1"}
@@ -90,6 +97,24 @@ def test_an_optional_field_that_is_missing_in_json_is_its_default(monkeypatch: p
     monkeypatch.setattr(orders, "FIELDS", (*FIELDS, "description"))
     assert DescribedOrder.from_json(GOOD) == DescribedOrder(**GOOD, description=None)
     assert DescribedOrder.from_json({**GOOD, "description": "tea"}).description == "tea"
+
+
+@pytest.mark.parametrize(
+    ("known", "placed", "differing"),
+    [
+        (None, "tea", []),
+        ("tea", "tea", []),
+        ("tea", "milk", ["description"]),
+        ("tea", None, ["description"]),
+    ],
+)
+def test_a_known_order_that_is_older_than_a_field_does_not_differ_in_it(
+    monkeypatch: pytest.MonkeyPatch, known: str | None, placed: str | None, differing: list[str]
+) -> None:
+    monkeypatch.setattr(orders, "FIELDS", (*FIELDS, "description"))
+    stored = DescribedOrder(**GOOD, description=known)
+    assert differing_fields(stored, DescribedOrder(**GOOD, description=placed)) == differing
+    assert differing_fields(Order(**GOOD), DescribedOrder(**GOOD, description=placed)) == []
 
 
 def test_a_field_is_required_unless_it_has_a_default() -> None:

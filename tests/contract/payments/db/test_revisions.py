@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 
 import pytest
-from sqlalchemy import Column, String
+from sqlalchemy import Column, String, select
 
 from breakwall.migrations import HEAD
+from breakwall.payments import orders as order_fields
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.revisions import check_schema, missing_columns, without_missing_columns
-from breakwall.payments.db.schema import NEWEST, orders
+from breakwall.payments.db.schema import NEWEST, known_keys, orders
+from breakwall.payments.decisions import Decision, Progress
+from breakwall.payments.gateways.base import ChargeRequest
+from breakwall.payments.keys import derive_charge_key
+from breakwall.payments.ledger import pruned_orders
+from breakwall.payments.ledger.claim import Attempt, Claim
+from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
 from breakwall.payments.operator.resolve import resolve_paid
-from breakwall.payments.orders import OrderStatus
+from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
 from tests.contract.payments.db.rolling import execute, go_ahead, go_back, stand_at
 from tests.contract.people import ANNA
 from tests.contract.site import LEASE, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, LOST, PAID
+from tests.unit.payments.described_order import DescribedOrder
 
 
 @pytest.fixture(params=[go_back, go_ahead], ids=["the version before", "the version after"])
@@ -140,12 +148,51 @@ def test_a_table_that_a_downgrade_drops_is_no_longer_used(site: Site) -> None:
 
 
 @pytest.fixture
-def described(site: Site) -> Iterator[Site]:
-    """A site of a version whose revision adds a column to the orders, on tables that do not have it yet."""
-    column = Column("made_up", String(500), info=NEWEST)
-    orders.append_column(column)
+def described(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A site of a version whose revision adds a field to the orders, on tables that do not have its columns yet."""
+    added = [(table, Column("description", String(500), info=NEWEST)) for table in (orders, known_keys)]
+    for table, column in added:
+        table.append_column(column)
+    monkeypatch.setattr(order_fields, "FIELDS", (*order_fields.FIELDS, "description"))
+    monkeypatch.setattr(pruned_orders, "PrunedOrder", DescribedPrunedOrder)
     yield site
-    orders._columns.remove(column)  # type: ignore[attr-defined]
+    for table, column in added:
+        table._columns.remove(column)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedPrunedOrder(PrunedOrder):
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedRequest(ChargeRequest):
+    description: str | None = None
+
+
+def described_order(description: str | None) -> Order:
+    return DescribedOrder(**asdict(order()), description=description)
+
+
+def add_columns(site: Site) -> None:
+    for table in ("orders", "known_keys"):
+        execute(site, f"ALTER TABLE {table} ADD COLUMN description VARCHAR(500)")
+
+
+def place_and_prune(site: Site, placed: Order) -> str:
+    site.gateway.answers.append(PAID)
+    order_id = site.producer.place(placed).order_id
+    site.advance(100)
+    assert prune(site) == 1
+    return order_id
+
+
+def late_second_charge(site: Site, order_id: str, description: str | None) -> None:
+    request = DescribedRequest(
+        order_id, "u1", 10_000, "KRW", derive_charge_key(order_id), description=description
+    )
+    attempt = Attempt(Claim(request, 1, Progress()), 1)
+    site.ledger.record(attempt, replace(PAID, charge_id="ch_2"), Decision(OrderStatus.PAID))
 
 
 class TestAColumnThatIsMissing:
@@ -158,20 +205,61 @@ class TestAColumnThatIsMissing:
         assert prune(described) == 0
 
     def test_is_used_as_soon_as_it_exists(self, described: Site) -> None:
-        row = {"id": "1", "made_up": "tea"}
+        row = {"id": "1", "description": "tea"}
         read = described.database.read
-        with pytest.raises(SchemaError, match=r"no column made_up .*run `breakwall db upgrade`"):
+        with pytest.raises(SchemaError, match=r"no column description .*run `breakwall db upgrade`"):
             read(lambda connection: without_missing_columns(connection, orders, [row]))
         assert read(
-            lambda connection: without_missing_columns(connection, orders, [row | {"made_up": None}])
+            lambda connection: without_missing_columns(connection, orders, [row | {"description": None}])
         ) == [{"id": "1"}]
-        execute(described, "ALTER TABLE orders ADD COLUMN made_up VARCHAR(500)")
+        execute(described, "ALTER TABLE orders ADD COLUMN description VARCHAR(500)")
         assert read(lambda connection: without_missing_columns(connection, orders, [row])) == [row]
         assert read(lambda connection: missing_columns(connection, orders)) == set()
 
     def test_is_left_out_again_after_a_downgrade(self, described: Site) -> None:
-        execute(described, "ALTER TABLE orders ADD COLUMN made_up VARCHAR(500)")
+        execute(described, "ALTER TABLE orders ADD COLUMN description VARCHAR(500)")
         described.database.read(lambda connection: missing_columns(connection, orders))
-        execute(described, "ALTER TABLE orders DROP COLUMN made_up")
+        execute(described, "ALTER TABLE orders DROP COLUMN description")
         described.gateway.answers.append(PAID)
         assert described.producer.place(order()).status == "paid"
+
+    def test_hinders_neither_pruning_nor_a_pruned_order_that_comes_back(self, described: Site) -> None:
+        order_id = place_and_prune(described, order())
+        assert described.producer.place(order()).replayed
+        described.open_circuit()
+        assert described.producer.enqueue([order(), order("cart-2")])[0].replayed
+        late_second_charge(described, order_id, "tea")
+        assert described.get().charge_id == "ch_1"
+
+
+class TestAFieldThatIsKeptOfAPrunedOrder:
+    def test_is_compared(self, described: Site) -> None:
+        add_columns(described)
+        place_and_prune(described, described_order("tea"))
+        assert described.producer.place(described_order("tea")).replayed
+        with pytest.raises(IdempotencyConflictError, match="another description"):
+            described.producer.place(described_order("milk"))
+
+    def test_is_not_compared_if_the_order_was_pruned_before_the_field_was_added(
+        self, described: Site
+    ) -> None:
+        place_and_prune(described, order())
+        add_columns(described)
+        assert described.producer.place(described_order("tea")).replayed
+
+    @pytest.mark.parametrize("sent", [None, "tea"])
+    def test_is_restored_by_a_late_answer(self, described: Site, sent: str | None) -> None:
+        add_columns(described)
+        order_id = place_and_prune(described, described_order("tea"))
+        late_second_charge(described, order_id, sent)
+        assert stored_description(described) == "tea"
+
+    def test_that_was_not_kept_is_restored_from_the_request(self, described: Site) -> None:
+        order_id = place_and_prune(described, order())
+        add_columns(described)
+        late_second_charge(described, order_id, "tea")
+        assert stored_description(described) == "tea"
+
+
+def stored_description(site: Site) -> str | None:
+    return site.database.read(lambda connection: connection.scalar(select(orders.c.description)))

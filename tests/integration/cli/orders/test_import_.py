@@ -109,6 +109,17 @@ def test_a_line_with_a_key_of_another_order_does_not_take_its_batch_along(
     assert terminal.show("a")["amount"] == 10_000
 
 
+def test_a_key_that_cannot_be_sent_as_it_is_does_not_take_its_batch_along(terminal: Terminal) -> None:
+    terminal.set(PAYMENT_KEYS="caller")
+    ran = bring_in(terminal, line("a"), line("주" * 60), line("b"), line("문" * 60))
+    assert (ran.code, counts(ran)) == (1, (2, 0, 2))
+    assert {number: shown.partition(":")[0] for number, shown in problems(ran).items()} == {
+        2: "idempotency_key",
+        4: "idempotency_key",
+    }
+    assert keys(terminal) == {"a", "b"}
+
+
 def test_of_two_lines_with_one_key_the_first_counts(terminal: Terminal) -> None:
     ran = bring_in(terminal, line("a"), line("a", amount=1), line("a"))
     assert (ran.code, counts(ran)) == (1, (1, 1, 1))
