@@ -24,7 +24,7 @@ FACTS = {
     "key_conflict": attempt_conditions.KEY_CONFLICT,
     "refused": attempt_conditions.REFUSED,
     "rejected": attempt_conditions.REJECTED,
-    "proven": attempt_conditions.RESOLVED,
+    "proven": attempt_conditions.RESOLVED_LATER,
 }
 
 WRITTEN_BEFORE: list[tuple[Outcome | None, str | None, str | None, set[str]]] = [

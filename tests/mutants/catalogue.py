@@ -131,7 +131,7 @@ MUTANTS = (
     Mutant(
         "the look-up before a key is rotated",
         "breakwall/payments/operator/key_rotation.py",
-        "_ids_by_newest(connection, locked, _SPENT, RESOLVED)",
+        "_ids_by_newest(connection, locked, _SPENT, RESOLVED_LATER)",
         "_ids_by_newest(connection, locked, _SPENT)",
         ("tests/contract/payments/operator/test_key_rotation.py",),
         simulated=False,

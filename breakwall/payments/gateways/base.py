@@ -1,4 +1,4 @@
-"""The words that all gateways share. Nothing above a gateway reads an HTTP status or a service's own code."""
+"""The words that all gateways share. Nothing above a gateway reads HTTP or a payment service's own words."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ class Outcome(StrEnum):
     """The result of one attempt to charge. Its properties are the rules; `ledger.attempt_conditions` has them in SQL.
 
     ``UNKNOWN``: the request may have reached the service, and no trustworthy answer came back. It has none of the
-    properties that prove something, so the attempt is looked up before anything is sent again.
+    properties that prove something: it is looked up first, unless its key protects it (`decisions.next_step`).
 
     A new outcome takes two versions. A process also works on the tables of the revision before its own, and a CHECK
     that does not know the outcome refuses the row: the answer would be lost. The first version knows the outcome; a
@@ -155,7 +155,7 @@ class ChargeAnswer:
     Attributes:
         charge_id: the service's own id of the charge, if it succeeded.
         code: the service's code or the error's name, short, without secrets: ``"card_declined"``,
-            ``"ReadTimeout"``. For people; no rule depends on it.
+            ``"ReadTimeout"``. For people: no rule about a charge depends on it.
         detail: one sentence for an operator, without secrets.
         retry_after: seconds that the service asked us to wait.
         spends_key: the service may have stored this answer under the key, as a 5xx or a refusal, and may repeat it
@@ -178,7 +178,11 @@ class ChargeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LookupAnswer:
-    """The result of one look-up; the fields are those of `ChargeAnswer`."""
+    """The result of one look-up. The fields that `ChargeAnswer` has too are the same.
+
+    `charge_lookup` tests a look-up with a known charge. Then three codes of an ``UNAVAILABLE`` answer matter:
+    ``http_404`` counts as not found; ``other_status`` and ``unreadable`` show that the service knows the charge.
+    """
 
     result: LookupResult
     health: Health

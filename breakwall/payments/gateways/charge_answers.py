@@ -29,7 +29,7 @@ RUNNING = frozenset({"processing", "pending"})  # A body's `status` while the ch
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Limits of an answer."""
+    """What is read of an answer, at most."""
 
     max_body: int = 65_536  # bytes; a longer body is unreadable
     max_retry_after: float = 600.0  # seconds; a longer `Retry-After` is ignored
@@ -134,7 +134,7 @@ def classify_charge(
 
 
 def classify_charge_error(error: Exception, phase: Phase) -> ChargeAnswer:
-    """What a call without an answer means. The phase decides, not the kind of error."""
+    """What a call without an answer means. The phase decides the outcome; the error decides the health only."""
     code = type(error).__name__
     if phase is Phase.SENT:
         detail = f"The request may have reached the payment service; no usable answer came back ({code})."

@@ -1,7 +1,7 @@
 """What each HTTP answer or error of a look-up means. Pure functions.
 
-After `LookupResult.ABSENT` an order is sent again. So only a 404 of the service's own API gives it; a 404 of a web
-server in front of the service does not.
+After `LookupResult.ABSENT` an order is sent again. So only a 404 gives it that has a JSON object or no body. A web page
+with a 404 comes from a server in front of the service.
 """
 
 from collections.abc import Mapping

@@ -58,7 +58,7 @@ REJECTED = _column_or(_columns.advice == Advice.RECONFIGURE, _REJECTED_BEFORE)
 
 # A look-up or a person has given the outcome. This version writes `settled_by` for attempts of the previous one, too,
 # so the column is read even if `advice` is empty.
-RESOLVED = or_(
+RESOLVED_LATER = or_(
     func.coalesce(_columns.settled_by, "").in_([ResolvedBy.LOOK_UP, ResolvedBy.PERSON]),
     and_(_EMPTY, _columns.settled_by.is_(None), _RESOLVED_BEFORE),
 )

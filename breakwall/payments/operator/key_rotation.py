@@ -18,7 +18,7 @@ from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger.attempt_conditions import (
     PROVES_NO_CHARGE,
     REFUSED,
-    RESOLVED,
+    RESOLVED_LATER,
     SPENDS_KEY,
     UNPROCESSED,
     UNRESOLVED,
@@ -29,7 +29,7 @@ _SPENT = and_(PROVES_NO_CHARGE, not_(UNPROCESSED), SPENDS_KEY)
 
 def rotate_spent_keys(connection: Connection, locked: Sequence[Row[Any]]) -> None:
     """Give a new key to those of some locked orders whose key is spent, and proven to have charged nothing."""
-    proven = _ids_by_newest(connection, locked, _SPENT, RESOLVED)
+    proven = _ids_by_newest(connection, locked, _SPENT, RESOLVED_LATER)
     rotate_keys(connection, (order for order in locked if order.id in proven))
 
 
@@ -61,13 +61,13 @@ def distrust_refusals(connection: Connection, locked: Sequence[Row[Any]]) -> Non
     A look-up of it needs the refused key. An earlier version has rotated keys without a look-up, so the order gets the
     refused key back.
     """
-    found = _newest(connection, locked, _SPENT, not_(RESOLVED))
+    found = _newest(connection, locked, _SPENT, not_(RESOLVED_LATER))
     distrusted = [{"of": order_id, "key": key} for order_id, key in found]
     if not distrusted:
         return
     change = update(orders).where(orders.c.id == bindparam("of"))
     connection.execute(change.values(charge_key=bindparam("key")), distrusted)
-    trusted = update(attempts).where(_SPENT, REFUSED, not_(RESOLVED))
+    trusted = update(attempts).where(_SPENT, REFUSED, not_(RESOLVED_LATER))
     unknown = {"outcome": Outcome.UNKNOWN, "advice": Advice.STOP, "spends_key": True}
     # Each by itself: SQLAlchemy cannot execute a statement with an IN for many rows at once.
     for order_id, key in found:
@@ -79,7 +79,7 @@ def vouch_for_refusals(connection: Connection, order_id: str) -> None:
     """Record that a person states: a locked order's refusals charged nothing. They need no look-up then."""
     connection.execute(
         update(attempts)
-        .where(attempts.c.order_id == order_id, _SPENT, not_(RESOLVED))
+        .where(attempts.c.order_id == order_id, _SPENT, not_(RESOLVED_LATER))
         .values(settled_by=ResolvedBy.PERSON)
     )
 
