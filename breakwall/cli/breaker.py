@@ -33,6 +33,9 @@ LiftOption = Annotated[
     str | None,
     typer.Option("--reason", metavar="TEXT", help="Why; it is checked, but not kept: the override is gone."),
 ]
+LiftActorOption = Annotated[
+    str | None, typer.Option("--actor", metavar="NAME", help="Who acts; it is checked, but not kept.")
+]
 ForOption = Annotated[
     str | None,
     typer.Option(
@@ -60,7 +63,7 @@ class NotConfirmedError(BreakwallError):
 def breaker_status(output: OutputOption = Format.TEXT) -> None:
     """Show the circuit: its computed state, its override, and when it allows the next call.
 
-    Exits with 1 if the store that the processes share it through does not answer.
+    Exits with 1 if the circuit's store does not answer.
     """
     from breakwall.cli.breaker_text import breaker_lines
     from breakwall.settings import load_settings
@@ -79,10 +82,18 @@ def breaker_status(output: OutputOption = Format.TEXT) -> None:
         raise typer.Exit(ExitCode.FAILURE)
 
 
+# At the end of the help of each override.
+_EFFECT = """
+    Every process that shares the circuit's store obeys at its next payment, at most one refresh interval (0.2 s)
+    later. Exits with 1 if the store does not confirm the override, and with 4 if the store is memory://, which
+    processes cannot share.
+"""
+
+
 def _register_override(name: str, sentence: str, short_help: str, help_text: str) -> None:
     """Add the command ``name``; it calls the breaker's method of that name, and reports ``sentence``."""
 
-    @breaker_app.command(name, short_help=short_help, help=help_text)
+    @breaker_app.command(name, short_help=short_help, help=f"{help_text}{_EFFECT}")
     def override(
         reason: WhyOption,
         lasting: ForOption = None,
@@ -105,10 +116,6 @@ _register_override(
 
     Use it for a maintenance that the payment service has announced. The circuit still computes its own state;
     `breakwall breaker status` shows it beside the override.
-
-    Every process that shares the circuit's store obeys at its next payment, at most one refresh interval (0.2 s)
-    later. Exits with 1 if the store does not confirm the override, and with 4 if the store is memory://, which
-    processes cannot share.
     """,
 )
 _register_override(
@@ -117,7 +124,7 @@ _register_override(
     "Refuse no payment.",
     """Refuse no payment, whatever state the circuit computes.
 
-    Use it for a false alarm. Otherwise like force-open.
+    Use it for a false alarm.
     """,
 )
 _register_override(
@@ -125,14 +132,14 @@ _register_override(
     "No payment is refused from now on; each that the circuit would refuse is reported.",
     "Refuse no payment, but report each that would be refused.",
     """Refuse no payment, but report each that would be refused: a trial of the thresholds.
-
-    Otherwise like force-open.
     """,
 )
 
 
 @breaker_app.command("auto", short_help="Lift the override.")
-def auto(reason: LiftOption = None, actor: ActorOption = None, output: OutputOption = Format.TEXT) -> None:
+def auto(
+    reason: LiftOption = None, actor: LiftActorOption = None, output: OutputOption = Format.TEXT
+) -> None:
     """Lift the override, if there is one: the circuit's computed state decides again.
 
     Exits with 1 if the store does not confirm it, and with 4 if the store is memory://.

@@ -4,13 +4,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import typer
+from breakwall.terminal.options import require
 
 
 def check_bulk_reason(reason: str | None) -> None:
-    """Raise `typer.BadParameter` unless a reason is given."""
-    if reason is None:
-        raise typer.BadParameter("a bulk action needs --reason; it is recorded", param_hint="--reason")
+    """Raise `MissingOptionError` unless a reason is given."""
+    require((reason is not None, "--reason", "a bulk action needs it; it is recorded"))
 
 
 def check_attended(effect: str, advice: str = "check with --dry-run, then add --yes") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakwall.cli.bulk import check_attended, summarised
-from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption, refuse_where
+from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption, refuse_where, require
 from breakwall.terminal.output import notes, say, write_result
 from breakwall.terminal.times import parse_duration
 from breakwall.terminal.words import count
@@ -54,24 +54,28 @@ def upgrade_database(output: OutputOption = Format.TEXT) -> None:
 def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEXT) -> None:
     """Take the orders database back to the tables of the version before.
 
-    Run it only for a version that does not start with this version's tables: the version before works with them.
-    Processes of this version may run meanwhile: they continue without the deleted tables.
+    You need it only to start a version that refuses this version's tables, such as that of revision 0004. From
+    revision 0005 on, a version also works with the tables of the next version: then leave the database as it is.
 
-    It shows what it deletes, and asks for confirmation. Add --yes if there is no terminal to ask on. Exits with 4 if
-    orders were pruned: their keys would be deleted, and such an order would be charged again if it is placed again.
+    Running processes of this version continue without the deleted tables. But the next command, worker or producer of
+    this version migrates the embedded database again, so stop those first, and start only the old version afterwards.
+
+    It shows what it deletes, and asks for confirmation. Exits with 4 if there is neither --yes nor a terminal to ask
+    on, or while the keys of pruned orders are kept (BREAKWALL_RETENTION__KEYS_DAYS): they would be deleted, and such an
+    order would be charged again if it is placed again.
     """
-    from breakwall.payments.db.revisions import current_revision
+    from breakwall.payments.db.revisions import BEFORE, current_revision
     from breakwall.payments.operator.downgrade import downgrade, losses
     from breakwall.settings import load_settings
 
     with closing(_opened(load_settings())) as database:
         before = database.read(lambda connection: current_revision(connection.engine))
         lost = database.read(lambda connection: losses(connection.engine))
-        if not (yes or lost.keys):
+        if not (yes or lost.keys or before == BEFORE):
             check_attended(f"this deletes {lost}", "to confirm, add --yes")
             typer.confirm(f"This deletes {lost}. Continue?", abort=True, err=True)
         after = database.read(lambda connection: downgrade(connection.engine))
-    was = "already" if before == after else f"now; it was {before}. Deleted: {lost}"
+    was = "already; nothing was changed" if before == after else f"now; it was {before}. Deleted: {lost}"
     document = {"before": before, "after": after, "strange_messages_lost": lost.strange_messages}
     write_result(output, document, f"The orders database is at revision {after} {was}.")
 
@@ -87,7 +91,7 @@ def prune_database(
     dry_run: DryRunOption = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Delete old orders that are paid, declined or cancelled, with their attempts, interventions and incidents.
+    """Delete old orders that are paid, declined or cancelled, with their attempts, interventions and closed incidents.
 
     An order that is dead, in review or has an open incident stays: it waits for a person. The keys stay known for
     BREAKWALL_RETENTION__KEYS_DAYS: an order that is placed again is not charged, and gets its last state as answer.
@@ -114,12 +118,11 @@ def _age(text: str, settings: Settings) -> float:
     from breakwall.settings import DAY
 
     option, kept = "--older-than", settings.retention
-    missing = "is needed, such as 90d, unless BREAKWALL_RETENTION__DAYS is set"
-    refuse_where((not text and kept.days is None, option, missing))
+    require((text or kept.days is not None, option, "such as 90d, unless BREAKWALL_RETENTION__DAYS is set"))
     age = parse_duration(text, option) if text else float((kept.days or 0) * DAY)
     limit = f"should be at most the {kept.keys_days} days of BREAKWALL_RETENTION__KEYS_DAYS"
     refuse_where(
-        (age < DAY, option, "should be at least a day: 1d"),
+        (age < DAY, option, f"{text} is {age:,.0f} seconds; it should be at least a day: 1d"),
         (age > kept.keys_days * DAY, option, f"{limit}: older keys are forgotten"),
     )
     return age

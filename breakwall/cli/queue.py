@@ -1,4 +1,4 @@
-"""`breakwall queue`: the messages in the queue that Breakwall did not write."""
+"""`breakwall queue`: the strange messages, which Breakwall did not write."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ def queue() -> None:
     """The queue that the workers consume."""
 
 
-@queue_app.command("strange", short_help="Show the messages that Breakwall did not write.")
+@queue_app.command("strange", short_help="Show the strange messages, which Breakwall did not write.")
 def strange(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many to show.")] = 20,
-    clear: Annotated[bool, typer.Option("--clear", help="Delete the shown ones and all older ones.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Delete all of them, except those that arrive meanwhile.")
+    ] = False,
     output: OutputOption = Format.TEXT,
 ) -> None:
-    """Show the messages in the queue that Breakwall did not write, newest first.
+    """Show the strange messages of the queue, which Breakwall did not write, newest first.
 
     A worker sets such a message aside and continues with the next one; no order is lost. The newest 1,000 are kept,
     each with the first 16 KB of its body. Text shows 300 characters of a body, -o json shows all.

@@ -19,15 +19,21 @@ def worker(
     concurrency: Annotated[
         int | None,
         typer.Option(
-            "--concurrency", "-c", min=1, max=1000, metavar="N", help="Payments tried at the same time."
+            "--concurrency",
+            "-c",
+            min=1,
+            max=1000,
+            metavar="N",
+            help="Payments tried at the same time.",
+            show_default="20",
         ),
     ] = None,
 ) -> None:
     """Run a worker that charges queued orders, until Ctrl-C.
 
-    It accepts these options of Celery: --loglevel, --logfile, --hostname, --pidfile, --task-events,
-    --heartbeat-interval and --without-heartbeat. It refuses any other, with the reason. If no broker is configured,
-    it also runs the embedded one.
+    It also accepts options of Celery: --loglevel, --logfile, --hostname, --pidfile, --task-events,
+    --heartbeat-interval, --without-heartbeat, and those that change nothing (docs/workers.md). It refuses all others.
+    If no broker is configured, it also runs the embedded one.
     """
     from breakwall.broker.celery_environment import hide_from_celery
     from breakwall.settings import load_settings

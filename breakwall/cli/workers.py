@@ -58,7 +58,7 @@ def write_fleet(seen: Backlog, fleet: Sequence[Worker] | None) -> None:
 
 def _verdict(fleet: Sequence[Worker] | None) -> str:
     if fleet is None:
-        return "Unknown: the database is at a revision before the workers' heartbeats."
+        return "Unknown: the database is at a revision before the workers' heartbeats. Run `breakwall db upgrade`."
     alive = [worker for worker in fleet if worker.alive]
     if not alive:
         return "No worker is alive."

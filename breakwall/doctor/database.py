@@ -22,7 +22,7 @@ SHOWN = 3  # Open incidents that are listed one by one.
 
 ADVICE = (
     "`breakwall orders incidents` lists all of them; `breakwall orders show` shows an order's history. Refund what was "
-    "charged too much. Then close each incident: `breakwall orders incidents --close ID --reason TEXT`."
+    "charged too much. Then close each incident: `breakwall orders incidents --close NUMBER --reason TEXT`."
 )
 
 ENCODED_ADVICE = "Dump it, create a database with ENCODING 'UTF8', and restore the dump there."

@@ -1,4 +1,4 @@
-"""Checks the messages that Breakwall did not write, and those that RabbitMQ took out of the queue."""
+"""Checks the strange messages, and those that RabbitMQ took out of the queue."""
 
 from sqlalchemy import Connection
 
@@ -41,7 +41,7 @@ UNKNOWN_CAUSE = ("the reason of some is unknown", "Read them in payments.retry.d
 def set_aside(opened: Database) -> Finding:
     """The messages that workers set aside. Raises DatabaseUnavailableError."""
     if not opened.read(can_store):
-        return fine(NAME, "kept from the next revision of the database on")
+        return fine(NAME, "not kept until `breakwall db upgrade` has run")
     total, shown = opened.read(_stored)
     if not total:
         return fine(NAME, "none")

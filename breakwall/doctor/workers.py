@@ -35,7 +35,7 @@ def workers(settings: Settings) -> list[Finding]:
 
 def _workers(seen: Backlog, fleet: list[Worker] | None) -> Finding:
     if fleet is None:
-        return fine(WORKERS, "unknown: the database is at a revision before their heartbeats")
+        return fine(WORKERS, "unknown until `breakwall db upgrade` has run")
     for alarm in seen.warnings:
         if alarm.kind is AlarmKind.NO_WORKER:
             detail = f"{alarm.message} {_waiting(seen).removesuffix('.')}{_silent(fleet)}"

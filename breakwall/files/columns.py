@@ -58,10 +58,8 @@ class Columns:
         listed = ", ".join(map(shown, list(found)[:_MAX_LISTED])) + (" …" if len(found) > _MAX_LISTED else "")
         named = [self._named(field, name) for field, name in absent.items()]
         advice = ",".join(f"{field}=…" for field in absent)
-        problem = (
-            f"there is no column {', '.join(named)}. The file has {listed or 'no columns'}. "
-            f"Say which is which: --columns {advice}"
-        )
+        has = f"the columns {listed}" if listed else "no columns"
+        problem = f"the file has {has}. Missing: {', '.join(named)}. Say which is which: --columns {advice}"
         raise UnreadableFileError(number, next(iter(absent)), problem)
 
     def _absent(self, folded: set[str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from breakwall.settings.sections import (
     RetrySettings,
     SettingsSection,
 )
-from breakwall.settings.values import NAME, UNSET, file, folder, secret
+from breakwall.settings.values import UNSET, file, folder, name, secret
 from breakwall.urls.address import names_a_user
 from breakwall.urls.brokers import check_broker_url
 from breakwall.urls.databases import check_database_url
@@ -39,7 +39,7 @@ class Settings(SettingsSection):
     database_url: Annotated[SecretStr, secret(check_database_url)] | None = None
     broker_url: Annotated[SecretStr, secret(check_broker_url)] | None = None
     breaker_store_url: Annotated[SecretStr, secret(check_store_url)] | None = None
-    site: Annotated[str, Field(pattern=NAME)] | None = None
+    site: Annotated[str, AfterValidator(name)] | None = None
     payment_gateway: Literal["http"] = "http"
     payment_url: Annotated[SecretStr, secret(check_payment_url)] = SecretStr("http://127.0.0.1:8090")
     payment_token: Annotated[Annotated[SecretStr, secret(check_token)] | None, UNSET] = None
@@ -51,7 +51,7 @@ class Settings(SettingsSection):
         None, validate_default=True
     )
     payment_proxy: Annotated[Annotated[SecretStr, secret(check_proxy_url)] | None, UNSET] = None
-    payment_account: str = Field("default", pattern=NAME)
+    payment_account: Annotated[str, AfterValidator(name)] = "default"
     payment_keys: Literal["derived", "caller"] = "derived"
     payment_timeout: float = Field(10.0, gt=0, le=300)
     payment_deduplicates: bool = False

@@ -1,5 +1,6 @@
 """The checks of a variable's text: secrets, files, folders, and empty variables."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +8,6 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 # An empty variable counts as not set, because compose files pass such variables.
 UNSET = BeforeValidator(lambda value: None if value == "" else value)
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # Of a site and of a payment account.
 
 
 def secret(check: Callable[[str], object]) -> AfterValidator:
@@ -19,6 +18,15 @@ def secret(check: Callable[[str], object]) -> AfterValidator:
         return value
 
     return AfterValidator(checked)
+
+
+def name(text: str) -> str:
+    """Check the name of a site or of a payment account; returned unchanged."""
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError(
+            "should be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or a digit"
+        )
+    return text
 
 
 def file(check: Callable[[Path], object]) -> AfterValidator:

@@ -21,6 +21,23 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Change nothing; o
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
+class MissingOptionError(typer.BadParameter):
+    """A needed option or argument was not given; the message names it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    def format_message(self) -> str:
+        return self.message
+
+
+def require(*cases: tuple[object, str, str]) -> None:
+    """Raise `MissingOptionError` for the first case that does not hold: (condition, option, why it is needed)."""
+    for holds, option, why in cases:
+        if not holds:
+            raise MissingOptionError(f"Missing {option}: {why}")
+
+
 def refuse_where(*cases: tuple[object, str, str]) -> None:
     """Raise `typer.BadParameter` for the first case that holds: (condition, option, what would be right)."""
     for holds, option, expected in cases:

@@ -12,12 +12,14 @@ import typer
 
 from breakwall.errors import ExitCode
 from breakwall.json_documents import backlog_document
-from breakwall.terminal.options import Format, OutputOption
+from breakwall.terminal.options import Format, OutputOption, refuse_where
 from breakwall.terminal.output import field_lines, write_note, write_result
 from breakwall.terminal.words import count
 
 if TYPE_CHECKING:
     from breakwall.monitor.backlog import Backlog, Monitor
+
+INTERVAL = 2.0  # Seconds between two snapshots of --watch, by default.
 
 
 def backlog(
@@ -25,8 +27,11 @@ def backlog(
         bool, typer.Option("--watch", "-w", help="Show a new snapshot again and again until Ctrl-C.")
     ] = False,
     interval: Annotated[
-        float, typer.Option(min=0.1, max=3600, help="Seconds between two snapshots of --watch.")
-    ] = 2.0,
+        float | None,
+        typer.Option(
+            min=0.1, max=3600, help="Seconds between two snapshots of --watch.", show_default=str(INTERVAL)
+        ),
+    ] = None,
     fail_over: Annotated[
         str | None,
         typer.Option(
@@ -46,10 +51,11 @@ def backlog(
     from breakwall.monitor.backlog import Monitor
     from breakwall.settings import load_settings
 
+    refuse_where((interval is not None and not watch, "--interval", "needs --watch"))
     limits = Limits() if fail_over is None else Limits.parse(fail_over)
     with closing(Monitor.from_settings(load_settings())) as monitor:
         if watch:
-            _watch(monitor, interval, limits, output)
+            _watch(monitor, interval or INTERVAL, limits, output)
         else:
             snapshot = monitor.snapshot()
             lines = (verdict(snapshot), *warnings(snapshot), *field_lines(backlog_fields(snapshot)))

@@ -44,7 +44,7 @@ def one_line(snapshot: Backlog) -> str:
         "incidents": snapshot.incidents,
         "oldest": duration(snapshot.oldest_age_seconds),
         "drain": "unknown" if snapshot.drain_eta_seconds is None else duration(snapshot.drain_eta_seconds),
-        "breaker": snapshot.breaker.state.value if snapshot.breaker.store_ok else "unknown",
+        "circuit": snapshot.breaker.state.value if snapshot.breaker.store_ok else "unknown",
     }
     if snapshot.workers is not None:
         numbers["workers"] = snapshot.workers
@@ -84,7 +84,7 @@ def _drain(snapshot: Backlog) -> str:
 
 def _workers(snapshot: Backlog) -> str:
     if snapshot.workers is None:
-        return "unknown: the database is at a revision before their heartbeats"
+        return "unknown until `breakwall db upgrade` has run"
     alarmed = any(alarm.kind is AlarmKind.NO_WORKER for alarm in snapshot.warnings)
     if alarmed or not snapshot.workers:
         return "[bold red]none alive[/]" if alarmed else "none alive"

@@ -59,6 +59,6 @@ def _why_uncharged(attempts: Sequence[StoredAttempt]) -> str:
     """How it is known that none of these attempts charged."""
     sent = [attempt for attempt in attempts if attempt.outcome is None or not attempt.outcome.is_unsent]
     if not sent:
-        return "no attempt of it was sent"
+        return "no attempt reached the payment service"
     found = {attempt.settled_by if attempt.settled_by in _EVIDENCE else None for attempt in sent}
     return ", and ".join(sentence for by, sentence in _EVIDENCE.items() if by in found)

@@ -31,7 +31,7 @@ def attempts_of(attempts: Sequence[StoredAttempt], key: str, *, narrow: bool) ->
     columns = {
         "attempt": [str(attempt.number) for attempt in attempts],
         "by": [attempt.source for attempt in attempts],
-        "sent": [_at(attempt.started_at, narrow=narrow) for attempt in attempts],
+        "began": [_at(attempt.started_at, narrow=narrow) for attempt in attempts],
         "took": [_took(attempt) for attempt in attempts],
         "outcome": [attempt.outcome.value if attempt.outcome else "running" for attempt in attempts],
         "code": [plain(attempt.code or "-") for attempt in attempts],

@@ -13,7 +13,7 @@ from breakwall.json_documents import incident_document
 from breakwall.payments.incidents import StoredIncident
 from breakwall.payments.interventions import Author
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.options import Format, OutputOption, refuse_where
+from breakwall.terminal.options import Format, OutputOption, refuse_where, require
 from breakwall.terminal.output import plain, write_list, write_result
 from breakwall.terminal.words import moment
 
@@ -35,7 +35,7 @@ def incidents(
         str | None, typer.Option("--open", metavar="ID|KEY", help="Open one for this order: needs --reason.")
     ] = None,
     close: Annotated[
-        int | None, typer.Option(min=1, max=_MOST, metavar="ID", help="Close this one: needs --reason.")
+        int | None, typer.Option(min=1, max=_MOST, metavar="NUMBER", help="Close this one: needs --reason.")
     ] = None,
     by_id: IdOption = False,
     by_key: KeyOption = False,
@@ -60,7 +60,10 @@ def incidents(
     by = naming(by_id=by_id, by_key=by_key)
     lists = open_for is None and close is None
     missing = "what was found?" if close is None else "what was done about it?"
-    only_lists, only_changes = "cannot be combined with --open or --close", "needs --open ORDER or --close ID"
+    only_lists, only_changes = (
+        "cannot be combined with --open or --close",
+        "needs --open ORDER or --close NUMBER",
+    )
     refuse_where(
         (open_for is None and (by_id or by_key), f"--{by}", "needs --open ORDER"),
         (lists and reason is not None, "--reason", only_changes),
@@ -68,8 +71,8 @@ def incidents(
         (open_for is not None and close is not None, "--open", "cannot be combined with --close"),
         (not lists and every, "--all", only_lists),
         (not lists and limit is not None, "--limit", only_lists),
-        (not lists and reason is None, "--reason", f"{missing} The reason is recorded"),
     )
+    require((lists or reason is not None, "--reason", f"{missing} The reason is recorded"))
     if lists:
         _list(every, SHOWN if limit is None else limit, output)
         return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MEANINGS = {
     "paid": "It is paid.",
-    "queued": "It waits in the queue: it cannot be charged now, and a worker charges it later.",
+    "queued": "It waits in the queue: a worker charges it later. If it may have been charged, the worker asks first.",
     "in_flight": "It is accepted and is being charged. If this process stops, a worker continues.",
     "declined": "The payment service declined it.",
     "review": "It is unknown whether it was charged: a person has to find out.",
@@ -37,7 +37,10 @@ def place(
     currency: Annotated[str, typer.Option(metavar="CODE", help="An ISO 4217 code, such as KRW.")],
     key: Annotated[
         str,
-        typer.Option(metavar="KEY", help="Your own name for the order. The same key again charges nothing."),
+        typer.Option(
+            metavar="KEY",
+            help="Your own name for the order. Placing the same order again with this key charges nothing.",
+        ),
     ],
     output: OutputOption = Format.TEXT,
 ) -> None:

@@ -46,7 +46,7 @@ def reconcile(
         str | None, typer.Option(metavar="TIME", help=f"The start of the report's period. {MOMENT}")
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="The end of the period: the first moment after it.")
+        str | None, typer.Option(metavar="TIME", help="The period ends before this moment.")
     ] = None,
     output: OutputOption = Format.TEXT,
 ) -> None:
@@ -59,8 +59,8 @@ def reconcile(
     If several lines are about one charge, as in a log of events, the last line counts: charged and then refunded
     is refunded. A line that is no charge (pending, a dispute, a total) is counted and skipped.
 
-    Without --since and --until, every paid order must be in the report. With them, only the orders that were charged
-    entirely within that period.
+    Without --since and --until, every paid order must be in the report. With them, only orders whose first attempt that
+    may have charged, and whose payment, are both in that period.
 
     Exits with 0 if both agree, with 1 if they differ or a line cannot be read, and with 2 if the file cannot be
     understood: then nothing was compared.

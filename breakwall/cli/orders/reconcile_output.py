@@ -68,15 +68,9 @@ def _in_words(found: Discrepancy) -> str:
 
 def _summary(comparison: Comparison) -> Iterator[str]:
     report, compared = comparison.report, comparison.reconciliation
-    listed = ", ".join(f"{number:,} {kind}" for kind, number in sorted(comparison.kinds.items()))
-    sentence = f"They differ: {listed}." if listed else "They agree."
-    if report.unreadable:
-        sentence = (
-            f"{sentence[:-1]} in the readable lines; {count(report.unreadable, 'line')} cannot be read."
-        )
     yield (
-        f"{sentence} Compared: {count(compared.lines, 'line')} with {count(compared.charges, 'charge')}, and "
-        f"{count(compared.paid_orders, 'paid order')} of the period."
+        f"{_verdict(comparison)} Compared: {count(compared.lines, 'line')} with "
+        f"{count(compared.charges, 'charge')}, and {count(compared.paid_orders, 'paid order')} of the period."
     )
     if report.skipped:
         words = ", ".join(
@@ -98,6 +92,23 @@ def _summary(comparison: Comparison) -> Iterator[str]:
             f"Keys of orders that finished before {compared.forgotten_before:%Y-%m-%d} may be forgotten "
             "(BREAKWALL_RETENTION__KEYS_DAYS): charges of that time are listed as unknown_key."
         )
+
+
+def _verdict(comparison: Comparison) -> str:
+    report, compared = comparison.report, comparison.reconciliation
+    if comparison.agrees and compared.lines == compared.of_others:
+        return f"Nothing was compared: {_why_nothing(report, compared)}."
+    listed = ", ".join(f"{number:,} {kind}" for kind, number in sorted(comparison.kinds.items()))
+    sentence = f"They differ: {listed}" if listed else "They agree"
+    if report.unreadable:
+        sentence += f" in the readable lines; {count(report.unreadable, 'line')} cannot be read"
+    return f"{sentence}."
+
+
+def _why_nothing(report: Report, compared: Reconciliation) -> str:
+    if report.of_others:
+        return f"no key begins with {plain(report.prefix)!r}"
+    return "no line is about an order of this database" if compared.lines else "the report has no charge"
 
 
 def _write_unreadable(report: Report, output: Format) -> None:

@@ -10,7 +10,7 @@ from breakwall.cli.orders_database import orders_database
 from breakwall.json_documents import order_document
 from breakwall.payments.interventions import InvalidAuthorError
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.options import Format, OutputOption, refuse_where
+from breakwall.terminal.options import Format, OutputOption, refuse_where, require
 from breakwall.terminal.output import write_result
 
 _MEANINGS = {
@@ -37,7 +37,7 @@ def resolve(
 ) -> None:
     """Finish an order with what you found out at the payment service.
 
-    --paid makes an order paid, with that charge, whatever its state was. If it is not in review, --reason is needed:
+    --paid makes an order paid, with that charge, in any state but paid. If it is not in review, --reason is needed:
     how is it known that this is the order's charge?
 
     --not-charged makes an order in review dead, or cancelled if its cancellation was requested. No further look-up
@@ -47,9 +47,10 @@ def resolve(
     if the name is one order's id and another order's key: then add --id or --key.
     """
     by = naming(by_id=by_id, by_key=by_key)
-    refuse_where(
-        ((paid is None) is not not_charged, "--paid", "add either --paid CHARGE_ID or --not-charged"),
-        (not_charged and reason is None, "--reason", "how is that known? The reason is recorded"),
+    refuse_where((paid is not None and not_charged, "--paid", "cannot be combined with --not-charged"))
+    require(
+        (paid is not None or not_charged, "--paid CHARGE_ID or --not-charged", "what did you find out?"),
+        (paid is not None or reason is not None, "--reason", "how is that known? The reason is recorded"),
     )
     who = author(actor, reason)
 

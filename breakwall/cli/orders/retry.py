@@ -14,7 +14,7 @@ from breakwall.currencies import MINOR_DIGITS
 from breakwall.payments.gateways import profile_from_settings
 from breakwall.payments.orders import OrderStatus
 from breakwall.terminal.authors import ActorOption, ReasonOption, author
-from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption, refuse_where
+from breakwall.terminal.options import DryRunOption, Format, OutputOption, YesOption, refuse_where, require
 from breakwall.terminal.times import parse_duration
 from breakwall.texts import character_problem, text_problem
 
@@ -40,7 +40,7 @@ def retry(
         bool, typer.Option("--all", help="Retry all orders that match --status and the other filters.")
     ] = False,
     status: Annotated[
-        list[Retryable] | None, typer.Option(help="With --all: the orders' status. It can be repeated.")
+        list[Retryable] | None, typer.Option(help="With --all: the orders' state. It can be repeated.")
     ] = None,
     currency: Annotated[
         str | None, typer.Option(metavar="CODE", help="With --all: only orders in this currency.")
@@ -107,10 +107,12 @@ def retry(
     filtered = next((option for option, value in filters.items() if value is not None), None)
     refuse_where(
         (everything and names, "--all", "cannot be combined with named orders"),
-        (everything and not status, "--status", "--all needs --status dead, review or queued"),
-        (not everything and not names, "ID|KEY", "name one or more orders, or add --all"),
-        (not everything and filtered, filtered or "", "needs --all"),
     )
+    require(
+        (status or not everything, "--status", "--all needs --status dead, review or queued"),
+        (names or everything, "ID|KEY", "name one or more orders, or add --all"),
+    )
+    refuse_where((not everything and filtered, filtered or "", "needs --all"))
     _check_new_key(new_key, evidence, alone=not everything and not dry_run and len(names or []) == 1)
     by = naming(by_id=by_id, by_key=by_key)
     if everything:
@@ -140,9 +142,9 @@ def _check_new_key(new_key: bool, evidence: str | None, *, alone: bool) -> None:
     refuse_where(
         (not new_key and evidence is not None, "--evidence", "needs --new-key"),
         (new_key and not alone, "--new-key", "needs exactly one named order, without --dry-run"),
-        (new_key and evidence is None, "--evidence", missing),
         (problem, "--evidence", problem or ""),
     )
+    require((evidence is not None or not new_key, "--evidence", missing))
 
 
 def _selection(

@@ -1,8 +1,10 @@
 """One error for a database that cannot be used. Its text says what the driver raised, and what to do."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
@@ -148,6 +150,9 @@ def _unavailable(error: Exception, what: str, url: URL) -> str:
 
 def _advice(cause: object, message: str, url: URL) -> str:
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _NO_PERMISSION:
+        folder = Path(url.database or "").absolute().parent
+        if not os.access(folder, os.F_OK):
+            return f"Folder {folder} does not exist, or may not be seen: make it, or correct BREAKWALL_DATABASE_URL."
         # Without BREAKWALL_DATABASE_URL, the file is in the data folder.
         return (
             f"Check that this user may write {url.database} and its folder (BREAKWALL_DATABASE_URL, or "

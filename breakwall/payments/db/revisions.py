@@ -50,7 +50,12 @@ def check_schema(engine: Engine) -> None:
     """Raise `SchemaError` unless the database is at this version's revision, or one before or after it."""
     # Connecting would make an empty file for a URL with a typing error.
     has_no_file = engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists()
-    revision = None if has_no_file else current_revision(engine)
+    if has_no_file:
+        raise SchemaError(
+            f"the orders database {engine.url.database} does not exist: run `breakwall db upgrade`, or correct "
+            "BREAKWALL_DATABASE_URL"
+        )
+    revision = current_revision(engine)
     if revision in {BEFORE, HEAD, AFTER}:
         return
     check_not_newer(revision)

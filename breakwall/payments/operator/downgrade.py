@@ -36,9 +36,9 @@ class Losses:
     strange_messages: int = 0  # Messages that were set aside for a person to read.
 
     def __str__(self) -> str:
-        number = self.strange_messages
-        messages = "1 message that was" if number == 1 else f"{number:,} messages that were"
-        return f"the workers' heartbeats, which come again by themselves, and {messages} set aside"
+        number, heartbeats = self.strange_messages, "the workers' heartbeats, which come again by themselves"
+        messages = "1 strange message" if number == 1 else f"{number:,} strange messages"
+        return f"{heartbeats}, and {messages}" if number else heartbeats
 
 
 def losses(engine: Engine) -> Losses:

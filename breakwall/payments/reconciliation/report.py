@@ -99,7 +99,7 @@ class Report(Iterable[ReportLine]):
         self._records = Records(stream, Columns(_DEFAULTS, _NEEDED, columns), encoding=encoding, lenient=True)
         self._units = units
         self._charged = frozenset(map(normalized, charged))
-        self._prefix = prefix
+        self.prefix = prefix
         self.skipped: Counter[str] = Counter()  # lines that are no charge, by status
         self.unreadable = 0  # lines
         self.problems: list[Problem] = []  # of the first `MAX_PROBLEMS` of them
@@ -129,7 +129,7 @@ class Report(Iterable[ReportLine]):
         names: dict[str, str | None] = {}
         try:
             names = _names(record)
-            if not (names["key"] or names["charge_id"] or self._prefix).startswith(self._prefix):
+            if not (names["key"] or names["charge_id"] or self.prefix).startswith(self.prefix):
                 return None
             return self._read(record, names)
         except DecimalAmountError as error:

@@ -202,8 +202,38 @@ def test_a_database_that_a_newer_version_has_migrated_is_left_alone(terminal: Te
 
 def test_a_database_that_is_not_there_is_not_made_by_looking_for_it(terminal: Terminal) -> None:
     terminal.set(DATABASE_URL=f"sqlite:///{terminal.folder / 'typo.db'}")
-    refused(terminal.run("orders", "list"), "was never migrated", "run `breakwall db upgrade`")
+    refused(terminal.run("orders", "list"), "does not exist", "run `breakwall db upgrade`")
     assert not (terminal.folder / "typo.db").exists()
+
+
+def test_a_database_in_a_folder_that_is_not_there_names_the_folder(terminal: Terminal) -> None:
+    terminal.set(DATABASE_URL=f"sqlite:///{terminal.folder / 'typo' / 'orders.db'}")
+    ran = terminal.run("db", "upgrade")
+    assert ran.code == 1
+    assert f"Folder {terminal.folder / 'typo'} does not exist" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["orders", "retry"], "Missing ID|KEY: name one or more orders, or add --all"),
+        (["orders", "retry", "--all"], "Missing --status: --all needs"),
+        (["orders", "retry", "--all", "--status", "dead"], "Missing --reason: a bulk action needs it"),
+        (["orders", "retry", "x", "--new-key"], "Missing --evidence: "),
+        (["orders", "resolve", "x"], "Missing --paid CHARGE_ID or --not-charged: "),
+        (["orders", "resolve", "x", "--not-charged"], "Missing --reason: "),
+        (["orders", "incidents", "--close", "1"], "Missing --reason: "),
+        (["orders", "resolve", "x", "--paid", "a", "--not-charged"], "cannot be combined with --not-charged"),
+        (["backlog", "--interval", "5"], "Invalid value for --interval: needs --watch"),
+    ],
+)
+def test_a_missing_or_useless_option_is_named(terminal: Terminal, command: list[str], shown: str) -> None:
+    refused(terminal.run(*command), shown)
+
+
+def test_a_site_that_is_no_name_is_refused_in_words(terminal: Terminal) -> None:
+    terminal.set(SITE="")
+    refused(terminal.run("backlog"), "BREAKWALL_SITE", "should be 1 to 64 letters, digits, dots")
 
 
 @pytest.mark.parametrize("option", ["", "?application_name=shop"])

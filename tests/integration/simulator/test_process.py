@@ -132,7 +132,7 @@ def test_a_taken_port_is_an_error_that_says_so(processes: Processes) -> None:
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output) == (1, "")
     assert f"ports {port} and 0" in errors
-    assert "in use" in errors
+    assert f"in use (port {port})." in errors
     assert "Traceback" not in errors
 
 

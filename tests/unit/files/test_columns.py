@@ -68,7 +68,7 @@ class TestFindingThem:
         with pytest.raises(UnreadableFileError) as caught:
             self.bound("id", "Gross", "Status")
         assert caught.value.field == "charge_id"
-        assert "no column charge_id, amount. The file has id, Gross, Status." in str(caught.value)
+        assert "the file has the columns id, Gross, Status. Missing: charge_id, amount." in str(caught.value)
         assert "--columns charge_id=…,amount=…" in str(caught.value)
 
     def test_columns_are_listed_short_and_without_control_characters(self) -> None:
@@ -78,7 +78,7 @@ class TestFindingThem:
         assert len(str(caught.value)) < 1_000
 
     def test_a_chosen_column_must_exist(self) -> None:
-        with pytest.raises(UnreadableFileError, match="no column 'Invoice' \\(key\\)"):
+        with pytest.raises(UnreadableFileError, match="Missing: 'Invoice' \\(key\\)"):
             self.bound("charge_id", "amount", key=["Invoice"])
 
 

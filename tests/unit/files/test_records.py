@@ -121,7 +121,7 @@ class TestCsv:
     def test_a_file_without_our_columns_is_refused_and_its_own_are_named(self) -> None:
         error = refusal("Reference;Text\na;one\n")
         assert (error.line, error.field) == (1, "id")
-        assert "The file has Reference, Text." in error.problem
+        assert "the file has the columns Reference, Text." in error.problem
         assert "--columns id=…" in error.problem
 
 
@@ -238,7 +238,7 @@ class TestJson:
         assert read('{"\\u001b": 1, "\\u001b": 2}\n{"id": "a"}')[0][2].isprintable()
 
     def test_objects_without_our_fields_are_refused_with_theirs(self) -> None:
-        assert "The file has reference, text." in str(refusal('{"reference": 1, "text": 2}'))
+        assert "the file has the columns reference, text." in str(refusal('{"reference": 1, "text": 2}'))
 
     def test_a_chosen_field_must_exist_in_some_object(self) -> None:
         columns = Columns({"id": ("id",), "note": ("note",)}, ("id",), {"note": ["meta.note"]})

@@ -59,7 +59,7 @@ class TestGoingBack:
         with site.database.engine.begin() as connection:
             connection.execute(text(row))
         assert losses(site.database.engine) == Losses(strange_messages=1)
-        assert "1 message that was set aside" in str(losses(site.database.engine))
+        assert "1 strange message" in str(losses(site.database.engine))
 
     def test_is_refused_if_a_known_key_would_be_lost(self, site: Site) -> None:
         site.gateway.answers.append(DECLINED)

@@ -20,7 +20,7 @@ def test_an_order_is_cancelled(terminal: Terminal) -> None:
 def test_a_cancellation_says_what_is_known_and_no_more(terminal: Terminal) -> None:
     terminal.place(key="a")
     said = terminal.run("orders", "cancel", "a").out
-    assert said.startswith("It is cancelled: no attempt of it was sent.\n")
+    assert said.startswith("It is cancelled: no attempt reached the payment service.\n")
     assert "charged" not in said
 
 

@@ -188,7 +188,7 @@ class TestAClosedIncident:
         for number in numbers:
             shown = terminal.run("doctor")
             assert shown.code == 1
-            assert "breakwall orders incidents --close ID --reason TEXT" in shown.out
+            assert "breakwall orders incidents --close NUMBER --reason TEXT" in shown.out
             close(terminal, number)
         assert terminal.run("doctor").code == 0
 

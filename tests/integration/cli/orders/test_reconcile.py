@@ -44,6 +44,22 @@ def test_the_services_own_report_agrees(terminal: Terminal, charges: list[dict[s
         assert ran.out == "They agree. Compared: 4 lines with 3 charges, and 3 paid orders of the period.\n"
 
 
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--prefix=q", "no key begins with 'q'"),
+        ("--only-known", "no line is about an order of this database"),
+    ],
+)
+def test_a_report_of_other_orders_alone_does_not_agree_in_words(
+    terminal: Terminal, option: str, reason: str
+) -> None:
+    report = b"key,charge_id,amount,currency,status\ncart-1,ch_1,10000,KRW,succeeded\n"
+    ran = terminal.run("orders", "reconcile", "-", option, stdin=report)
+    assert ran.code == 0
+    assert ran.out.startswith(f"Nothing was compared: {reason}. Compared: ")
+
+
 def test_a_file_is_read_as_stdin_is(terminal: Terminal, charges: list[dict[str, Any]]) -> None:
     (terminal.folder / "report.csv").write_bytes(as_csv(charges))
     ran = terminal.run("orders", "reconcile", "report.csv", "-o", "json")
@@ -196,7 +212,7 @@ def test_charges_of_others_on_the_account_can_be_reported_apart(
         (b"<html><body>Please log in", "HTML"),
         (
             b"id;Amount;Currency;Status\n",
-            "The file has id, Amount, Currency, Status. Say which is which: --columns",
+            "the file has the columns id, Amount, Currency, Status. Missing: charge_id. Say which is which: --columns",
         ),
     ],
 )

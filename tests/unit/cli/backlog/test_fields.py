@@ -51,7 +51,7 @@ ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
             "unknown: its store does not answer",
         ),
         (FORCED_OPEN, "override", "[bold]forced open[/] by ana until it is lifted: why"),
-        (QUIET, "workers", "unknown: the database is at a revision before their heartbeats"),
+        (QUIET, "workers", "unknown until `breakwall db upgrade` has run"),
         (replace(OUTAGE, workers=0), "workers", "none alive"),
         (ALARMED, "workers", "[bold red]none alive[/]"),
         (replace(OUTAGE, workers=3, slots=60), "workers", "3 alive, with 60 slots"),
@@ -74,19 +74,19 @@ def test_what_there_is_none_of_has_no_field(field: str) -> None:
 def test_a_line_for_a_log_has_the_numbers_behind_their_names() -> None:
     assert one_line(replace(OUTAGE, incidents=2)) == (
         "2026-11-27 00:00:00 UTC  queued 1284  due 0  in_flight 0  review 0  dead 0  incidents 2  "
-        "oldest 12 min  drain unknown  breaker open"
+        "oldest 12 min  drain unknown  circuit open"
     )
 
 
 @pytest.mark.parametrize(
     ("seen", "end"),
     [
-        (replace(QUIET, breaker=replace(CLOSED, store_ok=False)), "breaker unknown"),
-        (FORCED_OPEN, "breaker closed  override forced_open"),
-        (REJECTED, "breaker closed  rejected 1270"),
-        (replace(REJECTED, rejected=Rejected()), "breaker closed"),
+        (replace(QUIET, breaker=replace(CLOSED, store_ok=False)), "circuit unknown"),
+        (FORCED_OPEN, "circuit closed  override forced_open"),
+        (REJECTED, "circuit closed  rejected 1270"),
+        (replace(REJECTED, rejected=Rejected()), "circuit closed"),
         (ALARMED, "workers 0  warning no_worker"),
-        (replace(OUTAGE, workers=3), "breaker open  workers 3"),
+        (replace(OUTAGE, workers=3), "circuit open  workers 3"),
     ],
 )
 def test_a_line_for_a_log_ends_with_what_is_out_of_the_ordinary(seen: Backlog, end: str) -> None:
