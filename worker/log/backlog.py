@@ -127,7 +127,7 @@ class BacklogLog:
         rejected, drained = backlog.rejected.orders, backlog.drained_last_minute
         if rejected:
             return (
-                f"the payment service rejected {rejected:,} of them: `breakwall doctor` looks at the settings"
+                f"the payment service rejected {rejected:,} of them: `breakwall doctor` checks the settings"
             )
         if backlog.broker_messages is None:
             return "the broker does not answer"

@@ -80,5 +80,5 @@ def _what_to_correct(rejected: int) -> tuple[str, str]:
     which = "1 order when it was" if rejected == 1 else f"{rejected:,} orders when they were"
     return (
         f"[bold red]The payment service rejected {which} last tried[/]",
-        "check the path in BREAKWALL_PAYMENT_URL, and run doctor.",
+        "check BREAKWALL_PAYMENT_URL, its path too; run doctor.",
     )

@@ -18,7 +18,7 @@ NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive: waiting orders are n
 ALARMED = replace(OUTAGE, due=9, workers=0, breaker=CLOSED, warnings=(NO_WORKER,))
 REJECTIONS = (
     "[bold red]The payment service rejected 1,270 orders when they were last tried[/]: "
-    "check the path in BREAKWALL_PAYMENT_URL, and run doctor."
+    "check BREAKWALL_PAYMENT_URL, its path too; run doctor."
 )
 
 

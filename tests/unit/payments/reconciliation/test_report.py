@@ -198,7 +198,7 @@ def test_a_missing_column_is_named_with_those_that_there_are(missing: str) -> No
     with pytest.raises(UnreadableFileError) as caught:
         read(HEADER.replace(missing, "other") + GOOD)
     assert (caught.value.line, caught.value.field) == (1, missing)
-    assert "The file has " in caught.value.problem
+    assert f"Missing: {missing}" in caught.value.problem
     assert "other" in caught.value.problem
     assert f"--columns {missing}=…" in caught.value.problem
 
