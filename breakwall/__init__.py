@@ -1,4 +1,4 @@
-"""What producers and workers share. Of the rest only `cli`, `demo`, `up` and `doctor` import those."""
+"""Breakwall charges orders through a circuit breaker; orders wait in a queue. See `docs/architecture.md`."""
 
 # Imported first: it remembers what gevent had patched before.
 from breakwall.host import concurrency as concurrency

@@ -1,4 +1,4 @@
-"""The `breakwall` command: a file or folder named after each command; `app` mounts them.
+"""The `breakwall` command. A file or folder is named after each command; the other files are what commands share.
 
-May import every other part. Only `breakwall.entry` imports it.
+`app` mounts the commands. May import every other part. Only `breakwall.entry` imports it.
 """

@@ -1,4 +1,4 @@
 """`breakwall doctor`: checks everything that the settings name, and gives advice for each problem.
 
-It only reads: it creates, migrates and charges nothing. The command line imports `checks` and `findings`.
+It only reads: it creates, migrates and charges nothing. The command imports `checks`, `findings` and `machine`.
 """

@@ -1,4 +1,4 @@
 """This process's environment: patched threads and sockets, exhausted resources, file permissions.
 
-Of Breakwall it imports only `log_throttle`.
+Every part may import its modules. Of Breakwall it imports only `log_throttle`.
 """

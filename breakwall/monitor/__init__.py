@@ -1,4 +1,4 @@
 """One snapshot of the backlog, the circuit and the workers, with alarms. It only reads.
 
-May import payments, broker and breaker. Import from `monitor.backlog` and `monitor.alarms`.
+May import payments, broker, breaker and wiring. Import from `monitor.backlog` and `monitor.alarms`.
 """

@@ -89,32 +89,7 @@ class Order:
     Raises:
         InvalidOrderError: naming each unusable field.
 
-    A new field is optional: its default is None, because earlier callers, files and versions do not send it. Steps 1
-    and 2 are always needed. In brackets are the tests to extend, under ``tests/``.
-
-    1. Field: add it here, with a check in `_problems`, and to `StoredOrder`, both with the default None. A known order
-       in which it is empty does not conflict with one that has it: the known one may be older than the field.
-       [unit/payments/test_orders.py]
-    2. Column: add it to `db.schema.orders`, with the same name, nullable, with ``info=NEWEST``, and to a revision, see
-       `breakwall.migrations`. `ledger.accept` then stores it, and `ledger.queries` reads it. While the column is
-       missing, an order that has a value in it is refused with `SchemaError`. [contract/payments:
-       ledger/test_accept.py, db/test_revisions.py, operator/test_downgrade.py; unit/payments/test_budget.py]
-    3. Request, if the payment service gets it: add it to `gateways.base.ChargeRequest`, with the default None.
-       `ledger.claim.charge_request` passes ``getattr(order, NAME, None)``: a row may not have the column yet.
-       `gateways.http` then sends it unless it is None; another gateway must name it. The simulator ignores it.
-       [contract/producers/test_place.py, contract/worker/test_retry.py, integration/payments/gateways/test_http.py]
-    4. Rollout, if step 3 is done: workers are replaced before producers, and go back after them. A worker of the
-       version before sends the same key without the field. A service that compares bodies refuses that, and the order
-       goes to review. Say it in docs/operations.md, "To revision …", as for ``reference``.
-    5. Pruning deletes the field, unless you add its column to `known_keys` (in the same way and revision) and the field
-       to `PrunedOrder`, with the default None. An order that a late answer brings back has it from the request, or else
-       from `known_keys`. [contract/payments/ledger/test_pruning.py]
-    6. Import: `producers.order_files` reads it by its name. If it is no text, convert it there: CSV has only texts.
-       [unit/producers/test_order_files.py, integration/cli/orders/test_import_.py]
-    7. Commands: add an option to `cli.orders.place`, and a line to `cli.orders.order_fields.charged_fields` unless it
-       is None. JSON needs no change. [integration/cli/orders: test_place.py, test_show.py]
-    8. Texts: README.md; docs/states.md, "What names an order"; docs/reconciliation.md, "Importing orders";
-       docs/guarantees.md, "The key that is sent", which lists the body; CHANGELOG.md.
+    `docs/extending.md` lists what a new field needs.
     """
 
     user_id: str

@@ -111,3 +111,12 @@ def test_each_file_that_a_page_names_exists(page: Path) -> None:
 def source_files() -> list[Path]:
     folders = ("bench", "breakwall", "docs", "producers", "tests", "tools", "worker")
     return [*ROOT.glob("*.*"), *(file for folder in folders for file in (ROOT / folder).rglob("*.*"))]
+
+
+def test_each_name_of_the_code_that_the_guide_to_extending_names_is_in_the_code() -> None:
+    spans = re.findall(
+        r"`([A-Za-z_][\w.]*(?<!\.md)(?<!\.py))`", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    )
+    files = [file for file in source_files() if file.suffix == ".py"]
+    code = {word for file in files for word in re.findall(r"\w+", file.read_text(encoding="utf-8"))}
+    assert [span for span in spans if not set(span.split(".")) <= code] == []

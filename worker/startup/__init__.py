@@ -1,4 +1,4 @@
 """How a worker starts: its command-line options and the steps that Celery runs at its start and end.
 
-`breakwall.worker.app` and `breakwall.cli.worker` import from it.
+`worker.app`, `worker.celery` and the command `breakwall worker` import from it.
 """

@@ -2,22 +2,7 @@
 
 An application passes a store of its own to `CircuitBreaker`. It needs only the class; `Store` says what it must do.
 
-A new store of Breakwall needs, in this order:
-
-1. here a module with a class that has the methods of `Store` (`sync/store_protocol.py`) and a ``__repr__`` without the
-   URL, and `tests/unit/breaker/stores/test_KIND.py`;
-2. in `breakwall/urls/stores.py` its URL's scheme in `_CHECKS`, with the check for the settings; in `check_library_url`
-   what all programs must write; `urls/parameters.py` if the URL may have parameters; a row in `PLACES` of
-   `tests/unit/urls/test_secrets.py`;
-3. a branch in `store_from_url`, and its docstring; its library, if that is new, in `pyproject.toml` and
-   `breakwall/doctor/machine.py`;
-4. for a server: `tests/servers/KIND.py`, and its names in `__init__.py` and `__main__.py` beside it and in
-   `tests/conftest.py` (fixtures ``_KIND`` and ``KIND_server``, `SERVER_FIXTURES`, `SERVER_PARAMETERS`,
-   `pytest_report_header`); how to end its connections in `END_CONNECTIONS` of `tests/contract/breaker/test_stores.py`;
-5. a fixture ``KIND_url`` in `tests/conftest.py`, and the kind in `SHARED` of `tests/contract/breaker/conftest.py`. The
-   contract tests then run on it. If it is no server, `breakable` in `test_store_loss.py` must also know how to hang it;
-6. a row of `SERVERS` in `bench/breaker_stores.py`, and a counter of round trips in `ours` of `bench/breaker_shared.py`;
-7. the table "Stores" of `docs/breaker.md`, README's `BREAKER_STORE_URL`, and `CHANGELOG.md`.
+`docs/extending.md` lists what a new store of Breakwall needs.
 """
 
 from breakwall.breaker.stores.memory import MemoryStore

@@ -1,4 +1,4 @@
 """The default broker: a Valkey server that is a worker's child process.
 
-Import `EmbeddedBroker` and `start_embedded_broker` from `embedded.broker`.
+The worker imports `embedded.broker`. Commands read the server's state from `embedded.folder` and `embedded.server`.
 """

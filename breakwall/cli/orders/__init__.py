@@ -1,4 +1,4 @@
-"""`breakwall orders`: a file named after each command. Import `orders_app` from here."""
+"""`breakwall orders`: a file named after each command, and what several of them share. Import `orders_app`."""
 
 import typer
 

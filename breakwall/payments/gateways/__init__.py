@@ -1,6 +1,6 @@
 """Gateways charge: each turns one payment service's protocol into the words that all gateways share (`base`).
 
-Import `Gateway`, its answers and its profile from here. This package knows no order, no database, no breaker rule.
+`gateway_from_settings` builds the configured one. A gateway knows no database and no ledger.
 """
 
 from __future__ import annotations

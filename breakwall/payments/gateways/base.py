@@ -11,21 +11,7 @@ class Outcome(StrEnum):
     ``UNKNOWN``: the request may have reached the service, and no trustworthy answer came back. It has none of the
     properties that prove something: it is looked up first, unless its key protects it (`decisions.next_step`).
 
-    A new outcome takes two versions. A process also works on the tables of the revision before its own, and a CHECK
-    that does not know the outcome refuses the row: the answer would be lost. The first version knows the outcome; a
-    test fails for each step that is missing:
-
-    1. here a name of at most 16 characters, in each property that holds for it;
-    2. its properties in `tests/unit/payments/gateways/test_base.py`, its row in `docs/states.md`;
-    3. if it is final, its state in `payments.decisions.FINAL_STATES`, and a `LookupResult` that proves it. For an
-       answer that comes late, a state other than ``declined`` also needs its fact in `Progress` and its `Step`;
-    4. a migration (see `breakwall.migrations`) whose CHECK of ``attempts.outcome`` permits it. The largest table must
-       not be copied: 0004 shows how on PostgreSQL (`_replace_check`) and on SQLite (`_add_checked_to_sqlite`).
-
-    The version of the next migration gives the outcome, which no test demands: for HTTP in `charge_answers` and, if it
-    is final, in `lookup_answers`; in the table "What is trusted" of `docs/guarantees.md`; in CHANGELOG.md.
-
-    An outcome that means a charge is a larger change: only ``SUCCEEDED`` pays an order.
+    `docs/extending.md` lists what a new outcome needs.
     """
 
     SUCCEEDED = "succeeded"
