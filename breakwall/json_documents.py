@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from breakwall.breaker import BreakerStatus
     from breakwall.monitor.backlog import Backlog
+    from breakwall.payments.fleet.drain_control import DrainState
     from breakwall.payments.fleet.workers import Worker
     from breakwall.payments.incidents import StoredIncident
     from breakwall.payments.interventions import StoredIntervention
@@ -71,7 +72,21 @@ def backlog_document(backlog: Backlog) -> dict[str, Any]:
     """A snapshot's numbers and warnings. The broker's messages are null if it does not answer, for any reason."""
     fields = asdict(backlog)
     del fields["broker_awaits_worker"]
-    return {**fields, "at": backlog.at.isoformat(), "breaker": breaker_document(backlog.breaker)}
+    paused = None if backlog.paused is None else _document(backlog.paused)
+    return {
+        **fields,
+        "at": backlog.at.isoformat(),
+        "breaker": breaker_document(backlog.breaker),
+        "paused": paused,
+    }
+
+
+def drain_document(state: DrainState) -> dict[str, Any]:
+    """What operators have decided for the drain; ``paused`` and ``rate`` are null if nothing holds."""
+    return {
+        "paused": None if state.paused is None else _document(state.paused),
+        "rate": None if state.rate is None else _document(state.rate),
+    }
 
 
 def fleet_document(backlog: Backlog, fleet: Sequence[Worker] | None) -> dict[str, Any]:

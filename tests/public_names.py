@@ -13,5 +13,11 @@ BACKLOG_FIELDS = {
     "broker_messages",
     "breaker",
     "drain_eta_seconds",
+    "drain_eta_range_seconds",
+    "limit",
+    "in_hand",
+    "paused",
+    "rate",
+    "blocked_by",
 }
 """Fields of a backlog's document that monitoring may read."""

@@ -1,5 +1,6 @@
 """The Celery app and its one task, which works on the orders that a message names."""
 
+import functools
 import logging
 from typing import Any
 
@@ -28,6 +29,7 @@ def create_app(settings: Settings) -> Celery:
     app = IsolatedCelery(settings, current=True)
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange_messages.record
+    app.work_on_released = functools.partial(_retry, app.breakwall, released=True)
     app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
     app.steps["consumer"].add(WatchdogStep)
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
@@ -56,10 +58,11 @@ def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | l
     return outcomes
 
 
-def _retry(runtime: Runtime, order_id: str) -> str:
+def _retry(runtime: Runtime, order_id: str, **how: bool) -> str:
+    """``how`` is for `Retrier.run`."""
     started = runtime.monotonic()
     try:
-        status = runtime.exhaustion_retry.run(lambda: runtime.retrier.run(order_id))
+        status = runtime.exhaustion_retry.run(lambda: runtime.retrier.run(order_id, **how))
     except DatabaseUnavailableError as error:
         # Nothing is lost if the message is acknowledged: the order's row is unchanged, or its claim expires. Then
         # the dispatcher republishes the order.

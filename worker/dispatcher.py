@@ -16,10 +16,11 @@ FIRST_STEP = 10
 class Dispatcher:
     """Publishes due orders in `run_once`, which `DispatchLoop` repeats.
 
-    Of the breaker it reads only the status. While the circuit permits no calls, it publishes nothing and reads no due
-    order: a run then costs the same however long the queue is. ``depth`` gives the number of messages that wait at
-    the broker, or None if it does not answer. ``on_blocked`` is called in each run that the circuit blocks, because
-    such a worker is not idle; ``prune`` after each run that published less than a full batch.
+    Of the breaker it reads only the status. While the circuit permits no calls, or an operator has paused the drain
+    (``is_paused``), it publishes nothing and reads no due order: a run then costs the same however long the queue is.
+    ``depth`` gives the number of messages that wait at the broker, or None if it does not answer. ``on_blocked`` is
+    called in each such run, because the worker is not idle; ``prune`` after each run that published less than a full
+    batch.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Dispatcher:
         depth: Callable[[], int | None],
         settings: DispatchSettings,
         *,
+        is_paused: Callable[[], bool] = lambda: False,
         on_blocked: Callable[[], None] = lambda: None,
         prune: Callable[[], object] = lambda: None,
     ) -> None:
@@ -38,6 +40,7 @@ class Dispatcher:
         self._publisher = publisher
         self._depth = depth
         self._settings = settings
+        self._is_paused = is_paused
         self._on_blocked = on_blocked
         self._prune = prune
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
@@ -70,8 +73,9 @@ class Dispatcher:
         return sent
 
     def _room(self) -> int:
-        """How many orders may be published: few while the circuit probes, 0 if it is open or the broker is silent."""
-        allowed = self._allowed_messages(self._breaker.status().slots)
+        """How many orders may be published: few while the circuit probes, 0 if it may publish none."""
+        slots = 0 if self._is_paused() else self._breaker.status().slots
+        allowed = self._allowed_messages(slots)
         if allowed == 0:
             self._on_blocked()
             return 0

@@ -28,7 +28,8 @@ _REASONS = {
 class Retrier:
     """Claims an order, asks the breaker, and sends or looks up. Safe for threads.
 
-    ``timeout`` is the seconds that one request may take in total; ``monotonic`` is the gateway's clock too.
+    ``timeout`` is the seconds that one request may take in total; ``monotonic`` is the gateway's clock too. ``hold``
+    gives the seconds by which an order is deferred because of what operators decided; it may wait.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Retrier:
         breaker: CircuitBreaker,
         *,
         timeout: float,
+        hold: Callable[[], float] = lambda: 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._charger = charger
@@ -44,16 +46,17 @@ class Retrier:
         self._lookup = ChargeLookup(charger.gateway, self._known_charges, monotonic)
         self._breaker = breaker
         self._timeout = timeout
+        self._hold = hold
         self._monotonic = monotonic
 
-    def run(self, order_id: str) -> OrderStatus | None:
+    def run(self, order_id: str, *, released: bool = False) -> OrderStatus | None:
         """Work on one order. Returns its state afterwards; None if there was nothing to do.
 
-        A doubled, early or late message finds nothing to claim. While the circuit is open, an order is deferred in
-        one statement, without a claim. Raises `DatabaseUnavailableError`: the order is unchanged, or its claim
-        expires.
+        A doubled, early or late message finds nothing to claim. While the circuit is open or the drain is paused, an
+        order is deferred in one statement, without a claim. No pause holds a ``released`` order. Raises
+        `DatabaseUnavailableError`: the order is unchanged, or its claim expires.
         """
-        wait = self._breaker.status().retry_after
+        wait = self._breaker.status().retry_after or (0.0 if released else self._hold())
         if wait > 0:
             return OrderStatus.QUEUED if self._ledger.defer(order_id, self._deferral(wait)) else None
         claim = self._ledger.claim(order_id)

@@ -13,7 +13,9 @@ from breakwall.broker.publisher import Publisher
 from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.log_throttle import throttled
 from breakwall.payments.charging import Charger
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
+from breakwall.payments.fleet.released_orders import next_released
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
@@ -22,6 +24,10 @@ from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.background.heartbeat import Heartbeat
 from breakwall.worker.background.pruning import PruningStep
 from breakwall.worker.background.strange_messages import StrangeMessageRecorder
+from breakwall.worker.control.hold import Hold
+from breakwall.worker.control.rate import RateShare
+from breakwall.worker.control.reader import DrainStateReader
+from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.log.backlog import BacklogLog
@@ -61,7 +67,19 @@ class Runtime:
 
     @cached_property
     def retrier(self) -> Retrier:
-        return Retrier(self.charger, self.breaker, timeout=self.settings.payment_timeout)
+        hold = Hold(self.drain_state.is_paused, self.rate.wait_for_turn)
+        return Retrier(self.charger, self.breaker, timeout=self.settings.payment_timeout, hold=hold)
+
+    @cached_property
+    def drain_state(self) -> DrainStateReader:
+        return DrainStateReader(self.database, max_rate=self.settings.retry.max_rate)
+
+    @cached_property
+    def rate(self) -> RateShare:
+        return RateShare(lambda: self.drain_state.rate, lambda: self.drain_state.workers)
+
+    def released_orders(self, work_on: Callable[[str], object]) -> ReleasedOrders:
+        return ReleasedOrders(self.drain_state.is_paused, self._next_released, work_on)
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -78,6 +96,7 @@ class Runtime:
             self.publisher,
             self.depth,
             self.settings.dispatch,
+            is_paused=self.drain_state.is_paused,
             on_blocked=self.heartbeat.mark_busy,
             prune=self._prune(),
         )
@@ -111,6 +130,9 @@ class Runtime:
     @cached_property
     def strange_messages(self) -> StrangeMessageRecorder:
         return StrangeMessageRecorder(lambda: self.database)
+
+    def _next_released(self) -> str | None:
+        return self.database.read(lambda connection: next_released(connection, DATABASE_CLOCK))
 
     def start_embedded_broker(self) -> None:
         """Run the embedded broker, or use the one that another worker runs."""

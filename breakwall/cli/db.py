@@ -61,8 +61,7 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
     this version migrates the embedded database again, so stop those first, and start only the old version afterwards.
 
     It shows what it deletes, and asks for confirmation. Exits with 4 if there is neither --yes nor a terminal to ask
-    on, or while the keys of pruned orders are kept (BREAKWALL_RETENTION__KEYS_DAYS): they would be deleted, and such an
-    order would be charged again if it is placed again.
+    on, or while the queue is paused: the pause would be deleted, and workers would send the waiting orders.
     """
     from breakwall.payments.db.revisions import BEFORE, current_revision
     from breakwall.payments.operator.downgrade import downgrade, losses
@@ -71,12 +70,12 @@ def downgrade_database(yes: YesOption = False, output: OutputOption = Format.TEX
     with closing(_opened(load_settings())) as database:
         before = database.read(lambda connection: current_revision(connection.engine))
         lost = database.read(lambda connection: losses(connection.engine))
-        if not (yes or lost.keys or before == BEFORE):
+        if not (yes or lost.paused or before == BEFORE):
             check_attended(f"this deletes {lost}", "to confirm, add --yes")
             typer.confirm(f"This deletes {lost}. Continue?", abort=True, err=True)
         after = database.read(lambda connection: downgrade(connection.engine))
     was = "already; nothing was changed" if before == after else f"now; it was {before}. Deleted: {lost}"
-    document = {"before": before, "after": after, "strange_messages_lost": lost.strange_messages}
+    document = {"before": before, "after": after, "drain_actions_lost": lost.drain_actions}
     write_result(output, document, f"The orders database is at revision {after} {was}.")
 
 

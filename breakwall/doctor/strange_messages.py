@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from breakwall.doctor.findings import Finding, fine, problem
 from breakwall.payments.db.database import Database
-from breakwall.payments.fleet.strange_messages import StoredStrangeMessage, can_store, count_by_reason, newest
+from breakwall.payments.fleet.strange_messages import StoredStrangeMessage, count_by_reason, newest
 from breakwall.settings import Settings
 from breakwall.terminal.words import count, moment
 
@@ -40,8 +40,6 @@ UNKNOWN_CAUSE = ("the reason of some is unknown", "Read them in payments.retry.d
 
 def set_aside(opened: Database) -> Finding:
     """The messages that workers set aside. Raises DatabaseUnavailableError."""
-    if not opened.read(can_store):
-        return fine(NAME, "not kept until `breakwall db upgrade` has run")
     total, shown = opened.read(_stored)
     if not total:
         return fine(NAME, "none")

@@ -76,6 +76,9 @@ def _queue(seen: Backlog) -> list[Finding]:
         for alarm in seen.warnings
         if alarm.kind not in {AlarmKind.NO_WORKER, AlarmKind.STORE_LOST}  # other findings report these
     ]
+    if seen.paused is not None:
+        detail = f"paused by {seen.paused.actor}: {seen.paused.reason}. {_waiting(seen)}"
+        wrong.insert(0, problem(QUEUE, detail, "`breakwall queue resume` ends the pause."))
     return wrong or [fine(QUEUE, _waiting(seen).removesuffix("."))]
 
 

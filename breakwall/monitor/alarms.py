@@ -38,8 +38,8 @@ class Alarm:
     advice: str
 
 
-def alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
-    """All alarms, each cause before its consequences."""
+def alarms(counts: Counts, breaker: BreakerStatus, *, paused: bool = False) -> Iterator[Alarm]:
+    """All alarms, each cause before its consequences. ``paused``: an operator has paused the queue."""
     fleet = _Fleet(counts.fleet)
     if not breaker.store_ok:
         yield Alarm(
@@ -53,6 +53,8 @@ def alarms(counts: Counts, breaker: BreakerStatus) -> Iterator[Alarm]:
             "No worker is alive: waiting orders are not charged.",
             "Start one: `breakwall worker`.",
         )
+    if paused:
+        return  # It is intended that nothing moves.
     if _unprobed(counts, breaker, fleet):
         start = "Start a worker. A customer's next order is a probe as well."
         yield Alarm(

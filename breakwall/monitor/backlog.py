@@ -8,11 +8,16 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Self
 
+from sqlalchemy import Connection
+
 from breakwall.breaker import BreakerStatus, CircuitBreaker
-from breakwall.monitor.alarms import Alarm, alarms, refuses_all
+from breakwall.monitor.alarms import Alarm, alarms
 from breakwall.monitor.counts import Counts, OrderCounts, count
+from breakwall.monitor.drain_speed import is_read_only, mean_speed
+from breakwall.monitor.obstacles import Obstacle, limit_and_in_hand, obstacles
 from breakwall.payments.db.clock import Clock, DatabaseClock
 from breakwall.payments.db.database import Database
+from breakwall.payments.fleet.drain_control import DrainState, Pause, effective_rate, read_state
 from breakwall.payments.fleet.workers import Worker
 from breakwall.settings import Settings
 
@@ -24,11 +29,18 @@ class Backlog(OrderCounts):
     """One snapshot: the counts of the orders, the circuit, the broker, the workers and the alarms."""
 
     # Until the queue is empty at the speed of the last minute, if no order is added and none fails again; at least
-    # until the last waiting order is due. 0.0: no order waits. None: unknown, because the circuit is open or no
-    # order was drained in the last minute.
+    # until the last waiting order is due. 0.0: no order waits. None: unknown, because nothing moves or no order was
+    # drained in the last minute.
     drain_eta_seconds: float | None
+    # The same at the speed of the last minute and at the mean speed of the last ten minutes, the shorter time first.
+    drain_eta_range_seconds: tuple[float, float] | None = None
     broker_messages: int | None  # They wait at the broker; None: it does not answer.
     breaker: BreakerStatus
+    limit: int | None = None  # Calls that the whole fleet may have in progress at once; None: any number.
+    in_hand: int | None = None  # Calls that it has in progress; None: unknown.
+    paused: Pause | None = None  # An operator has paused the queue.
+    rate: float | None = None  # Orders a second that all workers together send at most; None: no limit.
+    blocked_by: tuple[Obstacle, ...] = ()  # Why no waiting order moves.
     workers: int | None = None  # The live ones; None: the database has no heartbeats yet.
     slots: int = 0  # Orders that the live workers process at the same time.
     workers_lacking: int = 0  # Live workers with an exhausted resource.
@@ -49,6 +61,7 @@ class Monitor:
     ]  # Messages that wait at the broker; None: it did not answer in a bounded time.
     _: KW_ONLY
     clock: Clock = field(default_factory=DatabaseClock)
+    max_rate: float | None = None  # The setting RETRY__MAX_RATE.
     on_close: Callable[[], None] | None = None
     is_started: Callable[[], bool] | None = (
         None  # Whether a broker runs: the embedded one needs a worker. None: yes.
@@ -63,7 +76,8 @@ class Monitor:
         depth = QueueDepth(settings)
         database, breaker = open_database(settings), open_breaker(settings)
         is_started = None if not settings.embedded_broker else settings.broker_socket.exists
-        return cls(database, breaker, depth, on_close=depth.close, is_started=is_started)
+        max_rate = settings.retry.max_rate
+        return cls(database, breaker, depth, max_rate=max_rate, on_close=depth.close, is_started=is_started)
 
     def snapshot(self) -> Backlog:
         """Take one snapshot. Raises DatabaseUnavailableError, or SchemaError at another revision."""
@@ -71,8 +85,10 @@ class Monitor:
 
     def snapshot_with_workers(self) -> tuple[Backlog, list[Worker] | None]:
         """Take one snapshot, with the workers that are alive or went silent in the last hour. Raises the same."""
-        counts = self.database.read(lambda connection: count(connection, self.clock))
-        seen = _backlog(counts, self.breaker.status(), self.depth())
+        counts, drain = self.database.read(
+            lambda connection: (count(connection, self.clock), _read_drain(connection, self.clock))
+        )
+        seen = _backlog(counts, drain, self.breaker.status(), self.depth(), self.max_rate)
         is_started = self.is_started
         # The broker's folder is read last: a user with a right to the database may have none to it.
         silent = seen.broker_messages is None and seen.workers == 0
@@ -87,25 +103,58 @@ class Monitor:
         self.database.close()
 
 
-def _backlog(counts: Counts, breaker: BreakerStatus, messages: int | None) -> Backlog:
+@dataclass(frozen=True, slots=True)
+class _Drain:
+    """What a snapshot reads beside the counts."""
+
+    state: DrainState
+    speed: float  # Orders a second, in the mean of the last minutes.
+    read_only: bool
+
+
+def _read_drain(connection: Connection, clock: Clock) -> _Drain:
+    return _Drain(read_state(connection, clock), mean_speed(connection, clock), is_read_only(connection))
+
+
+def _backlog(
+    counts: Counts, drain: _Drain, breaker: BreakerStatus, messages: int | None, max_rate: float | None
+) -> Backlog:
     alive = [worker for worker in counts.fleet or [] if worker.alive]
+    paused = drain.state.paused
+    blocked_by = obstacles(counts, breaker, messages, paused, read_only=drain.read_only)
+    eta = drain_eta(counts, stopped=any(obstacle.kind.stops for obstacle in blocked_by))
+    limit, in_hand = limit_and_in_hand(breaker)
     return Backlog(
         **{each.name: getattr(counts, each.name) for each in fields(OrderCounts)},
-        drain_eta_seconds=drain_eta(counts, stopped=refuses_all(breaker)),
+        drain_eta_seconds=eta,
+        drain_eta_range_seconds=drain_eta_range(counts, eta, drain.speed),
         broker_messages=messages,
         breaker=breaker,
+        limit=limit,
+        in_hand=in_hand,
+        paused=paused,
+        rate=effective_rate(drain.state, max_rate),
+        blocked_by=blocked_by,
         workers=None if counts.fleet is None else len(alive),
         slots=sum(worker.slots for worker in alive),
         workers_lacking=sum(worker.lacks is not None for worker in alive),
-        warnings=tuple(alarms(counts, breaker)),
+        warnings=tuple(alarms(counts, breaker, paused=paused is not None)),
     )
 
 
 def drain_eta(counts: Counts, *, stopped: bool) -> float | None:
-    """See `Backlog.drain_eta_seconds`; ``stopped``: the circuit refuses every payment."""
+    """See `Backlog.drain_eta_seconds`; ``stopped``: nothing moves."""
     if counts.queued == 0:
         return 0.0
     if stopped or counts.drained_last_minute == 0:
         return None
     seconds_per_order = max(counts.span, LEAST_SPAN) / counts.drained_last_minute
     return max(counts.queued * seconds_per_order, counts.last_due)
+
+
+def drain_eta_range(counts: Counts, eta: float | None, speed: float) -> tuple[float, float] | None:
+    """See `Backlog.drain_eta_range_seconds`; ``speed`` is the mean, in orders a second."""
+    if eta is None:
+        return None
+    mean = max(counts.queued / speed, counts.last_due) if speed > 0 else eta
+    return min(eta, mean), max(eta, mean)

@@ -21,6 +21,14 @@ class Action(StrEnum):
     SUSPECT = "suspect"
 
 
+class DrainAction(StrEnum):
+    """What a person did to the drain of the whole fleet."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    RATE = "rate"
+
+
 class InvalidAuthorError(Picklable, ValueError):
     """The author's name or reason cannot be stored; nothing was changed. ``field`` says which."""
 

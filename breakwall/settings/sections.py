@@ -31,6 +31,8 @@ class RetrySettings(SettingsSection):
     base: float = Field(1.0, gt=0, le=3600)
     cap: float = Field(600.0, gt=0, le=86_400)
     max_attempts: int = Field(30, ge=1, le=10_000)
+    # Orders a second that all workers together send at most; without it there is no limit.
+    max_rate: Annotated[Annotated[float, Field(gt=0, le=1_000_000)] | None, UNSET] = None
 
 
 class DispatchSettings(SettingsSection):

@@ -60,7 +60,7 @@ class Site:
         self.breaker = CircuitBreaker("payment", config, store, clock=lambda: self.seconds)
         self.ledger = Ledger(self.database, lease=LEASE, clock=self.clock)
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=3)
-        charger = Charger(self.gateway, self.ledger, policy, lambda: 1.0)  # type: ignore[arg-type]
+        self.charger = charger = Charger(self.gateway, self.ledger, policy, lambda: 1.0)  # type: ignore[arg-type]
         self.producer = OrderProducer(
             self.ledger, charger, self.breaker, self.publisher, timeout=TIMEOUT, jitter=lambda: 0.0
         )

@@ -31,6 +31,7 @@ COVERED: dict[str, str] = {
     "breakwall.cli.orders.order_fields": "tests/integration/cli/orders/test_show.py runs orders show",
     "breakwall.cli.orders.reconcile_output": "tests/integration/cli/orders/test_reconcile.py runs orders reconcile",
     "breakwall.cli.orders_database": "tests/integration/cli/orders/test_show.py runs orders show",
+    "breakwall.cli.queue.drain_state": "tests/integration/cli/queue/test_pause.py runs queue pause",
     "breakwall.cli.simulator": "tests/integration/simulator/test_process.py runs simulator",
     "breakwall.cli.up": "tests/acceptance/test_up.py runs up",
     "breakwall.crashpoints": "tests/chaos/test_crashes.py",

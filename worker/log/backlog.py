@@ -88,7 +88,7 @@ class BacklogLog:
             return
         amounts = self._database.read(amounts_by_currency)
         backlog = self._monitor.snapshot()
-        obstacle = _circuit_obstacle(backlog.breaker) or self._other_obstacle(backlog)
+        obstacle = _pause(backlog) or _circuit_obstacle(backlog.breaker) or self._other_obstacle(backlog)
         log.warning(
             "%s: %s; %s",
             *(what, _in_words(backlog, amounts), obstacle),
@@ -145,6 +145,11 @@ def _in_words(backlog: Backlog, amounts: Mapping[str, int]) -> str:
     money = ", ".join(show_money(amount, currency) for currency, amount in amounts.items())
     oldest = f"the oldest for {backlog.oldest_age_seconds:,.0f} s"
     return f"{backlog.queued:,} {orders_wait} ({backlog.due:,} due), {money}, {oldest}"
+
+
+def _pause(backlog: Backlog) -> str | None:
+    paused = backlog.paused
+    return None if paused is None else f"drain paused by {paused.actor}: {paused.reason}"
 
 
 def _circuit_obstacle(status: BreakerStatus) -> str | None:

@@ -8,7 +8,9 @@ from celery import bootsteps, signals
 from breakwall.broker.checks.run import check_queue
 from breakwall.broker.embedded.folder import BrokerNotStartedError
 from breakwall.broker.errors import WrongQueueError
+from breakwall.wiring import lease_seconds
 from breakwall.worker.background.dispatch_loop import DispatchLoop
+from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.exhaustion import replace_executor
 
 log = logging.getLogger("breakwall.worker")
@@ -43,22 +45,30 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
 
 
 class DispatcherStep(bootsteps.StartStopStep):
-    """Publish due orders from a thread of the worker: no second process is needed."""
+    """Publish due orders, and work on released ones, from threads of the worker: no second process is needed."""
 
     requires = (EmbeddedBrokerStep, "celery.worker.components:Pool", "celery.worker.components:Timer")
     loop: DispatchLoop | None = None
+    released: ReleasedOrders | None = None
 
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
         replace_executor(worker, runtime.exhaustion)
         self.loop = runtime.dispatch_loop()
         self.loop.start()
+        self.released = runtime.released_orders(worker.app.work_on_released)
+        self.released.start()
 
     def stop(self, worker: Any) -> None:
-        worker.app.breakwall.exhaustion_retry.end()
-        if self.loop is not None:
+        runtime = worker.app.breakwall
+        runtime.exhaustion_retry.end()
+        runtime.rate.end()
+        if self.loop is not None and self.released is not None:
             self.loop.ask_to_stop()
+            self.released.ask_to_stop()
             self.loop.join(10)
+            # A call in hand ends by its timeout, as those of the pool do.
+            self.released.join(lease_seconds(runtime.settings))
 
 
 class HeartbeatStep(bootsteps.StartStopStep):

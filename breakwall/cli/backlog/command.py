@@ -47,7 +47,7 @@ def backlog(
     within the limits, and 1 above a limit or if the database does not answer.
     """
     from breakwall.cli.backlog.fields import backlog_fields
-    from breakwall.cli.backlog.sentences import verdict, warnings
+    from breakwall.cli.backlog.sentences import obstacles, verdict, warnings
     from breakwall.monitor.backlog import Monitor
     from breakwall.settings import load_settings
 
@@ -58,7 +58,8 @@ def backlog(
             _watch(monitor, interval or INTERVAL, limits, output)
         else:
             snapshot = monitor.snapshot()
-            lines = (verdict(snapshot), *warnings(snapshot), *field_lines(backlog_fields(snapshot)))
+            sentences = (verdict(snapshot), *obstacles(snapshot), *warnings(snapshot))
+            lines = (*sentences, *field_lines(backlog_fields(snapshot)))
             write_result(output, backlog_document(snapshot), *lines)
             _check(snapshot, limits)
 

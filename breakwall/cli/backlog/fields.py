@@ -1,7 +1,7 @@
 """A snapshot's numbers as Rich markup: as named fields, and on one line for a log."""
 
-from breakwall.breaker import CircuitState
 from breakwall.cli.breaker_text import admission, override_with_reason
+from breakwall.cli.queue.drain_state import paused_by
 from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.backlog import Backlog
 from breakwall.terminal.output import plain
@@ -24,6 +24,12 @@ def backlog_fields(snapshot: Backlog, *, brief: bool = False) -> dict[str, str]:
         else "unknown: its store does not answer",
         "incidents": _incidents(snapshot.incidents, brief=brief),
     }
+    if snapshot.paused is not None:
+        fields["paused"] = paused_by(snapshot.paused)
+    if snapshot.rate is not None:
+        fields["rate"] = f"at most {snapshot.rate:,.12g} orders a second"
+    if snapshot.limit is not None:
+        fields["limit"] = f"{count(snapshot.limit, 'call')} at once{_in_hand(snapshot)}"
     if override := override_with_reason(snapshot.breaker):
         fields["override"] = override
     if snapshot.rejected.orders:
@@ -50,6 +56,8 @@ def one_line(snapshot: Backlog) -> str:
         numbers["workers"] = snapshot.workers
     if snapshot.breaker.override is not None:
         numbers["override"] = snapshot.breaker.override.mode.value
+    if snapshot.blocked_by:
+        numbers["blocked_by"] = ",".join(obstacle.kind.value for obstacle in snapshot.blocked_by)
     if snapshot.rejected.orders:
         numbers["rejected"] = snapshot.rejected.orders
     if snapshot.warnings:
@@ -75,11 +83,17 @@ def _needs_a_person(snapshot: Backlog) -> str:
 
 def _drain(snapshot: Backlog) -> str:
     if snapshot.drain_eta_seconds is None:
-        stopped = snapshot.breaker.state is CircuitState.OPEN
-        return f"unknown: {'the circuit is open' if stopped else 'none was drained in the last minute'}"
+        stopped = any(obstacle.kind.stops for obstacle in snapshot.blocked_by)
+        return f"unknown: {'nothing moves' if stopped else 'none was drained in the last minute'}"
     if snapshot.queued == 0:
         return "nothing to drain"
-    return f"about {duration(snapshot.drain_eta_seconds)}, if no order is added"
+    shortest, longest = map(duration, snapshot.drain_eta_range_seconds or (snapshot.drain_eta_seconds,) * 2)
+    about = shortest if shortest == longest else f"{shortest} to {longest}"
+    return f"about {about}, if no order is added"
+
+
+def _in_hand(snapshot: Backlog) -> str:
+    return "" if snapshot.in_hand is None else f", {snapshot.in_hand:,} in progress"
 
 
 def _workers(snapshot: Backlog) -> str:

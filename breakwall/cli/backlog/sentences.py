@@ -2,8 +2,9 @@
 
 from breakwall.breaker import CircuitState
 from breakwall.cli.breaker_text import override_mode, override_with_actor
-from breakwall.monitor.alarms import refuses_all
+from breakwall.monitor.alarms import AlarmKind, refuses_all
 from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.obstacles import ObstacleKind
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import count, duration, state
 
@@ -22,7 +23,7 @@ def screen_lines(snapshot: Backlog) -> list[str]:
     if snapshot.rejected.orders:
         wrong, what_to_do = _what_to_correct(snapshot.rejected.orders)
         lines += [f"{wrong}.", f"  → {what_to_do[0].upper()}{what_to_do[1:]}"]
-    return [*lines, *warnings(snapshot)]
+    return [*lines, *obstacles(snapshot), *warnings(snapshot)]
 
 
 def warnings(snapshot: Backlog) -> list[str]:
@@ -32,6 +33,15 @@ def warnings(snapshot: Backlog) -> list[str]:
         for alarm in snapshot.warnings
         for line in (f"[bold red]{plain(alarm.message)}[/]", f"  → {plain(alarm.advice)}")
     ]
+
+
+def obstacles(snapshot: Backlog) -> list[str]:
+    """Why nothing moves, on one line; no line if the other sentences say it all."""
+    said = {ObstacleKind.CIRCUIT_OPEN, ObstacleKind.FORCED_OPEN}
+    if any(alarm.kind is AlarmKind.NO_WORKER for alarm in snapshot.warnings):
+        said.add(ObstacleKind.NO_WORKER)
+    why = "; ".join(plain(one.message) for one in snapshot.blocked_by if one.kind not in said)
+    return [f"[bold]Nothing moves[/]: {why}."] if why else []
 
 
 def _waiting(snapshot: Backlog) -> str:

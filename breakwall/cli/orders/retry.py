@@ -91,6 +91,9 @@ def retry(
     on. It works in short transactions. If it is stopped, run it again: it retries the rest. The workers decide how
     fast the orders are then charged.
 
+    While the queue is paused, a named order is released: workers work on it nevertheless, until it has finished or the
+    pause ends. Orders that --all retries wait for the end of the pause.
+
     Exits with 3 and changes nothing if a name has no order. Exits with 4 and changes nothing if a name is one order's
     id and another order's key: then add --id or --key, which applies to all names. Exits with 4 if an order's state
     does not allow it; that order stays as it is.

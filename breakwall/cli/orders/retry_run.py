@@ -9,6 +9,7 @@ from breakwall.cli.orders.order_fields import order_lines
 from breakwall.cli.orders.retry_text import (
     DISPUTED,
     Rules,
+    during_a_pause,
     outlook,
     preview_fields,
     retried_sentence,
@@ -19,6 +20,7 @@ from breakwall.json_documents import order_document
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import Database
 from breakwall.payments.decisions import next_step
+from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.progress import progress_of
 from breakwall.payments.ledger.queries import Naming, get_order
@@ -91,6 +93,9 @@ class RetryRun:
             self.database, order_id, self.author, by=Naming.ID, looks_up=looks_up, uncharged=evidence
         )
 
+    def _during_a_pause(self, *, released: bool) -> list[str]:
+        return during_a_pause(DrainControl(self.database).read(), released=released)
+
     def _one(self, before: StoredOrder, evidence: str | None) -> None:
         order = self._retry(before.id, evidence)
         if self.output is Format.JSON:
@@ -104,6 +109,7 @@ class RetryRun:
         say(
             f"It is due now, with {self.rules.budget}; its retry_count continues.",
             outlook(step, progress, rotated=rotated, vouched_for=vouched_for),
+            *self._during_a_pause(released=True),
             *order_lines(order),
         )
 
@@ -130,7 +136,8 @@ class RetryRun:
             "refused": [{"id": order_id, "problem": problem} for order_id, problem in refused.items()],
         }
         sentence = retried_sentence(len(retried), self.rules) if retried else "No order was retried."
-        write_result(self.output, document, sentence)
+        pause = self._during_a_pause(released=True) if retried else []
+        write_result(self.output, document, sentence, *pause)
 
     def _summarise(self, done: list[RetriedBatch], *, finished: bool) -> None:
         retried = sum(batch.retried for batch in done)
@@ -139,6 +146,7 @@ class RetryRun:
         lines = []
         if retried:
             lines.append(retried_sentence(retried, self.rules))
+            lines += self._during_a_pause(released=False)
         elif finished and not changed and not to_be_resolved:
             lines.append("No order matches; nothing was changed.")
         if changed:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from breakwall.cli.queue.drain_state import paused_by
 from breakwall.payments.decisions import Progress, Step
+from breakwall.payments.fleet.drain_control import DrainState
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.operator.bulk_retry import Preview
 from breakwall.payments.retry_policy import RetryPolicy
@@ -51,6 +53,17 @@ def retried_sentence(number: int, rules: Rules) -> str:
         f"{count(number, 'order')} {was} retried and {is_} due now. Each has {rules.budget}; its retry_count "
         f"continues. An order that may have been charged {outlook_of_unresolved(rules.profile)}."
     )
+
+
+def during_a_pause(state: DrainState, *, released: bool) -> list[str]:
+    """What a pause of the queue means for the retried orders; nothing without one. ``released``: they were named."""
+    if state.paused is None:
+        return []
+    if released:
+        effect = "what is named here is released, and worked on nevertheless; no other order is"
+    else:
+        effect = "they wait until `breakwall queue resume`. To release single ones, retry them by name"
+    return [f"The queue is paused {paused_by(state.paused)}.", f"{effect[0].upper()}{effect[1:]}."]
 
 
 def outlook(step: Step, progress: Progress, *, rotated: bool, vouched_for: bool) -> str:

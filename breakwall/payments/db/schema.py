@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from breakwall.payments.db.clock import UtcDateTime
 from breakwall.payments.gateways.base import Advice, Outcome
 from breakwall.payments.incidents import IncidentKind
-from breakwall.payments.interventions import Action
+from breakwall.payments.interventions import Action, DrainAction
 from breakwall.payments.orders import OrderStatus
 from breakwall.texts import MAX_LENGTH
 
@@ -268,4 +269,48 @@ strange_messages = Table(
     Column("headers", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("size", BigInteger, nullable=False),  # Bytes of the whole body.
+)
+
+# What operators have decided for the drain of the whole fleet. One row at most; without it nothing was ever decided.
+drain_control = Table(
+    "drain_control",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # Empty while the drain is not paused. After `paused_until` the pause is over.
+    Column("paused_at", UtcDateTime),
+    Column("paused_until", UtcDateTime),
+    Column("paused_by", String(MAX_LENGTH)),
+    Column("pause_reason", Text),
+    # Orders a second, for all workers together. Empty: no limit.
+    Column("rate", Float),
+    Column("rate_at", UtcDateTime),
+    Column("rate_by", String(MAX_LENGTH)),
+    Column("rate_reason", Text),
+    CheckConstraint("id = 1", name="there_is_one"),
+    CheckConstraint("(paused_at IS NULL) = (paused_by IS NULL)", name="a_pause_has_an_actor"),
+    CheckConstraint("(rate IS NULL) = (rate_by IS NULL)", name="a_rate_has_an_actor"),
+    CheckConstraint("rate > 0", name="rate_is_positive"),
+)
+
+# Each change of `drain_control`: only appended.
+drain_actions = Table(
+    "drain_actions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("actor", String(MAX_LENGTH), nullable=False),
+    Column("reason", Text),
+    Column("until", UtcDateTime),  # When a pause ends by itself.
+    Column("rate", Float),
+    _one_of("action", DrainAction),
+)
+
+# The orders that are worked on although the drain is paused. The next pause and the next resume empty the table.
+released_orders = Table(
+    "released_orders",
+    metadata,
+    # No foreign key: pruning an order must not wait for a person's action.
+    Column("order_id", String(32), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
 )

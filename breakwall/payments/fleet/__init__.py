@@ -1,4 +1,4 @@
-"""The fleet in the database: the heartbeats of the workers, and the strange messages that they set aside.
+"""The fleet in the database: the workers' heartbeats, the strange messages that they set aside, the drain's control.
 
-The worker, the monitor, the doctor and the commands may import its two modules.
+The worker, the monitor, the doctor, the commands and `payments.operator` may import its modules.
 """

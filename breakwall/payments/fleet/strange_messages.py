@@ -9,8 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, select
 
 from breakwall.payments.db.clock import DATABASE_CLOCK
-from breakwall.payments.db.database import Database, SchemaError
-from breakwall.payments.db.revisions import has_table
+from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import strange_messages
 from breakwall.texts import visible
 
@@ -34,7 +33,7 @@ class StoredStrangeMessage:
 def store_messages(database: Database, messages: Sequence[tuple[str, object, object]]) -> None:
     """Store each message's reason, headers and body, and delete the oldest messages beyond `MAX_KEPT`.
 
-    Raises `DatabaseUnavailableError` if nothing was stored; also if the database does not have the table yet.
+    Raises `DatabaseUnavailableError` if nothing was stored.
     """
 
     def work(connection: Connection) -> None:
@@ -46,19 +45,6 @@ def store_messages(database: Database, messages: Sequence[tuple[str, object, obj
 
     # No crash point, and neither is `clear`: no order changes.
     database.write(work, name="keep_strange")
-
-
-def can_store(connection: Connection) -> bool:
-    """Whether the database has the table; one of the version before does not."""
-    return has_table(connection, strange_messages.name)
-
-
-def check_can_store(connection: Connection) -> None:
-    """Raise `SchemaError` if the database does not have the table."""
-    if not can_store(connection):
-        raise SchemaError(
-            "the database has no table for strange messages before its next revision: run `breakwall db upgrade`"
-        )
 
 
 def newest(connection: Connection, *, limit: int) -> list[StoredStrangeMessage]:

@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, func, select, text
 
 from breakwall.migrations import HEAD
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.errors import SchemaError
 from breakwall.payments.db.lock_timeouts import NO_TIMEOUTS
 from breakwall.payments.db.migrate import alembic_config
 from breakwall.payments.db.migration_lock import migration_engine, migration_lock
 from breakwall.payments.db.migration_steps import MigrationSteps
 from breakwall.payments.db.revisions import BEFORE, check_schema, current_revision
-from breakwall.payments.db.schema import known_keys, strange_messages, workers
+from breakwall.payments.db.schema import drain_actions, drain_control, released_orders
 from breakwall.payments.db.sqlite import READ_ONLY
+from breakwall.payments.fleet.drain_control import read_state
 from breakwall.payments.operator.locking import RefusedError
 
-_DROPPED = (strange_messages, workers, known_keys)
+_DROPPED = (released_orders, drain_actions, drain_control)
 
-_HAS_KEYS = (
-    "orders were pruned, and the table known_keys, which has their keys, would be dropped: an order that is placed "
-    "again would be charged again. Nothing was changed. You can go back only before the first pruning, or after the "
-    "last of these keys has expired (BREAKWALL_RETENTION__KEYS_DAYS)"
+_IS_PAUSED = (
+    "the queue is paused, and the table drain_control, which says so, would be dropped: workers would send the waiting "
+    "orders. Nothing was changed. Resume it first (`breakwall queue resume`); to keep the payment service free, stop "
+    "the workers, or use `breakwall breaker force-open`"
 )
 
 
@@ -31,14 +33,15 @@ _HAS_KEYS = (
 class Losses:
     """What is lost with the tables of the newest revision."""
 
-    # There are keys of pruned orders. Without them an order that is placed again is charged again.
-    keys: bool = False
-    strange_messages: int = 0  # Messages that were set aside for a person to read.
+    paused: bool = False  # The drain is paused. Without the table it would continue.
+    rate: float | None = None  # The highest rate that an operator has set, in orders a second.
+    drain_actions: int = 0  # Rows of the history of pauses and rates.
 
     def __str__(self) -> str:
-        number, heartbeats = self.strange_messages, "the workers' heartbeats, which come again by themselves"
-        messages = "1 strange message" if number == 1 else f"{number:,} strange messages"
-        return f"{heartbeats}, and {messages}" if number else heartbeats
+        number = self.drain_actions
+        history = "1 row" if number == 1 else f"{number:,} rows"
+        rate = "" if self.rate is None else f", and the limit of {self.rate:,.12g} orders a second"
+        return f"{history} of the history of `breakwall queue pause`, `resume` and `rate`{rate}"
 
 
 def losses(engine: Engine) -> Losses:
@@ -52,22 +55,19 @@ def downgrade(engine: Engine) -> str:
     """Take the database back from `HEAD` to `BEFORE`, and return that. One at `BEFORE` stays as it is.
 
     It is one short transaction. If another transaction holds one of the tables, it gives way and is tried again; in
-    the end it raises `MigrationBlockedError`. Raises `RefusedError` if there are keys of pruned orders, and
-    `SchemaError` at any other revision. After an error nothing was changed.
+    the end it raises `MigrationBlockedError`. Raises `RefusedError` while the drain is paused, and `SchemaError` at any
+    other revision. After an error nothing was changed.
     """
     check_schema(engine)
     with migration_engine(engine) as own, migration_lock(own) as check_lock, own.connect() as connection:
         connection.execution_options(**{NO_TIMEOUTS: True})
         steps = MigrationSteps(connection, check_lock, command="breakwall db downgrade")
-        return steps.run_short(_downgrade, "orders", *(table.name for table in _DROPPED))
+        return steps.run_short(_downgrade, *(table.name for table in _DROPPED))
 
 
 def _downgrade(connection: Connection) -> str:
     from alembic import command
 
-    if connection.dialect.name == "postgresql":
-        # From here on no process prunes. On SQLite the transaction has locked everything.
-        connection.execute(text("LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE"))
     revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if revision == BEFORE:
         return BEFORE
@@ -76,13 +76,17 @@ def _downgrade(connection: Connection) -> str:
             f"the orders database is at revision {revision}, of the version after this one: "
             "take it back with that version's `breakwall db downgrade`"
         )
-    if _losses(connection).keys:
-        raise RefusedError(_HAS_KEYS)
+    if connection.dialect.name == "postgresql":
+        # From here on no process pauses the drain. On SQLite the transaction has locked everything.
+        connection.execute(text("LOCK TABLE drain_control IN SHARE ROW EXCLUSIVE MODE"))
+    if _losses(connection).paused:
+        raise RefusedError(_IS_PAUSED)
     command.downgrade(alembic_config(connection), BEFORE)
     return BEFORE
 
 
 def _losses(connection: Connection) -> Losses:
-    keys = connection.scalar(select(select(known_keys.c.order_id).exists()))
-    kept = connection.scalar(select(func.count()).select_from(strange_messages))
-    return Losses(bool(keys), kept or 0)
+    state = read_state(connection, DATABASE_CLOCK)
+    actions = connection.scalar(select(func.count()).select_from(drain_actions))
+    rate = None if state.rate is None else state.rate.per_second
+    return Losses(state.paused is not None, rate, actions or 0)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, and_, exists, select, update
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.fleet.released_orders import release
 from breakwall.payments.interventions import UNNAMED, Action, Author
 from breakwall.payments.ledger.attempt_conditions import KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.audit import record_interventions
@@ -53,9 +54,10 @@ def retry_order(
 ) -> StoredOrder:
     """Make an order due at once, with a whole new budget of attempts, and return it. ``retry_count`` continues.
 
-    An unknown attempt is still looked up before anything is sent. ``uncharged`` (up to 255 characters): how it is known
-    that nothing was charged under the order's key; the order then gets a new one. Raises as `get_order`, and
-    `RefusedError`: also if there is a key conflict, or if an attempt may have charged under a key to be rotated.
+    An unknown attempt is still looked up before anything is sent. While the drain is paused, the order is released:
+    workers work on it nevertheless. ``uncharged`` (up to 255 characters): how it is known that nothing was charged
+    under the order's key; the order then gets a new one. Raises as `get_order`, and `RefusedError`: also if there is a
+    key conflict, or if an attempt may have charged under a key to be rotated.
     """
     order = get_order(database, name, by)
 
@@ -66,6 +68,7 @@ def retry_order(
         if uncharged is not None:
             _rotate_key(connection, before)
         requeue(connection, clock, [before], author, looks_up=looks_up, evidence=uncharged)
+        release(connection, clock, order.id)
         return stored_order(connection, orders.c.id == order.id)
 
     return database.write(work, name="retry")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from unittest.mock import Mock
+
 import pytest
 
 from breakwall import crashpoints
@@ -11,6 +14,7 @@ from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, Gatewa
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.orders import OrderStatus
 from breakwall.worker import retry
+from breakwall.worker.retry import Retrier
 from tests.contract.site import LEASE, TIMEOUT, Site, order
 from tests.gateway import ABSENT, DECLINED, DOWN, FOUND, KEYED, LOST, NO_ANSWER, PAID
 
@@ -42,6 +46,36 @@ def test_retry_count_is_in_the_database_before_the_retry_is_sent(site: Site) -> 
     site.gateway.during = lambda: seen.append(site.get().retry_count)
     site.retrier.run(order_id)
     assert seen == [1]
+
+
+def test_an_order_that_is_held_is_deferred_without_a_claim(site: Site) -> None:
+    order_id = queued(site)
+    paused = Retrier(site.charger, site.breaker, timeout=TIMEOUT, hold=lambda: 1.0)
+    assert paused.run(order_id) is OrderStatus.QUEUED
+    held = site.get()
+    assert (held.deferral_count, held.retry_count, site.outcomes()) == (1, 0, [])
+    assert held.next_attempt_at is not None
+    assert held.next_attempt_at >= site.clock.now + timedelta(seconds=1)
+    assert site.gateway.charged == []
+
+
+def test_nothing_holds_a_released_order_but_the_circuit(site: Site) -> None:
+    order_id = queued(site)
+    paused = Retrier(site.charger, site.breaker, timeout=TIMEOUT, hold=lambda: 1.0)
+    site.open_circuit()
+    assert paused.run(order_id, released=True) is OrderStatus.QUEUED
+    assert site.gateway.charged == []
+    site.advance(60.0)
+    site.gateway.answers.append(PAID)
+    assert paused.run(order_id, released=True) is OrderStatus.PAID
+
+
+def test_an_order_does_not_wait_for_its_turn_while_the_circuit_is_open(site: Site) -> None:
+    order_id = queued(site)
+    site.open_circuit()
+    hold = Mock(return_value=0.0)
+    Retrier(site.charger, site.breaker, timeout=TIMEOUT, hold=hold).run(order_id)
+    hold.assert_not_called()
 
 
 def test_a_doubled_message_charges_nothing(site: Site) -> None:

@@ -156,3 +156,11 @@ def test_an_override_decides_before_the_computed_state_whether_all_is_refused(
     computed: BreakerStatus, mode: OverrideMode | None, refuses: bool
 ) -> None:
     assert refuses_all(replace(computed, override=FORCED[mode] if mode else None)) is refuses
+
+
+def test_a_pause_raises_no_alarm_about_what_it_holds() -> None:
+    seen = replace(WAITING, fleet=[IDLE])
+    assert [alarm.kind for alarm in alarms(seen, CLOSED)] == [AlarmKind.NOTHING_COMPLETED]
+    assert list(alarms(seen, CLOSED, paused=True)) == []
+    without_worker = alarms(replace(seen, fleet=[SILENT]), HALF_OPEN, paused=True)
+    assert [alarm.kind for alarm in without_worker] == [AlarmKind.NO_WORKER]

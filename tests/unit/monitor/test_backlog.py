@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from breakwall.monitor.backlog import drain_eta
+from breakwall.monitor.backlog import drain_eta, drain_eta_range
 from tests.unit.monitor.snapshots import CALM
 
 
@@ -26,3 +26,20 @@ def test_the_time_to_drain(
 ) -> None:
     counts = replace(CALM, queued=queued, drained_last_minute=drained, span=span, last_due=last_due)
     assert drain_eta(counts, stopped=stopped) == eta
+
+
+@pytest.mark.parametrize(
+    ("eta", "speed", "last_due", "expected"),
+    [
+        (None, 2.0, 0.0, None),
+        (0.0, 0.0, 0.0, (0.0, 0.0)),
+        (10.0, 0.0, 0.0, (10.0, 10.0)),
+        (10.0, 4.0, 0.0, (5.0, 10.0)),
+        (10.0, 1.0, 0.0, (10.0, 20.0)),
+        (10.0, 4.0, 8.0, (8.0, 10.0)),
+    ],
+)
+def test_the_range_is_between_the_last_minute_and_the_mean(
+    eta: float | None, speed: float, last_due: float, expected: tuple[float, float] | None
+) -> None:
+    assert drain_eta_range(replace(CALM, queued=20, last_due=last_due), eta, speed) == expected

@@ -18,6 +18,7 @@ class FakeSite:
 
     waiting: list[str] = field(default_factory=lambda: [f"order-{n}" for n in range(1000)])
     slots: int | None = None
+    paused: bool = False
     depth: int | None = 0
     broker_takes: int = 10_000
     published: list[str] = field(default_factory=list)
@@ -36,6 +37,7 @@ class FakeSite:
             self,
             lambda: self.depth,
             DispatchSettings(**{"batch": 100, "window": 500, **settings}),
+            is_paused=lambda: self.paused,
             on_blocked=self.count_blocked,
             prune=self.prune,
         )
@@ -99,6 +101,15 @@ def test_only_a_circuit_that_refuses_makes_a_waiting_worker_busy(site: FakeSite)
         site.slots, site.depth = slots, depth
         dispatcher.run_once()
     assert site.blocked == 1
+
+
+def test_a_paused_drain_is_left_alone_and_is_let_out_in_growing_steps_after_it(site: FakeSite) -> None:
+    dispatcher = site.grown_dispatcher()
+    site.paused, before = True, site.due_reads
+    assert [dispatcher.run_once() for _ in range(3)] == [0, 0, 0]
+    assert (site.due_reads, site.blocked, site.published) == (before, 3, [])
+    site.paused = False
+    assert [dispatcher.run_once() for _ in range(3)] == [10, 20, 40]
 
 
 def test_each_step_counts_what_still_waits_at_the_broker(site: FakeSite) -> None:

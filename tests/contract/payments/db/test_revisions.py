@@ -16,6 +16,7 @@ from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.revisions import check_schema, missing_columns, without_missing_columns
 from breakwall.payments.db.schema import NEWEST, known_keys, orders
 from breakwall.payments.decisions import Decision, Progress
+from breakwall.payments.fleet.drain_control import DrainControl, DrainState
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.keys import derive_charge_key
 from breakwall.payments.ledger import pruned_orders
@@ -126,25 +127,22 @@ def prune(site: Site) -> int:
 
 def test_a_table_that_a_migration_makes_is_used_without_a_restart(site: Site) -> None:
     go_back(site)
-    site.gateway.answers.extend([DECLINED, PAID])
-    site.producer.place(order())
-    with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
-        prune(site)
+    control = DrainControl(site.database, clock=site.clock)
+    assert control.read() == DrainState()
+    for change in (lambda: control.pause(ANNA), lambda: control.set_rate(ANNA, 5.0)):
+        with pytest.raises(SchemaError, match="run `breakwall db upgrade`"):
+            change()
     upgrade(site.database.engine)
-    site.advance(100)
-    assert prune(site) == 1
-    assert site.producer.place(order()).replayed, "it would be charged, though its key is known"
+    assert control.pause(ANNA) == control.read() != DrainState()
 
 
 def test_a_table_that_a_downgrade_drops_is_no_longer_used(site: Site) -> None:
-    site.gateway.answers.extend([PAID, PAID])
-    site.producer.place(order("cart-1"))
-    assert prune(site) == 0, "and it knows now that the table exists"
+    control = DrainControl(site.database, clock=site.clock)
+    control.set_rate(ANNA, 5.0)
+    site.producer.enqueue([order()])
     go_back(site)
-    site.open_circuit()
-    assert site.producer.place(order("cart-2")).status == "queued"
-    site.breaker_forgets()
-    assert site.get("cart-2").status is OrderStatus.QUEUED
+    assert control.read() == DrainState()
+    assert site.people.retry("cart-1", ANNA).status is OrderStatus.QUEUED
 
 
 @pytest.fixture

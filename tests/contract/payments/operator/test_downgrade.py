@@ -13,13 +13,14 @@ from breakwall.payments.db.database import SchemaError
 from breakwall.payments.db.migrate import upgrade
 from breakwall.payments.db.migration_steps import MigrationBlockedError
 from breakwall.payments.db.revisions import AFTER, BEFORE, current_revision
-from breakwall.payments.ledger.pruning import Pruning
+from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.operator.downgrade import Losses, downgrade, losses
 from breakwall.payments.operator.locking import RefusedError
 from breakwall.payments.orders import OrderStatus
 from tests.contract.payments.db.rolling import stand_at
+from tests.contract.people import ANNA
 from tests.contract.site import Site, order
-from tests.gateway import DECLINED, PAID
+from tests.gateway import PAID
 
 
 class TestGoingBack:
@@ -33,10 +34,10 @@ class TestGoingBack:
     def test_gives_way_to_a_transaction_that_holds_a_table_and_names_it(self, site: Site) -> None:
         """Every writer has waited for 5 s behind it, and it said "does not answer"."""
         engine = site.database.engine
-        told, locks = "table orders.*another process has been writing.*breakwall db downgrade", ()
+        told, locks = "table released_orders.*another process has been writing.*breakwall db downgrade", ()
         if engine.dialect.name == "postgresql":
-            told = r"table workers.*of 'a report'.*breakwall db downgrade"
-            locks = "SET LOCAL application_name = 'a report'", "LOCK TABLE workers IN ACCESS SHARE MODE"
+            told = r"table drain_actions.*of 'a report'.*breakwall db downgrade"
+            locks = "SET LOCAL application_name = 'a report'", "LOCK TABLE drain_actions IN ACCESS SHARE MODE"
         with (
             mock.patch.object(migration_steps, "STEP_TIMEOUT", 0.0),
             mock.patch.object(sqlite, "LOCK_TIMEOUT", 0.1),
@@ -55,25 +56,23 @@ class TestGoingBack:
         assert losses(site.database.engine) == Losses()
 
     def test_says_what_is_lost(self, site: Site) -> None:
-        row = "INSERT INTO strange_messages VALUES (1, '2026-01-01 12:00:00', 'no JSON', '', '', 7)"
-        with site.database.engine.begin() as connection:
-            connection.execute(text(row))
-        assert losses(site.database.engine) == Losses(strange_messages=1)
-        assert "1 strange message" in str(losses(site.database.engine))
+        DrainControl(site.database, clock=site.clock).set_rate(ANNA, 5.0)
+        assert losses(site.database.engine) == Losses(rate=5.0, drain_actions=1)
+        assert "1 row of the history" in str(losses(site.database.engine))
+        assert "5 orders a second" in str(losses(site.database.engine))
 
-    def test_is_refused_if_a_known_key_would_be_lost(self, site: Site) -> None:
-        site.gateway.answers.append(DECLINED)
-        site.producer.place(order())
-        site.advance(100)
-        pruning = Pruning(site.database, keys_for=400.0, clock=site.clock, sleep=lambda seconds: None)
-        list(pruning.run(90.0))
-        assert losses(site.database.engine).keys
-        with pytest.raises(RefusedError, match="would be charged again"):
+    def test_is_refused_while_the_queue_is_paused(self, site: Site) -> None:
+        control = DrainControl(site.database, clock=site.clock)
+        control.pause(ANNA)
+        assert losses(site.database.engine).paused
+        with pytest.raises(RefusedError, match="would send the waiting orders"):
             downgrade(site.database.engine)
         assert current_revision(site.database.engine) == HEAD
-        assert site.producer.place(order()).replayed
+        assert control.read().paused is not None
+        control.resume(ANNA)
+        assert downgrade(site.database.engine) == BEFORE
 
-    @pytest.mark.parametrize("revision", ["0003", AFTER])
+    @pytest.mark.parametrize("revision", ["0004", AFTER])
     def test_is_possible_only_from_this_versions_revision(self, site: Site, revision: str) -> None:
         stand_at(site, revision)
         with pytest.raises(SchemaError, match=f"at revision {revision}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,8 +12,12 @@ from breakwall.cli.backlog.fields import backlog_fields, one_line
 from breakwall.monitor.alarms import Alarm, AlarmKind
 from breakwall.monitor.backlog import Backlog
 from breakwall.monitor.counts import Rejected
-from tests.unit.monitor.snapshots import CLOSED, FORCED, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
+from breakwall.monitor.obstacles import Obstacle, ObstacleKind
+from breakwall.payments.fleet.drain_control import Pause
+from tests.unit.monitor.snapshots import CLOSED, FORCED, NOON, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
 
+DEAD_FLEET = Obstacle(ObstacleKind.NO_WORKER, "no worker is alive")
+PAUSE = Pause("alice", "maintenance [red]", NOON, NOON + timedelta(minutes=10))
 NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive.", "Start one.")
 FORCED_OPEN = replace(QUIET, breaker=replace(CLOSED, slots=0, override=FORCED[OverrideMode.FORCED_OPEN]))
 ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
@@ -26,13 +31,27 @@ ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
         (QUIET, "waiting", "0 (none due)"),
         (OUTAGE, "oldest", "12 min"),
         (QUIET, "oldest", "none waits"),
-        (OUTAGE, "time to drain", "unknown: the circuit is open"),
+        (replace(OUTAGE, blocked_by=(DEAD_FLEET,)), "time to drain", "unknown: nothing moves"),
+        (OUTAGE, "time to drain", "unknown: none was drained in the last minute"),
         (replace(OUTAGE, breaker=CLOSED), "time to drain", "unknown: none was drained in the last minute"),
         (
             replace(OUTAGE, drain_eta_seconds=240.0),
             "time to drain",
             "about 4 min, if no order is added",
         ),
+        (
+            replace(OUTAGE, drain_eta_seconds=240.0, drain_eta_range_seconds=(240.0, 900.0)),
+            "time to drain",
+            "about 4 min to 15 min, if no order is added",
+        ),
+        (
+            replace(QUIET, paused=PAUSE),
+            "paused",
+            "by alice since 2026-11-28 12:00:00 UTC, until 2026-11-28 12:10:00 UTC: maintenance \\[red]",
+        ),
+        (replace(QUIET, rate=2.5), "rate", "at most 2.5 orders a second"),
+        (replace(QUIET, limit=12), "limit", "12 calls at once"),
+        (replace(QUIET, limit=12, in_hand=3), "limit", "12 calls at once, 3 in progress"),
         (OUTAGE, "broker", "[bold red]does not answer[/]: until it does, orders wait in the database"),
         (replace(OUTAGE, broker_awaits_worker=True), "broker", "not running: a worker starts it"),
         (QUIET, "needs a person", "none"),
@@ -66,7 +85,7 @@ def test_each_field_has_its_words(seen: Backlog, field: str, text: str) -> None:
     assert backlog_fields(seen)[field] == text
 
 
-@pytest.mark.parametrize("field", ["override", "rejected"])
+@pytest.mark.parametrize("field", ["override", "rejected", "paused", "rate", "limit"])
 def test_what_there_is_none_of_has_no_field(field: str) -> None:
     assert field not in backlog_fields(QUIET)
 
@@ -86,6 +105,7 @@ def test_a_line_for_a_log_has_the_numbers_behind_their_names() -> None:
         (REJECTED, "circuit closed  rejected 1270"),
         (replace(REJECTED, rejected=Rejected()), "circuit closed"),
         (ALARMED, "workers 0  warning no_worker"),
+        (replace(OUTAGE, blocked_by=(DEAD_FLEET,)), "circuit open  blocked_by no_worker"),
         (replace(OUTAGE, workers=3), "circuit open  workers 3"),
     ],
 )

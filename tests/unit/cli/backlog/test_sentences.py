@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from breakwall.breaker import OverrideMode
-from breakwall.cli.backlog.sentences import verdict, warnings
+from breakwall.cli.backlog.sentences import obstacles, screen_lines, verdict, warnings
 from breakwall.monitor.alarms import Alarm, AlarmKind
 from breakwall.monitor.backlog import Backlog
 from breakwall.monitor.counts import Rejected
+from breakwall.monitor.obstacles import Obstacle, ObstacleKind
 from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
 
 FORCED_CLOSED = replace(OPEN, slots=None, override=FORCED[OverrideMode.FORCED_CLOSED])
@@ -94,3 +95,18 @@ def test_a_warning_is_reported_with_what_to_do() -> None:
         "[bold red]No worker is alive: waiting orders are not charged.[/]",
         "  → Start one.",
     ]
+
+
+PAUSED = Obstacle(ObstacleKind.PAUSED, "the queue is paused by alice, 5 min ago: [red]")
+DEAD_FLEET = Obstacle(ObstacleKind.NO_WORKER, "no worker is alive")
+REFUSED = Obstacle(ObstacleKind.CIRCUIT_OPEN, "the circuit is open, the next call in 18 s")
+
+
+def test_why_nothing_moves_is_one_line_without_what_the_other_sentences_say() -> None:
+    line = r"[bold]Nothing moves[/]: the queue is paused by alice, 5 min ago: \[red]; no worker is alive."
+    seen = replace(OUTAGE, blocked_by=(PAUSED, REFUSED, DEAD_FLEET))
+    assert obstacles(seen) == [line]
+    assert line in screen_lines(seen)
+    assert obstacles(replace(OUTAGE, blocked_by=(REFUSED,))) == []
+    assert obstacles(replace(ALARMED, blocked_by=(DEAD_FLEET,))) == []
+    assert obstacles(QUIET) == []

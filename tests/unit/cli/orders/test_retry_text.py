@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from breakwall.cli.orders.retry_text import (
     Rules,
+    during_a_pause,
     outlook,
     outlook_of_unresolved,
     preview_fields,
     retried_sentence,
 )
 from breakwall.payments.decisions import Progress, Step
+from breakwall.payments.fleet.drain_control import DrainState, Pause
 from breakwall.payments.gateways import GatewayProfile
 from breakwall.payments.operator.bulk_retry import Preview
 from breakwall.payments.orders import OrderStatus
@@ -83,3 +86,22 @@ def test_of_many_orders_only_what_the_service_promises_is_stated() -> None:
     assert outlook_of_unresolved(PLAIN) == "is looked up before anything is sent"
     assert "promises not to charge twice" in outlook_of_unresolved(replace(PLAIN, deduplicates=True))
     assert "looked up" not in outlook_of_unresolved(replace(PLAIN, looks_up=False))
+
+
+PAUSED = DrainState(Pause("alice", "maintenance", datetime(2026, 11, 28, 12, tzinfo=UTC)))
+
+
+def test_a_pause_is_named_with_what_it_means_for_the_retried_orders() -> None:
+    pause = "The queue is paused by alice since 2026-11-28 12:00:00 UTC: maintenance."
+    named = during_a_pause(PAUSED, released=True)
+    assert named == [
+        pause,
+        "What is named here is released, and worked on nevertheless; no other order is.",
+    ]
+    (told, wait) = during_a_pause(PAUSED, released=False)
+    assert (told, wait[:36]) == (pause, "They wait until `breakwall queue res")
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_without_a_pause_nothing_is_said_of_it(released: bool) -> None:
+    assert during_a_pause(DrainState(), released=released) == []

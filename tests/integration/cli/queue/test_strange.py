@@ -5,18 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import closing
 
-import pytest
-
 from breakwall.payments.db.database import Database
 from breakwall.payments.fleet.strange_messages import store_messages
 from breakwall.settings import load_settings
 from tests.command import Terminal
-
-
-@pytest.fixture
-def terminal(short_terminal: Terminal) -> Terminal:
-    assert short_terminal.run("db", "upgrade").code == 0
-    return short_terminal
 
 
 def set_aside(terminal: Terminal, *found: tuple[str, object, object]) -> None:
@@ -59,16 +51,6 @@ def test_people_are_shown_the_beginning_of_a_long_one_and_programs_all_that_is_k
     assert "20,000 bytes" in out
     (message,) = terminal.run("queue", "strange", "-o", "json").document["messages"]
     assert message["body"] == "x" * 16_384
-
-
-def test_a_database_of_the_version_before_is_reported_to_be_upgraded(terminal: Terminal) -> None:
-    terminal.set(DATABASE_URL=f"sqlite:///{terminal.home}/breakwall.db")
-    assert terminal.run("db", "downgrade", "--yes").code == 0
-    for options in ([], ["--clear"]):
-        ran = terminal.run("queue", "strange", *options)
-        assert (ran.code, ran.out) == (2, "")
-        assert "no table for strange messages before its next revision: run `breakwall db upgrade`" in ran.err
-        assert "BREAKWALL_DATABASE_URL" not in ran.err
 
 
 def test_clear_forgets_them(terminal: Terminal) -> None:

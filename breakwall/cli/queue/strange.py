@@ -1,4 +1,4 @@
-"""`breakwall queue`: the strange messages, which Breakwall did not write."""
+"""`breakwall queue strange`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN = 300  # Characters of a body, and of its headers, that are shown as text.
 
-queue_app = typer.Typer(no_args_is_help=True)
 
-
-@queue_app.callback()  # With a single command and no callback, Typer would drop the command's name.
-def queue() -> None:
-    """The queue that the workers consume."""
-
-
-@queue_app.command("strange", short_help="Show the strange messages, which Breakwall did not write.")
 def strange(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many to show.")] = 20,
     clear: Annotated[
@@ -42,7 +34,6 @@ def strange(
     from breakwall.payments.fleet import strange_messages
 
     with orders_database() as (database, _):
-        database.read(strange_messages.check_can_store)
         found = database.read(lambda connection: strange_messages.newest(connection, limit=limit))
         cleared = strange_messages.clear(database, found[0].id) if clear and found else 0
     document = {"messages": [asdict(message) for message in found], "cleared": cleared}
