@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> Celery:
     app = IsolatedCelery(settings, current=True)
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange_messages.record
-    app.work_on_released = functools.partial(_retry, app.breakwall, released=True)
+    app.work_on_released = functools.partial(work_on, app.breakwall, released=True)
     app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
     app.steps["consumer"].add(WatchdogStep)
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
@@ -44,11 +44,11 @@ def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | l
     """
     runtime = task.app.breakwall
     if isinstance(named, str):
-        return _retry(runtime, named)
+        return work_on(runtime, named)
     outcomes, errors = [], []
     for order_id in ids_in(named):
         try:
-            outcomes.append(_retry(runtime, order_id))
+            outcomes.append(work_on(runtime, order_id))
         except Exception as error:
             # The others come next. This order's claim expires.
             task_log.exception("order %s failed", order_id)
@@ -58,8 +58,8 @@ def retry_payment(task: Any, named: object, *later: Any, **also: Any) -> str | l
     return outcomes
 
 
-def _retry(runtime: Runtime, order_id: str, **how: bool) -> str:
-    """``how`` is for `Retrier.run`."""
+def work_on(runtime: Runtime, order_id: str, **how: bool) -> str:
+    """Work on an order and log the outcome, which is returned as a text. ``how`` is for `Retrier.run`."""
     started = runtime.monotonic()
     try:
         status = runtime.exhaustion_retry.run(lambda: runtime.retrier.run(order_id, **how))

@@ -1,4 +1,4 @@
-"""Operators retry, cancel, prune and resolve orders."""
+"""Operators retry, cancel, prune and resolve orders, pause the queue and release orders."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,6 +6,7 @@ from functools import partial
 from sqlalchemy import Connection, text
 
 from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.interventions import Author
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.ledger.queries import OrderNotFoundError
@@ -15,6 +16,7 @@ from breakwall.payments.operator.retry_and_cancel import RETRYABLE
 from breakwall.payments.orders import OrderStatus
 from tests.people import People
 from tests.simulation.engine import Process
+from tests.simulation.pauses import PauseObserver
 from tests.simulation.service import SimulatedService
 from tests.simulation.storage import RESTORE_PRUNED, Storage
 from tests.simulation.world import Part, World
@@ -31,8 +33,12 @@ class Operators(Part):
 
     away = False  # Whether no operator acts.
 
-    def __init__(self, world: World, storage: Storage, service: SimulatedService) -> None:
+    def __init__(
+        self, world: World, storage: Storage, service: SimulatedService, pauses: PauseObserver
+    ) -> None:
         super().__init__(world)
+        self._pauses = pauses
+        self._control = DrainControl(storage.database)
         engine = world.engine
         self._storage = storage
         self._service = service
@@ -45,7 +51,8 @@ class Operators(Part):
             storage.database, keys_for=KEYS_FOR, sleep=engine.sleep, timer=lambda: engine.now
         )
         self._present: list[Process] = []
-        self._pruning_now: list[Process] = []
+        # Those whose actions may not end after the last fault.
+        self._pruning_or_pausing: list[Process] = []
 
     def act_at_random(self, since: float, until: float) -> None:
         """Act a few times between two moments."""
@@ -58,13 +65,24 @@ class Operators(Part):
     def prune(self, age: float, since: float, until: float) -> None:
         """Prune orders that finished so many seconds ago, a few times between two moments."""
         for _ in range(self._rng.randint(3, 12)):
-            self._engine.at(self._rng.uniform(since, until), partial(self._begin_pruning, age))
+            self._engine.at(
+                self._rng.uniform(since, until), partial(self._begin_lasting, partial(self._prune, age))
+            )
 
-    def restore_pruned(self, then: Callable[[], None]) -> None:
-        """Restore everything that was pruned, for the final checks. Nothing is pruned any more."""
-        for process in self._pruning_now:
+    def pause_at_random(self, since: float, until: float) -> None:
+        """Pause and resume the queue and release orders, a few times between two moments."""
+        for _ in range(self._rng.randint(2, 10)):
+            action = self._rng.choice((self._pause, self._pause, self._resume, self._release_any))
+            self._engine.at(self._rng.uniform(since, until), partial(self._begin_lasting, action))
+
+    def end_interventions(self, then: Callable[[], None]) -> None:
+        """Resume the queue, and restore everything that was pruned, for the final checks.
+
+        Nothing is paused or pruned any more.
+        """
+        for process in self._pruning_or_pausing:
             self._engine.kill(process)
-        self._engine.spawn("archivist", Process("archivist"), partial(self._restore_pruned, then))
+        self._engine.spawn("archivist", Process("archivist"), partial(self._end_interventions, then))
 
     def retry_all_orders(self) -> None:
         """Retry every order that waits for a person."""
@@ -87,10 +105,23 @@ class Operators(Part):
         self._present.append(operator)
         self._engine.spawn("operator", operator, action)
 
-    def _begin_pruning(self, age: float) -> None:
+    def _begin_lasting(self, action: Callable[[], None]) -> None:
         if not self.away:
-            self._begin(partial(self._prune, age))
-            self._pruning_now.append(self._present[-1])
+            self._begin(action)
+            self._pruning_or_pausing.append(self._present[-1])
+
+    def _pause(self) -> None:
+        lasting = self._rng.choice((None, self._rng.uniform(1.0, 60.0)))
+        with self._pauses.decision():
+            self._do("pause", "", lambda: self._control.pause(OPERATOR, lasting))
+
+    def _resume(self) -> None:
+        with self._pauses.decision():
+            self._do("resume", "", lambda: self._control.resume(OPERATOR))
+
+    def _release_any(self) -> None:
+        for order_id in self._any_of("SELECT id FROM orders WHERE status = 'queued' ORDER BY id"):
+            self._do("release", order_id, partial(self._people.retry, order_id, OPERATOR))
 
     def _prune(self, age: float) -> None:
         try:
@@ -100,13 +131,15 @@ class Operators(Part):
         except DatabaseUnavailableError as error:
             self._trace.record("operator", f"cannot prune: {error}")
 
-    def _restore_pruned(self, then: Callable[[], None]) -> None:
+    def _end_interventions(self, then: Callable[[], None]) -> None:
         def work(connection: Connection) -> None:
             for statement in RESTORE_PRUNED:
                 connection.execute(text(statement))
 
         while True:
             try:
+                with self._pauses.decision():
+                    self._control.resume(OPERATOR)
                 self._storage.database.write(work)
             except DatabaseUnavailableError:
                 self._engine.sleep(1.0)

@@ -8,14 +8,18 @@ from breakwall.breaker import CircuitBreakerConfig
 from breakwall.crashpoints import reach
 from breakwall.host.exhaustion import ResourceExhaustion
 from breakwall.payments.charging import Charger
+from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.fleet.released_orders import next_released
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
-from breakwall.worker.app import retry_payment
+from breakwall.worker.app import retry_payment, work_on
+from breakwall.worker.control.hold import Hold
+from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.log.orders import OrderLog
@@ -25,6 +29,7 @@ from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
 from tests.simulation.engine import EndedError, Process
 from tests.simulation.network import Network, SimulatedGateway
 from tests.simulation.observer import RunObserver
+from tests.simulation.pauses import PauseObserver, WatchedReader
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.world import World
@@ -42,12 +47,18 @@ class Context(World):
     broker: Broker
     circuit: SharedCircuit
     observer: RunObserver
+    pauses: PauseObserver
 
 
 class WatchedLedger(Ledger):
-    """The real one, which reports each charge that is proven absent."""
+    """The real one, which reports each charge that is proven absent, and each claim."""
 
     on_absence: Callable[[str], None]
+    on_claim: Callable[[str], None]
+
+    def claim(self, order_id: str) -> Claim | None:
+        self.on_claim(order_id)
+        return super().claim(order_id)
 
     def prove_absent(self, claim: Claim) -> Claim | None:
         proven = super().prove_absent(claim)
@@ -78,6 +89,7 @@ class PipelineProcess(Process):
             context.storage.database, lease=LEASE, send_caller_keys=context.scenario.send_caller_keys
         )
         ledger.on_absence = context.observer.recorded_absent
+        ledger.on_claim = context.pauses.claims
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=context.scenario.max_attempts)
         self.charger = Charger(gateway, ledger, policy, context.rng.random)
         self.publisher = SimulatedPublisher(context, context.broker)
@@ -111,19 +123,37 @@ class ProducerProcess(PipelineProcess):
 
 
 class WorkerProcess(PipelineProcess):
-    """A few consumers of messages, and the dispatcher."""
+    """A few consumers of messages, the dispatcher, and what works on released orders."""
 
     def __init__(self, name: str, context: Context) -> None:
         super().__init__(name, context)
         database = context.storage.database
-        self.retrier = Retrier(self.charger, self.breaker, timeout=TIMEOUT, monotonic=self.read_clock)
+        self.drain_state = WatchedReader(self)
+        hold = Hold(self.drain_state.is_paused, lambda: 0.0)
+        self.retrier = Retrier(
+            self.charger,
+            self.breaker,
+            timeout=TIMEOUT,
+            hold=lambda: context.pauses.asked(self.drain_state, hold()),
+            monotonic=self.read_clock,
+        )
+        self.released = ReleasedOrders(
+            self.drain_state.is_paused, self._next_released, self._work_on_released
+        )
         settings = DispatchSettings(
             batch=context.rng.choice((1, 200)),
             window=context.rng.choice((2, 1000)),
             republish_after=context.scenario.republish_after,
         )
         due = DispatchQueue(database)
-        self.dispatcher = Dispatcher(due, self.breaker, self.publisher, context.broker.depth, settings)
+        self.dispatcher = Dispatcher(
+            due,
+            self.breaker,
+            self.publisher,
+            context.broker.depth,
+            settings,
+            is_paused=self.drain_state.is_paused,
+        )
         self.order_log = OrderLog(database, self.breaker)
         self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
         # Heartbeats concern no order.
@@ -133,6 +163,8 @@ class WorkerProcess(PipelineProcess):
         for number in range(context.scenario.consumers):
             context.engine.spawn(f"{name}.{number + 1}", self, self._consume)
         context.engine.spawn(f"{name}.dispatcher", self, self._dispatch, context.rng.uniform(0.0, 2.0))
+        if context.scenario.pauses:
+            context.engine.spawn(f"{name}.released", self, self._release)
 
     def _consume(self) -> None:
         context = self.context
@@ -147,6 +179,27 @@ class WorkerProcess(PipelineProcess):
             except EndedError:
                 context.broker.abandon(message)
                 raise
+
+    def _release(self) -> None:
+        """Like the thread of `ReleasedOrders`, but without the runs that would change nothing."""
+        released = "SELECT 1 FROM drain_control, released_orders WHERE paused_at IS NOT NULL LIMIT 1"
+        while True:
+            self.context.engine.sleep(1.0)
+            if self.context.storage.rows(released):
+                try:
+                    self.released.run_once()
+                except DatabaseUnavailableError as error:
+                    self.context.trace.record(self.name, f"cannot read released orders: {error}")
+
+    def _next_released(self) -> str | None:
+        return self.context.storage.database.read(
+            lambda connection: next_released(connection, DATABASE_CLOCK)
+        )
+
+    def _work_on_released(self, order_id: str) -> None:
+        self.context.pauses.releases(order_id)
+        with self.context.observer.busy_with(order_id):
+            work_on(self, order_id, released=True)  # type: ignore[arg-type]  # what it uses of a runtime
 
     def _dispatch(self) -> None:
         """Like `DispatchLoop`, but without the runs that would change nothing."""

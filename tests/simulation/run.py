@@ -18,6 +18,7 @@ from tests.simulation.network import Network
 from tests.simulation.observer import RunObserver
 from tests.simulation.operators import Operators
 from tests.simulation.patches import breaker_time, no_logging, observed_crash_points
+from tests.simulation.pauses import PauseObserver
 from tests.simulation.previous_version import PreviousVersion
 from tests.simulation.processes import Context, PipelineProcess, ProducerProcess, WorkerProcess
 from tests.simulation.recovery import Recovery
@@ -89,10 +90,12 @@ class Run:
         circuit = SharedCircuit(world, config)
         self.service = SimulatedService(world, scenario.behavior, storage.owns)
         self.observer = RunObserver(world, storage, circuit, self.service.ledger, scenario.deadly_point)
+        self.pauses = PauseObserver(world, storage)
         self.broker = Broker(world)
         network = Network(world, self.service)
         self.context = Context(
-            engine, faults, rng, trace, scenario, storage, network, self.broker, circuit, self.observer
+            *(engine, faults, rng, trace, scenario, storage, network, self.broker, circuit, self.observer),
+            self.pauses,
         )
         self.observer.on_death = self._supervise
         self.processes: list[PipelineProcess] = []
@@ -111,11 +114,13 @@ class Run:
         self._start_all()
         schedule = FaultSchedule(self.world, self.broker, self.observer, self._pick)
         schedule.start(scenario.scheduled_faults)
-        self.operators = Operators(self.world, self.storage, self.service)
+        self.operators = Operators(self.world, self.storage, self.service, self.pauses)
         if scenario.operators:
             self.operators.act_at_random(scenario.faults_from, scenario.faults_until)
         if scenario.prunes is not None:
             self.operators.prune(scenario.prunes, scenario.faults_from, scenario.faults_until)
+        if scenario.pauses:
+            self.operators.pause_at_random(scenario.faults_from, scenario.faults_until)
         if scenario.restore is not None:
             Recovery(self).schedule(scenario.restore)
         self.faults.active = scenario.faults_from == 0
@@ -217,7 +222,7 @@ class Run:
         self.trace.record("faults", "none from now on")
         self.faults.deactivate()
         self.broker.wake_up()
-        self.operators.restore_pruned(lambda: self.engine.after(5.0, self._wait_for_rest))
+        self.operators.end_interventions(lambda: self.engine.after(5.0, self._wait_for_rest))
 
     def _wait_for_rest(self) -> None:
         if self.engine.now > self.scenario.faults_until + LONGEST_RECOVERY:

@@ -54,6 +54,7 @@ class Scenario:
     scheduled_faults: tuple[ScheduledFault, ...]
     restore: Restore | None
     prunes: float | None  # Operators prune orders that finished so many seconds ago; None: they do not.
+    pauses: bool  # Whether operators pause and resume the queue, and release orders.
 
     @property
     def last_customer(self) -> float:
@@ -92,6 +93,7 @@ class Scenario:
             scheduled_faults=tuple(_scheduled_faults(rng, start, end)),
             restore=_restore(rng, behavior, start, end) if rng.random() < 0.35 else None,
             prunes=rng.choice((0.0, 1.0, 20.0)) if rng.random() < 0.4 else None,
+            pauses=rng.random() < 0.4,
         )
 
 
