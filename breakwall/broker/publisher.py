@@ -1,4 +1,4 @@
-"""Publishes orders' ids to the retry queue, in less than a second and without raising, whatever the broker does."""
+"""Publishes orders' ids to the retry queue, without raising, whatever the broker does."""
 
 import itertools
 import logging
@@ -11,20 +11,23 @@ from typing import Any
 
 from breakwall.breaker import forking
 from breakwall.broker.backoff import Backoff
-from breakwall.broker.connections.base import MESSAGES_AT_ONCE, STEP_TIMEOUT, BrokerConnection
+from breakwall.broker.connections.base import IDS_AT_ONCE, STEP_TIMEOUT, BrokerConnection
 from breakwall.broker.connections.factory import client_app, new_connection
 from breakwall.broker.errors import explain, explain_wrong_queue
+from breakwall.broker.publish_thread import PublishThread
 from breakwall.host.descriptors import free_descriptors
 from breakwall.log_throttle import LogThrottle
 from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
+FLUSH_TIMEOUT = 1.0  # Seconds: a publish takes less, whatever the broker does.
+
 MAX_CONNECTIONS = 8  # For any number of threads: a message occupies a connection for about a millisecond.
 
 
 class Publisher:
-    """Sends orders' ids to the retry workers, one in each message. Thread-safe.
+    """Sends orders' ids to the retry workers, `IDS_A_MESSAGE` in each message. Thread-safe.
 
     A failed publish loses nothing: the order is in the database and the dispatcher republishes it. After a failure
     there is a `Backoff`, so that an outage costs an order microseconds. After a fork the child opens its own
@@ -37,17 +40,26 @@ class Publisher:
         # Outages are logged at most once a minute. One that starts within that minute is logged by a later failure.
         self._has_unlogged_failure, self._throttle = False, LogThrottle(clock)
         self._backoff, self._pool = Backoff(clock=clock), _new_pool()
+        self._behind = PublishThread(self.publish_many)
         forking.remember(self)
 
+    def publish_soon(self, order_ids: Iterable[str]) -> None:
+        """Publish behind the caller. Never waits for the broker, and never raises.
+
+        What the broker does not take, and what there is no room for, is left to the dispatcher.
+        """
+        forking.notice()
+        self._behind.add(order_ids)
+
     def publish_many(self, order_ids: Iterable[str]) -> int:
-        """Publish in order, stop at the first failure, and return how many messages the broker has.
+        """Publish in order, stop at the first failure, and return how many ids the broker has.
 
         The later ones, ``order_ids[returned:]``, may have arrived or not. Never raises, and returns less than a second
         after the broker stops answering.
         """
         sent = 0
         ids = iter(order_ids)
-        while (batch := list(itertools.islice(ids, MESSAGES_AT_ONCE))) and self._attempt(batch):
+        while (batch := list(itertools.islice(ids, IDS_AT_ONCE))) and self._attempt(batch):
             sent += len(batch)
         return sent
 
@@ -67,8 +79,12 @@ class Publisher:
             self._pool.put(self._pool.get_nowait() or new_connection(self._settings, self._app))
 
     def close(self) -> None:
-        """Drop the idle connections. Safe to call twice; the next publish opens new ones."""
+        """Publish what waits, within about a second, and drop the idle connections.
+
+        Safe to call twice; the next publish opens new ones.
+        """
         forking.notice()
+        self._behind.flush(FLUSH_TIMEOUT)
         idle, self._pool = self._pool, _new_pool()
         with suppress(Empty):
             while True:
@@ -114,6 +130,8 @@ class Publisher:
         # Not closed: closing would end the parent's connections at the broker.
         self.__dict__.pop("_app", None)
         self._backoff, self._pool = Backoff(clock=self._clock), _new_pool()
+        # The parent publishes what waits.
+        self._behind = PublishThread(self.publish_many)
 
 
 def _new_pool() -> LifoQueue[BrokerConnection | None]:

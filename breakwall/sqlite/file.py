@@ -24,11 +24,12 @@ class SqliteFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._paths = [path + suffix for suffix in _SUFFIXES]
         self.was_opened = False  # If it was, a missing file is not made again.
 
     def marks(self) -> tuple[Mark, ...]:
         """Of the database and the two files beside it."""
-        return tuple(_mark(self.path + suffix) for suffix in _SUFFIXES)
+        return tuple([_mark(path) for path in self._paths])
 
     def mark(self) -> Mark:
         """Of the database alone."""

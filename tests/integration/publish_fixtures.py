@@ -1,7 +1,7 @@
 """What the tests of publishing share: publishers for a URL, and the guaranteed time bound."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
@@ -24,6 +24,15 @@ def cold_publisher(url: str) -> Publisher:
     publisher = Publisher(settings_for(url))
     publisher.prepare()
     return publisher
+
+
+def publish_each(url_or_settings: str | Settings, order_ids: Sequence[str]) -> None:
+    """Publish a message for each order."""
+    settings = settings_for(url_or_settings) if isinstance(url_or_settings, str) else url_or_settings
+    publisher = Publisher(settings)
+    for order_id in order_ids:
+        assert publisher.publish_many([order_id]) == 1
+    publisher.close()
 
 
 def publish_from_threads(publisher: Publisher, count: int) -> list[float]:

@@ -36,32 +36,30 @@ MUTANTS = (
     Mutant(
         "the fence",
         "breakwall/payments/ledger/order_state.py",
-        "orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence",
+        'orders.c.status == IN_FLIGHT, orders.c.fence == bindparam("held_fence")',
         "orders.c.status == IN_FLIGHT",
         (CLAIM_TESTS,),
     ),
     Mutant(
         "the lease's end",
         CLAIM,
-        ".where(held(claim), orders.c.lease_until > self.clock.after(0))",
-        ".where(held(claim))",
+        ".where(HELD, orders.c.lease_until > clock.after(0))",
+        ".where(HELD)",
         (CLAIM_TESTS,),
         simulated=False,
     ),
     Mutant(
         "the attempt's row before the send",
         CLAIM,
-        """            connection.execute(
-                insert(attempts).values(""",
-        """            str(
-                insert(attempts).values(""",
+        "connection.execute(_insert_attempt(self.clock), row)",
+        "str(_insert_attempt(self.clock))",
         (CLAIM_TESTS, PLACE_TESTS),
     ),
     Mutant(
         "retry_count before the send",
         CLAIM,
-        "retry_count=orders.c.retry_count + 1,",
-        "retry_count=orders.c.retry_count,",
+        '"retry_count": orders.c.retry_count + 1,',
+        '"retry_count": orders.c.retry_count,',
         (CLAIM_TESTS, RETRY_TESTS),
     ),
     Mutant(
@@ -200,8 +198,8 @@ MUTANTS = (
     Mutant(
         "a deferral that uses up nothing",
         CLAIM,
-        "            deferral_count=orders.c.deferral_count + 1,",
-        "            retry_count=orders.c.retry_count + 1,",
+        'return {"deferral_count": orders.c.deferral_count + 1}',
+        'return {"retry_count": orders.c.retry_count + 1}',
         (CLAIM_TESTS, RETRY_TESTS),
     ),
     Mutant(

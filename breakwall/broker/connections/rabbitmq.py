@@ -30,11 +30,11 @@ class RabbitMQConnection(BrokerConnection):
         self._unconfirmed: set[int] = set()
         self._refused = self._blocked = False
 
-    def _transmit(self, order_ids: Sequence[str]) -> None:
+    def _transmit(self, messages: Sequence[Sequence[str]]) -> None:
         self._ask_for_confirmations()
-        for order_id in order_ids:
+        for order_ids in messages:
             self._expect_confirmation()
-            self._post(order_id, mandatory=True)
+            self._post(order_ids, mandatory=True)
         self._await_confirmations()
 
     def publish_to_no_queue(self) -> None:

@@ -13,7 +13,7 @@ class RedisConnection(BrokerConnection):
         timeouts = {"socket_timeout": STEP_TIMEOUT, "socket_connect_timeout": STEP_TIMEOUT}
         super().__init__(app, transport_options={**timeouts, **more_options})
 
-    def _transmit(self, order_ids: Sequence[str]) -> None:
+    def _transmit(self, messages: Sequence[Sequence[str]]) -> None:
         with self._producer.batch(max_size=MESSAGES_AT_ONCE):
-            for order_id in order_ids:
-                self._post(order_id)
+            for order_ids in messages:
+                self._post(order_ids)

@@ -12,8 +12,8 @@ from typing import Any, TypeGuard
 from breakwall.broker.config import TASK
 from breakwall.broker.messages.strange import StrangeError, parse_json
 
-# The newest form that this version reads; each worker's heartbeat reports it. A form may be sent only while every
-# live worker reads it; without a live worker only form 1 may be sent.
+# The newest form that this version reads; each worker's heartbeat reports it. Forms 1 and 2 may always be sent, because
+# every version that may run beside this one reads them. A later form may be sent only while every live worker reads it.
 MESSAGE_FORM = 2
 
 MAX_IDS = 500  # In one message.

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, DateTime, Dialect, Float, literal
+from sqlalchemy import BindParameter, ColumnElement, DateTime, Dialect, Float, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -28,16 +28,21 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Clock(Protocol):
     """Where the ledger reads the time; tests pass a clock that they set."""
 
-    def after(self, seconds: float) -> ColumnElement[datetime]:
-        """The moment ``seconds`` from now (negative: ago), as an SQL expression."""
+    def after(self, seconds: float | BindParameter[float]) -> ColumnElement[datetime]:
+        """The moment ``seconds`` from now (negative: ago), as an SQL expression.
+
+        "Now" is when the statement is executed, so that a statement can be built once. Then a parameter stands for the
+        seconds (`statements.seconds`).
+        """
         ...
 
 
 class DatabaseClock:
     """The clock of the server that runs the statement."""
 
-    def after(self, seconds: float) -> ColumnElement[datetime]:
-        return _DatabaseTime(literal(float(seconds), _SECONDS))
+    def after(self, seconds: float | BindParameter[float]) -> ColumnElement[datetime]:
+        given = seconds if isinstance(seconds, BindParameter) else literal(float(seconds), _SECONDS)
+        return _DatabaseTime(given)
 
 
 DATABASE_CLOCK = DatabaseClock()

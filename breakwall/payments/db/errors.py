@@ -88,10 +88,10 @@ def driver_errors_as_unavailable(url: URL) -> Iterator[None]:
 @contextmanager
 def statement_errors(connection: Connection) -> Iterator[None]:
     """Raise errors of their own for a stale connection, and for a text that the database's encoding cannot hold."""
-    encoding = encoding_of(connection)
     try:
         yield
     except DataError as error:
+        encoding = encoding_of(connection)
         if encoding == "UTF8" or sqlstate(error.orig) not in _NOT_IN_ENCODING:
             raise
         raise DatabaseUnavailableError(

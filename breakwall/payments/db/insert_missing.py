@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
-def insert_missing(connection: Connection, table: Table) -> Any:
-    """An INSERT into ``table`` with ON CONFLICT DO NOTHING, whichever column the conflict is on."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
+def insert_missing(dialect: str, table: Table) -> Any:
+    """An INSERT into ``table`` with ON CONFLICT DO NOTHING, whichever column the conflict is on.
+
+    ``dialect``: the name of the connection's.
+    """
+    module = postgresql if dialect == "postgresql" else sqlite
+    return module.insert(table).on_conflict_do_nothing()

@@ -34,6 +34,8 @@ TOLERANT = "0005"
 _UNDEFINED = {"42P01", "42703"}
 _MISSING = ("no such table", "no such column", "has no column named")
 
+Columns = tuple[Column[Any], ...]
+
 _existing: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()  # By engine, what it was seen to have.
 
 
@@ -87,6 +89,8 @@ def missing_columns(connection: Connection, table: Table) -> set[str]:
     Such a column has the same name in Python: rows to insert are compared with these names.
     """
     newest = {column.name for column in table.c if "newest" in column.info}
+    if not newest:
+        return newest
     known = _existing.setdefault(connection.engine, set())
     missing = {name for name in newest if f"{table.name}.{name}" not in known}
     if missing:
@@ -96,11 +100,10 @@ def missing_columns(connection: Connection, table: Table) -> set[str]:
     return missing
 
 
-def existing_columns(connection: Connection, table: Table) -> Sequence[Table | Column[Any]]:
-    """What to select for whole rows: the table, or, while a column is missing, the columns that exist."""
+def existing_columns(connection: Connection, table: Table) -> Columns:
+    """What to select for whole rows: the columns that exist."""
     missing = missing_columns(connection, table)
-    # The table where possible: with its columns one by one, a statement takes 0.15 ms longer.
-    return [column for column in table.c if column.name not in missing] if missing else [table]
+    return tuple([column for column in table.c if column.name not in missing])
 
 
 def without_missing_columns(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.database import DatabaseUnavailableError
@@ -16,11 +17,17 @@ from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.db.revisions import without_missing_columns
 from breakwall.payments.db.schema import attempts, orders
+from breakwall.payments.db.statements import LEASE, built_once, seconds
 from breakwall.payments.decisions import Progress
 from breakwall.payments.keys import derive_charge_key, derive_order_id
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.claim import Attempt, Claim, charge_request
-from breakwall.payments.ledger.pruned_orders import PrunedOrder, pruned_by_key, was_not_pruned
+from breakwall.payments.ledger.pruned_orders import (
+    PrunedOrder,
+    has_pruned_orders,
+    pruned_by_key,
+    was_not_pruned,
+)
 from breakwall.payments.ledger.queries import orders_by_key
 from breakwall.payments.orders import Order, OrderStatus, StoredOrder, check_caller_key
 
@@ -48,16 +55,10 @@ class Accepting(LedgerBase):
         if the key belongs to another order, and `InvalidOrderError` if the caller's own key cannot be sent.
         """
         row = self._new_row(order, lock_budget)
-        shared = {
-            "status": OrderStatus.IN_FLIGHT,
-            "attempt_count": 1,
-            "fence": 1,
-            "lease_until": self.clock.after(self.lease),
-            "created_at": self.clock.after(0),
-        }
 
         def work(connection: Connection) -> Attempt | StoredOrder | PrunedOrder:
-            new = insert_orders(connection, [row], shared)
+            insert = _insert_sending(self.clock, connection.dialect.name)
+            new = insert_orders(connection, insert, [{**row, "lease_seconds": self.lease}])
             if not new:
                 return known_orders(connection, [order])[order.idempotency_key]
             request = charge_request(order, row["id"], row["charge_key"], order.idempotency_key)
@@ -81,18 +82,13 @@ class Accepting(LedgerBase):
 
         Raises as `accept_sending`.
         """
-        rows = [self._new_row(order, lock_budget) for order in batch]
-        shared = {
-            "status": OrderStatus.QUEUED,
-            "deferral_count": deferrals,
-            "next_attempt_at": self.clock.after(delay),
-            # With a delay: a message now would have no effect. Without: the producer sends the first message itself.
-            "dispatch_at": self.clock.after(delay or PUBLISH_GRACE),
-            "created_at": self.clock.after(0),
-        }
+        # With a delay: a message now would have no effect. Without: the producer sends the first message itself.
+        due = {"due_in": delay, "dispatch_in": delay or PUBLISH_GRACE, "deferral_count": deferrals}
+        rows = [{**self._new_row(order, lock_budget), **due} for order in batch]
 
         def work(connection: Connection) -> Accepted:
-            new = insert_orders(connection, rows, shared)
+            insert = _insert_queued(self.clock, connection.dialect.name)
+            new = insert_orders(connection, insert, rows)
             withdraw_pruned(connection, new)
             if len(new) == len(batch):
                 return Accepted(new, {})
@@ -115,17 +111,33 @@ class Accepting(LedgerBase):
 
 
 def insert_orders(
-    connection: Connection, rows: Sequence[dict[str, Any]], shared: dict[str, Any]
+    connection: Connection, insert: ReturningInsert[Any], rows: Sequence[dict[str, Any]]
 ) -> dict[str, str]:
-    """Insert the orders whose key is new; returns their ids by key.
-
-    ``shared``: the columns that are the same in all rows. They are no part of ``rows``, because a statement that holds
-    its rows is compiled each time, at ten times the cost.
-    """
+    """Insert the orders whose key is new; returns their ids by key."""
     stored = without_missing_columns(connection, orders, rows)
+    return {row.idempotency_key: row.id for row in connection.execute(insert, stored)}
+
+
+@built_once
+def _insert_sending(clock: Clock, dialect: str) -> ReturningInsert[Any]:
+    """Inserts an order with a claim and an attempt."""
+    claimed = {"status": OrderStatus.IN_FLIGHT, "attempt_count": 1, "fence": 1}
+    return _insert_order(clock, dialect, **claimed, lease_until=clock.after(LEASE))
+
+
+@built_once
+def _insert_queued(clock: Clock, dialect: str) -> ReturningInsert[Any]:
+    due, dispatched = clock.after(seconds("due_in")), clock.after(seconds("dispatch_in"))
+    return _insert_order(
+        clock, dialect, status=OrderStatus.QUEUED, next_attempt_at=due, dispatch_at=dispatched
+    )
+
+
+def _insert_order(clock: Clock, dialect: str, **state: Any) -> ReturningInsert[Any]:
     # A conflict on any column: the id is derived from the key, so both are known or neither is.
-    statement = insert_missing(connection, orders).returning(orders.c.idempotency_key, orders.c.id)
-    return {row.idempotency_key: row.id for row in connection.execute(statement.values(shared), stored)}
+    inserted = insert_missing(dialect, orders).values(**state, created_at=clock.after(0))
+    returning: ReturningInsert[Any] = inserted.returning(orders.c.idempotency_key, orders.c.id)
+    return returning
 
 
 def insert_first_attempt(
@@ -141,13 +153,23 @@ def insert_first_attempt(
         "source": "producer",
         "fence": claim.fence,
         "gateway_key": claim.request.idempotency_key,
+        "own_key": idempotency_key,
     }
-    values = [literal(value, attempts.c[name].type).label(name) for name, value in row.items()]
-    new = select(*values, clock.after(0).label("started_at")).where(
-        was_not_pruned(connection, idempotency_key)
-    )
-    written = insert(attempts).from_select([*row, "started_at"], new).returning(attempts.c.number)
-    return None if connection.scalar(written) is None else Attempt(claim, 1)
+    inserting = _insert_first_attempt(clock, has_pruned_orders(connection))
+    return None if connection.scalar(inserting, row) is None else Attempt(claim, 1)
+
+
+@built_once
+def _insert_first_attempt(clock: Clock, pruned: bool) -> ReturningInsert[Any]:
+    given = [
+        bindparam(name, type_=attempts.c[name].type).label(name)
+        for name in ("order_id", "number", "source", "fence", "gateway_key")
+    ]
+    row = select(*given, clock.after(0).label("started_at"))
+    if pruned:
+        row = row.where(was_not_pruned("own_key"))
+    names = [column.name for column in row.selected_columns]
+    return insert(attempts).from_select(names, row).returning(attempts.c.number)
 
 
 def withdraw_pruned(connection: Connection, new: dict[str, str]) -> None:

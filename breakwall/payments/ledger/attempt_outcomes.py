@@ -3,10 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Update,
+    and_,
+    bindparam,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.schema import ResolvedBy, attempts
+from breakwall.payments.db.statements import built_once
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, LookupAnswer, Outcome
 from breakwall.payments.ledger.attempt_conditions import FINAL, KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.claim import Attempt, Claim
@@ -21,21 +34,32 @@ _UNANSWERED = {
 
 def end_attempt(connection: Connection, clock: Clock, attempt: Attempt, answer: ChargeAnswer) -> None:
     """Record an answer at its attempt. It may be late; then it does not replace what proves more."""
-    connection.execute(
-        update(attempts)
-        .where(attempts.c.order_id == attempt.claim.order_id, attempts.c.number == attempt.number)
-        .where(_may_be_replaced_by(answer))
-        .values(
-            finished_at=clock.after(0),
-            outcome=answer.outcome,
-            code=_cut(answer.code, 64),
-            detail=_cut(answer.detail),
-            charge_id=answer.charge_id,
-            advice=answer.advice,
-            spends_key=answer.spends_key,
-            settled_by=None,
-        )
+    connection.execute(_end(clock, _replaceable_by(answer)), {**_of(attempt), **_outcome_columns(answer)})
+
+
+def _of(attempt: Attempt) -> dict[str, Any]:
+    return {"ended_order": attempt.claim.order_id, "ended_number": attempt.number}
+
+
+def _outcome_columns(answer: ChargeAnswer) -> dict[str, Any]:
+    return {
+        "outcome": answer.outcome,
+        "code": _cut(answer.code, 64),
+        "detail": _cut(answer.detail),
+        "charge_id": answer.charge_id,
+        "advice": answer.advice,
+        "spends_key": answer.spends_key,
+        "settled_by": None,
+    }
+
+
+@built_once
+def _end(clock: Clock, replaceable: ColumnElement[bool]) -> Update:
+    """Sets ``finished_at``, and the columns that it is given as parameters."""
+    this_one = and_(
+        attempts.c.order_id == bindparam("ended_order"), attempts.c.number == bindparam("ended_number")
     )
+    return update(attempts).where(this_one, replaceable).values(finished_at=clock.after(0))
 
 
 def last_error(answer: ChargeAnswer | LookupAnswer) -> dict[str, Any]:
@@ -108,17 +132,21 @@ def end_unanswered(connection: Connection, clock: Clock, order_ids: Sequence[str
     )
 
 
-def _may_be_replaced_by(answer: ChargeAnswer) -> ColumnElement[bool]:
+_ANY = true()
+# An answer with a contradiction names a charge. A look-up that found none proves less.
+_BY_CONTRADICTION = or_(UNRESOLVED, not_(FINAL))
+# An unresolved answer must not undo what a look-up has proven since, nor a key conflict.
+_BY_UNRESOLVED = and_(UNRESOLVED, ~KEY_CONFLICT)
+_BY_RESOLVED = attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)
+
+
+def _replaceable_by(answer: ChargeAnswer) -> ColumnElement[bool]:
     """The condition on an attempt that a late answer replaces what is recorded there."""
     if answer.outcome is Outcome.SUCCEEDED:
-        return true()
+        return _ANY
     if answer.contradiction:
-        # It names a charge. A look-up that found none proves less.
-        return or_(UNRESOLVED, not_(FINAL))
-    if not answer.outcome.is_resolved:
-        # It must not undo what a look-up has proven since, nor a key conflict.
-        return and_(UNRESOLVED, ~KEY_CONFLICT)
-    return attempts.c.outcome.is_distinct_from(Outcome.SUCCEEDED)
+        return _BY_CONTRADICTION
+    return _BY_RESOLVED if answer.outcome.is_resolved else _BY_UNRESOLVED
 
 
 def _cut(text: str | None, limit: int = MAX_ERROR) -> str | None:

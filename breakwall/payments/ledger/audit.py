@@ -53,7 +53,7 @@ def report_incident(
 ) -> None:
     """Record what a person has to check. A known incident, open or closed, is not recorded again."""
     row = {"order_id": order_id, "kind": kind, "detail": detail, "at": clock.after(0)}
-    connection.execute(insert_missing(connection, incidents).values(row))
+    connection.execute(insert_missing(connection.dialect.name, incidents).values(row))
 
 
 def resolved_as_not_charged_since(connection: Connection, order_id: str, fence: int) -> bool:

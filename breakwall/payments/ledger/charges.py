@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, literal, select
+from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.sql.dml import ReturningInsert
 
 from breakwall.payments.db.clock import Clock
@@ -11,6 +11,7 @@ from breakwall.payments.db.database import Database
 from breakwall.payments.db.insert_missing import insert_missing
 from breakwall.payments.db.query_hints import once
 from breakwall.payments.db.schema import charges, orders
+from breakwall.payments.db.statements import built_once
 from breakwall.payments.keys import key_shape
 
 DEFAULT_ACCOUNT = "default"
@@ -43,7 +44,7 @@ def assign_charge(
         "key_shape": None if key is None else key_shape(key),
     }
     # PostgreSQL's driver gives no row count for such an INSERT, so it returns the row.
-    if connection.scalar(_insert_unless_owned(connection, clock, row)) is not None:
+    if connection.scalar(_insert_unless_owned(clock, connection.dialect.name), row) is not None:
         return None
     owner = connection.scalars(_OWNER, row).one_or_none() or connection.scalars(_PAID_BEFORE, row).first()
     return None if owner == order_id else owner
@@ -64,28 +65,32 @@ def known_charges(
     return [KnownCharge(row.key, row.charge_id) for row in found]
 
 
+# The columns of a new row, as parameters. They have the columns' names: no statement below sets a column by one.
+_GIVEN = {
+    name: bindparam(name, type_=charges.c[name].type)
+    for name in ("account", "charge_id", "order_id", "key", "key_shape")
+}
+
 _OWNER = select(charges.c.order_id).where(
-    charges.c.account == bindparam("account"), charges.c.charge_id == bindparam("charge_id")
+    charges.c.account == _GIVEN["account"], charges.c.charge_id == _GIVEN["charge_id"]
 )
 
 # Earlier versions pay orders without a row in `charges`.
 _PAID_BEFORE = (
     select(orders.c.id)
-    .where(bindparam("account") == DEFAULT_ACCOUNT)
-    .where(orders.c.charge_id == bindparam("charge_id"), orders.c.id != bindparam("order_id"))
+    .where(_GIVEN["account"] == DEFAULT_ACCOUNT)
+    .where(orders.c.charge_id == _GIVEN["charge_id"], orders.c.id != _GIVEN["order_id"])
     # Any account: an order with a row in `charges` was paid on the account that the row names.
     .where(~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id))
     .order_by(orders.c.settled_at, orders.c.id)
 )
 
 
-def _insert_unless_owned(
-    connection: Connection, clock: Clock, row: dict[str, str | None]
-) -> ReturningInsert[Any]:
+@built_once
+def _insert_unless_owned(clock: Clock, dialect: str) -> ReturningInsert[Any]:
     """Inserts the row and returns its order's id; does nothing where an order owns the charge."""
-    values = [literal(value, charges.c[name].type).label(name) for name, value in row.items()]
-    before = _PAID_BEFORE.order_by(None).params(row)
-    new = select(*values, clock.after(0).label("at")).where(~before.exists())
-    unless_there = insert_missing(connection, charges).from_select([*row, "at"], new)
+    values = [given.label(name) for name, given in _GIVEN.items()]
+    new = select(*values, clock.after(0).label("at")).where(~_PAID_BEFORE.order_by(None).exists())
+    unless_there = insert_missing(dialect, charges).from_select([*_GIVEN, "at"], new)
     returning: ReturningInsert[Any] = unless_there.returning(charges.c.order_id)
     return returning

@@ -4,17 +4,40 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Update, and_, exists, false, insert, or_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Row,
+    Update,
+    and_,
+    bindparam,
+    exists,
+    false,
+    insert,
+    or_,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from breakwall.payments.db.revisions import existing_columns
+from breakwall.payments.db.clock import Clock
+from breakwall.payments.db.revisions import Columns, existing_columns
 from breakwall.payments.db.schema import QUEUED, attempts, orders
+from breakwall.payments.db.statements import LEASE, built_once, seconds
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeRequest
 from breakwall.payments.keys import derive_order_id
 from breakwall.payments.ledger.attempt_conditions import FINAL, KEY_CONFLICT, UNRESOLVED
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.claim import Attempt, Claim, charge_request
-from breakwall.payments.ledger.order_state import apply_decision, held
+from breakwall.payments.ledger.order_state import (
+    HELD,
+    HELD_ORDER,
+    Values,
+    apply_decision,
+    held,
+    nothing_counted,
+)
 from breakwall.payments.ledger.progress import read_progress
 from breakwall.payments.orders import OrderStatus
 
@@ -27,16 +50,9 @@ class Claiming(LedgerBase):
         site = self.site
 
         def work(connection: Connection) -> Claim | None:
+            claiming = _claim_due(self.clock, existing_columns(connection, orders))
             order = connection.execute(
-                self._update_due(order_id)
-                .values(
-                    status=OrderStatus.IN_FLIGHT,
-                    fence=orders.c.fence + 1,
-                    lease_until=self.clock.after(self.lease),
-                    next_attempt_at=None,
-                    dispatch_at=None,
-                )
-                .returning(*existing_columns(connection, orders), self.clock.after(0).label("now"))
+                claiming, {"due_order": order_id, "lease_seconds": self.lease}
             ).one_or_none()
             if order is None:
                 return None
@@ -47,12 +63,9 @@ class Claiming(LedgerBase):
 
     def defer(self, order_id: str, delay: float) -> bool:
         """Defer a due order by ``delay`` seconds, because the breaker refuses calls. False: it was not due."""
-        due = self.clock.after(delay)
-        deferred = self._update_due(order_id).values(
-            deferral_count=orders.c.deferral_count + 1, next_attempt_at=due, dispatch_at=due
-        )
+        values = {"due_order": order_id, "due_in": delay}
         return self.database.write(
-            lambda connection: connection.execute(deferred).rowcount == 1, name="defer"
+            lambda connection: connection.execute(_defer_due(self.clock), values).rowcount == 1, name="defer"
         )
 
     def release(self, claim: Claim, delay: float, *, deferred: bool = True) -> OrderStatus | None:
@@ -61,9 +74,9 @@ class Claiming(LedgerBase):
         A ``deferred`` order is counted: the breaker refused the call. Returns the order's state; None when the claim
         no longer holds.
         """
-        changes = {"deferral_count": orders.c.deferral_count + int(deferred)}
+        counted = _deferral_counted if deferred else nothing_counted
         decision = Decision(OrderStatus.QUEUED, delay, uncharged=not claim.progress.unresolved)
-        return self.database.write(self._applied(claim, decision, changes), name="release")
+        return self.database.write(self._applied(claim, decision, {}, counted), name="release")
 
     def begin_attempt(self, claim: Claim) -> Attempt | None:
         """Count the worker's attempt and insert its row, before it is sent; the lease starts anew.
@@ -73,29 +86,18 @@ class Claiming(LedgerBase):
         """
 
         def work(connection: Connection) -> Attempt | None:
-            number = connection.scalar(
-                update(orders)
-                .where(held(claim), orders.c.lease_until > self.clock.after(0))
-                .where(orders.c.cancel_requested.is_(false()), ~_forbids_sending(claim.order_id))
-                .values(
-                    attempt_count=orders.c.attempt_count + 1,
-                    retry_count=orders.c.retry_count + 1,
-                    lease_until=self.clock.after(self.lease),
-                )
-                .returning(orders.c.attempt_count)
-            )
+            counting = _count_attempt(self.clock)
+            number = connection.scalar(counting, {**held(claim), "lease_seconds": self.lease})
             if number is None:
                 return None
-            connection.execute(
-                insert(attempts).values(
-                    order_id=claim.order_id,
-                    number=number,
-                    source="worker",
-                    fence=claim.fence,
-                    gateway_key=claim.request.idempotency_key,
-                    started_at=self.clock.after(0),
-                )
-            )
+            row = {
+                "order_id": claim.order_id,
+                "number": number,
+                "source": "worker",
+                "fence": claim.fence,
+                "gateway_key": claim.request.idempotency_key,
+            }
+            connection.execute(_insert_attempt(self.clock), row)
             progress = replace(claim.progress, retries=claim.progress.retries + 1)
             return Attempt(replace(claim, progress=progress), number)
 
@@ -112,13 +114,62 @@ class Claiming(LedgerBase):
         return self.database.write(self._applied(claim, decision, changes), name="close_claim")
 
     def _applied(
-        self, claim: Claim, decision: Decision, changes: dict[str, Any]
+        self,
+        claim: Claim,
+        decision: Decision,
+        changes: Values,
+        counted: Callable[[Clock], Values] = nothing_counted,
     ) -> Callable[[Connection], OrderStatus | None]:
-        return lambda connection: apply_decision(connection, self.clock, claim, decision, changes)
+        return lambda connection: apply_decision(connection, self.clock, claim, decision, changes, counted)
 
-    def _update_due(self, order_id: str) -> Update:
-        due = orders.c.next_attempt_at <= self.clock.after(0)
-        return update(orders).where(orders.c.id == order_id, orders.c.status == QUEUED, due)
+
+def _update_due(clock: Clock) -> Update:
+    is_due = orders.c.next_attempt_at <= clock.after(0)
+    return update(orders).where(orders.c.id == bindparam("due_order"), orders.c.status == QUEUED, is_due)
+
+
+@built_once
+def _claim_due(clock: Clock, columns: Columns) -> ReturningUpdate[Any]:
+    claimed = {
+        "status": OrderStatus.IN_FLIGHT,
+        "fence": orders.c.fence + 1,
+        "lease_until": clock.after(LEASE),
+        "next_attempt_at": None,
+        "dispatch_at": None,
+    }
+    return _update_due(clock).values(claimed).returning(*columns, clock.after(0).label("now"))
+
+
+@built_once
+def _defer_due(clock: Clock) -> Update:
+    due = clock.after(seconds("due_in"))
+    return _update_due(clock).values(next_attempt_at=due, dispatch_at=due, **_deferral_counted(clock))
+
+
+def _deferral_counted(clock: Clock) -> Values:
+    return {"deferral_count": orders.c.deferral_count + 1}
+
+
+@built_once
+def _count_attempt(clock: Clock) -> ReturningUpdate[Any]:
+    """Counts the attempt of a claim if it may be sent, and renews the lease."""
+    counted = {
+        "attempt_count": orders.c.attempt_count + 1,
+        "retry_count": orders.c.retry_count + 1,
+        "lease_until": clock.after(LEASE),
+    }
+    return (
+        update(orders)
+        .where(HELD, orders.c.lease_until > clock.after(0))
+        .where(orders.c.cancel_requested.is_(false()), ~_FORBIDS_SENDING)
+        .values(counted)
+        .returning(orders.c.attempt_count)
+    )
+
+
+@built_once
+def _insert_attempt(clock: Clock) -> Insert:
+    return insert(attempts).values(started_at=clock.after(0))
 
 
 def _stored_request(order: Row[Any], site: str) -> ChargeRequest:
@@ -128,6 +179,7 @@ def _stored_request(order: Row[Any], site: str) -> ChargeRequest:
     return charge_request(order, order.id, order.charge_key, reference)
 
 
-def _forbids_sending(order_id: str) -> ColumnElement[bool]:
-    """The condition that an answer has come after which nothing is sent: a final one or a key conflict."""
-    return exists().where(attempts.c.order_id == order_id, or_(FINAL, and_(UNRESOLVED, KEY_CONFLICT)))
+# The condition that an answer has come after which nothing is sent: a final one or a key conflict.
+_FORBIDS_SENDING: ColumnElement[bool] = exists().where(
+    attempts.c.order_id == HELD_ORDER, or_(FINAL, and_(UNRESOLVED, KEY_CONFLICT))
+)

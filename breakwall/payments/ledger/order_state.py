@@ -1,17 +1,21 @@
 """Gives an order a state: its columns, and the condition that a claim on it still holds."""
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import BindParameter, Connection, Update, and_, bindparam, select, update
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.schema import IN_FLIGHT, orders
+from breakwall.payments.db.statements import built_once, seconds
 from breakwall.payments.decisions import Decision
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.orders import OrderStatus
 
+Values = dict[str, Any]
 
-def state_columns(clock: Clock, status: OrderStatus, delay: float = 0.0) -> dict[str, Any]:
+
+def state_columns(clock: Clock, status: OrderStatus, delay: float | BindParameter[float] = 0.0) -> Values:
     """The columns of an order without a claim: queued and due in ``delay`` seconds, or finished."""
     queued = status is OrderStatus.QUEUED
     due = clock.after(delay) if queued else None
@@ -24,27 +28,52 @@ def state_columns(clock: Clock, status: OrderStatus, delay: float = 0.0) -> dict
     }
 
 
-def held(claim: Claim) -> ColumnElement[bool]:
-    """The condition, for an UPDATE of the order, that no other process has claimed it since."""
-    return and_(orders.c.id == claim.order_id, orders.c.status == IN_FLIGHT, orders.c.fence == claim.fence)
+HELD_ORDER: BindParameter[str] = bindparam("held_order", type_=orders.c.id.type)
+
+# The condition, for an UPDATE of the order, that no other process has claimed it since. `held` has its parameters.
+HELD = and_(
+    orders.c.id == HELD_ORDER, orders.c.status == IN_FLIGHT, orders.c.fence == bindparam("held_fence")
+)
+
+
+def held(claim: Claim) -> Values:
+    """The parameters of `HELD`."""
+    return {"held_order": claim.order_id, "held_fence": claim.fence}
+
+
+def nothing_counted(clock: Clock) -> Values:
+    return {}
 
 
 def apply_decision(
-    connection: Connection, clock: Clock, claim: Claim, decision: Decision, changes: dict[str, Any]
+    connection: Connection,
+    clock: Clock,
+    claim: Claim,
+    decision: Decision,
+    changes: Values,
+    counted: Callable[[Clock], Values] = nothing_counted,
 ) -> OrderStatus | None:
     """Give an order the state of a decision, and return it. None when the claim no longer holds.
+
+    ``changes``: values of more columns. ``counted``: a function of a module, for columns that are set by SQL.
 
     If nothing was charged and a person has requested its cancellation meanwhile, the order is cancelled now. While the
     circuit is open, a worker may claim it much later.
     """
     status, delay = decision.status, decision.delay
-    if decision.uncharged and _is_cancel_requested(connection, claim):
+    if decision.uncharged and connection.scalar(_IS_CANCEL_REQUESTED, held(claim)):
         status, delay = OrderStatus.CANCELLED, 0.0
-    values = {**state_columns(clock, status, delay), **changes}
-    applied = connection.execute(update(orders).where(held(claim)).values(values))
+    values = {**held(claim), **changes}
+    if status is OrderStatus.QUEUED:
+        values["due_in"] = delay
+    applied = connection.execute(_move_held(clock, status, counted), values)
     return status if applied.rowcount else None
 
 
-def _is_cancel_requested(connection: Connection, claim: Claim) -> bool:
-    requested = select(orders.c.cancel_requested).where(held(claim)).with_for_update()
-    return bool(connection.scalar(requested))
+_IS_CANCEL_REQUESTED = select(orders.c.cancel_requested).where(HELD).with_for_update()
+
+
+@built_once
+def _move_held(clock: Clock, status: OrderStatus, counted: Callable[[Clock], Values]) -> Update:
+    state = state_columns(clock, status, seconds("due_in"))
+    return update(orders).where(HELD).values({**state, **counted(clock)})

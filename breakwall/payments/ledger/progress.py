@@ -21,7 +21,7 @@ from breakwall.payments.orders import OrderStatus
 
 def progress_of(connection: Connection, clock: Clock, order_id: str, *, lease: float) -> Progress:
     """What a claim on the order would begin with now. ``lease``: seconds, as in `Ledger`."""
-    columns = [*existing_columns(connection, orders), clock.after(0).label("now")]
+    columns = (*existing_columns(connection, orders), clock.after(0).label("now"))
     wanted = select(*columns).where(orders.c.id == order_id)
     return read_progress(connection, connection.execute(wanted).one(), lease)
 

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, true
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, bindparam, delete, exists, select
 
 from breakwall.payments.db.insert_missing import insert_missing
-from breakwall.payments.db.revisions import existing_columns, has_table, missing_columns
+from breakwall.payments.db.revisions import Columns, existing_columns, has_table, missing_columns
 from breakwall.payments.db.schema import known_keys, orders
+from breakwall.payments.db.statements import built_once
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.orders import (
     IdempotencyConflictError,
@@ -81,11 +82,17 @@ def pruned_order(connection: Connection, order_id: str) -> PrunedOrder:
     return found[order_id]
 
 
-def was_not_pruned(connection: Connection, idempotency_key: str) -> ColumnElement[bool]:
-    """The condition that no pruned order had this key. Ids do not decide: before revision 0004 they were random."""
-    if not has_table(connection, known_keys.name):
-        return true()
-    return ~exists().where(known_keys.c.idempotency_key == idempotency_key)
+def has_pruned_orders(connection: Connection) -> bool:
+    """Whether the database has the table for them."""
+    return has_table(connection, known_keys.name)
+
+
+def was_not_pruned(key: str) -> ColumnElement[bool]:
+    """The condition that no pruned order had the idempotency key in this parameter.
+
+    Ids do not decide: before revision 0004 they were random.
+    """
+    return ~exists().where(known_keys.c.idempotency_key == bindparam(key))
 
 
 def bring_back(connection: Connection, claim: Claim) -> None:
@@ -101,7 +108,7 @@ def bring_back(connection: Connection, claim: Claim) -> None:
     # The late answer must be recorded, so a field is left out if a downgrade has dropped its column.
     missing = missing_columns(connection, orders)
     row = {name: value for name, value in _row(pruned, claim).items() if name not in missing}
-    connection.execute(insert_missing(connection, orders).values(row))
+    connection.execute(insert_missing(connection.dialect.name, orders).values(row))
     connection.execute(delete(known_keys).where(known_keys.c.order_id == claim.order_id))
 
 
@@ -124,14 +131,17 @@ def _row(pruned: PrunedOrder, claim: Claim) -> dict[str, Any]:
     }
 
 
-def _found(
-    connection: Connection, column: ColumnElement[str], values: Iterable[str]
-) -> Sequence[PrunedOrder]:
+def _found(connection: Connection, column: Column[str], values: Iterable[str]) -> Sequence[PrunedOrder]:
     wanted = list(values)
-    if not wanted or not has_table(connection, known_keys.name):
+    if not wanted or not has_pruned_orders(connection):
         return []
-    query = select(*existing_columns(connection, known_keys)).where(column.in_(wanted))
-    return [_pruned(row) for row in connection.execute(query)]
+    query = _select(existing_columns(connection, known_keys), column)
+    return [_pruned(row) for row in connection.execute(query, {"wanted": wanted})]
+
+
+@built_once
+def _select(columns: Columns, column: Column[str]) -> Select[Any]:
+    return select(*columns).where(column.in_(bindparam("wanted", expanding=True)))
 
 
 def _pruned(row: Row[Any]) -> PrunedOrder:

@@ -136,7 +136,7 @@ class Pruning(BatchJob):
         return connection
 
     def _prune(self, connection: Connection, order_ids: list[str], age: float) -> int:
-        mine = (
+        mine: Select[Any] = (
             select(*existing_columns(connection, orders))
             .where(orders.c.id.in_(order_ids), _may_go(self._clock, age))
             .order_by(orders.c.id)
@@ -156,7 +156,7 @@ class Pruning(BatchJob):
     def _keep_keys(self, connection: Connection, pruned: Sequence[Row[Any]]) -> None:
         rows = without_missing_columns(connection, known_keys, [kept_row(row) for row in pruned])
         # A version without pruning may have accepted a pruned key again: then its row is there already.
-        statement = insert_missing(connection, known_keys)
+        statement = insert_missing(connection.dialect.name, known_keys)
         connection.execute(statement.values(pruned_at=self._clock.after(0)), rows)
 
 
@@ -197,7 +197,7 @@ def _keep_charges(connection: Connection, order_ids: Sequence[str]) -> Insert:
         ~exists().where(charges.c.charge_id == orders.c.charge_id, charges.c.order_id == orders.c.id),
     )
     columns = ["charge_id", "account", "order_id", "key", "key_shape", "at"]
-    keeping: Insert = insert_missing(connection, charges).from_select(columns, paid)
+    keeping: Insert = insert_missing(connection.dialect.name, charges).from_select(columns, paid)
     return keeping
 
 

@@ -1,13 +1,15 @@
 """Records the result of a call: the attempt's outcome and the order's new state, in one transaction."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, false, select, update
+from sqlalchemy import Connection, Update, bindparam, false, select, update
 
 from breakwall.payments.db.clock import Clock
 from breakwall.payments.db.lock_timeouts import LockBudget
 from breakwall.payments.db.schema import ResolvedBy, orders
+from breakwall.payments.db.statements import built_once
 from breakwall.payments.decisions import Decision
 from breakwall.payments.gateways.base import ChargeAnswer, ChargeRequest, LookupAnswer, LookupResult, Outcome
 from breakwall.payments.incidents import IncidentKind
@@ -25,7 +27,14 @@ from breakwall.payments.ledger.audit import report_incident, resolved_as_not_cha
 from breakwall.payments.ledger.base import LedgerBase
 from breakwall.payments.ledger.charges import assign_charge
 from breakwall.payments.ledger.claim import Attempt, Claim
-from breakwall.payments.ledger.order_state import apply_decision, held, state_columns
+from breakwall.payments.ledger.order_state import (
+    HELD,
+    Values,
+    apply_decision,
+    held,
+    nothing_counted,
+    state_columns,
+)
 from breakwall.payments.ledger.pruned_orders import bring_back, pruned_by_id
 from breakwall.payments.orders import OrderStatus
 from breakwall.payments.verification import AnyAnswer, contradicted
@@ -70,7 +79,10 @@ class Recording(LedgerBase):
                 pay(connection, self.clock, claim, owned.charge_id)
                 status = OrderStatus.PAID
             else:
-                status = self._apply(connection, claim, decision, owned, self._lookup_changes(owned))
+                is_counted = owned.result in _FRUITLESS and not owned.contradiction
+                changes = last_error(owned) if is_counted or owned.contradiction else {}
+                counted = _lookup_counted if is_counted else nothing_counted
+                status = self._apply(connection, claim, decision, owned, changes, counted)
             if owned.contradiction:
                 record_key_conflict(connection, self.clock, claim, owned)
             elif owned.outcome.is_final:
@@ -100,14 +112,15 @@ class Recording(LedgerBase):
             request = replace(request, idempotency_key=derive_charge_key(claim.order_id, rotations))
 
         def work(connection: Connection) -> Claim | None:
-            proven = update(orders).where(held(claim))
+            proven = update(orders).where(HELD)
             result = connection.execute(
                 proven.values(
                     lease_until=self.clock.after(self.lease),
                     charge_key=request.idempotency_key,
                     key_rotations=rotations,
                     suspected_at=None,
-                )
+                ),
+                held(claim),
             )
             if result.rowcount != 1:
                 return None
@@ -130,10 +143,11 @@ class Recording(LedgerBase):
         claim: Claim,
         decision: Decision,
         answer: ChargeAnswer | LookupAnswer,
-        changes: dict[str, Any],
+        changes: Values,
+        counted: Callable[[Clock], Values] = nothing_counted,
     ) -> OrderStatus:
         if not answer.contradiction:
-            applied = apply_decision(connection, self.clock, claim, decision, changes)
+            applied = apply_decision(connection, self.clock, claim, decision, changes, counted)
             return applied or _lock_status(connection, claim.order_id)
         review = Decision(OrderStatus.REVIEW)
         applied = apply_decision(connection, self.clock, claim, review, changes)
@@ -150,13 +164,9 @@ class Recording(LedgerBase):
         values = {**state_columns(self.clock, OrderStatus.REVIEW), "fence": orders.c.fence + 1, **changes}
         connection.execute(update(orders).where(orders.c.id == order_id, unclaimed).values(values))
 
-    def _lookup_changes(self, answer: LookupAnswer) -> dict[str, Any]:
-        if answer.contradiction:
-            return last_error(answer)
-        if answer.result not in _FRUITLESS:
-            return {}
-        counted = {"look_up_count": orders.c.look_up_count + 1, "looked_up_at": self.clock.after(0)}
-        return {**counted, **last_error(answer)}
+
+def _lookup_counted(clock: Clock) -> Values:
+    return {"look_up_count": orders.c.look_up_count + 1, "looked_up_at": clock.after(0)}
 
 
 def register_charge(
@@ -180,19 +190,21 @@ def pay(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> s
 
     Returns the charge that pays the order: the first one.
     """
-    paid = {
-        **state_columns(clock, OrderStatus.PAID),
-        "charge_id": charge_id,
-        "last_error": None,
-        "rejected": False,
-        "suspected_at": None,
-    }
-    as_expected = connection.execute(
-        update(orders).where(held(claim), orders.c.cancel_requested.is_(false())).values(paid)
-    )
+    as_expected = connection.execute(_pay_held(clock), {**held(claim), "charge_id": charge_id})
     if as_expected.rowcount == 0:
-        return _pay_unexpectedly(connection, clock, claim, paid)
+        return _pay_unexpectedly(connection, clock, claim, charge_id)
     return charge_id
+
+
+@built_once
+def _pay_held(clock: Clock) -> Update:
+    return _paid(clock).where(HELD, orders.c.cancel_requested.is_(false()))
+
+
+def _paid(clock: Clock) -> Update:
+    """Makes orders paid by the parameter ``charge_id``."""
+    proven = {"last_error": None, "rejected": False, "suspected_at": None}
+    return update(orders).values({**state_columns(clock, OrderStatus.PAID), **proven})
 
 
 def _lost_order(order_id: str) -> LookupError:
@@ -202,9 +214,8 @@ def _lost_order(order_id: str) -> LookupError:
     )
 
 
-def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, paid: dict[str, Any]) -> str:
+def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, charge_id: str) -> str:
     order_id = claim.order_id
-    charge_id: str = paid["charge_id"]
     before = _lock(connection, order_id)
     if before is None:
         pruned = pruned_by_id(connection, [order_id]).get(order_id)
@@ -225,7 +236,7 @@ def _pay_unexpectedly(connection: Connection, clock: Clock, claim: Claim, paid: 
     elif resolved_as_not_charged_since(connection, order_id, claim.fence):
         detail = f"charged as {charge_id} although a person had resolved it as not charged"
         report_incident(connection, clock, order_id, IncidentKind.CHARGED_AFTER_RESOLUTION, detail)
-    connection.execute(update(orders).where(orders.c.id == order_id).values(paid))
+    connection.execute(_paid(clock).where(orders.c.id == order_id), {"charge_id": charge_id})
     # The process that has claimed the order meanwhile may be dead, and a paid order is not reclaimed from it.
     end_unanswered(connection, clock, [order_id], ResolvedBy.PAYMENT)
     return charge_id
@@ -243,5 +254,11 @@ def _lock_status(connection: Connection, order_id: str) -> OrderStatus:
 
 
 def _lock(connection: Connection, order_id: str) -> Any:
-    columns = orders.c.status, orders.c.charge_id, orders.c.cancel_requested
-    return connection.execute(select(*columns).where(orders.c.id == order_id).with_for_update()).one_or_none()
+    return connection.execute(_LOCKED, {"order": order_id}).one_or_none()
+
+
+_LOCKED = (
+    select(orders.c.status, orders.c.charge_id, orders.c.cancel_requested)
+    .where(orders.c.id == bindparam("order"))
+    .with_for_update()
+)

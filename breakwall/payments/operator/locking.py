@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, select
+from sqlalchemy import Connection, Row, Select, exists, select
 
 from breakwall.errors import BreakwallError, ExitCode
 from breakwall.payments.db.revisions import existing_columns
@@ -26,7 +26,7 @@ def lock_orders(connection: Connection, order_ids: Sequence[str]) -> Sequence[Ro
 
     Always in the same sequence, so that two people who act on the same orders do not wait for each other.
     """
-    wanted = select(*existing_columns(connection, orders)).where(orders.c.id.in_(order_ids))
+    wanted: Select[Any] = select(*existing_columns(connection, orders)).where(orders.c.id.in_(order_ids))
     return connection.execute(wanted.order_by(orders.c.id).with_for_update()).all()
 
 

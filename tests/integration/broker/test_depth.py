@@ -8,11 +8,11 @@ import pytest
 import redis
 
 from breakwall.broker.depth import QueueDepth, queue_depth
-from breakwall.broker.publisher import Publisher
 from breakwall.settings import load_settings
 from tests.integration.broker.unreachable import SCHEMES, silent_port
 from tests.integration.publish_fixtures import (
     BOUND,
+    publish_each,
     settings_for,
 )
 from tests.servers import RabbitServer, RedisServer
@@ -35,7 +35,7 @@ def test_asking_an_empty_queue_again_and_again_opens_no_further_connection(redis
 def test_depth_counts_the_messages_that_wait(redis_url: str) -> None:
     depth = QueueDepth(settings_for(redis_url))
     assert depth() == 0  # Redis has no key for an empty queue
-    Publisher(settings_for(redis_url)).publish_many(["a", "b", "c"])
+    publish_each(redis_url, ["a", "b", "c"])
     assert depth() == 3
     depth.close()
 
@@ -73,7 +73,7 @@ def test_depth_counts_the_messages_that_wait_and_makes_no_queue(
     depth = QueueDepth(settings_for(rabbitmq_url))
     assert [depth(), depth()] == [0, 0]
     assert queue_types(rabbitmq_server, rabbitmq_url) == {}
-    Publisher(settings_for(rabbitmq_url)).publish_many(["a", "b"])
+    publish_each(rabbitmq_url, ["a", "b"])
     assert depth() == 2
 
 

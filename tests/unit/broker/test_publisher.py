@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from breakwall.broker.backoff import PAUSE
-from breakwall.broker.connections.base import MESSAGES_AT_ONCE
+from breakwall.broker.connections.base import IDS_AT_ONCE
 from breakwall.broker.publisher import MAX_CONNECTIONS, Publisher
 from breakwall.settings import load_settings
 from tests.manual_clock import MonotonicClock
@@ -67,12 +67,12 @@ def test_after_a_failure_there_is_a_pause(
 
 
 def test_many_are_sent_in_order_and_counted(publisher: Publisher, connection: StubConnection) -> None:
-    ids = [str(number) for number in range(2 * MESSAGES_AT_ONCE + 1)]
+    ids = [str(number) for number in range(2 * IDS_AT_ONCE + 1)]
     assert publisher.publish_many(iter(ids)) == len(ids)
     assert connection.sent == ids
 
 
-def test_messages_are_counted_up_to_the_first_failure_and_none_is_tried_after_it(
+def test_ids_are_counted_up_to_the_first_failure_and_none_is_tried_after_it(
     publisher: Publisher, connection: StubConnection
 ) -> None:
     def fail_second(ids: Sequence[str]) -> None:
@@ -80,9 +80,9 @@ def test_messages_are_counted_up_to_the_first_failure_and_none_is_tried_after_it
             raise TimeoutError
 
     connection.fail = fail_second
-    ids = [str(number) for number in range(3 * MESSAGES_AT_ONCE)]
-    assert publisher.publish_many(ids) == MESSAGES_AT_ONCE
-    assert connection.sent == ids[:MESSAGES_AT_ONCE]
+    ids = [str(number) for number in range(3 * IDS_AT_ONCE)]
+    assert publisher.publish_many(ids) == IDS_AT_ONCE
+    assert connection.sent == ids[:IDS_AT_ONCE]
 
 
 def test_nothing_to_publish_is_nothing_published(publisher: Publisher, connection: StubConnection) -> None:
@@ -156,3 +156,21 @@ def test_closing_drops_the_connections_and_a_later_publish_opens_new_ones(
     publisher.close()
     assert connection.closed
     assert publisher.publish_many(["order-2"])
+
+
+def test_closing_first_publishes_what_was_to_be_published_soon(
+    publisher: Publisher, connection: StubConnection
+) -> None:
+    publisher.publish_soon(["order-1", "order-2"])
+    publisher.close()
+    assert connection.sent == ["order-1", "order-2"]
+
+
+def test_publishing_soon_neither_raises_nor_waits_where_the_broker_fails(
+    publisher: Publisher, connection: StubConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection.fail = out_of_order
+    publisher.publish_soon(["order-1"])
+    publisher.close()
+    assert connection.sent == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -78,9 +78,9 @@ def _check(status: OrderStatus | None, expected: OrderStatus) -> None:
 
 
 WAYS: dict[str, tuple[Callable[[Walker], Callable[[], object]], int, int]] = {
-    "place, paid": (Walker.place_paid, 191, 107),
-    "place, queued because the circuit is open": (Walker.place_queued, 128, 67),
-    "retry, paid": (Walker.retry_paid, 305, 154),
+    "place, paid": (Walker.place_paid, 170, 104),
+    "place, queued because the circuit is open": (Walker.place_queued, 128, 76),
+    "retry, paid": (Walker.retry_paid, 286, 154),
 }
 
 

@@ -21,7 +21,7 @@ from breakwall.doctor.broker import broker
 from breakwall.doctor.strange_messages import dead_letters
 from tests.command import Terminal
 from tests.integration.broker.checks.told import NO_LOSS, told_by_check
-from tests.integration.publish_fixtures import settings_for
+from tests.integration.publish_fixtures import publish_each, settings_for
 from tests.integration.worker_fixtures import running_worker
 from tests.manual_clock import MonotonicClock
 from tests.servers import RabbitServer
@@ -164,9 +164,7 @@ def test_messages_that_a_policy_removes_are_not_blamed_on_workers(
 ) -> None:
     settings, vhost = settings_for(rabbitmq_url), urlsplit(rabbitmq_url).path[1:]
     rabbitmq_server.control("set_policy", "-p", vhost, "short", "retry$", '{"max-length": 1}')
-    publisher = Publisher(settings)
-    assert publisher.publish_many(["order-1", "order-2", "order-3"]) == 3
-    publisher.close()
+    publish_each(settings, ["order-1", "order-2", "order-3"])
     wait_until(lambda: not dead_letters(settings)[0].ok, 30)  # it arrives there after the confirmation
     (found,) = dead_letters(settings)
     assert "max-length" in found.detail

@@ -17,6 +17,7 @@ from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_brok
 from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings, load_settings
 from tests.integration.broker.embedded.workers import Worker, servers, wait_for
+from tests.integration.publish_fixtures import publish_each
 from tests.servers.processes import wait_until_none_is_left
 from tests.stopwatch import Stopwatch
 
@@ -24,7 +25,7 @@ from tests.stopwatch import Stopwatch
 def test_it_serves_orders_on_a_socket_that_only_its_user_can_open(
     broker: EmbeddedBroker, settings: Settings
 ) -> None:
-    assert Publisher(settings).publish_many(["a", "b"]) == 2
+    publish_each(settings, ["a", "b"])
     assert queue_depth(settings) == 2
     assert stat.S_IMODE(settings.broker_socket.stat().st_mode) == 0o700
 
@@ -39,7 +40,7 @@ def test_stopping_it_leaves_nothing_running(broker: EmbeddedBroker, home: Path) 
 def test_what_was_published_is_there_after_a_stop_and_a_start(
     broker: EmbeddedBroker, settings: Settings
 ) -> None:
-    Publisher(settings).publish_many(["a", "b", "c"])
+    publish_each(settings, ["a", "b", "c"])
     broker.stop()
     broker.ensure()
     assert queue_depth(settings) == 3
@@ -68,7 +69,7 @@ def test_another_worker_takes_over_within_a_second_when_the_owner_is_killed(
     home: Path, start_worker: Callable[..., Worker], settings: Settings
 ) -> None:
     owner, _guest = start_worker(), start_worker()
-    Publisher(settings).publish_many(["a", "b", "c"])
+    publish_each(settings, ["a", "b", "c"])
     before = servers(home)
     owner.kill()
     watch = Stopwatch(processes=True)

@@ -19,6 +19,7 @@ from breakwall.broker.embedded.folder import ServerFolder
 from breakwall.broker.publisher import Publisher
 from breakwall.settings import Settings
 from tests.integration.broker.embedded.workers import Worker, servers, wait_for
+from tests.integration.publish_fixtures import publish_each
 
 FEW_FILES = """
 import resource, sys, time
@@ -64,7 +65,7 @@ def test_damaged_files_are_kept_and_named_and_it_starts_with_new_ones(
 ) -> None:
     broker = EmbeddedBroker(home)
     broker.ensure()
-    Publisher(settings).publish_many(["a", "b"])
+    publish_each(settings, ["a", "b"])
     broker.stop()
     damage(home / "broker", how)
     broker.ensure()
@@ -146,7 +147,7 @@ def test_files_are_not_suspected_if_the_server_may_open_too_few(home: Path, sett
 def test_its_owner_restarts_it_when_it_is_killed(
     broker: EmbeddedBroker, home: Path, settings: Settings
 ) -> None:
-    Publisher(settings).publish_many(["a", "b"])
+    publish_each(settings, ["a", "b"])
     (before,) = servers(home)
     os.kill(before, signal.SIGKILL)
     assert wait_for(lambda: queue_depth(settings) == 2 and servers(home) != [before], 5)
@@ -165,7 +166,7 @@ def test_a_socket_file_that_a_killed_server_left_is_no_obstacle(home: Path, sett
 def test_a_server_cut_off_in_the_middle_of_a_write_starts_again(
     broker: EmbeddedBroker, home: Path, settings: Settings
 ) -> None:
-    Publisher(settings).publish_many(["a", "b"])
+    publish_each(settings, ["a", "b"])
     broker.stop()
     (journal,) = (home / "broker" / "appendonlydir").glob("*.incr.aof")
     journal.write_bytes(journal.read_bytes() + b"*3\r\n$5\r\nLPU")

@@ -46,7 +46,7 @@ class StubConnection(BrokerConnection):
     def fail(self, times: int, *, after: float) -> None:
         self.failures, self.after = times, after
 
-    def _transmit(self, order_ids: Sequence[str]) -> None:
+    def _transmit(self, messages: Sequence[Sequence[str]]) -> None:
         self.tries += 1
         self._clock.now += self.after
         if self.failures:
