@@ -15,7 +15,13 @@ from breakwall.settings import Settings
 from breakwall.worker.log import setup as _log_setup  # noqa: F401 - connects to Celery's signals
 from breakwall.worker.message import RetryRequest
 from breakwall.worker.runtime import Runtime
-from breakwall.worker.startup.steps import DispatcherStep, EmbeddedBrokerStep, HeartbeatStep, QueueStep
+from breakwall.worker.startup.steps import (
+    DispatcherStep,
+    DrainStep,
+    EmbeddedBrokerStep,
+    HeartbeatStep,
+    QueueStep,
+)
 
 task_log = get_task_logger("breakwall.worker.task")  # Celery adds the task's name and id to its lines.
 
@@ -28,7 +34,7 @@ def create_app(settings: Settings) -> Celery:
     app = IsolatedCelery(settings, current=True)
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange_messages.record
-    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
+    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, DrainStep, HeartbeatStep})
     app.steps["consumer"].add(WatchdogStep)
     app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
     return app

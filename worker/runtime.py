@@ -4,8 +4,10 @@ import logging
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 from breakwall.breaker import CircuitBreaker
+from breakwall.broker.config import TASK
 from breakwall.broker.depth import QueueDepth
 from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.messages.strange import StrangeMessage
@@ -24,9 +26,13 @@ from breakwall.worker.background.pruning import PruningStep
 from breakwall.worker.background.strange_messages import StrangeMessageRecorder
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
+from breakwall.worker.gate import Gate
+from breakwall.worker.intake import Drain, Intake, IntakeLoop
 from breakwall.worker.log.backlog import BacklogLog
 from breakwall.worker.log.orders import OrderLog
+from breakwall.worker.message import DoneMessages
 from breakwall.worker.retry import Retrier
+from breakwall.worker.thread_drain import thread_drain
 
 log = logging.getLogger("breakwall.worker")
 
@@ -38,12 +44,16 @@ UNKNOWN_ORDER = "its order is not in this database"
 class Runtime:
     """The worker's objects. Those with a connection or a thread are built at first use; before it, a fork is safe."""
 
+    drain: Drain
+    intake: Intake
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.monotonic = time.monotonic
         self._embedded_broker: EmbeddedBroker | None = None
         self.exhaustion = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
         self.exhaustion_retry = ExhaustionRetry(self.exhaustion)
+        self.done_messages = DoneMessages()
 
     @cached_property
     def database(self) -> Database:
@@ -64,6 +74,18 @@ class Runtime:
         return Retrier(self.charger, self.breaker, timeout=self.settings.payment_timeout)
 
     @cached_property
+    def gate(self) -> Gate:
+        return Gate(self.breaker)
+
+    def open_intake(self, worker: Any) -> IntakeLoop:
+        """Build the drain and the intake of a Celery worker; returns the loop that refreshes the intake."""
+        self.drain = thread_drain(worker, worker.app.tasks[TASK].run)
+        self.intake = Intake(self.gate, self.drain)
+        loop = IntakeLoop(self.intake)
+        self.breaker.listen(loop.wake)
+        return loop
+
+    @cached_property
     def publisher(self) -> Publisher:
         return Publisher(self.settings)
 
@@ -74,10 +96,11 @@ class Runtime:
     def dispatch_loop(self) -> DispatchLoop:
         dispatcher = Dispatcher(
             DispatchQueue(self.database),
-            self.breaker,
+            self.gate,
             self.publisher,
             self.depth,
             self.settings.dispatch,
+            held=lambda: self.drain.held,
             on_blocked=self.heartbeat.mark_busy,
             prune=self._prune(),
         )

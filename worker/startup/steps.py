@@ -10,6 +10,7 @@ from breakwall.broker.embedded.folder import BrokerNotStartedError
 from breakwall.broker.errors import WrongQueueError
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.exhaustion import replace_executor
+from breakwall.worker.intake import IntakeLoop
 
 log = logging.getLogger("breakwall.worker")
 
@@ -42,16 +43,34 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
         """`close_runtime` stops it: the consumer still acknowledges after the steps have stopped."""
 
 
-class DispatcherStep(bootsteps.StartStopStep):
-    """Publish due orders from a thread of the worker: no second process is needed."""
+class DrainStep(bootsteps.StartStopStep):
+    """Run the drain and the gate before it, from before the first message until after the last."""
 
-    requires = (EmbeddedBrokerStep, "celery.worker.components:Pool", "celery.worker.components:Timer")
-    loop: DispatchLoop | None = None
+    requires = ("celery.worker.components:Pool", "celery.worker.components:Timer")
+    loop: IntakeLoop | None = None
 
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
         replace_executor(worker, runtime.exhaustion)
-        self.loop = runtime.dispatch_loop()
+        if worker.hub is not None:
+            runtime.done_messages.call_soon = worker.hub.call_soon
+        self.loop = runtime.open_intake(worker)
+        self.loop.start()
+
+    def stop(self, worker: Any) -> None:
+        if self.loop is not None:
+            self.loop.stop()
+            worker.app.breakwall.drain.stop()
+
+
+class DispatcherStep(bootsteps.StartStopStep):
+    """Publish due orders from a thread of the worker: no second process is needed."""
+
+    requires = (EmbeddedBrokerStep, DrainStep)
+    loop: DispatchLoop | None = None
+
+    def start(self, worker: Any) -> None:
+        self.loop = worker.app.breakwall.dispatch_loop()
         self.loop.start()
 
     def stop(self, worker: Any) -> None:
