@@ -10,9 +10,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from celery import signals
 from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
-from celery.worker.state import task_ready
+from celery.worker.state import task_ready, task_reserved
 
 from breakwall.broker.consuming.fetching import acknowledge_all
 from breakwall.broker.messages.order_message import ids_in
@@ -58,6 +59,34 @@ class RetryRequest(Request):
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
         """Nothing: a thread cannot be killed, and a charge that was sent cannot be taken back."""
+
+
+def message_handler(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
+    """Celery's `Strategy` of the task: what a consumer does with each message.
+
+    Celery's own makes a subclass of the request's class, whose orders always go to Celery's pool. It also does what no
+    message of ours needs: delays, expiry, rate limits.
+    """
+    events = consumer.event_dispatcher
+
+    def handle(message: Any, payload: None, ack: Any, reject: Any, callbacks: Any) -> None:
+        request = RetryRequest(
+            message,
+            on_ack=ack,
+            on_reject=reject,
+            app=app,
+            hostname=consumer.hostname,
+            eventer=events,
+            task=task,
+        )
+        signals.task_received.send(sender=consumer, request=request)
+        request.send_event(
+            "task-received", name=request.name, args=request.argsrepr, kwargs=request.kwargsrepr, retries=0
+        )
+        task_reserved(request)
+        consumer.on_task_request(request)
+
+    return handle
 
 
 class DoneMessages:
