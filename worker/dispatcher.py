@@ -10,8 +10,8 @@ from breakwall.settings import DispatchSettings
 from breakwall.worker.gate import Gate
 
 # The limit of orders that wait at the broker or in this worker, in a dispatcher's first run and in its first run after
-# the gate has opened. It doubles in each run that finds half of them done. Each dispatcher has its own limit, and
-# counts the messages of all.
+# the gate has opened. Each run that finds half of them done doubles it. Each dispatcher has its own limit, and counts
+# the messages of all.
 FIRST_STEP = 10
 
 
@@ -48,7 +48,7 @@ class Dispatcher:
         self._monotonic = monotonic
         self._next_upkeep = float("-inf")
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
-        self._step = FIRST_STEP
+        self._allowed = 0
         self.is_draining = False  # Whether the next run soon has something to publish again.
 
     def run_once(self) -> int:
@@ -86,25 +86,21 @@ class Dispatcher:
         """How many orders may be published: few while the circuit probes, 0 if it is open or the broker is silent."""
         slots = self._gate.allowance().slots
         if slots == 0:
-            self._step = FIRST_STEP
+            self._allowed = 0
             self._on_blocked()
             return 0
         depth = self._depth()
         if depth is None:
             return 0
         waiting = depth + self._held()
-        allowed = self._allowed(waiting) if slots is None else self._allowed_probes(slots)
+        self._allowed = self._step(waiting) if slots is None else 0
+        allowed = min(self._allowed if slots is None else slots, self._settings.window)
         self.is_draining = waiting >= allowed
         return min(self._settings.batch, allowed - waiting)
 
-    def _allowed_probes(self, slots: int) -> int:
-        self._step = FIRST_STEP
-        return min(slots, self._settings.window)
-
-    def _allowed(self, waiting: int) -> int:
+    def _step(self, waiting: int) -> int:
         # If the backlog of hours were published at once, it would overload the service again (Shopify/semian#146). So
         # the number of orders doubles as they are done, as in TCP's slow start.
-        allowed = min(self._step, self._settings.window)
-        if waiting <= allowed // 2:
-            self._step = min(2 * self._step, self._settings.window)
-        return allowed
+        if waiting > self._allowed // 2:
+            return self._allowed or FIRST_STEP
+        return min(2 * self._allowed, self._settings.window) or FIRST_STEP

@@ -41,10 +41,11 @@ class Gate:
         if self._is_paused():
             return Allowance(0, PAUSED_FOR, "paused")
         status = self._circuit.status()
+        background = getattr(status, "background_slots", None)
         if status.slots is not None:
-            reason = "circuit_open" if status.slots == 0 else "half_open"
-            return Allowance(status.slots, status.retry_after, reason)
-        if getattr(status, "background_slots", None) == 0:
+            slots = status.slots if background is None else min(status.slots, background)
+            return Allowance(slots, status.retry_after, "half_open" if status.slots else "circuit_open")
+        if background == 0:
             reason = "hanging" if getattr(status, "hanging", False) else "limit"
             return Allowance(0, status.retry_after, reason)
         return Allowance(None)

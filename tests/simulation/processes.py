@@ -18,6 +18,7 @@ from breakwall.settings import DispatchSettings
 from breakwall.worker.app import retry_payment
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
+from breakwall.worker.gate import Gate
 from breakwall.worker.log.orders import OrderLog
 from breakwall.worker.retry import Retrier
 from tests.simulation.broker import Broker, SimulatedPublisher
@@ -29,7 +30,9 @@ from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.world import World
 
-LONGEST_PAUSE = 30.0  # Seconds at most between two runs of a dispatcher that finds nothing.
+# Seconds between two runs of a dispatcher that finds nothing, and between two looks at a closed gate.
+SHORTEST_PAUSE = 0.2
+LONGEST_PAUSE = 30.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,10 @@ class WorkerProcess(PipelineProcess):
             republish_after=context.scenario.republish_after,
         )
         due = DispatchQueue(database)
-        self.dispatcher = Dispatcher(due, self.breaker, self.publisher, context.broker.depth, settings)
+        self.gate = Gate(self.breaker)
+        self.dispatcher = Dispatcher(
+            due, self.gate, self.publisher, context.broker.depth, settings, monotonic=self.monotonic
+        )
         self.order_log = OrderLog(database, self.breaker)
         self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
         # Heartbeats concern no order.
@@ -137,7 +143,7 @@ class WorkerProcess(PipelineProcess):
     def _consume(self) -> None:
         context = self.context
         while True:
-            message = context.broker.take()
+            message = context.broker.take(self._wait_for_gate)
             try:
                 with context.observer.busy_with(message.order_id):
                     retry_payment(self.celery_task, message.order_id)
@@ -147,6 +153,11 @@ class WorkerProcess(PipelineProcess):
             except EndedError:
                 context.broker.abandon(message)
                 raise
+
+    def _wait_for_gate(self) -> None:
+        """Like `IntakeLoop`: fetch nothing while nothing may be sent."""
+        while (allowance := self.gate.allowance()).slots == 0:
+            self.context.engine.sleep(max(SHORTEST_PAUSE, min(allowance.retry_after, LONGEST_PAUSE)))
 
     def _dispatch(self) -> None:
         """Like `DispatchLoop`, but without the runs that would change nothing."""
@@ -161,7 +172,7 @@ class WorkerProcess(PipelineProcess):
     def _has_work(self) -> bool:
         storage = self.context.storage
         expired, due = storage.values("SELECT min(lease_until) <= :now, min(dispatch_at) <= :now FROM orders")
-        return bool(expired or (due and self.breaker.status().slots != 0))
+        return bool(expired or (due and self.gate.allowance().slots != 0))
 
     def _run_dispatcher(self) -> int:
         try:
