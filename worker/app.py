@@ -14,9 +14,15 @@ from breakwall.broker.messages.order_message import ids_in
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.settings import Settings
 from breakwall.worker.log import setup as _log_setup  # noqa: F401 - connects to Celery's signals
-from breakwall.worker.message import RetryRequest
+from breakwall.worker.message import message_handler
 from breakwall.worker.runtime import Runtime
-from breakwall.worker.startup.steps import DispatcherStep, EmbeddedBrokerStep, HeartbeatStep, QueueStep
+from breakwall.worker.startup.steps import (
+    DispatcherStep,
+    DrainStep,
+    EmbeddedBrokerStep,
+    HeartbeatStep,
+    QueueStep,
+)
 
 task_log = get_task_logger("breakwall.worker.task")  # Celery adds the task's name and id to its lines.
 
@@ -30,9 +36,11 @@ def create_app(settings: Settings) -> Celery:
     app.breakwall = Runtime(settings)
     app.on_strange_message = app.breakwall.strange_messages.record
     app.work_on_released = functools.partial(work_on, app.breakwall, released=True)
-    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, HeartbeatStep})
+    app.steps["worker"].update({QueueStep, EmbeddedBrokerStep, DispatcherStep, DrainStep, HeartbeatStep})
     app.steps["consumer"].add(WatchdogStep)
-    app.task(name=TASK, bind=True, Request=RetryRequest)(retry_payment)
+    app.task(name=TASK, bind=True, Strategy=f"{message_handler.__module__}:{message_handler.__name__}")(
+        retry_payment
+    )
     return app
 
 

@@ -1,68 +1,78 @@
 """Publishes due orders, again if no worker claims them, and makes the orders of dead workers due again."""
 
+import time
 from collections.abc import Callable
 
-from breakwall.breaker import CircuitBreaker
 from breakwall.broker.publisher import Publisher
 from breakwall.crashpoints import reach
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.settings import DispatchSettings
+from breakwall.worker.gate import Gate
 
-# The limit of messages that wait at the broker, in a dispatcher's first run and in its first run after the circuit has
-# closed. Each run doubles it. Each dispatcher has its own limit, and counts the messages of all.
+# The limit of orders that wait at the broker or in this worker, in a dispatcher's first run and in its first run after
+# the gate has opened. Each run that finds half of them done doubles it. Each dispatcher has its own limit, and counts
+# the messages of all.
 FIRST_STEP = 10
 
 
 class Dispatcher:
     """Publishes due orders in `run_once`, which `DispatchLoop` repeats.
 
-    Of the breaker it reads only the status. While the circuit permits no calls, or an operator has paused the drain
-    (``is_paused``), it publishes nothing and reads no due order: a run then costs the same however long the queue is.
-    ``depth`` gives the number of messages that wait at the broker, or None if it does not answer. ``on_blocked`` is
-    called in each such run, because the worker is not idle; ``prune`` after each run that published less than a full
-    batch.
+    While the gate is closed, it publishes nothing and reads no due order: a run then costs the same however long the
+    queue is. ``depth`` gives the number of messages that wait at the broker, or None if it does not answer; ``held``
+    the number of orders that this worker has in hand. ``on_blocked`` is called in each run that the gate blocks,
+    because such a worker is not idle; ``prune`` in each interval in which less than a full batch was published.
     """
 
     def __init__(
         self,
         due: DispatchQueue,
-        breaker: CircuitBreaker,
+        gate: Gate,
         publisher: Publisher,
         depth: Callable[[], int | None],
         settings: DispatchSettings,
         *,
-        is_paused: Callable[[], bool] = lambda: False,
+        held: Callable[[], int] = lambda: 0,
         on_blocked: Callable[[], None] = lambda: None,
         prune: Callable[[], object] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._due = due
-        self._breaker = breaker
+        self._gate = gate
         self._publisher = publisher
         self._depth = depth
         self._settings = settings
-        self._is_paused = is_paused
+        self._held = held
         self._on_blocked = on_blocked
         self._prune = prune
+        self._monotonic = monotonic
+        self._next_upkeep = float("-inf")
         # A new dispatcher starts small too: an outage that it did not see may just have ended.
-        self._step = FIRST_STEP
+        self._allowed = 0
+        self.is_draining = False  # Whether the next run soon has something to publish again.
 
     def run_once(self) -> int:
-        """Take back expired claims, publish as many due orders as there is room for, then prune a little.
+        """Publish as many due orders as there is room for; once in an interval also take back expired claims and prune.
 
         Returns how many were published, or raises `DatabaseUnavailableError`.
         """
+        self.is_draining = False
+        is_upkeep_due = self._monotonic() >= self._next_upkeep
+        if is_upkeep_due:
+            self._next_upkeep = self._monotonic() + self._settings.interval
+            self._due.reclaim_expired()
         sent = self._publish_due()
         # Due orders come before pruning.
-        if sent < self._settings.batch:
+        if is_upkeep_due and sent < self._settings.batch:
             self._prune()
         return sent
 
     def _publish_due(self) -> int:
-        self._due.reclaim_expired()
         room = self._room()
         if room <= 0:
             return 0
         chosen = self._due.take_due(room, republish_after=self._settings.republish_after)
+        self.is_draining = bool(chosen)
         if not chosen:
             return 0
         reach("before", "publish")
@@ -73,21 +83,24 @@ class Dispatcher:
         return sent
 
     def _room(self) -> int:
-        """How many orders may be published: few while the circuit probes, 0 if it may publish none."""
-        slots = 0 if self._is_paused() else self._breaker.status().slots
-        allowed = self._allowed_messages(slots)
-        if allowed == 0:
+        """How many orders may be published: few while the circuit probes, 0 if it is open or the broker is silent."""
+        slots = self._gate.allowance().slots
+        if slots == 0:
+            self._allowed = 0
             self._on_blocked()
             return 0
         depth = self._depth()
-        return 0 if depth is None else min(self._settings.batch, allowed - depth)
+        if depth is None:
+            return 0
+        waiting = depth + self._held()
+        self._allowed = self._step(waiting) if slots is None else 0
+        allowed = min(self._allowed if slots is None else slots, self._settings.window)
+        self.is_draining = waiting >= allowed
+        return min(self._settings.batch, allowed - waiting)
 
-    def _allowed_messages(self, slots: int | None) -> int:
-        window = self._settings.window
-        if slots is not None:
-            self._step = FIRST_STEP
-            return min(slots, window)
+    def _step(self, waiting: int) -> int:
         # If the backlog of hours were published at once, it would overload the service again (Shopify/semian#146). So
-        # the number of messages doubles from run to run, as in TCP's slow start.
-        step, self._step = self._step, min(2 * self._step, window)
-        return min(step, window)
+        # the number of orders doubles as they are done, as in TCP's slow start.
+        if waiting > self._allowed // 2:
+            return self._allowed or FIRST_STEP
+        return min(2 * self._allowed, self._settings.window) or FIRST_STEP

@@ -1,15 +1,22 @@
-"""How a message is acknowledged after the work on its orders, and why Celery cannot revoke or cancel it before."""
+"""How a message's orders reach the drain, how the message is acknowledged afterwards, and why Celery cannot end it."""
 
 import functools
 import logging
 import os
 import signal
+import time
+from collections import deque
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from celery import signals
 from celery.worker.request import Request
 from celery.worker.state import revoked as revoked_tasks
+from celery.worker.state import task_ready, task_reserved
 
+from breakwall.broker.consuming.fetching import acknowledge_all
+from breakwall.broker.messages.order_message import ids_in
 from breakwall.crashpoints import reach
 
 log = logging.getLogger("breakwall.worker")
@@ -18,15 +25,19 @@ log = logging.getLogger("breakwall.worker")
 class RetryRequest(Request):
     """Celery's object for a message in progress. The message is acknowledged when the work is done."""
 
-    _connection_errors: tuple[type[BaseException], ...]
+    def execute_using_pool(self, pool: Any, **_: Any) -> None:
+        """Give the message's orders to the worker's drain, which has threads of its own."""
+        self.revoked()
+        runtime = self.task.app.breakwall
+        self.on_accepted(os.getpid(), time.monotonic())
+        runtime.drain.submit(ids_in(self.args[0]), functools.partial(runtime.done_messages.add, self))
 
-    def acknowledge(self) -> None:
-        reach("before", "acknowledge")
-        # Any error here means that the connection is lost, or that the broker refuses. The message is delivered
-        # again, and then finds nothing to claim.
-        self._connection_errors = (Exception,)
-        super().acknowledge()
-        reach("after", "acknowledge")
+    def report_done(self) -> None:
+        """Celery's books and events, without the acknowledgement."""
+        task_ready(self, successful=True)
+        self.acknowledged = True
+        took = time.time() - self.time_start
+        self.send_event("task-succeeded", result=f"{len(ids_in(self.args[0]))} orders", runtime=took)
 
     def revoked(self) -> bool:
         """Never: only the database finishes an order, and the dispatcher would republish it.
@@ -48,6 +59,62 @@ class RetryRequest(Request):
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
         """Nothing: a thread cannot be killed, and a charge that was sent cannot be taken back."""
+
+
+def message_handler(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
+    """Celery's `Strategy` of the task: what a consumer does with each message.
+
+    Celery's own makes a subclass of the request's class, whose orders always go to Celery's pool. It also does what no
+    message of ours needs: delays, expiry, rate limits.
+    """
+    events = consumer.event_dispatcher
+
+    def handle(message: Any, payload: None, ack: Any, reject: Any, callbacks: Any) -> None:
+        request = RetryRequest(
+            message,
+            on_ack=ack,
+            on_reject=reject,
+            app=app,
+            hostname=consumer.hostname,
+            eventer=events,
+            task=task,
+        )
+        signals.task_received.send(sender=consumer, request=request)
+        request.send_event(
+            "task-received", name=request.name, args=request.argsrepr, kwargs=request.kwargsrepr, retries=0
+        )
+        task_reserved(request)
+        consumer.on_task_request(request)
+
+    return handle
+
+
+class DoneMessages:
+    """Acknowledges messages in the event loop, those that were done meanwhile in one batch."""
+
+    def __init__(self) -> None:
+        self._done: deque[RetryRequest] = deque()
+        self._is_scheduled = False
+        # Runs a function in the event loop. Replaced when there is one.
+        self.call_soon: Callable[[Callable[[], None]], object] = lambda run: run()
+
+    def add(self, request: RetryRequest) -> None:
+        """Acknowledge it soon. Safe for threads; never waits."""
+        self._done.append(request)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self.call_soon(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        self._is_scheduled = False  # before the messages are read: what comes later is scheduled again
+        batch = []
+        while self._done:
+            batch.append(self._done.popleft())
+        for request in batch:
+            request.report_done()
+        reach("before", "acknowledge")
+        acknowledge_all([request.message for request in batch])
+        reach("after", "acknowledge")
 
 
 @functools.cache  # Celery calls `cancel` for each payment in progress; this runs once.

@@ -4,8 +4,10 @@ import logging
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 from breakwall.breaker import CircuitBreaker
+from breakwall.broker.config import TASK
 from breakwall.broker.depth import QueueDepth
 from breakwall.broker.embedded.broker import EmbeddedBroker, start_embedded_broker
 from breakwall.broker.messages.strange import StrangeMessage
@@ -30,9 +32,13 @@ from breakwall.worker.control.reader import DrainStateReader
 from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
+from breakwall.worker.gate import Gate
+from breakwall.worker.intake import Drain, Intake, IntakeLoop
 from breakwall.worker.log.backlog import BacklogLog
 from breakwall.worker.log.orders import OrderLog
+from breakwall.worker.message import DoneMessages
 from breakwall.worker.retry import Retrier
+from breakwall.worker.thread_drain import thread_drain
 
 log = logging.getLogger("breakwall.worker")
 
@@ -44,12 +50,16 @@ UNKNOWN_ORDER = "its order is not in this database"
 class Runtime:
     """The worker's objects. Those with a connection or a thread are built at first use; before it, a fork is safe."""
 
+    drain: Drain
+    intake: Intake
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.monotonic = time.monotonic
         self._embedded_broker: EmbeddedBroker | None = None
         self.exhaustion = ResourceExhaustion(time.monotonic, on_change=self._on_exhaustion)
         self.exhaustion_retry = ExhaustionRetry(self.exhaustion)
+        self.done_messages = DoneMessages()
 
     @cached_property
     def database(self) -> Database:
@@ -82,6 +92,18 @@ class Runtime:
         return ReleasedOrders(self.drain_state.is_paused, self._next_released, work_on)
 
     @cached_property
+    def gate(self) -> Gate:
+        return Gate(self.breaker, self.drain_state.is_paused)
+
+    def open_intake(self, worker: Any) -> IntakeLoop:
+        """Build the drain and the intake of a Celery worker; returns the loop that refreshes the intake."""
+        self.drain = thread_drain(worker, worker.app.tasks[TASK].run)
+        self.intake = Intake(self.gate, self.drain)
+        loop = IntakeLoop(self.intake)
+        self.breaker.listen(loop.wake)
+        return loop
+
+    @cached_property
     def publisher(self) -> Publisher:
         return Publisher(self.settings)
 
@@ -92,11 +114,11 @@ class Runtime:
     def dispatch_loop(self) -> DispatchLoop:
         dispatcher = Dispatcher(
             DispatchQueue(self.database),
-            self.breaker,
+            self.gate,
             self.publisher,
             self.depth,
             self.settings.dispatch,
-            is_paused=self.drain_state.is_paused,
+            held=lambda: self.drain.held,
             on_blocked=self.heartbeat.mark_busy,
             prune=self._prune(),
         )

@@ -1,5 +1,6 @@
 """The broker: a queue that loses, doubles, delays and reorders messages, and is wiped now and then."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -40,9 +41,10 @@ class Broker(Part):
             seconds = self._rng.uniform(0.0, 90.0) if occurs("message delayed") else 0.0
             self._engine.after(seconds, partial(self._enqueue, Message(order_id)))
 
-    def take(self) -> Message:
-        """Wait for a message, any that is ready."""
+    def take(self, wait_for_gate: Callable[[], None]) -> Message:
+        """Wait for a message, any that is ready, and first until the consumer may fetch one."""
         task = self._engine.task
+        wait_for_gate()
         while self.down or not self._ready:
             self._idle.append(task)
             try:
@@ -50,6 +52,7 @@ class Broker(Part):
             finally:
                 if task in self._idle:
                     self._idle.remove(task)
+            wait_for_gate()
         message = self._ready.pop(self._rng.randrange(len(self._ready)))
         self._unacknowledged.add(message)
         return message

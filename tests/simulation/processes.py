@@ -22,6 +22,7 @@ from breakwall.worker.control.hold import Hold
 from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.exhaustion import ExhaustionRetry
+from breakwall.worker.gate import Gate
 from breakwall.worker.log.orders import OrderLog
 from breakwall.worker.retry import Retrier
 from tests.simulation.broker import Broker, SimulatedPublisher
@@ -34,7 +35,9 @@ from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
 from tests.simulation.world import World
 
-LONGEST_PAUSE = 30.0  # Seconds at most between two runs of a dispatcher that finds nothing.
+# Seconds between two runs of a dispatcher that finds nothing, and between two looks at a closed gate.
+SHORTEST_PAUSE = 0.2
+LONGEST_PAUSE = 30.0
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,9 @@ class WorkerProcess(PipelineProcess):
             republish_after=context.scenario.republish_after,
         )
         due = DispatchQueue(database)
+        self.gate = Gate(self.breaker, self.drain_state.is_paused)
         self.dispatcher = Dispatcher(
-            due,
-            self.breaker,
-            self.publisher,
-            context.broker.depth,
-            settings,
-            is_paused=self.drain_state.is_paused,
+            due, self.gate, self.publisher, context.broker.depth, settings, monotonic=self.monotonic
         )
         self.order_log = OrderLog(database, self.breaker)
         self.exhaustion_retry = ExhaustionRetry(ResourceExhaustion(self.monotonic))
@@ -169,7 +168,7 @@ class WorkerProcess(PipelineProcess):
     def _consume(self) -> None:
         context = self.context
         while True:
-            message = context.broker.take()
+            message = context.broker.take(self._wait_for_gate)
             try:
                 with context.observer.busy_with(message.order_id):
                     retry_payment(self.celery_task, message.order_id)
@@ -201,6 +200,11 @@ class WorkerProcess(PipelineProcess):
         with self.context.observer.busy_with(order_id):
             work_on(self, order_id, released=True)  # type: ignore[arg-type]  # what it uses of a runtime
 
+    def _wait_for_gate(self) -> None:
+        """Like `IntakeLoop`: fetch nothing while nothing may be sent."""
+        while (allowance := self.gate.allowance()).slots == 0:
+            self.context.engine.sleep(max(SHORTEST_PAUSE, min(allowance.retry_after, LONGEST_PAUSE)))
+
     def _dispatch(self) -> None:
         """Like `DispatchLoop`, but without the runs that would change nothing."""
         pause = 1.0
@@ -214,7 +218,7 @@ class WorkerProcess(PipelineProcess):
     def _has_work(self) -> bool:
         storage = self.context.storage
         expired, due = storage.values("SELECT min(lease_until) <= :now, min(dispatch_at) <= :now FROM orders")
-        return bool(expired or (due and self.breaker.status().slots != 0))
+        return bool(expired or (due and self.gate.allowance().slots != 0))
 
     def _run_dispatcher(self) -> int:
         try:

@@ -12,6 +12,7 @@ from breakwall.wiring import lease_seconds
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.control.released import ReleasedOrders
 from breakwall.worker.exhaustion import replace_executor
+from breakwall.worker.intake import IntakeLoop
 
 log = logging.getLogger("breakwall.worker")
 
@@ -44,16 +45,35 @@ class EmbeddedBrokerStep(bootsteps.StartStopStep):
         """`close_runtime` stops it: the consumer still acknowledges after the steps have stopped."""
 
 
+class DrainStep(bootsteps.StartStopStep):
+    """Run the drain and the gate before it, from before the first message until after the last."""
+
+    requires = ("celery.worker.components:Pool", "celery.worker.components:Timer")
+    loop: IntakeLoop | None = None
+
+    def start(self, worker: Any) -> None:
+        runtime = worker.app.breakwall
+        replace_executor(worker, runtime.exhaustion)
+        if worker.hub is not None:
+            runtime.done_messages.call_soon = worker.hub.call_soon
+        self.loop = runtime.open_intake(worker)
+        self.loop.start()
+
+    def stop(self, worker: Any) -> None:
+        if self.loop is not None:
+            self.loop.stop()
+            worker.app.breakwall.drain.stop()
+
+
 class DispatcherStep(bootsteps.StartStopStep):
     """Publish due orders, and work on released ones, from threads of the worker: no second process is needed."""
 
-    requires = (EmbeddedBrokerStep, "celery.worker.components:Pool", "celery.worker.components:Timer")
+    requires = (EmbeddedBrokerStep, DrainStep)
     loop: DispatchLoop | None = None
     released: ReleasedOrders | None = None
 
     def start(self, worker: Any) -> None:
         runtime = worker.app.breakwall
-        replace_executor(worker, runtime.exhaustion)
         self.loop = runtime.dispatch_loop()
         self.loop.start()
         self.released = runtime.released_orders(worker.app.work_on_released)

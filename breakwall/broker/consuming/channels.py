@@ -5,7 +5,7 @@ dead worker's messages. These channels check each element first.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from queue import Empty
 from typing import Any, ClassVar, Protocol
@@ -49,7 +49,28 @@ def _combined(ours: type, kombus: type, listener: ChannelListener) -> type:
 
 
 class RedisQoS(kombu_redis.QoS):
-    """A worker's unacknowledged messages. If Redis refuses to store them, the orders are still in the database."""
+    """A worker's unacknowledged messages. If Redis refuses to store them, the orders are still in the database.
+
+    ``has_room``, once it is set, decides instead of the prefetch count whether another message is asked for.
+    """
+
+    has_room: Callable[[], bool] | None = None
+
+    def can_consume(self) -> bool:
+        if self.has_room is None:
+            return bool(super().can_consume())
+        # A message that was asked for before is taken out of Redis when it comes, and so it is read.
+        return bool(self.channel._in_poll) or self.has_room()  # noqa: SLF001
+
+    def ack_many(self, delivery_tags: Sequence[str]) -> None:
+        """Acknowledge messages in one round trip."""
+        self._is_done(self._remove, delivery_tags)
+        for tag in delivery_tags:
+            virtual.QoS.ack(self, tag)
+
+    def _remove(self, tags: Sequence[str]) -> None:
+        with self.pipe_or_acquire() as pipe:
+            pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
 
     def append(self, message: Any, delivery_tag: str) -> None:
         if not self._is_done(super().append, message, delivery_tag):

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 from celery import bootsteps
 from celery.utils.threads import bound_open_broker_sockets
-from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
 from breakwall.broker.config import QUEUE
 from breakwall.broker.consuming.channels import guard
+from breakwall.broker.consuming.fetching import has_room
 from breakwall.broker.consuming.outage_log import FIRST_PAUSE, LONGER_BY, LONGEST_PAUSE, OutageLog
 from breakwall.broker.messages.order_message import OrderMessage, read_message
 from breakwall.broker.messages.strange import StrangeError, StrangeMessage
@@ -58,11 +58,13 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
     """
 
     connection: Any
+    fetching: Any
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]  # Celery has no types
         default_steps: ClassVar[list[str]] = [
             *(step for step in Consumer.Blueprint.default_steps if not step.endswith(LEFT_OUT)),
             "breakwall.broker.consuming.remote_control:RemoteControlStep",
+            "breakwall.broker.consuming.fetching:FetchingStep",
         ]
 
         def start(self, parent: Any) -> None:
@@ -82,15 +84,19 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         self.last_message_at = time.monotonic()
 
     @property
-    def idle_slots(self) -> int:
-        """How many more messages the worker can take now."""
-        return int(self.initial_prefetch_count) - len(state.reserved_requests)
+    def intake(self) -> Any:
+        """The app's `Intake`."""
+        return self.app.breakwall.intake
 
     @property
-    def consumes(self) -> bool:
-        """Whether it is connected and consumes the queue."""
+    def expects_messages(self) -> bool:
+        """Whether it is connected, consumes the queue, and takes another message."""
         consumer: Any = self.task_consumer
-        return consumer is not None and consumer.consuming_from(QUEUE)
+        return consumer is not None and consumer.consuming_from(QUEUE) and has_room(self.intake)
+
+    def reconsider(self) -> None:
+        """In the event loop, whose next step is to look at the intake: it has changed."""
+        self.last_message_at = time.monotonic()
 
     def give_up(self, reason: str) -> None:
         """Have the worker connect again. Thread-safe."""
@@ -170,6 +176,7 @@ class RetryConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
             except StrangeError as error:
                 self._take_out(message, str(error))
             else:
+                self.fetching.received(found.orders)
                 process(_rewritten(message, found))
 
         return on_message

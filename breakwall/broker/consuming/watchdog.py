@@ -1,7 +1,7 @@
 """Notices that the broker has forgotten a worker's consumer although the connection is open.
 
 RabbitMQ does so under load if its quorum queue is deleted and at once declared again. The worker sees only that
-messages wait, slots are free and no message comes.
+messages wait, there is room for them, and none comes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Watchdog:
 
     def _is_hungry(self, consumer: RetryConsumer) -> bool:
         quiet = self._clock() - consumer.last_message_at
-        return consumer.consumes and consumer.idle_slots > 0 and quiet >= QUIET
+        return consumer.expects_messages and quiet >= QUIET
 
 
 class WatchdogStep(bootsteps.StartStopStep):

@@ -30,6 +30,7 @@ class OrderMessage:
     id: str
     headers: dict[str, Any]
     body: bytes
+    orders: int  # How many it names.
 
 
 def read_message(headers: object, body: object) -> OrderMessage:
@@ -44,8 +45,10 @@ def read_message(headers: object, body: object) -> OrderMessage:
     if not _is_id(message_id):
         raise StrangeError("its id is none")
     orders = _first_argument(body)
-    ids_in(orders)
-    return OrderMessage(message_id, _clean_headers(message_id, orders, headers), _clean_body(orders))
+    ids = ids_in(orders)
+    return OrderMessage(
+        message_id, _clean_headers(message_id, orders, headers), _clean_body(orders), len(ids)
+    )
 
 
 def ids_in(argument: object) -> list[str]:

@@ -21,6 +21,7 @@ from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.producer import OrderProducer, PlaceResult
 from breakwall.settings import DispatchSettings
 from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.gate import Gate
 from breakwall.worker.retry import Retrier
 from tests.chaos.crashes import worker
 from tests.chaos.crashes.file_services import Behavior, File, FileBroker, FileGateway
@@ -71,7 +72,10 @@ class Pipeline:
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         due = DispatchQueue(self.database, clock=self.clock)
-        self.dispatcher = Dispatcher(due, self.breaker, self.broker, self.broker.depth, DispatchSettings())
+        gate = Gate(self.breaker)
+        self.dispatcher = Dispatcher(
+            due, gate, self.broker, self.broker.depth, DispatchSettings(), monotonic=lambda: self.seconds
+        )
         self.operator = People(self.database, clock=self.clock)
 
     # What the caller does: it records which orders were accepted.

@@ -1,36 +1,27 @@
-"""A Celery worker without its event loop: real messages, the app's own task and request class, no server."""
+"""A Celery worker without its event loop: real messages, the app's own request class, no server."""
 
 import functools
 import time
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from celery.app.trace import trace_task_ret
-from celery.concurrency.solo import TaskPool
-from celery.worker.request import create_request_cls
 from kombu.message import Message
 from kombu.serialization import dumps
-from kombu.utils.imports import symbol_by_name
 
 from breakwall.broker.config import TASK
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
 from breakwall.worker.log.orders import NOTHING_TO_DO
+from breakwall.worker.message import DoneMessages, RetryRequest
 from breakwall.worker.retry import Retrier
 from tests.chaos.crashes.file_services import FileBroker
 
 
 @functools.cache
-def _celery() -> tuple[Any, type[Any], Any]:
-    """The app, its request class as the worker's consumer builds it, and the pool that runs a task here."""
-    app = create_app(load_settings({}))
-    pool = TaskPool()
-    task = app.tasks[TASK]
-    trace = functools.partial(trace_task_ret, app=app)
-    request = create_request_cls(
-        symbol_by_name(task.Request), task, pool, "worker@here", None, trace=trace, app=app
-    )
-    return app, request, pool
+def _celery() -> Any:
+    """The app, as a worker builds it."""
+    return create_app(load_settings({}))
 
 
 def prepare() -> None:
@@ -38,27 +29,33 @@ def prepare() -> None:
     _celery()
 
 
+class InlineDrain:
+    """Works on a message's orders before `submit` returns."""
+
+    def __init__(self, work: Callable[[str], object]) -> None:
+        self._work = work
+
+    def submit(self, order_ids: Sequence[str], done: Callable[[], None]) -> None:
+        for order_id in order_ids:
+            self._work(order_id)
+        done()
+
+
 def deliver(tag: int, order_id: str, retrier: Retrier, broker: FileBroker) -> None:
-    """Let the app's task process a message and acknowledge it, as in a worker."""
-    app, request_class, pool = _celery()
+    """Let the drain process a message and acknowledge it, as in a worker."""
+    app = _celery()
     app.breakwall = SimpleNamespace(
+        drain=InlineDrain(app.tasks[TASK].run),
+        done_messages=DoneMessages(),
         retrier=retrier,
         exhaustion_retry=SimpleNamespace(run=lambda work: work()),
         order_log=SimpleNamespace(write=lambda order_id, status, took: str(status or NOTHING_TO_DO)),
         heartbeat=SimpleNamespace(mark_busy=lambda: None),
         monotonic=time.monotonic,
     )
-    message = _message(app, tag, order_id, broker)
-    request = request_class(
-        message,
-        on_ack=message.ack_log_error,
-        on_reject=message.reject_log_error,
-        app=app,
-        task=app.tasks[TASK],
-        connection_errors=(),
-    )
-    request.execute_using_pool(pool)
-    assert request.acknowledged, "Celery keeps a message whose task failed"
+    request = RetryRequest(_message(app, tag, order_id, broker), app=app, task=app.tasks[TASK])
+    request.execute_using_pool(None)
+    assert request.acknowledged, "the drain is not done with it"
 
 
 def _message(app: Any, tag: int, order_id: str, broker: FileBroker) -> Message:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from breakwall.settings import DispatchSettings
 from breakwall.worker.dispatcher import Dispatcher
+from breakwall.worker.gate import Allowance
 
 
 @dataclass
@@ -18,8 +18,9 @@ class FakeSite:
 
     waiting: list[str] = field(default_factory=lambda: [f"order-{n}" for n in range(1000)])
     slots: int | None = None
-    paused: bool = False
     depth: int | None = 0
+    held: int = 0
+    now: float = 0.0
     broker_takes: int = 10_000
     published: list[str] = field(default_factory=list)
     due_reads: int = 0
@@ -33,22 +34,31 @@ class FakeSite:
     def dispatcher(self, **settings: Any) -> Dispatcher:
         return Dispatcher(
             self,  # type: ignore[arg-type]  # the four methods of DispatchQueue that it uses
-            SimpleNamespace(status=lambda: SimpleNamespace(slots=self.slots)),  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]  # and of Gate
             self,
             lambda: self.depth,
             DispatchSettings(**{"batch": 100, "window": 500, **settings}),
-            is_paused=lambda: self.paused,
+            held=lambda: self.held,
             on_blocked=self.count_blocked,
             prune=self.prune,
+            monotonic=self.tick,
         )
+
+    def tick(self) -> float:
+        """A second passes at each look, so each run is also an interval's first."""
+        self.now += 1.0
+        return self.now
+
+    def allowance(self) -> Allowance:
+        return Allowance(self.slots)
 
     def grown_dispatcher(self) -> Dispatcher:
         """One that has run a few times."""
         dispatcher = self.dispatcher()
-        self.depth = 10_000
+        waiting, self.waiting = self.waiting, []
         for _ in range(10):
             dispatcher.run_once()
-        self.depth = 0
+        self.waiting = waiting
         return dispatcher
 
     def count_blocked(self) -> None:
@@ -91,6 +101,15 @@ def test_a_new_dispatcher_begins_small_too_because_an_outage_may_just_have_ended
     assert [dispatcher.run_once() for _ in range(3)] == [10, 20, 40]
 
 
+def test_the_steps_grow_only_as_orders_are_done(site: FakeSite) -> None:
+    """A slow service gets no more while it works on the first ones."""
+    dispatcher = site.dispatcher()
+    sent = [dispatcher.run_once()]
+    for site.held in (10, 8, 5, 0):
+        sent.append(dispatcher.run_once())
+    assert sent == [10, 0, 2, 15, 40]
+
+
 def test_only_a_circuit_that_refuses_makes_a_waiting_worker_busy(site: FakeSite) -> None:
     """A worker that could work and does not is idle, whatever the reason: no room at the broker, no broker."""
     dispatcher = site.dispatcher()
@@ -103,21 +122,12 @@ def test_only_a_circuit_that_refuses_makes_a_waiting_worker_busy(site: FakeSite)
     assert site.blocked == 1
 
 
-def test_a_paused_drain_is_left_alone_and_is_let_out_in_growing_steps_after_it(site: FakeSite) -> None:
-    dispatcher = site.grown_dispatcher()
-    site.paused, before = True, site.due_reads
-    assert [dispatcher.run_once() for _ in range(3)] == [0, 0, 0]
-    assert (site.due_reads, site.blocked, site.published) == (before, 3, [])
-    site.paused = False
-    assert [dispatcher.run_once() for _ in range(3)] == [10, 20, 40]
-
-
 def test_each_step_counts_what_still_waits_at_the_broker(site: FakeSite) -> None:
     dispatcher = site.dispatcher()
     site.slots = 1
     dispatcher.run_once()
-    site.slots, site.depth = None, 7
-    assert [dispatcher.run_once() for _ in range(2)] == [3, 13]
+    site.slots, site.depth, site.held = None, 3, 4
+    assert [dispatcher.run_once() for _ in range(2)] == [3, 3]
 
 
 def test_another_outage_restarts_the_steps(site: FakeSite) -> None:
@@ -172,3 +182,25 @@ class TestPruning:
         site.slots = 0
         site.dispatcher().run_once()
         assert site.prunings == 1
+
+
+class TestBetweenTwoIntervals:
+    def test_only_due_orders_are_looked_for(self, site: FakeSite) -> None:
+        dispatcher = site.dispatcher(interval=2.5)
+        dispatcher.run_once()
+        dispatcher.run_once()
+        assert (site.due_reads, site.reclaims, site.prunings) == (2, 1, 1)
+
+    def test_a_dispatcher_is_draining_while_orders_are_published_or_wait(self, site: FakeSite) -> None:
+        dispatcher = site.dispatcher()
+        seen = []
+        for site.held, site.waiting in ((0, ["order"]), (200, ["order"]), (0, [])):
+            dispatcher.run_once()
+            seen.append(dispatcher.is_draining)
+        assert seen == [True, True, False]
+
+    def test_a_dispatcher_before_a_closed_gate_is_not_draining(self, site: FakeSite) -> None:
+        dispatcher = site.dispatcher()
+        site.slots = 0
+        dispatcher.run_once()
+        assert not dispatcher.is_draining

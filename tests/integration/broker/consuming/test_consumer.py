@@ -13,7 +13,7 @@ from breakwall.broker.config import QUEUE, TASK
 from breakwall.broker.consuming.consumer import RetryConsumer
 from breakwall.settings import load_settings
 from breakwall.worker.app import create_app
-from breakwall.worker.message import RetryRequest
+from breakwall.worker.message import DoneMessages, RetryRequest
 from tests.servers import RedisServer
 
 
@@ -64,14 +64,10 @@ def test_a_worker_that_cannot_give_its_messages_back_survives(
 def test_a_message_that_outlives_its_connection_cannot_end_the_worker(
     redis_server: RedisServer, redis_url: str
 ) -> None:
-    """Celery acknowledges it in its event loop, where an unknown error ends the process."""
+    """It is acknowledged in the event loop, where an unknown error ends the process."""
     consumer, message = lose_redis(redis_server, redis_url)
-    request = RetryRequest(
-        message,
-        on_ack=message.ack_log_error,
-        app=consumer.app,
-        task=consumer.app.tasks[TASK],
-        connection_errors=consumer.connection_errors,
-    )
-    request.acknowledge()
+    done = DoneMessages()
+    request = RetryRequest(message, app=consumer.app, task=consumer.app.tasks[TASK])
+    request.on_accepted(pid=1, time_accepted=0.0)
+    done.add(request)
     assert request.acknowledged

@@ -10,13 +10,14 @@ import pytest
 
 from breakwall.host.exhaustion import CALM, ResourceExhaustion
 from breakwall.payments.db.database import DatabaseUnavailableError
-from breakwall.worker.background.dispatch_loop import DispatchLoop
+from breakwall.worker.background.dispatch_loop import SOON, DispatchLoop
 
 
 class FailingOnce:
     """A dispatcher that fails in its first run and stops its loop after a number of runs."""
 
     loop: DispatchLoop
+    is_draining = False
 
     def __init__(self, error: Exception, stop_after: int) -> None:
         self.error = error
@@ -67,3 +68,16 @@ def test_any_other_failure_is_reported_and_the_loop_continues() -> None:
 def test_a_database_outage_and_its_end_are_reported() -> None:
     outcome = Outcome(DatabaseUnavailableError("gone"), runs=4)
     assert outcome.reports == ["gone", "the orders database answers again, after 0 s"]
+
+
+@pytest.mark.parametrize("is_draining", [True, False])
+def test_while_orders_drain_the_next_run_comes_soon(is_draining: bool) -> None:
+    dispatcher: Any = FailingOnce(ValueError("a bug"), stop_after=2)
+    dispatcher.is_draining = is_draining
+    dispatcher.loop = DispatchLoop(
+        dispatcher, interval=60.0, batch=100, report=print, exhaustion=ResourceExhaustion(lambda: 0.0)
+    )
+    dispatcher.loop.start()
+    dispatcher.loop.join(10 * SOON)
+    assert dispatcher.runs == (2 if is_draining else 1)
+    dispatcher.loop.ask_to_stop()

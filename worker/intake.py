@@ -1,0 +1,112 @@
+"""How many orders the worker takes from its broker: none while the gate is closed, else as many as it has use for."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from breakwall.worker.gate import Allowance, Gate
+
+# Seconds between two reads of the gate. The circuit's own moments are known before, and its events wake the reader, so
+# these are for what other processes and persons change. A read may be one query of the breaker's store.
+BUSY_INTERVAL = 0.2  # While orders are in hand, or probes run.
+IDLE_INTERVAL = 0.5
+SHORTEST = 0.02
+
+
+class Drain(Protocol):
+    """Works on orders. Safe for threads.
+
+    ``on_room`` is called, from any thread, when `wanted` has become positive.
+    """
+
+    on_room: Callable[[], object]
+
+    @property
+    def held(self) -> int:
+        """How many orders were submitted and are not done."""
+
+    @property
+    def wanted(self) -> int:
+        """How many more orders it has use for now: a few times its slots, less those that it holds."""
+
+    def submit(self, order_ids: Sequence[str], done: Callable[[], None]) -> None:
+        """Take the orders of one message, without waiting.
+
+        ``done`` is called once, from any thread, when each of them is settled or deferred. It is not called for
+        orders that the worker's end has cut off: their message goes back to the broker.
+        """
+
+    def stop(self) -> None:
+        """Begin no more orders, and wait for those in progress."""
+
+
+class Intake:
+    """Keeps what `Gate` allowed last, because the event loop reads it for each message and may not wait.
+
+    Nothing is taken before the first `refresh`.
+    """
+
+    def __init__(self, gate: Gate, drain: Drain) -> None:
+        self._gate = gate
+        self._drain = drain
+        self._allowance = Allowance(0)
+        drain.on_room = self._changed
+        # Called, from any thread, when the capacity may have changed, or when orders were done.
+        self.on_change: Callable[[], object] = lambda: None
+
+    @property
+    def capacity(self) -> int:
+        """How many orders the worker may hold at once; 0 while nothing may be sent."""
+        slots = self._allowance.slots
+        if slots == 0:
+            return 0
+        room = self.held + max(0, self._drain.wanted)
+        return room if slots is None else min(room, slots)
+
+    @property
+    def held(self) -> int:
+        """How many orders the worker holds."""
+        return self._drain.held
+
+    def refresh(self) -> float:
+        """Read the gate; return the seconds until the next read."""
+        before, self._allowance = self._allowance, self._gate.allowance()
+        if before.slots != self._allowance.slots:
+            self._changed()
+        return self._pause()
+
+    def _changed(self) -> None:
+        self.on_change()
+
+    def _pause(self) -> float:
+        allowance = self._allowance
+        if allowance.slots == 0 and allowance.retry_after > 0:
+            return max(SHORTEST, min(allowance.retry_after, IDLE_INTERVAL))
+        return BUSY_INTERVAL if self.held or allowance.slots is not None else IDLE_INTERVAL
+
+
+class IntakeLoop:
+    """Refreshes an intake in a thread of its own until it is stopped."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._stopped = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="breakwall-gate", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self, _: object = None) -> None:
+        """Refresh now: something has happened to the circuit. Never waits."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wake.wait(self._intake.refresh())
+            self._wake.clear()
