@@ -2,11 +2,12 @@
 
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
-from queue import Empty, LifoQueue
+from queue import Empty, LifoQueue, SimpleQueue
 from typing import Any
 
 from breakwall.breaker import forking
@@ -20,6 +21,9 @@ from breakwall.settings import Settings
 
 log = logging.getLogger("breakwall.broker")
 
+# Ids that wait for `publish_soon`'s thread. The dispatcher publishes what does not fit.
+MOST_WAITING = 10_000
+FLUSH_TIMEOUT = 1.0  # Seconds that `close` waits for them.
 MAX_CONNECTIONS = 8  # For any number of threads: a message occupies a connection for about a millisecond.
 
 
@@ -37,7 +41,13 @@ class Publisher:
         # Outages are logged at most once a minute. One that starts within that minute is logged by a later failure.
         self._has_unlogged_failure, self._throttle = False, LogThrottle(clock)
         self._backoff, self._pool = Backoff(clock=clock), _new_pool()
+        self._soon = _PublishLater(self)
         forking.remember(self)
+
+    def publish_soon(self, order_ids: Iterable[str]) -> None:
+        """Publish them in the background. Never blocks and never raises; the dispatcher publishes what is lost."""
+        forking.notice()
+        self._soon.add(order_ids)
 
     def publish_many(self, order_ids: Iterable[str]) -> int:
         """Publish in order, stop at the first failure, and return how many messages the broker has.
@@ -67,8 +77,9 @@ class Publisher:
             self._pool.put(self._pool.get_nowait() or new_connection(self._settings, self._app))
 
     def close(self) -> None:
-        """Drop the idle connections. Safe to call twice; the next publish opens new ones."""
+        """Publish what waits, then drop the idle connections. Safe to call twice; the next publish opens new ones."""
         forking.notice()
+        self._soon.flush(FLUSH_TIMEOUT)
         idle, self._pool = self._pool, _new_pool()
         with suppress(Empty):
             while True:
@@ -114,6 +125,51 @@ class Publisher:
         # Not closed: closing would end the parent's connections at the broker.
         self.__dict__.pop("_app", None)
         self._backoff, self._pool = Backoff(clock=self._clock), _new_pool()
+        self._soon = _PublishLater(self)
+
+
+class _PublishLater:
+    """The thread behind `Publisher.publish_soon`; started by the first id."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publish = publisher.publish_many
+        self._ids: SimpleQueue[str | threading.Event] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, order_ids: Iterable[str]) -> None:
+        if self._ids.qsize() >= MOST_WAITING or not self._is_running():
+            return
+        for order_id in order_ids:
+            self._ids.put(order_id)
+
+    def flush(self, seconds: float) -> None:
+        """Wait at most so long until what waits now was published, or has failed."""
+        if self._thread is not None:
+            done = threading.Event()
+            self._ids.put(done)
+            done.wait(seconds)
+
+    def _is_running(self) -> bool:
+        if self._thread is not None:
+            return True
+        with self._starting, suppress(RuntimeError, MemoryError):
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="breakwall-publisher", daemon=True)
+                thread.start()
+                self._thread = thread
+        return self._thread is not None
+
+    def _run(self) -> None:
+        while True:
+            ids = [self._ids.get()]
+            with suppress(Empty):
+                while len(ids) < MESSAGES_AT_ONCE:
+                    ids.append(self._ids.get_nowait())
+            done = [one for one in ids if isinstance(one, threading.Event)]
+            self._publish([one for one in ids if isinstance(one, str)])
+            for flushed in done:
+                flushed.set()
 
 
 def _new_pool() -> LifoQueue[BrokerConnection | None]:
