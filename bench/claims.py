@@ -113,6 +113,9 @@ class NoPublisher:
     def publish_many(self, order_ids: list[str]) -> int:
         return len(order_ids)
 
+    def publish_soon(self, order_ids: list[str]) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

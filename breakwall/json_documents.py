@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from breakwall.payments.incidents import StoredIncident
     from breakwall.payments.interventions import StoredIntervention
     from breakwall.payments.orders import Order, StoredAttempt, StoredOrder
-    from breakwall.producers.producer import PlaceResult
+    from breakwall.producers.pending import PlaceResult
 
 # The circuit's fields that hold seconds since 1970.
 _EPOCH_FIELDS = {"opened_at", "open_until", "last_failure_at", "store_time", "set_at", "expires_at"}

@@ -1,7 +1,7 @@
 """Accepts orders: charges them through the breaker, and queues those that cannot be charged now.
 
-May import `breakwall`, never `breakwall.worker`. Import `Order`, `OrderProducer` and the errors from
-`breakwall.producers`; `producers` is the same, unless another program has a module of that name.
+May import `breakwall`, never `breakwall.worker`. Import `Order`, `OrderProducer`, `AsyncOrderProducer` and the errors
+from `breakwall.producers`; `producers` is the same, unless another program has a module of that name.
 """
 
 from breakwall.aliases import also_known_as
@@ -15,11 +15,14 @@ from breakwall.payments.orders import (
     OrderStatus,
     StoredOrder,
 )
-from breakwall.producers.producer import OrderProducer, PlaceResult
+from breakwall.producers.async_producer import AsyncOrderProducer
+from breakwall.producers.pending import PlaceResult
+from breakwall.producers.producer import OrderProducer
 from breakwall.settings import SettingsError
 
 __all__ = [
     "AmbiguousNameError",
+    "AsyncOrderProducer",
     "DatabaseUnavailableError",
     "HostError",
     "IdempotencyConflictError",

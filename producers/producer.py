@@ -5,25 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit
+from breakwall.breaker import CircuitBreaker
 from breakwall.crashpoints import reach
 from breakwall.host.concurrency import check_host
 from breakwall.host.exhaustion import exhausted_resource
-from breakwall.payments.charging import Charger, released_on_error
+from breakwall.payments.charging import Charger
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.db.errors import exhaustion_as_unavailable
-from breakwall.payments.db.lock_timeouts import LockBudget
-from breakwall.payments.ledger.accept import Accepted
-from breakwall.payments.ledger.claim import Attempt
 from breakwall.payments.ledger.ledger import Ledger
-from breakwall.payments.ledger.pruned_orders import PrunedOrder
 from breakwall.payments.ledger.queries import Naming, get_order
-from breakwall.payments.orders import Order, OrderStatus, StoredOrder
-from breakwall.payments.retry_policy import deferral
+from breakwall.payments.orders import Order, StoredOrder
+from breakwall.producers.pending import COMMIT_GRACE, PlaceResult, check_wait
+from breakwall.producers.placing import Executor, Placing
+from breakwall.producers.queueing import result_of
+from breakwall.producers.threads import Latch
 from breakwall.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,23 +35,6 @@ WARNING_INTERVAL = 60.0
 BATCH = 500  # Orders that `OrderProducer.enqueue` stores in one transaction: few, so that it is short.
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceResult:
-    """The state of an order that was placed.
-
-    Attributes:
-        order_id: Breakwall's id of the order.
-        status: its state now; compares equal to ``"paid"``, ``"queued"``, ….
-        charge_id: the payment service's id of the charge, once the order is paid.
-        replayed: the idempotency key was known, so nothing was done; this is the earlier order's state.
-    """
-
-    order_id: str
-    status: OrderStatus
-    charge_id: str | None = None
-    replayed: bool = False
-
-
 class OrderProducer:
     """Accepts orders. Safe for threads; one per process is enough.
 
@@ -62,8 +44,12 @@ class OrderProducer:
         breaker: asked before each charge.
         publisher: sends the ids of queued orders to the workers.
         timeout: seconds that one charge may take in total.
+        wait: seconds for which `place` waits for the outcome by default.
+        concurrency: charges that this process has in hand at most.
         jitter: uniform random numbers from 0 to 1.
         monotonic: the clock of the deadlines, which the gateway uses too.
+        executor: runs the work instead of the producer's own threads.
+        signal: makes what `place` waits for, instead of a `Latch`.
     """
 
     def __init__(
@@ -75,15 +61,29 @@ class OrderProducer:
         *,
         timeout: float,
         jitter: Callable[[], float],
+        wait: float = 2.0,
+        concurrency: int = 32,
         monotonic: Callable[[], float] = time.monotonic,
+        executor: Executor | None = None,
+        signal: Callable[[], Latch] = Latch,
     ) -> None:
         self._ledger = ledger
         self._charger = charger
         self._breaker = breaker
         self._publisher = publisher
-        self._timeout = timeout
-        self._jitter = jitter
-        self._monotonic = monotonic
+        self._wait = wait
+        self._signal = signal
+        self.placing = Placing(
+            ledger,
+            charger,
+            breaker,
+            lambda ids: self._publish(ids, publisher.publish_soon),
+            timeout=timeout,
+            concurrency=concurrency,
+            jitter=jitter,
+            monotonic=monotonic,
+            executor=executor,
+        )
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
@@ -91,7 +91,7 @@ class OrderProducer:
 
         Takes some tenths of a second: do it when the process starts, not at the first order. It reads the circuit
         from its store, so that a process that starts during an outage sends nothing. If the store does not answer,
-        it waits ``BREAKER__FIRST_CONTACT`` seconds. It connects to nothing else.
+        it waits ``BREAKER__FIRST_CONTACT`` seconds. It makes the embedded database, and connects to nothing else.
 
         Raises:
             SettingsError: naming every bad variable.
@@ -110,53 +110,57 @@ class OrderProducer:
         charger, breaker = open_charger(chosen, ledger), open_breaker(chosen)
         log_circuit(chosen, breaker, charger, pause=WARNING_INTERVAL)
         breaker.meet_store()
-        timeout = chosen.payment_timeout
-        return cls(ledger, charger, breaker, publisher, timeout=timeout, jitter=charger.jitter)
+        if chosen.embedded_database:
+            # Making the tables takes longer than the first customer may wait. If it fails, `place` says why.
+            with suppress(DatabaseUnavailableError):
+                ledger.read_site()
+        return cls(
+            *(ledger, charger, breaker, publisher),
+            timeout=chosen.payment_timeout,
+            wait=chosen.place.wait,
+            concurrency=chosen.payment_max_concurrency,
+            jitter=charger.jitter,
+        )
 
-    def place(self, order: Order) -> PlaceResult:
+    def place(self, order: Order, wait: float | None = None) -> PlaceResult:
         """Accept one order and, if the circuit permits, charge it now.
 
-        Returns within the payment timeout plus 1 s while the database answers. Locks in the database can add 5 s
-        in total; a PostgreSQL that is paused (SIGSTOP) blocks until it continues. The same order, placed again with
-        the same idempotency key, is not charged again: the result is the state of the first one.
+        Returns within ``wait`` (seconds; by default ``PLACE__WAIT``) and half a second, whatever the payment service,
+        the broker or the database does. If the charge takes longer, the status is ``in_flight``: the charge goes on
+        in a thread of this producer, which records its answer. If ``PAYMENT_MAX_CONCURRENCY`` charges are in hand, or
+        the circuit is open, the order is queued at once. The same order, placed again with the same idempotency key,
+        is not charged again: the result is the state of the first one.
 
         Raises:
             DatabaseUnavailableError: place the order again with the same key, which is safe. Normally nothing was
-                accepted, but the answer to a commit may have been lost. Also raised if descriptors, threads, memory
-                or disk of this process are exhausted; ``lack`` names the resource.
+                accepted, but a commit that was not confirmed in time may have happened; then the order is finished
+                like any other. Also raised if descriptors, threads, memory or disk of this process are exhausted;
+                ``lack`` names the resource.
             IdempotencyConflictError: the key belongs to another order.
             InvalidOrderError: with ``PAYMENT_KEYS=caller``, the key is too long to be sent.
+            ValueError: ``wait`` is negative or no number.
             HostError: calls would hang, because gevent or eventlet has patched this process since `from_settings`.
                 Nothing was accepted.
         """
         check_host()
+        seconds = self.seconds_to_wait(wait)
+        accepted, finished = self._signal(), self._signal()
         with exhaustion_as_unavailable():
-            result = self._place(order)
-        log.info(
-            "order %s (id %s): %s%s",
-            *(order.idempotency_key, result.order_id, result.status.value),
-            ", as before" if result.replayed else "",
-            extra={
-                "key": order.idempotency_key,
-                "order_id": result.order_id,
-                "status": result.status.value,
-                "replayed": result.replayed,
-            },
-        )
+            pending = self.placing.start(order, seconds, accepted, finished)
+        if not finished.wait(seconds):
+            accepted.wait(COMMIT_GRACE)
+        result = pending.leave()
+        log_placed(order, result)
         return result
 
-    def _place(self, order: Order) -> PlaceResult:
-        deadline, lock_budget = self._monotonic() + self._timeout, LockBudget()
-        try:
-            permit = self._breaker.acquire()
-        except CircuitBreakerError as error:
-            return self._queue(order, error.retry_after, lock_budget)
-        with released_on_error(permit):
-            accepted = self._ledger.accept_sending(order, lock_budget)
-        if not isinstance(accepted, Attempt):
-            permit.release()
-            return _replay(accepted)
-        return self._charge(accepted, permit, deadline, lock_budget)
+    def seconds_to_wait(self, wait: float | None) -> float:
+        """``wait`` or its default. Raises `ValueError` as `place`."""
+        return self._wait if wait is None else check_wait(wait)
+
+    @property
+    def queued_because_full(self) -> int:
+        """Orders that this process has queued because ``PAYMENT_MAX_CONCURRENCY`` charges were in hand."""
+        return self.placing.bulkhead.refused
 
     def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
         """Store orders for the worker without charging them here, `BATCH` in a transaction.
@@ -175,8 +179,8 @@ class OrderProducer:
         while batch := list(islice(waiting, BATCH)):
             with exhaustion_as_unavailable():
                 accepted = self._ledger.accept_queued(batch)
-                self._publish(list(accepted.new.values()))
-            results += [_result(order, accepted) for order in batch]
+                self._publish(list(accepted.new.values()), self._publisher.publish_many)
+            results += [result_of(order, accepted) for order in batch]
         return results
 
     def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
@@ -194,7 +198,11 @@ class OrderProducer:
         return get_order(self._ledger.database, name, by)
 
     def close(self) -> None:
-        """Send the breaker's last reports to its store, and close every connection."""
+        """Wait for the charges in hand until their deadlines; send the last reports; close every connection.
+
+        A charge that has not ended by then is like that of a crashed process: a worker finishes its order.
+        """
+        self.placing.close()
         self._breaker.close()
         self._publisher.close()
         self._charger.gateway.close()
@@ -206,35 +214,12 @@ class OrderProducer:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _charge(
-        self, attempt: Attempt, permit: Permit, deadline: float, lock_budget: LockBudget
-    ) -> PlaceResult:
-        order_id = attempt.claim.order_id
-        try:
-            status, charge_id = self._charger.send(
-                attempt, permit, deadline=deadline, lock_budget=lock_budget
-            )
-        except Exception as error:
-            # The order is accepted, and may have been charged. Its claim expires, and a worker finishes it.
-            if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:
-                log.exception("order (id %s): the outcome of its charge could not be recorded", order_id)
-            return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
-        if status is OrderStatus.QUEUED:
-            self._publish([order_id])
-        return PlaceResult(order_id, status, charge_id)
-
-    def _queue(self, order: Order, retry_after: float, lock_budget: LockBudget) -> PlaceResult:
-        delay = deferral(retry_after, self._jitter())
-        accepted = self._ledger.accept_queued([order], delay=delay, deferrals=1, lock_budget=lock_budget)
-        self._publish(list(accepted.new.values()))
-        return _result(order, accepted)
-
-    def _publish(self, order_ids: list[str]) -> None:
+    def _publish(self, order_ids: list[str], publish: Callable[[list[str]], object]) -> None:
         if not order_ids:
             return
         reach("before", "publish")
         try:
-            self._publisher.publish_many(order_ids)
+            publish(order_ids)
         except Exception as error:
             # The orders are stored, and the dispatcher publishes them.
             if exhausted_resource(error) is None:
@@ -242,12 +227,9 @@ class OrderProducer:
         reach("after", "publish")
 
 
-def _result(order: Order, accepted: Accepted) -> PlaceResult:
-    known = accepted.known.get(order.idempotency_key)
-    if known is not None:
-        return _replay(known)
-    return PlaceResult(accepted.new[order.idempotency_key], OrderStatus.QUEUED)
-
-
-def _replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
-    return PlaceResult(known.id, known.status, known.charge_id, replayed=True)
+def log_placed(order: Order, result: PlaceResult) -> None:
+    """Log what the caller of ``place`` is told."""
+    key, order_id, status = order.idempotency_key, result.order_id, result.status.value
+    details = {"key": key, "order_id": order_id, "status": status, "replayed": result.replayed}
+    before = ", as before" if result.replayed else ""
+    log.info("order %s (id %s): %s%s", key, order_id, status, before, extra=details)

@@ -33,7 +33,7 @@ def main() -> None:
         writer.write("ready")
         if not sys.stdin.readline():
             return  # the parent process is gone
-        threads = min(MOST_THREADS, int(options.rate * (settings.payment_timeout + 1)) + 1)
+        threads = min(MOST_THREADS, int(options.rate * (settings.place.wait + 1)) + 1)
         orders = generate_orders(options.orders, options.seed)
         with ThreadPoolExecutor(threads) as pool:
             for order in paced(orders, options.rate, time.monotonic, time.sleep):

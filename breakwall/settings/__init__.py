@@ -13,6 +13,7 @@ from breakwall.settings.sections import (
     BreakerSettings,
     DispatchSettings,
     LogSettings,
+    PlaceSettings,
     RetentionSettings,
     RetrySettings,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "BreakerSettings",
     "DispatchSettings",
     "LogSettings",
+    "PlaceSettings",
     "RetentionSettings",
     "RetrySettings",
     "Settings",

@@ -20,6 +20,7 @@ from breakwall.settings.sections import (
     BreakerSettings,
     DispatchSettings,
     LogSettings,
+    PlaceSettings,
     RetentionSettings,
     RetrySettings,
     SettingsSection,
@@ -54,11 +55,13 @@ class Settings(SettingsSection):
     payment_account: Annotated[str, AfterValidator(name)] = "default"
     payment_keys: Literal["derived", "caller"] = "derived"
     payment_timeout: float = Field(10.0, gt=0, le=300)
+    payment_max_concurrency: int = Field(32, ge=1, le=1000)
     payment_deduplicates: bool = False
     payment_key_life: float = Field(86_400.0, gt=0)
     payment_settle_seconds: float = Field(30.0, ge=0, le=86_400)
     payment_max_retry_after: float = Field(600.0, gt=0, le=86_400)
     breaker: BreakerSettings = BreakerSettings()
+    place: PlaceSettings = PlaceSettings()
     retry: RetrySettings = RetrySettings()
     dispatch: DispatchSettings = DispatchSettings()
     log: LogSettings = LogSettings()

@@ -15,14 +15,38 @@ class SettingsSection(BaseModel):
 
 
 class BreakerSettings(SettingsSection):
-    """The payment service's circuit, with the bounds of `breakwall.breaker.CircuitBreakerConfig`. Times are seconds."""
+    """The payment service's circuit: the fields of `breakwall.breaker.CircuitBreakerConfig`, but for classes of
+    exceptions and ``timeout``, which is ``PAYMENT_TIMEOUT``. Times are seconds.
+    """
 
     failure_threshold: int = Field(3, ge=1, le=10_000)
     failure_rate: float = Field(0.5, gt=0, le=1)
     window: float = Field(60.0, ge=0.02, le=3600)
     recovery_timeout: float = Field(30.0, gt=0, le=86_400)
     half_open_max_calls: int = Field(3, ge=1, le=1000)
+    minimum_calls: int = Field(1, ge=1, le=1_000_000)
+    recent_calls: int = Field(20, ge=1, le=1_000_000)
+    slow_call_duration: Annotated[Annotated[float, Field(gt=0, le=300)] | None, UNSET] = None
+    max_recovery_timeout: Annotated[Annotated[float, Field(gt=0, le=604_800)] | None, UNSET] = None
+    max_retry_after: float = Field(3600.0, gt=0, le=604_800)
+    jitter: float = Field(0.1, ge=0, le=1)
+    refresh_interval: float = Field(0.2, gt=0, le=60)
+    store_timeout: float = Field(0.05, gt=0, le=60)
     first_contact: float = Field(1.0, gt=0, le=60)
+
+    @field_validator("max_recovery_timeout")
+    @classmethod
+    def _not_below_the_first(cls, value: float | None, info: ValidationInfo) -> float | None:
+        first = info.data.get("recovery_timeout")
+        if value is not None and first is not None and value < first:
+            raise ValueError(f"should be at least {PREFIX}BREAKER__RECOVERY_TIMEOUT: {first:g}")
+        return value
+
+
+class PlaceSettings(SettingsSection):
+    """How `place` behaves. Times are seconds."""
+
+    wait: float = Field(2.0, ge=0, le=300)  # For the outcome; after it the charge goes on behind.
 
 
 class RetrySettings(SettingsSection):

@@ -39,6 +39,9 @@ class RecordingPublisher:
         self.published += order_ids
         return len(order_ids)
 
+    def publish_soon(self, order_ids: list[str]) -> None:
+        self.published += order_ids
+
     def close(self) -> None:
         pass
 

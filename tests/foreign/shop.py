@@ -21,7 +21,8 @@ from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.operator.incidents import newest_incidents
 from breakwall.payments.orders import Order, StoredOrder
 from breakwall.payments.retry_policy import RetryPolicy
-from breakwall.producers.producer import OrderProducer, PlaceResult
+from breakwall.producers.pending import PlaceResult
+from breakwall.producers.producer import OrderProducer
 from breakwall.worker.retry import Retrier
 from tests.contract.site import LEASE, TIMEOUT, RecordingPublisher
 from tests.manual_clock import ManualClock

@@ -117,5 +117,13 @@ class SimulatedPublisher(Part):
                 self._broker.accept(order_id)
         return sent
 
+    def publish_soon(self, order_ids: list[str]) -> None:
+        """In a task of its own: the caller does not wait."""
+        task = self._engine.task
+        self._engine.spawn(f"{task.name}/publish", task.process, lambda: self._publish(order_ids))
+
+    def _publish(self, order_ids: list[str]) -> None:
+        self.publish_many(order_ids)
+
     def close(self) -> None:
         """Nothing is open."""

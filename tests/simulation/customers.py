@@ -1,11 +1,12 @@
 """Customers place orders, sometimes twice or wrongly, and repeat until an answer comes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.orders import IdempotencyConflictError, Order, OrderStatus
-from breakwall.producers.producer import PlaceResult
+from breakwall.producers.pending import PlaceResult
 from tests.simulation.processes import ProducerProcess
 from tests.simulation.trace import Violation
 from tests.simulation.world import Part, World
@@ -28,6 +29,7 @@ class Customers(Part):
         orders: are placed one by one at the beginning.
         more: are placed between the moments ``since`` and ``until``.
         accepted: were accepted before the run; with their ids.
+        waits: for how many seconds they wait for the outcome; each call chooses one.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class Customers(Part):
         accepted: list[tuple[Order, str]],
         since: float,
         until: float,
+        waits: tuple[float, ...],
     ) -> None:
         super().__init__(world)
         rng = world.rng
         self._producers = producers
         self._calls = 0
+        self._waits = waits
         served = [
             Customer(order, [PlaceResult(order_id, OrderStatus.QUEUED)]) for order, order_id in accepted
         ]
@@ -110,7 +114,19 @@ class Customers(Part):
 
     def _place(self, process: ProducerProcess, group: list[Customer]) -> None:
         (customer,) = group
-        self._answer(group, lambda: [process.producer.place(customer.order)])
+        wait = self._rng.choice(self._waits)
+        with self._checked_wait(process, wait):
+            self._answer(group, lambda: [process.producer.place(customer.order, wait)])
+
+    @contextmanager
+    def _checked_wait(self, process: ProducerProcess, wait: float) -> Iterator[None]:
+        """Nobody waits for longer than ``wait`` and half a second, unless the process was paused or has no threads."""
+        began = self._engine.now
+        yield
+        lasted = self._engine.now - began
+        paused = process.paused_until > began
+        if lasted > wait + 0.5 and not paused and not self._faults.may_occur("no thread"):
+            raise Violation(f"a customer who waits for {wait} s waited for {lasted:.3f} s")
 
     def _enqueue(self, process: ProducerProcess, group: list[Customer]) -> None:
         orders = [customer.order for customer in group]

@@ -51,13 +51,14 @@ DATABASE = {
     "commit fails": 0.04,
     "commit's answer lost": 0.04,
 }
-PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.08}
+PROCESSES = {"killed at a point": 0.03, "paused at a point": 0.08, "no thread": 0.1}
 
 RATES = {**NETWORK, **SERVICE, **BROKER, **DATABASE, **PROCESSES}  # Each fault's highest rate, per occasion.
 
 SCHEDULED_FAULTS = (
     "payment service down",
     "payment service failing",
+    "payment service hangs",
     "way to the payment service lost",
     "broker down",
     "broker wiped",

@@ -120,7 +120,7 @@ class Network(Part):
 
     def _answer(self, call: PendingCall, reply: ServiceReply) -> None:
         occurs = self._faults.occurs
-        if occurs("answer lost"):
+        if "payment service hangs" in self._faults.down or occurs("answer lost"):
             return
         seconds = self._rng.uniform(0.0, 12.0) if occurs("answer slow") else self._rng.uniform(0.001, 0.05)
         result: ServiceReply | Failure = reply

@@ -25,6 +25,7 @@ from breakwall.worker.exhaustion import ExhaustionRetry
 from breakwall.worker.gate import Gate
 from breakwall.worker.log.orders import OrderLog
 from breakwall.worker.retry import Retrier
+from tests.simulation.background import TaskExecutor, TaskSignal
 from tests.simulation.broker import Broker, SimulatedPublisher
 from tests.simulation.circuit import ProcessStore, SharedCircuit, WatchedBreaker
 from tests.simulation.engine import EndedError, Process
@@ -122,6 +123,9 @@ class ProducerProcess(PipelineProcess):
             timeout=TIMEOUT,
             jitter=context.rng.random,
             monotonic=self.read_clock,
+            concurrency=context.scenario.concurrency,
+            executor=TaskExecutor(context, self),
+            signal=lambda: TaskSignal(context.engine),
         )
 
 

@@ -144,6 +144,7 @@ class Run:
             accepted=accepted,
             since=scenario.faults_from,
             until=scenario.last_customer,
+            waits=scenario.waits,
         )
 
     def _order(self, number: int, key: str) -> Order:

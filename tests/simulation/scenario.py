@@ -50,6 +50,8 @@ class Scenario:
     half_open_max_calls: int
     republish_after: float
     operators: bool
+    concurrency: int  # Charges that one producer has in hand at most.
+    waits: tuple[float, ...]  # For how many seconds customers wait for the outcome; each chooses one.
     deadly_point: str | None  # The first process that reaches this crash point dies.
     scheduled_faults: tuple[ScheduledFault, ...]
     restore: Restore | None
@@ -89,6 +91,8 @@ class Scenario:
             half_open_max_calls=rng.randint(1, 3),
             republish_after=rng.choice((15.0, 60.0)),
             operators=rng.random() < 0.4,
+            concurrency=rng.choice((1, 2, 32)),
+            waits=rng.choice(((0.0,), (0.5, 2.0), (2.0,), (2.0, 30.0))),
             deadly_point=rng.choice(POINTS) if rng.random() < 0.7 else None,
             scheduled_faults=tuple(_scheduled_faults(rng, start, end)),
             restore=_restore(rng, behavior, start, end) if rng.random() < 0.35 else None,

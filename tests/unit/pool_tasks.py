@@ -3,7 +3,7 @@
 from breakwall.breaker import CircuitBreakerError, CircuitState
 from breakwall.payments.ledger.queries import AmbiguousNameError, Naming
 from breakwall.payments.orders import IdempotencyConflictError, InvalidOrderError, Order, OrderStatus
-from breakwall.producers.producer import PlaceResult
+from breakwall.producers.pending import PlaceResult
 from breakwall.settings import SettingsError
 
 EXAMPLES: list[BaseException] = [

@@ -10,13 +10,14 @@ import typer
 from breakwall.cli.orders.order_fields import charged_fields
 from breakwall.errors import ExitCode
 from breakwall.json_documents import placed_order_document
+from breakwall.payments.db.lock_timeouts import LOCK_TIMEOUT
 from breakwall.payments.orders import Order
 from breakwall.terminal.options import Format, OutputOption
 from breakwall.terminal.output import field_lines, plain, write_result
 from breakwall.terminal.words import state
 
 if TYPE_CHECKING:
-    from breakwall.producers.producer import PlaceResult
+    from breakwall.producers.pending import PlaceResult
 
 _MEANINGS = {
     "paid": "It is paid.",
@@ -46,6 +47,8 @@ def place(
 ) -> None:
     """Accept one order: charge it now, or queue it while the payment service is down.
 
+    Waits for the payment service until the timeout, BREAKWALL_PAYMENT_TIMEOUT.
+
     Exits with 0 if the order is paid, queued or in flight. Exits with 4 if it is declined, or if it was placed before
     with the same key and is dead, cancelled or in review.
     """
@@ -53,9 +56,12 @@ def place(
 
     # Imported after the order's check: it takes half a second, and a bad order is refused at once.
     from breakwall.producers.producer import OrderProducer
+    from breakwall.settings import load_settings
 
-    with OrderProducer.from_settings() as producer:
-        result = producer.place(order)
+    settings = load_settings()
+    with OrderProducer.from_settings(settings) as producer:
+        # A person waits for the outcome. The database's locks are a part of the time.
+        result = producer.place(order, wait=settings.payment_timeout + LOCK_TIMEOUT)
     write_result(output, placed_order_document(order, result), *_lines(order, result))
     if result.status not in {"paid", "queued", "in_flight"}:
         raise typer.Exit(ExitCode.REFUSED)

@@ -16,10 +16,13 @@ NO_TIMEOUTS = "breakwall_unbounded"
 
 
 class LockBudget:
-    """How long the transactions of one call, all in one thread, may wait for locks together: `LOCK_TIMEOUT`."""
+    """How long the transactions of one call, all in one thread, may wait for locks together.
 
-    def __init__(self) -> None:
-        self._left = LOCK_TIMEOUT
+    ``seconds``: at most so long, if its caller waits less than `LOCK_TIMEOUT`.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._left = LOCK_TIMEOUT if seconds is None else min(seconds, LOCK_TIMEOUT)
 
     @contextmanager
     def deadline(self) -> Iterator[float]:

@@ -41,6 +41,9 @@ __all__ = [
     "profile_from_settings",
 ]
 
+# For a worker with many slots; a producer's bulkhead may be larger.
+MAX_CONNECTIONS = 100
+
 
 def gateway_from_settings(settings: Settings) -> Gateway:
     """The gateway that the settings describe. `ValueError` if a file that they name was removed since."""
@@ -50,6 +53,7 @@ def gateway_from_settings(settings: Settings) -> Gateway:
     return HttpGateway(
         settings.payment_url.get_secret_value(),
         profile=profile_from_settings(settings),
+        max_connections=max(MAX_CONNECTIONS, settings.payment_max_concurrency),
         bounds=Bounds(max_retry_after=settings.payment_max_retry_after),
         tls=client_tls(settings.payment_ca_file, settings.payment_cert_file, settings.payment_key_file),
         token=_token(settings),

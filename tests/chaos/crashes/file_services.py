@@ -196,6 +196,9 @@ class FileBroker:
             self._file.append(published=order_id)
         return len(taken)
 
+    def publish_soon(self, order_ids: Sequence[str]) -> None:
+        self.publish_many(order_ids)
+
     def waiting(self) -> list[tuple[int, str]]:
         """Delivery tag and order id of each message that is not acknowledged."""
         lines = self._file.lines()

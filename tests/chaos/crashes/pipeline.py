@@ -18,7 +18,8 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.queries import get_order
 from breakwall.payments.retry_policy import RetryPolicy
-from breakwall.producers.producer import OrderProducer, PlaceResult
+from breakwall.producers.pending import PlaceResult
+from breakwall.producers.producer import OrderProducer
 from breakwall.settings import DispatchSettings
 from breakwall.worker.dispatcher import Dispatcher
 from breakwall.worker.gate import Gate

@@ -41,6 +41,7 @@ class TestWhileThisProcessIsOutOfAResource:
             raise shortage
 
         monkeypatch.setattr(site.publisher, "publish_many", exhaust)
+        monkeypatch.setattr(site.publisher, "publish_soon", exhaust)
         site.gateway.answers.append(DOWN)
         assert site.producer.place(order()).status == "queued"
         assert [result.status for result in site.producer.enqueue([order("cart-2")])] == ["queued"]
@@ -88,7 +89,7 @@ class TestWhenTheAnswerCannotBeRecorded:
         def fail(order_ids: list[str]) -> int:
             raise KeyError("a bug")
 
-        monkeypatch.setattr(site.publisher, "publish_many", fail)
+        monkeypatch.setattr(site.publisher, "publish_soon", fail)
         site.gateway.answers.append(DOWN)
         assert site.producer.place(order()).status == "queued"
 

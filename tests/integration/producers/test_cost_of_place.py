@@ -21,6 +21,7 @@ from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.settings import load_settings
 from producers import OrderProducer
 from tests.gateway import DOWN, PAID, ScriptedGateway
+from tests.waiting import wait_until
 
 
 class Counts:
@@ -39,6 +40,7 @@ class Meter:
         upgrade(self.database.engine)
         self.gateway = ScriptedGateway()
         self.broker = redis.Redis.from_url(redis_url)
+        self.broker.config_resetstat()
         settings = load_settings({"BREAKWALL_BROKER_URL": redis_url})
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=1))
         ledger = Ledger(self.database, lease=15)
@@ -71,6 +73,10 @@ class Meter:
             if name.removeprefix("cmdstat_") not in ours
         }
 
+    def wait_for_the_publish(self) -> None:
+        """An order is published behind its caller."""
+        wait_until(lambda: "cmdstat_lpush" in self.broker.info("commandstats"))
+
     def place(self, key: str) -> str:
         order = Order(user_id="u1", amount=1000, currency="KRW", idempotency_key=key)
         return self.producer.place(order).status.value
@@ -100,8 +106,10 @@ def test_while_open_it_is_one_transaction_of_an_insert_and_a_look_at_pruned_keys
 ) -> None:
     meter.gateway.answers.append(DOWN)
     assert meter.place("opens-the-circuit") == "queued"
+    meter.wait_for_the_publish()
     with meter.counting() as counts:
         assert meter.place("cart-1") == "queued"
+        meter.wait_for_the_publish()
     assert transactions(counts) == [["INSERT", "SELECT"]]
     assert counts.commands == {"lpush": 1}
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from breakwall.breaker import CircuitBreakerConfig
 from breakwall.breaker.config import LEAST_WINDOW
-from breakwall.settings import load_settings
+from breakwall.settings import BreakerSettings, load_settings
 from tests.unit.settings.problems import problems
 
 
@@ -12,3 +18,63 @@ def test_a_window_that_the_breaker_refuses_is_refused_with_what_would_be_right()
     assert problem.startswith("BREAKWALL_BREAKER__WINDOW: ")
     assert problem.endswith(f" {LEAST_WINDOW}")
     assert load_settings({"BREAKWALL_BREAKER__WINDOW": f"{LEAST_WINDOW}"}).breaker.window == LEAST_WINDOW
+
+
+# What no variable can hold, what another setting says, and what payments always use.
+NO_SETTINGS = {"expected_exception", "neutral_exception", "timeout", "adaptive_limit"}
+SETTINGS = [field for field in fields(CircuitBreakerConfig) if field.name not in NO_SETTINGS]
+# Payments open earlier than the library's default, and probe with more.
+OWN_DEFAULTS = {"failure_threshold": 3, "half_open_max_calls": 3}
+
+
+def test_every_field_of_the_breakers_configuration_is_a_setting() -> None:
+    assert set(BreakerSettings.model_fields) == {field.name for field in SETTINGS}
+
+
+def test_its_defaults_are_the_breakers_but_for_those_of_payments() -> None:
+    expected = {field.name: field.default for field in SETTINGS} | OWN_DEFAULTS
+    assert BreakerSettings().model_dump() == expected
+
+
+def _bounds(name: str) -> dict[str, float]:
+    """A setting's bounds by their JSON schema's words, also those of an optional one."""
+    schema: dict[str, Any] = BreakerSettings.model_json_schema()["properties"][name]
+    parts = [schema, *schema.get("anyOf", [])]
+    return {word: part[word] for part in parts for word in part if "inimum" in word or "aximum" in word}
+
+
+@pytest.mark.parametrize("name", sorted(BreakerSettings.model_fields))
+def test_the_breaker_takes_what_the_setting_takes_and_refuses_what_is_below(name: str) -> None:
+    bounds = _bounds(name)
+    highest = bounds["maximum"]
+    lowest = bounds.get("minimum", bounds.get("exclusiveMinimum"))
+    assert lowest is not None
+    more = {"recovery_timeout": 1e-9} if name == "max_recovery_timeout" else {}
+    BreakerSettings(**{name: highest})
+    CircuitBreakerConfig(**{name: highest})
+    if "minimum" in bounds:
+        BreakerSettings(**{name: lowest})
+        CircuitBreakerConfig(**{name: lowest}, **more)
+    with pytest.raises(ValueError, match=name):
+        CircuitBreakerConfig(**{name: lowest - 1 if "minimum" in bounds else lowest}, **more)
+
+
+def test_the_longest_pause_is_not_shorter_than_the_first() -> None:
+    (problem,) = problems(BREAKER__MAX_RECOVERY_TIMEOUT="29.5")
+    assert problem == (
+        "BREAKWALL_BREAKER__MAX_RECOVERY_TIMEOUT: should be at least BREAKWALL_BREAKER__RECOVERY_TIMEOUT: 30"
+    )
+    more = {"BREAKWALL_BREAKER__MAX_RECOVERY_TIMEOUT": "30"}
+    assert load_settings(more).breaker.max_recovery_timeout == 30
+
+
+@pytest.mark.parametrize("wait", ["-0.1", "301", "nan", "soon"])
+def test_a_wait_that_place_cannot_keep_is_refused(wait: str) -> None:
+    (problem,) = problems(PLACE__WAIT=wait)
+    assert problem.startswith("BREAKWALL_PLACE__WAIT: ")
+
+
+@pytest.mark.parametrize("number", ["0", "1001", "many"])
+def test_a_bulkhead_that_is_no_bulkhead_is_refused(number: str) -> None:
+    (problem,) = problems(PAYMENT_MAX_CONCURRENCY=number)
+    assert problem.startswith("BREAKWALL_PAYMENT_MAX_CONCURRENCY: ")

@@ -11,7 +11,8 @@ import pytest
 from breakwall.files.lines import MAX_RECORD
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.orders import Order
-from breakwall.producers.producer import BATCH, OrderProducer, PlaceResult
+from breakwall.producers.pending import PlaceResult
+from breakwall.producers.producer import BATCH, OrderProducer
 from tests.command import Ran, Terminal
 
 GOOD = {"user_id": "u1", "amount": 10_000, "currency": "KRW", "idempotency_key": "k"}

@@ -32,7 +32,7 @@ from breakwall.payments.ledger.pruning import BATCH as BATCH_TO_PRUNE
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.payments.orders import Order
 from breakwall.payments.retry_policy import RetryPolicy
-from breakwall.producers.producer import PlaceResult
+from breakwall.producers.pending import PlaceResult
 from breakwall.settings import DispatchSettings
 from producers import OrderProducer
 from tests.backlog import DAY, Backlog, fill, tidy
@@ -149,6 +149,9 @@ Call = Callable[[Site], object]
 class NoPublisher:
     def publish_many(self, order_ids: list[str]) -> int:
         return len(order_ids)
+
+    def publish_soon(self, order_ids: list[str]) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -1,0 +1,123 @@
+"""Places orders from an event loop, which is never blocked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Self, TypeVar
+
+from breakwall.host.concurrency import check_host
+from breakwall.payments.db.errors import exhaustion_as_unavailable
+from breakwall.payments.ledger.queries import Naming
+from breakwall.payments.orders import Order, StoredOrder
+from breakwall.producers.pending import COMMIT_GRACE, PlaceResult
+from breakwall.producers.producer import OrderProducer, log_placed
+from breakwall.producers.threads import ThreadPool
+from breakwall.settings import Settings
+
+T = TypeVar("T")
+
+OTHER_THREADS = 4  # For `enqueue`, `get` and `close`: orders that are placed need not wait for them.
+
+
+class AsyncOrderProducer:
+    """`OrderProducer` for an event loop. One per process is enough; any number of tasks may use it.
+
+    Its threads are those of the ``producer`` that it is made of. ``async with`` closes it at the end.
+    """
+
+    def __init__(self, producer: OrderProducer) -> None:
+        self._producer = producer
+        self._others = ThreadPool(OTHER_THREADS, "breakwall-async")
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> Self:
+        """As `OrderProducer.from_settings`. It blocks for some tenths of a second: call it when the process starts."""
+        return cls(OrderProducer.from_settings(settings))
+
+    async def place(self, order: Order, wait: float | None = None) -> PlaceResult:
+        """Accept one order and, if the circuit permits, charge it now; as `OrderProducer.place`.
+
+        If it is cancelled, the order goes its way: either it is accepted and finished, or it is never accepted.
+        Place it again with the same key to learn which.
+        """
+        check_host()
+        seconds = self._producer.seconds_to_wait(wait)
+        accepted, finished = LoopSignal(), LoopSignal()
+        pending = self._producer.placing.start(order, seconds, accepted, finished, may_block=False)
+        try:
+            if not await finished.wait(seconds):
+                await accepted.wait(COMMIT_GRACE)
+        except asyncio.CancelledError:
+            pending.caller_left = True
+            raise
+        result = pending.leave()
+        log_placed(order, result)
+        return result
+
+    async def enqueue(self, orders: Iterable[Order]) -> list[PlaceResult]:
+        """As `OrderProducer.enqueue`. If it is cancelled, any number of the batches are accepted."""
+        listed = list(orders)
+        return await self._in_thread(lambda: self._producer.enqueue(listed))
+
+    async def get(self, name: str, by: Naming = Naming.ANY) -> StoredOrder:
+        """As `OrderProducer.get`."""
+        return await self._in_thread(lambda: self._producer.get(name, by))
+
+    @property
+    def queued_because_full(self) -> int:
+        """As `OrderProducer.queued_because_full`."""
+        return self._producer.queued_because_full
+
+    async def close(self) -> None:
+        """As `OrderProducer.close`."""
+        await self._in_thread(self._producer.close)
+        self._others.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        # Not the loop's own executor: it belongs to the application, which may use all of it.
+        check_host()
+        done: Future[T] = Future()
+        with exhaustion_as_unavailable():
+            self._others.submit(lambda: _run(work, done))
+        return await asyncio.wrap_future(done)
+
+
+class LoopSignal:
+    """Set once by any thread; a task of the loop in which it was made waits for it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._is_set: asyncio.Future[None] = self._loop.create_future()
+
+    def set(self) -> None:
+        """Let the task continue. Without effect if its loop is closed."""
+        try:
+            self._loop.call_soon_threadsafe(self._set)
+        except RuntimeError:
+            return
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait at most so long; returns whether it is set."""
+        await asyncio.wait([self._is_set], timeout=seconds)
+        return self._is_set.done()
+
+    def _set(self) -> None:
+        if not self._is_set.done():
+            self._is_set.set_result(None)
+
+
+def _run(work: Callable[[], T], done: Future[T]) -> None:
+    if not done.set_running_or_notify_cancel():
+        return  # The task that wanted it was cancelled.
+    try:
+        done.set_result(work())
+    except Exception as error:
+        done.set_exception(error)

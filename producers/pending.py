@@ -1,0 +1,98 @@
+"""An order between the caller that places it and the thread that works on it."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.errors import SAFE_TO_REPEAT
+from breakwall.payments.ledger.pruned_orders import PrunedOrder
+from breakwall.payments.orders import Order, OrderStatus, StoredOrder
+
+# Seconds after ``wait`` in which a commit may still be confirmed.
+COMMIT_GRACE = 0.4
+LONGEST_WAIT = 86_400.0  # Seconds. Longer ones overflow a lock's timeout.
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceResult:
+    """The state of an order that was placed.
+
+    Attributes:
+        order_id: Breakwall's id of the order.
+        status: its state now; compares equal to ``"paid"``, ``"queued"``, ``"in_flight"``, ….
+        charge_id: the payment service's id of the charge, once the order is paid.
+        replayed: the idempotency key was known, so nothing was done; this is the earlier order's state.
+    """
+
+    order_id: str
+    status: OrderStatus
+    charge_id: str | None = None
+    replayed: bool = False
+
+
+class Signal(Protocol):
+    """Set by the thread that works on an order; its caller waits for it in its own way."""
+
+    def set(self) -> None:
+        """Safe from any thread, also a second time."""
+
+
+class PendingOrder:
+    """One order that is being placed. Its caller leaves after a while; the work goes on."""
+
+    def __init__(
+        self, order: Order, *, waits_until: float, accepted: Signal, finished: Signal, may_block: bool = True
+    ) -> None:
+        self.order = order
+        self.waits_until = waits_until  # When its caller wants to leave, on the producer's monotonic clock.
+        self.ends_by = math.inf  # When the interpreter's exit no longer waits for it, on the same clock.
+        self.may_block = may_block  # Whether its caller's thread may do the work if no other can be started.
+        self.caller_left = False
+        self._accepted, self._finished = accepted, finished
+        self._result: PlaceResult | None = None
+        self._error: Exception | None = None
+
+    def accept(self, order_id: str) -> None:
+        """The order is committed, and is being charged."""
+        self._result = PlaceResult(order_id, OrderStatus.IN_FLIGHT)
+        self._accepted.set()
+
+    def finish(self, result: PlaceResult) -> None:
+        """The work has ended, and the order is accepted."""
+        self._result = result
+        self._finished.set()
+        self._accepted.set()
+
+    def fail(self, error: Exception) -> None:
+        """The order is not accepted, or that is not known."""
+        self._error = error
+        self._finished.set()
+        self._accepted.set()
+
+    def leave(self) -> PlaceResult:
+        """What its caller is told now. Raises the work's error.
+
+        Raises `DatabaseUnavailableError` if the order was not accepted in time. A commit may still follow.
+        """
+        self.caller_left = True
+        if self._error is not None:
+            raise self._error
+        if self._result is None:
+            raise DatabaseUnavailableError(
+                "the orders database did not confirm the order in time. It may be accepted or not; "
+                f"{SAFE_TO_REPEAT}"
+            )
+        return self._result
+
+
+def replay(known: StoredOrder | PrunedOrder) -> PlaceResult:
+    """The result for an order that was placed before."""
+    return PlaceResult(known.id, known.status, known.charge_id, replayed=True)
+
+
+def check_wait(wait: float) -> float:
+    """Return the seconds, at most `LONGEST_WAIT`. Raises `ValueError` for what is no such number."""
+    if isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0:
+        raise ValueError("wait should be a number of seconds of at least 0")
+    return min(float(wait), LONGEST_WAIT)

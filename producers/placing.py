@@ -1,0 +1,171 @@
+"""Charges orders in threads of the producer, so that no caller waits for a payment service, a broker or a lock."""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from breakwall.breaker import CircuitBreaker, CircuitBreakerError, Permit, forking
+from breakwall.host.exhaustion import exhausted_resource
+from breakwall.log_throttle import LogThrottle
+from breakwall.payments.charging import Charger, released_on_error
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.errors import exhaustion_as_unavailable
+from breakwall.payments.db.lock_timeouts import LockBudget
+from breakwall.payments.ledger.claim import Attempt
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.orders import Order, OrderStatus
+from breakwall.producers.bulkhead import Bulkhead
+from breakwall.producers.in_hand import OrdersInHand
+from breakwall.producers.pending import PendingOrder, PlaceResult, Signal, replay
+from breakwall.producers.queueing import STORERS, QueueingOrders
+from breakwall.producers.threads import ThreadPool, Work
+
+log = logging.getLogger("breakwall.orders")
+
+# Seconds after a call's deadline in which its answer is recorded. Then `close` goes on without it.
+RECORD_GRACE = 1.0
+
+
+class Executor(Protocol):
+    """Runs work in the background. The product's is `ThreadPool`; the simulation has its own."""
+
+    def submit(self, work: Work) -> None:
+        """Raises `RuntimeError` or `MemoryError`, and does nothing, if no thread can be started."""
+
+    def close(self) -> None:
+        """Let idle threads end."""
+
+
+class Placing:
+    """Places orders in the background; the threads, the bulkhead and the orders in hand of one producer."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        charger: Charger,
+        breaker: CircuitBreaker,
+        publish: Callable[[list[str]], None],
+        *,
+        timeout: float,  # Seconds that one charge may take in total.
+        concurrency: int,  # Charges at the same time.
+        jitter: Callable[[], float],
+        monotonic: Callable[[], float],
+        executor: Executor | None = None,  # For everything, instead of the threads.
+    ) -> None:
+        self._ledger, self._charger, self._breaker, self._publish = ledger, charger, breaker, publish
+        self._timeout, self._monotonic = timeout, monotonic
+        self._calls = executor or ThreadPool(concurrency, "breakwall-payment")
+        self._storers = executor or ThreadPool(STORERS, "breakwall-queueing")
+        self.bulkhead = Bulkhead(concurrency)
+        self.in_hand = OrdersInHand()
+        self._full_throttle = LogThrottle(time.monotonic)
+        self._queueing = QueueingOrders(
+            ledger,
+            submit=self._storers.submit,
+            publish=publish,
+            left=self._left,
+            on_end=self.in_hand.remove,
+            jitter=jitter,
+        )
+
+    def start(
+        self, order: Order, wait: float, accepted: Signal, finished: Signal, *, may_block: bool = True
+    ) -> PendingOrder:
+        """Begin to place an order whose caller waits so many seconds.
+
+        Does not block. Only if this process can start no thread, and ``may_block`` is set, this thread stores the
+        order.
+        """
+        forking.notice()
+        now = self._monotonic()
+        pending = PendingOrder(
+            order, waits_until=now + wait, accepted=accepted, finished=finished, may_block=may_block
+        )
+        pending.ends_by = time.monotonic() + self._timeout + RECORD_GRACE
+        self.in_hand.add(pending)
+        # Before the breaker: a call without room must not take a probe's permit.
+        if self.bulkhead.try_enter():
+            self._submit(pending)
+        else:
+            self._warn_of_full()
+            self._queueing.add(pending)
+        return pending
+
+    def close(self) -> None:
+        """Wait for the orders in hand until their deadlines, then let the threads end."""
+        self.in_hand.wait()
+        self._calls.close()
+        self._storers.close()
+
+    def _submit(self, pending: PendingOrder) -> None:
+        try:
+            self._calls.submit(partial(self._work, pending))
+        except (RuntimeError, MemoryError):
+            # Nothing could be charged behind. The order is stored for the worker.
+            self.bulkhead.leave()
+            self._queueing.add(pending)
+
+    def _work(self, pending: PendingOrder) -> None:
+        try:
+            with exhaustion_as_unavailable():
+                result = self._charge(pending)
+        except CircuitBreakerError as refusal:
+            self.bulkhead.leave()
+            self._queueing.add(pending, refusal.retry_after)
+        except Exception as error:
+            self._end(pending)
+            pending.fail(error)
+        except BaseException:
+            self._end(pending)
+            raise
+        else:
+            self._end(pending)
+            self._log_late(pending, result)
+            pending.finish(result)
+
+    def _end(self, pending: PendingOrder) -> None:
+        # Before the caller continues: its next order must find room.
+        self.bulkhead.leave()
+        self.in_hand.remove(pending)
+
+    def _charge(self, pending: PendingOrder) -> PlaceResult:
+        deadline = self._monotonic() + self._timeout
+        permit = self._breaker.acquire()
+        with released_on_error(permit):
+            accepted = self._ledger.accept_sending(pending.order, LockBudget(self._left(pending)))
+        if not isinstance(accepted, Attempt):
+            permit.release()
+            return replay(accepted)
+        pending.accept(accepted.claim.order_id)
+        return self._send(accepted, permit, deadline)
+
+    def _send(self, attempt: Attempt, permit: Permit, deadline: float) -> PlaceResult:
+        order_id = attempt.claim.order_id
+        try:
+            status, charge_id = self._charger.send(attempt, permit, deadline=deadline)
+        except Exception as error:
+            # The order is accepted, and may have been charged. Its claim expires, and a worker finishes it.
+            if not isinstance(error, DatabaseUnavailableError) and exhausted_resource(error) is None:
+                log.exception("order (id %s): the outcome of its charge could not be recorded", order_id)
+            return PlaceResult(order_id, OrderStatus.IN_FLIGHT)
+        if status is OrderStatus.QUEUED:
+            self._publish([order_id])
+        return PlaceResult(order_id, status, charge_id)
+
+    def _left(self, pending: PendingOrder) -> float:
+        return pending.waits_until - self._monotonic()
+
+    def _log_late(self, pending: PendingOrder, result: PlaceResult) -> None:
+        if pending.caller_left:
+            key, status = pending.order.idempotency_key, result.status.value
+            details = {"key": key, "order_id": result.order_id, "status": status}
+            log.info("order %s (id %s): %s, later", key, result.order_id, status, extra=details)
+
+    def _warn_of_full(self) -> None:
+        if self._full_throttle.admit():
+            log.warning(
+                "all %d payment calls of this process are in use; orders are queued until one ends (%d so far)",
+                *(self.bulkhead.size, self.bulkhead.refused),
+            )

@@ -1,0 +1,178 @@
+"""Stores the orders that are not charged now. Those that come at the same time share a transaction."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DataError
+
+from breakwall.breaker import forking
+from breakwall.host.exhaustion import exhausted_resource
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.db.errors import SAFE_TO_REPEAT, exhaustion_as_unavailable
+from breakwall.payments.db.lock_timeouts import LockBudget
+from breakwall.payments.ledger.accept import Accepted
+from breakwall.payments.ledger.ledger import Ledger
+from breakwall.payments.orders import Order, OrderStatus
+from breakwall.payments.retry_policy import deferral
+from breakwall.producers.pending import PendingOrder, PlaceResult, replay
+
+STORERS = 2  # Transactions at the same time: one gathers orders while the other one commits.
+MOST_TOGETHER = 100  # Orders of one transaction: few, so that it is short.
+SIMILAR = 1.0  # Seconds by which the deferrals of orders in one transaction may differ.
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    pending: PendingOrder
+    retry_after: float | None  # What the circuit has said; None if it was not asked.
+
+
+class QueueingOrders:
+    """Stores orders as ``queued``, in the background.
+
+    ``submit`` runs a function in another thread, and raises `RuntimeError` or `MemoryError` if it cannot. ``publish``
+    gets the ids of the new orders. ``left`` says how many seconds an order's caller still waits. ``on_end`` is called
+    with each order, before its caller continues.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        submit: Callable[[Callable[[], None]], None],
+        publish: Callable[[list[str]], None],
+        left: Callable[[PendingOrder], float],
+        on_end: Callable[[PendingOrder], None],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._submit = submit
+        self._publish = publish
+        self._left = left
+        self._on_end = on_end
+        self._jitter = jitter
+        self.after_fork()
+        forking.remember(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: the orders that wait are the parent's."""
+        self._lock = threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
+        self._storers = 0
+
+    def add(self, pending: PendingOrder, retry_after: float | None = None) -> None:
+        """Store the order soon. If no thread can be started, store it in this one, or refuse it."""
+        with self._lock:
+            self._waiting.append(_Waiting(pending, retry_after))
+            if self._storers == STORERS:
+                return
+            self._storers += 1
+        try:
+            self._submit(self._store_all)
+        except (RuntimeError, MemoryError) as error:
+            # An order whose circuit was asked is in a thread of the producer, which may wait.
+            if pending.may_block or retry_after is not None:
+                self._store_all()
+            else:
+                self._refuse_all(error)
+
+    def _refuse_all(self, error: Exception) -> None:
+        with self._lock:
+            self._storers -= 1
+            if self._storers:
+                return  # The other storer has them.
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        unavailable = DatabaseUnavailableError(
+            f"this process can start no thread. Nothing was accepted; {SAFE_TO_REPEAT}"
+        )
+        unavailable.lack = exhausted_resource(error)
+        self._fail_all(waiting, unavailable)
+
+    def _store_all(self) -> None:
+        while batch := self._take():
+            self._store(batch)
+
+    def _take(self) -> list[_Waiting]:
+        """The next orders that fit into one transaction. Empty: this storer has ended."""
+        with self._lock:
+            batch = list(self._take_similar())
+            if not batch:
+                self._storers -= 1
+            return batch
+
+    def _take_similar(self) -> Iterator[_Waiting]:
+        keys: set[str] = set()
+        first = self._waiting[0] if self._waiting else None
+        while self._waiting and len(keys) < MOST_TOGETHER:
+            one = self._waiting[0]
+            key = one.pending.order.idempotency_key
+            if key in keys or not _similar(one.retry_after, first.retry_after if first else None):
+                return
+            self._waiting.popleft()
+            keys.add(key)
+            yield one
+
+    def _store(self, batch: list[_Waiting]) -> None:
+        present = [one for one in batch if not one.pending.caller_left]
+        for one in batch:
+            if one.pending.caller_left:  # It was told that the order may not be accepted. It is not.
+                self._on_end(one.pending)
+        if not present:
+            return
+        try:
+            with exhaustion_as_unavailable():
+                accepted = self._accept(present)
+        except Exception as error:
+            self._fail(present, error)
+            return
+        for one in present:
+            self._on_end(one.pending)
+            one.pending.finish(result_of(one.pending.order, accepted))
+
+    def _accept(self, batch: list[_Waiting]) -> Accepted:
+        orders = [one.pending.order for one in batch]
+        budget = LockBudget(max(self._left(one.pending) for one in batch))
+        said = [one.retry_after for one in batch if one.retry_after is not None]
+        delay = deferral(max(said), self._jitter()) if said else 0.0
+        accepted = self._ledger.accept_queued(
+            orders, delay=delay, deferrals=1 if said else 0, lock_budget=budget
+        )
+        self._publish(list(accepted.new.values()))
+        return accepted
+
+    def _fail(self, batch: list[_Waiting], error: Exception) -> None:
+        if len(batch) > 1 and _may_be_of_one_order(error):
+            for one in batch:
+                self._store([one])
+            return
+        self._fail_all(batch, error)
+
+    def _fail_all(self, batch: list[_Waiting], error: Exception) -> None:
+        for one in batch:
+            self._on_end(one.pending)
+            # Each caller raises an error of its own: a traceback is written into it.
+            one.pending.fail(error if len(batch) == 1 else copy(error))
+
+
+def result_of(order: Order, accepted: Accepted) -> PlaceResult:
+    """What the caller of one order of a batch is told."""
+    known = accepted.known.get(order.idempotency_key)
+    if known is not None:
+        return replay(known)
+    return PlaceResult(accepted.new[order.idempotency_key], OrderStatus.QUEUED)
+
+
+def _similar(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= SIMILAR
+
+
+def _may_be_of_one_order(error: Exception) -> bool:
+    """Whether the other orders of a transaction might be stored without one of them."""
+    unavailable = isinstance(error, DatabaseUnavailableError)
+    return not unavailable or isinstance(error.__cause__, DataError)

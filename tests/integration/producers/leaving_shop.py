@@ -1,0 +1,72 @@
+"""A shop that ends while a charge goes on behind: ``python -m tests.integration.producers.leaving_shop HOW``.
+
+It places one order, writes what it was told as a line of JSON, and ends in the given way.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from breakwall.producers import AsyncOrderProducer, Order, OrderNotFoundError, OrderProducer
+
+ORDER = Order(user_id="u1", amount=1000, currency="KRW", idempotency_key="cart-1")
+WAIT = 1.0
+
+
+def main(how: str) -> None:
+    if how == "loop":
+        asyncio.run(place_in_a_loop())
+        return
+    producer = OrderProducer.from_settings()
+    with suppress(OrderNotFoundError):
+        producer.get("warms-up")
+    say(status=producer.place(ORDER, wait=WAIT).status.value)
+    match how:
+        case "returns":
+            return
+        case "exits":
+            sys.exit(3)
+        case "raises":
+            raise KeyboardInterrupt
+        case "closes":
+            producer.close()
+            say(status=producer.get("cart-1").status.value)
+            os._exit(0)
+        case "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "forks":
+            fork(producer)
+
+
+def fork(producer: OrderProducer) -> None:
+    """The child has room of its own, waits for nothing of its parent's, and ends first."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        say(parent=producer.get("cart-1").status.value)
+        return
+    other = Order(user_id="u1", amount=1000, currency="KRW", idempotency_key="of-the-child")
+    in_hand = len(producer.placing.in_hand)
+    say(child=producer.place(other, wait=WAIT).status.value, in_hand=in_hand)
+    producer.close()
+    say(child=producer.get("of-the-child").status.value)
+    os._exit(0)
+
+
+async def place_in_a_loop() -> None:
+    producer = AsyncOrderProducer.from_settings()
+    with suppress(OrderNotFoundError):
+        await producer.get("warms-up")
+    say(status=(await producer.place(ORDER, wait=WAIT)).status.value)
+
+
+def say(**what: object) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

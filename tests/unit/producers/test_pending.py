@@ -1,0 +1,71 @@
+"""What the caller of `place` is told when it leaves."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import pytest
+
+from breakwall.payments.db.database import DatabaseUnavailableError
+from breakwall.payments.orders import Order, OrderStatus
+from breakwall.producers.pending import LONGEST_WAIT, PendingOrder, PlaceResult, check_wait
+from breakwall.producers.threads import Latch
+
+
+@pytest.fixture
+def pending() -> PendingOrder:
+    return PendingOrder(Order("u1", 1, "KRW", "cart-1"), waits_until=0.0, accepted=Latch(), finished=Latch())
+
+
+def test_an_order_that_is_being_charged_is_in_flight(pending: PendingOrder) -> None:
+    pending.accept("order-1")
+    assert pending.leave() == PlaceResult("order-1", OrderStatus.IN_FLIGHT)
+
+
+def test_an_order_that_is_finished_has_its_outcome(pending: PendingOrder) -> None:
+    paid = PlaceResult("order-1", OrderStatus.PAID, "ch_1")
+    pending.accept("order-1")
+    pending.finish(paid)
+    assert pending.leave() is paid
+
+
+def test_an_error_of_the_work_is_the_callers(pending: PendingOrder) -> None:
+    pending.fail(ValueError("that"))
+    with pytest.raises(ValueError, match="that"):
+        pending.leave()
+
+
+def test_an_order_that_was_not_accepted_in_time_may_be_placed_again(pending: PendingOrder) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="with the same idempotency key, is safe") as caught:
+        pending.leave()
+    assert caught.value.lack is None
+    assert pending.caller_left
+
+
+@pytest.mark.parametrize("end", ["finish", "fail"])
+def test_the_end_wakes_whoever_waits_for_either_signal(end: str) -> None:
+    accepted, finished = Latch(), Latch()
+    one = PendingOrder(Order("u1", 1, "KRW", "c"), waits_until=0.0, accepted=accepted, finished=finished)
+    assert not accepted.wait(0)
+    if end == "fail":
+        one.fail(ValueError())
+    else:
+        one.finish(PlaceResult("order-1", OrderStatus.QUEUED))
+    assert accepted.wait(0)
+    assert finished.wait(0)
+
+
+@pytest.mark.parametrize("wait", [-1, -0.001, math.nan, "2", None, True])
+def test_a_wait_that_is_no_time_is_refused_by_its_name(wait: object) -> None:
+    with pytest.raises(ValueError, match="wait should be a number of seconds of at least 0"):
+        check_wait(wait)  # type: ignore[arg-type]
+
+
+def test_an_endless_wait_is_a_long_one() -> None:
+    assert check_wait(math.inf) == LONGEST_WAIT
+
+
+def test_a_result_can_be_pickled() -> None:
+    result = PlaceResult("order-1", OrderStatus.PAID, "ch_1", replayed=True)
+    assert pickle.loads(pickle.dumps(result)) == result

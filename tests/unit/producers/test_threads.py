@@ -1,0 +1,142 @@
+"""Threads that start when they are needed, and the signal between two of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from breakwall.producers.threads import Latch, ThreadPool
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPool]:
+    pool = ThreadPool(2, "test-pool")
+    yield pool
+    pool.close()
+
+
+def running() -> int:
+    return sum(thread.name == "test-pool" for thread in threading.enumerate())
+
+
+class Held:
+    """Work that waits until it may end."""
+
+    def __init__(self) -> None:
+        self.began, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.began.set()
+        self.may_end.wait(30)
+
+
+def test_no_thread_is_started_before_there_is_work(pool: ThreadPool) -> None:
+    assert running() == 0
+
+
+def test_work_that_comes_after_another_uses_its_thread(pool: ThreadPool) -> None:
+    names = set()
+    for _ in range(20):
+        done = threading.Event()
+        pool.submit(lambda done=done: (names.add(threading.get_ident()), done.set()))  # type: ignore[misc]
+        assert done.wait(30)
+        wait_until(lambda: pool._crew._idle == 1)
+    assert len(names) == 1
+
+
+def test_more_work_than_threads_waits_for_one(pool: ThreadPool) -> None:
+    first, second, third = Held(), Held(), Held()
+    for work in (first, second, third):
+        pool.submit(work)
+    assert first.began.wait(30)
+    assert second.began.wait(30)
+    assert running() == 2
+    assert not third.began.is_set()
+    first.may_end.set()
+    assert third.began.wait(30)
+    second.may_end.set()
+    third.may_end.set()
+
+
+def test_work_that_raises_ends_no_thread(pool: ThreadPool, caplog: pytest.LogCaptureFixture) -> None:
+    done = threading.Event()
+    for _ in range(4):
+        pool.submit(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    pool.submit(done.set)
+    assert done.wait(30)
+    assert "a bug" in caplog.text
+
+
+def test_work_for_which_no_thread_can_be_started_is_refused_and_never_run(
+    pool: ThreadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, refused, ran = Held(), threading.Event(), threading.Event()
+    pool.submit(held)
+    assert held.began.wait(30)
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            pool.submit(refused.set)
+    pool.submit(ran.set)
+    assert ran.wait(30)
+    held.may_end.set()
+    assert not refused.is_set()
+
+
+def test_a_closed_pool_ends_its_threads_behind_their_work_and_can_be_used_again(pool: ThreadPool) -> None:
+    held, waiting = [Held(), Held()], threading.Event()
+    for work in held:
+        pool.submit(work)
+    pool.submit(waiting.set)
+    pool.close()
+    for work in held:
+        work.may_end.set()
+    assert waiting.wait(30)
+    wait_until(lambda: running() == 0)
+    again = threading.Event()
+    pool.submit(again.set)
+    assert again.wait(30)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_starts_threads_of_its_own(pool: ThreadPool) -> None:
+    held = Held()
+    pool.submit(held)
+    assert held.began.wait(30)
+    child = os.fork()
+    if not child:
+        done = threading.Event()
+        for _ in range(3):
+            pool.submit(done.set)
+        os._exit(0 if done.wait(30) else 1)
+    held.may_end.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_latch_stays_set_however_often_it_is_set_or_waited_for() -> None:
+    latch = Latch()
+    assert not latch.wait(0)
+    latch.set()
+    latch.set()
+    assert latch.wait(0)
+    assert latch.wait(0)
+
+
+def test_a_latch_wakes_the_thread_that_waits() -> None:
+    latch, woken = Latch(), threading.Event()
+
+    def wait() -> None:
+        if latch.wait(30):
+            woken.set()
+
+    threading.Thread(target=wait).start()
+    latch.set()
+    assert woken.wait(30)
