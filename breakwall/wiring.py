@@ -114,5 +114,6 @@ def _make_home(settings: Settings) -> None:
 
 
 def _circuit(settings: Settings, store: str) -> CircuitBreaker:
-    config = CircuitBreakerConfig(**settings.breaker.model_dump(), timeout=settings.payment_timeout)
+    chosen = {"adaptive_limit": True} | settings.breaker.model_dump()
+    config = CircuitBreakerConfig(**chosen, timeout=settings.payment_timeout)
     return CircuitBreaker(PAYMENT_CIRCUIT, config, store=store_from_url(store))

@@ -7,8 +7,8 @@ Then see where the circuit is kept: `sync.memory` in this process, `sync.shared`
 from breakwall.breaker.breaker import CircuitBreaker
 from breakwall.breaker.circuit.state import CallOutcome, CircuitState, Override, OverrideMode
 from breakwall.breaker.config import CircuitBreakerConfig
-from breakwall.breaker.errors import CircuitBreakerError, StoreLostError
-from breakwall.breaker.events import Event, Overridden, Refusal, StoreBack, StoreLost, Transition
+from breakwall.breaker.errors import CallLimitError, CircuitBreakerError, StoreLostError
+from breakwall.breaker.events import Event, Hang, Overridden, Refusal, StoreBack, StoreLost, Transition
 from breakwall.breaker.metrics import BreakerMetrics, BreakerStatus
 from breakwall.breaker.permit import Permit
 from breakwall.breaker.registry import CircuitBreakerRegistry
@@ -18,6 +18,7 @@ from breakwall.breaker.stores import MemoryStore, Store, store_from_url
 __all__ = [
     "BreakerMetrics",
     "BreakerStatus",
+    "CallLimitError",
     "CallOutcome",
     "CircuitBreaker",
     "CircuitBreakerConfig",
@@ -25,6 +26,7 @@ __all__ = [
     "CircuitBreakerRegistry",
     "CircuitState",
     "Event",
+    "Hang",
     "MemoryStore",
     "Overridden",
     "Override",

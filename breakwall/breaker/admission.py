@@ -3,12 +3,14 @@
 import secrets
 from dataclasses import dataclass
 
+from breakwall.breaker.calls_in_hand import LimitRefusal
 from breakwall.breaker.circuit.state import CircuitState, Override, OverrideMode
 from breakwall.breaker.circuit.transitions import CircuitDecision, decide
-from breakwall.breaker.errors import CircuitBreakerError
+from breakwall.breaker.errors import CallLimitError, CircuitBreakerError
 from breakwall.breaker.events import EventDispatcher, Refusal
 from breakwall.breaker.permit import Permit, Recorder
 from breakwall.breaker.probe_context import is_within_probe
+from breakwall.breaker.sync.fast_path import FastPath
 from breakwall.breaker.sync.replica import Steps
 
 # Seconds. A refused caller always waits a little: if it asked again at once, it would probably get no slot again.
@@ -23,8 +25,8 @@ class Admission:
     recorder: Recorder
     events: EventDispatcher
 
-    def admit(self) -> Steps[Permit]:
-        """A permit for one call; raises `CircuitBreakerError` if the circuit refuses it."""
+    def admit(self, *, background: bool = False) -> Steps[Permit]:
+        """A permit for one call; raises `CircuitBreakerError` if the circuit, or the limit, refuses it."""
         replica = self.recorder.replica
         future = replica.refresh_for_call()
         if future is not None:
@@ -38,14 +40,27 @@ class Admission:
         if decision.slots:
             lease_id = secrets.token_hex(6)
             if (yield from self._get_lease(lease_id)):
-                return Permit(self.recorder, lease_id=lease_id)
+                return self._permit(background=background, lease_id=lease_id)
             decision, _ = self.current()
         if decision.slots is None:
-            return Permit(self.recorder, fast_path=replica.fast_path)
+            return self.start(replica.fast_path, background=background)
         if override is not None:
             self.events.dispatch(Refusal(self.name, decision.state, decision.retry_after, observed=True))
-            return Permit(self.recorder)
+            return self._permit(background=background)
         raise self._refusal(decision, None)
+
+    def start(self, fast_path: FastPath | None, *, background: bool) -> Permit:
+        """A permit while the circuit is closed. Raises `CallLimitError` if the calls in hand speak against one more."""
+        calls = self.recorder.calls
+        if calls is None:
+            return Permit(self.recorder, fast_path=fast_path)
+        call = calls.begin(background=background)
+        if isinstance(call, LimitRefusal):
+            if self.current()[1] is None:
+                raise self._refusal_by_limit(call)
+            self.events.dispatch(Refusal(self.name, CircuitState.CLOSED, call.retry_after, observed=True))
+            call = calls.enter(background=background)
+        return Permit(self.recorder, fast_path=fast_path, call=call)
 
     def current(self) -> tuple[CircuitDecision, Override | None]:
         """The decision by the computed state, and the override in force."""
@@ -66,6 +81,12 @@ class Admission:
             return 0, self.recorder.config.recovery_timeout
         return 0, override.expires_at - self.recorder.replica.now()
 
+    def _permit(self, *, background: bool, lease_id: str | None = None) -> Permit:
+        """A permit that the calls in hand cannot refuse."""
+        calls = self.recorder.calls
+        call = None if calls is None else calls.enter(background=background)
+        return Permit(self.recorder, lease_id=lease_id, call=call)
+
     def _get_lease(self, lease_id: str) -> Steps[bool]:
         replica = self.recorder.replica
         future = replica.request_lease(lease_id)
@@ -76,6 +97,11 @@ class Admission:
                 replica.release_lease(lease_id)
                 raise
         return replica.take_lease(lease_id)
+
+    def _refusal_by_limit(self, refusal: LimitRefusal) -> CallLimitError:
+        self.recorder.counts.count_refusal()
+        self.events.dispatch(Refusal(self.name, CircuitState.CLOSED, refusal.retry_after))
+        return CallLimitError(self.name, CircuitState.CLOSED, refusal.retry_after, refusal.reason)
 
     def _refusal(self, decision: CircuitDecision, override: Override | None) -> CircuitBreakerError:
         self.recorder.counts.count_refusal()

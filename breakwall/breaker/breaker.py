@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar, cast
 
 from breakwall.breaker import forking
 from breakwall.breaker.admission import Admission
+from breakwall.breaker.calls_in_hand import CallsInHand
 from breakwall.breaker.circuit.operations import SetOverride
 from breakwall.breaker.circuit.state import CallOutcome, Circuit, OverrideMode
 from breakwall.breaker.classification import classify
@@ -16,6 +17,7 @@ from breakwall.breaker.config import CircuitBreakerConfig
 from breakwall.breaker.errors import StoreLostError
 from breakwall.breaker.events import (
     EventDispatcher,
+    Hang,
     Listener,
     Overridden,
     StoreBack,
@@ -78,6 +80,8 @@ class CircuitBreaker:
         self._clock = clock
         self._counts = CallCounts()
         self._events = EventDispatcher()
+        # For `acquire`, and for `call`, which does not enter its calls in a table.
+        self._permit_path: FastPath | None = None
         self._fast_path: FastPath | None = None
         self._closed = False
         setup = Setup(
@@ -89,7 +93,12 @@ class CircuitBreaker:
             if isinstance(store, MemoryStore)
             else SharedReplica(setup, store)
         )
-        self._recorder = Recorder(self.config, clock, self._counts, self._replica)
+        self._calls = (
+            CallsInHand(clock, self.config.lease_seconds, self._hang_changed)
+            if self.config.adaptive_limit
+            else None
+        )
+        self._recorder = Recorder(self.config, clock, self._counts, self._replica, self._calls)
         self._admission = Admission(name, self._recorder, self._events)
         self._invocation = Invocation(self._admission)
         forking.remember(self)
@@ -109,7 +118,7 @@ class CircuitBreaker:
                 gets the same arguments, or a value.
 
         Raises:
-            CircuitBreakerError: the call was refused, and no fallback was given.
+            CircuitBreakerError: the call was refused, and no fallback was given; see `acquire`.
             Exception: whatever ``func`` raised.
         """
         fast_path = self._fast_path
@@ -129,20 +138,24 @@ class CircuitBreaker:
         fast_path.succeed()
         return result
 
-    def acquire(self) -> Permit:
+    def acquire(self, background: bool = False) -> Permit:
         """Return a permit for one call. The caller records the result in it, or uses it as a context manager.
 
+        Args:
+            background: whether nobody waits for the call, as for the calls of a retry queue.
+
         Raises:
+            CallLimitError: the circuit is closed, but the service hangs (with ``config.adaptive_limit``).
             CircuitBreakerError: the circuit refuses the call.
         """
-        fast_path = self._fast_path
+        fast_path = self._permit_path
         if fast_path is None or self._clock() >= fast_path.fresh_until:
-            return self._replica.run(self._admission.admit())
-        return Permit(self._recorder, fast_path=fast_path)
+            return self._replica.run(self._admission.admit(background=background))
+        return self._admission.start(fast_path, background=background)
 
-    def permit(self) -> PermitBlock:
+    def permit(self, background: bool = False) -> PermitBlock:
         """`acquire` for an event loop, without blocking it: ``async with breaker.permit() as permit:``."""
-        return PermitBlock(self._replica, self._admission.admit)
+        return PermitBlock(self._replica, functools.partial(self._admission.admit, background=background))
 
     def protect(self, func: F | None = None, *, fallback: Any = None) -> Any:
         """A decorator, with or without a ``fallback``: each call of the function goes through `call`.
@@ -200,6 +213,7 @@ class CircuitBreaker:
         circuit, now = replica.circuit, replica.now()
         decision, override = self._admission.current()
         slots, retry_after = self._admission.slots_and_wait(decision, override)
+        hanging = self._calls is not None and self._calls.is_hanging
         return BreakerStatus(
             name=self.name,
             state=decision.state,
@@ -216,6 +230,11 @@ class CircuitBreaker:
             store_ok=replica.store_ok,
             store_error=replica.store_error,
             store_time=now,
+            limit=None,
+            in_hand=0 if self._calls is None else self._calls.number,
+            background_slots=0 if hanging else slots,
+            hanging=hanging,
+            rate=None,
         )
 
     def metrics(self) -> BreakerMetrics:
@@ -291,6 +310,8 @@ class CircuitBreaker:
         """In a forked child: begin anew, with locks, connections and counts of its own."""
         leave_probes()
         self._counts.reset()
+        if self._calls is not None:
+            self._calls.reset()
         self._replica.reset()
 
     def _refresh(self) -> None:
@@ -310,7 +331,8 @@ class CircuitBreaker:
     # --- called by the replica
 
     def _set_fast_path(self, fast_path: FastPath | None) -> None:
-        self._fast_path = fast_path
+        self._permit_path = fast_path
+        self._fast_path = None if self.config.adaptive_limit else fast_path
         if fast_path is not None:
             self._counts.watch(fast_path)
 
@@ -324,6 +346,12 @@ class CircuitBreaker:
         opened_by, reopenings = after.opened_by, after.reopenings
         states = (before.state, after.state, after.generation)
         self._events.dispatch(Transition(self.name, *states, wait, failures=opened_by, reopenings=reopenings))
+
+    def _hang_changed(self, hanging: bool) -> None:
+        in_hand = 0 if self._calls is None else self._calls.number
+        what = "hangs: no call is started" if hanging else "answers again"
+        logger.info("circuit %r: the service %s; %d calls in hand", self.name, what, in_hand)
+        self._events.dispatch(Hang(self.name, not hanging, in_hand))
 
     def _store_changed(self, error: str | None) -> None:
         if error is None:

@@ -48,6 +48,8 @@ class CircuitBreakerConfig:
         store_timeout: how long a call may wait for the store before it continues without.
         first_contact: how long a process's first calls may wait instead, once in the life of a process. So a process
             that starts during an outage learns of it before it sends anything.
+        adaptive_limit: whether calls are also refused while the circuit is closed: while the service hangs, judged by
+            the age of the calls in hand.
 
     Raises:
         ValueError: names the field and what would be right.
@@ -70,6 +72,7 @@ class CircuitBreakerConfig:
     refresh_interval: float = 0.2
     store_timeout: float = 0.05
     first_contact: float = 1.0
+    adaptive_limit: bool = False
 
     def __post_init__(self) -> None:
         for name in COUNTS:
@@ -88,6 +91,7 @@ class CircuitBreakerConfig:
         _check_share("jitter", self.jitter)
         _check_exceptions("expected_exception", self.expected_exception)
         _check_exceptions("neutral_exception", self.neutral_exception)
+        _check_flag("adaptive_limit", self.adaptive_limit)
         if self.max_recovery_timeout is not None:
             _check_seconds("max_recovery_timeout", self.max_recovery_timeout)
             if self.max_recovery_timeout < self.recovery_timeout:
@@ -112,6 +116,11 @@ def _check_seconds(name: str, value: object) -> None:
 def _check_share(name: str, value: object) -> None:
     if not _is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]  # as above
         raise ValueError(f"{name} should be a number from 0 to 1")
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} should be True or False")  # noqa: TRY004  # as of each other field
 
 
 def _check_exceptions(name: str, value: object) -> None:

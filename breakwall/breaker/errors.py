@@ -26,5 +26,15 @@ class CircuitBreakerError(Exception):
         return f"circuit {self.name!r} is {self.state.value}{why}; retry in {self.retry_after:.1f} s"
 
 
+class CallLimitError(CircuitBreakerError):
+    """The circuit is closed, but the service cannot take this call now; nothing was sent.
+
+    ``reason`` says why; ``retry_after`` is at most a second.
+    """
+
+    def __str__(self) -> str:
+        return f"circuit {self.name!r} starts no call now: {self.reason}; retry in {self.retry_after:.1f} s"
+
+
 class StoreLostError(Exception):
     """The store did not confirm an operator's override in time. It may have arrived: check the status."""

@@ -41,12 +41,25 @@ class Overridden:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call was refused. If ``observed``: it would have been refused, but an override let it through."""
+    """A call was refused. If ``observed``: it would have been refused, but an override let it through.
+
+    If the ``state`` is closed, the call was refused because the service hangs.
+    """
 
     name: str
     state: CircuitState
     retry_after: float
     observed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """This process has noticed by the age of its calls in hand that the service hangs; ``over``: that it answers
+    again. ``in_hand``: how many calls this process has in hand."""
+
+    name: str
+    over: bool
+    in_hand: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,7 @@ class StoreBack:
     name: str
 
 
-Event = Transition | Overridden | Refusal | StoreLost | StoreBack
+Event = Transition | Overridden | Refusal | Hang | StoreLost | StoreBack
 Listener = Callable[[Event], object]
 
 

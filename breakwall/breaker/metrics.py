@@ -30,6 +30,12 @@ class BreakerStatus:
         store_ok: whether the store answers; if not, this is the status of a local circuit.
         store_error: the class name of the error with which the store was lost.
         store_time: the store's clock.
+        limit: how many calls all processes together may have in hand; None if there is no limit.
+        in_hand: how many they have, as far as this process knows; exact for its own. Counted with
+            ``config.adaptive_limit`` only, else 0.
+        background_slots: how many background calls this process may start now; None is any number.
+        hanging: whether too many calls of this process are overdue, so that none is started now.
+        rate: how many background calls a second all processes together may start; None is any number.
     """
 
     name: str
@@ -47,6 +53,11 @@ class BreakerStatus:
     store_ok: bool
     store_error: str | None
     store_time: float
+    limit: int | None = None
+    in_hand: int = 0
+    background_slots: int | None = None
+    hanging: bool = False
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from breakwall.breaker import forking
+from breakwall.breaker.calls_in_hand import CallsInHand
 from breakwall.breaker.circuit.state import CallOutcome
 from breakwall.breaker.classification import classify
 from breakwall.breaker.config import CircuitBreakerConfig
+from breakwall.breaker.hang_detector import RunningCall
 from breakwall.breaker.metrics import CallCounts
 from breakwall.breaker.sync.fast_path import FastPath
 from breakwall.breaker.sync.memory import MemoryReplica
@@ -25,6 +27,7 @@ class Recorder:
     clock: Callable[[], float]
     counts: CallCounts
     replica: Replica
+    calls: CallsInHand | None = None  # None without ``config.adaptive_limit``.
 
 
 class Permit:
@@ -37,14 +40,20 @@ class Permit:
     recorded, it takes one of the ``half_open_max_calls`` slots.
     """
 
-    __slots__ = ("_fast_path", "_later", "_lease_id", "_open", "_recorder", "_started_at")
+    __slots__ = ("_call", "_fast_path", "_later", "_lease_id", "_open", "_recorder", "_started_at")
 
     def __init__(
-        self, recorder: Recorder, *, fast_path: FastPath | None = None, lease_id: str | None = None
+        self,
+        recorder: Recorder,
+        *,
+        fast_path: FastPath | None = None,
+        lease_id: str | None = None,
+        call: RunningCall | None = None,
     ) -> None:
         self._recorder = recorder
         self._fast_path = fast_path
         self._lease_id = lease_id
+        self._call = call
         self._open = [True]
         self._later: list[SyncFuture] | None = None
         self._started_at = recorder.clock()
@@ -102,6 +111,8 @@ class Permit:
             self._open.pop()
         except IndexError:
             return
+        if self._call is not None and self._recorder.calls is not None:
+            self._recorder.calls.end(self._call, outcome)
         if outcome is CallOutcome.SUCCESS and self._fast_path is not None:
             self._fast_path.succeed()
             return

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from breakwall.breaker import CircuitState, Event, Overridden, OverrideMode, Transition
+from breakwall.breaker import CircuitState, Event, Hang, Overridden, OverrideMode, Transition
 from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer
 
 log = logging.getLogger("breakwall.circuit")
@@ -59,6 +59,8 @@ class CircuitLog:
         self._quiet_until = float("-inf")
         self._level = logging.WARNING
         self._open_since: float | None = None
+        self._hangs_are_quiet_until = float("-inf")
+        self._hang_level = logging.WARNING
         self._state_known = False
 
     def record_answer(self, answer: ChargeAnswer | LookupAnswer) -> None:
@@ -73,6 +75,8 @@ class CircuitLog:
         """The listener for `CircuitBreaker.listen`."""
         if isinstance(event, Overridden):
             self._overridden(event)
+        elif isinstance(event, Hang):
+            self._hung(event)
         elif isinstance(event, Transition):
             transitions = {
                 CircuitState.OPEN: self._opened,
@@ -126,6 +130,21 @@ class CircuitLog:
             *(event.name, lasted),
             extra=_fields(event, open_seconds=round(lasted, 1)),
         )
+
+    def _hung(self, event: Hang) -> None:
+        if not event.over:
+            with self._lock:
+                now = self._clock()
+                self._hang_level = logging.INFO if now < self._hangs_are_quiet_until else logging.WARNING
+                if self._hang_level == logging.WARNING:
+                    self._hangs_are_quiet_until = now + self._pause
+        text = (
+            "the service of the circuit %s answers again; %d calls in hand"
+            if event.over
+            else "the service of the circuit %s hangs: too many of %d calls in hand are overdue. Orders are queued"
+        )
+        fields = {"circuit": event.name, "hanging": not event.over, "in_hand": event.in_hand}
+        log.log(self._hang_level, text, event.name, event.in_hand, extra=fields)
 
     def _overridden(self, event: Overridden) -> None:
         override = event.override

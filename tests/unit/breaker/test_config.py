@@ -35,6 +35,7 @@ from breakwall.breaker import CircuitBreakerConfig
         ("expected_exception", (OSError, 3)),
         ("neutral_exception", int),
         ("max_recovery_timeout", 5),
+        ("adaptive_limit", 1),
     ],
 )
 def test_a_bad_value_is_refused_with_the_fields_name_and_what_would_be_right(field: str, value: Any) -> None:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Overridden, Transition
+from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState, Hang, Overridden, Transition
 from breakwall.breaker.stores.memory import MemoryStore
 from breakwall.payments.circuit_log import CircuitLog
 from breakwall.payments.gateways.base import ChargeAnswer, Health, LookupAnswer, LookupResult, Outcome
@@ -161,3 +161,22 @@ def test_a_producer_warns_of_an_opening_at_most_once_a_minute(caplog: pytest.Log
     kinds = [message.split(" ")[3].rstrip(":") for message in circuit.logged()]
     assert kinds == ["opened", "closed", "opened", "closed"]
     assert len(circuit.logged(logging.INFO)) == 9
+
+
+def test_a_hang_and_its_end_are_logged(circuit: LoggedCircuit) -> None:
+    circuit.log.on_event(Hang("payment", over=False, in_hand=12))
+    circuit.log.on_event(Hang("payment", over=True, in_hand=3))
+    assert circuit.logged() == [
+        "the service of the circuit payment hangs: too many of 12 calls in hand are overdue. Orders are queued",
+        "the service of the circuit payment answers again; 3 calls in hand",
+    ]
+
+
+def test_of_many_hangs_one_a_pause_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    circuit = LoggedCircuit(caplog, pause=60.0)
+    for _ in range(30):
+        circuit.log.on_event(Hang("payment", over=False, in_hand=12))
+        circuit.now += 1
+        circuit.log.on_event(Hang("payment", over=True, in_hand=0))
+        circuit.now += 2
+    assert len(circuit.logged()) == 4

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from breakwall.breaker import (
+    CallLimitError,
+    CircuitBreaker,
+    CircuitBreakerError,
+    CircuitState,
+    Hang,
+    Permit,
+    Refusal,
+)
+from breakwall.breaker.calls_in_hand import HANG_RETRY_AFTER
+from tests.manual_clock import MonotonicClock
+from tests.unit.breaker.doubles import Fleet, events_of
+
+Start = Callable[..., CircuitBreaker]
+
+
+@pytest.fixture
+def start(fleet: Fleet) -> Start:
+    """A breaker whose service has answered two hundred calls in 20 ms each."""
+
+    def start(**config: Any) -> CircuitBreaker:
+        breaker = fleet.breaker(**{"adaptive_limit": True} | config)
+        for _ in range(200):
+            permit = breaker.acquire()
+            fleet.clock.sleep(0.02)
+            permit.record_success()
+        return breaker
+
+    return start
+
+
+def hung(breaker: CircuitBreaker, clock: MonotonicClock, calls: int = 5) -> list[Permit]:
+    """Calls in hand that are overdue."""
+    permits = [breaker.acquire() for _ in range(calls)]
+    clock.sleep(0.1)
+    return permits
+
+
+def test_no_call_is_started_while_the_service_hangs(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    hung(breaker, clock)
+    for background in (False, True):
+        with pytest.raises(CallLimitError) as refused:
+            breaker.acquire(background=background)
+        assert refused.value.state is CircuitState.CLOSED
+        assert refused.value.retry_after == HANG_RETRY_AFTER
+        assert "hangs" in str(refused.value)
+
+
+def test_a_refusal_is_counted_and_reported(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    hung(breaker, clock)
+    events = events_of(breaker)
+    with pytest.raises(CallLimitError):
+        breaker.acquire()
+    assert events == [
+        Hang("payment", over=False, in_hand=5),
+        Refusal("payment", CircuitState.CLOSED, HANG_RETRY_AFTER),
+    ]
+    assert breaker.metrics().rejected_calls == 1
+
+
+def test_calls_start_again_when_the_overdue_ones_have_ended(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    permits = hung(breaker, clock)
+    assert breaker.status().hanging
+    events = events_of(breaker)
+    for permit in permits:
+        permit.record_success()
+    assert not breaker.status().hanging
+    assert events == [Hang("payment", over=True, in_hand=0)]
+
+
+def test_without_the_adaptive_limit_nothing_is_counted_or_refused(
+    start: Start, clock: MonotonicClock
+) -> None:
+    breaker = start(adaptive_limit=False)
+    hung(breaker, clock, calls=50)
+    breaker.acquire()
+    assert (breaker.status().in_hand, breaker.status().hanging) == (0, False)
+
+
+def test_a_call_is_in_hand_from_its_permit_to_its_result(start: Start) -> None:
+    breaker = start()
+    permits = [breaker.acquire(), breaker.acquire(background=True), breaker.acquire(), breaker.acquire()]
+    assert breaker.status().in_hand == 4
+    permits[0].record_success()
+    permits[1].record_failure()
+    permits[2].release()
+    permits[2].release()
+    assert breaker.status().in_hand == 1
+
+
+def test_a_permit_whose_result_is_never_recorded_is_given_up_after_a_while(
+    start: Start, clock: MonotonicClock
+) -> None:
+    breaker = start(timeout=10.0)
+    lost = hung(breaker, clock)
+    assert breaker.status().hanging
+    clock.sleep(breaker.config.lease_seconds)
+    assert (breaker.status().in_hand, breaker.status().hanging) == (0, False)
+    lost[0].record_success()
+    assert breaker.status().in_hand == 0
+
+
+def test_the_status_says_that_no_background_call_may_be_started(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    assert breaker.status().background_slots is None
+    permits = hung(breaker, clock)
+    status = breaker.status()
+    assert (status.slots, status.background_slots, status.limit, status.rate) == (None, 0, None, None)
+    permits[0].record_failure(retry_after=30)
+    assert breaker.status().state is CircuitState.OPEN
+    assert breaker.status().background_slots == 0
+    clock.sleep(31)
+    assert breaker.status().background_slots == 1
+
+
+def test_a_probe_is_in_hand_and_no_hang_refuses_it(start: Start, clock: MonotonicClock) -> None:
+    breaker = start(timeout=60.0)
+    hung(breaker, clock)[0].record_failure(retry_after=30)
+    clock.sleep(30)
+    assert breaker.status().hanging
+    assert breaker.acquire().is_probe
+    assert breaker.status().in_hand == 5
+
+
+def test_an_open_circuit_refuses_as_ever(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    hung(breaker, clock)[0].record_failure(retry_after=30)
+    with pytest.raises(CircuitBreakerError) as refused:
+        breaker.acquire()
+    assert not isinstance(refused.value, CallLimitError)
+
+
+@pytest.mark.parametrize("override", [CircuitBreaker.force_close, CircuitBreaker.observe])
+def test_an_operators_override_lets_calls_through(
+    start: Start, clock: MonotonicClock, override: Callable[..., None]
+) -> None:
+    breaker = start()
+    hung(breaker, clock)
+    override(breaker, "we know", "kim")
+    events = events_of(breaker)
+    breaker.acquire()
+    assert Refusal("payment", CircuitState.CLOSED, HANG_RETRY_AFTER, observed=True) in events
+    assert breaker.status().in_hand == 6
+
+
+def test_a_call_of_a_function_is_refused_too(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    hung(breaker, clock)
+    with pytest.raises(CallLimitError):
+        breaker.call(int)
+    assert breaker.call(int, fallback="queued") == "queued"
+
+
+def test_a_forked_child_has_none_of_its_parents_calls(start: Start, clock: MonotonicClock) -> None:
+    breaker = start()
+    permits = hung(breaker, clock)
+    breaker.after_fork()
+    assert (breaker.status().in_hand, breaker.status().hanging) == (0, False)
+    permits[0].record_success()
+    assert breaker.status().in_hand == 0
+
+
+def test_many_threads_leave_nothing_in_hand(fleet: Fleet) -> None:
+    breaker = fleet.breaker(adaptive_limit=True)
+
+    def work() -> None:
+        for number in range(300):
+            with breaker.acquire(background=number % 2 == 0):
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert breaker.status().in_hand == 0
+    assert breaker.metrics().successful_calls == 2400
