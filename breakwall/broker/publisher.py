@@ -2,12 +2,11 @@
 
 import itertools
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
-from queue import Empty, LifoQueue, SimpleQueue
+from queue import Empty, LifoQueue
 from typing import Any
 
 from breakwall.breaker import forking

@@ -140,7 +140,7 @@ class DrainControl:
             raise SchemaError(
                 "the database has no table for the drain's control before its next revision: run `breakwall db upgrade`"
             )
-        connection.execute(insert_missing(connection, drain_control).values(id=1))
+        connection.execute(insert_missing(connection.dialect.name, drain_control).values(id=1))
         connection.execute(select(drain_control.c.id).where(_ROW).with_for_update())
         return _read(connection, self._clock)
 

@@ -15,7 +15,7 @@ def release(connection: Connection, clock: Clock, order_id: str) -> None:
     If the drain is not paused, there is nothing to release.
     """
     if read_state(connection, clock).paused is not None:
-        released = insert_missing(connection, released_orders)
+        released = insert_missing(connection.dialect.name, released_orders)
         connection.execute(released.values(order_id=order_id, at=clock.after(0)))
 
 
