@@ -129,9 +129,8 @@ def test_a_restarted_rabbitmq_finds_the_gate_still_closed(
 ) -> None:
     with closing(Site(tmp_path, rabbitmq_url, migrated_sqlite_url)) as site:
         site.publish(100)
-        rabbitmq_server.kill()
+        rabbitmq_server.restart()
         assert site.worker.says("the broker fails")
-        rabbitmq_server.start()
         assert wait_until(lambda: site.depth() == 100)
         assert site.keeps(100)
         site.breaker.auto("test")
