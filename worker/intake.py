@@ -52,8 +52,6 @@ class Intake:
     def capacity(self) -> int:
         """How many orders the worker may hold at once; 0 while nothing may be sent."""
         slots = self._allowance.slots
-        if slots == 0:
-            return 0
         room = self.held + max(0, self._drain.wanted)
         return room if slots is None else min(room, slots)
 

@@ -108,6 +108,20 @@ def test_a_worker_that_may_send_nothing_still_ends_and_answers_and_takes_the_nex
     assert not re.search(r"Traceback|Unrecoverable|CRITICAL", site.worker.log()), site.worker.log()
 
 
+def test_a_worker_that_is_stopped_in_the_middle_of_its_work_loses_no_message(site: Site) -> None:
+    if site.url is None:
+        pytest.skip("its broker ends with it")
+    site.publish(2000)
+    site.breaker.auto("test")
+    assert wait_until(lambda: len(site.worked_on()) > 300)
+    assert site.worker.close() == 0
+    worked_on = site.worked_on()
+    left = 2000 - len(worked_on)
+    assert left > 0, "it was too quick to be stopped in between"
+    assert wait_until(lambda: site.depth() == left), (site.depth(), left)
+    assert set(worked_on.values()) == {1}
+
+
 def test_closed_it_costs_redis_almost_nothing(
     redis_server: RedisServer, redis_url: str, tmp_path: Path, migrated_sqlite_url: str
 ) -> None:
