@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+
+from breakwall.breaker import CircuitBreaker
 
 # Seconds after which a gate is asked again that is closed by a person, who may open it at any time.
 PAUSED_FOR = 1.0
@@ -23,24 +24,18 @@ class Allowance:
     reason: str | None = None
 
 
-class Circuit(Protocol):
-    """The part of `CircuitBreaker` that a gate reads."""
-
-    def status(self) -> Any: ...
-
-
 class Gate:
     """Reads the circuit's status and an operator's pause. Changes nothing. Safe for threads."""
 
-    def __init__(self, circuit: Circuit, is_paused: Callable[[], bool] = lambda: False) -> None:
-        self._circuit = circuit
+    def __init__(self, breaker: CircuitBreaker, is_paused: Callable[[], bool] = lambda: False) -> None:
+        self._breaker = breaker
         self._is_paused = is_paused
 
     def allowance(self) -> Allowance:
         """What may be sent now. May wait for the breaker's store, at most its timeout."""
         if self._is_paused():
             return Allowance(0, PAUSED_FOR, "paused")
-        status = self._circuit.status()
+        status = self._breaker.status()
         background = getattr(status, "background_slots", None)
         if status.slots is not None:
             slots = status.slots if background is None else min(status.slots, background)

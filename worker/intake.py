@@ -14,12 +14,7 @@ SHORTEST = 0.02
 
 
 class Drain(Protocol):
-    """Works on orders. Safe for threads.
-
-    ``on_room`` is called, from any thread, when `wanted` has become positive.
-    """
-
-    on_room: Callable[[], object]
+    """Works on orders. Safe for threads."""
 
     @property
     def held(self) -> int:
@@ -50,16 +45,13 @@ class Intake:
         self._gate = gate
         self._drain = drain
         self._allowance = Allowance(0)
-        drain.on_room = self._changed
-        # Called, from any thread, when the capacity may have changed, or when orders were done.
+        # Called, from any thread, when there may be room again, or none.
         self.on_change: Callable[[], object] = lambda: None
 
     @property
     def capacity(self) -> int:
         """How many orders the worker may hold at once; 0 while nothing may be sent."""
         slots = self._allowance.slots
-        if slots == 0:
-            return 0
         room = self.held + max(0, self._drain.wanted)
         return room if slots is None else min(room, slots)
 
@@ -72,11 +64,8 @@ class Intake:
         """Read the gate; return the seconds until the next read."""
         before, self._allowance = self._allowance, self._gate.allowance()
         if before.slots != self._allowance.slots:
-            self._changed()
+            self.on_change()
         return self._pause()
-
-    def _changed(self) -> None:
-        self.on_change()
 
     def _pause(self) -> float:
         allowance = self._allowance

@@ -97,7 +97,7 @@ class Runtime:
 
     def open_intake(self, worker: Any) -> IntakeLoop:
         """Build the drain and the intake of a Celery worker; returns the loop that refreshes the intake."""
-        self.drain = thread_drain(worker, worker.app.tasks[TASK].run)
+        self.drain = thread_drain(worker, worker.app.tasks[TASK].run, lambda: self.intake.on_change())
         self.intake = Intake(self.gate, self.drain)
         loop = IntakeLoop(self.intake)
         self.breaker.listen(loop.wake)

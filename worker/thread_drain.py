@@ -12,15 +12,24 @@ AHEAD = 3  # Orders held for each thread, so that none waits for the broker.
 
 
 class ThreadDrain:
-    """Calls ``work`` with each order's id, in the threads of ``executor``. Safe for threads."""
+    """Calls ``work`` with each order's id, in the threads of ``executor``. Safe for threads.
 
-    def __init__(self, work: Callable[[str], object], executor: ThreadPoolExecutor, slots: int) -> None:
+    ``on_room`` is called, from any thread, when it has use for more orders again.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[str], object],
+        executor: ThreadPoolExecutor,
+        slots: int,
+        on_room: Callable[[], object] = lambda: None,
+    ) -> None:
         self._work = work
+        self._on_room = on_room
         self._executor = executor
         self._most = AHEAD * slots
         self._lock = threading.Lock()
         self._held = 0
-        self.on_room: Callable[[], object] = lambda: None
 
     @property
     def held(self) -> int:
@@ -52,9 +61,9 @@ class ThreadDrain:
         if is_last:
             done()
         if has_room:
-            self.on_room()
+            self._on_room()
 
 
-def thread_drain(worker: Any, work: Callable[[str], object]) -> ThreadDrain:
+def thread_drain(worker: Any, work: Callable[[str], object], on_room: Callable[[], object]) -> ThreadDrain:
     """One with the threads of a Celery worker's pool."""
-    return ThreadDrain(work, worker.pool.executor, worker.concurrency)
+    return ThreadDrain(work, worker.pool.executor, worker.concurrency, on_room)

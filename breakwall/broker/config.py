@@ -40,7 +40,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_consumer": "breakwall.broker.consuming.consumer:RetryConsumer",
         "worker_pool": "threads",
         "worker_concurrency": CONCURRENCY,
-        # A prefetched message is hidden from other workers, and a pause cannot take it back.
+        # `consuming.fetching` decides instead.
         "worker_prefetch_multiplier": 1,
         "worker_disable_rate_limits": True,
         **(_amqp() if is_amqp(settings) else _redis(settings)),

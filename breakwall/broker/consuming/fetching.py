@@ -22,7 +22,7 @@ WEIGHT = 0.2  # Of one message in the mean size.
 TOLERANCE = 2.0  # RabbitMQ's prefetch count is kept while the best one differs by less than this factor.
 
 
-class Intake(Protocol):
+class Demand(Protocol):
     """Says how many orders the worker holds, and may hold. Read for each message, so it may not wait."""
 
     @property
@@ -33,9 +33,9 @@ class Intake(Protocol):
     def held(self) -> int: ...
 
 
-def has_room(intake: Intake) -> bool:
+def has_room(demand: Demand) -> bool:
     """Whether the worker takes another message now."""
-    return intake.held < intake.capacity
+    return demand.held < demand.capacity
 
 
 def acknowledge_all(messages: Iterable[Any]) -> None:
@@ -64,9 +64,9 @@ class RabbitMQFetching:
     A quorum queue applies a new prefetch count only to a new consumer.
     """
 
-    def __init__(self, task_consumer: Any, intake: Intake) -> None:
+    def __init__(self, task_consumer: Any, demand: Demand) -> None:
         self._task_consumer = task_consumer
-        self._intake = intake
+        self._demand = demand
         self._prefetch = 0  # 0: it does not consume.
         self._size = FIRST_SIZE
         # Celery's loop begins to consume before it is known whether anything may be sent. Here `adjust` begins.
@@ -78,7 +78,7 @@ class RabbitMQFetching:
 
     def adjust(self) -> None:
         """Begin, cancel, or change the prefetch count. Called in each turn of the event loop."""
-        best = ceil(self._intake.capacity / self._size)
+        best = ceil(self._demand.capacity / self._size)
         if best == self._prefetch or (best and self._is_close(best)):
             return
         if self._prefetch:
@@ -95,8 +95,8 @@ class RabbitMQFetching:
 class RedisFetching:
     """Lets kombu ask for the next message only while there is room."""
 
-    def __init__(self, task_consumer: Any, intake: Intake) -> None:
-        task_consumer.channel.qos.has_room = partial(has_room, intake)
+    def __init__(self, task_consumer: Any, demand: Demand) -> None:
+        task_consumer.channel.qos.has_room = partial(has_room, demand)
 
     def received(self, orders: int) -> None:
         """Nothing: kombu asks before each message."""

@@ -12,7 +12,8 @@ from breakwall.worker.gate import Allowance, Gate
 
 def allowance(*, paused: bool = False, slots: int | None = None, wait: float = 0.0, **also: Any) -> Allowance:
     status = SimpleNamespace(slots=slots, retry_after=wait, **also)
-    return Gate(SimpleNamespace(status=lambda: status), lambda: paused).allowance()
+    breaker: Any = SimpleNamespace(status=lambda: status)
+    return Gate(breaker, lambda: paused).allowance()
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,7 @@ def test_a_message_is_done_once_after_all_its_orders_also_if_one_fails() -> None
 
 def test_it_wants_a_few_orders_for_each_thread_and_reports_when_there_is_room_again() -> None:
     go, room = threading.Event(), threading.Event()
-    drain = ThreadDrain(lambda order_id: go.wait(5), ThreadPoolExecutor(1), 1)
-    drain.on_room = room.set
+    drain = ThreadDrain(lambda order_id: go.wait(5), ThreadPoolExecutor(1), 1, room.set)
     assert drain.wanted == AHEAD
     drain.submit([str(number) for number in range(AHEAD + 1)], lambda: None)
     assert (drain.held, drain.wanted) == (AHEAD + 1, -1)

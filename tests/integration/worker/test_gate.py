@@ -1,0 +1,164 @@
+"""A real worker over real brokers leaves its messages there while the circuit is open, and loses and doubles none."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from breakwall.breaker import CircuitBreaker
+from breakwall.broker.config import QUEUE
+from breakwall.broker.depth import queue_depth
+from breakwall.settings import Settings, load_settings
+from breakwall.wiring import open_breaker
+from tests.integration.broker_worker import TIMEOUT, BrokerWorker, wait_until
+from tests.servers import RabbitServer, RedisServer
+
+MESSAGES = 10_000
+QUIET = 2.0  # Seconds in which nothing may come.
+COMMANDS_A_SECOND = 20  # Redis commands of a worker that may send nothing.
+
+
+class Site:
+    """A broker, a circuit and a worker between them. A message for an unknown order shows in the worker's log."""
+
+    def __init__(self, folder: Path, url: str | None, migrated: str) -> None:
+        self.folder = folder
+        self.url = url
+        more = {"DATABASE_URL": migrated}
+        environ = {f"BREAKWALL_{name}": value for name, value in more.items()}
+        environ |= {"BREAKWALL_DATA_DIR": str(folder / "data")} | (
+            {"BREAKWALL_BROKER_URL": url} if url else {}
+        )
+        self.settings: Settings = load_settings(environ)
+        self.breaker: CircuitBreaker = open_breaker(self.settings)
+        self.breaker.force_open("a test", "test")
+        self.worker = BrokerWorker(folder, url, **more)
+        assert self.worker.says(" ready."), self.worker.log()
+
+    def publish(self, number: int, name: str = "order") -> None:
+        names = [f"{name}-{one}" for one in range(number)]
+        while names:
+            names = names[self.worker.publisher.publish_many(names) :]
+
+    def depth(self) -> int | None:
+        return queue_depth(self.settings)
+
+    def worked_on(self) -> Counter[str]:
+        return Counter(re.findall(r"order \(id (\S+)\): nothing to do", self.worker.log()))
+
+    def keeps(self, depth: int) -> bool:
+        """Whether nothing is fetched for a while."""
+        time.sleep(QUIET)
+        return self.depth() == depth
+
+    def close(self) -> None:
+        self.breaker.close()
+        self.worker.close()
+
+
+@pytest.fixture(params=["redis", "rabbitmq", "embedded"])
+def site(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite_url: str) -> Iterator[Site]:
+    url = None if request.param == "embedded" else request.getfixturevalue(f"{request.param}_url")
+    with closing(Site(tmp_path, url, migrated_sqlite_url)) as site:
+        yield site
+
+
+def test_messages_stay_in_the_broker_and_none_is_lost_or_doubled_by_pauses(site: Site) -> None:
+    site.publish(MESSAGES)
+    assert site.keeps(MESSAGES)
+    for pause in range(3):
+        site.breaker.auto("test")
+        assert wait_until(lambda done=pause: len(site.worked_on()) > done * 1000 + 500)  # type: ignore[misc]
+        site.breaker.force_open("a test", "test")
+        time.sleep(1)  # what was fetched is done
+        left = site.depth()
+        assert left
+        assert site.keeps(left)
+    site.breaker.auto("test")
+    assert wait_until(lambda: len(site.worked_on()) == MESSAGES, 3 * TIMEOUT), site.depth()
+    assert site.depth() == 0
+    assert set(site.worked_on().values()) == {1}
+    assert site.worker.close() == 0
+
+
+def test_a_worker_that_may_send_nothing_still_ends_and_answers_and_takes_the_next_permit_soon(
+    site: Site,
+) -> None:
+    site.publish(30)
+    assert site.keeps(30)
+    site.breaker.auto("test")
+    opened = time.monotonic()
+    assert wait_until(lambda: site.depth() == 0)
+    assert time.monotonic() - opened < 2.0
+    site.breaker.force_open("a test", "test")
+    time.sleep(1)
+    site.publish(30, "later")
+    assert site.keeps(30) or site.depth() == 29, "one may have been asked for before"
+    before = site.depth()
+    assert site.worker.close() == 0
+    if site.url:
+        assert site.depth() == before
+    assert not re.search(r"Traceback|Unrecoverable|CRITICAL", site.worker.log()), site.worker.log()
+
+
+def test_a_worker_that_is_stopped_in_the_middle_of_its_work_loses_no_message(site: Site) -> None:
+    if site.url is None:
+        pytest.skip("its broker ends with it")
+    site.publish(2000)
+    site.breaker.auto("test")
+    assert wait_until(lambda: len(site.worked_on()) > 300)
+    assert site.worker.close() == 0
+    worked_on = site.worked_on()
+    left = 2000 - len(worked_on)
+    assert left > 0, "it was too quick to be stopped in between"
+    assert wait_until(lambda: site.depth() == left), (site.depth(), left)
+    assert set(worked_on.values()) == {1}
+
+
+def test_closed_it_costs_redis_almost_nothing(
+    redis_server: RedisServer, redis_url: str, tmp_path: Path, migrated_sqlite_url: str
+) -> None:
+    with (
+        closing(Site(tmp_path, redis_url, migrated_sqlite_url)) as site,
+        redis.Redis.from_url(redis_url) as client,
+    ):
+        site.publish(MESSAGES)
+        time.sleep(1)
+        before, began = client.info()["total_commands_processed"], time.monotonic()
+        time.sleep(5)
+        commands = client.info()["total_commands_processed"] - before
+        assert commands / (time.monotonic() - began) < COMMANDS_A_SECOND
+        assert client.llen(QUEUE) == MESSAGES
+
+
+def test_a_restarted_rabbitmq_finds_the_gate_still_closed(
+    rabbitmq_server: RabbitServer, rabbitmq_url: str, tmp_path: Path, migrated_sqlite_url: str
+) -> None:
+    with closing(Site(tmp_path, rabbitmq_url, migrated_sqlite_url)) as site:
+        site.publish(100)
+        rabbitmq_server.restart()
+        assert site.worker.says("the broker fails")
+        assert wait_until(lambda: site.depth() == 100)
+        assert site.keeps(100)
+        site.breaker.auto("test")
+        assert wait_until(lambda: len(site.worked_on()) == 100), site.worker.log()
+
+
+def test_a_restarted_redis_finds_the_gate_still_closed(
+    redis_server: RedisServer, redis_url: str, tmp_path: Path, migrated_sqlite_url: str
+) -> None:
+    with closing(Site(tmp_path, redis_url, migrated_sqlite_url)) as site:
+        redis_server.kill()
+        assert site.worker.says("the broker fails")
+        redis_server.start()
+        site.publish(100)
+        assert site.keeps(100)
+        site.breaker.auto("test")
+        assert wait_until(lambda: len(site.worked_on()) == 100), site.worker.log()
