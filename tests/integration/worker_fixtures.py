@@ -56,11 +56,11 @@ class RunningWorker:
 
 @contextmanager
 def running_worker(
-    terminal: Terminal, line: Sequence[str] = (), *, wait: bool = True
+    terminal: Terminal, line: Sequence[str] = (), *, wait: bool = True, log: str = "worker.log"
 ) -> Iterator[RunningWorker]:
     """One that is ready, unless it shall not ``wait``; SIGTERM must end it with exit code 0."""
     line = line or command_line("worker", "--loglevel", "INFO")
-    file = terminal.folder / "worker.log"
+    file = terminal.folder / log
     with file.open("wb") as out:
         process = subprocess.Popen(line, stdout=out, stderr=out, cwd=terminal.folder, env=terminal.environ)
     worker = RunningWorker(process, file)

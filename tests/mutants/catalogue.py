@@ -18,6 +18,8 @@ RETRY_TESTS = "tests/contract/worker/test_retry.py"
 LATE_TESTS = "tests/contract/payments/ledger/test_late_answers.py"
 CHARGE_TESTS = "tests/contract/payments/ledger/test_charges.py"
 PLACE_TESTS = "tests/contract/producers/test_place.py"
+RELEASED_TESTS = "tests/contract/payments/fleet/test_released_orders.py"
+READER_TESTS = "tests/contract/worker/control/test_reader.py"
 
 
 @dataclass(frozen=True)
@@ -319,6 +321,57 @@ MUTANTS = (
         "get(BEGIN, 'IMMEDIATE')",
         "get(BEGIN, 'DEFERRED')",
         ("tests/contract/payments/db/test_database.py", "tests/contract/payments/db/test_migrate.py"),
+        simulated=False,
+    ),
+    Mutant(
+        "the pause before each claim",
+        "worker/retry.py",
+        "or (0.0 if released else self._hold())",
+        "or 0.0",
+        (RETRY_TESTS,),
+    ),
+    Mutant(
+        "no order but a released one while the queue is paused",
+        "breakwall/payments/fleet/released_orders.py",
+        ".join(released_orders, released_orders.c.order_id == orders.c.id)",
+        ".outerjoin(released_orders, released_orders.c.order_id == orders.c.id)",
+        (RELEASED_TESTS,),
+    ),
+    Mutant(
+        "the end of a release with its pause",
+        "breakwall/payments/fleet/drain_control.py",
+        "            if not paused:\n",
+        "            if paused:\n",
+        (RELEASED_TESTS,),
+    ),
+    Mutant(
+        "a pause that nobody has read yet",
+        "worker/control/reader.py",
+        "        self._state = UNREAD\n",
+        "        self._state = DrainState()\n",
+        (READER_TESTS,),
+    ),
+    Mutant(
+        "keep a pause while the database does not answer",
+        "worker/control/reader.py",
+        '            log.debug("the drain',
+        '            self._state = DrainState()\n            log.debug("the drain',
+        (READER_TESTS,),
+    ),
+    Mutant(
+        "publish nothing while the queue is paused",
+        "worker/dispatcher.py",
+        "0 if self._is_paused() else self._breaker",
+        "self._breaker",
+        ("tests/unit/worker/test_dispatcher.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no downgrade while the queue is paused",
+        "breakwall/payments/operator/downgrade.py",
+        "    if _losses(connection).paused:\n",
+        "    if False:\n",
+        ("tests/contract/payments/operator/test_downgrade.py",),
         simulated=False,
     ),
 )

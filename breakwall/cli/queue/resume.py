@@ -15,7 +15,7 @@ def resume(
     Orders that were released during the pause are due like all others.
     """
     who = author(actor, reason)
-    with drain_control() as (control, _):
+    with drain_control() as (_, control, _):
         before = control.read().paused
         state = control.resume(who)
     sentence = (

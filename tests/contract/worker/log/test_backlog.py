@@ -15,7 +15,9 @@ from sqlalchemy import delete, insert
 from breakwall.breaker import CircuitBreaker
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders, workers
+from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
+from breakwall.payments.interventions import Author
 from breakwall.payments.orders import Order, OrderStatus
 from breakwall.worker.log.backlog import BacklogLog
 from tests.contract.site import Site
@@ -214,3 +216,12 @@ def test_a_database_that_is_away_is_left_to_the_dispatcher(
     database = Database(f"sqlite:///{tmp_path}/no/such/folder.db")
     BacklogLog(database, CircuitBreaker("x"), lambda: 0).run_once()
     assert caplog.records == []
+
+
+def test_a_pause_is_named_before_everything_else(site: LoggingSite) -> None:
+    DrainControl(site.database, clock=site.clock).pause(Author("alice", "maintenance"))
+    site.open_circuit()
+    site.queue("a")
+    site.wait(1)
+    (line,) = site.lines()
+    assert line.endswith("; drain paused by alice: maintenance")
