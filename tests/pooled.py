@@ -33,7 +33,10 @@ class PooledShop:
         charger = Charger(PayingGateway(), ledger, RetryPolicy(), lambda: 0.5)  # type: ignore[arg-type]
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(), store_from_url(url))
         self.producer = OrderProducer(
-            ledger, charger, self.breaker, RecordingPublisher(), timeout=10.0, jitter=lambda: 0.5
+            *(ledger, charger, self.breaker, RecordingPublisher()),
+            timeout=10.0,
+            jitter=lambda: 0.5,
+            wait=30.0,
         )
         self.retrier = Retrier(charger, self.breaker, timeout=10.0)
 

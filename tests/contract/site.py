@@ -27,6 +27,7 @@ from tests.people import People
 
 LEASE = 15.0
 TIMEOUT = 10.0
+PATIENT = 30.0  # Seconds that callers wait for an outcome, so that a busy machine changes none.
 
 
 class RecordingPublisher:
@@ -65,7 +66,13 @@ class Site:
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=3)
         self.charger = charger = Charger(self.gateway, self.ledger, policy, lambda: 1.0)  # type: ignore[arg-type]
         self.producer = OrderProducer(
-            self.ledger, charger, self.breaker, self.publisher, timeout=TIMEOUT, jitter=lambda: 0.0
+            self.ledger,
+            charger,
+            self.breaker,
+            self.publisher,
+            timeout=TIMEOUT,
+            jitter=lambda: 0.0,
+            wait=PATIENT,
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         self.dispatch_queue = DispatchQueue(self.database, clock=self.clock)

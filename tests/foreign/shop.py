@@ -62,6 +62,7 @@ class OneProcessShop:
             RecordingPublisher(),  # type: ignore[arg-type]
             timeout=TIMEOUT,
             jitter=lambda: 0.0,
+            wait=30.0,
         )
         self.retrier = Retrier(charger, breaker, timeout=TIMEOUT)
         self.people = People(self.database, clock=self.clock)

@@ -20,6 +20,7 @@ CHARGE_TESTS = "tests/contract/payments/ledger/test_charges.py"
 PLACE_TESTS = "tests/contract/producers/test_place.py"
 RELEASED_TESTS = "tests/contract/payments/fleet/test_released_orders.py"
 READER_TESTS = "tests/contract/worker/control/test_reader.py"
+PLACING_TESTS = "tests/contract/producers/test_placing.py"
 
 
 @dataclass(frozen=True)
@@ -359,11 +360,11 @@ MUTANTS = (
         (READER_TESTS,),
     ),
     Mutant(
-        "publish nothing while the queue is paused",
-        "worker/dispatcher.py",
-        "0 if self._is_paused() else self._breaker",
-        "self._breaker",
-        ("tests/unit/worker/test_dispatcher.py",),
+        "publish and fetch nothing while the queue is paused",
+        "worker/gate.py",
+        "        if self._is_paused():\n",
+        "        if False:\n",
+        ("tests/unit/worker/test_gate.py",),
         simulated=False,
     ),
     Mutant(
@@ -372,6 +373,52 @@ MUTANTS = (
         "    if _losses(connection).paused:\n",
         "    if False:\n",
         ("tests/contract/payments/operator/test_downgrade.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the end of a caller's wait",
+        "producers/producer.py",
+        "        if not finished.wait(seconds):\n",
+        "        if not finished.wait(seconds + 20):\n",
+        (PLACING_TESTS,),
+    ),
+    Mutant(
+        "the bulkhead",
+        "producers/bulkhead.py",
+        "            if self._inside < self.size:\n",
+        "            if self.size:\n",
+        ("tests/unit/producers/test_bulkhead.py", PLACING_TESTS),
+    ),
+    Mutant(
+        "the lock timeout as a part of the wait",
+        "producers/placing.py",
+        "accept_sending(pending.order, LockBudget(self._left(pending)))",
+        "accept_sending(pending.order, LockBudget())",
+        ("tests/contract/payments/db/test_lock_timeouts.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "no order whose caller has left unanswered",
+        "producers/queueing.py",
+        "        present = [one for one in batch if not one.pending.caller_left]\n",
+        "        present = list(batch)\n",
+        ("tests/contract/producers/test_queueing.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the exit's wait for the charges in hand",
+        "producers/in_hand.py",
+        "threading._register_atexit(wait_for_all)",
+        "str(wait_for_all)",
+        ("tests/integration/producers/test_exit.py",),
+        simulated=False,
+    ),
+    Mutant(
+        "the callers' own errors of one transaction",
+        "producers/queueing.py",
+        "        if len(batch) > 1 and _may_be_of_one_order(error):\n",
+        "        if not batch:\n",
+        ("tests/contract/producers/test_queueing.py",),
         simulated=False,
     ),
 )

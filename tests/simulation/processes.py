@@ -11,6 +11,7 @@ from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DATABASE_CLOCK
 from breakwall.payments.db.database import DatabaseUnavailableError
 from breakwall.payments.fleet.released_orders import next_released
+from breakwall.payments.gateways import ChargeAnswer, ChargeRequest, GatewayProfile, LookupAnswer
 from breakwall.payments.ledger.claim import Claim
 from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
@@ -34,6 +35,7 @@ from tests.simulation.observer import RunObserver
 from tests.simulation.pauses import PauseObserver, WatchedReader
 from tests.simulation.scenario import LEASE, TIMEOUT, Scenario
 from tests.simulation.storage import Storage
+from tests.simulation.trace import Violation
 from tests.simulation.world import World
 
 # Seconds between two runs of a dispatcher that finds nothing, and between two looks at a closed gate.
@@ -88,14 +90,14 @@ class PipelineProcess(Process):
             jitter=context.rng.random,
         )
         self.breaker.on_permit = lambda permit: context.observer.permit_given(self, permit)
-        gateway = SimulatedGateway(self, context.network, context.observer)
+        self.gateway = SimulatedGateway(self, context.network, context.observer)
         ledger = WatchedLedger(
             context.storage.database, lease=LEASE, send_caller_keys=context.scenario.send_caller_keys
         )
         ledger.on_absence = context.observer.recorded_absent
         ledger.on_claim = context.pauses.claims
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=context.scenario.max_attempts)
-        self.charger = Charger(gateway, ledger, policy, context.rng.random)
+        self.charger = Charger(self.gateway, ledger, policy, context.rng.random)
         self.publisher = SimulatedPublisher(context, context.broker)
 
     def monotonic(self) -> float:
@@ -110,11 +112,40 @@ class PipelineProcess(Process):
         return seen
 
 
+class BulkheadWatch:
+    """The gateway of a producer, which counts its charges at the same time."""
+
+    def __init__(self, gateway: SimulatedGateway, room: int) -> None:
+        self._gateway = gateway
+        self._room = room
+        self._running = 0
+
+    @property
+    def profile(self) -> GatewayProfile:
+        return self._gateway.profile
+
+    def charge(self, request: ChargeRequest, *, deadline: float) -> ChargeAnswer:
+        self._running += 1
+        if self._running > self._room:
+            raise Violation(f"{self._running} charges of one process, which has room for {self._room}")
+        try:
+            return self._gateway.charge(request, deadline=deadline)
+        finally:
+            self._running -= 1
+
+    def look_up(self, idempotency_key: str, *, deadline: float) -> LookupAnswer:
+        return self._gateway.look_up(idempotency_key, deadline=deadline)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class ProducerProcess(PipelineProcess):
-    """Runs one task for each call of a customer."""
+    """Runs one task for each call of a customer, and more behind them."""
 
     def __init__(self, name: str, context: Context) -> None:
         super().__init__(name, context)
+        self.charger.gateway = BulkheadWatch(self.gateway, context.scenario.concurrency)
         self.producer = OrderProducer(
             self.charger.ledger,
             self.charger,

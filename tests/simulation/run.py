@@ -63,7 +63,7 @@ def simulate(seed: int, storage: Storage, *, keep_trace: bool = False) -> RunRes
             observed_crash_points(run.observer),
         ):
             run.execute()
-    except Exception as error:
+    except (Exception, Violation) as error:
         violation = f"{type(error).__name__}: {error}"
         run.trace.record("the end", violation)
     finally:

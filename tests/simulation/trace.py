@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 
-class Violation(AssertionError):  # noqa: N818 - a failure of the test, not an error of the program
-    """Something happened that must never happen."""
+class Violation(BaseException):
+    """Something happened that must never happen. Not an `Exception`: the product handles those of a charge."""
 
 
 class Trace:

@@ -69,7 +69,13 @@ class Pipeline:
         policy = RetryPolicy(base=1.0, cap=60.0, max_attempts=durable.max_attempts)
         charger = Charger(self.gateway, self.ledger, policy, lambda: 1.0)
         self.producer = OrderProducer(
-            self.ledger, charger, self.breaker, self.broker, timeout=TIMEOUT, jitter=lambda: 0.0
+            self.ledger,
+            charger,
+            self.breaker,
+            self.broker,
+            timeout=TIMEOUT,
+            jitter=lambda: 0.0,
+            wait=30.0,
         )
         self.retrier = Retrier(charger, self.breaker, timeout=TIMEOUT)
         due = DispatchQueue(self.database, clock=self.clock)

@@ -72,6 +72,7 @@ def test_place_names_the_exhausted_resource_and_never_for_a_charged_order(
 def shop_short_of(what: str, folder: Path, service: PaymentService, **more: str) -> Iterator[Any]:
     settings = {
         **more,
+        "BREAKWALL_PLACE__WAIT": "10",  # Sixty threads share SQLite's one lock.
         "BREAKWALL_DATA_DIR": str(folder),
         "BREAKWALL_PAYMENT_URL": service.url,
         "BREAKWALL_SITE": what,

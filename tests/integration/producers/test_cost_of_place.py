@@ -46,7 +46,7 @@ class Meter:
         ledger = Ledger(self.database, lease=15)
         charger = Charger(self.gateway, ledger, RetryPolicy(), lambda: 0.5)  # type: ignore[arg-type]
         self.producer = OrderProducer(
-            ledger, charger, self.breaker, Publisher(settings), timeout=10, jitter=lambda: 0.5
+            ledger, charger, self.breaker, Publisher(settings), timeout=10, jitter=lambda: 0.5, wait=30.0
         )
 
     @contextmanager

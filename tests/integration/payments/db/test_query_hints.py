@@ -105,7 +105,10 @@ class Site:
         self.breaker = CircuitBreaker("payment", CircuitBreakerConfig(failure_threshold=1))
         charger = Charger(self.gateway, self.ledger, RetryPolicy(), lambda: 0.5)
         self.producer = OrderProducer(
-            self.ledger, charger, self.breaker, NoPublisher(), timeout=10, jitter=lambda: 0.5
+            *(self.ledger, charger, self.breaker, NoPublisher()),
+            timeout=10,
+            jitter=lambda: 0.5,
+            wait=30.0,
         )
         self.due_ids = self._ids_of_due_orders()
         assert self.ledger.site  # Read once: it is no part of what a call costs.
