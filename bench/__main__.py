@@ -20,7 +20,9 @@ from pathlib import Path
 
 from bench.harness.page import put_into
 from bench.harness.rows import Row, table
-from bench.harness.site import Machine
+from bench.harness.site import ROOT, Machine
+
+DOCS = ROOT / "docs"
 
 SCENARIOS = (
     "hang",
@@ -71,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=Path(".bench"), help="the folder of results.json and the charts"
     )
-    parser.add_argument("--page", type=Path, help="a page that shows the table between its two marks")
+    parser.add_argument(
+        "--docs", action="store_true", help="write into docs/benchmarks and docs/benchmarks.md"
+    )
     return parser
 
 
@@ -96,13 +100,14 @@ def _conditions(quick: bool) -> dict[str, object]:
 def _write(
     options: argparse.Namespace, rows: list[Row], machine: Machine, conditions: dict[str, object]
 ) -> None:
-    options.out.mkdir(parents=True, exist_ok=True)
+    out = DOCS / "benchmarks" if options.docs else options.out
+    out.mkdir(parents=True, exist_ok=True)
     document = {"conditions": conditions, "rows": [row.as_json() for row in rows]}
-    (options.out / "results.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (out / "results.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     for name, chart in machine.charts.items():
-        chart.write(options.out / f"{name}.svg")
-    if options.page is not None:
-        put_into(options.page, rows, conditions)
+        chart.write(out / f"{name}.svg")
+    if options.docs:
+        put_into(DOCS / "benchmarks.md", rows, conditions)
 
 
 def _say(words: str) -> None:

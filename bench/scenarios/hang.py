@@ -25,7 +25,7 @@ class Size:
 
 FULL = Size(timeout=10)
 QUICK = Size(timeout=4, peers=("plain Celery", "direct call"))
-SMALL = Size(timeout=4, peers=())
+SMALL = Size(timeout=8, peers=())
 
 CONTENDERS = {"plain Celery": "celery", "pybreaker": "pybreaker", "direct call": "direct"}
 

@@ -18,7 +18,7 @@ class Size:
 
 FULL = Size(1_000, 10)
 QUICK = Size(1_000, 4)
-SMALL = Size(400, 4, peers=False)
+SMALL = Size(400, 8, peers=False)
 
 Values = dict[str, float]
 
