@@ -29,6 +29,7 @@ SCENARIOS = (
     "hang_async",
     "tails",
     "outage",
+    "outage_million",
     "drain",
     "drain_64",
     "drain_sqlite",

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 NOT_THERE = "not there yet"
+"""The note of a value that this version does not have."""
+
+NEVER = "never"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Row:
 
     Attributes:
         scenario, what: which benchmark, and which of its values, with the unit.
-        ours: None if this version does not have it.
+        ours: None if it never came to an end, or if this version does not have it.
         peers: the same of each peer; None if it never came to an end. The ratio is to the first.
         reach: None if the value is only shown.
         note: what the reader should know, such as a limit that the run has met.
@@ -61,10 +64,11 @@ class Row:
 
     @property
     def cells(self) -> list[str]:
-        peers = ", ".join(f"{name} {number(value, 'never')}" for name, value in self.peers.items()) or "–"
+        peers = ", ".join(f"{name} {number(value, NEVER)}" for name, value in self.peers.items()) or "–"
         held = {None: "–", True: "yes", False: "**no**"}[self.held]
         reach = "–" if self.reach is None else str(self.reach)
-        ours = number(self.ours, NOT_THERE) + (f" ({self.note})" if self.note else "")
+        note = f" ({self.note})" if self.note else ""
+        ours = (self.note or NEVER) if self.ours is None else number(self.ours) + note
         return [self.scenario, self.what, peers, ours, number(self.ratio, "–"), reach, held]
 
     def as_json(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.harness.rows import Reach, Row
+from bench.harness.rows import NOT_THERE, Reach, Row
 from bench.harness.site import Machine
 from bench.scenarios.hang import BEFORE, WAIT
 
@@ -30,7 +30,9 @@ def run(machine: Machine, size: Size) -> list[Row]:
 
     def row(what: str, of: str, reach: Reach | None) -> Row:
         others = {name: values[of] for name, values in peers.items() if values}
-        return Row("hang_async", what, ours[of] if ours else None, others, reach)
+        if ours is None:
+            return Row("hang_async", what, None, others, reach, NOT_THERE)
+        return Row("hang_async", what, ours[of], others, reach)
 
     return [
         row("the loop's longest pause, ms", "pause", Reach(at_most=50)),

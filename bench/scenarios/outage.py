@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -51,13 +51,18 @@ class Outage:
         return self.sampler.rate(name, end - self.size.window, end)
 
 
-def run(machine: Machine, size: Size, name: str = "outage") -> list[Row]:
+def run(machine: Machine, size: Size) -> list[Row]:
     ours = _ours(machine, size)
     peers = {peer: _celery(machine, size, TASKS[peer]) for peer in size.peers}
-    machine.charts[name] = _chart({"ours": ours, **peers}, size)
+    machine.charts["outage"] = _chart({"ours": ours, **peers}, size)
+    return rows_of("outage", ours, peers)
+
+
+def rows_of(name: str, ours: Outage, peers: dict[str, Outage], note: str = "") -> list[Row]:
     calls = Row(name, "calls of one round of probes", _calls_a_round(ours), {}, Reach(at_most=PROBES))
+    cores = _row(name, "the worker's cores", "cores", ours, peers, Reach(at_most=0.03))
     return [
-        _row(name, "the worker's cores", "cores", ours, peers, Reach(at_most=0.03)),
+        replace(cores, note=note),
         _row(name, "Redis commands a second", "redis", ours, peers, Reach(at_most=20)),
         _row(name, "commits a second", "commits", ours, {}, Reach(at_most=5)),
         _row(name, "calls a second", "calls", ours, peers, Reach(at_most=PROBES / RECOVERY)),
@@ -82,16 +87,17 @@ def _ours(machine: Machine, size: Size) -> Outage:
     with machine.site(BREAKER__RECOVERY_TIMEOUT=RECOVERY) as site:
         site.shop("breakwall").run("enqueue", count=size.waiting)
         assert site.database_url is not None
-        return _watched(site, size, lambda: site.worker(SLOTS), partial(commits, site.database_url))
+        return watched(site, size, lambda: site.worker(SLOTS), partial(commits, site.database_url))
 
 
 def _celery(machine: Machine, size: Size, task: str) -> Outage:
     with machine.site(BREAKER__RECOVERY_TIMEOUT=RECOVERY) as site:
         fill(site.redis_url, task, size.waiting)
-        return _watched(site, size, lambda: site.celery(SLOTS), lambda: 0)
+        return watched(site, size, lambda: site.celery(SLOTS), lambda: 0)
 
 
-def _watched(site: Site, size: Size, worker: Callable[[], Child], done: Callable[[], int]) -> Outage:
+def watched(site: Site, size: Size, worker: Callable[[], Child], done: Callable[[], int]) -> Outage:
+    """Start the worker, and go through the outage; ``done`` is the total of commits."""
     child = worker()
     start = site.service.wait_for_first_call()
     totals: dict[str, Callable[[], float]] = {
