@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 NOT_THERE = "not there yet"
 """The note of a value that this version does not have."""
@@ -70,6 +70,12 @@ class Row:
         note = f" ({self.note})" if self.note else ""
         ours = (self.note or NEVER) if self.ours is None else number(self.ours) + note
         return [self.scenario, self.what, peers, ours, number(self.ratio, "–"), reach, held]
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        reach = None if fields["reach"] is None else Reach(**fields["reach"])
+        names = ("scenario", "what", "ours", "peers", "note")
+        return cls(**{name: fields[name] for name in names}, reach=reach)
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "peers": dict(self.peers), "ratio": self.ratio, "held": self.held}
