@@ -27,7 +27,7 @@ def put_at_broker(site: Site, count: int) -> int:
     Returns how many orders have a message.
     """
     url = str(site.database_url)
-    site.shop("breakwall").run("enqueue", count=20)
+    site.enqueue(20)
     known = _ids(url)
     engine = create_engine(url)
     fill(engine, Backlog(due=count))

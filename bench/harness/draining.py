@@ -73,7 +73,7 @@ Beside = Callable[[Site], None]
 
 def drain_ours(machine: Machine, drain: Drain, beside: Beside | None = None, **settings: object) -> Drained:
     with machine.site(embedded=drain.embedded, **settings) as site:
-        site.shop("breakwall").run("enqueue", count=drain.orders)
+        site.enqueue(drain.orders)
         return _drained(site, drain, lambda name: site.worker(drain.slots, name), beside)
 
 

@@ -115,6 +115,12 @@ class Site:
         command = python_module("celery", "-A", "bench.peers.celery_app", "worker", *options, *quiet)
         return self._start(f"celery-{name}", command)
 
+    def enqueue(self, count: int) -> None:
+        """Let so many orders wait. The shop that enqueues them ends."""
+        shop = self.shop("breakwall")
+        shop.run("enqueue", count=count)
+        shop.close()
+
     def shop(self, contender: str, threads: int = 40, module: str = "bench.shop") -> ShopClient:
         """Start a shop that pays by ``contender``; see `bench.shop`."""
         arguments = json.dumps({"contender": contender, "threads": threads, "url": self.service.url})
@@ -186,6 +192,10 @@ class ShopClient:
     def run(self, what: str, **options: object) -> dict[str, Any]:
         self.begin(what, **options)
         return self._read()
+
+    def close(self) -> None:
+        """End the shop; it does so with its site, too."""
+        self.child.stop(10.0)
 
     def _read(self) -> dict[str, Any]:
         stdout = self.child.process.stdout

@@ -23,7 +23,7 @@ class Size:
 
 
 FULL = Size(8_000, 70)
-QUICK = Size(2_400, 20)
+QUICK = Size(2_400, 13)
 SMALL = Size(2_000, 20, peers=False)
 
 

@@ -23,7 +23,7 @@ class Size:
 
 
 FULL = Size(8_000, 15, 70)
-QUICK = Size(2_400, 6, 20)
+QUICK = Size(2_400, 5, 13)
 SMALL = Size(2_000, 5, 15)
 
 
@@ -33,7 +33,7 @@ def run(machine: Machine, size: Size) -> list[Row]:
         shop = site.shop("breakwall")
         shop.run("load", steps=[[2, LIVE, LIVE]])
         alone = shop.run("load", steps=[[size.alone, LIVE, LIVE]])
-        site.shop("breakwall").run("enqueue", count=size.orders)
+        site.enqueue(size.orders)
         site.service.change(reset=True)
         for number in range(WORKERS):
             site.worker(SLOTS, f"w{number}")

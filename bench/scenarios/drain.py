@@ -19,8 +19,8 @@ class Size:
     guarded: bool = True
 
 
-FULL = Size(8_000, 100)
-QUICK = Size(1_600, 20)
+FULL = Size(8_000, 60)
+QUICK = Size(1_600, 15, guarded=False)
 SMALL = Size(800, 20, guarded=False)
 
 

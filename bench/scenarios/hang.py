@@ -24,7 +24,7 @@ class Size:
 
 
 FULL = Size(timeout=10)
-QUICK = Size(timeout=4, peers=("plain Celery", "direct call"))
+QUICK = Size(timeout=4, peers=("direct call",))
 SMALL = Size(timeout=8, peers=())
 
 CONTENDERS = {"plain Celery": "celery", "pybreaker": "pybreaker", "direct call": "direct"}
@@ -53,7 +53,7 @@ def _measure(machine: Machine, contender: str, size: Size) -> dict[str, float]:
         shop = site.shop(contender, THREADS)
         shop.run("load", steps=[[4, BEFORE / 4, BEFORE / 4]])
         site.service.change(hang_after=0)
-        result = shop.run("load", steps=[[2, CUSTOMERS / 2, CUSTOMERS / 2]], drain=size.timeout * 3)
+        result = shop.run("load", steps=[[2, CUSTOMERS / 2, CUSTOMERS / 2]], drain=size.timeout * 2)
     return _values(result)
 
 

@@ -17,7 +17,7 @@ class Size:
 
 
 FULL = Size(1_000, 10)
-QUICK = Size(1_000, 4)
+QUICK = Size(1_000, 4, peers=False)
 SMALL = Size(400, 8, peers=False)
 
 Values = dict[str, float]

@@ -30,9 +30,9 @@ class Size:
     peers: tuple[str, ...] = ("plain Celery", "pybreaker")
 
 
-FULL = Size(100_000, 5, 60, 45, window=40)
-QUICK = Size(20_000, 3, 22, 10, window=14, peers=("plain Celery",))
-SMALL = Size(5_000, 2, 20, 0, window=10, peers=())
+FULL = Size(100_000, 5, 30, 25, window=22)
+QUICK = Size(20_000, 3, 14, 8, window=10, peers=("plain Celery",))
+SMALL = Size(20_000, 2, 14, 0, window=8, peers=())
 
 TASKS = {"plain Celery": "plain", "pybreaker": "guarded"}
 
@@ -85,7 +85,7 @@ def _calls_a_round(outage: Outage) -> float:
 
 def _ours(machine: Machine, size: Size) -> Outage:
     with machine.site(BREAKER__RECOVERY_TIMEOUT=RECOVERY) as site:
-        site.shop("breakwall").run("enqueue", count=size.waiting)
+        site.enqueue(size.waiting)
         assert site.database_url is not None
         return watched(site, size, lambda: site.worker(SLOTS), partial(commits, site.database_url))
 

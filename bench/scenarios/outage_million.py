@@ -10,9 +10,9 @@ from bench.harness.rows import Row
 from bench.harness.site import Machine
 from bench.scenarios.outage import RECOVERY, SLOTS, Size, rows_of, watched
 
-FULL = Size(1_000_000, 2, 45, 0, window=30, peers=())
-QUICK = Size(200_000, 2, 20, 0, window=12, peers=())
-SMALL = Size(100_000, 2, 20, 0, window=12, peers=())
+FULL = Size(1_000_000, 2, 30, 0, window=22, peers=())
+QUICK = Size(100_000, 2, 14, 0, window=8, peers=())
+SMALL = Size(60_000, 2, 14, 0, window=8, peers=())
 
 
 def run(machine: Machine, size: Size) -> list[Row]:

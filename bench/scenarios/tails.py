@@ -20,9 +20,9 @@ class Size:
     seconds: float
 
 
-FULL = Size(60)
-QUICK = Size(10)
-SMALL = Size(8)
+FULL = Size(40)
+QUICK = Size(6)
+SMALL = Size(6)
 
 
 def run(machine: Machine, size: Size) -> list[Row]:

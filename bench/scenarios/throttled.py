@@ -10,7 +10,7 @@ from bench.scenarios.collapse import LATENCY, RECOVERY, SLOTS, WORKERS, Size
 RATE = 400.0
 
 FULL = Size(8_000, 70)
-QUICK = Size(2_000, 15)
+QUICK = Size(2_000, 11)
 SMALL = Size(1_600, 20, peers=False)
 
 

@@ -42,8 +42,8 @@ class Size:
     contenders: tuple[str, ...] = tuple(CONTENDERS)
 
 
-FULL = Size(1.0, 60)
-QUICK = Size(0.3, 12, contenders=("direct call", "plain Celery", "ours"))
+FULL = Size(1.0, 30)
+QUICK = Size(0.3, 12, contenders=("direct call", "ours"))
 SMALL = Size(0.2, 10, contenders=("ours",))
 
 Customers = list[list[Any]]

@@ -50,7 +50,7 @@ NOT_YET = {
     "hang": "nobody waits: `place` returns within its wait",
     "hang_async": "`AsyncOrderProducer`",
     "outage": "the gate: nothing is fetched while nothing may be sent",
-    "outage_million": "the gate, with 100,000 messages at the broker",
+    "outage_million": "the gate, with 60,000 messages at the broker",
     "drain": "the drain at a fraction of Celery's price",
     "drain_64": "64 slots fill",
     "drain_sqlite": "the drain on SQLite",
