@@ -8,9 +8,11 @@ PYTEST_WORKERS ?= 3
 FAST_WORKERS ?= 2
 FAST := not server and not program
 SEEDS ?= 1000
+# Writes docs/benchmarks and its page; BENCH="--quick" only prints.
+BENCH ?= --docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-pythons check format simulate chaos mutants bench-breaker bench-claims clean
+.PHONY: help install demo test test-fast test-pythons check format simulate chaos mutants bench bench-breaker bench-claims clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +49,10 @@ chaos: $(VENV)/.tested  ## kill, wipe and break everything under load, then coun
 
 mutants: $(VENV)/.tested  ## remove one guarantee at a time and expect a test to fail
 	$(BIN)/python -m tests.mutants
+
+bench: $(VENV)/.tested  ## measure every scenario beside its peers, in 25 minutes (BENCH="--quick": in 5)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m bench $(BENCH)
 
 bench-claims: $(VENV)/.tested  ## compare claims with a million queued orders and with a hundred thousand
 	$(BIN)/python bench/claims.py

@@ -1,0 +1,1 @@
+"""What shops use instead, built from the packages as their guides show."""
