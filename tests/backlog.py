@@ -38,7 +38,7 @@ _FINISHED = """
 CASE WHEN n % 50 = 0 THEN 'declined' ELSE 'paid' END, 1, 1, {then}, {then},
 CASE WHEN n % 50 = 0 THEN NULL ELSE 'ch_' || key END, NULL, NULL, NULL
 """
-_QUEUED = "'queued', 0, 0, {now}, NULL, NULL, {then}, {then}, NULL"
+_QUEUED = "'queued', 0, 0, {accepted}, NULL, NULL, {then}, {then}, NULL"
 _CLAIMED = "'in_flight', 1, 1, {now}, NULL, NULL, NULL, NULL, {then}"
 
 _ATTEMPTS = """
@@ -90,7 +90,14 @@ def _insert(connection: Connection, kind: str, count: int, columns: str, since: 
         return
     postgresql = connection.dialect.name == "postgresql"
     then = f"({since} + chance * {until - since})"
-    moments = {"now": _moment("0", postgresql), "then": _moment(then, postgresql)}
+    accepted = (
+        f"({since - 3 * HOUR} + chance * {until - since})"  # One after the other, not all in one instant.
+    )
+    moments = {
+        "now": _moment("0", postgresql),
+        "then": _moment(then, postgresql),
+        "accepted": _moment(accepted, postgresql),
+    }
     statement = _ORDERS.format(
         kind=kind,
         count=count,

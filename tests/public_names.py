@@ -1,6 +1,10 @@
 """Names that other programs read, so they stay."""
 
 BACKLOG_FIELDS = {
+    "at",
+    "counted",
+    "age_seconds",
+    "amounts",
     "queued",
     "due",
     "in_flight",

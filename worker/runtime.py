@@ -22,6 +22,7 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.pruning import Pruning
 from breakwall.settings import DAY, Settings
 from breakwall.wiring import log_circuit, open_breaker, open_charger, open_database, open_ledger
+from breakwall.worker.background.backlog_counter import BacklogCounter
 from breakwall.worker.background.dispatch_loop import DispatchLoop
 from breakwall.worker.background.heartbeat import Heartbeat
 from breakwall.worker.background.pruning import PruningStep
@@ -146,6 +147,10 @@ class Runtime:
         return Heartbeat(self.database, on_exhaustion=self.exhaustion.report)
 
     @cached_property
+    def backlog_counter(self) -> BacklogCounter:
+        return BacklogCounter(self.database)
+
+    @cached_property
     def order_log(self) -> OrderLog:
         return OrderLog(self.database, self.breaker, on_unknown_order=self._on_unknown_order)
 
@@ -163,6 +168,8 @@ class Runtime:
     def close(self) -> None:
         """Send the breaker's last reports to its store, and close what was opened."""
         opened = self.__dict__
+        if "backlog_counter" in opened:
+            self.backlog_counter.stop()
         if "heartbeat" in opened:
             self.heartbeat.stop()
         if "charger" in opened:

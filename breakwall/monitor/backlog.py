@@ -79,14 +79,20 @@ class Monitor:
         max_rate = settings.retry.max_rate
         return cls(database, breaker, depth, max_rate=max_rate, on_close=depth.close, is_started=is_started)
 
-    def snapshot(self) -> Backlog:
-        """Take one snapshot. Raises DatabaseUnavailableError, or SchemaError at another revision."""
-        return self.snapshot_with_workers()[0]
+    def snapshot(self, *, exact: int = 0) -> Backlog:
+        """Take one snapshot. Raises DatabaseUnavailableError, or SchemaError at another revision.
 
-    def snapshot_with_workers(self) -> tuple[Backlog, list[Worker] | None]:
+        If no worker counts a long backlog, ``queued`` is exact up to ``exact`` orders; see `counts.count`.
+        """
+        return self.snapshot_with_workers(exact=exact)[0]
+
+    def snapshot_with_workers(self, *, exact: int = 0) -> tuple[Backlog, list[Worker] | None]:
         """Take one snapshot, with the workers that are alive or went silent in the last hour. Raises the same."""
         counts, drain = self.database.read(
-            lambda connection: (count(connection, self.clock), _read_drain(connection, self.clock))
+            lambda connection: (
+                count(connection, self.clock, exact=exact),
+                _read_drain(connection, self.clock),
+            )
         )
         seen = _backlog(counts, drain, self.breaker.status(), self.depth(), self.max_rate)
         is_started = self.is_started

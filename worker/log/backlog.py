@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from breakwall.breaker import BreakerStatus, CircuitBreaker, CircuitState, OverrideMode
@@ -11,8 +11,8 @@ from breakwall.monitor.backlog import Backlog, Monitor
 from breakwall.payments.db.clock import DATABASE_CLOCK, Clock
 from breakwall.payments.db.database import Database, DatabaseUnavailableError, SchemaError
 from breakwall.worker.log.backlog_queries import (
+    MOST_FINISHED,
     BacklogSample,
-    amounts_by_currency,
     count_finished,
     is_oldest_worker,
     sample_backlog,
@@ -86,18 +86,18 @@ class BacklogLog:
         self._next_line = self._monotonic() + LINE_INTERVAL
         if not self._is_reporter():
             return
-        amounts = self._database.read(amounts_by_currency)
         backlog = self._monitor.snapshot()
         obstacle = _pause(backlog) or _circuit_obstacle(backlog.breaker) or self._other_obstacle(backlog)
         log.warning(
             "%s: %s; %s",
-            *(what, _in_words(backlog, amounts), obstacle),
+            *(what, _in_words(backlog), obstacle),
             extra={
                 "queued": backlog.queued,
                 "due": backlog.due,
                 "oldest_age_seconds": round(backlog.oldest_age_seconds, 1),
                 "drained_last_minute": backlog.drained_last_minute,
-                "amounts": amounts,
+                "amounts": backlog.amounts,
+                "counted": backlog.counted,
                 "broker_messages": backlog.broker_messages,
                 "held_up_by": obstacle,
             },
@@ -112,7 +112,10 @@ class BacklogLog:
         gone = f"after {lasted:,.0f} s the orders of the backlog are no longer there; none was finished"
         if finished:
             statuses = ", ".join(f"{number:,} {status}" for status, number in finished.items())
-            number = f"{sum(finished.values()):,} orders that had waited are finished ({statuses})"
+            total = sum(finished.values())
+            number = f"{total:,} orders that had waited are finished ({statuses})"
+            if total >= MOST_FINISHED:
+                number = f"at least {number}"
             gone = f"the backlog is gone after {lasted:,.0f} s: {number}"
         log.warning("%s", gone, extra=fields)
 
@@ -140,11 +143,13 @@ class BacklogLog:
         return "workers try them, and none was finished in the last minute"
 
 
-def _in_words(backlog: Backlog, amounts: Mapping[str, int]) -> str:
+def _in_words(backlog: Backlog) -> str:
     orders_wait = "orders wait" if backlog.queued > 1 else "order waits"
-    money = ", ".join(show_money(amount, currency) for currency, amount in amounts.items())
+    money = ", ".join(show_money(amount, currency) for currency, amount in backlog.amounts.items())
     oldest = f"the oldest for {backlog.oldest_age_seconds:,.0f} s"
-    return f"{backlog.queued:,} {orders_wait} ({backlog.due:,} due), {money}, {oldest}"
+    if backlog.counted.is_partial:
+        return f"{backlog.queued_text} {orders_wait} (not counted in full), {oldest}"
+    return f"{backlog.queued_text} {orders_wait} ({backlog.due:,} due), {money}, {oldest}"
 
 
 def _pause(backlog: Backlog) -> str | None:

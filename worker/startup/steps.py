@@ -92,12 +92,13 @@ class DispatcherStep(bootsteps.StartStopStep):
 
 
 class HeartbeatStep(bootsteps.StartStopStep):
-    """Start the heartbeat. `close_runtime` ends it, after the last order in progress."""
+    """Start the heartbeat and the backlog's counter. `close_runtime` ends both, after the last order in progress."""
 
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
         worker.app.breakwall.heartbeat.start(worker.hostname, worker.concurrency)
+        worker.app.breakwall.backlog_counter.start()
 
 
 @signals.worker_shutdown.connect

@@ -19,6 +19,7 @@ from breakwall.terminal.words import count
 if TYPE_CHECKING:
     from breakwall.monitor.backlog import Backlog, Monitor
 
+MOST_ORDERS = 2_000_000_000  # More than a database of orders has.
 INTERVAL = 2.0  # Seconds between two snapshots of --watch, by default.
 
 
@@ -43,6 +44,10 @@ def backlog(
 ) -> None:
     """Show how many orders wait, for how long, and when they will be finished.
 
+    Above 100,000 waiting orders, the numbers are those that a worker counted about ten seconds ago at most, and the
+    command says how old they are. If no worker counts, the command counts for a short time: numbers with "at least" are
+    lower bounds then.
+
     With --watch and -o json, each snapshot is one line. --fail-over is for a monitoring check: the exit code is 0
     within the limits, and 1 above a limit or if the database does not answer.
     """
@@ -57,7 +62,7 @@ def backlog(
         if watch:
             _watch(monitor, interval or INTERVAL, limits, output)
         else:
-            snapshot = monitor.snapshot()
+            snapshot = monitor.snapshot(exact=limits.exact)
             sentences = (verdict(snapshot), *obstacles(snapshot), *warnings(snapshot))
             lines = (*sentences, *field_lines(backlog_fields(snapshot)))
             write_result(output, backlog_document(snapshot), *lines)
@@ -70,6 +75,11 @@ class Limits:
 
     depth: float | None = None  # Waiting orders.
     age: float | None = None  # Seconds that the oldest has waited.
+
+    @property
+    def exact(self) -> int:
+        """Up to how many orders the count has to be exact."""
+        return min(int(self.depth or 0), MOST_ORDERS)
 
     @classmethod
     def parse(cls, text: str) -> Limits:
@@ -123,7 +133,7 @@ def _watch(monitor: Monitor, interval: float, limits: Limits, output: Format) ->
     with screen(output) as watched:
         while True:
             try:
-                snapshot = monitor.snapshot()
+                snapshot = monitor.snapshot(exact=limits.exact)
             except DatabaseUnavailableError as error:
                 # Waiting does not create a missing table.
                 if limits != Limits() or isinstance(error, SchemaError):

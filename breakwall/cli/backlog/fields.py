@@ -4,6 +4,7 @@ from breakwall.cli.breaker_text import admission, override_with_reason
 from breakwall.cli.queue.drain_state import paused_by
 from breakwall.monitor.alarms import AlarmKind
 from breakwall.monitor.backlog import Backlog
+from breakwall.monitor.counts import Counted
 from breakwall.terminal.output import plain
 from breakwall.terminal.words import count, duration, moment, state
 
@@ -11,7 +12,7 @@ from breakwall.terminal.words import count, duration, moment, state
 def backlog_fields(snapshot: Backlog, *, brief: bool = False) -> dict[str, str]:
     """The snapshot's numbers by name; ``brief``: for a screen, where no line wraps."""
     fields = {
-        "waiting": f"{snapshot.queued:,} ({_due(snapshot)})",
+        "waiting": f"{snapshot.queued_text} ({_due(snapshot)}){how_counted(snapshot)}",
         "oldest": duration(snapshot.oldest_age_seconds) if snapshot.queued else "none waits",
         "in flight": f"{snapshot.in_flight:,}",
         "needs a person": _needs_a_person(snapshot),
@@ -33,10 +34,20 @@ def backlog_fields(snapshot: Backlog, *, brief: bool = False) -> dict[str, str]:
     if override := override_with_reason(snapshot.breaker):
         fields["override"] = override
     if snapshot.rejected.orders:
-        fields["rejected"] = (
-            f"{count(snapshot.rejected.orders, 'order')}, for example {plain(snapshot.rejected.example)}"
-        )
+        rejected = f"{at_least(snapshot)}{count(snapshot.rejected.orders, 'order')}"
+        fields["rejected"] = f"{rejected}, for example {plain(snapshot.rejected.example)}"
     return fields
+
+
+def how_counted(snapshot: Backlog) -> str:
+    """How old the count is, after a comma; nothing if it is new."""
+    counted_before = snapshot.counted is Counted.STORED
+    return f", counted {duration(snapshot.age_seconds)} ago" if counted_before else ""
+
+
+def at_least(snapshot: Backlog) -> str:
+    """What to write before a number that is of some of the waiting orders only."""
+    return "at least " if snapshot.counted.is_partial else ""
 
 
 def one_line(snapshot: Backlog) -> str:
@@ -52,6 +63,8 @@ def one_line(snapshot: Backlog) -> str:
         "drain": "unknown" if snapshot.drain_eta_seconds is None else duration(snapshot.drain_eta_seconds),
         "circuit": snapshot.breaker.state.value if snapshot.breaker.store_ok else "unknown",
     }
+    if snapshot.counted is not Counted.NOW:
+        numbers["counted"] = snapshot.counted.value
     if snapshot.workers is not None:
         numbers["workers"] = snapshot.workers
     if snapshot.breaker.override is not None:
@@ -70,7 +83,7 @@ def _due(snapshot: Backlog) -> str:
     if snapshot.queued == 0 or snapshot.next_due_seconds is None:
         return "none due"
     if snapshot.due:
-        return f"{snapshot.due:,} due now"
+        return f"{at_least(snapshot)}{snapshot.due:,} due now"
     return f"none due, the next in {duration(snapshot.next_due_seconds)}"
 
 

@@ -1,12 +1,13 @@
 """A snapshot in sentences, as Rich markup: a summary, and the alarms."""
 
 from breakwall.breaker import CircuitState
+from breakwall.cli.backlog.fields import how_counted
 from breakwall.cli.breaker_text import override_mode, override_with_actor
 from breakwall.monitor.alarms import AlarmKind, refuses_all
 from breakwall.monitor.backlog import Backlog
 from breakwall.monitor.obstacles import ObstacleKind
 from breakwall.terminal.output import plain
-from breakwall.terminal.words import count, duration, state
+from breakwall.terminal.words import duration, state
 
 
 def verdict(snapshot: Backlog) -> str:
@@ -47,10 +48,11 @@ def obstacles(snapshot: Backlog) -> list[str]:
 def _waiting(snapshot: Backlog) -> str:
     if snapshot.queued == 0:
         return "No order waits."
-    verb = "waits" if snapshot.queued == 1 else "wait"
-    return (
-        f"{count(snapshot.queued, 'order')} {verb}, the oldest for {duration(snapshot.oldest_age_seconds)}."
-    )
+    oldest = f"the oldest for {duration(snapshot.oldest_age_seconds)}"
+    if snapshot.queued == 1:
+        return f"1 order waits, {oldest}."
+    number = f"{snapshot.queued_text[0].upper()}{snapshot.queued_text[1:]}"
+    return f"{number} orders wait, {oldest}{how_counted(snapshot)}."
 
 
 def _circuit(snapshot: Backlog, *, brief: bool = False) -> str:

@@ -1,4 +1,5 @@
-"""Tables for the operators' control of the drain: pause, rate, their history, and released orders.
+"""Tables for the operators' control of the drain: pause, rate, their history, and released orders; and for a long
+backlog's count, which workers store.
 
 Only new tables: a process of the version before does not use them, and a process of this version works without them
 until they exist.
@@ -53,8 +54,16 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("order_id", name=op.f("pk_released_orders")),
     )
+    op.create_table(
+        "backlog_counts",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("numbers", sa.Text(), nullable=True),
+        sa.CheckConstraint("id = 1", name=op.f("ck_backlog_counts_there_is_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backlog_counts")),
+    )
 
 
 def downgrade() -> None:
-    for table in ("released_orders", "drain_actions", "drain_control"):
+    for table in ("backlog_counts", "released_orders", "drain_actions", "drain_control"):
         op.drop_table(table)

@@ -314,3 +314,13 @@ released_orders = Table(
     Column("order_id", String(32), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
 )
+
+# One row at most: the newest count of a long backlog, see `monitor.stored_counts`. Empty columns: no count is stored.
+backlog_counts = Table(
+    "backlog_counts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("counted_at", UtcDateTime),
+    Column("numbers", Text),  # As JSON.
+    CheckConstraint("id = 1", name="there_is_one"),
+)

@@ -15,12 +15,12 @@ from breakwall.payments.db.migrate import alembic_config
 from breakwall.payments.db.migration_lock import migration_engine, migration_lock
 from breakwall.payments.db.migration_steps import MigrationSteps
 from breakwall.payments.db.revisions import BEFORE, check_schema, current_revision
-from breakwall.payments.db.schema import drain_actions, drain_control, released_orders
+from breakwall.payments.db.schema import backlog_counts, drain_actions, drain_control, released_orders
 from breakwall.payments.db.sqlite import READ_ONLY
 from breakwall.payments.fleet.drain_control import read_state
 from breakwall.payments.operator.locking import RefusedError
 
-_DROPPED = (released_orders, drain_actions, drain_control)
+_DROPPED = (released_orders, drain_actions, drain_control, backlog_counts)
 
 _IS_PAUSED = (
     "the queue is paused, and the table drain_control, which says so, would be dropped: workers would send the waiting "

@@ -13,12 +13,14 @@ import pytest
 from sqlalchemy import delete, insert
 
 from breakwall.breaker import CircuitBreaker
+from breakwall.monitor import counts
 from breakwall.payments.db.database import Database
 from breakwall.payments.db.schema import orders, workers
 from breakwall.payments.fleet.drain_control import DrainControl
 from breakwall.payments.gateways.base import Advice, ChargeAnswer, Health, Outcome
 from breakwall.payments.interventions import Author
 from breakwall.payments.orders import Order, OrderStatus
+from breakwall.worker.log import backlog_queries
 from breakwall.worker.log.backlog import BacklogLog
 from tests.contract.site import Site
 from tests.gateway import PAID
@@ -113,6 +115,33 @@ def test_its_lines_have_fields(site: LoggingSite) -> None:
     assert fields["held_up_by"] == "workers charge them, 1 in the last minute"
     site.wait(60, step=60)
     assert site.lines()[-1].endswith("; workers try them, and none was finished in the last minute")
+
+
+def test_a_long_backlog_that_nobody_has_counted_yet_is_a_lower_bound(
+    site: LoggingSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "LONG", 1)
+    monkeypatch.setattr(counts, "SAMPLED", 1)
+    site.queue("a", "b")
+    site.wait(11, step=11)
+    assert site.lines()[0].startswith(
+        "a backlog has begun: 2 orders wait (not counted in full), the oldest for 11 s; "
+    )
+    assert vars(site.caplog.records[-1])["counted"] == "sampled"
+
+
+def test_the_finished_orders_of_a_long_backlog_are_counted_up_to_a_limit(
+    site: LoggingSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The query for an outage of days has taken longer than a statement may, once a second."""
+    monkeypatch.setattr(backlog_queries, "MOST_FINISHED", 2)
+    monkeypatch.setattr("breakwall.worker.log.backlog.MOST_FINISHED", 2)
+    ids = site.queue("a", "b", "c")
+    site.wait(11, step=11)
+    for order_id in ids:
+        site.pay(order_id)
+    site.wait(5)
+    assert site.lines()[1].endswith(": at least 2 orders that had waited are finished (2 paid)")
 
 
 def test_a_retry_or_two_are_no_backlog(site: LoggingSite) -> None:

@@ -19,6 +19,8 @@ from sqlalchemy import event, text
 
 from breakwall.breaker import CircuitBreaker, CircuitBreakerConfig
 from breakwall.monitor.backlog import Monitor
+from breakwall.monitor.counts import count_all
+from breakwall.monitor.stored_counts import forget, store
 from breakwall.payments.charging import Charger
 from breakwall.payments.db.clock import DatabaseClock
 from breakwall.payments.db.database import Database
@@ -30,10 +32,12 @@ from breakwall.payments.ledger.dispatch_queue import DispatchQueue
 from breakwall.payments.ledger.ledger import Ledger
 from breakwall.payments.ledger.pruning import BATCH as BATCH_TO_PRUNE
 from breakwall.payments.ledger.pruning import Pruning
-from breakwall.payments.orders import Order
+from breakwall.payments.ledger.queries import get_order, list_attempts, list_orders
+from breakwall.payments.orders import Order, OrderStatus
 from breakwall.payments.retry_policy import RetryPolicy
 from breakwall.producers.pending import PlaceResult
 from breakwall.settings import DispatchSettings
+from breakwall.worker.log.backlog_queries import sample_backlog
 from producers import OrderProducer
 from tests.backlog import DAY, Backlog, fill, tidy
 from tests.gateway import PAID, ScriptedGateway
@@ -67,11 +71,13 @@ class Plan:
         looked_up: the condition that each index is searched by.
         scanned: what is read from end to end: a table, an index, or all orders of one state.
         sorts: rows are sorted first.
+        sorts_all: all of them, not only those that are equal in the order of the index.
     """
 
     looked_up: dict[str, str] = field(default_factory=dict)
     scanned: list[str] = field(default_factory=list)
     sorts: bool = False
+    sorts_all: bool = False
 
     def look_up(self, index: str, condition: str) -> None:
         self.looked_up[index] = condition
@@ -189,6 +195,7 @@ def _read_node(node: dict[str, Any], plan: Plan) -> None:
     elif "Index Name" in node or node["Node Type"] == "Seq Scan":
         plan.scanned.append(node.get("Index Name") or node["Relation Name"])
     plan.sorts = plan.sorts or node["Node Type"].endswith("Sort")
+    plan.sorts_all = plan.sorts_all or node["Node Type"] == "Sort"
     for inner in node.get("Plans", []):
         _read_node(inner, plan)
 
@@ -207,6 +214,7 @@ def _read_step(step: str, plan: Plan) -> None:
     elif step.startswith("SCAN") and step != "SCAN CONSTANT ROW":
         plan.scanned.append(step)
     plan.sorts = plan.sorts or "TEMP B-TREE" in step
+    plan.sorts_all = plan.sorts_all or "TEMP B-TREE FOR ORDER BY" in step
 
 
 @pytest.fixture(
@@ -297,6 +305,39 @@ def test_to_place_an_order_reads_no_table_from_end_to_end(site: Site, call: Call
 
 def count_the_backlog(site: Site) -> None:
     Monitor(site.database, site.breaker, lambda: 0).snapshot()
+
+
+def sample_the_backlog(site: Site) -> None:
+    assert site.database.read(lambda connection: sample_backlog(connection, DatabaseClock())).waiting
+
+
+def show(site: Site) -> None:
+    order = get_order(site.database, "due-1")
+    list_attempts(site.database, order.id)
+
+
+@pytest.mark.parametrize("call", [sample_the_backlog, show])
+def test_what_is_read_beside_a_long_backlog_reads_only_what_it_needs(site: Site, call: Call) -> None:
+    """A million orders wait: the log's sample of each second, and a person who looks for one order."""
+    # SQLite scans the rows of the sample itself.
+    assert {name for plan in site.plans(call) for name in plan.scanned} <= {"SCAN anon_1"}
+
+
+@pytest.mark.parametrize("status", [OrderStatus.QUEUED, OrderStatus.PAID])
+def test_a_list_reads_the_newest_of_its_state_and_sorts_only_those_of_one_moment(
+    site: Site, status: OrderStatus
+) -> None:
+    (plan,) = site.plans(lambda site: list_orders(site.database, status=status, limit=5))
+    assert plan.looked_up.keys() == {"ix_orders_status_created"}
+    assert not plan.sorts_all
+
+
+def test_a_snapshot_of_a_counted_backlog_reads_no_order(site: Site) -> None:
+    counted = site.database.read(lambda connection: count_all(connection, DatabaseClock()))
+    site.database.write(lambda connection: store(connection, counted))
+    plans = site.plans(count_the_backlog)
+    site.database.write(forget)
+    assert not [plan for plan in plans if any("orders" in name for name in (*plan.looked_up, *plan.scanned))]
 
 
 def find_a_known_charge(site: Site) -> None:

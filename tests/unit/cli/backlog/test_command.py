@@ -29,3 +29,10 @@ def test_each_limit_that_is_exceeded_has_its_sentence() -> None:
         "1,284 orders wait; the limit is 1,283",
         "the oldest order has waited 725 s; the limit is 700 s",
     ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "exact"), [(Limits(), 0), (Limits(depth=2e6), 2_000_000), (Limits(depth=1e18), 2 * 10**9)]
+)
+def test_the_count_is_exact_up_to_the_limit(limits: Limits, exact: int) -> None:
+    assert limits.exact == exact

@@ -11,7 +11,7 @@ from breakwall.breaker import OverrideMode
 from breakwall.cli.backlog.fields import backlog_fields, one_line
 from breakwall.monitor.alarms import Alarm, AlarmKind
 from breakwall.monitor.backlog import Backlog
-from breakwall.monitor.counts import Rejected
+from breakwall.monitor.counts import Counted, Rejected
 from breakwall.monitor.obstacles import Obstacle, ObstacleKind
 from breakwall.payments.fleet.drain_control import Pause
 from tests.unit.monitor.snapshots import CLOSED, FORCED, NOON, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
@@ -20,6 +20,10 @@ DEAD_FLEET = Obstacle(ObstacleKind.NO_WORKER, "no worker is alive")
 PAUSE = Pause("alice", "maintenance [red]", NOON, NOON + timedelta(minutes=10))
 NO_WORKER = Alarm(AlarmKind.NO_WORKER, "No worker is alive.", "Start one.")
 FORCED_OPEN = replace(QUIET, breaker=replace(CLOSED, slots=0, override=FORCED[OverrideMode.FORCED_OPEN]))
+MILLION = replace(OUTAGE, queued=1_000_000, due=2_000)
+STORED = replace(MILLION, counted=Counted.STORED, age_seconds=7.0)
+SAMPLED = replace(MILLION, counted=Counted.SAMPLED)
+AT_LEAST = replace(MILLION, queued=1_000_001, counted=Counted.AT_LEAST)
 ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
 
 
@@ -29,6 +33,9 @@ ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
         (OUTAGE, "waiting", "1,284 (none due, the next in 18 s)"),
         (replace(OUTAGE, due=9), "waiting", "1,284 (9 due now)"),
         (QUIET, "waiting", "0 (none due)"),
+        (STORED, "waiting", "1,000,000 (2,000 due now), counted 7.0 s ago"),
+        (SAMPLED, "waiting", "1,000,000 (at least 2,000 due now)"),
+        (AT_LEAST, "waiting", "at least 1,000,001 (at least 2,000 due now)"),
         (OUTAGE, "oldest", "12 min"),
         (QUIET, "oldest", "none waits"),
         (replace(OUTAGE, blocked_by=(DEAD_FLEET,)), "time to drain", "unknown: nothing moves"),
@@ -57,6 +64,11 @@ ALARMED = replace(OUTAGE, breaker=CLOSED, workers=0, warnings=(NO_WORKER,))
         (QUIET, "needs a person", "none"),
         (replace(QUIET, review=2, dead=1), "needs a person", "[bold red]2 in review, 1 dead[/]"),
         (REJECTED, "needs a person", "[bold red]1,270 rejected, 0 in review, 0 dead[/]"),
+        (
+            replace(REJECTED, counted=Counted.SAMPLED),
+            "rejected",
+            f"at least 1,270 orders, for example {REJECTION}",
+        ),
         (REJECTED, "rejected", f"1,270 orders, for example {REJECTION}"),
         (
             replace(QUIET, incidents=3),
@@ -107,6 +119,8 @@ def test_a_line_for_a_log_has_the_numbers_behind_their_names() -> None:
         (ALARMED, "workers 0  warning no_worker"),
         (replace(OUTAGE, blocked_by=(DEAD_FLEET,)), "circuit open  blocked_by no_worker"),
         (replace(OUTAGE, workers=3), "circuit open  workers 3"),
+        (STORED, "circuit open  counted stored"),
+        (AT_LEAST, "circuit open  counted at_least"),
     ],
 )
 def test_a_line_for_a_log_ends_with_what_is_out_of_the_ordinary(seen: Backlog, end: str) -> None:

@@ -10,7 +10,7 @@ from breakwall.breaker import OverrideMode
 from breakwall.cli.backlog.sentences import obstacles, screen_lines, verdict, warnings
 from breakwall.monitor.alarms import Alarm, AlarmKind
 from breakwall.monitor.backlog import Backlog
-from breakwall.monitor.counts import Rejected
+from breakwall.monitor.counts import Counted, Rejected
 from breakwall.monitor.obstacles import Obstacle, ObstacleKind
 from tests.unit.monitor.snapshots import CLOSED, FORCED, OPEN, OUTAGE, PROBING, QUIET, REJECTED, REJECTION
 
@@ -52,6 +52,22 @@ def test_the_verdict_says_what_waits_what_the_circuit_does_and_what_to_correct(
     seen: Backlog, text: str
 ) -> None:
     assert verdict(seen) == text
+
+
+@pytest.mark.parametrize(
+    ("queued", "counted", "text"),
+    [
+        (1, Counted.NOW, "1 order waits, the oldest for 12 min. "),
+        (1_000_000, Counted.STORED, "1,000,000 orders wait, the oldest for 12 min, counted 7.0 s ago. "),
+        (1_000_000, Counted.SAMPLED, "1,000,000 orders wait, the oldest for 12 min. "),
+        (1_000_001, Counted.AT_LEAST, "At least 1,000,001 orders wait, the oldest for 12 min. "),
+    ],
+)
+def test_the_verdict_says_how_old_a_count_is_and_whether_it_is_a_lower_bound(
+    queued: int, counted: Counted, text: str
+) -> None:
+    age = 7.0 if counted is Counted.STORED else 0.0
+    assert verdict(replace(OUTAGE, queued=queued, counted=counted, age_seconds=age)).startswith(text)
 
 
 @pytest.mark.parametrize(
